@@ -1,0 +1,43 @@
+# Two commands are all a newcomer needs: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check lint format types house docs lock clean bench
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   the simulated daemon with the guard in front of it, ready to curl"
+	@echo "make test   the whole gate: format, lint, types, house rules, docs, tests"
+	@echo "make bench  what the guard adds, measured on this machine"
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/guard demo
+
+test: $(STAMP)
+	@BIN=$(BIN) sh tests/gate.sh
+
+format: $(STAMP)
+	$(BIN)/ruff format guard tests bench
+	$(BIN)/ruff check --fix guard tests bench
+
+docs: $(STAMP)
+	$(BIN)/python -m guard.catalogue.page docs/endpoints.md
+
+lock:
+	$(BIN)/pip-compile --quiet --strip-extras --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --output-file requirements.lock pyproject.toml
+
+bench: $(STAMP)
+	$(BIN)/python bench/run.py
+
+clean:
+	rm -rf $(VENV) dist build

@@ -1,0 +1,16 @@
+#!/bin/sh
+# The whole gate, in the order that fails soonest. BIN is the virtual environment's bin folder.
+set -eu
+BIN=${BIN:-.venv/bin}
+step() { printf '\n== %s\n' "$*"; }
+
+step format
+"$BIN/ruff" format --check guard tests bench
+step lint
+"$BIN/ruff" check guard tests bench
+step types
+"$BIN/mypy"
+step tests
+"$BIN/python" -m pytest -n 2 --dist loadgroup -q --cov --cov-report= tests
+step coverage of the pure rooms
+"$BIN/coverage" report --fail-under=95 --include='guard/catalogue/*,guard/access/*,guard/intent/*,guard/policy/*,guard/limits/*,guard/journal/record.py,guard/journal/chain.py,guard/upstream/verdict.py,guard/server/reader.py,guard/stream/session.py,guard/terms.py,guard/codes.py'
