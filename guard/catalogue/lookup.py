@@ -41,7 +41,8 @@ def _row(group: str, line: str) -> Endpoint:
 
 
 def _read(table: str) -> tuple[Endpoint, ...]:
-    group, rows = "", []
+    group = ""
+    rows: list[Endpoint] = []
     for line in table.strip().splitlines():
         if line.startswith("="):
             group = line.removeprefix("=").strip()

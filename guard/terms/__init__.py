@@ -1,0 +1,95 @@
+"""The words that every room shares: endpoints, callers, intents, refusals, claims, outcomes.
+
+Plain frozen data without behaviour that needs a clock, a file or a socket. Pure rooms know nothing of each other; they
+meet here. Money is `Decimal` with its currency beside it.
+"""
+
+from guard.terms.callers import Account, AccountRow, Env, KeyLimits, Principal
+from guard.terms.claims import (
+    LEDGER_MAX,
+    LEDGER_UNIT,
+    Claim,
+    ClaimKind,
+    Full,
+    Granted,
+    Missing,
+    Money,
+    Shortfall,
+    Taken,
+    Valuation,
+)
+from guard.terms.daemon import Answer, Daemon, Failure, Outbound, Outcome, Verdict
+from guard.terms.edge import Call, Reply
+from guard.terms.endpoints import TRADE_EFFECTS, AccountAt, Bucket, Effect, Endpoint, RecordMode
+from guard.terms.intents import (
+    AccPush,
+    CancelAll,
+    CancelOrder,
+    Header,
+    Intent,
+    ModifyOrder,
+    Op,
+    OrderType,
+    PlaceOrder,
+    Read,
+    Reconfirm,
+    Side,
+    Subscribe,
+    TimeInForce,
+    TradeIntent,
+    Unlock,
+)
+from guard.terms.refusals import Reason, Refusal, in_order, refuse
+
+__all__ = [
+    "LEDGER_MAX",
+    "LEDGER_UNIT",
+    "TRADE_EFFECTS",
+    "AccPush",
+    "Account",
+    "AccountAt",
+    "AccountRow",
+    "Answer",
+    "Bucket",
+    "Call",
+    "CancelAll",
+    "CancelOrder",
+    "Claim",
+    "ClaimKind",
+    "Daemon",
+    "Effect",
+    "Endpoint",
+    "Env",
+    "Failure",
+    "Full",
+    "Granted",
+    "Header",
+    "Intent",
+    "KeyLimits",
+    "Missing",
+    "ModifyOrder",
+    "Money",
+    "Op",
+    "OrderType",
+    "Outbound",
+    "Outcome",
+    "PlaceOrder",
+    "Principal",
+    "Read",
+    "Reason",
+    "Reconfirm",
+    "RecordMode",
+    "Refusal",
+    "Reply",
+    "Shortfall",
+    "Side",
+    "Subscribe",
+    "Taken",
+    "TimeInForce",
+    "TradeIntent",
+    "Unlock",
+    "Valuation",
+    "Verdict",
+    "in_order",
+    "refuse",
+]

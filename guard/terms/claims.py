@@ -1,0 +1,87 @@
+"""Money and claims: what an order is worth, and what it shall hold on the counters.
+
+Ledger amounts are integers of 1/10,000 of the unit.
+"""
+
+from decimal import Decimal
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from guard.codes import Code
+
+LEDGER_UNIT: Final = 10_000  # ledger amounts count ten-thousandths of the currency's unit
+LEDGER_MAX: Final = 2**53  # a cap above this is a load error: another store may hold it as a double
+
+
+class Money(Struct, frozen=True, order=True):
+    """An amount and its currency (ISO-like: HKD, USD, CNH, JPY, SGD, AUD, CAD, MYR)."""
+
+    amount: Decimal
+    currency: str
+
+
+class Valuation(Struct, frozen=True, omit_defaults=True):
+    """What an order is worth for the limits, and how that was found; `arithmetic` is for people."""
+
+    value: Money
+    price: Decimal
+    source: str
+    multiplier: Decimal = Decimal(1)
+    arithmetic: str = ""
+
+
+class Missing(Struct, frozen=True):
+    """A datum that could not be had: a value, not an exception. `code` is the refusal it leads to."""
+
+    code: Code
+    message: str
+
+
+ClaimKind = Literal["spend", "working", "count", "rate", "once", "slot"]
+
+
+class Claim(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What an order *shall hold* on a counter afterwards: a target, never a delta.
+
+    `amount`: ledger units for money, 1 for counts and rates, 0 for slots. `cap` None: counted, never refused.
+    `window_ms`: length of the sliding window (t-w, t], or a slot's lifetime. `also`: cells that count against the cap
+    unchanged. `value`: a slot's digest.
+    """
+
+    kind: ClaimKind
+    counter: str
+    amount: int
+    cap: int | None = None
+    window_ms: int = 0
+    also: tuple[str, ...] = ()
+    value: str = ""
+
+
+class Granted(Struct, frozen=True):
+    """Every claim fits; `used` is each counter before this step, the holder's own part left out."""
+
+    used: tuple[int, ...]
+
+
+class Shortfall(Struct, frozen=True):
+    """A claim that does not fit: its index, what is used without it, and when a window has room again (µs of `t`)."""
+
+    index: int
+    used: int
+    free_at_us: int | None = None
+
+
+class Full(Struct, frozen=True):
+    """Some claims do not fit; nothing was changed."""
+
+    used: tuple[int, ...]
+    shortfalls: tuple[Shortfall, ...]
+
+
+class Taken(Struct, frozen=True):
+    """A slot is held by another step: `value` is its digest, `step` the decision that holds it."""
+
+    index: int
+    value: str
+    step: str

@@ -1,0 +1,66 @@
+"""The port to the daemon: what is asked, what comes back, and the verdict on a trade."""
+
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+
+class Verdict(StrEnum):
+    """What became of a trade."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    NOT_SENT = "not_sent"
+
+
+class Outbound(Struct, frozen=True):
+    """One request to the daemon. `path` is the catalogue's constant. `lend` says which daemon key goes along."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    body: bytes | None
+    timeout_s: float
+    lend: Literal["guard", "public", "none"] = "guard"
+    is_trade: bool = False
+    idempotency_key: str | None = None
+    traceparent: str | None = None
+
+
+class Answer(Struct, frozen=True):
+    """What the daemon said, whole and within bounds."""
+
+    status: int
+    content_type: str
+    body: bytes
+    duration_us: int = 0
+
+
+class Failure(Struct, frozen=True):
+    """No whole answer. `is_sent`: at least one byte of the request may have left, so nobody knows what happened."""
+
+    kind: Literal["refused", "timeout", "reset", "bad_answer", "too_large"]
+    message: str
+    is_sent: bool
+    duration_us: int = 0
+
+
+class Daemon(Protocol):
+    """The port to the daemon: implemented by the client and by the simulator. `send` never raises."""
+
+    async def send(self, request: Outbound) -> Answer | Failure:
+        """The daemon's answer, or what went wrong and whether a byte may have left."""
+        ...
+
+
+class Outcome(Struct, frozen=True, omit_defaults=True):
+    """The verdict on a trade, with what the daemon said of it."""
+
+    verdict: Verdict
+    status: int | None = None
+    ret_type: int | None = None
+    order_id: str | None = None
+    order_id_ex: str | None = None
+    message: str = ""
+    duration_us: int = 0

@@ -1,0 +1,26 @@
+"""The edge: a request as it was read, and an answer before it is written."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+
+class Call(Struct):
+    """One request as the edge read it; `head` has lower-case names of the headers that the walk looks at."""
+
+    method: str
+    path: str
+    head: Mapping[str, str]
+    body: bytes
+    peer: str
+    token: str | None = None
+
+
+class Reply(Struct):
+    """One answer. `headers` without length, date and connection: the edge writes those."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = "application/json"
+    close: bool = False

@@ -1,0 +1,49 @@
+"""Refusals: a "no" is a value with a stable code and every reason."""
+
+from msgspec import Struct
+
+from guard.codes import MEANING, PRECEDENCE, Code
+
+
+class Reason(Struct, frozen=True, omit_defaults=False):
+    """One rule that says no. `observed` is what the counter would have become, `limit` the cap, both as text."""
+
+    code: Code
+    message: str
+    policy: str = ""
+    rule: str = ""
+    observed: str | None = None
+    limit: str | None = None
+    unit: str | None = None
+
+
+class Refusal(Struct, frozen=True):
+    """No, and why: all reasons, the first one primary. `retry_after_s` only where the time is known.
+
+    `note` is for the record alone, never for the caller (which check of a credential failed, say).
+    """
+
+    reasons: tuple[Reason, ...]
+    retry_after_s: float | None = None
+    largest_qty: str | None = None
+    note: str = ""
+
+    @property
+    def code(self) -> Code:
+        """The primary code."""
+        return self.reasons[0].code
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the primary code."""
+        return MEANING[self.code].status
+
+
+def refuse(code: Code, message: str, **fields: str | None) -> Refusal:
+    """A refusal with a single reason."""
+    return Refusal((Reason(code, message, **fields),))  # type: ignore[arg-type]
+
+
+def in_order(reasons: list[Reason]) -> tuple[Reason, ...]:
+    """The reasons with the contract's primary one first; equal codes keep their order."""
+    return tuple(sorted(reasons, key=lambda reason: PRECEDENCE[reason.code]))

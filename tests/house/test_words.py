@@ -1,0 +1,52 @@
+"""Words that do not belong into the project, and names that say nothing."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+UNFINISHED: Final = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError|for now|dummy)\b")
+EMPTY_NAMES: Final = {"utils", "helpers", "manager", "common", "misc", "base"}
+# Spelt apart, so that this file does not name what it forbids.
+FOREIGN: Final = re.compile(
+    "|".join(("py" + "pi.org", "python" + "hosted", "npm" + "js", "deb." + "debian", r"/wo" + "rk/"))
+)
+
+
+def _tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607 - git of the machine
+    files = [ROOT / name for name in listed.stdout.splitlines()]
+    return [f for f in files if f.is_file()] or [f for f in ROOT.rglob("*") if f.is_file() and ".venv" not in f.parts]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "guard").rglob("*.py")), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_the_product_holds_no_unfinished_words(path: Path) -> None:
+    """Nothing in the product says that it is not done, and no module is named after nothing."""
+    assert not UNFINISHED.search(path.read_text())
+    assert path.stem not in EMPTY_NAMES
+
+
+def test_no_tracked_file_names_a_registry_or_a_machine_path() -> None:
+    """Lock files and sources are the same wherever they are used."""
+    found = []
+    for path in _tracked():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}: {match.group(0)}" for match in FOREIGN.finditer(text)]
+
+    assert found == []
+
+
+def test_floats_stay_out_of_the_money() -> None:
+    """No `float(` where orders are read, judged, counted or recorded."""
+    rooms = ("intent", "policy", "limits", "journal")
+    found = [
+        p for room in rooms for p in (ROOT / "guard" / room).glob("*.py") if re.search(r"\bfloat\(", p.read_text())
+    ]
+
+    assert found == []
