@@ -16,7 +16,10 @@ class Verdict(StrEnum):
 
 
 class Outbound(Struct, frozen=True):
-    """One request to the daemon. `path` is the catalogue's constant. `lend` says which daemon key goes along."""
+    """One request to the daemon. `path` is the catalogue's constant. `lend` says which daemon key goes along.
+
+    `is_cancel`: a trade that only takes risk away; it never waits for a connection behind orders or reads.
+    """
 
     method: Literal["GET", "POST"]
     path: str
@@ -26,6 +29,7 @@ class Outbound(Struct, frozen=True):
     is_trade: bool = False
     idempotency_key: str | None = None
     traceparent: str | None = None
+    is_cancel: bool = False
 
 
 class Answer(Struct, frozen=True):
