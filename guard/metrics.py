@@ -1,0 +1,172 @@
+"""Counters for Prometheus: plain integers on the hot path, families only at exposition, labels from closed sets.
+
+The names, labels and buckets are the contract's §6. A label value that is not known beforehand becomes `other`.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from guard.catalogue import BY_PATH
+
+BUCKETS_S: Final = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+
+
+class Family(NamedTuple):
+    """One metric: its kind, what it says, and its labels."""
+
+    kind: str
+    text: str
+    labels: tuple[str, ...] = ()
+
+
+FAMILIES: Final[dict[str, Family]] = {
+    "guard_requests_total": Family(
+        "counter", "Requests on the data listener; allowed means allowed by the guard.", ("endpoint", "outcome")
+    ),
+    "guard_refusals_total": Family(
+        "counter", "Refusals by primary code and the policy that refused.", ("code", "policy")
+    ),
+    "guard_requests_by_key_total": Family("counter", "Requests by key id.", ("key", "outcome")),
+    "guard_refusals_by_key_total": Family("counter", "Refusals by key id and primary code.", ("key", "code")),
+    "guard_request_duration_seconds": Family("histogram", "From request read to answer written.", ("endpoint",)),
+    "guard_overhead_seconds": Family("histogram", "Time of a request that was not the daemon's."),
+    "guard_upstream_duration_seconds": Family("histogram", "Time the daemon took to answer."),
+    "guard_order_outcomes_total": Family("counter", "Trade requests by what became of them.", ("outcome",)),
+    "guard_unknown_orders": Family("gauge", "Trades that were sent and whose outcome is not known."),
+    "guard_limit_used_ratio": Family("gauge", "Use of a limit, 1 is exhausted.", ("policy", "limit", "key")),
+    "guard_trading_state": Family("gauge", "1 for the trading state that applies to everyone.", ("state",)),
+    "guard_policy_info": Family("gauge", "1 for the policies in force, by hash.", ("sha256",)),
+    "guard_policy_reloads_total": Family("counter", "Policy reloads by result.", ("result",)),
+    "guard_policy_last_reload_success": Family("gauge", "1 if the last policy reload was applied or unchanged."),
+    "guard_policy_last_success_timestamp_seconds": Family("gauge", "When policies were last loaded well."),
+    "guard_journal_records_total": Family("counter", "Records appended to the journal."),
+    "guard_journal_fsync_seconds": Family("histogram", "Time of one journal fsync."),
+    "guard_journal_queue": Family("gauge", "Records that wait to be written."),
+    "guard_journal_failed": Family("gauge", "1 once the journal cannot be written; needs a restart."),
+    "guard_journal_free_bytes": Family("gauge", "Free space where the journal lies."),
+    "guard_clock_steps_total": Family("counter", "Steps of the wall clock of more than a second."),
+    "guard_daemon_up": Family("gauge", "1 if the daemon answered the last time it was asked."),
+    "guard_ws_connections": Family("gauge", "Open WebSocket connections of callers."),
+    "guard_ws_frames_total": Family(
+        "counter", "WebSocket frames by direction and what was done.", ("direction", "result")
+    ),
+    "guard_ws_closed_total": Family("counter", "WebSocket connections closed, by reason.", ("reason",)),
+    "guard_upstream_dials_total": Family("counter", "Connections opened to the daemon."),
+    "guard_steps_in_flight": Family("gauge", "Trades between decision and outcome."),
+    "guard_key_expiry_timestamp_seconds": Family("gauge", "When a key expires.", ("key",)),
+    "guard_build_info": Family("gauge", "1, with the version of the guard.", ("version",)),
+}
+
+Labels = tuple[str, ...]
+Reading = Callable[[], Iterable[tuple[Labels, float]]]
+
+
+class _Histogram:
+    """Counts by bucket and a sum, for one set of labels."""
+
+    __slots__ = ("counts", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.sum_s = 0.0
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative counts as the exposition wants them."""
+        total, rows = 0, []
+        for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), self.counts, strict=True):
+            total += count
+            rows.append((bound, float(total)))
+        return rows
+
+
+class Metrics(Collector):
+    """All counters of one guard. `keys_max`: how many key ids may be labels, in the order they were made known."""
+
+    def __init__(self, *, keys_max: int) -> None:
+        self._keys_max = keys_max
+        self._keys: dict[str, str] = {"": ""}
+        self._counters: dict[str, dict[Labels, float]] = {
+            name: ({} if family.labels else {(): 0.0}) for name, family in FAMILIES.items() if family.kind == "counter"
+        }
+        self._histograms: dict[str, dict[Labels, _Histogram]] = {
+            name: ({} if family.labels else {(): _Histogram()})
+            for name, family in FAMILIES.items()
+            if family.kind == "histogram"
+        }
+        self._readings: dict[str, Reading] = {}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def know_keys(self, names: Iterable[str]) -> None:
+        """Key ids that may stand in labels."""
+        for name in names:
+            if len(self._keys) <= self._keys_max:
+                self._keys.setdefault(name, name)
+
+    def key(self, name: str) -> str:
+        """The id as a label, or `other`."""
+        return self._keys.get(name, "other")
+
+    @staticmethod
+    def endpoint(path: str) -> str:
+        """The catalogue's path as a label, or `other`."""
+        return path if path in BY_PATH or path.startswith("/guard/v1/") else "other"
+
+    def count(self, name: str, *labels: str, by: float = 1) -> None:
+        """One more."""
+        rows = self._counters[name]
+        rows[labels] = rows.get(labels, 0) + by
+
+    def observe(self, name: str, seconds: float, *labels: str) -> None:
+        """One duration."""
+        rows = self._histograms[name]
+        histogram = rows.get(labels)
+        if histogram is None:
+            histogram = rows[labels] = _Histogram()
+        histogram.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        histogram.sum_s += seconds
+
+    def gauge(self, name: str, read: Reading) -> None:
+        """A figure that is read at exposition; `read` gives (label values, value) pairs."""
+        if name not in FAMILIES:
+            raise AssertionError(f"{name} is not in the table")
+        self._readings[name] = read
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: the registry need not scrape at registration."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family of the table that has something to say."""
+        for name, family in FAMILIES.items():
+            if name in self._readings:
+                yield self._read(name, family)
+            elif family.kind == "counter":
+                counter = CounterMetricFamily(name, family.text, labels=family.labels)
+                for labels, value in dict(self._counters[name]).items():
+                    counter.add_metric(labels, value)
+                yield counter
+            elif family.kind == "histogram":
+                timing = HistogramMetricFamily(name, family.text, labels=family.labels)
+                for labels, histogram in dict(self._histograms[name]).items():
+                    timing.add_metric(labels, histogram.buckets(), histogram.sum_s)
+                yield timing
+
+    def _read(self, name: str, family: Family) -> Metric:
+        kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+        metric = kind(name, family.text, labels=family.labels)
+        for labels, value in self._readings[name]():
+            metric.add_metric(labels, value)
+        return metric
+
+    def render(self) -> bytes:
+        """The exposition in text format 0.0.4. Takes milliseconds: call it beside the loop."""
+        return generate_latest(self._registry)

@@ -1,0 +1,50 @@
+"""Counters: closed labels, correct exposition."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from guard.metrics import BUCKETS_S, FAMILIES, Metrics
+
+
+def _samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    families = text_string_to_metric_families(metrics.render().decode())
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for f in families for s in f.samples}
+
+
+def test_counts_and_durations_come_out_as_they_went_in() -> None:
+    """A counter, a histogram and a gauge are exposed with their labels."""
+    metrics = Metrics(keys_max=10)
+    metrics.count("guard_order_outcomes_total", "accepted")
+    metrics.count("guard_order_outcomes_total", "accepted", by=2)
+    metrics.observe("guard_overhead_seconds", 0.0003)
+    metrics.observe("guard_overhead_seconds", 99.0)
+    metrics.gauge("guard_unknown_orders", lambda: [((), 4.0)])
+
+    seen = _samples(metrics)
+
+    assert seen["guard_order_outcomes_total", (("outcome", "accepted"),)] == 3
+    assert seen["guard_overhead_seconds_bucket", (("le", "0.00025"),)] == 0
+    assert seen["guard_overhead_seconds_bucket", (("le", "0.0005"),)] == 1
+    assert seen["guard_overhead_seconds_bucket", (("le", "+Inf"),)] == 2
+    assert seen["guard_overhead_seconds_sum", ()] == 99.0003
+    assert seen["guard_unknown_orders", ()] == 4
+
+
+def test_unknown_keys_and_paths_become_other() -> None:
+    """Labels come from closed sets: 10,000 foreign names add no series (B32, gateways' cardinality bugs)."""
+    metrics = Metrics(keys_max=2)
+    metrics.know_keys(["a", "b", "c"])
+    for number in range(10_000):
+        metrics.count("guard_requests_by_key_total", metrics.key(f"k{number}"), "refused")
+        metrics.count("guard_requests_total", metrics.endpoint(f"/api/{number}"), "refused")
+
+    seen = _samples(metrics)
+
+    assert [metrics.key(name) for name in ("a", "b", "c", "")] == ["a", "b", "other", ""]
+    assert seen["guard_requests_by_key_total", (("key", "other"), ("outcome", "refused"))] == 10_000
+    assert len([name for name, _ in seen if name == "guard_requests_total"]) == 1
+
+
+def test_buckets_span_what_the_contract_says() -> None:
+    """Histogram buckets run from 0.0001 s to 10 s, and every metric has a text."""
+    assert (BUCKETS_S[0], BUCKETS_S[-1]) == (0.0001, 10.0)
+    assert all(family.text for family in FAMILIES.values())
