@@ -72,7 +72,8 @@ class PlaceOrder(Struct, frozen=True, omit_defaults=True):
 
     `market` is the policy's word (HK, US, CN, HKCC, SG, JP, AU, MY, CA, HK_FUND, US_FUND, FUTURES_HK, …), `symbol`
     is prefix and code ("HK.00700"), `code` what the daemon is sent (no prefix). Prices in the instrument's currency;
-    `trail_value` in percent units for ratios.
+    `trail_value` in percent units for ratios. `packet_id`, here and in the other trades, is the caller's own pair of
+    connection and serial: it is recorded, never forwarded.
     """
 
     header: Header
@@ -95,6 +96,7 @@ class PlaceOrder(Struct, frozen=True, omit_defaults=True):
     session: int | None = None
     position_id: int | None = None
     remark: str | None = None
+    packet_id: tuple[int, int] | None = None
 
 
 class ModifyOrder(Struct, frozen=True, omit_defaults=True):
@@ -112,6 +114,7 @@ class ModifyOrder(Struct, frozen=True, omit_defaults=True):
     trail_spread: Decimal | None = None
     adjust_price: bool | None = None
     adjust_side_and_limit: Decimal | None = None
+    packet_id: tuple[int, int] | None = None
 
 
 class CancelOrder(Struct, frozen=True, omit_defaults=True):
@@ -121,6 +124,7 @@ class CancelOrder(Struct, frozen=True, omit_defaults=True):
     order_id: str | None
     order_id_ex: str | None
     op: Op = Op.CANCEL
+    packet_id: tuple[int, int] | None = None
 
 
 class CancelAll(Struct, frozen=True, omit_defaults=True):
@@ -128,6 +132,7 @@ class CancelAll(Struct, frozen=True, omit_defaults=True):
 
     header: Header
     trd_market: int | None = None
+    packet_id: tuple[int, int] | None = None
 
 
 class Reconfirm(Struct, frozen=True, omit_defaults=True):
@@ -136,6 +141,7 @@ class Reconfirm(Struct, frozen=True, omit_defaults=True):
     header: Header
     order_id: str
     reason: int
+    packet_id: tuple[int, int] | None = None
 
 
 class Unlock(Struct, frozen=True, omit_defaults=True):
