@@ -1,0 +1,126 @@
+"""One connection to the daemon: at most one request in flight, and after anything unexpected never used again.
+
+The one fact that everything else stands on is decided in `ask`: it answers None while no byte of the request can have
+left, and from the moment it hands bytes to the transport the request counts as sent.
+"""
+
+import asyncio
+import select
+from collections.abc import Callable
+from typing import cast
+
+from guard.terms import Answer, Failure
+from guard.upstream.answer import AnswerReader, Broken, Whole
+
+Asked = asyncio.Future[Answer | Failure]
+
+
+class Connection(asyncio.Protocol):
+    """An open connection, or one that is being opened. `on_lost` is told once when it is gone."""
+
+    def __init__(self, *, body_bytes_max: int, on_lost: Callable[["Connection"], None]) -> None:
+        self._reader = AnswerReader(body_bytes_max=body_bytes_max)
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._probe: select.poll | None = None
+        self._asked: Asked | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_spent = False
+        self.idle_since_s = 0.0
+
+    @property
+    def is_connected(self) -> bool:
+        """There is a transport below."""
+        return self._transport is not None
+
+    @property
+    def is_reusable(self) -> bool:
+        """Nothing is in flight, and nothing has happened that forbids another request."""
+        return not self._is_spent and self._asked is None and self._transport is not None
+
+    def is_quiet(self) -> bool:
+        """A request may be written now: the peer has neither closed nor said anything unasked, down to the kernel.
+
+        A peer's close that the loop has not yet seen would make a false *unknown* of a trade, and bytes that came
+        before the request would be taken for its answer. Under TLS the kernel's buffer may hold records that are no
+        answer (session tickets), so there only what the loop has seen counts.
+        """
+        if not self.is_reusable or self._transport is None or self._transport.is_closing():
+            return False
+        return self._probe is None or not self._probe.poll(0)
+
+    def ask(self, request: bytes, *, deadline_s: float) -> Asked | None:
+        """Send a request; its answer or failure comes in the future, by `deadline_s` of the loop's clock.
+
+        None: nothing was sent, and nothing will be. Called when something is in flight already: a bug.
+        """
+        if self._asked is not None:
+            raise AssertionError("one request at a time")
+        if not self.is_quiet() or self._transport is None:
+            return None
+        loop = asyncio.get_running_loop()
+        self._asked = loop.create_future()
+        self._timer = loop.call_at(deadline_s, self._expire)
+        self._transport.write(request)
+        return self._asked
+
+    def drop(self) -> None:
+        """Close at once; a request in flight fails as reset."""
+        self._fail("reset", "the connection was dropped")
+
+    # ------------------------------------------------------------ asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport is ready."""
+        self._transport = cast("asyncio.Transport", transport)
+        if transport.get_extra_info("ssl_object") is None:
+            self._probe = select.poll()
+            self._probe.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of an answer; unasked ones end the connection."""
+        if self._asked is None:
+            self.drop()
+            return
+        result = self._reader.feed(data)
+        if isinstance(result, Broken):
+            self._fail(result.kind, f"the daemon's answer {result.message}")
+        elif isinstance(result, Whole):
+            self._is_spent = self._is_spent or not result.is_reusable
+            self._settle(Answer(result.status, result.content_type, result.body))
+
+    def eof_received(self) -> bool:
+        """The daemon says no more; the transport closes itself."""
+        self._end_of_stream()
+        return False
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The connection is gone, for whatever reason."""
+        self._end_of_stream()
+        self._transport = None
+        self._on_lost(self)
+
+    # ------------------------------------------------------------ inside
+
+    def _end_of_stream(self) -> None:
+        if self._reader.has_begun:
+            self._fail("bad_answer", "the daemon's answer ended in the middle")
+        else:
+            self._fail("reset", "the daemon closed the connection without an answer")
+
+    def _expire(self) -> None:
+        self._fail("timeout", "the daemon did not answer in time")
+
+    def _fail(self, kind: str, message: str) -> None:
+        self._is_spent = True
+        if self._transport is not None:
+            self._transport.abort()
+        self._settle(Failure(kind, message, is_sent=True))  # type: ignore[arg-type]
+
+    def _settle(self, result: Answer | Failure) -> None:
+        asked, self._asked = self._asked, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if asked is not None and not asked.done():
+            asked.set_result(result)

@@ -1,0 +1,50 @@
+"""The request as it goes to the daemon: every byte of the head is ours.
+
+The target is the request's own path constant; nothing of a caller's head is copied but a well-formed `traceparent`.
+No cookies, no caller's credentials: `Authorization` is the guard's key for the daemon, or the public one, or absent.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from guard.errors import SettingsFault
+from guard.terms import Outbound
+
+_PATH: Final = re.compile(r"/[A-Za-z0-9/_-]{1,127}")
+_TOKEN: Final = re.compile(r"[!-~]{1,4096}")
+_IDEMPOTENCY_KEY: Final = re.compile(r"[!-~]{1,255}")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Heads:
+    """Writes requests for one daemon. `keys` maps `Outbound.lend` to the daemon key that goes along."""
+
+    def __init__(self, authority: str, *, key: str | None, public_key: str | None) -> None:
+        lent = {"guard": key, "public": public_key}
+        if bad := [name for name, text in lent.items() if text is not None and not _TOKEN.fullmatch(text)]:
+            raise SettingsFault(
+                [f"the {name} key for the daemon must be printable ASCII without blanks" for name in bad]
+            )
+        self._fixed = f" HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\n"
+        self._authorization: Mapping[str, str] = {
+            name: f"Authorization: Bearer {text}\r\n" for name, text in lent.items() if text is not None
+        }
+
+    def render(self, request: Outbound) -> bytes:
+        """The request's bytes. A path, key or body that cannot be ours is a bug."""
+        if not _PATH.fullmatch(request.path):
+            raise AssertionError("the target must be a constant of the catalogue")
+        lines = [request.method, " ", request.path, self._fixed, self._authorization.get(request.lend, "")]
+        if request.idempotency_key is not None:
+            if not _IDEMPOTENCY_KEY.fullmatch(request.idempotency_key):
+                raise AssertionError("the Idempotency-Key must be one of the guard's own")
+            lines.append(f"Idempotency-Key: {request.idempotency_key}\r\n")
+        if request.traceparent is not None and _TRACEPARENT.fullmatch(request.traceparent):
+            lines.append(f"traceparent: {request.traceparent}\r\n")
+        body = request.body or b""
+        if request.method == "POST":
+            lines.append(f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n")
+        elif body:
+            raise AssertionError("a GET carries no body")
+        return "".join([*lines, "\r\n"]).encode("ascii") + body

@@ -1,0 +1,120 @@
+"""The verdict on a trade: what the daemon's answer, or its absence, proves. Pure and total.
+
+*refused*: 4xx but 408 and 409, or 2xx with `ret_type` -1 or -500. *not sent*: no byte of the request left.
+*accepted*: 2xx with `ret_type` 0 and, for a new order, an order id that is not empty, not zero and not already known
+(a repeated id is another order's answer, B33; an empty or zero one was never sent to the exchange, B34). Everything
+else is *unknown*: only evidence releases money. Source: contract §4, `Verdict on a trade`.
+"""
+
+import re
+from collections.abc import Container, Mapping
+from typing import Any, Final, NamedTuple
+
+import jiter
+
+from guard.terms import Answer, Effect, Failure, Outcome, Verdict
+
+BODY_BYTES_MAX: Final = 2**20  # a trade's answer is a few hundred bytes; a longer one is read by nobody
+MESSAGE_CHARS_MAX: Final = 200
+ID_CHARS_MAX: Final = 64
+_LOOK_AHEAD: Final = 64  # what stands after the cut decides whether digits before it belong to a long number
+
+_REFUSING_TYPES: Final = frozenset({-1, -500})
+_UNDECIDED_4XX: Final = frozenset({408, 409})
+
+_LONG_NUMBER: Final = re.compile(r"\d{8,}|\d{4}(?:[ -]\d{4})+")
+_TRIES: Final = r"(?:attempt|tries|try\b|retr|chance|剩|次)"
+_COUNT_OF_TRIES: Final = re.compile(rf"(?i:\d+(?=[^\d.;]{{0,16}}?{_TRIES}))|(?i:{_TRIES}[^\d.;]{{0,24}}\d+)")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_ID: Final = re.compile(r"[!-~]+")
+
+
+def redact(text: str) -> str:
+    """The daemon's words fit for the record: long numbers (accounts, cards, orders) and counts of tries masked.
+
+    At most `MESSAGE_CHARS_MAX` characters, none of them a control character. Masks keep the length (B11, B31).
+    """
+    text = text[: MESSAGE_CHARS_MAX + _LOOK_AHEAD]
+    text = _LONG_NUMBER.sub(lambda found: "*" * len(found.group()), text)
+    text = _COUNT_OF_TRIES.sub(lambda found: re.sub(r"\d", "*", found.group()), text)
+    return _UNPRINTABLE.sub(" ", text)[:MESSAGE_CHARS_MAX]
+
+
+class _Ids(NamedTuple):
+    """The ids of an answer as text. `is_odd`: one was given that no order can have."""
+
+    order_id: str | None
+    order_id_ex: str | None
+    is_odd: bool
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, int):
+        return not isinstance(value, bool) and 0 <= value < 2**64
+    return isinstance(value, str) and len(value) <= ID_CHARS_MAX and (not value or _ID.fullmatch(value) is not None)
+
+
+def _ids(envelope: Mapping[str, Any]) -> _Ids:
+    s2c = envelope.get("s2c")
+    given = [s2c.get(name) for name in ("order_id", "order_id_ex")] if isinstance(s2c, dict) else [None, None]
+    read = [str(value) if value is not None and _is_id(value) else None for value in given]
+    is_odd = any(value is not None and text is None for value, text in zip(given, read, strict=True))
+    return _Ids(read[0], read[1], is_odd)
+
+
+def _names_a_new_order(ids: _Ids, known_ids: Container[str]) -> bool:
+    # Where both are given the external id is the order's own; the number may be a hash of it (daemon.md §4.1).
+    own = ids.order_id_ex if ids.order_id_ex is not None else ids.order_id
+    if ids.is_odd or own is None or not own.strip("0"):
+        return False
+    given = [text for text in (ids.order_id, ids.order_id_ex) if text is not None and text.strip("0")]
+    return not any(text in known_ids for text in given)
+
+
+def _read(body: bytes) -> Mapping[str, Any]:
+    if len(body) > BODY_BYTES_MAX:
+        return {}
+    try:
+        envelope = jiter.from_json(body, catch_duplicate_keys=True, float_mode="decimal", allow_inf_nan=False)
+    except ValueError:
+        return {}
+    return envelope if isinstance(envelope, dict) else {}
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _message(envelope: Mapping[str, Any]) -> str:
+    said = envelope.get("ret_msg") or envelope.get("error")
+    return redact(said) if isinstance(said, str) else ""
+
+
+def _verdict(*, status: int, ret_type: int | None, is_named: bool) -> Verdict:
+    if 400 <= status <= 499:  # noqa: PLR2004 - the class of client errors
+        return Verdict.UNKNOWN if status in _UNDECIDED_4XX else Verdict.REFUSED
+    if not 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
+        return Verdict.UNKNOWN
+    if ret_type in _REFUSING_TYPES:
+        return Verdict.REFUSED
+    return Verdict.ACCEPTED if ret_type == 0 and is_named else Verdict.UNKNOWN
+
+
+def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]) -> Outcome:
+    """The outcome of a trade of this effect. `known_ids`: ids, as text, of orders that exist already."""
+    if isinstance(result, Failure):
+        verdict = Verdict.UNKNOWN if result.is_sent else Verdict.NOT_SENT
+        return Outcome(verdict, message=redact(result.message), duration_us=result.duration_us)
+    envelope = _read(result.body)
+    ret_type = envelope.get("ret_type") if _is_whole(envelope.get("ret_type")) else None
+    ids = _ids(envelope)
+    is_named = effect is not Effect.ORDER_NEW or _names_a_new_order(ids, known_ids)
+    return Outcome(
+        _verdict(status=result.status, ret_type=ret_type, is_named=is_named),
+        status=result.status,
+        ret_type=ret_type,
+        order_id=ids.order_id,
+        order_id_ex=ids.order_id_ex,
+        message=_message(envelope),
+        duration_us=result.duration_us,
+    )
