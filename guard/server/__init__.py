@@ -1,0 +1,30 @@
+"""Room 9, the HTTP edge of the data listener: reading requests safely, answering, bounds.
+
+In: bytes of a connection. Out: one `Call` at a time to the walk, and the bytes of its `Reply`. A head must match one
+strict grammar, linear on any input; what is odd is refused with a code and the connection closed, never normalised.
+Must never: hand on a target, a header or a body that somebody else could read differently; cancel a walk because its
+caller hung up; keep anything without a bound of `Bounds`; know what an endpoint means.
+"""
+
+from guard.server.bounds import Bounds
+from guard.server.listener import Listener, serve
+from guard.server.protocol import Counts, Wiring
+from guard.server.reader import Progress, Reader, Request
+from guard.server.replies import RateState, passed_reply, rate_headers, refusal_reply
+from guard.server.wire import encode
+
+__all__ = [
+    "Bounds",
+    "Counts",
+    "Listener",
+    "Progress",
+    "RateState",
+    "Reader",
+    "Request",
+    "Wiring",
+    "encode",
+    "passed_reply",
+    "rate_headers",
+    "refusal_reply",
+    "serve",
+]

@@ -1,0 +1,46 @@
+"""Every limit of the edge, named with its unit. Nothing of a caller is kept, waited for or counted beyond these."""
+
+from msgspec import Struct
+
+
+class Bounds(Struct, frozen=True):
+    """How much, how many and how long.
+
+    `head_bytes_max` counts the head with its empty line; `body_bytes_max` what `Content-Length` may say. Beyond
+    `connections_max` a connection is answered 503 and closed, beyond twice as many it is cut without a word.
+    `header_timeout_s` runs from a connection's first moment or a head's first byte, `body_timeout_s` from the end of
+    the head, `write_timeout_s` while a caller does not take its answer, `linger_timeout_s` while we read away what a
+    caller still sends after a refusal (closing at once would reset the connection and lose the answer).
+    """
+
+    head_bytes_max: int = 16_384
+    fields_max: int = 100
+    body_bytes_max: int = 65_536
+    answer_buffer_bytes_max: int = 65_536
+    connections_max: int = 4096
+    backlog: int = 512
+    header_timeout_s: float = 10.0
+    body_timeout_s: float = 10.0
+    idle_timeout_s: float = 60.0
+    write_timeout_s: float = 30.0
+    linger_timeout_s: float = 2.0
+
+    @property
+    def held_bytes_max(self) -> int:
+        """What is kept of bytes that arrive during an answer: one byte more than any request that could pass.
+
+        So whatever is cut off belongs to input that the reader refuses anyway.
+        """
+        return self.head_bytes_max + self.body_bytes_max + 1
+
+    @property
+    def sweep_s(self) -> float:
+        """How often deadlines are looked at: a quarter of the shortest, at most a second."""
+        shortest = min(
+            self.header_timeout_s,
+            self.body_timeout_s,
+            self.idle_timeout_s,
+            self.write_timeout_s,
+            self.linger_timeout_s,
+        )
+        return min(1.0, shortest / 4)

@@ -1,0 +1,123 @@
+"""The data listener: a socket, its connections, one sweep of their deadlines, and an orderly end."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from ssl import SSLContext
+from typing import Final
+
+from guard.server.bounds import Bounds
+from guard.server.protocol import Connection, Counts, Edge, Wiring
+
+_OWNER_ONLY: Final = 0o177  # umask under which a socket file is made
+
+
+class Listener:
+    """A listener that serves. Made by `serve`, ended by `close`."""
+
+    def __init__(self, server: asyncio.Server, edge: Edge, *, path: Path | None) -> None:
+        self._server = server
+        self._edge = edge
+        self._path = path
+        self._sweep()
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The listening sockets; ask them for the port when 0 was given."""
+        return tuple(self._server.sockets)
+
+    @property
+    def counts(self) -> Counts:
+        """Connections open, seen, turned away, timed out and handed over."""
+        return self._edge.counts
+
+    async def close(self, *, grace_s: float) -> None:
+        """Accept no more, let what has begun be answered, cut what is left after `grace_s`.
+
+        Connections that were handed over belong to the stream, which ends them itself within the same time.
+        """
+        self._edge.is_draining = True
+        self._server.close()
+        for connection in [each for each in self._edge.connections if each.is_idle]:
+            connection.close()
+        await self._until_empty(grace_s)
+        for connection in tuple(self._edge.connections):
+            connection.abort()
+        await self._until_empty(self._edge.bounds.sweep_s)
+        self._timer.cancel()
+        await self._server.wait_closed()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    async def _until_empty(self, limit_s: float) -> None:
+        """Return as soon as no connection is left, at the latest after `limit_s`."""
+        if not self._edge.connections:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._edge.emptied.wait()
+
+    def _sweep(self) -> None:
+        self._edge.sweep()
+        self._timer = self._edge.loop.call_later(self._edge.bounds.sweep_s, self._sweep)
+
+
+async def serve(
+    wiring: Wiring,
+    *,
+    at: tuple[str, int] | Path,
+    bounds: Bounds,
+    tls: SSLContext | None = None,
+) -> Listener:
+    """Listen at a (host, port), or at a socket file that only its owner may use; raises OSError where that fails."""
+    loop = asyncio.get_running_loop()
+    edge = Edge(wiring, bounds, loop=loop)
+    handshake_s = bounds.header_timeout_s if tls is not None else None
+    if isinstance(at, Path):
+        server = await loop.create_unix_server(
+            lambda: Connection(edge),
+            sock=_socket_file(at),
+            backlog=bounds.backlog,
+            ssl=tls,
+            ssl_handshake_timeout=handshake_s,
+        )
+        return Listener(server, edge, path=at)
+    host, port = at
+    server = await loop.create_server(
+        lambda: Connection(edge),
+        host,
+        port,
+        backlog=bounds.backlog,
+        ssl=tls,
+        ssl_handshake_timeout=handshake_s,
+    )
+    return Listener(server, edge, path=None)
+
+
+def _socket_file(path: Path) -> socket.socket:
+    """A bound socket file of mode 0600. One that a dead process left behind is replaced, a live one is left alone."""
+    if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _is_answered(path):
+        path.unlink()
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(_OWNER_ONLY)
+    try:
+        bound.bind(str(path))
+    except OSError:
+        bound.close()
+        raise
+    finally:
+        os.umask(before)
+    return bound
+
+
+def _is_answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+    return True

@@ -1,0 +1,332 @@
+"""One connection of the data listener: bytes in, one `Call` at a time to the walk, one write per answer.
+
+The walk of a call runs in a task that the program owns; a caller that hangs up changes nothing about it. Deadlines are
+plain numbers that the listener's one sweep looks at, so a request costs no timer. After every refusal of the reader the
+connection ends: what would come next on it cannot be trusted.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from email.utils import formatdate
+from enum import Enum
+from typing import Any, Final, cast
+
+import structlog
+from msgspec import Struct
+
+from guard.codes import Code
+from guard.server.bounds import Bounds
+from guard.server.reader import Phase, Progress, Reader, Request
+from guard.server.replies import refusal_reply
+from guard.server.wire import CONTINUE, encode
+from guard.terms import Call, Refusal, Reply, refuse
+
+NEVER: Final = float("inf")
+
+_log = structlog.get_logger("guard.server")
+_OVERLOADED: Final = refuse(Code.OVERLOADED, "the guard has as many connections as it may; try again")
+_TOO_SLOW: Final = refuse(Code.REQUEST_TIMEOUT, "the request did not arrive in time")
+# Not `overloaded`: that says "try again", and nobody here knows how far the walk came before it failed.
+_WALK_FAILED: Final = refuse(
+    Code.RULE_ERROR, "the guard failed on this request; look at the record before you send it again"
+)
+
+
+class Wiring(Struct, frozen=True):
+    """What a listener is connected to.
+
+    `handler` answers a call and is not expected to raise. `start(coroutine, name)` runs it as a task of the program.
+    `upgrade(call, transport, raw_head)` takes a WebSocket handshake over: the protocol it returns is told everything
+    that happens to the transport from then on, and must write the answer itself. Without it, a handshake is an ordinary
+    call. `refused(decision, refusal, peer)` hears of every request that the edge refused by itself.
+    """
+
+    handler: Callable[[Call], Awaitable[Reply]]
+    start: Callable[[Coroutine[Any, Any, None], str], object]
+    new_id: Callable[[], str]
+    upgrade: Callable[[Call, asyncio.Transport, bytes], asyncio.Protocol] | None = None
+    refused: Callable[[str, Refusal, str], None] | None = None
+
+
+class Counts(Struct):
+    """What a listener has seen. `open` is now, the rest since the start; `timed_out` are requests cut off half-way."""
+
+    open: int = 0
+    total: int = 0
+    overloaded: int = 0
+    timed_out: int = 0
+    handed_over: int = 0
+
+
+class Edge:
+    """What the connections of one listener share: wiring, bounds, counts, the date of this second."""
+
+    def __init__(self, wiring: Wiring, bounds: Bounds, *, loop: asyncio.AbstractEventLoop) -> None:
+        self.wiring = wiring
+        self.bounds = bounds
+        self.loop = loop
+        self.counts = Counts()
+        self.connections: set[Connection] = set()
+        self.is_draining = False
+        self.emptied = asyncio.Event()
+        self._date = ""
+        self._date_second = -1
+
+    def date(self) -> str:
+        """The `Date` field, made anew once a second."""
+        second = int(self.loop.time())
+        if second != self._date_second:
+            self._date_second, self._date = second, formatdate(usegmt=True)
+        return self._date
+
+    def enter(self, connection: "Connection") -> None:
+        """Count a connection that has come."""
+        self.connections.add(connection)
+        self.emptied.clear()
+        self.counts.open = len(self.connections)
+        self.counts.total += 1
+
+    def leave(self, connection: "Connection") -> None:
+        """Count a connection that has gone; `emptied` says when it was the last."""
+        self.connections.discard(connection)
+        self.counts.open = len(self.connections)
+        if not self.connections:
+            self.emptied.set()
+
+    def sweep(self) -> None:
+        """End every wait whose deadline has passed."""
+        now = self.loop.time()
+        for connection in [each for each in self.connections if each.deadline <= now]:
+            connection.expire()
+
+
+class _State(Enum):
+    """What a connection is doing. `READING` covers idle, head and body: the reader knows which."""
+
+    READING = "reading"
+    ANSWERING = "answering"
+    WRITING = "writing"
+    LINGERING = "lingering"
+    HANDED_OVER = "handed over"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Connection(asyncio.Protocol):
+    """One caller's connection; `deadline` is when its present wait ends, in the loop's time."""
+
+    __slots__ = (
+        "_edge",
+        "_has_ended",
+        "_held",
+        "_is_write_blocked",
+        "_peer",
+        "_phase",
+        "_reader",
+        "_state",
+        "_tenant",
+        "_transport",
+        "deadline",
+    )
+
+    _transport: asyncio.Transport
+    _reader: Reader
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._state = _State.READING
+        self._phase = Phase.IDLE
+        self._held = b""
+        self._has_ended = False
+        self._is_write_blocked = False
+        self._tenant: asyncio.Protocol | None = None
+        self._peer = ""
+        self.deadline = NEVER
+
+    @property
+    def is_idle(self) -> bool:
+        """No request has begun and none is being answered."""
+        return self._state is _State.READING and self._phase is Phase.IDLE
+
+    # ------------------------------------------------------------ what the transport tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the connection, or answer that there are too many."""
+        edge = self._edge
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=edge.bounds.answer_buffer_bytes_max)
+        self._peer = _peer(self._transport)
+        self._reader = Reader(edge.bounds, peer=self._peer)
+        edge.enter(self)
+        self.deadline = edge.loop.time() + edge.bounds.header_timeout_s
+        if edge.counts.open > edge.bounds.connections_max:
+            self._turn_away()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, or keep for later what arrives during an answer."""
+        if self._state is _State.READING:
+            self._read(data)
+        elif self._tenant is not None:
+            self._tenant.data_received(data)
+        elif self._state in {_State.ANSWERING, _State.WRITING}:
+            # One chunk at most arrives after the pause; what is cut off here is refused with the rest of it.
+            self._held = (self._held + data)[: self._edge.bounds.held_bytes_max]
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool | None:
+        """The caller sends no more: an answer still goes out, half a request is dropped."""
+        if self._tenant is not None:
+            return self._tenant.eof_received()
+        self._has_ended = True
+        is_answered = self._state in {_State.ANSWERING, _State.WRITING}
+        return is_answered and self._transport.can_write_eof()  # TLS cannot stay half open
+
+    def pause_writing(self) -> None:
+        """The caller does not take its answer as fast as we write it."""
+        self._is_write_blocked = True
+        if self._tenant is not None:
+            self._tenant.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The caller has taken enough of its answer for the next request to be read."""
+        self._is_write_blocked = False
+        if self._tenant is not None:
+            self._tenant.resume_writing()
+        elif self._state is _State.WRITING:
+            self._read_next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection; a walk that is under way goes on."""
+        self._state = _State.CLOSED
+        self.deadline = NEVER
+        self._edge.leave(self)
+        if self._tenant is not None:
+            self._tenant.connection_lost(exc)
+
+    # ------------------------------------------------------------ what the listener tells
+
+    def expire(self) -> None:
+        """The deadline has passed: an idle connection goes silently, half a request is told, a stuck one is cut."""
+        if self._state is not _State.READING:
+            self._transport.abort()
+        elif self._phase is Phase.IDLE:
+            self.close()
+        else:
+            self._edge.counts.timed_out += 1
+            self._refuse(_TOO_SLOW)
+
+    def close(self) -> None:
+        """End the connection once what was written is out."""
+        self._state = _State.CLOSING
+        self.deadline = self._edge.loop.time() + self._edge.bounds.write_timeout_s
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection now."""
+        self._transport.abort()
+
+    # ------------------------------------------------------------ a request and its answer
+
+    def _read(self, data: bytes) -> None:
+        outcome = self._reader.feed(data)
+        if isinstance(outcome, Request):
+            self._dispatch(outcome)
+        elif isinstance(outcome, Refusal):
+            self._refuse(outcome)
+        else:
+            if outcome is Progress.CONTINUE:
+                self._transport.write(CONTINUE)
+            self._note_phase()
+
+    def _note_phase(self) -> None:
+        """A head has a deadline from its first byte on, a body from its head on; more bytes do not move it."""
+        phase = self._reader.phase
+        if phase is self._phase:
+            return
+        self._phase = phase
+        bounds = self._edge.bounds
+        limit_s = bounds.body_timeout_s if phase is Phase.BODY else bounds.header_timeout_s
+        self.deadline = self._edge.loop.time() + limit_s
+
+    def _dispatch(self, request: Request) -> None:
+        self.deadline = NEVER
+        self._phase = Phase.IDLE
+        upgrade = self._edge.wiring.upgrade
+        if request.raw_head is not None and upgrade is not None:
+            self._state = _State.HANDED_OVER
+            self._edge.counts.handed_over += 1
+            self._tenant = upgrade(request.call, self._transport, request.raw_head)
+            return
+        self._state = _State.ANSWERING
+        self._edge.wiring.start(self._answer(request), "request")
+
+    async def _answer(self, request: Request) -> None:
+        is_head = request.call.method == "HEAD"
+        try:
+            reply = await self._edge.wiring.handler(request.call)
+            is_closing = self._is_last(request, reply)
+            answer = encode(reply, date=self._edge.date(), is_closing=is_closing, is_head=is_head)
+        except asyncio.CancelledError:
+            self._transport.abort()
+            raise
+        except Exception:  # noqa: BLE001 - whatever the walk raised, its caller is owed an answer and the log the trace
+            _log.exception("walk_failed", path=request.call.path)
+            is_closing = True
+            answer = self._refusal(_WALK_FAILED)
+        self._write(answer, is_closing=is_closing)
+
+    def _is_last(self, request: Request, reply: Reply) -> bool:
+        return reply.close or self._has_ended or self._edge.is_draining or not request.is_kept_alive
+
+    def _write(self, answer: bytes, *, is_closing: bool) -> None:
+        if self._state is not _State.ANSWERING:  # the caller has hung up
+            return
+        self._transport.write(answer)
+        if is_closing:
+            self.close()
+        elif self._is_write_blocked:
+            self._state = _State.WRITING
+            self.deadline = self._edge.loop.time() + self._edge.bounds.write_timeout_s
+        else:
+            self._read_next()
+
+    def _read_next(self) -> None:
+        if self._has_ended or self._edge.is_draining:
+            self.close()
+            return
+        self._state = _State.READING
+        self.deadline = self._edge.loop.time() + self._edge.bounds.idle_timeout_s
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.resume_reading()
+            self._read(held)
+
+    # ------------------------------------------------------------ refusals of the edge's own
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer, stop sending, and read away what still comes: closing now could reset the answer away."""
+        self._transport.write(self._refusal(refusal))
+        self._state = _State.LINGERING
+        self.deadline = self._edge.loop.time() + self._edge.bounds.linger_timeout_s
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def _refusal(self, refusal: Refusal) -> bytes:
+        decision = self._edge.wiring.new_id()
+        if self._edge.wiring.refused is not None:
+            self._edge.wiring.refused(decision, refusal, self._peer)
+        reply = refusal_reply(refusal, decision=decision, policy_sha256=None)
+        return encode(reply, date=self._edge.date(), is_closing=True)
+
+    def _turn_away(self) -> None:
+        self._edge.counts.overloaded += 1
+        if self._edge.counts.open > 2 * self._edge.bounds.connections_max:
+            self._transport.abort()
+        else:
+            self._refuse(_OVERLOADED)
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    """The caller's address without its port, as records carry it; `unix` on a socket file."""
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else "unix"

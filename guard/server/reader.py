@@ -1,0 +1,129 @@
+"""The pure reader: bytes of a connection in, one whole request or one refusal out.
+
+`Reader.feed` takes bytes as they come and answers what they amount to so far. The answer depends on the bytes alone and
+not on how they were cut, with one exception that the contract makes: bytes that arrive together with the end of a
+request refuse it, bytes that arrive after it was handed out belong to the next one. Reads nothing twice, keeps at most
+`head_bytes_max + body_bytes_max` bytes and never raises on input.
+"""
+
+import re
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+from guard.codes import Code
+from guard.server.bounds import Bounds
+from guard.server.fields import Meaning, read_fields
+from guard.server.grammar import Head, parse_head
+from guard.terms import Call, Refusal, refuse
+
+# Lenient about line ends on purpose: a head of bare LFs ends here too and is refused now, not at its time-out.
+_EMPTY_LINE: Final = re.compile(rb"\n\r?+\n")
+_FIRST_BYTES: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_NOT_HTTP: Final = refuse(Code.BAD_HEADER, "this is not an HTTP request; the listener expects HTTP/1.1")
+_BYTES_AFTER: Final = refuse(
+    Code.BAD_HEADER, "bytes arrived together with the request, beyond its end: one request at a time, nothing was done"
+)
+
+
+class Progress(Enum):
+    """No answer yet: more bytes are needed, after `CONTINUE` only once the caller was told `100 Continue`."""
+
+    MORE = "more"
+    CONTINUE = "continue"
+
+
+class Phase(Enum):
+    """Where in a request the reader stands: before it, in its head, in its body."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    BODY = "body"
+
+
+class Request(Struct, frozen=True):
+    """One whole request. `raw_head` is given for a WebSocket handshake only, as it was read."""
+
+    call: Call
+    is_kept_alive: bool
+    raw_head: bytes | None = None
+
+
+class Reader:
+    """Reads the requests of one connection from `peer`, one at a time. After a refusal it is not to be fed again."""
+
+    __slots__ = ("_begun", "_bounds", "_buffer", "_head_end", "_peer", "_searched")
+
+    def __init__(self, bounds: Bounds, *, peer: str) -> None:
+        self._bounds = bounds
+        self._peer = peer
+        self._buffer = bytearray()
+        self._searched = 0
+        self._head_end = 0
+        self._begun: tuple[Head, Meaning] | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """What the bytes so far amount to; deadlines hang on it."""
+        if self._begun is not None:
+            return Phase.BODY
+        return Phase.HEAD if self._buffer else Phase.IDLE
+
+    def feed(self, data: bytes) -> Request | Refusal | Progress:
+        """What the bytes so far amount to, `data` included."""
+        held: bytes | bytearray = data
+        if self._buffer:
+            self._buffer += data
+            held = self._buffer
+        if self._begun is not None:
+            return self._read_body(held, self._begun, waiting=Progress.MORE)
+        return self._read_head(held)
+
+    def _read_head(self, held: bytes | bytearray) -> Request | Refusal | Progress:
+        if held[0] not in _FIRST_BYTES:
+            return _NOT_HTTP
+        longest = self._bounds.head_bytes_max
+        found = _EMPTY_LINE.search(held, self._searched, longest)
+        if found is None:
+            if len(held) >= longest:
+                return refuse(Code.HEADERS_TOO_LARGE, f"a head is at most {longest} bytes")
+            self._searched = max(0, len(held) - 2)  # the last two bytes may begin an empty line
+            return self._keep(held, Progress.MORE)
+        self._head_end = found.end()
+        del found  # a match keeps its buffer from growing
+        head = parse_head(str(held[: self._head_end], "latin-1"), fields_max=self._bounds.fields_max)
+        if isinstance(head, Refusal):
+            return head
+        meaning = read_fields(head, self._bounds)
+        if isinstance(meaning, Refusal):
+            return meaning
+        self._begun = (head, meaning)
+        waiting = Progress.CONTINUE if meaning.is_continue_expected else Progress.MORE
+        return self._read_body(held, self._begun, waiting=waiting)
+
+    def _read_body(
+        self, held: bytes | bytearray, begun: tuple[Head, Meaning], *, waiting: Progress
+    ) -> Request | Refusal | Progress:
+        head, meaning = begun
+        end = self._head_end + meaning.length_bytes
+        if len(held) < end:
+            return self._keep(held, waiting)
+        if len(held) > end:
+            return _BYTES_AFTER
+        raw_head = bytes(held[: self._head_end]) if meaning.is_upgrade else None
+        body = bytes(held[self._head_end :])
+        self._start_over()
+        call = Call(head.method, head.path, meaning.head, body, self._peer, head.token)
+        return Request(call, meaning.is_kept_alive, raw_head)
+
+    def _keep(self, held: bytes | bytearray, progress: Progress) -> Progress:
+        if held is not self._buffer:
+            self._buffer = bytearray(held)
+        return progress
+
+    def _start_over(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+        self._head_end = 0
+        self._begun = None

@@ -1,0 +1,142 @@
+"""Answers before they are written: a refusal in the contract's one body, the daemon's own answer, rate fields. Pure.
+
+The only place that knows how a refusal looks from outside. Nothing of the daemon's headers is ever copied.
+"""
+
+import math
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from guard.codes import MEANING, Code
+from guard.terms import Answer, Reason, Refusal, Reply
+
+Headers = tuple[tuple[str, str], ...]
+
+_RET_FAILED: Final = -1
+_RET_TIMED_OUT: Final = -100
+_GATEWAY_TIMEOUT: Final = 504
+_TOO_MANY_REQUESTS: Final = 429
+_UNAVAILABLE: Final = 503
+_UNAUTHORIZED: Final = 401
+_JSON: Final = "application/json"
+_TEXT: Final = "text/plain; charset=utf-8"
+
+
+class _ReasonPart(Struct, frozen=True):
+    code: Code
+    policy: str
+    rule: str
+    observed: str | None
+    limit: str | None
+    unit: str | None
+    message: str
+
+
+class _GuardPart(Struct, frozen=True):
+    decision: str
+    code: Code
+    retryable: bool
+    retry_after_s: float | None
+    reasons: tuple[_ReasonPart, ...]
+    policy_sha256: str | None
+    largest_qty: str | None
+
+
+class _Body(Struct, frozen=True):
+    ret_type: int
+    ret_msg: str
+    err_code: Code
+    s2c: None
+    error: str
+    guard: _GuardPart
+
+
+class RateState(Struct, frozen=True):
+    """Where one rate stands: `remaining` of `quota` requests in `window_s`; some come back in `reset_s` seconds."""
+
+    name: str
+    quota: int
+    window_s: int
+    remaining: int
+    reset_s: float
+
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def refusal_reply(
+    refusal: Refusal,
+    *,
+    decision: str,
+    policy_sha256: str | None,
+    status: int | None = None,
+    headers: Headers = (),
+) -> Reply:
+    """The answer to a refused request; `status` where it is not the code's own (504 for a trade we know nothing of)."""
+    code = refusal.code
+    status = MEANING[code].status if status is None else status
+    is_retryable = MEANING[code].retryable
+    message = refusal.reasons[0].message
+    body = _Body(
+        ret_type=_RET_TIMED_OUT if status == _GATEWAY_TIMEOUT else _RET_FAILED,
+        ret_msg=message,
+        err_code=code,
+        s2c=None,
+        error=message,
+        guard=_GuardPart(
+            decision=decision,
+            code=code,
+            retryable=is_retryable,
+            retry_after_s=refusal.retry_after_s,
+            reasons=tuple(_part(reason) for reason in refusal.reasons),
+            policy_sha256=policy_sha256,
+            largest_qty=refusal.largest_qty,
+        ),
+    )
+    extra: Headers = (("Guard-Decision", decision),)
+    if status == _UNAUTHORIZED:
+        extra += (("WWW-Authenticate", "Bearer"),)
+    if status == _TOO_MANY_REQUESTS or (status == _UNAVAILABLE and is_retryable):
+        extra += (("Retry-After", str(_whole_seconds(refusal.retry_after_s))),)
+    return Reply(status, _encoder.encode(body), extra + headers)
+
+
+def passed_reply(answer: Answer, *, decision: str, headers: Headers = ()) -> Reply:
+    """The daemon's own answer: its status and body. JSON stays JSON, anything else can only be plain text."""
+    media_type = answer.content_type.partition(";")[0].strip().lower()
+    if media_type == _JSON:
+        return Reply(answer.status, answer.body, (("Guard-Decision", decision), *headers), _JSON)
+    plain: Headers = (("Guard-Decision", decision), ("X-Content-Type-Options", "nosniff"))
+    return Reply(answer.status, answer.body, plain + headers, _TEXT)
+
+
+def rate_headers(rates: tuple[RateState, ...]) -> Headers:
+    """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers); nothing where no rate applies."""
+    if not rates:
+        return ()
+    policy = ", ".join(f"{_quoted(rate.name)};q={rate.quota};w={rate.window_s}" for rate in rates)
+    state = ", ".join(f"{_quoted(rate.name)};r={max(0, rate.remaining)};t={_ceil(rate.reset_s)}" for rate in rates)
+    return (("RateLimit-Policy", policy), ("RateLimit", state))
+
+
+def _part(reason: Reason) -> _ReasonPart:
+    return _ReasonPart(
+        reason.code, reason.policy, reason.rule, reason.observed, reason.limit, reason.unit, reason.message
+    )
+
+
+def _ceil(seconds: float) -> int:
+    return max(0, math.ceil(seconds))
+
+
+def _whole_seconds(seconds: float | None) -> int:
+    """`Retry-After` in whole seconds, never too early and never zero; one second where nobody knows."""
+    return max(1, math.ceil(seconds)) if seconds is not None else 1
+
+
+def _quoted(name: str) -> str:
+    """A structured-field string (RFC 8941 §3.3.3)."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
