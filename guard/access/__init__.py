@@ -1,0 +1,42 @@
+"""Room 2, access: who is asking, and may they?
+
+In: keys.json and JWKS texts (at load), then for each call the bearer, the endpoint, the request's own `now` and the
+daemon's account list. Out: a `Principal` or a `Refusal`, and reasons for scope, environment and account.
+It must never: let anybody in without a credential, hold a plaintext key, say why a credential failed, reveal which
+accounts exist, or remember an answer. All of it is pure but `guard.access.keyfile`, which reads and writes keys.json.
+"""
+
+from guard.access.accounts import (
+    account_reasons,
+    cut_account_list,
+    push_acc_ids,
+    resolve_acc_id,
+    resolve_env,
+    visible_accounts,
+)
+from guard.access.callers import authenticate, bearer_of, still_valid
+from guard.access.issuers import Issuer, parse_issuer
+from guard.access.parse import parse_keys
+from guard.access.records import KeyRecord, Keyring
+from guard.access.scopes import cancel_env, environment_reasons, operator_reasons, scope_reasons
+
+__all__ = [
+    "Issuer",
+    "KeyRecord",
+    "Keyring",
+    "account_reasons",
+    "authenticate",
+    "bearer_of",
+    "cancel_env",
+    "cut_account_list",
+    "environment_reasons",
+    "operator_reasons",
+    "parse_issuer",
+    "parse_keys",
+    "push_acc_ids",
+    "resolve_acc_id",
+    "resolve_env",
+    "scope_reasons",
+    "still_valid",
+    "visible_accounts",
+]

@@ -1,0 +1,186 @@
+"""Accounts: which a caller may see, which a request names, in which environment, and lists cut to what may be seen.
+
+An account is a pair (environment, acc_id) of the daemon's account list; a pair that is not listed is refused to
+everybody. Whatever a restricted caller learns is a function of the accounts it may see: card numbers and environments
+of requests are resolved among those alone, and every refusal reads the same, so that nobody can probe which accounts
+exist (B11, B32). Endpoints that only read are no exception (B08). Pure; the account list is an argument, and an empty
+one lists nothing: a list that could not be had is the pipeline's to answer.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from guard.codes import Code
+from guard.terms import (
+    Account,
+    AccountAt,
+    AccountRow,
+    Effect,
+    Endpoint,
+    Env,
+    Principal,
+    Reason,
+    Refusal,
+    refuse,
+)
+
+Rows = tuple[AccountRow, ...]
+
+UNIFORM: Final = Reason(
+    Code.ACCOUNT, "the request names no account that this key may use in this environment", rule="accounts"
+)
+_SUFFIX_DIGITS: Final = 4
+_NULL: Final = Raw(b"null")
+
+
+def _matches(row: AccountRow, card_num: str) -> bool:
+    numbers = (row.card_num, row.uni_card_num)
+    if len(card_num) == _SUFFIX_DIGITS:
+        return any(number.endswith(card_num) for number in numbers)
+    return card_num in numbers
+
+
+def _of_card(card_num: str, rows: Rows) -> frozenset[Account]:
+    """The accounts of one card; none where it is unknown, or belongs to more than one acc_id."""
+    found = frozenset(row.account for row in rows if card_num and _matches(row, card_num))
+    return found if len({account.acc_id for account in found}) == 1 else frozenset()
+
+
+def visible_accounts(principal: Principal, rows: Rows) -> frozenset[Account] | None:
+    """The listed accounts that the caller may see; None means all.
+
+    A card number of the key that is unknown or ambiguous denies everything, whatever else the key names: a key that
+    no longer says what its writer meant must not half work (B30).
+    """
+    if not principal.is_restricted:
+        return None
+    acc_ids = principal.acc_ids or frozenset()
+    seen = {row.account for row in rows if row.account.acc_id in acc_ids}
+    for card_num in principal.card_nums or ():
+        found = _of_card(card_num, rows)
+        if not found:
+            return frozenset()
+        seen |= found
+    return frozenset(seen)
+
+
+def _visible_rows(principal: Principal, rows: Rows) -> Rows:
+    visible = visible_accounts(principal, rows)
+    return rows if visible is None else tuple(row for row in rows if row.account in visible)
+
+
+def resolve_acc_id(
+    principal: Principal, rows: Rows, *, env: Env | None, acc_id: int | None, card_num: str | None
+) -> int | None:
+    """The account id that a body means by `acc_id`, `card_num`, or both; None where there is none or they disagree.
+
+    A card is looked up among the accounts that the caller may see, in `env` where the body names one.
+    """
+    if card_num is None:
+        return acc_id
+    rows = tuple(row for row in _visible_rows(principal, rows) if env is None or row.account.env is env)
+    found = {account.acc_id for account in _of_card(card_num, rows)}
+    if acc_id is not None and acc_id not in found:
+        return None
+    return next(iter(found), None)
+
+
+def resolve_env(
+    principal: Principal, rows: Rows, *, body: Env | None, order: Env | None, acc_id: int | None
+) -> Env | None:
+    """The environment of a trade: the body's; else that of the order named; else the account's, listed in one only.
+
+    None is unknown; what unknown counts as is `environment_reasons`' business.
+    """
+    if body is not None:
+        return body
+    if order is not None:
+        return order
+    listed = {row.account.env for row in _visible_rows(principal, rows) if row.account.acc_id == acc_id}
+    return listed.pop() if len(listed) == 1 else None
+
+
+def account_reasons(
+    endpoint: Endpoint,
+    principal: Principal,
+    *,
+    rows: Rows,
+    env: Env | None,
+    acc_ids: tuple[int, ...] | None,
+) -> tuple[Reason, ...]:
+    """Why the caller may not use the accounts that the request names; every refusal is the same `UNIFORM` reason.
+
+    `acc_ids` None: the request names none. An empty tuple: it names something that is no account (a card number that
+    does not resolve, an empty list). `env` None: any environment in which the account is listed.
+    """
+    if endpoint.account in {AccountAt.NONE, AccountAt.ANSWER}:
+        return ()
+    if acc_ids is None:
+        return _naming_none(endpoint, principal)
+    visible = visible_accounts(principal, rows)
+    usable = {row.account for row in rows} if visible is None else visible
+    pairs = {(account.env, account.acc_id) for account in usable if env is None or account.env is env}
+    known = {acc_id for _, acc_id in pairs}
+    return () if acc_ids and known.issuperset(acc_ids) else (UNIFORM,)
+
+
+def _naming_none(endpoint: Endpoint, principal: Principal) -> tuple[Reason, ...]:
+    """A trade always names its account. A restricted key always does, but for pushes, which are cut to what it sees.
+
+    Leaving the list out of an unlock would mean every account of the login (B29).
+    """
+    if endpoint.is_trade:
+        return (UNIFORM,)
+    if endpoint.effect is Effect.SUBSCRIBE or not principal.is_restricted:
+        return ()
+    return (UNIFORM,)
+
+
+def push_acc_ids(principal: Principal, rows: Rows, acc_ids: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The account ids of a push subscription as the daemon is told them: those named, else all that may be seen."""
+    if acc_ids is not None:
+        return acc_ids
+    return tuple(sorted({row.account.acc_id for row in _visible_rows(principal, rows)}))
+
+
+def cut_account_list(body: bytes, visible: frozenset[Account]) -> bytes | Refusal:
+    """An account list of the daemon's without the rows that are not in `visible`.
+
+    Every value that stays is the daemon's own bytes: 64-bit ids and decimals never pass through a number. A row that
+    does not say which account it is goes too; what is no JSON object is refused as `daemon_bad_answer`. An answer
+    without a list (an error of the daemon's) loses nothing.
+    """
+    try:
+        answer = msgspec.json.decode(body, type=dict[str, Raw])
+        inner = msgspec.json.decode(answer.get("s2c", _NULL), type=dict[str, Raw] | None)
+        cut = _cut(answer, visible)
+        if inner is not None:
+            cut["s2c"] = Raw(msgspec.json.encode(_cut(inner, visible)))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return refuse(Code.DAEMON_BAD_ANSWER, "the daemon's account list could not be read")
+    return msgspec.json.encode(cut)
+
+
+def _cut(members: dict[str, Raw], visible: frozenset[Account]) -> dict[str, Raw]:
+    """The members with every account list cut, in whichever spelling it comes."""
+    return {
+        name: _cut_rows(value, visible) if name.replace("_", "").lower() == "acclist" else value
+        for name, value in members.items()
+    }
+
+
+def _cut_rows(value: Raw, visible: frozenset[Account]) -> Raw:
+    rows = msgspec.json.decode(value, type=list[Raw] | None) or []
+    return Raw(msgspec.json.encode([row for row in rows if _account(row) in visible]))
+
+
+def _account(row: Raw) -> Account | None:
+    fields = msgspec.json.decode(row, type=dict[str, Raw])
+    env = msgspec.json.decode(fields.get("trd_env", _NULL))
+    acc_id = msgspec.json.decode(fields.get("acc_id", _NULL))
+    # Exact types: true and 1.0 are no environment, and no account.
+    if type(env) is not int or env not in set(Env) or type(acc_id) is not int:
+        return None
+    return Account(Env(env), acc_id)

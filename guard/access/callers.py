@@ -1,0 +1,94 @@
+"""Who is asking: a bearer key or a token becomes a `Principal`, or a refusal that tells the caller nothing.
+
+Keys are found by the SHA-256 of what was presented and compared in constant time; a key that is not known costs the
+same work. A hash out of keys.json is no key. The keyring is an argument of every call, so that a revoked key ends with
+the next request (B03), and no answer is remembered between calls. Nobody is let in without a credential (B22), and a
+presented credential that fails never falls back to another identity (B29). Pure.
+"""
+
+import hashlib
+import hmac
+import re
+from datetime import datetime
+from typing import Final
+
+from msgspec import structs
+
+from guard.access.issuers import Issuer
+from guard.access.records import KeyRecord, Keyring
+from guard.access.scopes import narrowed
+from guard.access.tokens import TOKEN_CHARS_MAX, Claims, is_token, verify
+from guard.codes import Code
+from guard.terms import Principal, Refusal, refuse
+
+# RFC 6750: the scheme in any case, one token68. Possessive where two parts could share characters.
+_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ++([A-Za-z0-9._~+/-]++=*+) *+", re.ASCII)
+_DECOY: Final = hashlib.sha256(b"no record has this digest as its own").digest()
+_MESSAGE: Final = "a valid key is needed: send the header Authorization: Bearer <key>"
+
+
+def bearer_of(header: str | None) -> str | None:
+    """The credential of an `Authorization` header. None: there is no header. "": there is one that holds no bearer.
+
+    The two differ on public endpoints: a credential that is presented but unusable is refused everywhere.
+    """
+    if header is None:
+        return None
+    match = _BEARER.fullmatch(header)
+    return match[1] if match else ""
+
+
+def authenticate(
+    keyring: Keyring, bearer: str | None, *, now: datetime, issuers: tuple[Issuer, ...] = ()
+) -> Principal | Refusal:
+    """The caller; or `unauthenticated`, with one message for every cause. The cause is in `note`, for the record."""
+    if not bearer:
+        return _denied("no credential" if bearer is None else "malformed Authorization header")
+    if len(bearer) > TOKEN_CHARS_MAX:
+        return _denied(f"a credential longer than {TOKEN_CHARS_MAX} characters")
+    if is_token(bearer):
+        return _of_token(keyring, bearer, now=now, issuers=issuers)
+    # surrogatepass: a query string may have brought text that no header can; it must fail, not raise.
+    digest = hashlib.sha256(bearer.encode("utf-8", "surrogatepass")).digest()
+    record = keyring.by_digest.get(digest)
+    is_same = hmac.compare_digest(digest, _DECOY if record is None else record.digest)
+    if record is None or not is_same:
+        return _denied("unknown key")
+    return _ended(record, now) or keyring.principals[record.id]
+
+
+def still_valid(keyring: Keyring, principal: Principal, *, now: datetime) -> bool:
+    """The same record is still in the keyring with the same rights, and neither it nor the credential has ended."""
+    record = keyring.by_grant.get(principal.grant)
+    if record is None or record.id != principal.id or _ended(record, now) is not None:
+        return False
+    return principal.until is None or now < principal.until
+
+
+def _of_token(keyring: Keyring, token: str, *, now: datetime, issuers: tuple[Issuer, ...]) -> Principal | Refusal:
+    claims = verify(token, issuers, now=now)
+    if isinstance(claims, str):
+        return _denied(claims)
+    record = keyring.by_id.get(claims.sub)
+    if record is None:
+        return _denied("token: sub is no key id")
+    return _ended(record, now) or _lent(keyring.principals[record.id], claims)
+
+
+def _lent(principal: Principal, claims: Claims) -> Principal:
+    """The key's principal as a token carries it: no more scopes, and no longer."""
+    until = claims.until if principal.until is None else min(claims.until, principal.until)
+    scopes = principal.scopes if claims.scope is None else narrowed(principal.scopes, claims.scope)
+    return structs.replace(principal, scopes=scopes, until=until, jti=claims.jti)
+
+
+def _ended(record: KeyRecord, now: datetime) -> Refusal | None:
+    if record.is_disabled:
+        return _denied(f"key {record.id}: it names allowed_machines, which the guard cannot verify: disabled")
+    if record.is_expired(now):
+        return _denied(f"key {record.id}: expired")
+    return None
+
+
+def _denied(note: str) -> Refusal:
+    return Refusal(refuse(Code.UNAUTHENTICATED, _MESSAGE).reasons, note=note)

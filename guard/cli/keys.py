@@ -1,0 +1,356 @@
+"""`guard keys`: make, list, revoke and rotate the callers' keys, and tell a running guard to read them again.
+
+A plaintext is shown once, on standard output alone, and is never written; the file takes its SHA-256. Every command
+exits 0 when it did what it says and 1 with every error otherwise, and prints one JSON value with `--json`. The file
+is `--file`, else `GUARD_KEYS`, else `keys.file` of the settings, else keys.json. Contract §2.
+"""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import re
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import jiter
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from guard.access import KeyRecord, keyfile
+from guard.access.edits import stamp
+from guard.access.fields import WrongField, read_time
+from guard.access.keyfile import EditFault
+from guard.access.records import rights
+from guard.clock import SystemClock
+from guard.errors import SettingsFault
+from guard.settings import Settings, address, parse_settings
+
+app = typer.Typer(no_args_is_help=True)
+
+PREFIX: Final = "gk_"
+SECRET_BYTES: Final = 32
+RELOAD_TIMEOUT_S: Final = 10
+ANSWER_BYTES_MAX: Final = 2**20
+_DURATION: Final = re.compile(r"([0-9]{1,5})([dhm])", re.ASCII)
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for programs.")]
+FileOption = Annotated[Path | None, typer.Option("--file", envvar="GUARD_KEYS", help="The keys file.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the keys file and ops.")]
+StateOption = Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused here.")]
+OpsOption = Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help="host:port or unix:PATH.")]
+Words = Annotated[str | None, typer.Option(help="Comma-separated.")]
+Number = Annotated[str | None, typer.Option(help="A number.")]
+
+
+@app.command()
+def new(
+    key_id: Annotated[str, typer.Option("--id", help="1 to 64 of A-Z a-z 0-9 . _ -")],
+    scopes: Annotated[str, typer.Option(help="Comma-separated: qot:read,acc:read,trade:simulate ...")],
+    allowed_markets: Words = None,
+    allowed_symbols: Words = None,
+    allowed_trd_sides: Words = None,
+    allowed_acc_ids: Words = None,
+    allowed_card_nums: Words = None,
+    max_order_value: Number = None,
+    max_daily_value: Number = None,
+    max_orders_per_minute: Number = None,
+    hours_window: Annotated[str | None, typer.Option(help="HH:MM-HH:MM, in keys.tz.")] = None,
+    expires: Annotated[str | None, typer.Option(help="30d, 12h, 45m, or a time like 2027-01-31T18:00:00Z.")] = None,
+    owner: Annotated[str | None, typer.Option(help="The person who answers for it; operators need one.")] = None,
+    note: Annotated[str | None, typer.Option(help="Free text.")] = None,
+    file: FileOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a key: its plaintext is printed once, the file takes only its hash (mode 0600)."""
+    del state
+    now = SystemClock().wall()
+    limits = {
+        "allowed_markets": _words(allowed_markets),
+        "allowed_symbols": _words(allowed_symbols),
+        "allowed_trd_sides": _words(allowed_trd_sides),
+        "allowed_acc_ids": _acc_ids(allowed_acc_ids),
+        "allowed_card_nums": _words(allowed_card_nums),
+        "max_order_value": _number("--max-order-value", max_order_value),
+        "max_daily_value": _number("--max-daily-value", max_daily_value),
+        "max_orders_per_minute": _number("--max-orders-per-minute", max_orders_per_minute),
+        "hours_window": hours_window,
+    }
+    record = {
+        "id": key_id,
+        "scopes": _words(scopes),
+        **limits,
+        "created_at": stamp(now),
+        "expires_at": None if expires is None else stamp(_end(expires, now)),
+        "note": note,
+        "owner": owner,
+    }
+    with _told(as_json=as_json):
+        path = _file(file, config)
+        said = {name: value for name, value in record.items() if value is not None}
+        _mint(path, lambda digest: keyfile.add(path, {"id": key_id, "hash": digest, **said}), as_json=as_json)
+
+
+@app.command("list")
+def list_keys(
+    file: FileOption = None, config: ConfigOption = None, state: StateOption = None, as_json: JsonFlag = False
+) -> None:
+    """Show the keys: what each may do, whose it is, and whether it works. Hashes are never shown in full."""
+    del state
+    now = SystemClock().wall()
+    with _told(as_json=as_json):
+        records = keyfile.load(_file(file, config)).records
+    rows = [_row(record, now) for record in records]
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("id", "state", "scopes", "limits", "owner", "expires", "hash", header_style="bold", box=None)
+    for row in rows:
+        limits = "\n".join(f"{name} {_plain(value)}" for name, value in row["limits"].items())
+        scopes = "\n".join(row["scopes"])
+        table.add_row(row["id"], row["state"], scopes, limits, row["owner"], row["expires_at"], row["hash"])
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Exactly one record.")],
+    is_whole_name: Annotated[bool, typer.Option("--all", help="Every record of this name, rotated ones too.")] = False,
+    file: FileOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take a key out of the file; its tokens end with it. A running guard hears of it by `guard keys reload`."""
+    del state
+    with _told(as_json=as_json):
+        gone, left = keyfile.revoke(_file(file, config), key_id, is_whole_name=is_whole_name)
+    if as_json:
+        _print_json({"revoked": gone, "left": left})
+        return
+    typer.echo(f"revoked {', '.join(gone)}; now run: guard keys reload")
+    if left:
+        typer.echo(f"still let in under this name: {', '.join(left)} (revoke with --all takes them too)", err=True)
+
+
+@app.command()
+def rotate(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="A name stands for its newest record.")],
+    overlap: Annotated[
+        str, typer.Option(help="How long the old key still works: 24h, 30m, 2d; 0m is at once.")
+    ] = "24h",
+    file: FileOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Add the same key under a new secret as NAME@N, and end the old one after the overlap; both share all counters."""
+    del state
+    now = SystemClock().wall()
+    span = _duration(overlap)
+    if span is None:
+        raise typer.BadParameter("--overlap: write 24h, 30m or 2d")
+
+    def edit(digest: str) -> None:
+        keyfile.rotate(path, key_id, new_hash=digest, now=now, overlap=span)
+
+    with _told(as_json=as_json):
+        path = _file(file, config)
+        _mint(path, edit, as_json=as_json)
+
+
+@app.command()
+def reload(
+    reason: Annotated[str, typer.Option(help="Goes into the record.")] = "",
+    ops: OpsOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell a running guard to read its keys again, with the key in GUARD_KEY (scope guard:policy, with an owner)."""
+    del state
+    with _told(as_json=as_json):
+        status, answer = _post(ops or _settings(config).listen.ops, "/admin/keys/reload", {"reason": reason})
+    typer.echo(answer)
+    if status != http.HTTPStatus.OK:
+        raise typer.Exit(1)
+
+
+# ---------------------------------------------------------------- what people type
+
+
+def _words(text: str | None) -> list[str] | None:
+    """An empty text is an empty list, which the file's own check refuses as ambiguous."""
+    return None if text is None else [word.strip() for word in text.split(",")] if text.strip() else []
+
+
+def _acc_ids(text: str | None) -> list[int] | None:
+    words = _words(text)
+    if words is not None and not all(word.isascii() and word.isdigit() for word in words):
+        raise typer.BadParameter("--allowed-acc-ids: write numbers, separated by commas")
+    return None if words is None else [int(word) for word in words]
+
+
+def _number(flag: str, text: str | None) -> int | Decimal | None:
+    if text is None:
+        return None
+    try:
+        number = jiter.from_json(text.encode(), float_mode="decimal", allow_inf_nan=False)
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int | Decimal):
+        raise typer.BadParameter(f"{flag}: {text!r} is not a plain number")
+    return number
+
+
+def _duration(text: str) -> timedelta | None:
+    match = _DURATION.fullmatch(text)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+
+
+def _end(text: str, now: datetime) -> datetime:
+    try:
+        span = _duration(text)
+        end = read_time(text) if span is None else now + span
+    except (WrongField, OverflowError):
+        raise typer.BadParameter(f"--expires: {text!r} is no duration like 30d and no time with its zone") from None
+    if end <= now:
+        raise typer.BadParameter(f"--expires: {text!r} is not in the future")
+    return end
+
+
+def _settings(config: Path | None) -> Settings:
+    path = config or Path("guard.toml")
+    if config is None and not path.exists():
+        return Settings()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFault([f"{path}: cannot be read: {error}"]) from error
+    settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
+    if errors:
+        raise SettingsFault(errors)
+    return settings
+
+
+def _file(file: Path | None, config: Path | None) -> Path:
+    if file is not None:
+        return file
+    settings = _settings(config)
+    return settings.path(settings.keys.file)
+
+
+# ---------------------------------------------------------------- what people see
+
+
+def _print_json(value: object) -> None:
+    typer.echo(msgspec.json.format(_ENCODER.encode(value), indent=2).decode())
+
+
+def _plain(value: object) -> str:
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+@contextlib.contextmanager
+def _told(*, as_json: bool) -> Iterator[None]:
+    """Faults become every error at once and exit 1."""
+    try:
+        yield
+    except SettingsFault as fault:
+        if as_json:
+            _print_json({"errors": fault.errors, "is_written": isinstance(fault, EditFault) and fault.is_written})
+        else:
+            typer.echo("\n".join(f"guard: {error}" for error in fault.errors), err=True)
+        raise typer.Exit(1) from None
+
+
+def _mint(path: Path, edit: Callable[[str], None], *, as_json: bool) -> None:
+    """A new secret whose hash `edit` puts into the file; it is shown where the file holds it, unsynced or not."""
+    plaintext = PREFIX + secrets.token_hex(SECRET_BYTES)
+    digest = hashlib.sha256(plaintext.encode()).digest()
+    errors: list[str] = []
+    try:
+        edit(f"sha256:{digest.hex()}")
+    except EditFault as fault:
+        if not fault.is_written:
+            raise
+        errors = fault.errors
+    keyring = keyfile.load(path)
+    record = keyring.by_digest[digest]
+    now = SystemClock().wall()
+    alike = [_row(other, now) for other in keyring.records if other.name == record.name and other is not record]
+    if as_json:
+        _print_json({**_row(record, now), "key": plaintext, "file": str(path), "alike": alike, "errors": errors})
+    else:
+        typer.echo(plaintext)
+        lines = [f"{record.id} is in {path}; its key is shown this once. Now run: guard keys reload"]
+        lines += [
+            f"{row['id']}, the same caller: {row['state']} until {row['expires_at'] or 'revoked'}" for row in alike
+        ]
+        typer.echo("\n".join([*lines, *errors]), err=True)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _row(record: KeyRecord, now: datetime) -> dict[str, Any]:
+    limits = {name: value for name, value in rights(record).items() if value is not None}
+    works = "disabled" if record.is_disabled else "expired" if record.is_expired(now) else "works"
+    return {
+        "id": record.id,
+        "state": works,
+        "scopes": limits.pop("scopes"),
+        "owner": limits.pop("owner", None),
+        "limits": limits,
+        "created_at": None if record.created_at is None else stamp(record.created_at),
+        "expires_at": None if record.expires_at is None else stamp(record.expires_at),
+        "note": record.note,
+        "hash": f"sha256:{record.digest.hex()[:8]}...",
+    }
+
+
+# ---------------------------------------------------------------- the ops listener
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=RELOAD_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(RELOAD_TIMEOUT_S)
+        self.sock.connect(self._path)
+
+
+def _post(ops: str, path: str, body: Mapping[str, Any]) -> tuple[int, str]:
+    key = os.environ.get("GUARD_KEY", "")
+    if not key:
+        raise SettingsFault(["GUARD_KEY: set it to a key with guard:policy and an owner"])
+    try:
+        place = address(ops)
+        connection = (
+            _UnixConnection(place)
+            if isinstance(place, str)
+            else http.client.HTTPConnection(*place, timeout=RELOAD_TIMEOUT_S)
+        )
+        with contextlib.closing(connection):
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            connection.request("POST", path, body=msgspec.json.encode(body), headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read(ANSWER_BYTES_MAX).decode("utf-8", "replace")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise SettingsFault([f"{ops}: the guard could not be asked: {error}"]) from error
