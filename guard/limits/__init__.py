@@ -1,0 +1,43 @@
+"""Room 6, limits: is there room?
+
+In: claims that rules made, outcomes, targets learned from the daemon, an operator's trading state; each with its time
+`t` in µs. Out: granted, full (with every shortfall), or taken; and what the counters, slots and live orders are.
+The state is a pure fold over records: no read changes it, and it never knows a rule.
+"""
+
+from guard.limits.dump import dump
+from guard.limits.ledger import post, reserve, settle
+from guard.limits.look import look, used
+from guard.limits.order_ids import find_order, is_known_order
+from guard.limits.orders import change_in_flight, end_order, set_spent, set_targets, unknowns
+from guard.limits.slots import find_slot
+from guard.limits.state import Holder, Opening, Slot, State, Step, TradingRule, TradingState, advance
+from guard.limits.trading import set_trading, trading_for, trading_rule
+
+__all__ = [
+    "Holder",
+    "Opening",
+    "Slot",
+    "State",
+    "Step",
+    "TradingRule",
+    "TradingState",
+    "advance",
+    "change_in_flight",
+    "dump",
+    "end_order",
+    "find_order",
+    "find_slot",
+    "is_known_order",
+    "look",
+    "post",
+    "reserve",
+    "set_spent",
+    "set_targets",
+    "set_trading",
+    "settle",
+    "trading_for",
+    "trading_rule",
+    "unknowns",
+    "used",
+]

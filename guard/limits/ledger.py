@@ -1,0 +1,161 @@
+"""Reserve before sending, settle by evidence: the two records that move counters, and the light `post` for reads.
+
+A step raises what its holder holds to the targets it claims, never lowers it: room is taken before a byte leaves and
+given back once the daemon has confirmed. What then becomes of each kind of claim:
+
+| kind           | accepted | refused              | not sent | unknown          |
+|----------------|----------|----------------------|----------|------------------|
+| spend          | target   | before               | before   | held             |
+| working, count | target   | before               | before   | held             |
+| rate           | stays    | stays                | removed  | stays            |
+| once           | stays    | removed              | removed  | stays            |
+| slot           | stays    | stays, answer stored | freed    | stays while open |
+
+Both calls may be repeated with the same step id: a reserve until the step is settled, a settle always. Nothing here
+decides: `look` does, and a claim without room that is reserved all the same is counted (a shadow, a cancel).
+"""
+
+from sys import intern
+
+from guard.limits import windows
+from guard.limits.claims import check
+from guard.limits.order_ids import forget_order, note_order_ids
+from guard.limits.slots import settle_slot, take_slot
+from guard.limits.state import LOG_KINDS, SUM_KINDS, Holder, Log, Opening, State, Step, advance
+from guard.limits.sums import give_back, part, put, take
+from guard.limits.sweep import remember, sweep
+from guard.terms import Claim, Outcome, Verdict
+
+
+def reserve(state: State, opening: Opening, *, t_us: int) -> None:
+    """Takes what the step claims: sums rise, rates are stamped, slots taken. A step that is known changes nothing."""
+    now_us = advance(state, t_us=t_us)
+    if opening.step in state.steps or (opening.holder == opening.step and opening.step in state.holders):
+        return
+    check(opening.claims)
+    sweep(state, t_us=now_us, claims=len(opening.claims))
+    before = _raise(state, opening)
+    _stamp(state, opening.claims, now_us)
+    for claim in opening.claims:
+        if claim.kind == "slot":
+            take_slot(state, claim, step=opening.step, t_us=now_us)
+    state.steps[opening.step] = Step(opening.step, opening.holder, opening.of, opening.claims, before, now_us)
+
+
+def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
+    """Stamps rates that nobody will give back (reads, a breaker's refusals). No step, no holder."""
+    for claim in claims:
+        if claim.kind != "rate":
+            raise AssertionError(f"{claim.kind} claim on {claim.counter} needs a step")
+    check(claims)
+    now_us = advance(state, t_us=t_us)
+    sweep(state, t_us=now_us, claims=len(claims))
+    _stamp(state, claims, now_us)
+
+
+def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
+    """What became of a step. `unknown` keeps everything, until a later word ends it; a settled step stays as it is."""
+    advance(state, t_us=t_us)
+    step = state.steps.get(step_id)
+    if step is None:
+        return
+    if outcome.verdict is not Verdict.UNKNOWN:
+        del state.steps[step_id]
+        _unstamp(state, step, outcome.verdict)
+    for claim in step.claims:
+        if claim.kind == "slot":
+            settle_slot(state, claim, step=step, outcome=outcome)
+    holder = None if step.holder is None else state.holders.get(step.holder)
+    if outcome.verdict is Verdict.UNKNOWN:
+        _doubt(step, holder)
+    elif holder is not None:
+        _settle_holder(state, holder, step, outcome)
+
+
+def _raise(state: State, opening: Opening) -> tuple[int, ...]:
+    """What the holder held before, one number a claim, after raising it to what is claimed."""
+    if opening.holder is None:
+        for claim in opening.claims:
+            if claim.kind in SUM_KINDS:
+                raise AssertionError(f"step {opening.step} claims {claim.counter} for no order")
+        return (0,) * len(opening.claims)
+    if opening.holder == opening.step:
+        take(state, _open(state, opening), opening.claims)
+        return (0,) * len(opening.claims)
+    holder = state.holders.get(opening.holder)
+    if holder is None:
+        raise AssertionError(f"step {opening.step} changes {opening.holder}, which is not a live order")
+    if holder.step is not None:
+        raise AssertionError(f"step {opening.step} changes {holder.id} while {holder.step} is not settled")
+    holder.step, holder.status = opening.step, "changing"
+    before = tuple(part(holder, claim.counter) if claim.kind in SUM_KINDS else 0 for claim in opening.claims)
+    for claim, held in zip(opening.claims, before, strict=True):
+        if claim.kind in SUM_KINDS and claim.amount > held:
+            put(state, holder, claim.counter, claim.amount, kind=claim.kind)
+    return before
+
+
+def _open(state: State, opening: Opening) -> Holder:
+    """A new live order, as yet only sent."""
+    if opening.account is None:
+        raise AssertionError(f"step {opening.step} opens an order without an account")
+    holder = Holder(
+        id=opening.step,
+        key=intern(opening.key),
+        account=opening.account,
+        market=intern(opening.market),
+        symbol=intern(opening.symbol),
+        order=opening.order,
+        step=opening.step,
+    )
+    state.holders[holder.id] = holder
+    return holder
+
+
+def _stamp(state: State, claims: tuple[Claim, ...], now_us: int) -> None:
+    """One stamp on each log cell, however many windows look at it."""
+    widest_us: dict[str, int] = {}
+    for claim in claims:
+        if claim.kind in LOG_KINDS:
+            widest_us[claim.counter] = max(widest_us.get(claim.counter, 0), claim.window_ms * 1000)
+    for cell, window_us in widest_us.items():
+        log = state.logs.get(cell)
+        if log is None:
+            log = state.logs[cell] = Log([], window_us)
+            remember(state, now_us + window_us, cell, is_slot=False)
+        windows.add(log, t_us=now_us, window_us=window_us)
+
+
+def _unstamp(state: State, step: Step, verdict: Verdict) -> None:
+    """Not sent gives every stamp back; a refusal only the duplicate's, for a byte has left."""
+    if verdict is Verdict.ACCEPTED:
+        return
+    given_back = LOG_KINDS if verdict is Verdict.NOT_SENT else {"once"}
+    for cell in {claim.counter for claim in step.claims if claim.kind in given_back}:
+        windows.remove(state.logs.get(cell), stamp_us=step.t_us)
+
+
+def _doubt(step: Step, holder: Holder | None) -> None:
+    step.status = "unknown"
+    if holder is not None and holder.status != "done":
+        holder.status = "unknown"
+
+
+def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -> None:
+    holder.step = None
+    is_new, is_accepted = step.holder == step.id, outcome.verdict is Verdict.ACCEPTED
+    if is_accepted:
+        note_order_ids(state, holder, order_id=outcome.order_id, order_id_ex=outcome.order_id_ex)
+    if holder.status == "done" or (is_new and not is_accepted):
+        give_back(state, holder, keep_spend=False)
+        forget_order(state, holder)
+        return
+    holder.status = "working"
+    for claim, before in zip(step.claims, step.before, strict=True):
+        if claim.kind not in SUM_KINDS:
+            continue
+        amount = claim.amount if is_accepted else before
+        if is_accepted and claim.counter in step.told:
+            # A fill was learned while the step was open: which of the two is newer is not known, so the larger stays.
+            amount = max(amount, before)
+        put(state, holder, claim.counter, amount, kind=claim.kind)

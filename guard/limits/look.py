@@ -1,0 +1,83 @@
+"""Is there room? The look at all claims of a step: it answers numbers and indexes, and changes nothing at all.
+
+Between a look and the `reserve` that follows it there must be no `await`.
+"""
+
+from guard.limits import windows
+from guard.limits.claims import check_cells
+from guard.limits.slots import find_slot
+from guard.limits.state import SUM_KINDS, Holder, State
+from guard.limits.sums import part
+from guard.terms import Claim, Full, Granted, Shortfall, Taken
+
+
+def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | None = None) -> Granted | Full | Taken:
+    """Whether every claim fits at `t_us`.
+
+    A slot that is held answers alone. Else a claim fits when what others use and what it asks for stay within its cap;
+    what `holder` (the live order that changes) holds there is left out, cells in `also` count whole. A cap of zero
+    refuses whatever is asked; no cap refuses nothing.
+    """
+    check_cells(claims)
+    now_us = max(t_us, state.at_us)
+    taken = _taken(state, claims, now_us)
+    if taken is not None:
+        return taken
+    own = None if holder is None else state.holders.get(holder)
+    counts = tuple([_without(state, claim, own, now_us) for claim in claims])
+    shortfalls = tuple(
+        Shortfall(index, counts[index], _free_at(state, claim, now_us))
+        for index, claim in enumerate(claims)
+        if claim.cap is not None and (claim.cap <= 0 or counts[index] + claim.amount > claim.cap)
+    )
+    return Full(counts, shortfalls) if shortfalls else Granted(counts)
+
+
+def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
+    """What a counter stands at: the sum, or with a window the stamps in (t-w, t].
+
+    A window wider than any claimed on the cell sees no further back than those.
+    """
+    if window_ms:
+        log = state.logs.get(counter)
+        return windows.count(log, t_us=max(t_us, state.at_us), window_us=window_ms * 1000)
+    return state.sums.get(counter, 0)
+
+
+def _taken(state: State, claims: tuple[Claim, ...], now_us: int) -> Taken | None:
+    for index, claim in enumerate(claims):
+        if claim.kind != "slot":
+            continue
+        slot = find_slot(state, claim.counter, t_us=now_us)
+        if slot is not None:
+            return Taken(index, slot.value, slot.step)
+    return None
+
+
+def _without(state: State, claim: Claim, own: Holder | None, now_us: int) -> int:
+    """What is used on the claim's cells without the holder's own part of the one that it sets."""
+    if claim.kind == "slot":
+        return 0
+    if claim.kind in SUM_KINDS:
+        count = state.sums.get(claim.counter, 0)
+        if own is not None:
+            count -= part(own, claim.counter)
+        for cell in claim.also:
+            count += state.sums.get(cell, 0)
+        return count
+    window_us = claim.window_ms * 1000
+    count = windows.count(state.logs.get(claim.counter), t_us=now_us, window_us=window_us)
+    for cell in claim.also:
+        count += windows.count(state.logs.get(cell), t_us=now_us, window_us=window_us)
+    return count
+
+
+def _free_at(state: State, claim: Claim, now_us: int) -> int | None:
+    """When a full window takes one more; None for what no window limits."""
+    if claim.cap is None or claim.kind in SUM_KINDS or claim.kind == "slot":
+        return None
+    window_us = claim.window_ms * 1000
+    stamps: list[int] = []
+    for cell in (claim.counter, *claim.also):
+        stamps += windows.stamps_in(state.logs.get(cell), t_us=now_us, window_us=window_us)
+    return windows.free_at(sorted(stamps), cap=claim.cap, window_us=window_us)

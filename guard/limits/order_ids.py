@@ -1,0 +1,73 @@
+"""Which live order an id names, and which ids the daemon has given out before."""
+
+from typing import Final
+
+from guard.codes import Code
+from guard.limits.state import Holder, OrderIds, State
+from guard.terms import Account, Refusal, refuse
+
+RECENT_IDS_MAX: Final = 16_384  # of one account; two for an order
+_NO_ID: Final = "0"  # what the daemon writes where it has no id to tell
+
+
+def find_order(
+    state: State, account: Account, *, order_id: str | None, order_id_ex: str | None
+) -> Holder | Refusal | None:
+    """The live order of that account that either id names; None where neither does.
+
+    Ids that name two different live orders are refused: whichever the daemon would take, only one owner was asked.
+    """
+    ids = state.ids.get(account)
+    if ids is None:
+        return None
+    by_id = ids.live.get(order_id) if order_id else None
+    by_ex = ids.live_ex.get(order_id_ex) if order_id_ex else None
+    if by_id is not None and by_ex is not None and by_id != by_ex:
+        return refuse(Code.CONFLICTING_FIELDS, "order_id and order_id_ex name two different orders")
+    found = by_id or by_ex
+    return state.holders[found] if found is not None else None
+
+
+def is_known_order(state: State, account: Account, order_id_ex: str) -> bool:
+    """The daemon has given this id (either of the two) to an earlier order of the account: an old answer again (B33).
+
+    Live orders are always known, ended ones while they are among the latest ids of the account.
+    """
+    ids = state.ids.get(account)
+    return ids is not None and (order_id_ex in ids.recent or order_id_ex in ids.live_ex or order_id_ex in ids.live)
+
+
+def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> None:
+    """The ids under which the daemon knows the order. Noted ids stay; an id belongs to its first live order."""
+    ids = state.ids.get(holder.account)
+    if ids is None:
+        ids = state.ids[holder.account] = OrderIds(holder.account)
+    holder.account = ids.account
+    is_live = holder.status != "done"
+    if order_id and order_id != _NO_ID and holder.order_id is None:
+        holder.order_id = order_id
+        _note(ids, order_id, ids.live if is_live else None, holder.id)
+    if order_id_ex and order_id_ex != _NO_ID and holder.order_id_ex is None:
+        holder.order_id_ex = order_id_ex
+        _note(ids, order_id_ex, ids.live_ex if is_live else None, holder.id)
+
+
+def forget_order(state: State, holder: Holder) -> None:
+    """The order is live no more; its ids stay known for a while."""
+    del state.holders[holder.id]
+    ids = state.ids.get(holder.account)
+    if ids is None:
+        return
+    if holder.order_id is not None and ids.live.get(holder.order_id) == holder.id:
+        del ids.live[holder.order_id]
+    if holder.order_id_ex is not None and ids.live_ex.get(holder.order_id_ex) == holder.id:
+        del ids.live_ex[holder.order_id_ex]
+
+
+def _note(ids: OrderIds, name: str, live: dict[str, str] | None, holder_id: str) -> None:
+    if live is not None:
+        live.setdefault(name, holder_id)
+    ids.recent.pop(name, None)
+    ids.recent[name] = None
+    if len(ids.recent) > RECENT_IDS_MAX:
+        del ids.recent[next(iter(ids.recent))]

@@ -1,0 +1,87 @@
+"""What is learned of live orders after they were sent: fills, ends, a new policy's counters; and what is in doubt.
+
+Everything learned is absolute, so the same fill told twice, or late, changes nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from guard.limits.order_ids import forget_order
+from guard.limits.state import SUM_KINDS, State, Step, advance
+from guard.limits.sums import give_back, move, put
+from guard.terms import ClaimKind
+
+
+def set_targets(
+    state: State, holder_id: str, targets: Mapping[str, int], *, t_us: int, kind: ClaimKind = "spend"
+) -> None:
+    """The order holds exactly these amounts on these cells; other cells stay. An order that has ended holds nothing.
+
+    While a step of the order is open its claims stay reserved, and a refusal goes back to what was told here. `kind`
+    is that of cells on which the order held nothing yet.
+    """
+    advance(state, t_us=t_us)
+    holder = state.holders.get(holder_id)
+    if holder is None or holder.status == "done":
+        return
+    for cell, amount in targets.items():
+        if amount < 0:
+            raise AssertionError(f"target of {amount} on {cell}")
+    step = None if holder.step is None else state.steps[holder.step]
+    reserved = {} if step is None else _tell(step, targets)
+    for cell, amount in targets.items():
+        put(state, holder, cell, max(amount, reserved.get(cell, 0)), kind=kind)
+
+
+def set_spent(state: State, targets: Mapping[str, int], *, t_us: int) -> None:
+    """Ended orders have used up exactly these amounts: a new policy's counters, or 0 to forget a past period's."""
+    advance(state, t_us=t_us)
+    for cell, amount in targets.items():
+        if amount < 0:
+            raise AssertionError(f"{amount} spent on {cell}")
+        delta = amount - state.spent.get(cell, 0)
+        move(state.spent, cell, delta)
+        move(state.sums, cell, delta)
+
+
+def end_order(state: State, holder_id: str, *, t_us: int) -> None:
+    """The order is over: what it holds of working and count cells is free, what it spent stays spent.
+
+    Its filled value is set first, by `set_targets`. The order is forgotten at once, or when its open step is settled.
+    An order that is not live changes nothing.
+    """
+    advance(state, t_us=t_us)
+    holder = state.holders.get(holder_id)
+    if holder is None or holder.status == "done":
+        return
+    give_back(state, holder, keep_spend=True)
+    if holder.step is None:
+        forget_order(state, holder)
+    else:
+        holder.status = "done"
+
+
+def unknowns(state: State) -> tuple[Step, ...]:
+    """The steps of which nobody knows what became, oldest first."""
+    return tuple(step for step in state.steps.values() if step.status == "unknown")
+
+
+def change_in_flight(state: State, holder_id: str) -> Literal["none", "in_flight", "unknown"]:
+    """Whether a step of this order is open: two at once would have no right value to go back to."""
+    holder = state.holders.get(holder_id)
+    if holder is None or holder.step is None:
+        return "none"
+    return "unknown" if state.steps[holder.step].status == "unknown" else "in_flight"
+
+
+def _tell(step: Step, targets: Mapping[str, int]) -> dict[str, int]:
+    """Notes in the open step what was learned; answers what it keeps reserved."""
+    before = list(step.before)
+    reserved = {}
+    for at, claim in enumerate(step.claims):
+        if claim.kind in SUM_KINDS and claim.counter in targets:
+            before[at] = targets[claim.counter]
+            reserved[claim.counter] = claim.amount
+    step.before = tuple(before)
+    step.told = tuple(sorted({*step.told, *reserved}))
+    return reserved

@@ -1,0 +1,150 @@
+"""What the ledger knows: plain data, changed only by the functions of this room.
+
+Every amount is an `int` (ledger units for money, ones for counts), every time an `int` of microseconds on the record's
+own clock `t`. Strings that repeat from order to order are interned and what an order holds is two tuples, because
+there may be 10⁵ live orders and a full collection must stay short.
+"""
+
+from typing import Final, Literal
+
+from msgspec import Struct, field
+
+from guard.terms import Account, Claim, ClaimKind, Outcome
+
+SUM_KINDS: Final[frozenset[ClaimKind]] = frozenset({"spend", "working", "count"})
+LOG_KINDS: Final[frozenset[ClaimKind]] = frozenset({"rate", "once"})
+
+StepStatus = Literal["sent", "unknown"]
+HolderStatus = Literal["sent", "working", "changing", "unknown", "done"]
+TradingState = Literal["active", "reduce_only", "cancel_only", "locked"]
+Scope = tuple[frozenset[str], frozenset[int], frozenset[str]]
+
+
+class Opening(Struct, frozen=True):
+    """A decision that is about to be sent: what `reserve` needs, and what the decision record holds.
+
+    `holder` equal to `step` opens a new order, which needs `account` and the fields after it; another `holder` changes
+    that live order; None moves no order's money (a cancel), and `of` may then name the live order that it is about.
+    `order` is the canonical body.
+    """
+
+    step: str
+    claims: tuple[Claim, ...]
+    holder: str | None = None
+    of: str | None = None
+    key: str = ""
+    account: Account | None = None
+    market: str = ""
+    symbol: str = ""
+    order: bytes = b""
+
+
+class Step(Struct, gc=False):
+    """One decision in flight, gone once its outcome is known for certain.
+
+    `before[i]` is what the holder held on the cell of `claims[i]` when the step began, or what was learned of it since:
+    a refusal restores that, for this step's cells only. `told` names the cells of which something was learned.
+    """
+
+    id: str
+    holder: str | None
+    of: str | None
+    claims: tuple[Claim, ...]
+    before: tuple[int, ...]
+    t_us: int
+    status: StepStatus = "sent"
+    told: tuple[str, ...] = ()
+
+
+class Holder(Struct, gc=False):
+    """A live order: whose it is, what it is, and what it holds.
+
+    `held[i]` on `cells[i]`, whose kind begins with `kinds[i]` (s, w, c). `step` is the placing or changing step that is
+    not settled yet. Status `done`: the order has ended, only that step is waited for.
+    """
+
+    id: str
+    key: str
+    account: Account
+    market: str
+    symbol: str
+    order: bytes
+    status: HolderStatus = "sent"
+    order_id: str | None = None
+    order_id_ex: str | None = None
+    cells: tuple[str, ...] = ()
+    held: tuple[int, ...] = ()
+    kinds: str = ""
+    step: str | None = None
+
+
+class Slot(Struct, gc=False):
+    """A slot that is taken: by which step, with which digest, until when, and what became of that step (None: open)."""
+
+    value: str
+    step: str
+    until_us: int
+    outcome: Outcome | None = None
+
+
+class Log(Struct, gc=False):
+    """The stamps of one rate cell in ascending order, kept as long as the widest window that was claimed on it."""
+
+    stamps: list[int]
+    widest_us: int
+
+
+class OrderIds(Struct, gc=False):
+    """The order ids of one account: those of live orders, and the latest ones ever seen, oldest first."""
+
+    account: Account
+    live: dict[str, str] = field(default_factory=dict)
+    live_ex: dict[str, str] = field(default_factory=dict)
+    recent: dict[str, None] = field(default_factory=dict)
+
+
+class TradingRule(Struct, frozen=True):
+    """An operator's word. An empty list does not narrow; three empty lists are everyone.
+
+    `keys` are principals' names, `accounts` acc_ids (in either environment), `markets` the policies' words. A drill
+    binds like the real thing. `t` is when, in µs.
+    """
+
+    state: TradingState
+    keys: tuple[str, ...] = ()
+    accounts: tuple[int, ...] = ()
+    markets: tuple[str, ...] = ()
+    reason: str = ""
+    by: str = ""
+    drill: bool = False
+    t: int = 0
+
+    @property
+    def scope(self) -> Scope:
+        """Whom the rule concerns; the order of the lists and repeated names mean nothing."""
+        return frozenset(self.keys), frozenset(self.accounts), frozenset(self.markets)
+
+
+class State(Struct):
+    """The fold over the record. `sums[cell]` is always `spent[cell]` plus what all holders hold there.
+
+    `spent` is what ended orders have used up. `due` is a heap of (time, cell, is_slot) that says when to look whether
+    a log or slot can be forgotten; it decides memory, never an answer.
+    """
+
+    at_us: int = 0
+    sums: dict[str, int] = field(default_factory=dict)
+    spent: dict[str, int] = field(default_factory=dict)
+    logs: dict[str, Log] = field(default_factory=dict)
+    slots: dict[str, Slot] = field(default_factory=dict)
+    holders: dict[str, Holder] = field(default_factory=dict)
+    steps: dict[str, Step] = field(default_factory=dict)
+    ids: dict[Account, OrderIds] = field(default_factory=dict)
+    trading: dict[Scope, TradingRule] = field(default_factory=dict)
+    due: list[tuple[int, str, bool]] = field(default_factory=list)
+
+
+def advance(state: State, *, t_us: int) -> int:
+    """Moves the state's time to a record's `t_us` and returns it. A clock that went backwards stands still."""
+    state.at_us = max(state.at_us, t_us)
+    return state.at_us

@@ -1,0 +1,63 @@
+"""Sums and the parts that orders hold of them. Whatever moves a part moves the sum with it, so they cannot disagree."""
+
+from sys import intern
+
+from guard.limits.state import SUM_KINDS, Holder, State
+from guard.terms import Claim, ClaimKind
+
+
+def move(sums: dict[str, int], cell: str, delta: int) -> None:
+    """Adds to a cell; one that comes to nothing is dropped, so that absent and zero are the same."""
+    left = sums.get(cell, 0) + delta
+    if left:
+        sums[cell] = left
+    else:
+        sums.pop(cell, None)
+
+
+def part(holder: Holder, cell: str) -> int:
+    """What the order holds on the cell."""
+    for at, name in enumerate(holder.cells):
+        if name == cell:
+            return holder.held[at]
+    return 0
+
+
+def take(state: State, holder: Holder, claims: tuple[Claim, ...]) -> None:
+    """A new order takes all it claims; it holds nothing yet."""
+    wanted = [claim for claim in claims if claim.amount and claim.kind in SUM_KINDS]
+    holder.cells = tuple(intern(claim.counter) for claim in wanted)
+    holder.held = tuple(claim.amount for claim in wanted)
+    holder.kinds = intern("".join(claim.kind[0] for claim in wanted))
+    for cell, amount in zip(holder.cells, holder.held, strict=True):
+        move(state.sums, cell, amount)
+
+
+def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind) -> None:
+    """The order holds exactly `amount` on the cell from now on. `kind` matters only where it held nothing there."""
+    earlier = part(holder, cell)
+    if amount == earlier:
+        return
+    move(state.sums, cell, amount - earlier)
+    if not earlier:
+        holder.cells += (intern(cell),)
+        holder.held += (amount,)
+        holder.kinds = intern(holder.kinds + kind[0])
+        return
+    at = holder.cells.index(cell)
+    if amount:
+        holder.held = (*holder.held[:at], amount, *holder.held[at + 1 :])
+        return
+    holder.cells = holder.cells[:at] + holder.cells[at + 1 :]
+    holder.held = holder.held[:at] + holder.held[at + 1 :]
+    holder.kinds = intern(holder.kinds[:at] + holder.kinds[at + 1 :])
+
+
+def give_back(state: State, holder: Holder, *, keep_spend: bool) -> None:
+    """The order lets go of everything. With `keep_spend`, what it spent stays in the sums as spent."""
+    for cell, amount, kind in zip(holder.cells, holder.held, holder.kinds, strict=True):
+        if keep_spend and kind == "s":
+            move(state.spent, cell, amount)
+        else:
+            move(state.sums, cell, -amount)
+    holder.cells, holder.held, holder.kinds = (), (), ""

@@ -1,0 +1,45 @@
+"""Forgets logs and slots that can no longer count, a few with every step: memory stays bounded, no answer changes.
+
+`State.due` holds one entry for every log and one for every taking of a slot. An entry that comes too early is put back.
+"""
+
+from heapq import heappop, heappush
+from typing import Final
+
+from guard.limits.state import State
+
+SWEPT_MAX: Final = 4  # entries looked at for each claim posted; a claim adds at most one, so the heap drains
+
+
+def remember(state: State, due_us: int, cell: str, *, is_slot: bool) -> None:
+    """Has the cell looked at again at `due_us` or some time after."""
+    heappush(state.due, (due_us, cell, is_slot))
+
+
+def sweep(state: State, *, t_us: int, claims: int) -> None:
+    """Looks at the next few cells that are due, in proportion to the claims posted, and forgets those that are over."""
+    due = state.due
+    for _ in range(SWEPT_MAX * claims):
+        if not due or due[0][0] > t_us:
+            return
+        _, cell, is_slot = heappop(due)
+        if is_slot:
+            _sweep_slot(state, cell, t_us)
+        else:
+            _sweep_log(state, cell, t_us)
+
+
+def _sweep_slot(state: State, cell: str, t_us: int) -> None:
+    slot = state.slots.get(cell)
+    # The slot of an open step is let go when that step is settled.
+    if slot is not None and slot.until_us <= t_us and slot.step not in state.steps:
+        del state.slots[cell]
+
+
+def _sweep_log(state: State, cell: str, t_us: int) -> None:
+    log = state.logs[cell]
+    over_us = log.stamps[-1] + log.widest_us if log.stamps else t_us
+    if over_us <= t_us:
+        del state.logs[cell]
+    else:
+        remember(state, over_us, cell, is_slot=False)

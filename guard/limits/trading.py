@@ -1,0 +1,41 @@
+"""The trading state: who may trade what, from everything down to cancels only. The strictest rule that applies wins."""
+
+from typing import Final
+
+from guard.limits.state import State, TradingRule, TradingState, advance
+from guard.terms import Account
+
+STRICTNESS: Final[dict[TradingState, int]] = {"active": 0, "reduce_only": 1, "cancel_only": 2, "locked": 3}
+
+
+def set_trading(state: State, rule: TradingRule, *, t_us: int) -> None:
+    """Replaces the rule of the same scope; `active` removes it, and only it: a wider or narrower rule stays."""
+    advance(state, t_us=t_us)
+    if rule.state == "active":
+        state.trading.pop(rule.scope, None)
+    else:
+        state.trading[rule.scope] = rule
+
+
+def trading_rule(state: State, *, key: str, account: Account | None, market: str | None) -> TradingRule | None:
+    """The strictest rule that applies; None while everything is active.
+
+    None for `account` or `market`: the request concerns none, so a rule narrowed to some does not apply to it.
+    """
+    strictest: TradingRule | None = None
+    for (keys, accounts, markets), rule in state.trading.items():
+        if keys and key not in keys:
+            continue
+        if accounts and (account is None or account.acc_id not in accounts):
+            continue
+        if markets and market not in markets:
+            continue
+        if strictest is None or STRICTNESS[rule.state] > STRICTNESS[strictest.state]:
+            strictest = rule
+    return strictest
+
+
+def trading_for(state: State, *, key: str, account: Account | None, market: str | None) -> TradingState:
+    """The strictest trading state that applies; `active` where no rule does. See `trading_rule`."""
+    rule = trading_rule(state, key=key, account=account, market=market)
+    return "active" if rule is None else rule.state

@@ -1,0 +1,53 @@
+"""Exact sliding windows over rate logs: a stamp at `s` counts at `t` while it lies in (t-w, t].
+
+A log is kept as long as the widest window claimed on it since it was last empty, and pruned only where a stamp is
+added. Counting never changes a log: a read that pruned would be a change of state that no record shows.
+"""
+
+from bisect import bisect_left, bisect_right
+
+from guard.limits.state import Log
+
+
+def count(log: Log | None, *, t_us: int, window_us: int) -> int:
+    """How many stamps lie in (t-w, t]. No log: none. `t_us` is not before the last stamp."""
+    if log is None:
+        return 0
+    return len(log.stamps) - bisect_right(log.stamps, t_us - window_us)
+
+
+def stamps_in(log: Log | None, *, t_us: int, window_us: int) -> list[int]:
+    """The stamps in (t-w, t], ascending."""
+    if log is None:
+        return []
+    return log.stamps[bisect_right(log.stamps, t_us - window_us) :]
+
+
+def add(log: Log, *, t_us: int, window_us: int) -> None:
+    """One stamp at `t_us`, which is not before the last one. What every window has left is forgotten first."""
+    stamps = log.stamps
+    gone = bisect_right(stamps, t_us - log.widest_us)
+    if gone:
+        del stamps[:gone]
+    # A log that ran empty is a new log: whether it was forgotten in between must not show.
+    log.widest_us = max(log.widest_us, window_us) if stamps else window_us
+    stamps.append(t_us)
+
+
+def remove(log: Log | None, *, stamp_us: int) -> None:
+    """One stamp of exactly that time, if there still is one. Equal stamps are alike, so any of them will do."""
+    if log is None:
+        return
+    at = bisect_left(log.stamps, stamp_us)
+    if at < len(log.stamps) and log.stamps[at] == stamp_us:
+        del log.stamps[at]
+
+
+def free_at(stamps: list[int], *, cap: int, window_us: int) -> int | None:
+    """When one more fits under `cap`, given the ascending stamps of a full window; None when it never does.
+
+    One more fits once only `cap - 1` stamps are left: when the stamp that has `cap - 1` others behind it leaves.
+    """
+    if cap <= 0:
+        return None
+    return stamps[len(stamps) - cap] + window_us
