@@ -1,0 +1,89 @@
+"""The guard's clock: the only place that asks the machine what time it is, and the maker of ids.
+
+Three times, never mixed: *wall* (UTC, may step) for budget days and people, *mono* for durations, *t* for windows. `t`
+is the guard's own clock: monotonic within a process, and resumed at start no earlier than the last one on record, so
+that a wall clock that was set back between two runs cannot make `t` go back too.
+"""
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
+_SHIFTS: Final = tuple(range(120, -1, -10))  # 13 pairs of 5 bits: 130 bits hold the 128 of a ULID
+_RANDOM_BITS: Final = 80
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock(Protocol):
+    """What the guard asks of a clock; tests bring one that they wind by hand."""
+
+    def wall(self) -> datetime:
+        """Wall-clock time, aware, UTC, exact to the microsecond."""
+        ...
+
+    def wall_us(self) -> int:
+        """Wall-clock time in microseconds since 1970-01-01T00:00:00Z."""
+        ...
+
+    def mono_us(self) -> int:
+        """Microseconds from an unknown start, never going back: for durations only."""
+        ...
+
+    def t_us(self) -> int:
+        """The guard's own clock in microseconds: never goes back, also not over a restart once `resume` was called."""
+        ...
+
+    def resume(self, t_us: int) -> None:
+        """From now on `t_us()` answers no less than this, the last `t` on record."""
+        ...
+
+    def new_id(self) -> str:
+        """A new ULID: 26 characters that sort in the order in which this clock made them."""
+        ...
+
+
+def utc(wall_us: int) -> datetime:
+    """Microseconds since 1970 as an aware datetime, without a float in between."""
+    return _EPOCH + timedelta(microseconds=wall_us)
+
+
+def ulid(number: int) -> str:
+    """128 bits as 26 characters of Crockford's base 32 (github.com/ulid/spec)."""
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+
+
+class SystemClock:
+    """The machine's clocks. Used from one thread."""
+
+    def __init__(self) -> None:
+        self._t_ahead_us = self.wall_us() - self.mono_us()
+        self._last_number = 0
+
+    def wall(self) -> datetime:
+        """Wall-clock time, aware, UTC, exact to the microsecond."""
+        return utc(self.wall_us())
+
+    def wall_us(self) -> int:
+        """Wall-clock time in microseconds since 1970-01-01T00:00:00Z."""
+        return time.time_ns() // 1000
+
+    def mono_us(self) -> int:
+        """Microseconds from an unknown start, never going back: for durations only."""
+        return time.monotonic_ns() // 1000
+
+    def t_us(self) -> int:
+        """The wall time at which this clock was made, carried on by the monotonic clock."""
+        return self.mono_us() + self._t_ahead_us
+
+    def resume(self, t_us: int) -> None:
+        """From now on `t_us()` answers no less than this, the last `t` on record."""
+        self._t_ahead_us = max(self._t_ahead_us, t_us - self.mono_us())
+
+    def new_id(self) -> str:
+        """A new ULID; where the millisecond or the wall clock stands still or steps back, the last one plus one."""
+        fresh = self.wall_us() // 1000 << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
+        self._last_number = max(self._last_number + 1, fresh)
+        return ulid(self._last_number)

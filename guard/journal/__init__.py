@@ -1,0 +1,67 @@
+"""Room 7, the journal: the durable, hash-linked truth.
+
+In: records, as Structs or mappings. Out: their sequence numbers, the word that they are on the disk, and at start all
+of them again, chain-checked. It must never say *durable* of what is not, lose its place in the chain over a failed
+append, or write again to a file whose write or fsync failed once. What a record means is nobody's business here.
+"""
+
+from guard.journal.chain import BrokenChain, Head, Verified, verify, walk
+from guard.journal.disk import Disk
+from guard.journal.entries import (
+    ABSENT,
+    RECORDS,
+    Access,
+    Clock,
+    Decision,
+    Denied,
+    Gap,
+    Keys,
+    Order,
+    OutcomeRecord,
+    Policy,
+    Reconciled,
+    Recovered,
+    Segment,
+    Start,
+    StateRecord,
+    StateScope,
+    Stop,
+)
+from guard.journal.record import Line, decode, encode, plain, timestamp
+from guard.journal.segments import read_lines, replay
+from guard.journal.writer import Journal
+
+__all__ = [
+    "ABSENT",
+    "RECORDS",
+    "Access",
+    "BrokenChain",
+    "Clock",
+    "Decision",
+    "Denied",
+    "Disk",
+    "Gap",
+    "Head",
+    "Journal",
+    "Keys",
+    "Line",
+    "Order",
+    "OutcomeRecord",
+    "Policy",
+    "Reconciled",
+    "Recovered",
+    "Segment",
+    "Start",
+    "StateRecord",
+    "StateScope",
+    "Stop",
+    "Verified",
+    "decode",
+    "encode",
+    "plain",
+    "read_lines",
+    "replay",
+    "timestamp",
+    "verify",
+    "walk",
+]

@@ -1,0 +1,102 @@
+"""The chain over the lines: each names the SHA-256 of the one before. Pure.
+
+What it proves, and what not. Any change, loss, insertion or new order of lines shows, up to the last line. A change
+*in* the last line shows only where that is no longer a record with the right `seq` and `prev`; lines cut off at the
+end, and a chain computed anew by whoever holds the files, do not show at all: that takes a signed checkpoint held
+elsewhere.
+"""
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Final
+
+from msgspec import Struct
+
+from guard.errors import JournalFault
+from guard.journal.record import Line, decode
+
+ZEROS: Final = "0" * 64  # `prev` of the first line ever
+
+
+class Head(Struct, frozen=True):
+    """The end of a chain: the last line's seq and hash. The default is the chain without lines."""
+
+    seq: int = 0
+    hash: str = ZEROS
+
+
+class BrokenChain(JournalFault):
+    """The lines are not what was written.
+
+    Attributes:
+        seq: the first record that the chain does not vouch for.
+        is_torn: all is well but the very last line, which is no whole record: a crash, not an edit.
+    """
+
+    def __init__(self, seq: int, why: str, *, is_torn: bool = False) -> None:
+        super().__init__(f"record {seq}: {why}")
+        self.seq = seq
+        self.is_torn = is_torn
+
+
+def digest(line: bytes) -> str:
+    """The lower-case hex SHA-256 of a line without its newline."""
+    return sha256(line).hexdigest()
+
+
+def walk(lines: Iterable[bytes], *, head: Head | None = None) -> Iterator[Line]:
+    """The lines with their heads read, each checked against the one before; `BrokenChain` at the first that is not.
+
+    `lines` as they stand in the file, newline included. A line is handed out before its successor has vouched for it:
+    whoever must not act on an edited record reads to the end first. `head`: where the lines go on from, if not from the
+    very beginning.
+    """
+    rest = iter(lines)
+    head = head or Head()
+    for raw in rest:
+        line = _read(raw, head, rest)
+        if line.seq != head.seq + 1:
+            raise BrokenChain(head.seq + 1, f"its place is taken by a record that says seq {line.seq}")
+        if line.prev != head.hash:
+            raise _blame(line, head, rest)
+        yield line
+        head = Head(line.seq, digest(line.raw))
+
+
+def _read(raw: bytes, head: Head, rest: Iterator[bytes]) -> Line:
+    try:
+        return decode(raw[:-1] if raw.endswith(b"\n") else b"")
+    except ValueError as error:
+        is_last = next(rest, None) is None
+        raise BrokenChain(head.seq + 1, "its line is not a whole record", is_torn=is_last) from error
+
+
+def _blame(line: Line, head: Head, rest: Iterator[bytes]) -> BrokenChain:
+    """Which of two neighbours that do not fit was changed? If the next line vouches for the later, the earlier."""
+    following = next(rest, None)
+    is_vouched_for = following is None or f'"{digest(line.raw)}"'.encode() in following
+    if is_vouched_for and head.seq > 0:
+        return BrokenChain(head.seq, f"its bytes are not those whose hash record {line.seq} names")
+    return BrokenChain(line.seq, "it names another hash than that of the line before")
+
+
+class Verified(Struct, frozen=True):
+    """What a full reading of the chain found. `fault` None: every line is in its place."""
+
+    head: Head
+    fault: BrokenChain | None = None
+    first_ts: str | None = None
+    last_ts: str | None = None
+
+
+def verify(lines: Iterable[bytes]) -> Verified:
+    """Reads the whole chain from its first line and never raises for what it finds there."""
+    first_ts, line, fault = None, None, None
+    try:
+        for line in walk(lines):
+            first_ts = first_ts or line.ts
+    except BrokenChain as broken:
+        fault = broken
+    if line is None:
+        return Verified(Head(), fault)
+    return Verified(Head(line.seq, digest(line.raw)), fault, first_ts, line.ts)

@@ -1,0 +1,81 @@
+"""The operating system's file calls, as far as the journal makes them: a port, so that a test can let any of them fail.
+
+Nothing here decides anything. Every method raises `OSError` as the call does.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+# Without fdatasync (macOS) fsync does more, never less.
+_sync_data: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
+
+
+class Disk:
+    """The real disk. A test derives from it and overrides the call that shall fail."""
+
+    def open(self, path: Path, flags: int) -> int:
+        """A descriptor that no child process inherits and no symbolic link redirects; a new file has mode 0600."""
+        return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def write(self, fd: int, data: memoryview) -> int:
+        """Writes some of `data` and says how many bytes."""
+        return os.write(fd, data)
+
+    def fdatasync(self, fd: int) -> None:
+        """Returns once the file's data, and its size, are on the medium."""
+        _sync_data(fd)
+
+    def fsync(self, fd: int) -> None:
+        """Returns once file or directory and all its attributes are on the medium."""
+        os.fsync(fd)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        """The state of the open file."""
+        return os.fstat(fd)
+
+    def stat(self, path: Path) -> os.stat_result:
+        """The state of what the path names now, links not followed."""
+        return path.lstat()
+
+    def fchmod(self, fd: int, mode: int) -> None:
+        """Sets the mode of the open file."""
+        os.fchmod(fd, mode)
+
+    def ftruncate(self, fd: int, size: int) -> None:
+        """Cuts the open file to `size` bytes."""
+        os.ftruncate(fd, size)
+
+    def unlink(self, path: Path) -> None:
+        """Removes the name."""
+        path.unlink()
+
+    def close(self, fd: int) -> None:
+        """Gives the descriptor back."""
+        os.close(fd)
+
+    def free_bytes(self, path: Path) -> int:
+        """What an ordinary user may still write to the file system of `path`."""
+        free = os.statvfs(path)
+        return free.f_bavail * free.f_frsize
+
+
+def write_all(disk: Disk, fd: int, data: bytes) -> None:
+    """Writes all of `data`, however short the single writes are."""
+    rest = memoryview(data)
+    while rest:
+        written = disk.write(fd, rest)
+        if written <= 0:
+            raise OSError(errno.EIO, "the disk took no byte and gave no reason")
+        rest = rest[written:]
+
+
+def sync_directory(disk: Disk, directory: Path) -> None:
+    """Makes names that were created in, or removed from, the directory survive a power cut."""
+    fd = disk.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        disk.fsync(fd)
+    finally:
+        disk.close(fd)

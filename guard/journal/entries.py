@@ -1,0 +1,242 @@
+"""What the journal's records hold: one Struct for each type of record that this guard writes. Pure.
+
+Every record that moves a counter carries `t`, the guard's own clock in µs, and absolute targets: folding needs nothing
+but the records. Amounts are integers of 1/10,000 of the unit; decimals of a valuation are text. A member without a
+value is left out, but for those without a default: a column that is always there.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal
+
+from msgspec import Raw, Struct
+
+from guard.terms import Claim, Reason, Valuation, Verdict
+
+ABSENT: Final = Raw()  # "no order here": left out when written, empty when read
+
+
+class Segment(Struct, frozen=True):
+    """The first record of each file: which file it is, and its own seq."""
+
+    segment: int
+    first_seq: int
+
+
+class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A guard began to serve. `weakened` names the controls that are off or loose."""
+
+    t: int
+    version: str
+    config_sha256: str
+    policy_sha256: str
+    weakened: tuple[str, ...] = ()
+    pid: int | None = None
+
+
+class Stop(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A guard ended as asked; a `start` that no `stop` follows was a crash. `unfinished`: the work that was cut off."""
+
+    t: int
+    reason: str
+    unfinished: tuple[str, ...] = ()
+
+
+class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was decided on one request; for a trade that was allowed it *is* the reservation.
+
+    `key` and `code` are null where there is none. `order` is the canonical c2s that the daemon is sent. `claims` and
+    `used` run side by side: what the order shall hold, and the counter before this step. `of`: the decision that opened
+    the order, for a change or a cancel. `idempotency`: SHA-256 of the key. `intent`: the caller's own word, untrusted.
+    `replays`: the decision whose answer was given again. `note` is for the record alone.
+    """
+
+    id: str
+    t: int
+    key: str | None
+    endpoint: str
+    outcome: Literal["allow", "refuse"]
+    code: str | None
+    reasons: tuple[Reason, ...]
+    policy_sha256: str
+    config_sha256: str
+    effect: str | None = None
+    intent: str | None = None
+    environment: str | None = None
+    account: int | None = None
+    market: str | None = None
+    symbol: str | None = None
+    of: str | None = None
+    replays: str | None = None
+    packet_id: tuple[int, int] | None = None
+    order: Raw = ABSENT
+    valuation: Valuation | None = None
+    claims: tuple[Claim, ...] = ()
+    used: tuple[int, ...] = ()
+    idempotency: str | None = None
+    retry_after_s: float | None = None
+    largest_qty: str | None = None
+    peer: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+    jti: str | None = None
+    note: str = ""
+
+
+class OutcomeRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a decision that was sent (or could not be): the commit, the release, or `unknown`.
+
+    `status`, `ret_type` and `message` are the daemon's (`plain` first); `by` and `reason` a person's who settled it.
+    """
+
+    decision: str
+    t: int
+    verdict: Verdict
+    status: int | None = None
+    ret_type: int | None = None
+    order_id: str | None = None
+    order_id_ex: str | None = None
+    duration_us: int | None = None
+    message: str = ""
+    answer: str | None = None
+    by: str | None = None
+    reason: str | None = None
+
+
+class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was learned of an order: by a push, a list, an answer (`source`). `targets`: cell → what it holds now."""
+
+    decision: str
+    t: int
+    status: str
+    source: str
+    order_id: str | None = None
+    order_id_ex: str | None = None
+    filled_qty: str | None = None
+    filled_value: str | None = None
+    targets: Mapping[str, int] = {}
+
+
+class Reconciled(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An unknown that was settled by evidence (`source`) or by a person's word (`by`, `reason`)."""
+
+    decision: str
+    t: int
+    verdict: Verdict
+    source: str
+    order_id: str | None = None
+    order_id_ex: str | None = None
+    by: str | None = None
+    reason: str | None = None
+    targets: Mapping[str, int] = {}
+
+
+class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A reload of policies, applied or not. `targets`: decision → cell → what it holds under the new ones."""
+
+    t: int
+    result: str
+    sha256: str
+    from_sha256: str | None = None
+    by: str | None = None
+    reason: str | None = None
+    errors: tuple[str, ...] = ()
+    targets: Mapping[str, Mapping[str, int]] = {}
+
+
+class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A reload of keys.json, applied or not; `sha256` is over the records without their hashes."""
+
+    t: int
+    result: str
+    sha256: str
+    from_sha256: str | None = None
+    by: str | None = None
+    reason: str | None = None
+    errors: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class StateScope(Struct, frozen=True, omit_defaults=True):
+    """Whom a trading state binds; an empty list does not narrow."""
+
+    keys: tuple[str, ...] = ()
+    accounts: tuple[int, ...] = ()
+    markets: tuple[str, ...] = ()
+
+
+class StateRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The trading state was set: active, reduce_only, cancel_only or locked."""
+
+    t: int
+    state: str
+    scope: StateScope = StateScope()
+    reason: str = ""
+    by: str | None = None
+    drill: bool = False
+    cancel_working: bool = False
+
+
+class Recovered(Struct, frozen=True):
+    """A torn tail was set aside at start: how many bytes, their SHA-256, and the file beside it that keeps them."""
+
+    bytes: int
+    sha256: str
+    file: str
+
+
+class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What passed while the journal was broken: cancels only. `since` and `until` as `ts` is written."""
+
+    reason: str
+    cancels: int
+    since: str | None = None
+    until: str | None = None
+    decisions: tuple[str, ...] = ()
+
+
+class Clock(Struct, frozen=True):
+    """The wall clock stepped by `step_us` against the monotonic one."""
+
+    t: int
+    step_us: int
+
+
+class Denied(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Unauthenticated refusals of one source beyond ten in a second, summed up."""
+
+    source: str
+    count: int
+    second: str
+    endpoint: str | None = None
+
+
+class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Market-data reads that passed: one key, one endpoint, one minute."""
+
+    key: str
+    endpoint: str
+    minute: str
+    count: int
+
+
+RECORDS: Final[Mapping[str, type[Struct]]] = MappingProxyType(
+    {
+        "segment": Segment,
+        "start": Start,
+        "stop": Stop,
+        "decision": Decision,
+        "outcome": OutcomeRecord,
+        "order": Order,
+        "policy": Policy,
+        "keys": Keys,
+        "state": StateRecord,
+        "recovered": Recovered,
+        "reconciled": Reconciled,
+        "denied": Denied,
+        "access": Access,
+        "gap": Gap,
+        "clock": Clock,
+    }
+)

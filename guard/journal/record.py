@@ -1,0 +1,112 @@
+"""How a line of the journal is written and read. Pure.
+
+A line is one JSON object: `seq`, `ts`, `type`, the record's own members, and last `prev`, the SHA-256 of the line
+before. The bytes as written are what is hashed, so nothing here depends on a canonical form of JSON.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from guard.journal.entries import RECORDS
+
+LINE_BYTES_MAX: Final = 16 * 1024 * 1024  # a reload that moves 100,000 live orders still fits
+
+
+class Line(Struct, frozen=True, gc=False):
+    """One line as it stands in the file: its head read, its bytes (without the newline) kept."""
+
+    seq: int
+    ts: str
+    type: str
+    prev: str
+    raw: bytes
+
+    def typed(self) -> Struct | None:
+        """The record as its Struct; None for a type that this guard does not know. Unknown members are skipped.
+
+        Raises `msgspec.ValidationError` (a `ValueError`) where a known type lacks what it must have.
+        """
+        decoder = _DECODERS.get(self.type)
+        return None if decoder is None else decoder.decode(self.raw)
+
+    def members(self) -> dict[str, object]:
+        """All members as plain values, `seq`, `ts`, `type` and `prev` among them."""
+        return _MEMBERS.decode(self.raw)
+
+
+class _Head(Struct, frozen=True, gc=False):
+    seq: int
+    ts: str
+    type: str
+    prev: str
+
+
+_HEAD_NAMES: Final = frozenset(_Head.__struct_fields__)
+_ENCODER: Final = msgspec.json.Encoder()
+_HEAD: Final = msgspec.json.Decoder(_Head)
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, object])
+_DECODERS: Final = {name: msgspec.json.Decoder(struct) for name, struct in RECORDS.items()}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def encode(members: Struct | Mapping[str, object], *, seq: int, ts_us: int, type_: str, prev: str) -> bytes:
+    """One line without its newline, members in the contract's order: seq, ts, type, its own, prev.
+
+    Raises `ValueError` for what JSON cannot hold or what would not be read back as the same head: a lone surrogate, a
+    raw member that is not one JSON value, a member that has the name of the head's.
+    """
+    own = _own(members)
+    line = b'{"seq":%d,"ts":"%s","type":%s%s,"prev":"%s"}' % (
+        seq,
+        timestamp(ts_us).encode(),
+        _ENCODER.encode(type_),
+        b"," + own if own else b"",
+        prev.encode(),
+    )
+    head = _HEAD.decode(line)
+    if b"\n" in line or (head.seq, head.type, head.prev) != (seq, type_, prev):
+        raise ValueError(f"a raw member of this {type_} record breaks out of its line")
+    return line
+
+
+def _own(members: Struct | Mapping[str, object]) -> bytes:
+    names = members.__struct_encode_fields__ if isinstance(members, Struct) else members
+    if not _HEAD_NAMES.isdisjoint(names):
+        raise ValueError(f"a record has no members of its own named {', '.join(sorted(_HEAD_NAMES))}")
+    try:
+        return _ENCODER.encode(members)[1:-1]
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def decode(line: bytes) -> Line:
+    """The head of a line (without its newline); `ValueError` where it is not a record at all."""
+    head = _HEAD.decode(line)
+    return Line(head.seq, head.ts, head.type, head.prev, line)
+
+
+def timestamp(wall_us: int) -> str:
+    """Microseconds since 1970 as RFC 3339, UTC, six digits: "2026-11-22T09:46:28.123456Z". Sorts as text."""
+    second, us = divmod(wall_us, 1_000_000)
+    return f"{_second(second)}.{us:06d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def plain(text: str, *, chars_max: int = 200) -> str:
+    """Foreign text made fit for a record and a terminal: no control or direction characters, bounded.
+
+    Escape sequences of a terminal cannot survive it (CVE-2024-45808 was a log that kept them).
+    """
+    clean = _CONTROL.sub(" ", text).strip()
+    return clean if len(clean) <= chars_max else clean[: chars_max - 1] + "…"

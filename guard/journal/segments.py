@@ -1,0 +1,180 @@
+"""The journal's files: their names, reading them in order also while a guard writes, and recovery of the last one.
+
+Reading needs no lock, no event loop and no write permission. Recovery is for the owner of the lock alone.
+"""
+
+import mmap
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from msgspec import Struct
+
+from guard.errors import JournalFault, StateFault
+from guard.journal.chain import Head, digest, walk
+from guard.journal.disk import Disk, sync_directory, write_all
+from guard.journal.entries import Recovered
+from guard.journal.record import Line, decode
+from guard.journal.statedir import journal_dir
+
+_NAME: Final = re.compile(r"([0-9]{8})\.jsonl")
+
+
+def segment_path(state: Path, number: int) -> Path:
+    """The file of a segment; the first one is 00000001.jsonl."""
+    return journal_dir(state) / f"{number:08d}.jsonl"
+
+
+def segment_numbers(state: Path) -> list[int]:
+    """The segments that exist, in order; empty where there is no journal."""
+    try:
+        names = [path.name for path in journal_dir(state).iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_lines(state: Path, *, wait: Callable[[bool], bool] = lambda _: False) -> Iterator[bytes]:
+    """Every line of every segment in order, its newline included; only a torn one lacks it.
+
+    At the end of the last segment `wait(is_torn)` is asked, `is_torn` meaning that a line has begun and not ended: it
+    may sleep, and True means to look again. Raises `JournalFault` where there is no journal or it cannot be read.
+    """
+    following = _after(state, 0)
+    if following is None:
+        raise JournalFault(f"{journal_dir(state)}: no journal there")
+    while following is not None:
+        number, following = following, None
+        try:
+            with segment_path(state, number).open("rb") as file:
+                segment = _Segment(file)
+                while following is None:
+                    yield from segment.lines()
+                    following = _after(state, number)
+                    if following is None and not wait(bool(segment.torn)):
+                        break
+                yield from segment.lines()  # what was written between the last look and the opening of the next file
+                if segment.torn:
+                    yield segment.torn
+        except OSError as error:
+            raise JournalFault(f"{segment_path(state, number)}: cannot be read: {error.strerror}") from error
+
+
+def replay(state: Path) -> Iterator[Line]:
+    """The whole record in order, chain-checked from its first line; `BrokenChain` at the first that is not right.
+
+    For the start, after `Journal.open` (which sets a torn tail aside) and before the first append. Reading what a type
+    means is left to the caller (`Line.typed`).
+    """
+    return walk(read_lines(state))
+
+
+class _Segment:
+    """One file, read as far as it goes; `torn` is the line that has begun and not ended."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.torn = b""
+
+    def lines(self) -> Iterator[bytes]:
+        while part := self._file.readline():
+            self.torn += part
+            if self.torn.endswith(b"\n"):
+                line, self.torn = self.torn, b""
+                yield line
+
+
+def _after(state: Path, number: int) -> int | None:
+    return next((n for n in segment_numbers(state) if n > number), None)
+
+
+# ---------------------------------------------------------------- recovery
+
+
+class Tail(Struct, frozen=True):
+    """Where the record ends: the chain's head, the last segment and its size. Segment 0: there is no record yet."""
+
+    head: Head = Head()
+    segment: int = 0
+    size: int = 0
+    recovered: tuple[Recovered, ...] = ()
+
+
+def recover(state: Path, *, disk: Disk) -> Tail:
+    """Finds the end of the record and sets aside what follows the last whole one, in a file beside it.
+
+    A line is whole if it ends with a newline and is a record. Where the line before the last is broken too, that is no
+    crash, and `JournalFault` says so. A segment in which nothing whole is left is removed, and the one before goes on.
+    """
+    recovered: list[Recovered] = []
+    for number in reversed(segment_numbers(state)):
+        path = segment_path(state, number)
+        try:
+            head, end, torn = _last_record(path)
+            if torn:
+                recovered.append(_set_aside(path, end, torn, disk=disk))
+            if end == 0:
+                disk.unlink(path)
+                sync_directory(disk, path.parent)
+                continue
+        except OSError as error:
+            raise StateFault(f"{path}: cannot be recovered: {error.strerror}") from error
+        return Tail(head, number, end, tuple(recovered))
+    return Tail(recovered=tuple(recovered))
+
+
+def _last_record(path: Path) -> tuple[Head, int, bytes]:
+    """The last whole record's seq and hash, where it ends (0: there is none), and the bytes after it."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return Head(), 0, b""
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            end = len(view)
+            for newline_ends in (view.rfind(b"\n") + 1, _line_start(view, len(view))):
+                if newline_ends == 0:
+                    return Head(), 0, view[:]
+                begin = _line_start(view, newline_ends)
+                if (head := _head(view[begin : newline_ends - 1])) is not None:
+                    return head, newline_ends, view[newline_ends:end]
+    raise JournalFault(f"{path}: its last two lines are no records: guard audit verify")
+
+
+def _line_start(view: mmap.mmap, end: int) -> int:
+    """Where the line begins whose newline is the byte before `end`."""
+    return view.rfind(b"\n", 0, end - 1) + 1
+
+
+def _head(line: bytes) -> Head | None:
+    try:
+        return Head(decode(line).seq, digest(line))
+    except ValueError:
+        return None
+
+
+def _set_aside(path: Path, end: int, torn: bytes, *, disk: Disk) -> Recovered:
+    """Copies the torn bytes to a new file, makes that durable, and only then cuts them off."""
+    aside = _free_name(path)
+    fd = disk.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        write_all(disk, fd, torn)
+        disk.fsync(fd)
+    finally:
+        disk.close(fd)
+    sync_directory(disk, path.parent)
+    fd = disk.open(path, os.O_WRONLY)
+    try:
+        disk.ftruncate(fd, end)
+        disk.fsync(fd)
+    finally:
+        disk.close(fd)
+    return Recovered(len(torn), digest(torn), aside.name)
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_name(f"{path.name}.torn{n or ''}") for n in range(10_000))
+    return next(name for name in names if not name.exists())

@@ -1,0 +1,66 @@
+"""The state directory: made when absent, refused when others may read or write it, locked against a second guard."""
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from guard.errors import StateFault
+from guard.journal.disk import Disk, sync_directory
+
+_OTHERS: Final = 0o066  # read or write for group or others; search alone shows nothing
+_PID_BYTES_MAX: Final = 20
+
+
+def journal_dir(state: Path) -> Path:
+    """Where the segments lie."""
+    return state / "journal"
+
+
+def prepare(state: Path, *, disk: Disk) -> None:
+    """`<state>` and `<state>/journal` exist, and nobody else may read or write them; `StateFault` if not."""
+    for directory in (state, journal_dir(state)):
+        try:
+            if not directory.is_dir():
+                directory.mkdir(mode=0o700, parents=True)
+                sync_directory(disk, directory.parent)
+            mode = disk.stat(directory.resolve()).st_mode & 0o777
+        except OSError as error:
+            raise StateFault(f"{directory}: cannot be used as a state directory: {error.strerror}") from error
+        if mode & _OTHERS:
+            raise StateFault(f"{directory}: mode {mode:04o} lets others read or write it: chmod 700 {directory}")
+
+
+def lock(state: Path, *, disk: Disk) -> int:
+    """An exclusive lock on `<state>/lock` while the descriptor is open; `StateFault` if another guard has it.
+
+    The kernel lets go of it when the process dies, however it dies. The file holds the owner's process id, for people.
+    """
+    path = state / "lock"
+    try:
+        fd = disk.open(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise StateFault(f"{path}: cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(fd, _PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
+        disk.close(fd)
+        by = f"another guard (process {owner or 'unknown'})"
+        raise StateFault(f"{state}: in use by {by}: stop that one, or give this one another --state") from error
+    if not _is_named(fd, path, disk=disk):
+        disk.close(fd)
+        raise StateFault(f"{path}: was replaced while it was being locked: start again")
+    with suppress(OSError):  # a full disk must not keep the guard, and so the cancels, from starting
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def _is_named(fd: int, path: Path, *, disk: Disk) -> bool:
+    # A lock on a file that was deleted meanwhile keeps nobody out.
+    try:
+        return os.path.samestat(disk.fstat(fd), disk.stat(path))
+    except FileNotFoundError:
+        return False

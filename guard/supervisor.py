@@ -1,0 +1,103 @@
+"""The owner of background tasks: the only place that makes one.
+
+A task that asyncio alone holds may be collected half-way, and its exception is heard by nobody. Here every task has a
+strong reference and a name, and a fault is logged, counted and kept. *Work* (a settlement) is waited for at shutdown;
+a *service* (a loop that never ends by itself) is told to stop after the work is done.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+import structlog
+from msgspec import Struct
+
+_T = TypeVar("_T")
+_FAILURES_KEPT: Final = 100
+_CANCEL_GRACE_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class TaskFailure(Struct, frozen=True):
+    """A task that ended with an exception."""
+
+    name: str
+    error: BaseException
+
+
+class Supervisor:
+    """Starts tasks, holds them, hears their exceptions, and ends them in order. Used on one event loop.
+
+    Attributes:
+        failures: the last hundred tasks that ended with an exception, oldest first.
+        failures_total: how many there were altogether.
+    """
+
+    def __init__(
+        self, on_failure: Callable[[TaskFailure], None] | None = None, *, cancel_grace_s: float = _CANCEL_GRACE_S
+    ) -> None:
+        """`cancel_grace_s`: how long a cancelled task may take to put its things away."""
+        self.failures: deque[TaskFailure] = deque(maxlen=_FAILURES_KEPT)
+        self.failures_total = 0
+        self._on_failure = on_failure
+        self._cancel_grace_s = cancel_grace_s
+        self._work: set[asyncio.Task[Any]] = set()
+        self._services: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
+
+    @property
+    def in_flight(self) -> int:
+        """How much work has not ended yet; services do not count."""
+        return len(self._work)
+
+    def start(self, coro: Coroutine[Any, Any, _T], name: str, *, service: bool = False) -> asyncio.Task[_T]:
+        """Runs `coro` as a task that no caller's hang-up can cancel.
+
+        To wait for its result, await `asyncio.shield(task)`: awaiting the task itself would pass a cancellation on.
+        Starting anything after `drain` has ended is a bug.
+        """
+        if self._is_closed:
+            coro.close()
+            raise AssertionError(f"task {name} started after the drain")
+        task = asyncio.get_running_loop().create_task(coro, name=name)
+        (self._services if service else self._work).add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def drain(self, timeout_s: float) -> tuple[str, ...]:
+        """Waits for the work, at most `timeout_s`; then cancels what is left, and the services.
+
+        Returns the names of the work that had to be cancelled: empty is a clean end.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while self._work and (left_s := deadline - loop.time()) > 0:
+            await asyncio.wait(self._work, timeout=left_s)  # work may start more work: look again
+        unfinished = tuple(sorted(task.get_name() for task in self._work))
+        await self._cancel(self._work)
+        await self._cancel(self._services)
+        self._is_closed = True
+        return unfinished
+
+    async def _cancel(self, tasks: set[asyncio.Task[Any]]) -> None:
+        if not tasks:
+            return
+        for task in tasks:
+            task.cancel()
+        _, stubborn = await asyncio.wait(tasks, timeout=self._cancel_grace_s)
+        for task in stubborn:
+            _log.error("task does not end", task=task.get_name())
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._work.discard(task)
+        self._services.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        failure = TaskFailure(task.get_name(), error)
+        self.failures.append(failure)
+        self.failures_total += 1
+        _log.error("task failed", task=failure.name, error=repr(error), exc_info=error)
+        if self._on_failure is not None:
+            self._on_failure(failure)

@@ -1,0 +1,164 @@
+"""The owner of background tasks."""
+
+import asyncio
+import gc
+from typing import Never
+
+import pytest
+
+from guard.supervisor import Supervisor, TaskFailure
+
+
+async def _answer() -> int:
+    await asyncio.sleep(0)
+    return 42
+
+
+async def _fail() -> Never:
+    await asyncio.sleep(0)
+    raise ValueError("broken")
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_task_has_a_name_and_gives_its_result() -> None:
+    """What is started can be awaited, and is let go of when it has ended."""
+    supervisor = Supervisor()
+    task = supervisor.start(_answer(), "answer")
+
+    assert (task.get_name(), supervisor.in_flight) == ("answer", 1)
+    assert await task == 42
+    await asyncio.sleep(0)
+    assert supervisor.in_flight == 0
+
+
+async def test_a_task_that_nobody_holds_lives_on() -> None:
+    """The supervisor's own reference keeps a task from being collected half-way."""
+    supervisor, done = Supervisor(), asyncio.Event()
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        done.set()
+
+    supervisor.start(work(), "work")
+    gc.collect()
+
+    await supervisor.drain(1)
+    assert done.is_set()
+
+
+async def test_a_caller_that_hangs_up_does_not_end_the_work() -> None:
+    """Cancelling whoever waits behind a shield leaves the task running."""
+    supervisor, go, done = Supervisor(), asyncio.Event(), asyncio.Event()
+
+    async def settle() -> None:
+        await go.wait()
+        done.set()
+
+    task = supervisor.start(settle(), "settle")
+
+    async def request() -> None:
+        await asyncio.shield(task)
+
+    caller = supervisor.start(request(), "request")
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.sleep(0)
+    go.set()
+
+    assert await supervisor.drain(1) == ()
+    assert done.is_set()
+
+
+async def test_a_failure_is_heard_counted_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """An exception that nobody awaits is logged with the task's name, and told to whoever asked."""
+    told: list[TaskFailure] = []
+    supervisor = Supervisor(on_failure=told.append)
+    supervisor.start(_fail(), "settle 01K")
+
+    assert await supervisor.drain(1) == ()
+
+    assert [(f.name, str(f.error)) for f in supervisor.failures] == [("settle 01K", "broken")]
+    assert (supervisor.failures_total, told) == (1, list(supervisor.failures))
+    assert "settle 01K" in capsys.readouterr().out
+
+
+async def test_the_drain_waits_for_work_that_work_started() -> None:
+    """A settlement that begins another one is not cut off."""
+    supervisor, seen = Supervisor(), []
+
+    async def second() -> None:
+        await asyncio.sleep(0)
+        seen.append("second")
+
+    async def first() -> None:
+        await asyncio.sleep(0)
+        supervisor.start(second(), "second")
+
+    supervisor.start(first(), "first")
+
+    assert await supervisor.drain(1) == ()
+    assert seen == ["second"]
+
+
+async def test_work_that_does_not_end_in_time_is_cancelled_and_named() -> None:
+    """The drain says what it cut off, in order of names."""
+    supervisor = Supervisor()
+    tasks = [supervisor.start(_forever(), name) for name in ("b", "a")]
+
+    assert await supervisor.drain(0) == ("a", "b")
+    assert all(task.cancelled() for task in tasks)
+    assert supervisor.failures_total == 0
+
+
+async def test_services_outlive_the_work_and_are_not_counted_as_cut_off() -> None:
+    """A loop that never ends is told to stop after the last work is done."""
+    supervisor, order = Supervisor(), []
+
+    async def service() -> None:
+        try:
+            await _forever()
+        finally:
+            order.append("service")
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        order.append("work")
+
+    supervisor.start(service(), "reconcile", service=True)
+    supervisor.start(work(), "settle")
+
+    assert supervisor.in_flight == 1
+    assert await supervisor.drain(1) == ()
+    assert order == ["work", "service"]
+
+
+async def test_a_task_that_refuses_to_end_is_left_behind_and_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """A cancellation that is swallowed does not hang the shutdown."""
+    supervisor, release = Supervisor(cancel_grace_s=0.01), asyncio.Event()
+
+    async def stubborn() -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    task = supervisor.start(stubborn(), "stubborn")
+    await asyncio.sleep(0)
+
+    assert await supervisor.drain(0) == ("stubborn",)
+    assert "task does not end" in capsys.readouterr().out
+    release.set()
+    await task
+
+
+async def test_nothing_starts_after_the_drain() -> None:
+    """A task that would never be waited for is a bug."""
+    supervisor = Supervisor()
+    await supervisor.drain(0)
+
+    with pytest.raises(AssertionError, match="late"):
+        supervisor.start(_answer(), "late")
