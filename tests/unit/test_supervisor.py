@@ -42,7 +42,7 @@ async def test_a_task_that_nobody_holds_lives_on() -> None:
         await asyncio.sleep(0)
         done.set()
 
-    supervisor.start(work(), "work")
+    _ = supervisor.start(work(), "work")
     gc.collect()
 
     await supervisor.drain(1)
@@ -76,7 +76,7 @@ async def test_a_failure_is_heard_counted_and_kept(capsys: pytest.CaptureFixture
     """An exception that nobody awaits is logged with the task's name, and told to whoever asked."""
     told: list[TaskFailure] = []
     supervisor = Supervisor(on_failure=told.append)
-    supervisor.start(_fail(), "settle 01K")
+    _ = supervisor.start(_fail(), "settle 01K")
 
     assert await supervisor.drain(1) == ()
 
@@ -95,9 +95,9 @@ async def test_the_drain_waits_for_work_that_work_started() -> None:
 
     async def first() -> None:
         await asyncio.sleep(0)
-        supervisor.start(second(), "second")
+        _ = supervisor.start(second(), "second")
 
-    supervisor.start(first(), "first")
+    _ = supervisor.start(first(), "first")
 
     assert await supervisor.drain(1) == ()
     assert seen == ["second"]
@@ -127,8 +127,8 @@ async def test_services_outlive_the_work_and_are_not_counted_as_cut_off() -> Non
         await asyncio.sleep(0)
         order.append("work")
 
-    supervisor.start(service(), "reconcile", service=True)
-    supervisor.start(work(), "settle")
+    _ = supervisor.start(service(), "reconcile", service=True)
+    _ = supervisor.start(work(), "settle")
 
     assert supervisor.in_flight == 1
     assert await supervisor.drain(1) == ()
@@ -161,4 +161,4 @@ async def test_nothing_starts_after_the_drain() -> None:
     await supervisor.drain(0)
 
     with pytest.raises(AssertionError, match="late"):
-        supervisor.start(_answer(), "late")
+        _ = supervisor.start(_answer(), "late")
