@@ -13,7 +13,7 @@ from guard.limits.state import Holder, OrderIds, State
 
 
 def dump(state: State) -> dict[str, Any]:
-    """Dictionaries, lists, text and integers only (bytes as base64), fit for JSON and for `==`."""
+    """Dictionaries, sequences, text and integers only (bytes as base64), fit for JSON and for `==`."""
     return {
         "at_us": state.at_us,
         "sums": dict(state.sums),

@@ -1,0 +1,55 @@
+"""Lists of claims that make no sense are bugs of the caller."""
+
+import pytest
+
+from guard.limits.claims import check, check_cells
+from guard.terms import Claim
+from tests.support.ledger import once, rate, slot, sums
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        (sums("spend", "a", 1), sums("spend", "b", 1), rate("r", 1, 1), slot("s")),
+        (rate("r", 15, 30), rate("r", 3, 1), sums("count", "a", 1)),
+        (once("o", 5), once("o", 60)),
+    ],
+    ids=["each cell once", "one rate cell, two windows", "one duplicate cell, two windows"],
+)
+def test_sensible_lists_pass(claims: tuple[Claim, ...]) -> None:
+    """Cells stand once; only a cell of stamps may be looked at through several windows."""
+    check(claims)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        (sums("spend", "a", 1), sums("spend", "a", 2)),
+        (slot("s"), slot("s")),
+        (sums("spend", "a", 1), sums("working", "a", 1)),
+        (rate("a", 1, 1), sums("spend", "a", 1)),
+        (rate("a", 1, 1), once("a", 1)),
+    ],
+    ids=["spend twice", "slot twice", "two kinds of sums", "rate and sum", "rate and once"],
+)
+def test_two_claims_on_one_cell_are_a_bug(claims: tuple[Claim, ...]) -> None:
+    """Two claims on one sum would each see the same room."""
+    with pytest.raises(AssertionError, match="claims o"):
+        check_cells(claims)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        sums("spend", "a", -1),
+        Claim("rate", "r", 1, 5),
+        Claim("slot", "s", 0),
+        Claim("rate", "r", 2, 5, 1000),
+        Claim("once", "r", 0, 5, 1000),
+    ],
+    ids=["negative", "rate without window", "slot without lifetime", "two stamps", "no stamp"],
+)
+def test_amounts_and_windows_fit_their_kind(claim: Claim) -> None:
+    """Sums take no negative target, windows have a length, a step leaves exactly one stamp."""
+    with pytest.raises(AssertionError, match="claim"):
+        check((claim,))

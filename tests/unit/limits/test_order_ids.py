@@ -1,0 +1,130 @@
+"""Which order an id names; ids that the daemon gives out twice."""
+
+import pytest
+
+from guard.codes import Code
+from guard.limits import State, end_order, find_order, is_known_order, reserve, settle
+from guard.limits.order_ids import RECENT_IDS_MAX
+from guard.terms import Account, Env, Refusal
+from tests.support.ledger import REAL, REFUSED, UNKNOWN, accepted, new_order, sums
+
+PAPER = Account(Env.SIMULATE, 1)
+
+
+def place(state: State, step: str, order_id: str | None, order_id_ex: str | None, account: Account = REAL) -> None:
+    """An accepted order under these ids."""
+    reserve(state, new_order(step, sums("count", "n", 1), account=account), t_us=0)
+    settle(state, step, accepted(order_id, order_id_ex), t_us=0)
+
+
+def found(state: State, order_id: str | None, order_id_ex: str | None, account: Account = REAL) -> str | None:
+    """The id of the live order so named."""
+    order = find_order(state, account, order_id=order_id, order_id_ex=order_id_ex)
+    assert not isinstance(order, Refusal)
+    return None if order is None else order.id
+
+
+def test_either_id_names_the_order_of_its_account() -> None:
+    """The same id on the other environment's account is another order."""
+    state = State()
+    place(state, "o", "7", "x7")
+    place(state, "p", "7", "x7", account=PAPER)
+    assert found(state, "7", None) == found(state, None, "x7") == found(state, "7", "x7") == "o"
+    assert found(state, "7", None, account=PAPER) == "p"
+    assert found(state, "8", "") is None
+    assert found(state, "7", None, account=Account(Env.REAL, 2)) is None
+
+
+def test_an_id_that_only_one_of_two_names_is_enough() -> None:
+    """An unknown id beside a known one does not hide whose order is meant."""
+    state = State()
+    place(state, "o", "7", "x7")
+    assert found(state, "999", "x7") == found(state, "7", "nonsense") == "o"
+
+
+def test_ids_of_two_orders_are_refused() -> None:
+    """Whichever the daemon would take, only one owner would have been asked."""
+    state = State()
+    place(state, "o", "7", "x7")
+    place(state, "p", "8", "x8")
+    refusal = find_order(state, REAL, order_id="7", order_id_ex="x8")
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.CONFLICTING_FIELDS
+
+
+def test_an_ended_order_is_not_found_but_its_ids_are_known() -> None:
+    """A dropped order has no owner to ask; its id in a new answer is still an old answer."""
+    state = State()
+    place(state, "o", "7", "x7")
+    end_order(state, "o", t_us=1)
+    assert found(state, "7", "x7") is None
+    assert is_known_order(state, REAL, "x7")
+
+
+def test_b33_an_id_returned_before_is_known() -> None:
+    """The daemon once answered a new order with the previous order's result: its id is known, on that account only."""
+    state = State()
+    assert not is_known_order(state, REAL, "x7")
+    place(state, "o", "7", "x7")
+    assert is_known_order(state, REAL, "x7")
+    assert is_known_order(state, REAL, "7")
+    assert not is_known_order(state, REAL, "x8")
+    assert not is_known_order(state, PAPER, "x7")
+
+
+@pytest.mark.parametrize("nothing", [None, "", "0"])
+def test_an_empty_id_names_nothing(nothing: str | None) -> None:
+    """Zero and nothing are what the daemon writes where it has no id."""
+    state = State()
+    place(state, "o", nothing, "x7")
+    place(state, "p", nothing, "x8")
+    assert found(state, nothing, None) is None
+    assert not is_known_order(state, REAL, "0")
+    assert state.holders["o"].order_id is None
+
+
+def test_the_first_live_order_keeps_its_id() -> None:
+    """A settlement by hand that names another order's id does not take that order over, nor does its end hide it."""
+    state = State()
+    place(state, "o", "7", "x7")
+    place(state, "p", "7", "x7")
+    assert found(state, "7", "x7") == "o"
+    end_order(state, "p", t_us=1)
+    assert found(state, "7", "x7") == "o"
+
+
+def test_ids_learned_with_the_settlement_of_an_unknown() -> None:
+    """An unknown order has no id until evidence brings one; a refused one never had."""
+    state = State()
+    for step in ("o", "p"):
+        reserve(state, new_order(step, sums("count", "n", 1)), t_us=0)
+        settle(state, step, UNKNOWN, t_us=1)
+    settle(state, "o", accepted(None, "x7"), t_us=2)
+    settle(state, "p", REFUSED, t_us=2)
+    assert found(state, None, "x7") == "o"
+    assert set(state.holders) == {"o"}
+
+
+def test_an_order_that_ended_before_its_answer_leaves_its_ids_known() -> None:
+    """Its ids come with the late answer: known, and no live order."""
+    state = State()
+    reserve(state, new_order("o", sums("count", "n", 1)), t_us=0)
+    end_order(state, "o", t_us=1)
+    settle(state, "o", accepted("7", "x7"), t_us=2)
+    assert found(state, "7", "x7") is None
+    assert is_known_order(state, REAL, "x7")
+
+
+def test_known_ids_are_bounded() -> None:
+    """Only the latest are remembered; live orders always are."""
+    state = State()
+    place(state, "alive", "a", "xa")
+    for n in range(RECENT_IDS_MAX // 2 + 1):
+        place(state, f"o{n}", f"{n + 1}", f"x{n}")
+        end_order(state, f"o{n}", t_us=1)
+    ids = state.ids[REAL]
+    assert len(ids.recent) == RECENT_IDS_MAX
+    assert not is_known_order(state, REAL, "x0")
+    assert is_known_order(state, REAL, "xa")
+    assert is_known_order(state, REAL, "a")
+    assert (len(ids.live), len(ids.live_ex)) == (1, 1)

@@ -1,0 +1,122 @@
+"""What is learned of live orders later: absolute, so told twice or late it changes nothing."""
+
+import pytest
+
+from guard.limits import State, change_in_flight, dump, end_order, reserve, set_spent, set_targets, settle, unknowns
+from tests.support.ledger import ACCEPTED, REFUSED, UNKNOWN, change, new_order, sums
+
+DAY, OPEN, COUNT = "daily_value/key=bot|HKD|2026-11-20", "open_value/key=bot|HKD", "open_orders/key=bot"
+
+
+def with_order(spend: int = 100) -> State:
+    """A working order `o` that spends, works and counts."""
+    state = State()
+    claims = (sums("spend", DAY, spend), sums("working", OPEN, spend), sums("count", COUNT, 1))
+    reserve(state, new_order("o", *claims), t_us=0)
+    settle(state, "o", ACCEPTED, t_us=1)
+    return state
+
+
+def test_a_fill_sets_what_is_held() -> None:
+    """Half filled at a better price: the spend is the filled value and the rest, the working value the rest."""
+    state = with_order()
+    for t_us in (2, 3):
+        set_targets(state, "o", {DAY: 95, OPEN: 50}, t_us=t_us)
+        assert state.sums == {DAY: 95, OPEN: 50, COUNT: 1}
+
+
+def test_a_fill_told_late_changes_nothing() -> None:
+    """After the end nothing is left to set."""
+    state = with_order()
+    set_targets(state, "o", {DAY: 40}, t_us=2)
+    end_order(state, "o", t_us=2)
+    set_targets(state, "o", {DAY: 95, OPEN: 50}, t_us=2)
+    end_order(state, "o", t_us=2)
+    assert state.sums == state.spent == {DAY: 40}
+
+
+def test_an_end_keeps_the_spend_and_frees_the_rest() -> None:
+    """Partial fill, then cancel: only the filled value stays, and the order is forgotten."""
+    state = with_order()
+    set_targets(state, "o", {DAY: 30}, t_us=2)
+    end_order(state, "o", t_us=3)
+    assert state.sums == {DAY: 30}
+    assert state.spent == {DAY: 30}
+    assert state.holders == {}
+
+
+def test_a_fill_moves_between_cells_in_one_call() -> None:
+    """A GTC order's fill leaves the cell of the living and enters the day of the fill, as spend."""
+    state = State()
+    reserve(state, new_order("o", sums("spend", "d|gtc", 100)), t_us=0)
+    settle(state, "o", ACCEPTED, t_us=1)
+    set_targets(state, "o", {"d|gtc": 60, "d|2026-11-21": 40}, t_us=2)
+    assert state.sums == {"d|gtc": 60, "d|2026-11-21": 40}
+    set_targets(state, "o", {"d|gtc": 0}, t_us=3)
+    end_order(state, "o", t_us=3)
+    assert state.sums == {"d|2026-11-21": 40}
+
+
+def test_a_new_policys_counters_take_live_orders_and_past_spend() -> None:
+    """Targets on new cells have the kind that was said, and past spend is told by itself."""
+    state = with_order()
+    set_targets(state, "o", {"open_value/account=1": 100}, t_us=2, kind="working")
+    set_targets(state, "o", {"daily_value/account=1": 100}, t_us=2)
+    for _ in range(2):
+        set_spent(state, {"daily_value/account=1": 250}, t_us=3)
+    assert state.sums["daily_value/account=1"] == 350
+    end_order(state, "o", t_us=4)
+    assert state.sums == {DAY: 100, "daily_value/account=1": 350}
+
+
+def test_a_past_period_is_forgotten_by_setting_it_to_nothing() -> None:
+    """A cell of last week leaves no trace."""
+    state = with_order()
+    end_order(state, "o", t_us=2)
+    set_spent(state, {DAY: 0}, t_us=3)
+    assert (state.sums, state.spent) == ({}, {})
+
+
+def test_an_open_step_keeps_its_claims_when_targets_are_told() -> None:
+    """The room of a change on the wire is not given away, whatever is learned of the order as it was."""
+    state = with_order()
+    reserve(state, change("m", "o", sums("spend", DAY, 150)), t_us=2)
+    set_targets(state, "o", {DAY: 80, OPEN: 40}, t_us=3)
+    assert state.sums == {DAY: 150, OPEN: 40, COUNT: 1}
+    settle(state, "m", REFUSED, t_us=4)
+    assert state.sums == {DAY: 80, OPEN: 40, COUNT: 1}
+
+
+def test_an_order_that_ends_during_a_change_waits_for_it() -> None:
+    """It holds its spend only, and is forgotten once the change is settled, which moves no money."""
+    state = with_order()
+    reserve(state, change("m", "o", sums("spend", DAY, 150), sums("working", OPEN, 150)), t_us=2)
+    set_targets(state, "o", {DAY: 100}, t_us=3)
+    end_order(state, "o", t_us=3)
+    assert state.sums == {DAY: 150}
+    assert change_in_flight(state, "o") == "in_flight"
+    settle(state, "m", ACCEPTED, t_us=4)
+    assert state.holders == {}
+    assert change_in_flight(state, "o") == "none"
+
+
+def test_unknowns_are_listed_oldest_first() -> None:
+    """Steps in flight are not in doubt; unknown ones are, until settled."""
+    state = State()
+    for n in range(4):
+        reserve(state, new_order(f"o{n}", sums("spend", "a", 1)), t_us=n)
+    for n in (2, 1):
+        settle(state, f"o{n}", UNKNOWN, t_us=9)
+    assert [(step.id, step.t_us) for step in unknowns(state)] == [("o1", 1), ("o2", 2)]
+    assert state.holders["o1"].status == "unknown"
+
+
+def test_negative_amounts_are_bugs() -> None:
+    """They raise before anything moved."""
+    state = with_order()
+    before = dump(state)
+    with pytest.raises(AssertionError, match="target of -1"):
+        set_targets(state, "o", {DAY: 5, OPEN: -1}, t_us=1)
+    with pytest.raises(AssertionError, match="-1 spent"):
+        set_spent(state, {DAY: -1}, t_us=1)
+    assert dump(state) == before

@@ -1,0 +1,73 @@
+"""Slots: held for a time by one step, and at least as long as that step is open."""
+
+import pytest
+
+from guard.limits import State, find_slot, reserve, settle
+from guard.terms import Outcome
+from tests.support.ledger import ACCEPTED, NOT_SENT, REFUSED, SECOND, UNKNOWN, change, new_order, slot
+
+
+def test_a_slot_is_held_with_its_digest_and_step() -> None:
+    """Whoever looks learns who holds it, with what, and that the outcome is open."""
+    state = State()
+    reserve(state, new_order("s1", slot("k", "d1")), t_us=0)
+    held = find_slot(state, "k", t_us=0)
+    assert held is not None
+    assert (held.value, held.step, held.until_us, held.outcome) == ("d1", "s1", 60 * SECOND, None)
+    assert find_slot(state, "other", t_us=0) is None
+
+
+@pytest.mark.parametrize("outcome", [ACCEPTED, REFUSED])
+def test_the_answer_is_kept_until_the_slot_expires(outcome: Outcome) -> None:
+    """An accepted or refused step leaves its outcome in the slot for exactly the lifetime from its taking."""
+    state = State()
+    reserve(state, new_order("s1", slot("k")), t_us=0)
+    settle(state, "s1", outcome, t_us=SECOND)
+    held = find_slot(state, "k", t_us=60 * SECOND - 1)
+    assert held is not None
+    assert held.outcome == outcome
+    assert find_slot(state, "k", t_us=60 * SECOND) is None
+
+
+def test_not_sent_frees_the_slot() -> None:
+    """What never left may be asked again under the same key."""
+    state = State()
+    reserve(state, new_order("s1", slot("k")), t_us=0)
+    settle(state, "s1", NOT_SENT, t_us=1)
+    assert find_slot(state, "k", t_us=1) is None
+
+
+@pytest.mark.parametrize("word", [None, UNKNOWN], ids=["in flight", "unknown"])
+def test_an_open_step_keeps_its_slot_past_the_lifetime(word: Outcome | None) -> None:
+    """While nobody knows what became of an order its key lets no second one through; settled, it is free at once."""
+    state = State()
+    reserve(state, new_order("s1", slot("k")), t_us=0)
+    if word is not None:
+        settle(state, "s1", word, t_us=1)
+    late_us = 61 * SECOND
+    held = find_slot(state, "k", t_us=late_us)
+    assert held is not None
+    assert held.outcome == word
+    settle(state, "s1", ACCEPTED, t_us=late_us)
+    assert state.slots == {}
+
+
+def test_a_late_settle_leaves_a_slot_that_another_holds() -> None:
+    """Freeing looks at who holds the slot."""
+    state = State()
+    reserve(state, new_order("s1", slot("k")), t_us=0)
+    reserve(state, new_order("s2", slot("k", "d2")), t_us=1)
+    settle(state, "s1", NOT_SENT, t_us=2)
+    held = find_slot(state, "k", t_us=2)
+    assert held is not None
+    assert held.step == "s2"
+
+
+def test_pitfall_6_a_released_change_leaves_the_orders_own_slot() -> None:
+    """A change that was not sent frees its own slot, not the one the order was placed under."""
+    state = State()
+    reserve(state, new_order("o", slot("placed")), t_us=0)
+    settle(state, "o", ACCEPTED, t_us=1)
+    reserve(state, change("m", "o", slot("changed")), t_us=2)
+    settle(state, "m", NOT_SENT, t_us=3)
+    assert set(state.slots) == {"placed"}

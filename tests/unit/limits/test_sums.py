@@ -1,0 +1,53 @@
+"""Sums and parts move together."""
+
+from guard.limits.state import Holder, State
+from guard.limits.sums import give_back, move, part, put, take
+from tests.support.ledger import REAL, rate, sums
+
+
+def an_order(state: State, *amounts: int) -> Holder:
+    """A live order that holds these amounts on spend cells a, b, c."""
+    holder = Holder("o", "bot", REAL, "HK", "HK.00700", b"{}")
+    take(state, holder, tuple(sums("spend", cell, amount) for cell, amount in zip("abc", amounts, strict=False)))
+    return holder
+
+
+def test_a_cell_that_comes_to_nothing_is_dropped() -> None:
+    """Absent and zero are the same."""
+    cells = {"a": 5}
+    move(cells, "a", -5)
+    move(cells, "b", 0)
+    assert cells == {}
+
+
+def test_a_new_order_takes_sums_only() -> None:
+    """Stamps and zero amounts are no parts."""
+    state, holder = State(), Holder("o", "bot", REAL, "HK", "HK.00700", b"{}")
+    take(state, holder, (sums("spend", "a", 3), rate("r", 1, 1), sums("count", "n", 1), sums("working", "w", 0)))
+    assert (holder.cells, holder.held, holder.kinds) == (("a", "n"), (3, 1), "sc")
+    assert state.sums == {"a": 3, "n": 1}
+
+
+def test_put_sets_adds_and_removes_parts() -> None:
+    """The sum always moves by what the part moves."""
+    state = State(sums={"b": 100})
+    holder = an_order(state, 1, 2, 3)
+    put(state, holder, "b", 7, kind="spend")
+    put(state, holder, "a", 0, kind="spend")
+    put(state, holder, "w", 4, kind="working")
+    put(state, holder, "w", 4, kind="count")
+    put(state, holder, "none", 0, kind="count")
+    assert (holder.cells, holder.held, holder.kinds) == (("b", "c", "w"), (7, 3, 4), "ssw")
+    assert state.sums == {"b": 107, "c": 3, "w": 4}
+    assert [part(holder, cell) for cell in "abcwx"] == [0, 7, 3, 4, 0]
+
+
+def test_giving_back_all_or_keeping_what_was_spent() -> None:
+    """An ended order's spend stays in the sum as spent; a refused order leaves nothing."""
+    state = State()
+    ended, refused = an_order(state, 1, 2), an_order(state, 10, 20)
+    put(state, ended, "w", 5, kind="working")
+    give_back(state, ended, keep_spend=True)
+    give_back(state, refused, keep_spend=False)
+    assert (ended.cells, ended.held, ended.kinds) == ((), (), "")
+    assert state.sums == state.spent == {"a": 1, "b": 2}

@@ -1,0 +1,61 @@
+"""Memory stays bounded although every order brings cells of its own."""
+
+from guard.limits import State, dump, find_slot, post, reserve, settle, used
+from tests.support.ledger import ACCEPTED, NOT_SENT, SECOND, UNKNOWN, new_order, once, rate, slot
+
+
+def test_cells_of_past_orders_are_forgotten() -> None:
+    """Ten thousand orders with a duplicate mark and a key of their own leave no more than a window of them."""
+    state = State()
+    for n in range(10_000):
+        reserve(state, new_order(f"o{n}", once(f"dup/{n}", 5), slot(f"key/{n}", window_s=10)), t_us=n * SECOND)
+        settle(state, f"o{n}", NOT_SENT if n % 3 else ACCEPTED, t_us=n * SECOND)
+    assert len(state.logs) <= 10
+    assert len(state.slots) <= 10
+    assert len(state.due) <= 30
+
+
+def test_a_busy_log_is_looked_at_again_and_kept() -> None:
+    """A log with a younger stamp outlives its first turn, with exactly one entry in the heap."""
+    state = State()
+    for t_s in range(100):
+        post(state, (rate("r", None, 10),), t_us=t_s * SECOND)
+    assert used(state, "r", t_us=99 * SECOND, window_ms=10_000) == 10
+    assert len(state.logs["r"].stamps) <= 11
+    assert len(state.due) == 1
+    post(state, (rate("other", None, 1),), t_us=200 * SECOND)
+    assert set(state.logs) == {"other"}
+
+
+def test_an_emptied_log_is_forgotten_in_its_turn() -> None:
+    """A log whose only stamp was given back does not come up in a dump and goes when it is due."""
+    state = State()
+    reserve(state, new_order("o", rate("r", 1, 10)), t_us=0)
+    settle(state, "o", NOT_SENT, t_us=1)
+    assert dump(state)["logs"] == {}
+    post(state, (rate("other", None, 1),), t_us=10 * SECOND)
+    assert set(state.logs) == {"other"}
+
+
+def test_the_slot_of_an_open_step_is_not_swept() -> None:
+    """Its turn passes by an unknown order's slot; the settlement lets it go."""
+    state = State()
+    reserve(state, new_order("o", slot("k", window_s=1)), t_us=0)
+    settle(state, "o", UNKNOWN, t_us=1)
+    post(state, (rate("r", None, 1),), t_us=60 * SECOND)
+    assert find_slot(state, "k", t_us=60 * SECOND) is not None
+    settle(state, "o", ACCEPTED, t_us=60 * SECOND)
+    assert state.slots == {}
+
+
+def test_a_slot_taken_again_outlives_the_first_ones_turn() -> None:
+    """The entry of a freed slot does not end the next one's time."""
+    state = State()
+    reserve(state, new_order("a", slot("k", window_s=10)), t_us=0)
+    settle(state, "a", NOT_SENT, t_us=1)
+    reserve(state, new_order("b", slot("k", window_s=10)), t_us=5 * SECOND)
+    settle(state, "b", ACCEPTED, t_us=5 * SECOND)
+    post(state, (rate("r", None, 1),), t_us=11 * SECOND)
+    held = find_slot(state, "k", t_us=11 * SECOND)
+    assert held is not None
+    assert held.step == "b"

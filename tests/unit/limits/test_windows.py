@@ -1,0 +1,72 @@
+"""Exact windows: what counts, what is forgotten, when there is room again."""
+
+import pytest
+
+from guard.limits import windows
+from guard.limits.state import Log
+
+
+def log_of(*stamps: int, widest_us: int = 100) -> Log:
+    """A log with these stamps."""
+    return Log(list(stamps), widest_us)
+
+
+@pytest.mark.parametrize(
+    ("t_us", "expected"),
+    [(10, 2), (19, 2), (20, 0), (21, 0)],
+    ids=["at the stamp", "a microsecond before it leaves", "exactly one window later", "after"],
+)
+def test_a_window_is_open_at_its_old_end(t_us: int, expected: int) -> None:
+    """A stamp at s counts in (t-w, t]: at s itself, and no more at s+w."""
+    assert windows.count(log_of(10, 10), t_us=t_us, window_us=10) == expected
+
+
+def test_no_log_is_no_stamps() -> None:
+    """A cell that nobody stamped counts nothing and gives nothing back."""
+    assert windows.count(None, t_us=5, window_us=10) == 0
+    assert windows.stamps_in(None, t_us=5, window_us=10) == []
+    windows.remove(None, stamp_us=5)
+
+
+def test_counting_does_not_prune() -> None:
+    """A read long after leaves the log as it was."""
+    log = log_of(1, 2, 3)
+    assert windows.count(log, t_us=10_000, window_us=10) == 0
+    assert windows.stamps_in(log, t_us=10_000, window_us=10) == []
+    assert log.stamps == [1, 2, 3]
+
+
+def test_adding_forgets_what_the_widest_window_has_left() -> None:
+    """A stamp older than the widest window goes, one within it stays although a narrow claim came last."""
+    log = log_of(1, 50, widest_us=100)
+    windows.add(log, t_us=101, window_us=10)
+    assert log.stamps == [50, 101]
+    assert log.widest_us == 100
+
+
+def test_a_log_that_ran_empty_begins_anew() -> None:
+    """The widest window is that of the claims since the log was last empty."""
+    log = log_of(1, widest_us=100)
+    windows.add(log, t_us=101, window_us=10)
+    assert log == Log([101], 10)
+
+
+def test_a_wider_claim_widens_the_log() -> None:
+    """The log remembers the widest window claimed."""
+    log = log_of(1, widest_us=10)
+    windows.add(log, t_us=5, window_us=50)
+    assert log == Log([1, 5], 50)
+
+
+@pytest.mark.parametrize(("stamp_us", "left"), [(2, [1, 2, 3]), (3, [1, 2, 2]), (9, [1, 2, 2, 3]), (0, [1, 2, 2, 3])])
+def test_removing_takes_one_stamp_of_that_time(stamp_us: int, left: list[int]) -> None:
+    """One of equal stamps goes; a stamp that is not there any more is no error."""
+    log = log_of(1, 2, 2, 3)
+    windows.remove(log, stamp_us=stamp_us)
+    assert log.stamps == left
+
+
+@pytest.mark.parametrize(("cap", "expected"), [(3, 11), (2, 15), (1, 16), (0, None)])
+def test_free_at_is_when_one_more_fits(cap: int, expected: int | None) -> None:
+    """With cap 1 all must leave, with cap 3 of three the oldest; with cap 0 it never fits."""
+    assert windows.free_at([1, 5, 6], cap=cap, window_us=10) == expected
