@@ -1,0 +1,154 @@
+"""Documents, keys and flags put together into a `PolicySet`: which rules bind whom.
+
+The set is frozen but for a bounded cache: which policies match a key in an environment is asked once, not with every
+order. Its hash covers the content of the policy files alone, in any order of files, whatever their comments and
+spacing are.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from guard.policy.assemble import Bound, bound_of
+from guard.policy.document import RESERVED_IDS, PolicyDoc, PolicyError
+from guard.policy.keylimits import KeyRules, rules_of_limits
+from guard.policy.notation import Bad, matches, read_zone
+from guard.terms import Env, KeyLimits, Principal
+
+MATCHES_MAX: Final = 4096
+
+
+class _Match(Struct, frozen=True):
+    limits: KeyLimits
+    bounds: tuple[Bound, ...]
+
+
+class PolicySet:
+    """Every policy that binds, ready to judge.
+
+    Attributes:
+        sha256: hash of `source()`.
+        warnings: what is allowed but probably not meant, one sentence each.
+        require_cover: a trade that no money limit covers is refused.
+    """
+
+    def __init__(self, docs: tuple[PolicyDoc, ...], *, flags: KeyRules | None, tz: str, require_cover: bool) -> None:
+        self.docs = docs
+        self.require_cover = require_cover
+        self.warnings: tuple[str, ...] = ()
+        self._tz = tz
+        self._bounds = tuple(bound_of(doc) for doc in docs)
+        self._flags = () if flags is None else (Bound("flags", flags.rules),)
+        self._source = canonical(docs)
+        self.sha256 = hashlib.sha256(self._source).hexdigest()
+        self._matches: dict[tuple[str, Env | None], _Match] = {}
+
+    def source(self) -> bytes:
+        """The canonical content of the policy files: what is stored by hash beside the journal."""
+        return self._source
+
+    def binding(self, principal: Principal, env: Env | None, wall: datetime) -> list[Bound]:
+        """What binds this key in this environment now. `env` None (a read): selectors other than keys say nothing."""
+        match = self._matches.get((principal.name, env))
+        if match is None or (match.limits is not principal.limits and match.limits != principal.limits):
+            match = _Match(principal.limits, self.matching(principal, env))
+            if len(self._matches) >= MATCHES_MAX:
+                self._matches.clear()
+            self._matches[principal.name, env] = match
+        return [bound for bound in match.bounds if bound.expires_at is None or wall < bound.expires_at]
+
+    def matching(self, principal: Principal, env: Env | None) -> tuple[Bound, ...]:
+        """What the selectors choose, worked out afresh."""
+        name = principal.name
+        chosen = tuple(bound for bound in self._bounds if bound.selects(name, env))
+        own = rules_of_limits(principal.limits, policy=f"key:{name}", tz=self._tz)
+        return (*chosen, Bound(f"key:{name}", own.rules), *self._flags)
+
+
+def canonical(docs: tuple[PolicyDoc, ...]) -> bytes:
+    """The content of policies as JSON with sorted keys and lists, what was left out left out, by id."""
+    found = [_lean(msgspec.to_builtins(doc)) for doc in sorted(docs, key=lambda doc: doc.id)]
+    for entry in found:
+        del entry["file"]
+        entry.pop("id_line", None)
+    return msgspec.json.encode(found, order="sorted")
+
+
+def _lean(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _lean(inner) for key, inner in value.items() if inner is not None and inner != {}}
+    if isinstance(value, list | tuple):
+        return sorted(value)
+    return value
+
+
+def compile_set(
+    docs: list[PolicyDoc],
+    *,
+    keys: Mapping[str, KeyLimits],
+    flags: KeyLimits | None,
+    tz: str,
+    require_cover: bool,
+    now: datetime,
+) -> PolicySet | list[PolicyError]:
+    """The set of these documents, or every error that shows only when they are put together.
+
+    `keys`: limits by principal name, checked here; when judging, those of the principal at hand bind. `tz`: the zone
+    of their `hours_window`. `now` is for warnings alone: what has expired stays in the set and binds nobody.
+    """
+    errors = _same_ids(docs)
+    zone = read_zone(tz)
+    if isinstance(zone, Bad):
+        errors.append(PolicyError("guard.toml", None, "keys.tz", zone.code, zone.message, zone.hint))
+        tz = "UTC"
+    for name, limits in keys.items():
+        rules = rules_of_limits(limits, policy=f"key:{name}", tz=tz)
+        errors += _told(rules, file="keys.json", path=f"keys.{name}")
+    own = None if flags is None else rules_of_limits(flags, policy="flags", tz=tz)
+    errors += _told(own, file="flags", path="flags") if own else []
+    if errors:
+        return errors
+    ordered = tuple(sorted(docs, key=lambda doc: doc.id))
+    policies = PolicySet(ordered, flags=own, tz=tz, require_cover=require_cover)
+    policies.warnings = tuple(_warnings(ordered, keys=keys, now=now))
+    return policies
+
+
+def _told(rules: KeyRules, *, file: str, path: str) -> list[PolicyError]:
+    return [PolicyError(file, None, f"{path}.{field}", bad.code, bad.message, bad.hint) for field, bad in rules.errors]
+
+
+def _same_ids(docs: list[PolicyDoc]) -> list[PolicyError]:
+    errors: list[PolicyError] = []
+    first: dict[str, PolicyDoc] = {}
+    for doc in docs:
+        other = first.setdefault(doc.id, doc)
+        if other is not doc:
+            message = f"the id {doc.id!r} is also that of {other.file}"
+            errors.append(
+                PolicyError(doc.file, doc.id_line, "policy.id", "duplicate_id", message, "give each its own id")
+            )
+        if doc.id in RESERVED_IDS or doc.id.startswith(("key:", "flags:")):
+            message = f"{doc.id!r} is the guard's own name"
+            errors.append(PolicyError(doc.file, doc.id_line, "policy.id", "reserved_id", message, "choose another id"))
+    return errors
+
+
+def _warnings(docs: tuple[PolicyDoc, ...], *, keys: Mapping[str, KeyLimits], now: datetime) -> list[str]:
+    found: list[str] = []
+    for doc in docs:
+        expires_at = doc.policy.expires_at
+        if expires_at is not None and expires_at <= now:
+            found.append(f"{doc.file}: policy {doc.id} expired at {expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        for field in ("keys", "except_keys"):
+            patterns: tuple[str, ...] = getattr(doc.applies_to, field) or ()
+            found += [
+                f"{doc.file}: applies_to.{field}: no key matches {text!r}"
+                for text in patterns
+                if not any(matches(name, (text,)) for name in keys)
+            ]
+    return found

@@ -1,0 +1,102 @@
+"""Rules on what is traded: markets, symbols allowed, symbols blocked. None of them makes a claim."""
+
+import re
+from typing import ClassVar, Final
+
+from guard.codes import Code
+from guard.markets import kind_of
+from guard.policy.notation import matches
+from guard.policy.rule import Proposal, Rule
+from guard.terms import PlaceOrder, Reason
+
+SHOWN_MAX: Final = 8  # how many entries of a list a refusal names
+
+# A US option's code begins with the code of what it is an option on: AAPL260116C200000, or padded as OCC writes it.
+_US_OPTION: Final = re.compile(r"([A-Z.]+?) *[0-9]{6}[CP][0-9]+")
+# HKEX's stock code allocation: derivative warrants, inline warrants, and bull/bear contracts.
+_HK_STRUCTURED: Final = (range(10_000, 30_000), range(47_000, 48_000), range(49_500, 70_000))
+_HK_CODE_CHARS: Final = 5
+
+
+def shown(words: tuple[str, ...]) -> str:
+    """A list for people, cut where it is long; "nothing" where it is empty."""
+    if not words:
+        return "nothing"
+    rest = len(words) - SHOWN_MAX
+    return ", ".join(words[:SHOWN_MAX]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def matches_symbol(symbol: str, patterns: tuple[str, ...]) -> bool:
+    """One of the patterns stands for the symbol; upper and lower case are one."""
+    return matches(symbol.upper(), tuple(pattern.upper() for pattern in patterns))
+
+
+class Markets(Rule, frozen=True):
+    """Only these markets."""
+
+    name: ClassVar[str] = "instruments.markets"
+    allowed: tuple[str, ...]
+
+    def judge(self, proposal: Proposal) -> Reason | None:
+        """Refuses every other market."""
+        market = proposal.order.market
+        if market in self.allowed:
+            return None
+        allowed = shown(self.allowed)
+        return self.reason(
+            Code.MARKET, f"market {market} is not allowed; allowed: {allowed}", observed=market, limit=allowed
+        )
+
+
+class Symbols(Rule, frozen=True):
+    """Only symbols that one of the patterns stands for."""
+
+    name: ClassVar[str] = "instruments.symbols"
+    allowed: tuple[str, ...]
+
+    def judge(self, proposal: Proposal) -> Reason | None:
+        """Refuses every other symbol."""
+        symbol = proposal.order.symbol
+        if matches_symbol(symbol, self.allowed):
+            return None
+        allowed = shown(self.allowed)
+        return self.reason(
+            Code.SYMBOL, f"{symbol} is not an allowed symbol; allowed: {allowed}", observed=symbol, limit=allowed
+        )
+
+
+class BlockedSymbols(Rule, frozen=True):
+    """None of these symbols, nor their options and warrants. Beats every allow-list, since every rule must pass.
+
+    Where the code does not tell what a derivative is on (options and warrants of Hong Kong), and the list names
+    anything in that market, the derivative is refused: a blocked name has no back door.
+    """
+
+    name: ClassVar[str] = "instruments.blocked_symbols"
+    blocked: tuple[str, ...]
+
+    def judge(self, proposal: Proposal) -> Reason | None:
+        """Refuses a blocked symbol and what is derived from one."""
+        order = proposal.order
+        if matches_symbol(order.symbol, self.blocked):
+            return self.reason(Code.SYMBOL, f"{order.symbol} is blocked", observed=order.symbol)
+        prefix = order.symbol.split(".", 1)[0].upper()
+        option = _US_OPTION.fullmatch(order.code.upper()) if prefix == "US" else None
+        if option is not None and matches_symbol(f"US.{option[1]}", self.blocked):
+            message = f"{order.symbol} is an option on US.{option[1]}, which is blocked"
+            return self.reason(Code.SYMBOL, message, observed=order.symbol, limit=f"US.{option[1]}")
+        if option is None and _is_derivative(order) and self._names(prefix):
+            message = f"what {order.symbol} is derived from is not known, and symbols of {prefix} are blocked"
+            return self.reason(Code.REFERENCE_UNAVAILABLE, message, observed=order.symbol)
+        return None
+
+    def _names(self, prefix: str) -> bool:
+        return any(matches_symbol(prefix, (text.split(".", 1)[0],)) for text in self.blocked)
+
+
+def _is_derivative(order: PlaceOrder) -> bool:
+    if kind_of(order.market, order.code) == "option":
+        return True
+    code = order.code
+    is_hk_code = order.market == "HK" and len(code) == _HK_CODE_CHARS and code.isascii() and code.isdecimal()
+    return is_hk_code and any(int(code) in span for span in _HK_STRUCTURED)

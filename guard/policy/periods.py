@@ -1,0 +1,68 @@
+"""Budget days: when a counter's period began, and when the next one begins.
+
+A period is named by its first day and its reset, and that name is part of the counter's name, so nothing has to happen
+when a day rolls over. Days of 23 and 25 hours are right: period D begins at the instant that the reset's wall clock
+shows for date D (the first of two, where clocks are set back; where they are set forward over it, as much later as
+they were moved: PEP 495, fold 0), and `wall` belongs to the last period that has begun.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from guard import markets
+from guard.policy.notation import Reset, read_reset
+
+_DAY: Final = timedelta(days=1)
+
+
+def _reset(text: str) -> Reset:
+    reset = read_reset(text)
+    if isinstance(reset, Reset):
+        return reset
+    raise AssertionError(f"the table of markets holds {reset.message}")
+
+
+RESET_OF: Final = {market: _reset(text) for market, text in markets.RESET_OF.items()}
+
+
+# Currencies of a market's instruments besides the market's own (renminbi counters, futures on something foreign).
+_OTHER_CURRENCIES: Final = {"HK": ("CNH",), "FUTURES_HK": ("CNH",), "FUTURES_SG": ("USD", "JPY")}
+
+
+def _by_currency() -> dict[str, tuple[Reset, ...]]:
+    found: dict[str, set[Reset]] = {}
+    for market, reset in RESET_OF.items():
+        for currency in (markets.currency_of(market, ""), *_OTHER_CURRENCIES.get(market, ())):
+            found.setdefault(currency, set()).add(reset)
+    found.pop("", None)
+    return {currency: tuple(sorted(resets)) for currency, resets in found.items()}
+
+
+# A budget without a reset of its own is the sum of these parts, each of which returns to zero at its own reset.
+RESETS_OF_CURRENCY: Final = _by_currency()
+RESETS: Final = tuple(sorted(set(RESET_OF.values())))
+
+
+def begins(reset: Reset, day: date) -> datetime:
+    """The instant, in UTC, at which the period of this day begins."""
+    local = datetime.combine(day, time(reset.minute // 60, reset.minute % 60), tzinfo=ZoneInfo(reset.zone))
+    return local.astimezone(UTC)
+
+
+def period_of(reset: Reset, wall: datetime) -> date:
+    """The first day of the period that `wall` belongs to."""
+    day = wall.astimezone(ZoneInfo(reset.zone)).date() + _DAY
+    while wall < begins(reset, day):
+        day -= _DAY
+    return day
+
+
+def period_name(reset: Reset, wall: datetime) -> str:
+    """The part of a counter's name that says which period it counts: "2026-11-20@08:30 Asia/Hong_Kong"."""
+    return f"{period_of(reset, wall)}@{reset}"
+
+
+def next_reset(reset: Reset, wall: datetime) -> datetime:
+    """The instant, in UTC, at which the period of `wall` ends."""
+    return begins(reset, period_of(reset, wall) + _DAY)

@@ -1,0 +1,157 @@
+"""Rules on how often: exact sliding windows, and the same order again.
+
+A rate's cell has neither window nor cap in its name: several windows stand on one log, and a new limit starts from
+what the log shows. A rate of 0 allows nothing and is refused here, since no stamp will ever leave its window.
+"""
+
+import hashlib
+from typing import ClassVar
+
+import msgspec
+
+from guard.codes import Code
+from guard.policy.notation import Rate, plain
+from guard.policy.rule import Meter, Proposal, Reach, Request, Rule, Scope
+from guard.terms import Claim, Effect, Reason, Shortfall
+
+
+class RateLimit(Rule, frozen=True):
+    """At most so many requests in a window. Which requests, and what they are called, is the subclass's to say."""
+
+    word: ClassVar[str] = ""
+    noun: ClassVar[str] = ""
+    effects: ClassVar[tuple[Effect, ...]] = ()
+    rate: Rate
+    scope: Scope
+
+    @property
+    def unit(self) -> str:
+        """What is counted, and in which window: "orders/30s"."""
+        return f"{self.noun}/{self.rate.span}"
+
+    def judge(self, request: Request) -> Reason | tuple[Claim, ...] | None:
+        """One stamp on the window's log, for the effects that this rate is about."""
+        if request.effect not in self.effects:
+            return None
+        if self.rate.count == 0:
+            return self._above(1)
+        counter = f"{self.word}/{self.scope.subject(request)}"
+        return (Claim("rate", counter, amount=1, cap=self.rate.count, window_ms=self.rate.window_ms),)
+
+    def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
+        """How many there would have been in the window."""
+        return self._above(shortfall.used + claim.amount)
+
+    def _above(self, observed: int) -> Reason:
+        limit = self.rate.count
+        message = f"{observed} {self.noun} in {self.rate.span} is above {limit}"
+        return self.reason(Code.RATE, message, observed=str(observed), limit=str(limit), unit=self.unit)
+
+    def meters(self, reach: Reach) -> tuple[Meter, ...]:
+        """One meter a subject."""
+        return tuple(
+            Meter(
+                policy=self.policy,
+                rule=self.name,
+                subject=subject,
+                counter=f"{self.word}/{subject}",
+                cap=self.rate.count,
+                unit=self.unit,
+                window_ms=self.rate.window_ms,
+            )
+            for subject in reach.subjects(self.scope)
+        )
+
+
+class NewOrderRate(RateLimit, frozen=True):
+    """New orders."""
+
+    name: ClassVar[str] = "rates.new_orders"
+    word: ClassVar[str] = "new_orders"
+    noun: ClassVar[str] = "orders"
+    effects: ClassVar[tuple[Effect, ...]] = (Effect.ORDER_NEW,)
+
+
+class ChangeRate(RateLimit, frozen=True):
+    """Changes of orders."""
+
+    name: ClassVar[str] = "rates.changes"
+    word: ClassVar[str] = "changes"
+    noun: ClassVar[str] = "changes"
+    effects: ClassVar[tuple[Effect, ...]] = (Effect.ORDER_CHANGE,)
+
+
+class ReadRate(RateLimit, frozen=True):
+    """Requests that change nothing at the broker."""
+
+    name: ClassVar[str] = "rates.reads"
+    word: ClassVar[str] = "reads"
+    noun: ClassVar[str] = "reads"
+    effects: ClassVar[tuple[Effect, ...]] = (Effect.READ,)
+
+
+class CancelRate(RateLimit, frozen=True):
+    """Cancels: the only limit of a policy that a cancel ever meets, and only where it is written down (W09)."""
+
+    name: ClassVar[str] = "rates.cancels"
+    word: ClassVar[str] = "cancels"
+    noun: ClassVar[str] = "cancels"
+    effects: ClassVar[tuple[Effect, ...]] = (Effect.ORDER_CANCEL,)
+
+
+class OrdersPerMinute(RateLimit, frozen=True):
+    """A key's own rate: new orders and changes together."""
+
+    name: ClassVar[str] = "max_orders_per_minute"
+    word: ClassVar[str] = "orders"
+    noun: ClassVar[str] = "orders"
+    effects: ClassVar[tuple[Effect, ...]] = (Effect.ORDER_NEW, Effect.ORDER_CHANGE)
+
+
+class Duplicates(Rule, frozen=True):
+    """The same order of the same key again within the window (B28), unless its Idempotency-Key or remark differs.
+
+    The same: account, symbol, side, type, quantity, prices, trail and remark. The cell carries a digest of these,
+    since text of a caller's never becomes part of a counter's name.
+    """
+
+    name: ClassVar[str] = "orders.duplicate_window_s"
+    window_s: int
+
+    def judge(self, proposal: Proposal) -> tuple[Claim, ...] | None:
+        """One mark that stands for the window; a change of an order is never a duplicate."""
+        if proposal.effect is not Effect.ORDER_NEW:
+            return None
+        counter = f"duplicate/key={proposal.key}|{_digest(proposal)}"
+        return (Claim("once", counter, amount=1, cap=1, window_ms=self.window_s * 1000),)
+
+    def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
+        """How to place the same order on purpose."""
+        observed, limit = shortfall.used + claim.amount, claim.cap
+        message = (
+            f"the same order was placed less than {self.window_s} s ago; "
+            "to place it again on purpose, send another Idempotency-Key or another remark"
+        )
+        return self.reason(
+            Code.DUPLICATE_ORDER,
+            message,
+            observed=str(observed),
+            limit=str(limit),
+            unit=f"orders/{self.window_s}s",
+        )
+
+
+def _digest(proposal: Proposal) -> str:
+    order = proposal.order
+    numbers = (order.qty, order.price, order.aux_price, order.trail_value, order.trail_spread)
+    same = (
+        proposal.account,
+        order.symbol,
+        order.side,
+        order.order_type,
+        [None if number is None else plain(number) for number in numbers],
+        order.trail_type,
+        order.remark,
+        proposal.mark,
+    )
+    return hashlib.sha256(msgspec.json.encode(same)).hexdigest()

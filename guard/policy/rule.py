@@ -1,0 +1,151 @@
+"""What a rule is: one small frozen class that looks at one request and answers None, a `Reason`, or claims.
+
+A rule never reads a counter: it says what the request shall hold on one (`Claim`), the ledger says whether that fits,
+and the rule that made the claim writes the reason (`refuse`). No clock, no log, no exception for a "no"; an exception
+inside a rule is a refusal of the order, made by the judge.
+"""
+
+from datetime import datetime
+from typing import ClassVar, Literal, Protocol
+
+from msgspec import Struct
+
+from guard.codes import Code
+from guard.terms import Account, Claim, Effect, Env, Missing, PlaceOrder, Reason, Shortfall, Valuation
+
+Per = Literal["key", "account", "policy"]
+Answer = Reason | tuple[Claim, ...] | None
+
+
+class Request(Struct, frozen=True):
+    """What is asked: by which key, with which effect, on which account (None: a read), when (wall clock, aware)."""
+
+    key: str
+    effect: Effect
+    account: Account | None
+    wall: datetime
+
+
+class Proposal(Request, frozen=True):
+    """An order as it is to be, what it is worth, and the mark that makes a repeat deliberate."""
+
+    order: PlaceOrder
+    worth: Valuation | Missing
+    mark: str = ""
+
+
+class Meter(Struct, frozen=True):
+    """A counter that a caller meets, named without an order. Used is the sum of `counter` and `also`.
+
+    `cap` is in ledger units for money (`unit` is then the currency) and a plain number for counts and rates.
+    """
+
+    policy: str
+    rule: str
+    subject: str
+    counter: str
+    cap: int
+    unit: str
+    window_ms: int = 0
+    resets_at: datetime | None = None
+    also: tuple[str, ...] = ()
+
+
+class Maker(Protocol):
+    """Whoever made a claim: turns the ledger's shortfall into a reason."""
+
+    def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
+        """Why the claim does not fit: observed is what the counter would have become, limit the cap."""
+        ...
+
+
+class Scope(Struct, frozen=True):
+    """What a counter counts: `per` whom, within which policy, and the part of the selectors that `per` does not fix.
+
+    A limit for agents on an account counts the agents only; so `chosen` is part of the counter's name, and two policies
+    that measure the same thing share one counter. `by_env`: real and simulated orders are counted apart.
+    """
+
+    per: Per
+    policy: str
+    chosen: str = ""
+    by_env: bool = False
+
+    def subject(self, request: Request) -> str:
+        """The counter's subject for this request."""
+        account = request.account
+        return self.of(key=request.key, account=account, env=None if account is None else account.env)
+
+    def of(self, *, key: str, account: Account | None, env: Env | None) -> str:
+        """The counter's subject for a key, an account and an environment, as far as it needs them."""
+        if self.per == "account":
+            if account is None:
+                raise AssertionError("a limit per account was asked about a request without one")
+            return f"account={account.env.word}:{account.acc_id}{self.chosen}"
+        who = f"key={key}" if self.per == "key" else f"policy={self.policy}"
+        if not self.by_env:
+            return f"{who}{self.chosen}"
+        if env is None:
+            raise AssertionError("a budget was asked about a request without an account")
+        return f"{who};{env.word}{self.chosen}"
+
+
+class Reach(Struct, frozen=True):
+    """For whom meters are wanted: the key, the environments and accounts that it may meet, and when."""
+
+    key: str
+    envs: tuple[Env, ...]
+    accounts: tuple[Account, ...]
+    wall: datetime
+
+    def subjects(self, scope: Scope) -> tuple[str, ...]:
+        """The subjects of a scope's counters, as far as they can be named without an order."""
+        if scope.per == "account":
+            return tuple(scope.of(key=self.key, account=account, env=None) for account in self.accounts)
+        envs = self.envs if scope.by_env else (None,)
+        return tuple(scope.of(key=self.key, account=None, env=env) for env in envs)
+
+
+class Rule(Struct, frozen=True):
+    """What all rules have: the policy they stand in, and their key path there."""
+
+    policy: str
+    name: ClassVar[str] = ""
+
+    def reason(self, code: Code, message: str, **numbers: str | None) -> Reason:
+        """A reason of this rule."""
+        return Reason(code, message, self.policy, self.name, **numbers)
+
+    def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:  # noqa: ARG002 - for rules that claim
+        """Rules that claim say here why a claim does not fit."""
+        raise AssertionError(f"{self.name} makes no claims, so not {claim.counter}")
+
+    def meters(self, reach: Reach) -> tuple[Meter, ...]:  # noqa: ARG002 - for rules that claim
+        """Rules that claim name their counters here."""
+        return ()
+
+
+class OrderRule(Protocol):
+    """A rule on orders."""
+
+    @property
+    def policy(self) -> str:
+        """The id of the policy that the rule stands in."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The rule's key path in the policy."""
+        ...
+
+    def judge(self, proposal: Proposal, /) -> Answer:
+        """None where there is nothing against the order."""
+        ...
+
+    def refuse(self, claim: Claim, shortfall: Shortfall, /) -> Reason:
+        """Why a claim of this rule does not fit."""
+        ...
+
+    def meters(self, reach: Reach, /) -> tuple[Meter, ...]:
+        """The counters that this rule claims on."""
+        ...
