@@ -134,10 +134,11 @@ def _meaning(head: Head, values: dict[str, str], *, words: AbstractSet[str], bou
         return _NOT_JSON
     if length > bounds.body_bytes_max:
         return refuse(Code.BODY_TOO_LARGE, f"a body is at most {bounds.body_bytes_max} bytes")
+    is_continue_expected = "expect" in values and length > 0
     return Meaning(
         head=_seen_by_the_walk(values),
         length_bytes=length,
-        is_continue_expected="expect" in values and length > 0,
+        is_continue_expected=is_continue_expected,
         is_kept_alive="close" not in words,
         is_upgrade=is_upgrade,
     )

@@ -63,7 +63,7 @@ class Listener:
 
     def _sweep(self) -> None:
         self._edge.sweep()
-        self._timer = self._edge.loop.call_later(self._edge.bounds.sweep_s, self._sweep)
+        self._timer = asyncio.get_running_loop().call_later(self._edge.bounds.sweep_s, self._sweep)
 
 
 async def serve(
@@ -75,7 +75,7 @@ async def serve(
 ) -> Listener:
     """Listen at a (host, port), or at a socket file that only its owner may use; raises OSError where that fails."""
     loop = asyncio.get_running_loop()
-    edge = Edge(wiring, bounds, loop=loop)
+    edge = Edge(wiring, bounds, now=loop.time)
     handshake_s = bounds.header_timeout_s if tls is not None else None
     if isinstance(at, Path):
         server = await loop.create_unix_server(

@@ -59,12 +59,12 @@ class Counts(Struct):
 
 
 class Edge:
-    """What the connections of one listener share: wiring, bounds, counts, the date of this second."""
+    """What the connections of one listener share: wiring, bounds, counts, `now` in seconds, the date of this second."""
 
-    def __init__(self, wiring: Wiring, bounds: Bounds, *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, wiring: Wiring, bounds: Bounds, *, now: Callable[[], float]) -> None:
         self.wiring = wiring
         self.bounds = bounds
-        self.loop = loop
+        self.now = now
         self.counts = Counts()
         self.connections: set[Connection] = set()
         self.is_draining = False
@@ -74,7 +74,7 @@ class Edge:
 
     def date(self) -> str:
         """The `Date` field, made anew once a second."""
-        second = int(self.loop.time())
+        second = int(self.now())
         if second != self._date_second:
             self._date_second, self._date = second, formatdate(usegmt=True)
         return self._date
@@ -95,7 +95,7 @@ class Edge:
 
     def sweep(self) -> None:
         """End every wait whose deadline has passed."""
-        now = self.loop.time()
+        now = self.now()
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
 
@@ -113,7 +113,7 @@ class _State(Enum):
 
 
 class Connection(asyncio.Protocol):
-    """One caller's connection; `deadline` is when its present wait ends, in the loop's time."""
+    """One caller's connection; `deadline` is when its present wait ends, by the edge's `now`."""
 
     __slots__ = (
         "_edge",
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
         self._peer = _peer(self._transport)
         self._reader = Reader(edge.bounds, peer=self._peer)
         edge.enter(self)
-        self.deadline = edge.loop.time() + edge.bounds.header_timeout_s
+        self.deadline = edge.now() + edge.bounds.header_timeout_s
         if edge.counts.open > edge.bounds.connections_max:
             self._turn_away()
 
@@ -218,7 +218,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """End the connection once what was written is out."""
         self._state = _State.CLOSING
-        self.deadline = self._edge.loop.time() + self._edge.bounds.write_timeout_s
+        self.deadline = self._edge.now() + self._edge.bounds.write_timeout_s
         self._transport.close()
 
     def abort(self) -> None:
@@ -246,7 +246,7 @@ class Connection(asyncio.Protocol):
         self._phase = phase
         bounds = self._edge.bounds
         limit_s = bounds.body_timeout_s if phase is Phase.BODY else bounds.header_timeout_s
-        self.deadline = self._edge.loop.time() + limit_s
+        self.deadline = self._edge.now() + limit_s
 
     def _dispatch(self, request: Request) -> None:
         self.deadline = NEVER
@@ -286,7 +286,7 @@ class Connection(asyncio.Protocol):
             self.close()
         elif self._is_write_blocked:
             self._state = _State.WRITING
-            self.deadline = self._edge.loop.time() + self._edge.bounds.write_timeout_s
+            self.deadline = self._edge.now() + self._edge.bounds.write_timeout_s
         else:
             self._read_next()
 
@@ -295,7 +295,7 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         self._state = _State.READING
-        self.deadline = self._edge.loop.time() + self._edge.bounds.idle_timeout_s
+        self.deadline = self._edge.now() + self._edge.bounds.idle_timeout_s
         if self._held:
             held, self._held = self._held, b""
             self._transport.resume_reading()
@@ -307,7 +307,7 @@ class Connection(asyncio.Protocol):
         """Answer, stop sending, and read away what still comes: closing now could reset the answer away."""
         self._transport.write(self._refusal(refusal))
         self._state = _State.LINGERING
-        self.deadline = self._edge.loop.time() + self._edge.bounds.linger_timeout_s
+        self.deadline = self._edge.now() + self._edge.bounds.linger_timeout_s
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
