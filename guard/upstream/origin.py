@@ -34,14 +34,15 @@ def parse_origin(url: str) -> Origin:
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
+        (host or "").encode("idna")
     except ValueError as error:
-        raise SettingsFault([f"daemon.url: {url!r}: {error}"]) from error
+        raise SettingsFault([f"daemon.url: {error}"]) from error
     if not url.isascii() or not url.isprintable() or " " in url or "%" in url:
-        raise SettingsFault([f"daemon.url: {url!r} has characters that no address needs"])
+        raise SettingsFault(["daemon.url: has characters that no address needs"])
     if "@" in parts.netloc or parts.path not in {"", "/"} or "?" in url or "#" in url:
         raise SettingsFault(["daemon.url: write scheme, host and port only, like http://127.0.0.1:22499"])
     if parts.scheme not in _PORT_OF or not host or port == 0:
-        raise SettingsFault([f"daemon.url: {url!r} is not http://host:port or https://host:port"])
+        raise SettingsFault(["daemon.url: write http://host:port or https://host:port"])
     scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
     return Origin(scheme, host, port or _PORT_OF[scheme])
 
