@@ -1,0 +1,12 @@
+"""Room 3, the intent: what exactly do they want?
+
+In: an `Endpoint` and the bytes of a body. Out: an intent of `guard.terms`, or a `Refusal` (400, 413); from an intent,
+the one canonical body that the daemon is sent, the digest of its meaning, and the order that a change leads to.
+Nothing odd is repaired: what is not understood whole is refused. It never raises on input, never reads a clock, never
+looks at who is asking, and no byte of a trade's body reaches the daemon unread. Pure.
+"""
+
+from guard.intent.canonical import changed, digest, encode
+from guard.intent.parse import order_of, parse
+
+__all__ = ["changed", "digest", "encode", "order_of", "parse"]

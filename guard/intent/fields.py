@@ -1,0 +1,194 @@
+"""One body's values, read one by one into types; every fault is noted, so that all come back at once.
+
+A reader answers None for an absent field and for one that is wrong; `refusal` tells the two apart. Numbers are JSON
+numbers: a string, a boolean or a number that a double could not carry exactly (more than 15 significant digits) is
+`bad_number`. Bounds come before arithmetic: `1E+999999` costs nothing here.
+"""
+
+from collections.abc import Mapping
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from guard.codes import Code
+from guard.intent.strict import is_array
+from guard.terms import Reason, Refusal, in_order
+
+DIGITS_MAX: Final = 15
+DECIMALS_MAX: Final = 9
+UINT64_MAX: Final = 2**64 - 1
+_INTEGER_END: Final = 10**DIGITS_MAX
+_ID_CHARACTERS_MAX: Final = 20
+_SHOWN_CHARACTERS_MAX: Final = 40
+_REASONS_MAX: Final = 8
+_EXACT: Final = Context(prec=DIGITS_MAX, traps=[Inexact, InvalidOperation, Overflow])
+_ONE: Final = Decimal(1)
+_ZERO: Final = Decimal(0)
+
+T = TypeVar("T", bound=int)
+Choices = Mapping[int | str, T]
+
+
+def choices(words: Mapping[str, T]) -> Choices[T]:
+    """A closed set of values that may be written as their number or as one of their words."""
+    by_number: dict[int | str, T] = {int(value): value for value in words.values()}
+    return MappingProxyType(by_number | dict(words.items()))
+
+
+class Fields:
+    """The values of one body by path, and what is wrong with them so far."""
+
+    __slots__ = ("_reasons", "_values")
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
+        self._reasons: list[Reason] = []
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing was found wrong so far."""
+        return not self._reasons
+
+    def has(self, path: str) -> bool:
+        """The body has the field, right or wrong."""
+        return path in self._values
+
+    def refusal(self) -> Refusal:
+        """Everything that is wrong. To be asked only where something is."""
+        if not self._reasons:
+            raise AssertionError("a body without faults was to be refused")
+        return Refusal(in_order(self._reasons))
+
+    def note(self, code: Code, message: str) -> None:
+        """Something is wrong with the body; the first eight faults are kept."""
+        if len(self._reasons) < _REASONS_MAX:
+            self._reasons.append(Reason(code, message))
+
+    def require(self, path: str) -> None:
+        """The field must be there; `missing_field` otherwise."""
+        if path not in self._values:
+            self.note(Code.MISSING_FIELD, f"{_short(path)} is missing")
+
+    def number(self, path: str, *, decimals: int = DECIMALS_MAX) -> Decimal | None:
+        """A JSON number below 10¹⁵ with at most 15 significant digits and `decimals` decimals, in its shortest form."""
+        value = self._values.get(path)
+        if value is None:
+            return None
+        if type(value) is int and -_INTEGER_END < value < _INTEGER_END:
+            return Decimal(value)
+        number = _exact(value) if type(value) is Decimal else None
+        if number is None:
+            self.note(Code.BAD_NUMBER, f"{_short(path)} is a JSON number below 10^15 of at most {DIGITS_MAX} digits")
+            return None
+        if _decimals(number) > decimals:
+            self.note(Code.BAD_NUMBER, f"{_short(path)} has at most {decimals} decimals")
+            return None
+        return number
+
+    def identifier(self, path: str) -> int | None:
+        """A uint64, as a JSON integer or as its digits in a string; zero is the daemon's way of naming nothing."""
+        value = self._values.get(path)
+        if value is None:
+            return None
+        number = _uint64(value)
+        if number is None:
+            self.note(Code.BAD_NUMBER, f"{_short(path)} is an integer below 2^64, as a number or as digits in a string")
+        return number
+
+    def identifiers(self, path: str) -> tuple[int, ...] | None:
+        """A list of non-zero uint64s. An empty one may mean nobody or everybody and is refused."""
+        value = self._values.get(path)
+        if value is None:
+            return None
+        if not is_array(value) or not value:
+            self.note(Code.BAD_VALUE, f"{_short(path)} is a list of ids; leave it out rather than empty")
+            return None
+        numbers = [_uint64(item) for item in value]
+        if not all(numbers):
+            self.note(Code.BAD_NUMBER, f"{_short(path)} holds integers from 1 to 2^64-1")
+        return tuple(number for number in numbers if number)
+
+    def choice(self, path: str, allowed: Choices[T]) -> T | None:
+        """One of a closed set, by number or word; words in any ASCII case."""
+        value = self._values.get(path)
+        if value is None:
+            return None
+        found = pick(value, allowed)
+        if found is None:
+            self.note(Code.BAD_VALUE, f"{_short(path)} {shown(value)} is none of {_words(allowed)}")
+        return found
+
+    def flag(self, path: str) -> bool | None:
+        """True or false."""
+        value = self._values.get(path)
+        if value is None or value is True or value is False:
+            return value
+        self.note(Code.BAD_VALUE, f"{_short(path)} is true or false")
+        return None
+
+    def text(self, path: str) -> str | None:
+        """A string."""
+        value = self._values.get(path)
+        if value is None or type(value) is str:
+            return value
+        self.note(Code.BAD_VALUE, f"{_short(path)} is a string")
+        return None
+
+    def array(self, path: str) -> list[object] | None:
+        """A list, or one string where a list is meant."""
+        value = self._values.get(path)
+        if value is None or is_array(value):
+            return value
+        if type(value) is str:
+            return [value]
+        self.note(Code.BAD_VALUE, f"{_short(path)} is a list")
+        return None
+
+
+def pick(value: object, allowed: Choices[T]) -> T | None:
+    """The member of a closed set that a number or word names. A boolean or a fraction is neither."""
+    if type(value) is int:
+        return allowed.get(value)
+    if type(value) is str and value.isascii():
+        return allowed.get(value.upper())
+    return None
+
+
+def shown(value: object) -> str:
+    """A value for a message: what it is, cut short, in ASCII."""
+    text = ascii(value) if type(value) in {str, int, bool} else f"of type {type(value).__name__}"
+    return text if len(text) <= _SHOWN_CHARACTERS_MAX else f"{text[:_SHOWN_CHARACTERS_MAX]}…"
+
+
+def _exact(value: Decimal) -> Decimal | None:
+    if not value:
+        return _ZERO if value.is_finite() else None
+    if not value.is_finite() or not -DECIMALS_MAX <= value.adjusted() < DIGITS_MAX:
+        return None
+    try:
+        short = value.normalize(_EXACT)
+    except Inexact:
+        return None
+    return short if _decimals(short) >= 0 else short.quantize(_ONE, context=_EXACT)
+
+
+def _decimals(number: Decimal) -> int:
+    """Digits behind the point; negative for a number written as 3E+2."""
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int):
+        raise AssertionError("only finite numbers are counted")  # noqa: TRY004 - a bug here, not a caller's type
+    return -exponent
+
+
+def _uint64(value: object) -> int | None:
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) <= _ID_CHARACTERS_MAX:
+        value = int(value) if value == "0" or not value.startswith("0") else None
+    return value if type(value) is int and 0 <= value <= UINT64_MAX else None
+
+
+def _short(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _words(allowed: Choices[T]) -> str:
+    return ", ".join(str(word) for word in allowed if type(word) is str)

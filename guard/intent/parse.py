@@ -1,0 +1,70 @@
+"""From an endpoint and its body to the intent, or to the refusal that says everything that is wrong with it."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from msgspec.structs import replace
+
+from guard.codes import Code
+from guard.intent.changes import cancel_all_order, modify_order, reconfirm_order
+from guard.intent.fields import Fields
+from guard.intent.names import NAMES
+from guard.intent.orders import place_order
+from guard.intent.reads import account_read, market_read
+from guard.intent.sessions import sub_acc_push, subscribe, unlock_trade, unsub_acc_push, unsubscribe
+from guard.intent.shape import Body, shape
+from guard.intent.strict import load
+from guard.terms import AccountAt, Endpoint, Intent, PlaceOrder, Read, Refusal, refuse
+
+_ORDER: Final = "/api/order"
+_READERS: Final[Mapping[str, Callable[[Fields], Intent | Refusal]]] = MappingProxyType(
+    {
+        _ORDER: place_order,
+        "/api/modify-order": modify_order,
+        "/api/cancel-all-order": cancel_all_order,
+        "/api/reconfirm-order": reconfirm_order,
+        "/api/unlock-trade": unlock_trade,
+        "/api/subscribe": subscribe,
+        "/api/unsubscribe": unsubscribe,
+        "/api/sub-acc-push": sub_acc_push,
+        "/api/unsub-acc-push": unsub_acc_push,
+    }
+)
+"""The endpoints whose bodies are understood whole; every other one is a read."""
+
+
+def parse(endpoint: Endpoint, body: bytes) -> Intent | Refusal:
+    """What is wanted. A GET takes no body; a POST takes one object of at most 64 KiB, 16 levels deep.
+
+    Refuses with `body_too_large`, `bad_json`, `duplicate_key`, `unknown_field`, `conflicting_fields`, `missing_field`,
+    `bad_number` or `bad_value`, never by raising.
+    """
+    if endpoint.method == "GET":
+        return refuse(Code.BAD_VALUE, f"GET {endpoint.path} takes no body") if body else Read(None)
+    shaped = _shaped(endpoint.path, body)
+    if isinstance(shaped, Refusal):
+        return shaped
+    reader = _READERS.get(endpoint.path)
+    if reader is not None:
+        return reader(Fields(shaped.values))
+    if endpoint.account is AccountAt.HEADER:
+        return account_read(NAMES[endpoint.path], body, shaped)
+    return market_read(body)
+
+
+def order_of(c2s: bytes) -> PlaceOrder:
+    """The new order whose canonical body this is, read by the same functions. Only for bytes that `encode` wrote.
+
+    The packet id in it is the guard's own and is left out.
+    """
+    shaped = _shaped(_ORDER, c2s)
+    order = shaped if isinstance(shaped, Refusal) else place_order(Fields(shaped.values))
+    if isinstance(order, Refusal):
+        raise AssertionError(f"not a canonical order: {order.reasons[0].message}")  # noqa: TRY004 - a bug, not a type
+    return replace(order, packet_id=None)
+
+
+def _shaped(path: str, body: bytes) -> Body | Refusal:
+    members = load(body)
+    return members if isinstance(members, Refusal) else shape(NAMES[path], members)

@@ -1,0 +1,31 @@
+"""JSON out: values as plain JSON text. Decimals are written digit by digit, without exponent, never as a float."""
+
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+
+from guard.intent.strict import is_array, is_object
+
+
+def members(pairs: Iterable[tuple[str, object]]) -> str:
+    """An object of the pairs that have a value. Names are ours and need no escaping."""
+    return "{" + ",".join([f'"{name}":{text(value)}' for name, value in pairs if value is not None]) + "}"
+
+
+def text(value: object) -> str:
+    """One value. Numbers must have been bounded before."""
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if type(value) is Decimal:
+        return format(value, "f")
+    if type(value) is str:
+        return json.dumps(value)
+    if is_array(value):
+        return "[" + ",".join([text(item) for item in value]) + "]"
+    if is_object(value):
+        return "{" + ",".join([f"{json.dumps(name)}:{text(item)}" for name, item in value.items()]) + "}"
+    if value is None:
+        return "null"
+    raise AssertionError(f"a value of type {type(value).__name__} was to be written")

@@ -1,0 +1,140 @@
+"""Names before meaning: every field of a body is one the endpoint has, given once, in one of the two shapes.
+
+Flat (`{"acc_id": 1, "code": …}`) or the proto's own (`{"c2s": {"header": {"acc_id": 1}, "code": …}}`), never both. A
+`null` is an absent field, its name is checked all the same. Two spellings of one field are refused whatever their
+values (W11): which of them the daemon would take is nobody's to guess.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from guard.codes import Code
+from guard.intent.names import Names
+from guard.intent.strict import Members, is_array, is_object
+from guard.terms import Reason, Refusal, in_order, refuse
+
+WRAPPER: Final = "c2s"
+_REASONS_MAX: Final = 8  # a body of 64 KiB may hold thousands of unknown names; nobody reads more than a few
+_NAME_CHARACTERS_MAX: Final = 40  # longer names are cut in messages and not searched for likeness
+# A capital that follows a small letter or digit, or ends a run of capitals, begins a word: pwdMD5 → pwd_md5.
+_WORD_BEGINS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class Body(Struct, frozen=True):
+    """A body whose names are in order: `values` by the field's path, nulls left out; `members` as it came."""
+
+    values: Mapping[str, object]
+    members: Members
+    is_flat: bool
+
+
+def shape(names: Names, members: Members) -> Body | Refusal:
+    """The body's values by path, or `unknown_field` and `conflicting_fields`, all of them at once (the first eight)."""
+    if WRAPPER not in members:
+        return _gather(names, members, is_flat=True)
+    wrapped = members[WRAPPER]
+    beside = [name for name in members if name != WRAPPER]
+    if beside:
+        reasons = [_both_shapes(name, names) for name in beside[:_REASONS_MAX]]
+        return Refusal(in_order(reasons))
+    if not is_object(wrapped):
+        return refuse(Code.BAD_VALUE, "c2s is an object")
+    return _gather(names, wrapped, is_flat=False)
+
+
+def _gather(names: Names, members: Members, *, is_flat: bool) -> Body | Refusal:
+    known = names.flat if is_flat else names.proto
+    values: dict[str, object] = {}
+    reasons: list[Reason] = []
+    for name, value in members.items():
+        path = known.get(name)
+        if path is None:
+            reasons.append(_unknown(name, known, _elsewhere(name, names, is_flat=is_flat)))
+        elif value is None:
+            continue
+        elif path in names.inner and is_object(value):
+            _merge(values, value, names.inner[path], reasons)
+            _put(values, path, value, reasons)
+        elif is_object(value) or is_array(value):
+            _check_inside(name, value, names.inner.get(path), reasons)
+            _put(values, path, value, reasons)
+        else:
+            _put(values, path, value, reasons)
+    if reasons:
+        return Refusal(in_order(reasons[:_REASONS_MAX]))
+    return Body(values, members, is_flat)
+
+
+def _put(values: dict[str, object], path: str, value: object, reasons: list[Reason]) -> None:
+    if path in values:
+        message = f"{path.rpartition('.')[2]} is given twice, under two of its names"
+        reasons.append(Reason(Code.CONFLICTING_FIELDS, message))
+    values[path] = value
+
+
+def _merge(values: dict[str, object], inside: Members, known: Mapping[str, str], reasons: list[Reason]) -> None:
+    """The fields of one object (the trade header, say) beside the others, by their paths."""
+    for name, value in inside.items():
+        path = known.get(name)
+        if path is None:
+            reasons.append(_unknown(name, known, ""))
+            continue
+        if value is None:
+            continue
+        if is_object(value) or is_array(value):
+            _check_inside(name, value, None, reasons)
+        _put(values, path, value, reasons)
+
+
+def _check_inside(name: str, value: object, known: Mapping[str, str] | None, reasons: list[Reason]) -> None:
+    """The names in an array, and in an object where none was expected; the recursion is as deep as a body may be."""
+    if is_array(value):
+        for item in value:
+            if is_object(item) or is_array(item):
+                _check_inside(name, item, known, reasons)
+    elif is_object(value):
+        if known is None:
+            reasons.extend(_unknown(inner, {}, f"{_shown(name)} has no fields of its own") for inner in value)
+        else:
+            _merge({}, value, known, reasons)
+
+
+# ---------------------------------------------------------------- what to say
+
+
+def _shown(name: str) -> str:
+    cut = name if len(name) <= _NAME_CHARACTERS_MAX else f"{name[:_NAME_CHARACTERS_MAX]}…"
+    return ascii(cut)
+
+
+def _both_shapes(name: str, names: Names) -> Reason:
+    if name in names.flat or name in names.proto:
+        return Reason(Code.CONFLICTING_FIELDS, f"{name} stands beside c2s: a body is flat or in c2s, never both")
+    return _unknown(name, names.flat, "")
+
+
+def _elsewhere(name: str, names: Names, *, is_flat: bool) -> str:
+    """Where a name of the other shape belongs."""
+    if is_flat and name in names.proto:
+        return f"{name} belongs in c2s; a flat body has its fields at top level"
+    path = names.flat.get(name)
+    return f"in c2s it is written {path}" if path is not None else ""
+
+
+def _unknown(name: str, known: Mapping[str, str], hint: str) -> Reason:
+    hint = hint or _suggestion(name, known)
+    return Reason(Code.UNKNOWN_FIELD, f"unknown field {_shown(name)}" + (f": {hint}" if hint else ""))
+
+
+def _suggestion(name: str, known: Mapping[str, str]) -> str:
+    if len(name) > _NAME_CHARACTERS_MAX:
+        return ""
+    snake = _WORD_BEGINS.sub("_", name).lower()
+    if snake in known:
+        return f"write {snake}"
+    close = difflib.get_close_matches(snake, known, n=1)
+    return f"did you mean {close[0]}?" if close else ""
