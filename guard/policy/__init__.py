@@ -6,7 +6,7 @@ be judged is refused. Never: a counter read, a clock, a file, a network, a float
 """
 
 from guard.policy.compile import PolicySet, compile_set
-from guard.policy.document import PolicyDoc, PolicyError, parse_files, parse_policy
+from guard.policy.document import PolicyDoc, PolicyError, parse_policy
 from guard.policy.judge import Judgement, judge, judge_cancel, judge_read, may_touch, meters
 from guard.policy.rule import Maker, Meter
 from guard.policy.valuation import value
@@ -24,7 +24,6 @@ __all__ = [
     "judge_read",
     "may_touch",
     "meters",
-    "parse_files",
     "parse_policy",
     "value",
 ]

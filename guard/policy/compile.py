@@ -99,6 +99,7 @@ def compile_set(
 
     `keys`: limits by principal name, checked here; when judging, those of the principal at hand bind. `tz`: the zone
     of their `hours_window`. `now` is for warnings alone: what has expired stays in the set and binds nobody.
+    Without any keys nothing is said about selectors that choose none.
     """
     errors = _same_ids(docs)
     zone = read_zone(tz)
@@ -144,7 +145,7 @@ def _warnings(docs: tuple[PolicyDoc, ...], *, keys: Mapping[str, KeyLimits], now
         expires_at = doc.policy.expires_at
         if expires_at is not None and expires_at <= now:
             found.append(f"{doc.file}: policy {doc.id} expired at {expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
-        for field in ("keys", "except_keys"):
+        for field in ("keys", "except_keys") if keys else ():
             patterns: tuple[str, ...] = getattr(doc.applies_to, field) or ()
             found += [
                 f"{doc.file}: applies_to.{field}: no key matches {text!r}"

@@ -304,24 +304,3 @@ def parse_policy(text: str, *, file: str) -> PolicyDoc | list[PolicyError]:
 def stem(file: str) -> str:
     """The file's name without folders and suffix."""
     return file.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".toml")
-
-
-def parse_files(files: Mapping[str, bytes]) -> list[PolicyDoc] | list[PolicyError]:
-    """Every policy of a directory (name to bytes, in any order), or every error in all of them."""
-    docs: list[PolicyDoc] = []
-    errors: list[PolicyError] = []
-    for file, data in sorted(files.items()):
-        if file.endswith("_test.toml"):
-            message = "policy tests are not run by this version"
-            errors.append(PolicyError(file, None, "", "not_supported", message, "move it out of the directory"))
-            continue
-        try:
-            found = parse_policy(data.decode("utf-8"), file=file)
-        except UnicodeDecodeError as error:
-            errors.append(PolicyError(file, None, "", "bad_toml", f"not UTF-8 at byte {error.start}"))
-            continue
-        if isinstance(found, PolicyDoc):
-            docs.append(found)
-        else:
-            errors += found
-    return errors or docs

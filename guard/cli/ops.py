@@ -1,0 +1,54 @@
+"""How commands talk to a running guard: one request to the ops listener, over TCP or a unix socket.
+
+The caller's key comes from `GUARD_KEY`, never from the command line, where other users of the machine could read it.
+"""
+
+import contextlib
+import http.client
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from guard.errors import SettingsFault
+from guard.settings import address
+
+TIMEOUT_S: Final = 10
+ANSWER_BYTES_MAX: Final = 1 << 20
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT_S)
+        self.sock.connect(self._path)
+
+
+def _connection(place: tuple[str, int] | str) -> http.client.HTTPConnection:
+    if isinstance(place, str):
+        return _UnixConnection(place)
+    return http.client.HTTPConnection(*place, timeout=TIMEOUT_S)
+
+
+def post(ops: str, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
+    """The status and the body of the guard's answer. Raises SettingsFault where there is no key or no guard."""
+    key = os.environ.get("GUARD_KEY", "")
+    if not key:
+        raise SettingsFault(["GUARD_KEY: set it to a key with the scope guard:policy and an owner"])
+    try:
+        place = address(ops)
+        with contextlib.closing(_connection(place)) as connection:
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            connection.request("POST", path, body=msgspec.json.encode(body), headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read(ANSWER_BYTES_MAX)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise SettingsFault([f"{ops}: the guard could not be asked: {error}"]) from error

@@ -1,0 +1,228 @@
+"""`guard policy`: are the files right, and tell a running guard to read them again.
+
+`check` says everything that is wrong at once, and what each policy enforces; exit 0 valid, 1 not. `reload` changes what
+a running guard enforces: it exits 0 when the files' policies are in force, 1 with every error otherwise, and then those
+that were in force still are. Contract §2, §5.
+"""
+
+import contextlib
+import http
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from guard.access import keyfile
+from guard.cli.ops import post
+from guard.clock import SystemClock
+from guard.errors import SettingsFault
+from guard.policy import PolicyDoc, PolicyError, PolicySet, compile_set
+from guard.policy.schema import TABLES
+from guard.settings import Settings, parse_settings
+from guard.standing import read_policies
+from guard.terms import KeyLimits
+
+app = typer.Typer(no_args_is_help=True)
+
+ENFORCED: Final = tuple(table for table in TABLES if table not in {"policy", "applies_to"})
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for programs.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the directory and ops.")]
+StateOption = Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused here.")]
+OpsOption = Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help="host:port or unix:PATH.")]
+DirArgument = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Default: policies.dir of the settings.")]
+
+
+@app.command()
+def check(
+    directory: DirArgument = None,
+    config: ConfigOption = None,
+    ops: OpsOption = None,
+    state: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Find everything that is wrong with the policy files, and show what they enforce."""
+    del ops, state
+    with _told(as_json=as_json):
+        settings = _settings(config)
+    place = directory or settings.path(settings.policies.dir)
+    docs, errors = read_policies(place)
+    keys, warnings = _keys(settings)
+    warnings += [f"{path.name}: policy tests are not run by this version" for path in sorted(place.glob("*_test.toml"))]
+    policies = compile_set(
+        docs,
+        keys=keys,
+        flags=None,
+        tz=settings.keys.tz,
+        require_cover=settings.policies.require_cover,
+        now=SystemClock().wall(),
+    )
+    if isinstance(policies, list):
+        errors += policies
+    else:
+        warnings += policies.warnings
+    sha256 = policies.sha256 if isinstance(policies, PolicySet) and not errors else None
+    if as_json:
+        _print_json(
+            {
+                "ok": not errors,
+                "sha256": sha256,
+                "policies": [_row(doc) for doc in docs],
+                "errors": errors,
+                "warnings": warnings,
+            }
+        )
+    else:
+        _show(place, docs, errors=errors, warnings=warnings, sha256=sha256)
+    if errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def reload(
+    reason: Annotated[str | None, typer.Option(help="Goes into the record.")] = None,
+    ops: OpsOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell a running guard to read its policies again, with the key in GUARD_KEY (guard:policy, with an owner)."""
+    del state
+    with _told(as_json=as_json):
+        body = {} if reason is None else {"reason": reason}
+        status, answer = post(ops or _settings(config).listen.ops, "/admin/policy/reload", body)
+    if as_json:
+        typer.echo(answer.decode("utf-8", "replace"))
+    else:
+        _show_reload(status, answer)
+    if status != http.HTTPStatus.OK:
+        raise typer.Exit(1)
+
+
+def _settings(config: Path | None) -> Settings:
+    path = config or Path("guard.toml")
+    if config is None and not path.exists():
+        return Settings()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFault([f"{path}: cannot be read: {error}"]) from error
+    settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
+    if errors:
+        raise SettingsFault(errors)
+    return settings
+
+
+def _keys(settings: Settings) -> tuple[Mapping[str, KeyLimits], list[str]]:
+    """The keys that selectors may choose. Policies can be checked without any, so a bad file is only a warning."""
+    path = settings.path(settings.keys.file)
+    if not path.exists():
+        return {}, []
+    try:
+        return keyfile.load(path).limits_by_name(), []
+    except SettingsFault as fault:
+        return {}, [f"selectors were not compared with the keys: {error}" for error in fault.errors]
+
+
+@contextlib.contextmanager
+def _told(*, as_json: bool) -> Iterator[None]:
+    """Faults become every error at once and exit 1."""
+    try:
+        yield
+    except SettingsFault as fault:
+        if as_json:
+            _print_json({"ok": False, "errors": fault.errors})
+        else:
+            typer.echo("\n".join(f"guard: {error}" for error in fault.errors), err=True)
+        raise typer.Exit(1) from None
+
+
+def _print_json(value: object) -> None:
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _given(doc: PolicyDoc) -> list[str]:
+    """The key paths of what the policy enforces."""
+    found = [
+        f"{table}.{field}"
+        for table in ENFORCED
+        for field, value in msgspec.structs.asdict(getattr(doc, table)).items()
+        if value is not None and field not in {"per", "see"}
+    ]
+    return [*found, "hours"] if doc.hours is not None else found
+
+
+def _row(doc: PolicyDoc) -> dict[str, Any]:
+    chosen = msgspec.structs.asdict(doc.applies_to)
+    expires_at = doc.policy.expires_at
+    return {
+        "id": doc.id,
+        "file": doc.file,
+        "owner": doc.policy.owner,
+        "revision": doc.policy.revision,
+        "expires_at": None if expires_at is None else expires_at.astimezone(UTC).isoformat(),
+        "applies_to": {field: value for field, value in chosen.items() if value is not None},
+        "enforces": _given(doc),
+    }
+
+
+def _chosen(row: dict[str, Any]) -> str:
+    parts = [f"{field} {', '.join(map(str, value)) or 'nobody'}" for field, value in row["applies_to"].items()]
+    return "; ".join(parts) or "everyone"
+
+
+def _show(
+    place: Path, docs: list[PolicyDoc], *, errors: list[PolicyError], warnings: list[str], sha256: str | None
+) -> None:
+    console, loud = Console(), Console(stderr=True)
+    if docs and not errors:
+        table = Table("policy", "applies to", "enforces", "until", header_style="bold", box=None, pad_edge=False)
+        for row in map(_row, docs):
+            cells = (row["id"], _chosen(row), ", ".join(row["enforces"]), row["expires_at"] or "")
+            table.add_row(*(escape(cell) for cell in cells))
+        console.print(table)
+    for warning in warnings:
+        loud.print(f"[yellow]warning[/] {escape(warning)}", soft_wrap=True, highlight=False)
+    for error in errors:
+        loud.print(f"[red]error[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+    count = f"{len(docs)} {'policy' if len(docs) == 1 else 'policies'}"
+    if errors:
+        loud.print(f"{escape(str(place))}: {len(errors)} wrong; a guard would keep what it has", highlight=False)
+    elif docs:
+        console.print(f"{escape(str(place))}: {count} valid, sha256 {sha256}", soft_wrap=True, highlight=False)
+    else:
+        console.print(f"{escape(str(place))}: no policies: every trade would be refused as no_policy", highlight=False)
+
+
+def _show_reload(status: int, answer: bytes) -> None:
+    try:
+        told = msgspec.json.decode(answer, type=dict[str, Any])
+    except msgspec.DecodeError:
+        typer.echo(f"guard: an answer {status} that cannot be read", err=True)
+        return
+    if status == http.HTTPStatus.OK:
+        typer.echo(f"{told.get('result')}: sha256 {told.get('sha256')}")
+        changes = told.get("changes")
+        for change in changes if isinstance(changes, list) else []:
+            typer.echo(f"  {change if isinstance(change, str) else msgspec.json.encode(change).decode()}")
+        return
+    errors = told.get("errors")
+    if not isinstance(errors, list):
+        typer.echo(f"guard: {told.get('error', f'refused with {status}')}", err=True)
+        return
+    for error in errors:
+        typer.echo(f"guard: {_sentence(error)}", err=True)
+    typer.echo("guard: nothing was changed; the policies that were in force still are", err=True)
+
+
+def _sentence(error: object) -> str:
+    try:
+        return str(msgspec.convert(error, PolicyError))
+    except msgspec.ValidationError:
+        return error if isinstance(error, str) else msgspec.json.encode(error).decode()
