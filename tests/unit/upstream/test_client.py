@@ -1,0 +1,207 @@
+"""The client over real sockets: TLS, IPv6, what it tells its observer. Faults are in tests/faults."""
+
+import asyncio
+import datetime as dt
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from guard.errors import SettingsFault
+from guard.terms import Answer, Failure, Outbound
+from guard.upstream import Client, Link
+from guard.upstream.connection import Connection
+from tests.support.scripted_daemon import Talk, answer, scripted
+
+READ = Outbound("GET", "/api/accounts", None, 5.0)
+ORDER = Outbound("POST", "/api/order", b"{}", 5.0, is_trade=True)
+
+
+class Certificate:
+    """A self-signed certificate of "localhost", which is its own authority."""
+
+    def __init__(self, folder: Path) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(now)
+            .not_valid_after(now + dt.timedelta(days=36_500))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        self.file = folder / "ca.pem"
+        self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        secret = folder / "key.pem"
+        secret.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.server.load_cert_chain(self.file, secret)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    """A private authority and a server certificate by it."""
+    return Certificate(tmp_path)
+
+
+async def test_a_daemon_with_a_private_authority_is_talked_to_over_tls(certificate: Certificate) -> None:
+    """With the CA file the name is verified and the connection kept."""
+    async with scripted(tls=certificate.server) as daemon:
+        client = Client(Link(url=f"https://localhost:{daemon.port}", ca_file=str(certificate.file)))
+
+        for request in (READ, ORDER, READ):
+            assert isinstance(await client.send(request), Answer)
+        assert client.dials_total == 1
+        assert daemon.requests[0].startswith(b"GET /api/accounts HTTP/1.1\r\nHost: localhost:")
+        await client.close()
+        assert client.connections == 0
+
+
+@pytest.mark.parametrize("wrong", ["authority", "name"])
+async def test_a_daemon_that_cannot_prove_its_name_is_sent_nothing(certificate: Certificate, wrong: str) -> None:
+    """An unknown authority or another name: refused before the first byte."""
+    async with scripted(tls=certificate.server) as daemon:
+        host = "127.0.0.1" if wrong == "name" else "localhost"
+        ca_file = None if wrong == "authority" else str(certificate.file)
+        client = Client(Link(url=f"https://{host}:{daemon.port}", ca_file=ca_file), key="secret")
+
+        result = await client.send(ORDER)
+
+        assert isinstance(result, Failure)
+        assert (result.kind, result.is_sent) == ("refused", False)
+        assert daemon.requests == []
+        await client.close()
+
+
+async def test_a_daemon_that_speaks_no_tls_is_sent_nothing(certificate: Certificate) -> None:
+    """Neither is one that answers the handshake with something else."""
+
+    async def plain(talk: Talk) -> None:
+        await talk.say(answer())
+        await talk.hang()
+
+    async with scripted(default=plain) as daemon:
+        client = Client(
+            Link(url=f"https://localhost:{daemon.port}", ca_file=str(certificate.file), connect_timeout_s=0.5)
+        )
+
+        result = await client.send(ORDER)
+
+        assert isinstance(result, Failure)
+        assert not result.is_sent
+        await client.close()
+
+
+async def test_a_daemon_on_ipv6_is_reached() -> None:
+    """Brackets in the URL and in `Host`."""
+    async with scripted(host="::1") as daemon:
+        client = Client(Link(url=f"http://[::1]:{daemon.port}"))
+
+        assert isinstance(await client.send(READ), Answer)
+        assert f"\r\nHost: [::1]:{daemon.port}\r\n".encode() in daemon.requests[0]
+        await client.close()
+
+
+async def test_a_name_that_resolves_to_nothing_is_refused_unsent() -> None:
+    """DNS failures are connect failures."""
+    client = Client(Link(url="http://daemon.invalid:1", connect_timeout_s=1.0))
+
+    result = await client.send(ORDER)
+
+    assert isinstance(result, Failure)
+    assert result.kind in {"refused", "timeout"}
+    assert not result.is_sent
+    await client.close()
+
+
+async def test_the_observer_hears_each_result_once() -> None:
+    """Durations and kinds are for the metrics."""
+    heard: list[tuple[Outbound, Answer | Failure]] = []
+    async with scripted() as daemon:
+        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}"))
+        client.observe = lambda request, result: heard.append((request, result))
+
+        result = await client.send(READ)
+
+        assert heard == [(READ, result)]
+        assert result.duration_us > 0
+        assert (client.dials_total, client.in_flight, client.connections) == (1, 0, 1)
+        await client.close()
+
+
+async def test_a_full_pool_makes_room_for_a_trade() -> None:
+    """Connections too old for a trade are closed rather than dialling above the bound."""
+    async with scripted() as daemon:
+        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}", connections_max=1))
+        assert isinstance(await client.send(READ), Answer)
+        client._idle._connections[0].idle_since_s -= 3
+
+        assert isinstance(await client.send(ORDER), Answer)
+        await asyncio.sleep(0.01)
+
+        assert daemon.connections == 2
+        assert client.connections == 1
+        await client.close()
+
+
+class SlowDialler(Client):
+    """A client that is held up between the connect and the first byte."""
+
+    async def _dial(self, *, deadline_s: float) -> Connection | Failure:
+        connection = await super()._dial(deadline_s=deadline_s)
+        await asyncio.sleep(0.02)
+        return connection
+
+
+async def test_a_read_is_tried_again_only_where_no_byte_had_left() -> None:
+    """A connection that speaks first is given up before the request; a read dials once more, a trade never."""
+
+    async def banner(talk: Talk) -> None:
+        await talk.say(b"220 hello\r\n")
+        await talk.hang()
+
+    for request, dials in ((READ, 2), (ORDER, 1)):
+        async with scripted(default=banner) as daemon:
+            client = SlowDialler(Link(url=f"http://127.0.0.1:{daemon.port}"))
+
+            result = await client.send(request)
+
+            assert isinstance(result, Failure)
+            assert (result.kind, result.is_sent, client.dials_total) == ("reset", False, dials)
+            assert daemon.requests == []
+            await client.close()
+
+
+async def test_a_client_that_is_closed_while_it_dials_sends_nothing() -> None:
+    """The connection that comes too late is closed again."""
+    async with scripted() as daemon:
+        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}"))
+        sending = asyncio.ensure_future(client.send(ORDER))
+        await asyncio.sleep(0)
+        await client.close()
+        result = await sending
+
+        assert isinstance(result, Failure)
+        assert (result.kind, result.is_sent) == ("refused", False)
+        assert (client.connections, daemon.requests) == (0, [])
+
+
+@pytest.mark.parametrize("link", [Link(url="http://host/path"), Link(ca_file="ca.pem")])
+def test_settings_that_cannot_work_are_told_at_the_start(link: Link) -> None:
+    """Before a socket is opened."""
+    with pytest.raises(SettingsFault):
+        Client(link)
