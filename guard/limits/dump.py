@@ -32,8 +32,8 @@ def dump(state: State) -> dict[str, Any]:
 def _logs(state: State) -> dict[str, Any]:
     logs = {}
     for cell, log in state.logs.items():
-        stamps = windows.stamps_in(log, t_us=state.at_us, window_us=log.widest_us)
-        if stamps:
+        if not windows.is_forgettable(log, t_us=state.at_us):
+            stamps = windows.stamps_in(log, t_us=state.at_us, window_us=log.widest_us)
             logs[cell] = {"widest_us": log.widest_us, "stamps": stamps}
     return logs
 

@@ -21,7 +21,7 @@ from guard.limits import windows
 from guard.limits.claims import check
 from guard.limits.order_ids import forget_order, note_order_ids
 from guard.limits.slots import settle_slot, take_slot
-from guard.limits.state import LOG_KINDS, SUM_KINDS, Holder, Log, Opening, State, Step, advance
+from guard.limits.state import LOG_KINDS, SUM_KINDS, Holder, Opening, State, Step, advance
 from guard.limits.sums import give_back, part, put, take
 from guard.limits.sweep import remember, sweep
 from guard.terms import Claim, Outcome, Verdict
@@ -114,14 +114,17 @@ def _open(state: State, opening: Opening) -> Holder:
 
 def _stamp(state: State, claims: tuple[Claim, ...], now_us: int) -> None:
     """One stamp on each log cell, however many windows look at it."""
-    widest_us: dict[str, int] = {}
+    widest: dict[str, Claim] = {}
     for claim in claims:
         if claim.kind in LOG_KINDS:
-            widest_us[claim.counter] = max(widest_us.get(claim.counter, 0), claim.window_ms * 1000)
-    for cell, window_us in widest_us.items():
+            earlier = widest.get(claim.counter)
+            if earlier is None or earlier.window_ms < claim.window_ms:
+                widest[claim.counter] = claim
+    for cell, claim in widest.items():
+        window_us = claim.window_ms * 1000
         log = state.logs.get(cell)
         if log is None:
-            log = state.logs[cell] = Log([], window_us)
+            log = state.logs[cell] = windows.new_log(is_rate=claim.kind == "rate")
             remember(state, now_us + window_us, cell, is_slot=False)
         windows.add(log, t_us=now_us, window_us=window_us)
 

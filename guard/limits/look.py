@@ -36,7 +36,7 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
 def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
     """What a counter stands at: the sum, or with a window the stamps in (t-w, t].
 
-    A window wider than any claimed on the cell sees no further back than those.
+    Any window up to a minute is exact; a wider one sees as far back as the widest that was claimed on the cell.
     """
     if window_ms:
         log = state.logs.get(counter)

@@ -88,10 +88,15 @@ class Slot(Struct, gc=False):
 
 
 class Log(Struct, gc=False):
-    """The stamps of one rate cell in ascending order, kept as long as the widest window that was claimed on it."""
+    """The stamps of one cell in ascending order, kept as long as the widest window that was claimed on it.
+
+    A rate remembers that window when it runs empty: its cell is a subject's, and narrower claims of others must not
+    make it forget stamps that the wider one still counts. A cell of `once` is one order's, and starts anew.
+    """
 
     stamps: list[int]
     widest_us: int
+    is_rate: bool = True
 
 
 class OrderIds(Struct, gc=False):

@@ -6,6 +6,7 @@
 from heapq import heappop, heappush
 from typing import Final
 
+from guard.limits import windows
 from guard.limits.state import State
 
 SWEPT_MAX: Final = 4  # entries looked at for each claim posted; a claim adds at most one, so the heap drains
@@ -38,8 +39,10 @@ def _sweep_slot(state: State, cell: str, t_us: int) -> None:
 
 def _sweep_log(state: State, cell: str, t_us: int) -> None:
     log = state.logs[cell]
-    over_us = log.stamps[-1] + log.widest_us if log.stamps else t_us
-    if over_us <= t_us:
+    if windows.is_forgettable(log, t_us=t_us):
         del state.logs[cell]
+    elif windows.is_over(log, t_us=t_us):
+        log.stamps.clear()
+        remember(state, t_us + log.widest_us, cell, is_slot=False)
     else:
-        remember(state, over_us, cell, is_slot=False)
+        remember(state, log.stamps[-1] + log.widest_us, cell, is_slot=False)

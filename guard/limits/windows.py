@@ -1,26 +1,50 @@
 """Exact sliding windows over rate logs: a stamp at `s` counts at `t` while it lies in (t-w, t].
 
-A log is kept as long as the widest window claimed on it since it was last empty, and pruned only where a stamp is
-added. Counting never changes a log: a read that pruned would be a change of state that no record shows.
+A log is kept as long as the widest window claimed on it, a rate's at least a minute: so a reload that brings any
+window up to that starts from what happened. It is pruned only where a stamp is added. Counting never changes a log: a
+read that pruned would be a change of state that no record shows.
 """
 
 from bisect import bisect_left, bisect_right
+from typing import Final
 
 from guard.limits.state import Log
 
+KEPT_MIN_US: Final = 60_000_000  # how long a rate's stamps are kept whatever is claimed
+
+
+def new_log(*, is_rate: bool) -> Log:
+    """A log without stamps."""
+    return Log([], KEPT_MIN_US if is_rate else 0, is_rate)
+
+
+def is_over(log: Log, *, t_us: int) -> bool:
+    """No window counts a stamp of it any more."""
+    return not log.stamps or log.stamps[-1] + log.widest_us <= t_us
+
+
+def is_forgettable(log: Log, *, t_us: int) -> bool:
+    """Without it everything would count the same, now and later: it is over, and a new one would be as wide."""
+    return is_over(log, t_us=t_us) and not (log.is_rate and log.widest_us > KEPT_MIN_US)
+
 
 def count(log: Log | None, *, t_us: int, window_us: int) -> int:
-    """How many stamps lie in (t-w, t]. No log: none. `t_us` is not before the last stamp."""
+    """How many stamps lie in (t-w, t], no further back than the log is kept. `t_us` is not before the last stamp."""
     if log is None:
         return 0
-    return len(log.stamps) - bisect_right(log.stamps, t_us - window_us)
+    return len(log.stamps) - _first(log, t_us, window_us)
 
 
 def stamps_in(log: Log | None, *, t_us: int, window_us: int) -> list[int]:
     """The stamps in (t-w, t], ascending."""
     if log is None:
         return []
-    return log.stamps[bisect_right(log.stamps, t_us - window_us) :]
+    return log.stamps[_first(log, t_us, window_us) :]
+
+
+def _first(log: Log, t_us: int, window_us: int) -> int:
+    """Where the stamps of the window begin. What is older than the log is kept for may or may not be there still."""
+    return bisect_right(log.stamps, t_us - min(window_us, log.widest_us))
 
 
 def add(log: Log, *, t_us: int, window_us: int) -> None:
@@ -29,8 +53,8 @@ def add(log: Log, *, t_us: int, window_us: int) -> None:
     gone = bisect_right(stamps, t_us - log.widest_us)
     if gone:
         del stamps[:gone]
-    # A log that ran empty is a new log: whether it was forgotten in between must not show.
-    log.widest_us = max(log.widest_us, window_us) if stamps else window_us
+    # An empty log of `once` is as good as a forgotten one: whether it was forgotten in between must not show.
+    log.widest_us = max(log.widest_us, window_us) if stamps or log.is_rate else window_us
     stamps.append(t_us)
 
 

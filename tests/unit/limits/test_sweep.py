@@ -1,6 +1,7 @@
 """Memory stays bounded although every order brings cells of its own."""
 
 from guard.limits import State, dump, find_slot, post, reserve, settle, used
+from guard.limits.sweep import SWEPT_MAX, sweep
 from tests.support.ledger import ACCEPTED, NOT_SENT, SECOND, UNKNOWN, new_order, once, rate, slot
 
 
@@ -21,10 +22,24 @@ def test_a_busy_log_is_looked_at_again_and_kept() -> None:
     for t_s in range(100):
         post(state, (rate("r", None, 10),), t_us=t_s * SECOND)
     assert used(state, "r", t_us=99 * SECOND, window_ms=10_000) == 10
-    assert len(state.logs["r"].stamps) <= 11
+    assert len(state.logs["r"].stamps) == 60
     assert len(state.due) == 1
     post(state, (rate("other", None, 1),), t_us=200 * SECOND)
     assert set(state.logs) == {"other"}
+
+
+def test_a_wide_rate_loses_its_stamps_but_not_its_window() -> None:
+    """An hour's window is remembered without a stamp, with one entry in the heap, and is exact for narrow claims."""
+    state = State()
+    post(state, (rate("r", None, 3600),), t_us=0)
+    for t_s in (4000, 8000):
+        post(state, (rate("other", None, 1),), t_us=t_s * SECOND)
+    assert state.logs["r"].stamps == []
+    assert dump(state)["logs"]["r"] == {"widest_us": 3600 * SECOND, "stamps": []}
+    for t_s in (9000, 9100, 9200):
+        post(state, (rate("r", None, 1),), t_us=t_s * SECOND)
+    assert used(state, "r", t_us=9200 * SECOND, window_ms=3_600_000) == 3
+    assert len([entry for entry in state.due if entry[1] == "r"]) == 1
 
 
 def test_an_emptied_log_is_forgotten_in_its_turn() -> None:
@@ -35,6 +50,15 @@ def test_an_emptied_log_is_forgotten_in_its_turn() -> None:
     assert dump(state)["logs"] == {}
     post(state, (rate("other", None, 1),), t_us=10 * SECOND)
     assert set(state.logs) == {"other"}
+
+
+def test_a_sweep_with_nothing_due_does_nothing() -> None:
+    """Neither an empty heap nor one of later entries costs more than a look."""
+    state = State()
+    sweep(state, t_us=5, claims=1)
+    reserve(state, new_order("o", *(once(f"dup/{n}", 5) for n in range(10))), t_us=0)
+    sweep(state, t_us=10 * SECOND, claims=1)
+    assert len(state.due) == 10 - SWEPT_MAX
 
 
 def test_the_slot_of_an_open_step_is_not_swept() -> None:

@@ -21,6 +21,13 @@ def test_a_window_is_open_at_its_old_end(t_us: int, expected: int) -> None:
     assert windows.count(log_of(10, 10), t_us=t_us, window_us=10) == expected
 
 
+def test_a_window_sees_no_further_than_the_log_is_kept() -> None:
+    """A stamp that may be forgotten at any time does not count in a window nobody had claimed."""
+    log = log_of(1, 50, widest_us=100)
+    assert windows.count(log, t_us=120, window_us=10_000) == 1
+    assert windows.stamps_in(log, t_us=120, window_us=10_000) == [50]
+
+
 def test_no_log_is_no_stamps() -> None:
     """A cell that nobody stamped counts nothing and gives nothing back."""
     assert windows.count(None, t_us=5, window_us=10) == 0
@@ -44,11 +51,44 @@ def test_adding_forgets_what_the_widest_window_has_left() -> None:
     assert log.widest_us == 100
 
 
-def test_a_log_that_ran_empty_begins_anew() -> None:
-    """The widest window is that of the claims since the log was last empty."""
+def test_a_rate_that_ran_empty_remembers_its_widest_window() -> None:
+    """A narrow claim of somebody else must not shorten what a wide window counts later."""
     log = log_of(1, widest_us=100)
+    for t_us in (101, 120):
+        windows.add(log, t_us=t_us, window_us=10)
+    assert log == Log([101, 120], 100)
+
+
+def test_a_duplicate_mark_that_ran_empty_begins_anew() -> None:
+    """Its cell is forgotten then, and whether it was must not show."""
+    log = Log([1], 100, is_rate=False)
     windows.add(log, t_us=101, window_us=10)
-    assert log == Log([101], 10)
+    assert log == Log([101], 10, is_rate=False)
+
+
+@pytest.mark.parametrize(
+    ("log", "is_over", "is_forgettable"),
+    [
+        (Log([], 60_000_000), True, True),
+        (Log([], 60_000_001), True, False),
+        (Log([5], 60_000_000), False, False),
+        (Log([5], 100, is_rate=False), True, True),
+        (Log([150], 100, is_rate=False), False, False),
+    ],
+    ids=["empty rate", "empty wide rate", "live rate", "over", "live"],
+)
+def test_what_may_be_forgotten(log: Log, is_over: bool, is_forgettable: bool) -> None:
+    """A log without which everything would count the same; a wide rate's window would be lost with it."""
+    assert windows.is_over(log, t_us=200) == is_over
+    assert windows.is_forgettable(log, t_us=200) == is_forgettable
+
+
+def test_a_rate_is_kept_for_a_minute_whatever_is_claimed() -> None:
+    """A reload from a second to a minute starts from the minute that was."""
+    log = windows.new_log(is_rate=True)
+    for t_us in (0, 59_000_000):
+        windows.add(log, t_us=t_us, window_us=1_000_000)
+    assert windows.count(log, t_us=59_999_999, window_us=60_000_000) == 2
 
 
 def test_a_wider_claim_widens_the_log() -> None:
