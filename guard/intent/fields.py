@@ -53,6 +53,10 @@ class Fields:
         """The body has the field, right or wrong."""
         return path in self._values
 
+    def has_none(self, paths: frozenset[str]) -> bool:
+        """The body has none of these fields."""
+        return paths.isdisjoint(self._values)
+
     def refusal(self) -> Refusal:
         """Everything that is wrong. To be asked only where something is."""
         if not self._reasons:

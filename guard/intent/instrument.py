@@ -7,6 +7,7 @@ the spelling that would pass.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -51,6 +52,7 @@ class Odd(Struct, frozen=True):
     why: str
 
 
+@lru_cache(maxsize=4096)  # a caller trades few symbols, over and over
 def instrument(code: str, *, trd_market: int, sec_market: int | None) -> Instrument | Odd:
     """The one instrument that code, header and `sec_market` all name. Funds keep no `sec_market` of their own."""
     if not _CODE.fullmatch(code) or len(code) > _CODE_CHARACTERS_MAX:

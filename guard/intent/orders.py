@@ -47,6 +47,17 @@ TRIGGERED: Final = frozenset(
     {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED}
 )
 TRAILING: Final = frozenset({OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT})
+_USERS: Final[Mapping[str, frozenset[OrderType]]] = {
+    "aux_price": TRIGGERED,
+    "trail_type": TRAILING,
+    "trail_value": TRAILING,
+    "trail_spread": frozenset({OrderType.TRAILING_STOP_LIMIT}),
+}
+_TERMED: Final = TRIGGERED | TRAILING
+_TERMS: Final = frozenset({*_USERS, "adjust_price", "adjust_side_and_limit"})
+_RARE: Final = frozenset(
+    {"fill_outside_rth", "session", "position_id", "remark", "packet_id", "packet_id.conn_id", "packet_id.serial_no"}
+)
 
 STOCK_DECIMALS_MAX: Final = 3
 FUTURES_DECIMALS_MAX: Final = 9
@@ -78,8 +89,7 @@ def place_order(fields: Fields) -> PlaceOrder | Refusal:
     found = _instrument(fields, header)
     terms = _terms(fields, order_type, trd_market=0 if header is None else header.trd_market)
     time_in_force = fields.choice("time_in_force", TIMES) or TimeInForce.DAY
-    fill_outside_rth, session = fields.flag("fill_outside_rth"), fields.choice("session", SESSIONS)
-    position_id, remark, packet = fields.identifier("position_id"), _remark(fields), packet_id(fields)
+    fill_outside_rth, session, position_id, remark, packet = _extras(fields)
     if not fields.is_good or header is None or side is None or qty is None or found is None:
         return fields.refusal()
     return PlaceOrder(
@@ -101,7 +111,7 @@ def place_order(fields: Fields) -> PlaceOrder | Refusal:
         adjust_side_and_limit=terms.adjust_side_and_limit,
         fill_outside_rth=fill_outside_rth,
         session=session,
-        position_id=position_id or None,
+        position_id=position_id,
         remark=remark,
         packet_id=packet,
     )
@@ -161,20 +171,25 @@ def _terms(fields: Fields, order_type: OrderType, *, trd_market: int) -> Terms:
     else:
         fields.require("price")
         price = price_at(fields, "price", trd_market=trd_market)
-    _belongs(fields, order_type, {"aux_price": TRIGGERED, "trail_type": TRAILING, "trail_value": TRAILING})
-    _belongs(fields, order_type, {"trail_spread": frozenset({OrderType.TRAILING_STOP_LIMIT})})
+    if order_type not in _TERMED and fields.has_none(_TERMS):
+        return Terms(price)
+    for path, types in _USERS.items():
+        if order_type in types:
+            fields.require(path)
+        elif fields.has(path):
+            fields.note(Code.BAD_VALUE, f"{path} has no meaning for an order of type {order_type.name}")
     aux_price = price_at(fields, "aux_price", trd_market=trd_market)
     kind, value, spread = trail(fields)
     is_adjusted, limit = adjustment(fields)
     return Terms(price, aux_price, kind, value, spread, is_adjusted, limit)
 
 
-def _belongs(fields: Fields, order_type: OrderType, users: Mapping[str, frozenset[OrderType]]) -> None:
-    for path, types in users.items():
-        if order_type in types:
-            fields.require(path)
-        elif fields.has(path):
-            fields.note(Code.BAD_VALUE, f"{path} has no meaning for an order of type {order_type.name}")
+def _extras(fields: Fields) -> tuple[bool | None, int | None, int | None, str | None, tuple[int, int] | None]:
+    """Outside regular hours, session, position, remark, packet id: most orders have none of them."""
+    if fields.has_none(_RARE):
+        return None, None, None, None, None
+    fill_outside_rth, session = fields.flag("fill_outside_rth"), fields.choice("session", SESSIONS)
+    return fill_outside_rth, session, fields.identifier("position_id") or None, _remark(fields), packet_id(fields)
 
 
 def _instrument(fields: Fields, header: Header | None) -> Instrument | None:

@@ -3,8 +3,11 @@
 import json
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 
 from guard.intent.strict import is_array, is_object
+
+_quoted: Final = json.JSONEncoder().encode
 
 
 def members(pairs: Iterable[tuple[str, object]]) -> str:
@@ -21,11 +24,11 @@ def text(value: object) -> str:
     if type(value) is Decimal:
         return format(value, "f")
     if type(value) is str:
-        return json.dumps(value)
+        return _quoted(value)
     if is_array(value):
         return "[" + ",".join([text(item) for item in value]) + "]"
     if is_object(value):
-        return "{" + ",".join([f"{json.dumps(name)}:{text(item)}" for name, item in value.items()]) + "}"
+        return "{" + ",".join([f"{_quoted(name)}:{text(item)}" for name, item in value.items()]) + "}"
     if value is None:
         return "null"
     raise AssertionError(f"a value of type {type(value).__name__} was to be written")

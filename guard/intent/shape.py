@@ -18,6 +18,8 @@ from guard.intent.strict import Members, is_array, is_object
 from guard.terms import Reason, Refusal, in_order, refuse
 
 WRAPPER: Final = "c2s"
+# Objects and nothing else; a header in a list would name an account that nobody saw. A security may be a string too.
+_OBJECTS: Final = frozenset({"header", "packet_id", "filter_conditions", "data_filter"})
 _REASONS_MAX: Final = 8  # a body of 64 KiB may hold thousands of unknown names; nobody reads more than a few
 _NAME_CHARACTERS_MAX: Final = 40  # longer names are cut in messages and not searched for likeness
 # A capital that follows a small letter or digit, or ends a run of capitals, begins a word: pwdMD5 → pwd_md5.
@@ -56,6 +58,8 @@ def _gather(names: Names, members: Members, *, is_flat: bool) -> Body | Refusal:
             reasons.append(_unknown(name, known, _elsewhere(name, names, is_flat=is_flat)))
         elif value is None:
             continue
+        elif path in _OBJECTS and not is_object(value):
+            reasons.append(Reason(Code.BAD_VALUE, f"{path} is an object"))
         elif path in names.inner and is_object(value):
             _merge(values, value, names.inner[path], reasons)
             _put(values, path, value, reasons)

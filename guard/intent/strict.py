@@ -60,9 +60,9 @@ def _not_json(why: str) -> Refusal:
 
 def _is_deep(value: object) -> bool:
     level = [value]
-    for _ in range(DEPTH_MAX + 1):
+    for _ in range(DEPTH_MAX):
         level = [inner for outer in level for inner in _inside(outer)]
-    # What is left lies below the deepest level allowed; scalars there would sit in a container of level 16.
+    # What is left sits in objects and arrays of the deepest level allowed: scalars may, another level may not.
     return any(isinstance(item, dict | list) for item in level)
 
 
