@@ -29,12 +29,13 @@ from guard.journal.entries import (
 )
 from guard.journal.record import Line, decode, encode, plain, timestamp
 from guard.journal.segments import read_lines, replay
-from guard.journal.writer import Journal
+from guard.journal.writer import Bounds, Journal
 
 __all__ = [
     "ABSENT",
     "RECORDS",
     "Access",
+    "Bounds",
     "BrokenChain",
     "Clock",
     "Decision",

@@ -35,7 +35,7 @@ class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Stop(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A guard ended as asked; a `start` that no `stop` follows was a crash. `unfinished`: the work that was cut off."""
+    """A guard ended as asked; a `start` that no `stop` follows was a crash. `unfinished`: work that was cut off."""
 
     t: int
     reason: str
@@ -45,10 +45,11 @@ class Stop(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was decided on one request; for a trade that was allowed it *is* the reservation.
 
-    `key` and `code` are null where there is none. `order` is the canonical c2s that the daemon is sent. `claims` and
-    `used` run side by side: what the order shall hold, and the counter before this step. `of`: the decision that opened
-    the order, for a change or a cancel. `idempotency`: SHA-256 of the key. `intent`: the caller's own word, untrusted.
-    `replays`: the decision whose answer was given again. `note` is for the record alone.
+    `key` and `code` are null where there is none. `order` is the canonical body that the daemon is sent, `resulting`,
+    for a change, the whole order that it leads to. `claims` and `used` run side by side: what the order shall hold, and
+    the counter before this step. `of`: the decision that opened the order, for a change or a cancel. `idempotency`:
+    SHA-256 of the key. `intent`: the caller's own word, untrusted. `replays`: the decision whose answer was given
+    again. `note` is for the record alone.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     replays: str | None = None
     packet_id: tuple[int, int] | None = None
     order: Raw = ABSENT
+    resulting: Raw = ABSENT
     valuation: Valuation | None = None
     claims: tuple[Claim, ...] = ()
     used: tuple[int, ...] = ()

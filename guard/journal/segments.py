@@ -33,19 +33,21 @@ def segment_numbers(state: Path) -> list[int]:
         names = [path.name for path in journal_dir(state).iterdir()]
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise JournalFault(f"{journal_dir(state)}: cannot be read: {error.strerror}") from error
     return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
 
 
 # ---------------------------------------------------------------- reading
 
 
-def read_lines(state: Path, *, wait: Callable[[bool], bool] = lambda _: False) -> Iterator[bytes]:
-    """Every line of every segment in order, its newline included; only a torn one lacks it.
+def read_lines(state: Path, *, first: int = 1, wait: Callable[[bool], bool] = lambda _: False) -> Iterator[bytes]:
+    """Every line of every segment from `first` on, in order, its newline included; only a torn one lacks it.
 
     At the end of the last segment `wait(is_torn)` is asked, `is_torn` meaning that a line has begun and not ended: it
     may sleep, and True means to look again. Raises `JournalFault` where there is no journal or it cannot be read.
     """
-    following = _after(state, 0)
+    following = _after(state, first - 1)
     if following is None:
         raise JournalFault(f"{journal_dir(state)}: no journal there")
     while following is not None:

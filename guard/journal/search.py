@@ -1,0 +1,229 @@
+"""Finding records: filters, the few columns that a person reads, and following a journal that is being written.
+
+Nothing here checks the chain (that is `chain.verify`), and nothing stops at a line that cannot be read: it is counted.
+A record that belongs to a decision (an outcome, say) is shown, and found, with that decision's key, endpoint and
+symbol.
+"""
+
+import re
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from guard.journal.record import Line, decode, plain, timestamp
+from guard.journal.segments import read_lines, segment_numbers
+
+_DECISIONS_KEPT: Final = 20_000  # an outcome follows its decision closely; a fill may come later and shows less then
+_INHERITED: Final = ("key", "endpoint", "symbol")
+_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
+_AGO_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class View(NamedTuple):
+    """One record: the line as it stands, and its members with what its decision adds to them."""
+
+    line: Line
+    members: Mapping[str, object]
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """What to look for; None and empty mean everything. `since` (inclusive) and `until` as `ts` is written."""
+
+    since: str | None = None
+    until: str | None = None
+    types: frozenset[str] = frozenset()
+    key: str | None = None
+    decision: str | None = None
+    order: str | None = None
+    symbol: str | None = None
+    code: str | None = None
+    outcome: str | None = None
+
+
+class Row(NamedTuple):
+    """A record in the columns of a table, fit for a terminal."""
+
+    time: str
+    seq: str
+    type: str
+    key: str
+    endpoint: str
+    outcome: str
+    symbol: str
+    value: str
+    message: str
+
+
+class Views:
+    """Lines read into views. `skipped` counts the lines that are no records; a torn last one is none of them."""
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self._decisions: OrderedDict[str, dict[str, object]] = OrderedDict()
+
+    def read(self, lines: Iterable[bytes]) -> Iterator[View]:
+        """A view of every whole line that is a record."""
+        for raw in lines:
+            if not raw.endswith(b"\n"):
+                continue
+            try:
+                line = decode(raw[:-1])
+                members = line.members()
+            except ValueError:
+                self.skipped += 1
+                continue
+            yield View(line, self._complete(line.type, members))
+
+    def _complete(self, type_: str, members: dict[str, object]) -> Mapping[str, object]:
+        if type_ == "decision":
+            self._decisions[str(members.get("id"))] = {n: members[n] for n in _INHERITED if n in members}
+            if len(self._decisions) > _DECISIONS_KEPT:
+                self._decisions.popitem(last=False)
+            return members
+        return self._decisions.get(str(members.get("decision")), {}) | members
+
+
+def moment(text: str, *, now: datetime) -> str:
+    """A point in time as `ts` is written: RFC 3339, a date (UTC midnight), or how long ago (90s, 15m, 2h, 7d).
+
+    A time without a zone is UTC. Raises `ValueError` for anything else.
+    """
+    if match := _AGO.fullmatch(text):
+        then = now - timedelta(**{_AGO_UNITS[match[2]]: int(match[1])})
+    else:
+        then = datetime.fromisoformat(text)
+        then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return timestamp((then - _EPOCH) // timedelta(microseconds=1))
+
+
+def search(state: Path, query: Query, *, views: Views) -> Iterator[View]:
+    """Every record that meets the whole query, in order.
+
+    With `order`, first all decisions that a record connects with that order id are found, then all records of those:
+    the decision that opened it, its changes and cancels, their outcomes, its fills.
+    """
+    decisions = frozenset() if query.order is None else _decisions_of(query.order, Views().read(read_lines(state)))
+    for view in views.read(read_lines(state)):
+        if _matches(query, view, decisions):
+            yield view
+
+
+def follow(state: Path, *, last: int, views: Views, emit: Callable[[View], None], pause: Callable[[], bool]) -> None:
+    """The last records, then each new one as it comes, until `pause`, asked at the end of the record, says False."""
+    waiting: deque[View] = deque(maxlen=last)
+
+    def at_end(_: object) -> bool:
+        nonlocal waiting
+        for view in waiting:
+            emit(view)
+        waiting = deque()
+        return pause()
+
+    for view in views.read(read_lines(state, first=_first_segment(state, last), wait=at_end)):
+        waiting.append(view)
+    for view in waiting:
+        emit(view)
+
+
+def _first_segment(state: Path, records: int) -> int:
+    """The segment to begin with in order to see that many last records."""
+    for number in reversed(segment_numbers(state)):
+        if sum(1 for _ in read_lines(state, first=number)) >= records:
+            return number
+    return 1
+
+
+# ---------------------------------------------------------------- matching
+
+
+def _decisions_of(order_id: str, views: Iterator[View]) -> frozenset[str]:
+    found: set[str] = set()
+    for _, members in views:
+        body = members.get("order")
+        places = (members, body if isinstance(body, dict) else {})
+        if order_id in {str(place.get(name)) for place in places for name in ("order_id", "order_id_ex")}:
+            found.update(_ids(members))
+    return frozenset(found)
+
+
+def _ids(members: Mapping[str, object]) -> set[str]:
+    return {str(members[name]) for name in ("id", "decision", "of") if members.get(name) is not None}
+
+
+def _matches(query: Query, view: View, decisions: frozenset[str]) -> bool:
+    line, members = view
+    if query.types and line.type not in query.types:
+        return False
+    if (query.since is not None and line.ts < query.since) or (query.until is not None and line.ts >= query.until):
+        return False
+    if query.decision is not None and query.decision not in _ids(members):
+        return False
+    if query.order is not None and decisions.isdisjoint(_ids(members)):
+        return False
+    if query.symbol is not None and str(members.get("symbol", "")).upper() != query.symbol.upper():
+        return False
+    if query.code is not None and query.code not in _codes(members):
+        return False
+    if query.outcome is not None and query.outcome not in {members.get(n) for n in ("outcome", "verdict", "result")}:
+        return False
+    return query.key is None or query.key == members.get("key")
+
+
+def _codes(members: Mapping[str, object]) -> set[object]:
+    return {members.get("code"), *(reason.get("code") for reason in _reasons(members))}
+
+
+def _reasons(members: Mapping[str, object]) -> list[dict[str, object]]:
+    reasons = members.get("reasons")
+    return [reason for reason in reasons if isinstance(reason, dict)] if isinstance(reasons, list) else []
+
+
+# ---------------------------------------------------------------- what a person reads
+
+
+def row(view: View) -> Row:
+    """The columns of one record; foreign text cannot move the cursor."""
+    line, members = view
+    return Row(
+        time=plain(line.ts[:23].replace("T", " ")),
+        seq=str(line.seq),
+        type=plain(line.type),
+        key=_text(members, "key"),
+        endpoint=_text(members, "endpoint"),
+        outcome=" ".join(
+            _text(members, n) for n in ("outcome", "verdict", "result", "state", "code") if members.get(n)
+        ),
+        symbol=_text(members, "symbol"),
+        value=_value(members.get("valuation")),
+        message=_message(line.type, members),
+    )
+
+
+def _text(members: Mapping[str, object], name: str) -> str:
+    value = members.get(name)
+    return "" if value is None else plain(str(value))
+
+
+def _value(valuation: object) -> str:
+    money = valuation.get("value") if isinstance(valuation, dict) else None
+    return plain(f"{money.get('amount')} {money.get('currency')}") if isinstance(money, dict) else ""
+
+
+def _message(type_: str, members: Mapping[str, object]) -> str:
+    match type_:
+        case "segment":
+            return f"segment {_text(members, 'segment')} begins"
+        case "start":
+            return f"version {_text(members, 'version')}"
+        case "recovered":
+            return f"{_text(members, 'bytes')} bytes set aside in {_text(members, 'file')}"
+        case "access" | "denied":
+            return f"{_text(members, 'count')} times"
+        case _:
+            reasons = "; ".join(str(reason.get("message", "")) for reason in _reasons(members))
+            return plain(reasons) or next((t for n in ("message", "reason", "note") if (t := _text(members, n))), "")

@@ -1,0 +1,74 @@
+"""A disk whose calls fail when a test says so."""
+
+import errno
+import os
+from collections import Counter
+from pathlib import Path
+
+from guard.journal.disk import Disk
+
+
+class FaultyDisk(Disk):
+    """The real disk, but for the calls named in `fails`.
+
+    `fails["write"] = OSError(...)`: every later `write` raises it, and nothing happens. `anyway`: it raises although it
+    happened. `write_bytes_max`: how much one `write` takes; `write_bytes_left`: how much the disk takes at all (then
+    ENOSPC). `calls` counts.
+    """
+
+    def __init__(self) -> None:
+        self.fails: dict[str, OSError] = {}
+        self.anyway: dict[str, OSError] = {}
+        self.write_bytes_max: int | None = None
+        self.write_bytes_left: int | None = None
+        self.free = 10**9
+        self.calls: Counter[str] = Counter()
+
+    def _before(self, call: str) -> None:
+        self.calls[call] += 1
+        if call in self.fails:
+            raise self.fails[call]
+
+    def _after(self, call: str) -> None:
+        if call in self.anyway:
+            raise self.anyway[call]
+
+    def open(self, path: Path, flags: int) -> int:
+        """Opens, unless told otherwise."""
+        self._before("open")
+        return super().open(path, flags)
+
+    def write(self, fd: int, data: memoryview) -> int:
+        """Writes as much as the test lets it."""
+        self._before("write")
+        size = len(data) if self.write_bytes_max is None else min(len(data), self.write_bytes_max)
+        if self.write_bytes_left is not None:
+            if self.write_bytes_left == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            size = min(size, self.write_bytes_left)
+            self.write_bytes_left -= size
+        written = super().write(fd, data[:size])
+        self._after("write")
+        return written
+
+    def fdatasync(self, fd: int) -> None:
+        """Syncs, unless told otherwise."""
+        self._before("fdatasync")
+        super().fdatasync(fd)
+        self._after("fdatasync")
+
+    def fsync(self, fd: int) -> None:
+        """Syncs, unless told otherwise."""
+        self._before("fsync")
+        super().fsync(fd)
+        self._after("fsync")
+
+    def fchmod(self, fd: int, mode: int) -> None:
+        """Sets the mode, unless told otherwise."""
+        self._before("fchmod")
+        super().fchmod(fd, mode)
+
+    def free_bytes(self, path: Path) -> int:
+        """What the test says."""
+        self._before("free_bytes")
+        return self.free

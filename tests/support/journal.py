@@ -1,0 +1,55 @@
+"""Records for tests of the journal, and of whatever reads one."""
+
+from pathlib import Path
+from typing import Final
+
+from guard.codes import Code
+from guard.journal import Bounds, Decision, Disk, Journal, OutcomeRecord, read_lines, verify
+from guard.terms import Reason, Verdict
+from tests.support.clock import ManualClock
+
+SHA: Final = "5f" * 32
+
+
+def decision(id_: str = "01K", **members: object) -> Decision:
+    """An allowed decision of `trader`, with whatever else the test says."""
+    given: dict[str, object] = {
+        "id": id_,
+        "t": 1,
+        "key": "trader",
+        "endpoint": "/api/order",
+        "outcome": "allow",
+        "code": None,
+        "reasons": (),
+        "policy_sha256": SHA,
+        "config_sha256": SHA,
+    }
+    return Decision(**(given | members))  # type: ignore[arg-type]
+
+
+def refusal(id_: str = "01R", code: Code = Code.RATE, **members: object) -> Decision:
+    """A refused decision of `trader`."""
+    reason = Reason(code, "15 new orders in 30 s are the limit", policy="desk", rule="rates.new_orders")
+    return decision(id_, outcome="refuse", code=str(code), reasons=(reason,), **members)
+
+
+def outcome(decision_id: str = "01K", verdict: Verdict = Verdict.ACCEPTED, **members: object) -> OutcomeRecord:
+    """What became of a decision."""
+    return OutcomeRecord(decision=decision_id, t=2, verdict=verdict, **members)  # type: ignore[arg-type]
+
+
+def open_journal(state: Path, *, disk: Disk | None = None, bounds: Bounds | None = None) -> Journal:
+    """A journal with a clock that stands still."""
+    return Journal.open(state, clock=ManualClock(), disk=disk, bounds=bounds)
+
+
+def file_of(state: Path, number: int = 1) -> Path:
+    """A segment's file."""
+    return state / "journal" / f"{number:08d}.jsonl"
+
+
+def types_of(state: Path) -> list[str]:
+    """The types of all records, after a check of the chain."""
+    lines = list(read_lines(state))
+    assert verify(lines).fault is None
+    return [line.split(b'"type":"', 1)[1].split(b'"', 1)[0].decode() for line in lines]

@@ -1,0 +1,57 @@
+"""Where the next record goes."""
+
+import pytest
+
+from guard.errors import JournalFault
+from guard.journal.chain import Head, verify
+from guard.journal.place import Entry, Place, Wanted, settle
+from guard.journal.record import LINE_BYTES_MAX
+
+NOWHERE = Place(Head(), 0, 0)
+
+
+def wanted(text: str = "x") -> Wanted:
+    """A record of some size."""
+    return Wanted("note", {"text": text}, 0, is_lazy=False)
+
+
+def test_the_first_record_ever_opens_the_first_segment() -> None:
+    """The `segment` record has seq 1, the record itself seq 2."""
+    entries, place = settle(wanted(), NOWHERE, segment_bytes_max=1000)
+
+    assert [(e.seq, e.segment) for e in entries] == [(1, 1), (2, 1)]
+    assert b'"type":"segment","segment":1,"first_seq":1' in entries[0].line
+    assert (place.head.seq, place.segment, place.size) == (2, 1, sum(len(e.line) for e in entries))
+
+
+def test_records_fill_a_segment_to_its_bound_and_the_chain_runs_on() -> None:
+    """No file but one with a single record is larger than its bound, and each opens with its own number."""
+    place, entries = NOWHERE, list[Entry]()
+    for _ in range(20):
+        new, place = settle(wanted("y" * 50), place, segment_bytes_max=800)
+        entries += new
+
+    sizes = {n: sum(len(e.line) for e in entries if e.segment == n) for n in {e.segment for e in entries}}
+    assert len(sizes) > 1
+    assert max(sizes.values()) <= 800
+    assert verify([e.line for e in entries]).head.seq == len(entries)
+    assert [e.seq for e in entries if b'"type":"segment"' in e.line] == [
+        min(e.seq for e in entries if e.segment == n) for n in sorted(sizes)
+    ]
+
+
+def test_a_record_larger_than_a_segment_has_one_of_its_own() -> None:
+    """A bound on files never refuses a record."""
+    _, place = settle(wanted(), NOWHERE, segment_bytes_max=400)
+    entries, place = settle(wanted("z" * 1000), place, segment_bytes_max=400)
+
+    assert [e.segment for e in entries] == [2, 2]
+    assert settle(wanted(), place, segment_bytes_max=400)[1].segment == 3
+
+
+def test_what_cannot_be_a_line_is_a_fault_and_the_place_stays() -> None:
+    """Neither text that JSON cannot hold nor a line beyond its bound."""
+    with pytest.raises(JournalFault, match="a note record cannot be written"):
+        settle(wanted("\ud800"), NOWHERE, segment_bytes_max=400)
+    with pytest.raises(JournalFault, match="longer than"):
+        settle(wanted("z" * LINE_BYTES_MAX), NOWHERE, segment_bytes_max=400)
