@@ -22,6 +22,7 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) [\t\x20-\x7e\x80-\
 _HEAD_END: Final = b"\r\n\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _TYPE: Final = re.compile(rb"[\x20-\x7e]+")
+_WATCHED: Final = (b"content-length", b"transfer-encoding", b"content-encoding", b"content-type")
 _SWITCHING: Final = 101
 _OK: Final = 200
 _BODILESS: Final = frozenset({204, 304})
@@ -68,7 +69,7 @@ class AnswerReader:
         self._head = bytearray()
         self._head_bytes = 0
         self._in_body = False
-        self._fields: list[tuple[bytes, bytes]] = []
+        self._fields: dict[bytes, list[bytes]] = {name: [] for name in _WATCHED}
         self._length: int | None = None
         self._raw_bytes = 0
         self._tail = b""
@@ -142,15 +143,14 @@ class AnswerReader:
         """Called by the parser for each field."""
         if self._raw_bytes:
             raise _bad("has trailers")
-        self._fields.append((name.lower(), value))
+        values = self._fields.get(name.lower())
+        if values is not None:
+            values.append(value)
 
     def on_headers_complete(self) -> None:
         """Called by the parser when the head is whole: decide how the body is framed."""
-        lengths = [value for name, value in self._fields if name == b"content-length"]
-        codings = [value for name, value in self._fields if name == b"transfer-encoding"]
-        encodings = [value.lower() for name, value in self._fields if name == b"content-encoding"]
-        types = [value for name, value in self._fields if name == b"content-type"]
-        if any(encoding != b"identity" for encoding in encodings):
+        lengths, codings, encodings, types = self._fields.values()
+        if any(encoding.lower() != b"identity" for encoding in encodings):
             raise _bad("has a content encoding")
         if types and _TYPE.fullmatch(types[0]) and len(types[0]) <= CONTENT_TYPE_CHARS_MAX:
             self._content_type = types[0].decode("ascii")
