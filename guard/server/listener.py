@@ -62,8 +62,8 @@ class Listener:
                 await self._edge.emptied.wait()
 
     def _sweep(self) -> None:
-        self._edge.sweep()
         self._timer = asyncio.get_running_loop().call_later(self._edge.bounds.sweep_s, self._sweep)
+        self._edge.sweep()
 
 
 async def serve(

@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """The deadline has passed: an idle connection goes silently, half a request is told, a stuck one is cut."""
-        if self._state is not _State.READING:
+        if self._state is not _State.READING or self._transport.is_closing():
             self._transport.abort()
         elif self._phase is Phase.IDLE:
             self.close()
@@ -291,7 +291,7 @@ class Connection(asyncio.Protocol):
             self._read_next()
 
     def _read_next(self) -> None:
-        if self._has_ended or self._edge.is_draining:
+        if self._has_ended or self._edge.is_draining or self._transport.is_closing():
             self.close()
             return
         self._state = _State.READING

@@ -72,6 +72,8 @@ class Reader:
 
     def feed(self, data: bytes) -> Request | Refusal | Progress:
         """What the bytes so far amount to, `data` included."""
+        if not data:
+            return Progress.MORE
         held: bytes | bytearray = data
         if self._buffer:
             self._buffer += data

@@ -1,0 +1,340 @@
+"""The edge over real sockets, on both loops: every request of the corpus, and what only a socket can do."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from guard.clock import SystemClock
+from guard.codes import MEANING
+from guard.server import Bounds, Listener, Wiring, serve
+from guard.terms import Call, Reply
+from tests.support.edge_corpus import CORPUS, ORDER, WS, Case, get, post
+
+Loop = Callable[[], asyncio.AbstractEventLoop]
+Scenario = Callable[["Echo"], Awaitable[None]]
+
+LOOPS: Final = pytest.mark.parametrize(
+    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+PATIENCE_S: Final = 10.0
+
+
+class Echo:
+    """A listener whose walk answers with the call that it got, and callers that speak raw bytes to it."""
+
+    listener: Listener
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.tasks: set[asyncio.Future[None]] = set()
+
+    async def handle(self, call: Call) -> Reply:
+        """Answer with what was asked, once the gate is open."""
+        self.calls.append(call)
+        await self.gate.wait()
+        seen = {"method": call.method, "path": call.path, "token": call.token, "head": dict(call.head)}
+        return Reply(200, json.dumps({**seen, "body": call.body.hex()}).encode())
+
+    def start(self, walk: Coroutine[Any, Any, None], name: str) -> None:
+        """Run the walk under its name."""
+        task = asyncio.ensure_future(walk)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        assert name == "request"
+
+    async def listen(self, bounds: Bounds, tls: ssl.SSLContext | None) -> None:
+        """Open the door."""
+        wiring = Wiring(self.handle, self.start, SystemClock().new_id)
+        self.listener = await serve(wiring, at=("127.0.0.1", 0), bounds=bounds, tls=tls)
+
+    async def connect(self, tls: ssl.SSLContext | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A caller's connection."""
+        port = self.listener.sockets[0].getsockname()[1]
+        return await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname="localhost" if tls else None)
+
+
+def run(loop: Loop, scenario: Scenario, *, bounds: Bounds | None = None, tls: ssl.SSLContext | None = None) -> None:
+    """The scenario on a loop of its own, within its time, with nothing left over."""
+
+    async def play() -> None:
+        echo = Echo()
+        await echo.listen(bounds or Bounds(), tls)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await scenario(echo)
+        finally:
+            await echo.listener.close(grace_s=1.0)
+            assert echo.listener.counts.open == 0
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(play())
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Return as soon as it is so."""
+    for _ in range(5000):
+        if is_so():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never was so")
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], Any]:
+    """One final answer: its status, its fields and its JSON."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    if head.startswith("HTTP/1.1 100 "):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    line, *lines = head.rstrip().split("\r\n")
+    fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    body = await reader.readexactly(int(fields["content-length"]))
+    return int(line.split()[1]), fields, json.loads(body)
+
+
+async def send(echo: Echo, case: Case) -> None:
+    """One request of the corpus on a connection of its own has the answer that the table expects."""
+    reader, writer = await echo.connect()
+    echo.calls.clear()
+    writer.write(case.raw)
+    if case.method == "HEAD" and case.code is None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert [call.method for call in echo.calls] == ["HEAD"]
+    else:
+        status, fields, body = await answer(reader)
+        if case.code is None:
+            assert (status, body["method"], body["path"]) == (200, case.method, case.path), case.name
+            assert (body["token"], body["body"]) == (case.token, case.body.hex()), case.name
+            assert case.head is None or body["head"] == case.head, case.name
+        else:
+            assert (status, body["err_code"]) == (MEANING[case.code].status, case.code), case.name
+            assert fields["guard-decision"] == body["guard"]["decision"], case.name
+            assert fields["connection"] == "close", case.name
+            assert await reader.read() == b"", case.name
+            assert echo.calls == [], case.name
+    writer.close()
+
+
+@LOOPS
+def test_the_corpus_over_sockets(loop: Loop) -> None:
+    """Each raw request gets the status, the code or the call of the table; a refused one never reaches the walk."""
+
+    async def scenario(echo: Echo) -> None:
+        for case in CORPUS:
+            await send(echo, case)
+        reader, writer = await echo.connect()
+        writer.write(get())
+        assert (await answer(reader))[0] == 200
+        writer.close()
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_a_body_in_two_parts_and_a_connection_kept(loop: Loop) -> None:
+    """Requests follow each other on one connection, each in as many pieces as it likes."""
+
+    async def scenario(echo: Echo) -> None:
+        reader, writer = await echo.connect()
+        for raw in (get(), post(), post(body=b"x" * 65_536)):
+            for part in (raw[:20], raw[20:-3], raw[-3:]):
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.005)
+            assert (await answer(reader))[0] == 200
+        assert echo.listener.counts.total == 1
+        writer.close()
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_what_arrives_during_an_answer_waits(loop: Loop) -> None:
+    """A second request sent while the first is walked is not read before the first is answered."""
+
+    async def scenario(echo: Echo) -> None:
+        echo.gate.clear()
+        reader, writer = await echo.connect()
+        writer.write(get())
+        await until(lambda: bool(echo.calls))
+        writer.write(post())
+        await asyncio.sleep(0.02)
+        assert len(echo.calls) == 1
+        echo.gate.set()
+        paths = [(await answer(reader))[2]["path"] for _ in range(2)]
+        assert paths == ["/api/ping", "/api/order"]
+        writer.close()
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_a_refusal_survives_a_body_that_is_still_being_sent(loop: Loop) -> None:
+    """A caller that sends a megabyte too much still reads its 413: the connection is not reset under it."""
+
+    async def scenario(echo: Echo) -> None:
+        reader, writer = await echo.connect()
+        writer.write(post(body=b"x" * 1_000_000))
+        status, _, body = await answer(reader)
+        assert (status, body["err_code"]) == (413, "body_too_large")
+        writer.close()
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_an_expectation_is_met(loop: Loop) -> None:
+    """100 Continue comes before the body is sent."""
+
+    async def scenario(echo: Echo) -> None:
+        reader, writer = await echo.connect()
+        raw = post("Expect: 100-continue")
+        writer.write(raw[: -len(ORDER)])
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(ORDER)
+        assert (await answer(reader))[2]["body"] == ORDER.hex()
+        writer.close()
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_a_caller_that_hangs_up_does_not_stop_the_walk(loop: Loop) -> None:
+    """The walk ends after its caller has gone, and the next caller is served."""
+
+    async def scenario(echo: Echo) -> None:
+        echo.gate.clear()
+        _, writer = await echo.connect()
+        writer.write(post())
+        await until(lambda: bool(echo.calls))
+        writer.transport.abort()
+        await asyncio.sleep(0.02)
+        assert len(echo.tasks) == 1
+        echo.gate.set()
+        await asyncio.gather(*echo.tasks)
+        reader, writer = await echo.connect()
+        writer.write(get())
+        assert (await answer(reader))[0] == 200
+        writer.close()
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_a_caller_that_ends_its_side_is_still_answered(loop: Loop) -> None:
+    """`nc -N` and its like send, end, and read."""
+
+    async def scenario(echo: Echo) -> None:
+        reader, writer = await echo.connect()
+        writer.write(post())
+        writer.write_eof()
+        assert (await answer(reader))[0] == 200
+        assert await reader.read() == b""
+        writer.close()
+
+    run(loop, scenario)
+
+
+@LOOPS
+def test_too_many_connections(loop: Loop) -> None:
+    """One more than allowed is answered 503 at once; when one goes, there is room again."""
+
+    async def scenario(echo: Echo) -> None:
+        held = [await echo.connect() for _ in range(2)]
+        for _, writer in held:
+            writer.write(get())
+        for reader, _ in held:
+            await answer(reader)
+        reader, writer = await echo.connect()
+        status, fields, body = await answer(reader)
+        assert (status, body["err_code"], fields["retry-after"]) == (503, "overloaded", "1")
+        writer.close()
+        held[0][1].close()
+        await until(lambda: echo.listener.counts.open == 1)
+        reader, writer = await echo.connect()
+        writer.write(get())
+        assert (await answer(reader))[0] == 200
+        writer.close()
+        held[1][1].close()
+
+    run(loop, scenario, bounds=Bounds(connections_max=2))
+
+
+@LOOPS
+def test_slow_callers_are_told_and_idle_ones_are_not(loop: Loop) -> None:
+    """Half a head and half a body are 408, silence is closed silently."""
+
+    async def scenario(echo: Echo) -> None:
+        for part in (b"GET /api", post()[:-1]):
+            reader, writer = await echo.connect()
+            writer.write(part)
+            status, _, body = await answer(reader)
+            assert (status, body["err_code"]) == (408, "request_timeout")
+            writer.close()
+        reader, writer = await echo.connect()
+        assert await reader.read() == b""
+        writer.close()
+
+    run(loop, scenario, bounds=Bounds(header_timeout_s=0.1, body_timeout_s=0.1, idle_timeout_s=0.1))
+
+
+def self_signed() -> bytes:
+    """A key and its certificate for localhost, valid this day."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    today = SystemClock().wall()
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(today - timedelta(days=1))
+    builder = builder.not_valid_after(today + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+@LOOPS
+def test_the_edge_speaks_tls(loop: Loop, tmp_path: Path) -> None:
+    """The same edge behind TLS: requests, a refusal that is readable, and plain HTTP turned away."""
+    pair = tmp_path / "pair.pem"
+    pair.write_bytes(self_signed())
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(pair)
+    client = ssl.create_default_context(cafile=pair)
+
+    async def scenario(echo: Echo) -> None:
+        reader, writer = await echo.connect(client)
+        writer.write(post())
+        assert (await answer(reader))[2]["path"] == "/api/order"
+        writer.write(get(target="/api/%2e%2e"))
+        assert (await answer(reader))[2]["err_code"] == "bad_target"
+        writer.transport.abort()
+        _, writer = await echo.connect()
+        writer.write(get())
+        writer.close()
+
+    run(loop, scenario, tls=server)
+
+
+@LOOPS
+def test_a_handshake_without_a_stream_is_the_walks(loop: Loop) -> None:
+    """Where no stream is wired, the walk sees the handshake as a call, its token apart from its path."""
+
+    async def scenario(echo: Echo) -> None:
+        reader, writer = await echo.connect()
+        writer.write(get(*WS, target="/ws?token=k1"))
+        body = (await answer(reader))[2]
+        assert (body["path"], body["token"]) == ("/ws", "k1")
+        writer.close()
+
+    run(loop, scenario)

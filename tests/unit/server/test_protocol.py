@@ -1,0 +1,532 @@
+"""One connection, its transport and its time in the test's hands: what is written, kept, waited for and cut."""
+
+# ruff: noqa: D102 - the methods' names are asyncio's, or the wiring's
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from guard.codes import Code
+from guard.server.bounds import Bounds
+from guard.server.protocol import NEVER, Connection, Edge, Wiring
+from guard.terms import Call, Refusal, Reply
+from tests.support.edge_corpus import KEY, ORDER, WS, get, head, post
+
+BOUNDS = Bounds(connections_max=2)
+
+
+class WireTransport(asyncio.Transport):
+    """A transport that keeps what is written. `is_tls` cannot be half open."""
+
+    def __init__(self, *, peer: object = ("192.0.2.7", 40123), is_tls: bool = False) -> None:
+        super().__init__({"peername": peer})
+        self.written: list[bytes] = []
+        self.is_tls = is_tls
+        self.is_reading_paused = False
+        self.has_ended = False
+        self.is_closed = False
+        self.is_aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert high == BOUNDS.answer_buffer_bytes_max
+
+    def can_write_eof(self) -> bool:
+        return not self.is_tls
+
+    def write_eof(self) -> None:
+        self.has_ended = True
+
+    def pause_reading(self) -> None:
+        self.is_reading_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_reading_paused = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class Door:
+    """An edge whose walk runs when the test says so, at a time that the test winds."""
+
+    def __init__(self, *, bounds: Bounds = BOUNDS, answer: Reply | None = None) -> None:
+        self.now = 1000.0
+        self.calls: list[Call] = []
+        self.walks: list[Coroutine[Any, Any, None]] = []
+        self.refused: list[tuple[str, Code, str]] = []
+        self.answer: Reply | BaseException = answer or Reply(200, b'{"ret_type":0}')
+        self.edge = Edge(self.wiring(), bounds, now=lambda: self.now)
+
+    def wiring(self) -> Wiring:
+        return Wiring(self.handle, self.start, lambda: "01K", refused=self.note)
+
+    async def handle(self, call: Call) -> Reply:
+        self.calls.append(call)
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+    def start(self, walk: Coroutine[Any, Any, None], name: str) -> None:
+        assert name == "request"
+        self.walks.append(walk)
+
+    def note(self, decision: str, refusal: Refusal, peer: str) -> None:
+        self.refused.append((decision, refusal.code, peer))
+
+    def connect(self, transport: WireTransport | None = None) -> tuple[Connection, WireTransport]:
+        transport = transport or WireTransport()
+        connection = Connection(self.edge)
+        connection.connection_made(transport)
+        return connection, transport
+
+    async def walk(self) -> None:
+        await self.walks.pop(0)
+
+    def wind(self, seconds: float) -> None:
+        self.now += seconds
+        self.edge.sweep()
+
+
+def status(answer: bytes) -> int:
+    """The status of a written answer."""
+    return int(answer.split(b" ", 2)[1])
+
+
+async def test_a_request_is_answered_and_the_connection_goes_on() -> None:
+    """One call, one write, and then the next."""
+    door = Door()
+    connection, transport = door.connect()
+
+    for raw in (get(KEY), post()):
+        connection.data_received(raw)
+        await door.walk()
+
+    assert [(call.method, call.path, call.body, call.peer) for call in door.calls] == [
+        ("GET", "/api/ping", b"", "192.0.2.7"),
+        ("POST", "/api/order", ORDER, "192.0.2.7"),
+    ]
+    assert [status(answer) for answer in transport.written] == [200, 200]
+    assert b"Connection" not in transport.written[0]
+    assert connection.is_idle
+    assert not transport.is_closed
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer", "is_draining"),
+    [
+        (get("Connection: close"), Reply(200, b"{}"), False),
+        (get(), Reply(401, b"{}", close=True), False),
+        (get(), Reply(200, b"{}"), True),
+    ],
+)
+async def test_either_side_may_end_the_connection_after_an_answer(raw: bytes, answer: Reply, is_draining: bool) -> None:
+    """The caller, the walk, or the drain: the answer says close, and then it is closed."""
+    door = Door(answer=answer)
+    connection, transport = door.connect()
+    door.edge.is_draining = is_draining
+
+    connection.data_received(raw)
+    await door.walk()
+
+    assert b"\r\nConnection: close\r\n" in transport.written[0]
+    assert transport.is_closed
+
+
+async def test_head_is_answered_without_a_body() -> None:
+    """The next answer on the connection must not be read as this one's body."""
+    door = Door(answer=Reply(405, b'{"ret_type":-1}'))
+    connection, transport = door.connect()
+
+    connection.data_received(head("HEAD /api/ping HTTP/1.1", "Host: a"))
+    await door.walk()
+
+    assert transport.written[0].endswith(b"\r\n\r\n")
+    assert b"Content-Length: 15\r\n" in transport.written[0]
+
+
+async def test_bytes_during_an_answer_wait_and_are_then_read() -> None:
+    """A second request that arrives while the first is walked is served after it, on its own."""
+    door = Door()
+    connection, transport = door.connect()
+
+    connection.data_received(get())
+    connection.data_received(post())
+    pauses = [transport.is_reading_paused]
+    assert len(door.walks) == 1
+
+    await door.walk()
+    pauses.append(transport.is_reading_paused)
+    await door.walk()
+    assert pauses == [True, False]
+    assert [call.path for call in door.calls] == ["/api/ping", "/api/order"]
+
+
+async def test_two_requests_that_wait_together_are_refused() -> None:
+    """What arrived together is judged together, also when it had to wait: neither is walked."""
+    door = Door()
+    connection, transport = door.connect()
+
+    connection.data_received(get())
+    connection.data_received(post() + post())
+    await door.walk()
+
+    assert [status(answer) for answer in transport.written] == [200, 400]
+    assert len(door.calls) == 1
+    assert door.walks == []
+
+
+async def test_what_waits_is_bounded() -> None:
+    """A flood during an answer is cut off at one byte more than any request, and refused."""
+    door = Door()
+    connection, transport = door.connect()
+
+    connection.data_received(get())
+    connection.data_received(post(body=b"x" * 65_536) + b"y" * 200_000)
+    assert len(connection._held) == BOUNDS.held_bytes_max
+    await door.walk()
+
+    assert status(transport.written[1]) == 400
+    assert len(door.calls) == 1
+
+
+async def test_a_refusal_is_told_recorded_and_ends_the_connection() -> None:
+    """The answer, then no more from us; what still comes is read away until the caller ends or time is up."""
+    door = Door()
+    connection, transport = door.connect()
+
+    connection.data_received(get(target="/api/../order"))
+    connection.data_received(get())
+
+    assert status(transport.written[0]) == 400
+    assert b'"err_code":"bad_target"' in transport.written[0]
+    assert b"Guard-Decision: 01K\r\n" in transport.written[0]
+    assert b"\r\nConnection: close\r\n" in transport.written[0]
+    assert door.refused == [("01K", Code.BAD_TARGET, "192.0.2.7")]
+    assert transport.has_ended
+    assert door.walks == []
+    assert len(transport.written) == 1
+    door.wind(1.9)
+    assert not transport.is_aborted
+    door.wind(0.2)
+    assert transport.is_aborted
+
+
+async def test_a_refusal_over_tls_does_not_end_half_of_it() -> None:
+    """TLS has no half-closed state; the connection lingers all the same."""
+    door = Door()
+    connection, transport = door.connect(WireTransport(is_tls=True))
+
+    connection.data_received(b"\x16")
+
+    assert not transport.has_ended
+    assert not transport.is_closed
+
+
+async def test_an_expectation_is_answered_before_the_body() -> None:
+    """100 Continue first, the call once the body is there."""
+    door = Door()
+    connection, transport = door.connect()
+    raw = post("Expect: 100-continue")
+
+    connection.data_received(raw[: -len(ORDER)])
+    assert transport.written == [b"HTTP/1.1 100 Continue\r\n\r\n"]
+    connection.data_received(ORDER)
+    await door.walk()
+
+    assert status(transport.written[1]) == 200
+
+
+async def test_a_caller_that_hangs_up_changes_nothing_for_the_walk() -> None:
+    """The walk runs to its end; its answer is dropped."""
+    door = Door()
+    connection, transport = door.connect()
+
+    connection.data_received(post())
+    connection.connection_lost(None)
+    await door.walk()
+
+    assert len(door.calls) == 1
+    assert transport.written == []
+    assert door.edge.counts.open == 0
+    assert door.edge.emptied.is_set()
+
+
+async def test_a_caller_that_has_sent_all_still_gets_its_answer() -> None:
+    """Half-closed is not hung up: the answer goes out, then the connection ends."""
+    door = Door()
+    connection, transport = door.connect()
+
+    connection.data_received(post())
+    assert connection.eof_received() is True
+    await door.walk()
+
+    assert status(transport.written[0]) == 200
+    assert transport.is_closed
+
+
+@pytest.mark.parametrize("raw", [b"", b"GET /api", post()[:-1]])
+async def test_half_a_request_and_an_end_is_nothing(raw: bytes) -> None:
+    """The transport may close; nothing is walked."""
+    door = Door()
+    connection, _ = door.connect()
+
+    if raw:
+        connection.data_received(raw)
+
+    assert connection.eof_received() is False
+    assert door.walks == []
+
+
+async def test_a_walk_that_raises_is_answered_and_does_not_invite_a_repeat() -> None:
+    """503 rule_error, not retryable: nobody at the edge knows how far the walk came."""
+    door = Door()
+    door.answer = ValueError("a bug")
+    connection, transport = door.connect()
+
+    connection.data_received(post())
+    await door.walk()
+
+    assert status(transport.written[0]) == 503
+    assert b'"err_code":"rule_error"' in transport.written[0]
+    assert b'"retryable":false' in transport.written[0]
+    assert b"a bug" not in transport.written[0]
+    assert transport.is_closed
+    assert door.refused == [("01K", Code.RULE_ERROR, "192.0.2.7")]
+
+
+async def test_an_answer_that_cannot_be_written_is_a_failed_walk() -> None:
+    """A field that would split the answer never gets out; the caller is told that we failed."""
+    door = Door(answer=Reply(200, b"{}", (("X", "a\r\nSet-Cookie: b"),)))
+    connection, transport = door.connect()
+
+    connection.data_received(get())
+    await door.walk()
+
+    assert status(transport.written[0]) == 503
+    assert b"Set-Cookie" not in transport.written[0]
+
+
+async def test_a_walk_that_is_cancelled_cuts_its_connection() -> None:
+    """A program that ends early says nothing it does not know."""
+    door = Door()
+    door.answer = asyncio.CancelledError()
+    connection, transport = door.connect()
+
+    connection.data_received(post())
+    with pytest.raises(asyncio.CancelledError):
+        await door.walk()
+
+    assert transport.is_aborted
+    assert transport.written == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "limit_s"),
+    [(b"GET /", BOUNDS.header_timeout_s), (post()[:-1], BOUNDS.body_timeout_s)],
+)
+async def test_a_slow_request_is_told_that_it_is_too_slow(raw: bytes, limit_s: float) -> None:
+    """408 once its time is up; bytes in between do not buy more."""
+    door = Door()
+    connection, transport = door.connect()
+    door.wind(BOUNDS.header_timeout_s - 0.1)
+
+    connection.data_received(raw[:-1])
+    door.wind(limit_s - 0.1)
+    connection.data_received(raw[-1:])
+    assert transport.written == []
+    door.wind(0.2)
+
+    assert status(transport.written[0]) == 408
+    assert door.edge.counts.timed_out == 1
+
+
+async def test_a_fresh_connection_that_says_nothing_goes_silently() -> None:
+    """No request has begun, so there is nobody to answer."""
+    door = Door()
+    _, transport = door.connect()
+
+    door.wind(BOUNDS.header_timeout_s + 0.1)
+
+    assert transport.is_closed
+    assert transport.written == []
+
+
+async def test_an_idle_connection_goes_silently_after_the_idle_time() -> None:
+    """Between requests a connection may rest longer than a request may take; a close that hangs is cut."""
+    door = Door()
+    connection, transport = door.connect()
+    connection.data_received(get())
+    await door.walk()
+
+    seen = []
+    for seconds in (BOUNDS.idle_timeout_s - 0.1, 0.2, BOUNDS.write_timeout_s + 0.1):
+        door.wind(seconds)
+        seen.append((transport.is_closed, transport.is_aborted))
+    assert seen == [(False, False), (True, False), (True, True)]
+
+
+async def test_a_walk_may_take_its_time() -> None:
+    """The edge sets no deadline on an answer: the walk's own limits do."""
+    door = Door()
+    connection, transport = door.connect()
+
+    connection.data_received(post())
+    assert connection.deadline == NEVER
+    door.wind(3600.0)
+    await door.walk()
+
+    assert status(transport.written[0]) == 200
+
+
+async def test_a_caller_that_does_not_read_gets_no_second_answer() -> None:
+    """The next request waits until the answer is taken, and not for ever."""
+    door = Door()
+    connection, transport = door.connect()
+
+    connection.data_received(get())
+    connection.pause_writing()
+    await door.walk()
+    connection.data_received(post())
+    assert door.walks == []
+
+    connection.resume_writing()
+    assert len(door.walks) == 1
+    connection.pause_writing()
+    await door.walk()
+    door.wind(BOUNDS.write_timeout_s + 0.1)
+    assert transport.is_aborted
+
+
+async def test_too_many_connections_are_answered_and_far_too_many_are_cut() -> None:
+    """503 overloaded beyond the bound, nothing at all beyond twice the bound."""
+    door = Door()
+    transports = [door.connect()[1] for _ in range(5)]
+
+    assert [len(transport.written) for transport in transports] == [0, 0, 1, 1, 0]
+    assert status(transports[2].written[0]) == 503
+    assert b'"err_code":"overloaded"' in transports[2].written[0]
+    assert b"Retry-After: 1\r\n" in transports[2].written[0]
+    assert transports[4].is_aborted
+    assert (door.edge.counts.open, door.edge.counts.total, door.edge.counts.overloaded) == (5, 5, 3)
+
+
+async def test_a_socket_file_has_no_address() -> None:
+    """Records say `unix` for such a caller."""
+    door = Door()
+    connection, _ = door.connect(WireTransport(peer=""))
+
+    connection.data_received(get())
+    await door.walk()
+
+    assert door.calls[0].peer == "unix"
+
+
+async def test_a_connection_that_is_going_is_neither_read_nor_told() -> None:
+    """A transport that has begun to close is left to close; what waited on it is not walked."""
+    door = Door()
+    connection, transport = door.connect()
+    connection.data_received(get())
+    connection.data_received(post())
+    transport.close()
+    await door.walk()
+    assert door.walks == []
+
+    connection, transport = door.connect()
+    connection.data_received(b"GET /")
+    transport.close()
+    door.wind(BOUNDS.header_timeout_s + 0.1)
+    assert transport.is_aborted
+    assert transport.written == []
+
+
+class Tenant(asyncio.Protocol):
+    """A protocol that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def data_received(self, data: bytes) -> None:
+        self.told.append(data)
+
+    def eof_received(self) -> bool:
+        self.told.append("eof")
+        return True
+
+    def pause_writing(self) -> None:
+        self.told.append("pause")
+
+    def resume_writing(self) -> None:
+        self.told.append("resume")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.told.append("lost")
+
+
+class StreamDoor(Door):
+    """A door with a stream behind it."""
+
+    def wiring(self) -> Wiring:
+        self.tenant = Tenant()
+        self.taken: list[tuple[Call, asyncio.Transport, bytes]] = []
+        return Wiring(self.handle, self.start, lambda: "01K", upgrade=self.upgrade)
+
+    def upgrade(self, call: Call, transport: asyncio.Transport, raw_head: bytes) -> asyncio.Protocol:
+        self.taken.append((call, transport, raw_head))
+        return self.tenant
+
+
+async def test_a_handshake_is_handed_over_with_all_that_follows() -> None:
+    """The stream gets the call, the transport and the raw head, then every event; the edge sets no deadline on it."""
+    door = StreamDoor()
+    connection, transport = door.connect()
+    raw = get(*WS, target="/ws?token=k1")
+
+    connection.data_received(raw)
+    connection.data_received(b"frame")
+    connection.pause_writing()
+    connection.resume_writing()
+    assert connection.eof_received() is True
+    door.wind(3600.0)
+    connection.connection_lost(None)
+
+    assert door.taken[0][0].token == "k1"
+    assert door.taken[0][1:] == (transport, raw)
+    assert door.tenant.told == [b"frame", "pause", "resume", "eof", "lost"]
+    assert transport.written == []
+    assert (door.edge.counts.handed_over, door.edge.counts.open) == (1, 0)
+    assert door.walks == []
+
+
+async def test_without_a_stream_a_handshake_is_an_ordinary_call() -> None:
+    """The walk answers it."""
+    door = Door()
+    connection, transport = door.connect()
+
+    connection.data_received(get(*WS, target="/ws"))
+    await door.walk()
+
+    assert door.calls[0].path == "/ws"
+    assert status(transport.written[0]) == 200
+
+
+async def test_the_date_is_made_once_a_second() -> None:
+    """Answers within one second share it."""
+    door = Door()
+    first = door.edge.date()
+    door.edge._date = "kept"
+
+    assert first.endswith(" GMT")
+    assert door.edge.date() == "kept"
+    door.now += 1
+    assert door.edge.date() != "kept"
