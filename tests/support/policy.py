@@ -1,0 +1,117 @@
+"""Short ways to say policies, orders and callers in tests of judging. Times are UTC; a Friday noon in Hong Kong."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from guard.codes import Code
+from guard.policy import Judgement, PolicyDoc, PolicySet, compile_set, judge, parse_policy, value
+from guard.terms import (
+    Account,
+    Effect,
+    Env,
+    Header,
+    KeyLimits,
+    OrderType,
+    PlaceOrder,
+    Principal,
+    Side,
+    Valuation,
+)
+
+FRIDAY: Final = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)  # 12:00 in Hong Kong, 23:00 on Thursday in New York
+REAL: Final = Account(Env.REAL, 1)
+PAPER: Final = Account(Env.SIMULATE, 1)
+_PREFIX_OF: Final = {"CN": "SH", "HKCC": "SH"}
+
+
+def order(
+    qty: str = "100", price: str | None = "10", *, market: str = "HK", code: str = "00700", **fields: Any
+) -> PlaceOrder:
+    """A limit buy of 00700, unless something else is said."""
+    prefix = _PREFIX_OF.get(market, market.removesuffix("_FUND").removeprefix("FUTURES_"))
+    return msgspec.structs.replace(
+        PlaceOrder(
+            header=Header(Env.REAL, 1, None, 1),
+            market=market,
+            symbol=f"{prefix}.{code}",
+            code=code,
+            side=Side.BUY,
+            order_type=OrderType.NORMAL,
+            qty=Decimal(qty),
+            price=None if price is None else Decimal(price),
+        ),
+        **fields,
+    )
+
+
+def caller(name: str = "bot-a", limits: KeyLimits | None = None, **fields: Any) -> Principal:
+    """A key that may trade in both environments."""
+    scopes = frozenset({"trade:real", "trade:simulate"})
+    return Principal(id=name, name=name.split("@")[0], scopes=scopes, limits=limits or KeyLimits(), **fields)
+
+
+def doc(text: str, file: str = "desk.toml") -> PolicyDoc:
+    """A policy that is right."""
+    found = parse_policy(text, file=file)
+    assert isinstance(found, PolicyDoc), "\n".join(map(str, found))
+    return found
+
+
+def codes_of(text: str, file: str = "desk.toml") -> list[tuple[str, str]]:
+    """What is wrong with a policy: key paths and codes, in order."""
+    found = parse_policy(text, file=file)
+    return [] if isinstance(found, PolicyDoc) else [(error.path, error.code) for error in found]
+
+
+def policies(
+    *texts: str,
+    keys: Mapping[str, KeyLimits] | None = None,
+    flags: KeyLimits | None = None,
+    tz: str = "UTC",
+    require_cover: bool = False,
+) -> PolicySet:
+    """A set of these policies, named p0, p1, … where they have no id of their own."""
+    docs = [doc(text, f"p{place}.toml") for place, text in enumerate(texts)]
+    found = compile_set(docs, keys=keys or {}, flags=flags, tz=tz, require_cover=require_cover, now=FRIDAY)
+    assert isinstance(found, PolicySet), "\n".join(map(str, found))
+    return found
+
+
+def asked(
+    rules: PolicySet | str,
+    what: PlaceOrder | None = None,
+    *,
+    who: Principal | None = None,
+    effect: Effect = Effect.ORDER_NEW,
+    account: Account = REAL,
+    wall: datetime = FRIDAY,
+    mark: str = "",
+) -> Judgement:
+    """The judgement of an order, valued as it would be."""
+    what = what or order()
+    return judge(
+        policies(rules) if isinstance(rules, str) else rules,
+        who or caller(),
+        what,
+        effect=effect,
+        account=account,
+        worth=value(what),
+        wall=wall,
+        mark=mark,
+    )
+
+
+def worth(what: PlaceOrder) -> Valuation:
+    """The value of an order that has one."""
+    found = value(what)
+    assert isinstance(found, Valuation)
+    return found
+
+
+def codes(judgement: Judgement) -> list[Code]:
+    """Every code, the primary one first."""
+    return [reason.code for reason in judgement.reasons]

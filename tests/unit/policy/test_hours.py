@@ -1,0 +1,134 @@
+"""Hours of markets and of keys."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from guard.codes import Code
+from guard.policy.hours import Hours
+from guard.policy.notation import Window
+from guard.policy.rule import Proposal
+from guard.terms import Effect, KeyLimits
+from tests.support.policy import REAL, asked, caller, codes, order, policies, worth
+
+RULES = """
+[instruments]
+markets = ["HK", "US", "FUTURES_HK", "CN"]
+[hours]
+HK = ["09:30-12:00", "13:00-16:00"]
+US = "always"
+FUTURES_HK = "17:15-03:00"
+CN = []
+"""
+HK = ZoneInfo("Asia/Hong_Kong")
+
+
+def at(text: str) -> datetime:
+    """A time in Hong Kong."""
+    return datetime.fromisoformat(text).replace(tzinfo=HK)
+
+
+@pytest.mark.parametrize(
+    ("wall", "is_open"),
+    [
+        ("2026-11-20T09:29:59.999999", False),
+        ("2026-11-20T09:30:00", True),
+        ("2026-11-20T11:59:59.999999", True),
+        ("2026-11-20T12:00:00", False),
+        ("2026-11-20T13:00:00", True),
+        ("2026-11-20T16:00:00", False),
+        ("2026-11-21T10:00:00", False),
+        ("2026-11-22T10:00:00", False),
+        ("2026-11-23T10:00:00", True),
+    ],
+)
+def test_windows_are_half_open_and_on_weekdays(wall: str, *, is_open: bool) -> None:
+    """The first moment of a window is inside, the last is not; Saturday and Sunday are closed."""
+    assert codes(asked(RULES, wall=at(wall))) == ([] if is_open else [Code.HOURS])
+
+
+@pytest.mark.parametrize(
+    ("wall", "is_open"),
+    [
+        ("2026-11-20T17:14:59", False),
+        ("2026-11-20T17:15:00", True),
+        ("2026-11-21T02:59:59", True),
+        ("2026-11-21T03:00:00", False),
+        ("2026-11-21T17:15:00", False),
+        ("2026-11-23T02:00:00", False),
+        ("2026-11-24T02:00:00", True),
+    ],
+)
+def test_a_night_belongs_to_the_day_on_which_it_begins(wall: str, *, is_open: bool) -> None:
+    """Friday's night session runs into Saturday; there is none from Sunday into Monday."""
+    what = order(market="FUTURES_HK", code="HSI2612")
+
+    assert codes(asked(RULES, what, wall=at(wall))) == ([] if is_open else [Code.HOURS])
+
+
+def test_always_is_always() -> None:
+    """ "always" holds at weekends too; an empty list never."""
+    sunday = at("2026-11-22T10:00:00")
+
+    assert not codes(asked(RULES, order(market="US", code="AAPL"), wall=sunday))
+    assert codes(asked(RULES, order(market="CN", code="600000"), wall=at("2026-11-20T10:00:00"))) == [Code.HOURS]
+
+
+def test_hours_bind_changes() -> None:
+    """A change outside of the hours is refused as a new order is."""
+    assert codes(asked(RULES, effect=Effect.ORDER_CHANGE, wall=at("2026-11-20T12:30:00"))) == [Code.HOURS]
+
+
+def test_windows_move_with_daylight_saving() -> None:
+    """09:30 in New York is another moment in summer than in winter."""
+    rules = '[instruments]\nmarkets = ["US"]\n[hours]\nUS = "09:30-16:00"'
+    what, zone = order(market="US", code="AAPL"), ZoneInfo("UTC")
+    summer, winter = datetime(2026, 7, 1, 13, 30, tzinfo=zone), datetime(2026, 12, 1, 14, 30, tzinfo=zone)
+
+    for opening in (summer, winter):
+        assert not codes(asked(rules, what, wall=opening))
+        assert codes(asked(rules, what, wall=opening - timedelta(microseconds=1))) == [Code.HOURS]
+
+
+def test_a_refusal_tells_the_market_and_its_time() -> None:
+    """The reason names market, local time and windows."""
+    reason = asked(RULES, wall=at("2026-11-20T12:30:00")).reasons[0]
+
+    assert reason.observed == "Fri 12:30 Asia/Hong_Kong"
+    assert reason.limit == "09:30-12:00, 13:00-16:00"
+    assert reason.message == (
+        "HK is closed to orders on Fri 12:30 Asia/Hong_Kong; open Mon-Fri: 09:30-12:00, 13:00-16:00"
+    )
+
+
+def test_a_market_without_hours_is_closed() -> None:
+    """The rule itself fails closed for a market that its table does not name."""
+    what = order(market="US", code="AAPL")
+    rule = Hours("desk", {"HK": (Window(570, 720),)})
+    proposal = Proposal("bot-a", Effect.ORDER_NEW, REAL, at("2026-11-20T10:00:00"), what, worth(what))
+
+    reason = rule.judge(proposal)
+    assert reason is not None
+    assert reason.code is Code.HOURS
+    assert reason.limit == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("wall", "is_open"),
+    [
+        ("2026-11-21T21:59:59", False),
+        ("2026-11-21T22:00:00", True),
+        ("2026-11-22T01:59:59", True),
+        ("2026-11-22T02:00:00", False),
+    ],
+)
+def test_a_keys_window_is_every_day_in_the_keys_zone(wall: str, *, is_open: bool) -> None:
+    """`hours_window` may cross midnight and knows no weekends; its zone is that of the keys file."""
+    limits = KeyLimits(hours_window="22:00-02:00")
+    judgement = asked(policies(tz="Asia/Hong_Kong"), who=caller(limits=limits), wall=at(wall))
+
+    assert codes(judgement) == ([] if is_open else [Code.HOURS])
+    if not is_open:
+        assert (judgement.reasons[0].policy, judgement.reasons[0].rule) == ("key:bot-a", "hours_window")
+        assert judgement.reasons[0].limit == "22:00-02:00"

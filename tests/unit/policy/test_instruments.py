@@ -1,0 +1,80 @@
+"""Markets, symbols, blocked symbols."""
+
+import pytest
+
+from guard.codes import Code
+from tests.support.policy import asked, codes, order
+
+BLOCKED = '[instruments]\nblocked_symbols = ["US.GME", "HK.00700", "HK.80*"]'
+
+
+def test_only_the_markets_named_are_allowed() -> None:
+    """Another market is refused, and the refusal says what is allowed."""
+    rules = '[instruments]\nmarkets = ["HK", "FUTURES"]'
+
+    assert not codes(asked(rules))
+    assert not codes(asked(rules, order(market="FUTURES_SG", code="CN2612")))
+    reason = asked(rules, order(market="US", code="AAPL")).reasons[0]
+    assert (reason.code, reason.policy, reason.rule) == (Code.MARKET, "p0", "instruments.markets")
+    assert reason.observed == "US"
+    assert reason.limit == "HK, FUTURES_HK, FUTURES_US, FUTURES_SG, FUTURES_JP"
+    assert codes(asked(rules, order(market="HK_FUND", code="HK0001"))) == [Code.MARKET]
+
+
+def test_b06_only_the_symbols_named_are_allowed() -> None:
+    """B06: symbols bind through the walk like any limit; patterns stand for many, and case is no way around them."""
+    rules = '[instruments]\nsymbols = ["HK.007*", "US.AAPL"]'
+
+    assert not codes(asked(rules))
+    assert not codes(asked(rules, order(market="US", code="AAPL")))
+    assert codes(asked(rules, order(code="00005"))) == [Code.SYMBOL]
+    assert codes(asked(rules, order(market="US", code="AAPLX"))) == [Code.SYMBOL]
+
+
+@pytest.mark.parametrize("key", ["markets", "symbols"])
+def test_an_empty_list_means_nobody(key: str) -> None:
+    """[] is an allow-list without anything on it."""
+    assert codes(asked(f"[instruments]\n{key} = []")) == [Code.MARKET if key == "markets" else Code.SYMBOL]
+
+
+def test_a_long_list_is_cut_in_the_refusal() -> None:
+    """A refusal names the first few symbols and how many more there are."""
+    rules = "[instruments]\nsymbols = [" + ",".join(f'"HK.{n:05}"' for n in range(20)) + "]"
+
+    assert str(asked(rules).reasons[0].limit).endswith("HK.00007 and 12 more")
+
+
+@pytest.mark.parametrize(
+    ("market", "code", "found"),
+    [
+        ("US", "GME", Code.SYMBOL),
+        ("US", "gme", Code.SYMBOL),
+        ("US", "GME260116C200000", Code.SYMBOL),
+        ("US", "AAPL260116C200000", None),
+        ("US", "GMED", None),
+        ("HK", "00700", Code.SYMBOL),
+        ("HK", "80700", Code.SYMBOL),
+        ("HK", "00005", None),
+        ("HK", "TCH261230C500000", Code.REFERENCE_UNAVAILABLE),
+        ("HK", "12345", Code.REFERENCE_UNAVAILABLE),
+        ("HK", "55555", Code.REFERENCE_UNAVAILABLE),
+        ("SG", "D05", None),
+    ],
+)
+def test_a_blocked_symbol_has_no_back_door(market: str, code: str, found: Code | None) -> None:
+    """The symbol and its options are refused; a warrant whose underlying the code does not tell is refused too."""
+    judgement = asked(BLOCKED, order(market=market, code=code))
+
+    assert codes(judgement) == ([] if found is None else [found])
+
+
+def test_the_block_list_beats_the_allow_list() -> None:
+    """A symbol on both lists is blocked."""
+    rules = '[instruments]\nsymbols = ["HK.*"]\nblocked_symbols = ["HK.00700"]'
+
+    assert codes(asked(rules)) == [Code.SYMBOL]
+
+
+def test_warrants_pass_where_nothing_of_their_market_is_blocked() -> None:
+    """A block list for another market says nothing about a warrant of Hong Kong."""
+    assert not codes(asked('[instruments]\nblocked_symbols = ["US.GME"]', order(code="12345")))
