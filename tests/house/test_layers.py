@@ -13,6 +13,7 @@ WORDS: Final = frozenset({"terms", "codes", "errors", "markets"})
 PURE_ROOMS: Final = frozenset({"catalogue", "access", "intent", "policy", "limits"})
 PURE_MODULES: Final = frozenset(
     {"journal/record.py", "journal/chain.py", "upstream/verdict.py", "server/reader.py", "stream/session.py"}
+    | {"server/bounds.py", "server/grammar.py", "server/fields.py", "server/replies.py", "server/wire.py"}
 )
 IMPURE_MODULES: Final = frozenset({"access/keyfile.py", "catalogue/page.py"})
 IO: Final = frozenset(
