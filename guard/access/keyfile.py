@@ -41,7 +41,9 @@ class EditFault(SettingsFault):
 
 
 class Disk:
-    """The three steps that can fail on a disk; tests bring one that fails before, or after it happened."""
+    """The steps that can fail on a disk, and how long to wait for it; tests bring one that fails, before or after."""
+
+    lock_wait_s: float = LOCK_WAIT_S
 
     def sync(self, fd: int) -> None:
         """Fsync of a file or directory."""
@@ -121,7 +123,7 @@ def _mode_errors(mode: int, path: Path) -> list[str]:
 def _edit(path: Path, change: Callable[[Document], tuple[Document, _T]], *, disk: Disk, may_create: bool = False) -> _T:
     """One edit under the lock: read, change, check, write. What does not load before or after is not written."""
     path = path.resolve()  # a link keeps pointing to the file that is replaced
-    with _locked(path.parent):
+    with _locked(path.parent, wait_s=disk.lock_wait_s):
         is_new = may_create and not path.exists()
         raw = None if is_new else _load(path)[1]
         try:
@@ -137,19 +139,17 @@ def _edit(path: Path, change: Callable[[Document], tuple[Document, _T]], *, disk
 
 
 @contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def _locked(directory: Path, *, wait_s: float) -> Iterator[None]:
     """An exclusive lock on the directory: it leaves no file behind and ends with the process."""
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise EditFault([f"{directory}: cannot be opened: {error.strerror}"]) from error
     try:
-        deadline = time.monotonic() + LOCK_WAIT_S
+        deadline = time.monotonic() + wait_s
         while not _try_lock(fd):
             if time.monotonic() >= deadline:
-                raise EditFault(
-                    [f"{directory}: somebody else has been editing for {LOCK_WAIT_S} s; nothing was changed"]
-                )
+                raise EditFault([f"{directory}: somebody else has been editing for {wait_s} s; nothing was changed"])
             time.sleep(_LOCK_STEP_S)
         yield
     finally:

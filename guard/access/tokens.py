@@ -23,6 +23,7 @@ from guard.access.issuers import Issuer, IssuerKey
 TOKEN_CHARS_MAX: Final = 8192
 _TEXT_CHARS_MAX: Final = 256
 _SECONDS_MAX: Final = 253_402_300_799  # the last second of the year 9999
+_PARTS: Final = 3
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _TYPES: Final = ("jwt", "at+jwt")
@@ -46,7 +47,7 @@ class _Disbelief(ValueError):
 
 def is_token(bearer: str) -> bool:
     """A bearer with exactly two dots is a token; keys have none."""
-    return bearer.count(".") == 2  # noqa: PLR2004 - the two dots of the contract
+    return bearer.count(".") == _PARTS - 1
 
 
 def verify(token: str, issuers: tuple[Issuer, ...], *, now: datetime) -> Claims | str:
@@ -67,7 +68,7 @@ def _open(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if len(token) > TOKEN_CHARS_MAX:
         raise _Disbelief(f"longer than {TOKEN_CHARS_MAX} characters")
     parts = token.split(".")
-    if not all(_PART.fullmatch(part) for part in parts):
+    if len(parts) != _PARTS or not all(_PART.fullmatch(part) for part in parts):
         raise _Disbelief("not three parts of unpadded base64url")
     return _object(parts[0], "header"), _object(parts[1], "claims")
 

@@ -7,15 +7,13 @@ is `--file`, else `GUARD_KEYS`, else `keys.file` of the settings, else keys.json
 
 import contextlib
 import hashlib
-import http.client
-import os
 import re
 import secrets
-import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -30,16 +28,15 @@ from guard.access.edits import stamp
 from guard.access.fields import WrongField, read_time
 from guard.access.keyfile import EditFault
 from guard.access.records import rights
+from guard.cli.ops import post
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
-from guard.settings import Settings, address, parse_settings
+from guard.settings import Settings, parse_settings
 
 app = typer.Typer(no_args_is_help=True)
 
 PREFIX: Final = "gk_"
 SECRET_BYTES: Final = 32
-RELOAD_TIMEOUT_S: Final = 10
-ANSWER_BYTES_MAX: Final = 2**20
 _DURATION: Final = re.compile(r"([0-9]{1,5})([dhm])", re.ASCII)
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
@@ -182,9 +179,9 @@ def reload(
     """Tell a running guard to read its keys again, with the key in GUARD_KEY (scope guard:policy, with an owner)."""
     del state
     with _told(as_json=as_json):
-        status, answer = _post(ops or _settings(config).listen.ops, "/admin/keys/reload", {"reason": reason})
-    typer.echo(answer)
-    if status != http.HTTPStatus.OK:
+        status, answer = post(ops or _settings(config).listen.ops, "/admin/keys/reload", {"reason": reason})
+    typer.echo(answer.decode("utf-8", "replace"))
+    if status != HTTPStatus.OK:
         raise typer.Exit(1)
 
 
@@ -318,39 +315,3 @@ def _row(record: KeyRecord, now: datetime) -> dict[str, Any]:
         "note": record.note,
         "hash": f"sha256:{record.digest.hex()[:8]}...",
     }
-
-
-# ---------------------------------------------------------------- the ops listener
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=RELOAD_TIMEOUT_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(RELOAD_TIMEOUT_S)
-        self.sock.connect(self._path)
-
-
-def _post(ops: str, path: str, body: Mapping[str, Any]) -> tuple[int, str]:
-    key = os.environ.get("GUARD_KEY", "")
-    if not key:
-        raise SettingsFault(["GUARD_KEY: set it to a key with guard:policy and an owner"])
-    try:
-        place = address(ops)
-        connection = (
-            _UnixConnection(place)
-            if isinstance(place, str)
-            else http.client.HTTPConnection(*place, timeout=RELOAD_TIMEOUT_S)
-        )
-        with contextlib.closing(connection):
-            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-            connection.request("POST", path, body=msgspec.json.encode(body), headers=headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read(ANSWER_BYTES_MAX).decode("utf-8", "replace")
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise SettingsFault([f"{ops}: the guard could not be asked: {error}"]) from error

@@ -36,7 +36,7 @@ def jwk(kind: str, **members: Any) -> dict[str, Any]:
     """The public JWK of `private(kind)`, or the HMAC secret for "oct"."""
     if kind == "oct":
         return {"kty": "oct", "k": b64(SECRET)} | members
-    makers = {"RSA": RSAAlgorithm, "EC": ECAlgorithm, "OKP": OKPAlgorithm}
+    makers: dict[str, Any] = {"RSA": RSAAlgorithm, "EC": ECAlgorithm, "OKP": OKPAlgorithm}
     public: dict[str, Any] = makers[kind].to_jwk(private(kind).public_key(), as_dict=True)
     return {name: value for name, value in public.items() if name != "key_ops"} | members
 

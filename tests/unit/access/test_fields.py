@@ -18,7 +18,7 @@ def test_good_ids_are_taken_as_they_are(key_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key_id", ["", "x" * 65, "bot ", "bot@", "bot@x", "@2", "bot@1@2", "b/t", "böt", "bot\n", "bot@１", 7, True]
+    "key_id", ["", "x" * 65, "bot ", "bot@", "bot@x", "@2", "bot@1@2", "b/t", "böt", "bot\n", "bot@\uff11", 7, True]
 )
 def test_odd_ids_are_refused(key_id: object) -> None:
     """Ids become labels and file members: nothing else gets in, not even full-width digits."""
@@ -115,7 +115,7 @@ def test_account_ids_are_unsigned_64_bit_numbers() -> None:
 def test_card_numbers_are_sixteen_digits_or_the_last_four() -> None:
     """Nothing in between, and as text."""
     assert fields.read_card_nums(["1234567890123456", "7680"]) == {"1234567890123456", "7680"}
-    for odd in ("", "768", "76801", "12345678901234567", "７６８０", 7680):
+    for odd in ("", "768", "76801", "12345678901234567", "\uff17\uff16\uff18\uff10", 7680):
         with pytest.raises(WrongField):
             fields.read_card_nums([odd])
 
@@ -174,7 +174,16 @@ def test_an_hours_window_may_cross_midnight() -> None:
     """HH:MM-HH:MM, each side a minute of the day."""
     assert fields.read_hours("09:30-16:00") == "09:30-16:00"
     assert fields.read_hours("22:00-05:00") == "22:00-05:00"
-    for odd in ("9:30-16:00", "09:30-24:00", "09:60-10:00", "09:30", "09:30-16:00 ", "09:30–16:00", "0930-1600", 930):
+    for odd in (
+        "9:30-16:00",
+        "09:30-24:00",
+        "09:60-10:00",
+        "09:30",
+        "09:30-16:00 ",
+        "09:30\u201316:00",
+        "0930-1600",
+        930,
+    ):
         with pytest.raises(WrongField, match="HH:MM"):
             fields.read_hours(odd)
     with pytest.raises(WrongField, match="same minute"):
@@ -219,15 +228,15 @@ def test_notes_and_owners_are_bounded_text() -> None:
     for odd in ("x" * 1001, 5):
         with pytest.raises(WrongField):
             fields.read_note(odd)
-    for odd in ("", "  ", "a\nb", "x" * 129, 5):
+    for nobody in ("", "  ", "a\nb", "x" * 129, 5):
         with pytest.raises(WrongField):
-            fields.read_owner(odd)
+            fields.read_owner(nobody)
 
 
 def test_machines_are_text_and_may_be_an_empty_list() -> None:
     """[] is the daemon's "frozen"; it is a value here too, and disables the key."""
     assert fields.read_machines([]) == ()
     assert fields.read_machines(["ab"]) == ("ab",)
-    for odd in ("ab", [1], {}):
+    for odd in ("ab", [1], 5):
         with pytest.raises(WrongField):
             fields.read_machines(odd)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("members", [LIMITS, {"limits": LIMITS}], ids=["flat", "nested"])
-def test_both_layouts_give_the_same_limits(members: dict[str, object]) -> None:
+def test_both_layouts_give_the_same_limits(members: dict[str, Any]) -> None:
     """The guides nest limits, the daemon's code has them flat; neither is ever read as "no limits"."""
     bot = ring(record(**members)).by_id["bot"]
 
@@ -37,8 +38,8 @@ def test_both_layouts_give_the_same_limits(members: dict[str, object]) -> None:
         max_orders_per_minute=5,
         hours_window="09:30-16:00",
     )
-    assert bot.acc_ids == {281756478875559548}
-    assert bot.card_nums == {"7680"}
+    assert bot.acc_ids == frozenset({281756478875559548})
+    assert bot.card_nums == frozenset({"7680"})
 
 
 def test_both_layouts_on_one_record_are_refused() -> None:
@@ -60,7 +61,8 @@ def test_two_records_may_use_different_layouts() -> None:
 
 def test_null_equals_absent() -> None:
     """The daemon writes null for a limit that is not set."""
-    bot = ring(record(limits=None, expires_at=None, allowed_machines=None, **dict.fromkeys(LIMITS))).by_id["bot"]
+    nothing: dict[str, Any] = dict.fromkeys(LIMITS)
+    bot = ring(record(limits=None, expires_at=None, allowed_machines=None, **nothing)).by_id["bot"]
 
     assert bot.limits == KeyLimits()
     assert bot.acc_ids is None
@@ -108,7 +110,7 @@ def test_every_error_is_told_at_once_with_record_and_field() -> None:
         ({"id": None}, "id: is required"),
     ],
 )
-def test_each_odd_member_is_named(members: dict[str, object], sentence: str) -> None:
+def test_each_odd_member_is_named(members: dict[str, Any], sentence: str) -> None:
     """Unknown names come with a suggestion, or with the names that are known."""
     assert any(sentence in error for error in errors(record(**members)))
 
@@ -141,13 +143,12 @@ def test_duplicate_hashes_are_refused_however_they_are_spelled(spell: object) ->
         ({"hours_window": "09:30-16:00"}, "hours_window"),
     ],
 )
-def test_records_of_one_name_must_allow_the_same(members: dict[str, object], field: str) -> None:
+def test_records_of_one_name_must_allow_the_same(members: dict[str, Any], field: str) -> None:
     """They share one set of counters, which cannot follow two sets of limits."""
     found = errors(record(max_order_value=5), record("bot@2", **({"max_order_value": 5} | members)))
 
-    assert found == [
-        f'keys.json: "bot" and "bot@2" are one caller but differ in {field}: write the same, or another name before the @'
-    ]
+    said = f'keys.json: "bot" and "bot@2" are one caller but differ in {field}: '
+    assert found == [said + "write the same, or another name before the @"]
 
 
 def test_records_of_one_name_may_differ_in_times_notes_and_order() -> None:

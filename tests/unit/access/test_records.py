@@ -1,6 +1,7 @@
 """The frozen snapshot: digests, names and grants."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,7 +27,7 @@ def test_the_sha256_follows_meaning_not_hashes_or_order() -> None:
 
 
 @pytest.mark.parametrize("members", [{"note": "x"}, {"expires_at": "2030-01-01T00:00:00Z"}, {"created_at": None}])
-def test_a_grant_outlives_notes_and_times(members: dict[str, object]) -> None:
+def test_a_grant_outlives_notes_and_times(members: dict[str, Any]) -> None:
     """The same key with another note is the same key."""
     assert ring(record(**members)).principals["bot"].grant == ring(record()).principals["bot"].grant
 
@@ -35,7 +36,7 @@ def test_a_grant_outlives_notes_and_times(members: dict[str, object]) -> None:
     "members",
     [{"hash": "ab" * 32}, {"scopes": ["acc:read"]}, {"max_order_value": 5}, {"owner": "A"}, {"allowed_machines": []}],
 )
-def test_a_grant_ends_with_any_right(members: dict[str, object]) -> None:
+def test_a_grant_ends_with_any_right(members: dict[str, Any]) -> None:
     """A key whose rights changed is not the key that was looked at."""
     assert ring(record(**members)).principals["bot"].grant != ring(record()).principals["bot"].grant
 
@@ -45,7 +46,7 @@ def test_a_principal_carries_what_its_record_says() -> None:
     keys = ring(record("bot@2", owner="Ada", allowed_card_nums=["7680"], expires_at="2027-01-01T00:00:00Z"))
     bot = keys.principals["bot@2"]
 
-    assert (bot.id, bot.name, bot.owner, bot.card_nums) == ("bot@2", "bot", "Ada", {"7680"})
+    assert (bot.id, bot.name, bot.owner, bot.card_nums) == ("bot@2", "bot", "Ada", frozenset({"7680"}))
     assert bot.until == datetime(2027, 1, 1, tzinfo=UTC)
     assert bot.is_restricted
 
