@@ -109,7 +109,7 @@ def _numbered_header(header: Body) -> Body:
 
 def _with_filter(c2s: Body, spelling: Spelling) -> Body:
     moved = {name: c2s.pop(name) for name in list(c2s) if name in spelling.flat_filter}
-    conditions = c2s.pop("filter_conditions", None) or {}
+    conditions = c2s.pop("filter_conditions", {})
     if not isinstance(conditions, dict):
         raise BadBody("filter_conditions: an object is expected")
     unknown = sorted(conditions.keys() - spelling.flat_filter)

@@ -1,0 +1,74 @@
+"""`guard simulate`: the simulated daemon alone, in the foreground, until it is stopped.
+
+Without a keys file it is a daemon in legacy mode: reads are open, writes and administration are 401. Prices move once a
+second, and all is gone when it ends.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from aiohttp import web
+
+from guard.errors import SettingsFault
+from guard.simulator import Simulator
+from guard.simulator.app import application
+from guard.simulator.keys import Key, parse_keys
+
+PORT_MAX = 65_535
+
+
+class Sessions(StrEnum):
+    """When the simulated exchanges trade."""
+
+    OPEN = "open"
+    REAL = "real"
+
+
+class Profile(StrEnum):
+    """Which scopes the simulated daemon asks."""
+
+    DOCUMENTED = "documented"
+    RUNTIME = "runtime"
+
+
+def address(listen: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, IPv6 in brackets; wrong ones are wrong usage."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > PORT_MAX:
+        raise typer.BadParameter(f"{listen!r} is not HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def load_keys(path: Path | None) -> tuple[Key, ...] | None:
+    """The daemon's keys; None without a file."""
+    if path is None:
+        return None
+    try:
+        return parse_keys(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SettingsFault([f"{path}: {error}"]) from None
+
+
+def simulate(
+    listen: Annotated[str, typer.Option(help="Where to listen, HOST:PORT.")] = "127.0.0.1:22499",
+    keys: Annotated[Path | None, typer.Option(help="The daemon's keys.json; without it: legacy mode.")] = None,
+    sessions: Annotated[Sessions, typer.Option(help="Exchanges are open at any hour, or as in life.")] = Sessions.OPEN,
+    profile: Annotated[Profile, typer.Option(help="Scopes as documented, or as really asked.")] = Profile.RUNTIME,
+    seed: Annotated[int, typer.Option(help="The same seed shows the same market.")] = 1,
+) -> None:
+    """Run a simulated daemon: all 68 endpoints, moving prices, paper matching, pushes."""
+    host, port = address(listen)
+    records = load_keys(keys)
+    simulator = Simulator(
+        seed=seed,
+        keys=records,
+        profile=profile.value,
+        legacy=records is None,
+        sessions=sessions.value,
+    )
+    mode = "legacy mode: writes need a keys file" if records is None else f"{len(records)} keys"
+    typer.echo(f"simulated daemon on http://{host}:{port} ({mode}, sessions {sessions.value})")
+    web.run_app(application(simulator), host=host, port=port, print=None, loop=uvloop.new_event_loop())

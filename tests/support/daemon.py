@@ -1,0 +1,56 @@
+"""The simulated daemon on an ephemeral loopback port, and builders of requests to it."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+from aiohttp import web
+
+from guard.simulator import Simulator
+from guard.simulator.app import application
+from guard.terms import Answer, Failure, Outbound
+
+
+@asynccontextmanager
+async def running_simulator(simulator: Simulator, *, tick_s: float | None = None) -> AsyncIterator[str]:
+    """The base URL of a simulator that runs meanwhile; time stands still but for `Simulator.tick()`."""
+    runner = web.AppRunner(application(simulator, tick_s=tick_s), access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def ask(simulator: Simulator, path: str, body: Any = None, **members: Any) -> Answer | Failure:
+    """Send one request in memory; a body makes it a POST."""
+    method: Literal["GET", "POST"] = "GET" if body is None else "POST"
+    raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    return await simulator.send(Outbound(method, path, raw, members.pop("timeout_s", 5.0), **members))
+
+
+async def said(simulator: Simulator, path: str, body: Any = None, **members: Any) -> dict[str, Any]:
+    """The parsed body of an answer with status 200."""
+    answer = await ask(simulator, path, body, **members)
+    assert isinstance(answer, Answer), answer
+    assert answer.status == 200, answer.body
+    parsed: dict[str, Any] = json.loads(answer.body)
+    return parsed
+
+
+async def s2c(simulator: Simulator, path: str, body: Any = None, **members: Any) -> dict[str, Any]:
+    """The `s2c` of a success."""
+    envelope = await said(simulator, path, body, **members)
+    assert envelope["ret_type"] == 0, envelope
+    found: dict[str, Any] = envelope["s2c"]
+    return found
+
+
+def order(**members: Any) -> dict[str, Any]:
+    """A flat order: buy 100 Tencent at 300, simulated account 123456."""
+    plain = {"market": "HK", "acc_id": 123456, "env": "simulate", "side": "BUY", "code": "00700"}
+    return plain | {"qty": 100, "price": 300.0} | members
