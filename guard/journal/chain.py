@@ -30,7 +30,8 @@ class BrokenChain(JournalFault):
 
     Attributes:
         seq: the first record that the chain does not vouch for.
-        is_torn: all is well but the very last line, which is no whole record: a crash, not an edit.
+        is_torn: all is well but the very last line, which has no end: a crash, not an edit. A last line that ends and
+            still is no record is called an edit, though blocks lost in a power cut can look so too.
     """
 
     def __init__(self, seq: int, why: str, *, is_torn: bool = False) -> None:
@@ -64,11 +65,12 @@ def walk(lines: Iterable[bytes], *, head: Head | None = None) -> Iterator[Line]:
 
 
 def _read(raw: bytes, head: Head, rest: Iterator[bytes]) -> Line:
+    has_ended = raw.endswith(b"\n")
     try:
-        return decode(raw[:-1] if raw.endswith(b"\n") else b"")
+        return decode(raw[:-1] if has_ended else b"")
     except ValueError as error:
-        is_last = next(rest, None) is None
-        raise BrokenChain(head.seq + 1, "its line is not a whole record", is_torn=is_last) from error
+        is_torn = not has_ended and next(rest, None) is None
+        raise BrokenChain(head.seq + 1, "its line is not a whole record", is_torn=is_torn) from error
 
 
 def _blame(line: Line, head: Head, rest: Iterator[bytes]) -> BrokenChain:

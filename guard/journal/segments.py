@@ -110,8 +110,10 @@ class Tail(Struct, frozen=True):
 def recover(state: Path, *, disk: Disk) -> Tail:
     """Finds the end of the record and sets aside what follows the last whole one, in a file beside it.
 
-    A line is whole if it ends with a newline and is a record. Where the line before the last is broken too, that is no
-    crash, and `JournalFault` says so. A segment in which nothing whole is left is removed, and the one before goes on.
+    A line is whole if it ends with a newline and is a record. One that ends and is none is set aside too: a power cut
+    may keep the end of a batch and lose blocks before it, and a start must get over that (`verify`, which only tells,
+    calls it an edit). Where the line before it is broken as well, that is no crash, and `JournalFault` says so. A
+    segment in which nothing whole is left is removed, and the one before goes on.
     """
     recovered: list[Recovered] = []
     for number in reversed(segment_numbers(state)):

@@ -43,6 +43,7 @@ class Bounds(Struct, frozen=True):
     queue_records_max: int = QUEUE_RECORDS_MAX
     queue_bytes_max: int = QUEUE_BYTES_MAX
     sync_lag_s: float = SYNC_LAG_S
+    close_timeout_s: float = CLOSE_TIMEOUT_S
 
 
 class _Waiter(NamedTuple):
@@ -122,15 +123,15 @@ class Journal:
         await asyncio.to_thread(self.shut)
 
     def shut(self) -> None:
-        """`close` without an event loop. What waits for a disk that hangs is left behind after ten seconds."""
+        """`close` without an event loop. After `close_timeout_s` a disk that hangs is left behind."""
         with self._mutex:
             if self._is_closing:
                 return
             self._is_closing = True
             self._wake.notify()
-        self._thread.join(CLOSE_TIMEOUT_S)
+        self._thread.join(self._bounds.close_timeout_s)
         if self._thread.is_alive():
-            return  # descriptors and lock stay with the thread; the process is about to end
+            return  # descriptors and lock stay with the thread, and go when the process ends
         self._file.close()
         self._disk.close(self._lock_fd)
 

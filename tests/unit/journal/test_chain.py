@@ -107,12 +107,15 @@ def test_a_torn_last_line_is_told_from_an_edit(cut: int) -> None:
     assert (found.fault.seq, found.fault.is_torn, found.head.seq) == (3, True, 2)
 
 
-def test_a_last_line_that_ends_but_is_no_record_is_torn_too() -> None:
-    """Blocks that never reached the disk may read as zeros before a newline that did."""
-    found = verify([*chain(2), b"\x00" * 40 + b"\n"])
+def test_a_last_line_that_ends_but_is_no_record_is_called_an_edit() -> None:
+    """Two records that were made one by taking the newline between them must not pass for a crash."""
+    lines = chain(4)
+    merged = lines[2][:-1] + b" " + lines[3]
 
-    assert found.fault is not None
-    assert (found.fault.seq, found.fault.is_torn) == (3, True)
+    for last in (merged, b"\x00" * 40 + b"\n"):
+        found = verify([*lines[:2], last])
+        assert found.fault is not None
+        assert (found.fault.seq, found.fault.is_torn) == (3, False)
 
 
 def test_what_a_bare_chain_cannot_show() -> None:

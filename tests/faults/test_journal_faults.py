@@ -1,0 +1,223 @@
+"""Each call to the disk, failed and failed-but-it-happened: nobody is told *durable* of what may not be.
+
+After every fault the bytes that are left are a chain, later appends are refused, and a restart goes on from there.
+"""
+
+import asyncio
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from guard.errors import JournalFault
+from guard.journal import Bounds, Journal, read_lines, replay, verify
+from tests.support.disk import FaultyDisk
+from tests.support.journal import decision, file_of, open_journal, types_of
+
+ROOT: Final = Path(__file__).parents[2]
+EIO: Final = OSError(errno.EIO, "Input/output error")
+ENOSPC: Final = OSError(errno.ENOSPC, "No space left on device")
+
+Break = Callable[[FaultyDisk, Path], object]
+
+
+def replaced(_: FaultyDisk, state: Path) -> None:
+    """What a log rotation or an editor does: the same name, another file."""
+    copy = state / "copy"
+    copy.write_bytes(file_of(state).read_bytes())
+    copy.rename(file_of(state))
+
+
+FAULTS: Final[dict[str, Break]] = {
+    "write fails": lambda disk, _: disk.fails.update(write=EIO),
+    "write fails but it happened": lambda disk, _: disk.anyway.update(write=EIO),
+    "disk full at once": lambda disk, _: setattr(disk, "write_bytes_left", 0),
+    "disk full within a line": lambda disk, _: setattr(disk, "write_bytes_left", 40),
+    "disk full after a line": lambda disk, _: setattr(disk, "write_bytes_left", 700),
+    "fsync fails": lambda disk, _: disk.fails.update(fdatasync=EIO),
+    "fsync fails but it happened": lambda disk, _: disk.anyway.update(fdatasync=EIO),
+    "fsync finds no space": lambda disk, _: disk.fails.update(fdatasync=ENOSPC),
+    "file deleted": lambda _, state: file_of(state).unlink(),
+    "file moved away": lambda _, state: file_of(state).rename(state / "moved"),
+    "file replaced": replaced,
+    "file truncated": lambda _, state: os.truncate(file_of(state), 50),
+    "directory gone": lambda _, state: (state / "journal").rename(state / "elsewhere"),
+}
+
+
+async def _begun(state: Path) -> tuple[Journal, FaultyDisk, int]:
+    disk = FaultyDisk()
+    journal = open_journal(state, disk=disk)
+    seq = journal.append("decision", decision("01A"))
+    await journal.durable(seq)
+    return journal, disk, seq
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_no_waiter_is_told_durable_wrongly_and_the_journal_stays_closed(tmp_path: Path, fault: str) -> None:
+    """Every waiter of the batch gets the fault, later appends are refused, the disk is not asked again."""
+    journal, disk, seq = await _begun(tmp_path / "state")
+    FAULTS[fault](disk, tmp_path / "state")
+    seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(3)]
+
+    told = await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 5)
+
+    assert [type(answer) for answer in told] == [JournalFault] * 3
+    assert journal.failed
+    await journal.durable(seq)  # it was durable before, and that is still true
+    disk.fails.clear()
+    disk.anyway.clear()
+    disk.write_bytes_left = None
+    calls = disk.calls.total()
+    with pytest.raises(JournalFault, match="until a restart"):
+        journal.append("decision", decision("01C"))
+    with pytest.raises(JournalFault, match="until a restart"):
+        await journal.durable(seqs[0])
+    assert not journal.has_room(1)
+    await journal.close()
+    assert disk.calls.total() == calls
+
+
+@pytest.mark.parametrize("fault", [name for name in FAULTS if not name.startswith(("file", "directory"))])
+async def test_what_survives_a_fault_is_a_chain_and_the_restart_goes_on(tmp_path: Path, fault: str) -> None:
+    """The record has the acknowledged decision; of the later ones a prefix, perhaps; and then whatever comes next."""
+    state = tmp_path / "state"
+    journal, disk, seq = await _begun(state)
+    FAULTS[fault](disk, state)
+    seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(3)]
+    await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 5)
+    await journal.close()
+
+    found = verify(read_lines(state))
+    assert found.fault is None or found.fault.is_torn
+    assert seq <= found.head.seq <= seqs[-1]
+
+    again = open_journal(state)
+    next_seq = again.append("gap", {"reason": fault, "cancels": 0})
+    await again.durable(next_seq)
+    await again.close()
+    lines = list(replay(state))
+    assert [line.seq for line in lines] == list(range(1, next_seq + 1))
+    assert next(line.members().get("id") for line in lines if line.type == "decision") == "01A"
+    assert ("recovered" in types_of(state)) == bool(found.fault)
+
+
+async def test_short_writes_are_no_fault(tmp_path: Path) -> None:
+    """A disk that takes seven bytes at once gets all of them."""
+    journal, disk, _ = await _begun(tmp_path / "state")
+    disk.write_bytes_max = 7
+    await journal.durable(journal.append("decision", decision("01B")))
+    await journal.close()
+
+    assert types_of(tmp_path / "state") == ["segment", "decision", "decision"]
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "fdatasync", "write"])
+async def test_a_rotation_that_fails_closes_the_journal(tmp_path: Path, call: str) -> None:
+    """The old segment stays whole and writable for the next start."""
+    state, disk = tmp_path / "state", FaultyDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(segment_bytes_max=1000))
+    await journal.durable(journal.append("decision", decision("01A")))
+    disk.fails[call] = EIO
+    seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(6)]
+
+    told = await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 5)
+    await journal.close()
+
+    assert {type(answer) for answer in told} == {JournalFault}
+    again = open_journal(state)
+    await again.durable(again.append("decision", decision("01C")))
+    await again.close()
+    ids = [str(line.members()["id"]) for line in replay(state) if line.type == "decision"]
+    assert (ids[0], ids[-1]) == ("01A", "01C")
+    assert ids == sorted(ids)
+
+
+async def test_a_lost_chmod_of_a_closed_segment_closes_the_journal(tmp_path: Path) -> None:
+    """What cannot be sealed is reported, not passed over."""
+    state, disk = tmp_path / "state", FaultyDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(segment_bytes_max=1000))
+    disk.fails["fchmod"] = EIO
+    seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(4)]
+
+    told = await asyncio.gather(*map(journal.durable, seqs), return_exceptions=True)
+    assert {type(answer) for answer in told} == {JournalFault}
+    await journal.close()
+    open_journal(state).shut()
+
+
+async def test_a_sync_that_fails_with_nobody_waiting_is_known_at_the_next_append(tmp_path: Path) -> None:
+    """Lazy records have no waiter; the fault is not lost for that."""
+    state, disk = tmp_path / "state", FaultyDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(sync_lag_s=0.001))
+    disk.fails["fdatasync"] = EIO
+    journal.append("outcome", {"decision": "01A"}, lazy=True)
+
+    with pytest.raises(JournalFault):
+        journal.flush()
+    assert journal.failed == str(EIO)
+    await journal.close()
+
+
+async def test_a_bug_in_the_writer_thread_is_a_fault_too(tmp_path: Path) -> None:
+    """A thread that dies unheard would leave every waiter waiting."""
+
+    class Bug(FaultyDisk):
+        def fdatasync(self, fd: int) -> None:
+            raise ZeroDivisionError
+
+    journal = open_journal(tmp_path / "state", disk=Bug())
+    seq = journal.append("a", {})
+
+    with pytest.raises(JournalFault, match="ZeroDivisionError"):
+        await asyncio.wait_for(journal.durable(seq), 5)
+    await journal.close()
+
+
+CHILD: Final = """
+import asyncio, sys
+from pathlib import Path
+from guard.clock import SystemClock
+from guard.journal import Bounds, Journal
+
+async def work(journal, name):
+    while True:
+        seq = journal.append("decision", {"by": name}, lazy=False)
+        await journal.durable(seq)
+        print(seq, flush=True)
+        journal.append("outcome", {"decision": str(seq)}, lazy=True)
+
+async def main():
+    journal = Journal.open(Path(sys.argv[1]), clock=SystemClock(), bounds=Bounds(segment_bytes_max=20_000))
+    await asyncio.gather(*(work(journal, n) for n in range(8)))
+
+asyncio.run(main())
+"""
+
+
+def test_sigkill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """Every seq that the dying process had called durable is in the record, and the next start goes on."""
+    state = tmp_path / "state"
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and script
+        [sys.executable, "-c", CHILD, str(state)], cwd=ROOT, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as child:
+        assert child.stdout is not None
+        told = [child.stdout.readline() for _ in range(400)]
+        child.send_signal(signal.SIGKILL)
+        told += child.stdout.readlines()
+
+    acknowledged = {int(line) for line in told if line.endswith("\n")}
+    journal = open_journal(state)
+    last = journal.append("start", {"after": "SIGKILL"})
+    journal.shut()
+    types = {line.seq: line.type for line in replay(state)}
+    assert len(acknowledged) >= 400
+    assert {types.get(seq) for seq in acknowledged} == {"decision"}
+    assert sorted(types) == list(range(1, last + 1))
+    assert file_of(state, 2).exists()

@@ -1,0 +1,461 @@
+"""The open journal: appending, waiting for the disk, rotating, closing, going on after a restart."""
+
+import asyncio
+import stat
+import threading
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+from guard.errors import JournalFault, StateFault
+from guard.journal import Bounds, Gap, Journal, read_lines, replay, verify
+from tests.support.clock import START_US, ManualClock
+from tests.support.disk import FaultyDisk
+from tests.support.journal import decision, file_of, open_journal, outcome, types_of
+
+SMALL: Final = Bounds(segment_bytes_max=1500)
+
+
+class HeldDisk(FaultyDisk):
+    """A disk that syncs only while `let` is set; `is_syncing` is set while the writer stands in front of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = threading.Event()
+        self.is_syncing = threading.Event()
+
+    def fdatasync(self, fd: int) -> None:
+        """Waits to be let through."""
+        self.is_syncing.set()
+        self.let.wait(5)
+        super().fdatasync(fd)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Where the journal will be."""
+    return tmp_path / "state"
+
+
+# ---------------------------------------------------------------- the file
+
+
+async def test_a_record_is_one_line_with_the_head_of_the_contract(state: Path) -> None:
+    """The first line ever is the segment's, with 64 zeros; seq counts on from it without a gap."""
+    journal = open_journal(state)
+    seq = journal.append("gap", Gap(reason="disk full", cancels=2))
+    await journal.durable(seq)
+
+    first, second = file_of(state).read_bytes().splitlines()
+    assert first == (
+        b'{"seq":1,"ts":"2026-11-22T09:46:28.123456Z","type":"segment","segment":1,"first_seq":1,"prev":"%s"}'
+        % (b"0" * 64)
+    )
+    assert seq == 2
+    assert list(msgspec.json.decode(second)) == ["seq", "ts", "type", "reason", "cancels", "prev"]
+    await journal.close()
+
+
+async def test_files_and_directories_have_the_modes_of_the_contract(state: Path) -> None:
+    """0700, 0700, 0600; a closed segment 0440."""
+    journal = open_journal(state, bounds=SMALL)
+    while file_of(state, 2).exists() is False:
+        await journal.durable(journal.append("decision", decision()))
+    await journal.durable(journal.append("decision", decision()))
+    await journal.close()
+
+    modes = [stat.S_IMODE(p.stat().st_mode) for p in (state, state / "journal", file_of(state), file_of(state, 2))]
+    assert modes == [0o700, 0o700, 0o440, 0o600]
+
+
+async def test_the_time_of_a_record_is_the_clocks_or_the_decisions_own(state: Path) -> None:
+    """A decision is dated with the moment that its rules looked at."""
+    journal = open_journal(state)
+    journal.append("a", {})
+    journal.append("b", {}, wall_us=START_US - 1)
+    await journal.close()
+
+    assert [line.ts[-8:] for line in replay(state)] == [".123456Z", ".123456Z", ".123455Z"]
+
+
+async def test_the_chain_runs_on_across_segments(state: Path) -> None:
+    """Each file opens with its own number and first seq; together they are one chain."""
+    journal = open_journal(state, bounds=SMALL)
+    for n in range(30):
+        journal.append("decision", decision(f"01K{n}"))
+    await journal.durable(journal.last_seq)
+    await journal.close()
+
+    lines = list(replay(state))
+    openings = [line for line in lines if line.type == "segment"]
+    assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+    assert [line.members()["segment"] for line in openings] == list(range(1, len(openings) + 1))
+    assert [line.members()["first_seq"] for line in openings] == [line.seq for line in openings]
+    assert len(openings) > 3
+    assert all(file_of(state, n + 1).stat().st_size <= 1500 for n in range(len(openings)))
+
+
+# ---------------------------------------------------------------- durable
+
+
+async def test_many_waiters_share_few_syncs(state: Path) -> None:
+    """While one batch syncs the next one gathers: a hundred records, two syncs."""
+    disk = HeldDisk()
+    journal = open_journal(state, disk=disk)
+    first = journal.append("a", {})
+    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    rest = [journal.append("b", {"n": n}) for n in range(100)]
+    waiting = asyncio.gather(*(journal.durable(seq) for seq in [first, *rest]))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    disk.let.set()
+    await asyncio.wait_for(waiting, 5)
+
+    assert disk.calls["fdatasync"] == 2
+    await journal.close()
+
+
+async def test_nothing_is_durable_before_the_sync_has_returned(state: Path) -> None:
+    """Written is not yet safe."""
+    disk = HeldDisk()
+    journal = open_journal(state, disk=disk)
+    seq = journal.append("a", {})
+    waiter = asyncio.ensure_future(journal.durable(seq))
+    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    await asyncio.sleep(0.01)
+
+    assert b'"type":"a"' in file_of(state).read_bytes()
+    assert not waiter.done()
+    disk.let.set()
+    await asyncio.wait_for(waiter, 5)
+    await journal.close()
+
+
+async def test_waiters_that_went_away_disturb_nobody(state: Path) -> None:
+    """A cancelled wait is passed over; the record is written all the same."""
+    disk = HeldDisk()
+    journal = open_journal(state, disk=disk)
+    seq = journal.append("a", {})
+    gone, stays = (asyncio.ensure_future(journal.durable(seq)) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    disk.let.set()
+
+    await asyncio.wait_for(stays, 5)
+    assert gone.cancelled()
+    await journal.close()
+    assert types_of(state) == ["segment", "a"]
+
+
+async def test_waiting_twice_and_out_of_order_is_fine(state: Path) -> None:
+    """What is durable stays so; a later seq implies the earlier ones."""
+    journal = open_journal(state)
+    first, second = journal.append("a", {}), journal.append("b", {})
+    await journal.durable(second)
+    await journal.durable(first)
+    await journal.durable(second)
+    await journal.close()
+    await journal.durable(first)
+
+
+async def test_waiting_for_what_was_never_appended_is_a_bug(state: Path) -> None:
+    """It would wait for ever."""
+    journal = open_journal(state)
+
+    with pytest.raises(AssertionError, match="never appended"):
+        await journal.durable(99)
+    await journal.close()
+
+
+async def test_a_lazy_record_is_written_at_once_and_synced_soon(state: Path) -> None:
+    """Nobody waits for it, but its sync does not wait for the next record either."""
+    journal = open_journal(state, bounds=Bounds(sync_lag_s=0.01))
+    seq = journal.append("outcome", outcome(), lazy=True)
+
+    await asyncio.wait_for(journal.durable(seq), 5)
+    await journal.close()
+    assert types_of(state) == ["segment", "outcome"]
+
+
+async def test_lazy_records_ride_on_the_next_sync(state: Path) -> None:
+    """A hundred outcomes cost no sync of their own; the decision after them covers all."""
+    disk = FaultyDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(sync_lag_s=60))
+    lazy = [journal.append("outcome", outcome(), lazy=True) for _ in range(100)]
+    await journal.durable(journal.append("decision", decision()))
+
+    assert disk.calls["fdatasync"] == 1
+    await journal.durable(lazy[-1])
+    await journal.close()
+
+
+async def test_closing_syncs_what_is_lazy(state: Path) -> None:
+    """A clean stop leaves nothing in the kernel's hands."""
+    disk = FaultyDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(sync_lag_s=60))
+    seq = journal.append("outcome", outcome(), lazy=True)
+    await journal.close()
+
+    assert disk.calls["fdatasync"] == 1
+    await journal.durable(seq)
+
+
+async def test_each_sync_is_told_to_the_metrics_on_the_loop(state: Path) -> None:
+    """The seconds arrive in the loop's own thread."""
+    journal, seen = open_journal(state), list[tuple[float, int]]()
+    journal.on_sync = lambda seconds: seen.append((seconds, threading.get_ident()))
+    await journal.durable(journal.append("a", {}))
+    await asyncio.sleep(0)
+
+    assert seen == [(journal.last_sync_s, threading.get_ident())]
+    assert journal.last_sync_s > 0
+    await journal.close()
+
+
+# ---------------------------------------------------------------- bounds and refusals
+
+
+async def test_a_full_queue_refuses_and_burns_no_seq(state: Path) -> None:
+    """By count and by bytes; the next record that is taken follows the last one that was."""
+    disk = HeldDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(queue_records_max=8, queue_bytes_max=1500))
+    journal.append("a", {})
+    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    last = [journal.append("b", {}) for _ in range(8)][-1]
+    with pytest.raises(JournalFault, match="queue is full: 8 records"):
+        journal.append("c", {})
+    assert (journal.last_seq, journal.queue_records, journal.failed) == (last, 8, None)
+
+    disk.let.set()
+    await journal.durable(last)
+    assert journal.append("d", {}) == last + 1
+    await journal.close()
+    assert types_of(state) == ["segment", "a", *["b"] * 8, "d"]
+
+
+async def test_a_queue_is_full_by_bytes_too(state: Path) -> None:
+    """One large record is always taken, a second one waits for the disk."""
+    disk = HeldDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(queue_bytes_max=4096))
+    journal.append("a", {})
+    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    journal.append("large", {"text": "x" * 10_000})
+
+    with pytest.raises(JournalFault, match="bytes wait for the disk"):
+        journal.append("more", {})
+    disk.let.set()
+    await journal.close()
+    assert types_of(state) == ["segment", "a", "large"]
+
+
+async def test_room_leaves_a_quarter_to_outcomes_and_cancels(state: Path) -> None:
+    """New orders are refused before the settlement of old ones could not be recorded."""
+    disk = HeldDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(queue_records_max=8))
+    journal.append("a", {})
+    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    assert journal.has_room(6)
+    assert not journal.has_room(7)
+    for _ in range(6):
+        journal.append("b", {})
+
+    assert not journal.has_room(1)
+    journal.append("outcome", outcome())
+    disk.let.set()
+    await journal.close()
+    assert not journal.has_room(1)
+
+
+async def test_a_record_that_cannot_be_written_is_refused_alone(state: Path) -> None:
+    """The journal goes on, and no seq is missing."""
+    journal = open_journal(state)
+    with pytest.raises(JournalFault, match="cannot be written"):
+        journal.append("a", {"text": "\ud800"})
+    with pytest.raises(JournalFault, match="cannot be written"):
+        journal.append("a", {"seq": 1})
+
+    assert journal.failed is None
+    await journal.durable(journal.append("b", {}))
+    await journal.close()
+    assert types_of(state) == ["segment", "b"]
+
+
+async def test_a_closed_journal_takes_nothing(state: Path) -> None:
+    """Closing twice is harmless."""
+    journal = open_journal(state)
+    await journal.close()
+    await journal.close()
+
+    with pytest.raises(JournalFault, match="closed"):
+        journal.append("a", {})
+
+
+def test_records_are_in_order_when_several_threads_append(state: Path) -> None:
+    """Each thread's records keep their order, and the chain holds."""
+    journal = open_journal(state, bounds=Bounds(segment_bytes_max=5000))
+
+    def work(name: str) -> None:
+        for n in range(50):
+            journal.append("a", {"by": name, "n": n}, lazy=n % 2 == 0)
+
+    threads = [threading.Thread(target=work, args=(str(i),)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    journal.shut()
+
+    members = [line.members() for line in replay(state) if line.type == "a"]
+    assert len(members) == 200
+    for name in "0123":
+        assert [m["n"] for m in members if m["by"] == name] == list(range(50))
+
+
+async def test_counters_are_plain_numbers(state: Path) -> None:
+    """For the metrics: records since the start, what waits, what is free."""
+    disk = FaultyDisk()
+    journal = open_journal(state, disk=disk)
+    await journal.durable(journal.append("a", {}))
+
+    assert (journal.records_total, journal.queue_records, journal.free_bytes()) == (2, 0, disk.free)
+    await journal.close()
+
+
+# ---------------------------------------------------------------- starting again
+
+
+def test_a_restart_goes_on_in_the_chain(state: Path) -> None:
+    """Seq and prev follow from the last record of the last run."""
+    for name in ("a", "b", "c"):
+        journal = open_journal(state)
+        journal.append(name, {})
+        journal.shut()
+
+    assert types_of(state) == ["segment", "a", "b", "c"]
+
+
+def test_a_torn_tail_is_recorded_as_recovered(state: Path) -> None:
+    """The record says how much was set aside, and where it is."""
+    journal = open_journal(state)
+    journal.append("a", {})
+    journal.shut()
+    with file_of(state).open("ab") as file:
+        file.write(b'{"seq":3,"ts"')
+
+    journal = open_journal(state)
+    assert types_of(state) == ["segment", "a", "recovered"]
+    journal.shut()
+    *_, line = replay(state)
+    assert (line.members()["bytes"], line.members()["file"]) == (13, "00000001.jsonl.torn")
+
+
+def test_a_crash_between_two_segments_goes_on_in_the_old_one(state: Path) -> None:
+    """An empty new file was no record yet."""
+    journal = open_journal(state)
+    journal.append("a", {})
+    journal.shut()
+    file_of(state, 2).touch(mode=0o600)
+
+    journal = open_journal(state)
+    journal.append("b", {})
+    journal.shut()
+    assert types_of(state) == ["segment", "a", "b"]
+    assert not file_of(state, 2).exists()
+
+
+def test_a_second_journal_on_the_same_state_is_refused_until_the_first_is_shut(state: Path) -> None:
+    """Two writers would fork the chain."""
+    first = open_journal(state)
+    with pytest.raises(StateFault, match="in use"):
+        open_journal(state)
+    first.shut()
+
+    open_journal(state).shut()
+
+
+@pytest.mark.parametrize("reason", ["unsafe", "broken", "unreadable", "linked"])
+def test_a_refused_start_lets_go_of_the_lock(state: Path, reason: str) -> None:
+    """What was wrong can be put right and tried again in the same process."""
+    open_journal(state).shut()
+    journal = open_journal(state)
+    journal.append("a", {})
+    journal.shut()
+    good = file_of(state).read_bytes()
+    disk = FaultyDisk()
+    if reason == "unsafe":
+        state.chmod(0o755)
+    if reason == "broken":
+        file_of(state).write_bytes(good + b"{}\n{}\n")
+    if reason == "unreadable":
+        file_of(state).unlink()
+        file_of(state).symlink_to(state / "elsewhere")
+    if reason == "linked":
+        file_of(state).rename(state / "elsewhere")
+        file_of(state).symlink_to(state / "elsewhere")
+
+    with pytest.raises((StateFault, JournalFault)):
+        open_journal(state, disk=disk)
+
+    state.chmod(0o700)
+    file_of(state).unlink()
+    file_of(state).write_bytes(good)
+    open_journal(state).shut()
+
+
+def test_a_start_on_a_disk_that_cannot_record_the_recovery_is_a_fault(state: Path) -> None:
+    """The journal does not pretend to be open, and the lock is free again."""
+    journal = open_journal(state)
+    journal.append("a", {})
+    journal.shut()
+    with file_of(state).open("ab") as file:
+        file.write(b"torn")
+    disk = FaultyDisk()
+    disk.fails["fdatasync"] = OSError(5, "Input/output error")
+
+    with pytest.raises(JournalFault, match="Input/output error"):
+        open_journal(state, disk=disk)
+    open_journal(state).shut()
+
+
+def test_a_disk_that_hangs_does_not_hang_the_shutdown(state: Path) -> None:
+    """The lock stays taken: the thread may still write."""
+    disk = HeldDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(close_timeout_s=0.01))
+    journal.append("a", {})
+    journal.shut()
+
+    with pytest.raises(StateFault, match="in use"):
+        open_journal(state)
+    disk.let.set()
+    journal._thread.join(5)
+
+
+def test_the_whole_journal_works_without_an_event_loop(state: Path) -> None:
+    """Tools append, flush and read it as they are."""
+    journal = Journal.open(state, clock=ManualClock())
+    journal.append("a", {})
+    journal.flush()
+
+    assert verify(read_lines(state)).head.seq == 2
+    journal.shut()
+
+
+def test_a_journal_serves_one_event_loop(state: Path) -> None:
+    """A waiter on another loop would never be woken: that is a bug."""
+    disk = HeldDisk()
+    journal = open_journal(state, disk=disk)
+    seq = journal.append("a", {})
+
+    async def wait() -> None:
+        await asyncio.wait_for(journal.durable(seq), 0.01)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(wait())
+    with pytest.raises(AssertionError, match="one event loop"):
+        asyncio.run(wait())
+    disk.let.set()
+    journal.shut()  # the first loop is closed: telling it is no fault
+    assert journal.failed is None
