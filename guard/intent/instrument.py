@@ -52,11 +52,15 @@ class Odd(Struct, frozen=True):
     why: str
 
 
-@lru_cache(maxsize=4096)  # a caller trades few symbols, over and over
 def instrument(code: str, *, trd_market: int, sec_market: int | None) -> Instrument | Odd:
     """The one instrument that code, header and `sec_market` all name. Funds keep no `sec_market` of their own."""
-    if not _CODE.fullmatch(code) or len(code) > _CODE_CHARACTERS_MAX:
+    if len(code) > _CODE_CHARACTERS_MAX or not _CODE.fullmatch(code):
         return _odd_spelling(code)
+    return _agreed(code, trd_market, sec_market)
+
+
+@lru_cache(maxsize=4096)  # programs trade few symbols, over and over; a code that gets here is short
+def _agreed(code: str, trd_market: int, sec_market: int | None) -> Instrument | Odd:
     words = market_words(trd_market)
     if not words:
         return Odd(f"trd_market {trd_market} takes no orders here")
@@ -81,8 +85,8 @@ def instrument(code: str, *, trd_market: int, sec_market: int | None) -> Instrum
 
 
 def _odd_spelling(code: str) -> Odd:
-    capitals = code.upper()
-    if not code.isascii() or not _CODE.fullmatch(capitals) or len(code) > _CODE_CHARACTERS_MAX:
+    capitals = code[:_CODE_CHARACTERS_MAX].upper()
+    if len(code) > _CODE_CHARACTERS_MAX or not code.isascii() or not _CODE.fullmatch(capitals):
         return Odd(f"a code is capital letters and digits, at most {_CODE_CHARACTERS_MAX} characters, without spaces")
     if code.endswith(_ALIASES):
         return Odd(f"{code} stands for another contract each month: name the contract itself")

@@ -20,7 +20,7 @@ from guard.terms import Reason, Refusal, in_order, refuse
 WRAPPER: Final = "c2s"
 # Objects and nothing else; a header in a list would name an account that nobody saw. A security may be a string too.
 _OBJECTS: Final = frozenset({"header", "packet_id", "filter_conditions", "data_filter"})
-_REASONS_MAX: Final = 8  # a body of 64 KiB may hold thousands of unknown names; nobody reads more than a few
+_REASONS_MAX: Final = 8  # a body may hold thousands of unknown names, and the likeness of each would be looked for
 _NAME_CHARACTERS_MAX: Final = 40  # longer names are cut in messages and not searched for likeness
 # A capital that follows a small letter or digit, or ends a run of capitals, begins a word: pwdMD5 → pwd_md5.
 _WORD_BEGINS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -39,10 +39,9 @@ def shape(names: Names, members: Members) -> Body | Refusal:
     if WRAPPER not in members:
         return _gather(names, members, is_flat=True)
     wrapped = members[WRAPPER]
-    beside = [name for name in members if name != WRAPPER]
+    beside = [name for name in members if name != WRAPPER][:_REASONS_MAX]
     if beside:
-        reasons = [_both_shapes(name, names) for name in beside[:_REASONS_MAX]]
-        return Refusal(in_order(reasons))
+        return Refusal(in_order([_both_shapes(name, names) for name in beside]))
     if not is_object(wrapped):
         return refuse(Code.BAD_VALUE, "c2s is an object")
     return _gather(names, wrapped, is_flat=False)
@@ -53,6 +52,8 @@ def _gather(names: Names, members: Members, *, is_flat: bool) -> Body | Refusal:
     values: dict[str, object] = {}
     reasons: list[Reason] = []
     for name, value in members.items():
+        if len(reasons) >= _REASONS_MAX:
+            break
         path = known.get(name)
         if path is None:
             reasons.append(_unknown(name, known, _elsewhere(name, names, is_flat=is_flat)))
@@ -83,6 +84,8 @@ def _put(values: dict[str, object], path: str, value: object, reasons: list[Reas
 def _merge(values: dict[str, object], inside: Members, known: Mapping[str, str], reasons: list[Reason]) -> None:
     """The fields of one object (the trade header, say) beside the others, by their paths."""
     for name, value in inside.items():
+        if len(reasons) >= _REASONS_MAX:
+            return
         path = known.get(name)
         if path is None:
             reasons.append(_unknown(name, known, ""))
@@ -98,11 +101,12 @@ def _check_inside(name: str, value: object, known: Mapping[str, str] | None, rea
     """The names in an array, and in an object where none was expected; the recursion is as deep as a body may be."""
     if is_array(value):
         for item in value:
-            if is_object(item) or is_array(item):
+            if len(reasons) < _REASONS_MAX and (is_object(item) or is_array(item)):
                 _check_inside(name, item, known, reasons)
     elif is_object(value):
         if known is None:
-            reasons.extend(_unknown(inner, {}, f"{_shown(name)} has no fields of its own") for inner in value)
+            room = list(value)[: _REASONS_MAX - len(reasons)]
+            reasons.extend(_unknown(inner, {}, f"{_shown(name)} has no fields of its own") for inner in room)
         else:
             _merge({}, value, known, reasons)
 

@@ -150,6 +150,21 @@ def test_many_unknown_names_are_answered_with_a_few() -> None:
     assert all(len(reason.message) < 100 for reason in result.reasons)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"bogus": 1} | {f"x{n}": 1 for n in range(500)},
+        {"filter_conditions": {f"x{n}": 1 for n in range(500)}},
+        {"filter_status_list": [{f"x{n}": 1} for n in range(500)]},
+        {"refresh_cache": {f"x{n}": 1 for n in range(500)}},
+        {"c2s": {}} | {f"x{n}": 1 for n in range(500)},
+    ],
+)
+def test_likeness_is_looked_for_a_few_times_only(body: dict[str, object]) -> None:
+    """Eight reasons, then reading stops: at the top, in an object, in a list, beside c2s."""
+    assert codes("/api/orders", body) == ["unknown_field"] * 8
+
+
 def test_values_are_found_by_path() -> None:
     """The body's values, without nulls, by the daemon's own names."""
     body = shape(NAMES["/api/funds"], json.loads('{"env": 1, "currency": null}'))
