@@ -292,10 +292,10 @@ class Journal:
         if self._loop is None:
             return
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            if waiters:
-                self._loop.call_soon_threadsafe(_resolve, waiters, why)
             if self.on_sync is not None and why is None:
                 self._loop.call_soon_threadsafe(self.on_sync, self.last_sync_s)
+            if waiters:
+                self._loop.call_soon_threadsafe(_resolve, waiters, why)
 
 
 def _resolve(waiters: list[_Waiter], why: str | None) -> None:
