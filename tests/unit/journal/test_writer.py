@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from guard.errors import JournalFault, StateFault
-from guard.journal import Bounds, Gap, Journal, read_lines, replay, verify
+from guard.journal import Bounds, Decision, Gap, Journal, read_lines, replay, verify
+from guard.terms import Claim
 from tests.support.clock import START_US, ManualClock
 from tests.support.disk import FaultyDisk
 from tests.support.journal import decision, file_of, open_journal, outcome, types_of
@@ -334,6 +335,20 @@ def test_a_restart_goes_on_in_the_chain(state: Path) -> None:
         journal.shut()
 
     assert types_of(state) == ["segment", "a", "b", "c"]
+
+
+def test_w10_a_restart_finds_every_claim_and_its_time_again(state: Path) -> None:
+    """What counters are made of is in the record: a process that ends takes none of it along."""
+    claim = Claim("spend", "daily_value/key=trader|HKD", 300_000_000, cap=2_000_000_000)
+    journal = open_journal(state)
+    journal.append("decision", decision(t=77, claims=(claim,), used=(5,)))
+    journal.shut()
+
+    again = open_journal(state)
+    record = next(line.typed() for line in replay(state) if line.type == "decision")
+    again.shut()
+    assert isinstance(record, Decision)
+    assert (record.t, record.claims, record.used) == (77, (claim,), (5,))
 
 
 def test_a_torn_tail_is_recorded_as_recovered(state: Path) -> None:
