@@ -80,7 +80,8 @@ def canonical(docs: tuple[PolicyDoc, ...]) -> bytes:
 
 def _lean(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _lean(inner) for key, inner in value.items() if inner is not None and inner != {}}
+        lean = {key: _lean(inner) for key, inner in value.items() if inner is not None}
+        return {key: inner for key, inner in lean.items() if inner != {}}
     if isinstance(value, list | tuple):
         return sorted(value)
     return value

@@ -26,16 +26,15 @@ def _reset(text: str) -> Reset:
 RESET_OF: Final = {market: _reset(text) for market, text in markets.RESET_OF.items()}
 
 
-# Currencies of a market's instruments besides the market's own (renminbi counters, futures on something foreign).
-_OTHER_CURRENCIES: Final = {"HK": ("CNH",), "FUTURES_HK": ("CNH",), "FUTURES_SG": ("USD", "JPY")}
+# Where the market alone does not say the currency: renminbi counters, and futures by what they are on.
+_BY_CODE: Final = {"HK": ("HKD", "CNH"), "FUTURES_HK": ("HKD", "CNH"), "FUTURES_SG": ("SGD", "USD", "JPY")}
 
 
 def _by_currency() -> dict[str, tuple[Reset, ...]]:
     found: dict[str, set[Reset]] = {}
     for market, reset in RESET_OF.items():
-        for currency in (markets.currency_of(market, ""), *_OTHER_CURRENCIES.get(market, ())):
+        for currency in _BY_CODE.get(market) or (markets.currency_of(market, ""),):
             found.setdefault(currency, set()).add(reset)
-    found.pop("", None)
     return {currency: tuple(sorted(resets)) for currency, resets in found.items()}
 
 

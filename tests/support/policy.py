@@ -8,18 +8,22 @@ from typing import Any, Final
 import msgspec
 
 from guard.codes import Code
+from guard.limits import Opening, State, look, reserve
 from guard.policy import Judgement, PolicyDoc, PolicySet, compile_set, judge, parse_policy, value
 from guard.terms import (
     Account,
     Effect,
     Env,
+    Full,
     Header,
     KeyLimits,
     OrderType,
     PlaceOrder,
     Principal,
+    Reason,
     Side,
     Valuation,
+    in_order,
 )
 
 FRIDAY: Final = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)  # 12:00 in Hong Kong, 23:00 on Thursday in New York
@@ -29,7 +33,7 @@ _PREFIX_OF: Final = {"CN": "SH", "HKCC": "SH"}
 
 
 def order(
-    qty: str = "100", price: str | None = "10", *, market: str = "HK", code: str = "00700", **fields: Any
+    qty: Any = "100", price: str | None = "10", *, market: str = "HK", code: str = "00700", **fields: Any
 ) -> PlaceOrder:
     """A limit buy of 00700, unless something else is said."""
     prefix = _PREFIX_OF.get(market, market.removesuffix("_FUND").removeprefix("FUTURES_"))
@@ -51,7 +55,8 @@ def order(
 def caller(name: str = "bot-a", limits: KeyLimits | None = None, **fields: Any) -> Principal:
     """A key that may trade in both environments."""
     scopes = frozenset({"trade:real", "trade:simulate"})
-    return Principal(id=name, name=name.split("@")[0], scopes=scopes, limits=limits or KeyLimits(), **fields)
+    own = limits or KeyLimits()
+    return Principal(id=name, name=name.split("@", maxsplit=1)[0], scopes=scopes, limits=own, **fields)
 
 
 def doc(text: str, file: str = "desk.toml") -> PolicyDoc:
@@ -115,3 +120,29 @@ def worth(what: PlaceOrder) -> Valuation:
 def codes(judgement: Judgement) -> list[Code]:
     """Every code, the primary one first."""
     return [reason.code for reason in judgement.reasons]
+
+
+class Book:
+    """A ledger that orders are placed in, one after the other; time is in seconds."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.steps = 0
+
+    def reasons(self, judgement: Judgement, *, at_s: int = 0) -> tuple[Reason, ...]:
+        """Every reason against it, the ledger's too; nothing is reserved."""
+        found = look(self.state, judgement.claims, t_us=at_s * 1_000_000)
+        told = list(judgement.reasons)
+        if isinstance(found, Full):
+            told += [judgement.makers[s.index].refuse(judgement.claims[s.index], s) for s in found.shortfalls]
+        return in_order(told)
+
+    def place(self, judgement: Judgement, *, at_s: int = 0) -> tuple[Reason, ...]:
+        """Reserves what the judgement claims, where there is no reason against it."""
+        told = self.reasons(judgement, at_s=at_s)
+        if not told:
+            self.steps += 1
+            step = f"step-{self.steps}"
+            opening = Opening(step, judgement.claims, step, key="bot-a", account=REAL, symbol="HK.00700")
+            reserve(self.state, opening, t_us=at_s * 1_000_000)
+        return told

@@ -68,7 +68,7 @@ def test_a_night_belongs_to_the_day_on_which_it_begins(wall: str, *, is_open: bo
 
 
 def test_always_is_always() -> None:
-    """ "always" holds at weekends too; an empty list never."""
+    """The word holds at weekends too; an empty list never."""
     sunday = at("2026-11-22T10:00:00")
 
     assert not codes(asked(RULES, order(market="US", code="AAPL"), wall=sunday))

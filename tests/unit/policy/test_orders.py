@@ -1,5 +1,7 @@
 """Side, type, time in force, quantity and value, each at its bound."""
 
+from typing import Any
+
 import pytest
 
 from guard.codes import Code
@@ -21,7 +23,7 @@ CAP = '[orders]\nmax_value = ["100000 HKD", "12500 USD"]'
     ],
 )
 def test_only_what_is_listed_is_allowed(
-    text: str, passes: dict[str, object] | None, fails: dict[str, object], code: Code
+    text: str, passes: dict[str, Any] | None, fails: dict[str, Any], code: Code
 ) -> None:
     """What stands on the list passes, all else is refused, and [] allows nobody."""
     rules = f"[orders]\n{text}"

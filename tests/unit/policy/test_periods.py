@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.markets import MARKETS
+from guard.markets import MARKETS, currency_of
 from guard.policy import periods
 from guard.policy.notation import Reset
 
@@ -102,6 +102,8 @@ def test_every_market_has_a_part_in_its_currency() -> None:
     assert set(periods.RESET_OF) == set(MARKETS)
     assert periods.RESET_OF["HK"] == HONG_KONG
     assert periods.RESET_OF["US"] == NEW_YORK
-    assert periods.RESET_OF["HK"] in periods.RESETS_OF_CURRENCY["HKD"]
-    assert periods.RESET_OF["HKCC"] in periods.RESETS_OF_CURRENCY["CNH"]
+    codes = ("00700", "80700", "HSI2612", "CUS2612", "CN2612", "NK2612", "SGP2612")
+    for market in MARKETS:
+        for currency in {currency_of(market, code) for code in codes} - {""}:
+            assert periods.RESET_OF[market] in periods.RESETS_OF_CURRENCY[currency]
     assert all(set(resets) <= set(periods.RESETS) for resets in periods.RESETS_OF_CURRENCY.values())

@@ -1,0 +1,187 @@
+"""Laws of judging: more policies and tighter limits never let more through, and caching changes nothing."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guard.policy import Judgement, value
+from guard.policy.notation import EXACT, from_units, ledger_units
+from guard.policy.rule import Proposal
+from guard.terms import Effect, KeyLimits, OrderType, PlaceOrder, Side, TimeInForce
+from tests.support.policy import FRIDAY, PAPER, REAL, Book, asked, caller, order, policies, worth
+
+WALLS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - zone beside
+MARKETS = st.sampled_from(
+    [("HK", "00700"), ("HK", "80700"), ("US", "AAPL"), ("JP", "7203"), ("US", "AAPL260116C200000")]
+)
+ACCOUNTS = st.sampled_from([REAL, PAPER])
+NAMES = st.sampled_from(["bot-a", "agent-1"])
+EFFECTS = st.sampled_from([Effect.ORDER_NEW, Effect.ORDER_CHANGE])
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> PlaceOrder:
+    """Orders of all types, small and large."""
+    market, code = draw(MARKETS)
+    price = draw(st.none() | st.decimals("0.001", "2000", places=3).map(str))
+    return order(
+        draw(st.decimals("0.001", "500", places=3).map(str)),
+        price,
+        market=market,
+        code=code,
+        side=draw(st.sampled_from(Side)),
+        order_type=draw(st.sampled_from([OrderType.NORMAL, OrderType.MARKET, OrderType.STOP_LIMIT])),
+        time_in_force=draw(st.sampled_from(TimeInForce)),
+    )
+
+
+LINES = {
+    "applies_to": ['keys = ["bot-*"]', 'environments = ["real"]', "accounts = [1]", 'except_keys = ["agent-1"]'],
+    "instruments": ['markets = ["HK", "US"]', 'symbols = ["HK.*"]', 'blocked_symbols = ["US.AAPL"]'],
+    "orders": [
+        'sides = ["BUY"]',
+        'types = ["NORMAL"]',
+        'time_in_force = ["DAY"]',
+        'max_value = ["5000 HKD", "900 USD"]',
+        "max_qty = 100",
+        "per_day = 3",
+        "duplicate_window_s = 60",
+    ],
+    "budgets": ['daily_value = ["9000 HKD", "1000 USD", "500 CNH"]', 'per = "account"'],
+    "rates": ['new_orders = "2/60s"', 'changes = "1/60s"', 'per = "policy"'],
+}
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """Policies made of any of these lines."""
+    parts = []
+    for table, lines in LINES.items():
+        chosen = draw(st.lists(st.sampled_from(lines), unique=True))
+        parts.append("\n".join([f"[{table}]", *chosen]))
+    return "\n".join(parts)
+
+
+def _caps(judgement: Judgement) -> dict[tuple[str, int], int | None]:
+    return {(claim.counter, claim.window_ms): claim.cap for claim in judgement.claims}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    old=st.lists(texts(), max_size=2),
+    new=texts(),
+    what=orders(),
+    account=ACCOUNTS,
+    name=NAMES,
+    effect=EFFECTS,
+    wall=WALLS,
+)
+def test_another_policy_never_lets_more_through(
+    *, old: list[str], new: str, what: PlaceOrder, account: object, name: str, effect: Effect, wall: datetime
+) -> None:
+    """Adding a policy keeps every reason, every claim, and no cap grows; cover apart, which a policy gives."""
+    at = PAPER if account is PAPER else REAL
+    before = asked(policies(*old), what, who=caller(name), account=at, effect=effect, wall=wall)
+    after = asked(policies(*old, new), what, who=caller(name), account=at, effect=effect, wall=wall)
+
+    assert {(r.policy, r.rule) for r in before.reasons if r.code.name != "PRICE_UNAVAILABLE"} <= {
+        (r.policy, r.rule) for r in after.reasons
+    }
+    assert {r.code for r in before.reasons} <= {r.code for r in after.reasons}
+    caps = _caps(after)
+    for place, cap in _caps(before).items():
+        assert place in caps
+        assert (caps[place] or 0) <= (cap or 0)
+
+
+NUMBERS = st.integers(0, 50)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    loose=st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
+    less=st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
+    flow=st.lists(st.tuples(st.integers(1, 30), st.integers(0, 40)), max_size=12),
+)
+def test_a_tighter_limit_never_lets_an_order_through_that_a_looser_one_refuses(
+    loose: tuple[int, ...], less: tuple[int, ...], flow: list[tuple[int, int]]
+) -> None:
+    """With the same past, every order that the tighter policy grants is granted by the looser one."""
+
+    def rules(numbers: tuple[int, ...]) -> str:
+        value, qty, day, daily, rate = numbers
+        return (
+            f'[orders]\nmax_value = "{value} HKD"\nmax_qty = {qty}\nper_day = {day}\n'
+            f'[budgets]\ndaily_value = "{daily * 4} HKD"\n[rates]\nnew_orders = "{rate // 5}/10s"'
+        )
+
+    tight = policies(rules(tuple(max(0, a - b) for a, b in zip(loose, less, strict=True))))
+    wide = policies(rules(loose))
+    book = Book()
+    at_s = 0
+    for qty, pause_s in flow:
+        at_s += pause_s
+        what = order(str(qty), "1")
+        if not book.reasons(asked(tight, what), at_s=at_s):
+            assert not book.reasons(asked(wide, what), at_s=at_s)
+        book.place(asked(wide, what), at_s=at_s)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    sources=st.lists(texts(), max_size=3),
+    flow=st.lists(st.tuples(orders(), ACCOUNTS, NAMES, EFFECTS, WALLS), max_size=6),
+)
+def test_the_cache_answers_as_a_fresh_set_does(
+    sources: list[str], flow: list[tuple[PlaceOrder, object, str, Effect, datetime]]
+) -> None:
+    """One set asked many times, by many keys with changing limits, says what a new set would say each time."""
+    rules = policies(*sources)
+    for place, (what, account, name, effect, wall) in enumerate(flow):
+        at = PAPER if account is PAPER else REAL
+        who = caller(name, KeyLimits(max_order_value=Decimal(place * 100)) if place % 2 else None)
+        cached = asked(rules, what, who=who, account=at, effect=effect, wall=wall)
+
+        assert cached == asked(policies(*sources), what, who=who, account=at, effect=effect, wall=wall)
+
+
+@settings(max_examples=100, deadline=None)
+@given(sources=st.lists(texts(), max_size=3), what=orders(), account=ACCOUNTS)
+def test_folding_claims_changes_no_answer(sources: list[str], what: PlaceOrder, account: object) -> None:
+    """One claim a counter refuses exactly when one of the claims that were folded into it would."""
+    at = PAPER if account is PAPER else REAL
+    rules, who = policies(*sources), caller()
+    judgement = asked(rules, what, who=who, account=at)
+    if judgement.reasons:
+        return
+    proposal = Proposal(key=who.name, effect=Effect.ORDER_NEW, account=at, wall=FRIDAY, order=what, worth=value(what))
+    bounds = [bound for bound in rules.binding(who, at.env, FRIDAY) if bound.reaches(at)]
+    answers = [rule.judge(proposal) for bound in bounds for rule in bound.rules]
+    single = [claim for answer in answers if isinstance(answer, tuple) for claim in answer]
+
+    for claim in single:
+        assert any(
+            kept.counter == claim.counter
+            and kept.window_ms == claim.window_ms
+            and kept.also == claim.also
+            and (kept.cap or 0) <= (claim.cap or 0)
+            for kept in judgement.claims
+        )
+    assert all(kept in single for kept in judgement.claims)
+    assert len({(kept.counter, kept.window_ms) for kept in judgement.claims}) == len(judgement.claims)
+
+
+@settings(max_examples=200)
+@given(
+    qty=st.decimals("0.001", "1e12", places=3, allow_nan=False),
+    price=st.decimals("0.001", "1e6", places=3, allow_nan=False),
+)
+def test_what_the_ledger_holds_is_never_less_than_the_order(qty: Decimal, price: Decimal) -> None:
+    """Ledger units are rounded up by less than one, and values are exact."""
+    amount = EXACT.multiply(qty, price)
+    units = ledger_units(amount)
+
+    assert 0 <= from_units(units) - amount < Decimal("0.0001")
+    assert worth(order(str(qty), str(price))).value.amount == amount
