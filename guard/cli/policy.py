@@ -25,7 +25,7 @@ from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, PolicySet, compile_set
 from guard.policy.schema import TABLES
 from guard.settings import Settings, parse_settings
-from guard.standing import read_policies
+from guard.standing import parse_texts, read_texts
 from guard.terms import KeyLimits
 
 app = typer.Typer(no_args_is_help=True)
@@ -52,7 +52,9 @@ def check(
     with _told(as_json=as_json):
         settings = _settings(config)
     place = directory or settings.path(settings.policies.dir)
-    docs, errors = read_policies(place)
+    texts, errors = read_texts(place)
+    docs, found = parse_texts(texts)
+    errors += found
     keys, warnings = _keys(settings)
     warnings += [f"{path.name}: policy tests are not run by this version" for path in sorted(place.glob("*_test.toml"))]
     policies = compile_set(

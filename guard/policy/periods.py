@@ -7,6 +7,7 @@ they were moved: PEP 495, fold 0), and `wall` belongs to the last period that ha
 """
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,8 @@ from guard import markets
 from guard.policy.notation import Reset, read_reset
 
 _DAY: Final = timedelta(days=1)
+_MINUTE: Final = timedelta(minutes=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _reset(text: str) -> Reset:
@@ -59,7 +62,13 @@ def period_of(reset: Reset, wall: datetime) -> date:
 
 def period_name(reset: Reset, wall: datetime) -> str:
     """The part of a counter's name that says which period it counts: "2026-11-20@08:30 Asia/Hong_Kong"."""
-    return f"{period_of(reset, wall)}@{reset}"
+    return _name_in(reset, (wall - _EPOCH) // _MINUTE)
+
+
+@lru_cache(maxsize=1024)
+def _name_in(reset: Reset, minute: int) -> str:
+    # Clocks are set to whole minutes, so a period never turns within one.
+    return f"{period_of(reset, _EPOCH + minute * _MINUTE)}@{reset}"
 
 
 def next_reset(reset: Reset, wall: datetime) -> datetime:
