@@ -39,7 +39,10 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     for claim in opening.claims:
         if claim.kind == "slot":
             take_slot(state, claim, step=opening.step, t_us=now_us)
-    state.steps[opening.step] = Step(opening.step, opening.holder, opening.of, opening.claims, before, now_us)
+    changed = opening.order if opening.holder not in {None, opening.step} else b""
+    state.steps[opening.step] = Step(
+        opening.step, opening.holder, opening.of, opening.claims, before, now_us, order=changed
+    )
 
 
 def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
@@ -154,6 +157,8 @@ def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -
         forget_order(state, holder)
         return
     holder.status = "working"
+    if is_accepted and step.order:
+        holder.order = step.order
     for claim, before in zip(step.claims, step.before, strict=True):
         if claim.kind not in SUM_KINDS:
             continue

@@ -25,7 +25,7 @@ class Opening(Struct, frozen=True):
 
     `holder` equal to `step` opens a new order, which needs `account` and the fields after it; another `holder` changes
     that live order; None moves no order's money (a cancel), and `of` may then name the live order that it is about.
-    `order` is the canonical body.
+    `order` is the canonical body of the order as it shall be.
     """
 
     step: str
@@ -43,7 +43,8 @@ class Step(Struct, gc=False):
     """One decision in flight, gone once its outcome is known for certain.
 
     `before[i]` is what the holder held on the cell of `claims[i]` when the step began, or what was learned of it since:
-    a refusal restores that, for this step's cells only. `told` names the cells of which something was learned.
+    a refusal restores that, for this step's cells only. `told` names the cells of which something was learned. `order`
+    is what a changed order shall be once the change is accepted.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Step(Struct, gc=False):
     t_us: int
     status: StepStatus = "sent"
     told: tuple[str, ...] = ()
+    order: bytes = b""
 
 
 class Holder(Struct, gc=False):

@@ -1,0 +1,194 @@
+"""The ops listener's routes: `/livez` `/readyz` `/status` `/metrics` and `/admin/*` (contract §3).
+
+`/admin/*` always wants a key with the scope for it and an owner. The `Host` must be this listener's, so that a page in
+an operator's browser cannot be made to call it by another name (DNS rebinding).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from guard.access import authenticate, bearer_of, operator_reasons
+from guard.admin.changes import Change, Changes, StateBody, Who
+from guard.admin.health import LOOPBACK, degraded, is_loopback, status
+from guard.codes import Code
+from guard.desk import Desk
+from guard.server import refusal_reply
+from guard.settings import address
+from guard.terms import Principal, Refusal, refuse
+
+BODY_BYTES_MAX: Final = 65_536
+_STATUS_OF: Final = {"applied": 200, "unchanged": 200, "refused": 422, "stale": 412, "unrecorded": 503}
+_T = TypeVar("_T", bound=msgspec.Struct)
+Act = Callable[[web.Request, Principal], Awaitable[web.Response]]
+
+
+class _Reason(msgspec.Struct, forbid_unknown_fields=True):
+    reason: str | None = None
+
+
+def _json(body: object, *, code: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), status=code, content_type="application/json")
+
+
+class Routes:
+    """The handlers over one desk."""
+
+    def __init__(self, desk: Desk, changes: Changes) -> None:
+        self._desk = desk
+        self._changes = changes
+
+    # ------------------------------------------------------------ looking
+
+    async def livez(self, _: web.Request) -> web.Response:
+        """The process is alive; depends on nothing."""
+        return web.Response(text="ok\n")
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """503 only while draining; what is wrong beside that is told in words and does not cut off cancels."""
+        reasons = degraded(self._desk)
+        if self._desk.is_draining:
+            return _json({"ready": False, "reasons": ["draining", *reasons]}, code=503)
+        return _json({"ready": True, "degraded": bool(reasons), "reasons": reasons})
+
+    async def status(self, request: web.Request) -> web.Response:
+        """What the guard is doing."""
+        refusal = self._may_look(request)
+        return self._refused(refusal) if refusal else _json(status(self._desk))
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """The exposition, rendered beside the loop."""
+        refusal = self._may_look(request)
+        if refusal:
+            return self._refused(refusal)
+        body = await asyncio.to_thread(self._desk.metrics.render)
+        return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    # ------------------------------------------------------------ changing
+
+    async def policy(self, _: web.Request, __: Principal) -> web.Response:
+        """The policies in force."""
+        standing = self._desk.standing
+        policies = msgspec.Raw(standing.policies.source()) if standing.policies else []
+        return _json({"sha256": standing.policy_sha256 or None, "policies": policies})
+
+    async def reload_policy(self, request: web.Request, by: Principal) -> web.Response:
+        """Policies read anew."""
+        body = await self._body(request, _Reason)
+        if isinstance(body, web.Response):
+            return body
+        if_match = request.headers.get("If-Match")
+        change = await self._changes.reload_policies(
+            Who(by.owner, body.reason), if_match=if_match.strip('"') if if_match else None
+        )
+        return self._told(change)
+
+    async def reload_keys(self, request: web.Request, by: Principal) -> web.Response:
+        """Keys read anew."""
+        body = await self._body(request, _Reason)
+        if isinstance(body, web.Response):
+            return body
+        return self._told(await self._changes.reload_keys(Who(by.owner, body.reason)))
+
+    async def show_state(self, _: web.Request, __: Principal) -> web.Response:
+        """The trading state's rules."""
+        return _json(status(self._desk)["trading"])
+
+    async def set_state(self, request: web.Request, by: Principal) -> web.Response:
+        """The trading state, durable."""
+        body = await self._body(request, StateBody)
+        if isinstance(body, web.Response):
+            return body
+        return self._told(await self._changes.set_state(body, by=by.owner or by.id))
+
+    # ------------------------------------------------------------ who may
+
+    def asking(self, scope: str, act: Act) -> Handler:
+        """The handler behind a key with this scope."""
+
+        async def handler(request: web.Request) -> web.StreamResponse:
+            found = self._caller(request)
+            if isinstance(found, Refusal):
+                return self._refused(found)
+            lacking = operator_reasons(found, scope)
+            if lacking:
+                return self._refused(Refusal(lacking))
+            return await act(request, found)
+
+        return handler
+
+    def _caller(self, request: web.Request) -> Principal | Refusal:
+        if len(request.headers.getall("Authorization", [])) > 1:
+            return refuse(Code.BAD_HEADER, "Authorization is sent once")
+        standing = self._desk.standing
+        bearer = bearer_of(request.headers.get("Authorization"))
+        return authenticate(standing.keyring, bearer, now=self._desk.clock.wall(), issuers=standing.issuers)
+
+    def _may_look(self, request: web.Request) -> Refusal | None:
+        settings = self._desk.standing.settings
+        if settings.ops.open or is_loopback(settings.listen.ops):
+            return None
+        found = self._caller(request)
+        if isinstance(found, Refusal):
+            return found
+        if "metrics:read" in found.scopes or "admin" in found.scopes:
+            return None
+        return refuse(Code.SCOPE, "this needs a key with metrics:read")
+
+    # ------------------------------------------------------------ bodies and answers
+
+    async def _body(self, request: web.Request, kind: type[_T]) -> _T | web.Response:
+        raw = await request.read() or b"{}"
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return self._refused(refuse(Code.BAD_VALUE, f"the body does not fit: {error}"))
+
+    def _told(self, change: Change) -> web.Response:
+        return _json(change, code=_STATUS_OF[change.result])
+
+    def _refused(self, refusal: Refusal) -> web.Response:
+        reply = refusal_reply(
+            refusal, decision=self._desk.clock.new_id(), policy_sha256=self._desk.standing.policy_sha256 or None
+        )
+        return web.Response(
+            body=reply.body, status=reply.status, headers=dict(reply.headers), content_type="application/json"
+        )
+
+    @web.middleware
+    async def guard_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuses foreign hosts, and gives unknown routes the contract's body."""
+        place = address(self._desk.standing.settings.listen.ops)
+        names = {*LOOPBACK, "[::1]"} | (set() if isinstance(place, str) else {place[0]})
+        host = request.headers.get("Host", "")
+        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        if len(request.headers.getall("Host", [])) != 1 or name.lower() not in names:
+            return self._refused(refuse(Code.BAD_HEADER, "Host is not this listener's name"))
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return self._refused(refuse(Code.UNKNOWN_ENDPOINT, "no such route on the ops listener"))
+        except web.HTTPMethodNotAllowed:
+            return self._refused(refuse(Code.METHOD, "this route is asked otherwise"))
+        except web.HTTPRequestEntityTooLarge:
+            return self._refused(refuse(Code.BODY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes"))
+
+
+def build_app(desk: Desk, changes: Changes) -> web.Application:
+    """The application of the ops listener."""
+    routes = Routes(desk, changes)
+    app = web.Application(middlewares=[routes.guard_host], client_max_size=BODY_BYTES_MAX)
+    app.router.add_get("/livez", routes.livez)
+    app.router.add_get("/readyz", routes.readyz)
+    app.router.add_get("/status", routes.status)
+    app.router.add_get("/metrics", routes.metrics)
+    app.router.add_get("/admin/policy", routes.asking("guard:policy", routes.policy))
+    app.router.add_post("/admin/policy/reload", routes.asking("guard:policy", routes.reload_policy))
+    app.router.add_post("/admin/keys/reload", routes.asking("guard:policy", routes.reload_keys))
+    app.router.add_get("/admin/state", routes.asking("guard:operate", routes.show_state))
+    app.router.add_post("/admin/state", routes.asking("guard:operate", routes.set_state))
+    return app

@@ -1,0 +1,247 @@
+"""Changes of what is in force: policies, keys, trading state. Checked whole, swapped at once, recorded."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from guard.desk import Desk
+from guard.errors import JournalFault, SettingsFault
+from guard.journal import Keys, Policy, StateRecord, StateScope, plain
+from guard.limits import TradingRule, set_trading
+from guard.markets import MARKETS
+from guard.policy import PolicyDoc, PolicySet
+from guard.shelf import Shelf
+from guard.standing import Standing, build_policies, load_keys, parse_texts, read_texts, stand
+
+_log = structlog.get_logger("guard.admin")
+
+
+class Change(Struct, frozen=True):
+    """What came of a change: `result` applied, unchanged, refused or stale, with every error."""
+
+    result: Literal["applied", "unchanged", "refused", "stale", "unrecorded"]
+    sha256: str
+    changes: tuple[str, ...] = ()
+    errors: tuple[object, ...] = ()
+
+
+class Who(Struct, frozen=True):
+    """Who asked for a change, and why; both None for a signal."""
+
+    by: str | None = None
+    reason: str | None = None
+
+
+class ScopeBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom a trading state binds; a list left out or empty does not narrow."""
+
+    keys: tuple[str, ...] = ()
+    accounts: tuple[int, ...] = ()
+    markets: tuple[str, ...] = ()
+
+
+class StateBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /admin/state` (contract §5)."""
+
+    state: Literal["active", "reduce_only", "cancel_only", "locked"]
+    reason: str
+    scope: ScopeBody = ScopeBody()
+    drill: bool = False
+    cancel_working: bool = False
+
+
+class Changes:
+    """The changes that an operator can make to one desk. `after_keys` is told when keys have changed."""
+
+    def __init__(self, desk: Desk, shelf: Shelf, *, after_keys: Callable[[], None] = lambda: None) -> None:
+        self._desk = desk
+        self._shelf = shelf
+        self._after_keys = after_keys
+        self._turn = asyncio.Lock()
+        self.last_reload_ok = True
+        self.last_success_s = desk.clock.wall().timestamp()
+
+    # ------------------------------------------------------------ policies
+
+    async def reload_policies(self, who: Who, *, if_match: str | None = None) -> Change:
+        """Read once, check, build, swap. Any error keeps the policies in force."""
+        async with self._turn:
+            was = self._desk.standing
+            if if_match is not None and if_match != was.policy_sha256:
+                return Change("stale", was.policy_sha256, errors=("the policies in force are not those you named",))
+            change = await self._policies(was, who)
+        self.last_reload_ok = change.result in {"applied", "unchanged"}
+        if self.last_reload_ok:
+            self.last_success_s = self._desk.clock.wall().timestamp()
+        self._desk.metrics.count("guard_policy_reloads_total", change.result)
+        _log.info("policy_reload", result=change.result, sha256=change.sha256, by=who.by, errors=change.errors)
+        return change
+
+    async def _policies(self, was: Standing, who: Who) -> Change:
+        settings = was.settings
+        texts, errors = await asyncio.to_thread(read_texts, settings.path(settings.policies.dir))
+        docs, wrong = parse_texts(texts)
+        errors += wrong
+        built = build_policies(settings, was.keyring, docs, now=self._desk.clock.wall())
+        if isinstance(built, list):
+            errors += built
+        if errors or isinstance(built, list):
+            sentences = tuple(str(error) for error in errors)
+            self._refused(Policy, was.policy_sha256, sentences, who=who)
+            return Change("refused", was.policy_sha256, errors=tuple(msgspec.to_builtins(e) for e in errors))
+        if was.policies is not None and built.sha256 == was.policies.sha256:
+            return Change("unchanged", built.sha256)
+        changes = differences(was.policies, built)
+        try:
+            await asyncio.to_thread(self._shelf.put, built.sha256, msgspec.json.encode(texts))
+        except OSError as error:
+            return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
+        return self._swap(Policy, stand(settings, was.keyring, was.issuers, built), changes, who=who)
+
+    # ------------------------------------------------------------ keys
+
+    async def reload_keys(self, who: Who) -> Change:
+        """Read keys.json and the issuers anew; the policies stay, the keys' own limits follow their records."""
+        async with self._turn:
+            was = self._desk.standing
+            change = await self._keys(was, who)
+        _log.info("keys_reload", result=change.result, by=who.by, errors=change.errors)
+        if change.result == "applied":
+            self._after_keys()
+        return change
+
+    async def _keys(self, was: Standing, who: Who) -> Change:
+        old = was.keyring
+        try:
+            keyring, issuers = await asyncio.to_thread(load_keys, was.settings)
+        except SettingsFault as fault:
+            self._refused(Keys, old.sha256, tuple(fault.errors), who=who)
+            return Change("refused", old.sha256, errors=tuple(fault.errors))
+        docs = list(was.policies.docs) if was.policies else []
+        built = build_policies(was.settings, keyring, docs, now=self._desk.clock.wall())
+        if isinstance(built, list):
+            sentences = tuple(str(error) for error in built)
+            self._refused(Keys, old.sha256, sentences, who=who)
+            return Change("refused", old.sha256, errors=sentences)
+        policies = built if was.policies is not None else None
+        added = sorted(set(keyring.by_id) - set(old.by_id))
+        removed = sorted(set(old.by_id) - set(keyring.by_id))
+        changes = (*(f"key {name} added" for name in added), *(f"key {name} removed" for name in removed))
+        if dict(keyring.by_grant) == dict(old.by_grant) and issuers == was.issuers:
+            return Change("unchanged", keyring.sha256)
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(self._shelf.put, keyring.sha256, keyring.source())
+        self._desk.metrics.know_keys(record.name for record in keyring.records)
+        return self._swap(Keys, stand(was.settings, keyring, issuers, policies), changes, who=who)
+
+    # ------------------------------------------------------------ trading state
+
+    async def set_state(self, body: StateBody, *, by: str) -> Change:
+        """Durable before it is acknowledged, in force at once."""
+        errors = _state_errors(body)
+        if errors:
+            return Change("refused", "", errors=tuple(errors))
+        desk, scope = self._desk, body.scope
+        t_us = desk.clock.t_us()
+        record = StateRecord(
+            t=t_us,
+            state=body.state,
+            scope=StateScope(scope.keys, scope.accounts, scope.markets),
+            reason=plain(body.reason),
+            by=by,
+            drill=body.drill,
+        )
+        rule = TradingRule(
+            state=body.state,
+            keys=scope.keys,
+            accounts=scope.accounts,
+            markets=scope.markets,
+            reason=plain(body.reason),
+            by=by,
+            drill=body.drill,
+            t=t_us,
+        )
+        try:
+            seq = desk.journal.append("state", record)
+            set_trading(desk.state, rule, t_us=t_us)
+            await desk.journal.durable(seq)
+        except JournalFault as fault:
+            return Change("unrecorded", "", errors=(f"{fault}; a file named HALT in the state directory works now",))
+        _log.warning("trading_state", state=body.state, by=by, reason=record.reason, drill=body.drill)
+        return Change("applied", "", changes=(f"trading is {body.state}",))
+
+    # ------------------------------------------------------------ swap and record
+
+    def _swap(self, kind: type[Policy | Keys], standing: Standing, changes: tuple[str, ...], *, who: Who) -> Change:
+        """One synchronous step: the record is appended, then the one reference changes."""
+        sha256 = standing.policy_sha256 if kind is Policy else standing.keyring.sha256
+        try:
+            self._append(kind, sha256, "applied", who=who)
+        except JournalFault as fault:
+            return Change("unrecorded", sha256, errors=(str(fault),))
+        self._desk.standing = standing
+        return Change("applied", sha256, changes=changes)
+
+    def _refused(self, kind: type[Policy | Keys], sha256: str, errors: tuple[str, ...], *, who: Who) -> None:
+        try:
+            self._append(kind, sha256, "refused", who=who, errors=errors)
+        except JournalFault as fault:
+            _log.error("reload_not_recorded", result="refused", why=str(fault))
+
+    def _append(
+        self,
+        kind: type[Policy | Keys],
+        sha256: str,
+        result: str,
+        *,
+        who: Who,
+        errors: tuple[str, ...] = (),
+    ) -> None:
+        was = self._desk.standing
+        record = kind(
+            t=self._desk.clock.t_us(),
+            result=result,
+            sha256=sha256,
+            from_sha256=was.policy_sha256 if kind is Policy else was.keyring.sha256,
+            by=who.by,
+            reason=plain(who.reason) if who.reason else None,
+            errors=errors,
+        )
+        self._desk.journal.append("policy" if kind is Policy else "keys", record)
+
+
+def differences(was: PolicySet | None, now: PolicySet) -> tuple[str, ...]:
+    """What changed, a sentence a policy."""
+    old: dict[str, PolicyDoc] = {doc.id: doc for doc in was.docs} if was else {}
+    new = {doc.id: doc for doc in now.docs}
+    added = [f"policy {name} added" for name in sorted(new.keys() - old.keys())]
+    removed = [f"policy {name} removed" for name in sorted(old.keys() - new.keys())]
+    changed = [
+        f"policy {name} changed: {', '.join(_fields(old[name], new[name]))}"
+        for name in sorted(new.keys() & old.keys())
+        if _fields(old[name], new[name])
+    ]
+    return (*added, *removed, *changed)
+
+
+def _fields(old: PolicyDoc, new: PolicyDoc) -> list[str]:
+    names = [name for name in PolicyDoc.__struct_fields__ if name not in {"file", "id_line"}]
+    return [name for name in names if getattr(old, name) != getattr(new, name)]
+
+
+def _state_errors(body: StateBody) -> list[str]:
+    errors = [
+        f"scope.markets: {m!r} is no market; known: {', '.join(MARKETS)}"
+        for m in body.scope.markets
+        if m not in MARKETS
+    ]
+    if body.cancel_working:
+        errors.append("cancel_working: this version does not cancel working orders by itself; call cancel-all-order")
+    if not body.reason.strip():
+        errors.append("reason: say why, for the record")
+    return errors

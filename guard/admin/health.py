@@ -1,0 +1,92 @@
+"""What the guard says of itself: ready or not, degraded and why, status, weakened controls."""
+
+from typing import Final
+
+from guard import __version__
+from guard.desk import Desk
+from guard.limits import unknowns
+from guard.settings import Settings, address
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def is_loopback(listen: str) -> bool:
+    """A listener that only this machine reaches."""
+    place = address(listen)
+    return isinstance(place, str) or place[0] in LOOPBACK
+
+
+def weakened(settings: Settings) -> tuple[str, ...]:
+    """Controls that are off or loose, one sentence each; told at start, in `/status` and in the record."""
+    rows = (
+        (not settings.policies.require_cover, "policies.require_cover is off: trades that no limit covers pass"),
+        (
+            settings.scopes.profile == "runtime",
+            "scopes.profile is runtime: scopes follow the daemon",
+        ),
+        (settings.daemon.broker_limits == "documented", "broker limits are left to the daemon and the broker"),
+        (not settings.daemon.stamp_remark, "daemon.stamp_remark is off: orders do not name their decision"),
+        (settings.ops.open, "ops.open: metrics and status need no key"),
+        (
+            not is_loopback(settings.listen.data) and settings.listen.tls_cert is None,
+            "listen.data is reachable from other machines without TLS: keys travel in the clear",
+        ),
+        (
+            settings.daemon.url.startswith("http://") and not _is_local_daemon(settings),
+            "daemon.url is plain http to another machine: the daemon's key travels in the clear",
+        ),
+        (settings.journal.reads == "refused", "journal.reads is refused: passed reads leave no record"),
+        (
+            settings.trading.enabled and settings.daemon_key is None,
+            "no daemon key: a daemon that wants one will refuse every trade",
+        ),
+    )
+    return tuple(sentence for is_so, sentence in rows if is_so)
+
+
+def _is_local_daemon(settings: Settings) -> bool:
+    host = settings.daemon.url.split("://", 1)[1].split("/", 1)[0].rpartition(":")[0] or settings.daemon.url
+    return host.strip("[]") in LOOPBACK
+
+
+def degraded(desk: Desk) -> tuple[str, ...]:
+    """What is wrong in words, while the guard goes on; being un-ready would cut off cancels."""
+    rows = (
+        (desk.journal.failed is not None, f"journal: {desk.journal.failed}; new orders are refused until a restart"),
+        (desk.is_daemon_up is False, "daemon: did not answer the last time it was asked"),
+        (desk.standing.policies is None, "policies: none could be loaded; new orders are refused"),
+        (desk.is_halted, "a HALT file lies in the state directory: cancels only"),
+        (bool(unknowns(desk.state)), f"{len(unknowns(desk.state))} trades with unknown outcome"),
+    )
+    return tuple(sentence for is_so, sentence in rows if is_so)
+
+
+def status(desk: Desk) -> dict[str, object]:
+    """The whole picture for `/status`, without secrets."""
+    standing = desk.standing
+    rules = [
+        {"state": r.state, "keys": r.keys, "accounts": r.accounts, "markets": r.markets, "reason": r.reason, "by": r.by}
+        for r in desk.state.trading.values()
+    ]
+    return {
+        "version": __version__,
+        "draining": desk.is_draining,
+        "degraded": degraded(desk),
+        "weakened": weakened(standing.settings),
+        "trading": {"enabled": standing.settings.trading.enabled, "halt_file": desk.is_halted, "rules": rules},
+        "policies": {
+            "sha256": standing.policy_sha256 or None,
+            "ids": [doc.id for doc in standing.policies.docs] if standing.policies else [],
+            "warnings": standing.policies.warnings if standing.policies else (),
+        },
+        "config_sha256": standing.config_sha256,
+        "keys": len(standing.keyring.records),
+        "journal": {
+            "failed": desk.journal.failed,
+            "seq": desk.journal.last_seq,
+            "queue": desk.journal.queue_records,
+        },
+        "daemon": {"url": standing.settings.daemon.url, "up": desk.is_daemon_up},
+        "unknown": [step.id for step in unknowns(desk.state)],
+        "live_orders": len(desk.state.holders),
+    }

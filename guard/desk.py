@@ -1,0 +1,218 @@
+"""What the walk stands on: the one mutable world of a guard, and the visit that one request pays to it.
+
+Everything that decides is in `standing`, one frozen value that reloads swap whole. `state` is the ledger that the
+journal's records fold into; `traffic` counts reads and dry runs, which are in no record.
+"""
+
+from collections.abc import Container
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from msgspec import Struct
+
+from guard.clock import Clock, utc
+from guard.journal import Journal
+from guard.limits import Holder, State, is_known_order
+from guard.metrics import Metrics
+from guard.standing import Standing
+from guard.supervisor import Supervisor
+from guard.terms import (
+    Account,
+    AccountRow,
+    Call,
+    Daemon,
+    Effect,
+    Endpoint,
+    Env,
+    Intent,
+    Missing,
+    Outcome,
+    PlaceOrder,
+    Principal,
+    Read,
+    Reason,
+    Valuation,
+)
+
+RECENT_MAX: Final = 20_000
+
+
+class Book(Protocol):
+    """The daemon's account list, as `reference` keeps it."""
+
+    async def rows(self) -> tuple[AccountRow, ...] | Missing:
+        """Every account of the login, or why they cannot be had."""
+        ...
+
+    async def find(self, env: Env, acc_id: int) -> AccountRow | Missing | None:
+        """The row of a pair, asking the daemon again where it is not listed; Missing where nobody can say."""
+        ...
+
+
+class Known(Struct):
+    """A decision as its own caller may ask for it again: `name` is the principal, `verdict` None while it is open."""
+
+    id: str
+    name: str
+    ts: str
+    endpoint: str
+    outcome: str
+    code: str | None = None
+    reasons: tuple[Reason, ...] = ()
+    verdict: str | None = None
+    order_id: str | None = None
+    order_id_ex: str | None = None
+
+    def told(self) -> dict[str, object]:
+        """What the answer holds."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in {"id", "name"}}
+        return {"decision": self.id, **fields}
+
+
+class Recent:
+    """The latest decisions of callers with a key, bounded; the record has them all."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Known] = {}
+
+    def put(self, known: Known) -> None:
+        """One more; the oldest goes."""
+        self._known[known.id] = known
+        if len(self._known) > RECENT_MAX:
+            del self._known[next(iter(self._known))]
+
+    def get(self, decision: str) -> Known | None:
+        """The decision, if it is recent."""
+        return self._known.get(decision)
+
+    def settle(self, decision: str, outcome: Outcome) -> None:
+        """What became of it."""
+        known = self._known.get(decision)
+        if known is not None:
+            known.verdict = outcome.verdict.value
+            known.order_id = outcome.order_id or known.order_id
+            known.order_id_ex = outcome.order_id_ex or known.order_id_ex
+
+
+class Parts(Struct, frozen=True):
+    """The services that a desk brings together."""
+
+    journal: Journal
+    daemon: Daemon
+    book: Book
+    clock: Clock
+    metrics: Metrics
+    supervisor: Supervisor
+
+
+class Desk:
+    """The shared world. One event loop; whoever looks at it and then acts must not await in between."""
+
+    def __init__(self, parts: Parts, *, standing: Standing, state: State, directory: Path) -> None:
+        self.standing = standing
+        self.state = state
+        self.traffic = State()
+        self.journal = parts.journal
+        self.daemon = parts.daemon
+        self.book = parts.book
+        self.clock = parts.clock
+        self.metrics = parts.metrics
+        self.supervisor = parts.supervisor
+        self.directory = directory
+        self.halt = directory / "HALT"
+        self.recent = Recent()
+        self.is_draining = False
+        self.is_daemon_up: bool | None = None
+        self.serial = 0
+
+    def open_visit(self, call: Call) -> "Visit":
+        """A request begins: its id, its one notion of now, and the standing it is judged under."""
+        clock = self.clock
+        wall_us = clock.wall_us()
+        return Visit(
+            call=call,
+            id=clock.new_id(),
+            wall=utc(wall_us),
+            wall_us=wall_us,
+            t_us=clock.t_us(),
+            started_us=clock.mono_us(),
+            standing=self.standing,
+        )
+
+    def next_serial(self) -> int:
+        """The serial number of the guard's own packet ids: never reused while the process lives, fits uint32."""
+        self.serial = self.serial % 0xFFFF_FFFF + 1
+        return self.serial
+
+    @property
+    def is_halted(self) -> bool:
+        """The HALT file lies in the state directory: cancels only, for everyone."""
+        return self.halt.exists()
+
+
+class KnownIds(Container[str]):
+    """The order ids that an account has been given before; an answer that names one is an old answer again (B33)."""
+
+    def __init__(self, state: State, account: Account) -> None:
+        self._state = state
+        self._account = account
+
+    def __contains__(self, order_id: object) -> bool:
+        return isinstance(order_id, str) and is_known_order(self._state, self._account, order_id)
+
+
+class Visit(Struct):
+    """One request on its way: what was found out so far, and what will be counted of it."""
+
+    call: Call
+    id: str
+    wall: datetime
+    wall_us: int
+    t_us: int
+    started_us: int
+    standing: Standing
+    endpoint: Endpoint | None = None
+    effect: Effect | None = None
+    principal: Principal | None = None
+    outcome: Literal["allowed", "refused", "failed"] = "failed"
+    daemon_us: int = 0
+
+
+class Situation(Struct):
+    """What is known of the world for one request; a datum that is missing is a value here.
+
+    `order` is the order as it shall be: new, or after the change. `holder` is the live order that is meant. `acc_ids`
+    are the accounts that the body names: None for none, empty where what it names is no account.
+    """
+
+    intent: Intent
+    rows: tuple[AccountRow, ...] | Missing = ()
+    env: Env | None = None
+    acc_id: int | None = None
+    acc_ids: tuple[int, ...] | None = None
+    holder: Holder | None = None
+    order: PlaceOrder | None = None
+    worth: Valuation | Missing | None = None
+
+    @property
+    def account(self) -> Account | None:
+        """The pair, an unknown environment counting as real."""
+        return None if self.acc_id is None else Account(Env.REAL if self.env is None else self.env, self.acc_id)
+
+    @property
+    def market(self) -> str | None:
+        """The policy's word for the market, where an order is known."""
+        if self.order is not None:
+            return self.order.market
+        return None if self.holder is None else self.holder.market
+
+    @property
+    def symbol(self) -> str | None:
+        """Prefix and code, where an order is known."""
+        if self.order is not None:
+            return self.order.symbol
+        return None if self.holder is None else self.holder.symbol
+
+
+NOTHING_KNOWN: Final = Situation(Read(None))

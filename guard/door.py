@@ -1,0 +1,131 @@
+"""What stands between a caller and an order before any policy does: rights, accounts, the guard's own state, ownership.
+
+Read twice for an order: when it is decided, and once more after its decision is on the disk.
+"""
+
+import msgspec
+
+from guard.access import account_reasons, environment_reasons, still_valid
+from guard.codes import Code
+from guard.desk import Desk, Situation, Visit
+from guard.gather import listed, meant
+from guard.limits import Holder, change_in_flight, trading_for
+from guard.policy import may_touch
+from guard.terms import (
+    CancelOrder,
+    Effect,
+    Missing,
+    ModifyOrder,
+    Principal,
+    Reason,
+    Reconfirm,
+    Refusal,
+    refuse,
+)
+
+RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
+
+
+def revoked(desk: Desk, visit: Visit) -> Refusal | None:
+    """The key was revoked or has ended since it was looked at: the same answer as if it had never been known."""
+    principal = visit.principal
+    if principal is None or still_valid(desk.standing.keyring, principal, now=desk.clock.wall()):
+        return None
+    refusal = refuse(Code.UNAUTHENTICATED, "a valid key is needed: send the header Authorization: Bearer <key>")
+    return Refusal(refusal.reasons, note=f"key {principal.id}: revoked or ended while the request was under way")
+
+
+def rights(visit: Visit, situation: Situation) -> list[Reason]:
+    """Environment and account. A cancel does not wait for an account list that cannot be had."""
+    endpoint, principal = visit.endpoint, visit.principal
+    if endpoint is None or principal is None:
+        return []
+    if visit.effect is not None and visit.effect is not endpoint.effect:
+        endpoint = msgspec.structs.replace(endpoint, effect=visit.effect)
+    reasons = list(environment_reasons(endpoint, principal, situation.env))
+    rows = listed(situation)
+    if rows is None and visit.effect not in RISKY and _may_without_list(principal, situation):
+        return reasons
+    if isinstance(situation.rows, Missing):
+        return [*reasons, Reason(situation.rows.code, situation.rows.message, rule="accounts")]
+    return [
+        *reasons,
+        *account_reasons(endpoint, principal, rows=rows or (), env=situation.env, acc_ids=situation.acc_ids),
+    ]
+
+
+def _may_without_list(principal: Principal, situation: Situation) -> bool:
+    """The account list cannot be had: an unrestricted key, its own live order, or an account that the key names."""
+    if not principal.is_restricted:
+        return True
+    if situation.holder is not None and situation.holder.key == principal.name:
+        return True
+    return bool(situation.acc_ids) and frozenset(situation.acc_ids or ()) <= (principal.acc_ids or frozenset())
+
+
+def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bool = False) -> list[Reason]:
+    """The guard's own state: draining, the record, policies, trading off, trading state and the HALT file.
+
+    `is_last`: the decision is on the disk already, and only what may have changed meanwhile is looked at.
+    """
+    if visit.effect is Effect.ORDER_CANCEL or visit.principal is None:
+        return []
+    reasons = [] if is_last or visit.effect not in RISKY else _readiness(desk)
+    state = trading_for(desk.state, key=visit.principal.name, account=situation.account, market=situation.market)
+    if state == "active" and desk.is_halted:
+        state = "cancel_only"
+    if state == "locked" or (state == "cancel_only" and visit.effect in RISKY):
+        reasons.append(Reason(Code.HALTED, f"trading is {state}; an operator has to set it active", rule="state"))
+    if state == "reduce_only" and visit.effect in RISKY:
+        reasons.append(Reason(Code.REDUCE_ONLY, "only orders that reduce a known position may pass", rule="state"))
+    return reasons
+
+
+def _readiness(desk: Desk) -> list[Reason]:
+    reasons = []
+    if desk.is_draining:
+        reasons.append(Reason(Code.DRAINING, "the guard is shutting down; cancels still pass"))
+    if desk.journal.failed is not None:
+        reasons.append(Reason(Code.JOURNAL_UNAVAILABLE, "the record cannot be written; cancels still pass"))
+    elif not desk.journal.has_room(2):
+        reasons.append(Reason(Code.OVERLOADED, "too many decisions wait for the disk; try again"))
+    if desk.standing.policies is None:
+        reasons.append(Reason(Code.POLICY_UNAVAILABLE, "no policy could be loaded; `guard policy check` says why"))
+    if not desk.standing.settings.trading.enabled:
+        message = "trading is off: set [trading] enabled = true, or start with --enable-trading"
+        reasons.append(Reason(Code.TRADING_DISABLED, message, rule="trading.enabled"))
+    return reasons
+
+
+def ownership(desk: Desk, visit: Visit, situation: Situation) -> list[Reason]:
+    """Whether the order that is meant is known, and whether this key may touch it."""
+    intent, account, policies = situation.intent, situation.account, visit.standing.policies
+    if visit.principal is None or visit.effect is None or account is None:
+        return []
+    if not isinstance(intent, ModifyOrder | CancelOrder | Reconfirm):
+        return []
+    found = meant(desk, intent, env=situation.env, acc_id=situation.acc_id)
+    if isinstance(found, Refusal):
+        return list(found.reasons)
+    if found is None and visit.effect in RISKY:
+        message = "the guard knows no working order of this id; cancel it and place a new one"
+        return [Reason(Code.UNKNOWN_ORDER, message, rule="rights.touch")]
+    if found is None or policies is None:
+        return []
+    reason = may_touch(
+        policies, visit.principal, owner=found.key, effect=visit.effect, account=account, wall=visit.wall
+    )
+    return [] if reason is None else [reason]
+
+
+def in_the_way(desk: Desk, visit: Visit, holder: Holder | None) -> Refusal | None:
+    """Another change of the same order: while it is under way, or nobody knows what became of it, only cancels pass."""
+    if holder is None or visit.effect is Effect.ORDER_CANCEL:
+        return None
+    match change_in_flight(desk.state, holder.id):
+        case "none":
+            return None
+        case "in_flight":
+            return refuse(Code.IN_FLIGHT, "another change of this order is under way; wait for its answer")
+        case _:
+            return refuse(Code.OUTCOME_UNKNOWN, "the outcome of this order's last step is not known; only cancels pass")

@@ -1,0 +1,95 @@
+"""Figures that are read when Prometheus asks: one function a gauge, over what the guard is made of."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from guard import __version__
+from guard.access import KeyRecord
+from guard.admin.changes import Changes
+from guard.desk import Desk
+from guard.limits import unknowns
+from guard.metrics import Labels, Metrics
+from guard.policy import Meter, meters
+from guard.questions import used_of
+from guard.recorder import Recorder
+
+STATES = ("active", "reduce_only", "cancel_only", "locked")
+Rows = Iterator[tuple[Labels, float]]
+
+
+class Dials(Protocol):
+    """A client that counts its connections."""
+
+    dials_total: int
+
+
+def register(recorder: Recorder, changes: Changes, *, dials: Dials | None) -> None:
+    """Tells the metrics where to read each gauge."""
+    desk = recorder.desk
+    metrics, journal = desk.metrics, desk.journal
+    one: dict[str, Callable[[], float]] = {
+        "guard_unknown_orders": lambda: len(unknowns(desk.state)),
+        "guard_policy_last_reload_success": lambda: changes.last_reload_ok,
+        "guard_policy_last_success_timestamp_seconds": lambda: changes.last_success_s,
+        "guard_journal_records_total": lambda: journal.records_total,
+        "guard_journal_queue": lambda: journal.queue_records,
+        "guard_journal_failed": lambda: journal.failed is not None,
+        "guard_journal_free_bytes": journal.free_bytes,
+        "guard_daemon_up": lambda: desk.is_daemon_up is not False,
+        "guard_steps_in_flight": lambda: len(desk.state.steps) - len(unknowns(desk.state)),
+    }
+    for name, read in one.items():
+        _single(metrics, name, read)
+    if dials is not None:
+        _single(metrics, "guard_upstream_dials_total", lambda: dials.dials_total)
+    metrics.gauge("guard_policy_info", lambda: [((desk.standing.policy_sha256,), 1.0)])
+    metrics.gauge("guard_build_info", lambda: [((__version__,), 1.0)])
+    metrics.gauge("guard_trading_state", lambda: _trading(desk))
+    metrics.gauge("guard_key_expiry_timestamp_seconds", lambda: _expiries(desk))
+    metrics.gauge("guard_limit_used_ratio", lambda: _ratios(recorder))
+
+
+def _single(metrics: Metrics, name: str, read: Callable[[], float]) -> None:
+    metrics.gauge(name, lambda: [((), float(read()))])
+
+
+def _trading(desk: Desk) -> Rows:
+    """The state that binds everyone; narrower rules are in `/status`."""
+    rule = desk.state.trading.get(((), (), ()))
+    present = rule.state if rule else ("cancel_only" if desk.is_halted else "active")
+    for state in STATES:
+        yield (state,), float(state == present)
+
+
+def _expiries(desk: Desk) -> Rows:
+    seen: dict[str, float] = {}
+    for record in desk.standing.keyring.records:
+        if record.expires_at is not None:
+            label = desk.metrics.key(record.name)
+            seen[label] = min(seen.get(label, float("inf")), record.expires_at.timestamp())
+    for label, expires_s in seen.items():
+        yield (label,), expires_s
+
+
+def _ratios(recorder: Recorder) -> Rows:
+    """Each limit of each key that may be a label; keys beyond those are left out."""
+    desk = recorder.desk
+    policies = desk.standing.policies
+    if policies is None:
+        return
+    t_us, wall = desk.clock.t_us(), desk.clock.wall()
+    done: set[Labels] = set()
+    for record in _labelled(desk):
+        for meter in meters(policies, desk.standing.keyring.principals[record.id], wall=wall):
+            labels = (meter.policy, _limit(meter), record.name)
+            if labels not in done and meter.cap > 0:
+                done.add(labels)
+                yield labels, used_of(recorder, meter, t_us=t_us) / meter.cap
+
+
+def _labelled(desk: Desk) -> list[KeyRecord]:
+    return [record for record in desk.standing.keyring.records if desk.metrics.key(record.name) == record.name]
+
+
+def _limit(meter: Meter) -> str:
+    return f"{meter.rule} {meter.unit}" if meter.unit else meter.rule

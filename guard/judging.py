@@ -1,0 +1,149 @@
+"""A trade judged: rules and ledger asked in one synchronous step, and what is sent and held when both agree."""
+
+import hashlib
+from typing import Final
+
+from msgspec import Struct
+
+from guard.desk import Desk, Situation, Visit
+from guard.intent import digest, encode
+from guard.limits import Opening, look
+from guard.policy import Judgement, judge, judge_cancel
+from guard.recorder import Judged
+from guard.replies import idempotency_cell
+from guard.terms import (
+    Claim,
+    Effect,
+    Env,
+    Full,
+    Outbound,
+    Reason,
+    Taken,
+)
+
+IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
+_REMARK: Final = "g:"
+
+
+class Look(Struct):
+    """What rules and ledger say before anything is sent, and what would be sent.
+
+    `outbound` is None where no account is known. `taken`: the Idempotency-Key was used before, on the cell of `slot`.
+    """
+
+    judged: Judged
+    reasons: list[Reason]
+    outbound: Outbound | None
+    taken: Taken | None = None
+    slot: Claim | None = None
+    retry_after_s: float | None = None
+
+
+def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
+    """Every rule, then a look at every claim; nothing is changed."""
+    judgement = _judgement(visit, situation)
+    outbound = outbound_of(desk, visit, situation)
+    body = outbound.body if outbound and outbound.body else b""
+    slots = _slots(visit, situation)
+    claims = (*slots, *judgement.claims)
+    makers = (*(None for _ in slots), *judgement.makers)
+    holder = situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
+    seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)
+    if isinstance(seen, Taken):
+        return Look(Judged(claims, makers), [], outbound, taken=seen, slot=claims[seen.index])
+    is_simulated = situation.env is Env.SIMULATE
+    judged = Judged(claims, makers, seen.used, body, _resulting(situation), is_simulated)
+    reasons, free_us = list(judgement.reasons), []
+    for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
+        maker = makers[shortfall.index]
+        if maker is None:
+            raise AssertionError("a slot fell short")
+        reasons.append(maker.refuse(claims[shortfall.index], shortfall))
+        if shortfall.free_at_us is not None:
+            free_us.append(shortfall.free_at_us - visit.t_us)
+    retry_after_s = max(free_us) / 1_000_000 if free_us else None
+    return Look(judged, reasons, outbound, retry_after_s=retry_after_s)
+
+
+def _judgement(visit: Visit, situation: Situation) -> Judgement:
+    policies, principal, account = visit.standing.policies, visit.principal, situation.account
+    if policies is None or principal is None or account is None or visit.effect is None:
+        return Judgement()
+    if visit.effect is Effect.ORDER_CANCEL:
+        return judge_cancel(policies, principal, account=account, wall=visit.wall)
+    if situation.order is None or situation.worth is None:
+        return Judgement()
+    return judge(
+        policies,
+        principal,
+        situation.order,
+        effect=visit.effect,
+        account=account,
+        worth=situation.worth,
+        wall=visit.wall,
+        mark=_mark(visit),
+    )
+
+
+def _mark(visit: Visit) -> str:
+    """What makes a repeat of the same order deliberate: another Idempotency-Key."""
+    key = visit.call.head.get("idempotency-key")
+    return hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""
+
+
+def _slots(visit: Visit, situation: Situation) -> tuple[Claim, ...]:
+    key, principal, account = visit.call.head.get("idempotency-key"), visit.principal, situation.account
+    if key is None or principal is None or account is None:
+        return ()
+    counter = idempotency_cell(principal.name, visit.call.path, key)
+    meaning = digest(situation.intent, env=account.env, acc_id=account.acc_id)
+    return (Claim("slot", counter, 0, window_ms=IDEMPOTENCY_WINDOW_MS, value=meaning),)
+
+
+def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
+    """What the ledger is asked to hold: a new order, a change of a live one, or a cancel that holds nothing."""
+    principal, account, holder = visit.principal, situation.account, situation.holder
+    if principal is None or account is None:
+        raise AssertionError("a trade without key or account passed the door")
+    if visit.effect is Effect.ORDER_CANCEL:
+        return Opening(step=visit.id, claims=judged.claims, of=holder.id if holder else None)
+    if visit.effect is Effect.ORDER_CHANGE:
+        if holder is None:
+            raise AssertionError("a change of no order passed the door")
+        return Opening(step=visit.id, claims=judged.claims, holder=holder.id, order=judged.resulting)
+    return Opening(
+        step=visit.id,
+        claims=judged.claims,
+        holder=visit.id,
+        key=principal.name,
+        account=account,
+        market=situation.market or "",
+        symbol=situation.symbol or "",
+        order=judged.order,
+    )
+
+
+def _resulting(situation: Situation) -> bytes:
+    """The order after a change, in the canonical form of a new one: what a later change starts from."""
+    order, account = situation.order, situation.account
+    if situation.holder is None or order is None or account is None:
+        return b""
+    return encode(order, env=account.env, acc_id=account.acc_id, serial=0, remark=None)
+
+
+def outbound_of(desk: Desk, visit: Visit, situation: Situation) -> Outbound | None:
+    """The one request that the daemon will be sent: the catalogue's path, the canonical body, the guard's own ids."""
+    endpoint, account, daemon = visit.endpoint, situation.account, visit.standing.settings.daemon
+    if endpoint is None or account is None:
+        return None
+    remark = f"{_REMARK}{visit.id}" if daemon.stamp_remark else None
+    return Outbound(
+        method=endpoint.method,
+        path=endpoint.path,
+        body=encode(situation.intent, env=account.env, acc_id=account.acc_id, serial=desk.next_serial(), remark=remark),
+        timeout_s=daemon.order_timeout_s,
+        is_trade=True,
+        is_cancel=visit.effect is Effect.ORDER_CANCEL,
+        idempotency_key=visit.id,
+        traceparent=visit.call.head.get("traceparent"),
+    )

@@ -1,0 +1,118 @@
+"""Everything that is no trade: reads, subscriptions, unlock, administration. The same checks, no reservation."""
+
+from msgspec.structs import replace
+
+from guard.access import cut_account_list, push_acc_ids, visible_accounts
+from guard.codes import Code
+from guard.desk import Situation, Visit
+from guard.door import revoked, rights, state_reasons
+from guard.errors import JournalFault
+from guard.gather import listed
+from guard.intent import encode
+from guard.limits import look, post
+from guard.policy import Judgement, judge_read
+from guard.recorder import Judged, Recorder
+from guard.replies import failed, refused
+from guard.server import passed_reply, rate_headers
+from guard.terms import (
+    AccountAt,
+    AccPush,
+    Answer,
+    Effect,
+    Endpoint,
+    Full,
+    Granted,
+    Outbound,
+    Refusal,
+    Reply,
+    in_order,
+    refuse,
+)
+
+PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
+
+
+async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Reply:
+    """Judge, count, send, and tell the answer, cut to what the caller may see."""
+    endpoint = visit.endpoint
+    if endpoint is None:
+        raise AssertionError("a call to no endpoint reached the daemon's side")
+    if endpoint.effect is Effect.STREAM:
+        message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
+        return refused(recorder, visit, refuse(Code.BAD_HEADER, message))
+    allowed = _admit(recorder, visit, situation)
+    if isinstance(allowed, Reply):
+        return allowed
+    result = await recorder.desk.daemon.send(_outbound(recorder, visit, situation, endpoint))
+    visit.daemon_us += result.duration_us
+    recorder.desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
+    recorder.desk.is_daemon_up = isinstance(result, Answer)
+    if not isinstance(result, Answer):
+        return failed(visit, result, effect=endpoint.effect)
+    shown = _cut(visit, situation, result)
+    if isinstance(shown, Refusal):
+        return refused(recorder, visit, shown)
+    return passed_reply(shown, decision=visit.id, headers=rate_headers(recorder.rates(visit, allowed.claims)))
+
+
+def _admit(recorder: Recorder, visit: Visit, situation: Situation) -> Judged | Reply:
+    """One synchronous step: rights, state, read rates, the record."""
+    desk = recorder.desk
+    gone = revoked(desk, visit)
+    if gone is not None:
+        return refused(recorder, visit, gone)
+    judgement = _judgement(visit)
+    seen = look(desk.traffic, judgement.claims, t_us=visit.t_us)
+    judged = Judged(judgement.claims, judgement.makers, seen.used if isinstance(seen, Granted | Full) else ())
+    reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation), *judgement.reasons]
+    free_us = []
+    for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
+        reasons.append(judgement.makers[shortfall.index].refuse(judgement.claims[shortfall.index], shortfall))
+        free_us.append((shortfall.free_at_us or visit.t_us) - visit.t_us)
+    if reasons:
+        retry_after_s = max(free_us) / 1_000_000 if free_us else None
+        return refused(recorder, visit, Refusal(in_order(reasons), retry_after_s), situation=situation, judged=judged)
+    try:
+        recorder.allowed(visit)
+    except JournalFault as fault:
+        if visit.effect is not Effect.READ:  # what changes something is not done unrecorded
+            return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
+    post(desk.traffic, judgement.claims, t_us=visit.t_us)
+    visit.outcome = "allowed"
+    return judged
+
+
+def _judgement(visit: Visit) -> Judgement:
+    policies, principal = visit.standing.policies, visit.principal
+    if policies is None or principal is None:
+        return Judgement()
+    return judge_read(policies, principal, wall=visit.wall)
+
+
+def _outbound(recorder: Recorder, visit: Visit, situation: Situation, endpoint: Endpoint) -> Outbound:
+    settings = visit.standing.settings.daemon
+    intent, principal = situation.intent, visit.principal
+    rows = listed(situation) or ()
+    if isinstance(intent, AccPush) and principal is not None:
+        intent = replace(intent, acc_ids=push_acc_ids(principal, rows, intent.acc_ids))
+    body = encode(intent, env=situation.env, acc_id=situation.acc_id, serial=recorder.desk.next_serial(), remark=None)
+    return Outbound(
+        method=endpoint.method,
+        path=endpoint.path,
+        body=body if endpoint.method == "POST" else None,
+        timeout_s=settings.read_timeout_s,
+        lend="guard" if principal is not None else ("public" if endpoint.path in PUBLIC_LENT else "none"),
+        traceparent=visit.call.head.get("traceparent"),
+    )
+
+
+def _cut(visit: Visit, situation: Situation, answer: Answer) -> Answer | Refusal:
+    """Account lists are cut to what a restricted key may see; what cannot be cut is not shown."""
+    if visit.endpoint is None or visit.principal is None or visit.endpoint.account is not AccountAt.ANSWER:
+        return answer
+    rows = listed(situation)
+    if not visit.principal.is_restricted:
+        return answer
+    visible = visible_accounts(visit.principal, rows or ())
+    body = cut_account_list(answer.body, visible or frozenset())
+    return body if isinstance(body, Refusal) else replace(answer, body=body)

@@ -1,0 +1,187 @@
+"""What callers ask the guard itself: `GET /guard/v1/me`, `POST /guard/v1/check`, `GET /guard/v1/decisions/{id}`.
+
+A dry run walks the same rooms as the real request, with the same refusal at its end; it reserves and sends nothing and
+has a rate of its own, so that probing cannot stand in the way of trading.
+"""
+
+import re
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from guard.access import authenticate, bearer_of, scope_reasons
+from guard.catalogue import BY_PATH
+from guard.codes import Code
+from guard.desk import Situation, Visit
+from guard.door import in_the_way, ownership, rights, state_reasons
+from guard.gather import effect_of, gather
+from guard.intent import parse
+from guard.judging import judge_trade
+from guard.limits import look, post, used
+from guard.policy import Meter, meters
+from guard.recorder import Recorder
+from guard.replies import refused
+from guard.server import refusal_reply
+from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Principal, Reason, Refusal, Reply, in_order, refuse
+
+PREFIX: Final = "/guard/v1/"
+_DECISION: Final = re.compile(r"/guard/v1/decisions/([0-9A-HJKMNP-TV-Z]{26})")
+_CHECKS: Final = 120  # dry runs a key may ask for in a minute
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+
+
+class _Check(Struct, forbid_unknown_fields=True):
+    path: str
+    body: msgspec.Raw
+
+
+def is_question(call: Call) -> bool:
+    """The guard's own routes on the data listener."""
+    return call.path.startswith(PREFIX)
+
+
+async def answer(recorder: Recorder, visit: Visit) -> Reply:
+    """The answer to one question; every one wants a valid key."""
+    standing, call = visit.standing, visit.call
+    bearer = bearer_of(call.head.get("authorization"))
+    found = authenticate(standing.keyring, bearer, now=visit.wall, issuers=standing.issuers)
+    if isinstance(found, Refusal):
+        return refused(recorder, visit, found)
+    visit.principal = found
+    decision = _DECISION.fullmatch(call.path)
+    wanted = {"/guard/v1/me": "GET", "/guard/v1/check": "POST"}.get(call.path, "GET" if decision else None)
+    if wanted is None:
+        return refused(recorder, visit, refuse(Code.UNKNOWN_ENDPOINT, "no such question; see /guard/v1/me"))
+    if call.method != wanted:
+        return refused(recorder, visit, refuse(Code.METHOD, f"{call.path} is asked with {wanted}"))
+    if decision is not None:
+        return _decision(recorder, visit, decision[1])
+    visit.outcome = "allowed"
+    return _me(recorder, visit, found) if wanted == "GET" else await _check(recorder, visit, found)
+
+
+def _json(visit: Visit, body: object) -> Reply:
+    return Reply(200, msgspec.json.encode(body), (("Guard-Decision", visit.id),))
+
+
+# ---------------------------------------------------------------- who am I, and how much is left
+
+
+def _me(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
+    policies = visit.standing.policies
+    found = () if policies is None else meters(policies, principal, wall=visit.wall)
+    limits = [_limit(recorder, visit, meter) for meter in found]
+    return _json(visit, {"id": principal.id, "scopes": sorted(principal.scopes), "limits": limits})
+
+
+def _limit(recorder: Recorder, visit: Visit, meter: Meter) -> dict[str, object]:
+    count = used_of(recorder, meter, t_us=visit.t_us)
+    return {
+        "policy": meter.policy,
+        "rule": meter.rule,
+        "subject": meter.subject,
+        "limit": _text(meter.cap, meter.unit),
+        "used": _text(count, meter.unit),
+        "left": _text(max(0, meter.cap - count), meter.unit),
+        "unit": meter.unit,
+        "resets_at": meter.resets_at.isoformat() if meter.resets_at else None,
+    }
+
+
+def used_of(recorder: Recorder, meter: Meter, *, t_us: int) -> int:
+    """What stands on a meter now; reads are counted apart from trades."""
+    desk = recorder.desk
+    state = desk.traffic if meter.rule == "rates.reads" else desk.state
+    cells = (meter.counter, *meter.also)
+    return sum(used(state, cell, t_us=t_us, window_ms=meter.window_ms) for cell in cells)
+
+
+def _text(amount: int, unit: str) -> str:
+    """Ledger units of money as the amount itself; counts as they are."""
+    if not _CURRENCY.fullmatch(unit):
+        return str(amount)
+    return f"{(Decimal(amount) / LEDGER_UNIT).normalize():f}"
+
+
+# ---------------------------------------------------------------- a dry run
+
+
+async def _check(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
+    limited = _own_rate(recorder, visit, principal)
+    if limited is not None:
+        return refused(recorder, visit, limited)
+    asked = _asked(visit)
+    if isinstance(asked, Refusal):
+        return refused(recorder, visit, asked)
+    endpoint, body = asked
+    visit.endpoint, visit.effect = endpoint, endpoint.effect
+    verdict = await _dry_run(recorder, visit, endpoint, body)
+    visit.endpoint, visit.outcome = None, "allowed"
+    if verdict is None:
+        return _json(visit, {"outcome": "allow", "status": 200, "guard": {"decision": visit.id, "reasons": []}})
+    told = refusal_reply(verdict, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None)
+    inner = msgspec.json.decode(told.body, type=dict[str, msgspec.Raw])
+    return _json(visit, {"outcome": "refuse", "status": told.status, "guard": inner["guard"]})
+
+
+def _own_rate(recorder: Recorder, visit: Visit, principal: Principal) -> Refusal | None:
+    claim = Claim("rate", f"checks/key={principal.name}", 1, cap=_CHECKS, window_ms=60_000)
+    seen = look(recorder.desk.traffic, (claim,), t_us=visit.t_us)
+    if isinstance(seen, Full):
+        free_at_us = seen.shortfalls[0].free_at_us or visit.t_us
+        refusal = refuse(Code.RATE, f"more than {_CHECKS} dry runs in a minute", limit=str(_CHECKS), unit="checks/60s")
+        return Refusal(refusal.reasons, retry_after_s=(free_at_us - visit.t_us) / 1_000_000)
+    post(recorder.desk.traffic, (claim,), t_us=visit.t_us)
+    return None
+
+
+def _asked(visit: Visit) -> tuple[Endpoint, bytes] | Refusal:
+    try:
+        check = msgspec.json.decode(visit.call.body, type=_Check)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return refuse(Code.BAD_JSON, 'send {"path": "/api/order", "body": {…}}, the body as you would send it')
+    rows = [row for row in BY_PATH.get(check.path, ()) if row.method == "POST"]
+    if not rows:
+        return refuse(Code.UNKNOWN_ENDPOINT, "path: no such POST endpoint; `guard endpoints` lists them")
+    return rows[0], bytes(check.body)
+
+
+async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: bytes) -> Refusal | None:
+    """What the real request would meet now: its refusal, or None."""
+    desk, principal = recorder.desk, visit.principal
+    if principal is None:
+        raise AssertionError("a dry run without a caller")
+    lacking = scope_reasons(endpoint, principal, profile=visit.standing.settings.scopes.profile)
+    if lacking:
+        return Refusal(lacking)
+    intent = parse(endpoint, body)
+    if isinstance(intent, Refusal):
+        return intent
+    visit.effect = effect_of(intent, endpoint.effect)
+    situation = await gather(desk, visit, intent)
+    reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation)]
+    if not endpoint.is_trade:
+        return Refusal(in_order(reasons)) if reasons else None
+    return _trade(recorder, visit, situation, reasons=[*reasons, *ownership(desk, visit, situation)])
+
+
+def _trade(recorder: Recorder, visit: Visit, situation: Situation, *, reasons: list[Reason]) -> Refusal | None:
+    alone = in_the_way(recorder.desk, visit, situation.holder)
+    if alone is not None:
+        return alone
+    seen = judge_trade(recorder.desk, visit, situation)
+    found = [*reasons, *seen.reasons]
+    return Refusal(in_order(found), seen.retry_after_s) if found else None
+
+
+# ---------------------------------------------------------------- what became of a decision
+
+
+def _decision(recorder: Recorder, visit: Visit, wanted: str) -> Reply:
+    known = recorder.desk.recent.get(wanted)
+    if known is None or visit.principal is None or known.name != visit.principal.name:
+        return refused(recorder, visit, refuse(Code.UNKNOWN_ENDPOINT, "no such decision of this key"))
+    visit.outcome = "allowed"
+    return _json(visit, known.told())

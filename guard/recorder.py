@@ -1,0 +1,257 @@
+"""What is written down of a request, and what is counted of it: one record a decision, one an outcome.
+
+Unauthenticated refusals beyond ten per source and second are summed up, so that a flood cannot push history out.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import structlog
+from msgspec import Raw, Struct
+
+from guard.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
+from guard.errors import JournalFault
+from guard.gaps import Missed, note
+from guard.journal import ABSENT, Decision, Denied, OutcomeRecord, plain, timestamp
+from guard.limits import used
+from guard.policy import Maker
+from guard.server import RateState
+from guard.terms import Claim, Effect, Outcome, RecordMode, Refusal, Valuation, Verdict
+
+DENIED_PER_SECOND: Final = 10
+SOURCES_MAX: Final = 4096
+
+_log = structlog.get_logger("guard")
+
+
+class Judged(Struct):
+    """What the rules and the ledger said: claims, who made them, what was used before; and what would be sent.
+
+    `order` is the canonical body, `resulting` the whole order after a change.
+    """
+
+    claims: tuple[Claim, ...] = ()
+    makers: tuple[Maker | None, ...] = ()
+    used: tuple[int, ...] = ()
+    order: bytes = b""
+    resulting: bytes = b""
+    is_simulated: bool = False
+
+
+class _Second(Struct):
+    """Unauthenticated refusals of one source in the present second."""
+
+    second: int
+    count: int = 0
+    endpoint: str = ""
+
+
+class Recorder:
+    """Writes decisions and outcomes into the journal, and counts them."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._sources: dict[str, _Second] = {}
+
+    # ------------------------------------------------------------ decisions
+
+    def allowed(
+        self,
+        visit: Visit,
+        situation: Situation | None = None,
+        judged: Judged | None = None,
+        *,
+        replays: str | None = None,
+    ) -> int | None:
+        """A request that passes; None where this kind is not recorded. Raises JournalFault."""
+        self._remember(visit, "allow", None)
+        if situation is None and not self._is_recorded(visit):
+            return None
+        record = self._decision(visit, "allow", situation=situation, judged=judged, replays=replays)
+        is_lazy = visit.endpoint is not None and visit.endpoint.record is not RecordMode.DURABLE
+        return self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=is_lazy)
+
+    def refused(
+        self, visit: Visit, refusal: Refusal, situation: Situation | None = None, judged: Judged | None = None
+    ) -> None:
+        """A request that does not pass. With the journal broken the operational log is told instead."""
+        visit.outcome = "refused"
+        self._count(visit, refusal)
+        self._remember(visit, "refuse", refusal)
+        if visit.principal is None and not self._is_below_flood(visit):
+            return
+        record = self._decision(visit, "refuse", refusal=refusal, situation=situation, judged=judged)
+        try:
+            self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=True)
+        except JournalFault as fault:
+            _log.error("refusal_not_recorded", decision=visit.id, code=refusal.code.value, why=str(fault))
+
+    def _remember(self, visit: Visit, outcome: str, refusal: Refusal | None) -> None:
+        if visit.principal is None:
+            return
+        known = Known(
+            id=visit.id,
+            name=visit.principal.name,
+            ts=timestamp(visit.wall_us),
+            endpoint=visit.endpoint.path if visit.endpoint else "other",
+            outcome=outcome,
+            code=refusal.code.value if refusal else None,
+            reasons=refusal.reasons if refusal else (),
+        )
+        self.desk.recent.put(known)
+
+    def _is_recorded(self, visit: Visit) -> bool:
+        endpoint, reads = visit.endpoint, visit.standing.settings.journal.reads
+        if endpoint is None or endpoint.record in {RecordMode.DURABLE, RecordMode.APPENDED}:
+            return True
+        return reads == "all" or (reads == "account" and endpoint.record is RecordMode.ACCOUNT)
+
+    def _decision(
+        self,
+        visit: Visit,
+        outcome: Literal["allow", "refuse"],
+        *,
+        refusal: Refusal | None = None,
+        situation: Situation | None = None,
+        judged: Judged | None = None,
+        replays: str | None = None,
+    ) -> Decision:
+        head, principal = visit.call.head, visit.principal
+        seen = situation or NOTHING_KNOWN
+        judged = judged or Judged()
+        key = head.get("idempotency-key")
+        return Decision(
+            id=visit.id,
+            t=visit.t_us,
+            key=principal.id if principal else None,
+            endpoint=visit.endpoint.path if visit.endpoint else plain(visit.call.path, chars_max=100),
+            outcome=outcome,
+            code=refusal.code.value if refusal else None,
+            reasons=refusal.reasons if refusal else (),
+            policy_sha256=visit.standing.policy_sha256,
+            config_sha256=visit.standing.config_sha256,
+            effect=visit.effect.value if visit.effect else None,
+            intent=_plain(head.get("guard-intent"), 256),
+            environment=seen.env.word if seen.env is not None else None,
+            account=seen.acc_id,
+            market=seen.market,
+            symbol=seen.symbol,
+            of=seen.holder.id if seen.holder else None,
+            replays=replays,
+            order=Raw(judged.order) if judged.order else ABSENT,
+            resulting=Raw(judged.resulting) if judged.resulting else ABSENT,
+            valuation=seen.worth if isinstance(seen.worth, Valuation) else None,
+            claims=judged.claims,
+            used=judged.used,
+            idempotency=hashlib.sha256(key.encode()).hexdigest() if key else None,
+            retry_after_s=refusal.retry_after_s if refusal else None,
+            peer=visit.call.peer,
+            user_agent=_plain(head.get("user-agent"), 100),
+            request_id=_plain(head.get("x-request-id"), 100),
+            jti=_plain(principal.jti if principal else None, 100),
+            note=refusal.note if refusal else "",
+        )
+
+    # ------------------------------------------------------------ outcomes
+
+    def outcome(self, visit: Visit, outcome: Outcome) -> None:
+        """What became of a trade. A journal that fails here leaves the decision without outcome: unknown at start."""
+        desk = self.desk
+        desk.metrics.count("guard_order_outcomes_total", outcome.verdict.value)
+        desk.recent.settle(visit.id, outcome)
+        record = OutcomeRecord(
+            decision=visit.id,
+            t=desk.clock.t_us(),
+            verdict=outcome.verdict,
+            status=outcome.status,
+            ret_type=outcome.ret_type,
+            order_id=outcome.order_id,
+            order_id_ex=outcome.order_id_ex,
+            duration_us=outcome.duration_us,
+            message=plain(outcome.message),
+        )
+        try:
+            desk.journal.append("outcome", record, lazy=True)
+        except JournalFault as fault:
+            _log.error("outcome_not_recorded", decision=visit.id, verdict=outcome.verdict.value, why=str(fault))
+        if outcome.verdict is Verdict.UNKNOWN:
+            _log.warning("outcome_unknown", decision=visit.id, why=outcome.message)
+
+    def gap(self, visit: Visit, fault: JournalFault) -> None:
+        """A cancel that passes although the journal is broken: the log has it now, the record at the next start."""
+        name = visit.principal.id if visit.principal else None
+        missed = Missed(timestamp(visit.wall_us), visit.id, str(fault))
+        is_noted = note(self.desk.directory, missed)
+        _log.error(
+            "cancel_not_recorded", decision=visit.id, key=name, path=visit.call.path, why=str(fault), noted=is_noted
+        )
+
+    # ------------------------------------------------------------ floods and counts
+
+    def _is_below_flood(self, visit: Visit) -> bool:
+        second = visit.wall_us // 1_000_000
+        source = self._sources.get(visit.call.peer)
+        if source is None or source.second != second:
+            self.sum_up(second)
+            source = self._sources[visit.call.peer] = _Second(second)
+        source.count += 1
+        source.endpoint = visit.endpoint.path if visit.endpoint else "other"
+        return source.count <= DENIED_PER_SECOND
+
+    def sum_up(self, second: int) -> None:
+        """Writes one `denied` record for each source that went beyond its ten in a second that is over."""
+        over = [peer for peer, seen in self._sources.items() if seen.second != second]
+        for peer in over:
+            seen = self._sources.pop(peer)
+            extra = seen.count - DENIED_PER_SECOND
+            if extra <= 0:
+                continue
+            record = Denied(source=peer, count=extra, second=timestamp(seen.second * 1_000_000), endpoint=seen.endpoint)
+            try:
+                self.desk.journal.append("denied", record, lazy=True)
+            except JournalFault as fault:
+                _log.error("denied_not_recorded", source=peer, count=extra, why=str(fault))
+        if len(self._sources) > SOURCES_MAX:
+            self._sources.clear()
+
+    def _count(self, visit: Visit, refusal: Refusal) -> None:
+        metrics = self.desk.metrics
+        policy = refusal.reasons[0].policy
+        metrics.count("guard_refusals_total", refusal.code.value, policy if not policy.startswith("key:") else "key")
+        if visit.principal is not None:
+            metrics.count("guard_refusals_by_key_total", metrics.key(visit.principal.name), refusal.code.value)
+
+    def finished(self, visit: Visit) -> None:
+        """Counts the request once it is answered."""
+        metrics = self.desk.metrics
+        endpoint = visit.endpoint.path if visit.endpoint else metrics.endpoint(visit.call.path)
+        elapsed_us = self.desk.clock.mono_us() - visit.started_us
+        metrics.count("guard_requests_total", endpoint, visit.outcome)
+        if visit.principal is not None:
+            metrics.count("guard_requests_by_key_total", metrics.key(visit.principal.name), visit.outcome)
+        metrics.observe("guard_request_duration_seconds", elapsed_us / 1e6, endpoint)
+        metrics.observe("guard_overhead_seconds", max(0, elapsed_us - visit.daemon_us) / 1e6)
+
+    def rates(self, visit: Visit, claims: Sequence[Claim]) -> tuple[RateState, ...]:
+        """Where the caller's rates stand after this request, for the RateLimit fields."""
+        state = self.desk.traffic if visit.effect not in _TRADES else self.desk.state
+        now_us = self.desk.clock.t_us()
+        return tuple(
+            RateState(
+                name=claim.counter.partition("/")[0],
+                quota=claim.cap,
+                window_s=claim.window_ms // 1000,
+                remaining=claim.cap - used(state, claim.counter, t_us=now_us, window_ms=claim.window_ms),
+                reset_s=claim.window_ms / 1000,
+            )
+            for claim in claims
+            if claim.kind == "rate" and claim.cap is not None
+        )
+
+
+_TRADES: Final = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE, Effect.ORDER_CANCEL})
+
+
+def _plain(text: str | None, chars_max: int) -> str | None:
+    return None if text is None else plain(text, chars_max=chars_max)

@@ -1,0 +1,125 @@
+"""The record read back at start: the same functions that run live fold it into the ledger.
+
+A decision without an outcome is *unknown*: its order may be at the daemon, so what it reserved stays held. Nothing
+outside a record changes state, and the clock resumes no earlier than the last time on record.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from guard.desk import Known, Recent
+from guard.errors import JournalFault
+from guard.journal import Decision, Line, OutcomeRecord, Policy, Reconciled, Start, StateRecord, Stop, replay
+from guard.limits import Opening, State, TradingRule, reserve, set_trading, settle
+from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
+
+_ENVS: Final = {env.word: env for env in Env}
+_TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
+_STATES: Final = ("active", "reduce_only", "cancel_only", "locked")
+
+
+class Recovered(Struct):
+    """What the record told: the ledger, the last policies in force, recent decisions, whether the end was orderly."""
+
+    state: State
+    recent: Recent
+    policy_sha256: str | None = None
+    t_us: int = 0
+    records: int = 0
+    is_crashed: bool = False
+    unknown: tuple[str, ...] = ()
+
+
+def recover(directory: Path) -> Recovered:
+    """Folds the whole record. Raises JournalFault where its chain is broken."""
+    found = Recovered(State(), Recent())
+    for line in replay(directory):
+        fold(found, line)
+    found.unknown = tuple(step for step in found.state.steps)
+    for step in found.unknown:
+        settle(found.state, step, Outcome(Verdict.UNKNOWN, message="no outcome on record"), t_us=found.t_us)
+    return found
+
+
+def fold(found: Recovered, line: Line) -> None:
+    """One record. What it does not know it skips; what it knows must be whole."""
+    try:
+        record = line.typed()
+    except ValueError as error:
+        raise JournalFault(f"record {line.seq}: {error}") from error
+    found.records += 1
+    found.t_us = max(found.t_us, getattr(record, "t", 0))
+    match record:
+        case Decision():
+            _decision(found, record, line.ts)
+        case OutcomeRecord():
+            outcome = Outcome(
+                record.verdict,
+                status=record.status,
+                ret_type=record.ret_type,
+                order_id=record.order_id,
+                order_id_ex=record.order_id_ex,
+                message=record.message,
+            )
+            settle(found.state, record.decision, outcome, t_us=record.t)
+            found.recent.settle(record.decision, outcome)
+        case Reconciled():
+            outcome = Outcome(record.verdict, order_id=record.order_id, order_id_ex=record.order_id_ex)
+            settle(found.state, record.decision, outcome, t_us=record.t)
+            found.recent.settle(record.decision, outcome)
+        case StateRecord():
+            set_trading(found.state, rule_of(record), t_us=record.t)
+        case Policy() if record.result == "applied":
+            found.policy_sha256 = record.sha256
+        case Start():
+            found.is_crashed = True
+        case Stop():
+            found.is_crashed = False
+        case _:
+            pass
+
+
+def _decision(found: Recovered, record: Decision, ts: str) -> None:
+    if record.key is not None:
+        name = record.key.partition("@")[0]
+        known = Known(record.id, name, ts, record.endpoint, record.outcome, record.code, record.reasons)
+        found.recent.put(known)
+    if record.outcome != "allow" or record.effect not in _TRADES or record.replays is not None:
+        return
+    reserve(found.state, opening_of(record), t_us=record.t)
+
+
+def opening_of(record: Decision) -> Opening:
+    """What the ledger held for a decision, from its record alone."""
+    if record.effect == Effect.ORDER_CANCEL.value:
+        return Opening(step=record.id, claims=record.claims, of=record.of)
+    if record.effect == Effect.ORDER_CHANGE.value:
+        return Opening(step=record.id, claims=record.claims, holder=record.of, order=bytes(record.resulting))
+    if record.environment is None or record.account is None:
+        raise JournalFault(f"decision {record.id} opens an order without an account")
+    return Opening(
+        step=record.id,
+        claims=record.claims,
+        holder=record.id,
+        key=(record.key or "").partition("@")[0],
+        account=Account(_ENVS[record.environment], record.account),
+        market=record.market or "",
+        symbol=record.symbol or "",
+        order=bytes(record.order),
+    )
+
+
+def rule_of(record: StateRecord) -> TradingRule:
+    """The trading rule of a `state` record; a state that this guard does not know is taken for the strictest."""
+    return TradingRule(
+        state=record.state if record.state in _STATES else "locked",  # type: ignore[arg-type]
+        keys=record.scope.keys,
+        accounts=record.scope.accounts,
+        markets=record.scope.markets,
+        reason=record.reason,
+        by=record.by or "",
+        drill=record.drill,
+        t=record.t,
+    )

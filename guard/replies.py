@@ -1,0 +1,138 @@
+"""Answers of the walk: refusals that are recorded before they are told, outcomes, and answers given again."""
+
+import hashlib
+
+import msgspec
+
+from guard.codes import Code
+from guard.desk import Situation, Visit
+from guard.errors import JournalFault
+from guard.limits import find_slot
+from guard.recorder import Judged, Recorder
+from guard.server import passed_reply, rate_headers, refusal_reply
+from guard.terms import (
+    Answer,
+    Claim,
+    Effect,
+    Env,
+    Failure,
+    Outcome,
+    Refusal,
+    Reply,
+    Taken,
+    Verdict,
+    refuse,
+)
+
+Headers = tuple[tuple[str, str], ...]
+
+
+def refused(
+    recorder: Recorder,
+    visit: Visit,
+    refusal: Refusal,
+    *,
+    situation: Situation | None = None,
+    judged: Judged | None = None,
+    is_recorded: bool = True,
+) -> Reply:
+    """The refusal, written down and then told. `is_recorded` False: its record is an outcome already."""
+    if is_recorded:
+        recorder.refused(visit, refusal, situation, judged)
+    else:
+        visit.outcome = "refused"
+    rates = recorder.rates(visit, judged.claims) if judged else ()
+    return refusal_reply(
+        refusal,
+        decision=visit.id,
+        policy_sha256=visit.standing.policy_sha256 or None,
+        headers=rate_headers(rates),
+    )
+
+
+def failed(visit: Visit, failure: Failure, *, effect: Effect) -> Reply:
+    """No whole answer to a call that is no trade: what is known of it, without a retry by us."""
+    visit.outcome = "failed"
+    refusal = _failure(failure, effect)
+    return refusal_reply(refusal, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None)
+
+
+def _failure(failure: Failure, effect: Effect) -> Refusal:
+    if not failure.is_sent:
+        return refuse(Code.DAEMON_UNREACHABLE, f"the daemon cannot be reached: {failure.message}; nothing was sent")
+    what = "" if effect is Effect.READ else "; it may have acted on the request"
+    if failure.kind == "timeout":
+        return refuse(Code.DAEMON_TIMEOUT, f"the daemon did not answer in time{what}")
+    return refuse(Code.DAEMON_BAD_ANSWER, f"the daemon's answer cannot be used: {failure.message}{what}")
+
+
+def settled(recorder: Recorder, visit: Visit, outcome: Outcome, *, result: Answer | Failure, judged: Judged) -> Reply:
+    """What the caller of a trade is told once its verdict is known.
+
+    In the simulated environment a stub answer passes, marked as unknown (contract §4 *Refusals*).
+    """
+    headers = rate_headers(recorder.rates(visit, judged.claims))
+    if isinstance(result, Answer) and outcome.verdict in {Verdict.ACCEPTED, Verdict.REFUSED}:
+        return passed_reply(result, decision=visit.id, headers=headers)
+    if isinstance(result, Answer) and judged.is_simulated and outcome.ret_type == 0:
+        return passed_reply(result, decision=visit.id, headers=(("Guard-Outcome", "unknown"), *headers))
+    visit.outcome = "failed"
+    if outcome.verdict is Verdict.NOT_SENT:
+        message = f"the daemon cannot be reached: {outcome.message}; nothing was sent, nothing is held"
+        return _untold(visit, refuse(Code.DAEMON_UNREACHABLE, message))
+    message = (
+        "the request was sent and its outcome is not known; what it reserved stays held until it is. "
+        f"Do not send it again: look at the daemon's order list, or name decision {visit.id} to your operator"
+    )
+    return _untold(visit, refuse(Code.OUTCOME_UNKNOWN, message), status=504)
+
+
+def _untold(visit: Visit, refusal: Refusal, *, status: int | None = None) -> Reply:
+    return refusal_reply(refusal, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None, status=status)
+
+
+def again(recorder: Recorder, visit: Visit, situation: Situation, *, taken: Taken, claim: Claim) -> Reply:
+    """The Idempotency-Key was used before: the first answer again, or why there is none (contract §4 *Bodies*)."""
+    slot = find_slot(recorder.desk.state, claim.counter, t_us=visit.t_us)
+    if slot is None:
+        raise AssertionError(f"slot {claim.counter} was taken and is free in one step")
+    if taken.value != claim.value:
+        refusal = refuse(Code.IDEMPOTENCY_CONFLICT, "this Idempotency-Key was used for another order")
+        return refused(recorder, visit, refusal, situation=situation)
+    if slot.outcome is None:
+        refusal = refuse(Code.IN_FLIGHT, "the first request with this Idempotency-Key is under way")
+        return refused(recorder, visit, refusal, situation=situation)
+    if slot.outcome.verdict is Verdict.UNKNOWN:
+        message = f"the outcome of the first request is not known; ask for decision {taken.step}"
+        return refused(recorder, visit, refuse(Code.OUTCOME_UNKNOWN, message), situation=situation)
+    visit.outcome = "allowed"
+    try:
+        recorder.allowed(visit, situation, replays=taken.step)
+    except JournalFault as fault:
+        return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)), situation=situation)
+    answer = Answer(slot.outcome.status or 200, "application/json", _rebuilt(slot.outcome, situation))
+    return passed_reply(answer, decision=taken.step)
+
+
+def _rebuilt(outcome: Outcome, situation: Situation) -> bytes:
+    """The daemon's first answer, as far as its outcome record tells it."""
+    if outcome.verdict is Verdict.REFUSED:
+        body = {"ret_type": outcome.ret_type or -1, "ret_msg": outcome.message, "err_code": None, "s2c": None}
+        return msgspec.json.encode(body)
+    account = situation.account
+    header = {
+        "trd_env": int(account.env if account else Env.REAL),
+        "acc_id": account.acc_id if account else 0,
+        "trd_market": getattr(getattr(situation.intent, "header", None), "trd_market", 0),
+    }
+    s2c: dict[str, object] = {"header": header}
+    if outcome.order_id is not None:
+        s2c["order_id"] = int(outcome.order_id) if outcome.order_id.isdigit() else outcome.order_id
+    if outcome.order_id_ex is not None:
+        s2c["order_id_ex"] = outcome.order_id_ex
+    return msgspec.json.encode({"ret_type": 0, "ret_msg": None, "err_code": None, "s2c": s2c})
+
+
+def idempotency_cell(name: str, path: str, key: str) -> str:
+    """The counter that an Idempotency-Key takes: per principal and endpoint, the key itself only as a hash."""
+    return f"idempotency/key={name}|{path}|{hashlib.sha256(key.encode()).hexdigest()[:32]}"

@@ -1,0 +1,55 @@
+"""What decided, kept by hash beside the journal: the texts of policy files, keys without hashes, settings.
+
+A year later a reviewer finds under the `policy_sha256` of a decision the very text that made it.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+_MODE: Final = 0o600
+
+
+class Shelf:
+    """A directory of `<sha256>.json` files; written once, never changed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def put(self, sha256: str, content: bytes) -> None:
+        """Keeps the content, on the disk before this returns. Raises OSError where that fails."""
+        path = self._path(sha256)
+        if path.exists():
+            return
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        draft = path.with_suffix(".new")
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise
+        self._sync()
+
+    def get(self, sha256: str) -> bytes | None:
+        """The content, or None where it is not here."""
+        try:
+            return self._path(sha256).read_bytes()
+        except OSError:
+            return None
+
+    def _path(self, sha256: str) -> Path:
+        return self._directory / f"{sha256}.json"
+
+    def _sync(self) -> None:
+        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
