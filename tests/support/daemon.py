@@ -15,7 +15,7 @@ from guard.terms import Answer, Failure, Outbound
 @asynccontextmanager
 async def running_simulator(simulator: Simulator, *, tick_s: float | None = None) -> AsyncIterator[str]:
     """The base URL of a simulator that runs meanwhile; time stands still but for `Simulator.tick()`."""
-    runner = web.AppRunner(application(simulator, tick_s=tick_s), access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(application(simulator, tick_s=tick_s), access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -50,12 +50,12 @@ async def test_a_change_may_make_an_order_marketable() -> None:
 async def test_an_order_is_found_by_either_identifier(by: str) -> None:
     """The number may be digits in a string."""
     simulator, target = await _resting()
-    named: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "order_id": {"order_id": target.order_id},
         "order_id_text": {"order_id": str(target.order_id)},
         "order_id_ex": {"order_id": 0, "order_id_ex": target.order_id_ex},
-    }[by]
-    answered = await said(simulator, "/api/modify-order", WHO | named | {"op": "CANCEL"})
+    }
+    answered = await said(simulator, "/api/modify-order", WHO | ways[by] | {"op": "CANCEL"})
 
     assert answered["ret_type"] == 0
     assert target.status is Status.CANCELLED_ALL

@@ -17,7 +17,7 @@ def test_three_spellings_are_one_option(code: str) -> None:
     assert option is not None
     assert option.symbol == "US.AAPL261218C200000"
     assert (option.kind, option.strike, option.expiry) == (Kind.OPTION, Decimal(200), date(2026, 12, 18))
-    assert (option.owner, option.multiplier, option.right) == ("US.AAPL", 100, 1)
+    assert (option.owner, option.multiplier, option.right) == ("US.AAPL", Decimal(100), 1)
 
 
 @pytest.mark.parametrize(

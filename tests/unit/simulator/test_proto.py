@@ -1,6 +1,7 @@
 """Protobuf bodies, against bytes that were written down by hand and against themselves."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -46,7 +47,7 @@ def test_an_unknown_field_is_skipped() -> None:
 @given(st.integers(0, 2**64 - 1), st.integers(-(2**31), 2**31 - 1), st.floats(allow_nan=False, allow_infinity=False))
 def test_what_is_written_is_read(acc_id: int, number: int, price: float) -> None:
     """Accounts keep 64 bits, integers their sign, doubles their value."""
-    s2c = {
+    s2c: dict[str, dict[str, Any]] = {
         "header": {"trd_env": number, "acc_id": acc_id, "trd_market": 1},
         "order": {"order_id": acc_id, "qty": price, "remark": "é", "fill_outside_rth": True},
     }

@@ -144,7 +144,7 @@ async def test_odd_lots_and_power_can_be_let_pass() -> None:
     simulator = _simulator()
     simulator.quirks.odd_lots_refused = simulator.quirks.power_checked = False
 
-    assert await _place(simulator, qty=10_000_001)
+    assert (await _place(simulator, qty=10_000_001)).is_open
 
 
 @pytest.mark.parametrize("lacking", ["env", "acc_id", "market", "side"])
