@@ -83,7 +83,7 @@ class Guard:
         except JournalFault as fault:
             raise StateFault(str(fault)) from fault
         try:
-            recovered = recover(self.directory)
+            recovered = recover(self.directory) if journal.last_seq else Recovered()
         except JournalFault as fault:
             journal.shut()
             raise StateFault(f"{self.directory}: {fault}; `guard audit verify` shows where") from fault

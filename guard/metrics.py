@@ -118,7 +118,7 @@ class Metrics(Collector):
     @staticmethod
     def endpoint(path: str) -> str:
         """The catalogue's path as a label, or `other`."""
-        return path if path in BY_PATH or path.startswith("/guard/v1/") else "other"
+        return path if path in BY_PATH else "other"
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
         """One more."""

@@ -14,7 +14,7 @@ from guard.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 from guard.errors import JournalFault
 from guard.gaps import Missed, note
 from guard.journal import ABSENT, Decision, Denied, OutcomeRecord, plain, timestamp
-from guard.limits import used
+from guard.limits import resets_in_us, used
 from guard.policy import Maker
 from guard.server import RateState
 from guard.terms import Claim, Effect, Outcome, RecordMode, Refusal, Valuation, Verdict
@@ -145,6 +145,7 @@ class Recorder:
             claims=judged.claims,
             used=judged.used,
             idempotency=hashlib.sha256(key.encode()).hexdigest() if key else None,
+            packet_id=getattr(seen.intent, "packet_id", None),
             retry_after_s=refusal.retry_after_s if refusal else None,
             peer=visit.call.peer,
             user_agent=_plain(head.get("user-agent"), 100),
@@ -225,7 +226,7 @@ class Recorder:
     def finished(self, visit: Visit) -> None:
         """Counts the request once it is answered."""
         metrics = self.desk.metrics
-        endpoint = visit.endpoint.path if visit.endpoint else metrics.endpoint(visit.call.path)
+        endpoint = metrics.endpoint(visit.call.path)
         elapsed_us = self.desk.clock.mono_us() - visit.started_us
         metrics.count("guard_requests_total", endpoint, visit.outcome)
         if visit.principal is not None:
@@ -243,7 +244,7 @@ class Recorder:
                 quota=claim.cap,
                 window_s=claim.window_ms // 1000,
                 remaining=claim.cap - used(state, claim.counter, t_us=now_us, window_ms=claim.window_ms),
-                reset_s=claim.window_ms / 1000,
+                reset_s=resets_in_us(state, claim.counter, t_us=now_us, window_ms=claim.window_ms) / 1_000_000,
             )
             for claim in claims
             if claim.kind == "rate" and claim.cap is not None

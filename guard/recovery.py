@@ -7,7 +7,7 @@ outside a record changes state, and the clock resumes no earlier than the last t
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from guard.desk import Known, Recent
 from guard.errors import JournalFault
@@ -23,8 +23,8 @@ _STATES: Final = ("active", "reduce_only", "cancel_only", "locked")
 class Recovered(Struct):
     """What the record told: the ledger, the last policies in force, recent decisions, whether the end was orderly."""
 
-    state: State
-    recent: Recent
+    state: State = field(default_factory=State)
+    recent: Recent = field(default_factory=Recent)
     policy_sha256: str | None = None
     t_us: int = 0
     records: int = 0
@@ -34,7 +34,7 @@ class Recovered(Struct):
 
 def recover(directory: Path) -> Recovered:
     """Folds the whole record. Raises JournalFault where its chain is broken."""
-    found = Recovered(State(), Recent())
+    found = Recovered()
     for line in replay(directory):
         fold(found, line)
     found.unknown = tuple(step for step in found.state.steps)

@@ -48,7 +48,8 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `key` and `code` are null where there is none. `order` is the canonical body that the daemon is sent, `resulting`,
     for a change, the whole order that it leads to. `claims` and `used` run side by side: what the order shall hold, and
     the counter before this step. `of`: the decision that opened the order, for a change or a cancel. `idempotency`:
-    SHA-256 of the key. `intent`: the caller's own word, untrusted. `replays`: the decision whose answer was given
+    SHA-256 of the key. `intent`: the caller's own word, untrusted. `packet_id`: the
+    caller's own, never forwarded. `replays`: the decision whose answer was given
     again. `note` is for the record alone.
     """
 

@@ -44,6 +44,13 @@ def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
     return state.sums.get(counter, 0)
 
 
+def resets_in_us(state: State, counter: str, *, t_us: int, window_ms: int) -> int:
+    """How long until the oldest stamp of the window leaves it and some of the quota comes back; 0: none is used."""
+    now_us, window_us = max(t_us, state.at_us), window_ms * 1000
+    stamps = windows.stamps_in(state.logs.get(counter), t_us=now_us, window_us=window_us)
+    return stamps[0] + window_us - now_us if stamps else 0
+
+
 def _taken(state: State, claims: tuple[Claim, ...], now_us: int) -> Taken | None:
     for index, claim in enumerate(claims):
         if claim.kind != "slot":
