@@ -234,6 +234,18 @@ def test_repeating_a_call_changes_nothing(word: Outcome) -> None:
         assert dump(state) == once_settled
 
 
+def test_repeating_a_change_changes_nothing() -> None:
+    """Its own open step does not stand in its way, and stamps once."""
+    state = State()
+    reserve(state, new_order("o", sums("spend", "a", 100)), t_us=0)
+    settle(state, "o", ACCEPTED, t_us=1)
+    opening = change("m", "o", sums("spend", "a", 150), rate("r", 5, 60))
+    reserve(state, opening, t_us=2)
+    once_reserved = dump(state)
+    reserve(state, opening, t_us=2)
+    assert dump(state) == once_reserved
+
+
 def test_a_settled_step_is_settled_for_good() -> None:
     """A contradicting word comes too late."""
     state = State()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard.limits import State, dump, look, post, reserve, settle, used
+from guard.limits import State, advance, dump, look, post, reserve, settle, used
 from guard.terms import Claim, Full, Granted, Shortfall, Taken
 from tests.support.ledger import ACCEPTED, SECOND, UNKNOWN, change, new_order, once, rate, slot, sums
 
@@ -133,6 +133,14 @@ def test_used_is_the_sum_or_the_windows_stamps() -> None:
     assert used(state, "r", t_us=59 * SECOND, window_ms=60_000) == 2
     assert used(state, "r", t_us=60 * SECOND, window_ms=60_000) == 1
     assert used(state, "r", t_us=60 * SECOND, window_ms=30_000) == 0
+
+
+def test_pitfall_8_what_has_left_does_not_come_back() -> None:
+    """A window that was over by the record's time stays over when the clock is set back."""
+    state = State()
+    post(state, (rate("r", None, 10),), t_us=0)
+    advance(state, t_us=20 * SECOND)
+    assert look(state, (rate("r", 1, 10),), t_us=5 * SECOND) == Granted((0,))
 
 
 def test_pitfall_8_a_clock_that_goes_backwards_stands_still() -> None:
