@@ -68,10 +68,9 @@ def demo(
 
 
 def shipped_policies() -> Path:
-    """The policies that come with the distribution, or stand beside the package in a checkout."""
-    package = Path(__file__).parents[1]
-    inside = package / "shipped" / "policies"
-    return inside if inside.is_dir() else package.parent / "policies"
+    """The policies that stand beside the package in a checkout, or came with the distribution."""
+    beside = Path(__file__).parents[2] / "policies"
+    return beside if beside.is_dir() else Path(sys.prefix) / "share" / "opend-guard" / "policies"
 
 
 def prepare(folder: Path) -> dict[str, str]:
