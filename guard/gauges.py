@@ -6,12 +6,12 @@ from typing import Protocol
 from guard import __version__
 from guard.access import KeyRecord
 from guard.admin.changes import Changes
-from guard.desk import Desk
-from guard.limits import unknowns
+from guard.limits import trading_for, unknowns
 from guard.metrics import Labels, Metrics
 from guard.policy import Meter, meters
-from guard.questions import used_of
-from guard.recorder import Recorder
+from guard.walk.desk import Desk
+from guard.walk.questions import used_of
+from guard.walk.recorder import Recorder
 
 STATES = ("active", "reduce_only", "cancel_only", "locked")
 Rows = Iterator[tuple[Labels, float]]
@@ -55,8 +55,9 @@ def _single(metrics: Metrics, name: str, read: Callable[[], float]) -> None:
 
 def _trading(desk: Desk) -> Rows:
     """The state that binds everyone; narrower rules are in `/status`."""
-    rule = desk.state.trading.get(((), (), ()))
-    present = rule.state if rule else ("cancel_only" if desk.is_halted else "active")
+    present = trading_for(desk.state, key="", account=None, market=None)
+    if present == "active" and desk.is_halted:
+        present = "cancel_only"
     for state in STATES:
         yield (state,), float(state == present)
 

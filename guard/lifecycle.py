@@ -15,31 +15,31 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from guard import __version__, gaps
+from guard import __version__
 from guard.admin import Changes, build_app
 from guard.admin.changes import Who
 from guard.admin.health import weakened
 from guard.clock import Clock, SystemClock
-from guard.desk import Desk, Parts
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import Dials, register
 from guard.journal import Clock as ClockStep
-from guard.journal import Journal, OutcomeRecord, Policy, Start, Stop
+from guard.journal import Journal, OutcomeRecord, Policy, Start, Stop, gaps
+from guard.journal.shelf import Shelf
 from guard.journal.writer import Bounds as JournalBounds
 from guard.metrics import Metrics
 from guard.pipeline import Pipeline
 from guard.policy import PolicyError, PolicySet
-from guard.recorder import Recorder
 from guard.recovery import Recovered, recover
 from guard.reference import AccountBook
 from guard.server import Bounds, Listener, Wiring, serve
 from guard.settings import Settings, address
-from guard.shelf import Shelf
 from guard.standing import Standing, build_policies, load_keys, parse_texts, read_texts, stand
 from guard.stream import Relay
 from guard.supervisor import Supervisor
 from guard.terms import Call, Daemon, Refusal, Verdict
 from guard.upstream import Client, Link
+from guard.walk.desk import Desk, Parts
+from guard.walk.recorder import Recorder
 
 CLOCK_STEP_US: Final = 1_000_000
 _log = structlog.get_logger("guard")

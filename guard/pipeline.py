@@ -14,19 +14,19 @@ from msgspec import Struct
 from guard.access import authenticate, bearer_of, scope_reasons
 from guard.catalogue import find
 from guard.codes import Code
-from guard.desk import Desk, KnownIds, Situation, Visit
-from guard.door import RISKY, in_the_way, ownership, revoked, rights, state_reasons
 from guard.errors import JournalFault
-from guard.gather import effect_of, gather
 from guard.intent import parse
-from guard.judging import judge_trade, opening_of
 from guard.limits import reserve, settle
-from guard.passing import pass_on
-from guard.questions import answer, is_question
-from guard.recorder import Judged, Recorder
-from guard.replies import again, refused, settled
 from guard.terms import Answer, Call, Effect, Failure, Outbound, Outcome, Refusal, Reply, Verdict, in_order, refuse
 from guard.upstream import judge as judge_answer
+from guard.walk.desk import Desk, KnownIds, Situation, Visit
+from guard.walk.door import RISKY, in_the_way, ownership, revoked, rights, state_reasons
+from guard.walk.gather import effect_of, gather
+from guard.walk.judging import judge_trade, opening_of
+from guard.walk.passing import pass_on
+from guard.walk.questions import answer, is_question
+from guard.walk.recorder import Judged, Recorder
+from guard.walk.replies import again, refused, settled
 
 _log = structlog.get_logger("guard")
 

@@ -9,11 +9,11 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from guard.desk import Known, Recent
 from guard.errors import JournalFault
 from guard.journal import Decision, Line, OutcomeRecord, Policy, Reconciled, Start, StateRecord, Stop, replay
 from guard.limits import Opening, State, TradingRule, reserve, set_trading, settle
 from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
+from guard.walk.desk import Known, Recent
 
 _ENVS: Final = {env.word: env for env in Env}
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)

@@ -16,10 +16,10 @@ from guard.access import authenticate, bearer_of, operator_reasons
 from guard.admin.changes import Change, Changes, StateBody, Who
 from guard.admin.health import LOOPBACK, degraded, is_loopback, status
 from guard.codes import Code
-from guard.desk import Desk
 from guard.server import refusal_reply
 from guard.settings import address
 from guard.terms import Principal, Refusal, refuse
+from guard.walk.desk import Desk
 
 BODY_BYTES_MAX: Final = 65_536
 _STATUS_OF: Final = {"applied": 200, "unchanged": 200, "refused": 422, "stale": 412, "unrecorded": 503}

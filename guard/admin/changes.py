@@ -9,14 +9,14 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from guard.desk import Desk
 from guard.errors import JournalFault, SettingsFault
 from guard.journal import Keys, Policy, StateRecord, StateScope, plain
+from guard.journal.shelf import Shelf
 from guard.limits import TradingRule, set_trading
 from guard.markets import MARKETS
 from guard.policy import PolicyDoc, PolicySet
-from guard.shelf import Shelf
 from guard.standing import Standing, build_policies, load_keys, parse_texts, read_texts, stand
+from guard.walk.desk import Desk
 
 _log = structlog.get_logger("guard.admin")
 

@@ -3,9 +3,9 @@
 from typing import Final
 
 from guard import __version__
-from guard.desk import Desk
 from guard.limits import unknowns
 from guard.settings import Settings, address
+from guard.walk.desk import Desk
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 

@@ -7,8 +7,6 @@ import msgspec
 
 from guard.access import account_reasons, environment_reasons, still_valid
 from guard.codes import Code
-from guard.desk import Desk, Situation, Visit
-from guard.gather import listed, meant
 from guard.limits import Holder, change_in_flight, trading_for
 from guard.policy import may_touch
 from guard.terms import (
@@ -22,6 +20,8 @@ from guard.terms import (
     Refusal,
     refuse,
 )
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.gather import listed, meant
 
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
 

@@ -5,10 +5,8 @@ import hashlib
 import msgspec
 
 from guard.codes import Code
-from guard.desk import Situation, Visit
 from guard.errors import JournalFault
 from guard.limits import find_slot
-from guard.recorder import Judged, Recorder
 from guard.server import passed_reply, rate_headers, refusal_reply
 from guard.terms import (
     Answer,
@@ -23,6 +21,8 @@ from guard.terms import (
     Verdict,
     refuse,
 )
+from guard.walk.desk import Situation, Visit
+from guard.walk.recorder import Judged, Recorder
 
 Headers = tuple[tuple[str, str], ...]
 

@@ -14,17 +14,17 @@ from msgspec import Struct
 from guard.access import authenticate, bearer_of, scope_reasons
 from guard.catalogue import BY_PATH
 from guard.codes import Code
-from guard.desk import Situation, Visit
-from guard.door import in_the_way, ownership, rights, state_reasons
-from guard.gather import effect_of, gather
 from guard.intent import parse
-from guard.judging import judge_trade
 from guard.limits import look, post, used
 from guard.policy import Meter, meters
-from guard.recorder import Recorder
-from guard.replies import refused
 from guard.server import refusal_reply
 from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Principal, Reason, Refusal, Reply, in_order, refuse
+from guard.walk.desk import Situation, Visit
+from guard.walk.door import in_the_way, ownership, rights, state_reasons
+from guard.walk.gather import effect_of, gather
+from guard.walk.judging import judge_trade
+from guard.walk.recorder import Recorder
+from guard.walk.replies import refused
 
 PREFIX: Final = "/guard/v1/"
 _DECISION: Final = re.compile(r"/guard/v1/decisions/([0-9A-HJKMNP-TV-Z]{26})")

@@ -5,12 +5,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from guard.desk import Desk, Situation, Visit
 from guard.intent import digest, encode
 from guard.limits import Opening, look
 from guard.policy import Judgement, judge, judge_cancel
-from guard.recorder import Judged
-from guard.replies import idempotency_cell
 from guard.terms import (
     Claim,
     Effect,
@@ -20,6 +17,9 @@ from guard.terms import (
     Reason,
     Taken,
 )
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.recorder import Judged
+from guard.walk.replies import idempotency_cell
 
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
 _REMARK: Final = "g:"

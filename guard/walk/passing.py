@@ -4,15 +4,10 @@ from msgspec.structs import replace
 
 from guard.access import cut_account_list, push_acc_ids, visible_accounts
 from guard.codes import Code
-from guard.desk import Situation, Visit
-from guard.door import revoked, rights, state_reasons
 from guard.errors import JournalFault
-from guard.gather import listed
 from guard.intent import encode
 from guard.limits import look, post
 from guard.policy import Judgement, judge_read
-from guard.recorder import Judged, Recorder
-from guard.replies import failed, refused
 from guard.server import passed_reply, rate_headers
 from guard.terms import (
     AccountAt,
@@ -28,6 +23,11 @@ from guard.terms import (
     in_order,
     refuse,
 )
+from guard.walk.desk import Situation, Visit
+from guard.walk.door import revoked, rights, state_reasons
+from guard.walk.gather import listed
+from guard.walk.recorder import Judged, Recorder
+from guard.walk.replies import failed, refused
 
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 

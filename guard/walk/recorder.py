@@ -10,14 +10,14 @@ from typing import Final, Literal
 import structlog
 from msgspec import Raw, Struct
 
-from guard.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 from guard.errors import JournalFault
-from guard.gaps import Missed, note
 from guard.journal import ABSENT, Decision, Denied, OutcomeRecord, plain, timestamp
+from guard.journal.gaps import Missed, note
 from guard.limits import resets_in_us, used
 from guard.policy import Maker
 from guard.server import RateState
 from guard.terms import Claim, Effect, Outcome, RecordMode, Refusal, Valuation, Verdict
+from guard.walk.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 
 DENIED_PER_SECOND: Final = 10
 SOURCES_MAX: Final = 4096

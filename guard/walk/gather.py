@@ -4,7 +4,6 @@ May ask the daemon, never refuses: what cannot be had is a value (`Missing`, or 
 """
 
 from guard.access import cancel_env, resolve_acc_id, resolve_env
-from guard.desk import Desk, Situation, Visit
 from guard.intent import changed, order_of
 from guard.limits import Holder, find_order
 from guard.policy import value
@@ -28,6 +27,7 @@ from guard.terms import (
     Refusal,
     Unlock,
 )
+from guard.walk.desk import Desk, Situation, Visit
 
 
 async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
