@@ -70,5 +70,9 @@ def simulate(
         sessions=sessions.value,
     )
     mode = "legacy mode: writes need a keys file" if records is None else f"{len(records)} keys"
-    typer.echo(f"simulated daemon on http://{host}:{port} ({mode}, sessions {sessions.value})")
-    web.run_app(application(simulator), host=host, port=port, print=None, loop=uvloop.new_event_loop())
+    ready = f"simulated daemon on http://{listen} ({mode}, sessions {sessions.value})"
+    app, loop = application(simulator), uvloop.new_event_loop()
+    try:
+        web.run_app(app, host=host, port=port, print=lambda _: typer.echo(ready), loop=loop)
+    except OSError as error:
+        raise SettingsFault([f"cannot listen on {listen}: {error.strerror}"]) from None

@@ -18,6 +18,7 @@ NO_REMINDER: Final = 3002
 _CHAIN_SPAN: Final = timedelta(days=31)
 _CALENDARS: Final = {1: "HK", 2: "US", 3: "SH", 4: "SH", 5: "SH", 6: "JP", 7: "SG"}
 _SPAN_MAX: Final = timedelta(days=366)
+_FIRST_YEAR, _LAST_YEAR = 1970, 2100
 _CUR_PRICE: Final = 3  # StockField
 _FUTURE_REFERENCE: Final = 2
 _ADD, _DEL, _ENABLE, _DISABLE, _MODIFY, _DEL_ALL = 1, 2, 3, 4, 5, 6
@@ -28,9 +29,12 @@ def _day(c2s: Body, name: str, default: date) -> date:
     if given is None:
         return default
     try:
-        return date.fromisoformat(str(given)[:10])
+        day = date.fromisoformat(str(given)[:10])
     except ValueError:
         raise BadBody(f"invalid {name}: {given!r}; YYYY-MM-DD is expected") from None
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise BadBody(f"invalid {name}: between {_FIRST_YEAR} and {_LAST_YEAR} is expected")
+    return day
 
 
 def _span(world: World, c2s: Body, *, forward: timedelta) -> tuple[date, date]:

@@ -53,6 +53,7 @@ async def test_calendars_are_weekdays_of_a_market_or_security() -> None:
         ("/api/trading-days", {"begin_time": "soon"}),
         ("/api/trading-days", {"begin_time": "2026-02-01", "end_time": "2026-01-01"}),
         ("/api/option-chain", {"owner": "HK.00700", "begin_time": "2020-01-01", "end_time": "2030-01-01"}),
+        ("/api/option-chain", {"owner": "HK.00700", "begin_time": "9999-12-31"}),
         ("/api/plate-set", {"market": 999}),
     ],
 )
