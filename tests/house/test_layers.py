@@ -34,7 +34,7 @@ MAY_NAME: Final = {
     "reference": {"clock", "supervisor"},
     "journal": {"clock"},
     "simulator": {"catalogue", "clock"},
-    "stream": {"clock", "supervisor", "server", "upstream"},
+    "stream": {"access", "catalogue", "server", "upstream", "walk"},
 }
 FREE: Final = frozenset({"pipeline", "lifecycle", "cli", "admin", "gauges"})
 

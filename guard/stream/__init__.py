@@ -1,0 +1,11 @@
+"""Room 10, the WebSocket edge: the daemon's pushes to callers, each as far as it may see them.
+
+In: handshakes that the edge hands over, and the daemon's push frames. Out: 101 and a filtered stream, or a refusal.
+Must never: send a frame that it could not classify, or that the caller's scopes, accounts or markets do not cover; take
+a message of a caller to the daemon; outlive a key by more than a second; hold more unsent bytes than its bound.
+"""
+
+from guard.stream.bounds import Bounds
+from guard.stream.relay import Relay
+
+__all__ = ["Bounds", "Relay"]

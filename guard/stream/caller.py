@@ -1,0 +1,183 @@
+"""The caller's side of one socket: an asyncio protocol around `websockets`' sans-I/O `ServerProtocol` (RFC 6455).
+
+It belongs to one connection of the edge, which has read the handshake and hands on everything that happens to the
+transport from then on. Frames go out, nothing comes in: a data frame of the caller ends the socket. What is sent is
+bounded by what the caller reads. Every end is told once to `on_end`; afterwards nothing more is sent.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, cast
+
+from websockets.frames import Opcode
+from websockets.http11 import Request
+from websockets.protocol import SEND_EOF, State
+from websockets.server import ServerProtocol
+
+from guard.stream.bounds import Bounds
+from guard.stream.ending import LINGER_S, End, Ending
+from guard.stream.session import NOTHING, View
+from guard.terms import Principal
+
+# The edge has checked the handshake already; what `websockets` is shown of it holds no credential and no other header.
+_HANDSHAKE: Final = (
+    "GET /ws HTTP/1.1\r\nHost: guard\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n\r\n"
+)
+_SWITCHING: Final = 101
+_MESSAGES: Final = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+
+
+class Stage(Enum):
+    """Where a socket stands: before its answer, open, or ended (bytes may still be on their way out)."""
+
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+    ENDED = "ended"
+
+
+class CallerSocket(asyncio.Protocol):
+    """One caller's socket.
+
+    Attributes:
+        principal: whose it is, None for nobody's; set before it opens.
+        view: what it is shown; renewed while it lives.
+        decision: the id under which it was let in.
+        task: what relays to it; the owner's.
+        is_hasty: the caller sent bytes before the handshake was answered (RFC 6455 §4.1 forbids it).
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, bounds: Bounds, on_end: Callable[["CallerSocket", Ending], None]
+    ) -> None:
+        self.principal: Principal | None = None
+        self.view: View = NOTHING
+        self.decision = ""
+        self.task: asyncio.Task[None] | None = None
+        self.is_hasty = False
+        self.stage = Stage.HANDSHAKE
+        self._transport = transport
+        self._bounds = bounds
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._heard_s = self._loop.time()
+        self._is_asked = False
+        self._cut: asyncio.TimerHandle | None = None
+        # No extensions, no subprotocols: what a caller offers of them is declined by not being answered.
+        self._frames = ServerProtocol(max_size=bounds.message_bytes_max)
+
+    @property
+    def is_open(self) -> bool:
+        """Frames may be sent."""
+        return self.stage is Stage.OPEN
+
+    # ------------------------------------------------------------ the answer to the handshake
+
+    def accept(self, key: str, *, decision: str) -> None:
+        """Answer 101: the socket is open. `key` is the caller's Sec-WebSocket-Key, whose form the edge has checked."""
+        self._frames.receive_data(_HANDSHAKE.format(key).encode("ascii"))
+        (request,) = self._frames.events_received()
+        response = self._frames.accept(cast("Request", request))
+        if response.status_code != _SWITCHING:
+            raise AssertionError("a handshake that the edge let through is refused by the protocol")
+        response.headers["Guard-Decision"] = decision
+        self._frames.send_response(response)
+        self.decision = decision
+        self.stage = Stage.OPEN
+        self._heard_s = self._loop.time()
+        self._flush()
+
+    def refuse(self, answer: bytes) -> None:
+        """Answer the handshake with these bytes instead, and close."""
+        if self.stage is not Stage.HANDSHAKE:
+            return
+        self.stage = Stage.ENDED
+        self._transport.write(answer)
+        self._finish(LINGER_S)
+
+    # ------------------------------------------------------------ while it is open
+
+    def push(self, data: bytes) -> None:
+        """Send one text frame, UTF-8. A caller with too much unread is cut off instead."""
+        if self.stage is not Stage.OPEN:
+            return
+        if self._transport.get_write_buffer_size() > self._bounds.unsent_bytes_max:
+            self.end(End.SLOW.value)
+            return
+        self._frames.send_text(data)
+        self._flush()
+
+    def keep_alive(self) -> None:
+        """Ask a silent caller whether it is there; end one that did not answer."""
+        if self.stage is not Stage.OPEN:
+            return
+        silent_s = self._loop.time() - self._heard_s
+        if silent_s >= self._bounds.ping_every_s + self._bounds.pong_within_s:
+            self.end(End.SILENT.value)
+        elif silent_s >= self._bounds.ping_every_s and not self._is_asked:
+            self._is_asked = True
+            self._frames.send_ping(b"")
+            self._flush()
+
+    def end(self, ending: Ending) -> None:
+        """End an open socket: tell the caller, send no more, and cut the connection if it stays open too long."""
+        if self.stage is not Stage.OPEN:
+            return
+        self.stage = Stage.ENDED
+        if ending.code is not None:
+            # `fail` closes our side at once instead of waiting for the caller's word (RFC 6455 §7.1.7).
+            self._frames.fail(ending.code, ending.text)
+        self._flush()
+        self._finish(ending.linger_s)
+        self._on_end(self, ending)
+
+    # ------------------------------------------------------------ what the transport tells
+
+    def data_received(self, data: bytes) -> None:
+        """Control frames are answered by the book; anything else ends the socket."""
+        if self._frames.state is State.CONNECTING:
+            self.is_hasty = True
+            return
+        self._heard_s = self._loop.time()
+        self._is_asked = False
+        self._frames.receive_data(data)
+        events = self._frames.events_received()
+        if self.stage is not Stage.OPEN:
+            self._flush()
+        elif any(getattr(event, "opcode", None) in _MESSAGES for event in events):
+            self.end(End.MESSAGE.value)
+        elif self._frames.state is not State.OPEN:
+            self.end((End.BY_CALLER if self._frames.parser_exc is None else End.BAD_FRAMES).value)
+        elif self._transport.get_write_buffer_size() > self._bounds.unsent_bytes_max:  # pings whose pongs are not read
+            self.end(End.SLOW.value)
+        else:
+            self._flush()
+
+    def eof_received(self) -> bool:
+        """The caller closed its side of the connection: ours follows, within the time that an end may take."""
+        self.end(End.HUNG_UP.value)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why makes no difference here
+        """The connection is gone, whoever ended it."""
+        if self._cut is not None:
+            self._cut.cancel()
+        was_ended, self.stage = self.stage is Stage.ENDED, Stage.ENDED
+        if not was_ended:
+            self._on_end(self, End.HUNG_UP.value)
+
+    # ------------------------------------------------------------ bytes
+
+    def _flush(self) -> None:
+        for data in self._frames.data_to_send():
+            if data != SEND_EOF and not self._transport.is_closing():
+                self._transport.write(data)
+
+    def _finish(self, linger_s: float) -> None:
+        """Close our side and read away what still comes: closing both at once could reset the last words away."""
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+        self._cut = self._loop.call_later(linger_s, self._transport.abort)

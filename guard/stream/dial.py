@@ -1,0 +1,120 @@
+"""The daemon's side: one WebSocket to `/ws` of the daemon for each caller, opened before the caller is answered.
+
+Only the guard's own key goes along, and only for a caller with a key of its own: nobody is lent a privilege. Nothing is
+ever sent on the stream. Redirects are not followed, there are no cookies and no proxies; failures are refusals.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from guard.codes import Code
+from guard.stream.bounds import Bounds
+from guard.stream.session import FRAME_BYTES_MAX
+from guard.terms import Refusal, refuse
+from guard.upstream.origin import parse_origin, tls_context
+
+Stream = aiohttp.ClientWebSocketResponse[bool]
+
+_DENIED: Final = frozenset({401, 403})
+
+
+class _Redirected(aiohttp.ClientError):
+    """The daemon points elsewhere."""
+
+
+async def _stay(
+    _session: aiohttp.ClientSession, _context: SimpleNamespace, _: aiohttp.TraceRequestRedirectParams
+) -> None:
+    raise _Redirected("the daemon answers with a redirect, which is not followed")
+
+
+class Dialler:
+    """Opens streams of one daemon. Raises SettingsFault for an address or a CA file that cannot be used.
+
+    `key`: the guard's own for the daemon, None for a daemon that asks for none. Used on one event loop.
+    """
+
+    def __init__(self, url: str, *, key: str | None, ca_file: str | None, bounds: Bounds) -> None:
+        origin = parse_origin(url)
+        self._url = URL(f"{origin.scheme}://{origin.authority}/ws", encoded=True)
+        self._tls: ssl.SSLContext | None = tls_context(origin, ca_file=ca_file)
+        self._lent = {"Authorization": f"Bearer {key}"} if key is not None else {}
+        self._bounds = bounds
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def dialled(
+        self, *, is_lent: bool, connect_timeout_s: float, answer_timeout_s: float
+    ) -> AsyncIterator[Stream | Refusal | None]:
+        """A stream of the daemon's that is closed afterwards; or why there is none.
+
+        None: a daemon that wants a key was asked without one (`is_lent` False). It is there, and has nothing to show.
+        """
+        found = await self._dial(is_lent=is_lent, connect_s=connect_timeout_s, answer_s=answer_timeout_s)
+        try:
+            yield found
+        finally:
+            if isinstance(found, aiohttp.ClientWebSocketResponse):
+                await found.close()
+
+    async def close(self) -> None:
+        """Close what is open."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _dial(self, *, is_lent: bool, connect_s: float, answer_s: float) -> Stream | Refusal | None:
+        try:
+            async with asyncio.timeout(connect_s + answer_s):
+                return await self._open_session(connect_s).ws_connect(
+                    self._url,
+                    headers=self._lent if is_lent else {},
+                    heartbeat=self._bounds.daemon_ping_every_s,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=self._bounds.daemon_close_s),
+                    max_msg_size=FRAME_BYTES_MAX,
+                    decode_text=False,
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            return _unwelcome(error.status, is_lent=is_lent)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return refuse(Code.DAEMON_UNREACHABLE, f"the daemon cannot be reached: {_brief(error)}; nothing was sent")
+        except TimeoutError:
+            return refuse(Code.DAEMON_TIMEOUT, "the daemon did not open its stream in time")
+        except (aiohttp.ClientError, OSError) as error:
+            return refuse(Code.DAEMON_BAD_ANSWER, f"the daemon did not open its stream: {_brief(error)}")
+
+    def _open_session(self, connect_s: float) -> aiohttp.ClientSession:
+        if self._session is None:
+            trace = aiohttp.TraceConfig()
+            trace.on_request_redirect.append(_stay)
+            self._session = aiohttp.ClientSession(
+                # A stream keeps its connection: how many there are is bounded by the callers' sockets, not here.
+                connector=aiohttp.TCPConnector(limit=0, ssl=self._tls if self._tls is not None else True),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
+                trace_configs=[trace],
+                skip_auto_headers=("User-Agent", "Accept-Encoding"),
+            )
+        return self._session
+
+
+def _unwelcome(status: int, *, is_lent: bool) -> Refusal | None:
+    if status not in _DENIED:
+        return refuse(Code.DAEMON_BAD_ANSWER, f"the daemon answered {status} instead of opening its stream")
+    if not is_lent:
+        return None
+    message = f"the daemon answered {status}: it does not take the guard's own key for /ws; the operator has to look"
+    return refuse(Code.DAEMON_BAD_ANSWER, message)
+
+
+def _brief(error: Exception) -> str:
+    """What went wrong in a few words, without the address of the daemon."""
+    cause = getattr(error, "os_error", None)
+    return cause.strerror if isinstance(cause, OSError) and cause.strerror else type(error).__name__

@@ -1,0 +1,105 @@
+"""Which push frames a caller may see. Pure: bytes in, a classified frame or None out; None is dropped.
+
+A frame of the daemon is JSON `{type, proto_id, sec_key?, acc_id?, trd_market?, body_b64, …}` (daemon.md §4.4). Quotes
+and notifications want `qot:read`, trade events `acc:read` and, for keys restricted to accounts or markets, theirs (B04,
+B31). A trade event that does not say whose it is, or for a market-bound key which market, is nobody's (W13). What is
+passed on are the daemon's own bytes, so a frame that two readers could read differently is not understood either.
+"""
+
+from typing import Final, Literal
+
+import jiter
+import msgspec
+from msgspec import Struct
+
+from guard.markets import FUTURES, market_words
+from guard.terms import Account, AccountRow, Principal
+
+FRAME_BYTES_MAX: Final = 1 << 20
+
+Kind = Literal["quote", "trade", "notify"]
+
+_SCOPE_OF: Final = {"quote": "qot:read", "notify": "qot:read", "trade": "acc:read"}
+# Every message of the trade family has a proto id of this range, and no message of another family has.
+_TRADE_PROTO_IDS: Final = range(2000, 3000)
+
+
+class Frame(Struct, frozen=True):
+    """One push frame, classified.
+
+    `markets` are the policy's words that its trade market may stand for: four for FUTURES, none where the frame names
+    no market or one without a word. `data` is the frame as the daemon sent it, UTF-8.
+    """
+
+    kind: Kind
+    acc_id: int | None
+    markets: tuple[str, ...]
+    data: bytes
+
+
+class _Wire(Struct):
+    type: Kind
+    proto_id: int
+    acc_id: int | None = None
+    trd_market: int | None = None
+
+
+class View(Struct, frozen=True):
+    """What one caller may be shown. `acc_ids` None and `markets` None: all."""
+
+    scopes: frozenset[str]
+    acc_ids: frozenset[int] | None = None
+    markets: frozenset[str] | None = None
+
+
+NOTHING: Final = View(frozenset())
+"""The view of a caller without a key: every frame wants a scope."""
+
+
+def view_of(principal: Principal, visible: frozenset[Account] | None, rows: tuple[AccountRow, ...]) -> View:
+    """The view of a key that may see the accounts `visible` (None: all) of the account list `rows`.
+
+    A push names an account id without its environment, so an id counts as visible only where every listed account of
+    that id is.
+    """
+    acc_ids = None
+    if visible is not None:
+        hidden = {row.account.acc_id for row in rows if row.account not in visible}
+        acc_ids = frozenset(account.acc_id for account in visible) - hidden
+    return View(principal.scopes, acc_ids, _markets_of(principal))
+
+
+def _markets_of(principal: Principal) -> frozenset[str] | None:
+    allowed = principal.limits.allowed_markets
+    if allowed is None:
+        return None
+    return frozenset(allowed).union(FUTURES if "FUTURES" in allowed else ())
+
+
+def classify(data: bytes) -> Frame | None:
+    """The frame, or None where it cannot be told what it is."""
+    if len(data) > FRAME_BYTES_MAX:
+        return None
+    try:
+        # A member that stands twice is an error here: the caller's reader might take the other one.
+        parsed = jiter.from_json(data, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
+        wire = msgspec.convert(parsed, _Wire)
+    except ValueError:  # msgspec's errors are ValueErrors too
+        return None
+    if (wire.type == "trade") != (wire.proto_id in _TRADE_PROTO_IDS):
+        return None
+    markets = () if wire.trd_market is None else market_words(wire.trd_market)
+    return Frame(wire.type, wire.acc_id, markets, data)
+
+
+def may_see(view: View, frame: Frame) -> bool:
+    """Whether this caller is shown this frame."""
+    if _SCOPE_OF[frame.kind] not in view.scopes:
+        return False
+    if frame.kind != "trade":
+        return True
+    if frame.acc_id is None:
+        return False
+    if view.acc_ids is not None and frame.acc_id not in view.acc_ids:
+        return False
+    return view.markets is None or (bool(frame.markets) and view.markets.issuperset(frame.markets))
