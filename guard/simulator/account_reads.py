@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from guard.simulator.accounts import FUTURE_MARKETS, Holding, cost_of
 from guard.simulator.contracts import find, traded
+from guard.simulator.figures import tidy
 from guard.simulator.header import Named, of_read
 from guard.simulator.instruments import CURRENCIES, MARKETS, PREFIX_OF_QOT, Instrument, Kind
-from guard.simulator.orders import tidy
 from guard.simulator.reading import Body, number
 from guard.simulator.refusals import BadBody
 from guard.simulator.world import World

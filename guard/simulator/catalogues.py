@@ -1,4 +1,4 @@
-"""The endpoints behind `listings`: plates, filters, calendars, derivatives, watch lists and price reminders."""
+"""The endpoints behind `listings`: plates, filters, calendars and derivatives."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -6,22 +6,19 @@ from typing import Any, Final
 
 from guard.simulator import listings, sessions
 from guard.simulator.contracts import FUTURES, find
+from guard.simulator.figures import seconds
 from guard.simulator.instruments import PREFIX_OF_QOT, Instrument, Kind
-from guard.simulator.labels import label
-from guard.simulator.orders import seconds
 from guard.simulator.quotes import count_of, many, one
-from guard.simulator.reading import Body, number, text
-from guard.simulator.refusals import BadBody, Declined
-from guard.simulator.world import Reminder, World
+from guard.simulator.reading import Body
+from guard.simulator.refusals import BadBody
+from guard.simulator.world import World
 
-NO_REMINDER: Final = 3002
 _CHAIN_SPAN: Final = timedelta(days=31)
 _CALENDARS: Final = {1: "HK", 2: "US", 3: "SH", 4: "SH", 5: "SH", 6: "JP", 7: "SG"}
 _SPAN_MAX: Final = timedelta(days=366)
 _FIRST_YEAR, _LAST_YEAR = 1970, 2100
 _CUR_PRICE: Final = 3  # StockField
 _FUTURE_REFERENCE: Final = 2
-_ADD, _DEL, _ENABLE, _DISABLE, _MODIFY, _DEL_ALL = 1, 2, 3, 4, 5, 6
 
 
 def _day(c2s: Body, name: str, default: date) -> date:
@@ -46,26 +43,28 @@ def _span(world: World, c2s: Body, *, forward: timedelta) -> tuple[date, date]:
     return begin, end
 
 
-def _prefix(c2s: Body) -> str:
+def prefix_of(c2s: Body) -> str:
+    """The prefix of the market asked for, Hong Kong unless it says otherwise."""
     prefix = PREFIX_OF_QOT.get(c2s.get("market", 1))
     if prefix is None:
         raise BadBody(f"invalid market: {c2s.get('market')}")
     return prefix
 
 
-def _statics(rows: list[Instrument]) -> dict[str, Any]:
+def statics(rows: list[Instrument]) -> dict[str, Any]:
+    """Static information of these."""
     return {"static_info_list": [listings.static(row) for row in rows]}
 
 
 def plate_set(_: World, c2s: Body) -> dict[str, Any]:
     """Qot_GetPlateSet."""
-    return {"plate_info_list": listings.plates(_prefix(c2s))}
+    return {"plate_info_list": listings.plates(prefix_of(c2s))}
 
 
 def plate_security(_: World, c2s: Body) -> dict[str, Any]:
     """Qot_GetPlateSecurity."""
     members = listings.MEMBERS.get((c2s.get("plate") or {}).get("code", "BK1001"), ())
-    return _statics([row for row in map(find, members) if row is not None])
+    return statics([row for row in map(find, members) if row is not None])
 
 
 def owner_plate(_: World, c2s: Body) -> dict[str, Any]:
@@ -79,7 +78,7 @@ def owner_plate(_: World, c2s: Body) -> dict[str, Any]:
 
 def stock_filter(world: World, c2s: Body) -> dict[str, Any]:
     """Qot_StockFilter: equities of a market with their price; filters are taken and not applied."""
-    rows = [row for row in world.listed() if row.prefix == _prefix(c2s) and row.kind is Kind.EQUITY]
+    rows = [row for row in world.listed() if row.prefix == prefix_of(c2s) and row.kind is Kind.EQUITY]
     begin, num = c2s.get("begin", 0), count_of(c2s, "num", 200)
     page = rows[begin : begin + num]
     data = [
@@ -149,8 +148,8 @@ def reference(world: World, c2s: Body) -> dict[str, Any]:
     owner = one(world, c2s)
     if c2s.get("reference_type", 1) == _FUTURE_REFERENCE:
         mains = (find(f"{owner.prefix}.{root}main") for root, terms in FUTURES.items() if terms.prefix == owner.prefix)
-        return _statics([row for row in mains if row is not None])
-    return _statics([row for row in world.listed() if row.kind is Kind.WARRANT and row.owner == owner.symbol])
+        return statics([row for row in mains if row is not None])
+    return statics([row for row in world.listed() if row.kind is Kind.WARRANT and row.owner == owner.symbol])
 
 
 def warrant(world: World, c2s: Body) -> dict[str, Any]:
@@ -172,83 +171,3 @@ def rehab(world: World, c2s: Body) -> dict[str, Any]:
 def holding_change(world: World, c2s: Body) -> dict[str, Any]:
     """Qot_GetHoldingChangeList: nobody bought or sold."""
     return {"security": one(world, c2s).security, "holding_change_list": []}
-
-
-# ---------------------------------------------------------------- watch lists and reminders
-
-
-def user_security(world: World, c2s: Body) -> dict[str, Any]:
-    """Qot_GetUserSecurity; without a group name the first list."""
-    name = text(c2s, "group_name") or next(iter(world.watchlists))
-    rows = map(find, world.watchlists.get(name, []))
-    return _statics([row for row in rows if row is not None])
-
-
-def modify_user_security(world: World, c2s: Body) -> dict[str, Any]:
-    """Qot_ModifyUserSecurity: add, or take out."""
-    name = text(c2s, "group_name") or next(iter(world.watchlists))
-    listed = world.watchlists.setdefault(name, [])
-    for row in many(c2s):
-        if c2s.get("op", _ADD) == _ADD and row.symbol not in listed:
-            listed.append(row.symbol)
-        elif c2s.get("op", _ADD) != _ADD and row.symbol in listed:
-            listed.remove(row.symbol)
-    return {}
-
-
-def set_price_reminder(world: World, c2s: Body) -> dict[str, Any]:
-    """Qot_SetPriceReminder."""
-    op, symbol = c2s.get("op", _ADD), one(world, c2s).symbol
-    if op == _ADD:
-        key = 1 + max(world.reminders, default=0)
-        freq = label("reminder_freq", c2s.get("freq", 1))
-        value = number(c2s, "value") or Decimal(0)
-        world.reminders[key] = Reminder(key, symbol, c2s.get("type", 1), value, text(c2s, "note") or "", freq)
-        return {"key": key}
-    if op == _DEL_ALL:
-        world.reminders = {key: row for key, row in world.reminders.items() if row.symbol != symbol}
-        return {"key": 0}
-    row = world.reminders.get(c2s.get("key", 0))
-    if row is None or row.symbol != symbol:
-        raise Declined("no such price reminder", NO_REMINDER)
-    _change_reminder(world, row, c2s, op=op)
-    return {"key": row.key}
-
-
-def _change_reminder(world: World, row: Reminder, c2s: Body, *, op: int) -> None:
-    if op == _DEL:
-        del world.reminders[row.key]
-    elif op in {_ENABLE, _DISABLE}:
-        row.is_enable = op == _ENABLE
-    elif op == _MODIFY:
-        row.value = number(c2s, "value") or row.value
-        row.note = text(c2s, "note") or row.note
-
-
-def price_reminder(world: World, c2s: Body) -> dict[str, Any]:
-    """Qot_GetPriceReminder: of one security, else of a market or all."""
-    wanted = one(world, c2s).symbol if "security" in c2s else None
-    prefix = _prefix(c2s) if "market" in c2s else None
-    found: dict[str, list[Reminder]] = {}
-    for row in world.reminders.values():
-        if wanted in {None, row.symbol} and prefix in {None, row.symbol.partition(".")[0]}:
-            found.setdefault(row.symbol, []).append(row)
-    listed = [(find(symbol), rows) for symbol, rows in found.items()]
-    return {
-        "price_reminder_list": [
-            {"security": item.security, "name": item.name, "item_list": [_reminder(row) for row in rows]}
-            for item, rows in listed
-            if item is not None
-        ]
-    }
-
-
-def _reminder(row: Reminder) -> dict[str, Any]:
-    return {
-        "key": row.key,
-        "type": row.type,
-        "value": row.value,
-        "note": row.note,
-        "freq": row.freq,
-        "is_enable": row.is_enable,
-    }

@@ -6,8 +6,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from guard.simulator.contracts import chain, expiries, find, future_terms
+from guard.simulator.figures import seconds
 from guard.simulator.instruments import LISTED, MARKETS, Instrument, Kind
-from guard.simulator.orders import seconds
 
 _PLATES: Final = {"BK1001": "Internet", "BK1002": "Banks", "BK1003": "Industry"}
 _INTERNET: Final = ("HK.00700", "HK.09988", "HK.03690", "HK.09999")

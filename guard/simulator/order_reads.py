@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from guard.simulator.account_reads import has_code
 from guard.simulator.accounts import FUTURE_MARKETS
+from guard.simulator.figures import tidy
 from guard.simulator.header import Named, of_read
 from guard.simulator.instruments import CURRENCIES, Instrument, Kind
-from guard.simulator.orders import Fill, Order, Status, tidy
+from guard.simulator.orders import Fill, Order, Status
 from guard.simulator.reading import Body
 from guard.simulator.sessions import local, stamp
 from guard.simulator.world import World

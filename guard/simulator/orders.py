@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from guard.simulator.accounts import cost_of
+from guard.simulator.figures import seconds, tidy
 from guard.simulator.instruments import CURRENCIES, MARKETS, Instrument
 from guard.simulator.sessions import local, stamp
 from guard.simulator.tape import noise
@@ -168,16 +169,6 @@ class Fill(Struct, frozen=True):
             "status": 0,
             "trd_market": order.trd_market,
         }
-
-
-def tidy(value: Decimal) -> Decimal:
-    """The same number without trailing zeros or an exponent."""
-    return Decimal(f"{value.normalize():f}")
-
-
-def seconds(moment: datetime) -> Decimal:
-    """Seconds since 1970 with microseconds, exactly."""
-    return tidy(Decimal(int(moment.timestamp())) + Decimal(moment.microsecond) / 1_000_000)
 
 
 class OrderBook:

@@ -4,7 +4,18 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final
 
-from guard.simulator import account_reads, catalogues, changes, order_reads, quotes, system, trading
+from guard.simulator import (
+    account_reads,
+    candles,
+    catalogues,
+    changes,
+    order_reads,
+    quotes,
+    snapshots,
+    system,
+    trading,
+    watching,
+)
 from guard.simulator.reading import Body
 from guard.simulator.world import World
 
@@ -25,15 +36,15 @@ HANDLERS: Final = MappingProxyType[str, Handler](
         "/api/capital-distribution": quotes.capital_distribution,
         "/api/capital-flow": quotes.capital_flow,
         "/api/history-kl-quota": system.history_kl_quota,
-        "/api/history-kline": quotes.history_kline,
-        "/api/kline": quotes.kline,
+        "/api/history-kline": candles.history_kline,
+        "/api/kline": candles.kline,
         "/api/market-state": quotes.market_state,
         "/api/orderbook": quotes.orderbook,
         "/api/quote": quotes.quote,
-        "/api/rt": quotes.rt,
-        "/api/snapshot": quotes.snapshot,
+        "/api/rt": candles.rt,
+        "/api/snapshot": snapshots.snapshot,
         "/api/static-info": quotes.static_info,
-        "/api/ticker": quotes.ticker,
+        "/api/ticker": candles.ticker,
         "/api/code-change": catalogues.code_change,
         "/api/ipo-list": catalogues.ipo_list,
         "/api/list-plates": catalogues.plate_set,
@@ -46,15 +57,15 @@ HANDLERS: Final = MappingProxyType[str, Handler](
         "/api/get-reference": catalogues.reference,
         "/api/reference": catalogues.reference,
         "/api/holding-change": catalogues.holding_change,
-        "/api/modify-user-security": catalogues.modify_user_security,
+        "/api/modify-user-security": watching.modify_user_security,
         "/api/option-chain": catalogues.option_chain,
         "/api/option-expiration-date": catalogues.option_expiration_date,
         "/api/owner-plate": catalogues.owner_plate,
         "/api/rehab": catalogues.rehab,
-        "/api/user-security": catalogues.user_security,
+        "/api/user-security": watching.user_security,
         "/api/warrant": catalogues.warrant,
-        "/api/price-reminder": catalogues.price_reminder,
-        "/api/set-price-reminder": catalogues.set_price_reminder,
+        "/api/price-reminder": watching.price_reminder,
+        "/api/set-price-reminder": watching.set_price_reminder,
         "/api/acc-cash-flow": order_reads.flow_summary,
         "/api/accounts": account_reads.accounts,
         "/api/flow-summary": order_reads.flow_summary,

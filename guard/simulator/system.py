@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from guard.simulator import sessions
-from guard.simulator.orders import seconds
+from guard.simulator.figures import seconds
 from guard.simulator.quotes import many
 from guard.simulator.reading import Body, flag, whole
 from guard.simulator.refusals import BadBody, Forbidden

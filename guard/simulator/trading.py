@@ -11,9 +11,10 @@ from guard.simulator import matching
 from guard.simulator.accounts import FUTURE_MARKETS
 from guard.simulator.contracts import traded
 from guard.simulator.faults import STUB_ORDER_ID
+from guard.simulator.figures import tidy
 from guard.simulator.header import Named, of_write
 from guard.simulator.instruments import MARKETS, Instrument, Kind
-from guard.simulator.orders import Order, Status, tidy
+from guard.simulator.orders import Order, Status
 from guard.simulator.reading import Body, flag, number, required, text
 from guard.simulator.refusals import Declined
 from guard.simulator.world import World

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from guard.simulator.contracts import find
-from guard.simulator.orders import Order, OrderBook, Status, seconds, tidy
+from guard.simulator.orders import Order, OrderBook, Status
 from guard.terms import Account, Env, OrderType, Side
 
 NOW = datetime(2026, 11, 23, 18, 30, 0, 250_000, tzinfo=UTC)
@@ -89,10 +89,3 @@ def test_messages_are_local_and_leave_out_what_is_absent() -> None:
     assert "remark" not in shown
     assert fill.message()["order_id"] == order.order_id
     assert order.born.day == 24
-
-
-def test_numbers_are_written_plainly() -> None:
-    """No exponent, no trailing zeros."""
-    assert str(tidy(Decimal("3.00E+2"))) == "300"
-    assert str(tidy(Decimal("0E-9"))) == "0"
-    assert str(seconds(datetime(2026, 1, 1, tzinfo=UTC))) == "1767225600"
