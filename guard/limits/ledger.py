@@ -159,6 +159,8 @@ def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -
     holder.status = "working"
     if is_accepted and step.order:
         holder.order = step.order
+    if is_new and not step.told:
+        return  # it took its targets when it was sent
     for claim, before in zip(step.claims, step.before, strict=True):
         if claim.kind not in SUM_KINDS:
             continue

@@ -67,7 +67,7 @@ def forget_order(state: State, holder: Holder) -> None:
 def _note(ids: OrderIds, name: str, live: dict[str, str] | None, holder_id: str) -> None:
     if live is not None:
         live.setdefault(name, holder_id)
-    ids.recent.pop(name, None)
     ids.recent[name] = None
+    ids.recent.move_to_end(name)
     if len(ids.recent) > RECENT_IDS_MAX:
-        del ids.recent[next(iter(ids.recent))]
+        ids.recent.popitem(last=False)

@@ -5,6 +5,7 @@ own clock `t`. Strings that repeat from order to order are interned and what an 
 there may be 10⁵ live orders and a full collection must stay short.
 """
 
+from collections import OrderedDict
 from typing import Final, Literal
 
 from msgspec import Struct, field
@@ -107,7 +108,7 @@ class OrderIds(Struct, gc=False):
     account: Account
     live: dict[str, str] = field(default_factory=dict)
     live_ex: dict[str, str] = field(default_factory=dict)
-    recent: dict[str, None] = field(default_factory=dict)
+    recent: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
 
 class TradingRule(Struct, frozen=True):

@@ -25,12 +25,15 @@ def part(holder: Holder, cell: str) -> int:
 
 def take(state: State, holder: Holder, claims: tuple[Claim, ...]) -> None:
     """A new order takes all it claims; it holds nothing yet."""
-    wanted = [claim for claim in claims if claim.amount and claim.kind in SUM_KINDS]
-    holder.cells = tuple(intern(claim.counter) for claim in wanted)
-    holder.held = tuple(claim.amount for claim in wanted)
-    holder.kinds = intern("".join(claim.kind[0] for claim in wanted))
-    for cell, amount in zip(holder.cells, holder.held, strict=True):
-        move(state.sums, cell, amount)
+    cells, held, kinds, totals = [], [], "", state.sums
+    for claim in claims:
+        if claim.amount and claim.kind in SUM_KINDS:
+            cell = intern(claim.counter)
+            cells.append(cell)
+            held.append(claim.amount)
+            kinds += claim.kind[0]
+            totals[cell] = totals.get(cell, 0) + claim.amount
+    holder.cells, holder.held, holder.kinds = tuple(cells), tuple(held), intern(kinds)
 
 
 def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind) -> None:

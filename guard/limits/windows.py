@@ -48,10 +48,14 @@ def _first(log: Log, t_us: int, window_us: int) -> int:
 
 
 def add(log: Log, *, t_us: int, window_us: int) -> None:
-    """One stamp at `t_us`, which is not before the last one. What every window has left is forgotten first."""
+    """One stamp at `t_us`, which is not before the last one. Stamps that every window has left go once they are half.
+
+    That keeps the cost of a stamp the same however long the log. What waits to go does not count, and goes before a
+    wider window could count it again.
+    """
     stamps = log.stamps
     gone = bisect_right(stamps, t_us - log.widest_us)
-    if gone:
+    if gone * 2 >= len(stamps) or window_us > log.widest_us:
         del stamps[:gone]
     # An empty log of `once` is as good as a forgotten one: whether it was forgotten in between must not show.
     log.widest_us = max(log.widest_us, window_us) if stamps or log.is_rate else window_us

@@ -51,6 +51,23 @@ def test_adding_forgets_what_the_widest_window_has_left() -> None:
     assert log.widest_us == 100
 
 
+def test_forgetting_waits_until_half_is_over() -> None:
+    """One old stamp of three stays for now and does not count; with a second one both go."""
+    log = log_of(1, 2, 50)
+    windows.add(log, t_us=101, window_us=10)
+    assert log.stamps == [1, 2, 50, 101]
+    assert windows.count(log, t_us=101, window_us=100) == 3
+    windows.add(log, t_us=102, window_us=10)
+    assert log.stamps == [50, 101, 102]
+
+
+def test_a_wider_window_does_not_bring_back_what_had_left() -> None:
+    """What waits to be forgotten is forgotten before the log is widened."""
+    log = log_of(1, 50, 60)
+    windows.add(log, t_us=101, window_us=1000)
+    assert log == Log([50, 60, 101], 1000)
+
+
 def test_a_rate_that_ran_empty_remembers_its_widest_window() -> None:
     """A narrow claim of somebody else must not shorten what a wide window counts later."""
     log = log_of(1, widest_us=100)
