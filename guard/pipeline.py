@@ -11,7 +11,6 @@ import asyncio
 import structlog
 from msgspec import Struct
 
-from guard.access import authenticate, bearer_of, scope_reasons
 from guard.catalogue import find
 from guard.codes import Code
 from guard.errors import JournalFault
@@ -20,7 +19,7 @@ from guard.limits import reserve, settle
 from guard.terms import Answer, Call, Effect, Failure, Outbound, Outcome, Refusal, Reply, Verdict, in_order, refuse
 from guard.upstream import judge as judge_answer
 from guard.walk.desk import Desk, KnownIds, Situation, Visit
-from guard.walk.door import RISKY, in_the_way, ownership, revoked, rights, state_reasons
+from guard.walk.door import RISKY, identify, in_the_way, ownership, revoked, rights, state_reasons
 from guard.walk.gather import effect_of, gather
 from guard.walk.judging import judge_trade, opening_of
 from guard.walk.passing import pass_on
@@ -69,7 +68,7 @@ class Pipeline:
         if isinstance(endpoint, Refusal):
             return refused(self.recorder, visit, endpoint)
         visit.endpoint, visit.effect = endpoint, endpoint.effect
-        stranger = self.identify(visit)
+        stranger = identify(visit)
         if stranger is not None:
             return refused(self.recorder, visit, stranger)
         intent = parse(endpoint, visit.call.body)
@@ -84,20 +83,6 @@ class Pipeline:
             return sending
         task = self.desk.supervisor.start(self.carry_out(sending), f"trade {visit.id}")
         return await asyncio.shield(task)
-
-    def identify(self, visit: Visit) -> Refusal | None:
-        """Who is asking. A public endpoint may be asked by nobody, but never with a wrong key."""
-        endpoint, standing = visit.endpoint, visit.standing
-        profile = standing.settings.scopes.profile
-        bearer = visit.call.token or bearer_of(visit.call.head.get("authorization"))
-        if endpoint is not None and bearer is None and not getattr(endpoint, profile):
-            return None
-        found = authenticate(standing.keyring, bearer, now=visit.wall, issuers=standing.issuers)
-        if isinstance(found, Refusal):
-            return found
-        visit.principal = found
-        lacking = scope_reasons(endpoint, found, profile=profile) if endpoint is not None else ()
-        return Refusal(lacking) if lacking else None
 
     def decide(self, visit: Visit, situation: Situation) -> Sending | Reply:
         """The synchronous step: from the first look at shared state to the reservation there is no await."""

@@ -5,7 +5,14 @@ Read twice for an order: when it is decided, and once more after its decision is
 
 import msgspec
 
-from guard.access import account_reasons, environment_reasons, still_valid
+from guard.access import (
+    account_reasons,
+    authenticate,
+    bearer_of,
+    environment_reasons,
+    scope_reasons,
+    still_valid,
+)
 from guard.codes import Code
 from guard.limits import Holder, change_in_flight, trading_for
 from guard.policy import may_touch
@@ -24,6 +31,21 @@ from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.gather import listed, meant
 
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
+
+
+def identify(visit: Visit) -> Refusal | None:
+    """Who is asking, into `visit.principal`. A public endpoint may be asked by nobody, but never with a wrong key."""
+    endpoint, standing = visit.endpoint, visit.standing
+    profile = standing.settings.scopes.profile
+    bearer = visit.call.token or bearer_of(visit.call.head.get("authorization"))
+    if endpoint is not None and bearer is None and not getattr(endpoint, profile):
+        return None
+    found = authenticate(standing.keyring, bearer, now=visit.wall, issuers=standing.issuers)
+    if isinstance(found, Refusal):
+        return found
+    visit.principal = found
+    lacking = scope_reasons(endpoint, found, profile=profile) if endpoint is not None else ()
+    return Refusal(lacking) if lacking else None
 
 
 def revoked(desk: Desk, visit: Visit) -> Refusal | None:
