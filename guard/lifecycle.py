@@ -255,9 +255,9 @@ class Guard:
         grace_s = self.settings.bounds.drain_timeout_s
         self.desk.is_draining = True
         _log.info("draining", reason=reason)
+        await self.relay.close_all(1001)  # before the listener, which waits for every connection to end
         if self._listener is not None:
             await self._listener.close(grace_s=grace_s)
-        await self.relay.close_all(1001)
         unfinished = await self.supervisor.drain(grace_s)
         if self._ops is not None:
             await self._ops.cleanup()
