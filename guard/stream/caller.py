@@ -96,6 +96,12 @@ class CallerSocket(asyncio.Protocol):
         self._transport.write(answer)
         self._finish(LINGER_S)
 
+    def drop(self) -> None:
+        """Cut a handshake off unanswered; anything later is left alone."""
+        if self.stage is Stage.HANDSHAKE:
+            self.stage = Stage.ENDED
+            self._transport.abort()
+
     # ------------------------------------------------------------ while it is open
 
     def push(self, data: bytes) -> None:

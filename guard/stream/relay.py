@@ -19,15 +19,14 @@ from guard.access import still_valid, visible_accounts
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.server import encode
-from guard.stream.admission import ENDPOINT, admit, in_the_way
+from guard.stream.admission import admit, admit_still
 from guard.stream.bounds import Bounds
 from guard.stream.caller import CallerSocket
 from guard.stream.dial import Dialler, Stream
 from guard.stream.ending import End, Ending
-from guard.stream.session import classify, may_see, view_of
-from guard.terms import Call, Missing, Principal, Refusal, in_order, refuse
+from guard.stream.session import View, classify, may_see, view_of
+from guard.terms import AccountRow, Call, Missing, Principal, Refusal, refuse
 from guard.walk.desk import Visit
-from guard.walk.door import revoked
 from guard.walk.recorder import Recorder
 from guard.walk.replies import refused
 
@@ -96,11 +95,16 @@ class Relay:
     async def _serve(self, socket: CallerSocket, call: Call) -> None:
         """A handshake to its answer, and the socket to its end. Cancelled when the socket has ended."""
         visit = self._desk.open_visit(call)
-        visit.endpoint, visit.effect = ENDPOINT, ENDPOINT.effect
         try:
             refusal = self._enter(socket, visit)
             if refusal is None:
                 refusal = await self._relay(socket, visit)
+        except asyncio.CancelledError:  # the socket has ended, its caller hung up unanswered, or the program stops
+            if not socket.decision:
+                self._recorder.finished(visit)
+            socket.end(End.SHUT_DOWN.value)
+            socket.drop()
+            raise
         except Exception:  # noqa: BLE001 - a bug of ours must refuse or end the socket, not leave it hanging
             _log.exception("stream_failed", decision=visit.id)
             socket.end(End.FAILED.value)
@@ -138,7 +142,9 @@ class Relay:
             visit.daemon_us += desk.clock.mono_us() - began_us
             if isinstance(stream, Refusal):
                 return stream
-            await self._look(socket)
+            if visit.principal is not None:
+                rows = await desk.book.rows() if visit.principal.is_restricted else ()
+                socket.view = _view(visit.principal, rows)
             refusal = self._open_socket(socket, visit)
             if refusal is not None:
                 return refusal
@@ -148,10 +154,7 @@ class Relay:
 
     def _open_socket(self, socket: CallerSocket, visit: Visit) -> Refusal | None:
         """The synchronous step: nothing that was looked at may have changed by the time the socket counts as open."""
-        if socket.is_hasty:
-            return _HASTY
-        reasons = in_the_way(self._desk, visit)
-        refusal = revoked(self._desk, visit) or (Refusal(in_order(reasons)) if reasons else None)
+        refusal = _HASTY if socket.is_hasty else admit_still(self._desk, visit)
         if refusal is not None:
             return refusal
         try:
@@ -171,7 +174,7 @@ class Relay:
         while socket.is_open:
             message = await stream.receive()
             if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
-                frame = classify(message.data) if message.type is WSMsgType.TEXT else None
+                frame = classify(bytes(message.data)) if message.type is WSMsgType.TEXT else None
                 if frame is None:
                     count(_FRAMES, "to_caller", "unclassified")
                 elif not may_see(socket.view, frame):
@@ -224,17 +227,14 @@ class Relay:
             self._renewal = self._desk.supervisor.start(self._look_again(), "stream accounts", service=True)
 
     async def _look_again(self) -> None:
-        for socket in tuple(self._open()):
-            await self._look(socket)
-
-    async def _look(self, socket: CallerSocket) -> None:
-        """What the socket's key may see now."""
-        principal = socket.principal
-        if principal is None:
+        """What restricted keys may see now; nobody else's view can change while the key stands."""
+        restricted = [each for each in self._open() if each.principal is not None and each.principal.is_restricted]
+        if not restricted:
             return
-        rows = await self._desk.book.rows() if principal.is_restricted else ()
-        known = () if isinstance(rows, Missing) else rows
-        socket.view = view_of(principal, visible_accounts(principal, known), known)
+        rows = await self._desk.book.rows()
+        for socket in restricted:
+            if socket.principal is not None:
+                socket.view = _view(socket.principal, rows)
 
 
 _ABNORMAL: Final = 1006
@@ -243,3 +243,9 @@ _DAEMONS: Final = frozenset({Code.DAEMON_UNREACHABLE, Code.DAEMON_BAD_ANSWER, Co
 
 def _name(principal: Principal | None) -> str:
     return "" if principal is None else principal.name
+
+
+def _view(principal: Principal, rows: tuple[AccountRow, ...] | Missing) -> View:
+    """What the key may see; with an account list that cannot be had a restricted key sees no account."""
+    listed = () if isinstance(rows, Missing) else rows
+    return view_of(principal, visible_accounts(principal, listed), listed)
