@@ -36,6 +36,7 @@ from guard.terms import (
 )
 
 RECENT_MAX: Final = 20_000
+SERIAL_MAX: Final = 0xFFFF_FFFF
 
 
 class Book(Protocol):
@@ -124,7 +125,8 @@ class Desk:
         self.recent = Recent()
         self.is_draining = False
         self.is_daemon_up: bool | None = None
-        self.serial = 0
+        # The daemon repeats an answer for a packet id that it has seen: one number must not come back after a restart.
+        self.serial = parts.clock.t_us() // 1000 % SERIAL_MAX
 
     def open_visit(self, call: Call) -> "Visit":
         """A request begins: its id, its one notion of now, and the standing it is judged under."""
@@ -142,7 +144,7 @@ class Desk:
 
     def next_serial(self) -> int:
         """The serial number of the guard's own packet ids: never reused while the process lives, fits uint32."""
-        self.serial = self.serial % 0xFFFF_FFFF + 1
+        self.serial = self.serial % SERIAL_MAX + 1
         return self.serial
 
     @property
