@@ -130,8 +130,9 @@ class Pipeline:
             outcome = Outcome(verdict, message=f"the guard failed: {type(error).__name__}")
             raise
         finally:
-            settle(self.desk.state, visit.id, outcome, t_us=self.desk.clock.t_us())
-            self.recorder.outcome(visit, outcome)
+            t_us = self.desk.clock.t_us()
+            settle(self.desk.state, visit.id, outcome, t_us=t_us)
+            self.recorder.outcome(visit, outcome, t_us=t_us)
         if late is not None:
             return refused(self.recorder, visit, late, is_recorded=False)
         if result is None:

@@ -111,7 +111,7 @@ class OrdersPerDay(Rule, frozen=True):
         own = RESET_OF[proposal.order.market] if self.reset is None else None
         name = f"orders_per_day/{self.scope.subject(proposal)}"
         counter, also = _cells(name, parts, own=own, wall=proposal.wall)
-        return (Claim("count", counter, amount=1, cap=self.cap, also=also),)
+        return (Claim("spend", counter, amount=1, cap=self.cap, also=also),)
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
         """How many orders the day would have had."""

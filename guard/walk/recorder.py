@@ -156,14 +156,14 @@ class Recorder:
 
     # ------------------------------------------------------------ outcomes
 
-    def outcome(self, visit: Visit, outcome: Outcome) -> None:
-        """What became of a trade. A journal that fails here leaves the decision without outcome: unknown at start."""
+    def outcome(self, visit: Visit, outcome: Outcome, *, t_us: int) -> None:
+        """What became of a trade, settled at `t_us`. Where it cannot be written, a start finds it unknown."""
         desk = self.desk
         desk.metrics.count("guard_order_outcomes_total", outcome.verdict.value)
         desk.recent.settle(visit.id, outcome)
         record = OutcomeRecord(
             decision=visit.id,
-            t=desk.clock.t_us(),
+            t=t_us,
             verdict=outcome.verdict,
             status=outcome.status,
             ret_type=outcome.ret_type,
