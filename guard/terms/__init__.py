@@ -40,6 +40,7 @@ from guard.terms.intents import (
     Unlock,
 )
 from guard.terms.refusals import Reason, Refusal, in_order, refuse
+from guard.terms.world import Exchange, Instrument, InstrumentKind, Position, Quote, SessionState, World
 
 __all__ = [
     "LEDGER_MAX",
@@ -60,10 +61,13 @@ __all__ = [
     "Effect",
     "Endpoint",
     "Env",
+    "Exchange",
     "Failure",
     "Full",
     "Granted",
     "Header",
+    "Instrument",
+    "InstrumentKind",
     "Intent",
     "KeyLimits",
     "Missing",
@@ -74,13 +78,16 @@ __all__ = [
     "Outbound",
     "Outcome",
     "PlaceOrder",
+    "Position",
     "Principal",
+    "Quote",
     "Read",
     "Reason",
     "Reconfirm",
     "RecordMode",
     "Refusal",
     "Reply",
+    "SessionState",
     "Shortfall",
     "Side",
     "Subscribe",
@@ -90,6 +97,7 @@ __all__ = [
     "Unlock",
     "Valuation",
     "Verdict",
+    "World",
     "in_order",
     "refuse",
 ]

@@ -1,0 +1,73 @@
+"""What the world is like, for one order: the instrument, its price, the position, the exchange. Data with its age.
+
+A datum that could not be had is a `Missing` in its place; whether that stops an order is for the rules to say. Prices
+are in the instrument's currency, ages in milliseconds from the daemon's answer.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from guard.terms.claims import Missing
+
+InstrumentKind = Literal["stock", "fund", "warrant", "option", "future", "bond", "index", "other"]
+SessionState = Literal["continuous", "auction", "break", "extended", "closed", "unknown"]
+
+
+class Instrument(Struct, frozen=True, omit_defaults=True):
+    """What is traded. `multiplier`: units of the underlying one contract stands for, 1 for securities.
+
+    `strike` and `underlying` for options and warrants; `lot_size` in shares or contracts, None where it is not known.
+    `source` says where the currency comes from ("table", "future-info", "orders").
+    """
+
+    symbol: str
+    kind: InstrumentKind
+    currency: str
+    multiplier: Decimal = Decimal(1)
+    lot_size: int | None = None
+    strike: Decimal | None = None
+    underlying: str | None = None
+    source: str = "table"
+
+
+class Quote(Struct, frozen=True, omit_defaults=True):
+    """Prices of one symbol. `age_ms` counts from the daemon's answer; `exchange_at` is the exchange's own time (UTC)."""
+
+    symbol: str
+    last: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    prev_close: Decimal | None = None
+    age_ms: int = 0
+    exchange_at: datetime | None = None
+
+
+class Position(Struct, frozen=True, omit_defaults=True):
+    """What an account holds of one symbol: signed quantity (short is negative), read from the daemon `age_ms` ago."""
+
+    symbol: str
+    qty: Decimal
+    age_ms: int = 0
+
+
+class Exchange(Struct, frozen=True, omit_defaults=True):
+    """The market's day and state: `is_trading_day` None where the calendar is not known; `close_at` on half-days."""
+
+    market: str
+    state: SessionState = "unknown"
+    day: date | None = None
+    is_trading_day: bool | None = None
+    is_half_day: bool = False
+
+
+class World(Struct, frozen=True, omit_defaults=True):
+    """Everything that rules look at beside the order itself. `underlying` is the quote of what an option is on."""
+
+    instrument: Instrument | Missing
+    quote: Quote | Missing
+    exchange: Exchange | Missing
+    underlying: Quote | Missing | None = None
+    position: Position | Missing | None = None
