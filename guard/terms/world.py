@@ -34,7 +34,7 @@ class Instrument(Struct, frozen=True, omit_defaults=True):
 
 
 class Quote(Struct, frozen=True, omit_defaults=True):
-    """Prices of one symbol. `age_ms` counts from the daemon's answer; `exchange_at` is the exchange's own time (UTC)."""
+    """Prices of one symbol. `age_ms` counts from the daemon's answer; `exchange_at` is the exchange's time (UTC)."""
 
     symbol: str
     last: Decimal | None = None
