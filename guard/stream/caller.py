@@ -104,15 +104,16 @@ class CallerSocket(asyncio.Protocol):
 
     # ------------------------------------------------------------ while it is open
 
-    def push(self, data: bytes) -> None:
-        """Send one text frame, UTF-8. A caller with too much unread is cut off instead."""
+    def push(self, data: bytes) -> bool:
+        """Send one text frame, UTF-8; False where it was not. A caller with too much unread is cut off instead."""
         if self.stage is not Stage.OPEN:
-            return
+            return False
         if self._transport.get_write_buffer_size() > self._bounds.unsent_bytes_max:
             self.end(End.SLOW.value)
-            return
+            return False
         self._frames.send_text(data)
         self._flush()
+        return True
 
     def keep_alive(self) -> None:
         """Ask a silent caller whether it is there; end one that did not answer."""

@@ -96,24 +96,23 @@ class Relay:
         """A handshake to its answer, and the socket to its end. Cancelled when the socket has ended."""
         visit = self._desk.open_visit(call)
         try:
-            refusal = self._enter(socket, visit)
-            if refusal is None:
-                refusal = await self._relay(socket, visit)
+            refusal = self._enter(socket, visit) or await self._relay(socket, visit)
+            if refusal is not None:
+                self._refuse(socket, visit, refusal)
         except asyncio.CancelledError:  # the socket has ended, its caller hung up unanswered, or the program stops
             if not socket.decision:
                 self._recorder.finished(visit)
             socket.end(End.SHUT_DOWN.value)
-            socket.drop()
             raise
         except Exception:  # noqa: BLE001 - a bug of ours must refuse or end the socket, not leave it hanging
             _log.exception("stream_failed", decision=visit.id)
             socket.end(End.FAILED.value)
-            refusal = None if socket.decision else _FAILED
+            if not socket.decision:
+                self._refuse(socket, visit, _FAILED)
         finally:
+            socket.drop()
             if not socket.is_open:
                 self._sockets.discard(socket)
-        if refusal is not None:
-            self._refuse(socket, visit, refusal)
 
     def _enter(self, socket: CallerSocket, visit: Visit) -> Refusal | None:
         """May this caller have a socket, and is there room for one? From here on it counts."""
@@ -140,6 +139,7 @@ class Relay:
         )
         async with dialled as stream:
             visit.daemon_us += desk.clock.mono_us() - began_us
+            desk.is_daemon_up = not isinstance(stream, Refusal) or stream.code is Code.DAEMON_BAD_ANSWER
             if isinstance(stream, Refusal):
                 return stream
             if visit.principal is not None:
@@ -180,8 +180,7 @@ class Relay:
                 elif not may_see(socket.view, frame):
                     count(_FRAMES, "to_caller", "filtered")
                 else:
-                    socket.push(frame.data)
-                    count(_FRAMES, "to_caller", "relayed")
+                    count(_FRAMES, "to_caller", "relayed" if socket.push(frame.data) else "dropped")
             elif message.type is WSMsgType.ERROR and stream.close_code != _ABNORMAL:
                 socket.end(End.DAEMON_UNREADABLE.value)
             else:

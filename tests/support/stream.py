@@ -1,0 +1,136 @@
+"""What tests of the stream share: a transport that only remembers, a caller's end of a socket, frames of the daemon."""
+
+import asyncio
+import json
+from typing import Any, Final
+
+from websockets.client import ClientProtocol
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import SEND_EOF, State
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+from guard.stream.bounds import Bounds
+from guard.stream.caller import CallerSocket
+from guard.stream.ending import Ending
+from tests.support.scripted_daemon import Script, Talk
+
+WS_KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 §1.3
+WS_ACCEPT: Final = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+HANDSHAKE: Final = {"upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": WS_KEY}
+
+
+def frame(type_: str = "quote", proto_id: int | None = None, **members: Any) -> bytes:
+    """A push frame as the daemon writes it; the proto id follows the type unless given."""
+    usual = {"quote": 3005, "trade": 2208, "notify": 1003}
+    full = {"type": type_, "proto_id": usual.get(type_, 1) if proto_id is None else proto_id, "body_b64": "AA=="}
+    return json.dumps(full | members).encode()
+
+
+class Wire(asyncio.Transport):
+    """A transport that remembers what it was told. `unsent_bytes` is what it claims to hold back."""
+
+    def __init__(self, *, is_tls: bool = False) -> None:
+        super().__init__()
+        self.sent = b""
+        self.unsent_bytes = 0
+        self.has_ended = False
+        self.is_closed = False
+        self.is_aborted = False
+        self._is_tls = is_tls
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Remember the bytes; after our end of the stream there must be none."""
+        assert not self.has_ended
+        self.sent += bytes(data)
+
+    def write_eof(self) -> None:
+        """Our side is closed."""
+        assert not self._is_tls
+        self.has_ended = True
+
+    def can_write_eof(self) -> bool:
+        """TLS cannot stay half open."""
+        return not self._is_tls
+
+    def close(self) -> None:
+        """Both sides are closed."""
+        self.is_closed = True
+
+    def abort(self) -> None:
+        """Cut."""
+        self.is_closed = self.is_aborted = True
+
+    def is_closing(self) -> bool:
+        """Closed or cut."""
+        return self.is_closed
+
+    def get_write_buffer_size(self) -> int:
+        """What the caller has not taken yet."""
+        return self.unsent_bytes
+
+
+class Peer:
+    """A caller's socket with the caller at its other end: what it is sent is read by the client's side of RFC 6455."""
+
+    def __init__(self, bounds: Bounds | None = None, *, is_tls: bool = False) -> None:
+        self.ends: list[Ending] = []
+        self.wire = Wire(is_tls=is_tls)
+        self.socket = CallerSocket(self.wire, bounds or Bounds(), lambda _, ending: self.ends.append(ending))
+        self.client = ClientProtocol(parse_uri("ws://guard/ws"), state=State.OPEN)
+        self._read = 0
+
+    def accept(self) -> bytes:
+        """Open the socket; its answer to the handshake."""
+        self.socket.accept(WS_KEY, decision="01DECISION")
+        answer = self.wire.sent
+        self._read = len(answer)
+        return answer
+
+    def seen(self) -> list[Frame]:
+        """The frames that have come since the last look."""
+        data, self._read = self.wire.sent[self._read :], len(self.wire.sent)
+        self.client.receive_data(data)
+        return [event for event in self.client.events_received() if isinstance(event, Frame)]
+
+    def texts(self) -> list[bytes]:
+        """The text frames among them."""
+        return [bytes(each.data) for each in self.seen() if each.opcode is Opcode.TEXT]
+
+    def closed_with(self) -> tuple[int, str] | None:
+        """The close code and reason that have come."""
+        self.seen()
+        close: Close | None = self.client.close_rcvd
+        return None if close is None else (close.code, close.reason)
+
+    def say(self) -> None:
+        """Hand what the client's side has to say to the socket."""
+        for data in self.client.data_to_send():
+            if data != SEND_EOF:
+                self.socket.data_received(data)
+
+
+def welcome(request: bytes) -> bytes:
+    """The daemon's 101 to a handshake."""
+    server = ServerProtocol()
+    server.receive_data(request)
+    (asked,) = server.events_received()
+    server.send_response(server.accept(asked))  # type: ignore[arg-type] # a whole head is a request
+    return b"".join(server.data_to_send())
+
+
+def pushing(*frames: Frame, then: Script = Talk.hang) -> Script:
+    """A daemon that opens its stream, sends these frames, and goes on with `then`."""
+
+    async def play(talk: Talk) -> None:
+        await talk.say(welcome(await talk.request()))
+        for each in frames:
+            await talk.say(each.serialize(mask=False, extensions=[]))
+        await then(talk)
+
+    return play
+
+
+def text(data: bytes) -> Frame:
+    """A text frame of the daemon's."""
+    return Frame(Opcode.TEXT, data)

@@ -1,0 +1,276 @@
+"""The caller's side of a socket, against the client's side of the same protocol."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from guard.stream.bounds import Bounds
+from guard.stream.ending import End
+from tests.support.stream import WS_ACCEPT, Peer
+
+QUICK = Bounds(ping_every_s=0.0, pong_within_s=0.0)
+
+
+async def test_the_answer_is_by_the_book() -> None:
+    """101 with the accept key of RFC 6455 §1.3 and the decision; no extension, no subprotocol."""
+    answer = Peer().accept()
+    line, *fields = answer.decode().rstrip().split("\r\n")
+
+    assert line == "HTTP/1.1 101 Switching Protocols"
+    named = dict(field.split(": ", 1) for field in fields)
+    assert named["Sec-WebSocket-Accept"] == WS_ACCEPT
+    assert named["Guard-Decision"] == "01DECISION"
+    assert named["Upgrade"] == "websocket"
+    assert not {"Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"} & named.keys()
+
+
+async def test_frames_are_sent_as_they_are() -> None:
+    """What is pushed comes out as one text frame each, unmasked."""
+    peer = Peer()
+    peer.accept()
+
+    assert peer.socket.push(b'{"a":1}')
+    assert peer.socket.push("é".encode())
+    assert peer.texts() == [b'{"a":1}', "é".encode()]
+
+
+async def test_nothing_is_sent_before_the_answer_or_after_the_end() -> None:
+    """Only an open socket sends."""
+    peer = Peer()
+    assert not peer.socket.push(b"early")
+    peer.socket.keep_alive()
+    peer.socket.end(End.SLOW.value)
+    assert peer.wire.sent == b""
+    peer.accept()
+    peer.socket.end(End.SHUT_DOWN.value)
+    sent = peer.wire.sent
+
+    assert not peer.socket.push(b"late")
+    peer.socket.keep_alive()
+    peer.socket.end(End.SLOW.value)
+    assert peer.wire.sent == sent
+    assert peer.ends == [End.SHUT_DOWN.value]
+
+
+@pytest.mark.parametrize("end", [end for end in End if end.value.code is not None], ids=lambda end: end.value.word)
+async def test_an_end_is_told_with_its_code(end: End) -> None:
+    """The caller reads code and reason, and our side of the connection closes."""
+    peer = Peer()
+    peer.accept()
+    peer.socket.end(end.value)
+
+    assert peer.closed_with() == (end.value.code, end.value.text)
+    assert peer.wire.has_ended
+    assert not peer.wire.is_closed
+    peer.socket.connection_lost(None)
+    assert peer.ends == [end.value]
+
+
+async def test_an_end_over_tls_closes_both_sides() -> None:
+    """TLS cannot stay half open: the transport is closed once the last words are out."""
+    peer = Peer(is_tls=True)
+    peer.accept()
+    peer.socket.end(End.REVOKED.value)
+
+    assert peer.closed_with() == (4001, End.REVOKED.value.text)
+    assert peer.wire.is_closed
+    peer.socket.connection_lost(None)
+
+
+async def test_a_caller_that_does_not_close_is_cut() -> None:
+    """After the time that its end allows, the connection is aborted."""
+    peer = Peer()
+    peer.accept()
+    peer.socket.end(End.REVOKED.value)
+    assert not peer.wire.is_aborted
+
+    cut = peer.socket._cut
+    assert cut is not None
+    assert cut.when() - asyncio.get_running_loop().time() <= End.REVOKED.value.linger_s
+    cut._run()
+    cut.cancel()
+    assert peer.wire.is_aborted
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda client: client.send_text(b"subscribe"),
+        lambda client: client.send_binary(b"\x00"),
+        lambda client: client.send_text(b"", fin=False),
+        lambda client: client.send_text(b"x" * 60_000),
+    ],
+    ids=["text", "binary", "a first fragment", "long"],
+)
+async def test_a_message_of_the_caller_ends_the_socket(send: Callable[..., None]) -> None:
+    """The stream is from server to client: data frames close 1008, their content is looked at by nobody."""
+    peer = Peer()
+    peer.accept()
+    send(peer.client)
+    peer.say()
+
+    code, _ = peer.closed_with() or (0, "")
+    assert code == 1008
+    assert peer.ends == [End.MESSAGE.value]
+    peer.say()  # the client's side has answered with its own close
+    peer.socket.connection_lost(None)
+    assert peer.ends == [End.MESSAGE.value]
+
+
+async def test_a_ping_is_answered_and_a_pong_is_not() -> None:
+    """Control frames do not end a socket; a ping gets its pong with the same content."""
+    peer = Peer()
+    peer.accept()
+    peer.client.send_ping(b"are you there")
+    peer.client.send_pong(b"")
+    peer.say()
+
+    assert [(each.opcode, bytes(each.data)) for each in peer.seen()] == [(Opcode.PONG, b"are you there")]
+    assert peer.socket.is_open
+
+
+async def test_a_caller_that_closes_gets_its_close_back() -> None:
+    """The closing handshake is completed with the caller's own code."""
+    peer = Peer()
+    peer.accept()
+    peer.client.send_close(1000, "bye")
+    peer.say()
+
+    assert peer.closed_with() == (1000, "bye")
+    assert peer.ends == [End.BY_CALLER.value]
+    assert peer.wire.has_ended
+    peer.socket.connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (Frame(Opcode.PING, b"x").serialize(mask=False, extensions=[]), 1002),  # unmasked (RFC 6455 §5.1)
+        (b"\x83\x80\x00\x00\x00\x00", 1002),  # a reserved opcode
+        (b"\xc1\x80\x00\x00\x00\x00", 1002),  # an extension that was not agreed
+        (b"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x01\x00\x00\x00\x00", 1009),  # says it has 65,537 bytes
+        (b"\x89\xfe\x00\x7e" + bytes(4 + 126), 1002),  # a control frame beyond 125 bytes
+        (b"\x80\x80\x00\x00\x00\x00", 1002),  # a continuation of nothing
+    ],
+    ids=["unmasked", "opcode", "extension", "too long", "long ping", "continuation"],
+)
+async def test_frames_against_the_book_end_the_socket(data: bytes, code: int) -> None:
+    """The protocol says what was wrong; of a message that is too long the announced length is enough."""
+    peer = Peer()
+    peer.accept()
+    peer.socket.data_received(data)
+
+    assert (peer.closed_with() or (0, ""))[0] == code
+    assert peer.ends == [End.BAD_FRAMES.value]
+    peer.socket.data_received(b"\x00" * 100_000)
+    peer.socket.connection_lost(None)
+
+
+async def test_a_slow_caller_is_cut_off_not_waited_for() -> None:
+    """With more than the bound unsent a frame is not sent but 4008; at the bound it still is."""
+    peer = Peer(Bounds(unsent_bytes_max=1000))
+    peer.accept()
+    peer.wire.unsent_bytes = 1000
+    assert peer.socket.push(b"one more")
+    peer.wire.unsent_bytes = 1001
+
+    assert not peer.socket.push(b"too many")
+    assert peer.texts() == [b"one more"]
+    assert peer.closed_with() == (4008, End.SLOW.value.text)
+    assert peer.ends == [End.SLOW.value]
+    peer.socket.connection_lost(None)
+
+
+async def test_a_caller_that_pings_and_does_not_read_is_slow_too() -> None:
+    """Pongs count against the same bound."""
+    peer = Peer(Bounds(unsent_bytes_max=1000))
+    peer.accept()
+    peer.wire.unsent_bytes = 1001
+    peer.client.send_ping(b"x")
+    peer.say()
+
+    assert peer.ends == [End.SLOW.value]
+    peer.socket.connection_lost(None)
+
+
+async def test_a_silent_caller_is_asked_once_and_then_ended() -> None:
+    """A ping after the first wait, 1011 after the second; an answer in between starts both waits anew."""
+    peer = Peer(Bounds(ping_every_s=0.0, pong_within_s=60.0))
+    peer.accept()
+    peer.socket.keep_alive()
+    peer.socket.keep_alive()
+    assert [each.opcode for each in peer.seen()] == [Opcode.PING]
+    peer.say()  # the client's side has answered with a pong
+    peer.socket.keep_alive()
+    assert [each.opcode for each in peer.seen()] == [Opcode.PING]
+    assert peer.socket.is_open
+
+    mute = Peer(QUICK)
+    mute.accept()
+    mute.socket.keep_alive()
+    assert mute.ends == [End.SILENT.value]
+    assert mute.closed_with() == (1011, End.SILENT.value.text)
+    mute.socket.connection_lost(None)
+
+
+async def test_a_caller_that_hangs_up_is_told_of_once() -> None:
+    """The end of the connection is the end of the socket, with nothing to tell the caller."""
+    peer = Peer()
+    peer.accept()
+    sent = peer.wire.sent
+    assert peer.socket.eof_received() is False
+    peer.socket.connection_lost(ConnectionResetError())
+
+    assert peer.ends == [End.HUNG_UP.value]
+    assert peer.wire.sent == sent
+    assert peer.wire.has_ended
+
+
+async def test_a_connection_that_is_lost_before_the_answer_ends_unanswered() -> None:
+    """Nothing is written to a caller that has gone, neither 101 nor a refusal."""
+    peer = Peer()
+    assert peer.socket.eof_received() is False
+    peer.socket.connection_lost(None)
+    peer.socket.refuse(b"HTTP/1.1 503 ")
+
+    assert peer.ends == [End.HUNG_UP.value]
+    assert peer.wire.sent == b""
+
+
+async def test_a_refusal_closes_our_side_and_reads_the_rest_away() -> None:
+    """The answer is out, our side closed, what still comes is dropped, and a caller that stays is cut."""
+    peer = Peer()
+    peer.socket.refuse(b"HTTP/1.1 401 Unauthorized\r\n\r\n")
+    peer.socket.data_received(b"anything" * 1000)
+    peer.socket.refuse(b"twice")
+
+    assert peer.wire.sent == b"HTTP/1.1 401 Unauthorized\r\n\r\n"
+    assert peer.wire.has_ended
+    assert peer.ends == []
+    peer.socket.connection_lost(None)
+    assert peer.ends == []
+
+
+async def test_bytes_before_the_answer_are_noticed_and_not_kept() -> None:
+    """RFC 6455 §4.1: a client waits for the answer; what comes earlier marks the handshake."""
+    peer = Peer()
+    was_hasty = peer.socket.is_hasty
+    peer.socket.data_received(b"\x81\x85" * 1000)
+
+    assert (was_hasty, peer.socket.is_hasty) == (False, True)
+    assert peer.wire.sent == b""
+
+
+async def test_a_handshake_can_be_dropped_an_open_socket_cannot() -> None:
+    """`drop` is for what was never answered."""
+    peer = Peer()
+    peer.socket.drop()
+    assert peer.wire.is_aborted
+
+    opened = Peer()
+    opened.accept()
+    opened.socket.drop()
+    assert opened.socket.is_open
+    assert not opened.wire.is_aborted
