@@ -5,6 +5,7 @@ ever sent on the stream. Redirects are not followed, there are no cookies and no
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -115,6 +116,10 @@ def _unwelcome(status: int, *, is_lent: bool) -> Refusal | None:
 
 
 def _brief(error: Exception) -> str:
-    """What went wrong in a few words, without the address of the daemon."""
-    cause = getattr(error, "os_error", None)
-    return cause.strerror if isinstance(cause, OSError) and cause.strerror else type(error).__name__
+    """What went wrong in a few words. The library's own text names the daemon's address, which is not the callers'."""
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {cause.verify_message}"
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno).lower()
+    return "no connection in time" if isinstance(error, TimeoutError) else type(cause).__name__

@@ -1,0 +1,177 @@
+"""The daemon's side of a stream, against a daemon that follows a script."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import pytest
+
+from guard.codes import Code
+from guard.errors import SettingsFault
+from guard.stream.bounds import Bounds
+from guard.stream.dial import Dialler, Stream
+from guard.terms import Refusal
+from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
+from tests.support.stream import frame, pushing, text
+
+KEY = "fc_own"
+UPGRADED = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+QUICK = Bounds(daemon_close_s=0.02)
+Found = Stream | Refusal | None
+
+
+async def dial(daemon: ScriptedDaemon, *, is_lent: bool = True, answer_timeout_s: float = 5.0) -> Found:
+    """What dialling this daemon leads to; the stream is closed again."""
+    dialler = Dialler(f"http://127.0.0.1:{daemon.port}", key=KEY, ca_file=None, bounds=QUICK)
+    try:
+        async with dialler.dialled(is_lent=is_lent, connect_timeout_s=1.0, answer_timeout_s=answer_timeout_s) as found:
+            return found
+    finally:
+        await dialler.close()
+
+
+def answering(status: str, *, extra: str = "") -> Script:
+    """A daemon that answers one request with this status."""
+
+    async def play(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(answer(b"{}", status=status, extra=extra))
+
+    return play
+
+
+async def test_the_daemon_is_asked_with_the_guards_own_key_alone() -> None:
+    """One handshake for /ws: no token, no extension, no cookie, no origin, no body; the key where it is lent."""
+    async with scripted(pushing(), pushing()) as daemon:
+        assert isinstance(await dial(daemon), aiohttp.ClientWebSocketResponse)
+        assert isinstance(await dial(daemon, is_lent=False), aiohttp.ClientWebSocketResponse)
+
+    lent, bare = (request.decode().split("\r\n") for request in daemon.requests)
+    assert lent[0] == bare[0] == "GET /ws HTTP/1.1"
+    assert f"Authorization: Bearer {KEY}" in lent
+    names = {line.partition(":")[0].lower() for line in bare[1:] if line}
+    assert names == {"host", "upgrade", "connection", "sec-websocket-version", "sec-websocket-key", "accept"}
+
+
+async def test_a_stream_is_read_and_closed_afterwards() -> None:
+    """Frames come as bytes; leaving the block closes the stream."""
+    data = frame("quote")
+    async with scripted(pushing(text(data))) as daemon:
+        dialler = Dialler(f"http://127.0.0.1:{daemon.port}", key=None, ca_file=None, bounds=QUICK)
+        async with dialler.dialled(is_lent=True, connect_timeout_s=1.0, answer_timeout_s=1.0) as stream:
+            assert isinstance(stream, aiohttp.ClientWebSocketResponse)
+            message = await stream.receive(timeout=5)
+            assert message.data == data
+        assert stream.closed
+        await dialler.close()
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+async def test_a_daemon_that_does_not_take_our_key_is_a_bad_answer(status: str) -> None:
+    """The refusal says that it is the guard's own key, so that no caller looks for the fault in its own."""
+    async with scripted(answering(status)) as daemon:
+        found = await dial(daemon)
+
+    assert isinstance(found, Refusal)
+    assert found.code is Code.DAEMON_BAD_ANSWER
+    assert "the guard's own key" in found.reasons[0].message
+    assert status[:3] in found.reasons[0].message
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+async def test_a_daemon_that_wants_a_key_has_nothing_for_nobody(status: str) -> None:
+    """Asked without a key it says no: it is there, there is no stream, and that is no failure."""
+    async with scripted(answering(status)) as daemon:
+        assert await dial(daemon, is_lent=False) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (answering("200 OK"), Code.DAEMON_BAD_ANSWER),
+        (answering("500 Internal Server Error"), Code.DAEMON_BAD_ANSWER),
+        (answering("101 Switching Protocols"), Code.DAEMON_BAD_ANSWER),
+        (answering("101 Switching Protocols", extra=UPGRADED), Code.DAEMON_BAD_ANSWER),
+        (lambda talk: talk.say(b"SSH-2.0\r\n\r\n"), Code.DAEMON_BAD_ANSWER),
+        (Talk.request, Code.DAEMON_BAD_ANSWER),
+        (Talk.hang, Code.DAEMON_TIMEOUT),
+    ],
+    ids=["200", "500", "no upgrade", "no accept", "no http", "closed", "silent"],
+)
+async def test_a_daemon_that_answers_badly_is_a_refusal(
+    script: Callable[[Talk], Awaitable[object]], code: Code
+) -> None:
+    """Whatever comes instead of a 101 that fits is a refusal with the code of its kind."""
+
+    async def play(talk: Talk) -> None:
+        await script(talk)
+
+    async with scripted(play) as daemon:
+        daemon_s = 0.2 if code is Code.DAEMON_TIMEOUT else 5.0
+        dialler = Dialler(f"http://127.0.0.1:{daemon.port}", key=KEY, ca_file=None, bounds=QUICK)
+        async with dialler.dialled(is_lent=True, connect_timeout_s=0.1, answer_timeout_s=daemon_s) as found:
+            assert isinstance(found, Refusal)
+            assert found.code is code
+        await dialler.close()
+
+
+async def test_a_daemon_that_is_not_there_is_unreachable() -> None:
+    """Nobody listens: nothing was sent, and the message does not tell callers where the daemon is."""
+    async with scripted() as daemon:
+        pass
+    found = await dial(daemon)
+
+    assert isinstance(found, Refusal)
+    assert found.code is Code.DAEMON_UNREACHABLE
+    assert str(daemon.port) not in found.reasons[0].message
+    assert "127.0.0.1" not in found.reasons[0].message
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """Our key goes to no other place than the daemon: the second request is never made."""
+    async with scripted() as elsewhere, scripted() as daemon:
+        daemon.scripts.append(
+            answering("307 Temporary Redirect", extra=f"Location: http://127.0.0.1:{elsewhere.port}/ws\r\n")
+        )
+        found = await dial(daemon)
+
+    assert isinstance(found, Refusal)
+    assert found.code is Code.DAEMON_BAD_ANSWER
+    assert elsewhere.connections == 0
+
+
+async def test_cookies_are_not_kept() -> None:
+    """What one answer sets is not in the next request: callers share nothing through us."""
+    async with scripted(answering("403 Forbidden", extra="Set-Cookie: a=b; Path=/\r\n"), pushing()) as daemon:
+        dialler = Dialler(f"http://localhost:{daemon.port}", key=KEY, ca_file=None, bounds=QUICK)
+        for _ in range(2):
+            async with dialler.dialled(is_lent=True, connect_timeout_s=1.0, answer_timeout_s=1.0):
+                pass
+        await dialler.close()
+
+    assert [b"cookie" in request.lower() for request in daemon.requests] == [False, False]
+
+
+async def test_a_cancelled_dial_leaves_nothing_open() -> None:
+    """A caller that hangs up while the daemon is asked takes the connection with it."""
+    async with scripted(Talk.hang) as daemon:
+        dialling = asyncio.ensure_future(dial(daemon))
+        await daemon.accepted.wait()
+        dialling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dialling
+
+
+async def test_a_dialler_that_never_dialled_can_be_closed() -> None:
+    """No session is made before the first stream."""
+    dialler = Dialler("http://127.0.0.1:1", key=None, ca_file=None, bounds=QUICK)
+    await dialler.close()
+
+    assert dialler._session is None
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://127.0.0.1/api", "http://user@127.0.0.1"])
+def test_an_address_that_is_no_origin_is_a_settings_fault(url: str) -> None:
+    """The daemon's address is scheme, host and port, here as for every other request."""
+    with pytest.raises(SettingsFault):
+        Dialler(url, key=None, ca_file=None, bounds=QUICK)
