@@ -290,25 +290,52 @@ def _secret(settings: Settings, name: str | None, where: str) -> tuple[str | Non
         text = settings.path(name).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         return None, [f"{where}: {name}: cannot be read: {error}"]
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
+    if not _is_one_key(text):
         return None, [f"{where}: {name}: must hold one key and nothing else"]
     return text, []
 
 
-def load(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Settings:
-    """The settings of a start. `config` None: `guard.toml` where it exists. Raises SettingsFault with every error."""
+def _is_one_key(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
+def _from_environment(environ: Mapping[str, str]) -> tuple[str | None, list[str]]:
+    text = environ.get("GUARD_DAEMON_KEY", "").strip()
+    if _is_one_key(text):
+        return text, []
+    return None, ["GUARD_DAEMON_KEY: must hold one key and nothing else"] if text else []
+
+
+class Reading(Struct):
+    """What was read and what is wrong with it. `is_parsed` False: the file says nothing; the settings are defaults."""
+
+    settings: Settings
+    errors: list[str]
+    is_parsed: bool = True
+
+
+def read(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Reading:
+    """The settings of a start and every error. `config` None: `guard.toml` where it exists."""
     path = config or Path("guard.toml")
-    text = ""
+    text, unreadable = "", []
     if config is not None or path.exists():
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsFault([f"{path}: cannot be read: {error}"]) from error
+            unreadable = [f"{path}: cannot be read: {error}"]
     settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
+    is_parsed = not (unreadable or errors)
     settings = apply(settings, over)
     own, bad = _secret(settings, settings.daemon.key_file, "daemon.key_file")
-    public, worse = _secret(settings, settings.daemon.public_key_file, "daemon.public_key_file")
-    errors += [*check(settings), *bad, *worse]
-    if errors:
-        raise SettingsFault(errors)
-    return msgspec.structs.replace(settings, daemon_key=own or environ.get("GUARD_DAEMON_KEY"), public_key=public)
+    given, worse = _from_environment(environ)
+    public, worst = _secret(settings, settings.daemon.public_key_file, "daemon.public_key_file")
+    settings = msgspec.structs.replace(settings, daemon_key=own or given, public_key=public)
+    return Reading(settings, [*unreadable, *errors, *check(settings), *bad, *worse, *worst], is_parsed)
+
+
+def load(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Settings:
+    """The settings of a start. Raises SettingsFault with every error."""
+    reading = read(config, over, environ)
+    if reading.errors:
+        raise SettingsFault(reading.errors)
+    return reading.settings

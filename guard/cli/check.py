@@ -1,146 +1,173 @@
-"""`guard check`: whether a start would work, what is weak, and what the daemon is. Changes nothing."""
+"""`guard check`: whether a start would work, what is weak, and what the daemon is. Changes nothing.
+
+Takes the settings, flags and variables that `guard serve` takes, and tells everything at once; exit 1 if anything of it
+is wrong, 0 otherwise.
+"""
 
 import asyncio
-import hashlib
-import json
-import stat
-from datetime import UTC
+import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-import msgspec
+import jiter
 import typer
-from msgspec import Struct
 from rich.console import Console
 
+from guard.access import Keyring, keyfile
+from guard.access.records import keyring as keyring_of
 from guard.admin.health import weakened
 from guard.cli import flags
+from guard.cli.probe import Finding, ask_daemon, told_as_json
+from guard.cli.serve import unusable
 from guard.clock import SystemClock
-from guard.errors import GuardFault, SettingsFault
+from guard.errors import SettingsFault
+from guard.journal.statedir import journal_dir
 from guard.settings import Overrides, Settings
-from guard.standing import build_policies, load_keys, parse_texts, read_texts
-from guard.terms import Answer, Failure, Outbound
-from guard.upstream import Client, Link
+from guard.standing import build_policies, parse_texts, read_texts
 
-OK: Final = 200
-UNAUTHORIZED: Final = 401
-
-
-class Finding(Struct, frozen=True):
-    """One thing that was looked at. `level`: ok, weak, or wrong (exit 1)."""
-
-    level: str
-    what: str
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_COLOURS: Final = {"ok": "green", "weak": "yellow", "wrong": "red"}
+_OTHERS: Final = 0o066  # as the state directory itself is judged at start
+_ANYBODY: Final = 0o007
 
 
 def check(
     config: flags.Config = None,
+    listen: flags.Listen = None,
+    ops: flags.Ops = None,
     daemon: flags.DaemonUrl = None,
     keys: flags.Keys = None,
     policies: flags.Policies = None,
     state: flags.State = None,
-    daemon_keys: Annotated[Path | None, typer.Option(help="The daemon's own keys.json: no key may be in both.")] = None,
+    daemon_keys: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The daemon's own keys.json: no key may be in both.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    enable_trading: flags.Trading = None,
+    allowed_markets: flags.Markets = None,
+    allowed_symbols: flags.Symbols = None,
+    allowed_trd_sides: flags.Sides = None,
+    max_order_value: flags.OrderValue = None,
+    max_daily_value: flags.DailyValue = None,
+    max_orders_per_minute: flags.OrdersPerMinute = None,
+    hours_window: flags.Hours = None,
 ) -> None:
-    """Validate settings, keys, policies and state directory, and ask the daemon what it is."""
-    found: list[Finding] = []
-    try:
-        settings = flags.settings(config, Overrides(daemon=daemon, keys=keys, policies=policies, state=state))
-    except SettingsFault as fault:
-        found += [Finding("wrong", error) for error in fault.errors]
-    else:
-        found += _local(settings, daemon_keys)
-        found += asyncio.run(_ask(settings))
-    is_good = all(finding.level != "wrong" for finding in found)
+    """Find everything that is wrong or weak before a start, and ask the daemon what it is.
+
+    Looks at settings, keys, policies and the state directory, at the daemon's
+    mode, at what the guard's key reads there, and at the daemon's other ports.
+    Takes the flags and variables of `guard serve`. Changes nothing.
+
+    Exits 0 if nothing is wrong (weak is not wrong), 1 otherwise.
+    """
+    errors: list[str] = []
+    limits = flags.limits(
+        errors,
+        markets=allowed_markets,
+        symbols=allowed_symbols,
+        sides=allowed_trd_sides,
+        order_value=max_order_value,
+        daily_value=max_daily_value,
+        orders_per_minute=max_orders_per_minute,
+        hours=hours_window,
+    )
+    over = Overrides(listen, ops, daemon, keys, policies, state, enable_trading, limits)
+    found = findings(config, over, errors, daemon_keys)
     if as_json:
-        typer.echo(json.dumps({"ok": is_good, "findings": [msgspec.to_builtins(f) for f in found]}, indent=1))
+        typer.echo(told_as_json(found))
     else:
         _print(found)
-    raise typer.Exit(0 if is_good else 1)
+    raise typer.Exit(1 if any(finding.level == "wrong" for finding in found) else 0)
+
+
+def findings(config: Path | None, over: Overrides, errors: list[str], daemon_keys: Path | None) -> list[Finding]:
+    """Everything there is to say. Where the settings file itself is unusable, only that."""
+    reading = flags.read(config, over)
+    settings, errors = reading.settings, [*errors, *reading.errors]
+    if reading.is_parsed:
+        errors += unusable(settings, told=errors)
+    found = [Finding("wrong", error) for error in errors]
+    if not reading.is_parsed:
+        return found
+    if not reading.errors:
+        found += [Finding("ok", "settings"), *(Finding("weak", sentence) for sentence in weakened(settings))]
+    return [*found, *_files(settings, daemon_keys), *([] if reading.errors else asyncio.run(ask_daemon(settings)))]
 
 
 def _print(found: list[Finding]) -> None:
-    console = Console(highlight=False)
-    colour = {"ok": "green", "weak": "yellow", "wrong": "red"}
+    console = Console(highlight=False, soft_wrap=True)
     for finding in found:
-        console.print(f"[{colour[finding.level]}]{finding.level:>6}[/]  ", end="")
+        console.print(f"[{_COLOURS[finding.level]}]{finding.level:>5}[/]  ", end="")
         console.print(finding.what, markup=False)
 
 
-def _local(settings: Settings, daemon_keys: Path | None) -> list[Finding]:
-    found = [Finding("ok", "settings")]
-    found += [Finding("weak", sentence) for sentence in weakened(settings)]
+def _files(settings: Settings, daemon_keys: Path | None) -> list[Finding]:
+    found: list[Finding] = []
+    keyring: Keyring | None = None
     try:
-        keyring, _ = load_keys(settings)
-    except GuardFault as fault:
-        errors = fault.errors if isinstance(fault, SettingsFault) else [str(fault)]
-        return [*found, *(Finding("wrong", error) for error in errors), *_state(settings)]
-    found.append(Finding("ok", f"{settings.keys.file}: {len(keyring.records)} keys"))
-    if daemon_keys is not None:
-        found += _shared(daemon_keys, frozenset(keyring.by_digest))
-    texts, errors_found = read_texts(settings.path(settings.policies.dir))
+        keyring = keyfile.load(settings.path(settings.keys.file))
+    except SettingsFault:
+        pass  # told already, with everything else that a start needs
+    else:
+        found.append(Finding("ok", f"{settings.keys.file}: {_count(len(keyring.records), 'key')}"))
+        if daemon_keys is not None:
+            found.append(_shared(daemon_keys, frozenset(keyring.by_digest)))
+    return [*found, *_policies(settings, keyring), *_state(settings), *_secrets(settings)]
+
+
+def _policies(settings: Settings, keyring: Keyring | None) -> list[Finding]:
+    texts, unreadable = read_texts(settings.path(settings.policies.dir))
     docs, wrong = parse_texts(texts)
-    built = build_policies(settings, keyring, docs, now=SystemClock().wall().astimezone(UTC))
-    problems = [*errors_found, *wrong, *(built if isinstance(built, list) else [])]
-    found += [Finding("wrong", str(problem)) for problem in problems]
-    if not isinstance(built, list):
-        found.append(Finding("ok", f"{settings.policies.dir}: {len(docs)} policies"))
-        found += [Finding("weak", sentence) for sentence in built.warnings]
-    return [*found, *_state(settings)]
+    built = build_policies(settings, keyring or keyring_of(()), docs, now=SystemClock().wall())
+    problems = [*unreadable, *wrong, *(built if isinstance(built, list) else [])]
+    if problems or isinstance(built, list):
+        return [Finding("wrong", f"{settings.policies.dir}/{problem}") for problem in problems]
+    warnings = built.warnings if keyring is not None else ()
+    summary = Finding("ok", f"{settings.policies.dir}: {_count(len(docs), 'policy')}, sha256 {built.sha256}")
+    return [summary, *(Finding("weak", sentence) for sentence in warnings)]
+
+
+def _count(number: int, noun: str) -> str:
+    plural = f"{noun[:-1]}ies" if noun.endswith("cy") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
 
 
 def _state(settings: Settings) -> list[Finding]:
-    path = settings.path(settings.state.dir)
-    if not path.exists():
-        return [Finding("ok", f"{settings.state.dir}: will be created, mode 0700")]
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if not path.is_dir() or mode & 0o077:
-        return [Finding("wrong", f"{settings.state.dir}: mode {mode:04o} is unsafe: chmod 0700 {settings.state.dir}")]
-    return [Finding("ok", f"{settings.state.dir}: a directory of its own")]
+    directory = settings.path(settings.state.dir)
+    if not directory.exists():
+        return [Finding("ok", f"{settings.state.dir}: will be made, mode 0700")]
+    for place in (directory, journal_dir(directory)):
+        if place.exists() and not place.is_dir():
+            return [Finding("wrong", f"{place}: is no directory")]
+        mode = place.stat().st_mode & 0o777 if place.exists() else 0
+        if mode & _OTHERS:
+            return [Finding("wrong", f"{place}: mode {mode:04o} lets others read or write it: chmod 700 {place}")]
+    halt = [Finding("weak", f"{directory / 'HALT'}: is there: cancels only")] if (directory / "HALT").exists() else []
+    return [Finding("ok", f"{settings.state.dir}: is the guard's own"), *halt]
 
 
-def _shared(path: Path, digests: frozenset[bytes]) -> list[Finding]:
+def _secrets(settings: Settings) -> list[Finding]:
+    """Files that hold a key of the daemon's should be nobody else's to read."""
+    found = []
+    for name in (settings.daemon.key_file, settings.daemon.public_key_file):
+        path = settings.path(name) if name else None
+        if path is not None and path.is_file() and path.stat().st_mode & _ANYBODY:
+            found.append(Finding("weak", f"{name}: everybody on this machine may read it: chmod 600 {path}"))
+    return found
+
+
+def _shared(path: Path, digests: frozenset[bytes]) -> Finding:
     """A caller's key that the daemon knows too walks past the guard."""
     try:
-        rows = msgspec.json.decode(path.read_bytes(), type=dict[str, object]).get("keys", [])
-    except (OSError, msgspec.DecodeError) as error:
-        return [Finding("wrong", f"{path}: cannot be read: {error}")]
-    both = []
-    for row in rows if isinstance(rows, list) else []:
-        text = str(row.get("hash", "")).removeprefix("sha256:").lower() if isinstance(row, dict) else ""
-        if len(text) == 2 * hashlib.sha256().digest_size and bytes.fromhex(text) in digests:
-            both.append(str(row.get("id")))
+        document: Any = jiter.from_json(path.read_bytes())
+        rows = document["keys"]
+        hashes = {str(row["id"]): str(row["hash"]).removeprefix("sha256:").lower() for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Finding("wrong", f"{path}: cannot be read as a keys.json: {error}")
+    both = sorted(
+        name for name, digest in hashes.items() if _DIGEST.fullmatch(digest) and bytes.fromhex(digest) in digests
+    )
     if not both:
-        return [Finding("ok", f"{path}: shares no key with the guard's")]
-    names = ", ".join(sorted(both))
-    return [Finding("weak", f"{path}: {names}: the daemon takes these keys too, so they walk past the guard")]
-
-
-async def _ask(settings: Settings) -> list[Finding]:
-    """What the daemon is: there at all, legacy or scope mode, and which accounts the guard's key sees."""
-    link = Link(url=settings.daemon.url, ca_file=settings.daemon.ca_file, connect_timeout_s=2)
-    try:
-        client = Client(link, key=settings.daemon_key, public_key=settings.public_key)
-    except SettingsFault as fault:
-        return [Finding("wrong", error) for error in fault.errors]
-    try:
-        return await _answers(client, settings)
-    finally:
-        await client.close()
-
-
-async def _answers(client: Client, settings: Settings) -> list[Finding]:
-    ping = await client.send(Outbound("GET", "/api/ping", None, 5.0, lend="none"))
-    if isinstance(ping, Failure):
-        return [Finding("weak", f"daemon {settings.daemon.url}: {ping.message}; a start works, orders will not")]
-    if ping.status == UNAUTHORIZED:
-        found = [Finding("ok", f"daemon {settings.daemon.url}: scope mode, it wants keys")]
-    else:
-        found = [Finding("weak", f"daemon {settings.daemon.url}: legacy mode: it will refuse every order")]
-    if settings.daemon_key is None:
-        return [*found, Finding("weak", "no daemon key: set daemon.key_file or GUARD_DAEMON_KEY")]
-    listed = await client.send(Outbound("GET", "/api/accounts", None, 5.0))
-    if isinstance(listed, Answer) and listed.status == OK:
-        return [*found, Finding("ok", "the guard's daemon key reads the account list")]
-    said = f"status {listed.status}" if isinstance(listed, Answer) else listed.message
-    return [*found, Finding("wrong", f"the guard's daemon key cannot read the account list: {said}")]
+        return Finding("ok", f"{path}: shares no key with the guard's")
+    return Finding("weak", f"{path}: the daemon takes these keys too, so they walk past the guard: {', '.join(both)}")

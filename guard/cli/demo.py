@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -17,7 +18,6 @@ from typing import Annotated, Final
 import typer
 import uvloop
 from aiohttp import web
-from rich.console import Console
 
 from guard.access import keyfile
 from guard.cli.serve import tell
@@ -31,11 +31,16 @@ from guard.simulator.keys import parse_keys
 
 MARKER: Final = ".guard-demo"
 DAEMON_SCOPES: Final = ["qot:read", "acc:read", "trade:simulate", "trade:real", "trade:unlock", "admin"]
+_LOOKS: Final = ["qot:read", "acc:read"]
 CALLERS: Final[dict[str, dict[str, object]]] = {
-    "reader": {"scopes": ["qot:read", "acc:read"], "note": "looks, never trades"},
-    "trader": {"scopes": ["qot:read", "acc:read", "trade:simulate", "trade:real"], "note": "a strategy"},
-    "agent-1": {"scopes": ["qot:read", "acc:read", "trade:simulate"], "note": "an AI agent, on a short lead"},
-    "operator": {"scopes": ["admin", "metrics:read", "guard:operate"], "owner": "you", "note": "a person"},
+    "reader": {"id": "reader", "scopes": _LOOKS, "note": "looks, never trades"},
+    "trader": {
+        "id": "trader",
+        "scopes": [*_LOOKS, "trade:simulate", "trade:real"],
+        "note": "a strategy, real and paper",
+    },
+    "agent": {"id": "agent-1", "scopes": [*_LOOKS, "trade:simulate"], "note": "an AI agent on a short lead"},
+    "operator": {"id": "operator", "scopes": ["admin", "metrics:read"], "owner": "you", "note": "you: may not trade"},
 }
 CONFIG: Final = """\
 # The demo's settings. A real file looks the same: see the README.
@@ -48,21 +53,28 @@ enabled = true
 url = "http://127.0.0.1:{daemon}"
 key_file = "daemon.key"
 """
+_Port = Annotated[int, typer.Option(help="Taken if it is free, else any other.", min=0, max=65_535, metavar="PORT")]
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where everything is put; made anew.")] = Path("demo"),
-    port: Annotated[int, typer.Option(help="First port to try for the guard.", min=1, max=65_000)] = 22500,
+    folder: Annotated[Path, typer.Option(help="Where everything is put; made anew.", metavar="DIR")] = Path("demo"),
+    port: _Port = 22500,
+    ops_port: _Port = 22501,
+    daemon_port: _Port = 22499,
 ) -> None:
-    """Try it: a simulated daemon, the guard before it, ready keys and lines to paste. Ends on Ctrl-C."""
+    """Try it: a simulated daemon, the guard before it, ready keys and lines to paste.
+
+    One order passes, one is refused; the record is shown and verified; a
+    policy is edited and reloaded. Nothing leaves this machine. Ctrl-C ends it.
+    """
     configure(is_json=False)
     try:
         secrets_of = prepare(folder)
-        ports = {"data": free_port(port), "ops": free_port(port + 1), "daemon": free_port(22499)}
+        ports = free_ports(data=port, ops=ops_port, daemon=daemon_port)
         (folder / "guard.toml").write_text(CONFIG.format(**ports))
         settings = load(folder / "guard.toml", Overrides(), {})
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(settings, folder, secrets_of, ports))
+            runner.run(_run(settings, folder.absolute(), secrets_of, ports))
     except GuardFault as fault:
         raise typer.Exit(tell(fault)) from None
 
@@ -74,17 +86,17 @@ def shipped_policies() -> Path:
 
 
 def prepare(folder: Path) -> dict[str, str]:
-    """The demo's folder made anew; the plaintext keys by id. A folder that is not a demo's is left alone."""
+    """The demo's folder made anew; the plaintext keys by caller. A folder that is not a demo's is left alone."""
     if folder.exists():
-        if any(folder.iterdir()) and not (folder / MARKER).exists():
+        if not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARKER).exists()):
             raise SettingsFault([f"{folder} exists and is not a demo's; choose another with --folder"])
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700, parents=True)
     (folder / MARKER).touch()
     shutil.copytree(shipped_policies(), folder / "policies")
     plaintext = {name: f"gk_{secrets.token_hex(32)}" for name in CALLERS}
-    for name, members in CALLERS.items():
-        keyfile.add(folder / "keys.json", {"id": name, "hash": hash_of(plaintext[name]), **members})
+    for name, record in CALLERS.items():
+        keyfile.add(folder / "keys.json", {**record, "hash": hash_of(plaintext[name])})
     own = f"fc_{secrets.token_hex(32)}"
     keyfile.add(folder / "daemon-keys.json", {"id": "guard", "hash": hash_of(own), "scopes": DAEMON_SCOPES})
     path = folder / "daemon.key"
@@ -98,11 +110,17 @@ def hash_of(plaintext: str) -> str:
     return f"sha256:{hashlib.sha256(plaintext.encode()).hexdigest()}"
 
 
-def free_port(wanted: int) -> int:
-    """The port if nobody has it, else any that is free."""
+def free_ports(**wanted: int) -> dict[str, int]:
+    """Each port if nobody has it, else any that is free; all different, since all are held until the last is found."""
+    with contextlib.ExitStack() as held:
+        return {name: _free(port, held) for name, port in wanted.items()}
+
+
+def _free(wanted: int, held: contextlib.ExitStack) -> int:
     for port in (wanted, 0):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe = held.enter_context(socket.socket())
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise SettingsFault(["no free port on 127.0.0.1"])
@@ -112,62 +130,73 @@ async def _run(settings: Settings, folder: Path, plaintext: dict[str, str], port
     simulator = Simulator(keys=parse_keys((folder / "daemon-keys.json").read_bytes()), profile="runtime")
     runner = web.AppRunner(application(simulator), access_log=None, handle_signals=False)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", ports["daemon"]).start()
     guard = Guard(settings)
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
     try:
+        await web.TCPSite(runner, "127.0.0.1", ports["daemon"]).start()
         await guard.start()
-        Console(highlight=False, soft_wrap=True).print(lines(folder, plaintext, ports), markup=False)
-        stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopped.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))
+        typer.echo(lines(folder, plaintext, ports))
         await stopped.wait()
         await guard.stop("demo over")
+    except OSError as error:
+        raise SettingsFault([f"the simulated daemon cannot listen: {error}"]) from error
     finally:
         await runner.cleanup()
 
 
 def lines(folder: Path, plaintext: dict[str, str], ports: dict[str, int]) -> str:
-    """What the newcomer reads and pastes."""
-    base, ops, command = f"http://127.0.0.1:{ports['data']}", f"http://127.0.0.1:{ports['ops']}", _command()
-    keys = "\n".join(f"  export {name.split('-')[0].upper()}={key}" for name, key in plaintext.items())
-    order = '{"market":"HK","acc_id":123456,"env":"%s","side":"BUY","code":"00700","qty":100,"price":300.0}'
-    curl = (
-        f"curl -s {base}/api/order -H 'Content-Type: application/json' -H \"Authorization: Bearer $%s\" -d '%s'; echo"
+    """What the newcomer reads and pastes; every line works by itself, in any directory."""
+    base, ops = f"http://127.0.0.1:{ports['data']}", f"http://127.0.0.1:{ports['ops']}"
+    keys = "\n".join(f"  {name:9} {plaintext[name]}  {record['note']}" for name, record in CALLERS.items())
+    folder, guard, bearer = (
+        Path(shlex.quote(str(folder))),
+        shlex.quote(_command()),
+        "-H 'Authorization: Bearer {}'".format,
     )
+
+    def order(env: str) -> str:
+        body = f'{{"market":"HK","acc_id":123456,"env":"{env}","side":"BUY","code":"00700","qty":100,"price":300.0}}'
+        head = f"{bearer(plaintext['trader'])} -H 'Content-Type: application/json'"
+        return f"curl -sS {base}/api/order {head} -d '{body}'; echo"
+
     return f"""
-opend-guard demo. The guard: {base}   operator's door: {ops}   folder: {folder}
+The guard is open at {base}, before a simulated daemon. Its operator's door is {ops}.
+Everything of this demo lies in {folder}.
 
-In another terminal, in this directory, paste the keys first:
-
+Keys:
 {keys}
 
-1. An order on paper passes:
+Paste these into another terminal.
 
-  {curl % ("TRADER", order % "simulate")}
+1. An order on paper passes: 100 Tencent at 300 HKD.
 
-2. The same order with (simulated) real money is refused: 30000 HKD is above the policy's 20000 HKD:
+  {order("simulate")}
 
-  {curl % ("TRADER", order % "real")}
+2. The same order with (simulated) real money is refused: 30000 HKD is above the 20000 HKD of policies/default.toml.
 
-3. What is left of the agent's limits:
+  {order("real")}
 
-  curl -s {base}/guard/v1/me -H "Authorization: Bearer $AGENT"; echo
+3. What the agent may still do today.
 
-4. The record, and the proof that nobody edited it:
+  curl -sS {base}/guard/v1/me {bearer(plaintext["agent"])}; echo
 
-  {command} audit search --state {folder}/state --type decision --limit 5
-  {command} audit verify --state {folder}/state
+4. Both are on record, and nobody edited it.
 
-5. The counters:
+  {guard} audit search --state {folder}/state --type decision
+  {guard} audit verify --state {folder}/state
 
-  curl -s {ops}/metrics | grep -E '^guard_(requests|refusals|order_outcomes)_total'
+5. The counters, as Prometheus reads them.
 
-6. Raise the limit, reload without a restart, and try order 2 again: it passes.
+  curl -sS {ops}/metrics | grep -E '^guard_(requests|refusals|order_outcomes)_total'
 
-  sed -i.bak 's/"20000 HKD"/"40000 HKD"/' {folder}/policies/default.toml && rm {folder}/policies/default.toml.bak
-  curl -s -X POST {ops}/admin/policy/reload -H "Authorization: Bearer $OPERATOR" -d '{{"reason":"demo"}}'; echo
-  {curl % ("TRADER", order % "real")}
+6. Raise the limit and reload, without a restart: the order of step 2 passes now.
+
+  sed -i.bak 's/"20000 HKD"/"40000 HKD"/' {folder}/policies/default.toml
+  curl -sS -X POST {ops}/admin/policy/reload {bearer(plaintext["operator"])} -d '{{"reason":"demo"}}'; echo
+  {order("real")}
 
 Ctrl-C ends the demo.
 """
@@ -176,4 +205,4 @@ Ctrl-C ends the demo.
 def _command() -> str:
     """How this program was called, so that pasted lines find it."""
     called = Path(sys.argv[0])
-    return str(called) if called.name == "guard" and called.exists() else "guard"
+    return str(called.absolute()) if called.name == "guard" and called.exists() else "guard"

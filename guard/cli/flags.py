@@ -1,70 +1,123 @@
 """The flags that commands share: settings on top of the file, and the reference's own start-up limits."""
 
 import os
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
-from guard.errors import SettingsFault
-from guard.settings import Overrides, Settings, load
+from guard import settings
+from guard.policy.keylimits import rules_of_limits
+from guard.settings import Overrides, Reading
+from guard.terms import KeyLimits
 
-_PANEL = "Limits that bind everyone (policy `flags`)"
+_AMOUNT: Final = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?", re.ASCII)
 
-Config = Annotated[Path | None, typer.Option(help="Settings file; guard.toml where it exists.", show_default=False)]
-Listen = Annotated[str | None, typer.Option(envvar="GUARD_LISTEN", help="Data listener, host:port.")]
-Ops = Annotated[str | None, typer.Option(envvar="GUARD_OPS", help="Ops listener, host:port or unix:PATH.")]
-DaemonUrl = Annotated[str | None, typer.Option(envvar="GUARD_DAEMON", help="The daemon's URL.")]
-Keys = Annotated[str | None, typer.Option(envvar="GUARD_KEYS", help="keys.json.")]
-Policies = Annotated[str | None, typer.Option(envvar="GUARD_POLICIES", help="Policy directory.")]
-State = Annotated[str | None, typer.Option(envvar="GUARD_STATE", help="State directory: journal, lock, HALT.")]
+_LIMITS: Final = "Limits that bind everyone (policy `flags`)"
+
+
+def _flag(name: str, metavar: str, text: str, *, panel: str | None = None) -> Any:
+    """A flag that also has a `GUARD_*` variable. The help of a command says so once, not at every flag."""
+    variable = "GUARD_" + name.removeprefix("--").replace("-", "_").upper()
+    return typer.Option(
+        name, envvar=variable, show_envvar=False, metavar=metavar, help=text, rich_help_panel=panel, show_default=False
+    )
+
+
+Config = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Settings; guard.toml where it exists.", show_default=False)
+]
+Listen = Annotated[str | None, _flag("--listen", "HOST:PORT", "Where callers come in.")]
+Ops = Annotated[str | None, _flag("--ops", "HOST:PORT", "Where the operator comes in, or unix:PATH.")]
+DaemonUrl = Annotated[str | None, _flag("--daemon", "URL", "The daemon.")]
+Keys = Annotated[str | None, _flag("--keys", "FILE", "The callers' keys.json.")]
+Policies = Annotated[str | None, _flag("--policies", "DIR", "The policy files.")]
+State = Annotated[str | None, _flag("--state", "DIR", "Journal, lock and HALT.")]
 Trading = Annotated[
     bool | None,
-    typer.Option("--enable-trading/--disable-trading", envvar="GUARD_ENABLE_TRADING", help="Let orders through."),
+    typer.Option(
+        "--enable-trading/--disable-trading",
+        envvar="GUARD_ENABLE_TRADING",
+        show_envvar=False,
+        help="Whether new orders and changes pass at all; cancels always do.",
+        show_default=False,
+    ),
 ]
-Markets = Annotated[str | None, typer.Option(envvar="GUARD_ALLOWED_MARKETS", help="HK,US,…", rich_help_panel=_PANEL)]
-Symbols = Annotated[str | None, typer.Option(envvar="GUARD_ALLOWED_SYMBOLS", help="HK.00700,…", rich_help_panel=_PANEL)]
-Sides = Annotated[str | None, typer.Option(envvar="GUARD_ALLOWED_TRD_SIDES", help="BUY,SELL", rich_help_panel=_PANEL)]
+Markets = Annotated[str | None, _flag("--allowed-markets", "LIST", "HK,US", panel=_LIMITS)]
+Symbols = Annotated[str | None, _flag("--allowed-symbols", "LIST", "HK.00700,US.AAPL", panel=_LIMITS)]
+Sides = Annotated[str | None, _flag("--allowed-trd-sides", "LIST", "BUY,SELL", panel=_LIMITS)]
 OrderValue = Annotated[
-    str | None,
-    typer.Option(envvar="GUARD_MAX_ORDER_VALUE", help="One order, in its own currency.", rich_help_panel=_PANEL),
+    str | None, _flag("--max-order-value", "AMOUNT", "One order, in the order's currency.", panel=_LIMITS)
 ]
 DailyValue = Annotated[
-    str | None, typer.Option(envvar="GUARD_MAX_DAILY_VALUE", help="A day, each currency.", rich_help_panel=_PANEL)
+    str | None, _flag("--max-daily-value", "AMOUNT", "A day and key, each currency by itself.", panel=_LIMITS)
 ]
 OrdersPerMinute = Annotated[
     int | None,
-    typer.Option(envvar="GUARD_MAX_ORDERS_PER_MINUTE", min=0, help="New orders and changes.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--max-orders-per-minute",
+        envvar="GUARD_MAX_ORDERS_PER_MINUTE",
+        show_envvar=False,
+        metavar="COUNT",
+        min=0,
+        help="New orders and changes of a key.",
+        rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
 ]
-Hours = Annotated[
-    str | None, typer.Option(envvar="GUARD_HOURS_WINDOW", help="HH:MM-HH:MM in keys.tz.", rich_help_panel=_PANEL)
-]
+Hours = Annotated[str | None, _flag("--hours-window", "HH:MM-HH:MM", "In the zone of keys.tz.", panel=_LIMITS)]
 
 
-def words(text: str | None) -> tuple[str, ...] | None:
+def limits(
+    errors: list[str],
+    *,
+    markets: str | None,
+    symbols: str | None,
+    sides: str | None,
+    order_value: str | None,
+    daily_value: str | None,
+    orders_per_minute: int | None,
+    hours: str | None,
+) -> KeyLimits:
+    """The limits of the flags; what cannot be read is added to `errors`."""
+    return KeyLimits(
+        allowed_markets=_words("--allowed-markets", markets, errors),
+        allowed_symbols=_words("--allowed-symbols", symbols, errors),
+        allowed_trd_sides=_words("--allowed-trd-sides", sides, errors),
+        max_order_value=_amount("--max-order-value", order_value, errors),
+        max_daily_value=_amount("--max-daily-value", daily_value, errors),
+        max_orders_per_minute=orders_per_minute,
+        hours_window=hours,
+    )
+
+
+def _words(flag: str, text: str | None, errors: list[str]) -> tuple[str, ...] | None:
     """A comma-separated list; None where the flag was not given. An empty one is ambiguous and refused."""
     if text is None:
         return None
     found = tuple(word.strip() for word in text.split(",") if word.strip())
     if not found:
-        raise SettingsFault(["an empty list is ambiguous: leave the flag out for everything"])
+        errors.append(f"{flag}: an empty list is ambiguous: leave the flag out for everything")
+        return None
     return found
 
 
-def amount(text: str | None, flag: str) -> Decimal | None:
+def _amount(flag: str, text: str | None, errors: list[str]) -> Decimal | None:
     """Money as an exact decimal."""
     if text is None:
         return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal(-1)
-    if not value.is_finite() or value < 0:
-        raise SettingsFault([f"{flag}: {text!r} is no amount"])
-    return value
+    if not _AMOUNT.fullmatch(text):
+        errors.append(f"{flag}: {text!r} is no amount; write 20000 or 99.50")
+        return None
+    return Decimal(text)
 
 
-def settings(config: Path | None, over: Overrides) -> Settings:
-    """The settings of this command."""
-    return load(config, over, os.environ)
+def read(config: Path | None, over: Overrides) -> Reading:
+    """The settings of this command with everything that is wrong, the limits of the flags included."""
+    reading = settings.read(config, over, os.environ)
+    if over.limits != KeyLimits():
+        wrong = rules_of_limits(over.limits, policy="flags", tz="UTC").errors
+        reading.errors += [f"--{field.replace('_', '-')}: {bad.message} ({bad.hint})" for field, bad in wrong]
+    return reading

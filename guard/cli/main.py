@@ -3,9 +3,9 @@
 import json
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -16,11 +16,13 @@ from guard.catalogue.page import COLUMNS, row
 from guard.cli import audit, keys, policy
 from guard.cli.check import check
 from guard.cli.demo import demo
-from guard.cli.serve import serve
+from guard.cli.serve import serve, tell
 from guard.cli.simulate import simulate
 from guard.errors import GuardFault
 
-EXIT_USAGE = 64
+EXIT_USAGE: Final = 64
+EXIT_INTERRUPTED: Final = 130
+_TYPER_USAGE: Final = 2  # what typer itself would exit with
 
 app = typer.Typer(
     name="guard",
@@ -56,8 +58,13 @@ def _root(
 
 
 @app.command(rich_help_panel="Look")
-def endpoints(as_json: Annotated[bool, typer.Option("--json", help="A list for programs.")] = False) -> None:
+def endpoints(
+    as_json: Annotated[bool, typer.Option("--json", help="A list for programs.")] = False,
+    config: Annotated[Path | None, typer.Option(hidden=True, help="Taken by all commands; unused here.")] = None,
+    state: Annotated[Path | None, typer.Option(hidden=True, help="Taken by all commands; unused here.")] = None,
+) -> None:
     """Show the 68 endpoints: what each does, and which scope it asks."""
+    del config, state
     rows = [row(endpoint) for endpoint in ENDPOINTS]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
@@ -72,21 +79,24 @@ def run(command: Callable[..., Any]) -> int:
     """Run a typer application; the exit code, with wrong usage as 64 and faults as one sentence on stderr."""
     try:
         result = command(standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        return EXIT_USAGE
-    except click.ClickException as error:
-        error.show()
-        return 1
-    except click.exceptions.Abort:
-        return 130
+    except typer.TyperException as error:
+        return _misused(error)
+    except typer.Abort:
+        return EXIT_INTERRUPTED
     except GuardFault as fault:
-        typer.echo(f"guard: {fault}", err=True)
+        tell(fault)
         return 1
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
     return result if isinstance(result, int) else 0
+
+
+def _misused(error: typer.TyperException) -> int:
+    """Wrong usage in a sentence or two; a call without any words has printed the help already."""
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    if message:
+        typer.echo(f"guard: {message}", err=True)
+        if context is not None:
+            typer.echo(f"Try: {context.command_path} --help", err=True)
+    return EXIT_USAGE if error.exit_code == _TYPER_USAGE else 1
 
 
 def main() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import typer
 import uvloop
@@ -12,7 +14,8 @@ from guard.errors import GuardFault, SettingsFault, StateFault
 from guard.lifecycle import Guard
 from guard.logs import configure
 from guard.settings import Overrides, Settings
-from guard.terms import KeyLimits
+from guard.standing import load_keys
+from guard.upstream.origin import parse_origin, tls_context
 
 EXIT_SETTINGS = 2
 EXIT_STATE = 3
@@ -35,24 +38,62 @@ def serve(
     max_orders_per_minute: flags.OrdersPerMinute = None,
     hours_window: flags.Hours = None,
 ) -> None:
-    """Run the guard in the foreground. Exit 2: settings or keys are wrong; 3: the state directory allows no start."""
+    """Run the guard in the foreground, until SIGTERM or Ctrl-C; SIGHUP reads policies and keys again.
+
+    Every flag but --config may also be a variable: --listen as GUARD_LISTEN,
+    and so on. Flags beat variables, and both beat the settings file.
+
+    Exits 0 after a clean stop, 2 if settings or keys are wrong (all errors
+    at once), 3 if the state directory allows no start (in use, unsafe mode,
+    broken record), 64 for wrong usage.
+    """
     configure()
+    errors: list[str] = []
+    limits = flags.limits(
+        errors,
+        markets=allowed_markets,
+        symbols=allowed_symbols,
+        sides=allowed_trd_sides,
+        order_value=max_order_value,
+        daily_value=max_daily_value,
+        orders_per_minute=max_orders_per_minute,
+        hours=hours_window,
+    )
+    over = Overrides(listen, ops, daemon, keys, policies, state, enable_trading, limits)
     try:
-        limits = KeyLimits(
-            allowed_markets=flags.words(allowed_markets),
-            allowed_symbols=flags.words(allowed_symbols),
-            allowed_trd_sides=flags.words(allowed_trd_sides),
-            max_order_value=flags.amount(max_order_value, "--max-order-value"),
-            max_daily_value=flags.amount(max_daily_value, "--max-daily-value"),
-            max_orders_per_minute=max_orders_per_minute,
-            hours_window=hours_window,
-        )
-        over = Overrides(listen, ops, daemon, keys, policies, state, enable_trading, limits)
-        settings = flags.settings(config, over)
+        settings = ready(config, over, errors)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(until_stopped(settings))
     except GuardFault as fault:
         raise typer.Exit(tell(fault)) from None
+
+
+def ready(config: Path | None, over: Overrides, errors: list[str]) -> Settings:
+    """Settings whose files can be used too. Raises SettingsFault with these errors and all others, at once."""
+    reading = flags.read(config, over)
+    settings, found = reading.settings, [*errors, *reading.errors]
+    if reading.is_parsed:
+        found += unusable(settings, told=found)
+    if found:
+        raise SettingsFault(found)
+    return settings
+
+
+def unusable(settings: Settings, *, told: list[str]) -> list[str]:
+    """What is wrong with the files and addresses that the settings name, but for settings of which it is told."""
+    ca_file = str(settings.path(settings.daemon.ca_file)) if settings.daemon.ca_file else None
+    looks: tuple[Callable[[], object], ...] = (
+        lambda: tls_context(parse_origin(settings.daemon.url), ca_file=ca_file),
+        lambda: load_keys(settings),
+    )
+    found: list[str] = []
+    for look in looks:
+        try:
+            look()
+        except SettingsFault as fault:
+            found += fault.errors
+    settled = {error.partition(":")[0] for error in told}
+    return [error for error in found if error.partition(":")[0] not in settled]
 
 
 def tell(fault: GuardFault) -> int:

@@ -1,0 +1,134 @@
+"""What `guard check` asks the daemon, and which of its other doors are open. Changes nothing there.
+
+Whether the guard's key may trade is not tried: that would take an order. Ports and modes: daemon.md §1, §7.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from guard.clock import SystemClock
+from guard.errors import SettingsFault
+from guard.markets import market_words
+from guard.reference import AccountBook
+from guard.settings import Settings
+from guard.supervisor import Supervisor
+from guard.terms import AccountRow, Answer, Failure, Outbound
+from guard.upstream import Client, Link
+from guard.upstream.origin import parse_origin
+
+OTHER_DOORS: Final = {11111: "native TCP", 33333: "gRPC", 44444: "WebSocket"}
+DOOR_WAIT_S: Final = 1.0
+ANSWER_WAIT_S: Final = 5.0
+_OK: Final = 200
+_UNAUTHORIZED: Final = 401
+_TRIED: Final = (
+    ("/api/global-state", "market data (qot:read)"),
+    ("/api/accounts", "accounts (acc:read)"),
+    ("/api/admin/status", "administration (admin)"),
+)
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was looked at. `level`: ok, weak, or wrong (exit 1)."""
+
+    level: Literal["ok", "weak", "wrong"]
+    what: str
+
+
+async def ask_daemon(settings: Settings) -> list[Finding]:
+    """Whether it is there, its mode, what the guard's key reads, the accounts, and its other doors."""
+    try:
+        async with _client(settings) as client:
+            return [*await _mode(client, settings), *await _doors(parse_origin(settings.daemon.url).host)]
+    except SettingsFault as fault:
+        return [Finding("wrong", error) for error in fault.errors]
+
+
+@contextlib.asynccontextmanager
+async def _client(settings: Settings) -> AsyncIterator[Client]:
+    ca_file = str(settings.path(settings.daemon.ca_file)) if settings.daemon.ca_file else None
+    link = Link(url=settings.daemon.url, ca_file=ca_file, connect_timeout_s=settings.daemon.connect_timeout_s)
+    client = Client(link, key=settings.daemon_key, public_key=settings.public_key)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def _mode(client: Client, settings: Settings) -> list[Finding]:
+    ping = await client.send(Outbound("GET", "/api/ping", None, ANSWER_WAIT_S, lend="none"))
+    where = f"daemon {settings.daemon.url}"
+    if isinstance(ping, Failure):
+        return [Finding("weak", f"{where}: {ping.message}; the guard starts, but orders will not get through")]
+    if ping.status == _UNAUTHORIZED:
+        found = [Finding("ok", f"{where}: scope mode: it wants keys")]
+    else:
+        found = [Finding("weak", f"{where}: legacy mode: it refuses every trade until it has a keys file of its own")]
+    if settings.daemon_key is None:
+        return [*found, Finding("weak", "no daemon key: set daemon.key_file or GUARD_DAEMON_KEY")]
+    return [*found, *await _rights(client), *await _accounts(client)]
+
+
+async def _rights(client: Client) -> list[Finding]:
+    """What the guard's key opens, by the answers to three reads."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for path, what in _TRIED:
+        answer = await client.send(Outbound("GET", path, None, ANSWER_WAIT_S))
+        found[answer.status if isinstance(answer, Answer) else 0].append(what)
+    opened, wrong = found.pop(_OK, []), found.pop(_UNAUTHORIZED, [])
+    if wrong:
+        return [Finding("wrong", "the daemon does not know the guard's key: make one there, for the guard alone")]
+    shut = [what for names in found.values() for what in names]
+    told = f"the guard's daemon key opens {', '.join(opened) or 'nothing'}"
+    told += f"; not {', '.join(shut)}" if shut else ""
+    return [Finding("ok" if opened else "wrong", f"{told}. Trading was not tried: that would take an order")]
+
+
+async def _accounts(client: Client) -> list[Finding]:
+    supervisor = Supervisor()
+    rows = await AccountBook(client, SystemClock(), supervisor).rows()
+    await supervisor.drain(0)
+    if not isinstance(rows, tuple):
+        return [Finding("wrong", f"no account list, and so no orders: {rows.message}")]
+    return [Finding("ok", f"account {_told(row)}") for row in rows] or [Finding("wrong", "the account list is empty")]
+
+
+def _told(row: AccountRow) -> str:
+    words = sorted({word for market in row.markets for word in market_words(market)})
+    return f"{row.account.acc_id} {row.account.env.word}" + (f": {', '.join(words)}" if words else "")
+
+
+async def _doors(host: str) -> list[Finding]:
+    """The daemon's other listeners, at their usual ports: whoever goes there walks past the guard."""
+    is_open = await asyncio.gather(*(_accepts(host, port) for port in OTHER_DOORS))
+    names = [f"{port} ({OTHER_DOORS[port]})" for port, answered in zip(OTHER_DOORS, is_open, strict=True) if answered]
+    if names:
+        return [Finding("weak", f"open on {host} beside the daemon's REST port: {', '.join(names)}; what goes "
+                        "there walks past the guard, so close it or keep everyone but the guard away")]  # fmt: skip
+    return [Finding("ok", f"none of the daemon's other usual ports is open on {host} ({_PORTS})")]
+
+
+_PORTS: Final = ", ".join(map(str, OTHER_DOORS))
+
+
+async def _accepts(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), DOOR_WAIT_S)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+def told_as_json(found: list[Finding]) -> bytes:
+    """The findings for programs."""
+    is_good = all(finding.level != "wrong" for finding in found)
+    return msgspec.json.format(msgspec.json.encode({"ok": is_good, "findings": found}), indent=1)
