@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 from websockets.client import ClientProtocol
 from websockets.frames import Close, Frame, Opcode
@@ -10,14 +11,16 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
+from guard.lifecycle import Guard
 from guard.stream.bounds import Bounds
 from guard.stream.caller import CallerSocket
 from guard.stream.ending import Ending
+from tests.support.guards import call
 from tests.support.scripted_daemon import Script, Talk
 
 WS_KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 §1.3
 WS_ACCEPT: Final = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-HANDSHAKE: Final = {"upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": WS_KEY}
+HANDSHAKE: Final = {"upgrade": "websocket", "sec_websocket_version": "13", "sec_websocket_key": WS_KEY}
 
 
 def frame(type_: str = "quote", proto_id: int | None = None, **members: Any) -> bytes:
@@ -134,3 +137,83 @@ def pushing(*frames: Frame, then: Script = Talk.hang) -> Script:
 def text(data: bytes) -> Frame:
     """A text frame of the daemon's."""
     return Frame(Opcode.TEXT, data)
+
+
+class Visitor:
+    """A caller at a guard's relay, without a socket of its own: what it is answered and sent can be looked at."""
+
+    def __init__(self, guard: Guard, who: str | None = "bot", *, token: str | None = None, **head: str) -> None:
+        asked = call("/ws", who=who, **HANDSHAKE, **head)
+        asked.token = token
+        self.wire = Wire()
+        self.socket = cast("CallerSocket", guard.relay.upgrade(asked, self.wire, b"GET /ws HTTP/1.1\r\n\r\n"))
+        self._client = ClientProtocol(parse_uri("ws://guard/ws"), state=State.OPEN)
+        self._read = 0
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """The answer to the handshake, once it is there: status, fields by lower-case name, body."""
+        await until(lambda: b"\r\n\r\n" in self.wire.sent or self.wire.is_closed)
+        head, _, rest = self.wire.sent.partition(b"\r\n\r\n")
+        self._read = self._read or len(head) + 4
+        line, *lines = head.decode().split("\r\n")
+        fields = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
+        return int(line.split()[1]), fields, rest
+
+    async def opened(self) -> "Visitor":
+        """Itself, when its socket is open."""
+        status, _, body = await self.answer()
+        assert status == 101, body
+        return self
+
+    async def refusal(self) -> tuple[int, str]:
+        """Status and code of the refusal that it got."""
+        status, fields, body = await self.answer()
+        parsed = json.loads(body)
+        assert fields["connection"] == "close"
+        assert fields["guard-decision"] == parsed["guard"]["decision"]
+        assert int(fields["content-length"]) == len(body)
+        assert self.wire.has_ended
+        return status, parsed["err_code"]
+
+    def frames(self) -> list[Frame]:
+        """The frames that have come since the last look."""
+        data, self._read = self.wire.sent[self._read :], len(self.wire.sent)
+        self._client.receive_data(data)
+        return [event for event in self._client.events_received() if isinstance(event, Frame)]
+
+    async def texts(self, count: int) -> list[bytes]:
+        """The next `count` text frames."""
+        found: list[bytes] = []
+
+        def has_all() -> bool:
+            found.extend(bytes(each.data) for each in self.frames() if each.opcode is Opcode.TEXT)
+            return len(found) >= count
+
+        await until(has_all)
+        return found
+
+    async def closed(self) -> int:
+        """The close code, once it has come."""
+        await until(lambda: bool(self.frames()) or self._client.close_rcvd is not None)
+        close: Close | None = self._client.close_rcvd
+        assert close is not None
+        return close.code
+
+    def hang_up(self) -> None:
+        """The connection is gone."""
+        self.wire.abort()
+        self.socket.connection_lost(None)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Return as soon as it is so."""
+    for _ in range(3000):
+        if is_so():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never was so")
+
+
+def settings_for(port: int, *, more: str = "") -> str:
+    """The text of a guard's settings whose daemon listens at this port of the loopback."""
+    return f'[daemon]\nurl = "http://127.0.0.1:{port}"\nconnect_timeout_s = 0.5\nread_timeout_s = 1.0\n{more}'

@@ -1,0 +1,123 @@
+"""Who may open a socket."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from guard.codes import Code
+from guard.lifecycle import Guard
+from guard.limits import TradingRule, set_trading
+from guard.stream.admission import admit, admit_still
+from guard.terms import Call
+from guard.walk.desk import Visit
+from tests.support.guards import call, key, lay_out, record, running
+from tests.support.stream import HANDSHAKE
+
+PROFILES = pytest.mark.parametrize("profile", ["documented", "runtime"])
+
+
+@pytest.fixture
+async def guard(tmp_path: Path, profile: str) -> AsyncIterator[Guard]:
+    """A guard of the profile with a reader, a trader that reads no quotes, and a key that has expired."""
+    records = (
+        record("reader", scopes=["qot:read"]),
+        record("trader", scopes=["acc:read"]),
+        record("late", expires_at="2026-01-01T00:00:00Z"),
+    )
+    async with running(lay_out(tmp_path, *records, toml=f'[scopes]\nprofile = "{profile}"\n')) as running_guard:
+        yield running_guard
+
+
+def asked(who: str | None, *, token: str | None = None, **head: str) -> Call:
+    """A handshake."""
+    made = call("/ws", who=who, **HANDSHAKE, **head)
+    made.token = token
+    return made
+
+
+def judged(guard: Guard, handshake: Call) -> tuple[Visit, Code | None]:
+    """The visit, and the code that it is refused with."""
+    visit = guard.desk.open_visit(handshake)
+    refusal = admit(guard.desk, visit)
+    return visit, None if refusal is None else refusal.code
+
+
+@PROFILES
+async def test_a_key_is_taken_from_the_header_or_the_token(guard: Guard) -> None:
+    """Both ways name the same caller; the visit is one to /ws."""
+    for handshake in (asked("reader"), asked(None, token=key("reader"))):
+        visit, code = judged(guard, handshake)
+        assert code is None
+        assert visit.principal is not None
+        assert visit.principal.id == "reader"
+        assert visit.endpoint is not None
+        assert visit.endpoint.path == "/ws"
+
+
+@PROFILES
+async def test_b29_a_key_that_is_presented_and_wrong_is_refused_everywhere(guard: Guard) -> None:
+    """Unknown, expired or malformed: 401, never a fall back to nobody."""
+    for handshake in (
+        asked("stranger"),
+        asked("late"),
+        asked(None, token="gk_unknown"),
+        asked(None, authorization="Basic YTpi"),
+        asked(None, authorization="Bearer "),
+    ):
+        assert judged(guard, handshake)[1] is Code.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(("profile", "code"), [("documented", None), ("runtime", Code.UNAUTHENTICATED)])
+async def test_nobody_may_ask_where_the_stream_is_public(guard: Guard, code: Code | None) -> None:
+    """/ws is documented as public; the runtime profile wants qot:read of a key."""
+    visit, found = judged(guard, asked(None))
+
+    assert found is code
+    assert visit.principal is None
+
+
+@pytest.mark.parametrize(("profile", "code"), [("documented", None), ("runtime", Code.SCOPE)])
+async def test_a_key_without_quotes_may_ask_where_the_stream_is_public(guard: Guard, code: Code | None) -> None:
+    """Frames are filtered one by one, so the handshake wants no scope unless the profile does."""
+    assert judged(guard, asked("trader"))[1] is code
+
+
+@PROFILES
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:22500", "null", ""])
+async def test_b27_a_page_in_a_browser_is_turned_away(guard: Guard, origin: str) -> None:
+    """Any Origin, an empty one too, is refused before the key is looked at."""
+    assert judged(guard, asked("reader", origin=origin))[1] is Code.BAD_HEADER
+    assert judged(guard, asked("stranger", origin=origin))[1] is Code.BAD_HEADER
+
+
+@PROFILES
+@pytest.mark.parametrize(
+    ("state", "code"), [("cancel_only", None), ("reduce_only", None), ("locked", Code.HALTED)]
+)  # fmt: skip
+async def test_locked_leaves_cancels_only(guard: Guard, state: str, code: Code | None) -> None:
+    """A stream is no cancel: where trading is locked no socket opens, in the other states it does."""
+    set_trading(guard.desk.state, TradingRule(state=state), t_us=guard.clock.t_us())  # type: ignore[arg-type]
+
+    assert judged(guard, asked("reader"))[1] is code
+
+
+@PROFILES
+async def test_a_guard_that_drains_opens_no_sockets(guard: Guard) -> None:
+    """New handshakes are told to go elsewhere, nobody's too."""
+    guard.desk.is_draining = True
+
+    assert judged(guard, asked("reader"))[1] is Code.DRAINING
+
+
+@PROFILES
+async def test_b03_what_changed_during_the_handshake_is_looked_at_again(guard: Guard) -> None:
+    """The second look refuses what the first let in: draining, and a key that is gone meanwhile."""
+    visit, code = judged(guard, asked("reader"))
+    assert code is None
+    assert admit_still(guard.desk, visit) is None
+
+    guard.desk.is_draining = True
+    late = admit_still(guard.desk, visit)
+    assert late is not None
+    assert late.code is Code.DRAINING
