@@ -40,7 +40,7 @@ from guard.terms.intents import (
     Unlock,
 )
 from guard.terms.refusals import Reason, Refusal, in_order, refuse
-from guard.terms.world import Exchange, Instrument, InstrumentKind, Position, Quote, SessionState, World
+from guard.terms.world import Exchange, Instrument, InstrumentKind, Needs, Position, Quote, SessionState, World
 
 __all__ = [
     "LEDGER_MAX",
@@ -73,6 +73,7 @@ __all__ = [
     "Missing",
     "ModifyOrder",
     "Money",
+    "Needs",
     "Op",
     "OrderType",
     "Outbound",

@@ -71,3 +71,23 @@ class World(Struct, frozen=True, omit_defaults=True):
     exchange: Exchange | Missing
     underlying: Quote | Missing | None = None
     position: Position | Missing | None = None
+
+
+class Needs(Struct, frozen=True, omit_defaults=True):
+    """What the rules that bind one order have to know of the world; nothing else is asked for.
+
+    `price_age_max_ms`: a quote older than that will not be believed. Where a member is False the rules do not look at
+    it: whatever is cached, or a `Missing`, may stand in its place.
+    """
+
+    instrument: bool = False
+    quote: bool = False
+    underlying: bool = False
+    exchange: bool = False
+    position: bool = False
+    price_age_max_ms: int = 5_000
+
+    @property
+    def is_nothing(self) -> bool:
+        """The order can be judged without asking anybody."""
+        return not (self.instrument or self.quote or self.underlying or self.exchange or self.position)
