@@ -31,7 +31,7 @@ from guard.pipeline import Pipeline
 from guard.policy import PolicyError, PolicySet
 from guard.recovery import Recovered, recover
 from guard.reference import AccountBook
-from guard.server import Bounds, Listener, Wiring, serve
+from guard.server import Bounds, Listener, Wiring, serve, socket_file
 from guard.settings import Settings, address
 from guard.standing import Standing, build_policies, load_keys, parse_texts, read_texts, stand
 from guard.stream import Relay
@@ -311,5 +311,5 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 def _site(runner: web.AppRunner, listen: str, tls: ssl.SSLContext | None) -> web.BaseSite:
     place = address(listen)
     if isinstance(place, str):
-        return web.UnixSite(runner, place)
+        return web.SockSite(runner, socket_file(Path(place)))
     return web.TCPSite(runner, *place, ssl_context=tls)

@@ -31,6 +31,4 @@ def configure(*, is_json: bool | None = None) -> None:
 def _columns() -> structlog.dev.ConsoleRenderer:
     """Columns for people, coloured on a terminal unless NO_COLOR is set."""
     is_coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    return structlog.dev.ConsoleRenderer(
-        colors=is_coloured, exception_formatter=structlog.dev.plain_traceback, pad_event_to=20
-    )
+    return structlog.dev.ConsoleRenderer(colors=is_coloured, exception_formatter=structlog.dev.plain_traceback)

@@ -5,9 +5,11 @@ an operator's browser cannot be made to call it by another name (DNS rebinding).
 """
 
 import asyncio
+import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+import jiter
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -22,6 +24,7 @@ from guard.terms import Principal, Refusal, refuse
 from guard.walk.desk import Desk
 
 BODY_BYTES_MAX: Final = 65_536
+ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 _STATUS_OF: Final = {"applied": 200, "unchanged": 200, "refused": 422, "stale": 412, "unrecorded": 503}
 _T = TypeVar("_T", bound=msgspec.Struct)
 Act = Callable[[web.Request, Principal], Awaitable[web.Response]]
@@ -142,10 +145,12 @@ class Routes:
     # ------------------------------------------------------------ bodies and answers
 
     async def _body(self, request: web.Request, kind: type[_T]) -> _T | web.Response:
+        """The body as its struct; a field given twice is refused, as everywhere."""
         raw = await request.read() or b"{}"
         try:
+            jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
             return msgspec.json.decode(raw, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             return self._refused(refuse(Code.BAD_VALUE, f"the body does not fit: {error}"))
 
     def _told(self, change: Change) -> web.Response:
@@ -162,11 +167,8 @@ class Routes:
     @web.middleware
     async def guard_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuses foreign hosts, and gives unknown routes the contract's body."""
-        place = address(self._desk.standing.settings.listen.ops)
-        names = {*LOOPBACK, "[::1]"} | (set() if isinstance(place, str) else {place[0]})
-        host = request.headers.get("Host", "")
-        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-        if len(request.headers.getall("Host", [])) != 1 or name.lower() not in names:
+        hosts = request.headers.getall("Host", [])
+        if len(hosts) != 1 or not is_own_name(hosts[0], address(self._desk.standing.settings.listen.ops)):
             return self._refused(refuse(Code.BAD_HEADER, "Host is not this listener's name"))
         try:
             return await handler(request)
@@ -176,6 +178,28 @@ class Routes:
             return self._refused(refuse(Code.METHOD, "this route is asked otherwise"))
         except web.HTTPRequestEntityTooLarge:
             return self._refused(refuse(Code.BODY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes"))
+
+
+def is_own_name(host: str, place: tuple[str, int] | str) -> bool:
+    """The `Host` field names this listener: loopback, the name it listens on, or an address where it listens on all.
+
+    An address cannot be made to mean another machine, so only names are a way in for DNS rebinding (RFC 9110 §7.2).
+    """
+    name = host.lower() if host.endswith("]") or ":" not in host else host.lower().rpartition(":")[0]
+    name = name.removeprefix("[").removesuffix("]")
+    if name in LOOPBACK:
+        return True
+    if isinstance(place, str):
+        return False
+    return name == place[0].lower() or (place[0] in ALL_ADDRESSES and _is_address(name))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def build_app(desk: Desk, changes: Changes) -> web.Application:

@@ -7,7 +7,7 @@ caller hung up; keep anything without a bound of `Bounds`; know what an endpoint
 """
 
 from guard.server.bounds import Bounds
-from guard.server.listener import Listener, serve
+from guard.server.listener import Listener, serve, socket_file
 from guard.server.protocol import Counts, Wiring
 from guard.server.reader import Progress, Reader, Request
 from guard.server.replies import RateState, passed_reply, rate_headers, refusal_reply
@@ -27,4 +27,5 @@ __all__ = [
     "rate_headers",
     "refusal_reply",
     "serve",
+    "socket_file",
 ]

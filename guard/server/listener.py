@@ -80,7 +80,7 @@ async def serve(
     if isinstance(at, Path):
         server = await loop.create_unix_server(
             lambda: Connection(edge),
-            sock=_socket_file(at),
+            sock=socket_file(at),
             backlog=bounds.backlog,
             ssl=tls,
             ssl_handshake_timeout=handshake_s,
@@ -98,7 +98,7 @@ async def serve(
     return Listener(server, edge, path=None)
 
 
-def _socket_file(path: Path) -> socket.socket:
+def socket_file(path: Path) -> socket.socket:
     """A bound socket file of mode 0600. One that a dead process left behind is replaced, a live one is left alone."""
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _is_answered(path):
         path.unlink()
