@@ -32,6 +32,7 @@ from guard.terms import (
     Principal,
     Read,
     Reason,
+    Refusal,
     Valuation,
 )
 
@@ -142,6 +143,14 @@ class Desk:
             standing=self.standing,
         )
 
+    def renew(self, visit: "Visit") -> None:
+        """The visit waited meanwhile: it is decided at the time and by the standing of its decision."""
+        clock = self.clock
+        visit.wall_us = clock.wall_us()
+        visit.wall = utc(visit.wall_us)
+        visit.t_us = clock.t_us()
+        visit.standing = self.standing
+
     def next_serial(self) -> int:
         """The serial number of the guard's own packet ids: never reused while the process lives, fits uint32."""
         self.serial = self.serial % SERIAL_MAX + 1
@@ -184,8 +193,9 @@ class Visit(Struct):
 class Situation(Struct):
     """What is known of the world for one request; a datum that is missing is a value here.
 
-    `order` is the order as it shall be: new, or after the change. `holder` is the live order that is meant. `acc_ids`
-    are the accounts that the body names: None for none, empty where what it names is no account.
+    `order` is the order as it shall be: new, or after the change. `holder` is the live order that is meant, `conflict`
+    why none can be. `acc_ids` are the accounts that the body names: None for none, empty where what it names is no
+    account.
     """
 
     intent: Intent
@@ -194,6 +204,7 @@ class Situation(Struct):
     acc_id: int | None = None
     acc_ids: tuple[int, ...] | None = None
     holder: Holder | None = None
+    conflict: Refusal | None = None
     order: PlaceOrder | None = None
     worth: Valuation | Missing | None = None
 

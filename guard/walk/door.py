@@ -15,8 +15,11 @@ from guard.access import (
 )
 from guard.codes import Code
 from guard.limits import Holder, change_in_flight, trading_for
+from guard.markets import market_words
 from guard.policy import may_touch
 from guard.terms import (
+    AccPush,
+    CancelAll,
     CancelOrder,
     Effect,
     Missing,
@@ -28,9 +31,10 @@ from guard.terms import (
     refuse,
 )
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.gather import listed, meant
+from guard.walk.gather import listed
 
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
+_ALL_OF_THEM = "orders of other keys would be cancelled as well; cancel your own one by one"
 
 
 def identify(visit: Visit) -> Refusal | None:
@@ -77,7 +81,15 @@ def rights(visit: Visit, situation: Situation) -> list[Reason]:
 
 
 def _may_without_list(principal: Principal, situation: Situation) -> bool:
-    """The account list cannot be had: an unrestricted key, its own live order, or an account that the key names."""
+    """The account list cannot be had: an unrestricted key, its own live order, or an account that the key names.
+
+    What only the list could say is never guessed: whose a card is, or which accounts "all of them" are.
+    """
+    intent = situation.intent
+    if isinstance(intent, AccPush) and intent.acc_ids is None:
+        return False
+    if isinstance(intent, CancelOrder | CancelAll) and situation.acc_id is None:
+        return False
     if not principal.is_restricted:
         return True
     if situation.holder is not None and situation.holder.key == principal.name:
@@ -90,11 +102,12 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
 
     `is_last`: the decision is on the disk already, and only what may have changed meanwhile is looked at.
     """
-    if visit.effect is Effect.ORDER_CANCEL or visit.principal is None:
+    if visit.effect is Effect.ORDER_CANCEL:
         return []
     reasons = [] if is_last or visit.effect not in RISKY else _readiness(desk)
-    state = trading_for(desk.state, key=visit.principal.name, account=situation.account, market=situation.market)
-    if state == "active" and desk.is_halted:
+    key = visit.principal.name if visit.principal is not None else ""
+    state = trading_for(desk.state, key=key, account=situation.account, market=situation.market)
+    if state in {"active", "reduce_only"} and desk.is_halted:
         state = "cancel_only"
     if state == "locked" or (state == "cancel_only" and visit.effect in RISKY):
         reasons.append(Reason(Code.HALTED, f"trading is {state}; an operator has to set it active", rule="state"))
@@ -120,24 +133,38 @@ def _readiness(desk: Desk) -> list[Reason]:
 
 
 def ownership(desk: Desk, visit: Visit, situation: Situation) -> list[Reason]:
-    """Whether the order that is meant is known, and whether this key may touch it."""
-    intent, account, policies = situation.intent, situation.account, visit.standing.policies
-    if visit.principal is None or visit.effect is None or account is None:
+    """Whether the order that is meant is known, and whether this key may touch it; of all orders, each one."""
+    intent, holder = situation.intent, situation.holder
+    if visit.principal is None or not isinstance(intent, ModifyOrder | CancelOrder | CancelAll | Reconfirm):
         return []
-    if not isinstance(intent, ModifyOrder | CancelOrder | Reconfirm):
-        return []
-    found = meant(desk, intent, env=situation.env, acc_id=situation.acc_id)
-    if isinstance(found, Refusal):
-        return list(found.reasons)
-    if found is None and visit.effect in RISKY:
+    if situation.conflict is not None:
+        return list(situation.conflict.reasons)
+    if isinstance(intent, CancelAll):
+        owners = _owners(desk, situation, intent) - {visit.principal.name}
+        reasons = [reason for owner in sorted(owners) if (reason := _touch(visit, situation, owner)) is not None]
+        return [msgspec.structs.replace(reasons[0], message=_ALL_OF_THEM)] if reasons else []
+    if holder is None and visit.effect in RISKY:
         message = "the guard knows no working order of this id; cancel it and place a new one"
         return [Reason(Code.UNKNOWN_ORDER, message, rule="rights.touch")]
-    if found is None or policies is None:
-        return []
-    reason = may_touch(
-        policies, visit.principal, owner=found.key, effect=visit.effect, account=account, wall=visit.wall
-    )
+    reason = None if holder is None else _touch(visit, situation, holder.key)
     return [] if reason is None else [reason]
+
+
+def _touch(visit: Visit, situation: Situation, owner: str) -> Reason | None:
+    """Why the key may not touch an order of this owner; without policies it may touch its own."""
+    principal, account, effect, policies = visit.principal, situation.account, visit.effect, visit.standing.policies
+    if principal is None or effect is None or account is None or owner == principal.name:
+        return None
+    if policies is None:
+        return Reason(Code.NOT_YOUR_ORDER, "the order is another key's", rule="rights.touch")
+    return may_touch(policies, principal, owner=owner, effect=effect, account=account, wall=visit.wall)
+
+
+def _owners(desk: Desk, situation: Situation, intent: CancelAll) -> set[str]:
+    """Whose live orders a cancel of everything would meet, as far as the guard knows of any."""
+    markets = market_words(intent.trd_market or intent.header.trd_market)
+    account = situation.account
+    return {h.key for h in desk.state.holders.values() if h.account == account and (not markets or h.market in markets)}
 
 
 def in_the_way(desk: Desk, visit: Visit, holder: Holder | None) -> Refusal | None:

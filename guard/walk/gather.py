@@ -1,73 +1,84 @@
 """What the world is like, for one request: accounts, the order that is meant, the order as it shall be, its value.
 
-May ask the daemon, never refuses: what cannot be had is a value (`Missing`, or None) that the rules look at later.
+`gather` may ask the daemon; `understood` makes something of what is known, without an await, and is asked again in the
+synchronous step: what was true before a wait need not be true after it. Neither refuses: what cannot be had is a value
+(`Missing`, or None) that the rules look at later.
 """
 
+import asyncio
+from typing import Final
+
 from guard.access import cancel_env, resolve_acc_id, resolve_env
+from guard.codes import Code
 from guard.intent import changed, order_of
-from guard.limits import Holder, find_order
+from guard.limits import Holder
 from guard.policy import value
 from guard.terms import (
-    Account,
     AccountAt,
     AccountRow,
     AccPush,
     CancelAll,
     CancelOrder,
     Effect,
-    Env,
     Header,
     Intent,
     Missing,
     ModifyOrder,
     PlaceOrder,
-    Principal,
     Read,
     Reconfirm,
-    Refusal,
     Unlock,
 )
 from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.naming import meant
+
+CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
+_TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known")
 
 
 async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     """Everything that the synchronous step needs, asked for beforehand."""
-    endpoint, principal = visit.endpoint, visit.principal
-    if principal is None or endpoint is None or endpoint.account is AccountAt.NONE:
+    endpoint = visit.endpoint
+    if visit.principal is None or endpoint is None or endpoint.account is AccountAt.NONE:
         return Situation(intent)
-    found = await desk.book.rows()
-    rows = () if isinstance(found, Missing) else found
+    situation = understood(desk, visit, intent, await _rows(desk, visit))
+    account = situation.account
+    if account is None or not endpoint.is_trade or isinstance(situation.rows, Missing):
+        return situation
+    row = await desk.book.find(account.env, account.acc_id)
+    situation.rows = row if isinstance(row, Missing) else await desk.book.rows()
+    return situation
+
+
+async def _rows(desk: Desk, visit: Visit) -> tuple[AccountRow, ...] | Missing:
+    if visit.effect is not Effect.ORDER_CANCEL:
+        return await desk.book.rows()
+    try:
+        async with asyncio.timeout(CANCEL_WAIT_S):
+            return await desk.book.rows()
+    except TimeoutError:
+        return _TOO_LATE
+
+
+def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow, ...] | Missing) -> Situation:
+    """What the account list and the ledger make of the request, as they stand now."""
     situation = Situation(intent, rows=found)
+    principal, header = visit.principal, _header(intent)
     if isinstance(intent, Unlock | AccPush):
         situation.acc_ids = intent.acc_ids
+    if principal is None or header is None:
         return situation
-    header: Header | None = intent.header if hasattr(intent, "header") else None
-    if header is None:
-        return situation
+    rows = listed(situation) or ()
     situation.acc_id = resolve_acc_id(principal, rows, env=header.env, acc_id=header.acc_id, card_num=header.card_num)
     situation.acc_ids = _named(header, situation.acc_id)
     if isinstance(intent, Read):
         situation.env = header.env
         return situation
-    await _order(desk, situation, header, principal)
-    if situation.account is not None:
-        row = await desk.book.find(situation.account.env, situation.account.acc_id)
-        situation.rows = row if isinstance(row, Missing) else await desk.book.rows()
-    return situation
-
-
-def _named(header: Header, acc_id: int | None) -> tuple[int, ...] | None:
-    """The account that the body names: none, one, or one that does not exist."""
-    if header.acc_id is None and header.card_num is None:
-        return None
-    return () if acc_id is None else (acc_id,)
-
-
-async def _order(desk: Desk, situation: Situation, header: Header, principal: Principal) -> None:
-    intent = situation.intent
-    rows = () if isinstance(situation.rows, Missing) else situation.rows
-    holder = meant(desk, intent, env=header.env, acc_id=situation.acc_id)
-    situation.holder = holder if isinstance(holder, Holder) else None
+    holder = meant(desk.state, intent, env=header.env, acc_id=situation.acc_id)
+    if isinstance(holder, Holder):
+        situation.holder = holder
+    else:
+        situation.conflict = holder
     order_env = situation.holder.account.env if situation.holder else None
     situation.env = resolve_env(principal, rows, body=header.env, order=order_env, acc_id=situation.acc_id)
     if situation.env is None and isinstance(intent, CancelOrder | CancelAll):
@@ -75,19 +86,18 @@ async def _order(desk: Desk, situation: Situation, header: Header, principal: Pr
     situation.order = resulting(intent, situation.holder)
     if situation.order is not None:
         situation.worth = value(situation.order)
+    return situation
 
 
-def meant(desk: Desk, intent: Intent, *, env: Env | None, acc_id: int | None) -> Holder | Refusal | None:
-    """The live order that a change or a cancel names; without an environment, whichever one knows it."""
-    if acc_id is None or not isinstance(intent, ModifyOrder | CancelOrder | Reconfirm):
+def _header(intent: Intent) -> Header | None:
+    return None if isinstance(intent, Unlock | AccPush) else getattr(intent, "header", None)
+
+
+def _named(header: Header, acc_id: int | None) -> tuple[int, ...] | None:
+    """The account that the body names: none, one, or one that does not exist."""
+    if header.acc_id is None and header.card_num is None:
         return None
-    order_id_ex = None if isinstance(intent, Reconfirm) else intent.order_id_ex
-    for candidate in (Env.REAL, Env.SIMULATE) if env is None else (env,):
-        account = Account(candidate, acc_id)
-        found = find_order(desk.state, account, order_id=intent.order_id, order_id_ex=order_id_ex)
-        if found is not None:
-            return found
-    return None
+    return () if acc_id is None else (acc_id,)
 
 
 def resulting(intent: Intent, holder: Holder | None) -> PlaceOrder | None:

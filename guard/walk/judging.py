@@ -7,17 +7,20 @@ from msgspec import Struct
 
 from guard.intent import digest, encode
 from guard.limits import Opening, look
-from guard.policy import Judgement, judge, judge_cancel
+from guard.policy import Judgement, judge, judge_cancel, judge_read
 from guard.terms import (
     Claim,
     Effect,
     Env,
     Full,
+    Granted,
     Outbound,
     Reason,
     Taken,
 )
 from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.door import rights, state_reasons
+from guard.walk.naming import forwarded
 from guard.walk.recorder import Judged
 from guard.walk.replies import idempotency_cell
 
@@ -53,16 +56,41 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
         return Look(Judged(claims, makers), [], outbound, taken=seen, slot=claims[seen.index])
     is_simulated = situation.env is Env.SIMULATE
     judged = Judged(claims, makers, seen.used, body, _resulting(situation), is_simulated)
-    reasons, free_us = list(judgement.reasons), []
+    return _with_shortfalls(Look(judged, list(judgement.reasons), outbound), seen, t_us=visit.t_us)
+
+
+def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
+    """Everything against a call that is no trade: rights, the guard's own state, read rates; nothing is changed."""
+    policies, principal = visit.standing.policies, visit.principal
+    judgement = Judgement()
+    if policies is not None and principal is not None:
+        judgement = judge_read(policies, principal, wall=visit.wall)
+    seen = look(desk.traffic, judgement.claims, t_us=visit.t_us)
+    used = seen.used if isinstance(seen, Granted | Full) else ()
+    reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation), *judgement.reasons]
+    judged = Judged(judgement.claims, judgement.makers, used)
+    return _with_shortfalls(Look(judged, reasons, None), seen, t_us=visit.t_us)
+
+
+def _with_shortfalls(found: Look, seen: Granted | Full | Taken, *, t_us: int) -> Look:
+    """A reason, by whoever made the claim, for each one that does not fit; and when all of them will."""
+    free_us: list[int] = []
     for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
-        maker = makers[shortfall.index]
+        maker = found.judged.makers[shortfall.index]
         if maker is None:
             raise AssertionError("a slot fell short")
-        reasons.append(maker.refuse(claims[shortfall.index], shortfall))
+        found.reasons.append(maker.refuse(found.judged.claims[shortfall.index], shortfall))
         if shortfall.free_at_us is not None:
-            free_us.append(shortfall.free_at_us - visit.t_us)
-    retry_after_s = max(free_us) / 1_000_000 if free_us else None
-    return Look(judged, reasons, outbound, retry_after_s=retry_after_s)
+            free_us.append(shortfall.free_at_us - t_us)
+    found.retry_after_s = wait_s(found.reasons, free_us)
+    return found
+
+
+def wait_s(reasons: list[Reason], free_us: list[int]) -> float | None:
+    """When the same request will pass, exactly; None where time alone does not help, or nobody knows."""
+    if len(free_us) != len(reasons) or not free_us:
+        return None
+    return max(free_us) / 1_000_000
 
 
 def _judgement(visit: Visit, situation: Situation) -> Judgement:
@@ -137,10 +165,11 @@ def outbound_of(desk: Desk, visit: Visit, situation: Situation) -> Outbound | No
     if endpoint is None or account is None:
         return None
     remark = f"{_REMARK}{visit.id}" if daemon.stamp_remark else None
+    intent = forwarded(situation.intent, situation.holder)
     return Outbound(
         method=endpoint.method,
         path=endpoint.path,
-        body=encode(situation.intent, env=account.env, acc_id=account.acc_id, serial=desk.next_serial(), remark=remark),
+        body=encode(intent, env=account.env, acc_id=account.acc_id, serial=desk.next_serial(), remark=remark),
         timeout_s=daemon.order_timeout_s,
         is_trade=True,
         is_cancel=visit.effect is Effect.ORDER_CANCEL,

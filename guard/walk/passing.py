@@ -6,8 +6,7 @@ from guard.access import cut_account_list, push_acc_ids, visible_accounts
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.intent import encode
-from guard.limits import look, post
-from guard.policy import Judgement, judge_read
+from guard.limits import post
 from guard.server import passed_reply, rate_headers
 from guard.terms import (
     AccountAt,
@@ -15,8 +14,6 @@ from guard.terms import (
     Answer,
     Effect,
     Endpoint,
-    Full,
-    Granted,
     Outbound,
     Refusal,
     Reply,
@@ -24,10 +21,11 @@ from guard.terms import (
     refuse,
 )
 from guard.walk.desk import Situation, Visit
-from guard.walk.door import revoked, rights, state_reasons
-from guard.walk.gather import listed
+from guard.walk.door import revoked
+from guard.walk.gather import listed, understood
+from guard.walk.judging import judge_passing
 from guard.walk.recorder import Judged, Recorder
-from guard.walk.replies import failed, refused
+from guard.walk.replies import failed, refused, unusable
 
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 
@@ -40,6 +38,8 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Rep
     if endpoint.effect is Effect.STREAM:
         message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
         return refused(recorder, visit, refuse(Code.BAD_HEADER, message))
+    recorder.desk.renew(visit)
+    situation = understood(recorder.desk, visit, situation.intent, situation.rows)
     allowed = _admit(recorder, visit, situation)
     if isinstance(allowed, Reply):
         return allowed
@@ -51,7 +51,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Rep
         return failed(visit, result, effect=endpoint.effect)
     shown = _cut(visit, situation, result)
     if isinstance(shown, Refusal):
-        return refused(recorder, visit, shown)
+        return unusable(visit, shown)
     return passed_reply(shown, decision=visit.id, headers=rate_headers(recorder.rates(visit, allowed.claims)))
 
 
@@ -61,32 +61,18 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation) -> Judged | R
     gone = revoked(desk, visit)
     if gone is not None:
         return refused(recorder, visit, gone)
-    judgement = _judgement(visit)
-    seen = look(desk.traffic, judgement.claims, t_us=visit.t_us)
-    judged = Judged(judgement.claims, judgement.makers, seen.used if isinstance(seen, Granted | Full) else ())
-    reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation), *judgement.reasons]
-    free_us = []
-    for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
-        reasons.append(judgement.makers[shortfall.index].refuse(judgement.claims[shortfall.index], shortfall))
-        free_us.append((shortfall.free_at_us or visit.t_us) - visit.t_us)
-    if reasons:
-        retry_after_s = max(free_us) / 1_000_000 if free_us else None
-        return refused(recorder, visit, Refusal(in_order(reasons), retry_after_s), situation=situation, judged=judged)
+    look = judge_passing(desk, visit, situation)
+    if look.reasons:
+        refusal = Refusal(in_order(look.reasons), look.retry_after_s)
+        return refused(recorder, visit, refusal, situation=situation, judged=look.judged)
     try:
-        recorder.allowed(visit)
+        recorder.allowed(visit, situation)
     except JournalFault as fault:
         if visit.effect is not Effect.READ:  # what changes something is not done unrecorded
             return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
-    post(desk.traffic, judgement.claims, t_us=visit.t_us)
+    post(desk.traffic, look.judged.claims, t_us=visit.t_us)
     visit.outcome = "allowed"
-    return judged
-
-
-def _judgement(visit: Visit) -> Judgement:
-    policies, principal = visit.standing.policies, visit.principal
-    if policies is None or principal is None:
-        return Judgement()
-    return judge_read(policies, principal, wall=visit.wall)
+    return look.judged
 
 
 def _outbound(recorder: Recorder, visit: Visit, situation: Situation, endpoint: Endpoint) -> Outbound:

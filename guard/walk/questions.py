@@ -18,11 +18,11 @@ from guard.intent import parse
 from guard.limits import look, post, used
 from guard.policy import Meter, meters
 from guard.server import refusal_reply
-from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Principal, Reason, Refusal, Reply, in_order, refuse
-from guard.walk.desk import Situation, Visit
+from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Principal, Refusal, Reply, in_order, refuse
+from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import in_the_way, ownership, rights, state_reasons
-from guard.walk.gather import effect_of, gather
-from guard.walk.judging import judge_trade
+from guard.walk.gather import effect_of, gather, understood
+from guard.walk.judging import judge_passing, judge_trade
 from guard.walk.recorder import Recorder
 from guard.walk.replies import refused
 
@@ -58,11 +58,11 @@ async def answer(recorder: Recorder, visit: Visit) -> Reply:
         return refused(recorder, visit, refuse(Code.METHOD, f"{call.path} is asked with {wanted}"))
     if decision is not None:
         return _decision(recorder, visit, decision[1])
-    visit.outcome = "allowed"
     return _me(recorder, visit, found) if wanted == "GET" else await _check(recorder, visit, found)
 
 
 def _json(visit: Visit, body: object) -> Reply:
+    visit.outcome = "allowed"
     return Reply(200, msgspec.json.encode(body), (("Guard-Decision", visit.id),))
 
 
@@ -118,7 +118,7 @@ async def _check(recorder: Recorder, visit: Visit, principal: Principal) -> Repl
     endpoint, body = asked
     visit.endpoint, visit.effect = endpoint, endpoint.effect
     verdict = await _dry_run(recorder, visit, endpoint, body)
-    visit.endpoint, visit.outcome = None, "allowed"
+    visit.endpoint = None
     if verdict is None:
         return _json(visit, {"outcome": "allow", "status": 200, "guard": {"decision": visit.id, "reasons": []}})
     told = refusal_reply(verdict, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None)
@@ -160,20 +160,24 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: b
     if isinstance(intent, Refusal):
         return intent
     visit.effect = effect_of(intent, endpoint.effect)
-    situation = await gather(desk, visit, intent)
-    reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation)]
+    gathered = await gather(desk, visit, intent)
+    desk.renew(visit)
+    situation = understood(desk, visit, intent, gathered.rows)
     if not endpoint.is_trade:
-        return Refusal(in_order(reasons)) if reasons else None
-    return _trade(recorder, visit, situation, reasons=[*reasons, *ownership(desk, visit, situation)])
+        seen = judge_passing(desk, visit, situation)
+        return Refusal(in_order(seen.reasons), seen.retry_after_s) if seen.reasons else None
+    return _trade(desk, visit, situation)
 
 
-def _trade(recorder: Recorder, visit: Visit, situation: Situation, *, reasons: list[Reason]) -> Refusal | None:
-    alone = in_the_way(recorder.desk, visit, situation.holder)
-    if alone is not None:
-        return alone
-    seen = judge_trade(recorder.desk, visit, situation)
-    found = [*reasons, *seen.reasons]
-    return Refusal(in_order(found), seen.retry_after_s) if found else None
+def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | None:
+    """The same questions in the same order as in the synchronous step of the walk."""
+    reasons = [*rights(visit, situation), *ownership(desk, visit, situation)]
+    waiting = in_the_way(desk, visit, situation.holder)
+    if waiting is not None and not reasons:
+        return waiting
+    seen = judge_trade(desk, visit, situation)
+    reasons += [*state_reasons(desk, visit, situation), *seen.reasons]
+    return Refusal(in_order(reasons), seen.retry_after_s) if reasons else None
 
 
 # ---------------------------------------------------------------- what became of a decision
@@ -183,5 +187,4 @@ def _decision(recorder: Recorder, visit: Visit, wanted: str) -> Reply:
     known = recorder.desk.recent.get(wanted)
     if known is None or visit.principal is None or known.name != visit.principal.name:
         return refused(recorder, visit, refuse(Code.UNKNOWN_ENDPOINT, "no such decision of this key"))
-    visit.outcome = "allowed"
     return _json(visit, known.told())

@@ -1,9 +1,7 @@
-"""What is written down of a request, and what is counted of it: one record a decision, one an outcome.
-
-Unauthenticated refusals beyond ten per source and second are summed up, so that a flood cannot push history out.
-"""
+"""What is written down of a request, and what is counted of it: one record a decision, one an outcome."""
 
 import hashlib
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -11,16 +9,16 @@ import structlog
 from msgspec import Raw, Struct
 
 from guard.errors import JournalFault
-from guard.journal import ABSENT, Decision, Denied, OutcomeRecord, plain, timestamp
+from guard.journal import ABSENT, Decision, OutcomeRecord, plain, timestamp
 from guard.journal.gaps import Missed, note
 from guard.limits import resets_in_us, used
 from guard.policy import Maker
 from guard.server import RateState
 from guard.terms import Claim, Effect, Outcome, RecordMode, Refusal, Valuation, Verdict
 from guard.walk.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
+from guard.walk.floods import Floods
 
-DENIED_PER_SECOND: Final = 10
-SOURCES_MAX: Final = 4096
+RET_TYPE_MAX: Final = 2**31  # a number beyond is no answer of the daemon's, and no record's
 
 _log = structlog.get_logger("guard")
 
@@ -39,20 +37,13 @@ class Judged(Struct):
     is_simulated: bool = False
 
 
-class _Second(Struct):
-    """Unauthenticated refusals of one source in the present second."""
-
-    second: int
-    count: int = 0
-    endpoint: str = ""
-
-
 class Recorder:
     """Writes decisions and outcomes into the journal, and counts them."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self._sources: dict[str, _Second] = {}
+        self.floods = Floods(desk.journal)
+        self._late: deque[OutcomeRecord] = deque()
 
     # ------------------------------------------------------------ decisions
 
@@ -66,11 +57,17 @@ class Recorder:
     ) -> int | None:
         """A request that passes; None where this kind is not recorded. Raises JournalFault."""
         self._remember(visit, "allow", None)
-        if situation is None and not self._is_recorded(visit):
+        if not self._is_recorded(visit):
             return None
+        self.catch_up()
         record = self._decision(visit, "allow", situation=situation, judged=judged, replays=replays)
         is_lazy = visit.endpoint is not None and visit.endpoint.record is not RecordMode.DURABLE
         return self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=is_lazy)
+
+    def refused_late(self, visit: Visit, refusal: Refusal) -> None:
+        """A trade that was decided and is not sent after all: its outcome is its record, here it is counted."""
+        visit.outcome = "refused"
+        self._count(visit, refusal)
 
     def refused(
         self, visit: Visit, refusal: Refusal, situation: Situation | None = None, judged: Judged | None = None
@@ -79,7 +76,7 @@ class Recorder:
         visit.outcome = "refused"
         self._count(visit, refusal)
         self._remember(visit, "refuse", refusal)
-        if visit.principal is None and not self._is_below_flood(visit):
+        if visit.principal is None and not self.floods.is_below(visit):
             return
         record = self._decision(visit, "refuse", refusal=refusal, situation=situation, judged=judged)
         try:
@@ -156,28 +153,48 @@ class Recorder:
 
     # ------------------------------------------------------------ outcomes
 
-    def outcome(self, visit: Visit, outcome: Outcome, *, t_us: int) -> None:
-        """What became of a trade, settled at `t_us`. Where it cannot be written, a start finds it unknown."""
+    def outcome(self, visit: Visit, outcome: Outcome, *, t_us: int, is_decided: bool = True) -> None:
+        """What became of a trade, settled at `t_us`. Where it cannot be written, a start finds it unknown.
+
+        `is_decided` False: its decision is in no record (a cancel), so its outcome is in none either.
+        """
         desk = self.desk
         desk.metrics.count("guard_order_outcomes_total", outcome.verdict.value)
         desk.recent.settle(visit.id, outcome)
+        if outcome.verdict is Verdict.UNKNOWN:
+            _log.warning("outcome_unknown", decision=visit.id, why=outcome.message)
+        if not is_decided:
+            return
+        ret_type = outcome.ret_type
         record = OutcomeRecord(
             decision=visit.id,
             t=t_us,
             verdict=outcome.verdict,
             status=outcome.status,
-            ret_type=outcome.ret_type,
+            ret_type=ret_type if ret_type is not None and abs(ret_type) < RET_TYPE_MAX else None,
             order_id=outcome.order_id,
             order_id_ex=outcome.order_id_ex,
             duration_us=outcome.duration_us,
             message=plain(outcome.message),
         )
+        self._late.append(record)
         try:
-            desk.journal.append("outcome", record, lazy=True)
+            self.catch_up()
         except JournalFault as fault:
             _log.error("outcome_not_recorded", decision=visit.id, verdict=outcome.verdict.value, why=str(fault))
-        if outcome.verdict is Verdict.UNKNOWN:
-            _log.warning("outcome_unknown", decision=visit.id, why=outcome.message)
+
+    def catch_up(self) -> None:
+        """Outcomes that a full queue turned away, in order: before any decision that builds on them. JournalFault."""
+        while self._late:
+            self.desk.journal.append("outcome", self._late[0], lazy=True)
+            self._late.popleft()
+
+    async def watch(self, visit: Visit, seq: int) -> None:
+        """A cancel was sent without waiting for its record; a disk that then fails to take it leaves a gap."""
+        try:
+            await self.desk.journal.durable(seq)
+        except JournalFault as fault:
+            self.gap(visit, fault)
 
     def gap(self, visit: Visit, fault: JournalFault) -> None:
         """A cancel that passes although the journal is broken: the log has it now, the record at the next start."""
@@ -188,33 +205,7 @@ class Recorder:
             "cancel_not_recorded", decision=visit.id, key=name, path=visit.call.path, why=str(fault), noted=is_noted
         )
 
-    # ------------------------------------------------------------ floods and counts
-
-    def _is_below_flood(self, visit: Visit) -> bool:
-        second = visit.wall_us // 1_000_000
-        source = self._sources.get(visit.call.peer)
-        if source is None or source.second != second:
-            self.sum_up(second)
-            source = self._sources[visit.call.peer] = _Second(second)
-        source.count += 1
-        source.endpoint = visit.endpoint.path if visit.endpoint else "other"
-        return source.count <= DENIED_PER_SECOND
-
-    def sum_up(self, second: int) -> None:
-        """Writes one `denied` record for each source that went beyond its ten in a second that is over."""
-        over = [peer for peer, seen in self._sources.items() if seen.second != second]
-        for peer in over:
-            seen = self._sources.pop(peer)
-            extra = seen.count - DENIED_PER_SECOND
-            if extra <= 0:
-                continue
-            record = Denied(source=peer, count=extra, second=timestamp(seen.second * 1_000_000), endpoint=seen.endpoint)
-            try:
-                self.desk.journal.append("denied", record, lazy=True)
-            except JournalFault as fault:
-                _log.error("denied_not_recorded", source=peer, count=extra, why=str(fault))
-        if len(self._sources) > SOURCES_MAX:
-            self._sources.clear()
+    # ------------------------------------------------------------ counts
 
     def _count(self, visit: Visit, refusal: Refusal) -> None:
         metrics = self.desk.metrics

@@ -1,6 +1,7 @@
 """Answers of the walk: refusals that are recorded before they are told, outcomes, and answers given again."""
 
 import hashlib
+from typing import Final
 
 import msgspec
 
@@ -9,6 +10,7 @@ from guard.errors import JournalFault
 from guard.limits import find_slot
 from guard.server import passed_reply, rate_headers, refusal_reply
 from guard.terms import (
+    TRADE_EFFECTS,
     Answer,
     Claim,
     Effect,
@@ -25,6 +27,7 @@ from guard.walk.desk import Situation, Visit
 from guard.walk.recorder import Judged, Recorder
 
 Headers = tuple[tuple[str, str], ...]
+_OUR_FAULT: Final = "the guard failed on this request; its log says why"
 
 
 def refused(
@@ -40,7 +43,7 @@ def refused(
     if is_recorded:
         recorder.refused(visit, refusal, situation, judged)
     else:
-        visit.outcome = "refused"
+        recorder.refused_late(visit, refusal)
     rates = recorder.rates(visit, judged.claims) if judged else ()
     return refusal_reply(
         refusal,
@@ -52,9 +55,7 @@ def refused(
 
 def failed(visit: Visit, failure: Failure, *, effect: Effect) -> Reply:
     """No whole answer to a call that is no trade: what is known of it, without a retry by us."""
-    visit.outcome = "failed"
-    refusal = _failure(failure, effect)
-    return refusal_reply(refusal, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None)
+    return unusable(visit, _failure(failure, effect))
 
 
 def _failure(failure: Failure, effect: Effect) -> Refusal:
@@ -66,28 +67,53 @@ def _failure(failure: Failure, effect: Effect) -> Refusal:
     return refuse(Code.DAEMON_BAD_ANSWER, f"the daemon's answer cannot be used: {failure.message}{what}")
 
 
-def settled(recorder: Recorder, visit: Visit, outcome: Outcome, *, result: Answer | Failure, judged: Judged) -> Reply:
-    """What the caller of a trade is told once its verdict is known.
+def settled(
+    recorder: Recorder, visit: Visit, outcome: Outcome, *, result: Answer | Failure | None, judged: Judged
+) -> Reply:
+    """What the caller of a trade is told once its verdict is known; `result` None: the guard failed on the way.
 
     In the simulated environment a stub answer passes, marked as unknown (contract §4 *Refusals*).
     """
     headers = rate_headers(recorder.rates(visit, judged.claims))
     if isinstance(result, Answer) and outcome.verdict in {Verdict.ACCEPTED, Verdict.REFUSED}:
         return passed_reply(result, decision=visit.id, headers=headers)
-    if isinstance(result, Answer) and judged.is_simulated and outcome.ret_type == 0:
+    if isinstance(result, Answer) and judged.is_simulated and _is_stub(outcome):
         return passed_reply(result, decision=visit.id, headers=(("Guard-Outcome", "unknown"), *headers))
-    visit.outcome = "failed"
-    if outcome.verdict is Verdict.NOT_SENT:
-        message = f"the daemon cannot be reached: {outcome.message}; nothing was sent, nothing is held"
-        return _untold(visit, refuse(Code.DAEMON_UNREACHABLE, message))
+    if outcome.verdict is not Verdict.NOT_SENT:
+        return _unknown(visit)
+    if result is None:
+        return unusable(visit, refuse(Code.RULE_ERROR, f"{_OUR_FAULT}; nothing was sent, nothing is held"))
+    message = f"the daemon cannot be reached: {outcome.message}; nothing was sent, nothing is held"
+    return unusable(visit, refuse(Code.DAEMON_UNREACHABLE, message))
+
+
+def broken(recorder: Recorder, visit: Visit) -> Reply:
+    """A bug of ours met this request: it is refused, unless it was let through before; then nobody knows."""
+    if visit.outcome != "allowed":
+        return refused(recorder, visit, refuse(Code.RULE_ERROR, _OUR_FAULT))
+    if visit.effect in TRADE_EFFECTS:
+        return _unknown(visit)
+    return unusable(visit, refuse(Code.RULE_ERROR, _OUR_FAULT))
+
+
+def _is_stub(outcome: Outcome) -> bool:
+    """A success that names no order: what the daemon says of a simulated order that it never sent (B34)."""
+    own = outcome.order_id_ex if outcome.order_id_ex is not None else outcome.order_id
+    is_success = outcome.status is not None and 200 <= outcome.status <= 299  # noqa: PLR2004 - the class of successes
+    return is_success and outcome.ret_type == 0 and not (own or "").strip("0")
+
+
+def _unknown(visit: Visit) -> Reply:
     message = (
         "the request was sent and its outcome is not known; what it reserved stays held until it is. "
         f"Do not send it again: look at the daemon's order list, or name decision {visit.id} to your operator"
     )
-    return _untold(visit, refuse(Code.OUTCOME_UNKNOWN, message), status=504)
+    return unusable(visit, refuse(Code.OUTCOME_UNKNOWN, message), status=504)
 
 
-def _untold(visit: Visit, refusal: Refusal, *, status: int | None = None) -> Reply:
+def unusable(visit: Visit, refusal: Refusal, *, status: int | None = None) -> Reply:
+    """It was let through, and there is nothing to pass on: told, without a second decision in the record."""
+    visit.outcome = "failed"
     return refusal_reply(refusal, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None, status=status)
 
 

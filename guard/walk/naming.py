@@ -1,0 +1,60 @@
+"""Which live order a request names, and under which names the daemon is told of it.
+
+The daemon takes an order by either of two names and, in some versions, either name in either place. So both places are
+looked up both ways, names that disagree are refused, and what is forwarded are the names under which the daemon itself
+once answered: it cannot act on another order than the one that was judged.
+"""
+
+from msgspec.structs import replace
+
+from guard.codes import Code
+from guard.limits import Holder, State, find_order
+from guard.terms import Account, CancelOrder, Env, Intent, ModifyOrder, Reconfirm, Refusal, refuse
+
+
+def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) -> Holder | Refusal | None:
+    """The live order that a change or a cancel names; without an environment, whichever one knows it.
+
+    None: none that the guard knows. A refusal: its two names are those of different orders.
+    """
+    if acc_id is None or not isinstance(intent, ModifyOrder | CancelOrder | Reconfirm):
+        return None
+    order_id, order_id_ex = _names(intent)
+    for candidate in (Env.REAL, Env.SIMULATE) if env is None else (env,):
+        account = Account(candidate, acc_id)
+        found = find_order(state, account, order_id=order_id, order_id_ex=order_id_ex)
+        crossed = find_order(state, account, order_id=order_id_ex, order_id_ex=order_id)
+        order = crossed if found is None else found
+        if order is not None:
+            return order if isinstance(order, Refusal) else _agreed(order, order_id, order_id_ex)
+    return None
+
+
+def forwarded(intent: Intent, holder: Holder | None) -> Intent:
+    """The request with the order named as the daemon named it; as it came where the guard does not know the order."""
+    if holder is None or not isinstance(intent, ModifyOrder | CancelOrder | Reconfirm):
+        return intent
+    number = holder.order_id if holder.order_id is not None and _is_number(holder.order_id) else None
+    if isinstance(intent, Reconfirm):
+        return intent if number is None else replace(intent, order_id=number)
+    if number is None and holder.order_id_ex is None:
+        return intent
+    return replace(intent, order_id=number, order_id_ex=holder.order_id_ex)
+
+
+def _names(intent: ModifyOrder | CancelOrder | Reconfirm) -> tuple[str | None, str | None]:
+    return intent.order_id, None if isinstance(intent, Reconfirm) else intent.order_id_ex
+
+
+def _agreed(holder: Holder, order_id: str | None, order_id_ex: str | None) -> Holder | Refusal:
+    """The order, unless one of the names is known to be another's."""
+    known = {name for name in (holder.order_id, holder.order_id_ex) if name is not None}
+    is_whole = holder.order_id is not None and holder.order_id_ex is not None
+    given = {name for name in (order_id, order_id_ex) if name is not None}
+    if is_whole and not given <= known:
+        return refuse(Code.CONFLICTING_FIELDS, "order_id and order_id_ex name two different orders")
+    return holder
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit() and int(name) < 2**64

@@ -1,0 +1,77 @@
+"""A trade between its decision and its outcome: what is known of it, the last look, and what became of it."""
+
+from msgspec import Struct
+
+from guard.codes import Code
+from guard.errors import JournalFault
+from guard.limits import Opening, reserve, settle
+from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, in_order, refuse
+from guard.upstream import judge
+from guard.walk.desk import Desk, KnownIds, Situation, Visit
+from guard.walk.door import RISKY, revoked, state_reasons
+from guard.walk.recorder import Judged, Recorder
+
+
+class Sending(Struct):
+    """A decided trade on its way to the daemon. `seq`: its decision's record, None where there is none (a cancel)."""
+
+    visit: Visit
+    situation: Situation
+    outbound: Outbound
+    judged: Judged
+    seq: int | None
+    may_have_left: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """It is sent only once its decision is on the disk; a cancel waits for nothing."""
+        return self.visit.effect in RISKY
+
+
+def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:
+    """Takes what the trade claims; the last thing before the program owns it, so a bug in it still has an outcome."""
+    try:
+        reserve(recorder.desk.state, opening, t_us=sending.visit.t_us)
+    except BaseException:
+        close(recorder, sending, Outcome(Verdict.NOT_SENT, message="the guard failed"))
+        raise
+    sending.visit.outcome = "allowed"
+
+
+def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
+    """Settles the step and writes its outcome, at one time."""
+    visit, desk = sending.visit, recorder.desk
+    t_us = desk.clock.t_us()
+    settle(desk.state, visit.id, outcome, t_us=t_us)
+    recorder.outcome(visit, outcome, t_us=t_us, is_decided=sending.seq is not None)
+
+
+async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
+    """The decision on the disk; then state, key and HALT once more, for they may have changed meanwhile."""
+    desk, visit = recorder.desk, sending.visit
+    if sending.waits and sending.seq is not None:
+        try:
+            await desk.journal.durable(sending.seq)
+        except JournalFault as fault:
+            return refuse(Code.JOURNAL_UNAVAILABLE, str(fault))
+    elif sending.seq is not None:
+        _ = desk.supervisor.start(recorder.watch(visit, sending.seq), f"record {visit.id}")
+    gone = revoked(desk, visit)
+    reasons = state_reasons(desk, visit, sending.situation, is_last=True)
+    return gone or (Refusal(in_order(reasons)) if reasons else None)
+
+
+def verdict(desk: Desk, sending: Sending, result: Answer | Failure) -> Outcome:
+    """What the daemon's answer means, and how long it took."""
+    visit, account = sending.visit, sending.situation.account
+    visit.daemon_us += result.duration_us
+    desk.is_daemon_up = isinstance(result, Answer)
+    desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
+    known_ids = KnownIds(desk.state, account) if account else ()
+    return judge(visit.effect or Effect.ORDER_CHANGE, result, known_ids=known_ids)
+
+
+def interrupted(sending: Sending, error: BaseException) -> Outcome:
+    """What is known after a fault of our own: unknown from the moment on that a byte may have left."""
+    what = Verdict.UNKNOWN if sending.may_have_left else Verdict.NOT_SENT
+    return Outcome(what, message=f"the guard failed: {type(error).__name__}")
