@@ -110,6 +110,11 @@ PREFIX_OF_QOT: Final[Mapping[int, str]] = MappingProxyType(
 )
 """The code prefix of a QotMarket; 2 is the deprecated number of HK futures."""
 
+CURRENCIES: Final[Mapping[int, str]] = MappingProxyType(
+    {1: "HKD", 2: "USD", 3: "CNH", 4: "JPY", 5: "SGD", 6: "AUD", 7: "CAD", 8: "MYR"}
+)
+"""Trd_Common.Currency by number, as orders and positions carry it."""
+
 
 def market_words(trd_market: int) -> tuple[str, ...]:
     """The policy words that a `TrdMarket` may stand for: four for 5 (FUTURES), none for a number without a word."""

@@ -34,15 +34,24 @@ class Instrument(Struct, frozen=True, omit_defaults=True):
 
 
 class Quote(Struct, frozen=True, omit_defaults=True):
-    """Prices of one symbol. `age_ms` counts from the daemon's answer; `exchange_at` is the exchange's time (UTC)."""
+    """Prices of one symbol; None where the daemon shows none. Only a future's may be negative, none is zero.
+
+    `extended` is the price of the session before, after or between regular hours that is on now. `age_ms` counts from
+    the daemon's answer; `exchange_at` is the exchange's time (UTC), and `is_current` says that it lies in the session
+    day of now. `session` is the market's state: outside of "continuous" the last price may be an old one.
+    """
 
     symbol: str
     last: Decimal | None = None
     bid: Decimal | None = None
     ask: Decimal | None = None
     prev_close: Decimal | None = None
+    extended: Decimal | None = None
     age_ms: int = 0
     exchange_at: datetime | None = None
+    is_current: bool = False
+    is_suspended: bool = False
+    session: SessionState = "unknown"
 
 
 class Position(Struct, frozen=True, omit_defaults=True):
@@ -54,13 +63,20 @@ class Position(Struct, frozen=True, omit_defaults=True):
 
 
 class Exchange(Struct, frozen=True, omit_defaults=True):
-    """The market's day and state: `is_trading_day` None where the calendar is not known; `close_at` on half-days."""
+    """The market's day and state. `day` is the date in the market's own zone.
+
+    `is_trading_day` None: the calendar is not known, and `note` says why. `was_trading_day` is the day before, for
+    hours that cross midnight. On a half-day only the morning is traded, or (`is_afternoon_only`) only the afternoon.
+    """
 
     market: str
     state: SessionState = "unknown"
     day: date | None = None
     is_trading_day: bool | None = None
     is_half_day: bool = False
+    is_afternoon_only: bool = False
+    was_trading_day: bool | None = None
+    note: str = ""
 
 
 class World(Struct, frozen=True, omit_defaults=True):
