@@ -227,13 +227,12 @@ class Relay:
 
     async def _look_again(self) -> None:
         """What restricted keys may see now; nobody else's view can change while the key stands."""
-        restricted = [each for each in self._open() if each.principal is not None and each.principal.is_restricted]
-        if not restricted:
-            return
-        rows = await self._desk.book.rows()
-        for socket in restricted:
-            if socket.principal is not None:
-                socket.view = _view(socket.principal, rows)
+        restricted = [
+            (each, each.principal) for each in self._open() if each.principal and each.principal.is_restricted
+        ]
+        rows = await self._desk.book.rows() if restricted else ()
+        for socket, principal in restricted:
+            socket.view = _view(principal, rows)
 
 
 _ABNORMAL: Final = 1006

@@ -194,7 +194,12 @@ class Visitor:
 
     async def closed(self) -> int:
         """The close code, once it has come."""
-        await until(lambda: bool(self.frames()) or self._client.close_rcvd is not None)
+
+        def has_close() -> bool:
+            self.frames()
+            return self._client.close_rcvd is not None
+
+        await until(has_close)
         close: Close | None = self._client.close_rcvd
         assert close is not None
         return close.code

@@ -1,0 +1,515 @@
+"""The relay of one guard: callers without sockets of their own, a daemon that follows a script."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import structlog
+from websockets.frames import Frame, Opcode
+
+from guard.lifecycle import Guard
+from guard.simulator import Simulator
+from guard.stream import Bounds, Relay
+from guard.stream.session import FRAME_BYTES_MAX
+from guard.terms import Account, AccountRow, Env, Missing
+from tests.support.clock import ManualClock
+from tests.support.guards import key, lay_out, of_type, operate, record, running, write_keys
+from tests.support.keys import row
+from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
+from tests.support.stream import Visitor, frame, pushing, settings_for, text, until, welcome
+
+KEYS: Final = (
+    record("bot"),
+    record("quotes", scopes=["qot:read"]),
+    record("trades", scopes=["acc:read"]),
+    record("mine", allowed_acc_ids=[7]),
+    record("hk", allowed_markets=["HK"]),
+    record("desk", owner="a person"),
+)
+QUOTE: Final = frame("quote")
+NOTE: Final = frame("notify")
+MINE: Final = frame("trade", acc_id=7, trd_market=1)
+THEIRS: Final = frame("trade", acc_id=8, trd_market=1)
+AMERICAN: Final = frame("trade", acc_id=7, trd_market=2)
+NOWHERE: Final = frame("trade", acc_id=7)
+ALL: Final = (QUOTE, NOTE, MINE, THEIRS, AMERICAN, NOWHERE)
+LAST_OF: Final = {"bot": "quote", "quotes": "quote", "trades": "trade", "mine": "quote", "hk": "quote"}
+BYE: Final = Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=False, extensions=[])
+TOO_LONG: Final = text(b"x" * (FRAME_BYTES_MAX + 1)).serialize(mask=False, extensions=[])
+
+
+class List:
+    """An account list that tests write; implements what the desk asks of a book."""
+
+    def __init__(self) -> None:
+        self.found: tuple[AccountRow, ...] | Missing = (row(Env.REAL, 7), row(Env.REAL, 8))
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def rows(self) -> tuple[AccountRow, ...] | Missing:
+        """Every account, once the gate is open."""
+        await self.gate.wait()
+        return self.found
+
+    async def find(self, env: Env, acc_id: int, max_age_s: float = 0) -> AccountRow | Missing | None:
+        """The row of a pair."""
+        rows = await self.rows()
+        if isinstance(rows, Missing):
+            return rows
+        return next((each for each in rows if each.account == Account(env, acc_id)), None)
+
+
+@asynccontextmanager
+async def guarding(
+    folder: Path, *scripts: Script, bounds: Bounds | None = None, more: str = "", clock: ManualClock | None = None
+) -> AsyncIterator[tuple[Guard, ScriptedDaemon]]:
+    """A guard whose streams are the scripted daemon's; everything else it asks the simulator."""
+    async with scripted(*scripts, default=pushing()) as daemon:
+        config = lay_out(folder, *KEYS, toml=settings_for(daemon.port, more=more))
+        async with running(config, daemon=Simulator(), clock=clock) as guard:
+            quick = bounds or Bounds(daemon_close_s=0.02)
+            guard.relay = Relay(guard.recorder, bounds=quick)
+            guard.desk.book = List()
+            yield guard, daemon
+
+
+def count(guard: Guard, name: str, *labels: str) -> float:
+    """Where a counter stands."""
+    return guard.desk.metrics._counters[name].get(labels, 0)
+
+
+def frames(guard: Guard) -> dict[str, float]:
+    """What was done with the frames of the daemon."""
+    counters = guard.desk.metrics._counters["guard_ws_frames_total"]
+    return {result: value for (direction, result), value in counters.items() if direction == "to_caller"}
+
+
+@pytest.mark.parametrize(
+    ("who", "seen"),
+    [
+        ("bot", ALL),
+        ("quotes", (QUOTE, NOTE)),
+        ("trades", (MINE, THEIRS, AMERICAN, NOWHERE)),
+        ("mine", (QUOTE, NOTE, MINE, AMERICAN, NOWHERE)),
+        ("hk", (QUOTE, NOTE, MINE, THEIRS)),
+    ],
+)
+async def test_b04_b31_w13_each_key_is_sent_what_it_may_see(tmp_path: Path, who: str, seen: tuple[bytes, ...]) -> None:
+    """Scopes, accounts and markets are looked at frame by frame, in the daemon's order; the rest is counted."""
+    last = frame(LAST_OF[who], acc_id=7, trd_market=1, last=True)
+    script = pushing(*map(text, (*ALL, last)))
+    async with guarding(tmp_path, script) as (guard, _):
+        caller = await Visitor(guard, who).opened()
+
+        assert await caller.texts(len(seen) + 1) == [*seen, last]
+        assert frames(guard) == {
+            result: value
+            for result, value in {"relayed": len(seen) + 1, "filtered": len(ALL) - len(seen)}.items()
+            if value
+        }
+
+
+async def test_what_cannot_be_classified_is_dropped_and_counted(tmp_path: Path) -> None:
+    """Binary frames, other JSON and doubled members go to nobody; the stream goes on."""
+    odd = [
+        Frame(Opcode.BINARY, QUOTE),
+        text(b"hello"),
+        text(b'{"type":"order","proto_id":1}'),
+        text(b'{"type":"trade","type":"quote","proto_id":3005}'),
+    ]
+    async with guarding(tmp_path, pushing(*odd, text(QUOTE))) as (guard, _):
+        caller = await Visitor(guard).opened()
+
+        assert await caller.texts(1) == [QUOTE]
+        assert frames(guard) == {"unclassified": 4, "relayed": 1}
+
+
+async def test_a_message_in_fragments_is_one_frame(tmp_path: Path) -> None:
+    """The daemon may cut a message as it likes."""
+    parts = (Frame(Opcode.TEXT, QUOTE[:10], fin=False), Frame(Opcode.CONT, QUOTE[10:]))
+    async with guarding(tmp_path, pushing(*parts)) as (guard, _):
+        caller = await Visitor(guard).opened()
+
+        assert await caller.texts(1) == [QUOTE]
+
+
+async def test_the_token_goes_no_further(tmp_path: Path) -> None:
+    """A key in the query opens the socket; neither the daemon nor the record ever hears of it."""
+    async with guarding(tmp_path) as (guard, daemon):
+        await Visitor(guard, None, token=key("bot")).opened()
+        await guard.journal.durable(guard.journal.last_seq)
+
+        assert key("bot").encode() not in daemon.requests[0]
+        assert b"Authorization: Bearer fc_test" in daemon.requests[0]
+        assert b"GET /ws HTTP/1.1\r\n" in daemon.requests[0]
+        journal = b"".join(path.read_bytes() for path in (tmp_path / "state" / "journal").glob("*.jsonl"))
+        assert key("bot").encode() not in journal
+
+
+async def test_a_handshake_is_recorded_and_counted_as_what_became_of_it(tmp_path: Path) -> None:
+    """One decision each: let in, refused, failed at the daemon; the id is the one that the caller was told."""
+    async with guarding(tmp_path, pushing()) as (guard, daemon):
+        caller = await Visitor(guard).opened()
+        _, fields, _ = await caller.answer()
+        assert await Visitor(guard, "stranger").refusal() == (401, "unauthenticated")
+        daemon.default = Talk.request  # type: ignore[assignment] # nothing is answered
+        assert await Visitor(guard).refusal() == (502, "daemon_bad_answer")
+        await guard.journal.durable(guard.journal.last_seq)
+
+        found = of_type(tmp_path / "guard.toml", "decision")
+        assert [(each["endpoint"], each["outcome"], each["code"], each["key"]) for each in found] == [
+            ("/ws", "allow", None, "bot"),
+            ("/ws", "refuse", "unauthenticated", None),
+            ("/ws", "refuse", "daemon_bad_answer", "bot"),
+        ]
+        assert found[0]["id"] == fields["guard-decision"]
+        assert [count(guard, "guard_requests_total", "/ws", word) for word in ("allowed", "refused", "failed")] == [
+            1,
+            1,
+            1,
+        ]
+
+
+async def test_nobody_is_accepted_and_sent_nothing(tmp_path: Path) -> None:
+    """Without a key no daemon key goes along, and every frame that the daemon still sends is filtered."""
+    async with guarding(tmp_path, pushing(*map(text, ALL))) as (guard, daemon):
+        caller = await Visitor(guard, None).opened()
+        await until(lambda: frames(guard).get("filtered") == len(ALL))
+
+        assert caller.frames() == []
+        assert b"authorization" not in daemon.requests[0].lower()
+
+
+async def test_nobody_is_accepted_by_a_guard_whose_daemon_wants_a_key(tmp_path: Path) -> None:
+    """The daemon says 401 to nobody: it is there, the socket opens and stays silent until it is closed."""
+
+    async def deny(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(answer(b"{}", status="401 Unauthorized"))
+
+    async with guarding(tmp_path, deny, deny) as (guard, _):
+        caller = await Visitor(guard, None).opened()
+        assert guard.relay.connections == 1
+        assert await Visitor(guard).refusal() == (502, "daemon_bad_answer")
+
+        await guard.relay.close_all(1001)
+        assert await caller.closed() == 1001
+        assert guard.relay.connections == 0
+
+
+async def test_the_daemon_is_connected_before_the_caller_is_answered(tmp_path: Path) -> None:
+    """While the daemon has not opened its stream, the caller has no answer; then it has."""
+    asked, gate = asyncio.Event(), asyncio.Event()
+
+    async def wait(talk: Talk) -> None:
+        request = await talk.request()
+        asked.set()
+        await gate.wait()
+        await talk.say(welcome(request))
+        await talk.hang()
+
+    async with guarding(tmp_path, wait) as (guard, _):
+        caller = Visitor(guard)
+        await asked.wait()
+        assert caller.wire.sent == b""
+        assert guard.relay.connections == 0
+        gate.set()
+        await caller.opened()
+        assert guard.relay.connections == 1
+
+
+async def test_a_daemon_that_is_down_is_told_as_such(tmp_path: Path) -> None:
+    """502 with the contract's body, and the next handshake asks anew."""
+    async with guarding(tmp_path) as (guard, _):
+        guard.relay = Relay(guard.recorder, bounds=Bounds())
+    config = lay_out(tmp_path, *KEYS, toml=settings_for(1))
+    async with running(config, daemon=Simulator()) as guard:
+        assert await Visitor(guard).refusal() == (502, "daemon_unreachable")
+        assert guard.desk.is_daemon_up is False
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired", "narrowed"])
+async def test_b03_a_key_that_ends_takes_its_sockets_with_it(tmp_path: Path, how: str) -> None:
+    """4001 to the key's own sockets, at the reload or at the sweep after its last moment; others stay open."""
+    clock = ManualClock()
+    async with guarding(tmp_path, clock=clock, bounds=Bounds(sweep_s=0.01, daemon_close_s=0.02)) as (guard, _):
+        until_when = clock.wall().replace(year=clock.wall().year + 1).isoformat()
+        write_keys(tmp_path / "keys.json", record("bot", expires_at=until_when), record("desk", owner="a person"))
+        guard.changes._after_keys = guard.relay.revalidate
+        await guard.reload()
+        gone, stays = await Visitor(guard).opened(), await Visitor(guard, "desk").opened()
+
+        if how == "expired":
+            clock.advance(s=366 * 24 * 3600)
+        else:
+            left = [record("bot", scopes=["qot:read"])] if how == "narrowed" else []
+            write_keys(tmp_path / "keys.json", *left, record("desk", owner="a person"))
+            await guard.reload()
+
+        assert await gone.closed() == 4001
+        assert stays.socket.is_open
+        assert guard.relay.connections == 1
+        assert count(guard, "guard_ws_closed_total", "revoked") == 1
+        await Visitor(guard, "desk").opened()
+
+
+@pytest.mark.parametrize("what", ["revoke", "drain", "lock"])
+async def test_b03_a_change_during_the_handshake_leaves_no_open_socket(tmp_path: Path, what: str) -> None:
+    """Key, draining and state are looked at again after the daemon was connected: the answer is a refusal, not 101."""
+    async with guarding(tmp_path) as (guard, daemon):
+        book = guard.desk.book
+        assert isinstance(book, List)
+        book.gate.clear()
+        caller = Visitor(guard, "mine")
+        await daemon.accepted.wait()
+        await until(lambda: len(daemon.requests) == 1)
+        assert caller.wire.sent == b""
+        if what == "revoke":
+            write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
+            await guard.reload()
+        elif what == "drain":
+            guard.desk.is_draining = True
+        else:
+            status, _ = await operate(guard, "/admin/state", {"state": "locked", "reason": "test"})
+            assert status == 200
+        book.gate.set()
+
+        expected = {"revoke": (401, "unauthenticated"), "drain": (503, "draining"), "lock": (423, "halted")}
+        assert await caller.refusal() == expected[what]
+        assert guard.relay.connections == 0
+        await guard.journal.durable(guard.journal.last_seq)
+        (decision,) = [each for each in of_type(tmp_path / "guard.toml", "decision") if each["endpoint"] == "/ws"]
+        assert decision["outcome"] == "refuse"
+
+
+async def test_a_policy_reload_keeps_sockets(tmp_path: Path) -> None:
+    """What changes for orders does not cut a stream whose key still stands."""
+    async with guarding(tmp_path) as (guard, _):
+        caller = await Visitor(guard).opened()
+        (tmp_path / "policies" / "open.toml").write_text('[orders]\nmax_value = "1 HKD"\n')
+        await guard.reload()
+        guard.relay.revalidate()
+
+        assert caller.socket.is_open
+
+
+async def test_an_account_list_that_cannot_be_had_fails_closed_until_it_can(tmp_path: Path) -> None:
+    """A restricted key is sent quotes but no trade; once the list is there, its trades come too."""
+    more = asyncio.Event()
+
+    async def later(talk: Talk) -> None:
+        await more.wait()
+        await talk.say(b"".join(text(data).serialize(mask=False, extensions=[]) for data in (MINE, THEIRS, QUOTE)))
+        await talk.hang()
+
+    bounds = Bounds(sweep_s=0.01, views_every_s=0.02, daemon_close_s=0.02)
+    async with guarding(tmp_path, pushing(text(MINE), text(QUOTE), then=later), bounds=bounds) as (guard, _):
+        book = guard.desk.book
+        assert isinstance(book, List)
+        rows, book.found = book.found, Missing("reference_unavailable", "down")  # type: ignore[arg-type]
+        caller = await Visitor(guard, "mine").opened()
+        assert await caller.texts(1) == [QUOTE]
+
+        book.found = rows
+        await until(lambda: caller.socket.view.acc_ids == frozenset({7}))
+        more.set()
+        assert await caller.texts(2) == [MINE, QUOTE]
+
+        book.found = ()
+        await until(lambda: caller.socket.view.acc_ids == frozenset())
+
+
+@pytest.mark.parametrize(
+    ("then", "code", "word"),
+    [
+        (lambda _: None, 1012, "daemon_lost"),
+        (Talk.reset, 1012, "daemon_lost"),
+        (lambda talk: talk.say(BYE), 1012, "daemon_lost"),
+        (lambda talk: talk.say(b"\xff\xff\xff\xff"), 1011, "daemon_bad_frame"),
+        (lambda talk: talk.say(TOO_LONG), 1011, "daemon_bad_frame"),
+    ],
+    ids=["end", "reset", "close", "no frame", "too long"],
+)
+async def test_a_lost_stream_of_the_daemon_closes_the_callers(tmp_path: Path, then: Any, code: int, word: str) -> None:
+    """The caller is told to come again, or that the daemon makes no sense; counted by its word."""
+
+    async def play(talk: Talk) -> None:
+        done = then(talk)
+        if done is not None:
+            await done
+            await talk.hang()
+
+    async with guarding(tmp_path, pushing(text(QUOTE), then=play)) as (guard, _):
+        caller = await Visitor(guard).opened()
+
+        assert await caller.closed() == code
+        assert count(guard, "guard_ws_closed_total", word) == 1
+        assert guard.relay.connections == 0
+
+
+async def test_a_daemon_that_goes_silent_is_lost(tmp_path: Path) -> None:
+    """A daemon that does not answer pings is gone, although its connection stands."""
+    async with guarding(tmp_path, bounds=Bounds(daemon_ping_every_s=0.05, daemon_close_s=0.02)) as (guard, _):
+        caller = await Visitor(guard).opened()
+
+        assert await caller.closed() == 1012
+
+
+async def test_a_caller_that_leaves_takes_its_daemon_stream_with_it(tmp_path: Path) -> None:
+    """The daemon's side is closed when the caller hangs up, closes, or is ended by us."""
+    gone = asyncio.Event()
+
+    async def watch(talk: Talk) -> None:
+        await talk.hang()
+        gone.set()
+
+    async with guarding(tmp_path, pushing(then=watch)) as (guard, _):
+        caller = await Visitor(guard).opened()
+        caller.hang_up()
+
+        async with asyncio.timeout(5):
+            await gone.wait()
+        assert count(guard, "guard_ws_closed_total", "hung_up") == 1
+        assert guard.relay.connections == 0
+
+
+async def test_a_caller_that_hangs_up_during_the_handshake_is_counted_and_forgotten(tmp_path: Path) -> None:
+    """No socket, no decision, a request that failed; its place is free again."""
+    async with guarding(tmp_path, Talk.hang, bounds=Bounds(sockets_per_key_max=1, daemon_close_s=0.02)) as (
+        guard,
+        daemon,
+    ):
+        caller = Visitor(guard)
+        await daemon.accepted.wait()
+        caller.hang_up()
+        await until(lambda: count(guard, "guard_requests_total", "/ws", "failed") == 1)
+
+        await Visitor(guard).opened()
+
+
+async def test_bytes_before_the_answer_refuse_the_handshake(tmp_path: Path) -> None:
+    """Early data is not kept for later: the handshake is 400 and the connection ends."""
+    async with guarding(tmp_path) as (guard, daemon):
+        caller = Visitor(guard)
+        await daemon.accepted.wait()
+        caller.socket.data_received(b"\x81\x85\x00\x00\x00\x00hello")
+
+        assert await caller.refusal() == (400, "bad_header")
+        assert guard.relay.connections == 0
+
+
+async def test_sockets_have_a_number_per_key_and_altogether(tmp_path: Path) -> None:
+    """One more than the bound is 503, handshakes under way count, and a place is free when a socket has ended."""
+    bounds = Bounds(sockets_per_key_max=2, sockets_max=4, daemon_close_s=0.02)
+    async with guarding(tmp_path, bounds=bounds) as (guard, _):
+        three = [Visitor(guard) for _ in range(3)]
+        statuses = sorted([(await each.answer())[0] for each in three])
+        assert statuses == [101, 101, 503]
+        await Visitor(guard, "quotes").opened()
+        await Visitor(guard, None).opened()
+        assert await Visitor(guard, "hk").refusal() == (503, "overloaded")
+        (refused,) = [each for each in three if not each.socket.is_open]
+        assert (await refused.answer())[1]["retry-after"] == "1"
+
+        next(each for each in three if each.socket.is_open).hang_up()
+        await Visitor(guard).opened()
+        assert guard.relay.connections == 4
+
+
+async def test_a_slow_caller_is_cut_off_and_the_frame_counted(tmp_path: Path) -> None:
+    """4008; what it did not get is counted as dropped."""
+    go = asyncio.Event()
+
+    async def later(talk: Talk) -> None:
+        await go.wait()
+        await talk.say(text(QUOTE).serialize(mask=False, extensions=[]))
+        await talk.hang()
+
+    async with guarding(tmp_path, pushing(then=later)) as (guard, _):
+        caller = await Visitor(guard).opened()
+        caller.wire.unsent_bytes = (1 << 20) + 1
+        go.set()
+
+        assert await caller.closed() == 4008
+        assert count(guard, "guard_ws_closed_total", "slow") == 1
+        assert frames(guard) == {"dropped": 1}
+
+
+async def test_a_message_of_a_caller_is_counted_as_refused(tmp_path: Path) -> None:
+    """1008, and nothing of it reaches the daemon."""
+    async with guarding(tmp_path) as (guard, daemon):
+        caller = await Visitor(guard).opened()
+        caller.socket.data_received(Frame(Opcode.TEXT, b"buy").serialize(mask=True, extensions=[]))
+
+        assert await caller.closed() == 1008
+        assert count(guard, "guard_ws_frames_total", "from_caller", "refused") == 1
+        assert len(daemon.requests) == 1
+
+
+async def test_silent_callers_are_found_by_the_sweep(tmp_path: Path) -> None:
+    """A caller that answers no ping is ended 1011."""
+    bounds = Bounds(sweep_s=0.01, ping_every_s=0.0, pong_within_s=0.02, daemon_close_s=0.02)
+    async with guarding(tmp_path, bounds=bounds) as (guard, _):
+        caller = await Visitor(guard).opened()
+        await until(lambda: not caller.socket.is_open)
+
+        assert [each.opcode for each in caller.frames()] == [Opcode.PING, Opcode.CLOSE]
+        assert count(guard, "guard_ws_closed_total", "silent") == 1
+
+
+async def test_everything_is_closed_at_the_end(tmp_path: Path) -> None:
+    """Shutting down tells every caller 1001 at once; handshakes afterwards are refused."""
+    async with guarding(tmp_path) as (guard, _):
+        callers = [await Visitor(guard, who).opened() for who in ("bot", "quotes", None)]
+        guard.desk.is_draining = True
+        await guard.relay.close_all(1001)
+
+        assert [await each.closed() for each in callers] == [1001, 1001, 1001]
+        assert guard.relay.connections == 0
+        assert count(guard, "guard_ws_closed_total", "shutdown") == 3
+        assert await Visitor(guard).refusal() == (503, "draining")
+        await guard.relay.close()
+
+
+async def test_a_stopped_program_ends_what_is_open(tmp_path: Path) -> None:
+    """A relay task that is cancelled takes its socket along; no open socket is left without one."""
+    async with guarding(tmp_path) as (guard, _):
+        caller = await Visitor(guard).opened()
+        assert caller.socket.task is not None
+        caller.socket.task.cancel()
+
+        assert await caller.closed() == 1001
+
+
+async def test_a_journal_that_is_broken_opens_no_sockets(tmp_path: Path) -> None:
+    """What cannot be recorded is refused, after the daemon was connected and before the 101."""
+    async with guarding(tmp_path) as (guard, _):
+        await guard.journal.durable(guard.journal.last_seq)
+        guard.journal.failed = "disk full"
+
+        assert await Visitor(guard).refusal() == (503, "journal_unavailable")
+        assert guard.relay.connections == 0
+        guard.journal.failed = None
+
+
+async def test_a_fault_of_ours_refuses_or_ends(tmp_path: Path) -> None:
+    """An exception in the relay is a refusal before the answer, 1011 after it; never silence."""
+
+    class Broken(List):
+        async def rows(self) -> tuple[AccountRow, ...] | Missing:
+            raise RuntimeError("a bug")
+
+    async with guarding(tmp_path, pushing(), pushing(text(QUOTE))) as (guard, _):
+        guard.desk.book = Broken()
+        with structlog.testing.capture_logs() as logged:
+            assert await Visitor(guard, "mine").refusal() == (503, "rule_error")
+            broken = Visitor(guard)
+            broken.socket.push = None  # type: ignore[assignment, method-assign]
+            await broken.opened()
+            assert await broken.closed() == 1011
+
+        assert [each["event"] for each in logged] == ["stream_failed", "stream_failed", "stream_ended"]
+        assert guard.relay.connections == 0
