@@ -3,6 +3,7 @@
 Ledger amounts are integers of 1/10,000 of the unit.
 """
 
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -21,14 +22,34 @@ class Money(Struct, frozen=True, order=True):
     currency: str
 
 
+class Conversion(Struct, frozen=True, omit_defaults=True):
+    """An order's value met in another currency: the amount it came to, rounded up, and by which rate of which day.
+
+    `rate` as the policy writes it ("USDHKD 7.80"); `buffer_percent` was added on top.
+    """
+
+    value: Money
+    rate: str
+    as_of: date
+    buffer_percent: Decimal = Decimal(0)
+
+
 class Valuation(Struct, frozen=True, omit_defaults=True):
-    """What an order is worth for the limits, and how that was found; `arithmetic` is for people."""
+    """What an order is worth for the limits, and how that was found; `arithmetic` is for people.
+
+    `value` is quantity x `price` x `multiplier`; of an option that is the premium, and `underlying` what it stands for.
+    `age_ms` and `exchange_at` are those of the price that was looked up, None where the order's own price was enough.
+    """
 
     value: Money
     price: Decimal
     source: str
     multiplier: Decimal = Decimal(1)
     arithmetic: str = ""
+    age_ms: int | None = None
+    exchange_at: datetime | None = None
+    underlying: Money | None = None
+    fx: tuple[Conversion, ...] = ()
 
 
 class Missing(Struct, frozen=True):
