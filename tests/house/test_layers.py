@@ -17,6 +17,8 @@ PURE_MODULES: Final = frozenset(
         "journal/chain.py",
         "journal/entries.py",
         "journal/place.py",
+        "journal/tree.py",
+        "journal/note.py",
         "upstream/verdict.py",
         "server/reader.py",
         "stream/session.py",
