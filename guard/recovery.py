@@ -1,22 +1,27 @@
 """The record read back at start: the same functions that run live fold it into the ledger.
 
 A decision without an outcome is *unknown*: its order may be at the daemon, so what it reserved stays held. Nothing
-outside a record changes state, and the clock resumes no earlier than the last time on record.
+outside a record changes state, and the clock resumes no earlier than the last time on record. A record that does not
+fit those before it stops the start: counters that are guessed are worse than none.
 """
 
+import os
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, field
 
+from guard import __version__
 from guard.errors import JournalFault
-from guard.journal import Decision, Line, OutcomeRecord, Policy, Reconciled, Start, StateRecord, Stop, replay
+from guard.journal import Decision, Line, OutcomeRecord, Policy, Reconciled, Start, StateRecord, Stop, gaps, replay
 from guard.limits import Opening, State, TradingRule, reserve, set_trading, settle
+from guard.standing import Standing
 from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
 from guard.walk.desk import Known, Recent
 
 _ENVS: Final = {env.word: env for env in Env}
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
+NO_OUTCOME: Final = "no outcome on record when the guard started"
 _STATES: Final = ("active", "reduce_only", "cancel_only", "locked")
 
 
@@ -29,7 +34,6 @@ class Recovered(Struct):
     t_us: int = 0
     records: int = 0
     is_crashed: bool = False
-    unknown: tuple[str, ...] = ()
 
 
 def recover(directory: Path) -> Recovered:
@@ -37,23 +41,58 @@ def recover(directory: Path) -> Recovered:
     found = Recovered()
     for line in replay(directory):
         fold(found, line)
-    found.unknown = tuple(step for step in found.state.steps)
-    for step in found.unknown:
-        settle(found.state, step, Outcome(Verdict.UNKNOWN, message="no outcome on record"), t_us=found.t_us)
     return found
 
 
+def doubt(found: Recovered, *, t_us: int) -> tuple[OutcomeRecord, ...]:
+    """Settles every decision without an outcome as unknown, and answers the records that say so from now on."""
+    open_steps = [step.id for step in found.state.steps.values() if step.status == "sent"]
+    for step in open_steps:
+        outcome = Outcome(Verdict.UNKNOWN, message=NO_OUTCOME)
+        settle(found.state, step, outcome, t_us=t_us)
+        found.recent.settle(step, outcome)
+    return tuple(
+        OutcomeRecord(decision=step, t=t_us, verdict=Verdict.UNKNOWN, message=NO_OUTCOME) for step in open_steps
+    )
+
+
+def first_records(
+    found: Recovered, standing: Standing, directory: Path, *, weakened: tuple[str, ...], t_us: int
+) -> list[tuple[str, Struct]]:
+    """What a start writes: itself, cancels that an earlier run could not record, doubts, and policies that are new."""
+    sha256, was = standing.policy_sha256, found.policy_sha256
+    start = Start(
+        t=t_us,
+        version=__version__,
+        config_sha256=standing.config_sha256,
+        policy_sha256=sha256,
+        weakened=weakened,
+        pid=os.getpid(),
+    )
+    records: list[tuple[str, Struct]] = [("start", start)]
+    missed = gaps.read(directory)
+    if missed is not None:
+        records.append(("gap", missed))
+    records += [("outcome", record) for record in doubt(found, t_us=t_us)]
+    if standing.policies is not None and sha256 != was:
+        records.append(("policy", Policy(t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start")))
+    return records
+
+
 def fold(found: Recovered, line: Line) -> None:
-    """One record. What it does not know it skips; what it knows must be whole."""
+    """One record. What it does not know it skips; what it knows must be whole, and fit what was before."""
     try:
-        record = line.typed()
-    except ValueError as error:
+        _fold(found, line.typed(), line.ts)
+    except (ValueError, AssertionError) as error:
         raise JournalFault(f"record {line.seq}: {error}") from error
+
+
+def _fold(found: Recovered, record: Struct | None, ts: str) -> None:
     found.records += 1
     found.t_us = max(found.t_us, getattr(record, "t", 0))
     match record:
         case Decision():
-            _decision(found, record, line.ts)
+            _decision(found, record, ts)
         case OutcomeRecord():
             outcome = Outcome(
                 record.verdict,

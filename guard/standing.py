@@ -10,14 +10,18 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from guard import __version__
 from guard.access import Issuer, Keyring, keyfile, parse_issuer
 from guard.catalogue.table import TABLE
 from guard.errors import SettingsFault
+from guard.journal.shelf import Shelf
 from guard.policy import PolicyDoc, PolicyError, PolicySet, compile_set, parse_policy
 from guard.settings import Settings
+
+_log = structlog.get_logger("guard")
 
 
 class Standing(Struct, frozen=True):
@@ -107,6 +111,46 @@ def build_policies(
         require_cover=settings.policies.require_cover,
         now=now,
     )
+
+
+class AtStart(Struct, frozen=True):
+    """The policies that a start found, and everything that is wrong with those of the directory."""
+
+    policies: PolicySet | None
+    errors: tuple[PolicyError, ...] = ()
+
+
+def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, last: str | None, now: datetime) -> AtStart:
+    """The policies of the directory, kept by hash; where they are wrong the record's `last` good ones, else none."""
+    texts, errors = read_texts(settings.path(settings.policies.dir))
+    found = _compiled(settings, keyring, texts, now=now)
+    if isinstance(found, PolicySet) and not errors:
+        try:
+            shelf.put(found.sha256, msgspec.json.encode(texts))
+        except OSError as error:
+            _log.error("policy_not_kept", why=str(error), hint="new orders are refused; cancels pass")
+            return AtStart(None)
+        return AtStart(found)
+    errors += found if isinstance(found, list) else []
+    for wrong in errors:
+        _log.error("policy_refused", error=str(wrong))
+    kept = shelf.get(last) if last else None
+    if kept is None:
+        _log.error("policy_unavailable", hint="new orders are refused until a reload succeeds; cancels pass")
+        return AtStart(None, tuple(errors))
+    _log.warning("policy_last_good", sha256=last)
+    again = _compiled(settings, keyring, msgspec.json.decode(kept, type=dict[str, str]), now=now)
+    return AtStart(again if isinstance(again, PolicySet) else None, tuple(errors))
+
+
+def _compiled(
+    settings: Settings, keyring: Keyring, texts: Mapping[str, str], *, now: datetime
+) -> PolicySet | list[PolicyError]:
+    docs, errors = parse_texts(texts)
+    built = build_policies(settings, keyring, docs, now=now)
+    if isinstance(built, list):
+        return errors + built
+    return errors or built
 
 
 def stand(settings: Settings, keyring: Keyring, issuers: tuple[Issuer, ...], policies: PolicySet | None) -> Standing:

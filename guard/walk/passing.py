@@ -7,7 +7,7 @@ from guard.codes import Code
 from guard.errors import JournalFault
 from guard.intent import encode
 from guard.limits import post
-from guard.server import passed_reply, rate_headers
+from guard.server import passed_reply
 from guard.terms import (
     AccountAt,
     AccPush,
@@ -24,6 +24,7 @@ from guard.walk.desk import Situation, Visit
 from guard.walk.door import revoked
 from guard.walk.gather import listed, understood
 from guard.walk.judging import judge_passing
+from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.replies import failed, refused, unusable
 
@@ -52,7 +53,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Rep
     shown = _cut(visit, situation, result)
     if isinstance(shown, Refusal):
         return unusable(visit, shown)
-    return passed_reply(shown, decision=visit.id, headers=rate_headers(recorder.rates(visit, allowed.claims)))
+    return passed_reply(shown, decision=visit.id, headers=quota_headers(recorder.desk, visit, allowed.claims))
 
 
 def _admit(recorder: Recorder, visit: Visit, situation: Situation) -> Judged | Reply:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Sequence
 from typing import Final, Literal
 
 import structlog
@@ -11,10 +10,8 @@ from msgspec import Raw, Struct
 from guard.errors import JournalFault
 from guard.journal import ABSENT, Decision, OutcomeRecord, plain, timestamp
 from guard.journal.gaps import Missed, note
-from guard.limits import resets_in_us, used
 from guard.policy import Maker
-from guard.server import RateState
-from guard.terms import Claim, Effect, Outcome, RecordMode, Refusal, Valuation, Verdict
+from guard.terms import Call, Claim, Effect, Outcome, RecordMode, Refusal, Valuation, Verdict
 from guard.walk.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 from guard.walk.floods import Floods
 
@@ -63,6 +60,13 @@ class Recorder:
         record = self._decision(visit, "allow", situation=situation, judged=judged, replays=replays)
         is_lazy = visit.endpoint is not None and visit.endpoint.record is not RecordMode.DURABLE
         return self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=is_lazy)
+
+    def refused_at_edge(self, decision: str, refusal: Refusal, peer: str) -> None:
+        """What the edge refused by itself is counted and recorded like any other refusal."""
+        visit = self.desk.open_visit(Call(method="", path="other", head={}, body=b"", peer=peer))
+        visit.id = decision
+        self.refused(visit, refusal)
+        self.finished(visit)
 
     def refused_late(self, visit: Visit, refusal: Refusal) -> None:
         """A trade that was decided and is not sent after all: its outcome is its record, here it is counted."""
@@ -130,7 +134,7 @@ class Recorder:
             config_sha256=visit.standing.config_sha256,
             effect=visit.effect.value if visit.effect else None,
             intent=_plain(head.get("guard-intent"), 256),
-            environment=seen.env.word if seen.env is not None else None,
+            environment=_environment(visit, seen),
             account=seen.acc_id,
             market=seen.market,
             symbol=seen.symbol,
@@ -225,24 +229,14 @@ class Recorder:
         metrics.observe("guard_request_duration_seconds", elapsed_us / 1e6, endpoint)
         metrics.observe("guard_overhead_seconds", max(0, elapsed_us - visit.daemon_us) / 1e6)
 
-    def rates(self, visit: Visit, claims: Sequence[Claim]) -> tuple[RateState, ...]:
-        """Where the caller's rates stand after this request, for the RateLimit fields."""
-        state = self.desk.traffic if visit.effect not in _TRADES else self.desk.state
-        now_us = self.desk.clock.t_us()
-        return tuple(
-            RateState(
-                name=claim.counter.partition("/")[0],
-                quota=claim.cap,
-                window_s=claim.window_ms // 1000,
-                remaining=claim.cap - used(state, claim.counter, t_us=now_us, window_ms=claim.window_ms),
-                reset_s=resets_in_us(state, claim.counter, t_us=now_us, window_ms=claim.window_ms) / 1_000_000,
-            )
-            for claim in claims
-            if claim.kind == "rate" and claim.cap is not None
-        )
-
 
 _TRADES: Final = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE, Effect.ORDER_CANCEL})
+
+
+def _environment(visit: Visit, seen: Situation) -> str | None:
+    """Where a trade counts, also where neither body nor order said so; for the rest, what was named."""
+    env = seen.account.env if seen.account is not None and visit.effect in _TRADES else seen.env
+    return None if env is None else env.word
 
 
 def _plain(text: str | None, chars_max: int) -> str | None:

@@ -8,7 +8,7 @@ import msgspec
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.limits import find_slot
-from guard.server import passed_reply, rate_headers, refusal_reply
+from guard.server import passed_reply, refusal_reply
 from guard.terms import (
     TRADE_EFFECTS,
     Answer,
@@ -24,6 +24,7 @@ from guard.terms import (
     refuse,
 )
 from guard.walk.desk import Situation, Visit
+from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 
 Headers = tuple[tuple[str, str], ...]
@@ -44,12 +45,11 @@ def refused(
         recorder.refused(visit, refusal, situation, judged)
     else:
         recorder.refused_late(visit, refusal)
-    rates = recorder.rates(visit, judged.claims) if judged else ()
     return refusal_reply(
         refusal,
         decision=visit.id,
         policy_sha256=visit.standing.policy_sha256 or None,
-        headers=rate_headers(rates),
+        headers=quota_headers(recorder.desk, visit, judged.claims) if judged else (),
     )
 
 
@@ -74,7 +74,7 @@ def settled(
 
     In the simulated environment a stub answer passes, marked as unknown (contract §4 *Refusals*).
     """
-    headers = rate_headers(recorder.rates(visit, judged.claims))
+    headers = quota_headers(recorder.desk, visit, judged.claims)
     if isinstance(result, Answer) and outcome.verdict in {Verdict.ACCEPTED, Verdict.REFUSED}:
         return passed_reply(result, decision=visit.id, headers=headers)
     if isinstance(result, Answer) and judged.is_simulated and _is_stub(outcome):

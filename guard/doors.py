@@ -1,0 +1,57 @@
+"""The guard's doors as the settings describe them: to the daemon, to callers, to the operator."""
+
+import ssl
+from pathlib import Path
+
+from aiohttp import web
+
+from guard.errors import SettingsFault
+from guard.server import Bounds, socket_file
+from guard.settings import Settings, address
+from guard.upstream import Link
+
+
+def link_of(settings: Settings) -> Link:
+    """Where the daemon is, and how much it may say."""
+    daemon = settings.daemon
+    return Link(
+        url=daemon.url,
+        ca_file=str(settings.path(daemon.ca_file)) if daemon.ca_file else None,
+        connect_timeout_s=daemon.connect_timeout_s,
+        connections_max=daemon.connections_max,
+        answer_bytes_max=settings.bounds.answer_bytes_max,
+    )
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """How much callers may send, and how long they may take."""
+    bounds = settings.bounds
+    return Bounds(
+        body_bytes_max=bounds.body_bytes_max,
+        connections_max=bounds.connections_max,
+        header_timeout_s=bounds.request_timeout_s,
+        body_timeout_s=bounds.request_timeout_s,
+        idle_timeout_s=bounds.idle_timeout_s,
+    )
+
+
+def tls_of(settings: Settings) -> ssl.SSLContext | None:
+    """TLS 1.3 for both listeners, where a certificate is set."""
+    listen = settings.listen
+    if listen.tls_cert is None or listen.tls_key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(settings.path(listen.tls_cert), settings.path(listen.tls_key))
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsFault([f"listen.tls_cert: cannot be loaded: {error}"]) from error
+    return context
+
+
+def site_of(runner: web.AppRunner, listen: str, tls: ssl.SSLContext | None) -> web.BaseSite:
+    """The ops listener's place: a TCP port, or a socket file that is its owner's alone."""
+    place = address(listen)
+    if isinstance(place, str):
+        return web.SockSite(runner, socket_file(Path(place)))
+    return web.TCPSite(runner, *place, ssl_context=tls)

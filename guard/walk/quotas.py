@@ -1,0 +1,26 @@
+"""Where a caller's rates stand after a request, for the RateLimit fields of its answer."""
+
+from collections.abc import Sequence
+
+from guard.limits import resets_in_us, used
+from guard.server import RateState, rate_headers
+from guard.terms import TRADE_EFFECTS, Claim
+from guard.walk.desk import Desk, Visit
+
+
+def quota_headers(desk: Desk, visit: Visit, claims: Sequence[Claim]) -> tuple[tuple[str, str], ...]:
+    """`RateLimit-Policy` and `RateLimit` of the rates among these claims; reads are counted apart from trades."""
+    state = desk.state if visit.effect in TRADE_EFFECTS else desk.traffic
+    now_us = desk.clock.t_us()
+    rates = [
+        RateState(
+            name=claim.counter.partition("/")[0],
+            quota=claim.cap,
+            window_s=claim.window_ms // 1000,
+            remaining=claim.cap - used(state, claim.counter, t_us=now_us, window_ms=claim.window_ms),
+            reset_s=resets_in_us(state, claim.counter, t_us=now_us, window_ms=claim.window_ms) / 1_000_000,
+        )
+        for claim in claims
+        if claim.kind == "rate" and claim.cap is not None
+    ]
+    return rate_headers(tuple(rates))
