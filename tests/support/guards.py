@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from guard.clock import Clock
+from guard.journal import Disk
 from guard.lifecycle import Guard
 from guard.settings import Overrides, load
 from guard.simulator import Simulator
@@ -58,15 +59,17 @@ def lay_out(
     return config
 
 
-def made(config: Path, *, daemon: Daemon | None = None, clock: Clock | None = None) -> Guard:
+def made(config: Path, *, daemon: Daemon | None = None, clock: Clock | None = None, disk: Disk | None = None) -> Guard:
     """A guard that is not started yet."""
-    return Guard(load(config, Overrides(), {"GUARD_DAEMON_KEY": "fc_test"}), daemon=daemon, clock=clock)
+    return Guard(load(config, Overrides(), {"GUARD_DAEMON_KEY": "fc_test"}), daemon=daemon, clock=clock, disk=disk)
 
 
 @asynccontextmanager
-async def running(config: Path, *, daemon: Daemon | None = None, clock: Clock | None = None) -> AsyncIterator[Guard]:
+async def running(
+    config: Path, *, daemon: Daemon | None = None, clock: Clock | None = None, disk: Disk | None = None
+) -> AsyncIterator[Guard]:
     """A guard that serves meanwhile; the simulator in memory unless a daemon is given."""
-    guard = made(config, daemon=daemon or Simulator(), clock=clock)
+    guard = made(config, daemon=daemon or Simulator(), clock=clock, disk=disk)
     await guard.start()
     try:
         yield guard

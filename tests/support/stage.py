@@ -1,0 +1,170 @@
+"""A guard and its simulated daemon on one stage, their clock wound by hand: what scenarios are told with."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from guard.journal import Disk
+from guard.lifecycle import Guard
+from guard.limits import dump
+from guard.simulator import Simulator
+from guard.simulator.core import Received
+from guard.terms import LEDGER_UNIT, Reply
+from tests.support import guards
+from tests.support.clock import ManualClock
+
+ORDER: Final = "/api/order"
+MODIFY: Final = "/api/modify-order"
+CANCEL_ALL: Final = "/api/cancel-all-order"
+ACCOUNTS: Final = "/api/accounts"
+TRADING: Final = "[trading]\nenabled = true\n"
+DAILY: Final = """
+[orders]
+max_value = ["1000000 HKD", "100000 USD"]
+[budgets]
+daily_value = ["5000000 HKD", "500000 USD"]
+[rates]
+new_orders = "1000/60s"
+"""
+
+
+@dataclass
+class Stage:
+    """One run of a guard. `daemon` outlives it, as does `config`; `clock` is the guard's and the daemon's."""
+
+    guard: Guard
+    daemon: Simulator
+    clock: ManualClock
+    config: Path
+
+    # ------------------------------------------------------------ asking
+
+    async def ask(self, path: str, body: Any = None, *, who: str | None = "bot", **head: str) -> Reply:
+        """One request; a body makes it a POST."""
+        return await guards.ask(self.guard, path, body, who=who, **head)
+
+    async def place(self, *, who: str | None = "bot", key: str | None = None, **members: Any) -> Reply:
+        """One new order of Tencent, far below the market so that it rests; `key` is its Idempotency-Key."""
+        head = {} if key is None else {"idempotency_key": key}
+        return await self.ask(
+            ORDER,
+            guards.order(price=200, **members) if "price" not in members else guards.order(**members),
+            who=who,
+            **head,
+        )
+
+    async def placed(self, *, who: str = "bot", key: str | None = None, **members: Any) -> str:
+        """A new order that was taken: its external id."""
+        reply = await self.place(who=who, key=key, **members)
+        told = guards.said(reply)
+        assert told["ret_type"] == 0, told
+        return str(told["s2c"]["order_id_ex"])
+
+    async def modify(self, order_id_ex: str, *, who: str = "bot", key: str | None = None, **members: Any) -> Reply:
+        """A change to 100 at 200, or to what is said."""
+        head = {} if key is None else {"idempotency_key": key}
+        return await self.ask(MODIFY, change(order_id_ex, **members), who=who, **head)
+
+    async def cancel(self, order_id_ex: str, *, who: str | None = "bot", **members: Any) -> Reply:
+        """A cancel of one order."""
+        return await self.ask(
+            MODIFY, change(order_id_ex, **{"op": "CANCEL", "qty": None, "price": None} | members), who=who
+        )
+
+    # ------------------------------------------------------------ looking
+
+    def reached(self, path: str = ORDER) -> list[Received]:
+        """What the daemon was asked at this path."""
+        return [request for request in self.daemon.requests if request.path == path]
+
+    def held(self, word: str = "daily_value") -> Decimal:
+        """What stands on all counters of this word, money as money."""
+        return Decimal(self.sums(word)) / LEDGER_UNIT
+
+    def sums(self, word: str) -> int:
+        """What stands on all counters of this word, in the ledger's own units."""
+        return sum(amount for cell, amount in self.guard.desk.state.sums.items() if cell.startswith(f"{word}/"))
+
+    def stamps(self, word: str) -> int:
+        """How many stamps all windows of this word hold."""
+        logs = self.guard.desk.state.logs
+        return sum(len(log.stamps) for cell, log in logs.items() if cell.startswith(f"{word}/"))
+
+    def ledger(self) -> dict[str, Any]:
+        """The whole ledger as plain data, but for its time."""
+        return {name: value for name, value in dump(self.guard.desk.state).items() if name != "at_us"}
+
+    async def records(self, kind: str) -> list[dict[str, Any]]:
+        """The records of one type so far."""
+        await asyncio.to_thread(self.guard.journal.flush)
+        return guards.of_type(self.config, kind)
+
+    async def decision(self, reply: Reply) -> dict[str, Any]:
+        """The decision record of an answer."""
+        wanted = decision_of(reply)
+        return next(record for record in await self.records("decision") if record["id"] == wanted)
+
+    async def outcome(self, reply: Reply) -> dict[str, Any]:
+        """The outcome record of an answer."""
+        wanted = decision_of(reply)
+        return next(record for record in await self.records("outcome") if record["decision"] == wanted)
+
+
+@asynccontextmanager
+async def stage(
+    directory: Path,
+    *records: Mapping[str, Any],
+    policies: Mapping[str, str] | str | None = None,
+    toml: str = TRADING,
+    daemon: Simulator | None = None,
+    clock: ManualClock | None = None,
+    disk: Disk | None = None,
+) -> AsyncIterator[Stage]:
+    """A guard over fresh files that serves meanwhile. One text of policies is the file desk.toml."""
+    clock = clock or ManualClock()
+    files = {"desk.toml": policies} if isinstance(policies, str) else policies
+    config = guards.lay_out(directory, *records, policies=files, toml=toml)
+    async with again(config, daemon=daemon or Simulator(clock=clock), clock=clock, disk=disk) as found:
+        yield found
+
+
+@asynccontextmanager
+async def again(
+    config: Path, *, daemon: Simulator, clock: ManualClock, disk: Disk | None = None
+) -> AsyncIterator[Stage]:
+    """A guard over files that are there already."""
+    async with guards.running(config, daemon=daemon, clock=clock, disk=disk) as guard:
+        yield Stage(guard, daemon, clock, config)
+
+
+def change(order_id_ex: str, **members: Any) -> dict[str, Any]:
+    """A flat body that changes an order to 100 at 200; members set to None are left out."""
+    plain = {"market": "HK", "acc_id": 123456, "env": "simulate", "order_id_ex": order_id_ex}
+    full = plain | {"op": "NORMAL", "qty": 100, "price": 200} | members
+    return {name: value for name, value in full.items() if value is not None}
+
+
+def account(**members: Any) -> dict[str, Any]:
+    """A flat body that names an account and nothing else."""
+    return {"market": "HK", "acc_id": 123456, "env": "simulate"} | members
+
+
+def decision_of(reply: Reply) -> str:
+    """The decision that an answer names."""
+    return dict(reply.headers)["Guard-Decision"]
+
+
+def code_of(reply: Reply) -> tuple[int, str]:
+    """Status and primary code of a refusal."""
+    told: dict[str, Any] = json.loads(reply.body)
+    return reply.status, str(told["guard"]["code"])
+
+
+def is_passed(reply: Reply) -> bool:
+    """The guard let it through and the daemon said yes."""
+    return reply.status == 200 and json.loads(reply.body).get("ret_type") == 0
