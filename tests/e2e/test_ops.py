@@ -1,0 +1,429 @@
+"""The operator's door over its socket: who may look, who may change, and that callers have no such door."""
+
+import asyncio
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from msgspec import Struct
+
+from guard.catalogue import ENDPOINTS
+from guard.lifecycle import Guard
+from guard.simulator import Simulator
+from guard.simulator.faults import Hold, Stage
+from guard.terms import Answer, Failure
+from tests.support.guards import (
+    OPEN_POLICY,
+    ask,
+    codes,
+    key,
+    lay_out,
+    lines,
+    made,
+    of_type,
+    operate,
+    order,
+    record,
+    running,
+    said,
+)
+from tests.support.processes import free_port, run
+
+ROUTES = (
+    ("GET", "/livez"),
+    ("GET", "/readyz"),
+    ("GET", "/status"),
+    ("GET", "/metrics"),
+    ("GET", "/admin/policy"),
+    ("POST", "/admin/policy/reload"),
+    ("POST", "/admin/keys/reload"),
+    ("GET", "/admin/state"),
+    ("POST", "/admin/state"),
+)
+CHANGES = tuple(route for route in ROUTES if route[1].startswith("/admin"))
+WAIT_S = 10
+
+
+class Seen(Struct, frozen=True):
+    """A fault that says when a request has reached the daemon, then goes on."""
+
+    reached: asyncio.Event
+    then: Hold
+
+    async def play(self, stage: Stage) -> Answer | Failure:
+        """Say so, then go on."""
+        self.reached.set()
+        return await self.then.play(stage)
+
+
+async def _raw(port: int, text: str) -> tuple[int, str]:
+    """An answer to bytes as they are: status and body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(text.encode())
+    answer = (await asyncio.wait_for(reader.read(65_536), WAIT_S)).decode()
+    writer.close()
+    return int(answer.split(" ", 2)[1]), answer.partition("\r\n\r\n")[2]
+
+
+async def _status_of(guard: Guard, host: str) -> int:
+    return (await _raw(guard.ports[1], f"GET /livez HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))[0]
+
+
+async def _request(port: int, method: str, path: str, *, who: str | None = None) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {key(who)}"} if who else {}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, f"http://127.0.0.1:{port}{path}", headers=headers) as answer,
+    ):
+        text = await answer.text()
+        return answer.status, json.loads(text) if text.startswith("{") else text
+
+
+# ---------------------------------------------------------------- looking
+
+
+async def test_health_readiness_status_and_metrics_are_open_on_loopback(tmp_path: Path) -> None:
+    """Nobody needs a key to look while ops is on loopback."""
+    async with running(lay_out(tmp_path)) as guard:
+        assert await operate(guard, "/livez", who=None) == (200, "ok\n")
+        assert await operate(guard, "/readyz", who=None) == (200, {"ready": True, "degraded": False, "reasons": []})
+        status, told = await operate(guard, "/status", who=None)
+        assert (status, told["trading"]["enabled"], told["policies"]["ids"]) == (200, True, ["open"])
+        assert told["journal"]["failed"] is None
+        status, exposition = await operate(guard, "/metrics", who=None)
+        assert (status, "guard_build_info{" in exposition) == (200, True)
+
+
+async def test_what_is_wrong_degrades_but_does_not_make_unready(tmp_path: Path) -> None:
+    """A daemon that is down, a HALT file, an unknown order: 200 with reasons, since un-ready would cut off cancels."""
+    config = lay_out(tmp_path)
+    async with running(config, daemon=Simulator()) as guard:
+        guard.desk.is_daemon_up = False
+        (tmp_path / "state" / "HALT").touch()
+
+        status, told = await operate(guard, "/readyz", who=None)
+
+    assert (status, told["ready"], told["degraded"]) == (200, True, True)
+    assert [reason.partition(":")[0] for reason in told["reasons"]] == [
+        "daemon",
+        "a HALT file lies in the state directory",
+    ]
+
+
+async def test_only_draining_is_unready(tmp_path: Path) -> None:
+    """While an order is still on its way the guard says 503 on /readyz, 200 on /livez, and waits for the order."""
+    simulator, reached, gate = Simulator(), asyncio.Event(), asyncio.Event()
+    simulator.faults.add(Seen(reached, Hold(gate)), path="/api/order")
+    config = lay_out(tmp_path)
+    guard = made(config, daemon=simulator)
+    await guard.start()
+    ops = guard.ports[1]
+    async with asyncio.TaskGroup() as tasks:
+        sending = tasks.create_task(ask(guard, "/api/order", order()))
+        await asyncio.wait_for(reached.wait(), WAIT_S)
+        stopping = tasks.create_task(guard.stop("test"))
+        await asyncio.sleep(0)
+        ready = await _request(ops, "GET", "/readyz")
+        alive = await _request(ops, "GET", "/livez")
+        gate.set()
+
+    assert (ready[0], ready[1]["ready"], ready[1]["reasons"]) == (503, False, ["draining"])
+    assert alive == (200, "ok\n")
+    assert (sending.result().status, list(stopping.result())) == (200, [])
+    assert [line["type"] for line in lines(config)][-3:] == ["decision", "outcome", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.0.0.1:22501", 200),
+        ("localhost:1", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:22501", 200),
+        ("evil.example", 400),
+        ("127.0.0.1.evil.example:22501", 400),
+        ("10.0.0.1", 400),
+        ("localhost.", 400),
+        ("", 400),
+    ],
+)
+async def test_the_host_must_be_this_listeners(tmp_path: Path, host: str, status: int) -> None:
+    """A page that rebinds its own name to 127.0.0.1 is refused on every route, open ones too."""
+    async with running(lay_out(tmp_path)) as guard:
+        assert await _status_of(guard, host) == status
+
+
+async def test_host_is_sent_once(tmp_path: Path) -> None:
+    """Two Host fields are refused, whichever is right."""
+    async with running(lay_out(tmp_path)) as guard:
+        text = "GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        assert (await _raw(guard.ports[1], text))[0] == 400
+
+
+async def test_beyond_loopback_looking_wants_metrics_read_and_an_address_is_a_host(tmp_path: Path) -> None:
+    """On all addresses: any address of the machine is a Host, no name is, and figures want metrics:read."""
+    toml = '[listen]\ndata = "127.0.0.1:0"\nops = "0.0.0.0:0"\n'
+    keys = (record("scraper", scopes=["metrics:read"]), record("reader", scopes=["qot:read"]))
+    async with running(lay_out(tmp_path, *keys, toml=toml)) as guard:
+        assert await _status_of(guard, "10.1.2.3:22501") == 200
+        assert await _status_of(guard, "guard.example") == 400
+        for path in ("/metrics", "/status"):
+            found = [(await operate(guard, path, who=who))[0] for who in (None, "nobody", "reader", "scraper")]
+            assert found == [401, 401, 403, 200], path
+        assert (await operate(guard, "/readyz", who=None))[0] == 200
+
+
+async def test_figures_may_be_opened_by_setting(tmp_path: Path) -> None:
+    """`[ops] open` lets anybody look, and is told as weakened; changes still want a key."""
+    toml = '[listen]\ndata = "127.0.0.1:0"\nops = "0.0.0.0:0"\n[ops]\nopen = true\n'
+    async with running(lay_out(tmp_path, toml=toml)) as guard:
+        status, told = await operate(guard, "/status", who=None)
+
+        assert status == 200
+        assert "ops.open: metrics and status need no key" in told["weakened"]
+        assert (await operate(guard, "/admin/state", who=None))[0] == 401
+
+
+# ---------------------------------------------------------------- who may change
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+async def test_a_change_wants_a_key_its_scope_and_an_owner(tmp_path: Path, method: str, path: str) -> None:
+    """401 without a valid key, 403 without the scope or without an owner; a broken body comes after that."""
+    scope = "guard:operate" if path.endswith("state") else "guard:policy"
+    other = "guard:policy" if scope == "guard:operate" else "guard:operate"
+    keys = (
+        record("trader", owner="a person", scopes=["trade:real", "qot:read"]),
+        record("other", owner="a person", scopes=[other, "metrics:read", "audit:read"]),
+        record("machine", scopes=["admin", scope]),
+        record("person", owner="a person", scopes=[scope]),
+        record("chief", owner="a person", scopes=["admin"]),
+    )
+    async with running(lay_out(tmp_path, *keys)) as guard:
+        found = {
+            who: await _request(guard.ports[1], method, path, who=who)
+            for who in (None, "nobody", "trader", "other", "machine", "person", "chief")
+        }
+
+    assert [found[who][0] for who in (None, "nobody")] == [401, 401]
+    assert [found[who][1]["err_code"] for who in ("trader", "other", "machine")] == ["scope"] * 3
+    assert [found[who][0] for who in ("person", "chief")] == ([400] * 2 if (method, path) == CHANGES[-1] else [200] * 2)
+
+
+async def test_authorization_is_sent_once(tmp_path: Path) -> None:
+    """Two Authorization fields are refused, a good one among them or not."""
+    async with running(lay_out(tmp_path)) as guard:
+        fields = f"Authorization: Bearer {key('desk')}\r\n" * 2
+        status, body = await _raw(
+            guard.ports[1], f"GET /admin/state HTTP/1.1\r\nHost: localhost\r\n{fields}Connection: close\r\n\r\n"
+        )
+
+    assert (status, json.loads(body)["err_code"]) == (400, "bad_header")
+
+
+async def test_the_data_listener_has_none_of_these_routes(tmp_path: Path) -> None:
+    """Each route of ops is a 404 on data, also for an administrator, and the daemon hears nothing of it."""
+    simulator = Simulator()
+    async with running(lay_out(tmp_path), daemon=simulator) as guard:
+        for method, path in ROUTES:
+            status, told = await _request(guard.ports[0], method, path, who="desk")
+            assert (status, told["err_code"]) == (404, "unknown_endpoint"), path
+
+    assert not simulator.requests
+
+
+async def test_the_ops_listener_has_none_of_the_daemons_routes(tmp_path: Path) -> None:
+    """None of the 68 endpoints and none of the callers' own questions is answered on ops."""
+    theirs = {(row.method, row.path) for row in ENDPOINTS} | {
+        ("GET", "/guard/v1/me"),
+        ("POST", "/guard/v1/check"),
+        ("GET", "/"),
+        ("GET", "/docs"),
+    }
+    simulator = Simulator()
+    async with running(lay_out(tmp_path), daemon=simulator) as guard:
+        for method, path in theirs:
+            status, told = await _request(guard.ports[1], method, path, who="desk")
+            assert (status, told["err_code"]) == (404, "unknown_endpoint"), path
+        assert (await _request(guard.ports[1], "DELETE", "/metrics"))[1]["err_code"] == "method"
+
+    assert not simulator.requests
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"[]", 400),
+        (b"\xff", 400),
+        (b'{"state":"halted","reason":"x"}', 400),
+        (b'{"state":"locked","reason":"x","sope":{}}', 400),
+        (b'{"state":"active","state":"locked","reason":"x"}', 400),
+        (b'{"state":"locked"}', 400),
+        (b'{"state":"locked","reason":"x","scope":{"markets":["MARS"]}}', 422),
+        (b'{"state":"locked","reason":"  "}', 422),
+        (b'{"state":"locked","reason":"x","cancel_working":true}', 422),
+        (b'{"state":"locked","reason":"' + b"x" * 70_000 + b'"}', 413),
+        (b"[" * 60_000, 400),
+    ],
+)
+async def test_a_body_that_does_not_fit_changes_nothing(tmp_path: Path, body: bytes, status: int) -> None:
+    """Broken, misspelt, doubled, too large or impossible: refused with a code, and trading is as it was."""
+    async with running(lay_out(tmp_path)) as guard, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{guard.ports[1]}/admin/state"
+        answer = await session.post(url, data=body, headers={"Authorization": f"Bearer {key('desk')}"})
+
+        assert answer.status == status, await answer.text()
+        assert guard.desk.state.trading == {}
+
+
+# ---------------------------------------------------------------- changing
+
+
+async def test_a_policy_edit_is_checked_swapped_and_recorded(tmp_path: Path) -> None:
+    """Applied, unchanged, refused with every error and the old one still in force; each with who, why, from and to."""
+    config = lay_out(tmp_path)
+    policy = tmp_path / "policies" / "open.toml"
+    async with running(config) as guard:
+        was = guard.desk.standing.policy_sha256
+        policy.write_text('[orders]\nmax_value = "100 HKD"\n')
+        status, applied = await operate(guard, "/admin/policy/reload", {"reason": "smaller"})
+        assert (status, applied["result"], applied["changes"]) == (200, "applied", ["policy open changed: orders"])
+        assert codes(await ask(guard, "/api/order", order())) == ["max_order_value"]
+
+        assert (await operate(guard, "/admin/policy/reload", {}))[1]["result"] == "unchanged"
+
+        policy.write_text('[orders]\nmax_valu = "1 HKD"\nmax_qty = "many"\n')
+        status, refused = await operate(guard, "/admin/policy/reload", {})
+        assert (status, refused["result"], refused["sha256"]) == (422, "refused", applied["sha256"])
+        assert {error["path"] for error in refused["errors"]} == {"orders.max_valu", "orders.max_qty"}
+        assert {error["file"] for error in refused["errors"]} == {"open.toml"}
+        assert codes(await ask(guard, "/api/order", order())) == ["max_order_value"]
+        exposition = (await operate(guard, "/metrics"))[1]
+
+    assert "guard_policy_last_reload_success 0.0" in exposition
+    assert 'guard_policy_reloads_total{result="refused"} 1.0' in exposition
+    start, change, bad = of_type(config, "policy")
+    assert (start["reason"], start["sha256"]) == ("start", was)
+    assert [change[name] for name in ("result", "from_sha256", "sha256", "by", "reason")] == [
+        "applied",
+        was,
+        applied["sha256"],
+        "a person",
+        "smaller",
+    ]
+    assert (bad["result"], bad["sha256"], len(bad["errors"])) == ("refused", applied["sha256"], 2)
+
+
+async def test_if_match_guards_against_a_stale_change(tmp_path: Path) -> None:
+    """With If-Match a reload is done only where the policies in force are those that were looked at."""
+    async with running(lay_out(tmp_path)) as guard, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{guard.ports[1]}/admin/policy"
+        headers = {"Authorization": f"Bearer {key('desk')}"}
+        seen = (await (await session.get(url, headers=headers)).json())["sha256"]
+        (tmp_path / "policies" / "open.toml").write_text(OPEN_POLICY + "max_qty = 7\n")
+
+        stale = await session.post(f"{url}/reload", headers=headers | {"If-Match": f'"{"0" * 64}"'})
+        right = await session.post(f"{url}/reload", headers=headers | {"If-Match": f'"{seen}"'})
+
+        assert (stale.status, right.status) == (412, 200)
+
+
+async def test_a_key_comes_and_goes_without_a_restart(tmp_path: Path) -> None:
+    """A reload lets a new key in and a revoked one out; a broken file changes nothing and says everything."""
+    config = lay_out(tmp_path)
+    path = tmp_path / "keys.json"
+    desk, late = record("desk", owner="a person"), record("late")
+    async with running(config) as guard:
+        assert (await ask(guard, "/guard/v1/me", who="late")).status == 401
+        path.write_text(json.dumps({"version": 1, "keys": [desk, late]}))
+        applied = await operate(guard, "/admin/keys/reload", {"reason": "late came, bot went"})
+        assert (applied[0], applied[1]["changes"]) == (200, ["key late added", "key bot removed"])
+        assert (await ask(guard, "/guard/v1/me", who="late")).status == 200
+        assert (await ask(guard, "/guard/v1/me", who="bot")).status == 401
+
+        path.write_text(json.dumps({"version": 1, "keys": [{**desk, "scope": []}, {**late, "id": "a b"}]}))
+        status, refused = await operate(guard, "/admin/keys/reload", {})
+        assert (status, len(refused["errors"])) == (422, 2)
+        assert (await ask(guard, "/guard/v1/me", who="late")).status == 200
+
+    assert [line["result"] for line in of_type(config, "keys")] == ["applied", "refused"]
+
+
+@pytest.mark.parametrize(
+    ("state", "new", "read", "cancel"),
+    [("active", 200, 200, 200), ("cancel_only", 423, 200, 200), ("locked", 423, 423, 200)],
+)
+async def test_trading_states(tmp_path: Path, state: str, new: int, read: int, cancel: int) -> None:
+    """`cancel_only`: reads and cancels; `locked`: cancels only; both durable, with who and why."""
+    config, simulator = lay_out(tmp_path), Simulator()
+    async with running(config, daemon=simulator) as guard:
+        placed = said(await ask(guard, "/api/order", order(price=250.0)))["s2c"]
+        status, told = await operate(guard, "/admin/state", {"state": state, "reason": "a drill", "drill": True})
+        assert (status, told["changes"]) == (200, [f"trading is {state}"])
+
+        body = {"market": "HK", "acc_id": 123456, "env": "simulate", "op": "CANCEL", "order_id": placed["order_id"]}
+        assert (await ask(guard, "/api/order", order(qty=200))).status == new
+        assert (await ask(guard, "/api/funds", {"acc_id": 123456, "env": 0, "market": 1})).status == read
+        assert (await ask(guard, "/api/modify-order", body)).status == cancel
+        exposition = (await operate(guard, "/metrics"))[1]
+
+    assert f'guard_trading_state{{state="{state}"}} 1.0' in exposition
+    (line,) = of_type(config, "state")
+    assert [line[name] for name in ("state", "by", "reason", "drill")] == [state, "a person", "a drill", True]
+
+    async with running(config, daemon=simulator) as guard:
+        assert (await ask(guard, "/api/order", order(qty=300))).status == new
+
+
+async def test_a_state_binds_whom_it_names(tmp_path: Path) -> None:
+    """A scope narrows to keys, accounts and markets; who is not named trades on."""
+    async with running(lay_out(tmp_path, record("bot"), record("other"), record("desk", owner="p"))) as guard:
+        scope = {"keys": ["bot"], "markets": ["HK"]}
+        await operate(guard, "/admin/state", {"state": "cancel_only", "reason": "odd orders", "scope": scope})
+
+        assert codes(await ask(guard, "/api/order", order())) == ["halted"]
+        assert (await ask(guard, "/api/order", order(), who="other")).status == 200
+        assert (await operate(guard, "/admin/state"))[1]["rules"][0]["keys"] == ["bot"]
+
+
+async def test_a_halt_file_is_looked_at_before_each_order(tmp_path: Path) -> None:
+    """No restart, no reload: the file is there, nothing new leaves; it is gone, all is as before."""
+    async with running(lay_out(tmp_path)) as guard:
+        halt = tmp_path / "state" / "HALT"
+        halt.touch()
+        assert codes(await ask(guard, "/api/order", order())) == ["halted"]
+        halt.unlink()
+        assert (await ask(guard, "/api/order", order())).status == 200
+
+
+# ---------------------------------------------------------------- a socket file
+
+
+async def test_ops_may_be_a_socket_file_of_the_owners(tmp_path: Path) -> None:
+    """`unix:PATH`: mode 0600, looked at over it, and the commands reload through it."""
+    path = tmp_path / "ops.sock"
+    toml = f'[listen]\ndata = "127.0.0.1:{free_port()}"\nops = "unix:{path}"\n'
+    config = lay_out(tmp_path, toml=toml)
+    async with running(config):
+        assert stat.S_ISSOCK(path.stat().st_mode)
+        assert path.stat().st_mode & 0o777 == 0o600
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
+            session.get("http://localhost/status") as answer,
+        ):
+            assert answer.status == 200
+
+        (tmp_path / "policies" / "open.toml").write_text(OPEN_POLICY + "max_qty = 7\n")
+        done = await asyncio.to_thread(
+            run, "policy", "reload", "--config", config, cwd=tmp_path, env={"GUARD_KEY": key("desk")}
+        )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("applied: sha256 ")
+    async with running(config):  # a file that the last guard left behind is replaced
+        assert stat.S_ISSOCK(path.stat().st_mode)
