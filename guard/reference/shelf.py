@@ -1,0 +1,72 @@
+"""What is kept of one kind of reference data: the latest answer by key, and briefly what the daemon had no answer for.
+
+Plain data without I/O, bounded: the key that was answered longest ago goes first.
+"""
+
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Kept(Struct, Generic[V], frozen=True):
+    """A value, when it was asked for, and when the daemon answered: its age counts from the answer (µs of `t`)."""
+
+    value: V
+    asked_us: int
+    answered_us: int
+
+
+class Denied(Struct, frozen=True):
+    """The daemon answered, and has nothing for this key. `is_unknown`: it does not know it at all."""
+
+    message: str
+    is_unknown: bool
+    until_us: int
+
+
+class Shelf(Generic[K, V]):
+    """The latest of every key; at most `kept_max` answers, `denied_max` refusals."""
+
+    def __init__(self, *, kept_max: int, denied_max: int) -> None:
+        self._kept_max = kept_max
+        self._denied_max = denied_max
+        self._kept: dict[K, Kept[V]] = {}
+        self._denied: dict[K, Denied] = {}
+
+    def get(self, key: K) -> Kept[V] | None:
+        """The latest answer, however old."""
+        return self._kept.get(key)
+
+    def denied(self, key: K, now_us: int) -> Denied | None:
+        """Why there is none; None where it is time to ask again."""
+        found = self._denied.get(key)
+        return found if found is not None and now_us < found.until_us else None
+
+    def was_denied(self, key: K) -> bool:
+        """The last answer about the key was no: it goes alone, so that it spoils nobody else's question."""
+        return key in self._denied
+
+    def put(self, key: K, kept: Kept[V]) -> None:
+        """A new answer; one that was asked for before the one we have is not newer."""
+        old = self._kept.pop(key, None)
+        self._kept[key] = kept if old is None or old.asked_us <= kept.asked_us else old
+        self._denied.pop(key, None)
+        if len(self._kept) > self._kept_max:
+            del self._kept[next(iter(self._kept))]
+
+    def deny(self, key: K, denied: Denied) -> None:
+        """No answer; what was known of the key before is no longer true."""
+        self._kept.pop(key, None)
+        self._denied.pop(key, None)
+        self._denied[key] = denied
+        if len(self._denied) > self._denied_max:
+            del self._denied[next(iter(self._denied))]
+
+    def newest(self) -> Iterator[tuple[K, Kept[V]]]:
+        """Keys from the one that was answered last."""
+        for key in reversed(self._kept):
+            yield key, self._kept[key]

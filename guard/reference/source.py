@@ -1,0 +1,225 @@
+"""One kind of reference data, asked for in batches: one question under way per key, at a pace, never more than asked.
+
+What one turn of the loop wants goes in one question; keys that were used a moment ago ride along, so that prices of
+everything that is traded stay young at the cost of one question. A batch that the daemon declines is halved until the
+key is found that spoils it; that key then goes alone. A question that fails teaches nothing about its keys: what is
+kept stays, with its age. `want` never waits and never raises; whoever waits does so on the future that it returns.
+"""
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Generic
+
+from msgspec import Struct
+
+from guard.clock import Clock
+from guard.reference.envelope import Declined, Silence
+from guard.reference.pace import Pace
+from guard.reference.shelf import Denied, K, Kept, Shelf, V
+from guard.supervisor import Supervisor
+
+Ask = Callable[[tuple[K, ...]], Awaitable[Mapping[K, V] | Declined | Silence]]
+Sleep = Callable[[float], Awaitable[None]]
+
+# How the daemon and the servers behind it say that there is no such instrument.
+_UNKNOWN: Final = re.compile(r"unknown|not (?:found|exist|listed)|no such|invalid (?:stock|security|code)|未知|不存在", re.I)
+
+
+class Manner(Struct, frozen=True, kw_only=True):
+    """How a kind of data is asked for. Times in µs.
+
+    `batch_max` keys in one question, `lanes_max` questions at once; `burst` and `interval_us` are the pace. A refusal
+    is remembered for `denied_us`; after a failure nothing is asked for `cooldown_us`, and a batch is halved only while
+    somebody may still wait (`patience_us`). Keys answered at most `ride_us` ago ride along; 0: none do.
+    """
+
+    batch_max: int = 1
+    lanes_max: int = 2
+    burst: int = 5
+    interval_us: int = 1_000_000
+    denied_us: int = 10_000_000
+    cooldown_us: int = 500_000
+    patience_us: int = 2_000_000
+    ride_us: int = 0
+    kept_max: int = 10_000
+    denied_max: int = 1_000
+    wanted_max: int = 10_000
+
+
+class Surroundings(Struct, frozen=True):
+    """What every source stands on. `sleep` waits for the pace; tests wind a clock instead."""
+
+    clock: Clock
+    supervisor: Supervisor
+    sleep: Sleep = asyncio.sleep
+
+
+class _Group(Struct, frozen=True, Generic[K]):
+    """Part of a question that went wrong, to be asked again by itself until `until_us`."""
+
+    keys: tuple[K, ...]
+    until_us: int
+
+
+class Source(Generic[K, V]):
+    """Values by key. Used on one event loop.
+
+    Attributes:
+        shelf: what is known.
+        trouble: why the last question failed; "" while answers come.
+        answered_us: when the daemon last answered a question of this kind, None while it never did.
+    """
+
+    def __init__(self, name: str, ask: Ask[K, V], around: Surroundings, *, manner: Manner) -> None:
+        self.shelf: Shelf[K, V] = Shelf(kept_max=manner.kept_max, denied_max=manner.denied_max)
+        self.trouble = ""
+        self.answered_us: int | None = None
+        self._name = name
+        self._ask = ask
+        self._around = around
+        self._manner = manner
+        self._pace = Pace(manner.burst, manner.interval_us)
+        self._pending: dict[K, asyncio.Future[None]] = {}
+        self._wanted: dict[K, None] = {}
+        self._again: deque[_Group[K]] = deque()
+        self._lanes = 0
+        self._is_gathering = False
+        self._cool_until_us = 0
+
+    # ------------------------------------------------------------ asking for
+
+    def want(self, key: K, *, age_max_us: int, not_before_us: int = 0) -> asyncio.Future[None] | None:
+        """Has the key asked for unless what is kept is good; None: there is nothing to wait for.
+
+        A value past half of its age is good and renewed beside the caller. `not_before_us`: the question must have
+        been asked no earlier, so an answer that is under way may not do; want again after it.
+        """
+        now_us = self._around.clock.t_us()
+        kept = self.shelf.get(key)
+        if kept is not None and kept.asked_us >= not_before_us:
+            age_us = now_us - kept.answered_us
+            if age_us > age_max_us // 2:
+                self._enqueue(key, now_us)
+            if age_us <= age_max_us:
+                return None
+        return self._enqueue(key, now_us)
+
+    def _enqueue(self, key: K, now_us: int) -> asyncio.Future[None] | None:
+        pending = self._pending.get(key)
+        if pending is not None:
+            return pending
+        is_full = len(self._pending) >= self._manner.wanted_max
+        if is_full or now_us < self._cool_until_us or self.shelf.denied(key, now_us) is not None:
+            return None
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending[key] = future
+        self._wanted[key] = None
+        if not self._is_gathering and self._lanes < self._manner.lanes_max:
+            self._is_gathering = True
+            self._lanes += 1
+            self._around.supervisor.start(self._lane(), f"reference {self._name}", service=True)
+        return future
+
+    # ------------------------------------------------------------ asking
+
+    async def _lane(self) -> None:
+        """Asks until nothing is wanted any more; keys that are wanted meanwhile go into its next question."""
+        clock = self._around.clock
+        try:
+            await asyncio.sleep(0)  # everything that this turn of the loop wants
+            while self._again or self._wanted:
+                wait_us = self._pace.wait_us(clock.t_us())
+                if wait_us:
+                    await self._around.sleep(wait_us / 1_000_000)
+                    continue
+                self._is_gathering = False
+                group = self._next()
+                if group.keys:
+                    self._pace.take(clock.t_us())
+                    await self._fly(group)
+        finally:
+            self._lanes -= 1
+            if not self._lanes:
+                self._is_gathering = False
+                self._wanted.clear()
+                self._again.clear()
+                self._end(tuple(self._pending))
+
+    def _next(self) -> _Group[K]:
+        now_us = self._around.clock.t_us()
+        while self._again:
+            group = self._again.popleft()
+            if now_us < group.until_us:
+                return group
+            self._end(group.keys)
+        return _Group(self._batch(now_us), now_us + self._manner.patience_us)
+
+    def _batch(self, now_us: int) -> tuple[K, ...]:
+        """Keys that are wanted, those that spoilt a question before each by itself; then those that ride along."""
+        found: list[K] = []
+        for key in tuple(self._wanted):
+            is_spoiler = self.shelf.was_denied(key)
+            if is_spoiler and found:
+                continue
+            del self._wanted[key]
+            found.append(key)
+            if is_spoiler or len(found) >= self._manner.batch_max:
+                return tuple(found)
+        if not found or not self._manner.ride_us:
+            return tuple(found)
+        for key, kept in self.shelf.newest():
+            if len(found) >= self._manner.batch_max or now_us - kept.answered_us > self._manner.ride_us:
+                break
+            if key not in self._pending:
+                found.append(key)
+        return tuple(found)
+
+    async def _fly(self, group: _Group[K]) -> None:
+        asked_us = self._around.clock.t_us()
+        over = group.keys
+        try:
+            answer = await self._ask(group.keys)
+            over = self._landed(group, answer, asked_us)
+        finally:
+            self._end(over)
+
+    def _landed(
+        self, group: _Group[K], answer: Mapping[K, V] | Declined | Silence, asked_us: int
+    ) -> tuple[K, ...]:
+        """Keeps what was answered; returns the keys that are done with."""
+        now_us = self._around.clock.t_us()
+        if isinstance(answer, Silence):
+            self.trouble, self._cool_until_us = answer.message, now_us + self._manner.cooldown_us
+            return group.keys
+        self.trouble, self.answered_us = "", now_us
+        if isinstance(answer, Declined):
+            lacking, reason, is_unknown = group.keys, answer.message, bool(_UNKNOWN.search(answer.message))
+        else:
+            for key in group.keys:
+                if key in answer:
+                    self.shelf.put(key, Kept(answer[key], asked_us, now_us))
+            lacking = tuple(key for key in group.keys if key not in answer)
+            reason, is_unknown = "its answer does not name it", True
+        if lacking == group.keys and len(lacking) == 1:
+            until_us = now_us + self._manner.denied_us
+            self.shelf.deny(lacking[0], Denied(reason, is_unknown, until_us))
+            return group.keys
+        self._retry(lacking, group)
+        return tuple(key for key in group.keys if key not in lacking or key not in self._pending)
+
+    def _retry(self, lacking: tuple[K, ...], group: _Group[K]) -> None:
+        """Asks for the rest again, in smaller questions; what only rode along is left out."""
+        keys = tuple(key for key in lacking if key in self._pending)
+        half = len(keys) // 2 if len(keys) == len(group.keys) else len(keys)
+        for part in (keys[:half], keys[half:]):
+            if part:
+                self._again.append(_Group(part, group.until_us))
+
+    def _end(self, keys: tuple[K, ...]) -> None:
+        """Nobody waits for these any longer."""
+        for key in keys:
+            future = self._pending.pop(key, None)
+            if future is not None and not future.done():
+                future.set_result(None)
