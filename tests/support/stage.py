@@ -51,12 +51,7 @@ class Stage:
     async def place(self, *, who: str | None = "bot", key: str | None = None, **members: Any) -> Reply:
         """One new order of Tencent, far below the market so that it rests; `key` is its Idempotency-Key."""
         head = {} if key is None else {"idempotency_key": key}
-        return await self.ask(
-            ORDER,
-            guards.order(price=200, **members) if "price" not in members else guards.order(**members),
-            who=who,
-            **head,
-        )
+        return await self.ask(ORDER, guards.order(**{"price": 200} | members), who=who, **head)
 
     async def placed(self, *, who: str = "bot", key: str | None = None, **members: Any) -> str:
         """A new order that was taken: its external id."""
