@@ -1,0 +1,331 @@
+"""Limits under pressure: exactly the cap passes, evidence alone gives back, windows and days end to the microsecond."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.simulator.faults import Delay, RetType, Unreachable
+from tests.support.clock import ManualClock
+from tests.support.guards import codes, order, record, said
+from tests.support.stage import ACCOUNTS, DAILY, ORDER, Stage, code_of, is_passed, stage
+
+EXAMPLE: Final = Path(__file__).parents[2] / "keys.json.example"
+COVER: Final = '[orders]\nmax_value = ["100000000 HKD", "100000000 USD", "100000000 JPY"]\n'
+CAPS: Final = {
+    "orders_per_day": COVER + "per_day = 10",
+    "rate": COVER + '[rates]\nnew_orders = "10/60s"',
+    "daily_value": COVER + '[budgets]\ndaily_value = "200000 HKD"',
+}
+
+
+@pytest.mark.parametrize("code", CAPS)
+async def test_500_at_once_against_a_cap_of_ten_admit_exactly_ten(tmp_path: Path, code: str) -> None:
+    """However many ask at the same moment, ten pass, ten reach the daemon, and the rest are told which limit it was."""
+    async with stage(tmp_path, policies=CAPS[code]) as scene:
+        scene.daemon.faults.add(Delay(0.01), path=ACCOUNTS)  # everybody waits for the account list together
+        replies = await asyncio.gather(*(scene.place(remark=f"n{n}") for n in range(500)))
+
+        assert sum(map(is_passed, replies)) == 10
+        assert {code_of(reply)[1] for reply in replies if not is_passed(reply)} == {code}
+        assert len(scene.reached()) == len(scene.daemon.orders) == 10
+
+
+async def test_500_at_once_against_a_keys_own_limit(tmp_path: Path) -> None:
+    """A key's max_orders_per_minute holds against a burst of orders and changes together."""
+    async with stage(tmp_path, record("bot", max_orders_per_minute=10)) as scene:
+        first = await scene.placed()
+        asked = [scene.place(remark=f"n{n}") for n in range(250)]
+        asked += [scene.modify(first, price=201) for _ in range(250)]
+        replies = await asyncio.gather(*asked)
+
+        assert sum(map(is_passed, replies)) == 9
+        assert len(scene.reached()) + len(scene.reached("/api/modify-order")) == 10
+
+
+async def test_two_keys_of_one_principal_share_their_counters(tmp_path: Path) -> None:
+    """A rotated key counts together with the one that it replaces."""
+    policies = COVER + "per_day = 2"
+    async with stage(tmp_path, record("bot"), record("bot@2"), record("other"), policies=policies) as scene:
+        assert is_passed(await scene.place(remark="1"))
+        assert is_passed(await scene.place(remark="2", who="bot@2"))
+        assert code_of(await scene.place(remark="3", who="bot@2")) == (403, "orders_per_day")
+        assert is_passed(await scene.place(remark="4", who="other"))
+
+
+# ---------------------------------------------------------------- only evidence releases
+
+
+async def test_a_refusal_of_the_daemon_gives_back_money_but_not_the_rate(tmp_path: Path) -> None:
+    """What the daemon refused spends nothing, but it was asked."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        scene.daemon.faults.add(RetType(-1), path=ORDER)
+        await scene.place()
+
+        assert (scene.held(), scene.stamps("new_orders")) == (0, 1)
+
+
+async def test_what_was_not_sent_gives_everything_back(tmp_path: Path) -> None:
+    """Where not a byte has left, money, rate, duplicate mark and Idempotency-Key are as if nothing had been asked."""
+    policies = DAILY.replace("[budgets]", "per_day = 1\nduplicate_window_s = 5\n[budgets]")
+    async with stage(tmp_path, policies=policies) as scene:
+        scene.daemon.faults.add(Unreachable(), path=ORDER)
+        assert code_of(await scene.place(key="k")) == (502, "daemon_unreachable")
+
+        assert (scene.held(), scene.stamps("new_orders"), scene.stamps("duplicate")) == (0, 0, 0)
+        assert is_passed(await scene.place(key="k"))
+
+
+async def test_an_unknown_outcome_holds_everything(tmp_path: Path) -> None:
+    """Nobody knows: money and count stay held, so that the cap is never exceeded."""
+    policies = COVER + 'per_day = 1\n[budgets]\ndaily_value = "100000 HKD"'
+    async with stage(tmp_path, policies=policies) as scene:
+        scene.daemon.faults.add(RetType(-100), path=ORDER)
+        await scene.place()
+
+        assert scene.held() == 20_000
+        assert codes(await scene.place(remark="next")) == ["orders_per_day"]
+
+
+async def test_a_refused_order_uses_nothing(tmp_path: Path) -> None:
+    """What the guard itself refuses takes no place in any window or budget."""
+    policies = COVER.replace("100000000 HKD", "20000 HKD") + '[rates]\nnew_orders = "1/60s"'
+    async with stage(tmp_path, policies=policies) as scene:
+        for _ in range(50):
+            assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+
+        assert is_passed(await scene.place())
+
+
+# ---------------------------------------------------------------- the same order again
+
+
+async def test_b28_the_same_order_again_is_refused_while_the_window_lasts(tmp_path: Path) -> None:
+    """A retry of the same order is 409 duplicate_order until the window has passed, to the microsecond."""
+    async with stage(tmp_path, policies=COVER + "duplicate_window_s = 5") as scene:
+        assert is_passed(await scene.place())
+        scene.clock.advance(s=4, us=999_999)
+        again = await scene.place()
+        assert code_of(again) == (409, "duplicate_order")
+        assert said(again)["guard"]["retry_after_s"] == 1e-06
+        scene.clock.advance(us=1)
+        assert is_passed(await scene.place())
+
+
+async def test_b28_a_repeat_on_purpose_passes(tmp_path: Path) -> None:
+    """Another Idempotency-Key, remark, price, side or account makes it another order; another spelling does not."""
+    async with stage(tmp_path, policies=COVER + "duplicate_window_s = 5") as scene:
+        assert is_passed(await scene.place())
+        assert is_passed(await scene.place(key="again"))
+        assert is_passed(await scene.place(remark="again"))
+        assert is_passed(await scene.place(price=200.2))
+        assert is_passed(await scene.place(acc_id=9032))
+        assert is_passed(await scene.place(side="SELL"))
+        assert code_of(await scene.place(code="HK.00700", price=200.00)) == (409, "duplicate_order")
+        assert code_of(await scene.place(packet_id={"conn_id": 1, "serial_no": 2})) == (409, "duplicate_order")
+
+
+@pytest.mark.parametrize(("fault", "is_free"), [(RetType(-1), True), (RetType(-100), False)])
+async def test_the_mark_of_a_duplicate_follows_the_verdict(tmp_path: Path, fault: RetType, is_free: bool) -> None:
+    """A refused order may be sent again at once, one of unknown outcome may not."""
+    async with stage(tmp_path, policies=COVER + "duplicate_window_s = 60") as scene:
+        scene.daemon.faults.add(fault, path=ORDER)
+        await scene.place()
+
+        assert is_passed(await scene.place()) is is_free
+
+
+# ---------------------------------------------------------------- windows and days
+
+
+async def test_a_window_ends_exactly(tmp_path: Path) -> None:
+    """retry_after_s is exact: one microsecond before it the order is refused, at it the order passes."""
+    async with stage(tmp_path, policies=COVER + '[rates]\nnew_orders = "2/30s"') as scene:
+        assert is_passed(await scene.place(remark="1"))
+        scene.clock.advance(s=10, us=1)
+        assert is_passed(await scene.place(remark="2"))
+        refused = await scene.place(remark="3")
+        assert code_of(refused) == (429, "rate")
+        assert said(refused)["guard"]["retry_after_s"] == 19.999999
+        assert dict(refused.headers)["Retry-After"] == "20"
+        assert said(refused)["guard"]["retryable"] is True
+        scene.clock.advance(s=19, us=999_998)
+        assert code_of(await scene.place(remark="3")) == (429, "rate")
+        scene.clock.advance(us=1)
+        assert is_passed(await scene.place(remark="3"))
+
+
+async def test_of_several_windows_the_last_to_open_counts(tmp_path: Path) -> None:
+    """With two rates full the caller is told when both have room."""
+    async with stage(tmp_path, policies=COVER + '[rates]\nnew_orders = ["1/1s", "2/60s"]') as scene:
+        await scene.place(remark="1")
+        scene.clock.advance(s=30)
+        await scene.place(remark="2")
+        refused = await scene.place(remark="3")
+
+        assert codes(refused) == ["rate", "rate"]
+        assert said(refused)["guard"]["retry_after_s"] == 30
+
+
+async def test_no_time_is_told_where_time_does_not_help(tmp_path: Path) -> None:
+    """A full window beside a limit that does not move with time promises nothing."""
+    policies = COVER.replace("100000000 HKD", "20000 HKD") + '[rates]\nnew_orders = "1/60s"'
+    async with stage(tmp_path, policies=policies) as scene:
+        await scene.place()
+        refused = await scene.place(qty=200)
+
+        assert codes(refused) == ["max_order_value", "rate"]
+        assert said(refused)["guard"]["retry_after_s"] is None
+        assert said(refused)["guard"]["retryable"] is False
+
+
+async def test_answers_say_what_is_left(tmp_path: Path) -> None:
+    """Rated requests carry RateLimit-Policy and RateLimit, passed or refused."""
+    async with stage(tmp_path, policies=COVER + '[rates]\nnew_orders = "2/30s"\nreads = "5/60s"') as scene:
+        first = dict((await scene.place(remark="1")).headers)
+        assert first["RateLimit-Policy"] == '"new_orders";q=2;w=30'
+        assert first["RateLimit"] == '"new_orders";r=1;t=30'
+        scene.clock.advance(s=10)
+        await scene.place(remark="2")
+        refused = dict((await scene.place(remark="3")).headers)
+        assert refused["RateLimit"] == '"new_orders";r=0;t=20'
+        read = dict((await scene.ask("/api/quote", {"symbol": "HK.00700"})).headers)
+        assert read["RateLimit"] == '"reads";r=4;t=60'
+
+
+async def test_a_day_ends_at_the_markets_own_reset(tmp_path: Path) -> None:
+    """A Hong Kong budget is empty again at 08:30 there, not a second before, and not at midnight UTC."""
+    clock = ManualClock(datetime(2026, 11, 22, 23, 0, tzinfo=UTC))
+    policies = COVER + 'per_day = 1\n[budgets]\ndaily_value = "20000 HKD"'
+    async with stage(tmp_path, policies=policies, clock=clock) as scene:
+        assert is_passed(await scene.place(remark="1"))
+        clock.advance(s=90 * 60 - 1)
+        assert codes(await scene.place(remark="2")) == ["orders_per_day", "daily_value"]
+        clock.advance(s=1)
+        assert is_passed(await scene.place(remark="3"))
+
+
+async def test_a_budget_tells_what_it_would_have_become(tmp_path: Path) -> None:
+    """Observed is the counter with this order, limit the cap; exactly at the cap passes."""
+    async with stage(tmp_path, policies=COVER + '[budgets]\ndaily_value = "40000 HKD"') as scene:
+        assert is_passed(await scene.place(remark="1"))
+        assert is_passed(await scene.place(remark="2"))
+        reason = said(await scene.place(remark="3", qty=100, price=0.01))["guard"]["reasons"][0]
+
+        assert (reason["observed"], reason["limit"], reason["unit"]) == ("40001", "40000", "HKD")
+
+
+async def test_real_and_simulated_money_are_counted_apart(tmp_path: Path) -> None:
+    """A day's paper trading takes nothing from the real budget."""
+    async with stage(tmp_path, policies=COVER + '[budgets]\ndaily_value = "20000 HKD"') as scene:
+        assert is_passed(await scene.place())
+        assert is_passed(await scene.place(env="real"))
+        assert code_of(await scene.place(env="real", remark="2")) == (403, "daily_value")
+
+
+# ---------------------------------------------------------------- a key's own limits, and the flags
+
+
+def example(name: str) -> dict[str, Any]:
+    """A record of keys.json.example with a plaintext that the test knows."""
+    rows = {row["id"]: row for row in json.loads(EXAMPLE.read_text())["keys"]}
+    known: dict[str, Any] = record(name)
+    return {**rows[name], "hash": known["hash"]}
+
+
+async def refusal_of(scene: Stage, who: str, **members: Any) -> tuple[int, str]:
+    """The refusal of one order; it reaches nobody."""
+    before = len(scene.reached())
+    found = code_of(await scene.ask(ORDER, order(price=20, **members), who=who))
+    assert len(scene.reached()) == before
+    return found
+
+
+TRADER: Final[list[tuple[dict[str, Any], str]]] = [
+    ({"market": "JP", "code": "7203", "env": "real"}, "market"),
+    ({"acc_id": 281756478875559548, "env": "real"}, "account"),
+    ({"qty": 1100, "env": "real"}, "max_order_value"),
+]
+AGENT: Final[list[tuple[dict[str, Any], str]]] = [
+    ({"env": "real"}, "environment"),
+    ({"acc_id": 9032}, "account"),
+    ({"market": "JP", "code": "7203"}, "market"),
+    ({"code": "09988"}, "symbol"),
+    ({"qty": 300}, "max_order_value"),
+]
+
+
+@pytest.mark.parametrize(
+    ("who", "members", "code"), [*(("trader", *row) for row in TRADER), *(("agent-1", *row) for row in AGENT)]
+)
+async def test_every_list_and_cap_of_the_example_keys_binds(
+    tmp_path: Path, who: str, members: dict[str, Any], code: str
+) -> None:
+    """Each limit of keys.json.example, flat or nested, refuses one order that is just outside it (B06)."""
+    async with stage(tmp_path, example("trader"), example("agent-1"), policies=COVER) as scene:
+        assert (await refusal_of(scene, who, **members))[1] == code
+
+
+async def test_the_sides_of_the_example_keys_bind_once_one_is_taken_away(tmp_path: Path) -> None:
+    """The example allows both sides that exist; without SELL a sale is refused in either layout."""
+    flat, nested = example("trader"), example("agent-1")
+    flat["allowed_trd_sides"] = nested["limits"]["allowed_trd_sides"] = ["BUY"]
+    async with stage(tmp_path, flat, nested, policies=COVER) as scene:
+        assert await refusal_of(scene, "trader", side="SELL", env="real") == (403, "side")
+        assert await refusal_of(scene, "agent-1", side="SELL") == (403, "side")
+
+
+@pytest.mark.parametrize(
+    ("who", "env", "price", "passes", "code"),
+    [("agent-1", "simulate", 50, 3, "rate"), ("trader", "real", 200, 10, "daily_value")],
+)
+async def test_rates_and_budgets_of_the_example_keys_bind(
+    tmp_path: Path, who: str, env: str, price: int, passes: int, code: str
+) -> None:
+    """max_orders_per_minute and max_daily_value of keys.json.example stop the next order."""
+    async with stage(tmp_path, example("trader"), example("agent-1"), policies=COVER) as scene:
+        for n in range(passes):
+            assert is_passed(await scene.place(who=who, env=env, price=price, remark=f"n{n}"))
+        assert code_of(await scene.place(who=who, env=env, price=price))[1] == code
+
+
+async def test_the_agents_day_binds(tmp_path: Path) -> None:
+    """The agent's max_daily_value stops it although its rate has room."""
+    async with stage(tmp_path, example("agent-1"), policies=COVER) as scene:
+        for n in range(4):
+            assert is_passed(await scene.place(who="agent-1", price=50, remark=f"n{n}"))
+            scene.clock.advance(s=30)
+        assert codes(await scene.place(who="agent-1", price=50)) == ["daily_value"]
+
+
+async def test_hours_and_expiry_of_the_example_keys_bind(tmp_path: Path) -> None:
+    """The trader's hours_window is in keys.tz and its end is not part of it; after expires_at the key is unknown."""
+    clock = ManualClock(datetime(2026, 11, 22, 20, 59, 59, tzinfo=UTC))
+    async with stage(tmp_path, example("trader"), policies=COVER, clock=clock) as scene:
+        assert is_passed(await scene.place(who="trader", env="real", remark="1"))
+        clock.advance(s=1)
+        assert code_of(await scene.place(who="trader", env="real")) == (403, "hours")
+        clock.advance(s=400 * 86_400)
+        assert code_of(await scene.place(who="trader", env="real")) == (401, "unauthenticated")
+
+
+async def test_readers_and_operators_of_the_example_cannot_trade(tmp_path: Path) -> None:
+    """The example's reader and operator have no trade scope."""
+    async with stage(tmp_path, example("reader"), example("operator"), policies=COVER) as scene:
+        assert await refusal_of(scene, "reader") == (403, "scope")
+        assert await refusal_of(scene, "operator") == (403, "scope")
+
+
+async def test_the_tightest_of_key_and_policies_wins(tmp_path: Path) -> None:
+    """A key's own limit and every policy bind together; both reasons are told when both fail."""
+    policies = {"wide.toml": COVER, "desk.toml": '[orders]\nmax_value = ["15000 HKD"]'}
+    async with stage(tmp_path, record("bot", max_order_value=10_000), policies=policies) as scene:
+        reply = await scene.place()
+
+        assert codes(reply) == ["max_order_value", "max_order_value"]
+        assert {reason["policy"] for reason in said(reply)["guard"]["reasons"]} == {"key:bot", "desk"}
+        assert codes(await scene.place(price=120)) == ["max_order_value"]
+        assert is_passed(await scene.place(price=100))
