@@ -1,0 +1,107 @@
+"""Before the clock starts: everyone answers what they should. After it stops: the record holds what was asked.
+
+A fast proxy that lets everything through, or that forgets to write, would win every table.
+"""
+
+import json
+import subprocess
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Final
+
+import asks
+from contestants import BIN, Server, ask
+from machine import Unfit
+
+SERIAL_FIRST: Final = 9_000_000_000  # far from the caller's own
+PLACED: Final = 2
+REFUSED: Final = 1
+
+
+def answers(servers: list[Server]) -> None:
+    """Every contestant answers a quote and an order as the daemon does, and all but the daemon refuse what they should.
+
+    Each has then placed `PLACED` orders and refused `REFUSED`. Raises `Unfit` with what was answered instead.
+    """
+    for number, server in enumerate(servers):
+        serial = SERIAL_FIRST + number * 10
+        _expect(server, "quote", ask(server.port, "quote", serial=serial), status=200, has="basic_qot_list")
+        ids = [_order_id(server, serial + turn) for turn in range(PLACED)]
+        if ids[0] == ids[1]:
+            raise Unfit(f"{server.name}: two orders have one id")
+        if server.name == "direct":
+            continue
+        refused = ask(server.port, "refused", serial=serial)
+        _expect(server, "an order above the limit", refused, status=403, has="max_order_value")
+        again = ask(server.port, "order", serial=serial)
+        _expect(server, "the same order again", again, status=409, has="duplicate_order")
+        for name in ("quote", "order"):
+            stranger = ask(server.port, name, serial=serial + 2, bearer="gk_nobody")
+            _expect(server, f"a {name} with a wrong key", stranger, status=401, has="unauthenticated")
+
+
+def _order_id(server: Server, serial: int) -> object:
+    given = ask(server.port, "order", serial=serial)
+    _expect(server, "an order", given, status=200, has="order_id_ex")
+    s2c: Any = given[1]["s2c"]
+    return s2c["order_id_ex"]
+
+
+def _expect(server: Server, what: str, given: tuple[int, object], *, status: int, has: str) -> None:
+    if given[0] != status or has not in json.dumps(given[1]):
+        raise Unfit(f"{server.name}: {what} must be answered {status} {has}, and was: {given[0]} {given[1]}")
+
+
+def placed_at(daemon: Server) -> int:
+    """How many orders the daemon has placed since it started."""
+    connection = HTTPConnection("127.0.0.1", daemon.port, timeout=10)
+    try:
+        connection.request("GET", "/bench/placed")
+        return int(json.loads(connection.getresponse().read())["placed"])
+    finally:
+        connection.close()
+
+
+def verified(state: Path) -> str:
+    """What `guard audit verify` says of the record, word for word. Raises `Unfit` unless it says that all is well."""
+    command = [str(BIN / "guard"), "audit", "verify", "--state", str(state)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Unfit(f"guard audit verify ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout.strip()
+
+
+def record_holds(state: Path, *, sent: dict[str, int]) -> dict[str, int]:
+    """Every order that was sent is in the guard's record as allowed and accepted, every refused one as refused."""
+    found = {"allowed": 0, "accepted": 0, "refused": 0}
+    for path in sorted((state / "journal").glob("*.jsonl")):
+        with path.open() as lines:
+            for line in lines:
+                _count(json.loads(line), found)
+    expected = {"allowed": sent["order"], "accepted": sent["order"], "refused": sent["refused"]}
+    if found != expected:
+        raise Unfit(f"the guard's record holds {found}, and sent were {expected}")
+    return found
+
+
+def _count(record: dict[str, Any], found: dict[str, int]) -> None:
+    if record["type"] == "outcome":
+        found["accepted"] += record["verdict"] == "accepted"
+    elif record["type"] == "decision" and record["endpoint"] == asks.ORDER.path:
+        found["allowed"] += record["outcome"] == "allow"
+        found["refused"] += record["code"] == "max_order_value"
+
+
+def audit_holds(path: Path, *, sent: dict[str, int]) -> dict[str, int]:
+    """The same of the idiomatic proxy's audit file."""
+    found = {"allowed": 0, "accepted": 0, "refused": 0}
+    with path.open() as lines:
+        for line in lines:
+            entry = json.loads(line)
+            found["allowed"] += entry.get("outcome") == "allow"
+            found["accepted"] += entry["type"] == "outcome"
+            found["refused"] += entry.get("code") == "max_order_value"
+    expected = {"allowed": sent["order"], "accepted": sent["order"], "refused": sent["refused"]}
+    if found != expected:
+        raise Unfit(f"the audit file holds {found}, and sent were {expected}")
+    return found

@@ -1,0 +1,219 @@
+"""The processes of a run: daemon, guard, idiomatic proxy and caller, each by itself, all alive at once.
+
+Everything that they write lies in one folder. On two cores or more the contestants share one, since only one of them
+works at a time; daemon and caller share another.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import asks
+import machine
+import msgspec
+from load import Job, Result
+
+HERE: Final = Path(__file__).parent
+BIN: Final = Path(sys.executable).parent
+START_S: Final = 20.0
+STOP_S: Final = 30.0
+CONTESTANT_CORE, OTHER_CORE = 0, 1
+
+POLICY: Final = f"""\
+[policy]
+id = "bench"
+owner = "the benchmark"
+rationale = "every rule is present and none refuses under load"
+[applies_to]
+keys = ["bot-*"]
+environments = ["simulate"]
+[instruments]
+markets = {json.dumps(asks.MARKETS)}
+symbols = ["HK.*", "US.*"]
+blocked_symbols = ["{asks.BLOCKED}"]
+[orders]
+sides = {json.dumps(asks.SIDES)}
+types = {json.dumps(asks.ORDER_TYPES)}
+time_in_force = {json.dumps(asks.TIMES_IN_FORCE)}
+max_value = ["{asks.ORDER_VALUE_MAX} HKD", "{asks.ORDER_VALUE_MAX} USD"]
+max_qty = {asks.QTY_MAX}
+per_day = {asks.ORDERS_PER_DAY_MAX}
+duplicate_window_s = {asks.DUPLICATE_WINDOW_S}
+[hours]
+HK = "always"
+US = "always"
+[budgets]
+per = "key"
+daily_value = ["{asks.DAILY_VALUE_MAX} HKD", "{asks.DAILY_VALUE_MAX} USD"]
+[rates]
+per = "key"
+new_orders = "{asks.RATE_MAX}/{asks.ORDER_WINDOW_S}s"
+changes = "{asks.RATE_MAX}/{asks.ORDER_WINDOW_S}s"
+reads = "{asks.RATE_MAX}/{asks.READ_WINDOW_S}s"
+cancels = "{asks.RATE_MAX}/{asks.READ_WINDOW_S}s"
+[rights]
+touch = "own"
+"""
+
+
+class Server(NamedTuple):
+    """A process that listens, and its port."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+
+class Caller:
+    """The process that asks."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def perform(self, job: Job) -> Result:
+        """One job, from start to end. Raises `Unfit` where an answer was not the one that was due."""
+        if self.process.stdin is None or self.process.stdout is None:
+            raise AssertionError("started without pipes")
+        self.process.stdin.write(msgspec.json.encode(job).decode() + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise machine.Unfit("the caller ended in the middle of a job")
+        result = msgspec.json.decode(line, type=Result)
+        if result.bad:
+            raise machine.Unfit(f"{'+'.join(job.asks)} at port {job.port}: {'; '.join(result.bad)}")
+        return result
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def lay_out(folder: Path, *, data: int, daemon: int) -> Path:
+    """The guard's settings, keys and policy. Returns the settings file."""
+    limits = {
+        "allowed_markets": asks.MARKETS,
+        "allowed_trd_sides": asks.SIDES,
+        "max_order_value": asks.KEY_ORDER_VALUE_MAX,
+        "max_daily_value": asks.DAILY_VALUE_MAX,
+        "max_orders_per_minute": asks.RATE_MAX,
+    }
+    scopes = ["qot:read", "acc:read", "trade:simulate"]
+    keys = [
+        {"id": asks.key_id(number), "hash": f"sha256:{asks.digest(number)}", "scopes": scopes, **limits}
+        for number in range(asks.KEYS)
+    ]
+    folder.mkdir(mode=0o700)
+    _write(folder / "keys.json", json.dumps({"version": 1, "keys": keys}))
+    _write(folder / "daemon.key", asks.DAEMON_KEY)
+    (folder / "policies").mkdir()
+    _write(folder / "policies" / "bench.toml", POLICY)
+    config = folder / "guard.toml"
+    settings = (
+        f'[listen]\ndata = "127.0.0.1:{data}"\nops = "127.0.0.1:{free_port()}"\n[trading]\nenabled = true\n'
+        f'[daemon]\nurl = "http://127.0.0.1:{daemon}"\nkey_file = "daemon.key"\nbroker_limits = "off"\n'
+    )
+    _write(config, settings)
+    return config
+
+
+def _write(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def serving(name: str, command: list[str], *, port: int, core: int, log: Path) -> Iterator[Server]:
+    """The server while it runs; it is told to stop at the end, and waited for."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    machine.pin(process.pid, core)
+    server = Server(name, port, process, log)
+    try:
+        _wait_for(server)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(server: Server) -> None:
+    end_s = time.monotonic() + START_S
+    while time.monotonic() < end_s and server.process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", server.port)) == 0:
+                return
+        time.sleep(0.05)
+    last = server.log.read_text(errors="replace")[-2000:]
+    raise machine.Unfit(f"{server.name} did not open its port:\n{last}")
+
+
+@contextmanager
+def calling() -> Iterator[Caller]:
+    """The caller's process."""
+    command = [sys.executable, str(HERE / "load.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        machine.pin(process.pid, OTHER_CORE + 1 if machine.cores() > 2 else OTHER_CORE)
+        yield Caller(process)
+
+
+@contextmanager
+def daemon(folder: Path) -> Iterator[Server]:
+    """The light daemon."""
+    port = free_port()
+    command = [sys.executable, str(HERE / "daemon.py"), "--port", str(port)]
+    with serving("direct", command, port=port, core=OTHER_CORE, log=folder / "daemon.log") as server:
+        yield server
+
+
+@contextmanager
+def guard(folder: Path, behind: Server) -> Iterator[Server]:
+    """The guard, as `guard serve` runs it, in front of the daemon; its record lies in `folder/state`."""
+    port = free_port()
+    config = lay_out(folder, data=port, daemon=behind.port)
+    command = [str(BIN / "guard"), "serve", "--config", str(config)]
+    with serving("guard", command, port=port, core=CONTESTANT_CORE, log=folder / "guard.log") as server:
+        yield server
+
+
+@contextmanager
+def idiomatic(folder: Path, behind: Server) -> Iterator[Server]:
+    """The aiohttp proxy in front of the daemon; its audit file is `folder/audit.jsonl`."""
+    port, url = free_port(), f"http://127.0.0.1:{behind.port}"
+    script, audit = str(HERE / "idiomatic.py"), str(folder / "audit.jsonl")
+    command = [sys.executable, script, "--port", str(port), "--daemon", url, "--audit", audit]
+    with serving("aiohttp", command, port=port, core=CONTESTANT_CORE, log=folder / "aiohttp.log") as server:
+        yield server
+
+
+def ask(port: int, name: str, *, serial: int, bearer: str | None = None) -> tuple[int, dict[str, object]]:
+    """One request by the standard library's client: status and parsed body."""
+    wanted = asks.BY_NAME[name]
+    headers = {"Authorization": f"Bearer {bearer or asks.plaintext(0)}", "Content-Type": "application/json"}
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("POST", wanted.path, wanted.render(serial), headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()

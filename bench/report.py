@@ -1,0 +1,135 @@
+"""Results as people read them: tables for the terminal, and the document docs/performance.md.
+
+What does not depend on a run, the method and what it leaves out, stands in `method.md`.
+"""
+
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import msgspec
+import tables
+from measure import OPEN_CONNECTIONS, OPEN_RATE, Results
+from tables import View, cpu, p50, rps, shown, spread
+
+METHOD: Final = Path(__file__).with_name("method.md")
+DIVIDER: Final = "<!-- figures -->"
+
+
+def decoded(encoded: bytes) -> Results:
+    """Results as they were saved."""
+    return msgspec.json.decode(encoded, type=Results)
+
+
+def _titled(results: Results) -> list[tuple[str, str]]:
+    return [
+        ("Quote", tables.closed_table(results, "quote")),
+        ("Simulated order, durable before it is sent", tables.closed_table(results, "order")),
+        ("Refused order (403)", tables.closed_table(results, "refused")),
+        ("Guard against the others, within a round", tables.ratio_table(results)),
+        (
+            f"At a fixed rate: {OPEN_RATE:.0f} requests a second over {OPEN_CONNECTIONS} connections",
+            tables.paced_table(results, OPEN_RATE),
+        ),
+        ("Memory of the guard", tables.memory_table(results)),
+    ]
+
+
+def summary(results: Results) -> str:
+    """The tables, for the terminal."""
+    parts = [f"\n{title}\n\n{text}" for title, text in _titled(results)]
+    return "\n".join([*parts, "", *_memory_words(results), "", _noise(results), "", *_checked(results)])
+
+
+def document(results: Results) -> str:
+    """The document."""
+    method, limits = METHOD.read_text(encoding="utf-8").split(DIVIDER)
+    samples = min(window.answers for window in results.windows)
+    parts = [
+        "# Performance",
+        "Written by `bench/run.py --report docs/performance.md` from one run; `make bench` measures on your machine.",
+        "## In short",
+        "\n".join(_bulleted(_short(results))),
+        method.strip(),
+        "## Machine",
+        _machine(results),
+        _noise(results),
+    ]
+    for title, text in _titled(results):
+        parts += [f"## {title}", text]
+    parts += ["\n".join(_bulleted(_memory_words(results))), "## Checked after the run"]
+    parts += ["\n".join(_bulleted(_checked(results))), limits.strip().format(samples=samples)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _bulleted(lines: list[str]) -> list[str]:
+    return [f"* {line}" for line in lines]
+
+
+def _short(results: Results) -> list[str]:
+    """The figures that matter, in sentences."""
+    quote, order = View(results, "quote", rate=OPEN_RATE), View(results, "order", rate=OPEN_RATE)
+    busy = {name: View(results, name, connections=64) for name in ("quote", "order", "refused")}
+    added = [shown(median(view.above("guard", "direct", p50))) for view in (quote, order)]
+    alike = [shown(median(view.above("aiohttp", "direct", p50))) for view in (quote, order)]
+    spent = {name: shown(median(view.of("guard", cpu))) for name, view in busy.items()}
+    rates = {name: shown(median(view.of("guard", rps))) for name, view in busy.items()}
+    ratios = {name: spread(view.against("guard", "aiohttp", cpu)) for name, view in busy.items()}
+    added_words = (
+        f"Added to the daemon's own answer, median: {added[0]} µs for a quote, {added[1]} µs for an order whose record "
+        f"is on the disk first; the aiohttp proxy adds {alike[0]} and {alike[1]} µs."
+    )
+    busy_words = (
+        f"At 64 connections on one core: {rates['quote']} quotes, {rates['order']} durable orders or "
+        f"{rates['refused']} refusals a second, for {spent['quote']}, {spent['order']} and {spent['refused']} µs of "
+        "CPU each."
+    )
+    ratio_words = (
+        f"CPU against the aiohttp proxy in the same round: quote {ratios['quote']}, order {ratios['order']}, refusal "
+        f"{ratios['refused']}; below 1 the guard is cheaper."
+    )
+    return [added_words, busy_words, ratio_words, *_memory_words(results)]
+
+
+def _memory_words(results: Results) -> list[str]:
+    memory = results.memory
+    grown_kib = (memory.after_twice - memory.after) / 1024
+    each = (memory.after_orders_twice - memory.after_orders) / memory.orders
+    counts = f"{memory.requests:,} and {2 * memory.requests:,}".replace(",", " ")
+    return [
+        f"Between {counts} requests the guard's memory changed by {grown_kib:+.0f} KiB.",
+        f"A live order takes {each:.0f} bytes of memory, its two records {memory.record_bytes} bytes on the disk.",
+    ]
+
+
+def _machine(results: Results) -> str:
+    about = results.machine
+    rows = [
+        ["processor", about["cpu"]],
+        ["memory", about["memory"]],
+        ["kernel, filesystem", f"{about['kernel']}, {about['disk']}"],
+        ["one kilobyte and one sync", f"{shown(results.sync_us[0])} µs median, {shown(results.sync_us[1])} µs p99"],
+        ["Python", about["python"]],
+        ["libraries", about["libraries"]],
+        ["guard", about["guard"]],
+        ["measured", f"{results.began}, {results.plan.rounds} rounds"],
+    ]
+    return tables.table(["", ""], rows)
+
+
+def _noise(results: Results) -> str:
+    load = ", ".join(f"{each:.2f}" for each in results.load_average)
+    return (
+        f"Noise: load average {load} at the start; meanwhile programs that do not belong to the run used "
+        f"{results.foreign_percent:.0f} % of the machine, and its host took {results.stolen_percent:.1f} %."
+    )
+
+
+def _checked(results: Results) -> list[str]:
+    said = [f"`guard audit verify`: {text.splitlines()[0]}" for text in results.verified]
+    held = [
+        f"{tables.TITLES[name]}: {found['allowed']} orders in the record, {found['accepted']} outcomes, "
+        f"{found['refused']} refusals: as many as were sent"
+        for name, found in results.recorded.items()
+    ]
+    return said + held

@@ -1,0 +1,73 @@
+"""What the guard adds, measured on this machine: `make bench`.
+
+Three contestants on loopback, all alive at once: the daemon itself, the guard in front of it, and an idiomatic aiohttp
+proxy with an equivalent policy in front of it. See docs/performance.md for the method and for figures.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).parent
+
+
+def _arguments() -> argparse.Namespace:
+    """The command line. Nothing but the standard library is needed to read it."""
+    parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two short rounds: does it run, and roughly how fast")
+    parser.add_argument("--rounds", type=int, help="how many rounds (default 5, with --quick 2)")
+    parser.add_argument("--work", type=Path, default=HERE / "records", help="where records are written: on a real disk")
+    parser.add_argument("--keep", action="store_true", help="leave records and logs where they were written")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "latest.json", help="where figures go")
+    parser.add_argument("--report", type=Path, help="also write the document, such as docs/performance.md")
+    parser.add_argument("--again", type=Path, help="measure nothing: tables and document from earlier results")
+    return parser.parse_args()
+
+
+def _measured(given: argparse.Namespace) -> bytes:
+    """The encoded results of a new run."""
+    import machine  # noqa: PLC0415 - `--help` should not wait for the libraries
+    import measure  # noqa: PLC0415 - likewise
+    import msgspec  # noqa: PLC0415 - likewise
+
+    machine.check_linux()
+    given.work.mkdir(parents=True, exist_ok=True)
+    machine.real_disk(given.work)
+    plan = measure.QUICK if given.quick else measure.Plan()
+    plan.rounds = given.rounds or plan.rounds
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=given.work))
+    try:
+        results = measure.run(plan, folder, lambda text: print(text, file=sys.stderr, flush=True))
+    finally:
+        if not given.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    encoded = msgspec.json.format(msgspec.json.encode(results), indent=1)
+    given.results.parent.mkdir(parents=True, exist_ok=True)
+    given.results.write_bytes(encoded + b"\n")
+    return encoded
+
+
+def main() -> int:
+    """Measure, print, write. Exit 2: this machine or directory cannot give true figures, and why."""
+    given = _arguments()
+    import report  # noqa: PLC0415 - `--help` should not wait for the libraries
+    from machine import Unfit  # noqa: PLC0415 - likewise
+
+    try:
+        encoded = given.again.read_bytes() if given.again else _measured(given)
+    except Unfit as unfit:
+        print(f"bench: {unfit}", file=sys.stderr)
+        return 2
+    results = report.decoded(encoded)
+    print(report.summary(results))
+    if given.report:
+        given.report.write_text(report.document(results), encoding="utf-8")
+        print(f"written: {given.report}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""Windows made into tables: medians over the rounds with the smallest and the largest, ratios within one round."""
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from measure import Results, Window
+
+TITLES = {"direct": "direct", "guard": "guard", "aiohttp": "aiohttp proxy"}
+NAMES = ("direct", "guard", "aiohttp")
+Figure = Callable[[Window], float]
+
+
+def shown(value: float) -> str:
+    """A figure with as many digits as it is worth."""
+    if math.isnan(value):
+        return "-"
+    if value >= 100:
+        return _grouped(round(value))
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _grouped(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median (smallest-largest)."""
+    if not values:
+        return "-"
+    return f"{shown(median(values))} ({shown(min(values))}-{shown(max(values))})"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, aligned so that it reads well as text too."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines
+    )
+
+
+class View:
+    """The windows of one scenario."""
+
+    def __init__(self, results: Results, ask: str, *, connections: int = 0, rate: float = 0.0) -> None:
+        self.windows = [
+            window
+            for window in results.windows
+            if window.ask == ask and window.rate == rate and (rate or window.connections == connections)
+        ]
+
+    def of(self, name: str, figure: Figure) -> list[float]:
+        """A contestant's figure, one a round."""
+        return [figure(window) for window in self.windows if window.name == name]
+
+    def against(self, name: str, other: str, figure: Figure) -> list[float]:
+        """The figure divided by another contestant's of the same round."""
+        return self._paired(name, other, figure, lambda mine, theirs: mine / theirs if theirs else math.nan)
+
+    def above(self, name: str, other: str, figure: Figure) -> list[float]:
+        """The figure less another contestant's of the same round."""
+        return self._paired(name, other, figure, lambda mine, theirs: mine - theirs)
+
+    def _paired(self, name: str, other: str, figure: Figure, joined: Callable[[float, float], float]) -> list[float]:
+        theirs = {window.turn: figure(window) for window in self.windows if window.name == other}
+        return [
+            joined(figure(window), theirs[window.turn])
+            for window in self.windows
+            if window.name == name and window.turn in theirs
+        ]
+
+
+def cpu(window: Window) -> float:
+    """CPU time of a request, microseconds."""
+    return window.cpu_us
+
+
+def rps(window: Window) -> float:
+    """Requests a second."""
+    return window.rps
+
+
+def p50(window: Window) -> float:
+    """Median latency, microseconds."""
+    return window.p50_us
+
+
+def p99(window: Window) -> float:
+    """99th percentile of latency, microseconds."""
+    return window.p99_us
+
+
+def closed_table(results: Results, ask: str) -> str:
+    """CPU, throughput and latency of one kind of request at 1 and at 64 connections."""
+    rows = []
+    for connections in (1, 64):
+        view = View(results, ask, connections=connections)
+        rows += [
+            [
+                str(connections),
+                TITLES[name],
+                spread(view.of(name, cpu)),
+                spread(view.of(name, rps)),
+                spread(view.of(name, p50)),
+                spread(view.of(name, p99)),
+            ]
+            for name in NAMES
+            if view.of(name, cpu)
+        ]
+    return table(["connections", "", "CPU µs/request", "requests/s", "p50 µs", "p99 µs"], rows)
+
+
+def ratio_table(results: Results) -> str:
+    """The guard against the aiohttp proxy and against no proxy, within the same round."""
+    rows = []
+    for ask in ("quote", "order", "refused"):
+        for connections in (1, 64):
+            view = View(results, ask, connections=connections)
+            rows.append(
+                [
+                    f"{ask}, {connections}",
+                    spread(view.against("guard", "aiohttp", cpu)),
+                    spread(view.against("guard", "aiohttp", rps)),
+                    spread(view.against("guard", "direct", rps)),
+                ]
+            )
+    head = ["request, connections", "CPU, guard ÷ aiohttp proxy", "requests/s, guard ÷ aiohttp proxy"]
+    return table([*head, "requests/s, guard ÷ direct"], rows)
+
+
+def paced_table(results: Results, rate: float) -> str:
+    """Latency at a fixed rate, and what is added to the daemon's own."""
+    rows = []
+    for ask in ("quote", "order"):
+        view = View(results, ask, rate=rate)
+        for name in NAMES:
+            added = [spread(view.above(name, "direct", figure)) for figure in (p50, p99)]
+            rows.append(
+                [
+                    ask,
+                    TITLES[name],
+                    spread(view.of(name, p50)),
+                    spread(view.of(name, p99)),
+                    *(["", ""] if name == "direct" else added),
+                    spread(view.of(name, cpu)),
+                ]
+            )
+    return table(["request", "", "p50 µs", "p99 µs", "added p50 µs", "added p99 µs", "CPU µs/request"], rows)
+
+
+def memory_table(results: Results) -> str:
+    """Resident memory of a guard."""
+    memory, mib = results.memory, 2**20
+    rows = [
+        ["start", f"{memory.at_start / mib:.1f}"],
+        [f"{_grouped(memory.requests)} quotes and refusals", f"{memory.after / mib:.1f}"],
+        [f"{_grouped(2 * memory.requests)} quotes and refusals", f"{memory.after_twice / mib:.1f}"],
+        [f"then {_grouped(memory.orders)} orders, all live", f"{memory.after_orders / mib:.1f}"],
+        [f"then {_grouped(2 * memory.orders)} orders, all live", f"{memory.after_orders_twice / mib:.1f}"],
+    ]
+    return table(["after", "RSS MiB"], rows)

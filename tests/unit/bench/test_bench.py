@@ -1,0 +1,51 @@
+"""The benchmark starts, says how it is used, and refuses a directory where a sync costs nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from bench.machine import Unfit, filesystem_of, real_disk
+
+ROOT: Final = Path(__file__).parents[3]
+MOUNTS: Final = """\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+23 22 0:21 / /proc rw,nosuid - proc proc rw
+24 22 0:25 / /cache rw,nosuid shared:3 - tmpfs tmpfs rw
+25 22 0:26 / /mnt/with\\040blank rw - tmpfs tmpfs rw
+26 22 254:16 / /mnt rw - xfs /dev/vdb rw
+27 24 254:32 / /cache rw - ext4 /dev/vdc rw
+"""
+
+
+def test_help_names_the_options() -> None:
+    """`bench/run.py --help` works without measuring anything."""
+    command = [sys.executable, str(ROOT / "bench" / "run.py"), "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own script
+
+    assert {"--quick", "--work", "--report"} <= set(said.replace(",", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/bench/work", "ext4"),
+        ("/mnt/data", "xfs"),
+        ("/mnt/with blank/work", "tmpfs"),
+        ("/mnt/without", "xfs"),
+        ("/cache/work", "ext4"),
+        ("/proc", "proc"),
+    ],
+)
+def test_the_innermost_and_latest_mount_decides(path: str, kind: str) -> None:
+    """A path lies on the mount with the longest name that holds it, and of two with one name on the later one."""
+    assert filesystem_of(Path(path), MOUNTS) == kind
+
+
+def test_a_directory_in_memory_is_refused(tmp_path: Path) -> None:
+    """On tmpfs a durable order would look free, so nothing is measured there."""
+    assert real_disk(tmp_path, mounts=MOUNTS) == "ext4"
+    with pytest.raises(Unfit, match="tmpfs"):
+        real_disk(tmp_path, mounts="22 1 0:25 / / rw - tmpfs tmpfs rw")
