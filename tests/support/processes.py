@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import pytest
+import structlog
+
+from guard.cli import main
 
 GUARD: Final = str(Path(sys.executable).with_name("guard"))
 WAIT_S: Final = 20.0
@@ -133,6 +137,22 @@ def run(
         timeout=wait_s,
         check=False,
     )
+
+
+def run_here(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The same without a process of its own, many times faster: for commands that do not run on and set no signals."""
+    out, err = io.StringIO(), io.StringIO()
+    own, before, argv = environment(**(env or {})), dict(os.environ), [GUARD, *map(str, words)]
+    try:
+        os.environ.clear()
+        os.environ.update(own)
+        with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main.run(lambda **how: main.app(args=argv[1:], prog_name="guard", **how))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        structlog.reset_defaults()  # a command sets the log up for its process
+    return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
 
 
 def shell(line: str, *, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
