@@ -101,6 +101,7 @@ def _fold(found: Recovered, record: Struct | None, ts: str) -> None:
                 order_id=record.order_id,
                 order_id_ex=record.order_id_ex,
                 message=record.message,
+                duration_us=record.duration_us or 0,
             )
             settle(found.state, record.decision, outcome, t_us=record.t)
             found.recent.settle(record.decision, outcome)

@@ -15,8 +15,6 @@ from guard.terms import Call, Claim, Effect, Outcome, RecordMode, Refusal, Valua
 from guard.walk.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 from guard.walk.floods import Floods
 
-RET_TYPE_MAX: Final = 2**31  # a number beyond is no answer of the daemon's, and no record's
-
 _log = structlog.get_logger("guard")
 
 
@@ -169,17 +167,16 @@ class Recorder:
             _log.warning("outcome_unknown", decision=visit.id, why=outcome.message)
         if not is_decided:
             return
-        ret_type = outcome.ret_type
         record = OutcomeRecord(
             decision=visit.id,
             t=t_us,
             verdict=outcome.verdict,
             status=outcome.status,
-            ret_type=ret_type if ret_type is not None and abs(ret_type) < RET_TYPE_MAX else None,
+            ret_type=outcome.ret_type,
             order_id=outcome.order_id,
             order_id_ex=outcome.order_id_ex,
             duration_us=outcome.duration_us,
-            message=plain(outcome.message),
+            message=outcome.message,
         )
         self._late.append(record)
         try:

@@ -1,15 +1,21 @@
 """A trade between its decision and its outcome: what is known of it, the last look, and what became of it."""
 
+from typing import Final
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.errors import JournalFault
+from guard.journal import plain
 from guard.limits import Opening, reserve, settle
 from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, in_order, refuse
 from guard.upstream import judge
 from guard.walk.desk import Desk, KnownIds, Situation, Visit
 from guard.walk.door import RISKY, revoked, state_reasons
 from guard.walk.recorder import Judged, Recorder
+
+RET_TYPE_MAX: Final = 2**31
 
 
 class Sending(Struct):
@@ -39,11 +45,17 @@ def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:
 
 
 def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
-    """Settles the step and writes its outcome, at one time."""
+    """Settles the step and writes its outcome: at one time, and in the same words, so that a restart finds the same."""
     visit, desk = sending.visit, recorder.desk
-    t_us = desk.clock.t_us()
+    t_us, outcome = desk.clock.t_us(), recordable(outcome)
     settle(desk.state, visit.id, outcome, t_us=t_us)
     recorder.outcome(visit, outcome, t_us=t_us, is_decided=sending.seq is not None)
+
+
+def recordable(outcome: Outcome) -> Outcome:
+    """The outcome as a record holds it: no control characters, no number that no daemon of ours says."""
+    ret_type = outcome.ret_type if outcome.ret_type is not None and abs(outcome.ret_type) < RET_TYPE_MAX else None
+    return replace(outcome, ret_type=ret_type, message=plain(outcome.message))
 
 
 async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:

@@ -96,7 +96,9 @@ class Stage:
 
     async def records(self, kind: str) -> list[dict[str, Any]]:
         """The records of one type so far."""
-        await asyncio.to_thread(self.guard.journal.flush)
+        journal = self.guard.journal
+        while journal.failed is None and journal._written_seq < journal.last_seq:
+            await asyncio.sleep(0.0005)
         return guards.of_type(self.config, kind)
 
     async def decision(self, reply: Reply) -> dict[str, Any]:
