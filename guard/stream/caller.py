@@ -94,7 +94,8 @@ class CallerSocket(asyncio.Protocol):
             return
         self.stage = Stage.ENDED
         self._transport.write(answer)
-        self._finish(LINGER_S)
+        self._close_side()
+        self._cut_after(LINGER_S)
 
     def drop(self) -> None:
         """Cut a handshake off unanswered; anything later is left alone."""
@@ -128,15 +129,18 @@ class CallerSocket(asyncio.Protocol):
             self._flush()
 
     def end(self, ending: Ending) -> None:
-        """End an open socket: tell the caller, send no more, and cut the connection if it stays open too long."""
+        """End an open socket: tell the caller, send no more, and cut the connection if it stays open too long.
+
+        Our side of the connection is closed when the caller has answered (RFC 6455 §7.1.1): some clients lose the
+        close code otherwise.
+        """
         if self.stage is not Stage.OPEN:
             return
         self.stage = Stage.ENDED
-        if ending.code is not None:
-            # `fail` closes our side at once instead of waiting for the caller's word (RFC 6455 §7.1.7).
-            self._frames.fail(ending.code, ending.text)
+        if ending.code is not None and self._frames.state is State.OPEN:
+            self._frames.send_close(ending.code, ending.text)
         self._flush()
-        self._finish(ending.linger_s)
+        self._cut_after(ending.linger_s)
         self._on_end(self, ending)
 
     # ------------------------------------------------------------ what the transport tells
@@ -178,13 +182,17 @@ class CallerSocket(asyncio.Protocol):
 
     def _flush(self) -> None:
         for data in self._frames.data_to_send():
-            if data != SEND_EOF and not self._transport.is_closing():
+            if data == SEND_EOF:
+                self._close_side()
+            elif not self._transport.is_closing():
                 self._transport.write(data)
 
-    def _finish(self, linger_s: float) -> None:
+    def _close_side(self) -> None:
         """Close our side and read away what still comes: closing both at once could reset the last words away."""
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
         else:
             self._transport.close()
+
+    def _cut_after(self, linger_s: float) -> None:
         self._cut = self._loop.call_later(linger_s, self._transport.abort)

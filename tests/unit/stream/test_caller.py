@@ -56,14 +56,15 @@ async def test_nothing_is_sent_before_the_answer_or_after_the_end() -> None:
 
 @pytest.mark.parametrize("end", [end for end in End if end.value.code is not None], ids=lambda end: end.value.word)
 async def test_an_end_is_told_with_its_code(end: End) -> None:
-    """The caller reads code and reason, and our side of the connection closes."""
+    """The caller reads code and reason; when it has answered, our side of the connection closes."""
     peer = Peer()
     peer.accept()
     peer.socket.end(end.value)
 
     assert peer.closed_with() == (end.value.code, end.value.text)
-    assert peer.wire.has_ended
-    assert not peer.wire.is_closed
+    had_ended = peer.wire.has_ended
+    peer.say()
+    assert (had_ended, peer.wire.has_ended, peer.wire.is_closed) == (False, True, False)
     peer.socket.connection_lost(None)
     assert peer.ends == [end.value]
 
@@ -75,7 +76,9 @@ async def test_an_end_over_tls_closes_both_sides() -> None:
     peer.socket.end(End.REVOKED.value)
 
     assert peer.closed_with() == (4001, End.REVOKED.value.text)
-    assert peer.wire.is_closed
+    was_closed = peer.wire.is_closed
+    peer.say()
+    assert (was_closed, peer.wire.is_closed) == (False, True)
     peer.socket.connection_lost(None)
 
 
@@ -216,7 +219,7 @@ async def test_a_silent_caller_is_asked_once_and_then_ended() -> None:
 
 
 async def test_a_caller_that_hangs_up_is_told_of_once() -> None:
-    """The end of the connection is the end of the socket, with nothing to tell the caller."""
+    """The end of the caller's side is the end of the socket, with nothing to tell it."""
     peer = Peer()
     peer.accept()
     sent = peer.wire.sent
@@ -225,7 +228,6 @@ async def test_a_caller_that_hangs_up_is_told_of_once() -> None:
 
     assert peer.ends == [End.HUNG_UP.value]
     assert peer.wire.sent == sent
-    assert peer.wire.has_ended
 
 
 async def test_a_connection_that_is_lost_before_the_answer_ends_unanswered() -> None:

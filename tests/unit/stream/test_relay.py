@@ -487,12 +487,13 @@ async def test_a_stopped_program_ends_what_is_open(tmp_path: Path) -> None:
 async def test_a_journal_that_is_broken_opens_no_sockets(tmp_path: Path) -> None:
     """What cannot be recorded is refused, after the daemon was connected and before the 101."""
     async with guarding(tmp_path) as (guard, _):
-        await guard.journal.durable(guard.journal.last_seq)
-        guard.journal.failed = "disk full"
+        (segment,) = (tmp_path / "state" / "journal").glob("*.jsonl")
+        segment.unlink()
+        await Visitor(guard).opened()  # its record is the first to meet the loss
+        await until(lambda: guard.journal.failed is not None)
 
         assert await Visitor(guard).refusal() == (503, "journal_unavailable")
-        assert guard.relay.connections == 0
-        guard.journal.failed = None
+        assert guard.relay.connections == 1
 
 
 async def test_a_fault_of_ours_refuses_or_ends(tmp_path: Path) -> None:
