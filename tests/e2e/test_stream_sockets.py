@@ -6,7 +6,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,14 +13,9 @@ from typing import Any, Final, cast
 import aiohttp
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from guard.clock import SystemClock
 from guard.lifecycle import Guard
 from guard.simulator import Simulator
 from guard.simulator.keys import Key
@@ -29,6 +23,7 @@ from guard.simulator.world import Push
 from tests.support.daemon import running_simulator
 from tests.support.guards import key, lay_out, operate, order, record, running, write_keys
 from tests.support.stream import WS_ACCEPT, WS_KEY, until
+from tests.support.tls import write_pair
 
 QUOTE: Final = Push("quote", 3005, b"q", sec_key="1_00700")
 NOTE: Final = Push("notify", 1003, b"n")
@@ -389,20 +384,6 @@ async def test_the_runtime_profile_wants_a_scope(
 # ---------------------------------------------------------------- both loops, and TLS
 
 
-def _pair(folder: Path) -> None:
-    """A key and its certificate for 127.0.0.1, as files."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    today = SystemClock().wall()
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key())
-    builder = builder.serial_number(1).not_valid_before(today - timedelta(days=1))
-    builder = builder.not_valid_after(today + timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-    certificate = builder.sign(private, hashes.SHA256())
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    (folder / "key.pem").write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-
-
 def _run(loop: Loop, scenario: Awaitable[None]) -> None:
     async def play() -> None:
         await scenario
@@ -429,7 +410,7 @@ def test_a_stream_on_both_loops(loop: Loop, tmp_path: Path) -> None:
 @LOOPS
 def test_a_stream_over_tls(loop: Loop, tmp_path: Path) -> None:
     """The same behind TLS: frames, and the last words of a revocation arrive before the connection ends."""
-    _pair(tmp_path)
+    write_pair(tmp_path)
     trust = ssl.create_default_context(cafile=tmp_path / "cert.pem")
 
     async def scenario() -> None:

@@ -1,7 +1,9 @@
 """The daemon's side of a stream, against a daemon that follows a script."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,6 +15,7 @@ from guard.stream.dial import Dialler, Stream
 from guard.terms import Refusal
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
 from tests.support.stream import frame, pushing, text
+from tests.support.tls import write_pair
 
 KEY = "fc_own"
 UPGRADED = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -125,6 +128,28 @@ async def test_a_daemon_that_is_not_there_is_unreachable() -> None:
     assert found.code is Code.DAEMON_UNREACHABLE
     assert str(daemon.port) not in found.reasons[0].message
     assert "127.0.0.1" not in found.reasons[0].message
+
+
+async def test_b21_the_daemons_certificate_is_checked(tmp_path: Path) -> None:
+    """Over https the key goes to a daemon of the named authority only; another is unreachable, with the reason."""
+    certificate, private = write_pair(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, private)
+    async with scripted(default=pushing(), tls=tls) as daemon:
+        found: list[Found] = []
+        for ca_file in (str(certificate), None):
+            dialler = Dialler(f"https://localhost:{daemon.port}", key=KEY, ca_file=ca_file, bounds=QUICK)
+            async with dialler.dialled(is_lent=True, connect_timeout_s=2.0, answer_timeout_s=2.0) as each:
+                found.append(each)
+            await dialler.close()
+            await asyncio.sleep(0.01)  # TLS says goodbye on a later turn of the loop
+
+    trusted, unknown = found
+    assert isinstance(trusted, aiohttp.ClientWebSocketResponse)
+    assert isinstance(unknown, Refusal)
+    assert unknown.code is Code.DAEMON_UNREACHABLE
+    assert "certificate is not accepted" in unknown.reasons[0].message
+    assert len(daemon.requests) == 1
 
 
 async def test_a_redirect_is_not_followed() -> None:
