@@ -1,9 +1,12 @@
 """Room 4, reference: what is the world like?
 
-In: the port to the daemon and a clock. Out: what the daemon says of accounts, exact and with its age, or `Missing`.
+In: the port to the daemon and a clock. Out: what the daemon says of accounts, instruments, prices, positions and
+markets, exact and with its age, or `Missing` with the reason.
 Never: refuse, raise for a daemon that is down, invent a datum, or let callers hammer the daemon.
 """
 
 from guard.reference.accounts import AccountBook, parse_account_list
+from guard.reference.reference import Bounds, Reference
+from guard.reference.views import NOTHING
 
-__all__ = ["AccountBook", "parse_account_list"]
+__all__ = ["NOTHING", "AccountBook", "Bounds", "Reference", "parse_account_list"]

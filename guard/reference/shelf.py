@@ -3,7 +3,7 @@
 Plain data without I/O, bounded: the key that was answered longest ago goes first.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -59,14 +59,10 @@ class Shelf(Generic[K, V]):
             del self._kept[next(iter(self._kept))]
 
     def deny(self, key: K, denied: Denied) -> None:
-        """No answer; what was known of the key before is no longer true."""
-        self._kept.pop(key, None)
+        """No answer. What was known before stays, with its age, unless the daemon does not know the key at all."""
+        if denied.is_unknown:
+            self._kept.pop(key, None)
         self._denied.pop(key, None)
         self._denied[key] = denied
         if len(self._denied) > self._denied_max:
             del self._denied[next(iter(self._denied))]
-
-    def newest(self) -> Iterator[tuple[K, Kept[V]]]:
-        """Keys from the one that was answered last."""
-        for key in reversed(self._kept):
-            yield key, self._kept[key]

@@ -1,4 +1,4 @@
-"""One kind of reference data, asked for in batches: one question under way per key, at a pace, never more than asked.
+"""One kind of reference data, asked for in batches: one question under way per key, and at a pace.
 
 What one turn of the loop wants goes in one question; keys that were used a moment ago ride along, so that prices of
 everything that is traded stay young at the cost of one question. A batch that the daemon declines is halved until the
@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
 from typing import Final, Generic
 
 from msgspec import Struct
@@ -24,7 +25,9 @@ Ask = Callable[[tuple[K, ...]], Awaitable[Mapping[K, V] | Declined | Silence]]
 Sleep = Callable[[float], Awaitable[None]]
 
 # How the daemon and the servers behind it say that there is no such instrument.
-_UNKNOWN: Final = re.compile(r"unknown|not (?:found|exist|listed)|no such|invalid (?:stock|security|code)|未知|不存在", re.I)
+_UNKNOWN: Final = re.compile(
+    r"unknown|not (?:found|exist|listed)|no such|invalid (?:stock|security|code)|未知|不存在", re.IGNORECASE
+)
 
 
 class Manner(Struct, frozen=True, kw_only=True):
@@ -32,7 +35,7 @@ class Manner(Struct, frozen=True, kw_only=True):
 
     `batch_max` keys in one question, `lanes_max` questions at once; `burst` and `interval_us` are the pace. A refusal
     is remembered for `denied_us`; after a failure nothing is asked for `cooldown_us`, and a batch is halved only while
-    somebody may still wait (`patience_us`). Keys answered at most `ride_us` ago ride along; 0: none do.
+    somebody may still wait (`patience_us`). Keys wanted at most `ride_us` ago ride along; 0: none do.
     """
 
     batch_max: int = 1
@@ -56,7 +59,7 @@ class Surroundings(Struct, frozen=True):
     sleep: Sleep = asyncio.sleep
 
 
-class _Group(Struct, frozen=True, Generic[K]):
+class _Group(Struct, Generic[K], frozen=True):
     """Part of a question that went wrong, to be asked again by itself until `until_us`."""
 
     keys: tuple[K, ...]
@@ -84,27 +87,55 @@ class Source(Generic[K, V]):
         self._pending: dict[K, asyncio.Future[None]] = {}
         self._wanted: dict[K, None] = {}
         self._again: deque[_Group[K]] = deque()
+        self._used: dict[K, int] = {}
         self._lanes = 0
+        self._lane_task: asyncio.Task[None] | None = None
         self._is_gathering = False
         self._cool_until_us = 0
 
     # ------------------------------------------------------------ asking for
 
-    def want(self, key: K, *, age_max_us: int, not_before_us: int = 0) -> asyncio.Future[None] | None:
+    def want(
+        self, key: K, *, age_max_us: int, renew_us: int | None = None, not_before_us: int = 0
+    ) -> asyncio.Future[None] | None:
         """Has the key asked for unless what is kept is good; None: there is nothing to wait for.
 
-        A value past half of its age is good and renewed beside the caller. `not_before_us`: the question must have
-        been asked no earlier, so an answer that is under way may not do; want again after it.
+        A good value that is older than `renew_us` (half of its age) is renewed beside the caller. `not_before_us`: the
+        question must have been asked no earlier, so an answer that is under way may not do; want again after it. Where
+        the pace leaves no turn while somebody would wait, the key is asked for all the same, for those who come later.
         """
         now_us = self._around.clock.t_us()
+        self._use(key, now_us)
         kept = self.shelf.get(key)
         if kept is not None and kept.asked_us >= not_before_us:
             age_us = now_us - kept.answered_us
-            if age_us > age_max_us // 2:
+            if age_us > (age_max_us // 2 if renew_us is None else renew_us):
                 self._enqueue(key, now_us)
             if age_us <= age_max_us:
                 return None
-        return self._enqueue(key, now_us)
+        future = self._enqueue(key, now_us)
+        is_too_far = key in self._wanted and self._pace.wait_us(now_us) > self._manner.patience_us
+        return None if is_too_far else future
+
+    def why(self, key: K) -> str:
+        """Why there is no newer answer, for a message."""
+        now_us = self._around.clock.t_us()
+        denied = self.shelf.denied(key, now_us)
+        if denied is not None:
+            return f"the daemon has none: {denied.message}"
+        if self.trouble:
+            return f"the last question failed: {self.trouble}"
+        if key in self._wanted and self._pace.wait_us(now_us):
+            return "the guard's part of the broker's limit is used up"
+        return "the daemon did not answer in time"
+
+    def _use(self, key: K, now_us: int) -> None:
+        if not self._manner.ride_us:
+            return
+        self._used.pop(key, None)
+        self._used[key] = now_us
+        if len(self._used) > self._manner.batch_max:
+            del self._used[next(iter(self._used))]
 
     def _enqueue(self, key: K, now_us: int) -> asyncio.Future[None] | None:
         pending = self._pending.get(key)
@@ -119,7 +150,7 @@ class Source(Generic[K, V]):
         if not self._is_gathering and self._lanes < self._manner.lanes_max:
             self._is_gathering = True
             self._lanes += 1
-            self._around.supervisor.start(self._lane(), f"reference {self._name}", service=True)
+            self._lane_task = self._around.supervisor.start(self._lane(), f"reference {self._name}", service=True)
         return future
 
     # ------------------------------------------------------------ asking
@@ -129,20 +160,20 @@ class Source(Generic[K, V]):
         clock = self._around.clock
         try:
             await asyncio.sleep(0)  # everything that this turn of the loop wants
+            self._is_gathering = False
             while self._again or self._wanted:
                 wait_us = self._pace.wait_us(clock.t_us())
                 if wait_us:
                     await self._around.sleep(wait_us / 1_000_000)
                     continue
-                self._is_gathering = False
                 group = self._next()
                 if group.keys:
                     self._pace.take(clock.t_us())
                     await self._fly(group)
         finally:
             self._lanes -= 1
+            self._is_gathering = False
             if not self._lanes:
-                self._is_gathering = False
                 self._wanted.clear()
                 self._again.clear()
                 self._end(tuple(self._pending))
@@ -167,31 +198,35 @@ class Source(Generic[K, V]):
             found.append(key)
             if is_spoiler or len(found) >= self._manner.batch_max:
                 return tuple(found)
-        if not found or not self._manner.ride_us:
-            return tuple(found)
-        for key, kept in self.shelf.newest():
-            if len(found) >= self._manner.batch_max or now_us - kept.answered_us > self._manner.ride_us:
-                break
-            if key not in self._pending:
-                found.append(key)
-        return tuple(found)
+        return (*found, *self._riders(now_us, seats=self._manner.batch_max - len(found))) if found else ()
+
+    def _riders(self, now_us: int, *, seats: int) -> list[K]:
+        """Keys that were used a moment ago and are not asked for already, the latest first."""
+        used = (key for key, at_us in reversed(self._used.items()) if now_us - at_us <= self._manner.ride_us)
+        return list(islice((key for key in used if self._may_ride(key)), seats))
+
+    def _may_ride(self, key: K) -> bool:
+        return key not in self._pending and self.shelf.get(key) is not None and not self.shelf.was_denied(key)
 
     async def _fly(self, group: _Group[K]) -> None:
         asked_us = self._around.clock.t_us()
-        over = group.keys
+        over, answer = group.keys, None
         try:
             answer = await self._ask(group.keys)
             over = self._landed(group, answer, asked_us)
         finally:
+            if answer is None:
+                self._failed("the question was broken off")
             self._end(over)
 
-    def _landed(
-        self, group: _Group[K], answer: Mapping[K, V] | Declined | Silence, asked_us: int
-    ) -> tuple[K, ...]:
+    def _failed(self, trouble: str) -> None:
+        self.trouble, self._cool_until_us = trouble, self._around.clock.t_us() + self._manner.cooldown_us
+
+    def _landed(self, group: _Group[K], answer: Mapping[K, V] | Declined | Silence, asked_us: int) -> tuple[K, ...]:
         """Keeps what was answered; returns the keys that are done with."""
         now_us = self._around.clock.t_us()
         if isinstance(answer, Silence):
-            self.trouble, self._cool_until_us = answer.message, now_us + self._manner.cooldown_us
+            self._failed(answer.message)
             return group.keys
         self.trouble, self.answered_us = "", now_us
         if isinstance(answer, Declined):

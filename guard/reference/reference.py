@@ -1,0 +1,141 @@
+"""Reference data for orders: what the rules that bind an order have to know of the world, and nothing else.
+
+`world` asks for what is not known or too old, waits no longer than its bound, and hands over what there is: it never
+raises and never refuses, a datum that cannot be had is a `Missing` in its place. Orders that want the same thing share
+one question. `peek` is the same without asking.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+from guard.clock import Clock
+from guard.markets import FUTURES, split_symbol
+from guard.reference.asks import EVERYWHERE, Asks, calendar_key
+from guard.reference.sessions import global_name
+from guard.reference.source import Sleep, Surroundings
+from guard.reference.sources import (
+    CALENDAR_AGE_US,
+    CALENDAR_RENEW_US,
+    FACT_AGE_US,
+    FACT_RENEW_US,
+    POSITION_AGE_US,
+    STATE_AGE_US,
+    Sources,
+)
+from guard.reference.views import Asked, is_option, underlying, view
+from guard.supervisor import Supervisor
+from guard.terms import Account, Daemon, Needs, PlaceOrder, World
+
+ROUNDS_MAX: Final = 16  # every part answers once, and a few of them again
+
+Waits = Iterable[asyncio.Future[None] | None]
+
+
+class Bounds(Struct, frozen=True, kw_only=True):
+    """`timeout_s`: the most that an order waits, and that a question may take. `waiters_max` orders wait at a time."""
+
+    timeout_s: float = 2.0
+    waiters_max: int = 4096
+
+
+class Reference:
+    """The reference data of one daemon. Used on one event loop; `sleep` waits for the pace of questions."""
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        clock: Clock,
+        supervisor: Supervisor,
+        *,
+        bounds: Bounds | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._bounds = bounds or Bounds()
+        asks = Asks(daemon, clock, timeout_s=self._bounds.timeout_s)
+        self._sources = Sources(asks, Surroundings(clock, supervisor, sleep))
+        self._waiting = 0
+
+    async def world(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> World:
+        """What `needs` names, as new as it can be had within the bound.
+
+        `position_since_us`: when the symbol was last executed in this account, on the clock's `t`; a position that was
+        asked for earlier is not believed.
+        """
+        asked = Asked(order, account, needs, position_since_us)
+        if not needs.is_nothing and self._waiting < self._bounds.waiters_max:
+            self._waiting += 1
+            try:
+                await self._fetch(asked)
+            finally:
+                self._waiting -= 1
+        return view(self._sources, asked)
+
+    def peek(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> World:
+        """What is known already, judged by the same ages. Asks nobody."""
+        return view(self._sources, Asked(order, account, needs, position_since_us))
+
+    def observe_currency(self, symbol: str, currency: str) -> None:
+        """The daemon's own orders or positions show this symbol in this currency: that wins over every table."""
+        self._sources.observe_currency(symbol, currency)
+
+    def ages_s(self) -> dict[str, float]:
+        """How long ago the daemon last answered a question of each kind; kinds that were never asked are left out."""
+        return self._sources.ages_s()
+
+    # ------------------------------------------------------------ asking
+
+    async def _fetch(self, asked: Asked) -> None:
+        """Wants what is needed, again after every answer: one may be what another question begins with."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._bounds.timeout_s
+        for _ in range(ROUNDS_MAX):
+            pending = {future for future in self._wants(asked) if future is not None}
+            left_s = deadline_s - loop.time()
+            if not pending or left_s <= 0:
+                return
+            # Waiting does not own the question: a caller may hang up, and others wait for the same answer.
+            await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+
+    def _wants(self, asked: Asked) -> Waits:
+        sources, order, needs = self._sources, asked.order, asked.needs
+        if needs.instrument or needs.quote or needs.underlying:
+            yield from self._facts(asked)
+        if needs.quote or needs.exchange or needs.underlying:
+            yield self._state(asked)
+        if needs.exchange:
+            key = calendar_key(order.market, order.symbol)
+            yield sources.calendars.want(key, age_max_us=CALENDAR_AGE_US, renew_us=CALENDAR_RENEW_US)
+        if needs.position:
+            source = sources.positions(asked.account)
+            yield source.want(asked.positions, age_max_us=POSITION_AGE_US, not_before_us=asked.position_since_us)
+
+    def _facts(self, asked: Asked) -> Waits:
+        """What the symbol is, then its prices: one that does not exist spoils the question of all others."""
+        sources, order = self._sources, asked.order
+        future = sources.statics.want(order.symbol, age_max_us=FACT_AGE_US, renew_us=FACT_RENEW_US)
+        yield future
+        if asked.needs.instrument and order.market in FUTURES:
+            yield sources.futures.want(order.symbol, age_max_us=FACT_AGE_US, renew_us=FACT_RENEW_US)
+        if sources.is_unknown(order.symbol):
+            yield sources.sessions.want(EVERYWHERE, age_max_us=STATE_AGE_US)  # or has the daemon lost its login?
+        elif future is None or sources.static(order.symbol) is not None:
+            yield from self._prices(asked)
+
+    def _prices(self, asked: Asked) -> Waits:
+        """The symbol's, and that of what it is on; an option's snapshot also tells its multiplier."""
+        needs, prices, age_max_us = asked.needs, self._sources.prices, asked.needs.price_age_max_ms * 1000
+        if needs.quote:
+            yield prices.want(asked.symbol, age_max_us=age_max_us)
+        elif needs.instrument and is_option(self._sources, asked.order):
+            yield prices.want(asked.symbol, age_max_us=FACT_AGE_US, renew_us=FACT_RENEW_US)
+        owner = underlying(self._sources, asked)
+        if owner is not None:
+            yield prices.want(owner, age_max_us=age_max_us)
+
+    def _state(self, asked: Asked) -> asyncio.Future[None] | None:
+        if global_name(asked.order.market, split_symbol(asked.symbol)[0]) is None:
+            return self._sources.states.want(asked.symbol, age_max_us=STATE_AGE_US)
+        return self._sources.sessions.want(EVERYWHERE, age_max_us=STATE_AGE_US)

@@ -1,0 +1,125 @@
+"""One order's world, as far as it is known: each part from what is kept, with its age, or `Missing` with the reason.
+
+Asks nobody.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from guard.codes import Code
+from guard.markets import FUTURES, kind_of
+from guard.reference import assembly
+from guard.reference.asks import PositionKey, calendar_key
+from guard.reference.assembly import Facts, Market, aged
+from guard.reference.sources import CALENDAR_AGE_US, FACT_AGE_US, POSITION_AGE_US, Sources
+from guard.terms import Account, Exchange, Instrument, Missing, Needs, PlaceOrder, Position, Quote, World
+
+_NOT_ASKED: Final = Missing(Code.REFERENCE_UNAVAILABLE, "this was not asked for")
+NOTHING: Final = World(_NOT_ASKED, _NOT_ASKED, _NOT_ASKED)
+"""The world of a request that is not to be judged: a rule that looks at it refuses."""
+
+
+class Asked(Struct, frozen=True):
+    """One order's question. `position_since_us`: a position that was asked for earlier is not believed."""
+
+    order: PlaceOrder
+    account: Account
+    needs: Needs
+    position_since_us: int = 0
+
+    @property
+    def symbol(self) -> str:
+        """What is traded."""
+        return self.order.symbol
+
+    @property
+    def positions(self) -> PositionKey:
+        """Whose positions."""
+        header = self.order.header
+        return PositionKey(self.account, header.trd_market, header.jp_acc_type)
+
+
+def view(sources: Sources, asked: Asked) -> World:
+    """Every part that is needed; the others are as if they were missing."""
+    needs, order = asked.needs, asked.order
+    clock = sources.clock
+    market = Market(order.market, sources.state(order.market, order.symbol), clock.wall(), clock.t_us())
+    owner = underlying(sources, asked)
+    return World(
+        instrument=_instrument(sources, asked) if needs.instrument else _NOT_ASKED,
+        quote=_quote(sources, order.symbol, market, needs=needs) if needs.quote else _NOT_ASKED,
+        exchange=_exchange(sources, asked, market) if needs.exchange else _NOT_ASKED,
+        underlying=None if owner is None else _quote(sources, owner, market, needs=needs),
+        position=_position(sources, asked) if needs.position else None,
+    )
+
+
+def is_option(sources: Sources, order: PlaceOrder) -> bool:
+    """The daemon lists it as an option; while that is not known, its spelling says so."""
+    static = sources.static(order.symbol)
+    return kind_of(order.market, order.code) == "option" if static is None else static.kind == "option"
+
+
+def underlying(sources: Sources, asked: Asked) -> str | None:
+    """What an option is on, where that is to be known and is."""
+    static = sources.static(asked.symbol) if asked.needs.underlying else None
+    return static.underlying if static is not None and static.kind == "option" else None
+
+
+def _instrument(sources: Sources, asked: Asked) -> Instrument | Missing:
+    symbol = asked.symbol
+    static, shown = sources.static(symbol), sources.shown(symbol)
+    if static is None:
+        return _untold(sources, symbol)
+    if shown is not None and static.strike is None:  # static-info has no strike for warrants
+        static = replace(static, strike=shown.static.strike)
+    is_future = asked.order.market in FUTURES
+    facts = Facts(
+        static=static,
+        currency=sources.seen_currency(symbol, asked.positions),
+        multiplier=None if shown is None else shown.multiplier,
+        terms=sources.fresh(sources.futures.shelf.get(symbol), age_max_us=FACT_AGE_US),
+        why=sources.futures.why(symbol) if is_future else sources.prices.why(symbol),
+    )
+    return assembly.instrument(asked.order, facts)
+
+
+def _untold(sources: Sources, symbol: str) -> Missing:
+    """Nobody knows the instrument, or nobody can be asked; a daemon without a login knows none (B20)."""
+    everywhere = sources.everywhere()
+    if not sources.is_unknown(symbol):
+        why = sources.statics.why(symbol)
+    elif everywhere is not None and not everywhere.is_quoting:
+        why = "the daemon is not logged in for quotes"
+    else:
+        return Missing(Code.UNSUPPORTED_INSTRUMENT, f"{symbol} is no instrument that the daemon knows")
+    return Missing(Code.REFERENCE_UNAVAILABLE, f"what {symbol} is cannot be told: {why}")
+
+
+def _quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Quote | Missing:
+    kept = sources.prices.shelf.get(symbol)
+    why = "the daemon knows no such instrument" if sources.is_unknown(symbol) else sources.prices.why(symbol)
+    return assembly.quote(symbol, kept, market, age_max_ms=needs.price_age_max_ms, why=why)
+
+
+def _exchange(sources: Sources, asked: Asked, market: Market) -> Exchange | Missing:
+    key = calendar_key(asked.order.market, asked.symbol)
+    calendar = sources.fresh(sources.calendars.shelf.get(key), age_max_us=CALENDAR_AGE_US)
+    return assembly.exchange(market, calendar, why=sources.calendars.why(key))
+
+
+def _position(sources: Sources, asked: Asked) -> Position | Missing:
+    source, what = sources.positions(asked.account), f"the position in {asked.symbol}"
+    kept, why = source.shelf.get(asked.positions), source.why(asked.positions)
+    if kept is None:
+        return Missing(Code.REFERENCE_UNAVAILABLE, f"{what} is not known: {why}")
+    age_us = sources.clock.t_us() - kept.answered_us
+    if age_us > POSITION_AGE_US or kept.asked_us < asked.position_since_us:
+        message = f"{what} was read {aged(age_us)} ago and may have changed since: {why}"
+        return Missing(Code.REFERENCE_UNAVAILABLE, message)
+    qty = kept.value.of(asked.symbol)
+    if qty is None:
+        return Missing(Code.REFERENCE_UNAVAILABLE, f"{what} cannot be told from the daemon's list of positions")
+    return Position(asked.symbol, qty, max(age_us, 0) // 1000)
