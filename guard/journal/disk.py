@@ -24,6 +24,10 @@ class Disk:
         """Writes some of `data` and says how many bytes."""
         return os.write(fd, data)
 
+    def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+        """Writes some of `data` at a place in the file and says how many bytes."""
+        return os.pwrite(fd, data, offset)
+
     def fdatasync(self, fd: int) -> None:
         """Returns once the file's data, and its size, are on the medium."""
         _sync_data(fd)
@@ -48,6 +52,10 @@ class Disk:
         """Cuts the open file to `size` bytes."""
         os.ftruncate(fd, size)
 
+    def rename(self, path: Path, target: Path) -> None:
+        """Gives the file another name; what had that name is gone."""
+        path.rename(target)
+
     def unlink(self, path: Path) -> None:
         """Removes the name."""
         path.unlink()
@@ -70,6 +78,19 @@ def write_all(disk: Disk, fd: int, data: bytes) -> None:
         if written <= 0:
             raise OSError(errno.EIO, "the disk took no byte and gave no reason")
         rest = rest[written:]
+
+
+def replace_file(disk: Disk, path: Path, data: bytes) -> None:
+    """The file holds `data`, or what it held before: never a part of it, whatever happens. Mode 0600."""
+    draft = path.with_name(f"{path.name}.new")
+    fd = disk.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        write_all(disk, fd, data)
+        disk.fsync(fd)
+    finally:
+        disk.close(fd)
+    disk.rename(draft, path)
+    sync_directory(disk, path.parent)
 
 
 def sync_directory(disk: Disk, directory: Path) -> None:

@@ -17,10 +17,39 @@ ABSENT: Final = Raw()  # "no order here": left out when written, empty when read
 
 
 class Segment(Struct, frozen=True):
-    """The first record of each file: which file it is, and its own seq."""
+    """The first record of each file: which file it is, its own seq, and the tree of all lines before it.
+
+    `compact` is the tree's compact range: the roots of its full subtrees in hex, largest first.
+    """
 
     segment: int
     first_seq: int
+    tree_size: int
+    compact: tuple[str, ...]
+
+
+class Vkey(Struct, frozen=True):
+    """The key that signs checkpoints from now on, and the one it follows (null for the first).
+
+    `note` is a signed note that names both, signed by both: who trusts one of them may trust the other.
+    """
+
+    vkey: str
+    previous: str | None
+    note: str
+
+
+class Prune(Struct, frozen=True):
+    """Segments that were deleted because they are old. `first_seq` is the first record that is kept.
+
+    `root` is the tree's over all lines before it, in hex, `note` the checkpoint that says the same.
+    """
+
+    first_seq: int
+    root: str
+    note: str
+    segments: tuple[int, ...]
+    last_ts: str
 
 
 class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -227,6 +256,8 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
 RECORDS: Final[Mapping[str, type[Struct]]] = MappingProxyType(
     {
         "segment": Segment,
+        "vkey": Vkey,
+        "prune": Prune,
         "start": Start,
         "stop": Stop,
         "decision": Decision,

@@ -20,6 +20,7 @@ from guard.journal.tree import HASH_BYTES, TreeHead
 NOTE_BYTES_MAX: Final = 64 * 1024
 _ED25519: Final = b"\x01"  # signature type of the specification
 _KEY_BYTES: Final = 32
+_PRIVATE: Final = "PRIVATE+KEY+"
 _ID_BYTES: Final = 4
 _NAME: Final = re.compile(r"[^\s+\x00-\x1f]++")
 _SIGNATURE: Final = re.compile(r"— ([^\s+\x00-\x1f]++) ([A-Za-z0-9+/]++={0,2})\n")
@@ -59,12 +60,8 @@ class Verifier(NamedTuple):
     @classmethod
     def read(cls, vkey: str) -> Self:
         """A verifier key's text; `NoteError` where it is none of Ed25519, or its id is not its own."""
-        name, _, rest = vkey.strip().partition("+")
-        key_id, _, key = rest.partition("+")
-        raw = _base64(key)
-        if not _NAME.fullmatch(name) or len(raw) != 1 + _KEY_BYTES or raw[:1] != _ED25519:
-            raise NoteError("not an Ed25519 verifier key: <name>+<id>+<key> is expected")
-        found = cls(name, raw[1:])
+        name, key_id, key = _parts(vkey.strip())
+        found = cls(name, key)
         if found.id.hex() != key_id:
             raise NoteError(f"the verifier key of {name} has the id {found.id.hex()}, not {key_id[:16]}")
         return found
@@ -80,6 +77,23 @@ class Signer(NamedTuple):
     def verifier(self) -> Verifier:
         """The public half."""
         return Verifier(self.name, self.private.public_key().public_bytes_raw())
+
+    @property
+    def skey(self) -> str:
+        """The private key as text, as golang.org/x/mod/sumdb/note writes it."""
+        key = b64encode(_ED25519 + self.private.private_bytes_raw()).decode()
+        return f"{_PRIVATE}{self.name}+{self.verifier.id.hex()}+{key}"
+
+    @classmethod
+    def read(cls, skey: str) -> Self:
+        """A private key's text; `NoteError` where it is none. The message never shows it."""
+        if not skey.startswith(_PRIVATE):
+            raise NoteError("not a private key of a note")
+        name, key_id, key = _parts(skey.removeprefix(_PRIVATE).strip())
+        found = cls(name, Ed25519PrivateKey.from_private_bytes(key))
+        if found.verifier.id.hex() != key_id:
+            raise NoteError(f"the private key of {name} does not fit its id")
+        return found
 
 
 class Note(NamedTuple):
@@ -153,6 +167,16 @@ def split(notes: str) -> tuple[list[str], str]:
         found.append(match[1])
         at = match.end()
     return found, notes[at:]
+
+
+def _parts(text: str) -> tuple[str, str, bytes]:
+    """Name, id and 32 bytes of a key's text."""
+    name, _, rest = text.partition("+")
+    key_id, _, key = rest.partition("+")
+    raw = _base64(key)
+    if not _NAME.fullmatch(name) or len(raw) != 1 + _KEY_BYTES or raw[:1] != _ED25519:
+        raise NoteError("not an Ed25519 key: <name>+<id>+<key> is expected")
+    return name, key_id, raw[1:]
 
 
 def _base64(text: str) -> bytes:

@@ -1,11 +1,11 @@
-"""Where the next record goes: its seq, the hash it names, the segment it lies in. Pure.
+"""Where the next record goes: its seq, the hash it names, the segment it lies in, the tree it grows. Pure.
 
 A place is a value: whoever appends computes the next one, and takes it over only once the record is queued. That is why
 a failed append uses up no seq.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -13,23 +13,32 @@ from guard.errors import JournalFault
 from guard.journal.chain import Head, digest
 from guard.journal.entries import Segment
 from guard.journal.record import LINE_BYTES_MAX, encode
+from guard.journal.tree import Tree, leaf
+
+DAY_US: Final = 86_400_000_000
 
 
 class Entry(NamedTuple):
-    """One line on its way to the disk, newline included. `is_lazy`: nobody waits for it."""
+    """One line on its way to the disk, newline included. `is_lazy`: nobody waits for it. `tree`: with this line."""
 
     seq: int
     segment: int
     line: bytes
     is_lazy: bool
+    tree: Tree
 
 
 class Place(NamedTuple):
-    """The end of the record: behind which head, in which segment (0: none yet), and how many bytes that has."""
+    """The end of the record: behind which head, in which segment (0: none yet), and how many bytes that has.
 
-    head: Head
-    segment: int
-    size: int
+    `day`: the UTC day, counted from 1970, on which the segment was begun. `tree`: of all lines so far.
+    """
+
+    head: Head = Head()
+    segment: int = 0
+    size: int = 0
+    day: int = 0
+    tree: Tree = Tree()
 
 
 class Wanted(NamedTuple):
@@ -42,16 +51,18 @@ class Wanted(NamedTuple):
 
 
 def settle(wanted: Wanted, place: Place, *, segment_bytes_max: int) -> tuple[list[Entry], Place]:
-    """The record as an entry, led by the `segment` record of a new file where the old one is full; the place after it.
+    """The record as an entry, led by the `segment` record of a new file where one is due; the place after it.
 
+    A new file begins where the old one is full, and with each UTC day. A clock that goes back begins none.
     `JournalFault` for what cannot be a line.
     """
     entry, after = _link(wanted, place)
-    if place.segment > 0 and after.size <= segment_bytes_max:
+    day = wanted.ts_us // DAY_US
+    if place.segment > 0 and after.size <= segment_bytes_max and day <= place.day:
         return [entry], after
-    number = place.segment + 1
-    opens = wanted._replace(type_="segment", members=Segment(number, entry.seq))
-    opening, begun = _link(opens, Place(place.head, number, 0))
+    number, tree = place.segment + 1, place.tree
+    opens = wanted._replace(type_="segment", members=Segment(number, entry.seq, tree.size, tree.written()))
+    opening, begun = _link(opens, Place(place.head, number, 0, day, tree))
     entry, after = _link(wanted, begun)
     return [opening, entry], after
 
@@ -64,5 +75,6 @@ def _link(wanted: Wanted, place: Place) -> tuple[Entry, Place]:
         raise JournalFault(f"a {wanted.type_} record cannot be written: {error}") from error
     if len(line) > LINE_BYTES_MAX:
         raise JournalFault(f"a {wanted.type_} record of {len(line)} bytes is longer than {LINE_BYTES_MAX}")
-    after = Place(Head(seq, digest(line)), place.segment, place.size + len(line) + 1)
-    return Entry(seq, place.segment, line + b"\n", wanted.is_lazy), after
+    tree = place.tree.grown(leaf(line))
+    after = Place(Head(seq, digest(line)), place.segment, place.size + len(line) + 1, place.day, tree)
+    return Entry(seq, place.segment, line + b"\n", wanted.is_lazy, tree), after

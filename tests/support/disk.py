@@ -51,6 +51,13 @@ class FaultyDisk(Disk):
         self._after("write")
         return written
 
+    def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+        """Writes in place, unless told otherwise."""
+        self._before("pwrite")
+        written = super().pwrite(fd, data, offset)
+        self._after("pwrite")
+        return written
+
     def fdatasync(self, fd: int) -> None:
         """Syncs, unless told otherwise."""
         self._before("fdatasync")
@@ -62,6 +69,12 @@ class FaultyDisk(Disk):
         self._before("fsync")
         super().fsync(fd)
         self._after("fsync")
+
+    def rename(self, path: Path, target: Path) -> None:
+        """Renames, unless told otherwise."""
+        self._before("rename")
+        super().rename(path, target)
+        self._after("rename")
 
     def fchmod(self, fd: int, mode: int) -> None:
         """Sets the mode, unless told otherwise."""

@@ -18,6 +18,7 @@ from guard.journal.entries import (
     Order,
     OutcomeRecord,
     Policy,
+    Prune,
     Reconciled,
     Recovered,
     Segment,
@@ -25,6 +26,7 @@ from guard.journal.entries import (
     StateRecord,
     StateScope,
     Stop,
+    Vkey,
 )
 from guard.journal.record import decode, encode
 from guard.terms import Claim, Money, Reason, Valuation, Verdict
@@ -33,7 +35,9 @@ from tests.support.journal import SHA, decision
 PREV = "0" * 64
 
 FULL = {
-    "segment": Segment(2, 17),
+    "segment": Segment(2, 17, 16, (SHA,)),
+    "vkey": Vkey("guard.host/1+00+A", None, "text\n\n— signature\n"),
+    "prune": Prune(first_seq=17, root=SHA, note="text\n", segments=(1,), last_ts="2026-11-22T00:00:00.000000Z"),
     "start": Start(t=1, version="0.1.0", config_sha256=SHA, policy_sha256=SHA, weakened=("metrics open",), pid=7),
     "stop": Stop(t=1, reason="SIGTERM", unfinished=("settle 01K",)),
     "decision": decision(

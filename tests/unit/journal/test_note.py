@@ -15,7 +15,7 @@ SKEY: Final = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx
 TEXT: Final = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
 SIGNATURE: Final = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
 NOTE: Final = f"{TEXT}\n— PeterNeumann {SIGNATURE}\n"
-PETER: Final = Signer("PeterNeumann", Ed25519PrivateKey.from_private_bytes(b64decode(SKEY.split("+", 4)[4])[1:]))
+PETER: Final = Signer.read(SKEY)
 OTHER: Final = Signer("other", Ed25519PrivateKey.from_private_bytes(bytes(32)))
 # The example of c2sp.org/tlog-checkpoint.
 CHECKPOINT: Final = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"
@@ -29,6 +29,15 @@ def test_the_published_key_is_read_and_written_back() -> None:
     assert Verifier.read(VKEY).vkey == VKEY
     assert PETER.verifier.vkey == VKEY
     assert Verifier.read(f"{VKEY}\n").id.hex() == "c74f20a3"
+
+
+def test_a_private_key_is_written_back_as_it_was_read() -> None:
+    """As the Go implementation keeps it."""
+    assert PETER.skey == SKEY
+    for skey in (VKEY, SKEY.replace("c74f20a3", "c74f20a4"), SKEY[:-1]):
+        with pytest.raises(NoteError) as told:
+            Signer.read(skey)
+        assert skey[-20:] not in str(told.value)
 
 
 @pytest.mark.parametrize(

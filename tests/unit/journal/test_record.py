@@ -16,11 +16,11 @@ PREV = "ab" * 32
 
 def test_members_stand_in_the_contracts_order() -> None:
     """seq, ts, type, the record's own, and last prev; no blank, no newline."""
-    line = encode(Segment(1, 7), seq=7, ts_us=START_US, type_="segment", prev=PREV)
+    line = encode(Segment(1, 7, 6, ()), seq=7, ts_us=START_US, type_="segment", prev=PREV)
 
     assert line == (
-        b'{"seq":7,"ts":"2026-11-22T09:46:28.123456Z","type":"segment","segment":1,"first_seq":7,"prev":"%s"}'
-        % PREV.encode()
+        b'{"seq":7,"ts":"2026-11-22T09:46:28.123456Z","type":"segment","segment":1,"first_seq":7,'
+        b'"tree_size":6,"compact":[],"prev":"%s"}' % PREV.encode()
     )
 
 
@@ -86,7 +86,7 @@ def test_what_is_no_record_is_a_value_error(raw: bytes) -> None:
 
 def test_types_and_members_that_are_not_known_are_skipped() -> None:
     """An older guard reads a newer record as far as it understands it."""
-    later = encode({"a": 1}, seq=1, ts_us=0, type_="vkey", prev=PREV)
+    later = encode({"a": 1}, seq=1, ts_us=0, type_="later", prev=PREV)
     wider = encode({"t": 1, "reason": "SIGTERM", "mood": "good"}, seq=1, ts_us=0, type_="stop", prev=PREV)
 
     assert decode(later).typed() is None

@@ -51,8 +51,8 @@ async def test_a_record_is_one_line_with_the_head_of_the_contract(state: Path) -
 
     first, second = file_of(state).read_bytes().splitlines()
     assert first == (
-        b'{"seq":1,"ts":"2026-11-22T09:46:28.123456Z","type":"segment","segment":1,"first_seq":1,"prev":"%s"}'
-        % (b"0" * 64)
+        b'{"seq":1,"ts":"2026-11-22T09:46:28.123456Z","type":"segment","segment":1,"first_seq":1,'
+        b'"tree_size":0,"compact":[],"prev":"%s"}' % (b"0" * 64)
     )
     assert seq == 2
     assert list(msgspec.json.decode(second)) == ["seq", "ts", "type", "reason", "cancels", "prev"]

@@ -1,0 +1,170 @@
+"""Records on their way to the disk, and those who wait for them. One lock guards everything that two threads touch.
+
+The event loop puts records in and waits; the writer thread takes all there is and says how far it has come: to the
+medium (*durable*), and under a signed checkpoint (*signed*).
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from guard.errors import JournalFault
+from guard.journal.place import Entry
+
+
+class _Waiter(NamedTuple):
+    seq: int
+    future: asyncio.Future[None]
+
+
+class Mark:
+    """How far something has come, and who waits for it to come further."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self.waiters: list[_Waiter] = []
+
+    def move(self, seq: int) -> list[_Waiter]:
+        """It has come this far; those who waited for that."""
+        self.seq = seq
+        ready = [waiter for waiter in self.waiters if waiter.seq <= seq]
+        if ready:
+            self.waiters = [waiter for waiter in self.waiters if waiter.seq > seq]
+        return ready
+
+    def drop(self) -> list[_Waiter]:
+        """It will come no further; everyone who waited."""
+        left, self.waiters = self.waiters, []
+        return left
+
+
+class Backlog:
+    """The queue between the loop and the writer thread.
+
+    Attributes:
+        failed: why no more records are taken until a restart; None while they are.
+        durable, signed: how far the record has come.
+        entries, bytes_: what waits to be written.
+    """
+
+    def __init__(self, seq: int) -> None:
+        self.failed: str | None = None
+        self.is_closing = False
+        self.durable, self.signed = Mark(seq), Mark(0)
+        self.entries: list[Entry] = []
+        self.bytes_ = 0
+        self.lock = threading.Lock()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._wake = threading.Condition(self.lock)
+        self._settled = threading.Condition(self.lock)
+        self._is_signature_wanted = False
+
+    # ------------------------------------------------------------ the loop's side
+
+    def put(self, entries: list[Entry], size: int) -> None:
+        """Queues records of so many bytes; the caller holds the lock."""
+        self.entries += entries
+        self.bytes_ += size
+        self._wake.notify()
+
+    def refuse_if_closed(self) -> None:
+        """`JournalFault` where nothing more is taken; the caller holds the lock."""
+        self.refuse_if_failed()
+        if self.is_closing:
+            raise JournalFault("the journal is closed")
+
+    def refuse_if_failed(self) -> None:
+        """`JournalFault` after a fault of the disk; the caller holds the lock."""
+        if self.failed is not None:
+            raise JournalFault(f"the journal is closed until a restart: {self.failed}")
+
+    async def reach(self, mark: Mark, seq: int) -> None:
+        """Returns once the mark has come to `seq`; `JournalFault` where it never will. All share one event loop."""
+        with self.lock:
+            if seq <= mark.seq:
+                return
+            self.refuse_if_failed()
+            if mark is self.signed:
+                self._is_signature_wanted = True
+                self._wake.notify()
+            loop = asyncio.get_running_loop()
+            if self.loop not in {None, loop}:
+                raise AssertionError("a journal serves one event loop")
+            self.loop = loop
+            future = loop.create_future()
+            mark.waiters.append(_Waiter(seq, future))
+        await future
+
+    def flush(self, seq: int) -> None:
+        """Blocks until the record is durable: for the start and for tools, never on the event loop."""
+        with self.lock:
+            self._settled.wait_for(lambda: self.failed is not None or self.durable.seq >= seq)
+            if self.durable.seq < seq:
+                self.refuse_if_failed()
+
+    def close(self) -> bool:
+        """Nothing more is taken; False where that was so before."""
+        with self.lock:
+            was_open, self.is_closing = not self.is_closing, True
+            self._wake.notify()
+            return was_open
+
+    # ------------------------------------------------------------ the writer thread's side
+
+    def take(self, left_s: Callable[[], float | None]) -> list[Entry] | None:
+        """All that is queued; an empty list when `left_s` (seconds; None: nothing is due) is over; None at the end."""
+        with self.lock:
+            while not self.entries:
+                left = left_s()
+                if self._is_signature_wanted or (left is not None and (left <= 0 or self.is_closing)):
+                    return []
+                if self.is_closing:
+                    return None
+                self._wake.wait(left)
+            batch, self.entries, self.bytes_ = self.entries, [], 0
+            return batch
+
+    @property
+    def is_urgent(self) -> bool:
+        """Somebody waits for a checkpoint that covers all there is, or this is the end."""
+        return self._is_signature_wanted or (self.is_closing and not self.entries)
+
+    def publish(self, mark: Mark, seq: int, *, then: Callable[[], None] | None = None) -> None:
+        """The mark has come to `seq`. `then` is called on the loop, before those who waited go on."""
+        with self.lock:
+            ready = mark.move(seq)
+            if mark is self.signed:
+                self._is_signature_wanted = False
+            self._settled.notify_all()
+        self._tell(ready, then=then)
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more comes to the disk; everyone who waits is told."""
+        why = str(error) or repr(error)
+        with self.lock:
+            self.failed = why
+            left = self.durable.drop() + self.signed.drop()
+            self.entries, self.bytes_ = [], 0
+            self._settled.notify_all()
+        self._tell(left, why=why)
+
+    def _tell(self, waiters: list[_Waiter], *, then: Callable[[], None] | None = None, why: str | None = None) -> None:
+        if self.loop is None:
+            return
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            if then is not None:
+                self.loop.call_soon_threadsafe(then)
+            if waiters:
+                self.loop.call_soon_threadsafe(_resolve, waiters, why)
+
+
+def _resolve(waiters: list[_Waiter], why: str | None) -> None:
+    for waiter in waiters:
+        if waiter.future.done():  # its task was cancelled
+            continue
+        if why is None:
+            waiter.future.set_result(None)
+        else:
+            waiter.future.set_exception(JournalFault(f"the record may not be on the disk: {why}"))

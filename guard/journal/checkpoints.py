@@ -1,0 +1,113 @@
+"""`<state>/checkpoints`: signed notes one after the other, the last one and one for each hour.
+
+The last note is written over in place, with one call, so that the file does not grow by the second; when its hour is
+over it stays, and the next one follows it. A crash can tear only the last one: what follows the last whole note counts
+for nothing. The file is synced each time, so that after a power cut the checkpoint is hardly older than the record.
+"""
+
+import errno
+import os
+from pathlib import Path
+from typing import Final
+
+from guard.errors import JournalFault, StateFault
+from guard.journal.disk import Disk, sync_directory
+from guard.journal.note import Checkpoint, Note, NoteError, split
+from guard.journal.tree import TreeHead
+
+_READS_MAX: Final = 20
+_SECONDS_PER_HOUR: Final = 3600
+
+
+def checkpoints_path(state: Path) -> Path:
+    """The file."""
+    return state / "checkpoints"
+
+
+def read_notes(path: Path) -> list[str]:
+    """The whole notes of a file, also while a guard writes over the last; OSError where it cannot be read."""
+    data = path.read_bytes()
+    for _ in range(_READS_MAX):
+        again = path.read_bytes()
+        if again == data:
+            break
+        data = again
+    return split(data.decode("utf-8", "replace"))[0]
+
+
+def largest(state: Path) -> TreeHead | None:
+    """The largest tree that a checkpoint of this directory speaks of, signed by whomever; None without any.
+
+    For the start, which must not go on from less than was once signed. `StateFault` where the file cannot be read.
+    """
+    path = checkpoints_path(state)
+    if not path.exists():
+        return None
+    try:
+        notes = read_notes(path)
+        heads = [Checkpoint.read(Note.read(note).text).head for note in notes]
+    except (OSError, NoteError) as error:
+        message = f"{path}: cannot be read ({error}); without it a shortened record would not show"
+        raise StateFault(
+            f"{message}: restore it, or keep the whole directory as it is and start with another"
+        ) from error
+    return max(heads, default=None)
+
+
+class CheckpointFile:
+    """The file, open for one guard."""
+
+    def __init__(self, state: Path, *, disk: Disk) -> None:
+        self._path = checkpoints_path(state)
+        self._disk = disk
+        self._fd = -1
+        self._begins = self._ends = 0  # of the last note
+        self._hour: int | None = None  # of the last note; None where there is none
+
+    def put(self, note: str, *, wall_s: int) -> None:
+        """The note is the last one, on the medium. `JournalFault` where the file is no longer the one it was."""
+        if self._fd < 0:
+            self._open()
+        hour = wall_s // _SECONDS_PER_HOUR
+        if self._hour not in {None, hour}:
+            self._begins = self._write("\n", at=self._ends)
+        self._hour = hour
+        self._ends = self._write(note, at=self._begins)
+        self._check()
+        self._disk.fsync(self._fd)
+
+    def close(self) -> None:
+        """Gives the descriptor back."""
+        if self._fd >= 0:
+            self._disk.close(self._fd)
+            self._fd = -1
+
+    def _open(self) -> None:
+        self._fd = self._disk.open(self._path, os.O_RDWR | os.O_CREAT)
+        stat = self._disk.fstat(self._fd)
+        data = os.pread(self._fd, stat.st_size, 0)
+        notes, torn = split(data.decode("utf-8", "surrogateescape"))
+        self._begins = self._ends = len(data) - len(torn.encode("utf-8", "surrogateescape"))
+        if notes and not torn:
+            last = notes[-1].encode("utf-8", "surrogateescape")
+            self._begins = data.rindex(last)
+            self._ends = self._begins + len(last)
+            self._hour = int(stat.st_mtime) // _SECONDS_PER_HOUR
+        sync_directory(self._disk, self._path.parent)
+
+    def _write(self, text: str, *, at: int) -> int:
+        data = text.encode()
+        if self._disk.pwrite(self._fd, data, at) != len(data):
+            raise OSError(errno.ENOSPC, "a checkpoint was written in part")
+        return at + len(data)
+
+    def _check(self) -> None:
+        ours = self._disk.fstat(self._fd)
+        try:
+            named = self._disk.stat(self._path)
+        except FileNotFoundError:
+            raise JournalFault(f"{self._path} was deleted or moved while it was being written") from None
+        if not os.path.samestat(ours, named):
+            raise JournalFault(f"{self._path} was replaced by another file while it was being written")
+        if ours.st_size > self._ends:
+            self._disk.ftruncate(self._fd, self._ends)

@@ -1,0 +1,107 @@
+"""The writer thread: takes all that is queued, writes it with one call, syncs once, and signs what it has synced.
+
+While one batch syncs, the next one gathers (group commit without a timer). A checkpoint is due at most `sign_lag_s`
+after the first record that none covers, also when nothing follows it, before a new segment is begun, when somebody
+asks, and at the end. It covers synced lines only, so that a power cut never looks like a truncation. A write, sync or
+signature that failed closes the journal until the next start, since nobody knows which pages are on the medium: after a
+failed fsync the kernel calls them clean.
+"""
+
+import time
+from collections.abc import Callable
+from itertools import groupby
+from typing import NamedTuple
+
+from guard.journal.backlog import Backlog
+from guard.journal.notary import Notary
+from guard.journal.place import Entry
+from guard.journal.segmentfile import SegmentFile
+from guard.journal.tree import Tree
+
+
+class Lags(NamedTuple):
+    """How long a lazy record may be written but not synced, and any record synced but not signed, in seconds."""
+
+    sync_s: float
+    sign_s: float
+
+
+class Heard(NamedTuple):
+    """What is called on the event loop after a sync, and after a signature."""
+
+    synced: Callable[[], None]
+    signed: Callable[[], None]
+
+
+class Committer:
+    """What the thread does, and what it alone may touch: the file, the notary, and how far they have come.
+
+    Attributes:
+        last_sync_s: how long the last sync took, in seconds.
+    """
+
+    def __init__(self, backlog: Backlog, file: SegmentFile, notary: Notary, *, tree: Tree, lags: Lags) -> None:
+        self.last_sync_s = 0.0
+        self.heard = Heard(lambda: None, lambda: None)
+        self._backlog, self._file, self._notary, self._lags = backlog, file, notary, lags
+        self._tree = tree  # of all that was written
+        self._sync_due_s: float | None = None
+        self._sign_due_s: float | None = None
+
+    def run(self) -> None:
+        """Works until the backlog is closed and empty."""
+        try:
+            while (batch := self._backlog.take(self._left_s)) is not None:
+                self._commit(batch)
+        except Exception as error:  # noqa: BLE001 - a thread that dies unheard would leave every waiter waiting
+            self._backlog.fail(error)
+
+    def close(self) -> None:
+        """Gives the descriptors back; the thread has ended."""
+        self._file.close()
+        self._notary.close()
+
+    def _left_s(self) -> float | None:
+        dues = [due for due in (self._sync_due_s, self._sign_due_s) if due is not None]
+        return min(dues) - time.monotonic() if dues else None
+
+    def _commit(self, batch: list[Entry]) -> None:
+        for number, entries in groupby(batch, key=lambda entry: entry.segment):
+            if number != self._file.number:
+                self._rotate(number)
+            part = list(entries)
+            self._file.write(b"".join([entry.line for entry in part]))
+            self._tree = part[-1].tree
+        now_s = time.monotonic()
+        is_urgent = any(not entry.is_lazy for entry in batch)
+        if batch and self._sign_due_s is None:
+            self._sign_due_s = now_s + self._lags.sign_s
+        if batch and self._sync_due_s is None:
+            self._sync_due_s = now_s + self._lags.sync_s
+        if is_urgent or self._is_due(self._sync_due_s, now_s) or self._is_due(self._sign_due_s, now_s):
+            self._sync()
+        if self._is_due(self._sign_due_s, now_s):
+            self._sign()
+
+    def _is_due(self, due_s: float | None, now_s: float) -> bool:
+        return self._backlog.is_urgent or (due_s is not None and due_s <= now_s)
+
+    def _rotate(self, number: int) -> None:
+        self._file.rotate(number)
+        if self._tree.size:
+            self._backlog.publish(self._backlog.durable, self._tree.size)
+            self._sign()
+
+    def _sync(self) -> None:
+        if self._tree.size > self._backlog.durable.seq:
+            began_s = time.perf_counter()
+            self._file.sync()
+            self.last_sync_s = time.perf_counter() - began_s
+            self._backlog.publish(self._backlog.durable, self._tree.size, then=self.heard.synced)
+        self._sync_due_s = None
+
+    def _sign(self) -> None:
+        if self._tree.size:
+            self._notary.sign(self._tree)
+        self._sign_due_s = None
+        self._backlog.publish(self._backlog.signed, self._tree.size, then=self.heard.signed)

@@ -1,0 +1,37 @@
+"""Signs the tree and keeps the checkpoint. Belongs to the writer thread; what it has signed may be read by any."""
+
+from pathlib import Path
+
+from guard.clock import Clock
+from guard.journal.checkpoints import CheckpointFile
+from guard.journal.disk import Disk
+from guard.journal.note import Checkpoint, Signer, sign
+from guard.journal.tree import Tree, TreeHead
+
+
+class Notary:
+    """One log's signer.
+
+    Attributes:
+        signers: the log's own key first; in the run that changes it, the new one follows.
+        note: the last checkpoint; None before the first of this run.
+        signed_us: the wall clock when it was made.
+    """
+
+    def __init__(self, state: Path, signer: Signer, *, clock: Clock, disk: Disk) -> None:
+        self.signers: tuple[Signer, ...] = (signer,)
+        self.note: str | None = None
+        self.signed_us = 0
+        self._clock = clock
+        self._file = CheckpointFile(state, disk=disk)
+
+    def sign(self, tree: Tree) -> None:
+        """A checkpoint over the tree, on the medium when this returns."""
+        now_us = self._clock.wall_us()
+        note = sign(Checkpoint(self.signers[0].name, TreeHead(tree.size, tree.root())).text, self.signers)
+        self._file.put(note, wall_s=now_us // 1_000_000)
+        self.note, self.signed_us = note, now_us
+
+    def close(self) -> None:
+        """Gives the descriptor back."""
+        self._file.close()

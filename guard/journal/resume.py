@@ -1,0 +1,70 @@
+"""Where a start goes on: the end of the record with its tree, held against the last checkpoint.
+
+Only the last segment is read: its `segment` record tells the tree before it, and the checkpoint vouches for that. Less
+than was signed, or something else, is no record to go on from.
+"""
+
+from datetime import date
+from itertools import chain
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from guard.errors import JournalFault, StateFault
+from guard.journal.checkpoints import checkpoints_path, largest
+from guard.journal.entries import Segment
+from guard.journal.place import Place
+from guard.journal.record import decode
+from guard.journal.segments import Tail, read_lines, segment_path
+from guard.journal.tree import Tree, TreeHead, leaf
+
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+
+
+class Opening(NamedTuple):
+    """What the first record of a segment says: the tree before it, and the UTC day, counted from 1970."""
+
+    tree: Tree
+    day: int
+
+
+def opening(line: bytes) -> Opening:
+    """Reads the first line of a segment, without its newline; `ValueError` where it is no `segment` record."""
+    head = decode(line)
+    record = head.typed()
+    if not isinstance(record, Segment) or record.tree_size != head.seq - 1:
+        raise ValueError("its first record does not say what came before")
+    return Opening(Tree.read(record.tree_size, record.compact), date.fromisoformat(head.ts[:10]).toordinal() - _EPOCH)
+
+
+def resume(state: Path, tail: Tail) -> Place:
+    """The place after the last record. `StateFault` where the record is not what the last checkpoint signed."""
+    signed = largest(state)
+    if signed is not None and tail.head.seq < signed.size:
+        raise StateFault(_shorter(state, tail.head.seq, signed))
+    if tail.segment == 0:
+        return Place()
+    path = segment_path(state, tail.segment)
+    lines = read_lines(state, first=tail.segment)
+    try:
+        first = next(lines)
+        tree, day = opening(first[:-1])
+    except ValueError as error:
+        raise JournalFault(f"{path}: {error}: guard audit verify") from error
+    found = tree.root() if signed is not None and tree.size == signed.size else None
+    for line in chain([first], lines):
+        tree = tree.grown(leaf(line[:-1]))
+        if signed is not None and tree.size == signed.size:
+            found = tree.root()
+    if tree.size != tail.head.seq:
+        raise JournalFault(f"{path}: it has not as many lines as its last record says: guard audit verify")
+    if signed is not None and found is not None and found != signed.root:
+        raise StateFault(f"{state}: the record was changed after it was signed: guard audit verify shows where")
+    return Place(tail.head, tail.segment, tail.size, day, tree)
+
+
+def _shorter(state: Path, records: int, signed: TreeHead) -> str:
+    what = f"holds {records} records" if records else "is gone"
+    return (
+        f"{state}: the journal {what}, but {checkpoints_path(state).name} signed {signed.size}: records were cut off. "
+        "Put the journal back, or keep this directory as evidence and start with another --state"
+    )

@@ -1,0 +1,70 @@
+"""The key that signs checkpoints: `<state>/journal.key` (private, 0600) and `<state>/journal.vkey` (public).
+
+Made at the first start. The name of a key is the log's origin and stays when the key changes:
+host and the first key's fingerprint, so that no two logs share one.
+"""
+
+import re
+import socket
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from guard.errors import StateFault
+from guard.journal.disk import Disk, replace_file
+from guard.journal.note import Signer
+
+_OTHERS: Final = 0o077
+_NO_HOST_CHARACTER: Final = re.compile(r"[^A-Za-z0-9.-]+")
+_HOST_CHARS_MAX: Final = 63
+
+
+def key_path(state: Path) -> Path:
+    """The private key."""
+    return state / "journal.key"
+
+
+def vkey_path(state: Path) -> Path:
+    """The verifier key; a copy kept elsewhere is worth more."""
+    return state / "journal.vkey"
+
+
+def load(state: Path, *, disk: Disk) -> Signer:
+    """The key, made at the first call. `StateFault` where it cannot be read or others may read it."""
+    path = key_path(state)
+    try:
+        if not path.exists():
+            _keep(state, _fresh(), disk=disk)
+        mode = disk.stat(path).st_mode & 0o777
+        signer = Signer.read(path.read_text(encoding="ascii"))
+        vkey = signer.verifier.vkey + "\n"
+        if not vkey_path(state).exists() or vkey_path(state).read_text(encoding="utf-8") != vkey:
+            replace_file(disk, vkey_path(state), vkey.encode())
+    except (OSError, ValueError) as error:
+        raise StateFault(f"{path}: the key that signs checkpoints cannot be used: {error}") from error
+    if mode & _OTHERS:
+        raise StateFault(f"{path}: mode {mode:04o} lets others read or write it: chmod 600 {path}")
+    return signer
+
+
+def successor(signer: Signer) -> Signer:
+    """A new key of the same name, not yet in use: `take_over` does that once the record has it."""
+    return Signer(signer.name, Ed25519PrivateKey.generate())
+
+
+def take_over(state: Path, signer: Signer, *, disk: Disk) -> None:
+    """From the next start on this key signs."""
+    _keep(state, signer, disk=disk)
+    replace_file(disk, vkey_path(state), f"{signer.verifier.vkey}\n".encode())
+
+
+def _fresh() -> Signer:
+    private = Ed25519PrivateKey.generate()
+    host = _NO_HOST_CHARACTER.sub("-", socket.gethostname())[:_HOST_CHARS_MAX] or "host"
+    return Signer(f"guard.{host}/{sha256(private.public_key().public_bytes_raw()).hexdigest()[:12]}", private)
+
+
+def _keep(state: Path, signer: Signer, *, disk: Disk) -> None:
+    replace_file(disk, key_path(state), f"{signer.skey}\n".encode())
