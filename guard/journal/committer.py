@@ -56,6 +56,11 @@ class Committer:
         except Exception as error:  # noqa: BLE001 - a thread that dies unheard would leave every waiter waiting
             self._backlog.fail(error)
 
+    @property
+    def written_seq(self) -> int:
+        """The last record that is in the file."""
+        return self._tree.size
+
     def close(self) -> None:
         """Gives the descriptors back; the thread has ended."""
         self._file.close()

@@ -151,6 +151,11 @@ class Journal:
         return self._place.head.seq
 
     @property
+    def written_seq(self) -> int:
+        """The seq of the last record that is in the file, though perhaps not on the medium yet."""
+        return self._committer.written_seq
+
+    @property
     def last_sync_s(self) -> float:
         """How long the last sync took, in seconds."""
         return self._committer.last_sync_s

@@ -97,7 +97,7 @@ class Stage:
     async def records(self, kind: str) -> list[dict[str, Any]]:
         """The records of one type so far."""
         journal = self.guard.journal
-        while journal.failed is None and journal._written_seq < journal.last_seq:
+        while journal.failed is None and journal.written_seq < journal.last_seq:
             await asyncio.sleep(0.0005)
         return guards.of_type(self.config, kind)
 
