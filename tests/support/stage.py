@@ -94,11 +94,21 @@ class Stage:
         """The whole ledger as plain data, but for its time."""
         return {name: value for name, value in dump(self.guard.desk.state).items() if name != "at_us"}
 
+    async def written(self) -> None:
+        """All that was appended is in the file; it need not be synced."""
+        journal = self.guard.journal
+        while journal.failed is None and journal.written_seq < journal.last_seq:  # noqa: ASYNC110 - a thread writes
+            await asyncio.sleep(0.0005)
+
+    async def until_reached(self, path: str = ORDER, *, times: int = 1) -> None:
+        """The daemon has been asked that often at this path."""
+        async with asyncio.timeout(5):
+            while len(self.reached(path)) < times:  # noqa: ASYNC110 - nobody tells when the daemon is asked
+                await asyncio.sleep(0)
+
     async def records(self, kind: str) -> list[dict[str, Any]]:
         """The records of one type so far."""
-        journal = self.guard.journal
-        while journal.failed is None and journal.written_seq < journal.last_seq:
-            await asyncio.sleep(0.0005)
+        await self.written()
         return guards.of_type(self.config, kind)
 
     async def decision(self, reply: Reply) -> dict[str, Any]:

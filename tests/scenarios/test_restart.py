@@ -1,0 +1,319 @@
+"""Stopped or killed, started again: the record alone says what there was, and a start keeps what it promises."""
+
+import asyncio
+import json
+import shutil
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random  # noqa: TID251 - seeded
+from typing import Any, Final
+
+import pytest
+
+from guard.admin.changes import ScopeBody, StateBody
+from guard.errors import StateFault
+from guard.simulator import Simulator
+from guard.simulator.faults import Hold, RetType
+from tests.support.clock import ManualClock
+from tests.support.disk import FaultyDisk
+from tests.support.guards import codes, made, of_type, record, said
+from tests.support.stage import DAILY, ORDER, TRADING, Stage, again, code_of, decision_of, is_passed, stage
+
+TIGHT: Final = """
+[orders]
+max_value = "1000000 HKD"
+per_day = 3
+duplicate_window_s = 60
+[budgets]
+daily_value = "60000 HKD"
+[rates]
+new_orders = "3/60s"
+changes = "5/60s"
+"""
+
+
+async def killed(scene: Stage, to: Path) -> Path:
+    """The files as a kill would leave them now: the settings file of a copy."""
+    await scene.written()
+    shutil.copytree(scene.config.parent, to)
+    return to / scene.config.name
+
+
+def next_run(scene: Stage, config: Path | None = None, **given: Any) -> AbstractAsyncContextManager[Stage]:
+    """The guard again, over the same daemon."""
+    return again(config or scene.config, daemon=scene.daemon, clock=given.pop("clock", scene.clock), **given)
+
+
+# ---------------------------------------------------------------- what survives
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_w10_counters_survive(tmp_path: Path, how: str) -> None:
+    """A restart forgets neither rate nor count, budget, duplicate or ownership."""
+    home = tmp_path / "home"
+    home.mkdir()
+    async with stage(home, record("bot"), record("other"), policies=TIGHT) as scene:
+        ids = [await scene.placed(remark=f"n{n}") for n in range(3)]
+        before = scene.ledger()
+        config = await killed(scene, tmp_path / "copy")
+    async with next_run(scene, config if how == "killed" else None) as scene:
+        assert scene.ledger() == before
+        assert codes(await scene.place(remark="n0")) == ["duplicate_order", "orders_per_day", "daily_value", "rate"]
+        assert code_of(await scene.modify(ids[0], who="other")) == (403, "not_your_order")
+        assert is_passed(await scene.modify(ids[0], price=190))
+        assert is_passed(await scene.cancel(ids[1]))
+
+
+async def test_idempotency_survives(tmp_path: Path) -> None:
+    """The first answer is given again after a restart, and nothing is sent again."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        first = await scene.place(key="k")
+        refused = await scene.place(key="r", qty=50)
+    async with next_run(scene) as scene:
+        second = await scene.place(key="k")
+        assert said(second)["s2c"]["order_id_ex"] == said(first)["s2c"]["order_id_ex"]
+        assert said(second)["s2c"]["order_id"] == said(first)["s2c"]["order_id"]
+        assert dict(second.headers)["Guard-Decision"] == decision_of(first)
+        assert said(await scene.place(key="r", qty=50))["ret_type"] == said(refused)["ret_type"] == -1
+        assert code_of(await scene.place(key="k", qty=200)) == (409, "idempotency_conflict")
+        assert len(scene.reached()) == 2
+
+
+async def test_the_trading_state_survives(tmp_path: Path) -> None:
+    """Locked stays locked, for whom it was locked, until somebody sets it active; that survives too."""
+    async with stage(tmp_path, record("bot"), record("other")) as scene:
+        locked = StateBody("locked", "drill", ScopeBody(keys=("bot",)))
+        assert (await scene.guard.changes.set_state(locked, by="desk")).result == "applied"
+    async with next_run(scene) as scene:
+        assert code_of(await scene.place()) == (423, "halted")
+        assert is_passed(await scene.place(who="other"))
+        active = StateBody("active", "over", ScopeBody(keys=("bot",)))
+        await scene.guard.changes.set_state(active, by="desk")
+    async with next_run(scene) as scene:
+        assert is_passed(await scene.place())
+
+
+async def test_decisions_can_be_asked_for_after_a_restart(tmp_path: Path) -> None:
+    """A caller still finds its own decision and what became of it; nobody else does."""
+    async with stage(tmp_path, record("bot"), record("other")) as scene:
+        reply = await scene.place()
+    async with next_run(scene) as scene:
+        path = f"/guard/v1/decisions/{decision_of(reply)}"
+        told = said(await scene.ask(path))
+        assert (told["outcome"], told["verdict"]) == ("allow", "accepted")
+        assert told["order_id_ex"] == said(reply)["s2c"]["order_id_ex"]
+        assert code_of(await scene.ask(path, who="other")) == (404, "unknown_endpoint")
+
+
+# ---------------------------------------------------------------- what nobody knows
+
+
+async def test_an_order_under_way_at_a_crash_is_unknown(tmp_path: Path) -> None:
+    """A decision without an outcome holds its money, answers its Idempotency-Key with 409, and is recorded once."""
+    home = tmp_path / "home"
+    home.mkdir()
+    async with stage(home, policies=DAILY) as scene:
+        go = asyncio.Event()
+        scene.daemon.faults.add(Hold(go), path=ORDER)
+        asked = asyncio.ensure_future(scene.place(key="k"))
+        await scene.until_reached()
+        config = await killed(scene, tmp_path / "copy")
+        go.set()
+        decision = decision_of(await asked)
+    for _ in range(3):
+        async with next_run(scene, config) as scene:
+            assert scene.held() == 20_000
+            assert code_of(await scene.place(key="k")) == (409, "outcome_unknown")
+            assert said(await scene.ask(f"/guard/v1/decisions/{decision}"))["verdict"] == "unknown"
+    assert [found["verdict"] for found in of_type(config, "outcome")] == ["unknown"]
+    assert len(scene.reached()) == 1
+
+
+async def test_unknown_orders_stay_unknown(tmp_path: Path) -> None:
+    """What was unknown before a stop is unknown after it, once in the record."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        order = await scene.placed()
+        scene.daemon.faults.add(RetType(-100), path="/api/modify-order")
+        await scene.modify(order, price=250)
+    for _ in range(2):
+        async with next_run(scene) as scene:
+            assert scene.held() == 25_000
+            assert code_of(await scene.modify(order, price=201)) == (409, "outcome_unknown")
+            assert (await scene.cancel(order)).status == 200
+    assert [found["verdict"] for found in of_type(scene.config, "outcome")].count("unknown") == 1
+
+
+async def test_a_torn_tail_is_set_aside(tmp_path: Path) -> None:
+    """A kill in the middle of a line loses that line only; the order whose outcome it was is unknown."""
+    home = tmp_path / "home"
+    home.mkdir()
+    async with stage(home, policies=DAILY) as scene:
+        await scene.place(key="k")
+        config = await killed(scene, tmp_path / "copy")
+    segment = config.parent / "state/journal/00000001.jsonl"
+    segment.write_bytes(segment.read_bytes()[:-10])
+    async with next_run(scene, config) as scene:
+        assert code_of(await scene.place(key="k")) == (409, "outcome_unknown")
+    assert len(of_type(config, "recovered")) == 1
+
+
+# ---------------------------------------------------------------- clocks
+
+
+async def test_a_clock_set_back_between_two_runs_empties_no_window(tmp_path: Path) -> None:
+    """The guard's own time goes on from the last one on record, however early the machine thinks it is."""
+    async with stage(tmp_path, policies=TIGHT.replace("per_day = 3", "")) as scene:
+        for n in range(3):
+            await scene.place(remark=f"n{n}", price=0.01 * (n + 1))
+    early = ManualClock(datetime(2026, 11, 22, 4, 0, tzinfo=UTC))
+    async with next_run(scene, clock=early) as scene:
+        assert codes(await scene.place(price=0.5)) == ["rate"]
+        early.advance(s=59, us=999_999)
+        assert codes(await scene.place(price=0.5)) == ["rate"]
+        early.advance(us=1)
+        assert is_passed(await scene.place(price=0.5))
+    times = [found["t"] for found in of_type(scene.config, "decision")]
+    assert times == sorted(times)
+
+
+async def test_a_clock_set_forward_empties_windows_and_days_as_time_would(tmp_path: Path) -> None:
+    """A day off is a day: windows and the day's budget are empty after it."""
+    async with stage(tmp_path, policies=TIGHT) as scene:
+        for n in range(3):
+            await scene.place(remark=f"n{n}")
+    scene.clock.advance(s=86_400)
+    async with next_run(scene) as scene:
+        assert is_passed(await scene.place(remark="n0"))
+
+
+# ---------------------------------------------------------------- policies at start
+
+BAD: Final = "[orders]\nmax_valeu = 3\n"
+
+
+async def test_bad_policies_at_start_leave_the_last_good_ones_in_force(tmp_path: Path) -> None:
+    """A typing error in a policy file neither opens the gate nor shuts it: the last good set of the record binds."""
+    async with stage(tmp_path, policies=TIGHT) as scene:
+        sha256 = scene.guard.desk.standing.policy_sha256
+    (tmp_path / "policies/desk.toml").write_text(BAD)
+    for names in (("bot",), ("bot", "new"), ("bot", "new", "newer")):
+        guards_keys = [record(name) for name in names]
+        (tmp_path / "keys.json").write_text(json.dumps({"version": 1, "keys": guards_keys}))
+        async with next_run(scene) as scene:
+            assert scene.guard.desk.standing.policy_sha256 == sha256
+            assert scene.guard.changes.last_reload_ok is False
+            assert code_of(await scene.place(qty=400)) == (403, "daily_value")
+            assert is_passed(await scene.place(remark=names[-1]))
+
+
+async def test_bad_policies_without_any_good_ones_stop_orders_and_let_cancels_pass(tmp_path: Path) -> None:
+    """Where no good policy is on record new orders and changes are 503 policy_unavailable; a cancel passes."""
+    async with stage(tmp_path) as scene:
+        order = await scene.placed()
+    shutil.rmtree(tmp_path / "state/config")
+    (tmp_path / "policies/open.toml").write_text(BAD)
+    async with next_run(scene) as scene:
+        assert code_of(await scene.place()) == (503, "policy_unavailable")
+        assert code_of(await scene.modify(order)) == (503, "policy_unavailable")
+        assert is_passed(await scene.cancel(order))
+        assert is_passed(await scene.ask("/api/quote", {"symbol": "HK.00700"}))
+
+
+async def test_policies_that_cannot_be_kept_do_not_bind_unseen(tmp_path: Path) -> None:
+    """Where the texts that decide cannot be stored beside the record, no new order is decided by them."""
+    async with stage(tmp_path) as scene:
+        order = await scene.placed()
+    shutil.rmtree(tmp_path / "state/config")
+    (tmp_path / "state/config").write_text("in the way")
+    async with next_run(scene) as scene:
+        assert code_of(await scene.place()) == (503, "policy_unavailable")
+        assert is_passed(await scene.cancel(order))
+
+
+# ---------------------------------------------------------------- who may not start, and who must
+
+
+async def test_a_second_guard_on_the_same_directory_does_not_start(tmp_path: Path) -> None:
+    """Two guards on one record would each grant the whole cap."""
+    async with stage(tmp_path) as scene:
+        with pytest.raises(StateFault, match="in use"):
+            await made(scene.config, daemon=scene.daemon).start()
+        assert is_passed(await scene.place())
+
+
+async def test_an_edited_record_stops_the_start(tmp_path: Path) -> None:
+    """A guard does not count on a record that somebody changed, and says where to look."""
+    async with stage(tmp_path) as scene:
+        await scene.place()
+    segment = tmp_path / "state/journal/00000001.jsonl"
+    segment.write_text(segment.read_text().replace('"qty":100', '"qty":200'))
+    with pytest.raises(StateFault, match="guard audit verify"):
+        await made(scene.config, daemon=scene.daemon).start()
+
+
+async def test_a_record_that_does_not_fit_stops_the_start_with_its_number(tmp_path: Path) -> None:
+    """A chain that is whole and yet tells of a change of no order is not guessed at."""
+    async with stage(tmp_path) as scene:
+        await scene.modify(await scene.placed(), price=190)
+        journal = scene.guard.journal
+        change = next(line for line in await scene.records("decision") if line.get("effect") == "order_change")
+        forged = {name: value for name, value in change.items() if name not in {"seq", "ts", "type", "prev"}}
+        journal.append("decision", forged | {"id": "01K00000000000000000000000", "of": "01K"})
+    with pytest.raises(StateFault, match="not a live order"):
+        await made(scene.config, daemon=scene.daemon).start()
+
+
+async def test_a_full_disk_does_not_keep_the_door_shut(tmp_path: Path) -> None:
+    """A start on a full disk refuses new orders and lets cancels pass; the next one records the gap."""
+    async with stage(tmp_path) as scene:
+        order = await scene.placed()
+    full = FaultyDisk()
+    full.write_bytes_left = 0
+    async with next_run(scene, disk=full) as scene:
+        assert code_of(await scene.place()) == (503, "journal_unavailable")
+        cancel = await scene.cancel(order)
+        assert is_passed(cancel)
+    async with next_run(scene) as scene:
+        assert [gap["decisions"] for gap in await scene.records("gap")] == [[decision_of(cancel)]]
+        assert is_passed(await scene.place())
+    async with next_run(scene) as scene:
+        assert len(await scene.records("gap")) == 1
+
+
+# ---------------------------------------------------------------- live and folded are one
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_start_at_any_moment_finds_what_was_there(tmp_path: Path, seed: int) -> None:
+    """After any mixture of orders, changes, cancels, faults and passing time the folded ledger is the live one."""
+    rng = Random(seed)
+    home = tmp_path / "home"
+    home.mkdir()
+    policies = TIGHT.replace("3/60s", "20/60s").replace("per_day = 3", "per_day = 60").replace("60000", "900000")
+    async with stage(home, record("bot"), record("other"), policies=policies, toml=TRADING) as scene:
+        orders: list[str] = []
+        for n in range(60):
+            await one_step(scene, rng, orders, n)
+            scene.clock.advance(us=rng.choice([0, 1, 999, 5_000_000]))
+        before = scene.ledger()
+        config = await killed(scene, tmp_path / "copy")
+    async with again(config, daemon=Simulator(clock=scene.clock), clock=scene.clock) as copy:
+        assert copy.ledger() == before
+    async with next_run(scene) as scene:
+        assert scene.ledger() == before
+
+
+async def one_step(scene: Stage, rng: Random, orders: list[str], n: int) -> None:
+    """Something that a caller or the daemon might do."""
+    if rng.random() < 0.3:
+        scene.daemon.faults.add(RetType(rng.choice([-1, -100, -400]), acts=rng.random() < 0.5))
+    who, key = rng.choice(["bot", "other"]), rng.choice([None, f"k{rng.randrange(9)}"])
+    if not orders or rng.random() < 0.5:
+        reply = await scene.place(who=who, key=key, remark=f"n{n}", qty=rng.choice([50, 100, 200]))
+        if reply.status == 200 and said(reply)["ret_type"] == 0:
+            orders.append(said(reply)["s2c"]["order_id_ex"])
+    elif rng.random() < 0.7:
+        await scene.modify(rng.choice(orders), who=who, key=key, price=rng.choice([150, 210]))
+    else:
+        await scene.cancel(rng.choice(orders), who=who)
