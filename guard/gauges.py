@@ -35,6 +35,7 @@ def register(recorder: Recorder, changes: Changes, *, dials: Dials | None) -> No
         "guard_journal_queue": lambda: journal.queue_records,
         "guard_journal_failed": lambda: journal.failed is not None,
         "guard_journal_free_bytes": journal.free_bytes,
+        "guard_journal_last_checkpoint_timestamp_seconds": lambda: journal.signed_us / 1e6,
         "guard_daemon_up": lambda: desk.is_daemon_up is not False,
         "guard_steps_in_flight": lambda: len(desk.state.steps) - len(unknowns(desk.state)),
     }
@@ -46,6 +47,7 @@ def register(recorder: Recorder, changes: Changes, *, dials: Dials | None) -> No
     metrics.gauge("guard_build_info", lambda: [((__version__,), 1.0)])
     metrics.gauge("guard_trading_state", lambda: _trading(desk))
     metrics.gauge("guard_key_expiry_timestamp_seconds", lambda: _expiries(desk))
+    metrics.gauge("guard_reference_age_seconds", lambda: _ages(desk))
     metrics.gauge("guard_limit_used_ratio", lambda: _ratios(recorder))
 
 
@@ -60,6 +62,14 @@ def _trading(desk: Desk) -> Rows:
         present = "cancel_only"
     for state in STATES:
         yield (state,), float(state == present)
+
+
+def _ages(desk: Desk) -> Rows:
+    """Kinds that were never asked for have no age yet."""
+    for kind, age_s in desk.reference.ages_s().items():
+        yield (kind,), age_s
+    if desk.book.age_s is not None:
+        yield ("account",), desk.book.age_s
 
 
 def _expiries(desk: Desk) -> Rows:

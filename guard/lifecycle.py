@@ -30,7 +30,7 @@ from guard.metrics import Metrics
 from guard.pipeline import Pipeline
 from guard.policy import PolicyError
 from guard.recovery import Recovered, first_records, recover
-from guard.reference import AccountBook
+from guard.reference import AccountBook, Reference
 from guard.server import Listener, Wiring, serve
 from guard.settings import Settings, address
 from guard.standing import Standing, at_start, load_keys, stand
@@ -122,6 +122,7 @@ class Guard:
             journal=self.journal,
             daemon=daemon,
             book=AccountBook(daemon, self.clock, self.supervisor),
+            reference=Reference(daemon, self.clock, self.supervisor),
             clock=self.clock,
             metrics=metrics,
             supervisor=self.supervisor,
@@ -134,6 +135,7 @@ class Guard:
         self.changes = Changes(self.desk, self.shelf, after_keys=self.relay.revalidate)
         self.changes.last_reload_ok = not self.policy_errors
         self.journal.on_sync = lambda seconds: metrics.observe("guard_journal_fsync_seconds", seconds)
+        self.journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)
         dials: Dials | None = self._client
         register(self.recorder, self.changes, dials=dials)
         metrics.gauge("guard_ws_connections", lambda: [((), float(self.relay.connections))])
@@ -145,10 +147,12 @@ class Guard:
         """
         journal, t_us = self.journal, self.clock.t_us()
         records = first_records(recovered, standing, self.directory, weakened=weakened(self.settings), t_us=t_us)
+        if recovered.vkey != journal.vkey:
+            records.insert(0, ("vkey", journal.introduction()))
         try:
             for type_, record in records:
                 journal.append(type_, record)
-            await journal.durable(journal.last_seq)
+            await journal.checkpoint()
         except JournalFault as fault:
             if journal.failed is None:
                 raise StateFault(f"{self.directory}: the start cannot be recorded: {fault}") from fault

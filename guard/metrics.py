@@ -52,8 +52,12 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_journal_queue": Family("gauge", "Records that wait to be written."),
     "guard_journal_failed": Family("gauge", "1 once the journal cannot be written; needs a restart."),
     "guard_journal_free_bytes": Family("gauge", "Free space where the journal lies."),
+    "guard_journal_last_checkpoint_timestamp_seconds": Family("gauge", "When the record was last signed; 0: not yet."),
     "guard_clock_steps_total": Family("counter", "Steps of the wall clock of more than a second."),
     "guard_daemon_up": Family("gauge", "1 if the daemon answered the last time it was asked."),
+    "guard_reference_age_seconds": Family(
+        "gauge", "Since the daemon last answered a question for reference data, by kind.", ("kind",)
+    ),
     "guard_ws_connections": Family("gauge", "Open WebSocket connections of callers."),
     "guard_ws_frames_total": Family(
         "counter", "WebSocket frames by direction and what was done.", ("direction", "result")

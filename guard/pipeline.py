@@ -17,9 +17,10 @@ from guard.intent import parse
 from guard.terms import Call, Outcome, Refusal, Reply, Verdict, in_order, refuse
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, identify, in_the_way, ownership, revoked, rights, state_reasons
-from guard.walk.gather import effect_of, gather, understood
+from guard.walk.gather import effect_of, understood
 from guard.walk.judging import judge_trade, opening_of
 from guard.walk.passing import pass_on
+from guard.walk.prepare import prepare
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import again, broken, refused, settled
@@ -61,7 +62,7 @@ class Pipeline:
         if isinstance(intent, Refusal):
             return refused(self.recorder, visit, intent)
         visit.effect = effect_of(intent, endpoint.effect)
-        situation = await gather(self.desk, visit, intent)
+        situation = await prepare(self.desk, visit, intent)
         if not endpoint.is_trade:
             return await pass_on(self.recorder, visit, situation)
         sending = self.decide(visit, situation)

@@ -15,6 +15,7 @@ from guard.clock import Clock, utc
 from guard.journal import Journal
 from guard.limits import Holder, State, is_known_order
 from guard.metrics import Metrics
+from guard.reference import Reference
 from guard.standing import Standing
 from guard.supervisor import Supervisor
 from guard.terms import (
@@ -34,6 +35,7 @@ from guard.terms import (
     Reason,
     Refusal,
     Valuation,
+    World,
 )
 
 RECENT_MAX: Final = 20_000
@@ -42,6 +44,11 @@ SERIAL_MAX: Final = 0xFFFF_FFFF
 
 class Book(Protocol):
     """The daemon's account list, as `reference` keeps it."""
+
+    @property
+    def age_s(self) -> float | None:
+        """How old the list is; None while there is none."""
+        ...
 
     async def rows(self) -> tuple[AccountRow, ...] | Missing:
         """Every account of the login, or why they cannot be had."""
@@ -103,6 +110,7 @@ class Parts(Struct, frozen=True):
     journal: Journal
     daemon: Daemon
     book: Book
+    reference: Reference
     clock: Clock
     metrics: Metrics
     supervisor: Supervisor
@@ -118,6 +126,7 @@ class Desk:
         self.journal = parts.journal
         self.daemon = parts.daemon
         self.book = parts.book
+        self.reference = parts.reference
         self.clock = parts.clock
         self.metrics = parts.metrics
         self.supervisor = parts.supervisor
@@ -193,9 +202,9 @@ class Visit(Struct):
 class Situation(Struct):
     """What is known of the world for one request; a datum that is missing is a value here.
 
-    `order` is the order as it shall be: new, or after the change. `holder` is the live order that is meant, `conflict`
-    why none can be. `acc_ids` are the accounts that the body names: None for none, empty where what it names is no
-    account.
+    `order` is the order as it shall be: new, or after the change, `world` what its rules have to know. `holder` is the
+    live order that is meant, `conflict` why none can be. `acc_ids` are the accounts that the body names: None for none,
+    empty where what it names is no account.
     """
 
     intent: Intent
@@ -207,6 +216,7 @@ class Situation(Struct):
     conflict: Refusal | None = None
     order: PlaceOrder | None = None
     worth: Valuation | Missing | None = None
+    world: World | None = None
 
     @property
     def account(self) -> Account | None:

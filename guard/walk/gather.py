@@ -31,6 +31,7 @@ from guard.terms import (
 )
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.naming import meant
+from guard.walk.outlook import known
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
 _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known")
@@ -85,6 +86,7 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow
         situation.env = cancel_env(principal)
     situation.order = resulting(intent, situation.holder)
     if situation.order is not None:
+        situation.world = known(desk, visit, situation)
         situation.worth = value(situation.order)
     return situation
 

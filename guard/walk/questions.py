@@ -21,8 +21,9 @@ from guard.server import refusal_reply
 from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Principal, Refusal, Reply, in_order, refuse
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import in_the_way, ownership, rights, state_reasons
-from guard.walk.gather import effect_of, gather, understood
+from guard.walk.gather import effect_of, understood
 from guard.walk.judging import judge_passing, judge_trade
+from guard.walk.prepare import prepare
 from guard.walk.recorder import Recorder
 from guard.walk.replies import refused
 
@@ -160,7 +161,7 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: b
     if isinstance(intent, Refusal):
         return intent
     visit.effect = effect_of(intent, endpoint.effect)
-    gathered = await gather(desk, visit, intent)
+    gathered = await prepare(desk, visit, intent)
     desk.renew(visit)
     situation = understood(desk, visit, intent, gathered.rows)
     if not endpoint.is_trade:

@@ -1,0 +1,38 @@
+"""Everything that has to be asked before a request can be judged, in the order in which it is known to matter.
+
+An order that is refused already, or that was sent before under the same Idempotency-Key, asks for no reference data:
+whoever may not trade must not use up the guard's part of the broker's limits.
+"""
+
+from guard.limits import find_slot
+from guard.terms import Intent
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.door import RISKY, ownership, rights, state_reasons
+from guard.walk.gather import gather
+from guard.walk.outlook import needs_of
+from guard.walk.replies import idempotency_cell
+
+
+async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
+    """What is known of the request; its reference data is at hand afterwards, as far as it can be had."""
+    situation = await gather(desk, visit, intent)
+    needs, account, order = needs_of(visit, situation), situation.account, situation.order
+    if needs is None or account is None or order is None or visit.effect not in RISKY:
+        return situation
+    if is_replay(desk, visit) or _is_refused(desk, visit, situation):
+        return situation
+    await desk.reference.world(order, account=account, needs=needs)
+    return situation
+
+
+def is_replay(desk: Desk, visit: Visit) -> bool:
+    """The Idempotency-Key was used before: the first answer is told again, whatever the world is like."""
+    key, principal = visit.call.head.get("idempotency-key"), visit.principal
+    if key is None or principal is None:
+        return False
+    cell = idempotency_cell(principal.name, visit.call.path, key)
+    return find_slot(desk.state, cell, t_us=visit.t_us) is not None
+
+
+def _is_refused(desk: Desk, visit: Visit, situation: Situation) -> bool:
+    return bool(rights(visit, situation) or ownership(desk, visit, situation) or state_reasons(desk, visit, situation))
