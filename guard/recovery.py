@@ -13,7 +13,19 @@ from msgspec import Struct, field
 
 from guard import __version__
 from guard.errors import JournalFault
-from guard.journal import Decision, Line, OutcomeRecord, Policy, Reconciled, Start, StateRecord, Stop, gaps, replay
+from guard.journal import (
+    Decision,
+    Line,
+    OutcomeRecord,
+    Policy,
+    Reconciled,
+    Start,
+    StateRecord,
+    Stop,
+    Vkey,
+    gaps,
+    replay,
+)
 from guard.limits import Opening, State, TradingRule, reserve, set_trading, settle
 from guard.standing import Standing
 from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
@@ -31,6 +43,7 @@ class Recovered(Struct):
     state: State = field(default_factory=State)
     recent: Recent = field(default_factory=Recent)
     policy_sha256: str | None = None
+    vkey: str | None = None
     t_us: int = 0
     records: int = 0
     is_crashed: bool = False
@@ -113,6 +126,8 @@ def _fold(found: Recovered, record: Struct | None, ts: str) -> None:
             set_trading(found.state, rule_of(record), t_us=record.t)
         case Policy() if record.result == "applied":
             found.policy_sha256 = record.sha256
+        case Vkey():
+            found.vkey = record.vkey
         case Start():
             found.is_crashed = True
         case Stop():

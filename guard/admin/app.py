@@ -18,6 +18,7 @@ from guard.access import authenticate, bearer_of, operator_reasons
 from guard.admin.changes import Change, Changes, StateBody, Who
 from guard.admin.health import LOOPBACK, degraded, is_loopback, status
 from guard.codes import Code
+from guard.errors import JournalFault
 from guard.server import refusal_reply
 from guard.settings import address
 from guard.terms import Principal, Refusal, refuse
@@ -96,6 +97,14 @@ class Routes:
         if isinstance(body, web.Response):
             return body
         return self._told(await self._changes.reload_keys(Who(by.owner, body.reason)))
+
+    async def checkpoint(self, _: web.Request, __: Principal) -> web.Response:
+        """A checkpoint over everything recorded so far, to be kept elsewhere."""
+        try:
+            note = await self._desk.journal.checkpoint()
+        except JournalFault as fault:
+            return self._refused(refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
+        return web.Response(text=note)
 
     async def show_state(self, _: web.Request, __: Principal) -> web.Response:
         """The trading state's rules."""
@@ -213,6 +222,7 @@ def build_app(desk: Desk, changes: Changes) -> web.Application:
     app.router.add_get("/admin/policy", routes.asking("guard:policy", routes.policy))
     app.router.add_post("/admin/policy/reload", routes.asking("guard:policy", routes.reload_policy))
     app.router.add_post("/admin/keys/reload", routes.asking("guard:policy", routes.reload_keys))
+    app.router.add_get("/admin/audit/checkpoint", routes.asking("audit:read", routes.checkpoint))
     app.router.add_get("/admin/state", routes.asking("guard:operate", routes.show_state))
     app.router.add_post("/admin/state", routes.asking("guard:operate", routes.set_state))
     return app

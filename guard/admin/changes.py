@@ -213,6 +213,7 @@ class Changes:
             errors=errors,
         )
         self._desk.journal.append("policy" if kind is Policy else "keys", record)
+        self._desk.journal.sign_soon()
 
 
 def differences(was: PolicySet | None, now: PolicySet) -> tuple[str, ...]:

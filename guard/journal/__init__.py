@@ -19,6 +19,7 @@ from guard.journal.entries import (
     Order,
     OutcomeRecord,
     Policy,
+    Prune,
     Reconciled,
     Recovered,
     Segment,
@@ -26,6 +27,7 @@ from guard.journal.entries import (
     StateRecord,
     StateScope,
     Stop,
+    Vkey,
 )
 from guard.journal.record import Line, decode, encode, plain, timestamp
 from guard.journal.segments import read_lines, replay
@@ -49,6 +51,7 @@ __all__ = [
     "Order",
     "OutcomeRecord",
     "Policy",
+    "Prune",
     "Reconciled",
     "Recovered",
     "Segment",
@@ -57,6 +60,7 @@ __all__ = [
     "StateScope",
     "Stop",
     "Verified",
+    "Vkey",
     "decode",
     "encode",
     "plain",

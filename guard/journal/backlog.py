@@ -59,7 +59,7 @@ class Backlog:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._wake = threading.Condition(self.lock)
         self._settled = threading.Condition(self.lock)
-        self._is_signature_wanted = False
+        self._wanted_seq = 0  # a checkpoint is wanted that covers this record
 
     # ------------------------------------------------------------ the loop's side
 
@@ -87,8 +87,7 @@ class Backlog:
                 return
             self.refuse_if_failed()
             if mark is self.signed:
-                self._is_signature_wanted = True
-                self._wake.notify()
+                self._want(seq)
             loop = asyncio.get_running_loop()
             if self.loop not in {None, loop}:
                 raise AssertionError("a journal serves one event loop")
@@ -96,6 +95,15 @@ class Backlog:
             future = loop.create_future()
             mark.waiters.append(_Waiter(seq, future))
         await future
+
+    def want_signature(self, seq: int) -> None:
+        """Has the writer thread sync and sign at least that far; waits for nothing."""
+        with self.lock:
+            self._want(seq)
+
+    def _want(self, seq: int) -> None:
+        self._wanted_seq = max(self._wanted_seq, seq)
+        self._wake.notify()
 
     def flush(self, seq: int) -> None:
         """Blocks until the record is durable: for the start and for tools, never on the event loop."""
@@ -118,7 +126,7 @@ class Backlog:
         with self.lock:
             while not self.entries:
                 left = left_s()
-                if self._is_signature_wanted or (left is not None and (left <= 0 or self.is_closing)):
+                if self.signed.seq < self._wanted_seq or (left is not None and (left <= 0 or self.is_closing)):
                     return []
                 if self.is_closing:
                     return None
@@ -129,14 +137,12 @@ class Backlog:
     @property
     def is_urgent(self) -> bool:
         """Somebody waits for a checkpoint that covers all there is, or this is the end."""
-        return self._is_signature_wanted or (self.is_closing and not self.entries)
+        return self.signed.seq < self._wanted_seq or (self.is_closing and not self.entries)
 
     def publish(self, mark: Mark, seq: int, *, then: Callable[[], None] | None = None) -> None:
         """The mark has come to `seq`. `then` is called on the loop, before those who waited go on."""
         with self.lock:
             ready = mark.move(seq)
-            if mark is self.signed:
-                self._is_signature_wanted = False
             self._settled.notify_all()
         self._tell(ready, then=then)
 

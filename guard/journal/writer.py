@@ -235,6 +235,10 @@ class Journal:
             raise AssertionError("signed without a note")
         return self._notary.note
 
+    def sign_soon(self) -> None:
+        """Asks for a checkpoint over everything appended so far, and waits for nothing."""
+        self._backlog.want_signature(self.last_seq)
+
     def introduction(self, successor: Signer | None = None) -> Vkey:
         """The record that tells the key which signs, or the one that follows it."""
         signer = self._notary.signers[0]

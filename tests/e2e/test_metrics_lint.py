@@ -24,7 +24,6 @@ NOT_YET: Final = {
     "guard_orders_outside_total",
     "guard_config_drift",
     "guard_shadow_divergence_total",
-    "guard_journal_last_checkpoint_timestamp_seconds",
     "guard_daemon_trade_unlocked",
     "guard_breaker_open",
     "guard_reference_age_seconds",
