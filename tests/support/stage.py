@@ -149,7 +149,7 @@ async def again(
         yield Stage(guard, daemon, clock, config)
 
 
-def change(order_id_ex: str, **members: Any) -> dict[str, Any]:
+def change(order_id_ex: str | None, **members: Any) -> dict[str, Any]:
     """A flat body that changes an order to 100 at 200; members set to None are left out."""
     plain = {"market": "HK", "acc_id": 123456, "env": "simulate", "order_id_ex": order_id_ex}
     full = plain | {"op": "NORMAL", "qty": 100, "price": 200} | members

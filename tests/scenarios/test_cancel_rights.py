@@ -1,0 +1,153 @@
+"""What stops a cancel: who asks, whose the order is, and the one rate that is written for cancels."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.admin.changes import StateBody
+from guard.simulator.orders import Status
+from tests.support.guards import order, record, said
+from tests.support.stage import (
+    CANCEL_ALL,
+    DAILY,
+    MODIFY,
+    ORDER,
+    Stage,
+    account,
+    change,
+    code_of,
+    is_passed,
+    stage,
+)
+
+OWNERS: Final = (record("bot"), record("other"))
+
+
+async def _locked(scene: Stage) -> None:
+    body = StateBody("locked", "because")
+    assert (await scene.guard.changes.set_state(body, by="desk")).result == "applied"
+
+
+async def _no_policies(scene: Stage) -> None:
+    desk = scene.guard.desk
+    desk.standing = type(desk.standing)(
+        desk.standing.settings, desk.standing.keyring, (), None, b"{}", desk.standing.config_sha256
+    )
+
+
+async def test_strangers_cannot_cancel(tmp_path: Path) -> None:
+    """No key, a wrong key, a key without a trade scope or for the other environment cancels nothing."""
+    keys = (*OWNERS, record("reader", scopes=["acc:read"]), record("real", scopes=["trade:real"]))
+    async with stage(tmp_path, *keys) as scene:
+        mine = await scene.placed()
+        assert code_of(await scene.cancel(mine, who=None)) == (401, "unauthenticated")
+        assert code_of(await scene.cancel(mine, who="nobody")) == (401, "unauthenticated")
+        assert code_of(await scene.cancel(mine, who="reader")) == (403, "scope")
+        assert code_of(await scene.cancel(mine, who="real")) == (403, "environment")
+        assert scene.reached(MODIFY) == []
+
+
+@pytest.mark.parametrize("enter", [_locked, _no_policies])
+async def test_somebody_elses_order_is_not_cancelled(tmp_path: Path, enter: Callable[[Stage], Any]) -> None:
+    """Under touch = "own", which is the default, another key's order stays; also while nothing else may pass."""
+    async with stage(tmp_path, *OWNERS) as scene:
+        mine = await scene.placed()
+        await enter(scene)
+        for op in ("CANCEL", "DISABLE", "DELETE"):
+            assert code_of(await scene.cancel(mine, who="other", op=op)) == (403, "not_your_order")
+        assert scene.reached(MODIFY) == []
+
+
+async def test_somebody_elses_order_has_no_other_name(tmp_path: Path) -> None:
+    """Whichever of its names is used, in whichever field, beside whichever other name: it is somebody else's order."""
+    async with stage(tmp_path, *OWNERS) as scene:
+        theirs = scene.daemon.orders[await scene.placed()]
+        mine = scene.daemon.orders[await scene.placed(who="other", remark="mine")]
+        names: list[tuple[Any, Any]] = [
+            (theirs.order_id, None),
+            (int(theirs.order_id_ex), None),
+            (None, str(theirs.order_id)),
+            (theirs.order_id, theirs.order_id_ex),
+            (theirs.order_id, "FH0000"),
+        ]
+        for order_id, order_id_ex in names:
+            body = change(order_id_ex, op="CANCEL", order_id=order_id)
+            assert code_of(await scene.ask(MODIFY, body, who="other"))[1] in {"not_your_order", "conflicting_fields"}
+        for order_id, order_id_ex in [
+            (mine.order_id, theirs.order_id_ex),
+            (theirs.order_id, mine.order_id_ex),
+            (mine.order_id, "7570000"),
+            (7570000, mine.order_id_ex),
+        ]:
+            for op in ("CANCEL", "NORMAL"):
+                body = change(order_id_ex, op=op, order_id=order_id)
+                assert code_of(await scene.ask(MODIFY, body, who="other")) == (400, "conflicting_fields")
+        assert scene.reached(MODIFY) == []
+
+
+async def test_a_cancel_goes_out_under_the_daemons_own_names(tmp_path: Path) -> None:
+    """Whichever name the caller used, the daemon is sent both under which it once answered."""
+    async with stage(tmp_path) as scene:
+        mine = scene.daemon.orders[await scene.placed()]
+        assert is_passed(await scene.ask(MODIFY, change(None, op="CANCEL", order_id=int(mine.order_id_ex))))
+
+        sent = scene.reached(MODIFY)[0].json["c2s"]
+        assert (sent["order_id"], sent["order_id_ex"]) == (mine.order_id, mine.order_id_ex)
+        assert {"qty", "price"}.isdisjoint(sent)
+
+
+async def test_under_touch_account_keys_may_cancel_for_each_other(tmp_path: Path) -> None:
+    """A policy that says touch = "account" opens the account's orders to its keys."""
+    async with stage(tmp_path, *OWNERS, policies=DAILY + '[rights]\ntouch = "account"\n') as scene:
+        mine = await scene.placed()
+        assert is_passed(await scene.cancel(mine, who="other"))
+        await scene.placed(remark="2")
+        assert is_passed(await scene.ask(CANCEL_ALL, account(), who="other"))
+
+
+@pytest.mark.parametrize("body", [(CANCEL_ALL, account()), (MODIFY, account(op="CANCEL", for_all=True))])
+async def test_w12_cancelling_everything_needs_the_right_to_everything(tmp_path: Path, body: tuple[str, Any]) -> None:
+    """A cancel of all orders is refused while another key has one in that account and market; elsewhere it passes."""
+    path, meant = body
+    async with stage(tmp_path, *OWNERS) as scene:
+        await scene.placed()
+        assert code_of(await scene.ask(path, meant, who="other")) == (403, "not_your_order")
+        assert is_passed(await scene.ask(path, meant | {"market": "US"}, who="other"))
+        assert is_passed(await scene.ask(path, meant | {"acc_id": 9032}, who="other"))
+        assert is_passed(await scene.ask(path, meant))
+
+
+async def test_an_order_of_nobody_may_be_cancelled(tmp_path: Path) -> None:
+    """An order that was placed elsewhere has no owner here: any trading key of the account may cancel it."""
+    async with stage(tmp_path) as scene:
+        await scene.ask(ORDER, order(price=200))
+        elsewhere = next(iter(scene.daemon.orders))
+        scene.guard.desk.state.holders.clear()
+        scene.guard.desk.state.ids.clear()
+        assert is_passed(await scene.cancel(elsewhere))
+        assert scene.daemon.orders[elsewhere].status is Status.CANCELLED_ALL
+
+
+async def test_the_explicit_cancel_rate_binds(tmp_path: Path) -> None:
+    """rates.cancels is the one limit that a cancel meets, with an exact time; orders and changes do not use it up."""
+    async with stage(tmp_path, policies=DAILY.replace("[rates]", '[rates]\ncancels = "2/60s"')) as scene:
+        orders = [await scene.placed(remark=f"n{n}") for n in range(3)]
+        assert is_passed(await scene.cancel(orders[0]))
+        assert is_passed(await scene.ask(CANCEL_ALL, account()))
+        refused = await scene.cancel(orders[2])
+        assert code_of(refused) == (429, "rate")
+        assert said(refused)["guard"]["retry_after_s"] == 60
+        scene.clock.advance(s=60)
+        assert (await scene.cancel(orders[2])).status == 200
+
+
+async def test_w09_a_burst_of_orders_does_not_lock_the_exit(tmp_path: Path) -> None:
+    """Whatever orders and changes used up, a cancel finds its way free."""
+    async with stage(tmp_path, record("bot", max_orders_per_minute=3), policies=DAILY) as scene:
+        mine = await scene.placed()
+        for n in range(10):
+            await scene.place(remark=f"n{n}")
+        assert code_of(await scene.modify(mine)) == (429, "rate")
+        assert is_passed(await scene.cancel(mine))

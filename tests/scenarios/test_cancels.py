@@ -1,0 +1,245 @@
+"""A cancel takes risk away: it passes whatever limits, hours or state say. Only identity, somebody else's ownership and
+an explicit cancel rate stop it.
+"""
+
+import asyncio
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.admin.changes import ScopeBody, StateBody, Who
+from guard.simulator.faults import Delay, Hold, HttpError, RetType
+from guard.terms import Reply
+from tests.support.disk import FaultyDisk
+from tests.support.guards import lines, record, said
+from tests.support.stage import (
+    ACCOUNTS,
+    CANCEL_ALL,
+    DAILY,
+    MODIFY,
+    TRADING,
+    Stage,
+    account,
+    again,
+    code_of,
+    decision_of,
+    is_passed,
+    stage,
+)
+
+FULL: Final = OSError(errno.ENOSPC, "No space left on device")
+
+
+async def _set(scene: Stage, state: Any, **scope: Any) -> None:
+    body = StateBody(state, "because", ScopeBody(**scope))
+    assert (await scene.guard.changes.set_state(body, by="desk")).result == "applied"
+
+
+async def _locked(scene: Stage) -> None:
+    await _set(scene, "locked")
+
+
+async def _cancel_only(scene: Stage) -> None:
+    await _set(scene, "cancel_only", keys=("bot",))
+
+
+async def _reduce_only(scene: Stage) -> None:
+    await _set(scene, "reduce_only", markets=("HK",))
+
+
+async def _halt(scene: Stage) -> None:
+    (scene.guard.directory / "HALT").touch()
+
+
+async def _draining(scene: Stage) -> None:
+    scene.guard.desk.is_draining = True
+
+
+async def _exhausted(scene: Stage) -> None:
+    """Every window, count and budget is used up, and the hours are over."""
+    (scene.config.parent / "policies/desk.toml").write_text(SHUT)
+    assert (await scene.guard.changes.reload_policies(BY)).result == "applied"
+
+
+async def _no_policies(scene: Stage) -> None:
+    desk = scene.guard.desk
+    desk.standing = type(desk.standing)(
+        desk.standing.settings, desk.standing.keyring, (), None, b"{}", desk.standing.config_sha256
+    )
+
+
+async def _broken(scene: Stage) -> None:
+    disk = scene.guard._disk
+    assert isinstance(disk, FaultyDisk)
+    disk.fails["write"] = FULL
+    assert code_of(await scene.place(remark="breaks")) == (503, "journal_unavailable")
+
+
+BY = Who(by="desk")
+SHUT: Final = """
+[instruments]
+markets = []
+[hours]
+[orders]
+max_value = "0 HKD"
+per_day = 0
+[budgets]
+daily_value = "0 HKD"
+[rates]
+new_orders = "0/30s"
+changes = "0/30s"
+"""
+STATES: Final[dict[str, tuple[Callable[[Stage], Any], int, str]]] = {
+    "locked": (_locked, 423, "halted"),
+    "cancel_only": (_cancel_only, 423, "halted"),
+    "reduce_only": (_reduce_only, 403, "reduce_only"),
+    "HALT": (_halt, 423, "halted"),
+    "draining": (_draining, 503, "draining"),
+    "no limit has room": (_exhausted, 403, "market"),
+    "no policies": (_no_policies, 503, "policy_unavailable"),
+    "the journal is broken": (_broken, 503, "journal_unavailable"),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+async def test_a_cancel_passes_in_every_state(tmp_path: Path, name: str) -> None:
+    """Where a new order and a change are refused, every way to cancel passes and reaches the daemon."""
+    enter, status, code = STATES[name]
+    async with stage(tmp_path, policies=DAILY, disk=FaultyDisk()) as scene:
+        orders = [await scene.placed(remark=f"n{n}") for n in range(4)]
+        await enter(scene)
+        assert code_of(await scene.place()) == (status, code)
+        assert code_of(await scene.modify(orders[0], price=190)) == (status, code)
+
+        assert is_passed(await scene.cancel(orders[0]))
+        assert is_passed(await scene.cancel(orders[1], op="DISABLE"))
+        assert is_passed(await scene.cancel(orders[1], op="DELETE"))
+        assert is_passed(await scene.cancel(orders[2], qty=0, price=-1))  # what a cancel does not need is dropped
+        assert is_passed(await scene.ask(CANCEL_ALL, account()))
+        assert not [found for found in scene.daemon.orders.values() if found.is_open]
+
+
+async def test_trading_that_is_off_lets_cancels_pass(tmp_path: Path) -> None:
+    """Without [trading] enabled a cancel still goes."""
+    async with stage(tmp_path) as scene:
+        mine = await scene.placed()
+    (tmp_path / "guard.toml").write_text('[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n')
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.modify(mine)) == (403, "trading_disabled")
+        assert is_passed(await scene.cancel(mine))
+        assert is_passed(await scene.ask(MODIFY, account(op="CANCEL", for_all=True)))
+
+
+async def test_a_cancel_passes_a_change_that_is_under_way_or_unknown(tmp_path: Path) -> None:
+    """Neither a change in flight nor one of unknown outcome stands before a cancel."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        mine, go = await scene.placed(), asyncio.Event()
+        scene.daemon.faults.add(Hold(go, then=HttpError(500)), path=MODIFY)
+        asked = asyncio.ensure_future(scene.modify(mine, price=210))
+        await scene.until_reached(MODIFY)
+        assert code_of(await scene.modify(mine, price=190)) == (409, "in_flight")
+        assert is_passed(await scene.cancel(mine))
+        go.set()
+        assert code_of(await asked) == (504, "outcome_unknown")
+        assert (await scene.cancel(mine)).status == 200
+
+
+# ---------------------------------------------------------------- without the account list
+
+
+@pytest.mark.parametrize(
+    ("who", "body", "passes"),
+    [
+        (record("bot"), {}, True),
+        (record("bot", allowed_acc_ids=[123456]), {}, True),
+        (record("bot", allowed_acc_ids=[9032]), {}, False),
+        (record("bot", allowed_acc_ids=[9032]), {"acc_id": 9032}, True),
+        (record("bot", allowed_card_nums=["5678"]), {}, False),
+        (record("bot"), {"acc_id": None, "card_num": "5678", "env": "real"}, False),
+    ],
+)
+async def test_a_cancel_does_not_need_the_account_list(
+    tmp_path: Path, who: dict[str, Any], body: dict[str, Any], passes: bool
+) -> None:
+    """Without the list a cancel passes for accounts that the key names; what only the list knows does not."""
+    async with stage(tmp_path, who) as scene:
+        scene.daemon.faults.always(HttpError(503), path=ACCOUNTS)
+        reply = await scene.cancel("7571418", **body)
+
+        if passes:
+            assert reply.status == 200
+            assert len(scene.reached(MODIFY)) == 1
+        else:
+            assert code_of(reply) == (503, "reference_unavailable")
+        assert code_of(await scene.place()) == (503, "reference_unavailable")
+
+
+async def test_an_order_of_its_own_can_be_cancelled_whatever_the_list_says(tmp_path: Path) -> None:
+    """A restricted key whose accounts only the list knows still cancels what it placed."""
+    async with stage(tmp_path, record("bot", allowed_card_nums=["5678"])) as scene:
+        mine = await scene.placed(env="real")
+    scene.daemon.faults.always(HttpError(503), path=ACCOUNTS)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert is_passed(await scene.cancel(mine, env="real"))
+
+
+async def test_a_cancel_waits_a_second_for_a_list_that_hangs(tmp_path: Path) -> None:
+    """A daemon that does not answer about accounts holds a cancel up for a second, not for its whole timeout."""
+    async with stage(tmp_path) as scene:
+        scene.daemon.faults.always(Delay(30), path=ACCOUNTS)
+        async with asyncio.timeout(2):
+            assert (await scene.cancel("7571418")).status == 200
+        scene.daemon.faults.clear()
+
+
+# ---------------------------------------------------------------- the record of a cancel
+
+
+async def test_cancels_that_pass_a_broken_journal_are_told_at_the_next_start(tmp_path: Path) -> None:
+    """What no record could hold becomes one gap record, with every decision, once."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, policies=DAILY, disk=disk) as scene:
+        orders = [await scene.placed(remark=f"n{n}") for n in range(3)]
+        await _broken(scene)
+        replies = [await scene.cancel(mine) for mine in orders]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        gaps = await scene.records("gap")
+        assert [gap["cancels"] for gap in gaps] == [3]
+        assert gaps[0]["decisions"] == list(map(decision_of, replies))
+
+
+async def test_a_cancel_in_the_batch_that_fails_is_told_as_well(tmp_path: Path) -> None:
+    """A cancel waits for no disk: it passes, and when the disk then fails to take its record, a gap says so."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, policies=DAILY, disk=disk) as scene:
+        mine = await scene.placed()
+        disk.fails["write"] = FULL
+        reply: Reply = await scene.cancel(mine)
+        assert is_passed(reply)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert [gap["decisions"] for gap in await scene.records("gap")] == [[decision_of(reply)]]
+
+
+async def test_a_cancel_is_recorded_with_its_order(tmp_path: Path) -> None:
+    """The record of a cancel names the decision that opened the order, and what became of it."""
+    async with stage(tmp_path) as scene:
+        opened = await scene.place()
+        reply = await scene.cancel(said(opened)["s2c"]["order_id_ex"])
+
+        decision = await scene.decision(reply)
+        assert (decision["of"], decision["effect"]) == (decision_of(opened), "order_cancel")
+        assert (await scene.outcome(reply))["verdict"] == "accepted"
+    assert [line["seq"] for line in lines(scene.config)] == list(range(1, len(lines(scene.config)) + 1))
+
+
+async def test_a_cancel_that_the_daemon_refused_holds_nothing(tmp_path: Path) -> None:
+    """Whatever becomes of a cancel, what its order holds does not move by it."""
+    async with stage(tmp_path, policies=DAILY, toml=TRADING) as scene:
+        mine = await scene.placed()
+        for fault in (RetType(-1), RetType(-100), HttpError(500)):
+            scene.daemon.faults.add(fault, path=MODIFY)
+            await scene.cancel(mine)
+            assert scene.held() == 20_000

@@ -1,0 +1,123 @@
+"""Who may start, with which policies, and who must: a start keeps what it promises, or says why not."""
+
+import json
+import shutil
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.errors import StateFault
+from tests.support.disk import FaultyDisk
+from tests.support.guards import made, record
+from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
+
+TIGHT: Final = """
+[orders]
+max_value = "1000000 HKD"
+per_day = 3
+duplicate_window_s = 60
+[budgets]
+daily_value = "60000 HKD"
+[rates]
+new_orders = "3/60s"
+changes = "5/60s"
+"""
+
+
+def next_run(scene: Stage, config: Path | None = None, **given: Any) -> AbstractAsyncContextManager[Stage]:
+    """The guard again, over the same daemon."""
+    return again(config or scene.config, daemon=scene.daemon, clock=given.pop("clock", scene.clock), **given)
+
+
+BAD: Final = "[orders]\nmax_valeu = 3\n"
+
+
+async def test_bad_policies_at_start_leave_the_last_good_ones_in_force(tmp_path: Path) -> None:
+    """A typing error in a policy file neither opens the gate nor shuts it: the last good set of the record binds."""
+    async with stage(tmp_path, policies=TIGHT) as scene:
+        sha256 = scene.guard.desk.standing.policy_sha256
+    (tmp_path / "policies/desk.toml").write_text(BAD)
+    for names in (("bot",), ("bot", "new"), ("bot", "new", "newer")):
+        guards_keys = [record(name) for name in names]
+        (tmp_path / "keys.json").write_text(json.dumps({"version": 1, "keys": guards_keys}))
+        async with next_run(scene) as scene:
+            assert scene.guard.desk.standing.policy_sha256 == sha256
+            assert scene.guard.changes.last_reload_ok is False
+            assert code_of(await scene.place(qty=400)) == (403, "daily_value")
+            assert is_passed(await scene.place(remark=names[-1]))
+
+
+async def test_bad_policies_without_any_good_ones_stop_orders_and_let_cancels_pass(tmp_path: Path) -> None:
+    """Where no good policy is on record new orders and changes are 503 policy_unavailable; a cancel passes."""
+    async with stage(tmp_path) as scene:
+        order = await scene.placed()
+    shutil.rmtree(tmp_path / "state/config")
+    (tmp_path / "policies/open.toml").write_text(BAD)
+    async with next_run(scene) as scene:
+        assert code_of(await scene.place()) == (503, "policy_unavailable")
+        assert code_of(await scene.modify(order)) == (503, "policy_unavailable")
+        assert is_passed(await scene.cancel(order))
+        assert is_passed(await scene.ask("/api/quote", {"symbol": "HK.00700"}))
+
+
+async def test_policies_that_cannot_be_kept_do_not_bind_unseen(tmp_path: Path) -> None:
+    """Where the texts that decide cannot be stored beside the record, no new order is decided by them."""
+    async with stage(tmp_path) as scene:
+        order = await scene.placed()
+    shutil.rmtree(tmp_path / "state/config")
+    (tmp_path / "state/config").write_text("in the way")
+    async with next_run(scene) as scene:
+        assert code_of(await scene.place()) == (503, "policy_unavailable")
+        assert is_passed(await scene.cancel(order))
+
+
+# ---------------------------------------------------------------- who may not start, and who must
+
+
+async def test_a_second_guard_on_the_same_directory_does_not_start(tmp_path: Path) -> None:
+    """Two guards on one record would each grant the whole cap."""
+    async with stage(tmp_path) as scene:
+        with pytest.raises(StateFault, match="in use"):
+            await made(scene.config, daemon=scene.daemon).start()
+        assert is_passed(await scene.place())
+
+
+async def test_an_edited_record_stops_the_start(tmp_path: Path) -> None:
+    """A guard does not count on a record that somebody changed, and says where to look."""
+    async with stage(tmp_path) as scene:
+        await scene.place()
+    segment = tmp_path / "state/journal/00000001.jsonl"
+    segment.write_text(segment.read_text().replace('"qty":100', '"qty":200'))
+    with pytest.raises(StateFault, match="guard audit verify"):
+        await made(scene.config, daemon=scene.daemon).start()
+
+
+async def test_a_record_that_does_not_fit_stops_the_start_with_its_number(tmp_path: Path) -> None:
+    """A chain that is whole and yet tells of a change of no order is not guessed at."""
+    async with stage(tmp_path) as scene:
+        await scene.modify(await scene.placed(), price=190)
+        journal = scene.guard.journal
+        change = next(line for line in await scene.records("decision") if line.get("effect") == "order_change")
+        forged = {name: value for name, value in change.items() if name not in {"seq", "ts", "type", "prev"}}
+        journal.append("decision", forged | {"id": "01K00000000000000000000000", "of": "01K"})
+    with pytest.raises(StateFault, match="not a live order"):
+        await made(scene.config, daemon=scene.daemon).start()
+
+
+async def test_a_full_disk_does_not_keep_the_door_shut(tmp_path: Path) -> None:
+    """A start on a full disk refuses new orders and lets cancels pass; the next one records the gap."""
+    async with stage(tmp_path) as scene:
+        order = await scene.placed()
+    full = FaultyDisk()
+    full.write_bytes_left = 0
+    async with next_run(scene, disk=full) as scene:
+        assert code_of(await scene.place()) == (503, "journal_unavailable")
+        cancel = await scene.cancel(order)
+        assert is_passed(cancel)
+    async with next_run(scene) as scene:
+        assert [gap["decisions"] for gap in await scene.records("gap")] == [[decision_of(cancel)]]
+        assert is_passed(await scene.place())
+    async with next_run(scene) as scene:
+        assert len(await scene.records("gap")) == 1
