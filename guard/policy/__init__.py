@@ -5,25 +5,41 @@ the claims that the ledger has to grant. Every policy whose selectors match must
 be judged is refused. Never: a counter read, a clock, a file, a network, a float. Pure.
 """
 
+from guard.policy.breaker import BreakerLimit
+from guard.policy.budgets import fill_cell
 from guard.policy.compile import PolicySet, compile_set
 from guard.policy.document import PolicyDoc, PolicyError, parse_policy
-from guard.policy.judge import Judgement, judge, judge_cancel, judge_read, may_touch, meters
+from guard.policy.judge import Judgement, breaker_limits, judge, judge_cancel, judge_read, may_touch, meters
+from guard.policy.needs import excusable
+from guard.policy.prices import ValueTerms
+from guard.policy.reducing import exits_claim, exits_of, is_reducing, reducible
+from guard.policy.room import largest_qty
 from guard.policy.rule import Maker, Meter
 from guard.policy.valuation import value
 
 __all__ = [
+    "BreakerLimit",
     "Judgement",
     "Maker",
     "Meter",
     "PolicyDoc",
     "PolicyError",
     "PolicySet",
+    "ValueTerms",
+    "breaker_limits",
     "compile_set",
+    "excusable",
+    "exits_claim",
+    "exits_of",
+    "fill_cell",
+    "is_reducing",
     "judge",
     "judge_cancel",
     "judge_read",
+    "largest_qty",
     "may_touch",
     "meters",
     "parse_policy",
+    "reducible",
     "value",
 ]

@@ -9,15 +9,20 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from guard.policy import notation, rates
-from guard.policy.budgets import DailyValue, OrdersPerDay
+from guard.policy.amounts import Amounts, amounts_of
+from guard.policy.breaker import BreakerLimit, DaemonRefusals, Unknowns
+from guard.policy.budgets import DailyValue, MoneyBudget, OrdersPerDay
+from guard.policy.collar import PriceCollar
 from guard.policy.document import PolicyDoc
+from guard.policy.fx import MAX_AGE_DAYS, fx_of
 from guard.policy.hours import ALWAYS, Hours
 from guard.policy.instruments import BlockedSymbols, Markets, Symbols
 from guard.policy.notation import Bad, Reset, Window
-from guard.policy.orders import Amounts, MaxQty, MaxValue, Sides, TimesInForce, Types
+from guard.policy.orders import MaxPremium, MaxQty, MaxUnderlyingValue, MaxValue, Sides, TimesInForce, Types
 from guard.policy.rates import CancelRate, Duplicates, RateLimit, ReadRate
 from guard.policy.rule import OrderRule, Per, Scope
-from guard.policy.schema import AppliesTo, expanded
+from guard.policy.schema import AppliesTo, FxTable, expanded
+from guard.policy.working import OpenOrders, OpenValue
 from guard.terms import Account, Env
 
 CHOSEN_CHARS_MAX: Final = 80
@@ -35,11 +40,15 @@ class Bound(Struct, frozen=True):
     reads: tuple[RateLimit, ...] = ()
     cancels: tuple[RateLimit, ...] = ()
     touch: str | None = None
+    breaker: tuple[BreakerLimit, ...] = ()
+    buffer_percent: Decimal | None = None
+    price_age_max_ms: int | None = None
+    converting: tuple[MaxValue | MoneyBudget, ...] = ()
 
     @property
     def covers(self) -> bool:
-        """A money limit on single orders stands in this policy."""
-        return any(isinstance(rule, MaxValue) for rule in self.rules)
+        """A money limit on single orders of every kind stands in this policy."""
+        return any(isinstance(rule, MaxValue) and rule.is_cover for rule in self.rules)
 
     def selects(self, key: str, env: Env | None) -> bool:
         """The key, and the environment where there is one, are among those chosen."""
@@ -59,14 +68,20 @@ class Bound(Struct, frozen=True):
 
 def bound_of(doc: PolicyDoc) -> Bound:
     """The document's rules and selectors."""
+    buffer = doc.orders.market_buffer_percent
+    rules = tuple(_order_rules(doc))
     return Bound(
         policy=doc.id,
-        rules=tuple(_order_rules(doc)),
+        rules=rules,
         applies_to=doc.applies_to,
         expires_at=doc.policy.expires_at,
         reads=_rates(doc, ReadRate, doc.rates.reads),
         cancels=_rates(doc, CancelRate, doc.rates.cancels),
         touch=doc.rights.touch,
+        breaker=_breaker(doc),
+        buffer_percent=None if buffer is None else Decimal(buffer),
+        price_age_max_ms=_milliseconds(doc.reference.price_age_max_s),
+        converting=() if doc.fx is None else tuple(r for r in rules if isinstance(r, MaxValue | MoneyBudget)),
     )
 
 
@@ -84,8 +99,16 @@ def _order_rules(doc: PolicyDoc) -> Iterator[OrderRule]:
         yield Hours(policy, {market: _windows(texts) for market, texts in doc.hours.items()})
     if orders.max_qty is not None:
         yield MaxQty(policy, Decimal(orders.max_qty))
-    if orders.max_value is not None:
-        yield MaxValue(policy, Amounts(_read(notation.read_moneys(orders.max_value))))
+    for kind, texts in (
+        (MaxValue, orders.max_value),
+        (MaxPremium, orders.max_premium),
+        (MaxUnderlyingValue, orders.max_underlying_value),
+    ):
+        if texts is not None:
+            yield kind(policy, _amounts(doc, texts))
+    if orders.price_collar_percent is not None:
+        percent = {name: Decimal(value) for name, value in orders.price_collar_percent.items()}
+        yield PriceCollar(policy, percent, doc.reference.price_collar_missing or "refuse")
     if orders.duplicate_window_s:
         yield Duplicates(policy, orders.duplicate_window_s)
     yield from _budget_rules(doc)
@@ -113,8 +136,43 @@ def _budget_rules(doc: PolicyDoc) -> Iterator[OrderRule]:
     if doc.orders.per_day is not None:
         yield OrdersPerDay(policy, doc.orders.per_day, _daily_scope(doc, "key"), reset)
     if budgets.daily_value is not None:
-        caps = Amounts(_read(notation.read_moneys(budgets.daily_value)))
-        yield DailyValue(policy, caps, _daily_scope(doc, budgets.per), reset)
+        yield DailyValue(policy, _amounts(doc, budgets.daily_value), _daily_scope(doc, budgets.per), reset)
+    if budgets.open_orders is not None:
+        yield OpenOrders(policy, budgets.open_orders, _daily_scope(doc, budgets.per))
+    if budgets.open_value is not None:
+        yield OpenValue(policy, _amounts(doc, budgets.open_value), _daily_scope(doc, budgets.per))
+
+
+def _amounts(doc: PolicyDoc, texts: tuple[str, ...]) -> Amounts:
+    """The caps of one limit, with the policy's exchange rates."""
+    table = doc.fx
+    if table is None:
+        return amounts_of(_read(notation.read_moneys(texts)), None)
+    fx = fx_of(
+        table.rates,
+        as_of=table.as_of,
+        max_age_days=max_age_days(table),
+        buffer_percent=Decimal(table.buffer_percent or 0),
+    )
+    return amounts_of(_read(notation.read_moneys(texts)), _read(fx))
+
+
+def max_age_days(table: FxTable) -> int:
+    """For how many days the rates are believed."""
+    return MAX_AGE_DAYS if table.max_age_days is None else table.max_age_days
+
+
+def _breaker(doc: PolicyDoc) -> tuple[BreakerLimit, ...]:
+    return tuple(
+        kind(doc.id, rate)
+        for kind, texts in ((Unknowns, doc.breaker.unknowns), (DaemonRefusals, doc.breaker.daemon_refusals))
+        if texts is not None
+        for rate in _read(notation.read_rates(texts))
+    )
+
+
+def _milliseconds(seconds: int | Decimal | None) -> int | None:
+    return None if seconds is None else int(Decimal(seconds) * 1000)
 
 
 def _rates(doc: PolicyDoc, kind: type[_R], texts: tuple[str, ...] | None) -> tuple[_R, ...]:

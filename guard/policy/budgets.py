@@ -1,95 +1,187 @@
-"""Rules on how much in a day: money (`spend` claims) and orders (`count` claims).
+"""Rules on how much in a day: money and orders, both `spend` claims.
 
 A budget's day is part of its counter's name (see periods). Without a reset of its own a budget is the sum of parts,
-one for each reset among the markets of the currency, and each part returns to zero at its own reset: the claim is on
+one for each reset among the markets of its currencies, and each part returns to zero at its own reset: the claim is on
 the order's part, the other parts count against the cap unchanged (`also`). Real and simulated money never mix.
-A good-till-cancelled order counts in the period in which it was reserved, like a day order.
+
+A good-till-cancelled order holds its value on a cell without a period as long as it lives, which counts in every day;
+each fill moves to the period of the fill (`fill_cell`). A day order counts in the period in which it was reserved. An
+order that only reduces a fresh position is counted, and refused by none of this.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from fractions import Fraction
+from typing import ClassVar, Literal
+
+from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.policy.notation import Reset, from_units, ledger_units, plain
-from guard.policy.orders import Amounts, no_amount
+from guard.policy.amounts import Amounts, Met, currency_of_tag
+from guard.policy.notation import Bad, Reset, from_units, ledger_units, plain, read_reset
 from guard.policy.periods import RESET_OF, RESETS, RESETS_OF_CURRENCY, next_reset, period_name
 from guard.policy.rule import Meter, Proposal, Reach, Rule, Scope
-from guard.terms import LEDGER_MAX, Claim, Effect, Missing, Reason, Shortfall
+from guard.terms import LEDGER_MAX, LEDGER_UNIT, Claim, Conversion, Effect, Missing, Reason, Shortfall, TimeInForce
+
+_GTC = "gtc"
+_ALL = ",all"
+
+
+def parts_of(currencies: Iterable[str]) -> tuple[Reset, ...]:
+    """The resets of the markets in which these currencies are traded."""
+    return tuple(sorted({part for currency in currencies for part in RESETS_OF_CURRENCY.get(currency, RESETS)}))
+
+
+def _own_part(market: str, parts: tuple[Reset, ...]) -> Reset:
+    """The part that an order of this market is counted in; the first where its currency is a stranger there."""
+    own = RESET_OF[market]
+    return own if own in parts else parts[0]
 
 
 def _cells(counter: str, parts: tuple[Reset, ...], *, own: Reset | None, wall: datetime) -> tuple[str, tuple[str, ...]]:
     """The counter that an order holds, and those that count with it. `own` None: one reset for all markets."""
     if own is None:
-        return f"{counter}|{period_name(parts[0], wall)},all", ()
+        return f"{counter}|{period_name(parts[0], wall)}{_ALL}", ()
     also = tuple(f"{counter}|{period_name(part, wall)}" for part in parts if part != own)
     return f"{counter}|{period_name(own, wall)}", also
 
 
-class DailyValue(Rule, frozen=True):
+def fill_cell(counter: str, *, market: str, wall: datetime) -> str:
+    """The cell in which a fill at `wall` is counted, of an order of `market` that holds its value on `counter`.
+
+    For a day order that is the cell itself; a good-till-cancelled one moves what was filled to the period of the fill.
+    """
+    name, _, period = counter.rpartition("|")
+    if period == _GTC:
+        parts = parts_of(name.rpartition("|")[2].split("+"))
+        return f"{name}|{period_name(_own_part(market, parts), wall)}"
+    if period.startswith(f"{_GTC}@"):
+        reset = read_reset(period.removeprefix(f"{_GTC}@").removesuffix(_ALL))
+        if isinstance(reset, Bad):
+            raise AssertionError(f"{counter} names no reset")
+        return f"{name}|{period_name(reset, wall)}{_ALL}"
+    return counter
+
+
+class MoneyBudget(Rule, frozen=True):
+    """What the rules on sums of money have in common: an order holds its whole value on a counter of its currency."""
+
+    kind: ClassVar[Literal["spend", "working"]]
+    code: ClassVar[Code]
+    word: ClassVar[str]
+    noun: ClassVar[str]
+    caps: Amounts
+    scope: Scope
+
+    def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...] | None:
+        """The order's whole value, on the counter of each cap that it meets."""
+        worth = proposal.worth
+        if isinstance(worth, Missing):
+            is_excused = proposal.is_reducing and worth.code is Code.PRICE_UNAVAILABLE
+            return None if is_excused else self.reason(worth.code, worth.message)
+        met = self.caps.meet(worth.value, wall=proposal.wall)
+        if isinstance(met, Missing):
+            numbers = {"observed": plain(worth.value.amount), "unit": worth.value.currency}
+            return None if proposal.is_reducing else self.reason(met.code, met.message, **numbers)
+        claims: list[Claim] = []
+        for one in met:
+            amount = ledger_units(one.value.amount)
+            # A capped claim of more than the ledger holds never fits; uncapped it must not get there at all.
+            if (amount > LEDGER_MAX) if proposal.is_reducing else one.cap == 0:
+                return self._above(amount, ledger_units(one.cap), one.value.currency)
+            counter, also = self.cells(proposal, one.tag)
+            cap = None if proposal.is_reducing else ledger_units(one.cap)
+            claims.append(Claim(self.kind, counter, amount=amount, cap=cap, also=also))
+        return tuple(claims)
+
+    def cells(self, proposal: Proposal, tag: str) -> tuple[str, tuple[str, ...]]:
+        """The cell that the order holds its value on, and those that count against the cap with it."""
+        return f"{self.word}/{self.scope.subject(proposal)}|{tag}", ()
+
+    def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
+        """What the sum would have become."""
+        currency = currency_of_tag(claim.counter.split("|")[1])
+        return self._above(shortfall.used + claim.amount, claim.cap or 0, currency)
+
+    def _above(self, observed_units: int, cap_units: int, currency: str) -> Reason:
+        observed, limit = plain(from_units(observed_units)), plain(from_units(cap_units))
+        message = f"{self.noun} would become {observed} {currency}, above {limit} {currency}"
+        return self.reason(self.code, message, observed=observed, limit=limit, unit=currency)
+
+    def largest(self, proposal: Proposal) -> Fraction | None:
+        """What an empty counter would let through."""
+        found = [self._within(proposal, one, Fraction(one.cap)) for one in self._met(proposal)]
+        return min(found) if found else None
+
+    def largest_beside(self, proposal: Proposal, claim: Claim, used: int) -> Fraction | None:
+        """The largest quantity for which this claim still fits beside what is used."""
+        tag, room = claim.counter.split("|")[1], Fraction(max(0, (claim.cap or 0) - used), LEDGER_UNIT)
+        return next((self._within(proposal, one, room) for one in self._met(proposal) if one.tag == tag), None)
+
+    def _met(self, proposal: Proposal) -> tuple[Met, ...]:
+        worth = proposal.worth
+        met = worth if isinstance(worth, Missing) else self.caps.meet(worth.value, wall=proposal.wall)
+        return () if isinstance(met, Missing) else met
+
+    @staticmethod
+    def _within(proposal: Proposal, met: Met, room: Fraction) -> Fraction:
+        return room * Fraction(proposal.order.qty) / (Fraction(met.worth.amount) * met.factor)
+
+    def conversions(self, proposal: Proposal) -> tuple[Conversion, ...]:
+        """The exchange rates that the order met."""
+        return tuple(one.conversion for one in self._met(proposal) if one.conversion is not None)
+
+    def meters(self, reach: Reach) -> tuple[Meter, ...]:
+        """One meter a subject and currency."""
+        currencies = tuple(self.caps.by_currency) or tuple(RESETS_OF_CURRENCY)
+        return tuple(
+            self._meter(reach, subject, currency) for subject in reach.subjects(self.scope) for currency in currencies
+        )
+
+    def _meter(self, reach: Reach, subject: str, currency: str) -> Meter:  # noqa: ARG002 - for rules with days
+        cap = self.caps.by_currency.get(currency, self.caps.in_each) or Decimal(0)
+        counter = f"{self.word}/{subject}|{self.caps.tag_of(currency)}"
+        return Meter(self.policy, self.name, subject, counter, ledger_units(cap), currency)
+
+
+class DailyValue(MoneyBudget, frozen=True):
     """At most this much money in a budget day: buys and sells add up, an order holds its full value from the start.
 
     `reset` None: each market's own.
     """
 
     name: ClassVar[str] = "budgets.daily_value"
-    caps: Amounts
-    scope: Scope
+    kind: ClassVar[Literal["spend", "working"]] = "spend"
+    code: ClassVar[Code] = Code.DAILY_VALUE
+    word: ClassVar[str] = "daily_value"
+    noun: ClassVar[str] = "daily value"
     reset: Reset | None
 
-    def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...]:
-        """The order's whole value on the counter of its currency and budget day."""
-        worth = proposal.worth
-        if isinstance(worth, Missing):
-            return self.reason(worth.code, worth.message)
-        currency = worth.value.currency
-        cap = self.caps.in_currency(currency)
-        if cap is None:
-            return no_amount(self, worth.value, self.caps)
-        amount = ledger_units(worth.value.amount)
-        if cap == 0 or amount > LEDGER_MAX:
-            return self._above(amount, ledger_units(cap), currency)
-        parts = RESETS_OF_CURRENCY[currency] if self.reset is None else (self.reset,)
-        own = RESET_OF[proposal.order.market] if self.reset is None else None
-        name = f"daily_value/{self.scope.subject(proposal)}|{currency}"
-        counter, also = _cells(name, parts, own=own, wall=proposal.wall)
-        return (Claim("spend", counter, amount=amount, cap=ledger_units(cap), also=also),)
+    def cells(self, proposal: Proposal, tag: str) -> tuple[str, tuple[str, ...]]:
+        """The cell of the order's budget day, or of good-till-cancelled orders; each counts with the other."""
+        counter, _ = super().cells(proposal, tag)
+        parts = parts_of(tag.split("+")) if self.reset is None else (self.reset,)
+        own = _own_part(proposal.order.market, parts) if self.reset is None else None
+        cell, also = _cells(counter, parts, own=own, wall=proposal.wall)
+        gtc = self._gtc(counter)
+        is_gtc = proposal.order.time_in_force is TimeInForce.GTC
+        return (gtc, (cell, *also)) if is_gtc else (cell, (*also, gtc))
 
-    def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
-        """What the day's value would have become."""
-        currency = claim.counter.split("|")[1]
-        return self._above(shortfall.used + claim.amount, claim.cap or 0, currency)
-
-    def _above(self, observed_units: int, cap_units: int, currency: str) -> Reason:
-        observed, limit = plain(from_units(observed_units)), plain(from_units(cap_units))
-        message = f"daily value would become {observed} {currency}, above {limit} {currency}"
-        return self.reason(Code.DAILY_VALUE, message, observed=observed, limit=limit, unit=currency)
-
-    def meters(self, reach: Reach) -> tuple[Meter, ...]:
-        """One meter a subject and currency; it returns to zero, at least in part, at `resets_at`."""
-        return tuple(
-            self._meter(reach, subject, currency)
-            for subject in reach.subjects(self.scope)
-            for currency in self._given()
-        )
-
-    def _given(self) -> tuple[str, ...]:
-        return tuple(self.caps.by_currency) or tuple(RESETS_OF_CURRENCY)
+    def _gtc(self, counter: str) -> str:
+        return f"{counter}|{_GTC}" if self.reset is None else f"{counter}|{_GTC}@{self.reset}{_ALL}"
 
     def _meter(self, reach: Reach, subject: str, currency: str) -> Meter:
-        parts = RESETS_OF_CURRENCY[currency] if self.reset is None else (self.reset,)
+        """It returns to zero, at least in part, at `resets_at`."""
+        plain_meter = super()._meter(reach, subject, currency)
+        parts = parts_of(self.caps.members_of(currency)) if self.reset is None else (self.reset,)
         own = parts[0] if self.reset is None else None
-        counter, also = _cells(f"daily_value/{subject}|{currency}", parts, own=own, wall=reach.wall)
-        cap = self.caps.in_currency(currency) or Decimal(0)
-        return Meter(
-            policy=self.policy,
-            rule=self.name,
-            subject=subject,
+        counter, also = _cells(plain_meter.counter, parts, own=own, wall=reach.wall)
+        return replace(
+            plain_meter,
             counter=counter,
-            cap=ledger_units(cap),
-            unit=currency,
+            also=(*also, self._gtc(plain_meter.counter)),
             resets_at=min(next_reset(part, reach.wall) for part in parts),
-            also=also,
         )
 
 

@@ -6,18 +6,20 @@ spacing are.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from guard.policy.assemble import Bound, bound_of
+from guard.policy.assemble import Bound, bound_of, max_age_days
 from guard.policy.document import RESERVED_IDS, PolicyDoc, PolicyError
 from guard.policy.keylimits import KeyRules, rules_of_limits
+from guard.policy.needs import Wants, needs_of, wants_of
 from guard.policy.notation import Bad, matches, read_zone
-from guard.terms import Env, KeyLimits, Principal
+from guard.policy.prices import BUFFER_PERCENT, PRICE_AGE_MAX_MS, ValueTerms
+from guard.terms import Account, Env, KeyLimits, Needs, PlaceOrder, Principal
 
 MATCHES_MAX: Final = 4096
 
@@ -25,6 +27,7 @@ MATCHES_MAX: Final = 4096
 class _Match(Struct, frozen=True):
     limits: KeyLimits
     bounds: tuple[Bound, ...]
+    wants: Wants
 
 
 class PolicySet:
@@ -53,13 +56,28 @@ class PolicySet:
 
     def binding(self, principal: Principal, env: Env | None, wall: datetime) -> list[Bound]:
         """What binds this key in this environment now. `env` None (a read): selectors other than keys say nothing."""
+        bounds = self._match(principal, env).bounds
+        return [bound for bound in bounds if bound.expires_at is None or wall < bound.expires_at]
+
+    def needs(self, principal: Principal, account: Account, *, order: PlaceOrder, wall: datetime) -> Needs:
+        """What has to be known of the world before this order can be judged."""
+        wants = self._match(principal, account.env).wants
+        terms = self.terms(principal, account, wall=wall)
+        return needs_of(wants, order, price_age_max_ms=terms.price_age_max_ms or 0)
+
+    def terms(self, principal: Principal, account: Account, *, wall: datetime) -> ValueTerms:
+        """How an order of this key on this account is to be valued: the tightest of all that bind."""
+        return terms_of([bound for bound in self.binding(principal, account.env, wall) if bound.reaches(account)])
+
+    def _match(self, principal: Principal, env: Env | None) -> _Match:
         match = self._matches.get((principal.name, env))
         if match is None or (match.limits is not principal.limits and match.limits != principal.limits):
-            match = _Match(principal.limits, self.matching(principal, env))
+            bounds = self.matching(principal, env)
+            match = _Match(principal.limits, bounds, wants_of(rule for bound in bounds for rule in bound.rules))
             if len(self._matches) >= MATCHES_MAX:
                 self._matches.clear()
             self._matches[principal.name, env] = match
-        return [bound for bound in match.bounds if bound.expires_at is None or wall < bound.expires_at]
+        return match
 
     def matching(self, principal: Principal, env: Env | None) -> tuple[Bound, ...]:
         """What the selectors choose, worked out afresh."""
@@ -67,6 +85,14 @@ class PolicySet:
         chosen = tuple(bound for bound in self._bounds if bound.selects(name, env))
         own = rules_of_limits(principal.limits, policy=f"key:{name}", tz=self._tz)
         return (*chosen, Bound(f"key:{name}", own.rules), *self._flags)
+
+
+def terms_of(bounds: Iterable[Bound]) -> ValueTerms:
+    """The largest buffer and the smallest age that these policies give; the defaults where none does."""
+    found = tuple(bounds)
+    buffers = [bound.buffer_percent for bound in found if bound.buffer_percent is not None]
+    ages_ms = [bound.price_age_max_ms for bound in found if bound.price_age_max_ms is not None]
+    return ValueTerms(max(buffers, default=BUFFER_PERCENT), min(ages_ms, default=PRICE_AGE_MAX_MS))
 
 
 def canonical(docs: tuple[PolicyDoc, ...]) -> bytes:
@@ -146,6 +172,8 @@ def _warnings(docs: tuple[PolicyDoc, ...], *, keys: Mapping[str, KeyLimits], now
         expires_at = doc.policy.expires_at
         if expires_at is not None and expires_at <= now:
             found.append(f"{doc.file}: policy {doc.id} expired at {expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        if doc.fx is not None and (now.astimezone(UTC).date() - doc.fx.as_of).days > max_age_days(doc.fx):
+            found.append(f"{doc.file}: the exchange rates of {doc.fx.as_of} are too old to be believed")
         for field in ("keys", "except_keys") if keys else ():
             patterns: tuple[str, ...] = getattr(doc.applies_to, field) or ()
             found += [

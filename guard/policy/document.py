@@ -7,30 +7,38 @@ An error names file, line (where the text shows it), key path, a stable code and
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
 
-from guard.markets import MARKETS, PREFIXES
+from guard.markets import MARKETS
 from guard.policy import notation
+from guard.policy.checks import CHECKS
+from guard.policy.fx import fx_of
 from guard.policy.hours import ALWAYS
 from guard.policy.locate import line_of
 from guard.policy.notation import Bad
 from guard.policy.schema import (
     FUTURES_WORD,
+    FX,
     HOURS,
     NOT_SUPPORTED,
     TABLES,
     WORDS,
     AppliesTo,
+    Breaker,
     Budgets,
+    FxTable,
     Instruments,
     Orders,
+    Percents,
     PolicyTable,
     Rates,
+    ReferenceTable,
     Rights,
     Texts,
     expanded,
@@ -59,7 +67,7 @@ class PolicyError(Struct, frozen=True):
 
 
 class PolicyDoc(Struct, frozen=True):
-    """One policy as its file says it, checked. `hours` by market, FUTURES written out; None: no [hours] table.
+    """One policy as its file says it, checked. `hours` by market, FUTURES written out; None: no such table.
 
     `file` and `id_line` say where it is written and are no part of its content.
     """
@@ -75,74 +83,22 @@ class PolicyDoc(Struct, frozen=True):
     budgets: Budgets = Budgets()
     rates: Rates = Rates()
     rights: Rights = Rights()
-
-
-Check = Callable[[Any], Bad | None]
-
-
-def _bad(read: Callable[[Any], object]) -> Check:
-    def check(value: Any) -> Bad | None:
-        found = read(value)
-        return found if isinstance(found, Bad) else None
-
-    return check
-
-
-def _each(check: Callable[[str], Bad | None]) -> Check:
-    return lambda texts: next((found for found in map(check, texts) if found), None)
-
-
-def _symbol(text: str) -> Bad | None:
-    return notation.check_symbol_pattern(text, frozenset(PREFIXES))
-
-
-def _mode(value: str) -> Bad | None:
-    if value == "enforce":
-        return None
-    return Bad("not_supported", "shadow policies are not evaluated by this version", 'write mode = "enforce"')
-
-
-def _see(value: str) -> Bad | None:
-    if value == "account":
-        return None
-    return Bad("not_supported", "this version shows a key all orders of its accounts", 'write see = "account"')
-
-
-def _aware(value: Any) -> Bad | None:
-    if value.tzinfo is not None:
-        return None
-    return Bad("bad_value", "a time without a zone", "write 2026-12-01T00:00:00Z")
-
-
-def _quantity(value: int | Decimal) -> Bad | None:
-    if Decimal(value).is_finite() and 0 <= value <= 10**15:
-        return None
-    return Bad("bad_value", f"{value} is not a quantity", "zero or a positive number, at most 10**15")
-
-
-CHECKS: Final[dict[tuple[str, str], Check]] = {
-    ("policy", "mode"): _mode,
-    ("policy", "expires_at"): _aware,
-    ("applies_to", "keys"): _each(notation.check_key_pattern),
-    ("applies_to", "except_keys"): _each(notation.check_key_pattern),
-    ("instruments", "symbols"): _each(_symbol),
-    ("instruments", "blocked_symbols"): _each(_symbol),
-    ("orders", "max_value"): _bad(notation.read_moneys),
-    ("orders", "max_qty"): _quantity,
-    ("budgets", "daily_value"): _bad(notation.read_moneys),
-    ("budgets", "resets"): _bad(notation.read_reset),
-    ("rates", "new_orders"): _bad(notation.read_rates),
-    ("rates", "changes"): _bad(notation.read_rates),
-    ("rates", "reads"): _bad(notation.read_rates),
-    ("rates", "cancels"): _bad(notation.read_rates),
-    ("rights", "see"): _see,
-}
+    breaker: Breaker = Breaker()
+    reference: ReferenceTable = ReferenceTable()
+    fx: FxTable | None = None
 
 
 def did_you_mean(name: str, known: Texts) -> str:
     """The nearest known word, else all of them."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+
+
+_NUMBERS: Final = (int | Decimal | None, Percents | None)
+
+
+def _is_text(value: Any) -> bool:
+    return any(isinstance(inner, str) for inner in (value.values() if isinstance(value, dict) else (value,)))
 
 
 class _Reader:
@@ -162,14 +118,15 @@ class _Reader:
         for name, value in raw.items():
             if (name,) in NOT_SUPPORTED:
                 self.tell((name,), Bad("not_supported", f"not enforced by this version: {NOT_SUPPORTED[name,]}"))
-            elif name not in TABLES and name != HOURS:
-                self.tell(
-                    (name,), Bad("unknown_key", f"there is no table [{name}]", self.where(name, (*TABLES, HOURS)))
-                )
+            elif name not in TABLES and name not in {HOURS, FX}:
+                hint = self.where(name, (*TABLES, HOURS, FX))
+                self.tell((name,), Bad("unknown_key", f"there is no table [{name}]", hint))
             elif not isinstance(value, dict):
                 self.tell((name,), Bad("bad_type", f"[{name}] is a table, written once", f"begin it with [{name}]"))
             elif name == HOURS:
                 found[name] = self.hours(value)
+            elif name == FX:
+                found[name] = self.fx(value)
             else:
                 found[name] = self.table(name, value)
         return found
@@ -195,7 +152,7 @@ class _Reader:
         value = (raw,) if is_list and isinstance(raw, str) else raw
         bad = None
         try:
-            if isinstance(value, str) and type_ == int | Decimal | None:
+            if type_ in _NUMBERS and _is_text(value):
                 raise msgspec.ValidationError("Expected `number`, got `str`")  # noqa: TRY301 - msgspec reads "300" as 300
             value = msgspec.convert(value, type_)
         except msgspec.ValidationError as error:
@@ -229,10 +186,39 @@ class _Reader:
                 found |= dict.fromkeys(expanded((name,)), tuple(texts))
         return found
 
+    def fx(self, raw: Mapping[str, Any]) -> FxTable | None:
+        """Pairs of currencies, and the keys that say how long and how exactly they are believed."""
+        fields = {field.name: field.type for field in msgspec.structs.fields(FxTable) if field.name != "rates"}
+        rates = {name: value for name, value in raw.items() if name not in fields}
+        known = {
+            name: self.value((FX, name), value, type_=fields[name]) for name, value in raw.items() if name in fields
+        }
+        for name, value in rates.items():
+            bad = Bad("bad_type", "a rate is a text", 'write "7.80"') if not isinstance(value, str) else None
+            bad = bad or _bad_pair({name: value})
+            if bad is not None:
+                self.tell((FX, name), bad)
+                return None
+        bad = _bad_pair(rates)
+        if not rates:
+            bad = Bad("bad_fx", "a table of exchange rates without a rate", 'write USDHKD = "7.80": HKD for one USD')
+        elif "as_of" not in raw:
+            bad = Bad("bad_fx", "exchange rates of no date", "write as_of = 2026-11-20: the day that the rates are of")
+        if bad is not None:
+            self.tell((FX,), bad)
+        if bad is not None or any(isinstance(value, Bad) for value in known.values()):
+            return None
+        return FxTable(rates, **known)
+
     def where(self, name: str, known: Texts) -> str:
         """What the writer may have meant: a key of another table, or a near word."""
         homes = [table for table, cls in TABLES.items() if name in cls.__struct_fields__]
         return f"{name} belongs into [{homes[0]}]" if homes else did_you_mean(name, known)
+
+
+def _bad_pair(rates: Mapping[str, str]) -> Bad | None:
+    found = fx_of(rates, as_of=date.min)
+    return found if isinstance(found, Bad) else None
 
 
 def _known(type_: Any) -> str:

@@ -7,7 +7,7 @@ from guard.codes import Code
 from guard.markets import kind_of
 from guard.policy.notation import matches
 from guard.policy.rule import Proposal, Rule
-from guard.terms import PlaceOrder, Reason
+from guard.terms import Instrument, InstrumentKind, PlaceOrder, Reason, World
 
 SHOWN_MAX: Final = 8  # how many entries of a list a refusal names
 
@@ -16,6 +16,7 @@ _US_OPTION: Final = re.compile(r"([A-Z.]+?) *[0-9]{6}[CP][0-9]+")
 # HKEX's stock code allocation: derivative warrants, inline warrants, and bull/bear contracts.
 _HK_STRUCTURED: Final = (range(10_000, 30_000), range(47_000, 48_000), range(49_500, 70_000))
 _HK_CODE_CHARS: Final = 5
+_DERIVED: Final[frozenset[InstrumentKind]] = frozenset({"option", "warrant"})
 
 
 def shown(words: tuple[str, ...]) -> str:
@@ -68,8 +69,8 @@ class Symbols(Rule, frozen=True):
 class BlockedSymbols(Rule, frozen=True):
     """None of these symbols, nor their options and warrants. Beats every allow-list, since every rule must pass.
 
-    Where the code does not tell what a derivative is on (options and warrants of Hong Kong), and the list names
-    anything in that market, the derivative is refused: a blocked name has no back door.
+    Where neither the code nor the daemon tells what a derivative is on (options and warrants of Hong Kong), and the
+    list names anything in that market, the derivative is refused: a blocked name has no back door.
     """
 
     name: ClassVar[str] = "instruments.blocked_symbols"
@@ -81,11 +82,14 @@ class BlockedSymbols(Rule, frozen=True):
         if matches_symbol(order.symbol, self.blocked):
             return self.reason(Code.SYMBOL, f"{order.symbol} is blocked", observed=order.symbol)
         prefix = order.symbol.split(".", 1)[0].upper()
-        option = _US_OPTION.fullmatch(order.code.upper()) if prefix == "US" else None
-        if option is not None and matches_symbol(f"US.{option[1]}", self.blocked):
-            message = f"{order.symbol} is an option on US.{option[1]}, which is blocked"
-            return self.reason(Code.SYMBOL, message, observed=order.symbol, limit=f"US.{option[1]}")
-        if option is None and _is_derivative(order) and self._names(prefix):
+        known = _known(proposal.world)
+        owners = [owner for owner in (_root(order), None if known is None else known.underlying) if owner is not None]
+        blocked = next((owner for owner in owners if matches_symbol(owner, self.blocked)), None)
+        if blocked is not None:
+            message = f"{order.symbol} is derived from {blocked}, which is blocked"
+            return self.reason(Code.SYMBOL, message, observed=order.symbol, limit=blocked)
+        is_derived = is_derivative(order) if known is None else known.kind in _DERIVED
+        if not owners and is_derived and self._names(prefix):
             message = f"what {order.symbol} is derived from is not known, and symbols of {prefix} are blocked"
             return self.reason(Code.REFERENCE_UNAVAILABLE, message, observed=order.symbol)
         return None
@@ -94,9 +98,22 @@ class BlockedSymbols(Rule, frozen=True):
         return any(matches_symbol(prefix, (text.split(".", 1)[0],)) for text in self.blocked)
 
 
-def _is_derivative(order: PlaceOrder) -> bool:
+def is_derivative(order: PlaceOrder) -> bool:
+    """By its code, the instrument is an option or a structured product."""
     if kind_of(order.market, order.code) == "option":
         return True
     code = order.code
     is_hk_code = order.market == "HK" and len(code) == _HK_CODE_CHARS and code.isascii() and code.isdecimal()
     return is_hk_code and any(int(code) in span for span in _HK_STRUCTURED)
+
+
+def _root(order: PlaceOrder) -> str | None:
+    """What a US option is on, by its code."""
+    if not order.symbol.upper().startswith("US."):
+        return None
+    option = _US_OPTION.fullmatch(order.code.upper())
+    return None if option is None else f"US.{option[1]}"
+
+
+def _known(world: World | None) -> Instrument | None:
+    return world.instrument if world is not None and isinstance(world.instrument, Instrument) else None

@@ -7,23 +7,66 @@ adds risk is judged by everything; a read and a cancel meet only the rate that i
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.policy.assemble import Bound
-from guard.policy.compile import PolicySet
+from guard.policy.breaker import BreakerLimit
+from guard.policy.compile import PolicySet, terms_of
+from guard.policy.prices import ValueTerms
 from guard.policy.rates import RateLimit
+from guard.policy.reducing import reducible
 from guard.policy.rule import Answer, Maker, Meter, OrderRule, Proposal, Reach, Request
-from guard.terms import Account, Claim, Effect, Env, Missing, PlaceOrder, Principal, Reason, Valuation, in_order
+from guard.policy.valuation import value
+from guard.terms import (
+    LEDGER_MAX,
+    Account,
+    Claim,
+    Effect,
+    Env,
+    Missing,
+    PlaceOrder,
+    Principal,
+    Reason,
+    Valuation,
+    Verdict,
+    World,
+    in_order,
+)
+
+_NONE: Final = Decimal(0)
+_UNCAPPED: Final = LEDGER_MAX + 1
+_MISSING: Final = frozenset(
+    {
+        Code.PRICE_UNAVAILABLE,
+        Code.REFERENCE_UNAVAILABLE,
+        Code.UNSUPPORTED_INSTRUMENT,
+        Code.BAD_NUMBER,
+    }
+)
 
 
 class Judgement(Struct, frozen=True):
-    """The reasons against it (the primary one first), and the claims with who made each of them."""
+    """The reasons against it (the primary one first), and the claims with who made each of them.
+
+    `refusing`: the rules behind the reasons, with their codes; None for what is no rule's. `proposal` is the order as
+    the rules saw it, None for what is no order.
+    """
 
     reasons: tuple[Reason, ...] = ()
     claims: tuple[Claim, ...] = ()
     makers: tuple[Maker, ...] = ()
+    refusing: tuple[tuple[Maker | None, Code], ...] = ()
+    proposal: Proposal | None = None
+
+    @property
+    def worth(self) -> Valuation | Missing | None:
+        """The order's value, with the exchange rates that it met."""
+        return None if self.proposal is None else self.proposal.worth
 
 
 def judge(  # noqa: PLR0913 - an order is judged by everything at once
@@ -36,35 +79,71 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     worth: Valuation | Missing,
     wall: datetime,
     mark: str,
+    world: World | None = None,
+    exits: Decimal = _NONE,
 ) -> Judgement:
     """A new order, or (ORDER_CHANGE) an order as it will be after a change, at its full new value.
 
-    `worth` is the order's value; `wall` an aware time; `mark` what makes a repeat deliberate (a hash of the
-    Idempotency-Key, else ""). `order.remark` is the caller's own, None where it gave none.
+    `worth` is the order's value, by `PolicySet.terms` where there is a world; `wall` an aware time; `mark` what makes a
+    repeat deliberate (a hash of the Idempotency-Key, else ""). `order.remark` is the caller's own, None where it gave
+    none. `exits`: what other working orders of account, symbol and side take off a position (`exits_claim`).
     """
+    bounds = [bound for bound in policies.binding(principal, account.env, wall) if bound.reaches(account)]
     proposal = Proposal(
         key=principal.name, effect=effect, account=account, wall=wall, order=order, worth=worth, mark=mark
     )
-    bounds = [bound for bound in policies.binding(principal, account.env, wall) if bound.reaches(account)]
-    reasons: list[Reason] = []
+    if world is not None:
+        proposal = _in_world(proposal, world, exits=exits, terms=terms_of(bounds))
+    answers: list[tuple[Maker | None, Answer]] = []
     if policies.require_cover and not any(bound.covers for bound in bounds):
         message = "no policy with orders.max_value covers this order; ask for one, or for a limit on the key"
-        reasons.append(Reason(Code.NO_POLICY, message, rule="require_cover"))
-    return _collect([(rule, _ask(rule, proposal)) for bound in bounds for rule in bound.rules], reasons, worth)
+        answers.append((None, Reason(Code.NO_POLICY, message, rule="require_cover")))
+    answers += [(rule, _ask(rule, proposal)) for bound in bounds for rule in bound.rules]
+    return _collect(answers, _converted(proposal, bounds))
+
+
+def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueTerms) -> Proposal:
+    """The order before the world. One that only reduces is counted at an old price rather than at none."""
+    order, worth = proposal.order, proposal.worth
+    most = reducible(order, world.position, exits=exits)
+    if isinstance(worth, Missing) and worth.code is Code.PRICE_UNAVAILABLE and 0 < order.qty <= most:
+        old = value(order, world, terms=replace(terms, price_age_max_ms=None))
+        worth = worth if isinstance(old, Missing) else old
+    return replace(proposal, world=world, terms=terms, reducible=most, worth=worth)
+
+
+def _converted(proposal: Proposal, bounds: list[Bound]) -> Proposal:
+    """With every exchange rate that the order's value met written into it."""
+    rules = [rule for bound in bounds for rule in bound.converting]
+    if not rules or isinstance(proposal.worth, Missing):
+        return proposal
+    met = dict.fromkeys(conversion for rule in rules for conversion in rule.conversions(proposal))
+    return replace(proposal, worth=replace(proposal.worth, fx=tuple(met))) if met else proposal
+
+
+def breaker_limits(
+    policies: PolicySet, principal: Principal, *, verdict: Verdict, account: Account, wall: datetime
+) -> tuple[BreakerLimit, ...]:
+    """The limits of [breaker] that an outcome of this kind meets. The walk posts `limit.claim(name)` of each.
+
+    Then it asks `limit.tripped(count)` what the window has come to; a reason stops the key.
+    """
+    bounds = [bound for bound in policies.binding(principal, account.env, wall) if bound.reaches(account)]
+    return tuple(limit for bound in bounds for limit in bound.breaker if limit.verdict is verdict)
 
 
 def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime) -> Judgement:
     """A request that changes nothing: `rates.reads` of the policies whose key selectors match."""
     request = Request(key=principal.name, effect=Effect.READ, account=None, wall=wall)
     bounds = policies.binding(principal, None, wall)
-    return _collect([(rule, _ask_rate(rule, request)) for bound in bounds for rule in bound.reads], [])
+    return _collect([(rule, _ask_rate(rule, request)) for bound in bounds for rule in bound.reads])
 
 
 def judge_cancel(policies: PolicySet, principal: Principal, *, account: Account, wall: datetime) -> Judgement:
     """A cancel: `rates.cancels` and nothing else, whatever limits, hours or budgets say."""
     request = Request(key=principal.name, effect=Effect.ORDER_CANCEL, account=account, wall=wall)
     bounds = [bound for bound in policies.binding(principal, account.env, wall) if bound.reaches(account)]
-    return _collect([(rule, _ask_rate(rule, request)) for bound in bounds for rule in bound.cancels], [])
+    return _collect([(rule, _ask_rate(rule, request)) for bound in bounds for rule in bound.cancels])
 
 
 def may_touch(
@@ -140,33 +219,45 @@ def _broken(rule: OrderRule | RateLimit, error: Exception) -> Reason:
     return Reason(Code.RULE_ERROR, message, rule.policy, rule.name)
 
 
-def _collect(
-    answers: Iterable[tuple[Maker, Answer]], reasons: list[Reason], worth: Valuation | Missing | None = None
-) -> Judgement:
+def _collect(answers: Iterable[tuple[Maker | None, Answer]], proposal: Proposal | None = None) -> Judgement:
     """Reasons in the contract's order, and one claim for each cell and window: the tightest, with its maker."""
     kept: dict[tuple[str, int], tuple[Claim, Maker]] = {}
+    reasons: list[tuple[Maker | None, Reason]] = []
     for maker, answer in answers:
         if isinstance(answer, Reason):
-            reasons.append(answer)
-            continue
-        for claim in answer or ():
-            place = (claim.counter, claim.window_ms)
-            if place not in kept or _cap(claim) < _cap(kept[place][0]):
-                kept[place] = (claim, maker)
-    claims = tuple(claim for claim, _ in kept.values())
-    return Judgement(in_order(_told_once(reasons, worth)), claims, tuple(maker for _, maker in kept.values()))
+            reasons.append((maker, answer))
+        elif answer and maker is not None:
+            for claim in answer:
+                place = (claim.counter, claim.window_ms)
+                kept[place] = _tighter(kept[place], (claim, maker)) if place in kept else (claim, maker)
+    return Judgement(
+        reasons=in_order(_told_once([reason for _, reason in reasons])),
+        claims=tuple(claim for claim, _ in kept.values()),
+        makers=tuple(maker for _, maker in kept.values()),
+        refusing=tuple((maker, reason.code) for maker, reason in reasons),
+        proposal=proposal,
+    )
+
+
+def _tighter(left: tuple[Claim, Maker], right: tuple[Claim, Maker]) -> tuple[Claim, Maker]:
+    """Two claims on one cell as one: the smaller cap, and the larger amount where two exchange rates made two of it."""
+    first, second = (right, left) if _cap(right[0]) < _cap(left[0]) else (left, right)
+    if first[0].amount >= second[0].amount:
+        return first
+    return replace(first[0], amount=second[0].amount), first[1]
 
 
 def _cap(claim: Claim) -> int:
-    if claim.cap is None:
-        raise AssertionError(f"a policy's claim without a cap on {claim.counter}")
-    return claim.cap
+    return _UNCAPPED if claim.cap is None else claim.cap
 
 
-def _told_once(reasons: list[Reason], worth: Valuation | Missing | None) -> list[Reason]:
-    """A datum that is missing is missing for every money limit; it is told for the first of them."""
-    if not isinstance(worth, Missing):
-        return reasons
-    is_same = [reason.code is worth.code and reason.message == worth.message for reason in reasons]
-    first = is_same.index(True) if True in is_same else -1
-    return [reason for place, reason in enumerate(reasons) if place == first or not is_same[place]]
+def _told_once(reasons: list[Reason]) -> list[Reason]:
+    """A datum that is missing is missing for every limit that wants it; it is told for the first of them."""
+    told: set[tuple[Code, str]] = set()
+    kept = []
+    for reason in reasons:
+        same = (reason.code, reason.message)
+        if reason.code not in _MISSING or same not in told:
+            kept.append(reason)
+        told.add(same)
+    return kept

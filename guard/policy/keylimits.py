@@ -12,11 +12,12 @@ from msgspec import Struct
 
 from guard.codes import Code
 from guard.markets import PREFIXES
+from guard.policy.amounts import Amounts
 from guard.policy.budgets import DailyValue
 from guard.policy.hours import KeyHours
 from guard.policy.instruments import Markets, Symbols
 from guard.policy.notation import Bad, Rate, check_symbol_pattern, from_units, ledger_units, read_window, read_zone
-from guard.policy.orders import Amounts, MaxValue, Sides
+from guard.policy.orders import MaxValue, Sides
 from guard.policy.rates import OrdersPerMinute
 from guard.policy.rule import OrderRule, Proposal, Rule, Scope
 from guard.policy.schema import WORDS, expanded

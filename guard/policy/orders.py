@@ -1,26 +1,19 @@
-"""Rules on the order itself: side, type, time in force, quantity, value. None of them makes a claim."""
+"""Rules on the order itself: side, type, time in force, quantity, value. None of them makes a claim.
+
+A rule on size can also say how much it would have let through (`largest`), for `largest_qty`.
+"""
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import ClassVar
 
-from msgspec import Struct
-
 from guard.codes import Code
+from guard.policy.amounts import Amounts, Met
 from guard.policy.instruments import shown
 from guard.policy.notation import plain
 from guard.policy.rule import Proposal, Rule
-from guard.terms import Missing, Money, Reason
-
-
-class Amounts(Struct, frozen=True):
-    """Caps in money: one per currency, or (a key's own limits) one number that stands in every currency."""
-
-    by_currency: dict[str, Decimal] = {}
-    in_each: Decimal | None = None
-
-    def in_currency(self, currency: str) -> Decimal | None:
-        """The cap in this currency; None: none was given."""
-        return self.by_currency.get(currency, self.in_each)
+from guard.policy.valuation import class_of, underlying_value
+from guard.terms import Conversion, Missing, Money, Reason
 
 
 class Sides(Rule, frozen=True):
@@ -85,30 +78,88 @@ class MaxQty(Rule, frozen=True):
         message = f"order quantity {observed} is above {limit}"
         return self.reason(Code.MAX_ORDER_QTY, message, observed=observed, limit=limit, unit="units")
 
+    def largest(self, proposal: Proposal) -> Fraction:  # noqa: ARG002 - the cap is the same for every order
+        """The largest quantity that passes."""
+        return Fraction(self.cap)
+
 
 class MaxValue(Rule, frozen=True):
     """At most this much money in one order; inclusive, 0 allows nothing. An order meets the amount in its currency."""
 
     name: ClassVar[str] = "orders.max_value"
+    noun: ClassVar[str] = "order value"
+    is_cover: ClassVar[bool] = True
     caps: Amounts
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses a larger value, and an order whose value cannot be compared."""
-        worth = proposal.worth
+        worth = self.measured(proposal)
+        if worth is None or (proposal.is_reducing and no_price(worth)):
+            return None
         if isinstance(worth, Missing):
             return self.reason(worth.code, worth.message)
-        cap = self.caps.in_currency(worth.value.currency)
-        if cap is None:
-            return no_amount(self, worth.value, self.caps)
-        if cap > 0 and worth.value.amount <= cap:
+        met = self.caps.meet(worth, wall=proposal.wall)
+        if isinstance(met, Missing):
+            return self.reason(met.code, met.message, observed=plain(worth.amount), unit=worth.currency)
+        return next((self._above(proposal, one) for one in met if not one.fits), None)
+
+    def measured(self, proposal: Proposal) -> Money | Missing | None:
+        """What is compared with the caps; None where the rule has nothing to say about the order."""
+        worth = proposal.worth
+        return worth if isinstance(worth, Missing) else worth.value
+
+    def largest(self, proposal: Proposal) -> Fraction | None:
+        """The largest quantity that passes; None where that is not a matter of quantity."""
+        worth = self.measured(proposal)
+        met = self.caps.meet(worth, wall=proposal.wall) if isinstance(worth, Money) else ()
+        if isinstance(met, Missing) or not met:
             return None
-        observed, limit, unit = plain(worth.value.amount), plain(cap), worth.value.currency
-        message = f"order value {observed} {unit} is above {limit} {unit}"
+        qty = Fraction(proposal.order.qty)
+        return min(Fraction(one.cap) * qty / (Fraction(one.worth.amount) * one.factor) for one in met)
+
+    def conversions(self, proposal: Proposal) -> tuple[Conversion, ...]:
+        """The exchange rates that the order met."""
+        worth = self.measured(proposal)
+        return self.caps.conversions(worth, wall=proposal.wall) if isinstance(worth, Money) else ()
+
+    def _above(self, proposal: Proposal, met: Met) -> Reason:
+        observed, limit, unit = plain(met.value.amount), plain(met.cap), met.value.currency
+        message = f"{self.noun} {observed} {unit} is above {limit} {unit}: {self._arithmetic(proposal)}{met.told}"
         return self.reason(Code.MAX_ORDER_VALUE, message, observed=observed, limit=limit, unit=unit)
 
+    def _arithmetic(self, proposal: Proposal) -> str:
+        return "" if isinstance(proposal.worth, Missing) else proposal.worth.arithmetic
 
-def no_amount(rule: Rule, value: Money, caps: Amounts) -> Reason:
-    """The refusal of an order in a currency for which the limit has no amount."""
-    given = shown(tuple(sorted(caps.by_currency)))
-    message = f"the order is in {value.currency}; the limit is in {given}, and there is no exchange rate"
-    return rule.reason(Code.FX_UNAVAILABLE, message, observed=plain(value.amount), unit=value.currency)
+
+class MaxPremium(MaxValue, frozen=True):
+    """Options: at most this much premium in one order."""
+
+    name: ClassVar[str] = "orders.max_premium"
+    noun: ClassVar[str] = "option premium"
+    is_cover: ClassVar[bool] = False
+
+    def measured(self, proposal: Proposal) -> Money | Missing | None:
+        """The premium; nothing for what is no option."""
+        return super().measured(proposal) if class_of(proposal.order, proposal.world) == "option" else None
+
+
+class MaxUnderlyingValue(MaxValue, frozen=True):
+    """Options: at most this much of what they are options on (W07): the premium of a sold option says little."""
+
+    name: ClassVar[str] = "orders.max_underlying_value"
+    noun: ClassVar[str] = "underlying value"
+    is_cover: ClassVar[bool] = False
+
+    def measured(self, proposal: Proposal) -> Money | Missing | None:
+        """The value of the underlying; nothing for what is no option."""
+        return underlying_value(proposal.order, proposal.world, terms=proposal.terms)
+
+    def _arithmetic(self, proposal: Proposal) -> str:
+        return (
+            f"{plain(proposal.order.qty)} contracts of {proposal.order.symbol}, at strike or price, whichever is larger"
+        )
+
+
+def no_price(worth: Money | Missing) -> bool:
+    """A price is what is missing: an order that only reduces a position is not refused for that."""
+    return isinstance(worth, Missing) and worth.code is Code.PRICE_UNAVAILABLE

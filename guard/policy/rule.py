@@ -6,12 +6,15 @@ inside a rule is a refusal of the order, made by the judge.
 """
 
 from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
 from typing import ClassVar, Literal, Protocol
 
 from msgspec import Struct
 
 from guard.codes import Code
-from guard.terms import Account, Claim, Effect, Env, Missing, PlaceOrder, Reason, Shortfall, Valuation
+from guard.policy.prices import ValueTerms
+from guard.terms import Account, Claim, Effect, Env, Missing, PlaceOrder, Reason, Shortfall, Valuation, World
 
 Per = Literal["key", "account", "policy"]
 Answer = Reason | tuple[Claim, ...] | None
@@ -27,11 +30,23 @@ class Request(Struct, frozen=True):
 
 
 class Proposal(Request, frozen=True):
-    """An order as it is to be, what it is worth, and the mark that makes a repeat deliberate."""
+    """An order as it is to be, what it is worth, and the mark that makes a repeat deliberate.
+
+    `world` None: nothing was asked about the instrument. `reducible`: up to which quantity an order of this symbol and
+    side only makes a fresh position smaller.
+    """
 
     order: PlaceOrder
     worth: Valuation | Missing
     mark: str = ""
+    world: World | None = None
+    terms: ValueTerms = ValueTerms()
+    reducible: Decimal = Decimal(0)
+
+    @property
+    def is_reducing(self) -> bool:
+        """The order only makes a fresh position smaller: no budget and no missing price stops it."""
+        return 0 < self.order.qty <= self.reducible
 
 
 class Meter(Struct, frozen=True):
@@ -52,10 +67,18 @@ class Meter(Struct, frozen=True):
 
 
 class Maker(Protocol):
-    """Whoever made a claim: turns the ledger's shortfall into a reason."""
+    """Whoever made a claim: turns the ledger's shortfall into a reason, and into a quantity that would have fitted."""
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
         """Why the claim does not fit: observed is what the counter would have become, limit the cap."""
+        ...
+
+    def largest(self, proposal: Proposal, /) -> Fraction | None:
+        """The largest quantity that passes by itself; None where quantity does not matter."""
+        ...
+
+    def largest_beside(self, proposal: Proposal, claim: Claim, used: int) -> Fraction | None:
+        """The largest quantity for which the claim fits beside what is used; None where quantity does not matter."""
         ...
 
 
@@ -124,6 +147,14 @@ class Rule(Struct, frozen=True):
         """Rules that claim name their counters here."""
         return ()
 
+    def largest(self, proposal: Proposal) -> Fraction | None:  # noqa: ARG002 - for rules on size
+        """Rules on size say here up to which quantity they would let the order through."""
+        return None
+
+    def largest_beside(self, proposal: Proposal, claim: Claim, used: int) -> Fraction | None:  # noqa: ARG002 - as above
+        """Rules that claim by size say here up to which quantity the claim would have fitted."""
+        return None
+
 
 class OrderRule(Protocol):
     """A rule on orders."""
@@ -148,4 +179,12 @@ class OrderRule(Protocol):
 
     def meters(self, reach: Reach, /) -> tuple[Meter, ...]:
         """The counters that this rule claims on."""
+        ...
+
+    def largest(self, proposal: Proposal, /) -> Fraction | None:
+        """The largest quantity that the rule lets through; None where that is not a matter of quantity."""
+        ...
+
+    def largest_beside(self, proposal: Proposal, claim: Claim, used: int, /) -> Fraction | None:
+        """The largest quantity for which the claim fits beside what is used."""
         ...

@@ -5,7 +5,7 @@ Texts that are lists in meaning may be written as one string. Everything here is
 strings are read by `notation`, the cross-checks are in `document`.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
@@ -18,6 +18,7 @@ from guard.terms import LEDGER_MAX, Env, OrderType, Side, TimeInForce
 Texts = tuple[str, ...]
 Text = Annotated[str, Meta(max_length=2000)]
 Number = Annotated[int, Meta(ge=0, le=LEDGER_MAX)]
+Percents = dict[str, int | Decimal]
 
 FUTURES_WORD: Final = "FUTURES"
 WORDS: Final[dict[tuple[str, str], Texts]] = {
@@ -64,8 +65,12 @@ class Orders(Struct, frozen=True):
     types: Texts | None = None
     time_in_force: Texts | None = None
     max_value: Texts | None = None
+    max_premium: Texts | None = None
+    max_underlying_value: Texts | None = None
     max_qty: int | Decimal | None = None
     per_day: Number | None = None
+    price_collar_percent: Percents | None = None
+    market_buffer_percent: int | Decimal | None = None
     duplicate_window_s: Annotated[int, Meta(ge=0, le=86_400)] | None = None
 
 
@@ -75,6 +80,8 @@ class Budgets(Struct, frozen=True):
     per: Per = "key"
     daily_value: Texts | None = None
     resets: str | None = None
+    open_orders: Number | None = None
+    open_value: Texts | None = None
 
 
 class Rates(Struct, frozen=True):
@@ -94,6 +101,29 @@ class Rights(Struct, frozen=True):
     touch: Literal["own", "account"] | None = None
 
 
+class Breaker(Struct, frozen=True):
+    """[breaker]: how many outcomes of a kind, in a window, stop a key until a person sets it active again."""
+
+    unknowns: Texts | None = None
+    daemon_refusals: Texts | None = None
+
+
+class ReferenceTable(Struct, frozen=True):
+    """[reference]: how old a price may be, and what a collar does without one."""
+
+    price_age_max_s: int | Decimal | None = None
+    price_collar_missing: Literal["refuse", "skip"] | None = None
+
+
+class FxTable(Struct, frozen=True):
+    """[fx]: exchange rates by pair (USDHKD: HKD for one USD), and until when they are believed."""
+
+    rates: dict[str, str]
+    as_of: date
+    max_age_days: Annotated[int, Meta(ge=0, le=3650)] | None = None
+    buffer_percent: int | Decimal | None = None
+
+
 TABLES: Final[dict[str, type[Struct]]] = {
     "policy": PolicyTable,
     "applies_to": AppliesTo,
@@ -102,21 +132,17 @@ TABLES: Final[dict[str, type[Struct]]] = {
     "budgets": Budgets,
     "rates": Rates,
     "rights": Rights,
+    "breaker": Breaker,
+    "reference": ReferenceTable,
 }
-HOURS: Final = "hours"  # the one table whose keys are markets
+HOURS: Final = "hours"  # a table whose keys are markets
+FX: Final = "fx"  # a table whose keys are pairs of currencies, beside those of `FxTable`
+COLLAR_CLASSES: Final = ("stock", "option", "future")
+PERCENT_MAX: Final = 1000
 
 # Named by the contract, not enforced yet: refused, so that nobody believes in a limit that is not there.
 NOT_SUPPORTED: Final[dict[tuple[str, ...], str]] = {
-    ("orders", "max_premium"): "options are not valued, so a money limit refuses them",
-    ("orders", "max_underlying_value"): "options are not valued, so a money limit refuses them",
-    ("orders", "price_collar_percent"): "there are no reference prices",
-    ("orders", "market_buffer_percent"): "an order without a limit price is refused under a money limit",
-    ("budgets", "open_orders"): "the end of an order is not followed",
-    ("budgets", "open_value"): "the end of an order is not followed",
     ("rights", "cancel_all"): "a cancel-all is judged by rights.touch",
-    ("breaker",): "a key is stopped with `POST /admin/state`",
-    ("reference",): "there are no reference prices",
-    ("fx",): "give one amount per currency instead",
 }
 
 

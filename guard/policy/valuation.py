@@ -1,17 +1,32 @@
-"""What an order is worth, for the limits: quantity times the worst price that it can be filled at.
+"""What an order is worth, for the limits: quantity times the worst price that it can be filled at, times multiplier.
 
-Only a limit price binds the broker, so only it is believed: an order type without one is not valued from whatever its
-`price` field says (W01, W02), and a contract is not valued without its multiplier (W07). What cannot be valued is a
-`Missing`; a money limit then refuses the order. Exact decimal arithmetic throughout.
+Only a limit price binds the broker, so only it is believed: an order type without one is valued at a reference price
+plus a buffer, never at whatever its `price` field says (W01, W02). A contract is not valued without its multiplier, and
+an option stands for the value of what it is on as well as for its premium (W07). What cannot be valued is a `Missing`
+that names the datum and its age; a money limit then refuses the order. Exact decimal arithmetic throughout.
+
+- With a limit: a BUY at the limit, a SELL at the larger of limit and a fresh reference price, where one is known; the
+  limit as far up as the daemon may move it (W06).
+- Market, auction, TWAP and VWAP at market: the reference price plus buffer.
+- Stop and if-touched: the larger of trigger and reference price; a BUY plus buffer, and so a SELL whose trigger is
+  crossed already, for it is a market order.
+- Trailing: a BUY at the reference price plus trail and spread, plus buffer; a SELL at the reference price.
+
+Prices of futures may be negative or zero: they count by their size, and a limit at or below zero counts as no less than
+the reference price.
 """
 
+from datetime import datetime
 from decimal import Decimal, DecimalException
 from typing import Final
+
+from msgspec import Struct
 
 from guard.codes import Code
 from guard.markets import currency_of, kind_of
 from guard.policy.notation import EXACT, plain
-from guard.terms import Missing, Money, OrderType, PlaceOrder, Valuation
+from guard.policy.prices import Seen, ValueTerms, seen, too_old
+from guard.terms import Instrument, Missing, Money, OrderType, PlaceOrder, Side, Valuation, World
 
 # Filled at the market's price, whatever `price` says; a trailing stop-limit's price is known only once it triggers.
 PRICELESS: Final = frozenset(
@@ -26,38 +41,192 @@ PRICELESS: Final = frozenset(
         OrderType.VWAP_MARKET,
     }
 )
+_TRIGGERED: Final = frozenset({OrderType.STOP, OrderType.MARKET_IF_TOUCHED})
+_TRAILING: Final = frozenset({OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT})
+_RATIO, _AMOUNT = 1, 2  # Trd_Common.TrailType; a ratio is in percent units: 20 is 20 %
+_ONE, _ZERO, _HUNDREDTH = Decimal(1), Decimal(0), Decimal("0.01")
+_DEFAULT: Final = ValueTerms()
 
 
-def value(order: PlaceOrder) -> Valuation | Missing:
-    """The order's value in its own currency. Buys and sells alike at the limit, moved up where the daemon may move it.
+class _Contract(Struct, frozen=True):
+    """What one unit of the order's quantity is."""
 
-    `adjust_side_and_limit` lets the daemon move the price by that ratio, so the worst adjusted price counts (W06).
-    """
-    kind = kind_of(order.market, order.code)
-    if kind != "stock":
-        message = f"{order.symbol} is an {kind}" if kind == "option" else f"{order.symbol} is a {kind}"
-        return Missing(Code.REFERENCE_UNAVAILABLE, f"{message} and its multiplier is not known")
-    currency = currency_of(order.market, order.code)
-    if not currency:
-        return Missing(Code.REFERENCE_UNAVAILABLE, f"the currency of {order.symbol} is not known")
-    if order.order_type in PRICELESS:
-        message = f"a {order.order_type.name} order has no limit price, and no reference price is known"
-        return Missing(Code.PRICE_UNAVAILABLE, message)
-    if order.price is None or order.price <= 0:
-        return Missing(Code.PRICE_UNAVAILABLE, f"a {order.order_type.name} order without a limit price has no value")
+    currency: str
+    kind: str
+    multiplier: Decimal = _ONE
+    strike: Decimal | None = None
+
+
+class _Priced(Struct, frozen=True):
+    """The price that the order is valued at, where it comes from, and how it was found."""
+
+    price: Decimal
+    source: str
+    note: str = ""
+    age_ms: int | None = None
+    exchange_at: datetime | None = None
+
+
+def value(order: PlaceOrder, world: World | None = None, *, terms: ValueTerms = _DEFAULT) -> Valuation | Missing:
+    """The order's value in its own currency. Without a world only limit orders on shares have one."""
+    contract = _contract(order, world)
+    if isinstance(contract, Missing):
+        return contract
     try:
-        return _at_limit(order, order.price, currency)
+        priced = _limit(order, world, contract=contract, terms=terms)
+        if priced is None:
+            priced = _at_market(order, world, terms=terms)
+        if isinstance(priced, Missing):
+            return priced
+        return _valued(order, contract, priced, underlying_value(order, world, terms=terms))
     except DecimalException:
         return Missing(Code.BAD_NUMBER, "the order's value cannot be worked out exactly")
 
 
-def _at_limit(order: PlaceOrder, limit: Decimal, currency: str) -> Valuation:
-    ratio = max(order.adjust_side_and_limit or Decimal(0), Decimal(0))
-    price = EXACT.multiply(limit, EXACT.add(Decimal(1), ratio))
-    amount = EXACT.multiply(order.qty, price)
-    text = f"{plain(order.qty)} x {plain(price)} {currency} = {plain(amount)} {currency}"
-    source = "limit"
-    if ratio:
-        source = "limit, adjusted"
-        text = f"{text}; the limit {plain(limit)} may be moved by {plain(ratio)}"
-    return Valuation(Money(amount, currency), price, source, arithmetic=text)
+def underlying_value(order: PlaceOrder, world: World | None, *, terms: ValueTerms = _DEFAULT) -> Money | Missing | None:
+    """What an option stands for: the larger of strike and the underlying's price, times multiplier and quantity.
+
+    None for what is no option.
+    """
+    contract = _contract(order, world)
+    if isinstance(contract, Missing):
+        return contract if kind_of(order.market, order.code) == "option" else None
+    if world is None or contract.kind != "option":
+        return None
+    if contract.strike is None or contract.strike <= 0:
+        return Missing(Code.REFERENCE_UNAVAILABLE, f"the strike of {order.symbol} is not known")
+    quote = world.underlying
+    if quote is None:
+        return Missing(Code.PRICE_UNAVAILABLE, f"the price of what {order.symbol} is an option on is not known")
+    stale = quote if isinstance(quote, Missing) else too_old(quote, terms)
+    if stale is not None or isinstance(quote, Missing):
+        return stale
+    price = quote.last or quote.prev_close
+    if price is None or price <= 0:
+        return Missing(Code.PRICE_UNAVAILABLE, f"the daemon has no price of {quote.symbol}")
+    unit = EXACT.multiply(max(contract.strike, price), contract.multiplier)
+    return Money(EXACT.multiply(order.qty, unit), contract.currency)
+
+
+def class_of(order: PlaceOrder, world: World | None) -> str:
+    """What kind of limit the instrument meets: "option", "future", else "stock"."""
+    known = world.instrument if world is not None else None
+    kind = known.kind if isinstance(known, Instrument) else kind_of(order.market, order.code)
+    return kind if kind in {"option", "future"} else "stock"
+
+
+def _contract(order: PlaceOrder, world: World | None) -> _Contract | Missing:
+    spelt = kind_of(order.market, order.code)
+    known = world.instrument if world is not None else None
+    if isinstance(known, Missing) and (spelt != "stock" or known.code is Code.UNSUPPORTED_INSTRUMENT):
+        return known
+    if isinstance(known, Instrument):
+        if known.multiplier <= 0:
+            return Missing(Code.REFERENCE_UNAVAILABLE, f"the multiplier of {order.symbol} is not known")
+        currency = known.currency or currency_of(order.market, order.code)
+        found = _Contract(currency, known.kind, known.multiplier, known.strike)
+    elif spelt != "stock":
+        article = "an" if spelt == "option" else "a"
+        message = f"{order.symbol} is {article} {spelt} and its multiplier is not known"
+        return Missing(Code.REFERENCE_UNAVAILABLE, message)
+    else:
+        found = _Contract(currency_of(order.market, order.code), spelt)
+    if not found.currency:
+        return Missing(Code.REFERENCE_UNAVAILABLE, f"the currency of {order.symbol} is not known")
+    return found
+
+
+def _limit(
+    order: PlaceOrder, world: World | None, *, contract: _Contract, terms: ValueTerms
+) -> _Priced | Missing | None:
+    """What a limit price says; None for an order that has none."""
+    if order.order_type in PRICELESS:
+        return None
+    is_future = contract.kind == "future"
+    if order.price is None or (order.price <= 0 and not is_future):
+        return Missing(Code.PRICE_UNAVAILABLE, f"a {order.order_type.name} order without a limit price has no value")
+    limit, ratio = order.price, max(order.adjust_side_and_limit or _ZERO, _ZERO)
+    size = EXACT.multiply(abs(limit), EXACT.add(_ONE, ratio))
+    note = f"the limit {plain(limit)} may be moved by {plain(ratio)}" if ratio else ""
+    own = _Priced(size, "limit, adjusted" if ratio else "limit", note)
+    if world is None or (order.side is Side.BUY and limit > 0):
+        return own
+    found = seen(world.quote, side=order.side, terms=terms, is_taker=False)
+    if isinstance(found, Missing):
+        return own if limit > 0 else found
+    return _larger(own, found)
+
+
+def _larger(own: _Priced, found: Seen) -> _Priced:
+    """The order's own price, or the reference price where that is further from nothing."""
+    price = found.furthest()
+    if abs(price.amount) <= own.price:
+        return own
+    note = f"{price.told}, is above the {own.source} {plain(own.price)}"
+    return _Priced(abs(price.amount), price.source, note, found.age_ms, found.exchange_at)
+
+
+def _at_market(order: PlaceOrder, world: World | None, *, terms: ValueTerms) -> _Priced | Missing:
+    """What an order without a limit price may cost."""
+    if world is None:
+        message = f"a {order.order_type.name} order has no limit price, and no reference price is known"
+        return Missing(Code.PRICE_UNAVAILABLE, message)
+    found = seen(world.quote, side=order.side, terms=terms, is_taker=True)
+    if isinstance(found, Missing):
+        return found
+    reference, is_buy = found.furthest(), order.side is Side.BUY
+    size, source, parts, is_buffered = abs(reference.amount), reference.source, [reference.told], True
+    if order.order_type in _TRIGGERED:
+        trigger = order.aux_price
+        if trigger is None:
+            return Missing(Code.PRICE_UNAVAILABLE, f"a {order.order_type.name} order without a trigger has no value")
+        if abs(trigger) > size:
+            size, source = abs(trigger), "trigger"
+        is_buffered = is_buy or _is_crossed(order, trigger, found)
+        parts.append(f"trigger {plain(trigger)}")
+    if order.order_type in _TRAILING:
+        trail = _trail(order, size)
+        if trail is None:
+            return Missing(Code.PRICE_UNAVAILABLE, f"a {order.order_type.name} order without a trail has no value")
+        size, is_buffered = EXACT.add(size, trail if is_buy else _ZERO), is_buy
+        parts.append(f"trail {plain(trail)}")
+    if is_buffered:
+        size = EXACT.multiply(size, EXACT.add(_ONE, EXACT.multiply(terms.buffer_percent, _HUNDREDTH)))
+        parts.append(f"buffer {plain(terms.buffer_percent)} %")
+    return _Priced(size, source, ", ".join(parts), found.age_ms, found.exchange_at)
+
+
+def _is_crossed(order: PlaceOrder, trigger: Decimal, found: Seen) -> bool:
+    """The trigger is met already, so this is a market order. A stop triggers with the market, if-touched against it."""
+    rises = (order.side is Side.BUY) == (order.order_type is OrderType.STOP)
+    return found.any_price(lambda price: price >= trigger if rises else price <= trigger)
+
+
+def _trail(order: PlaceOrder, size: Decimal) -> Decimal | None:
+    """How far the trigger may stand from the market, with the spread of its limit; None where that is not known."""
+    distance = order.trail_value
+    if distance is None or distance < 0 or order.trail_type not in {_RATIO, _AMOUNT}:
+        return None
+    if order.trail_type == _RATIO:
+        distance = EXACT.multiply(size, EXACT.multiply(distance, _HUNDREDTH))
+    return EXACT.add(distance, max(order.trail_spread or _ZERO, _ZERO))
+
+
+def _valued(order: PlaceOrder, contract: _Contract, priced: _Priced, stands_for: Money | Missing | None) -> Valuation:
+    unit = EXACT.multiply(priced.price, contract.multiplier)
+    amount = EXACT.multiply(order.qty, unit)
+    times = "" if contract.multiplier == _ONE else f" x {plain(contract.multiplier)}"
+    currency = contract.currency
+    text = f"{plain(order.qty)} x {plain(priced.price)} {currency}{times} = {plain(amount)} {currency}"
+    if priced.note:
+        text = f"{text}; {priced.note}"
+    return Valuation(
+        value=Money(amount, currency),
+        price=priced.price,
+        source=priced.source,
+        multiplier=contract.multiplier,
+        arithmetic=text,
+        age_ms=priced.age_ms,
+        exchange_at=priced.exchange_at,
+        underlying=stands_for if isinstance(stands_for, Money) else None,
+    )

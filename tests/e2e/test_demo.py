@@ -54,7 +54,7 @@ def test_the_printed_lines_do_what_they_say(demo: Demo) -> None:
 
     refused = json.loads(demo.paste(real[0]))
     assert refused["err_code"] == "max_order_value"
-    assert refused["ret_msg"] == "order value 30000 HKD is above 20000 HKD"
+    assert refused["ret_msg"].startswith("order value 30000 HKD is above 20000 HKD: ")
     assert refused["guard"]["reasons"][0]["policy"] == "default"
 
     limits = json.loads(demo.paste(left[0]))["limits"]

@@ -68,7 +68,10 @@ def test_parts_with_different_resets_add_up() -> None:
     """A currency traded in markets with different resets has one cap: the claim counts the other parts too."""
     share = claim_of('[budgets]\ndaily_value = "1000 HKD"')
 
-    assert share.also == ("daily_value/key=bot-a;real|HKD|2026-11-20@06:00 Asia/Hong_Kong",)
+    assert share.also == (
+        "daily_value/key=bot-a;real|HKD|2026-11-20@06:00 Asia/Hong_Kong",
+        "daily_value/key=bot-a;real|HKD|gtc",
+    )
 
 
 def test_a_reset_of_its_own_makes_one_counter() -> None:
@@ -77,7 +80,7 @@ def test_a_reset_of_its_own_makes_one_counter() -> None:
     claim, plain = claim_of(text), claim_of(DAY)
 
     assert claim.counter == "daily_value/key=bot-a;real|HKD|2026-11-20@08:30 Asia/Hong_Kong,all"
-    assert claim.also == ()
+    assert claim.also == ("daily_value/key=bot-a;real|HKD|gtc@08:30 Asia/Hong_Kong,all",)
     assert claim.counter != plain.counter
     us = claim_of(text, what=order(market="US", code="AAPL"))
     assert us.counter.endswith("|USD|2026-11-20@08:30 Asia/Hong_Kong,all")
@@ -139,11 +142,10 @@ def test_zero_allows_nothing_in_a_day() -> None:
 
 
 def test_a_value_that_no_counter_can_hold_is_refused_at_once() -> None:
-    """More than the ledger's largest number never becomes a claim."""
-    judgement = asked(DAY, order("100000000000000", "1000000"))
+    """More than the ledger's largest number fits no counter, however empty."""
+    (reason,) = Book().place(asked(DAY, order("100000000000000", "1000000")))
 
-    assert codes(judgement) == [Code.DAILY_VALUE]
-    assert judgement.reasons[0].observed == "100000000000000000000"
+    assert (reason.code, reason.observed) == (Code.DAILY_VALUE, "100000000000000000000")
 
 
 def test_w01_an_order_without_a_value_is_not_free() -> None:

@@ -98,7 +98,7 @@ def test_a_refusal_tells_the_market_and_its_time() -> None:
     assert reason.observed == "Fri 12:30 Asia/Hong_Kong"
     assert reason.limit == "09:30-12:00, 13:00-16:00"
     assert reason.message == (
-        "HK is closed to orders on Fri 12:30 Asia/Hong_Kong; open Mon-Fri: 09:30-12:00, 13:00-16:00"
+        "HK is closed to orders on Fri 12:30 Asia/Hong_Kong; open on trading days: 09:30-12:00, 13:00-16:00"
     )
 
 

@@ -159,12 +159,17 @@ def test_b09_only_a_rate_may_be_told_as_too_many_requests() -> None:
     assert Code.RATE not in codes(asked(rules))
 
 
-def test_a_claim_without_a_cap_is_a_bug() -> None:
-    """Policies only ever claim with a cap."""
-    claim = Claim("count", "x", 1)
+def test_an_uncapped_claim_is_the_loosest() -> None:
+    """Two claims on one cell fold to the smaller cap and the larger amount, whichever comes first."""
+    loose, tight = Claim("spend", "x", 1), Claim("spend", "x", 2, cap=9)
+    makers = Breaking("a"), Breaking("b")
 
-    with pytest.raises(AssertionError):
-        _collect([(Breaking("a"), (claim,)), (Breaking("b"), (claim,))], [])
+    for pairs in (((makers[0], loose), (makers[1], tight)), ((makers[1], tight), (makers[0], loose))):
+        found = _collect([(maker, (claim,)) for maker, claim in pairs])
+        assert (found.claims, found.makers) == ((tight,), (makers[1],))
+    found = _collect([(makers[0], (Claim("spend", "x", 5, cap=20),)), (makers[1], (tight,))])
+    assert found.claims == (Claim("spend", "x", 5, cap=9),)
+    assert found.makers == (makers[1],)
 
 
 @pytest.mark.parametrize(
@@ -261,4 +266,6 @@ def test_a_keys_bare_daily_value_has_a_meter_in_every_currency() -> None:
 
 def test_nothing_said_is_nothing_found() -> None:
     """Without policies there are no reasons and no claims."""
-    assert asked(policies()) == Judgement()
+    found = asked(policies())
+
+    assert found == Judgement(proposal=found.proposal)

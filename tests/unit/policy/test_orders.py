@@ -57,7 +57,7 @@ def test_a_refusal_tells_the_numbers() -> None:
     """Observed value, limit and unit stand in the reason, as plain text."""
     reason = asked(CAP, order("500", "300")).reasons[0]
 
-    assert reason.message == "order value 150000 HKD is above 100000 HKD"
+    assert reason.message == "order value 150000 HKD is above 100000 HKD: 500 x 300 HKD = 150000 HKD"
     assert (reason.observed, reason.limit, reason.unit) == ("150000", "100000", "HKD")
     assert (reason.policy, reason.rule) == ("p0", "orders.max_value")
 

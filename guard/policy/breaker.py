@@ -1,0 +1,53 @@
+"""What stops a key by itself: too many outcomes of one kind in a window (contract §5 [breaker]).
+
+An outcome is counted when it is known, never refused for that; the one that makes the count full stops the key, which
+is then halted until a person sets it active. The walk posts the claims, asks `tripped` what they came to, and does the
+rest.
+"""
+
+from typing import ClassVar
+
+from guard.codes import Code
+from guard.policy.notation import Rate
+from guard.policy.rule import Rule
+from guard.terms import Claim, Reason, Verdict
+
+
+class BreakerLimit(Rule, frozen=True):
+    """So many outcomes of a kind in a window stop the key. A count of 0 stops it at the first, like 1."""
+
+    word: ClassVar[str]
+    noun: ClassVar[str]
+    verdict: ClassVar[Verdict]
+    rate: Rate
+
+    def claim(self, key: str) -> Claim:
+        """One stamp on the window's log, uncapped: what has happened is counted."""
+        return Claim("rate", f"{self.word}/key={key}", amount=1, window_ms=self.rate.window_ms)
+
+    def tripped(self, count: int) -> Reason | None:
+        """Why the key is stopped, where this many outcomes in the window are enough for that."""
+        if count < max(1, self.rate.count):
+            return None
+        message = f"{count} {self.noun} in {self.rate.span}: the key is stopped until a person sets it active"
+        observed, limit = str(count), str(self.rate.count)
+        unit = f"{self.noun}/{self.rate.span}"
+        return self.reason(Code.HALTED, message, observed=observed, limit=limit, unit=unit)
+
+
+class Unknowns(BreakerLimit, frozen=True):
+    """Outcomes that nobody knows."""
+
+    name: ClassVar[str] = "breaker.unknowns"
+    word: ClassVar[str] = "breaker_unknowns"
+    noun: ClassVar[str] = "unknown outcomes"
+    verdict: ClassVar[Verdict] = Verdict.UNKNOWN
+
+
+class DaemonRefusals(BreakerLimit, frozen=True):
+    """Refusals by the daemon."""
+
+    name: ClassVar[str] = "breaker.daemon_refusals"
+    word: ClassVar[str] = "breaker_daemon_refusals"
+    noun: ClassVar[str] = "daemon refusals"
+    verdict: ClassVar[Verdict] = Verdict.REFUSED

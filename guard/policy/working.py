@@ -1,0 +1,53 @@
+"""Rules on what is open at one time: the number of live orders, and what they are still worth.
+
+Both count orders that are reserved, working or unknown, whatever day they are of; they are free again when the order
+ends, and its value shrinks with each fill. An order that only reduces a fresh position is counted, and refused by
+neither.
+"""
+
+from typing import ClassVar, Literal
+
+from guard.codes import Code
+from guard.policy.budgets import MoneyBudget
+from guard.policy.rule import Meter, Proposal, Reach, Rule, Scope
+from guard.terms import Claim, Reason, Shortfall
+
+
+class OpenValue(MoneyBudget, frozen=True):
+    """At most this much money in open orders: buys and sells add up."""
+
+    name: ClassVar[str] = "budgets.open_value"
+    kind: ClassVar[Literal["spend", "working"]] = "working"
+    code: ClassVar[Code] = Code.OPEN_VALUE
+    word: ClassVar[str] = "open_value"
+    noun: ClassVar[str] = "the value of open orders"
+
+
+class OpenOrders(Rule, frozen=True):
+    """At most so many open orders. A change is of an order that is counted already: the order holds one, not two."""
+
+    name: ClassVar[str] = "budgets.open_orders"
+    cap: int
+    scope: Scope
+
+    def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...]:
+        """One on the counter, as long as the order lives."""
+        if self.cap == 0 and not proposal.is_reducing:
+            return self._above(1)
+        counter = f"open_orders/{self.scope.subject(proposal)}"
+        return (Claim("count", counter, amount=1, cap=None if proposal.is_reducing else self.cap),)
+
+    def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
+        """How many there would have been."""
+        return self._above(shortfall.used + claim.amount)
+
+    def _above(self, observed: int) -> Reason:
+        message = f"{observed} open orders is above {self.cap}"
+        return self.reason(Code.OPEN_ORDERS, message, observed=str(observed), limit=str(self.cap), unit="orders")
+
+    def meters(self, reach: Reach) -> tuple[Meter, ...]:
+        """One meter a subject."""
+        return tuple(
+            Meter(self.policy, self.name, subject, f"open_orders/{subject}", self.cap, "orders")
+            for subject in reach.subjects(self.scope)
+        )
