@@ -4,6 +4,7 @@ Every part that cannot be had is a `Missing` that names the datum, its age and w
 what the order is refused with where a rule needs the part.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -21,6 +22,9 @@ from guard.reference.static import Static
 from guard.reference.tradingdays import Calendar
 from guard.terms import Exchange, Instrument, InstrumentKind, Missing, PlaceOrder, Quote
 
+Why = Callable[[], str]
+"""Why there is no (newer) datum; asked for only where there is none."""
+
 _MINUTE_US: Final = 60_000_000
 _DAY: Final = timedelta(days=1)
 # Kinds that are worth a multiple of their price: taking one for something else would value it wrongly.
@@ -37,7 +41,7 @@ class Facts(Struct, frozen=True):
     currency: str = ""
     multiplier: Decimal | None = None
     terms: FutureTerms | None = None
-    why: str = ""
+    why: Why = str
 
 
 def aged(age_us: int) -> str:
@@ -60,11 +64,11 @@ def instrument(order: PlaceOrder, facts: Facts) -> Instrument | Missing:
         terms = None if facts.terms is None else facts.terms.multiplier
         found = facts.multiplier if kind == "option" else terms
         if found is None:
-            return Missing(Code.REFERENCE_UNAVAILABLE, f"the multiplier of {symbol} is not known: {facts.why}")
+            return Missing(Code.REFERENCE_UNAVAILABLE, f"the multiplier of {symbol} is not known: {facts.why()}")
         multiplier = found
     currency, source = _currency(order, facts)
     if not currency:
-        return Missing(Code.REFERENCE_UNAVAILABLE, f"the currency of {symbol} is not known: {facts.why}")
+        return Missing(Code.REFERENCE_UNAVAILABLE, f"the currency of {symbol} is not known: {facts.why()}")
     return Instrument(
         symbol=symbol,
         kind=kind,
@@ -98,14 +102,14 @@ class Market(Struct, frozen=True):
     now_us: int
 
 
-def quote(symbol: str, kept: Kept[Shown] | None, market: Market, *, age_max_ms: int, why: str) -> Quote | Missing:
+def quote(symbol: str, kept: Kept[Shown] | None, market: Market, *, age_max_ms: int, why: Why) -> Quote | Missing:
     """The prices of a symbol, or why they are not to be believed."""
     if kept is None:
-        return Missing(Code.PRICE_UNAVAILABLE, f"no price of {symbol} is known: {why}")
+        return Missing(Code.PRICE_UNAVAILABLE, f"no price of {symbol} is known: {why()}")
     age_us, shown = market.now_us - kept.answered_us, kept.value
     if age_us > age_max_ms * 1000:
         bound = aged(age_max_ms * 1000)
-        message = f"the price of {symbol} is {aged(age_us)} old, and {bound} is the oldest that is believed: {why}"
+        message = f"the price of {symbol} is {aged(age_us)} old, and {bound} is the oldest that is believed: {why()}"
         return Missing(Code.PRICE_UNAVAILABLE, message)
     if not shown.has_price:
         return Missing(Code.PRICE_UNAVAILABLE, f"the daemon shows no price of {symbol}, {aged(age_us)} ago")
@@ -135,12 +139,12 @@ def _extended(shown: Shown, state: int | None) -> Decimal | None:
 # ---------------------------------------------------------------- the market's day
 
 
-def exchange(market: Market, calendar: Calendar | None, *, why: str) -> Exchange | Missing:
+def exchange(market: Market, calendar: Calendar | None, *, why: Why) -> Exchange | Missing:
     """The market's day and state; Missing where neither is known."""
     day = market.wall.astimezone(ZoneInfo(ZONE_OF[market.word])).date()
     is_trading_day = None if calendar is None else calendar.is_trading_day(day)
     state = session_of(market.state)
-    note = "" if is_trading_day is not None else f"the trading days of {market.word} are not known: {why}"
+    note = "" if is_trading_day is not None else f"the trading days of {market.word} are not known: {why()}"
     if is_trading_day is None and state == "unknown":
         return Missing(Code.REFERENCE_UNAVAILABLE, note)
     part = None if calendar is None else calendar.days.get(day)

@@ -64,14 +64,18 @@ class Reference:
         `position_since_us`: when the symbol was last executed in this account, on the clock's `t`; a position that was
         asked for earlier is not believed.
         """
-        asked = Asked(order, account, needs, position_since_us)
-        if not needs.is_nothing and self._waiting < self._bounds.waiters_max:
-            self._waiting += 1
-            try:
-                await self._fetch(asked)
-            finally:
-                self._waiting -= 1
-        return view(self._sources, asked)
+        await self.prepare(order, account=account, needs=needs, position_since_us=position_since_us)
+        return self.peek(order, account=account, needs=needs, position_since_us=position_since_us)
+
+    async def prepare(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> None:
+        """Has asked for what `world` would tell, so that `peek` tells it a moment later, without an await."""
+        if needs.is_nothing or self._waiting >= self._bounds.waiters_max:
+            return
+        self._waiting += 1
+        try:
+            await self._fetch(Asked(order, account, needs, position_since_us))
+        finally:
+            self._waiting -= 1
 
     def peek(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> World:
         """What is known already, judged by the same ages. Asks nobody."""
@@ -110,7 +114,9 @@ class Reference:
             yield sources.calendars.want(key, age_max_us=CALENDAR_AGE_US, renew_us=CALENDAR_RENEW_US)
         if needs.position:
             source = sources.positions(asked.account)
-            yield source.want(asked.positions, age_max_us=POSITION_AGE_US, not_before_us=asked.position_since_us)
+            yield source.want(
+                asked.positions, age_max_us=_early(POSITION_AGE_US), not_before_us=asked.position_since_us
+            )
 
     def _facts(self, asked: Asked) -> Waits:
         """What the symbol is, then its prices: one that does not exist spoils the question of all others."""
@@ -120,13 +126,14 @@ class Reference:
         if asked.needs.instrument and order.market in FUTURES:
             yield sources.futures.want(order.symbol, age_max_us=FACT_AGE_US, renew_us=FACT_RENEW_US)
         if sources.is_unknown(order.symbol):
-            yield sources.sessions.want(EVERYWHERE, age_max_us=STATE_AGE_US)  # or has the daemon lost its login?
+            # A daemon that has lost its login knows nothing either.
+            yield sources.sessions.want(EVERYWHERE, age_max_us=_early(STATE_AGE_US))
         elif future is None or sources.static(order.symbol) is not None:
             yield from self._prices(asked)
 
     def _prices(self, asked: Asked) -> Waits:
         """The symbol's, and that of what it is on; an option's snapshot also tells its multiplier."""
-        needs, prices, age_max_us = asked.needs, self._sources.prices, asked.needs.price_age_max_ms * 1000
+        needs, prices, age_max_us = asked.needs, self._sources.prices, _early(asked.needs.price_age_max_ms * 1000)
         if needs.quote:
             yield prices.want(asked.symbol, age_max_us=age_max_us)
         elif needs.instrument and is_option(self._sources, asked.order):
@@ -137,5 +144,10 @@ class Reference:
 
     def _state(self, asked: Asked) -> asyncio.Future[None] | None:
         if global_name(asked.order.market, split_symbol(asked.symbol)[0]) is None:
-            return self._sources.states.want(asked.symbol, age_max_us=STATE_AGE_US)
-        return self._sources.sessions.want(EVERYWHERE, age_max_us=STATE_AGE_US)
+            return self._sources.states.want(asked.symbol, age_max_us=_early(STATE_AGE_US))
+        return self._sources.sessions.want(EVERYWHERE, age_max_us=_early(STATE_AGE_US))
+
+
+def _early(age_us: int) -> int:
+    """A datum that is about to be too old is asked for anew: it is looked at a moment after it was found good."""
+    return age_us - age_us // 10

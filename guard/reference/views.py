@@ -3,6 +3,7 @@
 Asks nobody.
 """
 
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -81,7 +82,7 @@ def _instrument(sources: Sources, asked: Asked) -> Instrument | Missing:
         currency=sources.seen_currency(symbol, asked.positions),
         multiplier=None if shown is None else shown.multiplier,
         terms=sources.fresh(sources.futures.shelf.get(symbol), age_max_us=FACT_AGE_US),
-        why=sources.futures.why(symbol) if is_future else sources.prices.why(symbol),
+        why=partial(sources.futures.why if is_future else sources.prices.why, symbol),
     )
     return assembly.instrument(asked.order, facts)
 
@@ -99,25 +100,27 @@ def _untold(sources: Sources, symbol: str) -> Missing:
 
 
 def _quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Quote | Missing:
+    def why() -> str:
+        return "the daemon knows no such instrument" if sources.is_unknown(symbol) else sources.prices.why(symbol)
+
     kept = sources.prices.shelf.get(symbol)
-    why = "the daemon knows no such instrument" if sources.is_unknown(symbol) else sources.prices.why(symbol)
     return assembly.quote(symbol, kept, market, age_max_ms=needs.price_age_max_ms, why=why)
 
 
 def _exchange(sources: Sources, asked: Asked, market: Market) -> Exchange | Missing:
     key = calendar_key(asked.order.market, asked.symbol)
     calendar = sources.fresh(sources.calendars.shelf.get(key), age_max_us=CALENDAR_AGE_US)
-    return assembly.exchange(market, calendar, why=sources.calendars.why(key))
+    return assembly.exchange(market, calendar, why=partial(sources.calendars.why, key))
 
 
 def _position(sources: Sources, asked: Asked) -> Position | Missing:
     source, what = sources.positions(asked.account), f"the position in {asked.symbol}"
-    kept, why = source.shelf.get(asked.positions), source.why(asked.positions)
+    kept = source.shelf.get(asked.positions)
     if kept is None:
-        return Missing(Code.REFERENCE_UNAVAILABLE, f"{what} is not known: {why}")
+        return Missing(Code.REFERENCE_UNAVAILABLE, f"{what} is not known: {source.why(asked.positions)}")
     age_us = sources.clock.t_us() - kept.answered_us
     if age_us > POSITION_AGE_US or kept.asked_us < asked.position_since_us:
-        message = f"{what} was read {aged(age_us)} ago and may have changed since: {why}"
+        message = f"{what} was read {aged(age_us)} ago and may have changed since: {source.why(asked.positions)}"
         return Missing(Code.REFERENCE_UNAVAILABLE, message)
     qty = kept.value.of(asked.symbol)
     if qty is None:

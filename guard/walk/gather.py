@@ -42,7 +42,7 @@ async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     endpoint = visit.endpoint
     if visit.principal is None or endpoint is None or endpoint.account is AccountAt.NONE:
         return Situation(intent)
-    situation = understood(desk, visit, intent, await _rows(desk, visit))
+    situation = understood(desk, visit, intent, await _rows(desk, visit), is_judged=False)
     account = situation.account
     if account is None or not endpoint.is_trade or isinstance(situation.rows, Missing):
         return situation
@@ -61,8 +61,10 @@ async def _rows(desk: Desk, visit: Visit) -> tuple[AccountRow, ...] | Missing:
         return _TOO_LATE
 
 
-def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow, ...] | Missing) -> Situation:
-    """What the account list and the ledger make of the request, as they stand now."""
+def understood(
+    desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow, ...] | Missing, *, is_judged: bool = True
+) -> Situation:
+    """What the account list and the ledger make of the request, as they stand now; for judging, the world too."""
     situation = Situation(intent, rows=found)
     principal, header = visit.principal, _header(intent)
     if isinstance(intent, Unlock | AccPush):
@@ -86,7 +88,7 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow
         situation.env = cancel_env(principal)
     situation.order = resulting(intent, situation.holder)
     if situation.order is not None:
-        situation.world = known(desk, visit, situation)
+        situation.world = known(desk, visit, situation) if is_judged else None
         situation.worth = value(situation.order)
     return situation
 

@@ -21,7 +21,7 @@ async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
         return situation
     if is_replay(desk, visit) or _is_refused(desk, visit, situation):
         return situation
-    await desk.reference.world(order, account=account, needs=needs)
+    await desk.reference.prepare(order, account=account, needs=needs)
     return situation
 
 
