@@ -20,7 +20,7 @@ from guard.walk.door import RISKY, identify, in_the_way, ownership, revoked, rig
 from guard.walk.gather import effect_of, understood
 from guard.walk.judging import judge_trade, opening_of
 from guard.walk.passing import pass_on
-from guard.walk.prepare import prepare
+from guard.walk.prepare import excuse, may_be_excused, prepare
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import again, broken, refused, settled
@@ -66,13 +66,21 @@ class Pipeline:
         if not endpoint.is_trade:
             return await pass_on(self.recorder, visit, situation)
         sending = self.decide(visit, situation)
+        if sending is None:
+            await excuse(self.desk, visit, situation)
+            sending = self.decide(visit, situation)
+        if sending is None:
+            raise AssertionError("a position was asked for twice")
         if isinstance(sending, Reply):
             return sending
         task = self.desk.supervisor.start(self.carry_out(sending), f"trade {visit.id}")
         return await asyncio.shield(task)
 
-    def decide(self, visit: Visit, gathered: Situation) -> Sending | Reply:
-        """The synchronous step: from the first look at shared state to the reservation there is no await."""
+    def decide(self, visit: Visit, gathered: Situation) -> Sending | Reply | None:
+        """The synchronous step: from the first look at shared state to the reservation there is no await.
+
+        None: the position has to be asked for first, since it may excuse what stands against the order.
+        """
         desk, recorder = self.desk, self.recorder
         desk.renew(visit)
         situation = understood(desk, visit, gathered.intent, gathered.rows)
@@ -87,8 +95,11 @@ class Pipeline:
         if waiting is not None and not reasons:
             return refused(recorder, visit, waiting, situation=situation)
         reasons += [*state_reasons(desk, visit, situation), *look.reasons]
+        if may_be_excused(visit, reasons):
+            return None
         if reasons or look.outbound is None:
-            refusal = Refusal(in_order(reasons), look.retry_after_s)
+            is_policy = len(reasons) == len(look.reasons)
+            refusal = Refusal(in_order(reasons), look.retry_after_s, look.largest_qty if is_policy else None)
             return refused(recorder, visit, refusal, situation=situation, judged=look.judged)
         opening = opening_of(visit, situation, look.judged)
         try:

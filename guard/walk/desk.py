@@ -183,7 +183,10 @@ class KnownIds(Container[str]):
 
 
 class Visit(Struct):
-    """One request on its way: what was found out so far, and what will be counted of it."""
+    """One request on its way: what was found out so far, and what will be counted of it.
+
+    `position_since_us`: a position was asked for, because it may excuse a refusal; one read earlier is not believed.
+    """
 
     call: Call
     id: str
@@ -197,6 +200,7 @@ class Visit(Struct):
     principal: Principal | None = None
     outcome: Literal["allowed", "refused", "failed"] = "failed"
     daemon_us: int = 0
+    position_since_us: int | None = None
 
 
 class Situation(Struct):

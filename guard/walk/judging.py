@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from guard.intent import digest, encode
 from guard.limits import Opening, look
-from guard.policy import Judgement, judge, judge_cancel, judge_read
+from guard.policy import Judgement, exits_claim, exits_of, judge, judge_cancel, judge_read, largest_qty, value
 from guard.terms import (
     Claim,
     Effect,
@@ -40,23 +40,40 @@ class Look(Struct):
     taken: Taken | None = None
     slot: Claim | None = None
     retry_after_s: float | None = None
+    largest_qty: str | None = None
 
 
 def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
-    """Every rule, then a look at every claim; nothing is changed."""
-    judgement = _judgement(visit, situation)
+    """Every rule, then a look at every claim; nothing is changed. The valuation is noted in the situation."""
+    holder = situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
+    exits = _exits(visit, situation)
+    working = look(desk.state, exits, t_us=visit.t_us, holder=holder)
+    judgement = _judgement(visit, situation, exits=sum(() if isinstance(working, Taken) else working.used))
     outbound = outbound_of(desk, visit, situation)
     body = outbound.body if outbound and outbound.body else b""
-    slots = _slots(visit, situation)
-    claims = (*slots, *judgement.claims)
-    makers = (*(None for _ in slots), *judgement.makers)
-    holder = situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
+    own = (*_slots(visit, situation), *exits)
+    claims = (*own, *judgement.claims)
+    makers = (*(None for _ in own), *judgement.makers)
     seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)
     if isinstance(seen, Taken):
         return Look(Judged(claims, makers), [], outbound, taken=seen, slot=claims[seen.index])
     is_simulated = situation.env is Env.SIMULATE
     judged = Judged(claims, makers, seen.used, body, _resulting(situation), is_simulated)
-    return _with_shortfalls(Look(judged, list(judgement.reasons), outbound), seen, t_us=visit.t_us)
+    found = _with_shortfalls(Look(judged, list(judgement.reasons), outbound), seen, t_us=visit.t_us)
+    if found.reasons:
+        found.largest_qty = _largest(judgement, judged, seen)
+    return found
+
+
+def _largest(judgement: Judgement, judged: Judged, seen: Granted | Full) -> str | None:
+    """The quantity that would pass, as text; None where no quantity would."""
+    short = []
+    for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
+        maker = judged.makers[shortfall.index]
+        if maker is not None:
+            short.append((judged.claims[shortfall.index], maker, shortfall))
+    found = largest_qty(judgement, short)
+    return None if found is None else str(found)
 
 
 def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
@@ -93,24 +110,36 @@ def wait_s(reasons: list[Reason], free_us: list[int]) -> float | None:
     return max(free_us) / 1_000_000
 
 
-def _judgement(visit: Visit, situation: Situation) -> Judgement:
+def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
     policies, principal, account = visit.standing.policies, visit.principal, situation.account
     if policies is None or principal is None or account is None or visit.effect is None:
         return Judgement()
     if visit.effect is Effect.ORDER_CANCEL:
         return judge_cancel(policies, principal, account=account, wall=visit.wall)
-    if situation.order is None or situation.worth is None:
+    order, world = situation.order, situation.world
+    if order is None:
         return Judgement()
-    return judge(
+    found = judge(
         policies,
         principal,
-        situation.order,
+        order,
         effect=visit.effect,
         account=account,
-        worth=situation.worth,
+        worth=value(order, world, terms=policies.terms(principal, account, wall=visit.wall)),
         wall=visit.wall,
         mark=_mark(visit),
+        world=world,
+        exits=exits_of(exits),
     )
+    situation.worth = found.worth
+    return found
+
+
+def _exits(visit: Visit, situation: Situation) -> tuple[Claim, ...]:
+    """What an order takes off a position while it works: counted for every order, so that no exit is taken twice."""
+    if situation.order is None or situation.account is None or visit.effect is Effect.ORDER_CANCEL:
+        return ()
+    return (exits_claim(situation.order, situation.account),)
 
 
 def _mark(visit: Visit) -> str:

@@ -1,22 +1,37 @@
 """The world of the order that a request places or changes: what its rules have to know, and what is known of it now."""
 
-from guard.terms import Needs, World
+from typing import Final
+
+from msgspec.structs import replace
+
+from guard.terms import Needs, Side, World
 from guard.walk.desk import Desk, Situation, Visit
+
+_ANY_AGE_MS: Final = 24 * 3600 * 1000
 
 
 def needs_of(visit: Visit, situation: Situation) -> Needs | None:
     """What the rules that bind this order look at; None where there is no order, or no rule looks at anything."""
     policies, principal, account = visit.standing.policies, visit.principal, situation.account
-    asks = getattr(policies, "needs", None)
-    if asks is None or principal is None or account is None or situation.order is None:
+    if policies is None or principal is None or account is None or situation.order is None:
         return None
-    needs: Needs = asks(principal, account.env)
+    needs = policies.needs(principal, account, order=situation.order, wall=visit.wall)
+    if visit.position_since_us is not None:
+        # An exit is counted at an old price rather than at none; what is too old for all others, the rules know.
+        needs = replace(needs, position=True, price_age_max_ms=_ANY_AGE_MS)
     return None if needs.is_nothing else needs
 
 
 def known(desk: Desk, visit: Visit, situation: Situation) -> World | None:
-    """What is known already. None: nothing has to be."""
+    """What is known already. None: nothing has to be.
+
+    A sale is worth the price that it may fill at, which may be above its limit: a price that is known is looked at.
+    """
     needs, account, order = needs_of(visit, situation), situation.account, situation.order
-    if needs is None or account is None or order is None:
+    if account is None or order is None:
         return None
-    return desk.reference.peek(order, account=account, needs=needs)
+    if order.side is Side.SELL:
+        needs = replace(needs or Needs(), quote=True)
+    if needs is None:
+        return None
+    return desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us or 0)

@@ -4,8 +4,11 @@ An order that is refused already, or that was sent before under the same Idempot
 whoever may not trade must not use up the guard's part of the broker's limits.
 """
 
+from collections.abc import Sequence
+
 from guard.limits import find_slot
-from guard.terms import Intent
+from guard.policy import excusable
+from guard.terms import Intent, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
 from guard.walk.gather import gather
@@ -36,3 +39,16 @@ def is_replay(desk: Desk, visit: Visit) -> bool:
 
 def _is_refused(desk: Desk, visit: Visit, situation: Situation) -> bool:
     return bool(rights(visit, situation) or ownership(desk, visit, situation) or state_reasons(desk, visit, situation))
+
+
+def may_be_excused(visit: Visit, reasons: Sequence[Reason]) -> bool:
+    """Only budgets and missing prices stand against the order, and nobody has asked yet what it may be an exit from."""
+    return visit.effect in RISKY and visit.position_since_us is None and excusable(reasons)
+
+
+async def excuse(desk: Desk, visit: Visit, situation: Situation) -> None:
+    """Has asked for the position: an order that only reduces one is counted, but no budget stops it."""
+    visit.position_since_us = desk.clock.t_us()
+    needs, account, order = needs_of(visit, situation), situation.account, situation.order
+    if needs is not None and account is not None and order is not None:
+        await desk.reference.prepare(order, account=account, needs=needs, position_since_us=visit.position_since_us)

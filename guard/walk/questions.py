@@ -23,7 +23,7 @@ from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import in_the_way, ownership, rights, state_reasons
 from guard.walk.gather import effect_of, understood
 from guard.walk.judging import judge_passing, judge_trade
-from guard.walk.prepare import prepare
+from guard.walk.prepare import excuse, may_be_excused, prepare
 from guard.walk.recorder import Recorder
 from guard.walk.replies import refused
 
@@ -167,7 +167,12 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: b
     if not endpoint.is_trade:
         seen = judge_passing(desk, visit, situation)
         return Refusal(in_order(seen.reasons), seen.retry_after_s) if seen.reasons else None
-    return _trade(desk, visit, situation)
+    refusal = _trade(desk, visit, situation)
+    if refusal is None or not may_be_excused(visit, refusal.reasons):
+        return refusal
+    await excuse(desk, visit, gathered)
+    desk.renew(visit)
+    return _trade(desk, visit, understood(desk, visit, intent, gathered.rows))
 
 
 def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | None:
@@ -178,7 +183,8 @@ def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | None:
         return waiting
     seen = judge_trade(desk, visit, situation)
     reasons += [*state_reasons(desk, visit, situation), *seen.reasons]
-    return Refusal(in_order(reasons), seen.retry_after_s) if reasons else None
+    largest_qty = seen.largest_qty if len(reasons) == len(seen.reasons) else None
+    return Refusal(in_order(reasons), seen.retry_after_s, largest_qty) if reasons else None
 
 
 # ---------------------------------------------------------------- what became of a decision

@@ -146,6 +146,7 @@ class Recorder:
             idempotency=hashlib.sha256(key.encode()).hexdigest() if key else None,
             packet_id=getattr(seen.intent, "packet_id", None),
             retry_after_s=refusal.retry_after_s if refusal else None,
+            largest_qty=refusal.largest_qty if refusal else None,
             peer=visit.call.peer,
             user_agent=_plain(head.get("user-agent"), 100),
             request_id=_plain(head.get("x-request-id"), 100),
