@@ -64,8 +64,9 @@ def _agreed(code: str, trd_market: int, sec_market: int | None) -> Instrument | 
     words = market_words(trd_market)
     if not words:
         return Odd(f"trd_market {trd_market} takes no orders here")
-    head, dot, rest = code.partition(".")
-    prefix, bare = (head, rest) if dot and head in _PREFIX_WORDS else ("", code)
+    prefix, bare = _split(code)
+    if _split(bare)[0]:
+        return Odd(f"a code has one prefix: {bare} has one of its own")
     said = "" if sec_market is None else _PREFIX_OF_SEC[sec_market]
     if said and prefix not in {"", "CN", said}:
         return Odd(f"sec_market says {said}, the code says {prefix}")
@@ -82,6 +83,12 @@ def _agreed(code: str, trd_market: int, sec_market: int | None) -> Instrument | 
     if why:
         return Odd(why)
     return Instrument(market, f"{prefix}.{bare}", bare, None if market in _FUNDS else SEC_MARKET_OF[prefix])
+
+
+def _split(code: str) -> tuple[str, str]:
+    """Prefix and code, as the daemon would take a prefix off."""
+    head, dot, rest = code.partition(".")
+    return (head, rest) if dot and head in _PREFIX_WORDS else ("", code)
 
 
 def _odd_spelling(code: str) -> Odd:

@@ -115,6 +115,25 @@ def test_an_odd_code_is_refused_with_the_spelling_that_would_pass(market: str, c
     assert says in found.why
 
 
+@pytest.mark.parametrize(
+    ("market", "code"),
+    [
+        ("US", "US.US.AAPL"),
+        ("US", "US.HK.00700"),
+        ("US", "US.SH.600519"),
+        ("US", "US.BJ.430047"),
+        ("SG", "SG.HK.00700"),
+        ("CA", "CA.US.AAPL"),
+        ("HK_FUND", "HK.US.AAPL"),
+        ("US_FUND", "US.HK.00700"),
+        ("CN", "CN.HK.00700"),
+    ],
+)
+def test_w03_a_code_with_two_prefixes_is_refused(market: str, code: str) -> None:
+    """One prefix is taken off here; the daemon would take off the next one, and trade that."""
+    assert isinstance(instrument(code, trd_market=TRD_MARKETS[market], sec_market=None), Odd)
+
+
 def test_sec_market_is_derived() -> None:
     """The daemon is always told the exchange, but for funds, which have none."""
     found = instrument("600519", trd_market=4, sec_market=None)

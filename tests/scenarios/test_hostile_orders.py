@@ -1,0 +1,28 @@
+"""Orders that are written to be judged as something else than they are."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.guards import order
+from tests.support.stage import ORDER, code_of, stage
+
+US_ONLY = """
+[orders]
+max_value = ["100000 HKD", "100000 USD"]
+[instruments]
+markets = ["US", "HK_FUND"]
+blocked_symbols = ["US.AAPL"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("market", "code"), [("US", "US.HK.00700"), ("US", "US.US.AAPL"), ("HK_FUND", "HK.US.AAPL"), ("US", "US.CN.600519")]
+)
+async def test_w03_a_second_prefix_names_no_other_market(tmp_path: Path, market: str, code: str) -> None:
+    """The daemon reads a code's prefix before anything else: one that is left in a code would be what is traded."""
+    async with stage(tmp_path, policies=US_ONLY) as s:
+        reply = await s.ask(ORDER, order(market=market, code=code, price=10, qty=100))
+
+        assert code_of(reply) == (400, "bad_value")
+        assert not s.reached()
