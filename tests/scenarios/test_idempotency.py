@@ -1,0 +1,196 @@
+"""Idempotency-Key: what was sent once is not sent again, and its first answer is given again."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.simulator.faults import Hold, HttpError, RetType, Unreachable
+from tests.support.guards import codes, order, record, said
+from tests.support.stage import (
+    CANCEL_ALL,
+    DAILY,
+    MODIFY,
+    ORDER,
+    account,
+    again,
+    change,
+    code_of,
+    decision_of,
+    is_passed,
+    stage,
+)
+
+DAY_S: Final = 86_400
+
+
+async def test_the_first_answer_is_given_again(tmp_path: Path) -> None:
+    """The same key and the same order: the same ids under the first decision, and nothing is sent."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        first, second = await scene.place(key="k"), await scene.place(key="k")
+
+        assert first.status == second.status == 200
+        assert said(second)["ret_type"] == 0
+        for name in ("order_id", "order_id_ex", "header"):
+            assert said(second)["s2c"][name] == said(first)["s2c"][name]
+        assert decision_of(second) == decision_of(first)
+        assert len(scene.reached()) == 1
+        assert scene.held() == 20_000
+        assert scene.stamps("new_orders") == 1
+
+
+async def test_a_repeat_is_recorded_as_one(tmp_path: Path) -> None:
+    """The record of a repeat names the decision whose answer it got, and moves no counter at the next start."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        first = await scene.place(key="k")
+        await scene.place(key="k")
+        repeats = [found for found in await scene.records("decision") if found.get("replays")]
+        assert [found["replays"] for found in repeats] == [decision_of(first)]
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+
+
+async def test_spelling_does_not_matter_meaning_does(tmp_path: Path) -> None:
+    """The same order in another spelling is a repeat; any other meaning under the same key is a conflict."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.place(key="k")
+        header = {"trd_env": 0, "acc_id": 123456, "trd_market": 1}
+        same = {"c2s": {"header": header, "trd_side": "BUY", "code": "HK.00700", "qty": 1e2, "price": 200.0}}
+        assert is_passed(await scene.ask(ORDER, same, idempotency_key="k"))
+        for other in (
+            {"qty": 200},
+            {"price": 201},
+            {"side": "SELL"},
+            {"env": "real"},
+            {"acc_id": 9032},
+            {"remark": "x"},
+        ):
+            reply = await scene.place(key="k", **other)
+            assert code_of(reply) == (409, "idempotency_conflict")
+            assert codes(reply) == ["idempotency_conflict"]
+        assert len(scene.reached()) == 1
+
+
+async def test_of_500_at_once_one_is_sent(tmp_path: Path) -> None:
+    """Whoever asks with the same key while the first is under way is told so; one order leaves."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        replies = await asyncio.gather(*(scene.place(key="k") for _ in range(500)))
+
+        assert sum(map(is_passed, replies)) == 1
+        assert {code_of(reply) for reply in replies if not is_passed(reply)} == {(409, "in_flight")}
+        assert len(scene.reached()) == 1
+
+
+async def test_while_the_first_is_under_way(tmp_path: Path) -> None:
+    """In flight is 409, retryable; once answered the same key gets the answer."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        go = asyncio.Event()
+        scene.daemon.faults.add(Hold(go), path=ORDER)
+        asked = asyncio.ensure_future(scene.place(key="k"))
+        await scene.until_reached()
+        waiting = await scene.place(key="k")
+        assert code_of(waiting) == (409, "in_flight")
+        assert said(waiting)["guard"]["retryable"] is True
+        assert code_of(await scene.place(key="k", qty=200)) == (409, "idempotency_conflict")
+        go.set()
+        first = await asked
+        assert said(await scene.place(key="k"))["s2c"]["order_id"] == said(first)["s2c"]["order_id"]
+
+
+async def test_an_unknown_outcome_stays_in_the_way(tmp_path: Path) -> None:
+    """While nobody knows what became of the first, the key answers 409 outcome_unknown, also after its time is over."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        scene.daemon.faults.add(HttpError(500, acts=True), path=ORDER)
+        first = await scene.place(key="k")
+        for _ in range(2):
+            second = await scene.place(key="k")
+            assert code_of(second) == (409, "outcome_unknown")
+            assert decision_of(first) in said(second)["ret_msg"]
+            scene.clock.advance(s=2 * DAY_S)
+        assert len(scene.reached()) == 1
+
+
+async def test_a_daemons_refusal_is_remembered(tmp_path: Path) -> None:
+    """What the daemon refused was sent: the refusal is told again, with its status and words."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        scene.daemon.faults.add(RetType(-1, "market closed"), path=ORDER)
+        await scene.place(key="k")
+        scene.daemon.faults.add(HttpError(403, "forbidden"), path=ORDER)
+        await scene.place(key="l")
+
+        second = await scene.place(key="k")
+        assert (second.status, said(second)["ret_type"]) == (200, -1)
+        assert "market closed" in said(second)["ret_msg"]
+        assert (await scene.place(key="l")).status == 403
+        assert len(scene.reached()) == 2
+
+
+async def test_only_what_was_sent_is_remembered(tmp_path: Path) -> None:
+    """A refusal of the guard's own, and an order that never left, free the key."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        assert code_of(await scene.place(key="k", qty=10_000)) == (403, "max_order_value")
+        scene.daemon.faults.add(Unreachable(), path=ORDER)
+        assert code_of(await scene.place(key="k")) == (502, "daemon_unreachable")
+        assert is_passed(await scene.place(key="k"))
+
+
+async def test_a_key_belongs_to_one_caller_and_one_endpoint(tmp_path: Path) -> None:
+    """Two callers may use the same key, and so may one caller for an order and for its change (B18)."""
+    async with stage(tmp_path, record("bot"), record("bot@2"), record("other"), policies=DAILY) as scene:
+        mine = await scene.placed(key="k")
+        assert await scene.placed(key="k", who="other") != mine
+        assert await scene.placed(key="k", who="bot@2") == mine  # the same principal, rotated
+        assert is_passed(await scene.modify(mine, key="k", price=201))
+        assert is_passed(await scene.ask(CANCEL_ALL, account(market="US"), idempotency_key="k"))
+        assert (len(scene.reached()), len(scene.reached(MODIFY)), len(scene.reached(CANCEL_ALL))) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("op", ["NORMAL", "CANCEL"])
+async def test_changes_and_cancels_are_idempotent_too(tmp_path: Path, op: str) -> None:
+    """A change or cancel under the same key is sent once, also while another change is under way."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        mine = await scene.placed()
+        body: dict[str, Any] = change(mine, op=op)
+        first = await scene.ask(MODIFY, body, idempotency_key="k")
+        assert is_passed(first)
+        go = asyncio.Event()
+        scene.daemon.faults.add(Hold(go), path=MODIFY)
+        asked = asyncio.ensure_future(scene.modify(mine, price=199))
+        await scene.until_reached(MODIFY, times=2)
+        second = await scene.ask(MODIFY, body, idempotency_key="k")
+        assert said(second)["s2c"]["order_id_ex"] == mine
+        assert decision_of(second) == decision_of(first)
+        go.set()
+        await asked
+        assert len(scene.reached(MODIFY)) == 2
+
+
+async def test_a_key_is_free_again_after_a_day(tmp_path: Path) -> None:
+    """A key is remembered for 24 hours, to the microsecond."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        mine = await scene.placed(key="k")
+        scene.clock.advance(s=DAY_S - 1, us=999_999)
+        assert await scene.placed(key="k") == mine
+        scene.clock.advance(us=1)
+        assert await scene.placed(key="k") != mine
+
+
+async def test_a_repeat_is_answered_in_every_state(tmp_path: Path) -> None:
+    """A repeat sends nothing, so neither a HALT file nor a full window keeps its answer back."""
+    async with stage(tmp_path, record("bot", max_orders_per_minute=1), policies=DAILY) as scene:
+        mine = await scene.placed(key="k")
+        (scene.guard.directory / "HALT").touch()
+        assert await scene.placed(key="k") == mine
+        assert codes(await scene.place(key="l")) == ["halted", "rate"]
+
+
+async def test_the_key_itself_is_nowhere(tmp_path: Path) -> None:
+    """Neither record nor ledger holds a caller's key, only its hash; nor does the daemon get it."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ORDER, order(), idempotency_key="canary-key")
+        await scene.written()
+        assert "canary-key" not in str(scene.ledger())
+        assert b"canary-key" not in b"".join(path.read_bytes() for path in (tmp_path / "state/journal").iterdir())
+        assert all(request.idempotency_key != "canary-key" for request in scene.daemon.requests)
