@@ -151,11 +151,19 @@ PRICELESS: Final = [
 
 @pytest.mark.parametrize("members", PRICELESS)
 async def test_w01_w02_an_order_without_a_limit_price_is_not_guessed(tmp_path: Path, members: dict[str, Any]) -> None:
-    """Where a money limit applies an order without a limit price is 503 price_unavailable, whatever `price` says."""
+    """It is valued at the market's price, whatever `price` says; while that is not known it is 503."""
     body = {name: value for name, value in order(**members).items() if value is not None}
-    async with stage(tmp_path) as scene:
+    async with stage(tmp_path, policies='[orders]\nmax_value = "25000 HKD"') as scene:
+        scene.daemon.faults.always(Unreachable(), path="/api/snapshot")
         assert code_of(await scene.ask(ORDER, body)) == (503, "price_unavailable")
+        scene.daemon.faults.clear()
+        scene.clock.advance(s=60)
+        refused = await scene.ask(ORDER, body)
+        assert code_of(refused) == (403, "max_order_value")
         assert scene.reached() == []
+    (tmp_path / "wide").mkdir()
+    async with stage(tmp_path / "wide", policies='[orders]\nmax_value = "40000 HKD"') as scene:
+        assert is_passed(await scene.ask(ORDER, body))
 
 
 async def test_without_a_money_limit_a_market_order_passes(tmp_path: Path) -> None:
