@@ -29,6 +29,7 @@ from guard.reference.views import Asked, is_option, underlying, view
 from guard.supervisor import Supervisor
 from guard.terms import Account, Daemon, Needs, PlaceOrder, World
 
+YOUNG_US: Final = 100_000  # a price as young as that is not asked for again, however young a policy wants it
 ROUNDS_MAX: Final = 16  # every part answers once, and a few of them again
 
 Waits = Iterable[asyncio.Future[None] | None]
@@ -133,7 +134,8 @@ class Reference:
 
     def _prices(self, asked: Asked) -> Waits:
         """The symbol's, and that of what it is on; an option's snapshot also tells its multiplier."""
-        needs, prices, age_max_us = asked.needs, self._sources.prices, _early(asked.needs.price_age_max_ms * 1000)
+        needs, prices = asked.needs, self._sources.prices
+        age_max_us = _early(max(needs.price_age_max_ms * 1000, YOUNG_US))
         if needs.quote:
             yield prices.want(asked.symbol, age_max_us=age_max_us)
         elif needs.instrument and is_option(self._sources, asked.order):
