@@ -7,6 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from guard.codes import Code
+from guard.intent.canonical import changed, encode
 from guard.intent.changes import cancel_all_order, modify_order, reconfirm_order
 from guard.intent.fields import Fields
 from guard.intent.names import NAMES
@@ -15,7 +16,8 @@ from guard.intent.reads import account_read, market_read
 from guard.intent.sessions import sub_acc_push, subscribe, unlock_trade, unsub_acc_push, unsubscribe
 from guard.intent.shape import Body, shape
 from guard.intent.strict import load
-from guard.terms import AccountAt, Endpoint, Intent, PlaceOrder, Read, Refusal, refuse
+from guard.markets import market_words
+from guard.terms import AccountAt, Endpoint, Intent, ModifyOrder, PlaceOrder, Read, Reconfirm, Refusal, refuse
 
 _ORDER: Final = "/api/order"
 _READERS: Final[Mapping[str, Callable[[Fields], Intent | Refusal]]] = MappingProxyType(
@@ -63,6 +65,24 @@ def order_of(c2s: bytes) -> PlaceOrder:
     if isinstance(order, Refusal):
         raise AssertionError(f"not a canonical order: {order.reasons[0].message}")  # noqa: TRY004 - a bug, not a type
     return replace(order, packet_id=None)
+
+
+def order_after(c2s: bytes, intent: ModifyOrder | Reconfirm) -> PlaceOrder | Refusal:
+    """The live order whose canonical body this is, as it will be after a change or a reconfirmation.
+
+    Refused where nobody could place such an order: a trigger for a type that has none, the header of another market.
+    The daemon would be sent what no rule has understood, and no later change could start from it.
+    """
+    was = order_of(c2s)
+    if was.market not in market_words(intent.header.trd_market):
+        message = f"the order is one of {was.market}: its trd_market is {was.header.trd_market}"
+        return refuse(Code.BAD_VALUE, message)
+    if isinstance(intent, Reconfirm):
+        return was
+    order = changed(was, intent)
+    again = _shaped(_ORDER, encode(order, env=None, acc_id=None, serial=0, remark=None))
+    read = again if isinstance(again, Refusal) else place_order(Fields(again.values))
+    return read if isinstance(read, Refusal) else order
 
 
 def _shaped(path: str, body: bytes) -> Body | Refusal:

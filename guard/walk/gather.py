@@ -10,7 +10,7 @@ from typing import Final
 
 from guard.access import cancel_env, resolve_acc_id, resolve_env
 from guard.codes import Code
-from guard.intent import changed, order_of
+from guard.intent import order_after
 from guard.limits import Holder
 from guard.policy import value
 from guard.terms import (
@@ -27,6 +27,7 @@ from guard.terms import (
     PlaceOrder,
     Read,
     Reconfirm,
+    Refusal,
     Unlock,
 )
 from guard.walk.desk import Desk, Situation, Visit
@@ -86,7 +87,11 @@ def understood(
     situation.env = resolve_env(principal, rows, body=header.env, order=order_env, acc_id=situation.acc_id)
     if situation.env is None and isinstance(intent, CancelOrder | CancelAll):
         situation.env = cancel_env(principal)
-    situation.order = resulting(intent, situation.holder)
+    order = resulting(intent, situation.holder)
+    if isinstance(order, Refusal):
+        situation.conflict = order
+        return situation
+    situation.order = order
     if situation.order is not None:
         situation.world = known(desk, visit, situation) if is_judged else None
         situation.worth = value(situation.order)
@@ -104,14 +109,16 @@ def _named(header: Header, acc_id: int | None) -> tuple[int, ...] | None:
     return () if acc_id is None else (acc_id,)
 
 
-def resulting(intent: Intent, holder: Holder | None) -> PlaceOrder | None:
-    """The order as it shall be; None where no order is placed or changed, or the one that is meant is not known."""
+def resulting(intent: Intent, holder: Holder | None) -> PlaceOrder | Refusal | None:
+    """The order as it shall be; None where no order is placed or changed, or the one that is meant is not known.
+
+    A refusal: a change to something that is no order.
+    """
     if isinstance(intent, PlaceOrder):
         return intent
     if holder is None or not isinstance(intent, ModifyOrder | Reconfirm):
         return None
-    was = order_of(holder.order)
-    return changed(was, intent) if isinstance(intent, ModifyOrder) else was
+    return order_after(holder.order, intent)
 
 
 def effect_of(intent: Intent, documented: Effect) -> Effect:

@@ -1,11 +1,12 @@
 """Orders that are written to be judged as something else than they are."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.guards import order
-from tests.support.stage import ORDER, code_of, stage
+from tests.support.stage import MODIFY, ORDER, code_of, is_passed, stage
 
 US_ONLY = """
 [orders]
@@ -26,3 +27,23 @@ async def test_w03_a_second_prefix_names_no_other_market(tmp_path: Path, market:
 
         assert code_of(reply) == (400, "bad_value")
         assert not s.reached()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"aux_price": 250},
+        {"trail_type": "RATIO", "trail_value": 5},
+        {"trail_spread": 1},
+        {"market": "FUTURES", "price": 200.123456789},
+        {"market": "US"},
+    ],
+)
+async def test_a_change_cannot_make_what_could_not_be_placed(tmp_path: Path, odd: dict[str, Any]) -> None:
+    """A limit order takes no trigger, no trail and no other market's header by a change; and it can be changed on."""
+    async with stage(tmp_path) as s:
+        placed = await s.placed()
+
+        assert code_of(await s.modify(placed, **odd)) == (400, "bad_value")
+        assert not s.reached(MODIFY)
+        assert is_passed(await s.modify(placed, qty=200))

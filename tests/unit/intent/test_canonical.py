@@ -7,8 +7,21 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from guard.intent import changed, digest, encode, order_of
-from guard.terms import AccPush, Env, Intent, ModifyOrder, Op, OrderType, Read, Refusal, Subscribe, Unlock
+from guard.intent import changed, digest, encode, order_after, order_of
+from guard.terms import (
+    AccPush,
+    Env,
+    Intent,
+    ModifyOrder,
+    Op,
+    OrderType,
+    PlaceOrder,
+    Read,
+    Reconfirm,
+    Refusal,
+    Subscribe,
+    Unlock,
+)
 from tests.support.bodies import ACCOUNT, HEADER, ORDER, order, read_as
 
 DIGEST = "0123456789abcdef0123456789abcdef"
@@ -195,6 +208,25 @@ def test_w04_a_changed_order_is_the_whole_order() -> None:
     kept = changed(trailing, change)
     assert (kept.trail_type, kept.trail_value) == (1, Decimal(5))
     assert changed(trailing, replace(change, trail_value=Decimal(9))).trail_value == 9
+
+
+def _held(placed: PlaceOrder) -> bytes:
+    return encode(placed, env=None, acc_id=None, serial=9, remark=None)
+
+
+def test_an_order_after_a_change_is_one_that_could_be_placed() -> None:
+    """Whatever a change adds to a live order is checked against the type and the market that the order has."""
+    change = ModifyOrder(order().header, "987", None, Op.NORMAL, qty=Decimal(500), price=Decimal(310))
+    trailing = order(order_type=OrderType.TRAILING_STOP, trail_type=1, trail_value=5)
+
+    assert order_after(_held(order()), change) == replace(order(), qty=Decimal(500), price=Decimal(310))
+    assert isinstance(order_after(_held(order()), replace(change, aux_price=Decimal(290))), Refusal)
+    assert isinstance(order_after(_held(order()), replace(change, trail_spread=Decimal(1))), Refusal)
+    assert isinstance(order_after(_held(trailing), replace(change, trail_value=Decimal(101))), Refusal)
+    other = replace(order().header, trd_market=2)
+    assert isinstance(order_after(_held(order()), replace(change, header=other)), Refusal)
+    assert isinstance(order_after(_held(order()), Reconfirm(other, "987", 1)), Refusal)
+    assert order_after(_held(order()), Reconfirm(order().header, "987", 1)) == order()
 
 
 def test_w05_enable_brings_the_order_back_as_it_was() -> None:
