@@ -9,7 +9,7 @@ import msgspec
 
 from guard.codes import Code
 from guard.limits import Opening, State, look, reserve
-from guard.policy import Judgement, PolicyDoc, PolicySet, compile_set, judge, parse_policy, value
+from guard.policy import Judgement, PolicyDoc, PolicySet, compile_set, judge, largest_qty, parse_policy, value
 from guard.terms import (
     Account,
     Effect,
@@ -23,6 +23,7 @@ from guard.terms import (
     Reason,
     Side,
     Valuation,
+    World,
     in_order,
 )
 
@@ -95,18 +96,23 @@ def asked(
     account: Account = REAL,
     wall: datetime = FRIDAY,
     mark: str = "",
+    world: World | None = None,
+    exits: Any = 0,
 ) -> Judgement:
     """The judgement of an order, valued as it would be."""
-    what = what or order()
+    what, who = what or order(), who or caller()
+    compiled = policies(rules) if isinstance(rules, str) else rules
     return judge(
-        policies(rules) if isinstance(rules, str) else rules,
-        who or caller(),
+        compiled,
+        who,
         what,
         effect=effect,
         account=account,
-        worth=value(what),
+        worth=value(what, world, terms=compiled.terms(who, account, wall=wall)),
         wall=wall,
         mark=mark,
+        world=world,
+        exits=Decimal(exits),
     )
 
 
@@ -136,6 +142,12 @@ class Book:
         if isinstance(found, Full):
             told += [judgement.makers[s.index].refuse(judgement.claims[s.index], s) for s in found.shortfalls]
         return in_order(told)
+
+    def largest(self, judgement: Judgement, *, at_s: int = 0) -> Decimal | None:
+        """The quantity that would pass."""
+        found = look(self.state, judgement.claims, t_us=at_s * 1_000_000)
+        short = found.shortfalls if isinstance(found, Full) else ()
+        return largest_qty(judgement, [(judgement.claims[s.index], judgement.makers[s.index], s) for s in short])
 
     def place(self, judgement: Judgement, *, at_s: int = 0) -> tuple[Reason, ...]:
         """Reserves what the judgement claims, where there is no reason against it."""
