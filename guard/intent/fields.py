@@ -112,14 +112,15 @@ class Fields:
             self.note(Code.BAD_NUMBER, f"{_short(path)} holds integers from 1 to 2^64-1")
         return tuple(number for number in numbers if number)
 
-    def choice(self, path: str, allowed: Choices[T]) -> T | None:
-        """One of a closed set, by number or word; words in any ASCII case."""
+    def choice(self, path: str, allowed: Choices[T], *, is_secret: bool = False) -> T | None:
+        """One of a closed set, by number or word; words in any ASCII case. `is_secret`: what was said is not repeated."""
         value = self._values.get(path)
         if value is None:
             return None
         found = pick(value, allowed)
         if found is None:
-            self.note(Code.BAD_VALUE, f"{_short(path)} {shown(value)} is none of {_words(allowed)}")
+            said = _short(path) if is_secret else f"{_short(path)} {shown(value)}"
+            self.note(Code.BAD_VALUE, f"{said} is none of {_words(allowed)}")
         return found
 
     def flag(self, path: str) -> bool | None:

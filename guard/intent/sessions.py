@@ -64,7 +64,8 @@ def unlock_trade(fields: Fields) -> Unlock | Refusal:
         fields.note(Code.BAD_VALUE, "pwd_md5 is the MD5 of the trade password: 32 lower-case hex digits")
     if otp is not None and not _OTP.fullmatch(otp):
         fields.note(Code.BAD_VALUE, "sec_otp is at most 32 letters and digits")
-    firm, acc_ids = fields.choice("security_firm", FIRMS), fields.identifiers("acc_ids")
+    # A password that slipped into another field of this body is still a password.
+    firm, acc_ids = fields.choice("security_firm", FIRMS, is_secret=True), fields.identifiers("acc_ids")
     if not fields.is_good or unlock is None:
         return fields.refusal()
     return Unlock(unlock, digest, firm, otp, acc_ids)
