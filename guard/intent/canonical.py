@@ -1,13 +1,15 @@
 """The one body that the daemon is sent for an intent, and what an intent means.
 
 Trades are written in the proto's shape with integers and the guard's own packet id: what the daemon acts on is what was
-judged, to the digit. Two members carry more than they seem to:
+judged, to the digit. Three members carry more than they seem to:
 
 - `price` of an order type without a limit price is the constant 0. FTAPI asks for the member on market orders and
   accepts any value there; the caller's own is not kept, so nobody can value an order by it (W02).
 - `code` of a future keeps its prefix. The daemon reads the prefix before it consults its own list of futures roots, and
   under a futures account's header that list could say something else than was judged. Everything else goes without:
   header and `sec_market` say the same already.
+- `trd_market` of a cancel of everything is always named. Without it FTAPI cancels in every market of the account, while
+  only the orders of the header's market were looked at.
 """
 
 import hashlib
@@ -135,7 +137,7 @@ def _change(change: ModifyOrder | CancelOrder | CancelAll) -> _Pairs:
             ("order_id", 0),
             ("modify_order_op", Op.CANCEL),
             ("for_all", True),
-            ("trd_market", change.trd_market),
+            ("trd_market", change.trd_market or change.header.trd_market),
         ]
     named: _Pairs = [("order_id", int(change.order_id or 0)), ("modify_order_op", change.op)]
     if isinstance(change, ModifyOrder):

@@ -207,8 +207,8 @@ class Situation(Struct):
     """What is known of the world for one request; a datum that is missing is a value here.
 
     `order` is the order as it shall be: new, or after the change, `world` what its rules have to know. `holder` is the
-    live order that is meant, `conflict` why none can be, or not changed so. `acc_ids` are the accounts that the body names:
-    None for none, empty where what it names is no account.
+    live order that is meant, `conflict` why none can be, or not changed so. `acc_ids` are the accounts that the body
+    names: None for none, empty where what it names is no account.
     """
 
     intent: Intent

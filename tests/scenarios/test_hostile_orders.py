@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.guards import order
-from tests.support.stage import MODIFY, ORDER, code_of, is_passed, stage
+from tests.support.stage import CANCEL_ALL, MODIFY, ORDER, account, code_of, is_passed, stage
 
 US_ONLY = """
 [orders]
@@ -47,3 +47,13 @@ async def test_a_change_cannot_make_what_could_not_be_placed(tmp_path: Path, odd
         assert code_of(await s.modify(placed, **odd)) == (400, "bad_value")
         assert not s.reached(MODIFY)
         assert is_passed(await s.modify(placed, qty=200))
+
+
+async def test_w12_a_cancel_of_everything_names_the_market_that_was_looked_at(tmp_path: Path) -> None:
+    """Without a market FTAPI takes every order of the account, other keys' in other markets too."""
+    async with stage(tmp_path) as s:
+        assert is_passed(await s.ask(CANCEL_ALL, account()))
+        assert is_passed(await s.ask(MODIFY, account(op="CANCEL", for_all=True)))
+
+        sent = s.reached(CANCEL_ALL) + s.reached(MODIFY)
+        assert [request.json["c2s"]["trd_market"] for request in sent] == [1, 1]

@@ -102,7 +102,7 @@ def test_b26_a_cancel_of_everything_carries_its_op() -> None:
     sent = _sent(read_as("/api/cancel-all-order", ACCOUNT))
 
     assert (sent["order_id"], sent["modify_order_op"], sent["for_all"]) == (0, 2, True)
-    assert "trd_market" not in sent
+    assert sent["trd_market"] == 1
     filtered = {"c2s": {"header": HEADER, "trd_market": 1}}
     assert _sent(read_as("/api/cancel-all-order", filtered))["trd_market"] == 1
 
