@@ -286,7 +286,8 @@ def test_a_signal_ends_it_with_0_and_a_stop_record(tmp_path: Path, number: signa
 
     (stop,) = of_type(config, "stop")
     assert (stop["reason"], stop.get("unfinished")) == (number.name, None)
-    assert [line["event"] for line in guard.log()][-2:] == ["draining", "closed"]
+    assert len(guard.events("draining")) == 1
+    assert guard.log()[-1]["event"] == "closed"
     assert guard.out == ""
     assert run_here("audit", "verify", cwd=tmp_path).returncode == 0
 
