@@ -113,7 +113,7 @@ class Fields:
         return tuple(number for number in numbers if number)
 
     def choice(self, path: str, allowed: Choices[T], *, is_secret: bool = False) -> T | None:
-        """One of a closed set, by number or word; words in any ASCII case. `is_secret`: what it says is not repeated."""
+        """One of a closed set, by number or word in any ASCII case. `is_secret`: what it says is not repeated."""
         value = self._values.get(path)
         if value is None:
             return None
