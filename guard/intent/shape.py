@@ -21,6 +21,7 @@ WRAPPER: Final = "c2s"
 # Objects and nothing else; a header in a list would name an account that nobody saw. A security may be a string too.
 _OBJECTS: Final = frozenset({"header", "packet_id", "filter_conditions", "data_filter"})
 _REASONS_MAX: Final = 8  # a body may hold thousands of unknown names, and the likeness of each would be looked for
+_SEARCHES_MAX: Final = 2  # a search for likeness takes most of a millisecond
 _NAME_CHARACTERS_MAX: Final = 40  # longer names are cut in messages and not searched for likeness
 # A capital that follows a small letter or digit, or ends a run of capitals, begins a word: pwdMD5 → pwd_md5.
 _WORD_BEGINS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -41,7 +42,9 @@ def shape(names: Names, members: Members) -> Body | Refusal:
     wrapped = members[WRAPPER]
     beside = [name for name in members if name != WRAPPER][:_REASONS_MAX]
     if beside:
-        return Refusal(in_order([_both_shapes(name, names) for name in beside]))
+        return Refusal(
+            in_order([_both_shapes(name, names, is_searched=at < _SEARCHES_MAX) for at, name in enumerate(beside)])
+        )
     if not is_object(wrapped):
         return refuse(Code.BAD_VALUE, "c2s is an object")
     return _gather(names, wrapped, is_flat=False)
@@ -56,7 +59,8 @@ def _gather(names: Names, members: Members, *, is_flat: bool) -> Body | Refusal:
             break
         path = known.get(name)
         if path is None:
-            reasons.append(_unknown(name, known, _elsewhere(name, names, is_flat=is_flat)))
+            hint = _elsewhere(name, names, is_flat=is_flat)
+            reasons.append(_unknown(name, known, hint, is_searched=len(reasons) < _SEARCHES_MAX))
         elif value is None:
             continue
         elif path in _OBJECTS and not is_object(value):
@@ -88,7 +92,7 @@ def _merge(values: dict[str, object], inside: Members, known: Mapping[str, str],
             return
         path = known.get(name)
         if path is None:
-            reasons.append(_unknown(name, known, ""))
+            reasons.append(_unknown(name, known, "", is_searched=len(reasons) < _SEARCHES_MAX))
             continue
         if value is None:
             continue
@@ -106,7 +110,9 @@ def _check_inside(name: str, value: object, known: Mapping[str, str] | None, rea
     elif is_object(value):
         if known is None:
             room = list(value)[: _REASONS_MAX - len(reasons)]
-            reasons.extend(_unknown(inner, {}, f"{_shown(name)} has no fields of its own") for inner in room)
+            reasons.extend(
+                _unknown(inner, {}, f"{_shown(name)} has no fields of its own", is_searched=False) for inner in room
+            )
         else:
             _merge({}, value, known, reasons)
 
@@ -119,10 +125,10 @@ def _shown(name: str) -> str:
     return ascii(cut)
 
 
-def _both_shapes(name: str, names: Names) -> Reason:
+def _both_shapes(name: str, names: Names, *, is_searched: bool) -> Reason:
     if name in names.flat or name in names.proto:
         return Reason(Code.CONFLICTING_FIELDS, f"{name} stands beside c2s: a body is flat or in c2s, never both")
-    return _unknown(name, names.flat, "")
+    return _unknown(name, names.flat, "", is_searched=is_searched)
 
 
 def _elsewhere(name: str, names: Names, *, is_flat: bool) -> str:
@@ -133,16 +139,16 @@ def _elsewhere(name: str, names: Names, *, is_flat: bool) -> str:
     return f"in c2s it is written {path}" if path is not None else ""
 
 
-def _unknown(name: str, known: Mapping[str, str], hint: str) -> Reason:
-    hint = hint or _suggestion(name, known)
+def _unknown(name: str, known: Mapping[str, str], hint: str, *, is_searched: bool) -> Reason:
+    hint = hint or _suggestion(name, known, is_searched=is_searched)
     return Reason(Code.UNKNOWN_FIELD, f"unknown field {_shown(name)}" + (f": {hint}" if hint else ""))
 
 
-def _suggestion(name: str, known: Mapping[str, str]) -> str:
+def _suggestion(name: str, known: Mapping[str, str], *, is_searched: bool) -> str:
     if len(name) > _NAME_CHARACTERS_MAX:
         return ""
     snake = _WORD_BEGINS.sub("_", name).lower()
     if snake in known:
         return f"write {snake}"
-    close = difflib.get_close_matches(snake, known, n=1)
+    close = difflib.get_close_matches(snake, known, n=1) if is_searched else []
     return f"did you mean {close[0]}?" if close else ""

@@ -165,6 +165,14 @@ def test_likeness_is_looked_for_a_few_times_only(body: dict[str, object]) -> Non
     assert codes("/api/orders", body) == ["unknown_field"] * 8
 
 
+def test_only_the_first_two_faults_are_searched_for_what_was_meant() -> None:
+    """A search costs most of a millisecond, and a body may hold thousands of names."""
+    result = shape(NAMES["/api/order"], {f"quantty{n}": 1 for n in range(8)})
+
+    assert isinstance(result, Refusal)
+    assert ["did you mean" in reason.message for reason in result.reasons] == [True] * 2 + [False] * 6
+
+
 def test_values_are_found_by_path() -> None:
     """The body's values, without nulls, by the daemon's own names."""
     body = shape(NAMES["/api/funds"], json.loads('{"env": 1, "currency": null}'))
