@@ -1,0 +1,239 @@
+"""Reads: forwarded byte for byte, rated, recorded as asked, and honest about a daemon that does not answer."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.admin.changes import StateBody
+from guard.simulator.faults import Delay, Fault, Garbage, HttpError, Reset, RetType, Unreachable
+from tests.support.disk import FaultyDisk
+from tests.support.guards import operate, order, record, said
+from tests.support.stage import ACCOUNTS, DAILY, TRADING, account, code_of, decision_of, is_passed, stage
+
+ROWS: Final[list[dict[str, Any]]] = json.loads((Path(__file__).parents[1] / "seed/endpoints.json").read_text())
+QUOTE: Final = "/api/quote"
+TENCENT: Final = {"symbol": "HK.00700"}
+SOON: Final = "[trading]\nenabled = true\n[daemon]\nread_timeout_s = 0.01\n"
+ODD: Final = b' {"symbol" :\t"HK.00700",\n "security_list": null} '
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row["effect"] == "read"], ids=lambda row: str(row["path"]))
+async def test_every_read_of_the_reference_passes(tmp_path: Path, row: dict[str, Any]) -> None:
+    """The reference's own example goes through, and what the daemon answers comes back as it was."""
+    async with stage(tmp_path) as scene:
+        body = None if row["method"] == "GET" else row["documented_example_body"] or {}
+        reply = await scene.ask(row["path"], body)
+
+        assert reply.status == 200
+        sent = scene.reached(row["path"])[-1]
+        if body is not None and "acc_id" not in body:
+            assert sent.body == json.dumps(body).encode()
+        assert sent.method == row["method"]
+        assert sent.idempotency_key is None
+
+
+async def test_bytes_go_through_untouched(tmp_path: Path) -> None:
+    """Neither the question about the market nor its answer is rewritten, however oddly it is spaced."""
+    answer = b'{"ret_type" : 0,\n"s2c":{"n":1.10, "id":9223372036854775807}}'
+    async with stage(tmp_path) as scene:
+        scene.daemon.faults.add(Garbage(answer), path=QUOTE)
+        reply = await scene.ask(QUOTE, ODD)
+
+        assert scene.reached(QUOTE)[0].body == ODD
+        assert reply.body == answer
+
+
+async def test_w11_reads_are_read_strictly_too(tmp_path: Path) -> None:
+    """Unknown names, two spellings of one field and doubled keys are refused on reads as well."""
+    async with stage(tmp_path) as scene:
+        for body, code in [
+            (b'{"symbol":"HK.00700","symbol":"US.AAPL"}', "duplicate_key"),
+            (b'{"symbol":"HK.00700","code_list":["US.AAPL"]}', "conflicting_fields"),
+            (b'{"symbl":"HK.00700"}', "unknown_field"),
+            (b'{"symbol":NaN}', "bad_json"),
+            (b"[]", "bad_json"),
+            (b"", "bad_json"),
+        ]:
+            assert code_of(await scene.ask(QUOTE, body)) == (400, code)
+        assert scene.reached(QUOTE) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        (Unreachable(), 502, "daemon_unreachable"),
+        (Reset(acts=False), 502, "daemon_bad_answer"),
+        (Reset(acts=True), 502, "daemon_bad_answer"),
+        (Delay(0.05), 504, "daemon_timeout"),
+    ],
+)
+async def test_no_answer_is_told_as_what_it_is(tmp_path: Path, fault: Fault, status: int, code: str) -> None:
+    """Without a whole answer a read is 502 or 504; it is asked once, and it is never told as an unknown trade."""
+    async with stage(tmp_path, toml=SOON) as scene:
+        scene.daemon.faults.add(fault, path=QUOTE)
+        reply = await scene.ask(QUOTE, TENCENT)
+
+        assert code_of(reply) == (status, code)
+        assert said(reply)["ret_type"] == (-100 if status == 504 else -1)
+        assert len(scene.reached(QUOTE)) == 1
+        exposed = (await operate(scene.guard, "/metrics"))[1]
+        assert 'guard_requests_total{endpoint="/api/quote",outcome="failed"} 1.0' in exposed
+
+
+@pytest.mark.parametrize(
+    "fault", [HttpError(500), HttpError(403), RetType(-1, "no quota", 7), Garbage(b"<html>", "text/html")]
+)
+async def test_what_the_daemon_says_is_passed(tmp_path: Path, fault: Fault) -> None:
+    """The daemon's own status and body pass; what is no JSON passes as plain text that no browser runs."""
+    async with stage(tmp_path) as scene:
+        scene.daemon.faults.add(fault, path=QUOTE)
+        reply = await scene.ask(QUOTE, TENCENT)
+
+        assert "guard" not in reply.body.decode()
+        assert dict(reply.headers)["Guard-Decision"]
+        if reply.body == b"<html>":
+            assert reply.content_type.startswith("text/plain")
+            assert dict(reply.headers)["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_reads_have_a_rate_of_their_own(tmp_path: Path) -> None:
+    """rates.reads is exact, answers 429 with Retry-After, and neither uses up orders nor is used up by them."""
+    async with stage(tmp_path, policies=DAILY.replace("[rates]", '[rates]\nreads = "3/10s"')) as scene:
+        for _ in range(3):
+            assert is_passed(await scene.ask(QUOTE, TENCENT))
+            scene.clock.advance(s=1)
+        refused = await scene.ask(ACCOUNTS)
+        assert code_of(refused) == (429, "rate")
+        assert said(refused)["guard"]["retry_after_s"] == 7
+        assert dict(refused.headers)["Retry-After"] == "7"
+        assert is_passed(await scene.place())
+        scene.clock.advance(s=7)
+        assert is_passed(await scene.ask(ACCOUNTS))
+        scene.clock.advance(us=999_999)
+        assert code_of(await scene.ask(QUOTE, TENCENT)) == (429, "rate")
+
+
+@pytest.mark.parametrize(
+    ("mode", "recorded"),
+    [("account", ["/api/funds"]), ("all", ["/api/funds", QUOTE, "/api/ping"]), ("refused", [])],
+)
+async def test_reads_are_recorded_as_the_settings_say(tmp_path: Path, mode: str, recorded: list[str]) -> None:
+    """journal.reads chooses which passed reads leave a record; what was refused or changes something always does."""
+    async with stage(tmp_path, toml=f'{TRADING}[journal]\nreads = "{mode}"\n') as scene:
+        await scene.ask("/api/funds", account())
+        await scene.ask(QUOTE, TENCENT)
+        await scene.ask("/api/ping")
+        await scene.ask(QUOTE, {"no": "such name"})
+        await scene.ask("/api/subscribe", {"security_list": ["HK.00700"], "sub_type_list": [1]})
+        found = await scene.records("decision")
+
+        passed = [line["endpoint"] for line in found if line["outcome"] == "allow"]
+        assert passed == [*recorded, "/api/subscribe"]
+        assert [line["code"] for line in found if line["outcome"] == "refuse"] == ["unknown_field"]
+
+
+async def test_reads_pass_a_broken_journal_and_what_changes_something_does_not(tmp_path: Path) -> None:
+    """With the record broken quotes and balances are still told; subscriptions and unlocks are not done unrecorded."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, disk=disk) as scene:
+        disk.fails["write"] = OSError(28, "No space left on device")
+        assert code_of(await scene.place()) == (503, "journal_unavailable")
+
+        assert is_passed(await scene.ask(QUOTE, TENCENT))
+        assert is_passed(await scene.ask("/api/funds", account()))
+        for path, body in [
+            ("/api/subscribe", {"security_list": ["HK.00700"], "sub_type_list": [1]}),
+            ("/api/unlock-trade", {"unlock": False}),
+            ("/api/sub-acc-push", {}),
+        ]:
+            assert code_of(await scene.ask(path, body)) == (503, "journal_unavailable")
+
+
+async def test_locked_leaves_nothing_but_cancels(tmp_path: Path) -> None:
+    """Under `locked` reads are 423 for everyone it concerns, with a key or without; under `cancel_only` they pass."""
+    async with stage(tmp_path) as scene:
+        mine = await scene.placed()
+        await scene.guard.changes.set_state(StateBody("cancel_only", "why"), by="desk")
+        assert is_passed(await scene.ask(QUOTE, TENCENT))
+        await scene.guard.changes.set_state(StateBody("locked", "why"), by="desk")
+        for who in ("bot", None):
+            assert code_of(await scene.ask("/api/ping", who=who)) == (423, "halted")
+        assert code_of(await scene.ask("/api/funds", account())) == (423, "halted")
+        assert is_passed(await scene.cancel(mine))
+        assert (await scene.ask("/guard/v1/me")).status == 200
+
+
+async def test_paths_and_methods_that_do_not_exist_reach_nobody(tmp_path: Path) -> None:
+    """B01: only the 68 calls of the catalogue exist, by exact method and exact path."""
+    async with stage(tmp_path) as scene:
+        for path in (
+            "/",
+            "/api",
+            "/api/",
+            "/api/Quote",
+            "/api/quote/",
+            "//api/quote",
+            "/api/quotes",
+            "/metrics",
+            "/admin/state",
+        ):
+            assert code_of(await scene.ask(path, {})) == (404, "unknown_endpoint")
+        assert code_of(await scene.ask("/api/ping", {})) == (405, "method")
+        assert code_of(await scene.ask("/api/order")) == (405, "method")
+        assert code_of(await scene.ask("/ws")) == (400, "bad_header")
+        assert code_of(await scene.ask("/guard/v1/nothing")) == (404, "unknown_endpoint")
+        assert code_of(await scene.ask("/guard/v1/me", {})) == (405, "method")
+        assert scene.daemon.requests == type(scene.daemon.requests)()
+
+
+async def test_a_dry_run_says_what_would_happen_and_does_nothing(tmp_path: Path) -> None:
+    """POST /guard/v1/check answers what the real request would meet, sends and reserves nothing, at its own rate."""
+    policies = DAILY.replace("[rates]", '[rates]\nreads = "1/60s"')
+    async with stage(tmp_path, record("bot"), record("other"), policies=policies) as scene:
+        check = "/guard/v1/check"
+        mine = await scene.placed(remark="mine")
+        before, requests = scene.ledger(), len(scene.daemon.requests)
+        for path, body, status, code in [
+            ("/api/order", order(price=200), 200, None),
+            ("/api/order", order(price=200, qty=6000), 403, "max_order_value"),
+            ("/api/order", order(qty="1"), 400, "bad_number"),
+            ("/api/modify-order", account(order_id_ex=mine, op="NORMAL", qty=100, price=9), 200, None),
+            ("/api/modify-order", account(order_id_ex="1", op="NORMAL", qty=100, price=9), 403, "unknown_order"),
+            (QUOTE, TENCENT, 200, None),
+            ("/api/nothing", {}, None, None),
+        ]:
+            told = await scene.ask(check, {"path": path, "body": body})
+            if status is None:
+                assert code_of(told) == (404, "unknown_endpoint")
+                continue
+            assert told.status == 200
+            assert said(told)["status"] == status
+            assert said(told)["outcome"] == ("refuse" if code else "allow")
+            assert said(told)["guard"].get("code") == code
+        assert scene.ledger() == before
+        assert len(scene.daemon.requests) == requests
+        body = {"path": "/api/modify-order", "body": account(order_id_ex=mine, op="CANCEL")}
+        assert said(await scene.ask(check, body, who="other"))["guard"]["code"] == "not_your_order"
+        await scene.ask(QUOTE, TENCENT)
+        assert said(await scene.ask(check, {"path": QUOTE, "body": TENCENT}))["guard"]["code"] == "rate"
+        many = [await scene.ask(check, {"path": QUOTE, "body": TENCENT}) for _ in range(200)]
+        assert code_of(many[-1]) == (429, "rate")
+
+
+async def test_a_caller_sees_where_it_stands(tmp_path: Path) -> None:
+    """GET /guard/v1/me tells scopes and what is used and left of every limit."""
+    policies = '[orders]\nmax_value = "90000 HKD"\n[budgets]\ndaily_value = "50000 HKD"\n[rates]\nnew_orders = "3/60s"'
+    async with stage(tmp_path, record("bot", max_daily_value=30_000), policies=policies) as scene:
+        reply = await scene.place()
+        me = said(await scene.ask("/guard/v1/me"))
+        rows = {(row["policy"], row["rule"], row["subject"], row["unit"]): row for row in me["limits"]}
+
+        assert me["id"] == "bot"
+        daily = rows["key:bot", "max_daily_value", "key=bot;simulate", "HKD"]
+        assert (daily["limit"], daily["used"], daily["left"]) == ("30000", "20000", "10000")
+        assert daily["resets_at"] == "2026-11-22T22:00:00+00:00"  # funds return at 06:00, stocks at 08:30 there
+        rate = rows["desk", "rates.new_orders", "key=bot", "orders/60s"]
+        assert (rate["limit"], rate["used"], rate["left"]) == ("3", "1", "2")
+        assert said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))["verdict"] == "accepted"
