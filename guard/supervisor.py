@@ -45,12 +45,18 @@ class Supervisor:
         self._cancel_grace_s = cancel_grace_s
         self._work: set[asyncio.Task[Any]] = set()
         self._services: set[asyncio.Task[Any]] = set()
+        self._is_ending = False
         self._is_closed = False
 
     @property
     def in_flight(self) -> int:
         """How much work has not ended yet; services do not count."""
         return len(self._work)
+
+    @property
+    def is_ending(self) -> bool:
+        """`drain` was called: a service need not be started any more."""
+        return self._is_ending
 
     def start(self, coro: Coroutine[Any, Any, _T], name: str, *, service: bool = False) -> asyncio.Task[_T]:
         """Runs `coro` as a task that no caller's hang-up can cancel.
@@ -71,6 +77,7 @@ class Supervisor:
 
         Returns the names of the work that had to be cancelled: empty is a clean end.
         """
+        self._is_ending = True
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while self._work and (left_s := deadline - loop.time()) > 0:

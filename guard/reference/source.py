@@ -142,7 +142,8 @@ class Source(Generic[K, V]):
         if pending is not None:
             return pending
         is_full = len(self._pending) >= self._manner.wanted_max
-        if is_full or now_us < self._cool_until_us or self.shelf.denied(key, now_us) is not None:
+        is_quiet = now_us < self._cool_until_us or self._around.supervisor.is_ending
+        if is_full or is_quiet or self.shelf.denied(key, now_us) is not None:
             return None
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending[key] = future

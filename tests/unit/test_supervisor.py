@@ -162,3 +162,24 @@ async def test_nothing_starts_after_the_drain() -> None:
 
     with pytest.raises(AssertionError, match="late"):
         _ = supervisor.start(_answer(), "late")
+
+
+async def test_a_drain_is_seen_from_its_beginning() -> None:
+    """A service that nobody will wait for need not be started."""
+    supervisor = Supervisor()
+    assert not supervisor.is_ending
+    release = asyncio.Event()
+    seen: list[bool] = []
+
+    async def work() -> None:
+        await release.wait()
+        seen.append(supervisor.is_ending)
+
+    task = supervisor.start(work(), "work")
+    draining = asyncio.ensure_future(supervisor.drain(1.0))
+    await asyncio.sleep(0)
+    release.set()
+
+    assert await draining == ()
+    assert task.done()
+    assert seen == [True]
