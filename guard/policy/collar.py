@@ -62,7 +62,7 @@ def has_prices(order: PlaceOrder) -> bool:
 
 def _bound(reference: Decimal, percent: Decimal, *, is_buy: bool) -> Decimal:
     """Where the collar ends. Prices of futures may be negative, so the distance is of the price's size."""
-    distance = EXACT.multiply(abs(reference), EXACT.multiply(percent, _HUNDREDTH))
+    distance = EXACT.multiply(reference.copy_abs(), EXACT.multiply(percent, _HUNDREDTH))
     return EXACT.add(reference, distance) if is_buy else EXACT.subtract(reference, distance)
 
 
@@ -76,4 +76,4 @@ def _prices(order: PlaceOrder) -> Iterator[tuple[str, Decimal]]:
     costs = max(ratio, _ZERO) if order.side is Side.BUY else min(ratio, _ZERO)
     yield "limit", order.price
     if costs:
-        yield "limit, adjusted,", EXACT.add(order.price, EXACT.multiply(abs(order.price), costs))
+        yield "limit, adjusted,", EXACT.add(order.price, EXACT.multiply(order.price.copy_abs(), costs))

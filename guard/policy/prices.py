@@ -47,7 +47,7 @@ class Seen(Struct, frozen=True):
 
     def furthest(self) -> "Price":
         """The price furthest from nothing: what an order is worth at most, also where prices are negative."""
-        return self._price(max(self.prices, key=lambda named: abs(named[1])))
+        return self._price(max(self.prices, key=lambda named: named[1].copy_abs()))
 
     def dearest(self) -> "Price":
         """The highest: what a buyer's price is compared with."""

@@ -8,7 +8,7 @@ holds uncapped: so it is known in the synchronous step, however many orders are 
 from decimal import Decimal
 from typing import Final
 
-from guard.policy.notation import from_units, ledger_units
+from guard.policy.notation import EXACT, from_units, ledger_units
 from guard.terms import Account, Claim, Missing, PlaceOrder, Position, Side
 
 POSITION_AGE_MAX_MS: Final = 10_000
@@ -40,8 +40,8 @@ def reducible(
     """
     if not isinstance(position, Position) or position.age_ms > age_max_ms or position.symbol != order.symbol:
         return _NONE
-    held = {Side.SELL: position.qty, Side.BUY: -position.qty}.get(order.side, _NONE)
-    return max(held - exits, _NONE)
+    held = {Side.SELL: position.qty, Side.BUY: position.qty.copy_negate()}.get(order.side, _NONE)
+    return max(EXACT.subtract(held, exits), _NONE)
 
 
 def is_reducing(order: PlaceOrder, position: Position | Missing | None, *, exits: Decimal = _NONE) -> bool:

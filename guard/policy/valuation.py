@@ -146,7 +146,7 @@ def _limit(
     if order.price is None or (order.price <= 0 and not is_future):
         return Missing(Code.PRICE_UNAVAILABLE, f"a {order.order_type.name} order without a limit price has no value")
     limit, ratio = order.price, max(order.adjust_side_and_limit or _ZERO, _ZERO)
-    size = EXACT.multiply(abs(limit), EXACT.add(_ONE, ratio))
+    size = EXACT.multiply(limit.copy_abs(), EXACT.add(_ONE, ratio))
     note = f"the limit {plain(limit)} may be moved by {plain(ratio)}" if ratio else ""
     own = _Priced(size, "limit, adjusted" if ratio else "limit", note)
     if world is None or (order.side is Side.BUY and limit > 0):
@@ -160,10 +160,10 @@ def _limit(
 def _larger(own: _Priced, found: Seen) -> _Priced:
     """The order's own price, or the reference price where that is further from nothing."""
     price = found.furthest()
-    if abs(price.amount) <= own.price:
+    if price.amount.copy_abs() <= own.price:
         return own
     note = f"{price.told}, is above the {own.source} {plain(own.price)}"
-    return _Priced(abs(price.amount), price.source, note, found.age_ms, found.exchange_at)
+    return _Priced(price.amount.copy_abs(), price.source, note, found.age_ms, found.exchange_at)
 
 
 def _at_market(order: PlaceOrder, world: World | None, *, terms: ValueTerms) -> _Priced | Missing:
@@ -175,13 +175,13 @@ def _at_market(order: PlaceOrder, world: World | None, *, terms: ValueTerms) -> 
     if isinstance(found, Missing):
         return found
     reference, is_buy = found.furthest(), order.side is Side.BUY
-    size, source, parts, is_buffered = abs(reference.amount), reference.source, [reference.told], True
+    size, source, parts, is_buffered = reference.amount.copy_abs(), reference.source, [reference.told], True
     if order.order_type in _TRIGGERED:
         trigger = order.aux_price
         if trigger is None:
             return Missing(Code.PRICE_UNAVAILABLE, f"a {order.order_type.name} order without a trigger has no value")
-        if abs(trigger) > size:
-            size, source = abs(trigger), "trigger"
+        if trigger.copy_abs() > size:
+            size, source = trigger.copy_abs(), "trigger"
         is_buffered = is_buy or _is_crossed(order, trigger, found)
         parts.append(f"trigger {plain(trigger)}")
     if order.order_type in _TRAILING:
