@@ -55,13 +55,23 @@ def test_ages_are_for_people(age_us: int, text: str) -> None:
         ("SH.600519", "HKCC", Facts(STATIC), ("stock", "CNH", 1, "table")),
         ("HK.80700", "HK", Facts(STATIC, currency="HKD"), ("stock", "HKD", 1, "orders")),
         ("HK.HSI2612", "FUTURES_HK", HSI, ("future", "HKD", 50, "future-info")),
-        ("SG.XX2612", "FUTURES_SG", Facts(FUTURE, terms=FutureTerms(FIFTY, "USD")), ("future", "USD", 50, "future-info")),
+        (
+            "SG.XX2612",
+            "FUTURES_SG",
+            Facts(FUTURE, terms=FutureTerms(FIFTY, "USD")),
+            ("future", "USD", 50, "future-info"),
+        ),
         ("HK.HSI2612", "FUTURES_HK", Facts(FUTURE, terms=FutureTerms(FIFTY)), ("future", "HKD", 50, "table")),
-        ("HK.HSI2612", "FUTURES_HK", Facts(FUTURE, "CNH", terms=FutureTerms(FIFTY, "HKD")), ("future", "CNH", 50, "orders")),
+        (
+            "HK.HSI2612",
+            "FUTURES_HK",
+            Facts(FUTURE, "CNH", terms=FutureTerms(FIFTY, "HKD")),
+            ("future", "CNH", 50, "orders"),
+        ),
         ("US.AAPL261218C200000", "US", Facts(OPTION, multiplier=Decimal(100)), ("option", "USD", 100, "table")),
         ("HK.14730", "HK", Facts(Static("warrant"), multiplier=Decimal(9)), ("warrant", "HKD", 1, "table")),
     ],
-)  # fmt: skip
+)
 def test_w08_kind_currency_and_multiplier(symbol: str, market: str, facts: Facts, expected: Any) -> None:
     """What orders show wins, then the contract's own word, then the market's table (W08)."""
     found = instrument(order(symbol, market), facts)
@@ -78,7 +88,7 @@ def test_w08_kind_currency_and_multiplier(symbol: str, market: str, facts: Facts
         ("HK.HSI2612", "FUTURES_HK", Facts(FUTURE, terms=FutureTerms(None, "HKD"), why=why), "the multiplier"),
         ("SG.XX2612", "FUTURES_SG", Facts(FUTURE, terms=FutureTerms(FIFTY), why=why), "the currency of"),
     ],
-)  # fmt: skip
+)
 def test_w07_a_contract_without_its_particulars_is_missing(
     symbol: str, market: str, facts: Facts, message: str
 ) -> None:
