@@ -24,7 +24,7 @@ from guard.walk.prepare import excuse, may_be_excused, prepare
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import again, broken, refused, settled
-from guard.walk.sending import Sending, close, hold, interrupted, last_look, verdict
+from guard.walk.sending import Sending, close, hold, interrupted, last_look, objection, verdict, watched
 
 _log = structlog.get_logger("guard")
 
@@ -119,12 +119,13 @@ class Pipeline:
         outcome, result, late = Outcome(Verdict.NOT_SENT, message="interrupted"), None, None
         try:
             late = await last_look(recorder, sending)
+            if late is None:
+                sending.may_have_left = True
+                result = await desk.daemon.send(watched(desk, sending))
+                outcome = verdict(desk, sending, result)
+                late = objection(desk, sending) if outcome.verdict is Verdict.NOT_SENT else None
             if late is not None:
                 outcome = Outcome(Verdict.NOT_SENT, message=late.reasons[0].message)
-            else:
-                sending.may_have_left = True
-                result = await desk.daemon.send(sending.outbound)
-                outcome = verdict(desk, sending, result)
         except Exception as error:  # noqa: BLE001 - the same: the caller is told what is known, whatever broke
             _log.exception("sending_failed", decision=visit.id, path=visit.call.path)
             outcome, result = interrupted(sending, error), None

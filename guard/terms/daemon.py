@@ -1,5 +1,6 @@
 """The port to the daemon: what is asked, what comes back, and the verdict on a trade."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Literal, Protocol
 
@@ -18,7 +19,8 @@ class Verdict(StrEnum):
 class Outbound(Struct, frozen=True):
     """One request to the daemon. `path` is the catalogue's constant. `lend` says which daemon key goes along.
 
-    `is_cancel`: a trade that only takes risk away; it never waits for a connection behind orders or reads.
+    `is_cancel`: a trade that only takes risk away; it never waits for a connection behind orders or reads. `may_leave`
+    is asked in the step in which the first byte would leave: the request may have waited for a connection until then.
     """
 
     method: Literal["GET", "POST"]
@@ -30,6 +32,7 @@ class Outbound(Struct, frozen=True):
     idempotency_key: str | None = None
     traceparent: str | None = None
     is_cancel: bool = False
+    may_leave: Callable[[], bool] | None = None
 
 
 class Answer(Struct, frozen=True):

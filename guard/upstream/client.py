@@ -114,6 +114,8 @@ class Client:
                 if isinstance(dialled, Failure):
                     return dialled
                 connection = dialled
+            if request.may_leave is not None and not request.may_leave():
+                return Failure("refused", "it was withdrawn while it waited for a connection", is_sent=False)
             asked = connection.ask(data, deadline_s=deadline_s)
             if asked is None:
                 return Failure("reset", "the daemon closed the connection before the request", is_sent=False)

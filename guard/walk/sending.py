@@ -68,9 +68,19 @@ async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
             return refuse(Code.JOURNAL_UNAVAILABLE, str(fault))
     elif sending.seq is not None:
         _ = desk.supervisor.start(recorder.watch(visit, sending.seq), f"record {visit.id}")
-    gone = revoked(desk, visit)
-    reasons = state_reasons(desk, visit, sending.situation, is_last=True)
+    return objection(desk, sending)
+
+
+def objection(desk: Desk, sending: Sending) -> Refusal | None:
+    """What stands against sending it now: the key gone, the trading state, the HALT file."""
+    gone = revoked(desk, sending.visit)
+    reasons = state_reasons(desk, sending.visit, sending.situation, is_last=True)
     return gone or (Refusal(in_order(reasons)) if reasons else None)
+
+
+def watched(desk: Desk, sending: Sending) -> Outbound:
+    """The request to send, looked at once more when its first byte would leave: it may wait for a connection."""
+    return replace(sending.outbound, may_leave=lambda: objection(desk, sending) is None)
 
 
 def verdict(desk: Desk, sending: Sending, result: Answer | Failure) -> Outcome:

@@ -1,12 +1,15 @@
-"""Orders that are written to be judged as something else than they are."""
+"""Orders that are written to be judged as something else than they are, or to slip past what stopped them."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.guards import order
-from tests.support.stage import CANCEL_ALL, MODIFY, ORDER, account, code_of, is_passed, stage
+from guard.simulator import Simulator
+from guard.terms import Answer, Failure, Outbound
+from tests.support.guards import order, record, write_keys
+from tests.support.stage import CANCEL_ALL, DAILY, MODIFY, ORDER, account, code_of, is_passed, stage
 
 US_ONLY = """
 [orders]
@@ -57,3 +60,50 @@ async def test_w12_a_cancel_of_everything_names_the_market_that_was_looked_at(tm
 
         sent = s.reached(CANCEL_ALL) + s.reached(MODIFY)
         assert [request.json["c2s"]["trd_market"] for request in sent] == [1, 1]
+
+
+class Busy(Simulator):
+    """A daemon to which every connection is taken: orders wait for one, and are asked again before they leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting, self.free = asyncio.Event(), asyncio.Event()
+
+    async def send(self, request: Outbound) -> Answer | Failure:
+        """As the client does it: wait, then look, then send."""
+        if request.is_trade:
+            self.waiting.set()
+            await self.free.wait()
+            if request.may_leave is not None and not request.may_leave():
+                return Failure("refused", "withdrawn", is_sent=False)
+        return await super().send(request)
+
+
+async def test_a_halt_reaches_orders_that_wait_for_a_connection(tmp_path: Path) -> None:
+    """The HALT file is looked at before each send, not only before the wait for one."""
+    daemon = Busy()
+    async with stage(tmp_path, daemon=daemon, policies=DAILY) as s:
+        asked = asyncio.ensure_future(s.place())
+        await daemon.waiting.wait()
+        (tmp_path / "state" / "HALT").touch()
+        daemon.free.set()
+
+        reply = await asked
+        assert code_of(reply) == (423, "halted")
+        assert not s.reached()
+        assert s.held() == 0
+        assert (await s.outcome(reply))["verdict"] == "not_sent"
+
+
+async def test_b03_a_revoked_key_does_not_send_what_waits(tmp_path: Path) -> None:
+    """A key that is taken away while its order waits for a connection: the order stays here."""
+    daemon = Busy()
+    async with stage(tmp_path, daemon=daemon) as s:
+        asked = asyncio.ensure_future(s.place())
+        await daemon.waiting.wait()
+        write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
+        await s.guard.reload()
+        daemon.free.set()
+
+        assert code_of(await asked) == (401, "unauthenticated")
+        assert not s.reached()

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from msgspec.structs import replace
 
 from guard.errors import SettingsFault
 from guard.terms import Answer, Failure, Outbound
@@ -205,3 +206,31 @@ def test_settings_that_cannot_work_are_told_at_the_start(link: Link) -> None:
     """Before a socket is opened."""
     with pytest.raises(SettingsFault):
         Client(link)
+
+
+async def test_what_waited_for_a_connection_is_asked_once_more_before_it_leaves() -> None:
+    """A halt in the meantime keeps the request back: not a byte of it leaves, and the connection stays of use."""
+    first = asyncio.Event()
+
+    async def slowly(talk: Talk) -> None:
+        while await talk.request():
+            await first.wait()
+            await talk.say(answer())
+
+    async with scripted(slowly) as daemon:
+        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}", connections_max=1))
+        is_halted = False
+        running = asyncio.ensure_future(client.send(ORDER))
+        await daemon.accepted.wait()
+        waiting = asyncio.ensure_future(client.send(replace(ORDER, may_leave=lambda: not is_halted)))
+        await asyncio.sleep(0)
+        is_halted = True
+        first.set()
+
+        assert isinstance(await running, Answer)
+        kept = await waiting
+        assert isinstance(kept, Failure)
+        assert not kept.is_sent
+        assert isinstance(await client.send(READ), Answer)
+        assert (len(daemon.requests), daemon.connections) == (2, 1)
+        await client.close()
