@@ -125,6 +125,8 @@ def _policies(settings: Settings, keyring: Keyring | None) -> list[Finding]:
         return [Finding("wrong", f"{settings.policies.dir}/{problem}") for problem in problems]
     warnings = built.warnings if keyring is not None else ()
     summary = Finding("ok", f"{settings.policies.dir}: {_count(len(docs), 'policy')}, sha256 {built.sha256}")
+    if not docs and settings.policies.require_cover:
+        warnings = (*warnings, "no policies: trades that no key's own limit covers are refused no_policy")
     return [summary, *(Finding("weak", sentence) for sentence in warnings)]
 
 

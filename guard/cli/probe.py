@@ -6,7 +6,7 @@ Whether the guard's key may trade is not tried: that would take an order. Ports 
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -22,7 +22,7 @@ from guard.terms import AccountRow, Answer, Failure, Outbound
 from guard.upstream import Client, Link
 from guard.upstream.origin import parse_origin
 
-OTHER_DOORS: Final = {11111: "native TCP", 33333: "gRPC", 44444: "WebSocket"}
+OTHER_DOORS: Final[Mapping[int, str]] = {11111: "native TCP", 33333: "gRPC", 44444: "WebSocket"}
 DOOR_WAIT_S: Final = 1.0
 ANSWER_WAIT_S: Final = 5.0
 _OK: Final = 200
@@ -45,7 +45,7 @@ async def ask_daemon(settings: Settings) -> list[Finding]:
     """Whether it is there, its mode, what the guard's key reads, the accounts, and its other doors."""
     try:
         async with _client(settings) as client:
-            return [*await _mode(client, settings), *await _doors(parse_origin(settings.daemon.url).host)]
+            return [*await _mode(client, settings), *await open_doors(parse_origin(settings.daemon.url).host)]
     except SettingsFault as fault:
         return [Finding("wrong", error) for error in fault.errors]
 
@@ -66,10 +66,10 @@ async def _mode(client: Client, settings: Settings) -> list[Finding]:
     where = f"daemon {settings.daemon.url}"
     if isinstance(ping, Failure):
         return [Finding("weak", f"{where}: {ping.message}; the guard starts, but orders will not get through")]
-    if ping.status == _UNAUTHORIZED:
-        found = [Finding("ok", f"{where}: scope mode: it wants keys")]
-    else:
-        found = [Finding("weak", f"{where}: legacy mode: it refuses every trade until it has a keys file of its own")]
+    if ping.status != _UNAUTHORIZED:
+        legacy = f"{where}: legacy mode: it refuses every trade until it has a keys file of its own"
+        return [Finding("weak", legacy), *await _accounts(client)]
+    found = [Finding("ok", f"{where}: scope mode: it wants keys")]
     if settings.daemon_key is None:
         return [*found, Finding("weak", "no daemon key: set daemon.key_file or GUARD_DAEMON_KEY")]
     return [*found, *await _rights(client), *await _accounts(client)]
@@ -104,17 +104,15 @@ def _told(row: AccountRow) -> str:
     return f"{row.account.acc_id} {row.account.env.word}" + (f": {', '.join(words)}" if words else "")
 
 
-async def _doors(host: str) -> list[Finding]:
+async def open_doors(host: str, doors: Mapping[int, str] = OTHER_DOORS) -> list[Finding]:
     """The daemon's other listeners, at their usual ports: whoever goes there walks past the guard."""
-    is_open = await asyncio.gather(*(_accepts(host, port) for port in OTHER_DOORS))
-    names = [f"{port} ({OTHER_DOORS[port]})" for port, answered in zip(OTHER_DOORS, is_open, strict=True) if answered]
-    if names:
-        return [Finding("weak", f"open on {host} beside the daemon's REST port: {', '.join(names)}; what goes "
-                        "there walks past the guard, so close it or keep everyone but the guard away")]  # fmt: skip
-    return [Finding("ok", f"none of the daemon's other usual ports is open on {host} ({_PORTS})")]
-
-
-_PORTS: Final = ", ".join(map(str, OTHER_DOORS))
+    is_open = await asyncio.gather(*(_accepts(host, port) for port in doors))
+    names = [f"{port} ({doors[port]})" for port, answered in zip(doors, is_open, strict=True) if answered]
+    if not names:
+        ports = ", ".join(map(str, doors))
+        return [Finding("ok", f"none of the daemon's other usual ports is open on {host} ({ports})")]
+    found = f"open on {host} beside the daemon's REST port: {', '.join(names)}; what goes there walks past the guard"
+    return [Finding("weak", f"{found}: close it, or keep everyone but the guard away")]
 
 
 async def _accepts(host: str, port: int) -> bool:

@@ -141,7 +141,8 @@ def run(
 
 def run_here(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """The same without a process of its own, many times faster: for commands that do not run on and set no signals."""
-    out, err = io.StringIO(), io.StringIO()
+    raw = io.BytesIO(), io.BytesIO()
+    out, err = (io.TextIOWrapper(one, encoding="utf-8", write_through=True) for one in raw)
     own, before, argv = environment(**(env or {})), dict(os.environ), [GUARD, *map(str, words)]
     try:
         os.environ.clear()
@@ -152,7 +153,7 @@ def run_here(*words: object, cwd: Path, env: Mapping[str, str] | None = None) ->
         os.environ.clear()
         os.environ.update(before)
         structlog.reset_defaults()  # a command sets the log up for its process
-    return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
+    return subprocess.CompletedProcess(argv, code, *(one.getvalue().decode() for one in raw))
 
 
 def shell(line: str, *, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
