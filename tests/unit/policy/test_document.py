@@ -1,5 +1,7 @@
 """Policy files: read strictly, with every error at once."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from guard.markets import MARKETS
 from guard.policy import PolicyDoc, parse_policy
 from guard.policy.document import FILE_CHARS_MAX, PolicyError
+from guard.policy.schema import FxTable
 from tests.support.policy import codes_of, doc
 
 WHOLE = """
@@ -32,6 +35,10 @@ types = ["NORMAL", "MARKET"]
 time_in_force = ["DAY", "GTC"]
 max_value = ["100000 HKD", "12500 USD"]
 max_qty = 10000
+max_premium = "20000 HKD"
+max_underlying_value = "500000 HKD"
+price_collar_percent = { stock = 10, option = 50, future = 5 }
+market_buffer_percent = 5
 per_day = 200
 duplicate_window_s = 5
 [hours]
@@ -42,12 +49,25 @@ FUTURES = "always"
 per = "key"
 daily_value = ["500000 HKD", "64000 USD"]
 resets = "08:30 Asia/Hong_Kong"
+open_orders = 20
+open_value = "300000 HKD"
 [rates]
 per = "key"
 new_orders = "15/30s"
 changes = ["20/30s", "100/300s"]
 reads = "3000/60s"
 cancels = "100/60s"
+[breaker]
+unknowns = "3/300s"
+daemon_refusals = ["20/60s", "100/3600s"]
+[reference]
+price_age_max_s = 5
+price_collar_missing = "refuse"
+[fx]
+USDHKD = "7.80"
+as_of = 2026-11-20
+max_age_days = 5
+buffer_percent = 1
 [rights]
 see = "account"
 touch = "own"
@@ -64,6 +84,8 @@ def test_a_whole_policy_is_read() -> None:
     assert found.hours is not None
     assert set(found.hours) == {"HK", "US", "FUTURES_HK", "FUTURES_US", "FUTURES_SG", "FUTURES_JP"}
     assert found.applies_to.accounts == (281756478875559548,)
+    assert found.orders.price_collar_percent == {"stock": 10, "option": 50, "future": 5}
+    assert found.fx == FxTable({"USDHKD": "7.80"}, date(2026, 11, 20), 5, 1)
 
 
 def test_the_id_is_the_files_stem_by_default() -> None:
@@ -127,6 +149,36 @@ def test_the_id_is_the_files_stem_by_default() -> None:
         ("[rates]\nper = 'account'\nreads = '1/1s'", "rates.reads", "bad_value"),
         ("[rights]\nsee = 'own'", "rights.see", "not_supported"),
         ("[rights]\ntouch = 'all'", "rights.touch", "bad_value"),
+        ("[orders]\nmax_premium = '1'", "orders.max_premium", "bad_money"),
+        ("[orders]\nmax_underlying_value = 1", "orders.max_underlying_value", "bad_type"),
+        ("[orders]\nprice_collar_percent = 10", "orders.price_collar_percent", "bad_type"),
+        ("[orders]\nprice_collar_percent = {}", "orders.price_collar_percent", "bad_value"),
+        ("[orders]\nprice_collar_percent = { bond = 1 }", "orders.price_collar_percent", "unknown_key"),
+        ("[orders]\nprice_collar_percent = { stock = '1' }", "orders.price_collar_percent", "bad_type"),
+        ("[orders]\nprice_collar_percent = { stock = -1 }", "orders.price_collar_percent", "bad_value"),
+        ("[orders]\nprice_collar_percent = { stock = 1001 }", "orders.price_collar_percent", "bad_value"),
+        ("[orders]\nprice_collar_percent = { stock = true }", "orders.price_collar_percent", "bad_type"),
+        ("[orders]\nmarket_buffer_percent = nan", "orders.market_buffer_percent", "bad_value"),
+        ("[orders]\nmarket_buffer_percent = '5'", "orders.market_buffer_percent", "bad_type"),
+        ("[orders]\nmarket_buffer_percent = 0.0000001", "orders.market_buffer_percent", "bad_value"),
+        ("[budgets]\nopen_orders = -1", "budgets.open_orders", "bad_value"),
+        ("[budgets]\nopen_value = '1'", "budgets.open_value", "bad_money"),
+        ("[breaker]\nunknowns = '3'", "breaker.unknowns", "bad_rate"),
+        ("[breaker]\nrefusals = '3/1s'", "breaker.refusals", "unknown_key"),
+        ("[reference]\nprice_age_max_s = '5'", "reference.price_age_max_s", "bad_type"),
+        ("[reference]\nprice_age_max_s = 86401", "reference.price_age_max_s", "bad_value"),
+        ("[reference]\nprice_age_max_s = 0.0001", "reference.price_age_max_s", "bad_value"),
+        ("[reference]\nprice_collar_missing = 'ignore'", "reference.price_collar_missing", "bad_value"),
+        ("fx = 1", "fx", "bad_type"),
+        ("[fx]\nas_of = 2026-11-20", "fx", "bad_fx"),
+        ("[fx]\nUSDHKD = '7.8'", "fx", "bad_fx"),
+        ("[fx]\nUSDHKD = 7.8\nas_of = 2026-11-20", "fx.USDHKD", "bad_type"),
+        ("[fx]\nUSDHKD = '0'\nas_of = 2026-11-20", "fx.USDHKD", "bad_fx"),
+        ("[fx]\nUSDXXX = '1'\nas_of = 2026-11-20", "fx.USDXXX", "bad_fx"),
+        ("[fx]\nUSDHKD = '7.8'\nHKDUSD = '0.1'\nas_of = 2026-11-20", "fx", "bad_fx"),
+        ("[fx]\nUSDHKD = '7.8'\nas_of = 2026-11-20T00:00:00Z", "fx.as_of", "bad_type"),
+        ("[fx]\nUSDHKD = '7.8'\nas_of = 2026-11-20\nmax_age_days = -1", "fx.max_age_days", "bad_value"),
+        ("[fx]\nUSDHKD = '7.8'\nas_of = 2026-11-20\nbuffer_percent = -1", "fx.buffer_percent", "bad_value"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, path: str, code: str) -> None:

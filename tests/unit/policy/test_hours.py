@@ -1,6 +1,7 @@
 """Hours of markets and of keys."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +12,7 @@ from guard.policy.notation import Window
 from guard.policy.rule import Proposal
 from guard.terms import Effect, KeyLimits
 from tests.support.policy import REAL, asked, caller, codes, order, policies, worth
+from tests.support.worlds import exchange, world
 
 RULES = """
 [instruments]
@@ -132,3 +134,116 @@ def test_a_keys_window_is_every_day_in_the_keys_zone(wall: str, *, is_open: bool
     if not is_open:
         assert (judgement.reasons[0].policy, judgement.reasons[0].rule) == ("key:bot-a", "hours_window")
         assert judgement.reasons[0].limit == "22:00-02:00"
+
+
+# ---------------------------------------------------------------- the exchange has the last word
+
+DAY = date(2026, 11, 20)
+MORNING, NOON, AFTERNOON = at("2026-11-20T10:00:00"), at("2026-11-20T12:30:00"), at("2026-11-20T14:00:00")
+
+
+@pytest.mark.parametrize(
+    ("wall", "fields", "is_open"),
+    [
+        (MORNING, {"is_trading_day": True}, True),
+        (MORNING, {"is_trading_day": False}, False),
+        (MORNING, {"is_trading_day": None}, True),
+        (NOON, {"is_trading_day": True}, False),
+        (MORNING, {"is_trading_day": True, "state": "closed"}, False),
+        (MORNING, {"is_trading_day": True, "state": "continuous"}, True),
+        (MORNING, {"is_trading_day": True, "state": "break"}, True),
+        (MORNING, {"is_trading_day": False, "state": "continuous"}, False),
+        (at("2026-11-21T10:00:00"), {"day": date(2026, 11, 21), "is_trading_day": True}, True),
+        (at("2026-11-21T10:00:00"), {"day": date(2026, 11, 21), "is_trading_day": None}, False),
+        (MORNING, {"day": date(2026, 11, 18), "is_trading_day": False}, True),
+        (MORNING, {"day": None, "is_trading_day": False}, True),
+    ],
+)
+def test_the_exchanges_calendar_and_state_win(wall: datetime, fields: dict[str, Any], *, is_open: bool) -> None:
+    """A holiday, a Saturday that is traded, a typhoon; a calendar of another day says nothing."""
+    where = world(exchange=exchange(**{"day": DAY} | fields))
+
+    assert codes(asked(RULES, wall=wall, world=where)) == ([] if is_open else [Code.HOURS])
+
+
+@pytest.mark.parametrize(
+    ("wall", "fields", "is_open"),
+    [
+        ("2026-11-20T17:30:00", {"day": "2026-11-20", "is_trading_day": True}, True),
+        ("2026-11-20T17:30:00", {"day": "2026-11-20", "is_trading_day": False}, False),
+        ("2026-11-21T02:00:00", {"day": "2026-11-21", "is_trading_day": False, "was_trading_day": True}, True),
+        ("2026-11-20T02:00:00", {"day": "2026-11-20", "is_trading_day": True, "was_trading_day": False}, False),
+        ("2026-11-20T02:00:00", {"day": "2026-11-20", "is_trading_day": True, "was_trading_day": None}, True),
+    ],
+)
+def test_a_night_is_of_the_trading_day_on_which_it_begins(wall: str, fields: dict[str, Any], *, is_open: bool) -> None:
+    """After midnight it is the day before that had to be a trading day."""
+    what = order(market="FUTURES_HK", code="HSI2612")
+    where = world(exchange=exchange("FUTURES_HK", **fields | {"day": date.fromisoformat(fields["day"])}))
+
+    assert codes(asked(RULES, what, wall=at(wall), world=where)) == ([] if is_open else [Code.HOURS])
+
+
+@pytest.mark.parametrize(
+    ("wall", "fields", "is_open"),
+    [
+        (MORNING, {}, True),
+        (AFTERNOON, {}, False),
+        (AFTERNOON, {"state": "continuous"}, True),
+        (AFTERNOON, {"state": "closed"}, False),
+        (MORNING, {"is_afternoon_only": True}, False),
+        (AFTERNOON, {"is_afternoon_only": True}, True),
+        (AFTERNOON, {"is_half_day": False}, True),
+    ],
+)
+def test_half_days(wall: datetime, fields: dict[str, Any], *, is_open: bool) -> None:
+    """The market's state says whether it is over; where that is not known, calendar and clock do."""
+    plain: dict[str, Any] = {"day": DAY, "is_trading_day": True, "is_half_day": True}
+    where = world(exchange=exchange(**plain | fields))
+
+    assert codes(asked(RULES, wall=wall, world=where)) == ([] if is_open else [Code.HOURS])
+
+
+@pytest.mark.parametrize(("wall", "is_open"), [("2026-11-27T17:59:59", True), ("2026-11-27T18:00:00", False)])
+def test_new_yorks_half_day_ends_at_one(wall: str, *, is_open: bool) -> None:
+    """13:00 local on the day after Thanksgiving is 18:00 UTC."""
+    rules = '[instruments]\nmarkets = ["US"]\n[hours]\nUS = "09:30-16:00"'
+    day = date(2026, 11, 27)
+    where = world(exchange=exchange("US", day=day, is_trading_day=True, is_half_day=True))
+    moment = datetime.fromisoformat(wall).replace(tzinfo=ZoneInfo("UTC"))
+
+    assert codes(asked(rules, order(market="US", code="AAPL"), wall=moment, world=where)) == (
+        [] if is_open else [Code.HOURS]
+    )
+
+
+def test_always_is_always_whatever_the_exchange() -> None:
+    """Who writes "always" asks nobody."""
+    where = world(exchange=exchange("US", day=DAY, is_trading_day=False, state="closed"))
+
+    assert not codes(asked(RULES, order(market="US", code="AAPL"), wall=MORNING, world=where))
+
+
+def test_an_exchange_that_cannot_be_asked_refuses_within_the_windows() -> None:
+    """A missing datum is no open market; outside of the windows the hours alone refuse."""
+    assert codes(asked(RULES, wall=MORNING, world=world())) == [Code.REFERENCE_UNAVAILABLE]
+    assert codes(asked(RULES, wall=NOON, world=world())) == [Code.HOURS]
+
+
+@pytest.mark.parametrize(
+    ("wall", "fields", "words"),
+    [
+        (MORNING, {"is_trading_day": False}, "Fri 2026-11-20 is no trading day"),
+        (MORNING, {"is_trading_day": True, "state": "closed"}, "the exchange says that it is closed"),
+        (
+            AFTERNOON,
+            {"is_trading_day": True, "is_half_day": True},
+            "only the morning of 2026-11-20 is traded, and it turns at 12:00",
+        ),
+    ],
+)
+def test_a_refusal_tells_what_the_exchange_says(wall: datetime, fields: dict[str, Any], words: str) -> None:
+    """Holiday, closure, half-day."""
+    (reason,) = asked(RULES, wall=wall, world=world(exchange=exchange(day=DAY, **fields))).reasons
+
+    assert reason.message.endswith(words)

@@ -1,9 +1,12 @@
 """Markets, symbols, blocked symbols."""
 
+from typing import Any
+
 import pytest
 
 from guard.codes import Code
 from tests.support.policy import asked, codes, order
+from tests.support.worlds import NOT_ASKED, option, stock, world
 
 BLOCKED = '[instruments]\nblocked_symbols = ["US.GME", "HK.00700", "HK.80*"]'
 
@@ -66,6 +69,37 @@ def test_a_blocked_symbol_has_no_back_door(market: str, code: str, found: Code |
     judgement = asked(BLOCKED, order(market=market, code=code))
 
     assert codes(judgement) == ([] if found is None else [found])
+
+
+@pytest.mark.parametrize(
+    ("market", "code", "what", "found"),
+    [
+        ("HK", "12345", stock("HK.12345", kind="warrant", underlying="HK.00700"), Code.SYMBOL),
+        ("HK", "12345", stock("HK.12345", kind="warrant", underlying="HK.00005"), None),
+        ("HK", "12345", stock("HK.12345", kind="warrant"), Code.REFERENCE_UNAVAILABLE),
+        ("HK", "12345", stock("HK.12345"), None),
+        ("HK", "12345", NOT_ASKED, Code.REFERENCE_UNAVAILABLE),
+        ("HK", "TCH261230C500000", option("HK.TCH261230C500000", underlying="HK.00700"), Code.SYMBOL),
+        ("HK", "TCH261230C500000", option("HK.TCH261230C500000", underlying="HK.09988"), None),
+        ("US", "GME1260116C200000", option("US.GME1260116C200000", underlying="US.GME"), Code.SYMBOL),
+        ("US", "GME260116C200000", option("US.GME260116C200000", underlying="US.AAPL"), Code.SYMBOL),
+        ("HK", "02800", stock("HK.02800", kind="fund", underlying="HK.00700"), Code.SYMBOL),
+    ],
+)
+def test_what_the_daemon_knows_of_a_derivative_decides(market: str, code: str, what: Any, found: Code | None) -> None:
+    """The underlying that it names is blocked or not; where it names none, the derivative stays refused."""
+    judgement = asked(BLOCKED, order(market=market, code=code), world=world(what=what))
+
+    assert codes(judgement) == ([] if found is None else [found])
+
+
+def test_a_derivative_of_a_blocked_symbol_is_told() -> None:
+    """Which name it is derived from."""
+    where = world(what=stock("HK.12345", kind="warrant", underlying="HK.00700"))
+    (reason,) = asked(BLOCKED, order(code="12345"), world=where).reasons
+
+    assert (reason.observed, reason.limit) == ("HK.12345", "HK.00700")
+    assert reason.message == "HK.12345 is derived from HK.00700, which is blocked"
 
 
 def test_the_block_list_beats_the_allow_list() -> None:
