@@ -27,11 +27,12 @@ test: $(STAMP)
 	@BIN=$(BIN) sh tests/gate.sh
 
 format: $(STAMP)
-	$(BIN)/ruff format guard tests bench
-	$(BIN)/ruff check --fix guard tests bench
+	$(BIN)/ruff format guard tests bench deploy
+	$(BIN)/ruff check --fix guard tests bench deploy
 
 docs: $(STAMP)
 	$(BIN)/python -m guard.catalogue.page docs/endpoints.md
+	$(BIN)/python -m deploy.grafana.dashboard deploy/grafana/guard.json
 
 PIP_COMPILE := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links

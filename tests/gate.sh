@@ -5,9 +5,9 @@ BIN=${BIN:-.venv/bin}
 step() { printf '\n== %s\n' "$*"; }
 
 step format
-"$BIN/ruff" format --check guard tests bench
+"$BIN/ruff" format --check guard tests bench deploy
 step lint
-"$BIN/ruff" check guard tests bench
+"$BIN/ruff" check guard tests bench deploy
 step types
 "$BIN/mypy"
 step tests
