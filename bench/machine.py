@@ -59,6 +59,22 @@ def usage() -> Usage:
     return Usage(busy * _TICK_S, stolen * _TICK_S, (busy + idle + waiting + stolen) * _TICK_S)
 
 
+def cpu_us(pid: int) -> float:
+    """CPU time of a process so far, in microseconds."""
+    return cpu_between_us({}, cpu_by_thread_ns(pid))
+
+
+def foreign_percent(before: Usage, after: Usage, *, own_us: float) -> float:
+    """What share of the machine others used between two readings, with what its host took away."""
+    foreign_s = after.busy_s - before.busy_s + after.stolen_s - before.stolen_s - own_us / 1e6
+    return max(0.0, 100 * foreign_s / max(_TICK_S, after.total_s - before.total_s))
+
+
+def stolen_percent(before: Usage, after: Usage) -> float:
+    """What share of the machine its host gave to others."""
+    return 100 * (after.stolen_s - before.stolen_s) / max(_TICK_S, after.total_s - before.total_s)
+
+
 def filesystem_of(path: Path, mounts: str) -> str:
     """The kind of filesystem that a path lies on; `mounts` is the text of `/proc/self/mountinfo`."""
     best, kind = -1, "unknown"

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 import tables
-from measure import OPEN_CONNECTIONS, OPEN_RATE, Results
+from measure import FOREIGN_PERCENT_MAX, OPEN_CONNECTIONS, OPEN_RATE, Results
 from tables import View, cpu, p50, rps, shown, spread
 
 METHOD: Final = Path(__file__).with_name("method.md")
@@ -119,9 +119,13 @@ def _machine(results: Results) -> str:
 
 def _noise(results: Results) -> str:
     load = ", ".join(f"{each:.2f}" for each in results.load_average)
+    foreign = [window.foreign_percent for window in results.windows]
+    above = sum(each > FOREIGN_PERCENT_MAX for each in foreign)
     return (
-        f"Noise: load average {load} at the start; meanwhile programs that do not belong to the run used "
-        f"{results.foreign_percent:.0f} % of the machine, and its host took {results.stolen_percent:.1f} %."
+        f"Noise: load average {load} at the start; the host took {results.stolen_percent:.1f} % of the machine. In the "
+        f"windows that count, other programs used {median(foreign):.0f} % of it in the median, {max(foreign):.0f} % at "
+        f"most. Above {FOREIGN_PERCENT_MAX:.0f} %, {results.repeated} groups of windows were measured again and {above} "
+        f"of {len(foreign)} windows had to stay."
     )
 
 

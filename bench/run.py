@@ -19,6 +19,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two short rounds: does it run, and roughly how fast")
     parser.add_argument("--rounds", type=int, help="how many rounds (default 5, with --quick 2)")
+    parser.add_argument("--patience", type=float, help="seconds to spend on measuring again what others disturbed")
     parser.add_argument("--work", type=Path, default=HERE / "records", help="where records are written: on a real disk")
     parser.add_argument("--keep", action="store_true", help="leave records and logs where they were written")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "latest.json", help="where figures go")
@@ -38,6 +39,7 @@ def _measured(given: argparse.Namespace) -> bytes:
     machine.real_disk(given.work)
     plan = measure.QUICK if given.quick else measure.Plan()
     plan.rounds = given.rounds or plan.rounds
+    plan.patience_s = plan.patience_s if given.patience is None else given.patience
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=given.work))
     try:
         results = measure.run(plan, folder, lambda text: print(text, file=sys.stderr, flush=True))

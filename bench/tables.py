@@ -15,9 +15,9 @@ def shown(value: float) -> str:
     """A figure with as many digits as it is worth."""
     if math.isnan(value):
         return "-"
-    if value >= 100:
+    if abs(value) >= 100:
         return _grouped(round(value))
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _grouped(count: int) -> str:
