@@ -124,7 +124,7 @@ def _noise(results: Results) -> str:
     return (
         f"Noise: load average {load} at the start; the host took {results.stolen_percent:.1f} % of the machine. In the "
         f"windows that count, other programs used {median(foreign):.0f} % of it in the median, {max(foreign):.0f} % at "
-        f"most. Above {FOREIGN_PERCENT_MAX:.0f} %, {results.repeated} groups of windows were measured again and {above} "
+        f"most. Above {FOREIGN_PERCENT_MAX:.0f} %, {results.repeated} groups of windows were measured again, {above} "
         f"of {len(foreign)} windows had to stay."
     )
 
