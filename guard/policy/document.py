@@ -116,9 +116,7 @@ class _Reader:
     def tables(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, value in raw.items():
-            if (name,) in NOT_SUPPORTED:
-                self.tell((name,), Bad("not_supported", f"not enforced by this version: {NOT_SUPPORTED[name,]}"))
-            elif name not in TABLES and name not in {HOURS, FX}:
+            if name not in TABLES and name not in {HOURS, FX}:
                 hint = self.where(name, (*TABLES, HOURS, FX))
                 self.tell((name,), Bad("unknown_key", f"there is no table [{name}]", hint))
             elif not isinstance(value, dict):

@@ -15,7 +15,7 @@ def test_every_key_of_a_policy_becomes_a_rule() -> None:
     """Nothing that a policy says is lost on the way to its rules."""
     bound = bound_of(doc(WHOLE))
 
-    assert [rule.name for rule in (*bound.rules, *bound.reads, *bound.cancels)] == [
+    assert [rule.name for rule in (*bound.rules, *bound.reads, *bound.cancels, *bound.breaker)] == [
         "instruments.markets",
         "instruments.blocked_symbols",
         "instruments.symbols",
@@ -25,14 +25,30 @@ def test_every_key_of_a_policy_becomes_a_rule() -> None:
         "hours",
         "orders.max_qty",
         "orders.max_value",
+        "orders.max_premium",
+        "orders.max_underlying_value",
+        "orders.price_collar_percent",
         "orders.duplicate_window_s",
         "orders.per_day",
         "budgets.daily_value",
+        "budgets.open_orders",
+        "budgets.open_value",
         "rates.new_orders",
         "rates.changes",
         "rates.changes",
         "rates.reads",
         "rates.cancels",
+        "breaker.unknowns",
+        "breaker.daemon_refusals",
+        "breaker.daemon_refusals",
+    ]
+    assert (bound.buffer_percent, bound.price_age_max_ms) == (5, 5000)
+    assert [rule.name for rule in bound.converting] == [
+        "orders.max_value",
+        "orders.max_premium",
+        "orders.max_underlying_value",
+        "budgets.daily_value",
+        "budgets.open_value",
     ]
     assert bound.touch == "own"
     assert bound.covers
@@ -45,6 +61,12 @@ def test_an_empty_policy_has_no_rules() -> None:
 
     assert bound.rules == bound.reads == bound.cancels == ()
     assert not bound.covers
+    assert not bound.converting
+
+
+def test_a_cap_on_options_alone_is_no_cover() -> None:
+    """An order on shares would meet no money limit."""
+    assert not bound_of(doc('[orders]\nmax_premium = "1 HKD"\nmax_underlying_value = "1 HKD"')).covers
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,16 @@ def test_without_keys_nothing_is_said_about_selectors() -> None:
     assert policies('[applies_to]\nkeys = ["bot-*"]').warnings == ()
 
 
+@pytest.mark.parametrize(("as_of", "is_told"), [("2026-11-15", False), ("2026-11-14", True)])
+def test_exchange_rates_that_are_too_old_are_told(as_of: str, *, is_told: bool) -> None:
+    """They are allowed, and refuse every order that needs them."""
+    text = f'[fx]\nUSDHKD = "7.8"\nas_of = {as_of}'
+
+    assert policies(text).warnings == (
+        (f"p0.toml: the exchange rates of {as_of} are too old to be believed",) if is_told else ()
+    )
+
+
 def test_an_expired_policy_no_longer_binds() -> None:
     """Until the moment of `expires_at` a policy binds, from then on it does not."""
     rules = policies("[policy]\nexpires_at = 2026-11-20T12:00:00+08:00\n[orders]\nmax_qty = 1")
