@@ -27,14 +27,13 @@ def _commands(root: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
 COMMANDS = sorted(_commands(typer.main.get_command(app)))
 
 
-def test_the_commands_are_those_of_the_contract() -> None:
-    """What this version can do, and nothing under another name."""
-    assert {" ".join(words) for words in COMMANDS} == {
-        "",
+def test_the_commands_of_the_contract_are_there() -> None:
+    """What scripts and people rely on keeps its name."""
+    assert {" ".join(words) for words in COMMANDS} >= {
         *("serve", "demo", "simulate", "check", "endpoints"),
-        *("keys", "keys new", "keys list", "keys revoke", "keys rotate", "keys reload"),
-        *("policy", "policy check", "policy reload"),
-        *("audit", "audit verify", "audit search", "audit tail"),
+        *("keys new", "keys list", "keys revoke", "keys rotate", "keys reload"),
+        *("policy check", "policy reload"),
+        *("audit verify", "audit search", "audit tail"),
     }
 
 
