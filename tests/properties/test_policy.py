@@ -3,14 +3,18 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guard.markets import MARKETS as ALL_MARKETS
+from guard.markets import currency_of
 from guard.policy import Judgement, value
 from guard.policy.notation import EXACT, from_units, ledger_units
 from guard.policy.rule import Proposal
 from guard.terms import Effect, KeyLimits, OrderType, PlaceOrder, Side, TimeInForce
 from tests.support.policy import FRIDAY, PAPER, REAL, Book, asked, caller, order, policies, worth
+from tests.support.worlds import NOT_ASKED, exchange, option, quote, stock, world
 
 WALLS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - zone beside
 MARKETS = st.sampled_from(
@@ -37,7 +41,7 @@ def orders(draw: st.DrawFn) -> PlaceOrder:
     )
 
 
-LINES = {
+LINES: dict[str, list[str]] = {
     "applies_to": ['keys = ["bot-*"]', 'environments = ["real"]', "accounts = [1]", 'except_keys = ["agent-1"]'],
     "instruments": ['markets = ["HK", "US"]', 'symbols = ["HK.*"]', 'blocked_symbols = ["US.AAPL"]'],
     "orders": [
@@ -46,10 +50,21 @@ LINES = {
         'time_in_force = ["DAY"]',
         'max_value = ["5000 HKD", "900 USD"]',
         "max_qty = 100",
+        'max_premium = "500 USD"',
+        'max_underlying_value = "30000 USD"',
+        "price_collar_percent = { stock = 10, option = 50 }",
+        "market_buffer_percent = 1",
         "per_day = 3",
         "duplicate_window_s = 60",
     ],
-    "budgets": ['daily_value = ["9000 HKD", "1000 USD", "500 CNH"]', 'per = "account"'],
+    "hours": ['HK = "09:30-16:00"', 'US = ["09:30-16:00"]', 'JP = "always"'],
+    "reference": ["price_age_max_s = 1", 'price_collar_missing = "skip"'],
+    "budgets": [
+        "open_orders = 2",
+        'open_value = "4000 HKD"',
+        'daily_value = ["9000 HKD", "1000 USD", "500 CNH"]',
+        'per = "account"',
+    ],
     "rates": ['new_orders = "2/60s"', 'changes = "1/60s"', 'per = "policy"'],
 }
 
@@ -60,6 +75,11 @@ def texts(draw: st.DrawFn) -> str:
     parts = []
     for table, lines in LINES.items():
         chosen = draw(st.lists(st.sampled_from(lines), unique=True))
+        if table == "hours":
+            if not chosen:
+                continue
+            named = {line.split(" ")[0] for line in chosen}
+            chosen += [f'{market} = "always"' for market in ALL_MARKETS if market not in named]
         parts.append("\n".join([f"[{table}]", *chosen]))
     return "\n".join(parts)
 
@@ -185,3 +205,48 @@ def test_what_the_ledger_holds_is_never_less_than_the_order(qty: Decimal, price:
 
     assert 0 <= from_units(units) - amount < Decimal("0.0001")
     assert worth(order(str(qty), str(price))).value.amount == amount
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    sources=st.lists(texts(), max_size=2),
+    what=orders(),
+    account=ACCOUNTS,
+    effect=EFFECTS,
+    wall=WALLS,
+    trigger=st.none() | st.decimals("0.001", "2000", places=3),
+)
+def test_rules_look_at_nothing_that_they_do_not_need(
+    *,
+    sources: list[str],
+    what: PlaceOrder,
+    account: object,
+    effect: Effect,
+    wall: datetime,
+    trigger: Decimal | None,
+) -> None:
+    """With what `needs` names an order is judged as with everything; what else is known changes nothing for a buyer."""
+    at = PAPER if account is PAPER else REAL
+    rules, who, what = policies(*sources), caller(), msgspec.structs.replace(what, aux_price=trigger, side=Side.BUY)
+    known = (
+        option(what.symbol)
+        if what.code.startswith("AAPL2")
+        else stock(what.symbol, currency=currency_of(what.market, what.code))
+    )
+    market = exchange(what.market, day=wall.date(), state="continuous")
+    whole = world(quote("10", symbol=what.symbol), what=known, exchange=market, underlying=quote("200"))
+    needs = rules.needs(who, at, order=what, wall=wall)
+    asked_for = msgspec.structs.replace(
+        whole,
+        instrument=whole.instrument if needs.instrument else NOT_ASKED,
+        quote=whole.quote if needs.quote else NOT_ASKED,
+        exchange=whole.exchange if needs.exchange else NOT_ASKED,
+        underlying=whole.underlying if needs.underlying else None,
+    )
+
+    full = asked(rules, what, account=at, effect=effect, wall=wall, world=whole)
+    lean = asked(rules, what, account=at, effect=effect, wall=wall, world=asked_for)
+    assert (lean.reasons, lean.claims) == (full.reasons, full.claims)
+    if needs.is_nothing:
+        none = asked(rules, what, account=at, effect=effect, wall=wall)
+        assert (none.reasons, none.claims) == (full.reasons, full.claims)

@@ -1,5 +1,7 @@
 """One document made into rules, and whom it selects."""
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 
@@ -15,7 +17,8 @@ def test_every_key_of_a_policy_becomes_a_rule() -> None:
     """Nothing that a policy says is lost on the way to its rules."""
     bound = bound_of(doc(WHOLE))
 
-    assert [rule.name for rule in (*bound.rules, *bound.reads, *bound.cancels, *bound.breaker)] == [
+    breakers = tuple(limit.name for limit in bound.breaker)
+    assert (*(rule.name for rule in (*bound.rules, *bound.reads, *bound.cancels)), *breakers) == (
         "instruments.markets",
         "instruments.blocked_symbols",
         "instruments.symbols",
@@ -41,8 +44,8 @@ def test_every_key_of_a_policy_becomes_a_rule() -> None:
         "breaker.unknowns",
         "breaker.daemon_refusals",
         "breaker.daemon_refusals",
-    ]
-    assert (bound.buffer_percent, bound.price_age_max_ms) == (5, 5000)
+    )
+    assert (bound.buffer_percent, bound.price_age_max_ms) == (Decimal(5), 5000)
     assert [rule.name for rule in bound.converting] == [
         "orders.max_value",
         "orders.max_premium",
