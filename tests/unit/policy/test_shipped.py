@@ -8,8 +8,9 @@ import pytest
 
 from guard.codes import Code
 from guard.policy import PolicySet, judge_read
-from guard.terms import Effect, OrderType, PlaceOrder, TimeInForce
+from guard.terms import Effect, OrderType, PlaceOrder, Side, TimeInForce, World
 from tests.support.policy import PAPER, REAL, Book, asked, caller, codes, order, policies
+from tests.support.worlds import option, quote, world
 
 POLICIES = Path(__file__).parents[3] / "policies"
 FILES = sorted(POLICIES.glob("*.toml"))
@@ -61,6 +62,43 @@ def test_every_line_is_explained(path: Path) -> None:
 def test_real_money_meets_the_default_policy(shipped: PolicySet, what: PlaceOrder, found: list[Code]) -> None:
     """Each limit of default.toml at its bound and one tick over."""
     assert codes(asked(shipped, what, who=BOT, wall=MORNING)) == found
+
+
+CALL = {"market": "US", "code": "AAPL260116C200000"}
+
+
+@pytest.mark.parametrize(
+    ("what", "where", "found"),
+    [
+        (order("100", None, order_type=OrderType.STOP, aux_price=Decimal("190.476")), world(quote("180")), []),
+        (
+            order("100", None, order_type=OrderType.STOP, aux_price=Decimal("190.477")),
+            world(quote("180")),
+            [Code.MAX_ORDER_VALUE],
+        ),
+        (order("100", None, order_type=OrderType.STOP, aux_price=Decimal(9)), world(quote("180")), []),
+        (
+            order("1", "5", side=Side.SELL, **CALL),
+            world(what=option(), underlying=quote("250", symbol="US.AAPL")),
+            [],
+        ),
+        (
+            order("1", "5", side=Side.SELL, **CALL),
+            world(what=option(), underlying=quote("250.01", symbol="US.AAPL")),
+            [Code.MAX_ORDER_VALUE],
+        ),
+        (
+            order("5", "5.001", **CALL),
+            world(what=option(strike="1"), underlying=quote("1", symbol="US.AAPL")),
+            [Code.MAX_ORDER_VALUE],
+        ),
+    ],
+)
+def test_real_stops_and_options_are_valued_in_their_world(
+    shipped: PolicySet, what: PlaceOrder, where: World, found: list[Code]
+) -> None:
+    """A stop at 20,000 HKD with its 5 % buffer; an option at 2,500 USD of premium and 25,000 USD of what it is on."""
+    assert codes(asked(shipped, what, who=BOT, wall=MORNING, world=where)) == found
 
 
 def test_a_day_of_real_money(shipped: PolicySet) -> None:
