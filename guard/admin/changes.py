@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Literal
 
 import msgspec
@@ -96,12 +96,13 @@ class Changes:
             return Change("refused", was.policy_sha256, errors=tuple(msgspec.to_builtins(e) for e in errors))
         if was.policies is not None and built.sha256 == was.policies.sha256:
             return Change("unchanged", built.sha256)
-        changes = differences(was.policies, built)
+        changes, standing = differences(was.policies, built), stand(settings, was.keyring, was.issuers, built)
         try:
             await asyncio.to_thread(self._shelf.put, built.sha256, msgspec.json.encode(texts))
+            await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
         except OSError as error:
             return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
-        return self._swap(Policy, stand(settings, was.keyring, was.issuers, built), changes, who=who)
+        return self._swap(Policy, standing, changes, who=who)
 
     # ------------------------------------------------------------ keys
 
@@ -134,16 +135,18 @@ class Changes:
         changes = (*(f"key {name} added" for name in added), *(f"key {name} removed" for name in removed))
         if dict(keyring.by_grant) == dict(old.by_grant) and issuers == was.issuers:
             return Change("unchanged", keyring.sha256)
-        with contextlib.suppress(OSError):
+        standing = stand(was.settings, keyring, issuers, policies)
+        with contextlib.suppress(OSError):  # a key is taken away whether that can be kept or not
             await asyncio.to_thread(self._shelf.put, keyring.sha256, keyring.source())
+            await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
         self._desk.metrics.know_keys(record.name for record in keyring.records)
-        return self._swap(Keys, stand(was.settings, keyring, issuers, policies), changes, who=who)
+        return self._swap(Keys, standing, changes, who=who)
 
     # ------------------------------------------------------------ trading state
 
     async def set_state(self, body: StateBody, *, by: str) -> Change:
         """Durable before it is acknowledged, in force at once."""
-        errors = _state_errors(body)
+        errors = _state_errors(body, self._desk.standing.keyring.limits_by_name())
         if errors:
             return Change("refused", "", errors=tuple(errors))
         desk, scope = self._desk, body.scope
@@ -235,8 +238,14 @@ def _fields(old: PolicyDoc, new: PolicyDoc) -> list[str]:
     return [name for name in names if getattr(old, name) != getattr(new, name)]
 
 
-def _state_errors(body: StateBody) -> list[str]:
+def _state_errors(body: StateBody, names: Container[str]) -> list[str]:
+    """What is wrong with the body. A rule for a key that is none would bind nobody, and say that it was applied."""
     errors = [
+        f"scope.keys: {name!r} is no key of keys.json; name it without what follows '@'"
+        for name in body.scope.keys
+        if body.state != "active" and name not in names
+    ]
+    errors += [
         f"scope.markets: {m!r} is no market; known: {', '.join(MARKETS)}"
         for m in body.scope.markets
         if m not in MARKETS

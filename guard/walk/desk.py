@@ -4,6 +4,7 @@ Everything that decides is in `standing`, one frozen value that reloads swap who
 journal's records fold into; `traffic` counts reads and dry runs, which are in no record.
 """
 
+import os
 from collections.abc import Container
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from guard.terms import (
     Env,
     Intent,
     Missing,
+    Needs,
     Outcome,
     PlaceOrder,
     Principal,
@@ -167,8 +169,8 @@ class Desk:
 
     @property
     def is_halted(self) -> bool:
-        """The HALT file lies in the state directory: cancels only, for everyone."""
-        return self.halt.exists()
+        """The HALT file lies in the state directory: cancels only, for everyone. A link to nowhere is one too."""
+        return os.path.lexists(self.halt)
 
 
 class KnownIds(Container[str]):
@@ -185,7 +187,8 @@ class KnownIds(Container[str]):
 class Visit(Struct):
     """One request on its way: what was found out so far, and what will be counted of it.
 
-    `position_since_us`: a position was asked for, because it may excuse a refusal; one read earlier is not believed.
+    `more`: what was asked for beyond what the rules need, because it may change a refusal. A position that was read
+    before `position_since_us` is not believed.
     """
 
     call: Call
@@ -200,7 +203,8 @@ class Visit(Struct):
     principal: Principal | None = None
     outcome: Literal["allowed", "refused", "failed"] = "failed"
     daemon_us: int = 0
-    position_since_us: int | None = None
+    more: Needs | None = None
+    position_since_us: int = 0
 
 
 class Situation(Struct):

@@ -1,0 +1,41 @@
+"""An operator's word that would be taken for more than it does."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.guards import operate, record
+from tests.support.stage import code_of, stage
+
+PEOPLE = (record("bot"), record("bot@2"), record("desk", owner="a person"))
+STATE = "/admin/state"
+
+
+@pytest.mark.parametrize("name", ["bot@2", "bto", "", "*"])
+async def test_a_trading_state_for_a_key_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    """It would bind nobody, and the operator would read that it was applied."""
+    async with stage(tmp_path, *PEOPLE) as s:
+        body = {"state": "locked", "reason": "drill", "scope": {"keys": ["bot", name]}}
+        status, told = await operate(s.guard, STATE, body)
+
+        assert (status, told["result"]) == (422, "refused")
+        assert not s.guard.desk.state.trading
+
+
+async def test_a_trading_state_binds_every_record_of_a_key(tmp_path: Path) -> None:
+    """Records alike before '@' are one principal, halted by its one name; and it can be lifted when the key is gone."""
+    async with stage(tmp_path, *PEOPLE) as s:
+        await operate(s.guard, STATE, {"state": "locked", "reason": "drill", "scope": {"keys": ["bot"]}})
+
+        assert code_of(await s.place(who="bot@2")) == (423, "halted")
+        assert (await operate(s.guard, STATE, {"state": "active", "reason": "x", "scope": {"keys": ["gone"]}}))[
+            0
+        ] == 200
+
+
+async def test_a_halt_file_that_links_to_nowhere_halts(tmp_path: Path) -> None:
+    """What lies in the state directory under that name counts, whatever it is."""
+    async with stage(tmp_path) as s:
+        (tmp_path / "state" / "HALT").symlink_to("/nonexistent")
+
+        assert code_of(await s.place()) == (423, "halted")
