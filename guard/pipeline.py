@@ -14,13 +14,13 @@ from guard.catalogue import find
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.intent import parse
-from guard.terms import Call, Outcome, Refusal, Reply, Verdict, in_order, refuse
+from guard.terms import Call, Needs, Outcome, Refusal, Reply, Verdict, in_order, refuse
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, identify, in_the_way, ownership, revoked, rights, state_reasons
 from guard.walk.gather import effect_of, understood
 from guard.walk.judging import judge_trade, opening_of
 from guard.walk.passing import pass_on
-from guard.walk.prepare import excuse, may_be_excused, prepare
+from guard.walk.prepare import ask_more, more_to_ask, prepare
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import again, broken, refused, settled
@@ -66,20 +66,18 @@ class Pipeline:
         if not endpoint.is_trade:
             return await pass_on(self.recorder, visit, situation)
         sending = self.decide(visit, situation)
-        if sending is None:
-            await excuse(self.desk, visit, situation)
+        while isinstance(sending, Needs):  # at most once
+            await ask_more(self.desk, visit, situation, sending)
             sending = self.decide(visit, situation)
-        if sending is None:
-            raise AssertionError("a position was asked for twice")
         if isinstance(sending, Reply):
             return sending
         task = self.desk.supervisor.start(self.carry_out(sending), f"trade {visit.id}")
         return await asyncio.shield(task)
 
-    def decide(self, visit: Visit, gathered: Situation) -> Sending | Reply | None:
+    def decide(self, visit: Visit, gathered: Situation) -> Sending | Reply | Needs:
         """The synchronous step: from the first look at shared state to the reservation there is no await.
 
-        None: the position has to be asked for first, since it may excuse what stands against the order.
+        `Needs`: what has to be asked for first, since it may change the refusal; nothing was changed or recorded.
         """
         desk, recorder = self.desk, self.recorder
         desk.renew(visit)
@@ -95,11 +93,12 @@ class Pipeline:
         if waiting is not None and not reasons:
             return refused(recorder, visit, waiting, situation=situation)
         reasons += [*state_reasons(desk, visit, situation), *look.reasons]
-        if may_be_excused(visit, reasons):
-            return None
+        is_alone = len(reasons) == len(look.reasons)
+        more = more_to_ask(visit, situation, look, is_alone=is_alone)
+        if more is not None:
+            return more
         if reasons or look.outbound is None:
-            is_policy = len(reasons) == len(look.reasons)
-            refusal = Refusal(in_order(reasons), look.retry_after_s, look.largest_qty if is_policy else None)
+            refusal = Refusal(in_order(reasons), look.retry_after_s, look.largest_qty if is_alone else None)
             return refused(recorder, visit, refusal, situation=situation, judged=look.judged)
         opening = opening_of(visit, situation, look.judged)
         try:

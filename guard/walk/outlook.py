@@ -16,9 +16,12 @@ def needs_of(visit: Visit, situation: Situation) -> Needs | None:
     if policies is None or principal is None or account is None or situation.order is None:
         return None
     needs = policies.needs(principal, account, order=situation.order, wall=visit.wall)
-    if visit.position_since_us is not None:
+    more = visit.more
+    if more is not None:
+        needs = replace(needs, instrument=needs.instrument or more.instrument, position=more.position)
+    if more is not None and more.position:
         # An exit is counted at an old price rather than at none; what is too old for all others, the rules know.
-        needs = replace(needs, position=True, price_age_max_ms=_ANY_AGE_MS)
+        needs = replace(needs, price_age_max_ms=_ANY_AGE_MS)
     return None if needs.is_nothing else needs
 
 
@@ -34,4 +37,4 @@ def known(desk: Desk, visit: Visit, situation: Situation) -> World | None:
         needs = replace(needs or Needs(), quote=True)
     if needs is None:
         return None
-    return desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us or 0)
+    return desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us)

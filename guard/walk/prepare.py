@@ -4,14 +4,13 @@ An order that is refused already, or that was sent before under the same Idempot
 whoever may not trade must not use up the guard's part of the broker's limits.
 """
 
-from collections.abc import Sequence
-
 from guard.limits import find_slot
 from guard.policy import excusable
-from guard.terms import Intent, Reason
+from guard.terms import Instrument, Intent, Needs
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
 from guard.walk.gather import gather
+from guard.walk.judging import Look
 from guard.walk.outlook import needs_of
 from guard.walk.replies import idempotency_cell
 
@@ -41,14 +40,22 @@ def _is_refused(desk: Desk, visit: Visit, situation: Situation) -> bool:
     return bool(rights(visit, situation) or ownership(desk, visit, situation) or state_reasons(desk, visit, situation))
 
 
-def may_be_excused(visit: Visit, reasons: Sequence[Reason]) -> bool:
-    """Only budgets and missing prices stand against the order, and nobody has asked yet what it may be an exit from."""
-    return visit.effect in RISKY and visit.position_since_us is None and excusable(reasons)
+def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, is_alone: bool) -> Needs | None:
+    """What may still change a refusal: the position that the order may be an exit from, the lot of what would fit.
+
+    `is_alone`: nothing but rules and ledger stands against the order. Asked for once.
+    """
+    if visit.more is not None or visit.effect not in RISKY or not is_alone:
+        return None
+    known = None if situation.world is None else situation.world.instrument
+    has_lot = isinstance(known, Instrument) or seen.largest_qty in {None, "0"}
+    more = Needs(instrument=not has_lot, position=excusable(seen.reasons))
+    return None if more.is_nothing else more
 
 
-async def excuse(desk: Desk, visit: Visit, situation: Situation) -> None:
-    """Has asked for the position: an order that only reduces one is counted, but no budget stops it."""
-    visit.position_since_us = desk.clock.t_us()
+async def ask_more(desk: Desk, visit: Visit, situation: Situation, more: Needs) -> None:
+    """Has asked for it; a position that was read before now may have changed since."""
+    visit.more, visit.position_since_us = more, desk.clock.t_us() if more.position else 0
     needs, account, order = needs_of(visit, situation), situation.account, situation.order
     if needs is not None and account is not None and order is not None:
         await desk.reference.prepare(order, account=account, needs=needs, position_since_us=visit.position_since_us)

@@ -18,12 +18,12 @@ from guard.intent import parse
 from guard.limits import look, post, used
 from guard.policy import Meter, meters
 from guard.server import refusal_reply
-from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Principal, Refusal, Reply, in_order, refuse
+from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Needs, Principal, Refusal, Reply, in_order, refuse
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import in_the_way, ownership, rights, state_reasons
 from guard.walk.gather import effect_of, understood
 from guard.walk.judging import judge_passing, judge_trade
-from guard.walk.prepare import excuse, may_be_excused, prepare
+from guard.walk.prepare import ask_more, more_to_ask, prepare
 from guard.walk.recorder import Recorder
 from guard.walk.replies import refused
 
@@ -167,24 +167,27 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: b
     if not endpoint.is_trade:
         seen = judge_passing(desk, visit, situation)
         return Refusal(in_order(seen.reasons), seen.retry_after_s) if seen.reasons else None
-    refusal = _trade(desk, visit, situation)
-    if refusal is None or not may_be_excused(visit, refusal.reasons):
-        return refusal
-    await excuse(desk, visit, gathered)
-    desk.renew(visit)
-    return _trade(desk, visit, understood(desk, visit, intent, gathered.rows))
+    found = _trade(desk, visit, situation)
+    while isinstance(found, Needs):  # at most once
+        await ask_more(desk, visit, gathered, found)
+        desk.renew(visit)
+        found = _trade(desk, visit, understood(desk, visit, intent, gathered.rows))
+    return found
 
 
-def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | None:
-    """The same questions in the same order as in the synchronous step of the walk."""
+def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | Needs | None:
+    """The same questions in the same order as in the synchronous step of the walk; `Needs`: what is to be asked yet."""
     reasons = [*rights(visit, situation), *ownership(desk, visit, situation)]
     waiting = in_the_way(desk, visit, situation.holder)
     if waiting is not None and not reasons:
         return waiting
     seen = judge_trade(desk, visit, situation)
     reasons += [*state_reasons(desk, visit, situation), *seen.reasons]
-    largest_qty = seen.largest_qty if len(reasons) == len(seen.reasons) else None
-    return Refusal(in_order(reasons), seen.retry_after_s, largest_qty) if reasons else None
+    is_alone = len(reasons) == len(seen.reasons)
+    more = more_to_ask(visit, situation, seen, is_alone=is_alone)
+    if more is not None or not reasons:
+        return more
+    return Refusal(in_order(reasons), seen.retry_after_s, seen.largest_qty if is_alone else None)
 
 
 # ---------------------------------------------------------------- what became of a decision

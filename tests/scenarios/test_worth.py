@@ -1,0 +1,107 @@
+"""What an order is worth in its world, through the whole walk: prices, contracts, rates of exchange, exits."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.simulator.faults import Unreachable
+from tests.support.guards import order, said
+from tests.support.stage import ORDER, code_of, is_passed, stage
+
+CALL: Final[dict[str, Any]] = {"market": "US", "code": "US.AAPL260116C200000"}
+
+
+def told(reply: Any) -> dict[str, Any]:
+    """The guard's part of a refusal."""
+    found: dict[str, Any] = said(reply)["guard"]
+    return found
+
+
+async def test_a_refusal_tells_price_source_age_and_what_would_have_fitted(tmp_path: Path) -> None:
+    """A market order over its cap: the arithmetic in the text, the largest quantity in lots, both in the record."""
+    async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
+        body = {name: value for name, value in order(qty=1000, order_type="MARKET").items() if name != "price"}
+        reply = await scene.ask(ORDER, body)
+
+        assert code_of(reply) == (403, "max_order_value")
+        assert told(reply)["largest_qty"] == "300"
+        assert "HKD; ask " in said(reply)["ret_msg"]
+        assert "s old, buffer 5 %" in said(reply)["ret_msg"]
+        record = await scene.decision(reply)
+        assert record["largest_qty"] == "300"
+        assert record["valuation"]["source"] == "ask"
+        assert record["valuation"]["age_ms"] >= 0
+        smaller = await scene.ask(ORDER, body | {"qty": 300})
+        assert is_passed(smaller)
+
+
+@pytest.mark.parametrize(("path", "wrapped"), [(ORDER, False), ("/guard/v1/check", True)])
+async def test_what_would_fit_is_told_in_lots_also_of_a_limit_order(
+    tmp_path: Path, path: str, *, wrapped: bool
+) -> None:
+    """The lot is asked for once it matters, by a dry run too."""
+    async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
+        body = order(qty=1000, price=299)
+        reply = await scene.ask(path, {"path": ORDER, "body": body} if wrapped else body)
+
+        assert told(reply)["largest_qty"] == "300"
+        assert told(reply)["reasons"][0]["observed"] == "299000"
+
+
+async def test_a_collar_refuses_a_price_far_from_the_market(tmp_path: Path) -> None:
+    """A BUY at 400 with the market near 300 is beyond 10 %; at 200 it only waits."""
+    rules = '[orders]\nmax_value = "1000000 HKD"\nprice_collar_percent = { stock = 10 }'
+    async with stage(tmp_path, policies=rules) as scene:
+        assert code_of(await scene.place(price=400)) == (403, "price_collar")
+        assert is_passed(await scene.place(price=200))
+        scene.daemon.faults.always(Unreachable(), path="/api/snapshot")
+        scene.clock.advance(s=60)
+        assert code_of(await scene.place(price=200)) == (503, "price_unavailable")
+
+
+async def test_w08_an_order_meets_a_limit_in_another_currency(tmp_path: Path) -> None:
+    """W08: rate, date and buffer are recorded."""
+    rules = '[orders]\nmax_value = "3000 USD"\n[fx]\nUSDHKD = "7.8"\nas_of = 2026-11-20\nbuffer_percent = 1'
+    async with stage(tmp_path, policies=rules) as scene:
+        passed = await scene.place(qty=100, price=200)
+        assert is_passed(passed)
+        (met,) = (await scene.decision(passed))["valuation"]["fx"]
+        assert met["rate"] == "USDHKD 7.8"
+        assert met["as_of"] == "2026-11-20"
+        assert Decimal(met["value"]["amount"]) == Decimal("2589.7436")
+        assert code_of(await scene.place(qty=200, price=200)) == (403, "max_order_value")
+        scene.clock.advance(s=5 * 86_400)
+        assert code_of(await scene.place(qty=100, price=200)) == (503, "fx_unavailable")
+
+
+async def test_w07_w19_a_sold_option_meets_the_value_of_what_it_is_on(tmp_path: Path) -> None:
+    """W07, W19: the premium passes, the underlying does not."""
+    cheap = '[orders]\nmax_value = "100000 USD"\nmax_underlying_value = "1000 USD"'
+    body = order(**CALL, qty=1, price=1, side="SELL")
+    async with stage(tmp_path, policies=cheap) as scene:
+        reply = await scene.ask(ORDER, body)
+        assert code_of(reply) == (403, "max_order_value")
+        assert told(reply)["reasons"][0]["rule"] == "orders.max_underlying_value"
+        assert scene.reached() == []
+
+
+@pytest.mark.parametrize("per", ["key", "account"])
+async def test_an_exit_is_not_refused_for_an_exhausted_budget(tmp_path: Path, per: str) -> None:
+    """What was bought may be sold; not more of it, not twice, and not something else."""
+    rules = f'[orders]\nmax_value = "1000000 HKD"\n[budgets]\nper = "{per}"\ndaily_value = "80000 HKD"'
+    async with stage(tmp_path, policies=rules) as scene:
+        assert is_passed(await scene.place(price=400, qty=200))
+        scene.daemon.tick(moves=False)
+        assert code_of(await scene.place(price=400, qty=100)) == (403, "daily_value")
+
+        held = next(h.qty for (_, symbol), h in scene.daemon.world.ledger.holdings.items() if symbol == "HK.00700")
+        assert code_of(await scene.place(price=400, qty=float(held) + 100, side="SELL")) == (403, "daily_value")
+        first = await scene.place(price=400, qty=100, side="SELL")
+        assert is_passed(first)
+        claims = (await scene.decision(first))["claims"]
+        assert next(claim for claim in claims if claim["counter"].startswith("daily_value/")).get("cap") is None
+        rest = await scene.place(price=400, qty=float(held), side="SELL")
+        assert code_of(rest) == (403, "daily_value")
+        assert told(rest)["largest_qty"] == str(int(held) - 100)
