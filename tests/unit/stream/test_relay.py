@@ -44,6 +44,8 @@ TOO_LONG: Final = text(b"x" * (FRAME_BYTES_MAX + 1)).serialize(mask=False, exten
 class List:
     """An account list that tests write; implements what the desk asks of a book."""
 
+    age_s: float | None = None
+
     def __init__(self) -> None:
         self.found: tuple[AccountRow, ...] | Missing = (row(Env.REAL, 7), row(Env.REAL, 8))
         self.gate = asyncio.Event()
