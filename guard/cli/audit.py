@@ -1,74 +1,32 @@
-"""`guard audit`: verify the record's chain, search it, follow it.
+"""`guard audit`: search the record, follow it; verifying and proving it are told in `proof`.
 
-Reads the files only, so it works while the guard runs, after a crash, and on a copy. Exit codes of `verify`: 0 ok ·
-1 edited · 3 cannot verify · 4 torn tail. Answers go to stdout, remarks to stderr.
+Reads the files only, so it works while the guard runs, after a crash, and on a copy. Answers go to stdout, remarks to
+stderr.
 """
 
 import sys
 import time
 from collections import deque
-from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from guard.cli.proof import prove_record, rotate_key, verify_record
+from guard.cli.statedir import AsJson, Config, State, directory
 from guard.clock import SystemClock
-from guard.errors import GuardFault, SettingsFault
-from guard.journal import read_lines
-from guard.journal.chain import Verified, verify
 from guard.journal.search import Query, Row, View, Views, follow, moment, row, search
-from guard.settings import parse_settings
 
-EDITED: Final = 1
-CANNOT_VERIFY: Final = 3
-TORN: Final = 4
 _PAUSE_S: Final = 0.2
-_TORN_LOOKS: Final = 5  # a line that is being written is whole after one pause; a torn one stays so
-_TORN_PAUSE_S: Final = 0.02
 _WIDTH: Final = 200  # columns where the output is no terminal
-_LIMITS: Final = "edits of the last record, and records cut off at the end, do not show in a chain of hashes"
 
 app = typer.Typer(no_args_is_help=True)
 
-State = Annotated[
-    Path | None, typer.Option("--state", envvar="GUARD_STATE", help="The state directory (else the settings').")
-]
-Config = Annotated[Path | None, typer.Option("--config", help="The settings file (else guard.toml where it exists).")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What `verify --json` prints. `head` is the SHA-256 of the last good record; keep it elsewhere and compare."""
-
-    result: str
-    records: int
-    head: str
-    first_bad_seq: int | None
-    message: str
-    first_ts: str | None = None
-    last_ts: str | None = None
-
-
-@app.command("verify")
-def verify_record(state: State = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Check that nobody edited, removed, added or moved a record.
-
-    Exits 0 if the chain is whole, 1 if it was edited (with the first bad seq), 3 if it cannot be verified, 4 if only
-    the last line is torn, as a crash leaves it.
-    """
-    try:
-        report, code = _judge(verify(read_lines(_directory(state, config), wait=_Patience())))
-    except GuardFault as fault:
-        report, code = Report("cannot_verify", 0, "", None, str(fault)), CANNOT_VERIFY
-    if as_json:
-        typer.echo(msgspec.json.encode(report))
-    else:
-        typer.echo(report.message, err=code == CANNOT_VERIFY)
-    raise typer.Exit(code)
+app.command("verify")(verify_record)
+app.command("prove")(prove_record)
+app.command("rotate-key")(rotate_key)
 
 
 @app.command("search")
@@ -101,7 +59,7 @@ def search_record(
     )
     views = Views()
     found, total = deque[View](maxlen=limit or None), 0
-    for view in search(_directory(state, config), query, views=views):
+    for view in search(directory(state, config), query, views=views):
         total += 1
         if as_json and limit == 0:
             _write(view.line.raw)  # a whole year fits no memory
@@ -133,51 +91,10 @@ def tail_record(
         _write(view.line.raw) if as_json else typer.echo("  ".join(part for part in row(view) if part))
 
     try:
-        follow(_directory(state, config), last=last, views=views, emit=emit, pause=pause)
+        follow(directory(state, config), last=last, views=views, emit=emit, pause=pause)
     except KeyboardInterrupt:
         raise typer.Exit from None
     _tell_skipped(views)
-
-
-class _Patience:
-    """At the end of the record: looks again a few times while the last line is still being written."""
-
-    def __init__(self) -> None:
-        self._looks_left = _TORN_LOOKS
-
-    def __call__(self, is_torn: bool) -> bool:
-        self._looks_left -= 1
-        if not is_torn or self._looks_left < 0:
-            return False
-        time.sleep(_TORN_PAUSE_S)
-        return True
-
-
-def _judge(found: Verified) -> tuple[Report, int]:
-    records, fault = found.head.seq, found.fault
-    span = {"first_ts": found.first_ts, "last_ts": found.last_ts}
-    if fault is None:
-        message = f"ok: {records} records, {found.first_ts} to {found.last_ts}, head {found.head.hash}\n({_LIMITS})"
-        return Report("ok", records, found.head.hash, None, message, **span), 0
-    if fault.is_torn:
-        message = f"torn tail: after {records} good records the last line is not whole; the next start sets it aside"
-        return Report("torn", records, found.head.hash, fault.seq, message, **span), TORN
-    message = f"EDITED: {fault}; first bad seq {fault.seq}"
-    return Report("edited", records, found.head.hash, fault.seq, message, **span), EDITED
-
-
-def _directory(state: Path | None, config: Path | None) -> Path:
-    if state is not None:
-        return state
-    path = config or Path("guard.toml")
-    try:
-        text = path.read_text(encoding="utf-8") if config is not None or path.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsFault([f"{path}: cannot be read: {error}"]) from error
-    settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
-    if errors:
-        raise SettingsFault(errors)
-    return settings.path(settings.state.dir)
 
 
 def _moment(name: str, text: str | None) -> str | None:

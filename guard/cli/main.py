@@ -39,7 +39,7 @@ app.command(rich_help_panel="Run")(simulate)
 app.command(rich_help_panel="Look")(check)
 app.add_typer(keys.app, name="keys", help="Make, list, revoke and rotate the callers' keys.", rich_help_panel="Change")
 app.add_typer(policy.app, name="policy", help="Check and reload policies.", rich_help_panel="Change")
-app.add_typer(audit.app, name="audit", help="Verify, search and follow the record.", rich_help_panel="Look")
+app.add_typer(audit.app, name="audit", help="Verify, prove, search and follow the record.", rich_help_panel="Look")
 
 
 def _version(is_wanted: bool) -> None:

@@ -239,14 +239,21 @@ class Journal:
         """Asks for a checkpoint over everything appended so far, and waits for nothing."""
         self._backlog.want_signature(self.last_seq)
 
-    def introduction(self, successor: Signer | None = None) -> Vkey:
-        """The record that tells the key which signs, or the one that follows it."""
-        signer = self._notary.signers[0]
-        return introduction(signer) if successor is None else introduction(successor, signer)
+    def introduction(self) -> Vkey:
+        """The record that tells the key which signs."""
+        return introduction(self._notary.signers[0])
 
-    def join_signer(self, successor: Signer) -> None:
-        """From now on two keys sign each checkpoint, so that whoever trusts either can follow."""
-        self._notary.signers = (*self._notary.signers, successor)
+    def succeed(self) -> Signer:
+        """Records a new key, and has both sign from now on; blocking. The caller keeps it, for the next start.
+
+        Raises `JournalFault`, and nothing has changed then.
+        """
+        signer = self._notary.signers[0]
+        successor = signingkey.successor(signer)
+        self.append("vkey", introduction(successor, signer))
+        self._notary.signers = (signer, successor)
+        self.flush()
+        return successor
 
     def flush(self) -> None:
         """Blocks until all that was appended is durable: for the start and for tools, never on the event loop."""

@@ -19,6 +19,8 @@ PURE_MODULES: Final = frozenset(
         "journal/place.py",
         "journal/tree.py",
         "journal/note.py",
+        "journal/succession.py",
+        "journal/examine.py",
         "upstream/verdict.py",
         "server/reader.py",
         "stream/session.py",

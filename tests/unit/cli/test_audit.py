@@ -1,20 +1,18 @@
-"""`guard audit`: what it prints, and its exit codes."""
+"""`guard audit search` and `tail`: what they print, and their exit codes."""
 
-import hashlib
 import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from guard.cli.audit import app
-from guard.journal import Journal
-from tests.support.clock import ManualClock
-from tests.support.journal import decision, file_of, outcome, refusal
+from tests.support.journal import file_of
+from tests.support.signed import signed_state
 
 ROOT: Final = Path(__file__).parents[3]
 
@@ -22,118 +20,12 @@ ROOT: Final = Path(__file__).parents[3]
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """A closed journal: segment, decision, outcome, refusal."""
-    journal = Journal.open(tmp_path / "state", clock=ManualClock())
-    journal.append("decision", decision("01A", symbol="HK.00700"))
-    journal.append("outcome", outcome("01A", order_id="900"))
-    journal.append("decision", refusal("01B", symbol="US.AAPL"))
-    journal.shut()
-    return tmp_path / "state"
+    return signed_state(tmp_path / "state")
 
 
 def guard_audit(*words: str | Path) -> Result:
     """Runs `guard audit …`."""
     return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def report(*words: str | Path) -> tuple[int, dict[str, Any]]:
-    """Exit code and JSON of `guard audit verify --json …`."""
-    result = guard_audit("verify", "--json", *words)
-    return result.exit_code, json.loads(result.stdout)
-
-
-# ---------------------------------------------------------------- verify
-
-
-def test_a_whole_record_verifies(state: Path) -> None:
-    """Exit 0, the head's hash to keep, and what a chain cannot show."""
-    result = guard_audit("verify", "--state", state)
-    last = file_of(state).read_bytes().splitlines()[-1]
-
-    assert result.exit_code == 0
-    assert result.stdout.startswith("ok: 4 records")
-    assert hashlib.sha256(last).hexdigest() in result.stdout
-    assert "cut off at the end" in result.stdout
-
-
-def test_the_report_for_programs_has_stable_names(state: Path) -> None:
-    """One JSON object."""
-    code, said = report("--state", state)
-
-    assert code == 0
-    assert {n: said[n] for n in ("result", "records", "first_bad_seq")} == {
-        "result": "ok",
-        "records": 4,
-        "first_bad_seq": None,
-    }
-    assert said["first_ts"] == said["last_ts"] == "2026-11-22T09:46:28.123456Z"
-
-
-def test_an_edited_record_is_named(state: Path) -> None:
-    """Exit 1 with the first bad seq."""
-    file_of(state).write_bytes(file_of(state).read_bytes().replace(b"HK.00700", b"HK.00701"))
-
-    code, said = report("--state", state)
-    assert (code, said["result"], said["first_bad_seq"]) == (1, "edited", 2)
-    assert "first bad seq 2" in guard_audit("verify", "--state", state).stdout
-
-
-def test_a_torn_tail_is_told_from_an_edit(state: Path) -> None:
-    """Exit 4 after a crash, and verifying changes nothing."""
-    torn = file_of(state).read_bytes()[:-9]
-    file_of(state).write_bytes(torn)
-
-    code, said = report("--state", state)
-    assert (code, said["result"], said["records"]) == (4, "torn", 3)
-    assert file_of(state).read_bytes() == torn
-
-
-def test_a_record_that_is_not_there_cannot_be_verified(tmp_path: Path) -> None:
-    """Exit 3, the reason on stderr."""
-    code, said = report("--state", tmp_path)
-    assert (code, said["result"]) == (3, "cannot_verify")
-
-    result = guard_audit("verify", "--state", tmp_path)
-    assert "no journal there" in result.stderr
-    assert result.stdout == ""
-
-
-def test_it_works_while_the_guard_runs(tmp_path: Path) -> None:
-    """Reading takes no lock."""
-    journal = Journal.open(tmp_path / "state", clock=ManualClock())
-    journal.append("decision", decision())
-    journal.flush()
-
-    assert report("--state", tmp_path / "state")[0] == 0
-    journal.append("decision", decision())
-    journal.flush()
-    assert report("--state", tmp_path / "state")[1]["records"] == 3
-    journal.shut()
-
-
-def test_the_state_directory_comes_from_the_settings(
-    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """--state, GUARD_STATE, --config, guard.toml in the working directory, in this order."""
-    config = tmp_path / "elsewhere.toml"
-    config.write_text('[state]\ndir = "state"\n')
-    assert report("--config", config)[0] == 0
-
-    monkeypatch.chdir(tmp_path)
-    assert report()[0] == 0
-    (tmp_path / "guard.toml").write_text('[state]\ndir = "nowhere"\n')
-    assert report()[0] == 3
-    monkeypatch.setenv("GUARD_STATE", str(state))
-    assert report()[0] == 0
-
-
-@pytest.mark.parametrize("text", [None, "[state]\ndirectory = 1\n", "not toml"])
-def test_settings_that_cannot_be_used_are_no_verdict(tmp_path: Path, text: str | None) -> None:
-    """Exit 3, never 1: that would say *edited*."""
-    config = tmp_path / "guard.toml"
-    if text is not None:
-        config.write_text(text)
-
-    assert report("--config", config)[0] == 3
 
 
 # ---------------------------------------------------------------- search

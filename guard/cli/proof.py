@@ -1,0 +1,186 @@
+"""`guard audit verify`, `prove`, `rotate-key`: what the record proves, to whom, and with which key.
+
+`verify` and `prove` read the files only, so they work while the guard runs, after a crash, and on a copy. Exit codes of
+`verify`: 0 ok · 1 edited · 2 shorter than a checkpoint · 3 cannot verify · 4 torn tail.
+"""
+
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import msgspec
+import typer
+
+from guard.cli.statedir import AsJson, Config, State, directory
+from guard.clock import SystemClock
+from guard.errors import GuardFault, JournalFault
+from guard.journal import Disk, Journal, read_lines, signingkey
+from guard.journal.checkpoints import checkpoints_path, read_notes
+from guard.journal.examine import Claimed, Finding, examine
+from guard.journal.note import Verifier
+from guard.journal.proof import find, prove, prove_growth
+
+_EXITS: Final = {"ok": 0, "edited": 1, "shorter": 2, "cannot_verify": 3, "torn": 4}
+_TORN_LOOKS: Final = 5  # a line that is being written is whole after one pause; a torn one stays so
+_TORN_PAUSE_S: Final = 0.02
+_SCRIPT: Final = "guard_verify.py"
+_OWN_KEY: Final = (
+    "the verifier key was read from beside the record, so this proves nothing against the owner of this host, who "
+    "could have made both anew: keep journal.vkey and a checkpoint elsewhere, and give them as --vkey and --held"
+)
+_NO_HELD: Final = "without a checkpoint kept elsewhere (--held), the owner of the key could have made the record anew"
+
+Vkey = Annotated[
+    Path | None,
+    typer.Option("--vkey", help="Verifier keys, one a line, kept elsewhere (else the state's journal.vkey)."),
+]
+
+
+class Report(Finding, frozen=True, kw_only=True):
+    """What `verify --json` prints: the finding, and what it does not say."""
+
+    remarks: tuple[str, ...] = ()
+
+
+def verify_record(
+    vkey: Vkey = None,
+    held: Annotated[Path | None, typer.Option(help="Checkpoints kept elsewhere: one or more notes.")] = None,
+    state: State = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that nobody edited, removed, added, moved or cut off a record.
+
+    Reads the whole record and holds it against the signed checkpoints beside it and those you kept. Exits 0 if all is
+    well, 1 if it was edited (with the first bad seq), 2 if it is shorter than a checkpoint, 3 if it cannot be verified,
+    4 if only the last line is torn, as a crash leaves it.
+    """
+    try:
+        report = _report(directory(state, config), vkey, held)
+    except GuardFault as fault:
+        report = Report(result="cannot_verify", message=f"cannot verify: {fault}")
+    if as_json:
+        typer.echo(msgspec.json.encode(report))
+    else:
+        typer.echo(report.message, err=report.result == "cannot_verify")
+        for remark in report.remarks:
+            typer.echo(f"({remark})")
+    raise typer.Exit(_EXITS[report.result])
+
+
+def prove_record(
+    decision: Annotated[str | None, typer.Option(metavar="ID", help="The decision that is in the log.")] = None,
+    held: Annotated[Path | None, typer.Option(help="Show instead that the log goes on from this checkpoint.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help=f"Write it there, and {_SCRIPT} beside it (else it is printed).")
+    ] = None,
+    state: State = None,
+    config: Config = None,
+) -> None:
+    """Show that a decision is in the log, without showing the others.
+
+    One text for whoever has the verifier key: the record itself, its path to the root, and the signed checkpoint
+    (c2sp.org/tlog-proof). With --held instead of --decision: that the log only grew since that checkpoint, in the form
+    that a witness takes (c2sp.org/tlog-witness).
+    """
+    if (decision is None) == (held is None):
+        raise typer.BadParameter("give either --decision or --held")
+    where = directory(state, config)
+    text = prove_growth(where, _last_note(held)) if held is not None else prove(where, find(where, str(decision)))
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    script = out.with_name(_SCRIPT)
+    try:
+        out.write_text(text, encoding="utf-8")
+        script.write_bytes(files("guard.journal").joinpath("offline.py").read_bytes())
+    except OSError as error:
+        raise JournalFault(f"{error.filename}: cannot be written: {error.strerror}") from error
+    if held is None:
+        typer.echo(f"check it with: python {script} proof {out} --vkey KEYS", err=True)
+
+
+def rotate_key(state: State = None, config: Config = None) -> None:
+    """Change the key that signs checkpoints; the guard must be stopped.
+
+    The record names the new key in a `vkey` record signed by both, and the last checkpoint of this run is signed by
+    both, so that whoever trusts the old key can follow. Prints the new verifier key.
+    """
+    where = directory(state, config)
+    disk = Disk()
+    journal = Journal.open(where, clock=SystemClock(), disk=disk)
+    try:
+        signer = journal.succeed()
+    finally:
+        journal.shut()
+    if journal.failed is not None:
+        raise JournalFault(f"the key stays: {journal.failed}")
+    try:
+        signingkey.take_over(where, signer, disk=disk)
+    except OSError as error:
+        raise JournalFault(f"the key stays: {error}") from error
+    typer.echo(signer.verifier.vkey)
+
+
+def _report(state: Path, vkey: Path | None, held: Path | None) -> Report:
+    verifiers = _verifiers(vkey or signingkey.vkey_path(state))
+    # Checkpoints first: a guard that runs meanwhile makes the record longer than they say, never shorter.
+    claims = _claims(checkpoints_path(state))
+    if held is not None:
+        claims += _claims(held) or _nothing(held)
+    finding = examine(read_lines(state, wait=_Patience()), claims, verifiers)
+    remarks = []
+    if finding.result == "ok":
+        if vkey is None:
+            remarks.append(_OWN_KEY)
+        elif held is None:
+            remarks.append(_NO_HELD)
+        if finding.signed is not None and finding.signed < finding.records:
+            remarks.append(f"records {finding.signed + 1} to {finding.records} are under no checkpoint yet")
+        if finding.first_seq > 1:
+            remarks.append(f"records 1 to {finding.first_seq - 1} were pruned; a signed root stands for them")
+    return Report(**msgspec.structs.asdict(finding), remarks=tuple(remarks))
+
+
+def _verifiers(path: Path) -> list[Verifier]:
+    """The keys of a file; none where there is no file, so that an edit is still told."""
+    try:
+        return [Verifier.read(line) for line in path.read_text(encoding="utf-8").split()]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise JournalFault(f"{path}: no verifier key: {error}") from error
+
+
+def _claims(path: Path) -> list[Claimed]:
+    try:
+        notes = read_notes(path)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise JournalFault(f"{path}: cannot be read: {error.strerror}") from error
+    return [Claimed(note, str(path)) for note in notes]
+
+
+def _nothing(path: Path) -> NoReturn:
+    raise JournalFault(f"{path}: holds no checkpoint")
+
+
+def _last_note(path: Path) -> str:
+    claims = _claims(path) or _nothing(path)
+    return claims[-1].note
+
+
+class _Patience:
+    """At the end of the record: looks again a few times while the last line is still being written."""
+
+    def __init__(self) -> None:
+        self._looks_left = _TORN_LOOKS
+
+    def __call__(self, is_torn: bool) -> bool:
+        self._looks_left -= 1
+        if not is_torn or self._looks_left < 0:
+            return False
+        time.sleep(_TORN_PAUSE_S)
+        return True

@@ -1,0 +1,149 @@
+"""Verifies a guard's record, or a proof from it, with verifier keys alone. Needs Python and `cryptography`, no guard.
+
+    python guard_verify.py proof FILE --vkey KEYS                 one record is in the log; prints it
+    python guard_verify.py record DIR --vkey KEYS [--held NOTES]  a whole state directory, or a copy of it
+KEYS: verifier keys. NOTES: checkpoints kept elsewhere. Exit: 0 ok, 1 edited, 2 shorter, 3 cannot verify, 4 torn.
+"""
+
+import argparse
+import json
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+Keys = dict[tuple[str, bytes], bytes]  # (name, id): public key
+Tree = list[tuple[int, bytes]]  # full subtrees as (leaves, hash), largest first
+NOTES = re.compile(r"((?:[^\n]+\n)+\n(?:— [^\n]+\n)+)\n?")
+EDITED, SHORTER, CANNOT, TORN = 1, 2, 3, 4
+
+
+def stop(code: int, message: str) -> NoReturn:
+    """Says it and ends."""
+    print(message)  # noqa: T201 - a command speaks
+    raise SystemExit(code)
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    """RFC 6962: the hash of two subtrees."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+def grow(tree: Tree, line: bytes) -> None:
+    """One more leaf: a line without its newline."""
+    size, part = 1, sha256(b"\x00" + line).digest()
+    while tree and tree[-1][0] == size:
+        part, size = node(tree.pop()[1], part), size * 2
+    tree.append((size, part))
+
+
+def root(tree: Tree) -> bytes:
+    """The Merkle tree hash."""
+    found = tree[-1][1] if tree else sha256(b"").digest()
+    for _, left in reversed(tree[:-1]):
+        found = node(left, found)
+    return found
+
+
+def read_keys(text: str) -> Keys:
+    """Each line: <name>+<hex id>+<base64 of 0x01 and the 32 bytes of an Ed25519 key>."""
+    keys: Keys = {}
+    for vkey in text.split():
+        name, identity, key = vkey.split("+", 2)
+        raw = b64decode(key)
+        if raw[:1] != b"\x01" or sha256(name.encode() + b"\n" + raw).hexdigest()[:8] != identity:
+            stop(CANNOT, f"not an Ed25519 verifier key: {vkey}")
+        keys[name, bytes.fromhex(identity)] = raw[1:]
+    return keys
+
+
+def checkpoints(text: str, keys: Keys) -> list[tuple[int, bytes]]:
+    """Size and root of each checkpoint in the text that one of the keys signed for its own log."""
+    found = []
+    for note in NOTES.findall(text):
+        body, _, lines = note.rpartition("\n\n")
+        origin, size, head = body.split("\n")[:3]
+        for name, signature in re.findall(r"— (\S+) (\S+)\n", lines):
+            raw = b64decode(signature)
+            if name == origin and (public := keys.get((name, raw[:4]))):
+                try:
+                    Ed25519PublicKey.from_public_bytes(public).verify(raw[4:], (body + "\n").encode())
+                except InvalidSignature:
+                    stop(CANNOT, f"cannot verify: a signature of {name} does not fit its checkpoint")
+                found.append((int(size), b64decode(head)))
+    return found
+
+
+def sides(index: int, size: int) -> list[bool]:
+    """From the leaf up: whether the sibling stands to the left (RFC 6962 §2.1.1)."""
+    if size == 1:
+        return []
+    half = 1 << (size - 1).bit_length() - 1
+    return [*sides(index, half), False] if index < half else [*sides(index - half, size - half), True]
+
+
+def proof(text: str, keys: Keys) -> NoReturn:
+    """A c2sp.org/tlog-proof whose extra data is the line itself."""
+    head, _, note = text.partition("\n\n")
+    first, extra, place, *hashes = head.split("\n")
+    line, index, signed = b64decode(extra[6:]), int(place[6:]), checkpoints(note, keys)
+    if first != "c2sp.org/tlog-proof@v1" or not signed:
+        stop(CANNOT, "cannot verify: no proof with a checkpoint of these keys")
+    size, signed_root = signed[0]
+    found, turns = sha256(b"\x00" + line).digest(), sides(index, size)
+    for is_left, part in zip(turns, map(b64decode, hashes), strict=False):
+        found = node(part, found) if is_left else node(found, part)
+    if index >= size or len(turns) != len(hashes) or found != signed_root:
+        stop(EDITED, "NOT PROVED: the path does not lead to the signed root")
+    stop(0, f"{line.decode()}\nok: this is record {index + 1} of the {size} that were signed")
+
+
+def lines_of(folder: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+    """Every line of every segment in order, with its members: {} where it is no JSON, None where it is torn."""
+    for path in sorted((folder / "journal").glob("[0-9]*.jsonl")):
+        for line in path.open("rb"):
+            try:
+                yield line[:-1], dict(json.loads(line)) if line.endswith(b"\n") else None
+            except (TypeError, ValueError):
+                yield line, {}
+
+
+def record(folder: Path, held: str, keys: Keys) -> NoReturn:
+    """The chain, the tree, and every checkpoint of the folder and of `held`."""
+    signed = checkpoints((folder / "checkpoints").read_text("utf-8") + "\n" + held, keys)
+    tree, wanted, roots = Tree(), {size for size, _ in signed}, {0: root([])}
+    seq, prev, first, is_torn = 0, "0" * 64, 1, False
+    for line, found in lines_of(folder):
+        if seq == 0 and found and found.get("type") == "segment" and found["seq"] != 1:
+            seq, prev = found["tree_size"], found["prev"]  # what was before is pruned; its compact range stands for it
+            sizes = [1 << bit for bit in range(seq.bit_length() - 1, -1, -1) if seq >> bit & 1]
+            tree = list(zip(sizes, map(bytes.fromhex, found["compact"]), strict=True))
+            first, roots = seq + 1, {seq: root(tree)}
+        if is_torn or (found is not None and (found.get("seq"), found.get("prev")) != (seq + 1, prev)):
+            stop(EDITED, f"EDITED: record {seq + 1} is not what follows the record before it")
+        if not (is_torn := found is None):
+            seq, prev = seq + 1, sha256(line).hexdigest()
+            grow(tree, line)
+        roots |= {seq: root(tree)} if seq in wanted else {}
+    if wrong := sorted(size for size, head in signed if roots.get(size, head) != head):
+        stop(EDITED, f"EDITED: the first {wrong[0]} records are not those that were signed")
+    if (most := max(wanted, default=0)) > seq:
+        stop(SHORTER, f"SHORTER: {seq} records, but a checkpoint is over {most}")
+    if most < first:
+        stop(CANNOT, "cannot verify: no checkpoint of these keys over a record that is there")
+    stop(TORN if is_torn else 0, f"{'torn tail' if is_torn else 'ok'}: records {first} to {seq}, {most} signed")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("what", choices=["proof", "record"])
+    for name in ("path", "--vkey", "--held"):
+        parser.add_argument(name, type=Path)
+    words = parser.parse_args()
+    trusted, notes = read_keys(words.vkey.read_text("utf-8")), words.held.read_text("utf-8") if words.held else ""
+    proof(words.path.read_text("utf-8"), trusted) if words.what == "proof" else record(words.path, notes, trusted)

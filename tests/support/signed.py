@@ -1,0 +1,69 @@
+"""Records that are signed, in memory and on disk, for tests of what a signature proves."""
+
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
+
+from guard.journal import Journal
+from guard.journal.examine import Claimed
+from guard.journal.note import Checkpoint, Signer, sign
+from guard.journal.place import Entry, Place, Wanted, settle
+from guard.journal.tree import Tree, TreeHead
+from tests.support.clock import START_US, ManualClock
+from tests.support.journal import decision, outcome, refusal
+
+OWN: Final = Signer("guard.test/1", Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32))
+NEXT: Final = Signer("guard.test/1", Ed25519PrivateKey.from_private_bytes(bytes([2]) * 32))
+FOREIGN: Final = Signer("guard.test/1", Ed25519PrivateKey.from_private_bytes(bytes([3]) * 32))
+
+
+class Log:
+    """A record in memory: lines, newline included, and the tree after each."""
+
+    def __init__(self, *, segment_bytes_max: int = 4000) -> None:
+        self.place = Place()
+        self.entries: list[Entry] = []
+        self._bytes_max = segment_bytes_max
+
+    def add(self, type_: str, members: Struct | dict[str, object]) -> int:
+        """One more record; its seq."""
+        wanted = Wanted(type_, members, START_US, is_lazy=False)
+        entries, self.place = settle(wanted, self.place, segment_bytes_max=self._bytes_max)
+        self.entries += entries
+        return self.place.head.seq
+
+    def fill(self, records: int) -> "Log":
+        """So many records more, and the segments' own."""
+        for n in range(records):
+            self.add("x", {"n": n})
+        return self
+
+    @property
+    def lines(self) -> list[bytes]:
+        """All lines."""
+        return [entry.line for entry in self.entries]
+
+    def tree(self, size: int) -> Tree:
+        """The tree of the first lines."""
+        return self.entries[size - 1].tree if size else Tree()
+
+    def signed(self, size: int | None = None, *, by: tuple[Signer, ...] = (OWN,), source: str = "here") -> Claimed:
+        """A checkpoint over the first lines, or all."""
+        tree = self.tree(len(self.entries) if size is None else size)
+        return Claimed(sign(Checkpoint(by[0].name, TreeHead(tree.size, tree.root())).text, by), source)
+
+    def begins(self) -> list[int]:
+        """The seq of each segment's first record."""
+        return [entry.seq for entry in self.entries if b'"type":"segment"' in entry.line]
+
+
+def signed_state(state: Path) -> Path:
+    """A closed journal with its checkpoint: segment, decision, outcome, refusal."""
+    journal = Journal.open(state, clock=ManualClock())
+    journal.append("decision", decision("01A", symbol="HK.00700"))
+    journal.append("outcome", outcome("01A", order_id="900"))
+    journal.append("decision", refusal("01B", symbol="US.AAPL"))
+    journal.shut()
+    return state
