@@ -21,7 +21,7 @@ import structlog
 from guard.cli import main
 
 GUARD: Final = str(Path(sys.executable).with_name("guard"))
-WAIT_S: Final = 20.0
+WAIT_S: Final = 60.0
 _PAUSE_S: Final = 0.02
 _T = TypeVar("_T")
 
