@@ -77,6 +77,7 @@ def prove_record(
     ] = None,
     state: State = None,
     config: Config = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show that a decision is in the log, without showing the others.
 
@@ -89,7 +90,7 @@ def prove_record(
     where = directory(state, config)
     text = prove_growth(where, _last_note(held)) if held is not None else prove(where, find(where, str(decision)))
     if out is None:
-        typer.echo(text, nl=False)
+        typer.echo(msgspec.json.encode({"proof": text}) if as_json else text, nl=as_json)
         return
     script = out.with_name(_SCRIPT)
     try:
@@ -97,11 +98,13 @@ def prove_record(
         script.write_bytes(files("guard.journal").joinpath("offline.py").read_bytes())
     except OSError as error:
         raise JournalFault(f"{error.filename}: cannot be written: {error.strerror}") from error
-    if held is None:
+    if as_json:
+        typer.echo(msgspec.json.encode({"proof": text, "file": str(out), "verifier": str(script)}))
+    elif held is None:
         typer.echo(f"check it with: python {script} proof {out} --vkey KEYS", err=True)
 
 
-def rotate_key(state: State = None, config: Config = None) -> None:
+def rotate_key(state: State = None, config: Config = None, as_json: AsJson = False) -> None:
     """Change the key that signs checkpoints; the guard must be stopped.
 
     The record names the new key in a `vkey` record signed by both, and the last checkpoint of this run is signed by
@@ -120,7 +123,8 @@ def rotate_key(state: State = None, config: Config = None) -> None:
         signingkey.take_over(where, signer, disk=disk)
     except OSError as error:
         raise JournalFault(f"the key stays: {error}") from error
-    typer.echo(signer.verifier.vkey)
+    vkey = signer.verifier.vkey
+    typer.echo(msgspec.json.encode({"vkey": vkey}) if as_json else vkey)
 
 
 def _report(state: Path, vkey: Path | None, held: Path | None) -> Report:

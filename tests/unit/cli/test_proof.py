@@ -301,6 +301,18 @@ def test_a_proof_without_a_file_is_printed(state: Path) -> None:
     assert result.stdout.startswith("c2sp.org/tlog-proof@v1\n")
 
 
+def test_programs_get_one_json_object(state: Path, tmp_path: Path) -> None:
+    """The proof itself, and where it was written."""
+    printed = json.loads(guard_audit("prove", "--decision", "01A", "--json", "--state", state).stdout)
+    out = tmp_path / "p"
+    written = json.loads(guard_audit("prove", "--decision", "01A", "--json", "--out", out, "--state", state).stdout)
+
+    assert printed["proof"] == written["proof"] == out.read_text()
+    assert (written["file"], written["verifier"]) == (str(out), str(tmp_path / "guard_verify.py"))
+    rotated = json.loads(guard_audit("rotate-key", "--json", "--state", state).stdout)
+    assert rotated["vkey"] == (state / "journal.vkey").read_text().strip()
+
+
 def test_what_cannot_be_proved_says_why(state: Path, tmp_path: Path) -> None:
     """No such decision, an edited record, no checkpoint, nowhere to write, nothing or both asked for."""
     good, notes = file_of(state).read_bytes(), (state / "checkpoints").read_bytes()
