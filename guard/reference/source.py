@@ -29,6 +29,8 @@ _UNKNOWN: Final = re.compile(
     r"unknown|not (?:found|exist|listed)|no such|invalid (?:stock|security|code)|未知|不存在", re.IGNORECASE
 )
 
+_NAP_US: Final = 1000  # a loop's timers are no finer
+
 
 class Manner(Struct, frozen=True, kw_only=True):
     """How a kind of data is asked for. Times in µs.
@@ -165,7 +167,7 @@ class Source(Generic[K, V]):
             while self._again or self._wanted:
                 wait_us = self._pace.wait_us(clock.t_us())
                 if wait_us:
-                    await self._around.sleep(wait_us / 1_000_000)
+                    await self._around.sleep(max(wait_us, _NAP_US) / 1_000_000)
                     continue
                 group = self._next()
                 if group.keys:
