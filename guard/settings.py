@@ -329,7 +329,7 @@ def read(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Re
     own, bad = _secret(settings, settings.daemon.key_file, "daemon.key_file")
     given, worse = _from_environment(environ)
     public, worst = _secret(settings, settings.daemon.public_key_file, "daemon.public_key_file")
-    settings = msgspec.structs.replace(settings, daemon_key=own or given, public_key=public)
+    settings = msgspec.structs.replace(settings, daemon_key=given or own, public_key=public)
     return Reading(settings, [*unreadable, *errors, *check(settings), *bad, *worse, *worst], is_parsed)
 
 

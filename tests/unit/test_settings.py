@@ -106,7 +106,8 @@ def test_the_daemon_key_comes_from_its_file(tmp_path: Path) -> None:
     config = tmp_path / "guard.toml"
     config.write_text('[daemon]\nkey_file = "good.key"\n')
 
-    assert load(config, Overrides(), {"GUARD_DAEMON_KEY": "other"}).daemon_key == "fc_0123"
+    assert load(config, Overrides(), {}).daemon_key == "fc_0123"
+    assert load(config, Overrides(), {"GUARD_DAEMON_KEY": "other"}).daemon_key == "other"
 
     config.write_text('[daemon]\nkey_file = "bad.key"\npublic_key_file = "absent.key"\n')
     with pytest.raises(SettingsFault) as caught:
