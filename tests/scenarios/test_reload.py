@@ -1,0 +1,270 @@
+"""Policies and keys read anew: whole or not at all, on record, with the counters of before, under load."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import pytest
+
+from guard.admin.changes import StateBody, Who
+from guard.simulator.faults import Hold
+from tests.support.disk import FaultyDisk
+from tests.support.guards import codes, key, lines, operate, record, write_keys
+from tests.support.stage import Stage, code_of, is_passed, stage
+
+PEOPLE: Final = (record("bot"), record("desk", owner="a person"), record("robot"))
+RELOAD: Final = "/admin/policy/reload"
+WIDE: Final = '[orders]\nmax_value = "20000 HKD"\n'
+NARROW: Final = '[orders]\nmax_value = "19999 HKD"\n'
+
+
+def write(scene: Stage, text: str | bytes, name: str = "desk.toml") -> None:
+    """A policy file as an editor would leave it."""
+    path = scene.config.parent / "policies" / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+async def metric(scene: Stage, line: str) -> bool:
+    """The exposition holds this line."""
+    return line in str((await operate(scene.guard, "/metrics"))[1]).splitlines()
+
+
+async def test_an_edit_takes_effect_without_a_restart(tmp_path: Path) -> None:
+    """Reloaded policies bind the next order; the answer tells what changed, the record who, why, from what to what."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        before = scene.guard.desk.standing.policy_sha256
+        assert is_passed(await scene.place())
+        write(scene, NARROW)
+        status, told = await operate(scene.guard, RELOAD, {"reason": "board limit"})
+
+        assert (status, told["result"]) == (200, "applied")
+        assert told["changes"] == ["policy desk changed: orders"]
+        assert code_of(await scene.place()) == (403, "max_order_value")
+        found = (await scene.records("policy"))[-1]
+        assert (found["result"], found["by"], found["reason"]) == ("applied", "a person", "board limit")
+        assert (found["from_sha256"], found["sha256"]) == (before, told["sha256"])
+        assert await metric(scene, 'guard_policy_reloads_total{result="applied"} 1.0')
+        assert await metric(scene, "guard_policy_last_reload_success 1.0")
+        assert await metric(scene, f'guard_policy_info{{sha256="{told["sha256"]}"}} 1.0')
+
+
+async def test_what_decided_is_kept_beside_the_record(tmp_path: Path) -> None:
+    """Under the hashes of every decision lie the texts that made it, also after reloads of policies and of keys."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        await scene.place(remark="1")
+        write(scene, NARROW)
+        await operate(scene.guard, RELOAD, {})
+        await scene.place(remark="2")
+        write_keys(tmp_path / "keys.json", *PEOPLE, record("new"))
+        await operate(scene.guard, "/admin/keys/reload", {})
+        await scene.place(remark="3")
+        decisions = await scene.records("decision")
+
+        kept = {path.stem: path.read_bytes() for path in (tmp_path / "state/config").iterdir()}
+        assert len({found["config_sha256"] for found in decisions}) == 3
+        for found in decisions:
+            assert hashlib.sha256(kept[found["config_sha256"]]).hexdigest() == found["config_sha256"]
+            assert found["policy_sha256"] in kept
+
+
+async def test_the_same_again_changes_nothing(tmp_path: Path) -> None:
+    """Comments and spaces are no change; nothing is written and nothing swapped."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        standing, seq = scene.guard.desk.standing, scene.guard.journal.last_seq
+        write(scene, f"# a remark\n\n{WIDE}")
+        assert (await operate(scene.guard, RELOAD, {}))[1]["result"] == "unchanged"
+        assert scene.guard.desk.standing is standing
+        assert scene.guard.journal.last_seq == seq
+
+
+BROKEN: Final[dict[str, bytes]] = {
+    "a typing error": b'[orders]\nmax_valeu = "3 HKD"',
+    "half a file": WIDE.encode()[:-5],
+    "no UTF-8": b'[policy]\nowner = "\xff"',
+    "money without a currency": b'[orders]\nmax_value = "3"',
+    "two policies of one id": b'[policy]\nid = "other"',
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_reload_that_fails_keeps_what_was_good_and_is_loud(tmp_path: Path, name: str) -> None:
+    """Any error in any file: 422 with the errors, the old policies in force, a record, a metric."""
+    policies = {"desk.toml": WIDE, "other.toml": "[orders]\nmax_qty = 100\n"}
+    async with stage(tmp_path, *PEOPLE, policies=policies) as scene:
+        before = scene.guard.desk.standing
+        write(scene, NARROW, "narrow.toml")
+        write(scene, BROKEN[name])
+        status, told = await operate(scene.guard, RELOAD, {"reason": "why"})
+
+        assert (status, told["result"]) == (422, "refused")
+        assert told["errors"]
+        assert scene.guard.desk.standing is before
+        assert is_passed(await scene.place())
+        found = (await scene.records("policy"))[-1]
+        assert (found["result"], found["sha256"]) == ("refused", before.policy_sha256)
+        assert found["errors"]
+        assert await metric(scene, 'guard_policy_reloads_total{result="refused"} 1.0')
+        assert await metric(scene, "guard_policy_last_reload_success 0.0")
+        write(scene, WIDE)
+        assert (await operate(scene.guard, RELOAD, {}))[1]["result"] == "applied"
+        assert await metric(scene, "guard_policy_last_reload_success 1.0")
+
+
+async def test_a_directory_that_is_gone_keeps_what_was_good(tmp_path: Path) -> None:
+    """A policy directory that cannot be read is an error, not an empty set."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        (tmp_path / "policies").rename(tmp_path / "elsewhere")
+        assert (await operate(scene.guard, RELOAD, {}))[0] == 422
+        assert is_passed(await scene.place())
+
+
+async def test_an_empty_directory_is_a_set_that_allows_nothing(tmp_path: Path) -> None:
+    """Without any policy no limit covers an order, so none passes."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        (tmp_path / "policies/desk.toml").unlink()
+        assert (await operate(scene.guard, RELOAD, {}))[1]["result"] == "applied"
+        assert code_of(await scene.place()) == (403, "no_policy")
+
+
+async def test_who_changed_from_something_else_is_told(tmp_path: Path) -> None:
+    """If-Match with another hash is 412 and changes nothing."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        before = scene.guard.desk.standing.policy_sha256
+        write(scene, NARROW)
+        url, headers = f"http://127.0.0.1:{scene.guard.ports[1]}{RELOAD}", {"Authorization": f"Bearer {key('desk')}"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            async with session.post(url, headers={"If-Match": '"5f5f"'}) as answer:
+                assert answer.status == 412
+            assert scene.guard.desk.standing.policy_sha256 == before
+            async with session.post(url, headers={"If-Match": f'"{before}"'}) as answer:
+                assert (await answer.json())["result"] == "applied"
+
+
+@pytest.mark.parametrize("path", [RELOAD, "/admin/keys/reload", "/admin/state"])
+async def test_only_persons_with_the_scope_change_anything(tmp_path: Path, path: str) -> None:
+    """No key is 401; a key without an owner, or without the scope, is 403; nothing changes."""
+    people = (*PEOPLE, record("trader", owner="a person", scopes=["trade:real"]))
+    async with stage(tmp_path, *people, policies=WIDE) as scene:
+        body = {"state": "locked", "reason": "x"} if path.endswith("state") else {}
+        write(scene, NARROW)
+        assert (await operate(scene.guard, path, body, who=None))[0] == 401
+        for who in ("robot", "trader"):
+            assert (await operate(scene.guard, path, body, who=who))[1]["err_code"] == "scope"
+        assert is_passed(await scene.place())
+
+
+# ---------------------------------------------------------------- what goes on
+
+
+async def test_counters_are_of_what_they_measure_not_of_policies(tmp_path: Path) -> None:
+    """A new limit, another file name or another id starts from what the record shows for the window and the day."""
+    limits = '[orders]\nmax_value = "90000 HKD"\n[budgets]\ndaily_value = "{} HKD"\n[rates]\nnew_orders = "{}/60s"\n'
+    async with stage(tmp_path, *PEOPLE, policies=limits.format(100_000, 10)) as scene:
+        for n in range(3):
+            assert is_passed(await scene.place(remark=f"n{n}"))
+        write(scene, limits.format(60_000, 10))
+        await scene.guard.reload()
+        assert codes(await scene.place()) == ["daily_value"]
+        (tmp_path / "policies/desk.toml").unlink()
+        write(scene, '[policy]\nid = "renamed"\n' + limits.format(100_000, 3), "another.toml")
+        await scene.guard.reload()
+        assert codes(await scene.place()) == ["rate"]
+        write(scene, '[policy]\nid = "renamed"\n' + limits.format(80_000, 4), "another.toml")
+        await scene.guard.reload()
+        assert is_passed(await scene.place())
+        assert codes(await scene.place(remark="5")) == ["daily_value", "rate"]
+
+
+async def test_sighup_reads_keys_and_policies(tmp_path: Path) -> None:
+    """A signal does what both endpoints do; one of them failing does not keep the other from being read."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        write(scene, b"[")
+        write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
+        await scene.guard.reload()
+        assert code_of(await scene.place()) == (401, "unauthenticated")
+        assert code_of(await scene.place(who="desk", qty=200)) == (403, "max_order_value")
+        assert [(found["result"], found["reason"]) for found in await scene.records("keys")] == [("applied", "SIGHUP")]
+        assert (await scene.records("policy"))[-1]["result"] == "refused"
+
+
+@pytest.mark.parametrize("text", [b"{", b'{"version":1,"keys":[]}', b'{"version":2,"keys":[]}', b""])
+async def test_keys_that_cannot_be_used_keep_the_old_ones(tmp_path: Path, text: bytes) -> None:
+    """A keys.json with any error leaves everybody as they were, and says so."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        (tmp_path / "keys.json").write_bytes(text)
+        status, told = await operate(scene.guard, "/admin/keys/reload", {})
+        if (status, told["result"]) != (200, "applied"):  # a file without keys is a file; it lets nobody in
+            assert (status, told["result"]) == (422, "refused")
+            assert is_passed(await scene.place())
+        else:
+            assert code_of(await scene.place()) == (401, "unauthenticated")
+
+
+async def test_nothing_changes_that_cannot_be_recorded(tmp_path: Path) -> None:
+    """With the journal broken neither policies nor keys nor the trading state change; a HALT file still works."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, *PEOPLE, policies=WIDE, disk=disk) as scene:
+        disk.fails["write"] = OSError(28, "No space left on device")
+        await scene.place()
+        standing = scene.guard.desk.standing
+        write(scene, NARROW)
+        write_keys(tmp_path / "keys.json", *PEOPLE, record("new"))
+        assert (await scene.guard.changes.reload_policies(Who())).result == "unrecorded"
+        assert (await scene.guard.changes.reload_keys(Who())).result == "unrecorded"
+        assert (await scene.guard.changes.set_state(StateBody("locked", "x"), by="desk")).result == "unrecorded"
+        assert scene.guard.desk.standing is standing
+
+
+# ---------------------------------------------------------------- under load
+
+
+async def test_200_reloads_under_load_never_mix(tmp_path: Path) -> None:
+    """Every decision is made by the policies that it names, and these are the last ones on record before it."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        shas: dict[str, str] = {scene.guard.desk.standing.policy_sha256: "allow"}
+        is_over = False
+
+        async def trade(who: str) -> None:
+            n = 0
+            while not is_over:
+                await scene.place(who=who, remark=f"{who}{n}")
+                await asyncio.sleep(0)
+                n += 1
+
+        async def reload() -> None:
+            for n in range(200):
+                write(scene, (NARROW, WIDE)[n % 2])
+                change = await scene.guard.changes.reload_policies(Who(by="desk"))
+                assert change.result == "applied"
+                shas.setdefault(change.sha256, "refuse" if n % 2 == 0 else "allow")
+
+        traders = [asyncio.ensure_future(trade(who)) for who in ("bot", "robot", "bot", "robot")]
+        await reload()
+        is_over = True
+        await asyncio.gather(*traders)
+    in_force, seen = "", {"allow": 0, "refuse": 0}
+    for line in lines(scene.config):
+        if line["type"] == "policy":
+            in_force = line["sha256"]
+        if line["type"] == "decision":
+            assert line["policy_sha256"] == in_force
+            assert line["outcome"] == shas[in_force]
+            seen[line["outcome"]] += 1
+    assert min(seen.values()) > 20
+
+
+async def test_a_policy_reloaded_while_an_order_waits_binds_it(tmp_path: Path) -> None:
+    """An order that waited for the daemon's account list is decided by what is in force when it is decided."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        go = asyncio.Event()
+        scene.daemon.faults.add(Hold(go), path="/api/accounts")
+        asked = asyncio.ensure_future(scene.place())
+        await scene.until_reached("/api/accounts")
+        write(scene, NARROW)
+        assert (await scene.guard.changes.reload_policies(Who())).result == "applied"
+        go.set()
+        reply = await asked
+        assert code_of(reply) == (403, "max_order_value")
+        assert (await scene.decision(reply))["policy_sha256"] == scene.guard.desk.standing.policy_sha256
