@@ -7,6 +7,7 @@ exist (B11, B32). Endpoints that only read are no exception (B08). Pure; the acc
 one lists nothing: a list that could not be had is the pipeline's to answer.
 """
 
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
@@ -113,25 +114,27 @@ def account_reasons(
     """Why the caller may not use the accounts that the request names; every refusal is the same `UNIFORM` reason.
 
     `acc_ids` None: the request names none. An empty tuple: it names something that is no account (a card number that
-    does not resolve, an empty list). `env` None: any environment in which the account is listed.
+    does not resolve, an empty list). `env` None: any environment in which the account is listed. A read that leaves it
+    out leaves it to the daemon, so there the caller must be allowed all of them (B15).
     """
     if endpoint.account in {AccountAt.NONE, AccountAt.ANSWER}:
         return ()
-    if acc_ids is None:
-        return _naming_none(endpoint, principal)
     visible = visible_accounts(principal, rows)
     usable = {row.account for row in rows} if visible is None else visible
-    pairs = {(account.env, account.acc_id) for account in usable if env is None or account.env is env}
-    known = {acc_id for _, acc_id in pairs}
+    if acc_ids is None:
+        return _naming_none(endpoint, principal, usable)
+    known = {account.acc_id for account in usable if env is None or account.env is env}
+    if env is None and endpoint.effect is Effect.READ:
+        known -= {row.account.acc_id for row in rows if row.account not in usable}
     return () if acc_ids and known.issuperset(acc_ids) else (UNIFORM,)
 
 
-def _naming_none(endpoint: Endpoint, principal: Principal) -> tuple[Reason, ...]:
+def _naming_none(endpoint: Endpoint, principal: Principal, usable: AbstractSet[Account]) -> tuple[Reason, ...]:
     """A trade always names its account. A restricted key always does, but for pushes, which are cut to what it sees.
 
-    Leaving the list out of an unlock would mean every account of the login (B29).
+    Leaving the list out of an unlock would mean every account of the login (B29), and so may an empty list of pushes.
     """
-    if endpoint.is_trade:
+    if endpoint.is_trade or (endpoint.effect is Effect.SUBSCRIBE and not usable):
         return (UNIFORM,)
     if endpoint.effect is Effect.SUBSCRIBE or not principal.is_restricted:
         return ()

@@ -51,6 +51,28 @@ def test_b29_naming_no_account_is_refused_for_a_restricted_key(target: Endpoint)
     assert (reasons == ()) is (target.effect is Effect.SUBSCRIBE)
 
 
+@pytest.mark.parametrize("path", ["/api/sub-acc-push", "/api/unsub-acc-push"])
+def test_b29_a_key_that_sees_no_account_gets_no_pushes(path: str) -> None:
+    """Its list would be empty, and an empty list may mean everybody's."""
+    nobody = caller("acc:read", acc_ids=frozenset({9}))
+
+    assert account_reasons(endpoint(path), nobody, rows=ROWS, env=None, acc_ids=None) == (UNIFORM,)
+    assert account_reasons(endpoint(path), ALL, rows=(), env=None, acc_ids=None) == (UNIFORM,)
+
+
+def test_b15_a_read_without_an_environment_needs_every_one_that_the_account_has() -> None:
+    """A key that sees one of two accounts of the same number does not leave the choice to the daemon."""
+    card = caller("acc:read", card_nums=frozenset({"7680"}))
+
+    assert may(card, "/api/funds", Env.REAL, 1)
+    assert not may(card, "/api/funds", Env.SIMULATE, 1)
+    assert not may(card, "/api/funds", None, 1)
+    assert may(caller("acc:read", card_nums=frozenset({"0003"})), "/api/funds", None, 3)
+    assert may(OWN, "/api/funds", None, 1)
+    assert may(ALL, "/api/funds", None, 1)
+    assert may(card, "/api/unlock-trade", None, 1)
+
+
 @pytest.mark.parametrize("target", BEARING, ids=lambda e: e.path)
 def test_an_unrestricted_key_may_leave_the_account_out_but_not_of_a_trade(target: Endpoint) -> None:
     """`acc-cash-flow {}` is a documented example; an order for nobody is not."""
