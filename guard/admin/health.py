@@ -53,6 +53,8 @@ def degraded(desk: Desk) -> tuple[str, ...]:
     """What is wrong in words, while the guard goes on; being un-ready would cut off cancels."""
     rows = (
         (desk.journal.failed is not None, f"journal: {desk.journal.failed}; new orders are refused until a restart"),
+        (desk.journal.space == "low", "journal: its disk is filling up; make room before new orders are refused"),
+        (desk.journal.space == "stop", "journal: its disk is almost full; new orders are refused until there is room"),
         (desk.is_daemon_up is False, "daemon: did not answer the last time it was asked"),
         (desk.standing.policies is None, "policies: none could be loaded; new orders are refused"),
         (desk.is_halted, "a HALT file lies in the state directory: cancels only"),
@@ -85,6 +87,7 @@ def status(desk: Desk) -> dict[str, object]:
             "failed": desk.journal.failed,
             "seq": desk.journal.last_seq,
             "queue": desk.journal.queue_records,
+            "space": desk.journal.space,
         },
         "daemon": {"url": standing.settings.daemon.url, "up": desk.is_daemon_up},
         "unknown": [step.id for step in unknowns(desk.state)],

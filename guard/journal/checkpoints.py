@@ -13,6 +13,7 @@ from typing import Final
 from guard.errors import JournalFault, StateFault
 from guard.journal.disk import Disk, sync_directory
 from guard.journal.note import Checkpoint, Note, NoteError, split
+from guard.journal.space import Space
 from guard.journal.tree import TreeHead
 
 _READS_MAX: Final = 20
@@ -57,9 +58,9 @@ def largest(state: Path) -> TreeHead | None:
 class CheckpointFile:
     """The file, open for one guard."""
 
-    def __init__(self, state: Path, *, disk: Disk) -> None:
+    def __init__(self, state: Path, *, disk: Disk, space: Space) -> None:
         self._path = checkpoints_path(state)
-        self._disk = disk
+        self._disk, self._space = disk, space
         self._fd = -1
         self._begins = self._ends = 0  # of the last note
         self._hour: int | None = None  # of the last note; None where there is none
@@ -97,7 +98,7 @@ class CheckpointFile:
 
     def _write(self, text: str, *, at: int) -> int:
         data = text.encode()
-        if self._disk.pwrite(self._fd, data, at) != len(data):
+        if self._space.relieved(lambda: self._disk.pwrite(self._fd, data, at)) != len(data):
             raise OSError(errno.ENOSPC, "a checkpoint was written in part")
         return at + len(data)
 

@@ -16,14 +16,16 @@ from guard.journal.backlog import Backlog
 from guard.journal.notary import Notary
 from guard.journal.place import Entry
 from guard.journal.segmentfile import SegmentFile
+from guard.journal.space import Space
 from guard.journal.tree import Tree
 
 
 class Lags(NamedTuple):
-    """How long a lazy record may be written but not synced, and any record synced but not signed, in seconds."""
+    """How long a lazy record may be not synced, any record not signed, and the free space not looked at; in seconds."""
 
     sync_s: float
     sign_s: float
+    look_s: float
 
 
 class Heard(NamedTuple):
@@ -33,20 +35,30 @@ class Heard(NamedTuple):
     signed: Callable[[], None]
 
 
+class Works(NamedTuple):
+    """What the writer thread alone may touch."""
+
+    file: SegmentFile
+    notary: Notary
+    space: Space
+
+
 class Committer:
-    """What the thread does, and what it alone may touch: the file, the notary, and how far they have come.
+    """What the thread does, and how far it has come.
 
     Attributes:
         last_sync_s: how long the last sync took, in seconds.
     """
 
-    def __init__(self, backlog: Backlog, file: SegmentFile, notary: Notary, *, tree: Tree, lags: Lags) -> None:
+    def __init__(self, backlog: Backlog, works: Works, *, tree: Tree, lags: Lags) -> None:
         self.last_sync_s = 0.0
         self.heard = Heard(lambda: None, lambda: None)
-        self._backlog, self._file, self._notary, self._lags = backlog, file, notary, lags
+        self._backlog, self._lags = backlog, lags
+        self._file, self._notary, self._space = works
         self._tree = tree  # of all that was written
         self._sync_due_s: float | None = None
         self._sign_due_s: float | None = None
+        self._look_due_s = 0.0
 
     def run(self) -> None:
         """Works until the backlog is closed and empty."""
@@ -67,7 +79,8 @@ class Committer:
         self._notary.close()
 
     def _left_s(self) -> float | None:
-        dues = [due for due in (self._sync_due_s, self._sign_due_s) if due is not None]
+        look_due_s = None if self._backlog.is_closing else self._look_due_s
+        dues = [due for due in (self._sync_due_s, self._sign_due_s, look_due_s) if due is not None]
         return min(dues) - time.monotonic() if dues else None
 
     def _commit(self, batch: list[Entry]) -> None:
@@ -87,6 +100,9 @@ class Committer:
             self._sync()
         if self._is_due(self._sign_due_s, now_s):
             self._sign()
+        if self._look_due_s <= now_s:
+            self._space.look()
+            self._look_due_s = now_s + self._lags.look_s
 
     def _is_due(self, due_s: float | None, now_s: float) -> bool:
         return self._backlog.is_urgent or (due_s is not None and due_s <= now_s)

@@ -60,6 +60,13 @@ class Disk:
         """Removes the name."""
         path.unlink()
 
+    def allocate(self, fd: int, size: int) -> None:
+        """Takes the blocks for `size` bytes, so that the file is worth that much when it goes."""
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(fd, 0, size)
+        else:
+            write_all(self, fd, bytes(size))
+
     def close(self, fd: int) -> None:
         """Gives the descriptor back."""
         os.close(fd)
@@ -74,10 +81,15 @@ def write_all(disk: Disk, fd: int, data: bytes) -> None:
     """Writes all of `data`, however short the single writes are."""
     rest = memoryview(data)
     while rest:
-        written = disk.write(fd, rest)
-        if written <= 0:
-            raise OSError(errno.EIO, "the disk took no byte and gave no reason")
-        rest = rest[written:]
+        rest = write_some(disk, fd, rest)
+
+
+def write_some(disk: Disk, fd: int, data: memoryview) -> memoryview:
+    """One write; what is left to write after it, less than before."""
+    written = disk.write(fd, data)
+    if written <= 0:
+        raise OSError(errno.EIO, "the disk took no byte and gave no reason")
+    return data[written:]
 
 
 def replace_file(disk: Disk, path: Path, data: bytes) -> None:

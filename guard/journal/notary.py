@@ -1,10 +1,7 @@
 """Signs the tree and keeps the checkpoint. Belongs to the writer thread; what it has signed may be read by any."""
 
-from pathlib import Path
-
 from guard.clock import Clock
 from guard.journal.checkpoints import CheckpointFile
-from guard.journal.disk import Disk
 from guard.journal.note import Checkpoint, Signer, sign
 from guard.journal.tree import Tree, TreeHead
 
@@ -18,12 +15,12 @@ class Notary:
         signed_us: the wall clock when it was made.
     """
 
-    def __init__(self, state: Path, signer: Signer, *, clock: Clock, disk: Disk) -> None:
+    def __init__(self, signer: Signer, file: CheckpointFile, *, clock: Clock) -> None:
         self.signers: tuple[Signer, ...] = (signer,)
         self.note: str | None = None
         self.signed_us = 0
         self._clock = clock
-        self._file = CheckpointFile(state, disk=disk)
+        self._file = file
 
     def sign(self, tree: Tree) -> None:
         """A checkpoint over the tree, on the medium when this returns."""

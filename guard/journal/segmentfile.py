@@ -5,12 +5,14 @@ on writing their audit log to a deleted file for days (hashicorp/vault#31718).
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from guard.errors import JournalFault
-from guard.journal.disk import Disk, sync_directory, write_all
+from guard.journal.disk import Disk, sync_directory, write_some
 from guard.journal.segments import Tail, segment_path
+from guard.journal.space import Space
 
 _CLOSED_MODE: Final = 0o440
 
@@ -18,10 +20,10 @@ _CLOSED_MODE: Final = 0o440
 class SegmentFile:
     """The last segment. `number` 0: no file yet."""
 
-    def __init__(self, state: Path, tail: Tail, *, disk: Disk) -> None:
+    def __init__(self, state: Path, tail: Tail, *, disk: Disk, space: Space) -> None:
         self.number = tail.segment
         self._state = state
-        self._disk = disk
+        self._disk, self._space = disk, space
         self._size = tail.size
         self._full: list[int] = []  # earlier segments that are sealed once the next one is durable
         self._fd = -1
@@ -29,8 +31,10 @@ class SegmentFile:
             self._fd = disk.open(segment_path(state, tail.segment), os.O_WRONLY | os.O_APPEND)
 
     def write(self, data: bytes) -> None:
-        """Appends all of `data`."""
-        write_all(self._disk, self._fd, data)
+        """Appends all of `data`; a full disk gives up its ballast for that."""
+        rest = memoryview(data)
+        while rest:
+            rest = self._space.relieved(partial(write_some, self._disk, self._fd, rest))
         self._size += len(data)
 
     def sync(self) -> None:
@@ -54,7 +58,8 @@ class SegmentFile:
             self._full.append(self._fd)
             self._fd = -1
         path = segment_path(self._state, number)
-        self._fd = self._disk.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        self._fd = self._space.relieved(lambda: self._disk.open(path, flags))
         self.number, self._size = number, 0
         sync_directory(self._disk, path.parent)
 

@@ -17,7 +17,8 @@ from guard.clock import Clock
 from guard.errors import GuardFault, JournalFault, StateFault
 from guard.journal import signingkey, statedir
 from guard.journal.backlog import Backlog
-from guard.journal.committer import Committer, Heard, Lags
+from guard.journal.checkpoints import CheckpointFile
+from guard.journal.committer import Committer, Heard, Lags, Works
 from guard.journal.disk import Disk
 from guard.journal.entries import Vkey
 from guard.journal.notary import Notary
@@ -26,6 +27,7 @@ from guard.journal.place import Place, Wanted, settle
 from guard.journal.resume import resume
 from guard.journal.segmentfile import SegmentFile
 from guard.journal.segments import Tail, recover
+from guard.journal.space import Level, Marks, Space
 from guard.journal.succession import introduction
 
 SEGMENT_BYTES_MAX: Final = 128 * 2**20
@@ -33,6 +35,7 @@ QUEUE_RECORDS_MAX: Final = 8192
 QUEUE_BYTES_MAX: Final = 64 * 2**20
 SYNC_LAG_S: Final = 0.05  # how long a lazy record may be written but not synced
 SIGN_LAG_S: Final = 0.75  # how long a record may be without a checkpoint; a second is promised
+LOOK_S: Final = 1.0  # how often the free space is looked at
 CLOSE_TIMEOUT_S: Final = 10.0
 _ROOM_BYTES: Final = 128 * 1024  # what `has_room` counts for a record: an order's body at most 64 KiB, quoted, and more
 
@@ -45,6 +48,8 @@ class Bounds(Struct, frozen=True):
     queue_bytes_max: int = QUEUE_BYTES_MAX
     sync_lag_s: float = SYNC_LAG_S
     sign_lag_s: float = SIGN_LAG_S
+    look_s: float = LOOK_S
+    marks: Marks = Marks()
     close_timeout_s: float = CLOSE_TIMEOUT_S
 
 
@@ -75,14 +80,12 @@ class Journal:
         self._clock, self._disk, self._bounds = means.clock, means.disk, means.bounds
         self._place = place
         self._backlog = Backlog(place.head.seq)
-        self._notary = Notary(state, means.signer, clock=means.clock, disk=means.disk)
-        self._committer = Committer(
-            self._backlog,
-            SegmentFile(state, tail, disk=means.disk),
-            self._notary,
-            tree=place.tree,
-            lags=Lags(means.bounds.sync_lag_s, means.bounds.sign_lag_s),
-        )
+        disk, bounds = means.disk, means.bounds
+        self._space = Space(state, disk=disk, marks=bounds.marks)
+        self._notary = Notary(means.signer, CheckpointFile(state, disk=disk, space=self._space), clock=means.clock)
+        works = Works(SegmentFile(state, tail, disk=disk, space=self._space), self._notary, self._space)
+        lags = Lags(bounds.sync_lag_s, bounds.sign_lag_s, bounds.look_s)
+        self._committer = Committer(self._backlog, works, tree=place.tree, lags=lags)
         self._committer.heard = Heard(self._tell_sync, self._tell_checkpoint)
         self._thread = threading.Thread(target=self._committer.run, name="journal", daemon=True)
 
@@ -111,6 +114,7 @@ class Journal:
             raise StateFault(f"{state}: the journal cannot be opened: {error}") from error
         with suppress(RuntimeError):  # without a running loop the first `durable` brings it
             journal._backlog.loop = asyncio.get_running_loop()
+        journal._space.look()  # before the thread, to which it belongs from then on
         journal._begin(tail)
         return journal
 
@@ -178,6 +182,11 @@ class Journal:
     def free_bytes(self) -> int:
         """Free space where the journal lies; blocking, though a moment only."""
         return self._disk.free_bytes(statedir.journal_dir(self._state))
+
+    @property
+    def space(self) -> Level:
+        """`low`: the operator is told. `stop`: no new orders, so that what is under way can still be recorded."""
+        return self._space.level
 
     def has_room(self, records: int) -> bool:
         """Whether that many records can be appended now and leave a quarter of the queue free."""

@@ -122,6 +122,8 @@ def _readiness(desk: Desk) -> list[Reason]:
         reasons.append(Reason(Code.DRAINING, "the guard is shutting down; cancels still pass"))
     if desk.journal.failed is not None:
         reasons.append(Reason(Code.JOURNAL_UNAVAILABLE, "the record cannot be written; cancels still pass"))
+    elif desk.journal.space == "stop":
+        reasons.append(Reason(Code.JOURNAL_UNAVAILABLE, "the disk of the record is almost full; cancels still pass"))
     elif not desk.journal.has_room(2):
         reasons.append(Reason(Code.OVERLOADED, "too many decisions wait for the disk; try again"))
     if desk.standing.policies is None:

@@ -21,7 +21,8 @@ class FaultyDisk(Disk):
         self.anyway: dict[str, OSError] = {}
         self.write_bytes_max: int | None = None
         self.write_bytes_left: int | None = None
-        self.free = 10**9
+        self.free = 10**12
+        self.allocated = 0
         self.calls: Counter[str] = Counter()
 
     def _before(self, call: str) -> None:
@@ -80,6 +81,21 @@ class FaultyDisk(Disk):
         """Sets the mode, unless told otherwise."""
         self._before("fchmod")
         super().fchmod(fd, mode)
+
+    def allocate(self, fd: int, size: int) -> None:
+        """Takes the blocks, unless told otherwise; they count against `write_bytes_left`."""
+        self._before("allocate")
+        super().allocate(fd, size)
+        if self.write_bytes_left is not None:
+            self.write_bytes_left -= size
+        self.allocated = size
+
+    def unlink(self, path: Path) -> None:
+        """Removes the name, unless told otherwise; a ballast's blocks are free again."""
+        self._before("unlink")
+        super().unlink(path)
+        if path.name == "ballast" and self.write_bytes_left is not None:
+            self.write_bytes_left += self.allocated
 
     def free_bytes(self, path: Path) -> int:
         """What the test says."""

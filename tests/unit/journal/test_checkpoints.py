@@ -9,6 +9,7 @@ import pytest
 from guard.errors import JournalFault, StateFault
 from guard.journal.checkpoints import CheckpointFile, checkpoints_path, largest, read_notes
 from guard.journal.note import Checkpoint, sign, split
+from guard.journal.space import Marks, Space
 from guard.journal.tree import EMPTY_ROOT, TreeHead
 from tests.support.disk import FaultyDisk
 from tests.support.signed import NEXT, OWN
@@ -21,9 +22,15 @@ def note(size: int, *, both: bool = False) -> str:
     return sign(Checkpoint("guard.test/1", TreeHead(size, EMPTY_ROOT)).text, [OWN, NEXT] if both else [OWN])
 
 
+def opened(state: Path, disk: FaultyDisk | None = None) -> CheckpointFile:
+    """The file, not written to yet."""
+    disk = disk or FaultyDisk()
+    return CheckpointFile(state, disk=disk, space=Space(state, disk=disk, marks=Marks()))
+
+
 def put(state: Path, *sizes: int, at_s: int = 0) -> None:
     """One run of a guard that signs these, all at one time."""
-    file = CheckpointFile(state, disk=FaultyDisk())
+    file = opened(state)
     for size in sizes:
         file.put(note(size), wall_s=at_s)
     file.close()
@@ -44,7 +51,7 @@ def set_hour(state: Path, hour: int) -> None:
 
 def test_the_file_keeps_the_last_note_and_one_an_hour(tmp_path: Path) -> None:
     """Within an hour each note takes the place of the one before."""
-    file = CheckpointFile(tmp_path, disk=FaultyDisk())
+    file = opened(tmp_path)
     for size in range(1, 300):
         file.put(note(size), wall_s=size * 60)
     file.close()
@@ -67,7 +74,7 @@ def test_a_restart_goes_on_in_the_same_hour(tmp_path: Path) -> None:
 
 def test_a_shorter_note_leaves_nothing_of_the_longer_one(tmp_path: Path) -> None:
     """After the run that signs with two keys comes one that signs with one."""
-    file = CheckpointFile(tmp_path, disk=FaultyDisk())
+    file = opened(tmp_path)
     file.put(note(5, both=True), wall_s=0)
     file.put(note(6), wall_s=1)
     file.close()
@@ -112,7 +119,7 @@ def test_checkpoints_that_cannot_be_read_allow_no_start(tmp_path: Path, text: st
 @pytest.mark.parametrize("how", ["deleted", "replaced"])
 def test_a_file_that_is_no_longer_ours_is_a_fault(tmp_path: Path, how: str) -> None:
     """Signatures into a file without a name are lost to every reader."""
-    file = CheckpointFile(tmp_path, disk=FaultyDisk())
+    file = opened(tmp_path)
     file.put(note(1), wall_s=0)
     checkpoints_path(tmp_path).unlink()
     if how == "replaced":
@@ -132,7 +139,7 @@ def test_a_note_that_is_written_in_part_is_a_fault(tmp_path: Path) -> None:
             return super().pwrite(fd, data[:10], offset)
 
     with pytest.raises(OSError, match="in part"):
-        CheckpointFile(tmp_path, disk=Short()).put(note(1), wall_s=0)
+        opened(tmp_path, Short()).put(note(1), wall_s=0)
 
 
 def test_a_reader_never_sees_half_of_two_notes(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from guard.errors import JournalFault
 from guard.journal.segmentfile import SegmentFile
 from guard.journal.segments import Tail
+from guard.journal.space import Marks, Space
 from guard.journal.statedir import prepare
 from tests.support.disk import FaultyDisk
 from tests.support.journal import file_of
@@ -28,7 +29,7 @@ def state(tmp_path: Path, disk: FaultyDisk) -> Path:
 
 def begun(state: Path, disk: FaultyDisk) -> SegmentFile:
     """The first segment with one line in it, synced."""
-    file = SegmentFile(state, Tail(), disk=disk)
+    file = SegmentFile(state, Tail(), disk=disk, space=Space(state, disk=disk, marks=Marks()))
     file.rotate(1)
     file.write(b"line\n")
     file.sync()
@@ -52,7 +53,7 @@ def test_a_new_segment_is_the_owners_and_its_name_is_durable(state: Path, disk: 
 def test_writing_goes_on_where_the_record_ended(state: Path, disk: FaultyDisk) -> None:
     """A restart appends to the last segment."""
     begun(state, disk).close()
-    file = SegmentFile(state, Tail(segment=1, size=5), disk=disk)
+    file = SegmentFile(state, Tail(segment=1, size=5), disk=disk, space=Space(state, disk=disk, marks=Marks()))
     file.write(b"more\n")
     file.sync()
     file.close()

@@ -1,0 +1,94 @@
+"""Free space where the journal lies: two watermarks, and a ballast file for the last records.
+
+Below the first mark the guard says so; below the second it takes no new order, while cancels and outcomes are still
+written. The ballast is made while there is room, as soon as that gets scarce, and given up when a write finds the disk
+full: what is under way then can still be told. All of it belongs to the writer thread; what it found may be read by
+any.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+from msgspec import Struct
+
+from guard.journal.disk import Disk, sync_directory
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_T = TypeVar("_T")
+
+Level = Literal["ample", "low", "stop"]
+
+
+class Marks(Struct, frozen=True):
+    """The watermarks and the size of the ballast, in bytes. Not parts of the disk: a percent of a large one is much."""
+
+    low_bytes: int = 2**30
+    stop_bytes: int = 64 * 2**20
+    ballast_bytes: int = 16 * 2**20
+
+
+def ballast_path(state: Path) -> Path:
+    """The file that is given up."""
+    return state / "ballast"
+
+
+class Space:
+    """Watches one directory.
+
+    Attributes:
+        level: what the last look found.
+    """
+
+    def __init__(self, state: Path, *, disk: Disk, marks: Marks) -> None:
+        self.level: Level = "ample"
+        self._path = ballast_path(state)
+        self._disk, self._marks = disk, marks
+
+    def look(self) -> None:
+        """Finds the level anew. While space is low but not gone, the ballast is there."""
+        try:
+            free = self._disk.free_bytes(self._path.parent)
+        except OSError:
+            return  # the next write tells what is wrong
+        if free < self._marks.stop_bytes:
+            self.level = "stop"
+        elif free < self._marks.low_bytes:
+            self.level = "low"
+            self._make()
+        else:
+            self.level = "ample"
+
+    def relieved(self, call: Callable[[], _T]) -> _T:
+        """Does it, and where the disk is full once more without the ballast: such a write has written nothing."""
+        try:
+            return call()
+        except OSError as error:
+            if error.errno not in _FULL or not self._give_up():
+                raise
+            return call()
+
+    def _give_up(self) -> bool:
+        self.level = "stop"
+        try:
+            self._disk.unlink(self._path)
+            sync_directory(self._disk, self._path.parent)
+        except OSError:
+            return False
+        return True
+
+    def _make(self) -> None:
+        """The ballast, its blocks taken; where that fails there is none, and the marks must do."""
+        if self._path.exists():
+            return
+        with suppress(OSError):
+            fd = self._disk.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            try:
+                self._disk.allocate(fd, self._marks.ballast_bytes)
+            except OSError:
+                self._disk.unlink(self._path)
+            finally:
+                self._disk.close(fd)
