@@ -202,6 +202,7 @@ class Visit(Struct):
     effect: Effect | None = None
     principal: Principal | None = None
     outcome: Literal["allowed", "refused", "failed"] = "failed"
+    is_decided: bool = False
     daemon_us: int = 0
     more: Needs | None = None
     position_since_us: int = 0

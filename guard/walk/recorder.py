@@ -57,7 +57,9 @@ class Recorder:
         self.catch_up()
         record = self._decision(visit, "allow", situation=situation, judged=judged, replays=replays)
         is_lazy = visit.endpoint is not None and visit.endpoint.record is not RecordMode.DURABLE
-        return self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=is_lazy)
+        seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=is_lazy)
+        visit.is_decided = True
+        return seq
 
     def refused_at_edge(self, decision: str, refusal: Refusal, peer: str) -> None:
         """What the edge refused by itself is counted and recorded like any other refusal."""

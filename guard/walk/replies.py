@@ -89,10 +89,10 @@ def settled(
 
 def broken(recorder: Recorder, visit: Visit) -> Reply:
     """A bug of ours met this request: it is refused, unless it was let through before; then nobody knows."""
-    if visit.outcome != "allowed":
-        return refused(recorder, visit, refuse(Code.RULE_ERROR, _OUR_FAULT))
-    if visit.effect in TRADE_EFFECTS:
+    if visit.outcome == "allowed" and visit.effect in TRADE_EFFECTS:
         return _unknown(visit)
+    if not visit.is_decided:
+        return refused(recorder, visit, refuse(Code.RULE_ERROR, _OUR_FAULT))
     return unusable(visit, refuse(Code.RULE_ERROR, _OUR_FAULT))
 
 
