@@ -1,14 +1,21 @@
 """The guard's doors as the settings describe them: to the daemon, to callers, to the operator."""
 
+import resource
 import ssl
 from pathlib import Path
+from typing import Final
 
+import structlog
 from aiohttp import web
 
 from guard.errors import SettingsFault
 from guard.server import Bounds, socket_file
 from guard.settings import Settings, address
 from guard.upstream import Link
+
+FILES_KEPT: Final = 256  # of ours: journal, state, ops listener, streams to the daemon
+
+_log = structlog.get_logger("guard")
 
 
 def link_of(settings: Settings) -> Link:
@@ -28,11 +35,29 @@ def bounds_of(settings: Settings) -> Bounds:
     bounds = settings.bounds
     return Bounds(
         body_bytes_max=bounds.body_bytes_max,
-        connections_max=bounds.connections_max,
+        connections_max=connections_within(bounds.connections_max, kept=FILES_KEPT + settings.daemon.connections_max),
         header_timeout_s=bounds.request_timeout_s,
         body_timeout_s=bounds.request_timeout_s,
         idle_timeout_s=bounds.idle_timeout_s,
     )
+
+
+def connections_within(wanted: int, *, kept: int) -> int:
+    """How many of the `wanted` connections of callers the process may have open and keep `kept` files for itself.
+
+    Callers that are told to come back hold a connection too, up to as many again. Without this anybody who opens enough
+    connections takes the one that a cancel needs. The limit of open files is raised as far as this process may.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = 2 * wanted + kept
+    if soft == resource.RLIM_INFINITY or soft >= files:
+        return wanted
+    soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    fitting = max(1, (soft - kept) // 2)
+    if fitting < wanted:
+        _log.warning("connections_limited", connections_max=fitting, wanted=wanted, why=f"at most {soft} open files")
+    return min(wanted, fitting)
 
 
 def tls_of(settings: Settings) -> ssl.SSLContext | None:

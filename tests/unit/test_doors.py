@@ -1,0 +1,36 @@
+"""What the doors may take of the process."""
+
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+_ASK: Final = """
+import resource, sys
+soft, hard, wanted, kept = map(int, sys.argv[1:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+from guard.doors import connections_within
+print(connections_within(wanted, kept=kept), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "wanted", "fits", "raised"),
+    [
+        (1024, 1024, 4096, 352, 1024),
+        (512, 1024, 4096, 352, 1024),
+        (512, 1024, 100, 100, 520),
+        (1024, 1024, 100, 100, 1024),
+        (256, 300, 4096, 1, 300),
+    ],
+)
+def test_callers_leave_the_files_that_the_guard_needs(
+    soft: int, hard: int, wanted: int, fits: int, raised: int
+) -> None:
+    """The limit of open files is raised as far as allowed; what does not fit then is not offered to callers."""
+    words = [str(number) for number in (soft, hard, wanted, 320)]
+    command = [sys.executable, "-c", _ASK, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own command
+
+    assert done.stdout.splitlines()[-1] == f"{fits} {raised}"
