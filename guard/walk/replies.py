@@ -4,6 +4,7 @@ import hashlib
 from typing import Final
 
 import msgspec
+import structlog
 
 from guard.codes import Code
 from guard.errors import JournalFault
@@ -28,6 +29,7 @@ from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 
 Headers = tuple[tuple[str, str], ...]
+_log = structlog.get_logger("guard")
 _OUR_FAULT: Final = "the guard failed on this request; its log says why"
 
 
@@ -134,8 +136,8 @@ def again(recorder: Recorder, visit: Visit, situation: Situation, *, taken: Take
     visit.outcome = "allowed"
     try:
         recorder.allowed(visit, situation, replays=taken.step)
-    except JournalFault as fault:
-        return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)), situation=situation)
+    except JournalFault as fault:  # nothing is sent and nothing moves, so the answer is not kept back
+        _log.error("repeat_not_recorded", decision=visit.id, replays=taken.step, why=str(fault))
     answer = Answer(slot.outcome.status or 200, "application/json", _rebuilt(slot.outcome, situation))
     return passed_reply(answer, decision=taken.step)
 

@@ -9,7 +9,7 @@ import pytest
 
 from guard.simulator.faults import Delay, RetType, Unreachable
 from tests.support.clock import ManualClock
-from tests.support.guards import codes, record, said
+from tests.support.guards import codes, order, record, said, write_keys
 from tests.support.stage import ACCOUNTS, DAILY, ORDER, code_of, is_passed, stage
 
 COVER: Final = '[orders]\nmax_value = ["100000000 HKD", "100000000 USD", "100000000 JPY"]\n'
@@ -52,6 +52,41 @@ async def test_two_keys_of_one_principal_share_their_counters(tmp_path: Path) ->
         assert is_passed(await scene.place(remark="2", who="bot@2"))
         assert code_of(await scene.place(remark="3", who="bot@2")) == (403, "orders_per_day")
         assert is_passed(await scene.place(remark="4", who="other"))
+
+
+async def test_500_changes_at_once_against_one_budget(tmp_path: Path) -> None:
+    """Changes of many orders at the same moment take exactly the room that there is."""
+    policies = COVER + '[budgets]\ndaily_value = "300000 HKD"'
+    async with stage(tmp_path, policies=policies) as scene:
+        orders = [await scene.placed(remark=f"n{n}", price=20) for n in range(100)]
+        assert scene.held() == 200_000
+        replies = await asyncio.gather(*(scene.modify(mine, price=120) for mine in orders for _ in range(5)))
+
+        assert sum(map(is_passed, replies)) == 10
+        assert scene.held() == 300_000
+        assert len(scene.reached("/api/modify-order")) == 10
+
+
+async def test_a_budget_per_account_binds_all_keys_together(tmp_path: Path) -> None:
+    """Many keys on one account share its budget, in whichever way each of them names the account."""
+    policies = COVER + '[budgets]\nper = "account"\ndaily_value = "40000 HKD"'
+    async with stage(tmp_path, record("bot"), record("other"), policies=policies) as scene:
+        assert is_passed(await scene.place(env="real"))
+        card = {"acc_id": None, "card_num": "5678", "env": "real"}
+        body = {name: value for name, value in order(price=200, **card).items() if value is not None}
+        assert is_passed(await scene.ask(ORDER, body, who="other"))
+        assert codes(await scene.place(env="real", remark="3")) == ["daily_value"]
+        assert is_passed(await scene.place(remark="4"))
+
+
+async def test_a_key_that_is_taken_away_and_given_again_starts_where_it_was(tmp_path: Path) -> None:
+    """Counters belong to the key's name: a new secret for it is no new budget."""
+    async with stage(tmp_path, record("bot"), policies=COVER + "per_day = 1") as scene:
+        assert is_passed(await scene.place())
+        for keys in ([record("other")], [record("other"), record("bot", note="again")]):
+            write_keys(tmp_path / "keys.json", *keys)
+            await scene.guard.reload()
+        assert codes(await scene.place(remark="2")) == ["orders_per_day"]
 
 
 # ---------------------------------------------------------------- only evidence releases

@@ -1,0 +1,142 @@
+"""A disk that fills up or breaks: nothing is sent that is not on record, and nothing that was sent is forgotten."""
+
+import errno
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from guard.errors import JournalFault
+from tests.support.disk import FaultyDisk
+from tests.support.guards import lines, operate, said
+from tests.support.stage import ACCOUNTS, DAILY, Stage, again, code_of, decision_of, is_passed, stage
+
+FULL: Final = OSError(errno.ENOSPC, "No space left on device")
+BAD: Final = OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("left", [0, 1, 500, 900, 1500, 2500, 4000, 7001])
+async def test_whatever_fits_on_the_disk_is_all_that_is_sent(tmp_path: Path, left: int) -> None:
+    """With so many bytes left, every order that reached the daemon has its decision on the disk."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, policies=DAILY, disk=disk) as scene:
+        await scene.ask(ACCOUNTS)
+        await scene.written()
+        disk.write_bytes_left = left
+        replies = [await scene.place(remark=f"n{n}", key=f"k{n}") for n in range(12)]
+
+        refused = [reply for reply in replies if not is_passed(reply)]
+        assert refused
+        assert {code_of(reply) for reply in refused} == {(503, "journal_unavailable")}
+        assert dict(refused[0].headers)["Retry-After"]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        decided = {found["id"] for found in await scene.records("decision") if found["outcome"] == "allow"}
+        sent = {request.idempotency_key for request in scene.reached()}
+        assert sent <= decided
+        assert scene.held() >= 20_000 * len(scene.daemon.orders)
+        for n in range(len(sent)):
+            reply = await scene.place(remark=f"n{n}", key=f"k{n}")
+            assert is_passed(reply) or code_of(reply) == (409, "outcome_unknown")
+        assert {request.idempotency_key for request in scene.reached()} == sent
+
+
+@pytest.mark.parametrize("happened", [True, False])
+async def test_a_sync_that_fails_sends_nothing(tmp_path: Path, happened: bool) -> None:
+    """After a failed sync nobody knows what is on the medium: the order is not sent, and unknown if it turns up."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, policies=DAILY, disk=disk) as scene:
+        (disk.anyway if happened else disk.fails)["fdatasync"] = BAD
+        reply = await scene.place(key="k")
+        assert code_of(reply) == (503, "journal_unavailable")
+        assert scene.reached() == []
+        assert scene.held() == 0
+        disk.fails.clear()
+        disk.anyway.clear()
+        assert code_of(await scene.place(remark="2")) == (503, "journal_unavailable")  # closed until a restart
+        assert (await operate(scene.guard, "/readyz"))[0] == 200
+        assert (await operate(scene.guard, "/readyz"))[1]["degraded"] is True
+        assert "guard_journal_failed 1.0" in (await operate(scene.guard, "/metrics"))[1]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(key="k")) == (409, "outcome_unknown")
+        assert scene.held() == 20_000
+        assert scene.reached() == []
+
+
+async def test_an_outcome_that_could_not_be_written_is_unknown_after_a_restart(tmp_path: Path) -> None:
+    """The caller has its answer, this run knows it; the next one knows only that the order was sent."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, policies=DAILY, disk=disk) as scene:
+        await scene.ask(ACCOUNTS)
+        await scene.written()
+        go, durable = [True], scene.guard.journal.durable
+
+        async def then_full(seq: int) -> None:
+            await durable(seq)
+            if go:
+                disk.fails["write"] = FULL
+
+        scene.guard.journal.durable = then_full  # type: ignore[method-assign]
+        reply = await scene.place(key="k")
+        assert is_passed(reply)
+        assert code_of(await scene.place(remark="2")) == (503, "journal_unavailable")
+        assert said(await scene.place(key="k"))["s2c"]["order_id"] == said(reply)["s2c"]["order_id"]
+        assert said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))["verdict"] == "accepted"
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(key="k")) == (409, "outcome_unknown")
+        assert scene.held() == 20_000
+        assert len(scene.reached()) == 1
+
+
+async def test_a_queue_without_room_stops_orders_before_they_are_decided(tmp_path: Path) -> None:
+    """When too many decisions wait for the disk a new order is 503 overloaded, retryable, and a cancel passes."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        mine = await scene.placed()
+        scene.guard.journal.has_room = no_room  # type: ignore[method-assign]
+        refused = await scene.place(remark="2")
+        assert code_of(refused) == (503, "overloaded")
+        assert said(refused)["guard"]["retryable"] is True
+        assert is_passed(await scene.cancel(mine))
+
+
+async def test_an_outcome_that_a_full_queue_turned_away_is_written_before_the_next_decision(tmp_path: Path) -> None:
+    """Outcomes catch up in order, so that a change never stands in the record before the order that it changes."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        turn_away(scene, times=1)
+        mine = await scene.placed()
+        assert is_passed(await scene.modify(mine, price=150))
+        before = scene.ledger()
+    types = [line["type"] for line in lines(scene.config) if line["type"] in {"decision", "outcome"}]
+    assert types == ["decision", "outcome", "decision", "outcome"]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+
+
+async def test_no_change_is_decided_while_an_outcome_waits(tmp_path: Path) -> None:
+    """As long as the queue stays full a change is refused rather than recorded out of order."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        turn_away(scene, times=3)
+        mine = await scene.placed()
+        for _ in range(2):
+            assert code_of(await scene.modify(mine, price=150)) == (503, "journal_unavailable")
+        assert is_passed(await scene.modify(mine, price=150))
+        assert scene.held() == 15_000
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.held() == 15_000
+
+
+def no_room(records: int) -> bool:
+    """The journal's queue is as good as full."""
+    return records < 0
+
+
+def turn_away(scene: Stage, *, times: int) -> None:
+    """The journal's queue is full for the next outcomes."""
+    append, left = scene.guard.journal.append, [None] * times
+
+    def full(type_: str, *args: object, **kwargs: object) -> int:
+        if type_ == "outcome" and left:
+            left.pop()
+            raise JournalFault("the journal's queue is full")
+        return append(type_, *args, **kwargs)  # type: ignore[arg-type]
+
+    scene.guard.journal.append = full  # type: ignore[method-assign]
