@@ -26,7 +26,7 @@ from guard.journal import (
     gaps,
     replay,
 )
-from guard.limits import Opening, State, TradingRule, reserve, set_trading, settle
+from guard.limits import Opening, State, TradingRule, Worth, reserve, set_trading, settle
 from guard.standing import Standing
 from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
 from guard.walk.desk import Known, Recent
@@ -149,21 +149,41 @@ def _decision(found: Recovered, record: Decision, ts: str) -> None:
 def opening_of(record: Decision) -> Opening:
     """What the ledger held for a decision, from its record alone."""
     if record.effect == Effect.ORDER_CANCEL.value:
-        return Opening(step=record.id, claims=record.claims, of=record.of)
+        account = _account_of(record)
+        return Opening(step=record.id, claims=record.claims, of=record.of, account=account, order=bytes(record.order))
     if record.effect == Effect.ORDER_CHANGE.value:
-        return Opening(step=record.id, claims=record.claims, holder=record.of, order=bytes(record.resulting))
-    if record.environment is None or record.account is None:
+        return Opening(
+            step=record.id,
+            claims=record.claims,
+            holder=record.of,
+            order=bytes(record.resulting),
+            worth=_worth_of(record),
+        )
+    account = _account_of(record)
+    if account is None:
         raise JournalFault(f"decision {record.id} opens an order without an account")
     return Opening(
         step=record.id,
         claims=record.claims,
         holder=record.id,
         key=(record.key or "").partition("@")[0],
-        account=Account(_ENVS[record.environment], record.account),
+        account=account,
         market=record.market or "",
         symbol=record.symbol or "",
         order=bytes(record.order),
+        worth=_worth_of(record),
     )
+
+
+def _account_of(record: Decision) -> Account | None:
+    if record.environment is None or record.account is None:
+        return None
+    return Account(_ENVS[record.environment], record.account)
+
+
+def _worth_of(record: Decision) -> Worth | None:
+    valued = record.valuation
+    return None if valued is None else Worth(valued.value.amount, valued.price, valued.multiplier)
 
 
 def rule_of(record: StateRecord) -> TradingRule:

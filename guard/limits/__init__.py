@@ -8,13 +8,25 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 from guard.limits.dump import dump
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import look, resets_in_us, used
-from guard.limits.order_ids import find_order, is_known_order
+from guard.limits.order_ids import find_order, is_known_order, note_outside
 from guard.limits.orders import change_in_flight, end_order, set_spent, set_targets, unknowns
 from guard.limits.slots import find_slot
-from guard.limits.state import Holder, Opening, Slot, State, Step, TradingRule, TradingState, advance
+from guard.limits.state import (
+    Basis,
+    Holder,
+    Opening,
+    Slot,
+    State,
+    Step,
+    TradingRule,
+    TradingState,
+    Worth,
+    advance,
+)
 from guard.limits.trading import set_trading, trading_for, trading_rule
 
 __all__ = [
+    "Basis",
     "Holder",
     "Opening",
     "Slot",
@@ -22,6 +34,7 @@ __all__ = [
     "Step",
     "TradingRule",
     "TradingState",
+    "Worth",
     "advance",
     "change_in_flight",
     "dump",
@@ -30,6 +43,7 @@ __all__ = [
     "find_slot",
     "is_known_order",
     "look",
+    "note_outside",
     "post",
     "reserve",
     "resets_in_us",

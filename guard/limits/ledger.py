@@ -22,7 +22,7 @@ from guard.limits.claims import check
 from guard.limits.order_ids import forget_order, note_order_ids
 from guard.limits.slots import settle_slot, take_slot
 from guard.limits.state import LOG_KINDS, SUM_KINDS, Holder, Opening, State, Step, advance
-from guard.limits.sums import give_back, part, put, take
+from guard.limits.sums import give_back, part, put, rebase, take
 from guard.limits.sweep import remember, sweep
 from guard.terms import Claim, Outcome, Verdict
 
@@ -39,9 +39,17 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     for claim in opening.claims:
         if claim.kind == "slot":
             take_slot(state, claim, step=opening.step, t_us=now_us)
-    changed = opening.order if opening.holder not in {None, opening.step} else b""
+    is_new = opening.holder == opening.step
     state.steps[opening.step] = Step(
-        opening.step, opening.holder, opening.of, opening.claims, before, now_us, order=changed
+        opening.step,
+        opening.holder,
+        opening.of,
+        opening.claims,
+        before,
+        now_us,
+        order=b"" if is_new else opening.order,
+        worth=None if is_new else opening.worth,
+        account=None if is_new else opening.account,
     )
 
 
@@ -83,7 +91,7 @@ def _raise(state: State, opening: Opening) -> tuple[int, ...]:
                 raise AssertionError(f"step {opening.step} claims {claim.counter} for no order")
         return (0,) * len(opening.claims)
     if opening.holder == opening.step:
-        take(state, _open(state, opening), opening.claims)
+        take(state, _open(state, opening), opening.claims, worth=opening.worth)
         return (0,) * len(opening.claims)
     holder = state.holders.get(opening.holder)
     if holder is None:
@@ -157,8 +165,9 @@ def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -
         forget_order(state, holder)
         return
     holder.status = "working"
-    if is_accepted and step.order:
-        holder.order = step.order
+    if is_accepted and not is_new:
+        holder.order = step.order or holder.order
+        rebase(holder, step.claims, worth=step.worth)
     if is_new and not step.told:
         return  # it took its targets when it was sent
     for claim, before in zip(step.claims, step.before, strict=True):

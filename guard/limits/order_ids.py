@@ -52,6 +52,16 @@ def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
         _note(ids, order_id_ex, ids.live_ex if is_live else None, holder.id)
 
 
+def note_outside(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> None:
+    """The ids of an order that was not placed here: known from now on, and never a live order of ours."""
+    ids = state.ids.get(account)
+    if ids is None:
+        ids = state.ids[account] = OrderIds(account)
+    for name in (order_id, order_id_ex):
+        if name and name != _NO_ID:
+            _note(ids, name, None, "")
+
+
 def forget_order(state: State, holder: Holder) -> None:
     """The order is live no more; its ids stay known for a while."""
     del state.holders[holder.id]

@@ -6,6 +6,7 @@ there may be 10⁵ live orders and a full collection must stay short.
 """
 
 from collections import OrderedDict
+from decimal import Decimal
 from typing import Final, Literal
 
 from msgspec import Struct, field
@@ -21,12 +22,33 @@ TradingState = Literal["active", "reduce_only", "cancel_only", "locked"]
 Scope = tuple[frozenset[str], frozenset[int], frozenset[str]]
 
 
+class Worth(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What an order was valued at: `value` is quantity x `price` x `multiplier`, in its own currency."""
+
+    value: Decimal
+    price: Decimal
+    multiplier: Decimal = Decimal(1)
+
+
+class Basis(Struct, frozen=True, gc=False):
+    """What an order claimed as a whole, before any of it was filled, and what it was valued at then.
+
+    The cells are named as in `Holder`. What a fill leaves of each is a part of these amounts.
+    """
+
+    cells: tuple[str, ...]
+    amounts: tuple[int, ...]
+    kinds: str
+    worth: Worth | None = None
+
+
 class Opening(Struct, frozen=True):
     """A decision that is about to be sent: what `reserve` needs, and what the decision record holds.
 
     `holder` equal to `step` opens a new order, which needs `account` and the fields after it; another `holder` changes
     that live order; None moves no order's money (a cancel), and `of` may then name the live order that it is about.
-    `order` is the canonical body of the order as it shall be.
+    `order` is the canonical body of the order as it shall be, for a cancel the body that is sent. `worth` is what the
+    claims on money were made from.
     """
 
     step: str
@@ -38,6 +60,7 @@ class Opening(Struct, frozen=True):
     market: str = ""
     symbol: str = ""
     order: bytes = b""
+    worth: Worth | None = None
 
 
 class Step(Struct, gc=False):
@@ -45,7 +68,8 @@ class Step(Struct, gc=False):
 
     `before[i]` is what the holder held on the cell of `claims[i]` when the step began, or what was learned of it since:
     a refusal restores that, for this step's cells only. `told` names the cells of which something was learned. `order`
-    is what a changed order shall be once the change is accepted.
+    and `worth` are what a changed order shall be once the change is accepted; of a cancel, `order` is what was sent
+    for `account`.
     """
 
     id: str
@@ -57,13 +81,16 @@ class Step(Struct, gc=False):
     status: StepStatus = "sent"
     told: tuple[str, ...] = ()
     order: bytes = b""
+    worth: Worth | None = None
+    account: Account | None = None
 
 
 class Holder(Struct, gc=False):
     """A live order: whose it is, what it is, and what it holds.
 
-    `held[i]` on `cells[i]`, whose kind begins with `kinds[i]` (s, w, c). `step` is the placing or changing step that is
-    not settled yet. Status `done`: the order has ended, only that step is waited for.
+    `held[i]` on `cells[i]`, whose kind begins with `kinds[i]` (s, w, c). `bases` is what that is a part of, the latest
+    last; an earlier one stays for cells that no later one names. `step` is the placing or changing step that is not
+    settled yet. Status `done`: the order has ended, only that step is waited for.
     """
 
     id: str
@@ -78,6 +105,7 @@ class Holder(Struct, gc=False):
     cells: tuple[str, ...] = ()
     held: tuple[int, ...] = ()
     kinds: str = ""
+    bases: tuple[Basis, ...] = ()
     step: str | None = None
 
 

@@ -2,7 +2,7 @@
 
 from sys import intern
 
-from guard.limits.state import SUM_KINDS, Holder, State
+from guard.limits.state import SUM_KINDS, Basis, Holder, State, Worth
 from guard.terms import Claim, ClaimKind
 
 
@@ -23,7 +23,7 @@ def part(holder: Holder, cell: str) -> int:
     return 0
 
 
-def take(state: State, holder: Holder, claims: tuple[Claim, ...]) -> None:
+def take(state: State, holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None = None) -> None:
     """A new order takes all it claims; it holds nothing yet."""
     cells, held, kinds, totals = [], [], "", state.sums
     for claim in claims:
@@ -34,6 +34,18 @@ def take(state: State, holder: Holder, claims: tuple[Claim, ...]) -> None:
             kinds += claim.kind[0]
             totals[cell] = totals.get(cell, 0) + claim.amount
     holder.cells, holder.held, holder.kinds = tuple(cells), tuple(held), intern(kinds)
+    holder.bases = (Basis(holder.cells, holder.held, holder.kinds, worth),)
+
+
+def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
+    """A change was accepted: from now on its claims are what the order claims as a whole."""
+    named = [claim for claim in claims if claim.kind in SUM_KINDS]
+    cells = tuple(intern(claim.counter) for claim in named)
+    basis = Basis(
+        cells, tuple(claim.amount for claim in named), intern("".join(claim.kind[0] for claim in named)), worth
+    )
+    kept = tuple(earlier for earlier in holder.bases if not set(earlier.cells) <= set(cells))
+    holder.bases = (*kept, basis)
 
 
 def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind) -> None:

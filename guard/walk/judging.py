@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from guard.intent import digest, encode
-from guard.limits import Opening, look
+from guard.limits import Opening, Worth, look
 from guard.policy import Judgement, exits_claim, exits_of, judge, judge_cancel, judge_read, largest_qty, value
 from guard.terms import (
     Claim,
@@ -17,6 +17,7 @@ from guard.terms import (
     Outbound,
     Reason,
     Taken,
+    Valuation,
 )
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import rights, state_reasons
@@ -163,11 +164,14 @@ def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
     if principal is None or account is None:
         raise AssertionError("a trade without key or account passed the door")
     if visit.effect is Effect.ORDER_CANCEL:
-        return Opening(step=visit.id, claims=judged.claims, of=holder.id if holder else None)
+        of = holder.id if holder else None
+        return Opening(step=visit.id, claims=judged.claims, of=of, account=account, order=judged.order)
     if visit.effect is Effect.ORDER_CHANGE:
         if holder is None:
             raise AssertionError("a change of no order passed the door")
-        return Opening(step=visit.id, claims=judged.claims, holder=holder.id, order=judged.resulting)
+        return Opening(
+            step=visit.id, claims=judged.claims, holder=holder.id, order=judged.resulting, worth=worth_of(situation)
+        )
     return Opening(
         step=visit.id,
         claims=judged.claims,
@@ -177,7 +181,14 @@ def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
         market=situation.market or "",
         symbol=situation.symbol or "",
         order=judged.order,
+        worth=worth_of(situation),
     )
+
+
+def worth_of(situation: Situation) -> Worth | None:
+    """What the order was valued at; None where nothing had to be valued, or could be."""
+    worth = situation.worth
+    return Worth(worth.value.amount, worth.price, worth.multiplier) if isinstance(worth, Valuation) else None
 
 
 def _resulting(situation: Situation) -> bytes:
