@@ -19,10 +19,15 @@ from guard.errors import JournalFault
 from guard.journal import Bounds, Journal, read_lines, replay, verify
 from tests.support.disk import FaultyDisk
 from tests.support.journal import decision, file_of, open_journal, types_of
+from tests.support.signed import verdict
 
 ROOT: Final = Path(__file__).parents[2]
 EIO: Final = OSError(errno.EIO, "Input/output error")
 ENOSPC: Final = OSError(errno.ENOSPC, "No space left on device")
+EROFS: Final = OSError(errno.EROFS, "Read-only file system")
+EDQUOT: Final = OSError(errno.EDQUOT, "Disk quota exceeded")
+
+CHANGING: Final = ("open", "write", "pwrite", "fdatasync", "fsync", "rename", "unlink", "fchmod")
 
 Break = Callable[[FaultyDisk, Path], object]
 
@@ -34,6 +39,12 @@ def replaced(_: FaultyDisk, state: Path) -> None:
     copy.rename(file_of(state))
 
 
+def swapped(path: Path) -> None:
+    """An empty file under the same name."""
+    path.rename(path.with_name("copy"))
+    path.touch()
+
+
 FAULTS: Final[dict[str, Break]] = {
     "write fails": lambda disk, _: disk.fails.update(write=EIO),
     "write fails but it happened": lambda disk, _: disk.anyway.update(write=EIO),
@@ -42,6 +53,8 @@ FAULTS: Final[dict[str, Break]] = {
     "disk full after a line": lambda disk, _: setattr(disk, "write_bytes_left", 700),
     "fsync fails": lambda disk, _: disk.fails.update(fdatasync=EIO),
     "fsync fails but it happened": lambda disk, _: disk.anyway.update(fdatasync=EIO),
+    "disk quota": lambda disk, _: disk.fails.update(write=EDQUOT),
+    "read-only remount": lambda disk, _: disk.fails.update(dict.fromkeys(CHANGING, EROFS)),
     "fsync finds no space": lambda disk, _: disk.fails.update(fdatasync=ENOSPC),
     "file deleted": lambda _, state: file_of(state).unlink(),
     "file moved away": lambda _, state: file_of(state).rename(state / "moved"),
@@ -106,6 +119,40 @@ async def test_what_survives_a_fault_is_a_chain_and_the_restart_goes_on(tmp_path
     assert [line.seq for line in lines] == list(range(1, next_seq + 1))
     assert next(line.members().get("id") for line in lines if line.type == "decision") == "01A"
     assert ("recovered" in types_of(state)) == bool(found.fault)
+    assert verdict(state) == "ok"
+
+
+SIGNING: Final[dict[str, Break]] = {
+    "pwrite fails": lambda disk, _: disk.fails.update(pwrite=EIO),
+    "pwrite fails but it happened": lambda disk, _: disk.anyway.update(pwrite=EIO),
+    "no space for it": lambda disk, _: disk.fails.update(pwrite=ENOSPC),
+    "fsync fails": lambda disk, _: disk.fails.update(fsync=EIO),
+    "fsync fails but it happened": lambda disk, _: disk.anyway.update(fsync=EIO),
+    "read-only remount": lambda disk, _: disk.fails.update(dict.fromkeys(CHANGING, EROFS)),
+    "checkpoints deleted": lambda _, state: (state / "checkpoints").unlink(),
+    "checkpoints replaced": lambda _, state: swapped(state / "checkpoints"),
+}
+
+
+@pytest.mark.parametrize("fault", SIGNING)
+async def test_a_record_that_cannot_be_signed_is_not_gone_on_with(tmp_path: Path, fault: str) -> None:
+    """Who waits is told, the journal is closed, what was durable is; and the next start signs all of it."""
+    state = tmp_path / "state"
+    journal, disk, _ = await _begun(state)
+    await journal.checkpoint()
+    seq = journal.append("decision", decision("01B"))
+    await journal.durable(seq)
+    SIGNING[fault](disk, state)
+
+    with pytest.raises(JournalFault):
+        await asyncio.wait_for(journal.checkpoint(), 5)
+    assert journal.failed
+    await journal.close()
+    again = open_journal(state)
+    await again.durable(again.append("decision", decision("01C")))
+    await again.close()
+    assert verdict(state) == "ok"
+    assert verify(read_lines(state)).head.seq == seq + 1
 
 
 async def test_short_writes_are_no_fault(tmp_path: Path) -> None:

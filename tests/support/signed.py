@@ -6,9 +6,10 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from guard.journal import Journal
-from guard.journal.examine import Claimed
-from guard.journal.note import Checkpoint, Signer, sign
+from guard.journal import Journal, read_lines
+from guard.journal.checkpoints import checkpoints_path, read_notes
+from guard.journal.examine import Claimed, examine
+from guard.journal.note import Checkpoint, Signer, Verifier, sign
 from guard.journal.place import Entry, Place, Wanted, settle
 from guard.journal.tree import Tree, TreeHead
 from tests.support.clock import START_US, ManualClock
@@ -67,3 +68,10 @@ def signed_state(state: Path) -> Path:
     journal.append("decision", refusal("01B", symbol="US.AAPL"))
     journal.shut()
     return state
+
+
+def verdict(state: Path) -> str:
+    """What a full reading of the directory finds, with its own key and checkpoints."""
+    claims = [Claimed(note, "checkpoints") for note in read_notes(checkpoints_path(state))]
+    verifier = Verifier.read((state / "journal.vkey").read_text())
+    return examine(read_lines(state), claims, [verifier]).result
