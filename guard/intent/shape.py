@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from guard.codes import Code
 from guard.intent.names import Names
-from guard.intent.strict import Members, is_array, is_object
+from guard.intent.strict import Members, is_array, is_object, masked
 from guard.terms import Reason, Refusal, in_order, refuse
 
 WRAPPER: Final = "c2s"
@@ -121,6 +121,7 @@ def _check_inside(name: str, value: object, known: Mapping[str, str] | None, rea
 
 
 def _shown(name: str) -> str:
+    name = masked(name)
     cut = name if len(name) <= _NAME_CHARACTERS_MAX else f"{name[:_NAME_CHARACTERS_MAX]}…"
     return ascii(cut)
 

@@ -5,6 +5,7 @@ refused: repeated names (also spelled with escapes), lone surrogates, a byte ord
 with a fraction or exponent become `Decimal`, unbounded as yet: `fields` bounds them before any arithmetic.
 """
 
+import re
 from typing import Final, TypeGuard
 
 import jiter
@@ -17,6 +18,7 @@ DEPTH_MAX: Final = 16
 PARTS_MAX: Final = 4096
 """Commas and opening brackets; 64 KiB of nothing else take a tenth of a second to look through."""
 _SHOWN_CHARACTERS_MAX: Final = 80
+_DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 
 Members = dict[str, object]
 
@@ -47,6 +49,11 @@ def load(body: bytes) -> Members | Refusal:
     return value
 
 
+def masked(text: str) -> str:
+    """The text without long runs of hex digits: a password's digest or a key in the place of a name is no name."""
+    return _DIGEST.sub("...", text)
+
+
 def is_object(value: object) -> TypeGuard[Members]:
     """A JSON object."""
     return type(value) is dict
@@ -59,6 +66,7 @@ def is_array(value: object) -> TypeGuard[list[object]]:
 
 def _not_json(why: str) -> Refusal:
     code = Code.DUPLICATE_KEY if why.startswith("Detected duplicate key") else Code.BAD_JSON
+    why = masked(why)
     short = why if len(why) <= _SHOWN_CHARACTERS_MAX else f"{why[:_SHOWN_CHARACTERS_MAX]}…"
     return refuse(code, f"the body is not strict JSON: {short}")
 

@@ -1,6 +1,7 @@
 """What is written down of a request, and what is counted of it: one record a decision, one an outcome."""
 
 import hashlib
+import re
 from collections import deque
 from typing import Final, Literal
 
@@ -14,6 +15,8 @@ from guard.policy import Maker
 from guard.terms import Call, Claim, Effect, Outcome, RecordMode, Refusal, Valuation, Verdict
 from guard.walk.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 from guard.walk.floods import Floods
+
+_DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 
 _log = structlog.get_logger("guard")
 
@@ -126,7 +129,7 @@ class Recorder:
             id=visit.id,
             t=visit.t_us,
             key=principal.id if principal else None,
-            endpoint=visit.endpoint.path if visit.endpoint else plain(visit.call.path, chars_max=100),
+            endpoint=visit.endpoint.path if visit.endpoint else _unknown_path(visit.call.path),
             outcome=outcome,
             code=refusal.code.value if refusal else None,
             reasons=refusal.reasons if refusal else (),
@@ -237,6 +240,11 @@ def _environment(visit: Visit, seen: Situation) -> str | None:
     """Where a trade counts, also where neither body nor order said so; for the rest, what was named."""
     env = seen.account.env if seen.account is not None and visit.effect in _TRADES else seen.env
     return None if env is None else env.word
+
+
+def _unknown_path(path: str) -> str:
+    """The path as asked for, without what may be a key or a digest that somebody put there."""
+    return plain(_DIGEST.sub("...", path), chars_max=100)
 
 
 def _plain(text: str | None, chars_max: int) -> str | None:
