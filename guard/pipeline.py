@@ -14,7 +14,7 @@ from guard.catalogue import find
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.intent import parse
-from guard.terms import Call, Needs, Outcome, Refusal, Reply, Verdict, in_order, refuse
+from guard.terms import Call, Needs, Outcome, Refusal, Reply, Verdict, refuse
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, identify, in_the_way, ownership, revoked, rights, state_reasons
 from guard.walk.gather import effect_of, understood
@@ -98,8 +98,7 @@ class Pipeline:
         if more is not None:
             return more
         if reasons or look.outbound is None:
-            refusal = Refusal(in_order(reasons), look.retry_after_s, look.largest_qty if is_alone else None)
-            return refused(recorder, visit, refusal, situation=situation, judged=look.judged)
+            return refused(recorder, visit, look.refusal(reasons), situation=situation, judged=look.judged)
         opening = opening_of(visit, situation, look.judged)
         try:
             seq = recorder.allowed(visit, situation, look.judged)

@@ -16,8 +16,10 @@ from guard.terms import (
     Granted,
     Outbound,
     Reason,
+    Refusal,
     Taken,
     Valuation,
+    in_order,
 )
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import rights, state_reasons
@@ -42,6 +44,12 @@ class Look(Struct):
     slot: Claim | None = None
     retry_after_s: float | None = None
     largest_qty: str | None = None
+
+    def refusal(self, reasons: list[Reason]) -> Refusal:
+        """All these reasons. What would help is told only where nothing but rules and ledger stands in the way."""
+        if len(reasons) > len(self.reasons):
+            return Refusal(in_order(reasons))
+        return Refusal(in_order(reasons), self.retry_after_s, self.largest_qty)
 
 
 def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:

@@ -187,7 +187,7 @@ def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | Needs | 
     more = more_to_ask(visit, situation, seen, is_alone=is_alone)
     if more is not None or not reasons:
         return more
-    return Refusal(in_order(reasons), seen.retry_after_s, seen.largest_qty if is_alone else None)
+    return seen.refusal(reasons)
 
 
 # ---------------------------------------------------------------- what became of a decision

@@ -8,7 +8,7 @@ import pytest
 
 from guard.simulator import Simulator
 from guard.terms import Answer, Failure, Outbound
-from tests.support.guards import order, record, write_keys
+from tests.support.guards import codes, order, record, said, write_keys
 from tests.support.stage import CANCEL_ALL, DAILY, MODIFY, ORDER, account, code_of, is_passed, stage
 
 US_ONLY = """
@@ -107,3 +107,18 @@ async def test_b03_a_revoked_key_does_not_send_what_waits(tmp_path: Path) -> Non
 
         assert code_of(await asked) == (401, "unauthenticated")
         assert not s.reached()
+
+
+async def test_a_refusal_that_no_waiting_cures_names_no_wait(tmp_path: Path) -> None:
+    """A full rate beside an account that is none: the exact wait of the rate is no promise for the order."""
+    rated = '[orders]\nmax_value = "100000 HKD"\n[rates]\nnew_orders = "1/30s"\n'
+    async with stage(tmp_path, policies=rated) as s:
+        assert is_passed(await s.place())
+        reply = await s.place(acc_id=77, qty=200)
+        asked = {"path": ORDER, "body": order(acc_id=77, price=200, qty=200)}
+        tried = said(await s.ask("/guard/v1/check", asked))
+
+        assert codes(reply) == ["account", "rate"]
+        assert said(reply)["guard"]["retry_after_s"] is None
+        assert tried["guard"]["retry_after_s"] is None
+        assert said(await s.place(qty=200))["guard"]["retry_after_s"] == 30
