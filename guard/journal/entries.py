@@ -136,7 +136,11 @@ class OutcomeRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was learned of an order: by a push, a list, an answer (`source`). `targets`: cell → what it holds now."""
+    """What was learned of an order: by a push, a list, an answer (`source`). `targets`: cell → what it holds now.
+
+    `ended`: nothing more can be filled. `decision` is the one that opened the order; empty for one that was placed
+    elsewhere, which has an `owner` (manual), environment, account and symbol instead.
+    """
 
     decision: str
     t: int
@@ -146,6 +150,11 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     order_id_ex: str | None = None
     filled_qty: str | None = None
     filled_value: str | None = None
+    ended: bool = False
+    owner: str | None = None
+    environment: str | None = None
+    account: int | None = None
+    symbol: str | None = None
     targets: Mapping[str, int] = {}
 
 

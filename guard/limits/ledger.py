@@ -78,7 +78,7 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
             settle_slot(state, claim, step=step, outcome=outcome)
     holder = None if step.holder is None else state.holders.get(step.holder)
     if outcome.verdict is Verdict.UNKNOWN:
-        _doubt(step, holder)
+        _doubt(step, holder, t_us=state.at_us)
     elif holder is not None:
         _settle_holder(state, holder, step, outcome)
 
@@ -149,7 +149,8 @@ def _unstamp(state: State, step: Step, verdict: Verdict) -> None:
         windows.remove(state.logs.get(cell), stamp_us=step.t_us)
 
 
-def _doubt(step: Step, holder: Holder | None) -> None:
+def _doubt(step: Step, holder: Holder | None, *, t_us: int) -> None:
+    step.unknown_us = t_us if step.status == "sent" else step.unknown_us
     step.status = "unknown"
     if holder is not None and holder.status != "done":
         holder.status = "unknown"

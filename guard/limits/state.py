@@ -69,7 +69,7 @@ class Step(Struct, gc=False):
     `before[i]` is what the holder held on the cell of `claims[i]` when the step began, or what was learned of it since:
     a refusal restores that, for this step's cells only. `told` names the cells of which something was learned. `order`
     and `worth` are what a changed order shall be once the change is accepted; of a cancel, `order` is what was sent
-    for `account`.
+    for `account`. `unknown_us`: since when its outcome is in doubt, which is never before it was sent.
     """
 
     id: str
@@ -83,6 +83,7 @@ class Step(Struct, gc=False):
     order: bytes = b""
     worth: Worth | None = None
     account: Account | None = None
+    unknown_us: int = 0
 
 
 class Holder(Struct, gc=False):

@@ -74,6 +74,8 @@ class Known(Struct):
     verdict: str | None = None
     order_id: str | None = None
     order_id_ex: str | None = None
+    status: str | None = None
+    filled_qty: str | None = None
 
     def told(self) -> dict[str, object]:
         """What the answer holds."""
@@ -104,6 +106,12 @@ class Recent:
             known.verdict = outcome.verdict.value
             known.order_id = outcome.order_id or known.order_id
             known.order_id_ex = outcome.order_id_ex or known.order_id_ex
+
+    def learn(self, decision: str, *, status: str, filled_qty: str | None) -> None:
+        """What was learned of the order that it opened."""
+        known = self._known.get(decision)
+        if known is not None:
+            known.status, known.filled_qty = status, filled_qty
 
 
 class Parts(Struct, frozen=True):

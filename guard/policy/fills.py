@@ -1,0 +1,105 @@
+"""What an order still holds once something was learned of its fills: absolute amounts, cell by cell.
+
+| cell | while it works | once it has ended |
+|---|---|---|
+| daily value, day order | filled value + rest | filled value |
+| daily value, good till cancelled | the rest; filled value in the period of the fill | 0; filled value there |
+| orders of the day | 1 | 1 |
+| open value, exits | the rest | the ledger frees them |
+| open orders | 1 | the ledger frees it |
+
+Cumulative quantities and absolute amounts: the same fill told twice, or late, changes nothing. The truth is charged,
+also where a fill was dearer than the order was valued at; no exchange rate is needed for that, since an amount keeps
+its proportion to the order's value. Rounded up. Pure.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+from typing import Final
+
+from msgspec import Struct
+
+from guard.policy.budgets import fill_cell
+from guard.policy.notation import ledger_units
+
+_OPEN: Final = "open_value"
+_BY_VALUE: Final = frozenset({"daily_value", _OPEN})
+_BY_QUANTITY: Final = frozenset({"exits"})
+_ONE: Final = Fraction(1)
+
+
+class Whole(Struct, frozen=True):
+    """What a cell held for the whole order, none of it filled: its amount, and the value that it was made from.
+
+    `value` is quantity x `price` x `multiplier`; None where the order was not valued.
+    """
+
+    amount: int
+    value: Decimal | None = None
+    price: Decimal = Decimal(0)
+    multiplier: Decimal = Decimal(1)
+
+
+class Progress(Struct, frozen=True):
+    """How far an order has come. `price` is its limit as the daemon lists it, `average` that of its fills.
+
+    `at`: when the last fill happened, as far as it is known. `is_over`: nothing more can be filled.
+    """
+
+    qty: Decimal
+    filled: Decimal
+    at: datetime
+    price: Decimal | None = None
+    average: Decimal | None = None
+    is_over: bool = False
+
+
+def targets(wholes: Mapping[str, Whole], held: Mapping[str, int], progress: Progress, *, market: str) -> dict[str, int]:
+    """What the order shall hold, for each cell where that is not what it holds already.
+
+    `held`: what it holds now, on these and on other cells. Cells of which nothing is known here stay.
+    """
+    found: dict[str, int] = {}
+    for cell, whole in wholes.items():
+        word = cell.partition("/")[0]
+        if word in _BY_QUANTITY:
+            found[cell] = 0 if progress.is_over else ledger_units(max(progress.qty - progress.filled, Decimal(0)))
+        elif word in _BY_VALUE:
+            found |= _charged(cell, _parts(whole, progress), held=held, market=market, at=progress.at)
+    return {cell: amount for cell, amount in found.items() if amount != held.get(cell, 0)}
+
+
+def _parts(whole: Whole, progress: Progress) -> tuple[Fraction, Fraction]:
+    """The shares of the cell's amount that are filled, and that may still be filled."""
+    if not whole.value or whole.price <= 0:
+        filled = Fraction(progress.filled) / Fraction(progress.qty) if progress.qty else _ONE
+        rest = Fraction(0) if progress.is_over else max(_ONE - filled, Fraction(0))
+        return filled * whole.amount, rest * whole.amount
+    unit = Fraction(whole.multiplier) / Fraction(whole.value)
+    valued = max(whole.price, progress.price or whole.price)
+    average = valued if progress.average is None else abs(progress.average)
+    spent = Fraction(progress.filled) * Fraction(average) * unit
+    if progress.is_over:
+        return spent * whole.amount, Fraction(0)
+    # The list may be behind what was last accepted: the larger of the two quantities is what may still be filled.
+    qty = max(Fraction(progress.qty), _ONE / (unit * Fraction(whole.price)))
+    rest = max(qty - Fraction(progress.filled), Fraction(0)) * Fraction(valued) * unit
+    return spent * whole.amount, rest * whole.amount
+
+
+def _charged(
+    cell: str, parts: tuple[Fraction, Fraction], *, held: Mapping[str, int], market: str, at: datetime
+) -> dict[str, int]:
+    spent, rest = parts
+    if cell.partition("/")[0] == _OPEN:
+        return {cell: ceil(rest)}
+    period = fill_cell(cell, market=market, wall=at)
+    if period == cell:
+        return {cell: ceil(spent + rest)}
+    # Good till cancelled: what earlier periods were charged stays there, this one gets the difference.
+    name = cell.rpartition("|")[0] + "|"
+    earlier = sum(amount for other, amount in held.items() if other.startswith(name) and other not in {cell, period})
+    return {cell: ceil(rest), period: max(ceil(spent) - earlier, 0)}

@@ -1,0 +1,243 @@
+"""The daemon's order lists, today's and history: bytes in, rows out. Pure and total; nothing raises.
+
+A list says what is *not* there as well, and money is released on that. So it is read whole or not at all: one row that
+cannot be read, another account's header, two rows of one order that differ, and the list says nothing. Numbers are
+exact. Source: Trd_GetOrderList, Trd_GetHistoryOrderList, Trd_Common.Order.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any, Final
+
+import jiter
+from msgspec import Struct
+
+from guard.markets import CURRENCIES, SEC_MARKET_OF, split_symbol
+from guard.terms import Account, Answer, Failure
+
+ROWS_MAX: Final = 100_000
+REMARK_CHARS_MAX: Final = 256
+_OK: Final = 200
+_DIGITS_MAX, _EXPONENT_MIN, _MAGNITUDE_MAX = 20, -20, 18
+_CODE: Final = re.compile(r"[!-~]{1,32}")
+_ID: Final = re.compile(r"[!-~]{1,64}")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SECOND: Final = 4_102_444_800  # 2100-01-01: later ones are milliseconds, or nonsense
+_PREFIX_OF: Final = {number: prefix for prefix, number in SEC_MARKET_OF.items()}
+_SIDES: Final = frozenset({1, 2, 3, 4})
+
+
+class Status(IntEnum):
+    """Trd_Common.OrderStatus; a number that is none of these counts as unknown, which is not an end."""
+
+    UNKNOWN = -1
+    UNSUBMITTED = 0
+    WAITING = 1
+    SUBMITTING = 2
+    SUBMIT_FAILED = 3
+    TIME_OUT = 4
+    SUBMITTED = 5
+    FILLED_PART = 10
+    FILLED_ALL = 11
+    CANCELLING_PART = 12
+    CANCELLING_ALL = 13
+    CANCELLED_PART = 14
+    CANCELLED_ALL = 15
+    FAILED = 21
+    DISABLED = 22
+    DELETED = 23
+    FILL_CANCELLED = 24
+
+    @property
+    def word(self) -> str:
+        """The word that records use."""
+        return self.name.lower()
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more can be filled. A disabled order is not over: whoever enables it asks nobody."""
+        return self in _OVER
+
+
+_OVER: Final = frozenset(
+    {
+        Status.SUBMIT_FAILED,
+        Status.FILLED_ALL,
+        Status.CANCELLED_PART,
+        Status.CANCELLED_ALL,
+        Status.FAILED,
+        Status.DELETED,
+        Status.FILL_CANCELLED,
+    }
+)
+_STATUSES: Final = {int(status): status for status in Status}
+
+
+class OrderRow(Struct, frozen=True):
+    """One order as the daemon lists it. Ids as text, None where the daemon writes 0 or nothing.
+
+    `symbol` None: the code is of a market that is not known. `price` and `fill_average` None where there is none.
+    """
+
+    order_id: str | None
+    order_id_ex: str | None
+    code: str
+    symbol: str | None
+    side: int
+    qty: Decimal
+    status: Status
+    price: Decimal | None = None
+    filled: Decimal = Decimal(0)
+    fill_average: Decimal | None = None
+    aux_price: Decimal | None = None
+    trail_value: Decimal | None = None
+    remark: str | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
+    currency: str | None = None
+
+
+class _Odd(ValueError):
+    """Something that no order list has."""
+
+
+def read_orders(result: Answer | Failure, *, account: Account) -> tuple[OrderRow, ...] | None:
+    """Every order of the answer; None where it is no whole list of this account's orders."""
+    if isinstance(result, Failure) or result.status != _OK:
+        return None
+    try:
+        s2c = _opened(result.body)
+        listed = s2c.get("order_list")
+        if not _is_of(s2c, account) or not isinstance(listed, list | None) or len(listed or ()) > ROWS_MAX:
+            return None
+        rows = tuple(_row(raw) for raw in listed or ())
+    except ValueError:
+        return None
+    return _agreed(rows)
+
+
+def _opened(body: bytes) -> dict[str, Any]:
+    envelope = jiter.from_json(body, catch_duplicate_keys=True, float_mode="decimal", allow_inf_nan=False)
+    if not isinstance(envelope, dict) or _whole(envelope.get("ret_type")) != 0:
+        raise _Odd
+    s2c = envelope.get("s2c")
+    if not isinstance(s2c, dict):
+        raise _Odd
+    return s2c
+
+
+def _is_of(s2c: dict[str, Any], account: Account) -> bool:
+    """The answer's own header does not name another account; ids may be digits in a text."""
+    header = s2c.get("header")
+    if not isinstance(header, dict):
+        return header is None
+    acc_id, env = header.get("acc_id"), header.get("trd_env")
+    is_same_id = acc_id is None or acc_id == account.acc_id or acc_id == str(account.acc_id)
+    return is_same_id and (env is None or env == int(account.env))
+
+
+def _agreed(rows: tuple[OrderRow, ...]) -> tuple[OrderRow, ...] | None:
+    """One row for each order; None where two rows of one order differ."""
+    found: dict[str, OrderRow] = {}
+    for row in rows:
+        name = row.order_id_ex or row.order_id or ""
+        if found.setdefault(name, row) != row:
+            return None
+    return tuple(found.values())
+
+
+def _row(raw: object) -> OrderRow:
+    if not isinstance(raw, dict):
+        raise _Odd
+    order_id, order_id_ex = _identifier(raw.get("order_id")), _identifier(raw.get("order_id_ex"))
+    code, side = raw.get("code"), _whole(raw.get("trd_side"))
+    qty, filled = _number(raw.get("qty")), _number(raw.get("fill_qty"))
+    if (order_id is None and order_id_ex is None) or not isinstance(code, str) or not _CODE.fullmatch(code):
+        raise _Odd
+    if side not in _SIDES or qty is None or qty < 0 or (filled or 0) < 0:
+        raise _Odd
+    average = _number(raw.get("fill_avg_price"))
+    return OrderRow(
+        order_id=order_id,
+        order_id_ex=order_id_ex,
+        code=split_symbol(code)[1],
+        symbol=_symbol(code, raw.get("sec_market")),
+        side=side,
+        qty=qty,
+        status=_status(raw.get("order_status")),
+        price=_number(raw.get("price")),
+        filled=filled or Decimal(0),
+        fill_average=average or None,
+        aux_price=_number(raw.get("aux_price")),
+        trail_value=_number(raw.get("trail_value")),
+        remark=_remark(raw.get("remark")),
+        created=_moment(raw.get("create_timestamp")),
+        updated=_moment(raw.get("update_timestamp")),
+        currency=CURRENCIES.get(_whole(raw.get("currency")) or 0),
+    )
+
+
+def _status(value: object) -> Status:
+    number = _whole(value)
+    if number is None:
+        raise _Odd
+    return _STATUSES.get(number, Status.UNKNOWN)
+
+
+def _symbol(code: str, sec_market: object) -> str | None:
+    if split_symbol(code)[0] not in {"", "CN"}:
+        return code
+    prefix = _PREFIX_OF.get(_whole(sec_market) or 0)
+    return f"{prefix}.{split_symbol(code)[1]}" if prefix else None
+
+
+def _remark(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > REMARK_CHARS_MAX:
+        raise _Odd
+    return value.strip() or None
+
+
+def _identifier(value: object) -> str | None:
+    """An id as text; 0 and "" are how the daemon leaves one out."""
+    if value is None:
+        return None
+    text = str(_whole(value)) if isinstance(value, int) else value
+    if not isinstance(text, str) or (text and not _ID.fullmatch(text)):
+        raise _Odd
+    return text if text.strip("0") else None
+
+
+def _whole(value: object) -> int | None:
+    """A 64-bit integer, None where there is none. Raises for what should be one and is not."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**64:
+        raise _Odd
+    return value
+
+
+def _number(value: object) -> Decimal | None:
+    """A finite number of ordinary size, None where there is none."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise _Odd
+    found = Decimal(value)
+    _, digits, exponent = found.as_tuple()
+    if not isinstance(exponent, int) or len(digits) > _DIGITS_MAX or exponent < _EXPONENT_MIN:
+        raise _Odd
+    if found and found.adjusted() >= _MAGNITUDE_MAX:
+        raise _Odd
+    return found
+
+
+def _moment(value: object) -> datetime | None:
+    """Seconds since 1970 as an aware time; 0 is no time."""
+    seconds = _number(value)
+    if seconds is None or not 0 < seconds < _LAST_SECOND:
+        return None
+    return _EPOCH + timedelta(microseconds=int(seconds.scaleb(6)))

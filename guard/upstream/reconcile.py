@@ -1,0 +1,165 @@
+"""What the daemon's order lists prove about steps whose outcome is in doubt. Pure.
+
+A new order is found by its stamp `g:<decision>` in the remark; where the daemon gives no remarks back, by account,
+code, side, quantity, price and time of creation, if nothing else could be meant. What could be meant but need not be
+is *unclear*: it neither settles nor releases. A change is settled by the terms that the list shows, a cancel by the end
+of the order. That something is *not* there counts only twice, late, and apart: a broker may list an order seconds after
+it took it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from guard.terms import PlaceOrder
+from guard.upstream.orderlist import OrderRow, Status
+
+FIRST_ABSENCE_US: Final = 60_000_000  # after a step came into doubt, which is never before it was sent
+SECOND_ABSENCE_US: Final = 30_000_000  # after the first
+CREATED_SLACK: Final = timedelta(seconds=10)  # how far the broker's clock may be behind ours
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_CROCKFORD: Final = {letter: number for number, letter in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
+_TIME_CHARS: Final = 10  # of a ULID: milliseconds since 1970
+
+Shown = Literal["became", "is_still", "other"]
+
+
+class Sought(Struct, frozen=True):
+    """A new order of unknown outcome. `order` as it was sent, remark included; `since`: it was sent no earlier."""
+
+    step: str
+    key: str
+    order: PlaceOrder
+    since: datetime
+
+
+class Proof(Enum):
+    """What a list proves where it does not show the order."""
+
+    ABSENT = "absent"
+    UNCLEAR = "unclear"
+
+
+def made_at(decision: str) -> datetime:
+    """When a decision's id was made: the time in a ULID, in milliseconds."""
+    number = 0
+    for letter in decision[:_TIME_CHARS]:
+        number = number * 32 + _CROCKFORD.get(letter, 0)
+    return _EPOCH + timedelta(milliseconds=number)
+
+
+def stamp_of(step: str) -> str:
+    """The remark that marks an order as this decision's."""
+    return f"g:{step}"
+
+
+# ---------------------------------------------------------------- new orders
+
+
+def find_new(
+    sought: Sequence[Sought], rows: Sequence[OrderRow], *, is_known: Callable[[OrderRow], bool]
+) -> dict[str, OrderRow | Proof]:
+    """For each step its row, or what the list proves instead. `is_known`: the row is another order's already."""
+    free = [row for row in rows if not is_known(row)]
+    stamped = {row.remark: row for row in free if row.remark}
+    found: dict[str, OrderRow | Proof] = {}
+    for one in sought:
+        own = stamped.get(stamp_of(one.step))
+        if own is not None:
+            found[one.step] = own
+    taken = [row for row in found.values() if isinstance(row, OrderRow)]
+    free = [row for row in free if row not in taken]
+    open_ones = [one for one in sought if one.step not in found]
+    exact = {one.step: [row for row in free if _fits(one, row) and _is_exact(one, row)] for one in open_ones}
+    for one in open_ones:
+        found[one.step] = _only(one, exact, open_ones) or _unseen(one, free)
+    return found
+
+
+def may_be_of(one: Sought, row: OrderRow) -> bool:
+    """The row may be what became of this step; it need not be."""
+    return row.remark == stamp_of(one.step) or _fits(one, row)
+
+
+def _fits(one: Sought, row: OrderRow) -> bool:
+    order = one.order
+    if row.code != order.code or row.side != order.side or row.qty != order.qty:
+        return False
+    if row.symbol is not None and row.symbol != order.symbol:
+        return False
+    if row.remark is not None and row.remark != (order.remark or "").strip():
+        return False
+    return row.created is None or row.created >= one.since - CREATED_SLACK
+
+
+def _is_exact(one: Sought, row: OrderRow) -> bool:
+    return row.created is not None and (one.order.price is None or row.price == one.order.price)
+
+
+def _only(one: Sought, exact: dict[str, list[OrderRow]], sought: Sequence[Sought]) -> OrderRow | None:
+    """The row that can be no other step's. Equal steps of one key may share as many rows as there are of them."""
+    rows = exact[one.step]
+    rivals = [other for other in sought if any(row in rows for row in exact[other.step])]
+    is_alike = all(other.key == one.key and exact[other.step] == rows for other in rivals)
+    if not rows or not is_alike or len(rivals) != len(rows):
+        return None
+    place = [other.step for other in rivals].index(one.step)
+    return sorted(rows, key=lambda row: (row.created or _EPOCH, row.order_id_ex or "", row.order_id or ""))[place]
+
+
+def _unseen(one: Sought, free: Sequence[OrderRow]) -> Proof:
+    return Proof.UNCLEAR if any(_fits(one, row) for row in free) else Proof.ABSENT
+
+
+# ---------------------------------------------------------------- changes and cancels
+
+
+def change_shown(row: OrderRow, *, was: PlaceOrder, becomes: PlaceOrder) -> Shown:
+    """Whether the list shows the order before or after a change; what it shows of an order that is over, is final."""
+    shown = (row.qty, row.price, row.aux_price, row.trail_value)
+    before, after = _terms(was), _terms(becomes)
+    if before == after:  # it was to be enabled again
+        return "is_still" if row.status is Status.DISABLED else "became"
+    if _agrees(shown, before, after):
+        return "became"
+    return "is_still" if row.status.is_over or _agrees(shown, after, before) else "other"
+
+
+def _terms(order: PlaceOrder) -> tuple[object, ...]:
+    return order.qty, order.price, order.aux_price, order.trail_value
+
+
+def _agrees(shown: Sequence[object], other: Sequence[object], wanted: Sequence[object]) -> bool:
+    """What is shown is what is wanted, wherever the two differ and the daemon shows anything."""
+    differing = [
+        (seen, want) for seen, odd, want in zip(shown, other, wanted, strict=True) if odd != want and seen is not None
+    ]
+    return bool(differing) and all(seen == want for seen, want in differing)
+
+
+# ---------------------------------------------------------------- that something is not there
+
+
+class Absences:
+    """Counts clean absences: a list that was whole, and did not show what was looked for."""
+
+    def __init__(self) -> None:
+        self._first_us: dict[str, int] = {}
+
+    def is_second(self, name: str, *, since_us: int, asked_us: int) -> bool:
+        """One more absence in a list asked for at `asked_us`; True for one that releases. `since_us`: the doubt's."""
+        if asked_us < since_us + FIRST_ABSENCE_US:
+            return False
+        return asked_us >= self._first_us.setdefault(name, asked_us) + SECOND_ABSENCE_US
+
+    def seen(self, name: str) -> None:
+        """It was there after all, or may have been."""
+        self._first_us.pop(name, None)
+
+    def keep(self, names: frozenset[str]) -> None:
+        """Forgets whatever is not looked for any more."""
+        for name in self._first_us.keys() - names:
+            del self._first_us[name]
