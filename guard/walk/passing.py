@@ -48,12 +48,13 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Rep
     visit.daemon_us += result.duration_us
     recorder.desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
     recorder.desk.is_daemon_up = isinstance(result, Answer)
+    headers = quota_headers(recorder.desk, visit, allowed.claims)
     if not isinstance(result, Answer):
-        return failed(visit, result, effect=endpoint.effect)
+        return failed(visit, result, effect=endpoint.effect, headers=headers)
     shown = _cut(visit, situation, result)
     if isinstance(shown, Refusal):
-        return unusable(visit, shown)
-    return passed_reply(shown, decision=visit.id, headers=quota_headers(recorder.desk, visit, allowed.claims))
+        return unusable(visit, shown, headers=headers)
+    return passed_reply(shown, decision=visit.id, headers=headers)
 
 
 def _admit(recorder: Recorder, visit: Visit, situation: Situation) -> Judged | Reply:

@@ -55,9 +55,9 @@ def refused(
     )
 
 
-def failed(visit: Visit, failure: Failure, *, effect: Effect) -> Reply:
+def failed(visit: Visit, failure: Failure, *, effect: Effect, headers: Headers = ()) -> Reply:
     """No whole answer to a call that is no trade: what is known of it, without a retry by us."""
-    return unusable(visit, _failure(failure, effect))
+    return unusable(visit, _failure(failure, effect), headers=headers)
 
 
 def _failure(failure: Failure, effect: Effect) -> Refusal:
@@ -82,11 +82,12 @@ def settled(
     if isinstance(result, Answer) and judged.is_simulated and _is_stub(outcome):
         return passed_reply(result, decision=visit.id, headers=(("Guard-Outcome", "unknown"), *headers))
     if outcome.verdict is not Verdict.NOT_SENT:
-        return _unknown(visit)
+        return _unknown(visit, headers)
     if result is None:
-        return unusable(visit, refuse(Code.RULE_ERROR, f"{_OUR_FAULT}; nothing was sent, nothing is held"))
+        refusal = refuse(Code.RULE_ERROR, f"{_OUR_FAULT}; nothing was sent, nothing is held")
+        return unusable(visit, refusal, headers=headers)
     message = f"the daemon cannot be reached: {outcome.message}; nothing was sent, nothing is held"
-    return unusable(visit, refuse(Code.DAEMON_UNREACHABLE, message))
+    return unusable(visit, refuse(Code.DAEMON_UNREACHABLE, message), headers=headers)
 
 
 def broken(recorder: Recorder, visit: Visit) -> Reply:
@@ -105,18 +106,19 @@ def _is_stub(outcome: Outcome) -> bool:
     return is_success and outcome.ret_type == 0 and not (own or "").strip("0")
 
 
-def _unknown(visit: Visit) -> Reply:
+def _unknown(visit: Visit, headers: Headers = ()) -> Reply:
     message = (
         "the request was sent and its outcome is not known; what it reserved stays held until it is. "
         f"Do not send it again: look at the daemon's order list, or name decision {visit.id} to your operator"
     )
-    return unusable(visit, refuse(Code.OUTCOME_UNKNOWN, message), status=504)
+    return unusable(visit, refuse(Code.OUTCOME_UNKNOWN, message), status=504, headers=headers)
 
 
-def unusable(visit: Visit, refusal: Refusal, *, status: int | None = None) -> Reply:
+def unusable(visit: Visit, refusal: Refusal, *, status: int | None = None, headers: Headers = ()) -> Reply:
     """It was let through, and there is nothing to pass on: told, without a second decision in the record."""
     visit.outcome = "failed"
-    return refusal_reply(refusal, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None, status=status)
+    sha256 = visit.standing.policy_sha256 or None
+    return refusal_reply(refusal, decision=visit.id, policy_sha256=sha256, status=status, headers=headers)
 
 
 def again(recorder: Recorder, visit: Visit, situation: Situation, *, taken: Taken, claim: Claim) -> Reply:

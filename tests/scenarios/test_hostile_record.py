@@ -1,11 +1,12 @@
-"""Secrets in places where nobody looks for them, and whether they reach the record or an answer."""
+"""What must be in no record and no answer, wherever a caller puts it, and what must be in every one."""
 
 from pathlib import Path
 
 import pytest
 
+from guard.simulator.faults import Fault, Reset, Unreachable
 from tests.support.guards import key
-from tests.support.stage import stage
+from tests.support.stage import account, stage
 
 MD5 = "8fe4c11451281c094a6578e6ddbf5eed"
 UNLOCK = "/api/unlock-trade"
@@ -42,3 +43,17 @@ async def test_a_key_in_a_path_is_not_recorded(tmp_path: Path) -> None:
 
         (found,) = await s.records("decision")
         assert found["endpoint"] == "/api/quote/gk_..."
+
+
+@pytest.mark.parametrize("fault", [Reset(acts=False), Unreachable()])
+async def test_a_rate_is_told_with_every_answer(tmp_path: Path, fault: Fault) -> None:
+    """Also where the daemon gave none: the request was counted all the same."""
+    rated = '[orders]\nmax_value = "100000 HKD"\n[rates]\nnew_orders = "9/30s"\nreads = "9/30s"\n'
+    async with stage(tmp_path, policies=rated) as s:
+        await s.ask("/api/funds", account())
+        s.daemon.faults.add(fault, path="/api/order")
+        s.daemon.faults.add(fault, path="/api/funds")
+
+        for reply in (await s.place(), await s.ask("/api/funds", account())):
+            assert reply.status in {502, 504}
+            assert "RateLimit" in dict(reply.headers)
