@@ -11,6 +11,7 @@ from guard.limits.look import look, resets_in_us, used
 from guard.limits.order_ids import find_order, is_known_order, note_outside
 from guard.limits.orders import change_in_flight, end_order, set_spent, set_targets, unknowns
 from guard.limits.slots import find_slot
+from guard.limits.snapshot import Part, restore, snapshot
 from guard.limits.state import (
     Basis,
     Holder,
@@ -29,6 +30,7 @@ __all__ = [
     "Basis",
     "Holder",
     "Opening",
+    "Part",
     "Slot",
     "State",
     "Step",
@@ -47,10 +49,12 @@ __all__ = [
     "post",
     "reserve",
     "resets_in_us",
+    "restore",
     "set_spent",
     "set_targets",
     "set_trading",
     "settle",
+    "snapshot",
     "trading_for",
     "trading_rule",
     "unknowns",

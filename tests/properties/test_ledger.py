@@ -19,14 +19,29 @@ from guard.limits import (
     look,
     post,
     reserve,
+    restore,
     set_spent,
     set_targets,
     settle,
+    snapshot,
     unknowns,
     used,
 )
 from guard.terms import Claim, Full, Granted, Outcome, Shortfall, Taken, Verdict
-from tests.support.ledger import ACCEPTED, NOT_SENT, REFUSED, SECOND, UNKNOWN, change, new_order, once, rate, slot, sums
+from tests.support.ledger import (
+    ACCEPTED,
+    NOT_SENT,
+    REFUSED,
+    SECOND,
+    UNKNOWN,
+    change,
+    new_order,
+    once,
+    rate,
+    slot,
+    sums,
+    through_json,
+)
 
 CAPS: Final = {"day|1": 100, "day|2": 60, "open": 80, "n": 6}
 KINDS: Final = {"day|1": "spend", "day|2": "spend", "open": "working", "n": "count"}
@@ -335,13 +350,19 @@ class Ledger(RuleBasedStateMachine):
             assert change_in_flight(self.state, name) == expected
 
     def teardown(self) -> None:
-        """W10: the record alone gives the same state, at the end and at every place where a crash could cut it."""
-        replayed = State()
+        """W10: the record alone gives the same state, at the end and at every place where a crash could cut it.
+
+        So does a snapshot with the rest of the record, wherever it is taken, and a snapshot of that.
+        """
+        replayed, restored = State(), State()
         for n, (function, args, named) in enumerate(self.record, start=1):
             function(replayed, *args, **named)
+            function(restored, *args, **named)
             if n in self.prints:
                 assert dump(replayed) == self.prints[n]
-        assert dump(replayed) == dump(self.state)
+                restored = restore(through_json(snapshot(restored)))
+                assert dump(restored) == self.prints[n]
+        assert dump(replayed) == dump(restored) == dump(self.state)
         self.close_everything()
 
     def close_everything(self) -> None:

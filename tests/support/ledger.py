@@ -1,8 +1,11 @@
 """Short ways to say claims, openings and outcomes in tests of the ledger. Times in seconds become microseconds."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from guard.limits import Opening
+import msgspec
+
+from guard.limits import Opening, Part
 from guard.terms import Account, Claim, ClaimKind, Env, Outcome, Verdict
 
 SECOND: Final = 1_000_000  # µs
@@ -47,3 +50,9 @@ def new_order(step: str, *claims: Claim, **fields: Any) -> Opening:
 def change(step: str, holder: str, *claims: Claim) -> Opening:
     """A change of a live order."""
     return Opening(step, claims, holder)
+
+
+def through_json(parts: Iterable[Part]) -> Iterator[Part]:
+    """The parts of a snapshot as a record keeps them: written and read again."""
+    for part in parts:
+        yield msgspec.json.decode(msgspec.json.encode(part), type=Part)

@@ -1,0 +1,177 @@
+"""The state as a run of small parts, and back: `restore` of what `snapshot` gave is the same state.
+
+Parts are plain Structs for JSON, each small enough for a record of its own. Sums are not among them: they are what
+ended orders spent and live ones hold. What can no longer count is left out, as `dump` leaves it out.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from sys import intern
+from typing import Final, TypeVar
+
+from msgspec import Struct
+
+from guard.limits import windows
+from guard.limits.slots import find_slot
+from guard.limits.state import Holder, Log, OrderIds, Slot, State, Step, TradingRule
+from guard.limits.sums import move
+from guard.limits.sweep import remember
+from guard.terms import Account
+
+ORDERS_MAX: Final = 32  # in a part; an order's body is at most 64 KiB, and hardly ever more than 500 bytes
+CELLS_MAX: Final = 500
+STAMPS_MAX: Final = 2_000
+IDS_MAX: Final = 1_000
+_T = TypeVar("_T")
+
+
+class Time(Struct, frozen=True, tag="time"):
+    """The state's own time."""
+
+    at_us: int
+
+
+class Spent(Struct, frozen=True, tag="spent"):
+    """What ended orders have used up."""
+
+    spent: dict[str, int]
+
+
+class Holders(Struct, frozen=True, tag="holders"):
+    """Live orders, oldest first."""
+
+    holders: tuple[Holder, ...]
+
+
+class Steps(Struct, frozen=True, tag="steps"):
+    """Decisions in flight, oldest first."""
+
+    steps: tuple[Step, ...]
+
+
+class Stamps(Struct, frozen=True, tag="stamps"):
+    """Stamps of one log, which may go on in the next part."""
+
+    cell: str
+    log: Log
+
+
+class Slots(Struct, frozen=True, tag="slots"):
+    """Slots that are held."""
+
+    slots: dict[str, Slot]
+
+
+class Ids(Struct, frozen=True, tag="ids"):
+    """Order ids of one account, which may go on in the next part; `recent` oldest first."""
+
+    account: Account
+    live: dict[str, str] = {}
+    live_ex: dict[str, str] = {}
+    recent: tuple[str, ...] = ()
+
+
+class Trading(Struct, frozen=True, tag="trading"):
+    """The operators' words that are in force."""
+
+    rules: tuple[TradingRule, ...]
+
+
+Part = Time | Spent | Holders | Steps | Stamps | Slots | Ids | Trading
+
+
+def snapshot(state: State) -> Iterator[Part]:
+    """The parts, in the order in which they are put together again."""
+    yield Time(state.at_us)
+    for cells in _slices(state.spent.items(), CELLS_MAX):
+        yield Spent(dict(cells))
+    for holders in _slices(state.holders.values(), ORDERS_MAX):
+        yield Holders(tuple(holders))
+    for steps in _slices(state.steps.values(), ORDERS_MAX):
+        yield Steps(tuple(steps))
+    for cell, log in state.logs.items():
+        if not windows.is_forgettable(log, t_us=state.at_us):
+            stamps = windows.stamps_in(log, t_us=state.at_us, window_us=log.widest_us)
+            for some in list(_slices(stamps, STAMPS_MAX)) or [[]]:
+                yield Stamps(cell, Log(some, log.widest_us, log.is_rate))
+    held = ((cell, slot) for cell, slot in state.slots.items() if find_slot(state, cell, t_us=state.at_us))
+    for slots in _slices(held, CELLS_MAX):
+        yield Slots(dict(slots))
+    for ids in state.ids.values():
+        yield from _ids(ids)
+    if state.trading:
+        yield Trading(tuple(state.trading.values()))
+
+
+def restore(parts: Iterable[Part]) -> State:
+    """The state of these parts. Whoever gives them away must not change them any more."""
+    state, accounts = State(), dict[Account, Account]()
+    for part in parts:
+        _put(state, part, accounts)
+    for cell, log in state.logs.items():
+        last_us = log.stamps[-1] if log.stamps else state.at_us
+        remember(state, last_us + log.widest_us, cell, is_slot=False)
+    for cell, slot in state.slots.items():
+        remember(state, slot.until_us, cell, is_slot=True)
+    return state
+
+
+def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
+    match part:
+        case Time():
+            state.at_us = part.at_us
+        case Spent():
+            for cell, amount in part.spent.items():
+                state.spent[intern(cell)] = amount
+                move(state.sums, intern(cell), amount)
+        case Holders():
+            for holder in part.holders:
+                _put_holder(state, holder, accounts)
+        case Ids():
+            account = accounts.setdefault(part.account, part.account)
+            ids = state.ids.setdefault(account, OrderIds(account))
+            ids.live |= part.live
+            ids.live_ex |= part.live_ex
+            ids.recent |= OrderedDict.fromkeys(part.recent)
+        case _:
+            _put_plain(state, part)
+
+
+def _put_plain(state: State, part: Steps | Stamps | Slots | Trading) -> None:
+    match part:
+        case Steps():
+            state.steps |= {step.id: step for step in part.steps}
+        case Stamps():
+            begun = state.logs.setdefault(part.cell, Log([], part.log.widest_us, part.log.is_rate))
+            begun.stamps += part.log.stamps
+        case Slots():
+            state.slots |= part.slots
+        case Trading():
+            state.trading |= {rule.scope: rule for rule in part.rules}
+
+
+def _put_holder(state: State, holder: Holder, accounts: dict[Account, Account]) -> None:
+    """With its strings shared again, as `reserve` shares them."""
+    holder.key, holder.market, holder.symbol = intern(holder.key), intern(holder.market), intern(holder.symbol)
+    holder.cells, holder.kinds = tuple(intern(cell) for cell in holder.cells), intern(holder.kinds)
+    holder.account = accounts.setdefault(holder.account, holder.account)
+    state.holders[holder.id] = holder
+    for cell, amount in zip(holder.cells, holder.held, strict=True):
+        move(state.sums, cell, amount)
+
+
+def _ids(ids: OrderIds) -> Iterator[Ids]:
+    yield Ids(ids.account)
+    for live in _slices(ids.live.items(), IDS_MAX):
+        yield Ids(ids.account, live=dict(live))
+    for live in _slices(ids.live_ex.items(), IDS_MAX):
+        yield Ids(ids.account, live_ex=dict(live))
+    for recent in _slices(ids.recent, IDS_MAX):
+        yield Ids(ids.account, recent=tuple(recent))
+
+
+def _slices(many: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    rest = iter(many)
+    while some := list(islice(rest, size)):
+        yield some

@@ -1,0 +1,151 @@
+"""The state as parts, and back."""
+
+import msgspec
+import pytest
+
+from guard.limits import (
+    Opening,
+    State,
+    TradingRule,
+    dump,
+    end_order,
+    find_order,
+    find_slot,
+    look,
+    post,
+    reserve,
+    restore,
+    set_trading,
+    settle,
+    snapshot,
+    used,
+)
+from guard.limits.snapshot import CELLS_MAX, IDS_MAX, ORDERS_MAX, STAMPS_MAX, Holders, Ids, Stamps, Time
+from guard.limits.state import Log
+from guard.terms import Taken
+from tests.support.ledger import (
+    ACCEPTED,
+    REAL,
+    SECOND,
+    UNKNOWN,
+    accepted,
+    change,
+    new_order,
+    once,
+    rate,
+    slot,
+    sums,
+    through_json,
+)
+
+
+def busy() -> State:
+    """Something of everything: live, ended, changed and doubtful orders, windows, slots, ids, an operator's word."""
+    state = State()
+    for n in range(40):
+        claims = (sums("spend", f"day/key=k{n % 3}", 10 + n), sums("working", "open", n), sums("count", "n", 1))
+        windows = (rate("r", 100, 90), once(f"same/{n}", 5), slot(f"key/{n}", f"digest{n}"))
+        reserve(state, new_order(f"o{n}", *claims, *windows, key=f"k{n % 3}"), t_us=n * SECOND)
+        if n % 4:
+            settle(state, f"o{n}", accepted(str(n), f"ex{n}"), t_us=n * SECOND)
+    end_order(state, "o5", t_us=41 * SECOND)
+    reserve(state, change("m1", "o6", sums("spend", "day/key=k0", 99)), t_us=42 * SECOND)
+    settle(state, "o8", UNKNOWN, t_us=43 * SECOND)
+    reserve(state, Opening("c1", (rate("cancels", None, 30),), of="o7", account=REAL, order=b"{}"), t_us=44 * SECOND)
+    post(state, (rate("wide", None, 3600),), t_us=45 * SECOND)
+    set_trading(state, TradingRule("reduce_only", keys=("k1",), reason="drill", by="ops", drill=True, t=7), t_us=1)
+    return state
+
+
+def again(state: State) -> State:
+    """Through the parts."""
+    return restore(through_json(snapshot(state)))
+
+
+def test_the_restored_state_is_the_same() -> None:
+    """Every counter, order, step, window, slot and id, and the operators' words."""
+    state = busy()
+
+    assert dump(again(state)) == dump(state)
+    assert dump(again(again(state))) == dump(state)
+
+
+def test_no_field_of_the_state_is_forgotten() -> None:
+    """A new field needs a part here, or is worked out: `sums` from orders and spent, `due` from logs and slots."""
+    told = {"at_us", "spent", "holders", "steps", "logs", "slots", "ids", "trading"}
+
+    assert set(State.__struct_fields__) == told | {"sums", "due"}
+
+
+def test_an_empty_state_is_its_time() -> None:
+    """Nothing else is written."""
+    assert list(snapshot(State(at_us=7))) == [Time(7)]
+    assert dump(restore([Time(7)])) == dump(State(at_us=7))
+    assert dump(restore([])) == dump(State())
+
+
+def test_life_goes_on_alike_in_both() -> None:
+    """Ends, settlements, looks and doubts give the same answers."""
+    one, two = busy(), again(busy())
+    for state in (one, two):
+        settle(state, "m1", ACCEPTED, t_us=50 * SECOND)
+        settle(state, "o8", accepted("8", "ex8"), t_us=51 * SECOND)
+        end_order(state, "o7", t_us=52 * SECOND)
+        reserve(state, new_order("o99", sums("spend", "day/key=k1", 3), rate("r", 100, 90)), t_us=53 * SECOND)
+
+    assert dump(one) == dump(two)
+    claims = (slot("key/39", "other"), rate("r", 30, 90))
+    assert look(one, claims, t_us=54 * SECOND) == look(two, claims, t_us=54 * SECOND)
+    assert isinstance(look(two, claims, t_us=54 * SECOND), Taken)
+    assert find_order(one, REAL, order_id="9", order_id_ex=None) == find_order(
+        two, REAL, order_id="9", order_id_ex=None
+    )
+
+
+def test_forgetting_goes_on_in_a_restored_state() -> None:
+    """Windows and slots that are over are swept as before: memory stays bounded."""
+    state = again(busy())
+    for n in range(200):
+        reserve(state, new_order(f"x{n}", rate("r2", None, 1)), t_us=(10_000 + n) * SECOND)
+        settle(state, f"x{n}", ACCEPTED, t_us=(10_000 + n) * SECOND)
+
+    assert not [cell for cell in state.logs if cell.startswith("same/")]
+    assert set(state.slots) == {f"key/{n}" for n in range(0, 40, 4)}, "open steps keep theirs"
+    assert used(state, "r", t_us=10_200 * SECOND, window_ms=90_000) == 0
+    assert find_slot(state, "key/0", t_us=10_200 * SECOND) is not None
+
+
+def test_parts_are_small() -> None:
+    """A run of small records: none holds more than so many orders, cells, stamps or ids."""
+    state = State()
+    for n in range(3 * ORDERS_MAX + 1):
+        reserve(state, new_order(f"o{n}", sums("spend", f"day{n}", 1), order=b"x" * 500), t_us=n)
+        settle(state, f"o{n}", accepted(str(n), f"ex{n}"), t_us=n)
+    state.spent |= {f"cell{n}": n for n in range(1, 2 * CELLS_MAX)}
+    state.sums |= state.spent
+    state.logs["many"] = Log(list(range(2 * STAMPS_MAX + 5)), 60 * SECOND)
+    state.ids[REAL].recent |= dict.fromkeys(str(n) for n in range(2 * IDS_MAX))
+    parts = list(snapshot(state))
+
+    assert [len(part.holders) for part in parts if isinstance(part, Holders)] == [ORDERS_MAX] * 3 + [1]
+    assert [len(part.log.stamps) for part in parts if isinstance(part, Stamps)] == [STAMPS_MAX, STAMPS_MAX, 5]
+    assert max(len(part.recent) for part in parts if isinstance(part, Ids)) == IDS_MAX
+    assert max(len(msgspec.json.encode(part)) for part in parts) < 64 * 1024
+    assert dump(again(state)) == dump(state)
+
+
+def test_strings_are_shared_as_in_the_live_state() -> None:
+    """10⁵ restored orders cost no more memory than live ones."""
+    state = again(busy())
+    first, second = (state.holders[name] for name in ("o1", "o4"))
+
+    assert first.key is second.key
+    assert first.cells[0] is second.cells[0]
+    assert first.kinds is second.kinds
+    assert first.account is second.account
+
+
+def test_a_part_that_is_none_is_refused() -> None:
+    """A record of a later guard is not guessed at."""
+    with pytest.raises(msgspec.ValidationError):
+        list(through_json([{"type": "mood"}]))  # type: ignore[list-item] # what a later guard might write
