@@ -2,13 +2,18 @@
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from guard.lifecycle import Guard
+from guard.settings import Overrides, load
+from guard.simulator import Simulator
+from guard.terms import KeyLimits
 from tests.support.clock import ManualClock
-from tests.support.guards import codes, order, record, said
+from tests.support.guards import ask, codes, lay_out, order, record, said
 from tests.support.stage import ORDER, Stage, code_of, is_passed, stage
 
 EXAMPLE: Final = Path(__file__).parents[2] / "keys.json.example"
@@ -115,3 +120,30 @@ async def test_the_tightest_of_key_and_policies_wins(tmp_path: Path) -> None:
         assert {reason["policy"] for reason in said(reply)["guard"]["reasons"]} == {"key:bot", "desk"}
         assert codes(await scene.place(price=120)) == ["max_order_value"]
         assert is_passed(await scene.place(price=100))
+
+
+FLAGS: Final[list[tuple[KeyLimits, str]]] = [
+    (KeyLimits(allowed_markets=("US",)), "market"),
+    (KeyLimits(allowed_symbols=("HK.09988",)), "symbol"),
+    (KeyLimits(allowed_trd_sides=("SELL",)), "side"),
+    (KeyLimits(hours_window="20:00-21:00"), "hours"),
+    (KeyLimits(max_order_value=Decimal(19_999)), "max_order_value"),
+    (KeyLimits(max_daily_value=Decimal(19_999)), "daily_value"),
+    (KeyLimits(max_orders_per_minute=0), "rate"),
+]
+
+
+@pytest.mark.parametrize(("limits", "code"), FLAGS)
+async def test_the_startup_flags_bind_everyone(tmp_path: Path, limits: KeyLimits, code: str) -> None:
+    """Each of the reference's own startup flags is one more policy that no key escapes."""
+    config = lay_out(tmp_path, record("bot"), record("other"), policies={"open.toml": COVER})
+    clock = ManualClock()
+    guard = Guard(load(config, Overrides(limits=limits), {}), daemon=Simulator(clock=clock), clock=clock)
+    await guard.start()
+    try:
+        for who in ("bot", "other"):
+            reply = await ask(guard, ORDER, order(price=200), who=who)
+            assert codes(reply) == [code]
+            assert said(reply)["guard"]["reasons"][0]["policy"] == "flags"
+    finally:
+        await guard.stop("over")
