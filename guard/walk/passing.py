@@ -1,5 +1,7 @@
 """Everything that is no trade: reads, subscriptions, unlock, administration. The same checks, no reservation."""
 
+from typing import Literal
+
 from msgspec.structs import replace
 
 from guard.access import cut_account_list, push_acc_ids, visible_accounts
@@ -15,6 +17,7 @@ from guard.terms import (
     Effect,
     Endpoint,
     Outbound,
+    Principal,
     Refusal,
     Reply,
     in_order,
@@ -28,6 +31,7 @@ from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.replies import failed, refused, unusable
 
+UNAUTHORIZED = 401
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 
 
@@ -54,7 +58,12 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Rep
     shown = _cut(visit, situation, result)
     if isinstance(shown, Refusal):
         return unusable(visit, shown, headers=headers)
-    return passed_reply(shown, decision=visit.id, headers=headers)
+    return passed_reply(shown, decision=visit.id, headers=(*headers, *_whose(shown)))
+
+
+def _whose(answer: Answer) -> tuple[tuple[str, str], ...]:
+    """A 401 of the daemon's own says so: the caller's key at the guard is not what it is about."""
+    return (("Guard-Note", "this 401 is the daemon's"),) if answer.status == UNAUTHORIZED else ()
 
 
 def _admit(recorder: Recorder, visit: Visit, situation: Situation) -> Judged | Reply:
@@ -89,9 +98,16 @@ def _outbound(recorder: Recorder, visit: Visit, situation: Situation, endpoint: 
         path=endpoint.path,
         body=body if endpoint.method == "POST" else None,
         timeout_s=settings.read_timeout_s,
-        lend="guard" if principal is not None else ("public" if endpoint.path in PUBLIC_LENT else "none"),
+        lend=_lent(principal, endpoint),
         traceparent=visit.call.head.get("traceparent"),
     )
+
+
+def _lent(principal: Principal | None, endpoint: Endpoint) -> Literal["guard", "public", "none"]:
+    """On a public row the guard lends its own daemon key only to a key that has what the daemon asks there."""
+    if principal is not None and (endpoint.documented or not principal.scopes.isdisjoint(endpoint.runtime)):
+        return "guard"
+    return "public" if endpoint.path in PUBLIC_LENT else "none"
 
 
 def _cut(visit: Visit, situation: Situation, answer: Answer) -> Answer | Refusal:
