@@ -33,6 +33,7 @@ format: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m guard.catalogue.page docs/endpoints.md
 	$(BIN)/python -m deploy.grafana.dashboard deploy/grafana/guard.json
+	$(BIN)/python -m deploy.kubernetes.rules deploy/kubernetes/components/monitoring/prometheusrule.yaml
 
 PIP_COMPILE := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links

@@ -1,6 +1,5 @@
 """The dashboard: what is checked in is what the tables say, it fits one screen, and a real Prometheus has its data."""
 
-import asyncio
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -15,8 +14,6 @@ from deploy.grafana.picture import draw
 from guard.metrics import FAMILIES
 from tests.support.promql import TARGET_LABELS, selectors
 from tests.support.traffic import Seen, watch
-
-pytestmark = pytest.mark.xdist_group("prometheus")
 
 ROOT: Final = Path(__file__).parents[2]
 FILE: Final = ROOT / "deploy" / "grafana" / "guard.json"
@@ -59,12 +56,6 @@ SERIES: Final = {
 
 QUIET: Final = {"failed", "unknown", "records that wait", "now in flight", "spender allowed"}
 """Series that may stay at zero: they happen once, before they have a rate, or last for less than a scrape."""
-
-
-@pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
-    """What Prometheus answers to every query of the dashboard after some seconds of traffic."""
-    return asyncio.run(watch(tmp_path_factory.mktemp("watched"), seconds=SECONDS))
 
 
 # ---------------------------------------------------------------- without a server
@@ -137,50 +128,38 @@ def test_the_picture_in_the_documents_shows_every_panel() -> None:
 # ---------------------------------------------------------------- with a Prometheus that scraped a guard
 
 
-@pytest.mark.parametrize("title", QUERIES)
-def test_every_query_returns_data(title: str, seen: Seen) -> None:
-    """Each panel and mark has series, and each series has points."""
-    assert seen[title]
-    assert all(series.points for series in seen[title])
+async def test_a_prometheus_that_scraped_a_guard_has_what_every_query_asks_for(
+    tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    """After some seconds of scripted traffic each panel and mark has data, the series that the script left among it."""
+    seen = await watch(tmp_path, seconds=SECONDS)
+
+    for title in QUERIES:
+        with subtests.test(title):
+            _has_data(title, seen)
+    with subtests.test("Disk left"):
+        assert seen["Disk left"][0].points[-1][1] > 1e6
+    with subtests.test("Next key expires in"):
+        assert 300 * 86_400 < seen["Next key expires in"][0].points[-1][1] < 367 * 86_400
+    with subtests.test("Policy versions: the reload, by the hash of what came into force, and only then"):
+        (mark,) = seen["Policy versions"]
+        assert re.fullmatch("policy [0-9a-f]{64}", mark.name)
+        assert len(mark.points) < SECONDS
+    with subtests.test("the picture: a line for each series"):
+        picture = draw({title: [(series.name, series.points) for series in lines] for title, lines in seen.items()})
+        root = ET.fromstring(picture)  # noqa: S314 - our own drawing
+        lines = [element for element in root.iter() if element.tag.endswith("polyline")]
+        assert len(lines) == sum(len(seen[chart.title]) for chart in CHARTS)
 
 
-@pytest.mark.parametrize("title", SERIES)
-def test_charts_have_the_series_that_the_script_left(title: str, seen: Seen) -> None:
-    """Each expected series is there under its name in the legend, and is not zero throughout."""
+def _has_data(title: str, seen: Seen) -> None:
+    """Series with points; those expected not zero throughout; a figure that says what the script made of it."""
     found = {series.name: series for series in seen[title]}
-
-    assert SERIES[title] <= set(found)
-    for name in SERIES[title] - QUIET:
-        assert any(value > 0 for _, value in found[name].points), name
-
-
-@pytest.mark.parametrize("title", FIGURES_AFTER)
-def test_figures_say_how_things_are(title: str, seen: Seen) -> None:
-    """One number a figure, and at the end it is what the script made of it."""
-    (series,) = seen[title]
-
-    assert series.points[-1][1] == FIGURES_AFTER[title]
-
-
-def test_free_space_and_the_life_of_keys_are_told(seen: Seen) -> None:
-    """Bytes, and seconds until the first key expires: the script's lasts about a year."""
-    (free,), (left,) = seen["Disk left"], seen["Next key expires in"]
-
-    assert free.points[-1][1] > 1e6
-    assert 300 * 86_400 < left.points[-1][1] < 367 * 86_400
-
-
-def test_a_new_policy_is_a_mark(seen: Seen) -> None:
-    """The reload in the script is marked with the hash of what came into force, and only then."""
-    (mark,) = seen["Policy versions"]
-
-    assert re.fullmatch("policy [0-9a-f]{64}", mark.name)
-    assert len(mark.points) < SECONDS
-
-
-def test_the_picture_draws_what_was_seen(seen: Seen) -> None:
-    """The drawing is well-formed, with a line for each series of the charts."""
-    picture = draw({title: [(series.name, series.points) for series in lines] for title, lines in seen.items()})
-
-    lines = [element for element in ET.fromstring(picture).iter() if element.tag.endswith("polyline")]  # noqa: S314 - ours
-    assert len(lines) == sum(len(seen[chart.title]) for chart in CHARTS)
+    assert found
+    assert all(series.points for series in found.values())
+    expected = SERIES.get(title, set())
+    assert expected <= set(found)
+    assert not [name for name in expected - QUIET if not any(value > 0 for _, value in found[name].points)]
+    if title in FIGURES_AFTER:
+        (series,) = found.values()
+        assert series.points[-1][1] == FIGURES_AFTER[title]

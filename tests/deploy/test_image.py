@@ -1,0 +1,66 @@
+"""The image: its Dockerfile is linted, its build tools are locked whole, and its bill names what is installed."""
+
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from deploy.sbom import bill
+
+ROOT: Final = Path(__file__).parents[2]
+DOCKERFILE: Final = ROOT / "deploy" / "Dockerfile"
+
+
+def test_hadolint_finds_nothing() -> None:
+    """`hadolint` has no remark on the Dockerfile, and none is switched off in it."""
+    program = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([str(program), str(DOCKERFILE)], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - of the venv
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "hadolint ignore" not in DOCKERFILE.read_text()
+
+
+def test_what_builds_the_wheel_is_locked_with_all_that_it_needs() -> None:
+    """The awk line of the Dockerfile cuts hatchling and its needs out of the lock, with hashes, and nothing else."""
+    line = re.search(r"awk '([^']+)'", DOCKERFILE.read_text())
+    assert line is not None
+    command = ["/usr/bin/awk", line[1], "requirements-dev.lock"]
+    cut = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=True).stdout  # noqa: S603 - awk
+
+    needs = {
+        re.split(r"[ ;<>=!~]", one)[0]
+        for one in importlib.metadata.requires("hatchling") or []
+        if "python_version < '3.11'" not in one
+    }
+    names = set(re.findall(r"^([a-z0-9-]+)==", cut, re.MULTILINE))
+    assert names == {"hatchling", *needs}
+    assert cut.count("--hash=sha256:") >= len(names)
+
+
+def test_the_bill_of_materials_names_every_locked_package_with_its_hashes() -> None:
+    """CycloneDX 1.5: each pin of requirements.lock once, with package URL and hashes; the same bytes each time."""
+    lock = (ROOT / "requirements.lock").read_text()
+    made = bill(lock)
+
+    pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
+    assert {part["name"]: part["version"] for part in made["components"]} == pins
+    assert all(
+        part["hashes"] and part["purl"] == f"pkg:pypi/{part['name']}@{part['version']}" for part in made["components"]
+    )
+    assert sum(len(part["hashes"]) for part in made["components"]) == lock.count("--hash=sha256:")
+    assert made["dependencies"] == [
+        {"ref": "opend-guard", "dependsOn": [part["bom-ref"] for part in made["components"]]}
+    ]
+    assert (made["bomFormat"], made["specVersion"]) == ("CycloneDX", "1.5")
+    assert json.dumps(made) == json.dumps(bill(lock))
+
+
+def test_the_bill_is_what_is_installed() -> None:
+    """Here, where the locked packages are installed, each has the version that the bill says."""
+    made = bill((ROOT / "requirements.lock").read_text())
+
+    wrong = [part["name"] for part in made["components"] if importlib.metadata.version(part["name"]) != part["version"]]
+    assert wrong == []
