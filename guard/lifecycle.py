@@ -37,6 +37,7 @@ from guard.standing import Standing, at_start, load_keys, stand
 from guard.stream import Relay
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
+from guard.tracking import Reconciler
 from guard.upstream import Client
 from guard.walk.desk import Desk, Parts
 from guard.walk.recorder import Recorder
@@ -131,6 +132,7 @@ class Guard:
         self.desk.recent = recovered.recent
         self.pipeline = Pipeline(self.desk)
         self.recorder: Recorder = self.pipeline.recorder
+        self.reconciler = Reconciler(self.recorder)
         self.relay = Relay(self.recorder)
         self.changes = Changes(self.desk, self.shelf, after_keys=self.relay.revalidate)
         self.changes.last_reload_ok = not self.policy_errors
@@ -177,7 +179,7 @@ class Guard:
             upgrade=self.relay.upgrade,
             refused=self.recorder.refused_at_edge,
         )
-        runner = web.AppRunner(build_app(self.desk, self.changes), access_log=None, handle_signals=False)
+        runner = web.AppRunner(build_app(self.recorder, self.changes), access_log=None, handle_signals=False)
         await runner.setup()
         self._ops = runner
         try:
@@ -188,6 +190,7 @@ class Guard:
         except OSError as error:
             await runner.cleanup()
             raise SettingsFault([f"listen: {error}; is another guard running?"]) from error
+        _ = self.supervisor.start(self.reconciler.run(), "reconcile", service=True)
         self._sweep = self.supervisor.start(self._every_second(), "sweep", service=True)
         _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)
 

@@ -16,6 +16,7 @@ from guard.errors import JournalFault
 from guard.journal import (
     Decision,
     Line,
+    Order,
     OutcomeRecord,
     Policy,
     Reconciled,
@@ -29,6 +30,7 @@ from guard.journal import (
 from guard.limits import Opening, State, TradingRule, Worth, reserve, set_trading, settle
 from guard.standing import Standing
 from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
+from guard.tracking import learned, reconciled
 from guard.walk.desk import Known, Recent
 
 _ENVS: Final = {env.word: env for env in Env}
@@ -118,10 +120,10 @@ def _fold(found: Recovered, record: Struct | None, ts: str) -> None:
             )
             settle(found.state, record.decision, outcome, t_us=record.t)
             found.recent.settle(record.decision, outcome)
+        case Order():
+            learned(found.state, found.recent, record)
         case Reconciled():
-            outcome = Outcome(record.verdict, order_id=record.order_id, order_id_ex=record.order_id_ex)
-            settle(found.state, record.decision, outcome, t_us=record.t)
-            found.recent.settle(record.decision, outcome)
+            reconciled(found.state, found.recent, record)
         case StateRecord():
             set_trading(found.state, rule_of(record), t_us=record.t)
         case Policy() if record.result == "applied":

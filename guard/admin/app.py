@@ -22,7 +22,8 @@ from guard.errors import JournalFault
 from guard.server import refusal_reply
 from guard.settings import address
 from guard.terms import Principal, Refusal, refuse
-from guard.walk.desk import Desk
+from guard.tracking import SettleBody, settle_by_hand
+from guard.walk.recorder import Recorder
 
 BODY_BYTES_MAX: Final = 65_536
 ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
@@ -42,8 +43,9 @@ def _json(body: object, *, code: int = 200) -> web.Response:
 class Routes:
     """The handlers over one desk."""
 
-    def __init__(self, desk: Desk, changes: Changes) -> None:
-        self._desk = desk
+    def __init__(self, recorder: Recorder, changes: Changes) -> None:
+        self._recorder = recorder
+        self._desk = recorder.desk
         self._changes = changes
 
     # ------------------------------------------------------------ looking
@@ -116,6 +118,15 @@ class Routes:
         if isinstance(body, web.Response):
             return body
         return self._told(await self._changes.set_state(body, by=by.owner or by.id))
+
+    async def settle(self, request: web.Request, by: Principal) -> web.Response:
+        """A step in doubt, ended by a person's word."""
+        body = await self._body(request, SettleBody)
+        if isinstance(body, web.Response):
+            return body
+        decision = request.match_info["decision"]
+        found = await settle_by_hand(self._recorder, decision, body, by=by.owner or by.id)
+        return _json(found, code=_STATUS_OF[found.result])
 
     # ------------------------------------------------------------ who may
 
@@ -211,9 +222,9 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def build_app(desk: Desk, changes: Changes) -> web.Application:
+def build_app(recorder: Recorder, changes: Changes) -> web.Application:
     """The application of the ops listener."""
-    routes = Routes(desk, changes)
+    routes = Routes(recorder, changes)
     app = web.Application(middlewares=[routes.guard_host], client_max_size=BODY_BYTES_MAX)
     app.router.add_get("/livez", routes.livez)
     app.router.add_get("/readyz", routes.readyz)
@@ -224,5 +235,6 @@ def build_app(desk: Desk, changes: Changes) -> web.Application:
     app.router.add_post("/admin/keys/reload", routes.asking("guard:policy", routes.reload_keys))
     app.router.add_get("/admin/audit/checkpoint", routes.asking("audit:read", routes.checkpoint))
     app.router.add_get("/admin/state", routes.asking("guard:operate", routes.show_state))
+    app.router.add_post("/admin/decisions/{decision}/settle", routes.asking("guard:operate", routes.settle))
     app.router.add_post("/admin/state", routes.asking("guard:operate", routes.set_state))
     return app

@@ -22,6 +22,8 @@ PURE_MODULES: Final = frozenset(
         "journal/succession.py",
         "journal/examine.py",
         "upstream/verdict.py",
+        "upstream/orderlist.py",
+        "upstream/reconcile.py",
         "server/reader.py",
         "stream/session.py",
     }

@@ -1,0 +1,78 @@
+"""`guard settle ID`: a person's word on a trade whose outcome nobody knows. Contract §2, §5.
+
+The running guard is told, with the key in GUARD_KEY (guard:operate, with an owner); it keeps who said so, and why.
+"""
+
+import http
+import json
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from guard.cli.ops import post
+from guard.errors import SettingsFault
+from guard.settings import Settings, parse_settings
+
+_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+
+
+class Word(StrEnum):
+    """What became of the trade."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+
+
+def settle(
+    decision: Annotated[str, typer.Argument(metavar="ID", help="The decision, as the 504 answer named it.")],
+    verdict: Annotated[Word, typer.Option(help="What became of it.")],
+    reason: Annotated[str, typer.Option(help="How you know; goes into the record.")],
+    order_id_ex: Annotated[str | None, typer.Option(help="The daemon's id of an accepted order.")] = None,
+    ops: Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help="host:port or unix:PATH.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings that name ops.")] = None,
+    state: Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON value for programs.")] = False,
+) -> None:
+    """End an unknown by a person's word: accepted keeps its money, refused and not_sent give it back."""
+    del state
+    if not _ID.fullmatch(decision):
+        raise typer.BadParameter("a decision is 26 letters and digits", param_hint="ID")
+    body = {"verdict": verdict.value, "reason": reason}
+    if order_id_ex is not None:
+        body["order_id_ex"] = order_id_ex
+    status, answer = post(ops or _ops(config), f"/admin/decisions/{decision}/settle", body)
+    if as_json:
+        typer.echo(answer.decode("utf-8", "replace"))
+    elif status == http.HTTPStatus.OK:
+        typer.echo(f"{decision} is {verdict.value}; recorded with your name and reason")
+    else:
+        typer.echo(f"guard: not settled: {'; '.join(_why(answer))}", err=True)
+    if status != http.HTTPStatus.OK:
+        raise typer.Exit(1)
+
+
+def _why(answer: bytes) -> list[str]:
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        return ["the answer cannot be read"]
+    told = told if isinstance(told, dict) else {}
+    return [str(error) for error in told.get("errors") or [told.get("ret_msg", "no reason was given")]]
+
+
+def _ops(config: Path | None) -> str:
+    path = config or Path("guard.toml")
+    if config is None and not path.exists():
+        return Settings().listen.ops
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFault([f"{path}: cannot be read: {error}"]) from error
+    settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
+    if errors:
+        raise SettingsFault(errors)
+    return settings.listen.ops

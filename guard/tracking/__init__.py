@@ -1,0 +1,12 @@
+"""What becomes of orders after they were answered: fills, ends, and steps whose outcome nobody knew.
+
+In: the daemon's order lists, an operator's word. Out: `order` and `reconciled` records with absolute targets, and the
+same folded into the ledger, live and at a start by one function. It must never send a trade, release without evidence,
+or keep anything that a record does not show.
+"""
+
+from guard.tracking.apply import learned, reconciled
+from guard.tracking.byhand import SettleBody, settle_by_hand
+from guard.tracking.reconciler import Reconciler
+
+__all__ = ["Reconciler", "SettleBody", "learned", "reconciled", "settle_by_hand"]

@@ -1,0 +1,41 @@
+"""Records of what was learned, folded into the ledger: the one way for both, live and when the record is read back."""
+
+from typing import Final
+
+from guard.journal import Order, Reconciled
+from guard.limits import State, advance, end_order, note_order_ids, note_outside, set_targets, settle
+from guard.terms import Account, Env, Outcome
+from guard.walk.desk import Recent
+
+MANUAL: Final = "manual"
+_ENVS: Final = {env.word: env for env in Env}
+
+
+def learned(state: State, recent: Recent, record: Order) -> None:
+    """What was learned of a live order, or that there is one which was placed elsewhere."""
+    if record.owner is not None:
+        env = _ENVS.get(record.environment or "")
+        if env is not None and record.account is not None:
+            account = Account(env, record.account)
+            advance(state, t_us=record.t)
+            note_outside(state, account, order_id=record.order_id, order_id_ex=record.order_id_ex)
+        return
+    holder = state.holders.get(record.decision)
+    if holder is not None:
+        note_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
+    set_targets(state, record.decision, record.targets, t_us=record.t)
+    if record.ended:
+        end_order(state, record.decision, t_us=record.t)
+    recent.learn(record.decision, status=record.status, filled_qty=record.filled_qty)
+
+
+def reconciled(state: State, recent: Recent, record: Reconciled) -> None:
+    """A step in doubt was settled, by evidence or by a person."""
+    outcome = Outcome(
+        record.verdict,
+        order_id=record.order_id,
+        order_id_ex=record.order_id_ex,
+        message=record.reason or f"settled by {record.source}",
+    )
+    settle(state, record.decision, outcome, t_us=record.t)
+    recent.settle(record.decision, outcome)

@@ -1,0 +1,53 @@
+"""One look at one place: what was there when the question was asked, and what the daemon's lists then showed."""
+
+from msgspec import Struct
+
+from guard.limits import Basis, Holder, State, Step, find_order
+from guard.tracking.places import Place
+from guard.upstream.orderlist import OrderRow
+from guard.upstream.reconcile import stamp_of
+
+
+class Asked(Struct):
+    """A list is as old as its question, so what happened to an order since then is not in it.
+
+    `doubts`: the steps in doubt then; `terms`: the terms of live orders that no step was open for. `today` and
+    `earlier` are rows; `earlier` None: history was not asked or is not whole, so nothing can be told absent.
+    """
+
+    place: Place
+    at_us: int
+    doubts: dict[str, Step]
+    terms: dict[str, tuple[Basis, ...]]
+    today: tuple[OrderRow, ...] = ()
+    earlier: tuple[OrderRow, ...] | None = None
+
+    @property
+    def rows(self) -> tuple[OrderRow, ...]:
+        """Every order once; today's word counts where both lists have one."""
+        names = {row.order_id_ex or row.order_id for row in self.today}
+        return self.today + tuple(row for row in self.earlier or () if (row.order_id_ex or row.order_id) not in names)
+
+    def is_on_same_terms(self, holder: Holder) -> bool:
+        """Nothing happened to the order since the question was asked."""
+        return holder.step is None and self.terms.get(holder.id) is holder.bases
+
+    def noted(self, holder: Holder) -> None:
+        """What the list showed has settled the order's step: the list is about the terms that it is on now."""
+        self.terms[holder.id] = holder.bases
+
+    def shown(self, state: State) -> dict[str, OrderRow]:
+        """The rows of live orders, by the decision that opened them; one without any id is known by its stamp."""
+        nameless = {stamp_of(name): name for name in self.terms if _is_nameless(state.holders.get(name))}
+        found = {}
+        for row in self.rows:
+            holder = find_order(state, self.place.account, order_id=row.order_id, order_id_ex=row.order_id_ex)
+            if isinstance(holder, Holder):
+                found[holder.id] = row
+            elif row.remark in nameless:
+                found[nameless[row.remark]] = row
+        return found
+
+
+def _is_nameless(holder: Holder | None) -> bool:
+    return holder is not None and holder.order_id is None and holder.order_id_ex is None

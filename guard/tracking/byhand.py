@@ -1,0 +1,74 @@
+"""A person settles a step in doubt: what the daemon's lists cannot say, somebody has found out elsewhere."""
+
+from typing import Literal
+
+import structlog
+from msgspec import Struct
+
+from guard.errors import JournalFault
+from guard.journal import Reconciled, plain
+from guard.terms import Verdict
+from guard.tracking.apply import reconciled
+from guard.walk.recorder import Recorder
+
+Result = Literal["applied", "refused", "unrecorded"]
+_log = structlog.get_logger("guard")
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
+
+
+class SettleBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /admin/decisions/{id}/settle` (contract §5)."""
+
+    verdict: Literal["accepted", "refused", "not_sent"]
+    reason: str
+    order_id_ex: str | None = None
+
+
+class Settled(Struct, frozen=True):
+    """What came of it."""
+
+    result: Result
+    decision: str
+    verdict: str | None = None
+    errors: tuple[str, ...] = ()
+
+
+async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *, by: str) -> Settled:
+    """Ends an unknown; durable before it counts as done. Refused where the decision is not in doubt."""
+    errors = _errors(recorder, decision, body)
+    if errors:
+        return Settled("refused", decision, errors=errors)
+    desk = recorder.desk
+    record = Reconciled(
+        decision=decision,
+        t=desk.clock.t_us(),
+        verdict=_VERDICTS[body.verdict],
+        source="person",
+        order_id_ex=body.order_id_ex,
+        by=by,
+        reason=plain(body.reason),
+    )
+    try:
+        recorder.catch_up()
+        seq = desk.journal.append("reconciled", record)
+        reconciled(desk.state, desk.recent, record)
+        await desk.journal.durable(seq)
+    except JournalFault as fault:
+        return Settled("unrecorded", decision, errors=(str(fault),))
+    _log.warning("settled_by_hand", decision=decision, verdict=body.verdict, by=by, reason=record.reason)
+    return Settled("applied", decision, body.verdict)
+
+
+def _errors(recorder: Recorder, decision: str, body: SettleBody) -> tuple[str, ...]:
+    step = recorder.desk.state.steps.get(decision)
+    errors = []
+    if step is None or step.status != "unknown":
+        errors.append(f"{decision}: its outcome is not in doubt; `/status` lists those that are")
+    if not body.reason.strip():
+        errors.append("reason: say why, for the record")
+    name = body.order_id_ex
+    if name is not None and (not name or len(name) > 64 or not name.isascii() or not name.isprintable()):  # noqa: PLR2004 - as the intent's
+        errors.append("order_id_ex: at most 64 printable characters")
+    if name is not None and body.verdict != "accepted":
+        errors.append("order_id_ex: only an accepted order has one")
+    return tuple(errors)

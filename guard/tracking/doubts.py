@@ -1,0 +1,127 @@
+"""Steps in doubt, settled by what the lists show; released only by what they twice do not show. Nothing is sent."""
+
+import structlog
+
+from guard.intent import order_of
+from guard.limits import Holder, Step, is_known_order
+from guard.terms import Op, Verdict
+from guard.tracking.asked import Asked
+from guard.tracking.places import Named, named_in
+from guard.tracking.scribe import Scribe
+from guard.upstream.orderlist import OrderRow, Status
+from guard.upstream.reconcile import Absences, Proof, Sought, change_shown, find_new, made_at
+
+_log = structlog.get_logger("guard")
+
+
+class Doubts:
+    """Settles one place's steps after another; remembers absences in between."""
+
+    def __init__(self, scribe: Scribe) -> None:
+        self._scribe = scribe
+        self._absences = Absences()
+
+    def keep(self, names: frozenset[str]) -> None:
+        """Forgets whatever is not looked for any more."""
+        self._absences.keep(names)
+
+    def is_gone(self, name: str, asked: Asked, *, since_us: int) -> bool:
+        """It is in neither list, for the second time."""
+        return asked.earlier is not None and self._is_second(name, asked, since_us=since_us)
+
+    def is_back(self, name: str) -> None:
+        """It is there, or may be."""
+        self._absences.seen(name)
+
+    def settle(self, asked: Asked) -> None:
+        """All that can be settled."""
+        self._new_orders(asked)
+        shown = asked.shown(self._scribe.state)
+        for step in asked.doubts.values():
+            if step.id not in self._scribe.state.steps:
+                continue
+            if step.holder is None:
+                self._cancel(step, asked, shown)
+            elif step.holder != step.id:
+                self._change(step, asked, shown)
+
+    # ------------------------------------------------------------ new orders
+
+    def _new_orders(self, asked: Asked) -> None:
+        state = self._scribe.state
+        sought = [self._sought(state.holders[name]) for name, step in asked.doubts.items() if self._is_open(step)]
+        for step, proof in find_new(sought, asked.rows, is_known=lambda row: self._is_known(asked, row)).items():
+            if isinstance(proof, OrderRow):
+                how = "its stamp" if proof.remark == f"g:{step}" else "account, code, side, quantity, price and time"
+                self._end(step, Verdict.ACCEPTED, f"the daemon lists it, known by {how}", row=proof)
+                asked.noted(state.holders[step])
+            elif proof is Proof.UNCLEAR:
+                self.is_back(step)
+            elif self.is_gone(step, asked, since_us=asked.doubts[step].unknown_us):
+                self._end(step, Verdict.REFUSED, "in two whole lists the daemon had no such order")
+
+    def _is_open(self, step: Step) -> bool:
+        """A new order that is still in doubt, and that nobody has told the end of."""
+        holder = self._scribe.state.holders.get(step.id)
+        return step.holder == step.id and step.id in self._scribe.state.steps and holder is not None
+
+    @staticmethod
+    def _sought(holder: Holder) -> Sought:
+        return Sought(holder.id, holder.key, order_of(holder.order), made_at(holder.id))
+
+    def _is_known(self, asked: Asked, row: OrderRow) -> bool:
+        names = (row.order_id, row.order_id_ex)
+        return any(name and is_known_order(self._scribe.state, asked.place.account, name) for name in names)
+
+    # ------------------------------------------------------------ changes
+
+    def _change(self, step: Step, asked: Asked, shown: dict[str, OrderRow]) -> None:
+        holder = self._scribe.state.holders.get(step.holder or "")
+        row = None if holder is None else shown.get(holder.id)
+        if holder is None or row is None:
+            return
+        found = change_shown(row, was=order_of(holder.order), becomes=order_of(step.order))
+        if found == "became":
+            self._end(step.id, Verdict.ACCEPTED, "the daemon lists the order as it was to become")
+        elif found == "other":
+            self.is_back(step.id)
+            return
+        elif not row.status.is_over and not self._is_second(step.id, asked, since_us=step.unknown_us):
+            return
+        else:
+            self._end(step.id, Verdict.REFUSED, "the daemon lists the order as it was before")
+        if holder.id in self._scribe.state.holders:
+            asked.noted(holder)
+
+    # ------------------------------------------------------------ cancels
+
+    def _cancel(self, step: Step, asked: Asked, shown: dict[str, OrderRow]) -> None:
+        what = named_in(step.order)
+        if step.of is not None and step.of not in self._scribe.state.holders:
+            self._end(step.id, Verdict.ACCEPTED, "the order has ended")
+            return
+        row = shown.get(step.of) if step.of is not None else what.row_in(asked.rows)
+        if self._is_done(what, row, asked):
+            self._end(step.id, Verdict.ACCEPTED, "the daemon lists the order as ended", row=row)
+        elif row is None and not what.is_for_all:
+            if step.of is None and self.is_gone(step.id, asked, since_us=step.unknown_us):
+                self._end(step.id, Verdict.REFUSED, "in two whole lists the daemon had no such order")
+        elif self._is_second(step.id, asked, since_us=step.unknown_us):
+            self._end(step.id, Verdict.REFUSED, "the daemon still lists the order as working")
+
+    @staticmethod
+    def _is_done(what: Named, row: OrderRow | None, asked: Asked) -> bool:
+        if what.is_for_all:
+            return all(row.status.is_over or row.status is Status.DISABLED for row in asked.today)
+        is_disabled = what.op is Op.DISABLE and row is not None and row.status is Status.DISABLED
+        return row is not None and (row.status.is_over or is_disabled)
+
+    # ------------------------------------------------------------ both
+
+    def _is_second(self, name: str, asked: Asked, *, since_us: int) -> bool:
+        return self._absences.is_second(name, since_us=since_us, asked_us=asked.at_us)
+
+    def _end(self, step: str, verdict: Verdict, why: str, *, row: OrderRow | None = None) -> None:
+        self._scribe.settle(step, verdict, why, row=row)
+        self.is_back(step)
+        _log.info("reconciled", decision=step, verdict=verdict.value, why=why)

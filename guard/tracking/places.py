@@ -1,0 +1,112 @@
+"""Where orders are looked for: the daemon lists them by account and by the market that the trade header names."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from guard.limits import Holder, State, Step
+from guard.terms import Account, Op
+from guard.upstream.orderlist import OrderRow
+
+KEPT_MAX: Final = 200_000
+
+
+class Place(Struct, frozen=True):
+    """One list of the daemon's. `jp_acc_type` as the order named it."""
+
+    account: Account
+    trd_market: int
+    jp_acc_type: int | None = None
+
+
+class _Header(Struct):
+    trd_market: int
+    jp_acc_type: int | None = None
+
+
+class _C2s(Struct):
+    header: _Header
+
+
+class _Body(Struct):
+    c2s: _C2s
+
+
+class Wants(Struct):
+    """What is looked for in one place: steps in doubt, and whether orders are live there."""
+
+    doubts: list[Step]
+    has_live: bool = False
+
+
+class Places:
+    """Remembers which place an order belongs to, so that its body is read once."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Place] = {}
+
+    def of(self, holder: Holder) -> Place:
+        """Where the daemon lists the order."""
+        place = self._of.get(holder.id)
+        if place is None:
+            if len(self._of) > KEPT_MAX:
+                self._of.clear()
+            place = self._of[holder.id] = _place(holder.account, holder.order)
+        return place
+
+    def wanted(self, state: State) -> dict[Place, Wants]:
+        """Every place where something is looked for."""
+        found: dict[Place, Wants] = {}
+        for holder in state.holders.values():
+            wants = found.setdefault(self.of(holder), Wants([]))
+            wants.has_live = wants.has_live or holder.status not in {"sent", "unknown"}
+        for step in state.steps.values():
+            place = None if step.status == "sent" else self._of_step(state, step)
+            if place is not None:
+                found.setdefault(place, Wants([])).doubts.append(step)
+        return {place: wants for place, wants in found.items() if wants.has_live or wants.doubts}
+
+    def _of_step(self, state: State, step: Step) -> Place | None:
+        holder = state.holders.get(step.holder or step.of or "")
+        if holder is not None:
+            return self.of(holder)
+        return None if step.account is None or not step.order else _place(step.account, step.order)
+
+
+def _place(account: Account, body: bytes) -> Place:
+    header = msgspec.json.decode(body, type=_Body).c2s.header
+    return Place(account, header.trd_market, header.jp_acc_type)
+
+
+class Named(Struct, frozen=True):
+    """Which order a cancel names, and how it was to end it."""
+
+    order_id: str | None = None
+    order_id_ex: str | None = None
+    op: int = Op.CANCEL
+    is_for_all: bool = False
+
+    def row_in(self, rows: Iterable[OrderRow]) -> OrderRow | None:
+        """The row of the order, by either of its names."""
+        names = {name for name in (self.order_id, self.order_id_ex) if name}
+        return next((row for row in rows if names & {row.order_id, row.order_id_ex}), None)
+
+
+class _Cancel(Struct):
+    order_id: int = 0
+    order_id_ex: str | None = None
+    modify_order_op: int = Op.CANCEL
+    for_all: bool = False
+
+
+class _CancelBody(Struct):
+    c2s: _Cancel
+
+
+def named_in(body: bytes) -> Named:
+    """What the canonical body of a cancel names."""
+    cancel = msgspec.json.decode(body, type=_CancelBody).c2s
+    number = str(cancel.order_id) if cancel.order_id else None
+    return Named(number, cancel.order_id_ex or None, cancel.modify_order_op, cancel.for_all)

@@ -1,0 +1,132 @@
+"""When the daemon's order lists are asked: while orders are live or steps in doubt, and not otherwise.
+
+One question a place at a time, at the pace of `lists`. A fault of the daemon teaches nothing: the next question comes
+in its turn. Callers and readiness never wait for any of this.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import structlog
+
+from guard.errors import JournalFault
+from guard.limits import Holder
+from guard.terms import Account
+from guard.tracking.asked import Asked
+from guard.tracking.doubts import Doubts
+from guard.tracking.lists import Lists
+from guard.tracking.places import Place, Places, Wants
+from guard.tracking.scribe import Scribe
+from guard.tracking.tracks import Tracks
+from guard.upstream.orderlist import OrderRow
+from guard.walk.recorder import Recorder
+
+FIRST_LOOK_US: Final = 1_000_000  # after a step came into doubt: the daemon's list needs a moment too
+DOUBT_EVERY_US: Final = 2_000_000
+LIVE_EVERY_US: Final = 5_000_000
+TICK_S: Final = 0.5
+_log = structlog.get_logger("guard")
+
+
+class Reconciler:
+    """Over one recorder's desk; `run` is a service, `turn` one round of it."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._desk = recorder.desk
+        self._places = Places()
+        self._lists = Lists(self._desk.daemon, self._desk.clock)
+        self._scribe = Scribe(recorder)
+        self._doubts = Doubts(self._scribe)
+        self._tracks = Tracks(self._scribe, self._doubts)
+        self._asked_us: dict[Place, int] = {}
+        self._poked: set[Account] = set()
+        self._wake = asyncio.Event()
+
+    def poke(self, account: Account) -> None:
+        """Something happened on this account: its lists are asked as soon as the pace allows."""
+        self._poked.add(account)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Turns for ever. A bug in one is told and does not end the service."""
+        while True:
+            try:
+                await self.turn()
+            except Exception:  # noqa: BLE001 - what nobody reconciles stays held for ever
+                _log.exception("reconcile_failed")
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def turn(self) -> None:
+        """Asks whatever is due now, accounts side by side."""
+        wanted = self._places.wanted(self._desk.state)
+        self._asked_us = {place: at_us for place, at_us in self._asked_us.items() if place in wanted}
+        due: dict[Account, list[tuple[Place, Wants]]] = {}
+        for place, wants in wanted.items():
+            if self._is_due(place, wants):
+                due.setdefault(place.account, []).append((place, wants))
+        self._poked.clear()
+        if not wanted:
+            return
+        live = frozenset(self._desk.state.holders) | frozenset(self._desk.state.steps)
+        self._doubts.keep(live)
+        self._tracks.keep(live)
+        await asyncio.gather(*(self._account(places) for places in due.values()))
+
+    def _is_due(self, place: Place, wants: Wants) -> bool:
+        now_us = self._desk.clock.t_us()
+        last_us = self._asked_us.setdefault(place, now_us)
+        due_us = last_us + LIVE_EVERY_US
+        if wants.doubts:
+            first_us = min(step.unknown_us for step in wants.doubts) + FIRST_LOOK_US
+            is_new = first_us > last_us or last_us == now_us
+            due_us = min(due_us, first_us if is_new else last_us + DOUBT_EVERY_US)
+        return now_us >= due_us or place.account in self._poked
+
+    async def _account(self, places: Iterable[tuple[Place, Wants]]) -> None:
+        for place, wants in places:
+            if self._lists.may_ask(place):
+                await self._look(place, wants)
+
+    async def _look(self, place: Place, wants: Wants) -> None:
+        self._asked_us[place] = self._desk.clock.t_us()
+        asked = self._asked(place, wants)
+        today = await self._lists.today(place, is_fresh=bool(wants.doubts))
+        if today is None:
+            return
+        asked.today = today
+        if self._is_incomplete(asked):
+            asked.earlier = await self._lists.history(place)
+        try:
+            self._doubts.settle(asked)
+            self._tracks.learn(asked)
+        except JournalFault as fault:
+            _log.error("not_reconciled", why=str(fault))
+
+    def _asked(self, place: Place, wants: Wants) -> Asked:
+        state = self._desk.state
+        terms = {
+            holder.id: holder.bases
+            for holder in state.holders.values()
+            if holder.step is None and self._places.of(holder) == place
+        }
+        return Asked(place, self._desk.clock.t_us(), {step.id: step for step in wants.doubts}, terms)
+
+    def _is_incomplete(self, asked: Asked) -> bool:
+        """Something that is looked for is not among today's orders: it may be among earlier ones."""
+        state, shown = self._desk.state, asked.shown(self._desk.state)
+        stamps = {row.remark for row in asked.today}
+        is_missing = any(name not in shown for name in asked.terms)
+        return is_missing or any(
+            f"g:{name}" not in stamps and not _is_listed(state.holders.get(step.holder or step.of or ""), shown)
+            for name, step in asked.doubts.items()
+        )
+
+
+def _is_listed(holder: Holder | None, shown: Mapping[str, OrderRow]) -> bool:
+    return holder is not None and holder.id in shown

@@ -1,0 +1,139 @@
+"""Live orders, followed to their end by what the lists show; orders that were placed elsewhere, counted once each."""
+
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from guard.journal import Order
+from guard.limits import Holder, is_known_order
+from guard.policy.fills import Progress, Whole, targets
+from guard.tracking.apply import MANUAL
+from guard.tracking.asked import Asked
+from guard.tracking.doubts import Doubts
+from guard.tracking.scribe import SOURCE, Scribe
+from guard.upstream.orderlist import OrderRow, Status
+from guard.upstream.reconcile import CREATED_SLACK, made_at
+
+VANISHED: Final = "vanished"
+_log = structlog.get_logger("guard")
+
+
+class Tracks:
+    """Learns from one place's lists after another; remembers what was listed, for only that can vanish."""
+
+    def __init__(self, scribe: Scribe, doubts: Doubts) -> None:
+        self._scribe = scribe
+        self._doubts = doubts
+        self._listed: dict[str, int] = {}
+
+    def keep(self, names: frozenset[str]) -> None:
+        """Forgets orders that are live no more."""
+        for name in self._listed.keys() - names:
+            del self._listed[name]
+
+    def learn(self, asked: Asked) -> None:
+        """Everything that the lists say of orders without an open step."""
+        state = self._scribe.state
+        shown = asked.shown(state)
+        for name in asked.terms:
+            holder = state.holders.get(name)
+            if holder is None or not asked.is_on_same_terms(holder):
+                continue
+            row = shown.get(name)
+            if row is not None:
+                self._listed[name] = asked.at_us
+                self._doubts.is_back(name)
+                self._follow(holder, row)
+            elif name in self._listed and self._doubts.is_gone(name, asked, since_us=self._listed[name]):
+                self._vanish(holder)
+        self._outside(asked)
+
+    # ------------------------------------------------------------ ours
+
+    def _follow(self, holder: Holder, row: OrderRow) -> None:
+        desk = self._scribe.desk
+        filled = row.qty if row.status is Status.FILLED_ALL and not row.filled else row.filled
+        progress = Progress(
+            qty=row.qty,
+            filled=filled,
+            at=_at(row, desk.clock.wall()),
+            price=row.price,
+            average=row.fill_average,
+            is_over=row.status.is_over,
+        )
+        amounts = targets(
+            wholes(holder), dict(zip(holder.cells, holder.held, strict=True)), progress, market=holder.market
+        )
+        text = f"{filled.normalize():f}"
+        known = desk.recent.get(holder.id)
+        is_told = known is not None and (known.status, known.filled_qty) == (row.status.word, text)
+        if not amounts and not row.status.is_over and (is_told or known is None):
+            return
+        value = None if row.fill_average is None else f"{(filled * row.fill_average).normalize():f}"
+        self._scribe.learn(
+            Order(
+                decision=holder.id,
+                t=desk.clock.t_us(),
+                status=row.status.word,
+                source=SOURCE,
+                order_id=row.order_id,
+                order_id_ex=row.order_id_ex,
+                filled_qty=text,
+                filled_value=value,
+                ended=row.status.is_over,
+                targets=amounts,
+            )
+        )
+
+    def _vanish(self, holder: Holder) -> None:
+        """It was listed, and is in neither list any more: it works no longer. What it may have spent stays spent."""
+        _log.warning("order_vanished", decision=holder.id, order_id_ex=holder.order_id_ex)
+        t_us = self._scribe.desk.clock.t_us()
+        self._scribe.learn(Order(decision=holder.id, t=t_us, status=VANISHED, source=SOURCE, ended=True))
+
+    # ------------------------------------------------------------ placed elsewhere
+
+    def _outside(self, asked: Asked) -> None:
+        """A row that may be what becomes of an order under way is left for the next list."""
+        desk, state, account = self._scribe.desk, self._scribe.state, asked.place.account
+        under_way = [made_at(h.id) for h in state.holders.values() if h.step == h.id and h.account == account]
+        for row in asked.today:
+            if any(name and is_known_order(state, account, name) for name in (row.order_id, row.order_id_ex)):
+                continue
+            if under_way and (row.created is None or row.created >= min(under_way) - CREATED_SLACK):
+                continue
+            if row.remark is not None and row.remark.startswith("g:"):
+                _log.error("order_after_release", remark=row.remark, order_id_ex=row.order_id_ex)
+            desk.metrics.count("guard_orders_outside_total")
+            self._scribe.learn(
+                Order(
+                    decision="",
+                    t=desk.clock.t_us(),
+                    status=row.status.word,
+                    source=SOURCE,
+                    order_id=row.order_id,
+                    order_id_ex=row.order_id_ex,
+                    filled_qty=f"{row.filled.normalize():f}",
+                    ended=row.status.is_over,
+                    owner=MANUAL,
+                    environment=account.env.word,
+                    account=account.acc_id,
+                    symbol=row.symbol or row.code,
+                )
+            )
+
+
+def wholes(holder: Holder) -> dict[str, Whole]:
+    """What the order claimed as a whole, cell by cell; the latest terms count."""
+    found: dict[str, Whole] = {}
+    for basis in holder.bases:
+        for cell, amount in zip(basis.cells, basis.amounts, strict=True):
+            worth = basis.worth
+            found[cell] = Whole(amount) if worth is None else Whole(amount, worth.value, worth.price, worth.multiplier)
+    return found
+
+
+def _at(row: OrderRow, wall: datetime) -> datetime:
+    """When the last fill happened, as far as anybody knows."""
+    return wall if row.updated is None else min(row.updated, wall)

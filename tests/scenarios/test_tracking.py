@@ -1,0 +1,233 @@
+"""Orders after they were answered: fills, ends, and what stays charged; live, twice, and after a restart."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.simulator.orders import Order, Status
+from tests.support.guards import OPEN_POLICY, operate, said
+from tests.support.stage import Stage, again, decision_of, is_passed, stage
+
+LIMITS: Final = """
+[orders]
+max_value = "1000000 HKD"
+per_day = 50
+time_in_force = ["DAY", "GTC"]
+[budgets]
+daily_value = "500000 HKD"
+open_value = "400000 HKD"
+open_orders = 5
+"""
+ROUND_S: Final = 6
+
+
+async def round_trip(scene: Stage, *, s: int = ROUND_S) -> None:
+    """Time passes, and the daemon's lists are looked at."""
+    await scene.guard.reconciler.turn()
+    scene.clock.advance(s=s)
+    await scene.guard.reconciler.turn()
+
+
+def at_daemon(scene: Stage, order_id_ex: str) -> Order:
+    """The order as the daemon has it."""
+    return scene.daemon.orders[order_id_ex]
+
+
+def fill(scene: Stage, order_id_ex: str, qty: int, price: str) -> None:
+    """Some of a working order fills at the daemon."""
+    order = at_daemon(scene, order_id_ex)
+    scene.daemon.world.book.fill(order, qty=Decimal(qty), price=Decimal(price), at=scene.clock.wall())
+
+
+def held(scene: Stage) -> dict[str, Any]:
+    """What stands on each kind of counter."""
+    return {word: scene.held(word) for word in ("daily_value", "open_value", "exits")} | {
+        word: scene.sums(word) for word in ("open_orders", "orders_per_day")
+    }
+
+
+def holds(day: float, working: float, exits: float, orders: int, *, per_day: int = 1) -> dict[str, Any]:
+    """What should stand there."""
+    return {
+        "daily_value": Decimal(str(day)),
+        "open_value": Decimal(str(working)),
+        "exits": Decimal(str(exits)),
+        "open_orders": orders,
+        "orders_per_day": per_day,
+    }
+
+
+async def test_a_partial_fill_then_a_cancel_releases_only_the_rest(tmp_path: Path) -> None:
+    """What was filled stays spent at the price it filled at; what was not is free again."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        assert held(scene) == holds(60_000, 60_000, 300, 1)
+        fill(scene, name, 100, "199")
+        await round_trip(scene)
+        assert held(scene) == holds(59_900, 40_000, 200, 1)
+        assert is_passed(await scene.cancel(name))
+        assert held(scene) == holds(59_900, 40_000, 200, 1)
+        await round_trip(scene)
+        assert held(scene) == holds(19_900, 0, 0, 0)
+        assert scene.ledger()["holders"] == {}
+
+
+async def test_a_full_fill_stays_spent(tmp_path: Path) -> None:
+    """An order that filled holds nothing open; the day's budget keeps what it really cost."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        reply = await scene.place(qty=200)
+        name = said(reply)["s2c"]["order_id_ex"]
+        fill(scene, name, 200, "199.5")
+        await round_trip(scene)
+        assert held(scene) == holds(39_900, 0, 0, 0)
+        told = said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))
+        assert (told["status"], told["filled_qty"]) == ("filled_all", "200")
+
+
+async def test_a_fill_dearer_than_the_order_is_charged_in_truth(tmp_path: Path) -> None:
+    """The budget counts money, not what somebody thought it would be."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=200)
+        fill(scene, name, 200, "210")
+        await round_trip(scene)
+        assert scene.held() == 42_000
+
+
+async def test_an_order_that_expires_gives_back_its_money(tmp_path: Path) -> None:
+    """A day order that the exchange ends overnight is found among earlier orders."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        await scene.placed(qty=300)
+        await round_trip(scene)
+        scene.clock.advance(s=86_400)
+        scene.daemon.tick(moves=False)
+        await round_trip(scene)
+        assert held(scene) == holds(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED_ALL])
+async def test_an_order_that_fails_later_gives_back_its_money(tmp_path: Path, status: Status) -> None:
+    """Accepted first and failed at the exchange: nothing is held, the order still counts as one of the day."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        scene.daemon.world.end(at_daemon(scene, name), status)
+        await round_trip(scene)
+        assert held(scene) == holds(0, 0, 0, 0)
+
+
+async def test_a_disabled_order_holds_what_it_holds(tmp_path: Path) -> None:
+    """Whoever enables it again asks nobody, so it is not over."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        scene.daemon.world.end(at_daemon(scene, name), Status.DISABLED)
+        await round_trip(scene)
+        assert held(scene) == holds(60_000, 60_000, 300, 1)
+
+
+async def test_a_fill_told_twice_is_written_once(tmp_path: Path) -> None:
+    """The same list again writes nothing, also after a restart."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        fill(scene, name, 100, "200")
+        for _ in range(3):
+            await round_trip(scene)
+        assert len(await scene.records("order")) == 1
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        await round_trip(scene)
+        await round_trip(scene)
+        assert len(await scene.records("order")) == 1
+
+
+async def test_a_good_till_cancelled_fill_counts_in_the_period_of_the_fill(tmp_path: Path) -> None:
+    """The rest stays on the cell without a period; each day is charged its own fills."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300, time_in_force="GTC")
+        fill(scene, name, 100, "200")
+        await round_trip(scene)
+        scene.clock.advance(s=86_400)
+        fill(scene, name, 100, "200")
+        await round_trip(scene)
+        cells = {cell: amount for cell, amount in scene.guard.desk.state.sums.items() if cell.startswith("daily")}
+        assert sorted(cells.values()) == [200_000_000] * 3
+        await scene.cancel(name)
+        await round_trip(scene)
+        cells = {cell: amount for cell, amount in scene.guard.desk.state.sums.items() if cell.startswith("daily")}
+        assert sorted(cells.values()) == [200_000_000] * 2
+
+
+async def test_a_change_is_followed_on_its_new_terms(tmp_path: Path) -> None:
+    """After an accepted change the fills are a part of what the order is now."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        await scene.modify(name, qty=400, price=210)
+        fill(scene, name, 100, "205")
+        await round_trip(scene)
+        assert held(scene) == holds(83_500, 63_000, 300, 1)
+
+
+async def test_a_stale_list_lowers_nothing(tmp_path: Path) -> None:
+    """A list that still shows the order before an accepted change does not give back what the change took."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        await scene.modify(name, qty=400, price=200)
+        at_daemon(scene, name).qty = Decimal(300)
+        await round_trip(scene)
+        assert held(scene)["open_value"] == 80_000
+
+
+async def test_orders_placed_elsewhere_are_counted_once(tmp_path: Path) -> None:
+    """They are recorded as manual with their account, also over a restart, and any trading key may cancel them."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        first = await scene.placed()
+        other = await scene.placed(remark="elsewhere", qty=200)
+        async with stage(_beside(tmp_path), policies=LIMITS, daemon=scene.daemon, clock=scene.clock) as stranger:
+            mine = await stranger.placed(remark="mine", qty=500)
+            for _ in range(2):
+                await round_trip(stranger)
+            found = await stranger.records("order")
+            outside = [record for record in found if record.get("owner") == "manual"]
+            assert {record["order_id_ex"] for record in outside} == {first, other}
+            assert {(record["environment"], record["account"]) for record in outside} == {("simulate", 123456)}
+            exposed = (await operate(stranger.guard, "/metrics"))[1]
+            assert "guard_orders_outside_total 2.0" in exposed
+            assert is_passed(await stranger.cancel(first))
+            before = stranger.ledger()
+        async with again(stranger.config, daemon=scene.daemon, clock=scene.clock) as stranger:
+            assert stranger.ledger() == before
+            await round_trip(stranger)
+            assert "guard_orders_outside_total 0.0" in (await operate(stranger.guard, "/metrics"))[1]
+            assert mine in {holder.order_id_ex for holder in stranger.guard.desk.state.holders.values()}
+
+
+async def test_nothing_is_asked_while_nothing_is_open(tmp_path: Path) -> None:
+    """Without live orders and doubts the daemon is left alone; with one it is asked within five seconds."""
+    async with stage(tmp_path, policies={"open.toml": OPEN_POLICY}) as scene:
+        for _ in range(5):
+            await round_trip(scene)
+        assert scene.reached("/api/orders") == []
+        await scene.placed()
+        await round_trip(scene, s=4)
+        assert scene.reached("/api/orders") == []
+        await round_trip(scene, s=1)
+        assert len(scene.reached("/api/orders")) == 1
+
+
+async def test_a_push_asks_at_once_and_the_pace_is_kept(tmp_path: Path) -> None:
+    """However often something happens, no more than eight questions leave in half a minute."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        await scene.placed()
+        account = next(iter(scene.guard.desk.state.holders.values())).account
+        for _ in range(300):
+            scene.guard.reconciler.poke(account)
+            await scene.guard.reconciler.turn()
+            scene.clock.advance(us=100_000)
+        assert 2 <= len(scene.reached("/api/orders")) <= 8
+
+
+def _beside(path: Path) -> Path:
+    found = path / "beside"
+    found.mkdir()
+    return found
