@@ -6,6 +6,7 @@ unbroken. Everything it then relaxes by setting is told as *weakened* at start, 
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -25,14 +26,16 @@ from guard.journal import Clock as ClockStep
 from guard.journal import Disk, Journal, Stop, gaps
 from guard.journal.shelf import Shelf
 from guard.journal.writer import Bounds as JournalBounds
+from guard.keeper import Keeper
 from guard.limits import unknowns
 from guard.metrics import Metrics
 from guard.pipeline import Pipeline
 from guard.policy import PolicyError
-from guard.recovery import Recovered, first_records, recover
+from guard.recovery import Recovered, first_records
 from guard.reference import AccountBook, Reference
 from guard.server import Listener, Wiring, serve
 from guard.settings import Settings, address
+from guard.snapshots import resume
 from guard.standing import Standing, at_start, load_keys, stand
 from guard.stream import Relay
 from guard.supervisor import Supervisor
@@ -91,7 +94,7 @@ class Guard:
         except JournalFault as fault:
             raise StateFault(str(fault)) from fault
         try:
-            recovered = recover(self.directory) if journal.last_seq else Recovered()
+            recovered, self._run = resume(self.directory) if journal.last_seq else (Recovered(), None)
         except JournalFault as fault:
             journal.shut()
             raise StateFault(f"{self.directory}: {fault}; `guard audit verify` shows where") from fault
@@ -192,6 +195,9 @@ class Guard:
             raise SettingsFault([f"listen: {error}; is another guard running?"]) from error
         _ = self.supervisor.start(self.reconciler.run(), "reconcile", service=True)
         self._sweep = self.supervisor.start(self._every_second(), "sweep", service=True)
+        retention = timedelta(days=settings.journal.retention_days)
+        keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
+        self._keeping = self.supervisor.start(keeper.serve(), "keeper", service=True)
         _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)
 
     async def _every_second(self) -> None:

@@ -42,7 +42,8 @@ class Vkey(Struct, frozen=True):
 class Prune(Struct, frozen=True):
     """Segments that were deleted because they are old. `first_seq` is the first record that is kept.
 
-    `root` is the tree's over all lines before it, in hex, `note` the checkpoint that says the same.
+    `root` is the tree's over all lines before it, in hex, `note` the checkpoint that says the same. `last_ts`: when the
+    last of them was over.
     """
 
     first_seq: int
@@ -50,6 +51,18 @@ class Prune(Struct, frozen=True):
     note: str
     segments: tuple[int, ...]
     last_ts: str
+
+
+class Snapshot(Struct, frozen=True):
+    """One part of a run that tells the state behind record `at_seq`; the parts count from 0, the last one says so.
+
+    Whoever has a whole run folds on from the record after `at_seq`. `body` is for the one who folds.
+    """
+
+    at_seq: int
+    part: int
+    last: bool
+    body: Raw
 
 
 class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -267,6 +280,7 @@ RECORDS: Final[Mapping[str, type[Struct]]] = MappingProxyType(
         "segment": Segment,
         "vkey": Vkey,
         "prune": Prune,
+        "snapshot": Snapshot,
         "start": Start,
         "stop": Stop,
         "decision": Decision,

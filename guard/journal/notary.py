@@ -25,9 +25,13 @@ class Notary:
     def sign(self, tree: Tree) -> None:
         """A checkpoint over the tree, on the medium when this returns."""
         now_us = self._clock.wall_us()
-        note = sign(Checkpoint(self.signers[0].name, TreeHead(tree.size, tree.root())).text, self.signers)
+        note = self.note_of(tree)
         self._file.put(note, wall_s=now_us // 1_000_000)
         self.note, self.signed_us = note, now_us
+
+    def note_of(self, tree: Tree) -> str:
+        """A signed checkpoint over the tree; any thread."""
+        return sign(Checkpoint(self.signers[0].name, TreeHead(tree.size, tree.root())).text, self.signers)
 
     def close(self) -> None:
         """Gives the descriptor back."""

@@ -19,6 +19,7 @@ from guard.journal.entries import Recovered
 from guard.journal.record import Line, decode
 from guard.journal.statedir import journal_dir
 
+_NUMBER_MAX: Final = 99_999_999
 _NAME: Final = re.compile(r"([0-9]{8})\.jsonl")
 
 
@@ -41,13 +42,15 @@ def segment_numbers(state: Path) -> list[int]:
 # ---------------------------------------------------------------- reading
 
 
-def read_lines(state: Path, *, first: int = 1, wait: Callable[[bool], bool] = lambda _: False) -> Iterator[bytes]:
-    """Every line of every segment from `first` on, in order, its newline included; only a torn one lacks it.
+def read_lines(
+    state: Path, *, first: int = 1, last: int = _NUMBER_MAX, wait: Callable[[bool], bool] = lambda _: False
+) -> Iterator[bytes]:
+    """Every line of the segments `first` to `last`, in order, its newline included; only a torn one lacks it.
 
     At the end of the last segment `wait(is_torn)` is asked, `is_torn` meaning that a line has begun and not ended: it
     may sleep, and True means to look again. Raises `JournalFault` where there is no journal or it cannot be read.
     """
-    following = _after(state, first - 1)
+    following = _after(state, first - 1, last)
     if following is None:
         raise JournalFault(f"{journal_dir(state)}: no journal there")
     while following is not None:
@@ -57,7 +60,7 @@ def read_lines(state: Path, *, first: int = 1, wait: Callable[[bool], bool] = la
                 segment = _Segment(file)
                 while following is None:
                     yield from segment.lines()
-                    following = _after(state, number)
+                    following = _after(state, number, last)
                     if following is None and not wait(bool(segment.torn)):
                         break
                 yield from segment.lines()  # what was written between the last look and the opening of the next file
@@ -67,13 +70,18 @@ def read_lines(state: Path, *, first: int = 1, wait: Callable[[bool], bool] = la
             raise JournalFault(f"{segment_path(state, number)}: cannot be read: {error.strerror}") from error
 
 
-def replay(state: Path) -> Iterator[Line]:
-    """The whole record in order, chain-checked from its first line; `BrokenChain` at the first that is not right.
+def replay(state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: Head | None = None) -> Iterator[Line]:
+    """The record in order, chain-checked from its first line; `BrokenChain` at the first that is not right.
 
     For the start, after `Journal.open` (which sets a torn tail aside) and before the first append. Reading what a type
-    means is left to the caller (`Line.typed`).
+    means is left to the caller (`Line.typed`). `head`: what is before segment `first`, where that is not the first one.
     """
-    return walk(read_lines(state))
+    return walk(read_lines(state, first=first, last=last), head=head)
+
+
+def first_line(state: Path, number: int) -> bytes:
+    """The first line of a segment, its newline included; empty where there is none yet."""
+    return next(read_lines(state, first=number, last=number), b"")
 
 
 class _Segment:
@@ -91,8 +99,8 @@ class _Segment:
                 yield line
 
 
-def _after(state: Path, number: int) -> int | None:
-    return next((n for n in segment_numbers(state) if n > number), None)
+def _after(state: Path, number: int, last: int) -> int | None:
+    return next((n for n in segment_numbers(state) if number < n <= last), None)
 
 
 # ---------------------------------------------------------------- recovery

@@ -29,6 +29,7 @@ from guard.journal.segmentfile import SegmentFile
 from guard.journal.segments import Tail, recover
 from guard.journal.space import Level, Marks, Space
 from guard.journal.succession import introduction
+from guard.journal.tree import Tree
 
 SEGMENT_BYTES_MAX: Final = 128 * 2**20
 QUEUE_RECORDS_MAX: Final = 8192
@@ -243,6 +244,15 @@ class Journal:
         if self._notary.note is None:
             raise AssertionError("signed without a note")
         return self._notary.note
+
+    @property
+    def segment(self) -> int:
+        """The segment that the next record goes to, unless it begins another; 0 before the first."""
+        return self._place.segment
+
+    def vouch(self, tree: Tree) -> str:
+        """A checkpoint over an earlier tree of this log, for a record that stands for it; it is not kept elsewhere."""
+        return self._notary.note_of(tree)
 
     def sign_soon(self) -> None:
         """Asks for a checkpoint over everything appended so far, and waits for nothing."""

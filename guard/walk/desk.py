@@ -99,6 +99,10 @@ class Recent:
         """The decision, if it is recent."""
         return self._known.get(decision)
 
+    def latest(self, count: int) -> list[Known]:
+        """The latest so many, oldest first."""
+        return list(self._known.values())[-count:]
+
     def settle(self, decision: str, outcome: Outcome) -> None:
         """What became of it."""
         known = self._known.get(decision)

@@ -22,6 +22,7 @@ from guard.journal.entries import (
     Reconciled,
     Recovered,
     Segment,
+    Snapshot,
     Start,
     StateRecord,
     StateScope,
@@ -37,6 +38,7 @@ PREV = "0" * 64
 FULL = {
     "segment": Segment(2, 17, 16, (SHA,)),
     "vkey": Vkey("guard.host/1+00+A", None, "text\n\n— signature\n"),
+    "snapshot": Snapshot(at_seq=16, part=3, last=True, body=Raw(b'{"type":"time","at_us":1}')),
     "prune": Prune(first_seq=17, root=SHA, note="text\n", segments=(1,), last_ts="2026-11-22T00:00:00.000000Z"),
     "start": Start(t=1, version="0.1.0", config_sha256=SHA, policy_sha256=SHA, weakened=("metrics open",), pid=7),
     "stop": Stop(t=1, reason="SIGTERM", unfinished=("settle 01K",)),

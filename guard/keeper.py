@@ -1,0 +1,133 @@
+"""Keeps the record fit for a quick start and a bounded disk: snapshots behind closed segments, and their end by age.
+
+A service beside the loop's work. The folding is done by a process of its own (`guard.snapshots`); here its parts are
+appended a few at a time, so that orders pass in between. Nothing that fails here stops anything: it is logged, and
+tried again later.
+"""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+from msgspec import Raw
+
+from guard.clock import Clock
+from guard.errors import JournalFault
+from guard.journal import Disk, Journal, Snapshot
+from guard.journal.record import LINE_BYTES_MAX
+from guard.journal.retention import delete, outlived, prune_record
+from guard.journal.runs import RECORD_BYTES, Run, behind
+from guard.journal.segments import first_line, segment_numbers, segment_path
+
+ROUND_S: Final = 5.0
+PARTS_AT_ONCE: Final = 8  # appended between two turns of the loop
+_ROOM_RECORDS: Final = 16
+_ROOM_PAUSE_S: Final = 0.01
+
+_log = structlog.get_logger("guard.keeper")
+
+
+class Keeper:
+    """Looks after one open journal. `run` is the last whole snapshot that the start found."""
+
+    def __init__(self, journal: Journal, state: Path, *, clock: Clock, retention: timedelta, run: Run | None) -> None:
+        self._journal, self._state, self._clock, self._retention = journal, state, clock, retention
+        self._at_seq = run.at_seq if run is not None else 0
+        self._bytes = run.record_bytes if run is not None else 0
+        self._disk = Disk()
+        self._is_told = False
+
+    async def serve(self) -> None:
+        """Round after round, until it is cancelled."""
+        while True:
+            await asyncio.sleep(ROUND_S)
+            try:
+                await self.round()
+                self._is_told = False
+            except (OSError, ValueError, JournalFault) as error:
+                if not self._is_told:  # once, not every five seconds
+                    _log.error("record_not_kept", why=str(error), hint="starts take longer, old segments stay")
+                self._is_told = True
+
+    async def round(self) -> None:
+        """A snapshot if one is due, then the end of what is too old."""
+        closed = await asyncio.to_thread(self._due)
+        if closed is not None:
+            await self._snapshot(closed)
+        await self._prune()
+
+    # ------------------------------------------------------------ snapshots
+
+    def _due(self) -> int | None:
+        """The closed segment behind which a snapshot is due: there is none, and the record has grown enough since.
+
+        The last snapshot is part of what it has grown by: so snapshots never take more than half of the record, and a
+        start never reads more than twice what it must.
+        """
+        numbers = segment_numbers(self._state)
+        after = behind(self._state, self._at_seq).segment if self._at_seq else 1
+        grown = [number for number in numbers[:-1] if number >= after]
+        if not grown or not first_line(self._state, numbers[-1]).endswith(b"\n"):
+            return None
+        size = sum(segment_path(self._state, number).stat().st_size for number in grown)
+        return grown[-1] if size >= 2 * self._bytes else None
+
+    async def _snapshot(self, closed: int) -> None:
+        """Has the closed segments folded, and appends the parts."""
+        words = (sys.executable, "-P", "-m", "guard.snapshots", str(self._state), str(closed))
+        process = await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=PIPE, limit=LINE_BYTES_MAX)
+        try:
+            await self._append(process)
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _append(self, process: Process) -> None:
+        """Part after part; the last one says so, hence each is held back until the next one is there."""
+        out, err = process.stdout, process.stderr
+        if out is None or err is None:
+            raise AssertionError("a process without its pipes")
+        first, body = await out.readline(), await out.readline()
+        if not body:
+            raise ValueError(f"a snapshot could not be made: {(await err.read()).decode('utf-8', 'replace')[-500:]}")
+        at_seq, part, size = int(first), 0, 0
+        while body:
+            following = await out.readline()
+            if not following and await process.wait() != 0:
+                raise ValueError("a snapshot was cut off")
+            await self._room()
+            record = Snapshot(at_seq=at_seq, part=part, last=not following, body=Raw(body[:-1]))
+            self._journal.append("snapshot", record, lazy=True)
+            part, size, body = part + 1, size + len(body) + RECORD_BYTES, following
+            if part % PARTS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        await self._journal.durable(self._journal.last_seq)
+        self._at_seq, self._bytes = at_seq, size
+        _log.info("snapshot", at_seq=at_seq, parts=part, bytes=size)
+
+    async def _room(self) -> None:
+        """Orders go first: a snapshot waits until the queue is short."""
+        while self._journal.queue_records > _ROOM_RECORDS and self._journal.failed is None:  # noqa: ASYNC110 - a thread writes
+            await asyncio.sleep(_ROOM_PAUSE_S)
+
+    # ------------------------------------------------------------ retention
+
+    async def _prune(self) -> None:
+        """Segments that are older than the retention go, once the record says so on the disk."""
+        if self._at_seq == 0:
+            return
+        before = self._clock.wall() - self._retention
+        needed = (await asyncio.to_thread(behind, self._state, self._at_seq)).segment
+        numbers = await asyncio.to_thread(outlived, self._state, before=before, needed=needed)
+        if not numbers:
+            return
+        record = await asyncio.to_thread(prune_record, self._state, numbers, vouch=self._journal.vouch)
+        await self._journal.durable(self._journal.append("prune", record))
+        await asyncio.to_thread(delete, self._state, numbers, disk=self._disk)
+        _log.info("pruned", segments=numbers, first_seq=record.first_seq)

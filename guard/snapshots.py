@@ -1,0 +1,114 @@
+"""The state at the end of a closed segment, as a run of small parts: a start need not read further back than that.
+
+Run as a program (`python -m guard.snapshots STATE SEGMENT`) it folds the closed segments up to that one in a process of
+its own, beside the guard's loop and not in it, and prints the parts, one a line. The guard appends them to its record.
+A start reads the last whole run and folds the records behind it, through the same functions.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from guard.errors import JournalFault
+from guard.journal import replay
+from guard.journal.runs import Run, behind, runs
+from guard.journal.segments import first_line, segment_numbers
+from guard.limits import Part, restore, snapshot
+from guard.recovery import Recovered, fold
+from guard.walk.desk import Known
+
+RECENT_MAX: Final = 2_000  # decisions that callers may still ask for after a start; the record has them all
+_RECENT_IN_A_PART: Final = 50
+_NICENESS: Final = 10  # the guard goes first
+
+
+class Basics(Struct, frozen=True, tag="basics"):
+    """What a start must know beside the ledger."""
+
+    t_us: int
+    policy_sha256: str | None
+    vkey: str | None
+    is_crashed: bool
+
+
+class Recents(Struct, frozen=True, tag="recents"):
+    """Decisions as their callers may ask for them, oldest first."""
+
+    known: tuple[Known, ...]
+
+
+_Any = Part | Basics | Recents
+_DECODER: Final = msgspec.json.Decoder(_Any)
+
+
+def parts(found: Recovered) -> Iterator[bytes]:
+    """The parts as JSON, each fit for a record of its own."""
+    encode = msgspec.json.encode
+    yield encode(Basics(found.t_us, found.policy_sha256, found.vkey, found.is_crashed))
+    known = iter(found.recent.latest(RECENT_MAX))
+    while some := tuple(islice(known, _RECENT_IN_A_PART)):
+        yield encode(Recents(some))
+    for part in snapshot(found.state):
+        yield encode(part)
+
+
+def put_together(bodies: Iterable[bytes]) -> Recovered:
+    """What the parts tell; `ValueError` where one cannot be read by this guard."""
+    found, ledger = Recovered(), list[Part]()
+    for body in bodies:
+        match _DECODER.decode(body):
+            case Basics() as basics:
+                found.t_us, found.is_crashed = basics.t_us, basics.is_crashed
+                found.policy_sha256, found.vkey = basics.policy_sha256, basics.vkey
+            case Recents() as recents:
+                for known in recents.known:
+                    found.recent.put(known)
+            case part:
+                ledger.append(part)
+    found.state = restore(ledger)
+    return found
+
+
+def resume(directory: Path, *, last: int | None = None) -> tuple[Recovered, Run | None]:
+    """What the record tells up to the segment `last`: the last whole run that can be read, and all that came after it.
+
+    Without one the whole record is folded. Raises JournalFault where its chain is broken, or begins too late.
+    """
+    numbers = [number for number in segment_numbers(directory) if last is None or number <= last]
+    for run in runs(directory, last=last):
+        try:
+            found = put_together(run.bodies)
+        except ValueError:  # written by another version: an older run, or the whole record, will do
+            continue
+        goes = behind(directory, run.at_seq)
+        for line in replay(directory, first=goes.segment, last=numbers[-1], head=goes.head):
+            fold(found, line)
+        return found, run
+    found = Recovered()
+    for line in replay(directory, last=numbers[-1]):
+        fold(found, line)
+    return found, None
+
+
+def main(state: Path, segment: int) -> None:
+    """Prints the seq of the segment's last record, then the parts."""
+    following = first_line(state, segment + 1)
+    if not following:
+        raise JournalFault(f"segment {segment} is not closed")
+    found, _ = resume(state, last=segment)
+    out = sys.stdout.buffer
+    out.write(b"%d\n" % (msgspec.json.decode(following)["seq"] - 1))
+    for body in parts(found):
+        out.write(body + b"\n")
+    out.flush()
+
+
+if __name__ == "__main__":
+    os.nice(_NICENESS)
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,97 @@
+"""Which segments may go, and what is recorded of them."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from guard.journal import Bounds, Journal, read_lines
+from guard.journal.note import Checkpoint, Note, Verifier
+from guard.journal.retention import delete, outlived, prune_record
+from guard.journal.segments import segment_numbers
+from guard.journal.tree import Tree, leaf
+from tests.support.clock import ManualClock
+from tests.support.disk import FaultyDisk
+from tests.support.journal import decision, file_of
+from tests.support.signed import verdict
+
+BEGIN = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Six days, a segment each."""
+    clock = ManualClock(BEGIN)
+    journal = Journal.open(tmp_path / "state", clock=clock, bounds=Bounds())
+    for n in range(6):
+        journal.append("decision", decision(f"01K{n}"))
+        journal.append("decision", decision(f"01L{n}"))
+        clock.advance(s=86_400)
+    journal.shut()
+    return tmp_path / "state"
+
+
+@pytest.mark.parametrize(
+    ("days", "needed", "gone"),
+    [
+        (0, 99, ()),
+        (1, 99, ()),
+        (2, 99, (1,)),
+        (3, 99, (1, 2)),
+        (100, 99, (1, 2, 3, 4, 5)),
+        (100, 3, (1, 2)),
+        (100, 1, ()),
+    ],
+)
+def test_segments_go_by_age_and_never_before_their_time(
+    state: Path, days: int, needed: int, gone: tuple[int, ...]
+) -> None:
+    """A segment was over when the next began; the last one stays, and so does what the state needs."""
+    moment = BEGIN + timedelta(days=days, hours=-1)
+
+    assert outlived(state, before=moment, needed=needed) == gone
+
+
+def test_a_record_of_one_segment_keeps_it(tmp_path: Path) -> None:
+    """However old."""
+    journal = Journal.open(tmp_path / "s", clock=ManualClock())
+    journal.append("a", {})
+    journal.shut()
+
+    assert outlived(tmp_path / "s", before=BEGIN + timedelta(days=9999), needed=99) == ()
+    assert outlived(tmp_path / "none", before=BEGIN, needed=99) == ()
+
+
+def test_the_record_of_a_deletion_stands_for_what_is_gone(state: Path) -> None:
+    """Root and signed note are the tree's over exactly the deleted lines; the rest verifies."""
+    tree = Tree()
+    for line in read_lines(state, last=3):
+        tree = tree.grown(leaf(line[:-1]))
+    journal = Journal.open(state, clock=ManualClock(BEGIN + timedelta(days=6)))
+    record = prune_record(state, (1, 2, 3), vouch=journal.vouch)
+    journal.append("prune", record)
+    journal.flush()
+    delete(state, (1, 2, 3), disk=FaultyDisk())
+    journal.shut()
+
+    assert (record.first_seq, record.root, record.segments) == (tree.size + 1, tree.root().hex(), (1, 2, 3))
+    assert record.last_ts.startswith("2026-11-25T12")
+    note = Note.read(record.note)
+    assert note.signers([Verifier.read(journal.vkey)])
+    assert Checkpoint.read(note.text).head == (tree.size, tree.root())
+    assert segment_numbers(state)[0] == 4
+    assert verdict(state) == "ok"
+
+
+def test_files_go_oldest_first_so_that_a_fault_leaves_no_hole(state: Path) -> None:
+    """What is left is a record with a shorter prefix missing."""
+
+    class Stubborn(FaultyDisk):
+        def unlink(self, path: Path) -> None:
+            if path == file_of(state, 2):
+                raise OSError(5, "Input/output error")
+            super().unlink(path)
+
+    with pytest.raises(OSError, match="Input/output"):
+        delete(state, (1, 2, 3), disk=Stubborn())
+    assert segment_numbers(state) == [2, 3, 4, 5, 6]

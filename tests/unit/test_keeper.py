@@ -1,0 +1,279 @@
+"""The keeper: snapshots behind closed segments, appended in between, and the end of old segments."""
+
+import asyncio
+import contextlib
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import structlog
+
+from guard import keeper as keeper_module
+from guard.journal import Bounds, Journal, read_lines
+from guard.journal.runs import runs
+from guard.journal.segments import segment_numbers
+from guard.keeper import Keeper
+from guard.recovery import recover
+from guard.snapshots import resume
+from tests.support.clock import ManualClock
+from tests.support.journal import decision, file_of
+from tests.support.signed import verdict
+from tests.unit.test_snapshots import placed, told
+
+SMALL: Final = Bounds(segment_bytes_max=8000)
+LONG: Final = timedelta(days=2557)
+
+
+def kept(journal: Journal, state: Path, *, clock: ManualClock | None = None, retention: timedelta = LONG) -> Keeper:
+    """A keeper as a start makes one."""
+    run = resume(state)[1] if journal.last_seq else None
+    return Keeper(journal, state, clock=clock or ManualClock(), retention=retention, run=run)
+
+
+def opened(state: Path, clock: ManualClock | None = None) -> Journal:
+    """A journal of small segments."""
+    return Journal.open(state, clock=clock or ManualClock(), bounds=SMALL)
+
+
+async def fill(journal: Journal, *numbers: int) -> None:
+    """So many orders."""
+    for number in range(*numbers):
+        journal.append("decision", placed(number))
+    await journal.durable(journal.last_seq)
+
+
+def types(state: Path) -> list[str]:
+    """The types of all records."""
+    return [line.split(b'"type":"', 1)[1].split(b'"', 1)[0].decode() for line in read_lines(state)]
+
+
+async def test_a_closed_segment_is_followed_by_a_snapshot(tmp_path: Path) -> None:
+    """From then on a start reads no further back, and finds the same."""
+    state = tmp_path / "state"
+    journal = opened(state)
+    keeper = kept(journal, state)
+    await fill(journal, 5)
+    await keeper.round()
+    assert "snapshot" not in types(state), "no segment is closed yet"
+
+    await fill(journal, 5, 40)
+    await keeper.round()
+    (run,) = runs(state)
+    await journal.close()
+
+    found, used = resume(state)
+    assert used is not None
+    assert used.at_seq == run.at_seq
+    assert told(found) == told(recover(state))
+    assert verdict(state) == "ok"
+
+
+async def test_orders_pass_while_a_snapshot_is_made(tmp_path: Path) -> None:
+    """Its records stand between theirs; each of theirs waits for no more than a few of its parts."""
+    state = tmp_path / "state"
+    journal = opened(state)
+    keeper = kept(journal, state)
+    await fill(journal, 1000)
+    turns = 0
+
+    async def trade() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await fill(journal, 2000 + turns, 2001 + turns)
+
+    trading = asyncio.ensure_future(trade())
+    await keeper.round()
+    trading.cancel()
+    await asyncio.wait([trading])
+    await journal.close()
+
+    between = "".join("s" if kind == "snapshot" else "o" if kind == "decision" else "" for kind in types(state))
+    assert turns > 5
+    assert "so" in between.rstrip("o")
+    assert max(map(len, between.strip("o").rpartition("o")[0].replace("o", " ").split())) <= 64
+    assert told(resume(state)[0]) == told(recover(state))
+
+
+async def test_the_same_snapshot_is_not_made_twice(tmp_path: Path) -> None:
+    """Neither in the same run nor in the next."""
+    state = tmp_path / "state"
+    journal = opened(state)
+    await fill(journal, 40)
+    keeper = kept(journal, state)
+    await keeper.round()
+    before = types(state)
+    await keeper.round()
+    await kept(journal, state).round()
+
+    assert types(state) == before
+    await journal.close()
+
+
+async def test_a_snapshot_larger_than_a_segment_does_not_call_for_the_next_one(tmp_path: Path) -> None:
+    """Snapshots take at most half of the record: the next is due when as much else was recorded."""
+    state = tmp_path / "state"
+    journal = opened(state)
+    keeper = kept(journal, state)
+    await fill(journal, 200)
+    for _ in range(4):
+        await keeper.round()
+    (first,) = runs(state)
+    assert first.record_bytes > 3 * SMALL.segment_bytes_max
+
+    await fill(journal, 200, 220)
+    await keeper.round()
+    assert len(list(runs(state))) == 1
+    await fill(journal, 220, 500)
+    await keeper.round()
+    assert len(list(runs(state))) == 2
+    await journal.close()
+
+
+async def test_a_snapshot_that_was_cut_off_is_made_anew(tmp_path: Path) -> None:
+    """A drain or a crash in the middle leaves parts that count for nothing, and no process behind."""
+    state = tmp_path / "state"
+    journal = opened(state)
+    await fill(journal, 400)
+    round_ = asyncio.ensure_future(kept(journal, state).round())
+    while "snapshot" not in types(state):  # noqa: ASYNC110 - a process writes
+        await asyncio.sleep(0.005)
+    round_.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await round_
+    await journal.close()
+    assert list(runs(state)) == []
+
+    journal = opened(state)
+    await kept(journal, state).round()
+    await journal.close()
+    assert len(list(runs(state))) == 1
+    assert told(resume(state)[0]) == told(recover(state))
+
+
+# ---------------------------------------------------------------- what fails
+
+
+async def failing(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is logged in three rounds of the service."""
+    monkeypatch.setattr(keeper_module, "ROUND_S", 0.001)
+    rounds = 0
+    own = keeper.round
+
+    async def counted() -> None:
+        nonlocal rounds
+        rounds += 1
+        await own()
+
+    monkeypatch.setattr(keeper, "round", counted)
+    with structlog.testing.capture_logs() as logs:
+        serving = asyncio.ensure_future(keeper.serve())
+        while rounds < 3:
+            assert not serving.done()
+            await asyncio.sleep(0.005)
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+    return [line for line in logs if line["event"] == "record_not_kept"]
+
+
+async def test_a_process_that_cannot_be_started_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again; orders do not mind."""
+    state = tmp_path / "state"
+    journal = opened(state)
+    await fill(journal, 40)
+    keeper = kept(journal, state)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+
+    (told_,) = await failing(keeper, monkeypatch)
+    assert "nowhere" in told_["why"]
+    await fill(journal, 40, 41)
+    await journal.close()
+
+
+async def test_a_record_that_cannot_be_folded_is_told_and_appends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process says why; a snapshot of half a state is never begun."""
+    state = tmp_path / "state"
+    journal = opened(state)
+    journal.append("decision", decision("01A", effect="order_new", outcome="allow"))
+    await fill(journal, 40)
+    (told_,) = await failing(Keeper(journal, state, clock=ManualClock(), retention=LONG, run=None), monkeypatch)
+
+    assert "opens an order without an account" in told_["why"]
+    assert "snapshot" not in types(state)
+    await journal.close()
+
+
+# ---------------------------------------------------------------- retention
+
+
+async def test_old_segments_go_once_a_snapshot_stands_for_them(tmp_path: Path) -> None:
+    """Recorded with their root; what is kept verifies, and a start finds the same as before."""
+    state, clock = tmp_path / "state", ManualClock()
+    journal = opened(state, clock)
+    keeper = kept(journal, state, clock=clock, retention=timedelta(days=30))
+    for day in range(4):
+        await fill(journal, day * 30, day * 30 + 30)
+        clock.advance(s=86_400)
+    await keeper.round()
+    before = told(recover(state))
+    assert segment_numbers(state)[0] == 1, "they are not old yet"
+
+    clock.advance(s=29 * 86_400)
+    await keeper.round()
+    await journal.close()
+    gone = segment_numbers(state)[0] - 1
+    assert gone > 1
+    assert types(state).count("prune") == 1
+    assert verdict(state) == "ok"
+    assert told(resume(state)[0]) == before
+
+
+async def test_what_the_last_snapshot_goes_on_from_stays_however_old(tmp_path: Path) -> None:
+    """Nothing that a start needs is ever deleted."""
+    state, clock = tmp_path / "state", ManualClock()
+    journal = opened(state, clock)
+    keeper = kept(journal, state, clock=clock, retention=timedelta(days=1))
+    await fill(journal, 100)
+    clock.advance(s=400 * 86_400)
+    await keeper._prune()
+    assert segment_numbers(state)[0] == 1, "there is no snapshot yet"
+
+    await keeper.round()
+    await journal.close()
+    (run,) = runs(state)
+    assert b'"seq":%d,' % (run.at_seq + 1) in next(read_lines(state))
+    assert told(resume(state)[0])["basics"]
+    again = opened(state, clock)
+    await fill(again, 100, 101)
+    await again.close()
+    assert verdict(state) == "ok"
+
+
+async def test_a_deletion_that_fails_is_tried_again(tmp_path: Path) -> None:
+    """The record says that they are gone a moment before they are; a crash in between is put right."""
+    state, clock = tmp_path / "state", ManualClock()
+    journal = opened(state, clock)
+    await fill(journal, 100)
+    clock.advance(s=400 * 86_400)
+    keeper = kept(journal, state, clock=clock, retention=timedelta(days=1))
+
+    class Stubborn(type(keeper._disk)):  # type: ignore[misc] # whatever disk it has
+        def unlink(self, path: Path) -> None:
+            raise OSError(5, "Input/output error")
+
+    good, keeper._disk = keeper._disk, Stubborn()
+    with pytest.raises(OSError, match="Input/output"):
+        await keeper.round()
+    assert file_of(state).exists()
+    assert verdict(state) == "ok"
+
+    keeper._disk = good
+    await keeper.round()
+    assert not file_of(state).exists()
+    await journal.close()
+    assert verdict(state) == "ok"

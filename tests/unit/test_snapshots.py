@@ -1,0 +1,195 @@
+"""A snapshot with the records behind it tells what the whole record tells."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from guard.errors import JournalFault
+from guard.journal import Bounds, Decision, Journal, Snapshot, Start, StateRecord, Stop, Vkey
+from guard.journal import Policy as PolicyRecord
+from guard.journal.segments import first_line, segment_numbers
+from guard.limits import dump
+from guard.recovery import Recovered, recover
+from guard.snapshots import RECENT_MAX, main, parts, put_together, resume
+from guard.terms import Claim, Verdict
+from guard.walk.desk import Known
+from tests.support.clock import ManualClock
+from tests.support.journal import SHA, decision, file_of, outcome
+
+SMALL: Final = Bounds(segment_bytes_max=6000)
+
+
+def placed(number: int) -> Decision:
+    """A new order that was allowed."""
+    claims = (
+        Claim("spend", "day/key=trader|HKD", 100 + number, 10**9),
+        Claim("rate", "new/key=trader", 1, 10**6, window_ms=3_600_000),
+        Claim("slot", f"key/{number}", 0, window_ms=60_000, value=f"digest{number}"),
+    )
+    return decision(
+        f"01K{number:03d}",
+        t=number * 1_000_000,
+        effect="order_new",
+        environment="real",
+        account=1,
+        market="HK",
+        symbol="HK.00700",
+        order=Raw(b'{"qty":100}'),
+        claims=claims,
+        used=(0, 0, 0),
+    )
+
+
+def lived(state: Path, orders: range, *, bounds: Bounds = SMALL) -> None:
+    """A run of a guard: some orders are accepted, some refused, some never heard of again."""
+    journal = Journal.open(state, clock=ManualClock(), bounds=bounds)
+    journal.append("start", Start(t=1, version="0", config_sha256=SHA, policy_sha256=SHA))
+    journal.append("vkey", Vkey("key-of-this-log", None, "note"))
+    journal.append("policy", PolicyRecord(t=1, result="applied", sha256=SHA))
+    journal.append("state", StateRecord(t=1, state="reduce_only", reason="drill", by="ops", drill=True))
+    for number in orders:
+        journal.append("decision", placed(number))
+        verdict = (Verdict.ACCEPTED, Verdict.REFUSED, None)[number % 3]
+        if verdict is not None:
+            told = {"order_id": str(number), "order_id_ex": f"ex{number}"} if verdict is Verdict.ACCEPTED else {}
+            journal.append("outcome", outcome(f"01K{number:03d}", verdict, **told))
+    journal.append("stop", Stop(t=orders.stop * 1_000_000, reason="SIGTERM"))
+    journal.shut()
+
+
+def appended(state: Path, at_seq: int, bodies: list[bytes]) -> None:
+    """The parts of a snapshot as the guard appends them."""
+    journal = Journal.open(state, clock=ManualClock(), bounds=SMALL)
+    for number, body in enumerate(bodies):
+        journal.append("snapshot", Snapshot(at_seq, number, number == len(bodies) - 1, Raw(body)))
+    journal.shut()
+
+
+def printed(state: Path, segment: int, capfdbinary: pytest.CaptureFixture[bytes]) -> tuple[int, list[bytes]]:
+    """What the program prints: the seq, and the parts."""
+    main(state, segment)
+    first, *bodies = capfdbinary.readouterr().out.splitlines()
+    return int(first), bodies
+
+
+def told(found: Recovered) -> dict[str, object]:
+    """Everything that was recovered, as plain data."""
+    recent = [msgspec.to_builtins(known) for known in found.recent.latest(10**6)]
+    return {
+        "state": dump(found.state),
+        "recent": recent,
+        "basics": (found.t_us, found.policy_sha256, found.vkey, found.is_crashed),
+    }
+
+
+def test_the_program_folds_the_closed_segments_and_nothing_later(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """What it prints is the state behind the last record of that segment."""
+    state = tmp_path / "state"
+    lived(state, range(60))
+    for segment in segment_numbers(state)[:-1]:
+        at_seq, bodies = printed(state, segment, capfdbinary)
+        assert at_seq == json.loads(first_line(state, segment + 1))["seq"] - 1
+        found, run = resume(state, last=segment)
+        assert run is None
+        assert told(put_together(bodies)) == told(found)
+        assert found.records == at_seq
+
+
+def test_a_start_from_a_snapshot_is_a_start_from_the_whole_record(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Wherever it is taken, however often, and with the old segments gone."""
+    state = tmp_path / "state"
+    lived(state, range(40))
+    at_seq = 0
+    for round_ in range(1, 4):
+        at_seq, bodies = printed(state, segment_numbers(state)[-2], capfdbinary)
+        appended(state, at_seq, bodies)
+        lived(state, range(40 * round_, 40 * round_ + 40))
+        found, run = resume(state)
+        assert run is not None
+        assert run.at_seq == at_seq
+        assert told(found) == told(recover(state))
+        assert found.records < recover(state).records
+
+    expected = told(recover(state))
+    for number in segment_numbers(state):
+        if json.loads(first_line(state, number))["seq"] <= at_seq:
+            file_of(state, number).unlink()
+    assert told(resume(state)[0]) == expected
+
+
+@pytest.mark.parametrize("spoilt", [b'{"type":"mood"}', b'{"type":"time"}', b"[]"])
+def test_a_snapshot_of_another_version_is_passed_over(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], spoilt: bytes
+) -> None:
+    """An older one, or the whole record, tells the same."""
+    state = tmp_path / "state"
+    lived(state, range(40))
+    good = printed(state, 1, capfdbinary)
+    appended(state, good[0], good[1])
+    at_seq, bodies = printed(state, segment_numbers(state)[-2], capfdbinary)
+    appended(state, at_seq, [*bodies[:-1], spoilt])
+
+    found, run = resume(state)
+    assert run is not None
+    assert run.at_seq == good[0]
+    assert told(found) == told(recover(state))
+
+
+def test_without_beginning_and_without_snapshot_there_is_no_start(tmp_path: Path) -> None:
+    """Half a record is not guessed at."""
+    state = tmp_path / "state"
+    lived(state, range(40))
+    file_of(state, 1).unlink()
+
+    with pytest.raises(JournalFault, match="record 1"):
+        resume(state)
+
+
+def test_an_edit_behind_the_snapshot_stops_the_start(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The chain is checked from where the folding begins."""
+    state = tmp_path / "state"
+    lived(state, range(40))
+    at_seq, bodies = printed(state, 1, capfdbinary)
+    appended(state, at_seq, bodies)
+    path = file_of(state, 2)
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b'"qty":100', b'"qty":900', 1))
+
+    with pytest.raises(JournalFault):
+        resume(state)
+
+
+def test_a_segment_that_is_not_closed_has_no_snapshot(tmp_path: Path) -> None:
+    """Its state is not yet what it will be."""
+    state = tmp_path / "state"
+    lived(state, range(3))
+
+    with pytest.raises(JournalFault):
+        main(state, segment_numbers(state)[-1])
+
+
+def test_no_field_of_what_is_recovered_is_forgotten() -> None:
+    """A new field needs a place in the parts, or a start from a snapshot would lose it."""
+    told_in_parts = {"state", "recent", "policy_sha256", "vkey", "t_us", "is_crashed"}
+
+    assert set(Recovered.__struct_fields__) == told_in_parts | {"records"}
+
+
+def test_of_recent_decisions_the_latest_are_kept() -> None:
+    """Bounded, in small parts, oldest first."""
+    found = Recovered()
+    for number in range(RECENT_MAX + 10):
+        found.recent.put(Known(f"01K{number}", "bot", "2026-11-22T00:00:00Z", "/api/order", "allow"))
+    bodies = list(parts(found))
+
+    again = put_together(bodies).recent.latest(10**6)
+    assert [known.id for known in again] == [f"01K{number}" for number in range(10, RECENT_MAX + 10)]
+    assert max(map(len, bodies)) < 64 * 1024
