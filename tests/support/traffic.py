@@ -40,7 +40,7 @@ new_orders = "40/60s"
 reads = "2000/60s"
 """
 DAY: Final = 1_000_000
-TOML: Final = '[trading]\nenabled = true\n[daemon]\nurl = "{url}"\n'
+TOML: Final = '[trading]\nenabled = true\n[daemon]\nurl = "{url}"\nbroker_limits = "off"\n'
 LENT: Final = Key("guard", sha256(b"fc_test").hexdigest(), frozenset({"qot:read", "acc:read", "trade:simulate"}))
 TURN_S: Final = 0.2
 """How long the script waits between two of its turns."""
@@ -95,8 +95,8 @@ class Script:
             await socket.receive()
 
     async def lose_an_order(self) -> None:
-        """One that the daemon carries out and does not answer."""
-        self._simulator.faults.add(Reset(acts=True), path="/api/order")
+        """One that never arrives, which nobody can know: the guard looks for it in vain."""
+        self._simulator.faults.add(Reset(acts=False), path="/api/order")
         await ask(self._guard, "/api/order", order(price=199.0))
 
     async def change_the_policy(self) -> None:

@@ -5,16 +5,17 @@
 # reload is recorded under the key's owner. A reload that is refused leaves the old ones in force, and is an alert.
 set -eu
 every_s=${1:-5}
-state() { readlink /etc/guard/secret/..data /etc/guard/policies/..data; }
+ready() { python -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:22501/readyz", timeout=2)' 2>/dev/null; }
 
-GUARD_KEY=$(cat /etc/guard/secret/reload.key)
-export GUARD_KEY
-seen=$(state)
-while sleep "$every_s"; do
-    now=$(state)
-    [ "$now" = "$seen" ] && continue
-    GUARD_KEY=$(cat /etc/guard/secret/reload.key)
-    guard keys reload --ops 127.0.0.1:22501 || true
-    guard policy reload --ops 127.0.0.1:22501 --reason "the mounted files changed" || true
-    seen=$now
+seen= # so that a change between the guard's start and ours is not missed; a reload of what is in force changes nothing
+while :; do
+    now=$(readlink /etc/guard/secret/..data /etc/guard/policies/..data)
+    if [ "$now" != "$seen" ] && ready; then
+        GUARD_KEY=$(cat /etc/guard/secret/reload.key)
+        export GUARD_KEY
+        guard keys reload --ops 127.0.0.1:22501 || true
+        guard policy reload --ops 127.0.0.1:22501 --reason "the mounted files changed" || true
+        seen=$now
+    fi
+    sleep "$every_s"
 done
