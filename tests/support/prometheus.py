@@ -16,7 +16,7 @@ from deploy.grafana.panels import Query
 from tests.support.processes import external, free_port
 
 RULES: Final = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules"
-WAIT_S: Final = 20.0
+WAIT_S: Final = 60.0
 _PAUSE_S: Final = 0.05
 VARIABLES: Final = {"$instance": ".*", "$key": ".*", "$__rate_interval": "4s", "offset 2m": "offset 4s"}
 """What stands for the dashboard's variables; marks look back seconds where life has minutes."""
