@@ -24,7 +24,10 @@ def weakened(settings: Settings) -> tuple[str, ...]:
             settings.scopes.profile == "runtime",
             "scopes.profile is runtime: scopes follow the daemon",
         ),
-        (settings.daemon.broker_limits == "documented", "broker limits are left to the daemon and the broker"),
+        (
+            settings.daemon.broker_limits == "off",
+            "daemon.broker_limits is off: one key can use up what the broker allows all of them",
+        ),
         (not settings.daemon.stamp_remark, "daemon.stamp_remark is off: orders do not name their decision"),
         (settings.ops.open, "ops.open: metrics and status need no key"),
         (

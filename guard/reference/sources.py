@@ -43,6 +43,18 @@ MANNERS: Final[Mapping[str, Manner]] = {
     "calendar": Manner(burst=10, interval_us=5 * _SECOND_US),
     "position": Manner(lanes_max=1, burst=3, interval_us=6 * _SECOND_US, denied_us=_SECOND_US),
 }
+_ASKED_AT: Final[Mapping[str, str]] = {
+    "/api/snapshot": "price",
+    "/api/future-info": "future",
+    "/api/market-state": "state",
+    "/api/trading-days": "calendar",
+}
+
+
+def part_kept(path: str, *, window_s: int) -> int:
+    """How many requests of a broker's bucket the guard keeps for itself at this path, in any window; 0: none."""
+    kind = _ASKED_AT.get(path)
+    return 0 if kind is None else MANNERS[kind].burst + window_s * _SECOND_US // MANNERS[kind].interval_us
 
 
 class Sources:

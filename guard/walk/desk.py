@@ -39,6 +39,7 @@ from guard.terms import (
     Valuation,
     World,
 )
+from guard.walk.turns import Turns
 
 RECENT_MAX: Final = 20_000
 SERIAL_MAX: Final = 0xFFFF_FFFF
@@ -137,6 +138,7 @@ class Desk:
         self.standing = standing
         self.state = state
         self.traffic = State()
+        self.turns = Turns()
         self.journal = parts.journal
         self.daemon = parts.daemon
         self.book = parts.book

@@ -21,6 +21,7 @@ from guard.terms import (
     Valuation,
     in_order,
 )
+from guard.walk.broker import bucket_claims
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import rights, state_reasons
 from guard.walk.naming import forwarded
@@ -61,8 +62,9 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     outbound = outbound_of(desk, visit, situation)
     body = outbound.body if outbound and outbound.body else b""
     own = (*_slots(visit, situation), *exits)
-    claims = (*own, *judgement.claims)
-    makers = (*(None for _ in own), *judgement.makers)
+    shared = bucket_claims(visit, situation)
+    claims = (*own, *(claim for claim, _ in shared), *judgement.claims)
+    makers = (*(None for _ in own), *(maker for _, maker in shared), *judgement.makers)
     seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)
     if isinstance(seen, Taken):
         return Look(Judged(claims, makers), [], outbound, taken=seen, slot=claims[seen.index])
@@ -91,10 +93,13 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
     judgement = Judgement()
     if policies is not None and principal is not None:
         judgement = judge_read(policies, principal, wall=visit.wall)
-    seen = look(desk.traffic, judgement.claims, t_us=visit.t_us)
+    shared = bucket_claims(visit, situation)
+    claims = (*(claim for claim, _ in shared), *judgement.claims)
+    makers = (*(maker for _, maker in shared), *judgement.makers)
+    seen = look(desk.traffic, claims, t_us=visit.t_us)
     used = seen.used if isinstance(seen, Granted | Full) else ()
     reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation), *judgement.reasons]
-    judged = Judged(judgement.claims, judgement.makers, used)
+    judged = Judged(claims, makers, used)
     return _with_shortfalls(Look(judged, reasons, None), seen, t_us=visit.t_us)
 
 

@@ -1,5 +1,6 @@
 """A trade between its decision and its outcome: what is known of it, the last look, and what became of it."""
 
+import asyncio
 from typing import Final
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from guard.journal import plain
 from guard.limits import Opening, reserve, settle
 from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, in_order, refuse
 from guard.upstream import judge
+from guard.walk.broker import bucket_of
 from guard.walk.desk import Desk, KnownIds, Situation, Visit
 from guard.walk.door import RISKY, revoked, state_reasons
 from guard.walk.recorder import Judged, Recorder
@@ -59,7 +61,7 @@ def recordable(outcome: Outcome) -> Outcome:
 
 
 async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
-    """The decision on the disk; then state, key and HALT once more, for they may have changed meanwhile."""
+    """The decision on the disk and its turn; then state, key and HALT once more: they may have changed meanwhile."""
     desk, visit = recorder.desk, sending.visit
     if sending.waits and sending.seq is not None:
         try:
@@ -68,7 +70,18 @@ async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
             return refuse(Code.JOURNAL_UNAVAILABLE, str(fault))
     elif sending.seq is not None:
         _ = desk.supervisor.start(recorder.watch(visit, sending.seq), f"record {visit.id}")
+    await _turn(desk, sending)
     return objection(desk, sending)
+
+
+async def _turn(desk: Desk, sending: Sending) -> None:
+    """Keeps the gap that the broker wants between two requests of a bucket; a cancel passes at once."""
+    place, effect = bucket_of(sending.visit, sending.situation), sending.visit.effect
+    if place is None or effect is None:
+        return
+    wait_us = desk.turns.take(place, effect, now_us=desk.clock.mono_us())
+    if wait_us:
+        await asyncio.sleep(-(-wait_us // 1000) / 1000)  # whole milliseconds, as coarse timers keep them
 
 
 def objection(desk: Desk, sending: Sending) -> Refusal | None:

@@ -53,6 +53,8 @@ def lay_out(
     for name, text in (policies or {"open.toml": OPEN_POLICY}).items():
         (folder / name).write_text(text)
     config = directory / "guard.toml"
+    if "[daemon]" not in toml:  # most tests send more than the broker would take
+        toml += '\n[daemon]\nbroker_limits = "off"\n'
     if "[listen]" not in toml:
         toml = '[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n' + toml
     config.write_text(toml)

@@ -1,0 +1,85 @@
+"""What the broker itself limits: buckets of requests that every caller of the login shares.
+
+The broker counts by account (or by login), not by key: without a count of its own here one bot could use up what all
+the others need. A bucket is one more `rate` claim; a change and a cancel share one, and a cancel is counted there but
+never refused. The numbers are the catalogue's; the gaps between two sends are in `turns`.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from guard.codes import Code
+from guard.policy import Maker
+from guard.reference import part_kept
+from guard.terms import Claim, Effect, Endpoint, Reason, Shortfall
+from guard.walk.desk import Situation, Visit
+
+RULE: Final = "daemon.broker_limits"
+
+
+class BrokerLimit(Struct, frozen=True):
+    """One of the broker's buckets, as who made the claim on it."""
+
+    whose: str
+    window_s: int
+
+    def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
+        """How many there would have been in the window, whoever sent them."""
+        observed = shortfall.used + claim.amount
+        message = (
+            f"{observed} requests in {self.window_s}s is above the broker's limit of {claim.cap} "
+            f"for {self.whose}, which all keys share"
+        )
+        return Reason(
+            Code.RATE,
+            message,
+            rule=RULE,
+            observed=str(observed),
+            limit=str(claim.cap),
+            unit=f"requests/{self.window_s}s",
+        )
+
+    def largest(self, _proposal: object, /) -> None:
+        """Quantity does not matter."""
+
+    def largest_beside(self, proposal: object, claim: Claim, used: int) -> None:
+        """Quantity does not matter."""
+
+
+def bucket_claims(visit: Visit, situation: Situation) -> tuple[tuple[Claim, Maker], ...]:
+    """The claim of this request on the broker's bucket of its endpoint, with its maker; at most one.
+
+    Reads leave the guard's own part of a bucket alone: without it there would be no price to judge an order by.
+    """
+    endpoint, place = visit.endpoint, bucket_of(visit, situation)
+    if endpoint is None or endpoint.bucket is None or place is None:
+        return ()
+    bucket = endpoint.bucket
+    is_counted_only = visit.effect is Effect.ORDER_CANCEL
+    cap = None if is_counted_only else bucket.count - part_kept(endpoint.path, window_s=bucket.window_s)
+    claim = Claim("rate", place, amount=1, cap=cap, window_ms=bucket.window_s * 1000)
+    whose = "this account" if bucket.per == "account" else "this login"
+    return ((claim, BrokerLimit(whose, bucket.window_s)),)
+
+
+def bucket_of(visit: Visit, situation: Situation) -> str | None:
+    """The counter that the request stands on; None where the broker has no limit, or the setting is off.
+
+    Paths of one protocol number are one request to the broker. Real and simulated accounts count alike, each apart.
+    """
+    endpoint = visit.endpoint
+    if endpoint is None or endpoint.bucket is None or visit.standing.settings.daemon.broker_limits == "off":
+        return None
+    return f"broker/{_request(endpoint)}/{_subject(endpoint, situation)}"
+
+
+def _request(endpoint: Endpoint) -> str:
+    return endpoint.path if endpoint.proto_id is None else str(endpoint.proto_id)
+
+
+def _subject(endpoint: Endpoint, situation: Situation) -> str:
+    account = situation.account
+    if endpoint.bucket is None or endpoint.bucket.per == "user" or account is None:
+        return "login"
+    return f"account={account.env.word}:{account.acc_id}"

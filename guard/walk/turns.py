@@ -1,0 +1,42 @@
+"""The gaps that the broker wants between two requests of one bucket: 20 ms for new orders, 40 ms for changes.
+
+Kept by sending later, inside the task that owns the order, never by refusing; a cancel never waits. Pure; time is an
+argument. Source: the broker's documented limits (LIM-MOOMOO in the reference, daemon.md §9).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct, field
+
+from guard.terms import Effect
+
+GAPS_US: Final[Mapping[Effect, int]] = {
+    Effect.ORDER_NEW: 20_000,
+    Effect.ORDER_CHANGE: 40_000,
+    Effect.ORDER_CANCEL: 40_000,
+}
+PLACES_MAX: Final = 4096  # buckets whose next turn is remembered
+
+
+class Turns(Struct):
+    """When the next request of each bucket may be sent, in µs of one clock."""
+
+    next_us: dict[str, int] = field(default_factory=dict)
+
+    def take(self, place: str, effect: Effect, *, now_us: int) -> int:
+        """Takes the next turn on this bucket; how long to wait for it, in µs. What follows a cancel waits for it."""
+        known, gap_us = self.next_us, GAPS_US.get(effect, 0)
+        if place not in known and len(known) >= PLACES_MAX:
+            self._forget(now_us)
+        at_us = max(known.get(place, 0), now_us)
+        if effect is Effect.ORDER_CANCEL:
+            known[place] = max(at_us, now_us + gap_us)
+            return 0
+        known[place] = at_us + gap_us
+        return at_us - now_us
+
+    def _forget(self, now_us: int) -> None:
+        """Lets go of the turns that are over; of all where every one is still to come."""
+        kept = {place: at_us for place, at_us in self.next_us.items() if at_us > now_us}
+        self.next_us = kept if len(kept) < PLACES_MAX else {}

@@ -1,0 +1,161 @@
+"""The broker counts by account, not by key: the guard keeps to its documented limits, and a cancel is never refused."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from guard.limits import dump
+from guard.simulator.faults import Unreachable
+from guard.terms import Effect, Reply
+from guard.walk.turns import PLACES_MAX, Turns
+from tests.support.guards import codes, operate, order, record, said
+from tests.support.stage import CANCEL_ALL, ORDER, TRADING, Stage, account, again, code_of, is_passed, stage
+
+DOCUMENTED: Final = TRADING + '[daemon]\nbroker_limits = "documented"\n'
+KEYS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
+REAL: Final = {"env": "real"}
+CELL: Final = "broker/2202/account=simulate:123456"
+
+
+async def _place(scene: Stage, *, who: str = "bot", **members: Any) -> Reply:
+    """One order, once the broker's smallest gap is over."""
+    scene.clock.advance(us=20_000)
+    return await scene.place(who=who, **members)
+
+
+async def test_the_sixteenth_order_of_an_account_in_thirty_seconds_is_refused_whoever_sends_it(tmp_path: Path) -> None:
+    """One bot cannot use up what the broker allows the account without being told, and when there is room again."""
+    async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
+        for _ in range(15):
+            assert is_passed(await _place(scene))
+        scene.clock.advance(us=20_000)
+        refused = await scene.place(who="other")
+        assert code_of(refused) == (429, "rate")
+        reason = said(refused)["guard"]["reasons"][0]
+        assert (reason["rule"], reason["observed"], reason["limit"]) == ("daemon.broker_limits", "16", "15")
+        assert said(refused)["guard"]["retry_after_s"] == 29.7
+        assert len(scene.reached(ORDER)) == 15
+        scene.clock.advance(us=29_700_000 - 1)
+        assert code_of(await scene.place(who="other")) == (429, "rate")
+        scene.clock.advance(us=1)
+        assert is_passed(await scene.place(who="other"))
+
+
+async def test_accounts_and_environments_have_buckets_of_their_own(tmp_path: Path) -> None:
+    """What one account has used up is not missing to another; simulated orders count like real ones."""
+    async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
+        for _ in range(15):
+            assert is_passed(await _place(scene))
+        assert is_passed(await _place(scene, **REAL))
+        assert is_passed(await _place(scene, acc_id=9032))
+        assert code_of(await _place(scene)) == (429, "rate")
+
+
+async def test_changes_share_a_bucket_with_cancels_and_a_cancel_is_counted_but_never_refused(tmp_path: Path) -> None:
+    """Twenty changes and cancels in thirty seconds; then changes wait, and every cancel passes."""
+    async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
+        name = await scene.placed()
+        for price in range(150, 168):
+            scene.clock.advance(us=40_000)
+            assert is_passed(await scene.modify(name, price=price))
+        others = [await scene.placed(price=100 + number) for number in range(3)]
+        assert is_passed(await scene.cancel(others[0]))
+        scene.clock.advance(us=40_000)
+        assert is_passed(await scene.ask(CANCEL_ALL, account()))
+        refused = await scene.modify(name, price=170)
+        assert "rate" in codes(refused)
+        name = await scene.placed()
+        full = await scene.modify(name, price=170)
+        assert code_of(full) == (429, "rate")
+        assert said(full)["guard"]["reasons"][0]["observed"] == "21"
+        assert is_passed(await scene.cancel(name))
+        assert is_passed(await scene.ask(CANCEL_ALL, account()))
+
+
+async def test_the_claim_is_in_the_record_and_a_restart_counts_on(tmp_path: Path) -> None:
+    """The bucket is a claim like any other: a decision holds it, and the fold finds it again."""
+    async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
+        for _ in range(14):
+            await _place(scene)
+        reply = await _place(scene)
+        claims = (await scene.decision(reply))["claims"]
+        assert {"kind": "rate", "counter": CELL, "amount": 1, "cap": 15, "window_ms": 30000} in claims
+        cancelled = await scene.cancel(said(reply)["s2c"]["order_id_ex"])
+        uncapped = {"kind": "rate", "counter": "broker/2205/account=simulate:123456", "amount": 1, "window_ms": 30000}
+        assert (await scene.decision(cancelled))["claims"] == [uncapped]
+        before = dump(scene.guard.desk.state)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as after:
+        assert dump(after.guard.desk.state)["logs"] == before["logs"]
+        assert code_of(await after.place()) == (429, "rate")
+
+
+async def test_orders_of_a_burst_leave_twenty_milliseconds_apart(tmp_path: Path) -> None:
+    """The smallest gap is kept by sending later, inside the task that owns the order; nothing is refused for it."""
+    async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        replies = await asyncio.gather(*(scene.place(price=100 + number) for number in range(4)))
+        assert all(is_passed(reply) for reply in replies)
+        assert loop.time() - begun >= 0.055
+        begun = loop.time()
+        assert is_passed(await scene.ask(CANCEL_ALL, account()))
+        assert loop.time() - begun < 0.04
+
+
+async def test_reads_meet_the_brokers_bucket_and_leave_the_guards_part_alone(tmp_path: Path) -> None:
+    """Snapshots: sixty in thirty seconds for the login, twenty of which the guard keeps for its own prices."""
+    body = {"symbols": ["HK.00700"]}
+    async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
+        for number in range(40):
+            who = "bot" if number % 2 else "other"
+            assert (await scene.ask("/api/snapshot", body, who=who)).status == 200
+        refused = await scene.ask("/api/snapshot", body)
+        assert code_of(refused) == (429, "rate")
+        assert said(refused)["guard"]["reasons"][0]["rule"] == "daemon.broker_limits"
+        assert said(refused)["guard"]["retry_after_s"] == 30
+        assert (await scene.ask("/api/quote", body)).status == 200
+        scene.clock.advance(s=30)
+        assert (await scene.ask("/api/snapshot", body)).status == 200
+
+
+async def test_an_order_that_never_left_uses_nothing(tmp_path: Path) -> None:
+    """No byte was written, so the broker counted nothing."""
+    async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
+        scene.daemon.faults.add(Unreachable(), path=ORDER)
+        assert code_of(await scene.place()) == (502, "daemon_unreachable")
+        assert not scene.stamps("broker")
+
+
+async def test_a_dry_run_says_what_the_bucket_would(tmp_path: Path) -> None:
+    """The same refusal as the real order, and nothing is used by asking."""
+    async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
+        for _ in range(15):
+            await _place(scene)
+        asked = await scene.ask("/guard/v1/check", {"path": ORDER, "body": order(price=200)})
+        assert json.loads(asked.body)["status"] == 429
+        assert scene.stamps("broker") == 15
+
+
+async def test_off_is_off_and_told_as_weakened(tmp_path: Path) -> None:
+    """`daemon.broker_limits = "off"` leaves the broker's limits to the broker, and `/status` says so."""
+    off = TRADING + '[daemon]\nbroker_limits = "off"\n'
+    for toml, is_told in ((off, True), (DOCUMENTED, False)):
+        folder = tmp_path / str(is_told)
+        folder.mkdir()
+        async with stage(folder, *KEYS, toml=toml) as scene:
+            _, told = await operate(scene.guard, "/status")
+            assert any("broker_limits" in sentence for sentence in told["weakened"]) is is_told
+            for _ in range(16 if is_told else 0):
+                assert is_passed(await scene.place())
+
+
+def test_turns_are_bounded_and_a_cancel_takes_one_without_waiting() -> None:
+    """What follows a cancel waits for it; the turns that are over are forgotten."""
+    turns = Turns()
+    assert turns.take("a", Effect.ORDER_CHANGE, now_us=0) == 0
+    assert turns.take("a", Effect.ORDER_CANCEL, now_us=10) == 0
+    assert turns.take("a", Effect.ORDER_CHANGE, now_us=20) == 40_000 - 10
+    for number in range(2 * PLACES_MAX):
+        turns.take(str(number), Effect.ORDER_NEW, now_us=100_000 + number * 100_000)
+    assert len(turns.next_us) <= PLACES_MAX
