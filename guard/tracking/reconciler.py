@@ -40,6 +40,8 @@ class Reconciler:
         self._doubts = Doubts(self._scribe)
         self._tracks = Tracks(self._scribe, self._doubts)
         self._asked_us: dict[Place, int] = {}
+        self._since_us: dict[Place, int] = {}
+        self._turn = asyncio.Lock()
         self._poked: set[Account] = set()
         self._wake = asyncio.Event()
 
@@ -63,14 +65,19 @@ class Reconciler:
                 continue
 
     async def turn(self) -> None:
-        """Asks whatever is due now, accounts side by side."""
+        """Asks whatever is due now, accounts side by side; a turn that is under way is waited for."""
+        async with self._turn:
+            await self._ask_due()
+
+    async def _ask_due(self) -> None:
         wanted = self._places.wanted(self._desk.state)
         self._asked_us = {place: at_us for place, at_us in self._asked_us.items() if place in wanted}
+        self._since_us = {place: at_us for place, at_us in self._since_us.items() if place in wanted}
         due: dict[Account, list[tuple[Place, Wants]]] = {}
         for place, wants in wanted.items():
             if self._is_due(place, wants):
                 due.setdefault(place.account, []).append((place, wants))
-        self._poked.clear()
+        self._poked &= {place.account for place in wanted}
         if not wanted:
             return
         live = frozenset(self._desk.state.holders) | frozenset(self._desk.state.steps)
@@ -80,12 +87,12 @@ class Reconciler:
 
     def _is_due(self, place: Place, wants: Wants) -> bool:
         now_us = self._desk.clock.t_us()
-        last_us = self._asked_us.setdefault(place, now_us)
-        due_us = last_us + LIVE_EVERY_US
+        asked_us = self._asked_us.get(place)
+        due_us = (self._since_us.setdefault(place, now_us) if asked_us is None else asked_us) + LIVE_EVERY_US
         if wants.doubts:
             first_us = min(step.unknown_us for step in wants.doubts) + FIRST_LOOK_US
-            is_new = first_us > last_us or last_us == now_us
-            due_us = min(due_us, first_us if is_new else last_us + DOUBT_EVERY_US)
+            is_new = asked_us is None or first_us > asked_us
+            due_us = min(due_us, first_us if is_new else (asked_us or 0) + DOUBT_EVERY_US)
         return now_us >= due_us or place.account in self._poked
 
     async def _account(self, places: Iterable[tuple[Place, Wants]]) -> None:
@@ -95,6 +102,7 @@ class Reconciler:
 
     async def _look(self, place: Place, wants: Wants) -> None:
         self._asked_us[place] = self._desk.clock.t_us()
+        self._poked.discard(place.account)
         asked = self._asked(place, wants)
         today = await self._lists.today(place, is_fresh=bool(wants.doubts))
         if today is None:

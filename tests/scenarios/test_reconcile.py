@@ -1,0 +1,349 @@
+"""Trades whose outcome nobody knew: found, or released after two absences, or ended by a person; never sent again."""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.simulator.faults import STUB_ORDER_ID, HttpError, Ids, Reset, Unreachable
+from guard.simulator.orders import Status
+from guard.terms import Reply
+from tests.support.guards import operate, record, said
+from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, decision_of, is_passed, stage
+
+LIMITS: Final = """
+[orders]
+max_value = "1000000 HKD"
+[budgets]
+daily_value = "500000 HKD"
+open_value = "400000 HKD"
+[rates]
+new_orders = "1000/60s"
+"""
+LISTS: Final = ("/api/orders", "/api/history-orders")
+
+
+async def turn(scene: Stage, *, s: int = 0) -> None:
+    """Time passes, and whatever is due then is asked."""
+    await scene.guard.reconciler.turn()
+    scene.clock.advance(s=s)
+    await scene.guard.reconciler.turn()
+
+
+async def doubted(scene: Stage, *, acts: bool, key: str | None = None, **members: Any) -> Reply:
+    """A new order whose connection is reset, after or before the daemon took it."""
+    scene.daemon.faults.add(Reset(acts), path=ORDER)
+    reply = await scene.place(key=key, **members)
+    assert code_of(reply) == (504, "outcome_unknown")
+    return reply
+
+
+async def verdict(scene: Stage, reply: Reply, *, who: str = "bot") -> Any:
+    """What the caller is told of its decision now."""
+    return said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}", who=who))["verdict"]
+
+
+def strip(scene: Stage) -> None:
+    """The daemon gives no remarks back."""
+    for order in scene.daemon.orders.values():
+        order.remark = None
+
+
+@pytest.mark.parametrize("is_stripped", [False, True])
+async def test_an_order_that_was_taken_is_found(tmp_path: Path, *, is_stripped: bool) -> None:
+    """By its stamp, else by what it is: accepted with its ids, held on, and its Idempotency-Key answers with them."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        reply = await doubted(scene, acts=True, key="k")
+        if is_stripped:
+            strip(scene)
+        await turn(scene, s=1)
+        (name,) = scene.daemon.orders
+        assert await verdict(scene, reply) == "accepted"
+        assert scene.held() == scene.held("open_value") == 20_000
+        again_told = await scene.place(key="k")
+        assert said(again_told)["s2c"]["order_id_ex"] == name
+        (written,) = await scene.records("reconciled")
+        assert (written["verdict"], written["order_id_ex"], written["source"]) == ("accepted", name, "orders")
+        assert ("stamp" in written["reason"]) is not is_stripped
+        assert is_passed(await scene.cancel(name))
+        assert len(scene.reached()) == 1
+
+
+async def test_an_order_that_was_not_taken_is_released_after_two_absences(tmp_path: Path) -> None:
+    """Not before a minute, not on the first absence, and not before half a minute after it."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        reply = await doubted(scene, acts=False, key="k")
+        for s in (1, 30, 28):
+            await turn(scene, s=s)
+            assert await verdict(scene, reply) == "unknown"
+        await turn(scene, s=6)  # the first absence that counts
+        assert code_of(await scene.place(key="k")) == (409, "outcome_unknown")
+        await turn(scene, s=24)
+        assert (await verdict(scene, reply), scene.held()) == ("unknown", 20_000)
+        await turn(scene, s=6)
+        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == ("refused", 0, 0)
+        assert said(await scene.place(key="k"))["ret_type"] == -1
+        assert len(scene.reached()) == 1
+        assert scene.ledger()["steps"] == {}
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_a_list_that_is_not_whole_is_no_absence(tmp_path: Path, path: str) -> None:
+    """While either list fails nothing is released, however long."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        reply = await doubted(scene, acts=False)
+        scene.daemon.faults.always(HttpError(500), path=path)
+        for _ in range(10):
+            await turn(scene, s=60)
+        assert (await verdict(scene, reply), scene.held()) == ("unknown", 20_000)
+        scene.daemon.faults.always(None, path=path)
+        for _ in range(3):
+            await turn(scene, s=31)
+        assert (await verdict(scene, reply), scene.held()) == ("refused", 0)
+
+
+async def test_an_order_that_shows_late_is_found(tmp_path: Path) -> None:
+    """Absent once, then there: it is taken, and the absence is forgotten."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        reply = await doubted(scene, acts=True)
+        hidden = dict(scene.daemon.orders)
+        scene.daemon.orders.clear()
+        await turn(scene, s=61)
+        assert await verdict(scene, reply) == "unknown"
+        scene.daemon.orders.update(hidden)
+        await turn(scene, s=10)
+        assert await verdict(scene, reply) == "accepted"
+
+
+async def test_a_restart_in_between_changes_nothing(tmp_path: Path) -> None:
+    """The doubt is as old as its record says; absences are counted anew, and what was settled stays settled."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        absent = await doubted(scene, acts=False, remark="a")
+        taken = await doubted(scene, acts=True, qty=200)
+        await turn(scene, s=61)
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        assert (await verdict(scene, taken), await verdict(scene, absent)) == ("accepted", "unknown")
+        await turn(scene, s=6)
+        await turn(scene, s=31)
+        assert await verdict(scene, absent) == "refused"
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        assert (await verdict(scene, taken), await verdict(scene, absent)) == ("accepted", "refused")
+        assert len(scene.reached()) == 2
+
+
+async def test_an_order_filled_and_over_is_found_among_earlier_ones(tmp_path: Path) -> None:
+    """Nobody knew for a day; the history says that it filled, and that is what it cost."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        reply = await doubted(scene, acts=True)
+        (order,) = scene.daemon.orders.values()
+        scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(199), at=scene.clock.wall())
+        scene.clock.advance(s=86_400)
+        await turn(scene, s=2)
+        assert await verdict(scene, reply) == "accepted"
+        assert (scene.held(), scene.held("open_value")) == (19_900, 0)
+
+
+async def test_what_may_be_meant_but_need_not_be_settles_nothing(tmp_path: Path) -> None:
+    """Two keys, two equal orders, one row without remark: whose it is nobody knows, so both stay held."""
+    async with stage(tmp_path, record("bot"), record("other"), policies=LIMITS) as scene:
+        mine = await doubted(scene, acts=True)
+        theirs = await doubted(scene, acts=False, who="other")
+        strip(scene)
+        for _ in range(5):
+            await turn(scene, s=60)
+        assert await verdict(scene, mine) == await verdict(scene, theirs, who="other") == "unknown"
+        assert scene.held() == 40_000
+
+
+async def test_equal_orders_of_one_key_share_as_many_rows(tmp_path: Path) -> None:
+    """Both were taken: each gets a row of its own."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        replies = [await doubted(scene, acts=True) for _ in range(2)]
+        strip(scene)
+        await turn(scene, s=2)
+        assert [await verdict(scene, reply) for reply in replies] == ["accepted", "accepted"]
+        assert len({record["order_id_ex"] for record in await scene.records("reconciled")}) == 2
+
+
+async def test_a_stub_is_released_when_no_such_order_comes(tmp_path: Path) -> None:
+    """A simulated stub answer is unknown at first, and refused once the lists have twice not shown it."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        scene.daemon.faults.add(Ids(STUB_ORDER_ID, "0"), path=ORDER)
+        reply = await scene.place()
+        for _ in range(4):
+            await turn(scene, s=31)
+        assert (await verdict(scene, reply), scene.held()) == ("refused", 0)
+
+
+# ---------------------------------------------------------------- changes and cancels
+
+
+@pytest.mark.parametrize(("acts", "end", "held"), [(True, "accepted", 25_000), (False, "refused", 20_000)])
+async def test_a_change_is_settled_by_the_terms_that_are_listed(
+    tmp_path: Path, *, acts: bool, end: str, held: int
+) -> None:
+    """The new terms at once, the old ones only after two looks; the larger of both is held until then."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        scene.daemon.faults.add(Reset(acts), path=MODIFY)
+        reply = await scene.modify(name, price=250)
+        assert scene.held() == 25_000
+        await turn(scene, s=2)
+        assert await verdict(scene, reply) == ("accepted" if acts else "unknown")
+        for _ in range(3):
+            await turn(scene, s=31)
+        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == (end, held, held)
+        assert is_passed(await scene.modify(name, price=210))
+
+
+async def test_a_change_of_an_order_that_ended_is_settled_with_it(tmp_path: Path) -> None:
+    """It filled on its old terms while the change was in doubt: refused at once, and only the fill stays charged."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        reply = await scene.modify(name, qty=300)
+        order = scene.daemon.orders[name]
+        scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(200), at=scene.clock.wall())
+        await turn(scene, s=2)
+        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == ("refused", 20_000, 0)
+
+
+async def test_terms_that_are_neither_stay_in_doubt(tmp_path: Path) -> None:
+    """Somebody changed the order elsewhere: what is held stays held until a person has looked."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        reply = await scene.modify(name, price=250)
+        scene.daemon.orders[name].price = Decimal(220)
+        for _ in range(4):
+            await turn(scene, s=60)
+        assert (await verdict(scene, reply), scene.held()) == ("unknown", 25_000)
+
+
+@pytest.mark.parametrize(("acts", "end"), [(True, "accepted"), (False, "refused")])
+async def test_a_cancel_is_settled_by_the_end_of_its_order(tmp_path: Path, *, acts: bool, end: str) -> None:
+    """Ended: accepted, and its money is free; still working after two looks: refused, and held on."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        scene.daemon.faults.add(Reset(acts), path=MODIFY)
+        reply = await scene.cancel(name)
+        for _ in range(4):
+            await turn(scene, s=31)
+        assert (await verdict(scene, reply), scene.held("open_value")) == (end, 0 if acts else 20_000)
+        assert scene.ledger()["steps"] == {}
+
+
+@pytest.mark.parametrize(("acts", "end"), [(True, "accepted"), (False, "refused")])
+async def test_a_cancel_of_an_order_placed_elsewhere_is_settled_too(tmp_path: Path, *, acts: bool, end: str) -> None:
+    """No order of ours is named: the list is looked up by the ids that were sent."""
+    homes = [tmp_path / name for name in ("home", "other")]
+    for home in homes:
+        home.mkdir()
+    async with stage(homes[0], policies=LIMITS) as scene:
+        name = await scene.placed()
+        async with stage(homes[1], policies=LIMITS, daemon=scene.daemon, clock=scene.clock) as stranger:
+            scene.daemon.faults.add(Reset(acts), path=MODIFY)
+            reply = await stranger.cancel(name)
+            for _ in range(4):
+                await turn(stranger, s=31)
+            assert await verdict(stranger, reply) == end
+            assert stranger.ledger()["steps"] == {}
+
+
+# ---------------------------------------------------------------- a person
+
+
+async def test_a_person_settles_what_the_lists_cannot(tmp_path: Path) -> None:
+    """Recorded with who and why, durable, and only for what is in doubt."""
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
+        reply = await doubted(scene, acts=False, key="k")
+        path = f"/admin/decisions/{decision_of(reply)}/settle"
+        word = {"verdict": "refused", "reason": "the broker says so on the phone"}
+        assert (await operate(scene.guard, path, word | {"reason": " "}))[0] == 422
+        assert (await operate(scene.guard, path, word | {"order_id_ex": "1"}))[0] == 422
+        assert (await operate(scene.guard, path, word | {"verdict": "maybe"}))[0] == 400
+        assert (await operate(scene.guard, path, word, who="bot"))[0] == 403
+        assert (await operate(scene.guard, "/admin/decisions/nothing/settle", word))[0] == 422
+        status, told = await operate(scene.guard, path, word)
+        assert (status, told["result"], told["verdict"]) == (200, "applied", "refused")
+        assert (await operate(scene.guard, path, word))[0] == 422
+        (written,) = await scene.records("reconciled")
+        assert (written["by"], written["reason"], written["source"]) == ("a person", word["reason"], "person")
+        assert (await verdict(scene, reply), scene.held()) == ("refused", 0)
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        assert await verdict(scene, reply) == "refused"
+
+
+async def test_a_persons_accepted_order_is_followed_by_its_id(tmp_path: Path) -> None:
+    """The id that the person gave is the order's from then on: its fills are learned, and it can be cancelled."""
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
+        reply = await doubted(scene, acts=True)
+        (name,) = scene.daemon.orders
+        word = {"verdict": "accepted", "reason": "seen in the app", "order_id_ex": name}
+        assert (await operate(scene.guard, f"/admin/decisions/{decision_of(reply)}/settle", word))[0] == 200
+        assert is_passed(await scene.cancel(name))
+        await turn(scene, s=6)
+        assert scene.held() == scene.held("open_value") == 0
+
+
+# ---------------------------------------------------------------- what must not happen
+
+
+async def test_an_order_under_way_is_never_taken_for_one_placed_elsewhere(tmp_path: Path) -> None:
+    """A list that shows our order before its answer came does not make the answer an old one (B33)."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        await scene.placed(remark="first")
+        go = asyncio.Event()
+
+        class Late:
+            async def play(self, stage: Any) -> Any:
+                answer = stage.act()
+                await go.wait()
+                return answer
+
+        scene.daemon.faults.add(Late(), path=ORDER)
+        asked = asyncio.ensure_future(scene.place(remark="own words", qty=200))
+        await scene.until_reached(times=2)
+        await turn(scene, s=6)
+        assert len(scene.reached("/api/orders")) == 1
+        go.set()
+        reply = await asked
+        assert is_passed(reply)
+        assert await verdict(scene, reply) == "accepted"
+
+
+async def test_no_daemon_no_harm(tmp_path: Path) -> None:
+    """While nobody answers, nothing is learned, nothing fails, and readiness does not wait."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        reply = await doubted(scene, acts=True)
+        scene.daemon.faults.always(Unreachable())
+        for _ in range(3):
+            await turn(scene, s=60)
+        assert await verdict(scene, reply) == "unknown"
+        assert (await operate(scene.guard, "/readyz"))[0] == 200
+        assert scene.guard.supervisor.failures_total == 0
+        scene.daemon.faults.clear()
+        await turn(scene, s=10)
+        assert await verdict(scene, reply) == "accepted"
+
+
+async def test_an_order_that_vanishes_is_not_held_for_ever(tmp_path: Path) -> None:
+    """It was listed, and twice it is in neither list: it works no longer; what it may have cost stays charged."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        await turn(scene, s=6)
+        scene.daemon.world.end(scene.daemon.orders[name], Status.CANCELLED_ALL)
+        scene.daemon.world.end(scene.daemon.orders[name], Status.DELETED)
+        await turn(scene, s=30)
+        assert scene.held("open_value") == 20_000
+        await turn(scene, s=31)
+        await turn(scene, s=31)
+        assert (scene.held("open_value"), scene.held()) == (0, 20_000)
