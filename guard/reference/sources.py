@@ -1,7 +1,7 @@
 """Every kind of reference data of one daemon: how often it may be asked for, how long it is believed, and the look-ups.
 
 What the guard keeps of each broker limit for itself, in any 30 s: snapshots 20 of 60, future-info 15 of 30, trading
-days 16 of 30, market-state 5 of 10, positions 8 of 10 an account. Static-info and global-state have no limit.
+days 16 of 30, market-state 5 of 10, positions 8 and order history 5 of 10 an account. Static-info and global-state have no limit.
 """
 
 from collections.abc import Mapping
@@ -42,12 +42,14 @@ MANNERS: Final[Mapping[str, Manner]] = {
     "session": Manner(burst=5, interval_us=_SECOND_US, denied_us=_SECOND_US),
     "calendar": Manner(burst=10, interval_us=5 * _SECOND_US),
     "position": Manner(lanes_max=1, burst=3, interval_us=6 * _SECOND_US, denied_us=_SECOND_US),
+    "history": Manner(burst=2, interval_us=10 * _SECOND_US),
 }
 _ASKED_AT: Final[Mapping[str, str]] = {
     "/api/snapshot": "price",
     "/api/future-info": "future",
     "/api/market-state": "state",
     "/api/trading-days": "calendar",
+    "/api/history-orders": "history",  # of orders whose end or outcome is looked for
 }
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from guard.limits import dump
+from guard.reference import part_kept
 from guard.simulator.faults import Unreachable
 from guard.terms import Effect, Reply
+from guard.tracking.lists import HISTORY, HISTORY_BURST, HISTORY_INTERVAL_US
 from guard.walk.turns import PLACES_MAX, Turns
 from tests.support.guards import codes, operate, order, record, said
 from tests.support.stage import CANCEL_ALL, ORDER, TRADING, Stage, account, again, code_of, is_passed, stage
@@ -159,3 +161,9 @@ def test_turns_are_bounded_and_a_cancel_takes_one_without_waiting() -> None:
     for number in range(2 * PLACES_MAX):
         turns.take(str(number), Effect.ORDER_NEW, now_us=100_000 + number * 100_000)
     assert len(turns.next_us) <= PLACES_MAX
+
+
+def test_the_guard_keeps_what_it_looks_for_orders_with() -> None:
+    """The part of order-history requests that is kept is the one that the guard uses."""
+    assert part_kept(HISTORY, window_s=30) == HISTORY_BURST + 30_000_000 // HISTORY_INTERVAL_US
+    assert part_kept(ORDER, window_s=30) == 0

@@ -29,7 +29,7 @@ from tests.support.guards import operate, said
 from tests.support.stage import DAILY, MODIFY, ORDER, code_of, decision_of, is_passed, stage
 from tests.support.stage import Stage as Scene
 
-SOON: Final = "[trading]\nenabled = true\n[daemon]\norder_timeout_s = 0.01\nbroker_limits = "off"\n"
+SOON: Final = '[trading]\nenabled = true\n[daemon]\norder_timeout_s = 0.01\nbroker_limits = "off"\n'
 ENVELOPE: Final = b'{"ret_type":0,"s2c":{"order_id":5,"order_id_ex":"FH5"}'
 
 
