@@ -83,19 +83,20 @@ def _expiries(desk: Desk) -> Rows:
 
 
 def _ratios(recorder: Recorder) -> Rows:
-    """Each limit of each key that may be a label; keys beyond those are left out."""
+    """Each limit of each key that may be a label, at its fullest counter; keys beyond those are left out."""
     desk = recorder.desk
     policies = desk.standing.policies
     if policies is None:
         return
     t_us, wall = desk.clock.t_us(), desk.clock.wall()
-    done: set[Labels] = set()
+    fullest: dict[Labels, float] = {}
     for record in _labelled(desk):
         for meter in meters(policies, desk.standing.keyring.principals[record.id], wall=wall):
             labels = (meter.policy, _limit(meter), record.name)
-            if labels not in done and meter.cap > 0:
-                done.add(labels)
-                yield labels, used_of(recorder, meter, t_us=t_us) / meter.cap
+            if meter.cap > 0:
+                ratio = used_of(recorder, meter, t_us=t_us) / meter.cap
+                fullest[labels] = max(ratio, fullest.get(labels, 0.0))
+    yield from fullest.items()
 
 
 def _labelled(desk: Desk) -> list[KeyRecord]:

@@ -41,7 +41,8 @@ MANNERS: Final[Mapping[str, Manner]] = {
     "state": Manner(batch_max=LISTED_MAX, burst=2, interval_us=10 * _SECOND_US, ride_us=60 * _SECOND_US),
     "session": Manner(burst=5, interval_us=_SECOND_US, denied_us=_SECOND_US),
     "calendar": Manner(burst=10, interval_us=5 * _SECOND_US),
-    "position": Manner(lanes_max=1, burst=3, interval_us=6 * _SECOND_US, denied_us=_SECOND_US),
+    # A position can only excuse an order that is refused without it: no caller is kept waiting for the pace.
+    "position": Manner(lanes_max=1, burst=3, interval_us=6 * _SECOND_US, denied_us=_SECOND_US, patience_us=0),
     "history": Manner(burst=2, interval_us=10 * _SECOND_US),
 }
 _ASKED_AT: Final[Mapping[str, str]] = {
