@@ -37,9 +37,9 @@ class Plan(msgspec.Struct):
     """
 
     rounds: int = 5
-    warm_s: float = 0.4
-    closed_s: float = 1.2
-    open_s: float = 4.0
+    warm_s: float = 0.3
+    closed_s: float = 0.8
+    open_s: float = 2.5
     patience_s: float = 120.0
     memory: int = 100_000
     memory_rate: float = 800.0

@@ -103,7 +103,7 @@ def _memory_words(results: Results) -> list[str]:
 
 
 def _machine(results: Results) -> str:
-    about = results.machine
+    about, plan = results.machine, results.plan
     rows = [
         ["processor", about["cpu"]],
         ["memory", about["memory"]],
@@ -112,7 +112,8 @@ def _machine(results: Results) -> str:
         ["Python", about["python"]],
         ["libraries", about["libraries"]],
         ["guard", about["guard"]],
-        ["measured", f"{results.began}, {results.plan.rounds} rounds"],
+        ["measured", f"{results.began}, {plan.rounds} rounds"],
+        ["windows", f"{plan.closed_s} s, at a fixed rate {plan.open_s} s, after {plan.warm_s} s of warm-up"],
     ]
     return tables.table(["", ""], rows)
 
