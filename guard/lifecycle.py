@@ -196,8 +196,8 @@ class Guard:
         _ = self.supervisor.start(self.reconciler.run(), "reconcile", service=True)
         self._sweep = self.supervisor.start(self._every_second(), "sweep", service=True)
         retention = timedelta(days=settings.journal.retention_days)
-        keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
-        self._keeping = self.supervisor.start(keeper.serve(), "keeper", service=True)
+        self.keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
+        self._keeping = self.supervisor.start(self.keeper.serve(), "keeper", service=True)
         _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)
 
     async def _every_second(self) -> None:
