@@ -5,7 +5,7 @@ the claims that the ledger has to grant. Every policy whose selectors match must
 be judged is refused. Never: a counter read, a clock, a file, a network, a float. Pure.
 """
 
-from guard.policy.breaker import BreakerLimit
+from guard.policy.breaker import BreakerLimit, outcome_claim
 from guard.policy.budgets import fill_cell
 from guard.policy.compile import PolicySet, compile_set
 from guard.policy.document import PolicyDoc, PolicyError, parse_policy
@@ -39,6 +39,7 @@ __all__ = [
     "largest_qty",
     "may_touch",
     "meters",
+    "outcome_claim",
     "parse_policy",
     "reducible",
     "value",

@@ -57,6 +57,18 @@ class Amounts(Struct, frozen=True):
     fx: Fx | None = None
     members: Mapping[str, tuple[str, ...]] = {}
 
+    def implies(self, other: "Amounts") -> bool:
+        """Whatever fits these caps fits the others, and meets them in the same way."""
+        if self.fx != other.fx or (self.fx is not None and set(self.by_currency) != set(other.by_currency)):
+            return False
+        if self.in_each is not None or other.in_each is not None:
+            mine, theirs = self.in_each, other.in_each
+            return mine is not None and theirs is not None and mine <= theirs
+        return all(
+            currency in other.by_currency and cap <= other.by_currency[currency]
+            for currency, cap in self.by_currency.items()
+        )
+
     def members_of(self, currency: str) -> tuple[str, ...]:
         """The currencies that are added up under this one."""
         return self.members.get(currency, (currency,))

@@ -5,12 +5,15 @@ is then halted until a person sets it active. The walk posts the claims, asks `t
 rest.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from guard.codes import Code
 from guard.policy.notation import Rate
 from guard.policy.rule import Rule
 from guard.terms import Claim, Reason, Verdict
+
+
+_KEPT_MS: Final = 60_000
 
 
 class BreakerLimit(Rule, frozen=True):
@@ -51,3 +54,11 @@ class DaemonRefusals(BreakerLimit, frozen=True):
     word: ClassVar[str] = "breaker_daemon_refusals"
     noun: ClassVar[str] = "daemon refusals"
     verdict: ClassVar[Verdict] = Verdict.REFUSED
+
+
+def outcome_claim(verdict: Verdict, key: str) -> Claim | None:
+    """The stamp of an outcome that no limit asks for now: a limit that is loaded later starts from what happened."""
+    for kind in (Unknowns, DaemonRefusals):
+        if kind.verdict is verdict:
+            return Claim("rate", f"{kind.word}/key={key}", amount=1, window_ms=_KEPT_MS)
+    return None

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from msgspec.structs import replace
 
@@ -73,6 +73,10 @@ class MoneyBudget(Rule, frozen=True):
     noun: ClassVar[str]
     caps: Amounts
     scope: Scope
+
+    def implies(self, other: Self) -> bool:
+        """Smaller caps on the same counters."""
+        return self.scope.same(other.scope) and self.caps.implies(other.caps)
 
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...] | None:
         """The order's whole value, on the counter of each cap that it meets."""
@@ -158,6 +162,10 @@ class DailyValue(MoneyBudget, frozen=True):
     noun: ClassVar[str] = "daily value"
     reset: Reset | None
 
+    def implies(self, other: Self) -> bool:
+        """Smaller caps on the same counters, which return to zero at the same time."""
+        return self.reset == other.reset and super().implies(other)
+
     def cells(self, proposal: Proposal, tag: str) -> tuple[str, tuple[str, ...]]:
         """The cell of the order's budget day, or of good-till-cancelled orders; each counts with the other."""
         counter, _ = super().cells(proposal, tag)
@@ -192,6 +200,10 @@ class OrdersPerDay(Rule, frozen=True):
     cap: int
     scope: Scope
     reset: Reset | None
+
+    def implies(self, other: Self) -> bool:
+        """Fewer on the same counters."""
+        return self.reset == other.reset and self.scope.same(other.scope) and self.cap <= other.cap
 
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...] | None:
         """One order on the day's counter; a change is not another order."""

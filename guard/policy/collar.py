@@ -7,7 +7,7 @@ passes. An order without any price of its own is bounded by the value limits ins
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, DecimalException
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from guard.codes import Code
 from guard.policy.notation import EXACT, plain
@@ -25,6 +25,12 @@ class PriceCollar(Rule, frozen=True):
     name: ClassVar[str] = "orders.price_collar_percent"
     percent: Mapping[str, Decimal]
     missing: Literal["refuse", "skip"] = "refuse"
+
+    def implies(self, other: Self) -> bool:
+        """As tight for every class, and no laxer where the price is missing."""
+        if self.missing == "skip" and other.missing == "refuse":
+            return False
+        return all(name in self.percent and self.percent[name] <= cap for name, cap in other.percent.items())
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses a price beyond the collar, and a price that cannot be compared."""

@@ -6,7 +6,7 @@ spacing are.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,18 +16,25 @@ from msgspec import Struct
 from guard.policy.assemble import Bound, bound_of, max_age_days
 from guard.policy.document import RESERVED_IDS, PolicyDoc, PolicyError
 from guard.policy.keylimits import KeyRules, rules_of_limits
-from guard.policy.needs import Wants, needs_of, wants_of
+from guard.policy.needs import needs_of
 from guard.policy.notation import Bad, matches, read_zone
-from guard.policy.prices import BUFFER_PERCENT, PRICE_AGE_MAX_MS, ValueTerms
+from guard.policy.plan import Plan, Validity, joined, plan_of, validity_of
+from guard.policy.prices import ValueTerms
 from guard.terms import Account, Env, KeyLimits, Needs, PlaceOrder, Principal
 
-MATCHES_MAX: Final = 4096
+MATCHES_MAX: Final = 32_768  # keys, environments and accounts whose plan is at hand
+SHARED_MAX: Final = 1024  # sets of policies that keys have in common
 
 
 class _Match(Struct, frozen=True):
     limits: KeyLimits
     bounds: tuple[Bound, ...]
-    wants: Wants
+
+
+class _Planned(Struct, frozen=True):
+    match: _Match
+    validity: Validity
+    plan: Plan
 
 
 class PolicySet:
@@ -45,10 +52,14 @@ class PolicySet:
         self.warnings: tuple[str, ...] = ()
         self._tz = tz
         self._bounds = tuple(bound_of(doc) for doc in docs)
+        self._ids = frozenset(doc.id for doc in docs)
         self._flags = () if flags is None else (Bound("flags", flags.rules),)
         self._source = canonical(docs)
         self.sha256 = hashlib.sha256(self._source).hexdigest()
         self._matches: dict[tuple[str, Env | None], _Match] = {}
+        self._plans: dict[tuple[str, Env | None, int], _Planned] = {}
+        self._shared: dict[tuple[str, ...], Plan] = {}
+        self._names_accounts = any(bound.applies_to.accounts is not None for bound in self._bounds)
 
     def source(self) -> bytes:
         """The canonical content of the policy files: what is stored by hash beside the journal."""
@@ -61,19 +72,43 @@ class PolicySet:
 
     def needs(self, principal: Principal, account: Account, *, order: PlaceOrder, wall: datetime) -> Needs:
         """What has to be known of the world before this order can be judged."""
-        wants = self._match(principal, account.env).wants
-        terms = self.terms(principal, account, wall=wall)
-        return needs_of(wants, order, price_age_max_ms=terms.price_age_max_ms or 0)
+        plan = self.plan(principal, account.env, account, wall=wall)
+        return needs_of(plan.wants, order, price_age_max_ms=plan.terms.price_age_max_ms or 0)
 
     def terms(self, principal: Principal, account: Account, *, wall: datetime) -> ValueTerms:
         """How an order of this key on this account is to be valued: the tightest of all that bind."""
-        return terms_of([bound for bound in self.binding(principal, account.env, wall) if bound.reaches(account)])
+        return self.plan(principal, account.env, account, wall=wall).terms
+
+    def plan(self, principal: Principal, env: Env | None, account: Account | None, *, wall: datetime) -> Plan:
+        """What is asked of this key's requests now, on this account; `account` None: a read."""
+        match = self._match(principal, env)
+        place = (principal.name, env, account.acc_id if account is not None and self._names_accounts else 0)
+        known = self._plans.get(place)
+        if known is not None and known.match is match and known.validity.holds(wall):
+            return known.plan
+        bounds = [bound for bound in self.binding(principal, env, wall) if account is None or bound.reaches(account)]
+        files = [bound for bound in bounds if bound.policy in self._ids]
+        own = [bound for bound in bounds if bound.policy not in self._ids]
+        plan = joined(self._plan_of(files), own)
+        if len(self._plans) >= MATCHES_MAX:
+            self._plans.clear()
+        self._plans[place] = _Planned(match, validity_of(match.bounds, wall), plan)
+        return plan
+
+    def _plan_of(self, bounds: list[Bound]) -> Plan:
+        """The plan of these policies, which keys with the same selectors have in common."""
+        place = tuple(bound.policy for bound in bounds)
+        plan = self._shared.get(place)
+        if plan is None:
+            if len(self._shared) >= SHARED_MAX:
+                self._shared.clear()
+            plan = self._shared[place] = plan_of(bounds)
+        return plan
 
     def _match(self, principal: Principal, env: Env | None) -> _Match:
         match = self._matches.get((principal.name, env))
         if match is None or (match.limits is not principal.limits and match.limits != principal.limits):
-            bounds = self.matching(principal, env)
-            match = _Match(principal.limits, bounds, wants_of(rule for bound in bounds for rule in bound.rules))
+            match = _Match(principal.limits, self.matching(principal, env))
             if len(self._matches) >= MATCHES_MAX:
                 self._matches.clear()
             self._matches[principal.name, env] = match
@@ -85,14 +120,6 @@ class PolicySet:
         chosen = tuple(bound for bound in self._bounds if bound.selects(name, env))
         own = rules_of_limits(principal.limits, policy=f"key:{name}", tz=self._tz)
         return (*chosen, Bound(f"key:{name}", own.rules), *self._flags)
-
-
-def terms_of(bounds: Iterable[Bound]) -> ValueTerms:
-    """The largest buffer and the smallest age that these policies give; the defaults where none does."""
-    found = tuple(bounds)
-    buffers = [bound.buffer_percent for bound in found if bound.buffer_percent is not None]
-    ages_ms = [bound.price_age_max_ms for bound in found if bound.price_age_max_ms is not None]
-    return ValueTerms(max(buffers, default=BUFFER_PERCENT), min(ages_ms, default=PRICE_AGE_MAX_MS))
 
 
 def canonical(docs: tuple[PolicyDoc, ...]) -> bytes:

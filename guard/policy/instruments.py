@@ -1,7 +1,8 @@
 """Rules on what is traded: markets, symbols allowed, symbols blocked. None of them makes a claim."""
 
 import re
-from typing import ClassVar, Final
+from functools import lru_cache
+from typing import ClassVar, Final, Self
 
 from guard.codes import Code
 from guard.markets import kind_of
@@ -27,6 +28,7 @@ def shown(words: tuple[str, ...]) -> str:
     return ", ".join(words[:SHOWN_MAX]) + (f" and {rest} more" if rest > 0 else "")
 
 
+@lru_cache(maxsize=8192)
 def matches_symbol(symbol: str, patterns: tuple[str, ...]) -> bool:
     """One of the patterns stands for the symbol; upper and lower case are one."""
     return matches(symbol.upper(), tuple(pattern.upper() for pattern in patterns))
@@ -37,6 +39,10 @@ class Markets(Rule, frozen=True):
 
     name: ClassVar[str] = "instruments.markets"
     allowed: tuple[str, ...]
+
+    def implies(self, other: Self) -> bool:
+        """A shorter list of what is allowed."""
+        return set(self.allowed) <= set(other.allowed)
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses every other market."""
@@ -54,6 +60,10 @@ class Symbols(Rule, frozen=True):
 
     name: ClassVar[str] = "instruments.symbols"
     allowed: tuple[str, ...]
+
+    def implies(self, other: Self) -> bool:
+        """A shorter list of what is allowed."""
+        return set(self.allowed) <= set(other.allowed)
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses every other symbol."""
@@ -75,6 +85,10 @@ class BlockedSymbols(Rule, frozen=True):
 
     name: ClassVar[str] = "instruments.blocked_symbols"
     blocked: tuple[str, ...]
+
+    def implies(self, other: Self) -> bool:
+        """A longer list of what is blocked."""
+        return set(self.blocked) >= set(other.blocked)
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses a blocked symbol and what is derived from one."""

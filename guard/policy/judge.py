@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.policy.assemble import Bound
 from guard.policy.breaker import BreakerLimit
-from guard.policy.compile import PolicySet, terms_of
+from guard.policy.compile import PolicySet
+from guard.policy.plan import Plan
 from guard.policy.prices import ValueTerms
 from guard.policy.rates import RateLimit
 from guard.policy.reducing import reducible
@@ -88,18 +89,20 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     repeat deliberate (a hash of the Idempotency-Key, else ""). `order.remark` is the caller's own, None where it gave
     none. `exits`: what other working orders of account, symbol and side take off a position (`exits_claim`).
     """
-    bounds = [bound for bound in policies.binding(principal, account.env, wall) if bound.reaches(account)]
+    plan = policies.plan(principal, account.env, account, wall=wall)
     proposal = Proposal(
         key=principal.name, effect=effect, account=account, wall=wall, order=order, worth=worth, mark=mark
     )
     if world is not None:
-        proposal = _in_world(proposal, world, exits=exits, terms=terms_of(bounds))
-    answers: list[tuple[Maker | None, Answer]] = []
-    if policies.require_cover and not any(bound.covers for bound in bounds):
+        proposal = _in_world(proposal, world, exits=exits, terms=plan.terms)
+    answers: list[tuple[Maker | None, Answer]] = [(rule, _ask(rule, proposal)) for rule in plan.rules]
+    if _says_no(answers):
+        # All reasons are told, also those of the rules that the thinned list left out.
+        answers = [(rule, _ask(rule, proposal)) for rule in plan.all_rules]
+    if policies.require_cover and not plan.covers:
         message = "no policy with orders.max_value covers this order; ask for one, or for a limit on the key"
         answers.append((None, Reason(Code.NO_POLICY, message, rule="require_cover")))
-    answers += [(rule, _ask(rule, proposal)) for bound in bounds for rule in bound.rules]
-    return _collect(answers, _converted(proposal, bounds))
+    return _collect(answers, _converted(proposal, plan))
 
 
 def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueTerms) -> Proposal:
@@ -112,12 +115,11 @@ def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueT
     return replace(proposal, world=world, terms=terms, reducible=most, worth=worth)
 
 
-def _converted(proposal: Proposal, bounds: list[Bound]) -> Proposal:
+def _converted(proposal: Proposal, plan: Plan) -> Proposal:
     """With every exchange rate that the order's value met written into it."""
-    rules = [rule for bound in bounds for rule in bound.converting]
-    if not rules or isinstance(proposal.worth, Missing):
+    if not plan.converting or isinstance(proposal.worth, Missing):
         return proposal
-    met = dict.fromkeys(conversion for rule in rules for conversion in rule.conversions(proposal))
+    met = dict.fromkeys(conversion for rule in plan.converting for conversion in rule.conversions(proposal))
     return replace(proposal, worth=replace(proposal.worth, fx=tuple(met))) if met else proposal
 
 
@@ -135,15 +137,17 @@ def breaker_limits(
 def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime) -> Judgement:
     """A request that changes nothing: `rates.reads` of the policies whose key selectors match."""
     request = Request(key=principal.name, effect=Effect.READ, account=None, wall=wall)
-    bounds = policies.binding(principal, None, wall)
-    return _collect([(rule, _ask_rate(rule, request)) for bound in bounds for rule in bound.reads])
+    plan = policies.plan(principal, None, None, wall=wall)
+    answers = [(rule, _ask_rate(rule, request)) for rule in plan.reads]
+    return _collect([(rule, _ask_rate(rule, request)) for rule in plan.all_reads] if _says_no(answers) else answers)
 
 
 def judge_cancel(policies: PolicySet, principal: Principal, *, account: Account, wall: datetime) -> Judgement:
     """A cancel: `rates.cancels` and nothing else, whatever limits, hours or budgets say."""
     request = Request(key=principal.name, effect=Effect.ORDER_CANCEL, account=account, wall=wall)
-    bounds = [bound for bound in policies.binding(principal, account.env, wall) if bound.reaches(account)]
-    return _collect([(rule, _ask_rate(rule, request)) for bound in bounds for rule in bound.cancels])
+    plan = policies.plan(principal, account.env, account, wall=wall)
+    answers = [(rule, _ask_rate(rule, request)) for rule in plan.cancels]
+    return _collect([(rule, _ask_rate(rule, request)) for rule in plan.all_cancels] if _says_no(answers) else answers)
 
 
 def may_touch(
@@ -198,6 +202,10 @@ def _accounts(bound: Bound, principal: Principal, env: Env) -> tuple[Account, ..
     ids = principal.acc_ids if bound.applies_to.accounts is None else frozenset(bound.applies_to.accounts)
     allowed = (ids or frozenset()) & (principal.acc_ids or ids or frozenset())
     return tuple(Account(env, acc_id) for acc_id in sorted(allowed))
+
+
+def _says_no(answers: Iterable[tuple[Maker | None, Answer]]) -> bool:
+    return any(isinstance(answer, Reason) for _, answer in answers)
 
 
 def _ask(rule: OrderRule, proposal: Proposal) -> Answer:

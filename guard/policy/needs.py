@@ -36,6 +36,15 @@ class Wants(Struct, frozen=True):
     collars: frozenset[str] = frozenset()
     hours: frozenset[str] = frozenset()
 
+    def __or__(self, other: "Wants") -> "Wants":
+        return Wants(
+            self.is_valued or other.is_valued,
+            self.has_underlying or other.has_underlying,
+            self.is_blocked or other.is_blocked,
+            self.collars | other.collars,
+            self.hours | other.hours,
+        )
+
 
 def wants_of(rules: Iterable[OrderRule]) -> Wants:
     """What these rules look at."""

@@ -5,7 +5,7 @@ A rule on size can also say how much it would have let through (`largest`), for 
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from guard.codes import Code
 from guard.policy.amounts import Amounts, Met
@@ -22,6 +22,10 @@ class Sides(Rule, frozen=True):
     name: ClassVar[str] = "orders.sides"
     allowed: tuple[str, ...]
 
+    def implies(self, other: Self) -> bool:
+        """A shorter list of what is allowed."""
+        return set(self.allowed) <= set(other.allowed)
+
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses every other side."""
         side = proposal.order.side.name
@@ -36,6 +40,10 @@ class Types(Rule, frozen=True):
 
     name: ClassVar[str] = "orders.types"
     allowed: tuple[str, ...]
+
+    def implies(self, other: Self) -> bool:
+        """A shorter list of what is allowed."""
+        return set(self.allowed) <= set(other.allowed)
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses every other type."""
@@ -53,6 +61,10 @@ class TimesInForce(Rule, frozen=True):
     name: ClassVar[str] = "orders.time_in_force"
     allowed: tuple[str, ...]
 
+    def implies(self, other: Self) -> bool:
+        """A shorter list of what is allowed."""
+        return set(self.allowed) <= set(other.allowed)
+
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses every other time in force."""
         word = proposal.order.time_in_force.name
@@ -68,6 +80,10 @@ class MaxQty(Rule, frozen=True):
 
     name: ClassVar[str] = "orders.max_qty"
     cap: Decimal
+
+    def implies(self, other: Self) -> bool:
+        """A smaller cap."""
+        return self.cap <= other.cap
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses a larger quantity."""
@@ -90,6 +106,10 @@ class MaxValue(Rule, frozen=True):
     noun: ClassVar[str] = "order value"
     is_cover: ClassVar[bool] = True
     caps: Amounts
+
+    def implies(self, other: Self) -> bool:
+        """Smaller caps on the same measure."""
+        return self.caps.implies(other.caps)
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses a larger value, and an order whose value cannot be compared."""

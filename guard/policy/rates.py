@@ -5,7 +5,7 @@ what the log shows. A rate of 0 allows nothing and is refused here, since no sta
 """
 
 import hashlib
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -23,6 +23,11 @@ class RateLimit(Rule, frozen=True):
     effects: ClassVar[tuple[Effect, ...]] = ()
     rate: Rate
     scope: Scope
+
+    def implies(self, other: Self) -> bool:
+        """Fewer in the same window on the same log."""
+        is_same = self.rate.window_ms == other.rate.window_ms and self.scope.same(other.scope)
+        return is_same and self.rate.count <= other.rate.count
 
     @property
     def unit(self) -> str:

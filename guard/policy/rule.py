@@ -8,9 +8,10 @@ inside a rule is a refusal of the order, made by the judge.
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.policy.prices import ValueTerms
@@ -94,6 +95,12 @@ class Scope(Struct, frozen=True):
     chosen: str = ""
     by_env: bool = False
 
+    def same(self, other: "Scope") -> bool:
+        """Both count the same."""
+        if (self.per, self.chosen, self.by_env) != (other.per, other.chosen, other.by_env):
+            return False
+        return self.per != "policy" or self.policy == other.policy
+
     def subject(self, request: Request) -> str:
         """The counter's subject for this request."""
         account = request.account
@@ -135,6 +142,13 @@ class Rule(Struct, frozen=True):
     policy: str
     name: ClassVar[str] = ""
 
+    def implies(self, other: Self) -> bool:
+        """Whatever passes this rule passes the other, and claims the same counters under caps as tight. Here: equal.
+
+        The other is of the very same kind.
+        """
+        return replace(other, policy=self.policy) == self
+
     def reason(self, code: Code, message: str, **numbers: str | None) -> Reason:
         """A reason of this rule."""
         return Reason(code, message, self.policy, self.name, **numbers)
@@ -171,6 +185,10 @@ class OrderRule(Protocol):
 
     def judge(self, proposal: Proposal, /) -> Answer:
         """None where there is nothing against the order."""
+        ...
+
+    def implies(self, other: Self, /) -> bool:
+        """Whatever passes this rule passes the other of its kind, and claims the same counters under caps as tight."""
         ...
 
     def refuse(self, claim: Claim, shortfall: Shortfall, /) -> Reason:

@@ -5,7 +5,7 @@ ends, and its value shrinks with each fill. An order that only reduces a fresh p
 neither.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from guard.codes import Code
 from guard.policy.budgets import MoneyBudget
@@ -29,6 +29,10 @@ class OpenOrders(Rule, frozen=True):
     name: ClassVar[str] = "budgets.open_orders"
     cap: int
     scope: Scope
+
+    def implies(self, other: Self) -> bool:
+        """Fewer on the same counter."""
+        return self.scope.same(other.scope) and self.cap <= other.cap
 
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...]:
         """One on the counter, as long as the order lives."""

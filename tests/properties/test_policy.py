@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from guard.markets import MARKETS as ALL_MARKETS
 from guard.markets import currency_of
 from guard.policy import Judgement, value
+from guard.policy.judge import _collect
 from guard.policy.notation import EXACT, from_units, ledger_units
-from guard.policy.rule import Proposal
+from guard.policy.rule import Proposal, Rule
 from guard.terms import Effect, KeyLimits, OrderType, PlaceOrder, Side, TimeInForce
 from tests.support.policy import FRIDAY, PAPER, REAL, Book, asked, caller, order, policies, worth
-from tests.support.worlds import NOT_ASKED, exchange, option, quote, stock, world
+from tests.support.worlds import NOT_ASKED, exchange, option, position, quote, stock, world
 
 WALLS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - zone beside
 MARKETS = st.sampled_from(
@@ -191,6 +192,95 @@ def test_folding_claims_changes_no_answer(sources: list[str], what: PlaceOrder, 
         )
     assert all(kept in single for kept in judgement.claims)
     assert len({(kept.counter, kept.window_ms) for kept in judgement.claims}) == len(judgement.claims)
+
+
+SMALL = st.sampled_from([1, 2, 3, 4, 1, 2, 3, 4, 0])
+KINDS = {
+    "instruments": ['markets = [{0}"HK"]', 'symbols = ["HK.*"{0}]', 'blocked_symbols = ["HK.0070{0}"]'],
+    "orders": [
+        'sides = ["SELL"{0}]',
+        "max_qty = 1{0}0",
+        'max_value = ["{0}000 HKD", "{1}00 USD"]',
+        'max_value = "{0}00 USD"',
+        "per_day = {0}",
+        "duplicate_window_s = {0}",
+        "price_collar_percent = {{ stock = {0} }}",
+    ],
+    "budgets": [
+        'daily_value = "{0}000 HKD"',
+        'daily_value = ["{0}000 HKD", "{1}00 USD"]',
+        'daily_value = "{0}00 USD"',
+        "open_orders = {0}",
+        'open_value = "{0}000 HKD"',
+        'per = "account"',
+        'per = "policy"',
+    ],
+    "rates": ['new_orders = "{0}/10s"', 'new_orders = "{0}/20s"', 'changes = "{0}/10s"'],
+    "fx": ['USDHKD = "7.{0}"\nas_of = 2026-11-20'],
+}
+WORDS = {"markets": ("", '"US",'), "symbols": ("", ',"US.*"'), "sides": ("", ',"BUY"')}
+
+
+ALL_LINES = [(table, line) for table, lines in KINDS.items() for line in lines]
+
+
+@st.composite
+def variants(draw: st.DrawFn) -> list[str]:
+    """Policies that say a few same things, each with numbers of its own."""
+    themes = draw(st.lists(st.sampled_from(ALL_LINES), min_size=1, max_size=3, unique=True))
+    sources = []
+    for _ in range(draw(st.integers(1, 6))):
+        parts: dict[str, dict[str, str]] = {}
+        for table, line in draw(st.lists(st.sampled_from(themes), max_size=3)):
+            name = line.split(" ")[0]
+            words = WORDS.get(name)
+            first = draw(SMALL) if words is None else words[draw(st.sampled_from([0, 1, 1, 1]))]
+            parts.setdefault(table, {})[name] = line.format(first, draw(SMALL))
+        sources.append("\n".join("\n".join([f"[{table}]", *lines.values()]) for table, lines in parts.items()))
+    return sources
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    sources=variants(),
+    qty=st.integers(1, 20),
+    side=st.sampled_from([Side.BUY, Side.SELL]),
+    place=st.sampled_from([("HK", "00700"), ("HK", "00701"), ("US", "AAPL")]),
+    account=ACCOUNTS,
+    effect=EFFECTS,
+    held=st.integers(0, 20),
+)
+def test_thinned_rules_say_what_all_rules_say(
+    *,
+    sources: list[str],
+    qty: int,
+    side: Side,
+    place: tuple[str, str],
+    account: object,
+    effect: Effect,
+    held: int,
+) -> None:
+    """Asked one by one, all rules of all policies give the same reasons, claims and makers."""
+    at = PAPER if account is PAPER else REAL
+    rules, what = policies(*sources), order(str(qty), "10", market=place[0], code=place[1], side=side)
+    where = world(quote("10", symbol=what.symbol), position=position(held, symbol=what.symbol))
+    found = asked(rules, what, account=at, effect=effect, world=where)
+    assert found.proposal is not None
+
+    answers = [(rule, rule.judge(found.proposal)) for bound in rules._bounds for rule in bound.rules]
+    plain = _collect(answers)
+    assert found.reasons == plain.reasons
+    assert set(found.claims) == set(plain.claims)
+    # Of two rules with the same cap either may speak for it.
+    caps = {
+        (rule.policy, rule.name, claim.counter, claim.window_ms, claim.cap)
+        for rule, answer in answers
+        if isinstance(answer, tuple)
+        for claim in answer
+    }
+    for claim, maker in zip(found.claims, found.makers, strict=True):
+        assert isinstance(maker, Rule)
+        assert (maker.policy, maker.name, claim.counter, claim.window_ms, claim.cap) in caps
 
 
 @settings(max_examples=200)

@@ -1,0 +1,128 @@
+"""The rules that bind, thinned: those that a tighter one of their kind makes superfluous are not asked.
+
+A rule implies another when it lets no order through that the other refuses, and claims the same counters under caps at
+least as tight. What is implied can change neither verdict nor claims, only add reasons: so the thinned list decides,
+and where it refuses every rule is asked, for all reasons are told. The cost of an order then depends on how many
+different things are limited, not on how many policies say so.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from msgspec import Struct
+
+from guard.policy.assemble import Bound
+from guard.policy.budgets import MoneyBudget
+from guard.policy.needs import Wants, wants_of
+from guard.policy.orders import MaxValue
+from guard.policy.prices import BUFFER_PERCENT, PRICE_AGE_MAX_MS, ValueTerms
+from guard.policy.rates import RateLimit
+from guard.policy.rule import OrderRule
+
+_R = TypeVar("_R", bound=OrderRule)
+
+
+class Plan(Struct, frozen=True):
+    """What is asked of a request of one key, in one environment and account, between two expiries.
+
+    `rules`, `reads`, `cancels` are thinned; `bounds` are all policies that bind.
+    """
+
+    bounds: tuple[Bound, ...]
+    rules: tuple[OrderRule, ...]
+    reads: tuple[RateLimit, ...]
+    cancels: tuple[RateLimit, ...]
+    converting: tuple[MaxValue | MoneyBudget, ...]
+    covers: bool
+    terms: ValueTerms
+    wants: Wants
+
+    @property
+    def all_rules(self) -> tuple[OrderRule, ...]:
+        """Every rule on orders of every policy that binds."""
+        return tuple(rule for bound in self.bounds for rule in bound.rules)
+
+    @property
+    def all_reads(self) -> tuple[RateLimit, ...]:
+        """Every rate of reads."""
+        return tuple(rule for bound in self.bounds for rule in bound.reads)
+
+    @property
+    def all_cancels(self) -> tuple[RateLimit, ...]:
+        """Every rate of cancels."""
+        return tuple(rule for bound in self.bounds for rule in bound.cancels)
+
+
+def plan_of(bounds: Sequence[Bound]) -> Plan:
+    """The plan of these policies."""
+    rules = thinned(rule for bound in bounds for rule in bound.rules)
+    return Plan(
+        bounds=tuple(bounds),
+        rules=rules,
+        reads=thinned(rule for bound in bounds for rule in bound.reads),
+        cancels=thinned(rule for bound in bounds for rule in bound.cancels),
+        converting=tuple(rule for bound in bounds for rule in bound.converting),
+        covers=any(bound.covers for bound in bounds),
+        terms=terms_of(bounds),
+        wants=wants_of(rule for bound in bounds for rule in bound.rules),
+    )
+
+
+def joined(shared: Plan, own: Sequence[Bound]) -> Plan:
+    """A plan that many keys share, and one key's own limits behind it."""
+    mine = plan_of(own)
+    return Plan(
+        bounds=(*shared.bounds, *mine.bounds),
+        rules=(*shared.rules, *mine.rules),
+        reads=(*shared.reads, *mine.reads),
+        cancels=(*shared.cancels, *mine.cancels),
+        converting=(*shared.converting, *mine.converting),
+        covers=shared.covers or mine.covers,
+        terms=shared.terms,
+        wants=shared.wants | mine.wants,
+    )
+
+
+def terms_of(bounds: Iterable[Bound]) -> ValueTerms:
+    """The largest buffer and the smallest age that these policies give; the defaults where none does."""
+    found = tuple(bounds)
+    buffers = [bound.buffer_percent for bound in found if bound.buffer_percent is not None]
+    ages_ms = [bound.price_age_max_ms for bound in found if bound.price_age_max_ms is not None]
+    return ValueTerms(max(buffers, default=BUFFER_PERCENT), min(ages_ms, default=PRICE_AGE_MAX_MS))
+
+
+def thinned(rules: Iterable[_R]) -> tuple[_R, ...]:
+    """The rules that no other one implies, in their order; of two that say the same the first."""
+    kept: list[_R] = []
+    of_kind: dict[type[_R], list[_R]] = {}
+    for rule in rules:
+        rivals = of_kind.setdefault(type(rule), [])
+        if any(rival.implies(rule) for rival in rivals):
+            continue
+        beaten = {id(rival) for rival in rivals if rule.implies(rival)}
+        if beaten:
+            rivals[:] = [rival for rival in rivals if id(rival) not in beaten]
+            kept = [other for other in kept if id(other) not in beaten]
+        rivals.append(rule)
+        kept.append(rule)
+    return tuple(kept)
+
+
+class Validity(Struct, frozen=True):
+    """Between which instants the same policies bind: from the last expiry to the next one."""
+
+    since: datetime | None
+    until: datetime | None
+
+    def holds(self, wall: datetime) -> bool:
+        """`wall` lies within."""
+        return (self.since is None or self.since <= wall) and (self.until is None or wall < self.until)
+
+
+def validity_of(bounds: Iterable[Bound], wall: datetime) -> Validity:
+    """For how long what binds at `wall` goes on binding."""
+    ends = [bound.expires_at for bound in bounds if bound.expires_at is not None]
+    since = max((end for end in ends if end <= wall), default=None)
+    until = min((end for end in ends if end > wall), default=None)
+    return Validity(since, until)

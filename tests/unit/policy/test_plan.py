@@ -1,0 +1,173 @@
+"""Thinned rules: what a tighter one makes superfluous is not asked, and what binds now is looked up."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from guard.codes import Code
+from guard.policy.plan import plan_of, thinned, validity_of
+from guard.terms import Account, Effect, Env, KeyLimits
+from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, codes, order, policies
+
+FX = '\n[fx]\nUSDHKD = "7.8"\nas_of = 2026-11-20'
+
+
+def kept(*texts: str) -> list[tuple[str, str]]:
+    """The rules of these policies that are asked, with their policies."""
+    plan = policies(*texts).plan(caller(), Env.REAL, REAL, wall=FRIDAY)
+    return [(rule.policy, rule.name.split(".")[-1]) for rule in (*plan.rules, *plan.reads, *plan.cancels)]
+
+
+@pytest.mark.parametrize(
+    ("loose", "tight"),
+    [
+        ('[instruments]\nmarkets = ["HK", "US"]', '[instruments]\nmarkets = ["US"]'),
+        ('[instruments]\nsymbols = ["HK.*", "US.*"]', '[instruments]\nsymbols = ["US.*"]'),
+        ('[instruments]\nblocked_symbols = ["US.A"]', '[instruments]\nblocked_symbols = ["US.B", "US.A"]'),
+        ('[orders]\nsides = ["BUY", "SELL"]', '[orders]\nsides = ["SELL"]'),
+        ('[orders]\ntypes = ["NORMAL", "MARKET"]', '[orders]\ntypes = ["NORMAL"]'),
+        ('[orders]\ntime_in_force = ["DAY", "GTC"]', "[orders]\ntime_in_force = []"),
+        ("[orders]\nmax_qty = 10", "[orders]\nmax_qty = 9"),
+        ('[orders]\nmax_value = ["10 HKD", "5 USD"]', '[orders]\nmax_value = "10 HKD"'),
+        ('[orders]\nmax_value = ["10 HKD", "5 USD"]', '[orders]\nmax_value = ["9 HKD", "5 USD"]'),
+        ('[orders]\nmax_value = "10 USD"' + FX, '[orders]\nmax_value = "9 USD"' + FX),
+        ('[orders]\nmax_premium = "10 USD"', '[orders]\nmax_premium = "9 USD"'),
+        ('[orders]\nmax_underlying_value = "10 USD"', '[orders]\nmax_underlying_value = "9 USD"'),
+        ("[orders]\nper_day = 9", "[orders]\nper_day = 8"),
+        (
+            "[orders]\nprice_collar_percent = { stock = 9 }\n[reference]\nprice_collar_missing = 'skip'",
+            "[orders]\nprice_collar_percent = { stock = 9, option = 1 }",
+        ),
+        ('[budgets]\ndaily_value = "10 HKD"', '[budgets]\ndaily_value = "9 HKD"'),
+        ('[budgets]\nopen_value = "10 HKD"', '[budgets]\nopen_value = "9 HKD"'),
+        ("[budgets]\nopen_orders = 9", "[budgets]\nopen_orders = 8"),
+        ('[rates]\nnew_orders = "9/10s"', '[rates]\nnew_orders = "8/10s"'),
+        ('[rates]\nreads = "9/10s"', '[rates]\nreads = "8/10s"'),
+        ('[rates]\ncancels = "9/10s"', '[rates]\ncancels = "8/10s"'),
+    ],
+)
+def test_the_tighter_of_two_is_asked_alone(loose: str, tight: str) -> None:
+    """Whichever comes first; and of two that say the same the first."""
+    assert {policy for policy, _ in kept(loose, tight)} == {"p1"}
+    assert {policy for policy, _ in kept(tight, loose)} == {"p0"}
+    assert {policy for policy, _ in kept(tight, tight)} == {"p0"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('[instruments]\nmarkets = ["HK"]', '[instruments]\nmarkets = ["US"]'),
+        ('[orders]\nmax_value = "10 HKD"', '[orders]\nmax_value = "5 USD"'),
+        ('[orders]\nmax_value = ["10 HKD", "5 USD"]', '[orders]\nmax_value = ["9 HKD", "6 USD"]'),
+        ('[orders]\nmax_value = "10 USD"', '[orders]\nmax_value = "9 USD"' + FX),
+        ('[orders]\nmax_value = "10 USD"' + FX, '[orders]\nmax_value = ["9 USD", "9 HKD"]' + FX),
+        ('[orders]\nmax_value = "10 USD"', '[orders]\nmax_premium = "9 USD"'),
+        ("[orders]\nduplicate_window_s = 5", "[orders]\nduplicate_window_s = 6"),
+        (
+            "[orders]\nprice_collar_percent = { stock = 9 }",
+            "[orders]\nprice_collar_percent = { stock = 8 }\n[reference]\nprice_collar_missing = 'skip'",
+        ),
+        ('[budgets]\ndaily_value = "10 HKD"', '[budgets]\nper = "account"\ndaily_value = "9 HKD"'),
+        ('[budgets]\nper = "policy"\ndaily_value = "10 HKD"', '[budgets]\nper = "policy"\ndaily_value = "9 HKD"'),
+        ('[budgets]\ndaily_value = "10 HKD"', '[budgets]\ndaily_value = "9 HKD"\nresets = "00:00 UTC"'),
+        ("[orders]\nper_day = 9", '[orders]\nper_day = 8\n[budgets]\nresets = "00:00 UTC"'),
+        ('[rates]\nnew_orders = "9/10s"', '[rates]\nnew_orders = "8/11s"'),
+        ('[rates]\nnew_orders = "9/10s"', '[rates]\nchanges = "8/10s"'),
+        ('[rates]\nnew_orders = "9/10s"', '[rates]\nper = "policy"\nnew_orders = "8/10s"'),
+    ],
+)
+def test_rules_that_say_different_things_are_both_asked(one: str, other: str) -> None:
+    """Another measure, another counter, another window, or each tighter somewhere."""
+    assert {policy for policy, _ in kept(one, other)} == {"p0", "p1"}
+
+
+def test_two_hundred_policies_cost_as_much_as_what_they_limit() -> None:
+    """The same limits with other numbers: one rule of a kind is asked, and the refusal names all that refuse."""
+    texts = [f'[orders]\nmax_value = "{1000 + n} HKD"\nmax_qty = {1000 + n}' for n in range(200)]
+    rules = policies(*texts)
+    plan = rules.plan(caller(), Env.REAL, REAL, wall=FRIDAY)
+
+    assert [(rule.policy, rule.name) for rule in plan.rules] == [("p0", "orders.max_qty"), ("p0", "orders.max_value")]
+    assert not codes(asked(rules, order("100", "10")))
+    refused = asked(rules, order("1", "1099.5"))
+    assert len(refused.reasons) == 100
+    assert set(codes(refused)) == {Code.MAX_ORDER_VALUE}
+
+
+def test_a_keys_own_limits_stand_beside_those_of_policies() -> None:
+    """They are told by their own name, however much tighter a policy is."""
+    who = caller(limits=KeyLimits(max_order_value=Decimal(100)))
+    rules = policies('[orders]\nmax_value = "50 HKD"')
+
+    assert [reason.policy for reason in asked(rules, order("11", "10"), who=who).reasons] == ["p0", "key:bot-a"]
+    assert [reason.policy for reason in asked(rules, order("6", "10"), who=who).reasons] == ["p0"]
+
+
+def test_a_keys_limits_and_the_flags_are_of_one_kind() -> None:
+    """The tighter of the two is asked alone, and all that refuse are told."""
+    flags, who = KeyLimits(max_order_value=Decimal(50)), caller(limits=KeyLimits(max_order_value=Decimal(100)))
+    rules = policies(flags=flags)
+
+    assert [rule.policy for rule in rules.plan(who, Env.REAL, REAL, wall=FRIDAY).rules] == ["flags"]
+    assert [reason.policy for reason in asked(rules, order("11", "10"), who=who).reasons] == ["key:bot-a", "flags"]
+
+
+def test_keys_with_the_same_policies_share_their_plan() -> None:
+    """The rules are thinned once, not for every key."""
+    rules = policies('[orders]\nmax_value = "50 HKD"', '[applies_to]\nkeys = ["x*"]\n[orders]\nmax_qty = 1')
+    plans = [rules.plan(caller(name), Env.REAL, REAL, wall=FRIDAY) for name in ("a", "b", "x1", "x2")]
+
+    assert plans[0].rules[0] is plans[1].rules[0]
+    assert len(rules._shared) == 2
+
+
+def test_what_binds_follows_account_environment_and_time() -> None:
+    """A plan is for one account, one environment, and the time between two expiries; the clock may go back."""
+    rules = policies(
+        "[policy]\nexpires_at = 2026-11-20T04:00:01Z\n[orders]\nmax_qty = 1",
+        "[policy]\nexpires_at = 2026-11-20T04:00:03Z\n[orders]\nmax_qty = 2",
+        "[applies_to]\naccounts = [2]\n[orders]\nmax_qty = 3",
+        '[applies_to]\nenvironments = ["simulate"]\n[orders]\nmax_qty = 4',
+    )
+
+    def caps(account: Account, seconds: int) -> list[str | None]:
+        wall = FRIDAY + timedelta(seconds=seconds)
+        return [reason.limit for reason in asked(rules, order("9"), account=account, wall=wall).reasons]
+
+    for _ in range(2):
+        assert caps(REAL, 0) == ["1", "2"]
+        assert caps(REAL, 1) == ["2"]
+        assert caps(REAL, 3) == []
+        assert caps(Account(Env.REAL, 2), 3) == ["3"]
+        assert caps(PAPER, 2) == ["2", "4"]
+
+
+def test_the_cache_of_plans_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past its size it starts anew."""
+    rules = policies('[applies_to]\nkeys = ["a*"]\n[orders]\nmax_qty = 1', "[orders]\nmax_qty = 2")
+    monkeypatch.setattr("guard.policy.compile.MATCHES_MAX", 2)
+    monkeypatch.setattr("guard.policy.compile.SHARED_MAX", 1)
+
+    for name in ("a1", "b1", "a2", "b2", "a3"):
+        assert [r.limit for r in asked(rules, order("9"), who=caller(name)).reasons] == (
+            ["1", "2"] if name.startswith("a") else ["2"]
+        )
+    assert len(rules._plans) <= 2
+    assert len(rules._matches) <= 2
+    assert len(rules._shared) == 1
+
+
+def test_a_change_meets_the_thinned_rules_too() -> None:
+    """Two rates on changes: the tighter claims, the looser is implied."""
+    rules = policies('[rates]\nchanges = "9/10s"', '[rates]\nchanges = "8/10s"')
+    (claim,) = asked(rules, effect=Effect.ORDER_CHANGE).claims
+
+    assert claim.cap == 8
+
+
+def test_nothing_is_thinned_to_nothing() -> None:
+    """No policies, no rules; without expiries a plan holds for ever."""
+    assert thinned(()) == ()
+    assert plan_of(()).rules == ()
+    assert validity_of((), FRIDAY).holds(FRIDAY + timedelta(days=10_000))
