@@ -57,7 +57,7 @@ class DaemonRefusals(BreakerLimit, frozen=True):
 
 
 def outcome_claim(verdict: Verdict, key: str) -> Claim | None:
-    """The stamp of an outcome that no limit asks for now: a limit that is loaded later starts from what happened."""
+    """The stamp of an outcome that no limit asks for: one that is loaded later starts from what happened."""
     for kind in (Unknowns, DaemonRefusals):
         if kind.verdict is verdict:
             return Claim("rate", f"{kind.word}/key={key}", amount=1, window_ms=_KEPT_MS)
