@@ -17,6 +17,7 @@ from guard.policy.document import PolicyDoc
 from guard.policy.fx import MAX_AGE_DAYS, fx_of
 from guard.policy.hours import ALWAYS, Hours
 from guard.policy.instruments import BlockedSymbols, Markets, Symbols
+from guard.policy.needs import Wants, wants_of
 from guard.policy.notation import Bad, Reset, Window
 from guard.policy.orders import MaxPremium, MaxQty, MaxUnderlyingValue, MaxValue, Sides, TimesInForce, Types
 from guard.policy.rates import CancelRate, Duplicates, RateLimit, ReadRate
@@ -44,6 +45,7 @@ class Bound(Struct, frozen=True):
     buffer_percent: Decimal | None = None
     price_age_max_ms: int | None = None
     converting: tuple[MaxValue | MoneyBudget, ...] = ()
+    wants: Wants = Wants()
 
     @property
     def covers(self) -> bool:
@@ -81,6 +83,7 @@ def bound_of(doc: PolicyDoc) -> Bound:
         breaker=_breaker(doc),
         buffer_percent=None if buffer is None else Decimal(buffer),
         price_age_max_ms=_milliseconds(doc.reference.price_age_max_s),
+        wants=wants_of(rules),
         converting=() if doc.fx is None else tuple(r for r in rules if isinstance(r, MaxValue | MoneyBudget)),
     )
 

@@ -12,7 +12,6 @@ from guard.policy.notation import Rate
 from guard.policy.rule import Rule
 from guard.terms import Claim, Reason, Verdict
 
-
 _KEPT_MS: Final = 60_000
 
 

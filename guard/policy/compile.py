@@ -16,7 +16,7 @@ from msgspec import Struct
 from guard.policy.assemble import Bound, bound_of, max_age_days
 from guard.policy.document import RESERVED_IDS, PolicyDoc, PolicyError
 from guard.policy.keylimits import KeyRules, rules_of_limits
-from guard.policy.needs import needs_of
+from guard.policy.needs import needs_of, wants_of
 from guard.policy.notation import Bad, matches, read_zone
 from guard.policy.plan import Plan, Validity, joined, plan_of, validity_of
 from guard.policy.prices import ValueTerms
@@ -53,7 +53,7 @@ class PolicySet:
         self._tz = tz
         self._bounds = tuple(bound_of(doc) for doc in docs)
         self._ids = frozenset(doc.id for doc in docs)
-        self._flags = () if flags is None else (Bound("flags", flags.rules),)
+        self._flags = () if flags is None else (Bound("flags", flags.rules, wants=wants_of(flags.rules)),)
         self._source = canonical(docs)
         self.sha256 = hashlib.sha256(self._source).hexdigest()
         self._matches: dict[tuple[str, Env | None], _Match] = {}
@@ -119,7 +119,7 @@ class PolicySet:
         name = principal.name
         chosen = tuple(bound for bound in self._bounds if bound.selects(name, env))
         own = rules_of_limits(principal.limits, policy=f"key:{name}", tz=self._tz)
-        return (*chosen, Bound(f"key:{name}", own.rules), *self._flags)
+        return (*chosen, Bound(f"key:{name}", own.rules, wants=wants_of(own.rules)), *self._flags)
 
 
 def canonical(docs: tuple[PolicyDoc, ...]) -> bytes:

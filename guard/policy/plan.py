@@ -8,13 +8,15 @@ different things are limited, not on how many policies say so.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import TypeVar
 
 from msgspec import Struct
 
 from guard.policy.assemble import Bound
 from guard.policy.budgets import MoneyBudget
-from guard.policy.needs import Wants, wants_of
+from guard.policy.needs import Wants
 from guard.policy.orders import MaxValue
 from guard.policy.prices import BUFFER_PERCENT, PRICE_AGE_MAX_MS, ValueTerms
 from guard.policy.rates import RateLimit
@@ -65,7 +67,7 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         converting=tuple(rule for bound in bounds for rule in bound.converting),
         covers=any(bound.covers for bound in bounds),
         terms=terms_of(bounds),
-        wants=wants_of(rule for bound in bounds for rule in bound.rules),
+        wants=reduce(or_, (bound.wants for bound in bounds), Wants()),
     )
 
 
