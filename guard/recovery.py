@@ -27,7 +27,7 @@ from guard.journal import (
     gaps,
     replay,
 )
-from guard.limits import Opening, State, TradingRule, Worth, reserve, set_trading, settle
+from guard.limits import Opening, State, TradingRule, Worth, post, reserve, set_trading, settle
 from guard.standing import Standing
 from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
 from guard.tracking import learned, reconciled
@@ -119,6 +119,7 @@ def _fold(found: Recovered, record: Struct | None, ts: str) -> None:
                 duration_us=record.duration_us or 0,
             )
             settle(found.state, record.decision, outcome, t_us=record.t)
+            post(found.state, record.claims, t_us=record.t)
             found.recent.settle(record.decision, outcome)
         case Order():
             learned(found.state, found.recent, record)

@@ -132,6 +132,7 @@ class OutcomeRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a decision that was sent (or could not be): the commit, the release, or `unknown`.
 
     `status`, `ret_type` and `message` are the daemon's (`plain` first); `by` and `reason` a person's who settled it.
+    `claims`: what the outcome itself counts, uncapped (the key's breaker).
     """
 
     decision: str
@@ -146,6 +147,7 @@ class OutcomeRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer: str | None = None
     by: str | None = None
     reason: str | None = None
+    claims: tuple[Claim, ...] = ()
 
 
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -24,9 +24,11 @@ from guard.limits.state import (
     Worth,
     advance,
 )
-from guard.limits.trading import set_trading, trading_for, trading_rule
+from guard.limits.trading import BREAKER, STRICTNESS, key_rule, set_trading, trading_for, trading_rule
 
 __all__ = [
+    "BREAKER",
+    "STRICTNESS",
     "Basis",
     "Holder",
     "Opening",
@@ -44,6 +46,7 @@ __all__ = [
     "find_order",
     "find_slot",
     "is_known_order",
+    "key_rule",
     "look",
     "note_order_ids",
     "note_outside",

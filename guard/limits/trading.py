@@ -1,20 +1,48 @@
-"""The trading state: who may trade what, from everything down to cancels only. The strictest rule that applies wins."""
+"""The trading state: who may trade what, from everything down to cancels only. The strictest rule that applies wins.
+
+A breaker sets a rule like a person does, for one key; whoever sets that key active lifts it, and what it counted.
+"""
 
 from typing import Final
 
-from guard.limits.state import State, TradingRule, TradingState, advance
+from guard.limits.state import Scope, State, TradingRule, TradingState, advance
 from guard.terms import Account
 
+BREAKER: Final = "breaker"  # who set the rule of a key that stopped itself, and how the names of its counters begin
 STRICTNESS: Final[dict[TradingState, int]] = {"active": 0, "reduce_only": 1, "cancel_only": 2, "locked": 3}
 
 
 def set_trading(state: State, rule: TradingRule, *, t_us: int) -> None:
-    """Replaces the rule of the same scope; `active` removes it, and only it: a wider or narrower rule stays."""
+    """Replaces the rule of the same scope; `active` removes it, and only it: a wider or narrower rule stays.
+
+    `active` for keys as such also ends what their breakers did to each of them.
+    """
     advance(state, t_us=t_us)
-    if rule.state == "active":
-        state.trading.pop(rule.scope, None)
-    else:
+    if rule.state != "active":
         state.trading[rule.scope] = rule
+        return
+    state.trading.pop(rule.scope, None)
+    if not (rule.accounts or rule.markets):
+        for key in rule.keys:
+            _reset_breaker(state, key)
+
+
+def key_rule(state: State, key: str) -> TradingRule | None:
+    """The rule that binds this key as such, and no other."""
+    return state.trading.get(_scope_of(key))
+
+
+def _scope_of(key: str) -> Scope:
+    return frozenset({key}), frozenset(), frozenset()
+
+
+def _reset_breaker(state: State, key: str) -> None:
+    rule = key_rule(state, key)
+    if rule is not None and rule.by == BREAKER:
+        del state.trading[rule.scope]
+    for cell, log in state.logs.items():
+        if cell.startswith(f"{BREAKER}_") and cell.endswith(f"/key={key}"):
+            log.stamps.clear()
 
 
 def trading_rule(state: State, *, key: str, account: Account | None, market: str | None) -> TradingRule | None:

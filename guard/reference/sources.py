@@ -1,7 +1,8 @@
 """Every kind of reference data of one daemon: how often it may be asked for, how long it is believed, and the look-ups.
 
 What the guard keeps of each broker limit for itself, in any 30 s: snapshots 20 of 60, future-info 15 of 30, trading
-days 16 of 30, market-state 5 of 10, positions 8 and order history 5 of 10 an account. Static-info and global-state have no limit.
+days 16 of 30, market-state 5 of 10, positions 8 and order history 5 of 10 an account. Static-info and global-state
+have no limit.
 """
 
 from collections.abc import Mapping

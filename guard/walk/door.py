@@ -14,7 +14,7 @@ from guard.access import (
     still_valid,
 )
 from guard.codes import Code
-from guard.limits import Holder, change_in_flight, trading_for
+from guard.limits import BREAKER, Holder, change_in_flight, trading_rule
 from guard.markets import market_words
 from guard.policy import may_touch
 from guard.terms import (
@@ -106,11 +106,13 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
         return []
     reasons = [] if is_last or visit.effect not in RISKY else _readiness(desk)
     key = visit.principal.name if visit.principal is not None else ""
-    state = trading_for(desk.state, key=key, account=situation.account, market=situation.market)
+    rule = trading_rule(desk.state, key=key, account=situation.account, market=situation.market)
+    state = "active" if rule is None else rule.state
     if state in {"active", "reduce_only"} and desk.is_halted:
         state = "cancel_only"
     if state == "locked" or (state == "cancel_only" and visit.effect in RISKY):
-        reasons.append(Reason(Code.HALTED, f"trading is {state}; an operator has to set it active", rule="state"))
+        by = f" by {rule.reason}" if rule is not None and rule.by == BREAKER else ""
+        reasons.append(Reason(Code.HALTED, f"trading is {state}{by}; an operator has to set it active", rule="state"))
     if state == "reduce_only" and visit.effect in RISKY:
         reasons.append(Reason(Code.REDUCE_ONLY, "only orders that reduce a known position may pass", rule="state"))
     return reasons

@@ -161,10 +161,13 @@ class Recorder:
 
     # ------------------------------------------------------------ outcomes
 
-    def outcome(self, visit: Visit, outcome: Outcome, *, t_us: int, is_decided: bool = True) -> None:
+    def outcome(
+        self, visit: Visit, outcome: Outcome, *, t_us: int, is_decided: bool = True, claims: tuple[Claim, ...] = ()
+    ) -> None:
         """What became of a trade, settled at `t_us`. Where it cannot be written, a start finds it unknown.
 
-        `is_decided` False: its decision is in no record (a cancel), so its outcome is in none either.
+        `is_decided` False: its decision is in no record (a cancel), so its outcome is in none either. `claims`: what
+        the outcome itself counts.
         """
         desk = self.desk
         desk.metrics.count("guard_order_outcomes_total", outcome.verdict.value)
@@ -183,6 +186,7 @@ class Recorder:
             order_id_ex=outcome.order_id_ex,
             duration_us=outcome.duration_us,
             message=outcome.message,
+            claims=claims,
         )
         self._late.append(record)
         try:

@@ -79,7 +79,7 @@ def settled(
     headers = quota_headers(recorder.desk, visit, judged.claims)
     if isinstance(result, Answer) and outcome.verdict in {Verdict.ACCEPTED, Verdict.REFUSED}:
         return passed_reply(result, decision=visit.id, headers=headers)
-    if isinstance(result, Answer) and judged.is_simulated and _is_stub(outcome):
+    if isinstance(result, Answer) and judged.is_simulated and is_stub(outcome):
         return passed_reply(result, decision=visit.id, headers=(("Guard-Outcome", "unknown"), *headers))
     if outcome.verdict is not Verdict.NOT_SENT:
         return _unknown(visit, headers)
@@ -99,7 +99,7 @@ def broken(recorder: Recorder, visit: Visit) -> Reply:
     return unusable(visit, refuse(Code.RULE_ERROR, _OUR_FAULT))
 
 
-def _is_stub(outcome: Outcome) -> bool:
+def is_stub(outcome: Outcome) -> bool:
     """A success that names no order: what the daemon says of a simulated order that it never sent (B34)."""
     own = outcome.order_id_ex if outcome.order_id_ex is not None else outcome.order_id
     is_success = outcome.status is not None and 200 <= outcome.status <= 299  # noqa: PLR2004 - the class of successes

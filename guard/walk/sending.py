@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal import plain
-from guard.limits import Opening, reserve, settle
+from guard.limits import Opening, post, reserve, settle
 from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, in_order, refuse
 from guard.upstream import judge
+from guard.walk.breaker import Counted, counted, trip
 from guard.walk.broker import bucket_of
 from guard.walk.desk import Desk, KnownIds, Situation, Visit
 from guard.walk.door import RISKY, revoked, state_reasons
@@ -50,8 +51,13 @@ def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
     """Settles the step and writes its outcome: at one time, and in the same words, so that a restart finds the same."""
     visit, desk = sending.visit, recorder.desk
     t_us, outcome = desk.clock.t_us(), recordable(outcome)
+    found, is_decided = Counted(), sending.seq is not None
     settle(desk.state, visit.id, outcome, t_us=t_us)
-    recorder.outcome(visit, outcome, t_us=t_us, is_decided=sending.seq is not None)
+    if is_decided:
+        found = counted(visit, sending.situation, outcome, is_simulated=sending.judged.is_simulated)
+        post(desk.state, found.claims, t_us=t_us)
+    recorder.outcome(visit, outcome, t_us=t_us, is_decided=is_decided, claims=found.claims)
+    trip(recorder, visit, found.limits, t_us=t_us)
 
 
 def recordable(outcome: Outcome) -> Outcome:

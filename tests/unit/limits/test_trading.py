@@ -2,8 +2,19 @@
 
 import pytest
 
-from guard.limits import State, TradingRule, TradingState, set_trading, trading_for, trading_rule
-from guard.terms import Account, Env
+from guard.limits import (
+    BREAKER,
+    State,
+    TradingRule,
+    TradingState,
+    key_rule,
+    post,
+    set_trading,
+    trading_for,
+    trading_rule,
+    used,
+)
+from guard.terms import Account, Claim, Env
 from tests.support.ledger import REAL
 
 
@@ -87,3 +98,31 @@ def test_active_removes_only_its_own_scope() -> None:
     set_trading(state, TradingRule("active"), t_us=1)
     assert trading_for(state, key="a", account=None, market=None) == "active"
     assert state.trading == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_reset"),
+    [
+        (TradingRule("active", keys=("bot",)), True),
+        (TradingRule("active", keys=("other", "bot")), True),
+        (TradingRule("active"), False),
+        (TradingRule("active", keys=("other",)), False),
+        (TradingRule("active", keys=("bot",), markets=("HK",)), False),
+        (TradingRule("active", keys=("bot",), accounts=(1,)), False),
+    ],
+)
+def test_active_for_a_key_ends_what_its_breaker_did(rule: TradingRule, is_reset: bool) -> None:
+    """The breaker's rule goes, and what it counted; what others count of the key stays."""
+    state = ruled(TradingRule("cancel_only", keys=("bot",), by=BREAKER))
+    post(state, tuple(Claim("rate", f"{word}/key=bot", 1, window_ms=1000) for word in ("breaker_x", "orders")), t_us=1)
+    set_trading(state, rule, t_us=2)
+
+    assert (key_rule(state, "bot") is None) is is_reset
+    assert used(state, "breaker_x/key=bot", t_us=2, window_ms=1000) == (0 if is_reset else 1)
+    assert used(state, "orders/key=bot", t_us=2, window_ms=1000) == 1
+
+
+def test_active_for_several_keys_leaves_a_persons_word_about_one() -> None:
+    """Only what a breaker did to a key is part of the key's own state."""
+    state = ruled(TradingRule("locked", keys=("bot",), by="desk"), TradingRule("active", keys=("bot", "other")))
+    assert trading_for(state, key="bot", account=REAL, market="HK") == "locked"

@@ -1,0 +1,72 @@
+"""What stops a key by itself: too many unknown outcomes, or refusals by the daemon (contract §5 [breaker]).
+
+Every such outcome is counted in its own record, so a start counts on; the one that fills a limit puts the key into
+`cancel_only`, as a `state` record by "breaker", until a person sets the key active.
+"""
+
+import structlog
+from msgspec import Struct
+
+from guard.errors import JournalFault
+from guard.journal import StateRecord, StateScope, plain
+from guard.limits import BREAKER, STRICTNESS, TradingRule, key_rule, set_trading, used
+from guard.policy import BreakerLimit, breaker_limits, outcome_claim
+from guard.terms import Claim, Outcome, Reason
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.recorder import Recorder
+from guard.walk.replies import is_stub
+
+_log = structlog.get_logger("guard")
+
+
+class Counted(Struct, frozen=True):
+    """What an outcome counts, and the limits that it counts for."""
+
+    claims: tuple[Claim, ...] = ()
+    limits: tuple[BreakerLimit, ...] = ()
+
+
+def counted(visit: Visit, situation: Situation, outcome: Outcome, *, is_simulated: bool) -> Counted:
+    """What this outcome counts; never raises. A simulated stub answer says nothing about a key."""
+    policies, principal, account = visit.standing.policies, visit.principal, situation.account
+    if policies is None or principal is None or account is None or (is_simulated and is_stub(outcome)):
+        return Counted()
+    try:
+        limits = breaker_limits(policies, principal, verdict=outcome.verdict, account=account, wall=visit.wall)
+    except Exception:  # noqa: BLE001 - the outcome is written whatever a rule does
+        _log.exception("breaker_failed", decision=visit.id)
+        return Counted()
+    if limits:
+        return Counted(tuple(limit.claim(principal.name) for limit in limits), limits)
+    kept = outcome_claim(outcome.verdict, principal.name)
+    return Counted(() if kept is None else (kept,))
+
+
+def trip(recorder: Recorder, visit: Visit, limits: tuple[BreakerLimit, ...], *, t_us: int) -> None:
+    """Stops the key where an outcome that was just counted is one too many."""
+    if visit.principal is None:
+        return
+    name, desk = visit.principal.name, recorder.desk
+    reason = _why(desk, name, limits, t_us=t_us)
+    standing = key_rule(desk.state, name)
+    if reason is None or (standing is not None and STRICTNESS[standing.state] >= STRICTNESS["cancel_only"]):
+        return
+    why = plain(f"{reason.policy} {reason.rule}: {reason.message}")
+    rule = TradingRule("cancel_only", keys=(name,), reason=why, by=BREAKER, t=t_us)
+    record = StateRecord(t=t_us, state=rule.state, scope=StateScope(keys=(name,)), reason=why, by=BREAKER)
+    set_trading(desk.state, rule, t_us=t_us)
+    _log.error("breaker", key=name, why=why)
+    try:
+        recorder.catch_up()
+        desk.journal.append("state", record)
+    except JournalFault as fault:
+        _log.error("breaker_not_recorded", key=name, why=str(fault), hint="a restart does not know of it")
+
+
+def _why(desk: Desk, name: str, limits: tuple[BreakerLimit, ...], *, t_us: int) -> Reason | None:
+    for limit in limits:
+        claim = limit.claim(name)
+        reason = limit.tripped(used(desk.state, claim.counter, t_us=t_us, window_ms=claim.window_ms))
+        if reason is not None:
+            return reason
+    return None
