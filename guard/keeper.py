@@ -19,15 +19,15 @@ from msgspec import Raw
 from guard.clock import Clock
 from guard.errors import JournalFault
 from guard.journal import Disk, Journal, Snapshot
-from guard.journal.record import LINE_BYTES_MAX
 from guard.journal.retention import delete, outlived, prune_record
 from guard.journal.runs import RECORD_BYTES, Run, behind
 from guard.journal.segments import first_line, segment_numbers, segment_path
 
 ROUND_S: Final = 5.0
-PARTS_AT_ONCE: Final = 8  # appended between two turns of the loop
+PARTS_AT_ONCE: Final = 8  # some 100 kB, appended between two pauses
+PAUSE_S: Final = 0.005
+PART_BYTES_MAX: Final = 4 * 2**20  # 32 orders of the largest size fit
 _ROOM_RECORDS: Final = 16
-_ROOM_PAUSE_S: Final = 0.01
 
 _log = structlog.get_logger("guard.keeper")
 
@@ -80,7 +80,7 @@ class Keeper:
     async def _snapshot(self, closed: int) -> None:
         """Has the closed segments folded, and appends the parts."""
         words = (sys.executable, "-P", "-m", "guard.snapshots", str(self._state), str(closed))
-        process = await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=PIPE, limit=LINE_BYTES_MAX)
+        process = await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=PIPE, limit=PART_BYTES_MAX)
         try:
             await self._append(process)
         finally:
@@ -106,7 +106,7 @@ class Keeper:
             self._journal.append("snapshot", record, lazy=True)
             part, size, body = part + 1, size + len(body) + RECORD_BYTES, following
             if part % PARTS_AT_ONCE == 0:
-                await asyncio.sleep(0)
+                await asyncio.sleep(PAUSE_S)
         await self._journal.durable(self._journal.last_seq)
         self._at_seq, self._bytes = at_seq, size
         _log.info("snapshot", at_seq=at_seq, parts=part, bytes=size)
@@ -114,7 +114,7 @@ class Keeper:
     async def _room(self) -> None:
         """Orders go first: a snapshot waits until the queue is short."""
         while self._journal.queue_records > _ROOM_RECORDS and self._journal.failed is None:  # noqa: ASYNC110 - a thread writes
-            await asyncio.sleep(_ROOM_PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
 
     # ------------------------------------------------------------ retention
 
