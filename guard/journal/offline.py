@@ -71,10 +71,7 @@ def checkpoints(text: str, keys: Keys) -> list[tuple[int, bytes]]:
         for name, signature in re.findall(r"— (\S+) (\S+)\n", lines):
             raw = b64decode(signature)
             if name == origin and (public := keys.get((name, raw[:4]))):
-                try:
-                    Ed25519PublicKey.from_public_bytes(public).verify(raw[4:], (body + "\n").encode())
-                except InvalidSignature:
-                    stop(CANNOT, f"cannot verify: a signature of {name} does not fit its checkpoint")
+                Ed25519PublicKey.from_public_bytes(public).verify(raw[4:], (body + "\n").encode())
                 found.append((int(size), b64decode(head)))
     return found
 
@@ -145,5 +142,8 @@ if __name__ == "__main__":
     for name in ("path", "--vkey", "--held"):
         parser.add_argument(name, type=Path)
     words = parser.parse_args()
-    trusted, notes = read_keys(words.vkey.read_text("utf-8")), words.held.read_text("utf-8") if words.held else ""
-    proof(words.path.read_text("utf-8"), trusted) if words.what == "proof" else record(words.path, notes, trusted)
+    try:
+        trusted, notes = read_keys(words.vkey.read_text("utf-8")), words.held.read_text("utf-8") if words.held else ""
+        proof(words.path.read_text("utf-8"), trusted) if words.what == "proof" else record(words.path, notes, trusted)
+    except (InvalidSignature, OSError, ValueError, TypeError, LookupError) as fault:  # unreadable proves nothing
+        stop(CANNOT, f"cannot verify: {fault!r}")

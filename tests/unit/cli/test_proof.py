@@ -275,12 +275,15 @@ def test_a_proof_is_a_c2sp_tlog_proof(state: Path, tmp_path: Path) -> None:
         (("\n\n", "\n" + "A" * 43 + "=\n\n"), 1),
         (("tlog-proof@v1", "tlog-proof@v2"), 3),
         (("guard.", "guard-"), 3),
+        (("index 1", "index one"), 3),
+        (("\nindex 1", ""), 3),
+        (("tlog-proof@v1", "tlog-proof@v\udcff"), 3),
     ],
 )
 def test_a_changed_proof_proves_nothing(state: Path, tmp_path: Path, change: tuple[str, str], code: int) -> None:
-    """Another line, another place, another path, another log."""
+    """Another line, another place, another path, another log; what cannot be read is said to be that."""
     out, script, vkey = proved(state, tmp_path, "01A")
-    out.write_text(out.read_text().replace(*change, 1))
+    out.write_text(out.read_text().replace(*change, 1), errors="surrogateescape")
 
     assert offline(script, "proof", out, "--vkey", vkey)[0] == code
 
