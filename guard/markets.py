@@ -158,6 +158,9 @@ def kind_of(market: str, code: str) -> Kind:
     return "stock"
 
 
+# HKEX gives the dollar counters of its funds codes of their own: 3110 trades as 9110, 3433 as 9433, 2834 as 9834.
+_HK_DOLLARS: Final = re.compile(r"0(?:9[014]\d\d|98[0-4]\d)", re.ASCII)
+
 # Futures are quoted in the currency of what they are on; a root that is not here is known to reference data only.
 _FUTURES_CURRENCY: Final[Mapping[str, Mapping[str, str]]] = {
     "FUTURES_HK": dict.fromkeys(("HSI", "MHI", "HHI", "MCH", "HTI", "HTM", "PHS", "PHH", "VHS"), "HKD")
@@ -169,7 +172,8 @@ _FUTURES_CURRENCY: Final[Mapping[str, Mapping[str, str]]] = {
 def currency_of(market: str, code: str) -> str:
     """The currency in which an instrument is priced, "" where only reference data (`future-info`) can tell.
 
-    HK codes 80000 to 89999 are renminbi counters and trade in CNH, as HKCC does. HK and SG futures follow their root;
+    HK codes 80000 to 89999 are renminbi counters and trade in CNH, as HKCC does; dollar counters of funds trade in USD,
+    so that dollars are not counted as if they were Hong Kong's. HK and SG futures follow their root;
     an unknown one is "", never a guess, so that a money limit refuses instead of comparing dollars with yen (W08).
     """
     roots = _FUTURES_CURRENCY.get(market)
@@ -177,6 +181,8 @@ def currency_of(market: str, code: str) -> str:
         return roots.get(code[:-4], "")
     if market == "HK" and len(code) == len("80000") and code.startswith("8"):
         return "CNH"
+    if market in {"HK", "HK_FUND"} and _HK_DOLLARS.fullmatch(code):
+        return "USD"
     row = _TABLE.get(market)
     return "" if row is None else row.currency
 

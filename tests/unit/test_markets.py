@@ -110,6 +110,14 @@ def test_kind_of_an_instrument(market: str, code: str, kind: str) -> None:
         ("HK", "80700", "CNH"),
         ("HK", "89999", "CNH"),
         ("HK", "8", "HKD"),
+        ("HK", "09010", "USD"),
+        ("HK", "09110", "USD"),
+        ("HK", "09433", "USD"),
+        ("HK", "09834", "USD"),
+        ("HK", "09849", "USD"),
+        ("HK", "09850", "HKD"),
+        ("HK", "09618", "HKD"),
+        ("HK", "09988", "HKD"),
         ("HKCC", "600519", "CNH"),
         ("CN", "600519", "CNH"),
         ("US", "AAPL", "USD"),
@@ -125,7 +133,7 @@ def test_kind_of_an_instrument(market: str, code: str, kind: str) -> None:
     ],
 )
 def test_w08_currency_of_an_instrument(market: str, code: str, currency: str) -> None:
-    """Renminbi counters are CNH, and where only reference data can tell there is no guess."""
+    """Renminbi counters are CNH, dollar counters USD, and where only reference data can tell there is no guess."""
     assert markets.currency_of(market, code) == currency
 
 
