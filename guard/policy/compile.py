@@ -23,6 +23,11 @@ from guard.policy.prices import ValueTerms
 from guard.terms import Account, Env, KeyLimits, Needs, PlaceOrder, Principal
 
 MATCHES_MAX: Final = 32_768  # keys, environments and accounts whose plan is at hand
+_WITH_OPTIONS: Final = ("HK", "US")
+_SOLD_OPTIONS: Final = (
+    "a sold option meets orders.max_value with its premium alone, whatever it obliges to; "
+    "limit that with orders.max_underlying_value"
+)
 SHARED_MAX: Final = 1024  # sets of policies that keys have in common
 
 
@@ -208,4 +213,23 @@ def _warnings(docs: tuple[PolicyDoc, ...], *, keys: Mapping[str, KeyLimits], now
                 for text in patterns
                 if not any(matches(name, (text,)) for name in keys)
             ]
+    found += [f"{doc.file}: {_SOLD_OPTIONS}" for doc in _sells_options(docs)]
     return found
+
+
+def _sells_options(docs: tuple[PolicyDoc, ...]) -> list[PolicyDoc]:
+    """The policies under which an option may be sold that no limit sees for more than its premium (W07, W19)."""
+    if any(doc.orders.max_underlying_value is not None for doc in docs):
+        return []
+    return [
+        doc
+        for doc in docs
+        if doc.orders.max_value is not None
+        and _may(doc.applies_to.environments, ("real",))
+        and _may(doc.instruments.markets, _WITH_OPTIONS)
+        and _may(doc.orders.sides, ("SELL",))
+    ]
+
+
+def _may(chosen: tuple[str, ...] | None, words: tuple[str, ...]) -> bool:
+    return chosen is None or any(word in chosen for word in words)

@@ -122,6 +122,24 @@ def test_exchange_rates_that_are_too_old_are_told(as_of: str, *, is_told: bool) 
     )
 
 
+@pytest.mark.parametrize(
+    ("texts", "is_told"),
+    [
+        (('[orders]\nmax_value = "1 HKD"',), True),
+        (('[orders]\nmax_value = "1 HKD"', '[orders]\nmax_underlying_value = "1 HKD"'), False),
+        (("[orders]\nmax_qty = 1",), False),
+        (('[orders]\nmax_value = "1 HKD"\nsides = ["BUY"]',), False),
+        (('[instruments]\nmarkets = ["JP"]\n[orders]\nmax_value = "1 JPY"',), False),
+        (('[applies_to]\nenvironments = ["simulate"]\n[orders]\nmax_value = "1 HKD"',), False),
+    ],
+)
+def test_w19_options_that_may_be_sold_for_their_premium_alone_are_told(
+    texts: tuple[str, ...], *, is_told: bool
+) -> None:
+    """W07, W19: a limit left out does not exist, and nobody should find that out by an exercise."""
+    assert any("sold option" in warning for warning in policies(*texts).warnings) is is_told
+
+
 def test_an_expired_policy_no_longer_binds() -> None:
     """Until the moment of `expires_at` a policy binds, from then on it does not."""
     rules = policies("[policy]\nexpires_at = 2026-11-20T12:00:00+08:00\n[orders]\nmax_qty = 1")
