@@ -23,7 +23,7 @@ WHOLE = Whole(20_000 * UNIT, Decimal(20_000), Decimal(200))  # 100 at 200
 
 def progress(filled: int, average: str | None = None, **members: Any) -> Progress:
     """So far of 100 at 200."""
-    plain = {"qty": Decimal(100), "price": Decimal(200), "at": NOW}
+    plain: dict[str, Any] = {"qty": Decimal(100), "price": Decimal(200), "at": NOW}
     return Progress(**plain | {"filled": Decimal(filled), "average": average and Decimal(average)} | members)
 
 

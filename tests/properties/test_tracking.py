@@ -1,0 +1,232 @@
+"""Whatever happens to orders, and in whatever order: no cap is exceeded by what the daemon holds, and nothing leaks.
+
+The simulator's own book is the truth. Steps are accepted, refused, reset before and after the daemon acted; orders fill
+in parts, are cancelled and changed, here and at the exchange; lists are looked at or not; policies are reloaded; the
+guard is stopped, or killed and started on what was in its files.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from guard.admin.changes import Who
+from guard.simulator import Simulator
+from guard.simulator.faults import Fault, HttpError, Reset, RetType, Unreachable
+from guard.simulator.orders import Order, Status
+from tests.support.clock import ManualClock
+from tests.support.guards import said
+from tests.support.stage import MODIFY, ORDER, TRADING, Stage, again, stage
+
+OPEN: Final = 100_000
+DAILY: Final = 160_000
+LOWERED: Final = 50_000
+POLICY: Final = """
+[orders]
+max_value = "1000000 HKD"
+[budgets]
+daily_value = "160000 HKD"
+open_value = "{open_value} HKD"
+open_orders = 4
+"""
+FAULTS: Final[tuple[Fault | None, ...]] = (
+    None,
+    None,
+    Reset(acts=True),
+    Reset(acts=False),
+    RetType(-1),
+    RetType(-100, acts=True),
+    HttpError(500, acts=True),
+    HttpError(503),
+    Unreachable(),
+)
+faults = st.sampled_from(FAULTS)
+qtys = st.sampled_from([100, 200, 300])
+prices = st.sampled_from([100, 150, 200])
+
+
+class Tracking(RuleBasedStateMachine):
+    """One guard and its daemon, over many runs of the guard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.home = Path(tempfile.mkdtemp(prefix="tracking-"))
+        self.runs = 0
+        self.open_cap = OPEN
+        self.stack = AsyncExitStack()
+
+    def go(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """To its end, on the machine's own loop."""
+        return self.loop.run_until_complete(work)
+
+    @initialize()
+    def begin(self) -> None:
+        """A guard over fresh files."""
+        clock = ManualClock()
+        daemon = Simulator(clock=clock)
+        (self.home / "0").mkdir()
+        given = stage(self.home / "0", policies=self.policy(), toml=TRADING, daemon=daemon, clock=clock)
+        self.scene: Stage = self.go(self.stack.enter_async_context(given))
+
+    def policy(self) -> str:
+        """The policy in force."""
+        return POLICY.format(open_value=self.open_cap)
+
+    def teardown(self) -> None:
+        """Nothing leaks: see `settled`."""
+        try:
+            if hasattr(self, "scene"):
+                self.settled()
+        finally:
+            self.go(self.stack.aclose())
+            self.loop.close()
+            shutil.rmtree(self.home)
+
+    # ------------------------------------------------------------ callers
+
+    @rule(qty=qtys, price=prices, fault=faults)
+    def place(self, qty: int, price: int, fault: Fault | None) -> None:
+        """A new order; granted only where there is room."""
+        if fault is not None:
+            self.scene.daemon.faults.add(fault, path=ORDER)
+        reply = self.go(self.scene.place(qty=qty, price=price))
+        self.scene.daemon.faults.clear()
+        self.scene.clock.advance(us=1)
+        if reply.status == 200 and said(reply)["ret_type"] == 0:
+            assert self.scene.held("open_value") <= self.open_cap
+            assert self.scene.held() <= DAILY
+
+    @precondition(lambda self: self.orders())
+    @rule(pick=st.integers(0, 99), qty=qtys, price=prices, fault=faults)
+    def modify(self, pick: int, qty: int, price: int, fault: Fault | None) -> None:
+        """A change of any order there ever was."""
+        self.change(pick, fault, qty=qty, price=price)
+
+    @precondition(lambda self: self.orders())
+    @rule(pick=st.integers(0, 99), fault=faults)
+    def cancel(self, pick: int, fault: Fault | None) -> None:
+        """A cancel of any order there ever was."""
+        self.change(pick, fault, op="CANCEL", qty=None, price=None)
+
+    def change(self, pick: int, fault: Fault | None, **members: Any) -> None:
+        """One request to modify-order."""
+        if fault is not None:
+            self.scene.daemon.faults.add(fault, path=MODIFY)
+        order = self.orders()[pick % len(self.orders())]
+        self.go(self.scene.modify(order.order_id_ex, **members))
+        self.scene.daemon.faults.clear()
+
+    # ------------------------------------------------------------ the exchange
+
+    @precondition(lambda self: self.working())
+    @rule(pick=st.integers(0, 99), part=st.sampled_from([50, 100, 1000]), better=st.sampled_from([0, 1]))
+    def fill(self, pick: int, part: int, better: int) -> None:
+        """Some of a working order fills, at its limit or better."""
+        order = self.working()[pick % len(self.working())]
+        price = (order.price or Decimal(0)) - better
+        self.scene.daemon.world.book.fill(
+            order, qty=min(Decimal(part), order.left), price=price, at=self.scene.clock.wall()
+        )
+
+    @precondition(lambda self: self.working())
+    @rule(pick=st.integers(0, 99))
+    def end(self, pick: int) -> None:
+        """The exchange ends an order."""
+        order = self.working()[pick % len(self.working())]
+        self.scene.daemon.world.end(order, Status.CANCELLED_PART if order.fill_qty else Status.CANCELLED_ALL)
+
+    # ------------------------------------------------------------ the guard
+
+    @rule(s=st.sampled_from([0, 1, 3, 7, 31, 61]), is_down=st.booleans())
+    def look(self, s: int, *, is_down: bool) -> None:
+        """Time passes, and the lists are looked at, if they can be."""
+        if is_down:
+            self.scene.daemon.faults.add(HttpError(500), path="/api/orders")
+        self.go(self.turn(s))
+        self.scene.daemon.faults.clear()
+
+    async def turn(self, s: int) -> None:
+        """One round of the reconciler after some seconds."""
+        await self.scene.guard.reconciler.turn()
+        self.scene.clock.advance(s=s)
+        await self.scene.guard.reconciler.turn()
+
+    @rule(cap=st.sampled_from([OPEN, LOWERED]))
+    def reload(self, cap: int) -> None:
+        """A cap is lowered below use, or raised again."""
+        self.open_cap = cap
+        (self.scene.config.parent / "policies" / "desk.toml").write_text(self.policy())
+        change = self.go(self.scene.guard.changes.reload_policies(Who(reason="test")))
+        assert change.result in {"applied", "unchanged"}
+
+    @rule(is_killed=st.booleans())
+    def restart(self, *, is_killed: bool) -> None:
+        """Stopped, or killed: what is read back is what was there."""
+        before, config = self.scene.ledger(), self.scene.config
+        if is_killed:
+            self.go(self.scene.written())
+            self.runs += 1
+            shutil.copytree(config.parent, self.home / str(self.runs))
+            config = self.home / str(self.runs) / config.name
+        self.go(self.stack.aclose())
+        self.stack = AsyncExitStack()
+        given = again(config, daemon=self.scene.daemon, clock=self.scene.clock)
+        self.scene = self.go(self.stack.enter_async_context(given))
+        assert self.scene.ledger() == before
+
+    # ------------------------------------------------------------ the truth
+
+    def orders(self) -> list[Order]:
+        """Everything that the daemon ever took."""
+        return list(self.scene.daemon.orders.values()) if hasattr(self, "scene") else []
+
+    def working(self) -> list[Order]:
+        """What can still fill."""
+        return [order for order in self.orders() if order.is_open]
+
+    def at_risk(self) -> Decimal:
+        """What the open orders are worth."""
+        return sum((order.left * (order.price or 0) for order in self.working()), Decimal(0))
+
+    def spent(self) -> Decimal:
+        """What was really paid."""
+        return sum((order.fill_value for order in self.orders()), Decimal(0))
+
+    @invariant()
+    def no_cap_is_exceeded(self) -> None:
+        """What the daemon really holds is within the caps, and the ledger never says less than it is."""
+        if not hasattr(self, "scene"):
+            return
+        assert self.at_risk() <= self.scene.held("open_value")
+        assert self.at_risk() <= OPEN
+        assert self.spent() + self.at_risk() <= self.scene.held()
+        assert self.spent() + self.at_risk() <= DAILY
+
+    def settled(self) -> None:
+        """When all has come to rest nothing is held but what was paid."""
+        for order in self.working():
+            self.scene.daemon.world.end(order, Status.CANCELLED_ALL)
+        for _ in range(6):
+            self.go(self.turn(31))
+        left = self.scene.ledger()
+        assert (left["holders"], left["steps"]) == ({}, {})
+        assert self.scene.sums("open_value") == self.scene.sums("exits") == self.scene.sums("open_orders") == 0
+        assert self.scene.held() == self.spent()
+
+
+Tracking.TestCase.settings = settings(
+    max_examples=12,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestTracking = Tracking.TestCase
