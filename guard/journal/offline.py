@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Keys = dict[tuple[str, bytes], bytes]  # (name, id): public key
 Tree = list[tuple[int, bytes]]  # full subtrees as (leaves, hash), largest first
-NOTES = re.compile(r"((?:[^\n]+\n)+\n(?:— [^\n]+\n)+)\n?")
 EDITED, SHORTER, CANNOT, TORN = 1, 2, 3, 4
 
 
@@ -65,7 +64,7 @@ def read_keys(text: str) -> Keys:
 def checkpoints(text: str, keys: Keys) -> list[tuple[int, bytes]]:
     """Size and root of each checkpoint in the text that one of the keys signed for its own log."""
     found = []
-    for note in NOTES.findall(text):
+    for note in re.findall(r"((?:[^\n]+\n)+\n(?:— [^\n]+\n)+)\n?", text):
         body, _, lines = note.rpartition("\n\n")
         origin, size, head = body.split("\n")[:3]
         for name, signature in re.findall(r"— (\S+) (\S+)\n", lines):
@@ -103,11 +102,12 @@ def proof(text: str, keys: Keys) -> NoReturn:
 def lines_of(folder: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
     """Every line of every segment in order, with its members: {} where it is no JSON, None where it is torn."""
     for path in sorted((folder / "journal").glob("[0-9]*.jsonl")):
-        for line in path.open("rb"):
-            try:
-                yield line[:-1], dict(json.loads(line)) if line.endswith(b"\n") else None
-            except (TypeError, ValueError):
-                yield line, {}
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    yield line[:-1], dict(json.loads(line)) if line.endswith(b"\n") else None
+                except (TypeError, ValueError):
+                    yield line, {}
 
 
 def record(folder: Path, held: str, keys: Keys) -> NoReturn:
