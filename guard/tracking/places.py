@@ -11,6 +11,7 @@ from guard.terms import Account, Op
 from guard.upstream.orderlist import OrderRow
 
 KEPT_MAX: Final = 200_000
+_NOT_LIVE: Final = frozenset({"sent", "unknown"})
 
 
 class Place(Struct, frozen=True):
@@ -42,10 +43,11 @@ class Wants(Struct):
 
 
 class Places:
-    """Remembers which place an order belongs to, so that its body is read once."""
+    """Remembers which place an order belongs to, so that its body is read once. Equal places are one object."""
 
     def __init__(self) -> None:
         self._of: dict[str, Place] = {}
+        self._one: dict[Place, Place] = {}
 
     def of(self, holder: Holder) -> Place:
         """Where the daemon lists the order."""
@@ -53,31 +55,33 @@ class Places:
         if place is None:
             if len(self._of) > KEPT_MAX:
                 self._of.clear()
-            place = self._of[holder.id] = _place(holder.account, holder.order)
+            place = self._of[holder.id] = self._place(holder.account, holder.order)
         return place
 
     def wanted(self, state: State) -> dict[Place, Wants]:
         """Every place where something is looked for."""
-        found: dict[Place, Wants] = {}
+        live: dict[int, Place] = {}
         for holder in state.holders.values():
-            wants = found.setdefault(self.of(holder), Wants([]))
-            wants.has_live = wants.has_live or holder.status not in {"sent", "unknown"}
+            if holder.status not in _NOT_LIVE:
+                place = self.of(holder)
+                live[id(place)] = place
+        found = {place: Wants([], has_live=True) for place in live.values()}
         for step in state.steps.values():
-            place = None if step.status == "sent" else self._of_step(state, step)
-            if place is not None:
-                found.setdefault(place, Wants([])).doubts.append(step)
-        return {place: wants for place, wants in found.items() if wants.has_live or wants.doubts}
+            at = None if step.status == "sent" else self._of_step(state, step)
+            if at is not None:
+                found.setdefault(at, Wants([])).doubts.append(step)
+        return found
 
     def _of_step(self, state: State, step: Step) -> Place | None:
         holder = state.holders.get(step.holder or step.of or "")
         if holder is not None:
             return self.of(holder)
-        return None if step.account is None or not step.order else _place(step.account, step.order)
+        return None if step.account is None or not step.order else self._place(step.account, step.order)
 
-
-def _place(account: Account, body: bytes) -> Place:
-    header = msgspec.json.decode(body, type=_Body).c2s.header
-    return Place(account, header.trd_market, header.jp_acc_type)
+    def _place(self, account: Account, body: bytes) -> Place:
+        header = msgspec.json.decode(body, type=_Body).c2s.header
+        place = Place(account, header.trd_market, header.jp_acc_type)
+        return self._one.setdefault(place, place)
 
 
 class Named(Struct, frozen=True):

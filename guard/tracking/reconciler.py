@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from guard.errors import JournalFault
-from guard.limits import Holder
+from guard.limits import Holder, unknowns
 from guard.terms import Account
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
@@ -26,6 +26,7 @@ FIRST_LOOK_US: Final = 1_000_000  # after a step came into doubt: the daemon's l
 DOUBT_EVERY_US: Final = 2_000_000
 LIVE_EVERY_US: Final = 5_000_000
 TICK_S: Final = 0.5
+MANY: Final = 5_000  # live orders, from which on looking through them all is felt
 _log = structlog.get_logger("guard")
 
 
@@ -70,6 +71,8 @@ class Reconciler:
             await self._ask_due()
 
     async def _ask_due(self) -> None:
+        if len(self._desk.state.holders) > MANY and self._is_quiet():
+            return
         wanted = self._places.wanted(self._desk.state)
         self._asked_us = {place: at_us for place, at_us in self._asked_us.items() if place in wanted}
         self._since_us = {place: at_us for place, at_us in self._since_us.items() if place in wanted}
@@ -84,6 +87,11 @@ class Reconciler:
         self._doubts.keep(live)
         self._tracks.keep(live)
         await asyncio.gather(*(self._account(places) for places in due.values()))
+
+    def _is_quiet(self) -> bool:
+        """No place is due, nobody poked, and nothing is in doubt: a large book need not be looked through."""
+        due_us = min(self._asked_us.values(), default=0) + LIVE_EVERY_US
+        return self._desk.clock.t_us() < due_us and not self._poked and not unknowns(self._desk.state)
 
     def _is_due(self, place: Place, wants: Wants) -> bool:
         now_us = self._desk.clock.t_us()
@@ -108,6 +116,9 @@ class Reconciler:
         if today is None:
             return
         asked.today = today
+        for row in today:
+            if row.symbol is not None and row.currency is not None:
+                self._desk.reference.observe_currency(row.symbol, row.currency)
         if self._is_incomplete(asked):
             asked.earlier = await self._lists.history(place)
         try:
@@ -121,7 +132,7 @@ class Reconciler:
         terms = {
             holder.id: holder.bases
             for holder in state.holders.values()
-            if holder.step is None and self._places.of(holder) == place
+            if holder.step is None and self._places.of(holder) is place
         }
         return Asked(place, self._desk.clock.t_us(), {step.id: step for step in wants.doubts}, terms)
 
