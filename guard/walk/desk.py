@@ -39,6 +39,7 @@ from guard.terms import (
     Valuation,
     World,
 )
+from guard.walk.cooldown import Cooldowns
 from guard.walk.turns import Turns
 
 RECENT_MAX: Final = 20_000
@@ -139,6 +140,7 @@ class Desk:
         self.state = state
         self.traffic = State()
         self.turns = Turns()
+        self.unlocks = Cooldowns()
         self.journal = parts.journal
         self.daemon = parts.daemon
         self.book = parts.book

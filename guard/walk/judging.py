@@ -1,6 +1,7 @@
 """A trade judged: rules and ledger asked in one synchronous step, and what is sent and held when both agree."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -27,6 +28,7 @@ from guard.walk.door import rights, state_reasons
 from guard.walk.naming import forwarded
 from guard.walk.recorder import Judged
 from guard.walk.replies import idempotency_cell
+from guard.walk.unlocking import waiting
 
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
 _REMARK: Final = "g:"
@@ -99,21 +101,28 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
     seen = look(desk.traffic, claims, t_us=visit.t_us)
     used = seen.used if isinstance(seen, Granted | Full) else ()
     reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation), *judgement.reasons]
+    cooling, free_us = waiting(desk, visit, situation), []
+    if cooling is not None:
+        reasons.append(cooling[0])
+        free_us = [cooling[1]] if cooling[1] else []
     judged = Judged(claims, makers, used)
-    return _with_shortfalls(Look(judged, reasons, None), seen, t_us=visit.t_us)
+    return _with_shortfalls(Look(judged, reasons, None), seen, t_us=visit.t_us, free_us=free_us)
 
 
-def _with_shortfalls(found: Look, seen: Granted | Full | Taken, *, t_us: int) -> Look:
-    """A reason, by whoever made the claim, for each one that does not fit; and when all of them will."""
-    free_us: list[int] = []
+def _with_shortfalls(found: Look, seen: Granted | Full | Taken, *, t_us: int, free_us: Sequence[int] = ()) -> Look:
+    """A reason, by whoever made the claim, for each one that does not fit; and when all of them will.
+
+    `free_us`: how long the reasons that are there already stand, where that is known.
+    """
+    waits_us = list(free_us)
     for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
         maker = found.judged.makers[shortfall.index]
         if maker is None:
             raise AssertionError("a slot fell short")
         found.reasons.append(maker.refuse(found.judged.claims[shortfall.index], shortfall))
         if shortfall.free_at_us is not None:
-            free_us.append(shortfall.free_at_us - t_us)
-    found.retry_after_s = wait_s(found.reasons, free_us)
+            waits_us.append(shortfall.free_at_us - t_us)
+    found.retry_after_s = wait_s(found.reasons, waits_us)
     return found
 
 

@@ -30,6 +30,7 @@ from guard.walk.judging import judge_passing
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.replies import failed, refused, unusable
+from guard.walk.unlocking import send
 
 UNAUTHORIZED = 401
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
@@ -48,7 +49,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Rep
     allowed = _admit(recorder, visit, situation)
     if isinstance(allowed, Reply):
         return allowed
-    result = await recorder.desk.daemon.send(_outbound(recorder, visit, situation, endpoint))
+    result = await send(recorder.desk, situation, _outbound(recorder, visit, situation, endpoint))
     visit.daemon_us += result.duration_us
     recorder.desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
     recorder.desk.is_daemon_up = isinstance(result, Answer)

@@ -1,0 +1,106 @@
+"""Unlocking: which passwords may be tried now, what the daemon made of one, and what of that the caller is told."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import replace
+
+from guard.codes import Code
+from guard.terms import Answer, Failure, Outbound, Reason, Unlock
+from guard.upstream import redact
+from guard.walk.cooldown import EVERY, WRONG_MAX, Verdict, concerned
+from guard.walk.desk import Desk, Situation, Visit
+
+_NOT_TRIED: Final = frozenset({401, 403, 404, 405, 413, 415, 429})  # the daemon's door, before any password
+_WORDS: Final = ("ret_msg", "error", "error_msg")
+
+
+def waiting(desk: Desk, visit: Visit, situation: Situation) -> tuple[Reason, int] | None:
+    """Why no password may be tried now, and for how long in µs (0: nobody knows); None: one may, or none is."""
+    intent = situation.intent
+    if not isinstance(intent, Unlock) or not intent.unlock:
+        return None
+    wait_us = desk.unlocks.wait_us(concerned(intent, situation.rows), now_us=visit.t_us)
+    if wait_us is None:
+        return None
+    message = f"after {WRONG_MAX} wrong passwords no other is tried for a minute, so that the broker locks nothing"
+    if not wait_us:
+        message = "another password is being tried on the same account; wait for its answer"
+    return Reason(Code.COOLDOWN, message, rule="unlock.cooldown"), wait_us
+
+
+async def send(desk: Desk, situation: Situation, outbound: Outbound) -> Answer | Failure:
+    """Sends a call that is no trade. A password that is tried is counted, also when the caller hangs up meanwhile."""
+    intent = situation.intent
+    if not isinstance(intent, Unlock) or not intent.unlock:
+        return await desk.daemon.send(outbound)
+    accounts = concerned(intent, situation.rows)
+    verdicts: dict[int, Verdict] = dict.fromkeys(accounts, "wrong")
+    desk.unlocks.begin(accounts, now_us=desk.clock.t_us())
+    try:
+        result = await desk.daemon.send(outbound)
+        verdicts = verdicts_of(result, accounts, has_code=intent.sec_otp is not None)
+    finally:
+        desk.unlocks.end(verdicts, now_us=desk.clock.t_us())
+    return told(result) if isinstance(result, Answer) else result
+
+
+def verdicts_of(result: Answer | Failure, accounts: frozenset[int], *, has_code: bool) -> dict[int, Verdict]:
+    """What the daemon made of the password, account by account; whatever may have been a wrong one is one."""
+    if isinstance(result, Failure):
+        return dict.fromkeys(accounts, "wrong" if result.is_sent else "untried")
+    if result.status in _NOT_TRIED:
+        return dict.fromkeys(accounts, "untried")
+    envelope = _read(result.body)
+    if not 200 <= result.status <= 299 or envelope.get("ret_type") != 0:  # noqa: PLR2004 - the class of successes
+        return dict.fromkeys(accounts, "wrong")
+    s2c = envelope.get("s2c")
+    s2c = s2c if isinstance(s2c, dict) else {}
+    if s2c.get("need_otp") is True:
+        return dict.fromkeys(accounts, "wrong" if has_code else "untried")
+    rows = s2c.get("account_result_list")
+    failed = {row.get("acc_id") for row in rows if _is_failed(row)} if isinstance(rows, list) else set()
+    found: dict[int, Verdict] = {name: "wrong" if name in failed else "right" for name in accounts}
+    if EVERY in found and failed:
+        found[EVERY] = "wrong"
+    return found
+
+
+def told(answer: Answer) -> Answer:
+    """The daemon's answer without a count of the tries that are left (B31); every other value stays as it is."""
+    try:
+        body = msgspec.json.encode(_redacted(msgspec.json.decode(answer.body, type=dict[str, Raw])))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        body = redact(answer.body.decode("utf-8", "replace")).encode()
+    return replace(answer, body=body)
+
+
+def _redacted(members: Mapping[str, Raw]) -> dict[str, Any]:
+    shown: dict[str, Any] = dict(members)
+    for name in _WORDS:
+        text = msgspec.json.decode(members[name]) if name in members else None
+        if isinstance(text, str):
+            shown[name] = redact(text)
+    for name in ("s2c",):
+        inner = msgspec.json.decode(members[name]) if name in members else None
+        if isinstance(inner, dict):
+            shown[name] = _redacted(msgspec.json.decode(members[name], type=dict[str, Raw]))
+    rows = msgspec.json.decode(members["account_result_list"]) if "account_result_list" in members else None
+    if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+        found = msgspec.json.decode(members["account_result_list"], type=list[dict[str, Raw]])
+        shown["account_result_list"] = [_redacted(row) for row in found]
+    return shown
+
+
+def _is_failed(row: object) -> bool:
+    return isinstance(row, dict) and row.get("success") is not True
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
