@@ -86,6 +86,10 @@ class Reference:
         """The daemon's own orders or positions show this symbol in this currency: that wins over every table."""
         self._sources.observe_currency(symbol, currency)
 
+    def is_in_other_currency(self, order: PlaceOrder, *, account: Account) -> bool:
+        """The daemon showed the symbol in another currency than its market's."""
+        return bool(self._sources.other_currency(order, Asked(order, account, Needs()).positions))
+
     def ages_s(self) -> dict[str, float]:
         """How long ago the daemon last answered a question of each kind; kinds that were never asked are left out."""
         return self._sources.ages_s()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from guard.clock import Clock
-from guard.markets import split_symbol
+from guard.markets import currency_of, split_symbol
 from guard.reference.asks import EVERYWHERE, Asks, CalendarKey, PositionKey
 from guard.reference.futures import FutureTerms
 from guard.reference.positions import Holdings
@@ -19,7 +19,7 @@ from guard.reference.snapshot import Shown
 from guard.reference.source import Manner, Source, Surroundings
 from guard.reference.static import Static
 from guard.reference.tradingdays import Calendar
-from guard.terms import Account
+from guard.terms import Account, PlaceOrder
 
 _T = TypeVar("_T")
 _SECOND_US: Final = 1_000_000
@@ -152,3 +152,8 @@ class Sources:
         kept = None if source is None else source.shelf.get(key)
         held = "" if kept is None else kept.value.currencies.get(symbol, "")
         return self._currencies.get(symbol) or held
+
+    def other_currency(self, order: PlaceOrder, key: PositionKey) -> str:
+        """The currency that was seen where it is not the one that the market's table has; else ""."""
+        seen = self.seen_currency(order.symbol, key)
+        return "" if seen == currency_of(order.market, order.code) else seen

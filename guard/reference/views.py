@@ -49,7 +49,7 @@ def view(sources: Sources, asked: Asked) -> World:
     market = Market(order.market, sources.state(order.market, order.symbol), clock.wall(), clock.t_us())
     owner = underlying(sources, asked)
     return World(
-        instrument=_instrument(sources, asked) if needs.instrument else _NOT_ASKED,
+        instrument=_instrument(sources, asked) if needs.instrument else _stock(sources, asked),
         quote=_quote(sources, order.symbol, market, needs=needs) if needs.quote else _NOT_ASKED,
         exchange=_exchange(sources, asked, market) if needs.exchange else _NOT_ASKED,
         underlying=None if owner is None else _quote(sources, owner, market, needs=needs),
@@ -85,6 +85,14 @@ def _instrument(sources: Sources, asked: Asked) -> Instrument | Missing:
         why=partial(sources.futures.why if is_future else sources.prices.why, symbol),
     )
     return assembly.instrument(asked.order, facts)
+
+
+def _stock(sources: Sources, asked: Asked) -> Instrument | Missing:
+    """What nobody asked about is what its market says, unless the daemon showed it in another currency (W08)."""
+    order, seen = asked.order, sources.other_currency(asked.order, asked.positions)
+    if not seen or kind_of(order.market, order.code) != "stock":
+        return _NOT_ASKED
+    return Instrument(symbol=order.symbol, kind="stock", currency=seen, source="orders")
 
 
 def _untold(sources: Sources, symbol: str) -> Missing:

@@ -28,13 +28,16 @@ def needs_of(visit: Visit, situation: Situation) -> Needs | None:
 def known(desk: Desk, visit: Visit, situation: Situation) -> World | None:
     """What is known already. None: nothing has to be.
 
-    A sale is worth the price that it may fill at, which may be above its limit: a price that is known is looked at.
+    A sale is worth the price that it may fill at, which may be above its limit: a price that is known is looked at. So
+    is a currency that the daemon's own orders or positions showed.
     """
     needs, account, order = needs_of(visit, situation), situation.account, situation.order
     if account is None or order is None:
         return None
     if order.side is Side.SELL:
         needs = replace(needs or Needs(), quote=True)
+    elif needs is None and desk.reference.is_in_other_currency(order, account=account):
+        needs = Needs()
     if needs is None:
         return None
     return desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us)

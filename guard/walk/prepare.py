@@ -4,13 +4,16 @@ An order that is refused already, or that was sent before under the same Idempot
 whoever may not trade must not use up the guard's part of the broker's limits.
 """
 
+from collections.abc import Sequence
+
+from guard.codes import Code
 from guard.limits import find_slot
 from guard.policy import excusable
-from guard.terms import Instrument, Intent, Needs
+from guard.terms import Instrument, Intent, Needs, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
 from guard.walk.gather import gather
-from guard.walk.judging import Look
+from guard.walk.judging import Look, working_exits
 from guard.walk.outlook import needs_of
 from guard.walk.replies import idempotency_cell
 
@@ -40,22 +43,30 @@ def _is_refused(desk: Desk, visit: Visit, situation: Situation) -> bool:
     return bool(rights(visit, situation) or ownership(desk, visit, situation) or state_reasons(desk, visit, situation))
 
 
-def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, is_alone: bool) -> Needs | None:
+def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Sequence[Reason]) -> Needs | None:
     """What may still change a refusal: the position that the order may be an exit from, the lot of what would fit.
 
-    `is_alone`: nothing but rules and ledger stands against the order. Asked for once.
+    `beside`: what stands against the order beside rules and ledger. Only `reduce_only` hangs on what the world is
+    like. Asked for once.
     """
-    if visit.more is not None or visit.effect not in RISKY or not is_alone:
+    if visit.more is not None or visit.effect not in RISKY:
+        return None
+    if any(reason.code is not Code.REDUCE_ONLY for reason in beside):
         return None
     known = None if situation.world is None else situation.world.instrument
-    has_lot = isinstance(known, Instrument) or seen.largest_qty in {None, "0"}
-    more = Needs(instrument=not has_lot, position=excusable(seen.reasons))
+    has_lot = (isinstance(known, Instrument) and known.lot_size is not None) or seen.largest_qty in {None, "0"}
+    more = Needs(instrument=not has_lot, position=bool(beside) or excusable(seen.reasons))
     return None if more.is_nothing else more
 
 
 async def ask_more(desk: Desk, visit: Visit, situation: Situation, more: Needs) -> None:
-    """Has asked for it; a position that was read before now may have changed since."""
+    """Has asked for it; a position that was read before now may have changed since.
+
+    So may what works on it: an exit whose fill is learned while the position is on its way still counts, for the
+    position may have been read before that fill.
+    """
     visit.more, visit.position_since_us = more, desk.clock.t_us() if more.position else 0
+    visit.exits_before = working_exits(desk, visit, situation)
     needs, account, order = needs_of(visit, situation), situation.account, situation.order
     if needs is not None and account is not None and order is not None:
         await desk.reference.prepare(order, account=account, needs=needs, position_since_us=visit.position_since_us)

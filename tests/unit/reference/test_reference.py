@@ -312,6 +312,22 @@ async def test_w08_a_currency_that_orders_show_wins_and_is_named() -> None:
         assert [(found.currency, found.source) for found in (stock, future)] == [("USD", "orders"), ("CNH", "orders")]
 
 
+async def test_w08_a_currency_that_was_seen_is_told_of_a_stock_that_nobody_asked_about() -> None:
+    """Of a stock only, and only where it is not the one that the market has."""
+    async with bench() as made:
+        made.reference.observe_currency("HK.00700", "HKD")
+        assert not made.reference.is_in_other_currency(order(), account=ACCOUNT)
+        made.reference.observe_currency("HK.00700", "USD")
+        made.reference.observe_currency("HK.HSI2612", "CNH")
+        stock = made.reference.peek(order(), account=ACCOUNT, needs=Needs()).instrument
+        future = made.reference.peek(order("HK.HSI2612", "FUTURES_HK"), account=ACCOUNT, needs=Needs()).instrument
+
+        assert made.reference.is_in_other_currency(order(), account=ACCOUNT)
+        assert isinstance(stock, Instrument)
+        assert stock.currency == "USD"
+        assert isinstance(future, Missing)
+
+
 async def test_w08_a_currency_that_positions_show_wins_too() -> None:
     """Once they were read."""
     async with bench() as made:
