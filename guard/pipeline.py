@@ -92,11 +92,11 @@ class Pipeline:
         waiting = in_the_way(desk, visit, situation.holder)
         if waiting is not None and not reasons:
             return refused(recorder, visit, waiting, situation=situation)
-        reasons += [*state_reasons(desk, visit, situation), *look.reasons]
-        is_alone = len(reasons) == len(look.reasons)
-        more = more_to_ask(visit, situation, look, is_alone=is_alone)
+        reasons += state_reasons(desk, visit, situation)
+        more = more_to_ask(visit, situation, look, beside=reasons)
         if more is not None:
             return more
+        reasons += look.reasons
         if reasons or look.outbound is None:
             return refused(recorder, visit, look.refusal(reasons), situation=situation, judged=look.judged)
         opening = opening_of(visit, situation, look.judged)

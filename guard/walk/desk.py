@@ -7,6 +7,7 @@ journal's records fold into; `traffic` counts reads and dry runs, which are in n
 import os
 from collections.abc import Container
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -204,7 +205,7 @@ class Visit(Struct):
     """One request on its way: what was found out so far, and what will be counted of it.
 
     `more`: what was asked for beyond what the rules need, because it may change a refusal. A position that was read
-    before `position_since_us` is not believed.
+    before `position_since_us` is not believed; `exits_before` is what worked on it when it was asked for.
     """
 
     call: Call
@@ -222,6 +223,7 @@ class Visit(Struct):
     daemon_us: int = 0
     more: Needs | None = None
     position_since_us: int = 0
+    exits_before: int = 0
 
 
 class Situation(Struct):
@@ -229,7 +231,8 @@ class Situation(Struct):
 
     `order` is the order as it shall be: new, or after the change, `world` what its rules have to know. `holder` is the
     live order that is meant, `conflict` why none can be, or not changed so. `acc_ids` are the accounts that the body
-    names: None for none, empty where what it names is no account.
+    names: None for none, empty where what it names is no account. `reducible`: up to which quantity an order of this
+    symbol and side only makes a fresh position smaller.
     """
 
     intent: Intent
@@ -242,6 +245,12 @@ class Situation(Struct):
     order: PlaceOrder | None = None
     worth: Valuation | Missing | None = None
     world: World | None = None
+    reducible: Decimal = Decimal(0)
+
+    @property
+    def is_reducing(self) -> bool:
+        """The order, as it was judged, only makes a fresh position smaller."""
+        return self.order is not None and 0 < self.order.qty <= self.reducible
 
     @property
     def account(self) -> Account | None:

@@ -113,9 +113,22 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
     if state == "locked" or (state == "cancel_only" and visit.effect in RISKY):
         by = f" by {rule.reason}" if rule is not None and rule.by == BREAKER else ""
         reasons.append(Reason(Code.HALTED, f"trading is {state}{by}; an operator has to set it active", rule="state"))
-    if state == "reduce_only" and visit.effect in RISKY:
-        reasons.append(Reason(Code.REDUCE_ONLY, "only orders that reduce a known position may pass", rule="state"))
+    if state == "reduce_only" and visit.effect in RISKY and not situation.is_reducing:
+        reasons.append(_not_reducing(situation))
     return reasons
+
+
+def _not_reducing(situation: Situation) -> Reason:
+    """Why the order is none that only reduces: how much it may be, or what is not known."""
+    order, position = situation.order, situation.world.position if situation.world is not None else None
+    message = "trading is reduce_only: only orders that make a known position smaller may pass"
+    if isinstance(position, Missing):
+        return Reason(Code.REDUCE_ONLY, f"{message}; {position.message}", rule="state")
+    if order is None or position is None:
+        return Reason(Code.REDUCE_ONLY, message, rule="state")
+    held, most = f"{position.qty.normalize():f}", f"{situation.reducible.normalize():f}"
+    told = f"{message}; {held} of {order.symbol} is held, and {most} of it may go on this side"
+    return Reason(Code.REDUCE_ONLY, told, rule="state", observed=f"{order.qty.normalize():f}", limit=most, unit="qty")
 
 
 def _readiness(desk: Desk) -> list[Reason]:

@@ -57,10 +57,12 @@ class Look(Struct):
 
 def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     """Every rule, then a look at every claim; nothing is changed. The valuation is noted in the situation."""
-    holder = situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
+    holder = _changed(visit, situation)
     exits = _exits(visit, situation)
-    working = look(desk.state, exits, t_us=visit.t_us, holder=holder)
-    judgement = _judgement(visit, situation, exits=sum(() if isinstance(working, Taken) else working.used))
+    working = max(visit.exits_before, working_exits(desk, visit, situation))
+    judgement = _judgement(visit, situation, exits=working)
+    if judgement.proposal is not None:
+        situation.reducible = judgement.proposal.reducible
     outbound = outbound_of(desk, visit, situation)
     body = outbound.body if outbound and outbound.body else b""
     own = (*_slots(visit, situation), *exits)
@@ -163,6 +165,17 @@ def _exits(visit: Visit, situation: Situation) -> tuple[Claim, ...]:
     if situation.order is None or situation.account is None or visit.effect is Effect.ORDER_CANCEL:
         return ()
     return (exits_claim(situation.order, situation.account),)
+
+
+def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
+    """What other working orders on this side will take off the position, in the ledger's units."""
+    seen = look(desk.state, _exits(visit, situation), t_us=visit.t_us, holder=_changed(visit, situation))
+    return 0 if isinstance(seen, Taken) else sum(seen.used)
+
+
+def _changed(visit: Visit, situation: Situation) -> str | None:
+    """The live order that the request changes: what it holds itself does not stand in its way."""
+    return situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
 
 
 def _mark(visit: Visit) -> str:

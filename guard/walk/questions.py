@@ -182,12 +182,12 @@ def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | Needs | 
     if waiting is not None and not reasons:
         return waiting
     seen = judge_trade(desk, visit, situation)
-    reasons += [*state_reasons(desk, visit, situation), *seen.reasons]
-    is_alone = len(reasons) == len(seen.reasons)
-    more = more_to_ask(visit, situation, seen, is_alone=is_alone)
-    if more is not None or not reasons:
+    reasons += state_reasons(desk, visit, situation)
+    more = more_to_ask(visit, situation, seen, beside=reasons)
+    if more is not None:
         return more
-    return seen.refusal(reasons)
+    reasons += seen.reasons
+    return seen.refusal(reasons) if reasons else None
 
 
 # ---------------------------------------------------------------- what became of a decision
