@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec import Struct
 
 from guard.admin.changes import ScopeBody, StateBody
 from guard.simulator.faults import Delay, Unreachable
+from guard.simulator.faults import Stage as Call
 from guard.simulator.instruments import LISTED
-from guard.terms import Account, Env, Reply
+from guard.terms import Account, Answer, Env, Failure, Reply
 from tests.support.guards import codes, order, record, said
 from tests.support.stage import ORDER, Stage, again, code_of, is_passed, stage
 
@@ -164,3 +166,39 @@ async def test_policies_still_bind_an_exit(tmp_path: Path) -> None:
         scene.clock.advance(s=6)
         assert codes(await scene.place(qty=500)) == ["reduce_only", "max_order_value"]
         assert is_passed(await _sell(scene, 100))
+
+
+class Late(Struct, frozen=True):
+    """The daemon answers as things are now, and the answer arrives once the event is set."""
+
+    until: asyncio.Event
+
+    async def play(self, stage: Call) -> Answer | Failure:
+        """Act, then wait."""
+        result = stage.act()
+        await self.until.wait()
+        return result
+
+
+async def test_a_fill_that_is_learned_while_the_position_is_on_its_way_frees_nothing(tmp_path: Path) -> None:
+    """The position was read before the fill: it must not be sold a second time."""
+    async with stage(tmp_path, *KEYS) as scene:
+        _hold(scene, 100)
+        await _set(scene)
+        name = said(await _sell(scene, 100))["s2c"]["order_id_ex"]
+        scene.clock.advance(s=6)
+        await scene.guard.reconciler.turn()
+        arrived, asked = asyncio.Event(), len(scene.reached(POSITIONS))
+        scene.daemon.faults.add(Late(arrived), path=POSITIONS)
+
+        async def learn() -> None:
+            await scene.until_reached(POSITIONS, times=asked + 1)
+            row = scene.daemon.orders[name]
+            scene.daemon.world.book.fill(row, qty=Decimal(100), price=Decimal(400), at=scene.clock.wall())
+            scene.clock.advance(s=6)
+            await scene.guard.reconciler.turn()
+            arrived.set()
+
+        reply, _ = await asyncio.gather(_sell(scene, 100), learn())
+        assert scene.held("exits") == 0
+        assert code_of(reply) == (403, "reduce_only")
