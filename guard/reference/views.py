@@ -77,14 +77,20 @@ def _instrument(sources: Sources, asked: Asked) -> Instrument | Missing:
     if shown is not None and static.strike is None:  # static-info has no strike for warrants
         static = replace(static, strike=shown.static.strike)
     is_future = asked.order.market in FUTURES
+    terms = sources.fresh(sources.futures.shelf.get(symbol), age_max_us=FACT_AGE_US)
+    is_told = (terms if is_future else shown) is not None
     facts = Facts(
         static=static,
         currency=sources.seen_currency(symbol, asked.positions),
         multiplier=None if shown is None else shown.multiplier,
-        terms=sources.fresh(sources.futures.shelf.get(symbol), age_max_us=FACT_AGE_US),
-        why=partial(sources.futures.why if is_future else sources.prices.why, symbol),
+        terms=terms,
+        why=_untold_there if is_told else partial(sources.futures.why if is_future else sources.prices.why, symbol),
     )
     return assembly.instrument(asked.order, facts)
+
+
+def _untold_there() -> str:
+    return "the daemon's answer does not tell"
 
 
 def _stock(sources: Sources, asked: Asked) -> Instrument | Missing:

@@ -296,6 +296,19 @@ async def test_a_position_that_contradicts_itself_is_missing() -> None:
         )
 
 
+async def test_an_answer_without_a_multiplier_is_not_called_silence() -> None:
+    """The daemon answered in time; it is its answer that lacks the datum."""
+    async with bench() as made:
+        made.wire.edit("/api/future-info", lambda s2c: s2c["future_info_list"][0].update(contract_size=0))
+        made.wire.edit("/api/snapshot", lambda s2c: s2c["snapshot_list"][0].pop("option_ex_data", None))
+        future = (await made.world(order("HK.HSI2612", "FUTURES_HK"), WHAT)).instrument
+        option = (await made.world(order("US.AAPL260116C200000", "US"), WHAT)).instrument
+
+        for found in (future, option):
+            assert isinstance(found, Missing)
+            assert found.message.endswith("is not known: the daemon's answer does not tell")
+
+
 # ---------------------------------------------------------------- currencies
 
 
