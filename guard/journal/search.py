@@ -18,6 +18,7 @@ from guard.journal.record import Line, decode, plain, timestamp
 from guard.journal.segments import read_lines, segment_numbers
 
 _DECISIONS_KEPT: Final = 20_000  # an outcome follows its decision closely; a fill may come later and shows less then
+_STATE_TYPE: Final = "snapshot"  # the guard's own memory, which people ask for by name only
 _INHERITED: Final = ("key", "endpoint", "symbol")
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _AGO_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -32,7 +33,7 @@ class View(NamedTuple):
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """What to look for; None and empty mean everything. `since` (inclusive) and `until` as `ts` is written."""
+    """What to look for; None and empty mean everything but parts of snapshots. `since` (inclusive) and `until` as `ts` is written."""
 
     since: str | None = None
     until: str | None = None
@@ -157,7 +158,7 @@ def _ids(members: Mapping[str, object]) -> set[str]:
 
 def _matches(query: Query, view: View, decisions: frozenset[str]) -> bool:
     line, members = view
-    if query.types and line.type not in query.types:
+    if line.type not in query.types if query.types else line.type == _STATE_TYPE:
         return False
     if (query.since is not None and line.ts < query.since) or (query.until is not None and line.ts >= query.until):
         return False

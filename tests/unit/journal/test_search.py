@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from guard.codes import Code
-from guard.journal import Bounds, Journal
+from guard.journal import Bounds, Journal, Snapshot
 from guard.journal.search import Query, View, Views, follow, moment, row, search
 from guard.terms import Money, Valuation, Verdict
 from tests.support.clock import ManualClock
@@ -235,3 +235,17 @@ def test_the_tail_reaches_back_over_segments(tmp_path: Path) -> None:
     journal.shut()
 
     assert followed(tmp_path / "state", 7, lambda: False) == list(range(journal.last_seq - 6, journal.last_seq + 1))
+
+
+def test_parts_of_snapshots_are_found_by_their_name_only(tmp_path: Path, clock: ManualClock) -> None:
+    """They are the guard's own memory, and many."""
+    journal = Journal.open(tmp_path / "state", clock=clock)
+    journal.append("decision", decision("A"))
+    journal.append("snapshot", Snapshot(1, 0, last=True, body=Raw(b"{}")))
+    journal.shut()
+
+    def found(query: Query) -> list[str]:
+        return [view.line.type for view in search(tmp_path / "state", query, views=Views())]
+
+    assert found(Query()) == ["segment", "decision"]
+    assert found(Query(types=frozenset({"snapshot"}))) == ["snapshot"]
