@@ -33,7 +33,10 @@ class View(NamedTuple):
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """What to look for; None and empty mean everything but parts of snapshots. `since` (inclusive) and `until` as `ts` is written."""
+    """What to look for; None and empty mean everything, but for parts of snapshots.
+
+    `since` (inclusive) and `until` as `ts` is written.
+    """
 
     since: str | None = None
     until: str | None = None
