@@ -3,7 +3,7 @@
 from typing import Final
 
 from guard import __version__
-from guard.limits import unknowns
+from guard.limits import BREAKER, unknowns
 from guard.settings import Settings, address
 from guard.walk.desk import Desk
 
@@ -54,6 +54,7 @@ def _is_local_daemon(settings: Settings) -> bool:
 
 def degraded(desk: Desk) -> tuple[str, ...]:
     """What is wrong in words, while the guard goes on; being un-ready would cut off cancels."""
+    stopped = sorted(key for rule in desk.state.trading.values() if rule.by == BREAKER for key in rule.keys)
     rows = (
         (desk.journal.failed is not None, f"journal: {desk.journal.failed}; new orders are refused until a restart"),
         (desk.journal.space == "low", "journal: its disk is filling up; make room before new orders are refused"),
@@ -61,6 +62,7 @@ def degraded(desk: Desk) -> tuple[str, ...]:
         (desk.is_daemon_up is False, "daemon: did not answer the last time it was asked"),
         (desk.standing.policies is None, "policies: none could be loaded; new orders are refused"),
         (desk.is_halted, "a HALT file lies in the state directory: cancels only"),
+        (bool(stopped), f"breaker: {', '.join(stopped)} stopped by itself; cancels only until a person sets it active"),
         (bool(unknowns(desk.state)), f"{len(unknowns(desk.state))} trades with unknown outcome"),
     )
     return tuple(sentence for is_so, sentence in rows if is_so)

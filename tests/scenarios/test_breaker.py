@@ -73,6 +73,8 @@ async def test_who_and_why_are_in_the_record_once(tmp_path: Path) -> None:
         assert counted[0]["claims"] == [claim]
         _, told = await operate(scene.guard, "/status")
         assert [rule["by"] for rule in told["trading"]["rules"]] == ["breaker"]
+        status, ready = await operate(scene.guard, "/readyz")
+        assert (status, ready["reasons"][0].startswith("breaker: bot stopped by itself")) == (200, True)
 
 
 async def test_refusals_of_the_daemon_are_counted_by_themselves(tmp_path: Path) -> None:
