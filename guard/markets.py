@@ -138,7 +138,7 @@ def is_futures(trd_market: int) -> bool:
 
 # An expiry as YYMMDD or YYMM; only months that exist, so that a stock's digits are not taken for a contract's.
 _MONTH: Final = r"\d{2}(?:0[1-9]|1[0-2])"
-_OPTION: Final = re.compile(rf"[A-Z]{{1,5}}\d?{_MONTH}(?:0[1-9]|[12]\d|3[01])[CP]\d{{1,9}}", re.ASCII)
+_OPTION: Final = re.compile(rf"[A-Z][A-Z0-9]{{0,5}}{_MONTH}(?:0[1-9]|[12]\d|3[01])[CP]\d{{1,9}}", re.ASCII)
 _FUTURE: Final = re.compile(rf"(?=\d*[A-Z])[A-Z0-9]{{1,8}}{_MONTH}", re.ASCII)
 _HAS_OPTIONS: Final = frozenset({"HK", "US"})
 _HAS_FUTURES: Final = frozenset({"HK", "US", "SG", "JP"})

@@ -25,7 +25,7 @@ _PREFIX_WORDS: Final = frozenset({*PREFIXES, "CN", "BJ"})  # the daemon strips t
 _FUNDS: Final = frozenset({"HK_FUND", "US_FUND"})
 _ALIASES: Final = ("main", "current", "next")
 _HK_DIGITS: Final = 5
-_PADDED_OPTION: Final = re.compile(r"([A-Z]{1,5}\d?\d{6}[CP])0+(\d+)", re.ASCII)
+_PADDED_OPTION: Final = re.compile(r"([A-Z][A-Z0-9]{0,5}\d{6}[CP])0+(\d+)", re.ASCII)
 _STOCK: Final = {
     "HK": re.compile(r"\d{5}", re.ASCII),
     "US": re.compile(r"[A-Z][A-Z0-9]{0,6}(?:[.-][A-Z0-9]{1,6})*", re.ASCII),

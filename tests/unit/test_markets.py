@@ -78,6 +78,7 @@ def test_futures_headers() -> None:
         ("HK", "80700", "stock"),
         ("HK", "TCH260129C300000", "option"),
         ("HK", "HSI260129P25000000", "option"),
+        ("HK", "A50260129C15000", "option"),
         ("HK", "HSI2606", "future"),
         ("HK", "HSI2613", "stock"),
         ("US", "AAPL", "stock"),
