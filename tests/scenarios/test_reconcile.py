@@ -81,9 +81,13 @@ async def test_an_order_that_was_not_taken_is_released_after_two_absences(tmp_pa
         await turn(scene, s=6)  # the first absence that counts
         assert code_of(await scene.place(key="k")) == (409, "outcome_unknown")
         await turn(scene, s=24)
-        assert (await verdict(scene, reply), scene.held()) == ("unknown", 20_000)
+        assert (await verdict(scene, reply), scene.held()) == ("unknown", Decimal(20_000))
         await turn(scene, s=6)
-        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == ("refused", 0, 0)
+        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == (
+            "refused",
+            Decimal(0),
+            Decimal(0),
+        )
         assert said(await scene.place(key="k"))["ret_type"] == -1
         assert len(scene.reached()) == 1
         assert scene.ledger()["steps"] == {}
@@ -97,11 +101,11 @@ async def test_a_list_that_is_not_whole_is_no_absence(tmp_path: Path, path: str)
         scene.daemon.faults.always(HttpError(500), path=path)
         for _ in range(10):
             await turn(scene, s=60)
-        assert (await verdict(scene, reply), scene.held()) == ("unknown", 20_000)
+        assert (await verdict(scene, reply), scene.held()) == ("unknown", Decimal(20_000))
         scene.daemon.faults.always(None, path=path)
         for _ in range(3):
             await turn(scene, s=31)
-        assert (await verdict(scene, reply), scene.held()) == ("refused", 0)
+        assert (await verdict(scene, reply), scene.held()) == ("refused", Decimal(0))
 
 
 async def test_an_order_that_shows_late_is_found(tmp_path: Path) -> None:
@@ -146,7 +150,7 @@ async def test_an_order_filled_and_over_is_found_among_earlier_ones(tmp_path: Pa
         scene.clock.advance(s=86_400)
         await turn(scene, s=2)
         assert await verdict(scene, reply) == "accepted"
-        assert (scene.held(), scene.held("open_value")) == (19_900, 0)
+        assert (scene.held(), scene.held("open_value")) == (Decimal(19_900), Decimal(0))
 
 
 async def test_what_may_be_meant_but_need_not_be_settles_nothing(tmp_path: Path) -> None:
@@ -178,7 +182,7 @@ async def test_a_stub_is_released_when_no_such_order_comes(tmp_path: Path) -> No
         reply = await scene.place()
         for _ in range(4):
             await turn(scene, s=31)
-        assert (await verdict(scene, reply), scene.held()) == ("refused", 0)
+        assert (await verdict(scene, reply), scene.held()) == ("refused", Decimal(0))
 
 
 # ---------------------------------------------------------------- changes and cancels
@@ -198,7 +202,7 @@ async def test_a_change_is_settled_by_the_terms_that_are_listed(
         assert await verdict(scene, reply) == ("accepted" if acts else "unknown")
         for _ in range(3):
             await turn(scene, s=31)
-        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == (end, held, held)
+        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == (end, Decimal(held), Decimal(held))
         assert is_passed(await scene.modify(name, price=210))
 
 
@@ -211,7 +215,11 @@ async def test_a_change_of_an_order_that_ended_is_settled_with_it(tmp_path: Path
         order = scene.daemon.orders[name]
         scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(200), at=scene.clock.wall())
         await turn(scene, s=2)
-        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == ("refused", 20_000, 0)
+        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == (
+            "refused",
+            Decimal(20_000),
+            Decimal(0),
+        )
 
 
 async def test_terms_that_are_neither_stay_in_doubt(tmp_path: Path) -> None:
@@ -223,7 +231,7 @@ async def test_terms_that_are_neither_stay_in_doubt(tmp_path: Path) -> None:
         scene.daemon.orders[name].price = Decimal(220)
         for _ in range(4):
             await turn(scene, s=60)
-        assert (await verdict(scene, reply), scene.held()) == ("unknown", 25_000)
+        assert (await verdict(scene, reply), scene.held()) == ("unknown", Decimal(25_000))
 
 
 @pytest.mark.parametrize(("acts", "end"), [(True, "accepted"), (False, "refused")])
@@ -235,7 +243,7 @@ async def test_a_cancel_is_settled_by_the_end_of_its_order(tmp_path: Path, *, ac
         reply = await scene.cancel(name)
         for _ in range(4):
             await turn(scene, s=31)
-        assert (await verdict(scene, reply), scene.held("open_value")) == (end, 0 if acts else 20_000)
+        assert (await verdict(scene, reply), scene.held("open_value")) == (end, Decimal(0) if acts else Decimal(20_000))
         assert scene.ledger()["steps"] == {}
 
 
@@ -275,7 +283,7 @@ async def test_a_person_settles_what_the_lists_cannot(tmp_path: Path) -> None:
         assert (await operate(scene.guard, path, word))[0] == 422
         (written,) = await scene.records("reconciled")
         assert (written["by"], written["reason"], written["source"]) == ("a person", word["reason"], "person")
-        assert (await verdict(scene, reply), scene.held()) == ("refused", 0)
+        assert (await verdict(scene, reply), scene.held()) == ("refused", Decimal(0))
         before = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == before
@@ -346,4 +354,4 @@ async def test_an_order_that_vanishes_is_not_held_for_ever(tmp_path: Path) -> No
         assert scene.held("open_value") == 20_000
         await turn(scene, s=31)
         await turn(scene, s=31)
-        assert (scene.held("open_value"), scene.held()) == (0, 20_000)
+        assert (scene.held("open_value"), scene.held()) == (Decimal(0), Decimal(20_000))
