@@ -202,7 +202,11 @@ async def test_a_change_is_settled_by_the_terms_that_are_listed(
         assert await verdict(scene, reply) == ("accepted" if acts else "unknown")
         for _ in range(3):
             await turn(scene, s=31)
-        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == (end, Decimal(held), Decimal(held))
+        assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == (
+            end,
+            Decimal(held),
+            Decimal(held),
+        )
         assert is_passed(await scene.modify(name, price=210))
 
 
