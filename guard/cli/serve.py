@@ -106,17 +106,18 @@ def tell(fault: GuardFault) -> int:
 
 async def until_stopped(settings: Settings) -> None:
     """Start, serve, reload on SIGHUP, and end in order on SIGTERM or SIGINT."""
-    guard = Guard(settings)
-    await guard.start()
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    guard, stopped, loop = Guard(settings), asyncio.Event(), asyncio.get_running_loop()
     reasons: list[str] = []
 
     def stop(name: str) -> None:
         reasons.append(name)
         stopped.set()
 
+    # Before the door opens: whoever sees it open may signal at once.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number.name)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    await guard.start()
     loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))
     await stopped.wait()
     await guard.stop(reasons[0])
