@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint format types house docs lock clean bench
+.PHONY: help demo test format docs lock bench clean
 .DEFAULT_GOAL := help
 
 help:
