@@ -1,4 +1,4 @@
-"""A daemon that costs next to nothing, so that what stands in front of it shows: three answers and a counter.
+"""A daemon that costs next to nothing, so that what stands in front of it shows: four answers and a counter.
 
 It reads HTTP with httptools on uvloop and looks at the path alone: no key is checked, no body is understood. Answers
 have the daemon's own envelope; every order gets ids that were never given before. The simulator of the product is not
@@ -35,6 +35,26 @@ def _order_body(number: int) -> bytes:
 
 ACCOUNTS: Final = _answer(
     _envelope({"acc_list": [{"trd_env": 0, "acc_id": ACC_ID, "trd_market_auth_list": [1, 2], "acc_type": 2}]})
+)
+STATIC_INFO: Final = _answer(
+    _envelope(
+        {
+            "static_info_list": [
+                {
+                    "basic": {
+                        "security": {"market": 1, "code": "00700"},
+                        "id": 1099511628216,
+                        "lot_size": 100,
+                        "sec_type": 3,
+                        "name": "TENCENT",
+                        "list_time": "2004-06-16",
+                        "delisting": False,
+                        "exch_type": 1,
+                    }
+                }
+            ]
+        }
+    )
 )
 QUOTE: Final = _answer(
     _envelope(
@@ -118,6 +138,8 @@ class Connection(asyncio.Protocol):
                 return QUOTE
             case b"/api/order":
                 return self._orders.place()
+            case b"/api/static-info":
+                return STATIC_INFO
             case b"/api/accounts":
                 return ACCOUNTS
             case b"/bench/placed":

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 import tables
-from measure import FOREIGN_PERCENT_MAX, OPEN_CONNECTIONS, OPEN_RATE, Results
+from field import FOREIGN_PERCENT_MAX, OPEN_CONNECTIONS, OPEN_RATE
+from measure import Results
 from tables import View, cpu, p50, rps, shown, spread
 
 METHOD: Final = Path(__file__).with_name("method.md")
@@ -131,7 +132,9 @@ def _noise(results: Results) -> str:
 
 
 def _checked(results: Results) -> list[str]:
-    said = [f"`guard audit verify`: {text.splitlines()[0]}" for text in results.verified]
+    said = [
+        f"`guard audit verify` of all {len(results.verified)} records; the last: {results.verified[-1].splitlines()[0]}"
+    ]
     held = [
         f"{tables.TITLES[name]}: {found['allowed']} orders in the record, {found['accepted']} outcomes, "
         f"{found['refused']} refusals: as many as were sent"

@@ -30,14 +30,15 @@ def _arguments() -> argparse.Namespace:
 
 def _measured(given: argparse.Namespace) -> bytes:
     """The encoded results of a new run."""
-    import machine  # noqa: PLC0415 - `--help` should not wait for the libraries
+    import field  # noqa: PLC0415 - `--help` should not wait for the libraries
+    import machine  # noqa: PLC0415 - likewise
     import measure  # noqa: PLC0415 - likewise
     import msgspec  # noqa: PLC0415 - likewise
 
     machine.check_linux()
     given.work.mkdir(parents=True, exist_ok=True)
     machine.real_disk(given.work)
-    plan = measure.QUICK if given.quick else measure.Plan()
+    plan = measure.QUICK if given.quick else field.Plan()
     plan.rounds = given.rounds or plan.rounds
     plan.patience_s = plan.patience_s if given.patience is None else given.patience
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=given.work))

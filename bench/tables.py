@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from measure import Results, Window
+from field import Window
+from measure import Results
 
 TITLES = {"direct": "direct", "guard": "guard", "aiohttp": "aiohttp proxy"}
 NAMES = ("direct", "guard", "aiohttp")

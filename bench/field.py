@@ -1,0 +1,166 @@
+"""The processes of a round and the windows that are measured of them.
+
+A window has a warm-up that is not counted. Before a scenario the machine must be quiet, and if other programs took too
+much of it meanwhile, the windows of that scenario and round are thrown away, all of them, and measured again: as long
+as patience lasts. What others took is the scheduler's account, so nothing is chosen by its figures.
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import checks
+import machine
+import msgspec
+from contestants import Caller, Server
+from load import Job, Result
+
+CLOSED: Final = tuple((name, connections) for name in ("quote", "order", "refused") for connections in (1, 64))
+OPEN: Final = ("quote", "order")
+OPEN_RATE: Final = 200.0
+OPEN_CONNECTIONS: Final = 16
+FOREIGN_PERCENT_MAX: Final = 15.0
+GLANCE_S: Final = 0.5
+PAUSE_S: Final = 2.0
+
+
+class Plan(msgspec.Struct):
+    """How much is measured. Times in seconds; `patience_s` is for waiting and measuring again, over the whole run.
+
+    Memory is read after `memory` requests, begun at `memory_rate` a second (0: as answered), and after `orders`.
+    """
+
+    rounds: int = 5
+    warm_s: float = 0.3
+    closed_s: float = 0.8
+    open_s: float = 2.5
+    patience_s: float = 120.0
+    memory: int = 100_000
+    memory_rate: float = 800.0
+    orders: int = 25_000
+
+
+QUICK: Final = Plan(2, 0.2, 0.5, 1.5, patience_s=0.0, memory=10_000, memory_rate=0.0, orders=5_000)
+
+
+class Window(msgspec.Struct):
+    """One contestant in one scenario of one round. CPU is the contestant's own, a request, in microseconds."""
+
+    ask: str
+    connections: int
+    rate: float
+    turn: int
+    name: str
+    answers: int
+    rps: float
+    cpu_us: float
+    daemon_cpu_us: float
+    p50_us: float
+    p99_us: float
+    foreign_percent: float = 0.0
+
+
+def percentile(ascending: list[int], share: float) -> float:
+    """The nearest-rank percentile; not a number where there is nothing."""
+    return float(ascending[max(0, math.ceil(share * len(ascending)) - 1)]) if ascending else math.nan
+
+
+class Patience:
+    """How many seconds are left for waiting and measuring again, and how often that was done."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left_s, self.repeated = seconds, 0
+
+    def tries(self) -> Iterator[None]:
+        """One try, and another whenever the last one was not good enough, while there is patience."""
+        while True:
+            while self.left_s > 0 and _foreign_percent() > FOREIGN_PERCENT_MAX:
+                time.sleep(PAUSE_S)
+                self.left_s -= PAUSE_S + GLANCE_S
+            began_s = time.monotonic()
+            yield
+            self.left_s -= time.monotonic() - began_s
+            self.repeated += 1
+
+
+def _foreign_percent() -> float:
+    """What others take of the machine at the moment; our own processes have nothing to do."""
+    before = machine.usage()
+    time.sleep(GLANCE_S)
+    return machine.foreign_percent(before, machine.usage(), own_us=0)
+
+
+class Field:
+    """The processes at hand, and what each was sent so far."""
+
+    def __init__(self, caller: Caller, servers: list[Server], plan: Plan) -> None:
+        self.caller, self.servers, self.plan = caller, servers, plan
+        self.sent = {server.name: {"quote": 0, "order": 0, "refused": 0} for server in servers}
+        for server in servers:
+            self.sent[server.name]["order"] += checks.PLACED
+            self.sent[server.name]["refused"] += 0 if server.name == "direct" else checks.REFUSED
+
+    def perform(self, server: Server, job: Job) -> Result:
+        """One job against one contestant."""
+        job.port, job.pids = server.port, [server.pid, self.servers[0].pid]
+        result = self.caller.perform(job)
+        for name, count in result.sent.items():
+            self.sent[server.name][name] += count
+        return result
+
+    def window(self, server: Server, job: Job, turn: int) -> Window:
+        """One window."""
+        result = self.perform(server, job)
+        answers, latencies = max(1, result.answers), sorted(result.latencies_us)
+        return Window(
+            ask=job.asks[0],
+            connections=job.connections,
+            rate=job.rate,
+            turn=turn,
+            name=server.name,
+            answers=result.answers,
+            rps=result.answers / result.seconds,
+            cpu_us=result.cpu_us[server.pid] / answers,
+            daemon_cpu_us=result.cpu_us[self.servers[0].pid] / answers,
+            p50_us=percentile(latencies, 0.5),
+            p99_us=percentile(latencies, 0.99),
+        )
+
+    def jobs(self) -> list[Job]:
+        """The scenarios of a round."""
+        plan = self.plan
+        closed = [
+            Job(port=0, asks=[name], connections=connections, warm_s=plan.warm_s, measure_s=plan.closed_s)
+            for name, connections in CLOSED
+        ]
+        paced = [
+            Job(0, [name], OPEN_CONNECTIONS, rate=OPEN_RATE, warm_s=plan.warm_s, measure_s=plan.open_s) for name in OPEN
+        ]
+        return closed + paced
+
+    def round(self, turn: int, patience: Patience) -> list[Window]:
+        """Every scenario, every contestant; their order turns with every round."""
+        order = self.servers if turn % 2 == 0 else self.servers[::-1]
+        found = []
+        for job in self.jobs():
+            present = [server for server in order if job.asks != ["refused"] or server.name != "direct"]
+            found += self.group(present, job, turn=turn, patience=patience)
+        return found
+
+    def group(self, present: list[Server], job: Job, *, turn: int, patience: Patience) -> list[Window]:
+        """The windows of one scenario in one round, again and again until the machine was ours or patience ends."""
+        found: list[Window] = []
+        for _ in patience.tries():
+            before, own_us = machine.usage(), self._own_us()
+            windows = [self.window(server, job, turn) for server in present]
+            foreign = machine.foreign_percent(before, machine.usage(), own_us=self._own_us() - own_us)
+            found = [msgspec.structs.replace(window, foreign_percent=foreign) for window in windows]
+            if foreign <= FOREIGN_PERCENT_MAX or patience.left_s <= 0:
+                break
+        return found
+
+    def _own_us(self) -> float:
+        pids = [*(server.pid for server in self.servers), self.caller.process.pid, os.getpid()]
+        return sum(machine.cpu_us(pid) for pid in pids)
