@@ -47,8 +47,8 @@ def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
 def resets_in_us(state: State, counter: str, *, t_us: int, window_ms: int) -> int:
     """How long until the oldest stamp of the window leaves it and some of the quota comes back; 0: none is used."""
     now_us, window_us = max(t_us, state.at_us), window_ms * 1000
-    stamps = windows.stamps_in(state.logs.get(counter), t_us=now_us, window_us=window_us)
-    return stamps[0] + window_us - now_us if stamps else 0
+    oldest_us = windows.oldest_in(state.logs.get(counter), t_us=now_us, window_us=window_us)
+    return 0 if oldest_us is None else oldest_us + window_us - now_us
 
 
 def _taken(state: State, claims: tuple[Claim, ...], now_us: int) -> Taken | None:

@@ -42,6 +42,14 @@ def stamps_in(log: Log | None, *, t_us: int, window_us: int) -> list[int]:
     return log.stamps[_first(log, t_us, window_us) :]
 
 
+def oldest_in(log: Log | None, *, t_us: int, window_us: int) -> int | None:
+    """The oldest stamp in (t-w, t], without a copy of the others; None where there is none."""
+    if log is None:
+        return None
+    first = _first(log, t_us, window_us)
+    return log.stamps[first] if first < len(log.stamps) else None
+
+
 def _first(log: Log, t_us: int, window_us: int) -> int:
     """Where the stamps of the window begin. What is older than the log is kept for may or may not be there still."""
     return bisect_right(log.stamps, t_us - min(window_us, log.widest_us))

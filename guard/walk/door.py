@@ -108,7 +108,7 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
     key = visit.principal.name if visit.principal is not None else ""
     rule = trading_rule(desk.state, key=key, account=situation.account, market=situation.market)
     state = "active" if rule is None else rule.state
-    if state in {"active", "reduce_only"} and desk.is_halted:
+    if visit.effect in RISKY and state in {"active", "reduce_only"} and desk.is_halted:
         state = "cancel_only"
     if state == "locked" or (state == "cancel_only" and visit.effect in RISKY):
         by = f" by {rule.reason}" if rule is not None and rule.by == BREAKER else ""
