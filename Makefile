@@ -35,11 +35,11 @@ docs: $(STAMP)
 	$(BIN)/python -m deploy.grafana.dashboard deploy/grafana/guard.json
 	$(BIN)/python -m deploy.kubernetes.rules deploy/kubernetes/components/monitoring/prometheusrule.yaml
 
-PIP_COMPILE := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-header \
+PIP_COMPILE := $(BIN)/pip-compile --quiet --no-strip-extras --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 lock: $(STAMP)
 	@$(BIN)/python -m pip install --quiet pip-tools
-	$(PIP_COMPILE) --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(PIP_COMPILE) --extra audit --extra otel --extra dev --output-file requirements-dev.lock pyproject.toml
 	$(PIP_COMPILE) --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 
 bench: $(STAMP)
