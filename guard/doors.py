@@ -8,7 +8,6 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from guard.errors import SettingsFault
 from guard.server import Bounds, socket_file
 from guard.settings import Settings, address
 from guard.upstream import Link
@@ -58,20 +57,6 @@ def connections_within(wanted: int, *, kept: int) -> int:
     if fitting < wanted:
         _log.warning("connections_limited", connections_max=fitting, wanted=wanted, why=f"at most {soft} open files")
     return min(wanted, fitting)
-
-
-def tls_of(settings: Settings) -> ssl.SSLContext | None:
-    """TLS 1.3 for both listeners, where a certificate is set."""
-    listen = settings.listen
-    if listen.tls_cert is None or listen.tls_key is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    try:
-        context.load_cert_chain(settings.path(listen.tls_cert), settings.path(listen.tls_key))
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsFault([f"listen.tls_cert: cannot be loaded: {error}"]) from error
-    return context
 
 
 def site_of(runner: web.AppRunner, listen: str, tls: ssl.SSLContext | None) -> web.BaseSite:

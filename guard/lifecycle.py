@@ -18,8 +18,9 @@ from guard.access import Issuer, Keyring
 from guard.admin import Changes, build_app
 from guard.admin.changes import Who
 from guard.admin.health import weakened
+from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock
-from guard.doors import bounds_of, link_of, site_of, tls_of
+from guard.doors import bounds_of, link_of, site_of
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import Dials, register
 from guard.journal import Clock as ClockStep
@@ -77,6 +78,7 @@ class Guard:
     async def start(self) -> None:
         """Recover and open both doors. Raises SettingsFault (exit 2) or StateFault (exit 3)."""
         keyring, issuers = await asyncio.to_thread(load_keys, self.settings)
+        self.certificate = certificate_of(self.settings)
         self.journal, recovered = await asyncio.to_thread(self._recover)
         try:
             standing = await asyncio.to_thread(self._stand, recovered, keyring, issuers)
@@ -143,6 +145,11 @@ class Guard:
         self.journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)
         dials: Dials | None = self._client
         register(self.recorder, self.changes, dials=dials)
+        certificate = self.certificate
+        if certificate is not None:
+            self.desk.concerns.append(certificate.concerns)
+        ends = [] if certificate is None else [certificate]
+        metrics.gauge("guard_tls_not_after_timestamp_seconds", lambda: [((), e.not_after.timestamp()) for e in ends])
         metrics.gauge("guard_ws_connections", lambda: [((), float(self.relay.connections))])
 
     async def _record_start(self, standing: Standing, recovered: Recovered) -> None:
@@ -174,7 +181,7 @@ class Guard:
 
     async def _open(self) -> None:
         settings = self.settings
-        tls = tls_of(settings)
+        tls = self.certificate.context if self.certificate is not None else None
         wiring = Wiring(
             handler=self.pipeline.handle,
             start=self.supervisor.start,
@@ -198,6 +205,8 @@ class Guard:
         retention = timedelta(days=settings.journal.retention_days)
         self.keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
         self._keeping = self.supervisor.start(self.keeper.serve(), "keeper", service=True)
+        if self.certificate is not None:
+            _ = self.supervisor.start(self.certificate.watch(), "certificate", service=True)
         _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)
 
     async def _every_second(self) -> None:
@@ -232,7 +241,9 @@ class Guard:
         return self._listener.sockets[0].getsockname()[1], self._ops.addresses[0][1]
 
     async def reload(self) -> None:
-        """SIGHUP: policies and keys, each by itself."""
+        """SIGHUP: certificate, keys and policies, each by itself."""
+        if self.certificate is not None:
+            await asyncio.to_thread(self.certificate.look)
         await self.changes.reload_keys(Who(reason="SIGHUP"))
         await self.changes.reload_policies(Who(reason="SIGHUP"))
 

@@ -67,6 +67,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_upstream_dials_total": Family("counter", "Connections opened to the daemon."),
     "guard_steps_in_flight": Family("gauge", "Trades between decision and outcome."),
     "guard_key_expiry_timestamp_seconds": Family("gauge", "When a key expires.", ("key",)),
+    "guard_tls_not_after_timestamp_seconds": Family("gauge", "When the certificate of the listeners ends."),
     "guard_build_info": Family("gauge", "1, with the version of the guard.", ("version",)),
 }
 

@@ -65,7 +65,7 @@ def degraded(desk: Desk) -> tuple[str, ...]:
         (bool(stopped), f"breaker: {', '.join(stopped)} stopped by itself; cancels only until a person sets it active"),
         (bool(unknowns(desk.state)), f"{len(unknowns(desk.state))} trades with unknown outcome"),
     )
-    return tuple(sentence for is_so, sentence in rows if is_so)
+    return (*(sentence for is_so, sentence in rows if is_so), *(word for told in desk.concerns for word in told()))
 
 
 def status(desk: Desk) -> dict[str, object]:

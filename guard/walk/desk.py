@@ -5,7 +5,7 @@ journal's records fold into; `traffic` counts reads and dry runs, which are in n
 """
 
 import os
-from collections.abc import Container
+from collections.abc import Callable, Container
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -154,6 +154,8 @@ class Desk:
         self.recent = Recent()
         self.is_draining = False
         self.is_daemon_up: bool | None = None
+        # What parts of the program that the walk does not know have to say of themselves, when somebody asks.
+        self.concerns: list[Callable[[], tuple[str, ...]]] = []
         # The daemon repeats an answer for a packet id that it has seen: one number must not come back after a restart.
         self.serial = parts.clock.t_us() // 1000 % SERIAL_MAX
 

@@ -27,7 +27,6 @@ NOT_YET: Final = {
     "guard_daemon_trade_unlocked",
     "guard_breaker_open",
     "guard_reference_age_seconds",
-    "guard_tls_not_after_timestamp_seconds",
 }
 """Metrics of contract §6 whose subject may not exist yet; the rest is always exposed."""
 

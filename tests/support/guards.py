@@ -123,6 +123,14 @@ async def operate(guard: Guard, path: str, body: Any = None, *, who: str | None 
         return answer.status, json.loads(text) if text.startswith(("{", "[")) else text
 
 
+async def operate_tls(guard: Guard, path: str) -> tuple[int, Any]:
+    """The same, looking only, where the listeners have a certificate."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session:
+        answer = await session.get(f"https://127.0.0.1:{guard.ports[1]}{path}")
+        text = await answer.text()
+        return answer.status, json.loads(text) if text.startswith(("{", "[")) else text
+
+
 def lines(config: Path) -> list[dict[str, Any]]:
     """Every record of the guard's journal."""
     found = []

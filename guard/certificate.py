@@ -1,0 +1,98 @@
+"""The certificate of the listeners: TLS 1.3, loaded anew in place, so that a new one needs no restart.
+
+Both doors share one context. The files are looked at on SIGHUP and every half minute, so whatever renews certificates
+needs to know nothing of the guard. New ones are tried on a context of their own first: a pair that does not fit leaves
+the old one in use and is told, in the log and as *degraded*. Open connections keep what they began with.
+"""
+
+import asyncio
+import ssl
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+from cryptography import x509
+
+from guard.errors import SettingsFault
+from guard.settings import Settings
+
+LOOK_S: Final = 30.0
+_log = structlog.get_logger("guard")
+
+
+class Certificate:
+    """A certificate with its key, as files. Raises SettingsFault where they cannot be used at the start.
+
+    `wrong`: why the files that lie there now are not in use; None while they are.
+    """
+
+    def __init__(self, cert: Path, key: Path) -> None:
+        self._cert, self._key = cert, key
+        self.wrong: str | None = None
+        self.context = _blank()
+        self._marks = self._seen()
+        self.not_after = self._read(self.context)
+
+    def look(self) -> None:
+        """Loads the files if they have changed. Blocking, for a moment."""
+        marks = self._seen()
+        if marks == self._marks:
+            return
+        try:
+            _ = self._read(_blank())
+            self.not_after = self._read(self.context)
+        except SettingsFault as fault:
+            self.wrong = fault.errors[0]
+            _log.error("certificate_refused", why=self.wrong, in_use_until=self.not_after.isoformat())
+        else:
+            self.wrong = None
+            _log.info("certificate_loaded", until=self.not_after.isoformat())
+        self._marks = marks
+
+    def concerns(self) -> tuple[str, ...]:
+        """What the operator should know: the files are not what is in use."""
+        if self.wrong is None:
+            return ()
+        return (f"certificate: {self.wrong}; the old one is in use until {self.not_after:%Y-%m-%dT%H:%M:%SZ}",)
+
+    async def watch(self) -> None:
+        """Looks for ever."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await asyncio.to_thread(self.look)
+
+    def _seen(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """What tells one pair of files from another without reading them."""
+        return tuple(_mark(path) for path in (self._cert, self._key))
+
+    def _read(self, context: ssl.SSLContext) -> datetime:
+        """The pair into the context; when its certificate ends."""
+        try:
+            context.load_cert_chain(self._cert, self._key)
+            return x509.load_pem_x509_certificates(self._cert.read_bytes())[0].not_valid_after_utc
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            message = f"listen.tls_cert: {self._cert} with {self._key} cannot be loaded: {error}"
+            raise SettingsFault([message]) from error
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _blank() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+def certificate_of(settings: Settings) -> Certificate | None:
+    """The certificate that the settings name; None where callers come without TLS."""
+    listen = settings.listen
+    if listen.tls_cert is None or listen.tls_key is None:
+        return None
+    return Certificate(settings.path(listen.tls_cert), settings.path(listen.tls_key))
