@@ -138,7 +138,7 @@ class Guard:
         self.pipeline = Pipeline(self.desk)
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = Reconciler(self.recorder)
-        self.relay = Relay(self.recorder)
+        self.relay = Relay(self.recorder, on_trade=self.reconciler.traded)
         self.changes = Changes(self.desk, self.shelf, after_keys=self.relay.revalidate)
         self.changes.last_reload_ok = not self.policy_errors
         self.journal.on_sync = lambda seconds: metrics.observe("guard_journal_fsync_seconds", seconds)

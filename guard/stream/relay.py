@@ -7,7 +7,7 @@ may see is looked up anew while its socket lives; an account list that cannot be
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import format_datetime
 from typing import Final
 
@@ -37,10 +37,16 @@ _FAILED: Final = refuse(Code.RULE_ERROR, "the guard failed on this request; its 
 
 
 class Relay:
-    """All sockets of one guard. `upgrade` is what the edge is wired to. Used on one event loop."""
+    """All sockets of one guard. `upgrade` is what the edge is wired to. Used on one event loop.
 
-    def __init__(self, recorder: Recorder, *, bounds: Bounds | None = None) -> None:
+    `on_trade` is told the account id of every trade frame that the daemon sent, whoever may see it; it must be quick.
+    """
+
+    def __init__(
+        self, recorder: Recorder, *, bounds: Bounds | None = None, on_trade: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._recorder = recorder
+        self._on_trade = on_trade
         self._desk = recorder.desk
         self._bounds = bounds or Bounds()
         settings = self._desk.standing.settings
@@ -175,6 +181,8 @@ class Relay:
             message = await stream.receive()
             if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
                 frame = classify(bytes(message.data)) if message.type is WSMsgType.TEXT else None
+                if frame is not None and frame.kind == "trade" and frame.acc_id is not None:
+                    self._on_trade(frame.acc_id)
                 if frame is None:
                     count(_FRAMES, "to_caller", "unclassified")
                 elif not may_see(socket.view, frame):

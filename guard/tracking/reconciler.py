@@ -48,8 +48,23 @@ class Reconciler:
 
     def poke(self, account: Account) -> None:
         """Something happened on this account: its lists are asked as soon as the pace allows."""
-        self._poked.add(account)
-        self._wake.set()
+        if account not in self._poked:
+            self._poked.add(account)
+            self._wake.set()
+
+    def traded(self, acc_id: int) -> None:
+        """The daemon pushed a trade event of this account id; where nothing is live or in doubt nothing is asked."""
+        state = self._desk.state
+        live = {account for account, ids in state.ids.items() if ids.live or ids.live_ex}
+        doubted = (state.holders.get(step.holder or step.of or "") for step in unknowns(state))
+        for account in live | {holder.account for holder in doubted if holder is not None}:
+            if account.acc_id == acc_id:
+                self.poke(account)
+
+    @property
+    def poked(self) -> frozenset[Account]:
+        """The accounts whose lists wait to be asked out of turn."""
+        return frozenset(self._poked)
 
     async def run(self) -> None:
         """Turns for ever. A bug in one is told and does not end the service."""

@@ -1,14 +1,19 @@
 """Orders after they were answered: fills, ends, and what stays charged; live, twice, and after a restart."""
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from websockets.frames import Frame, Opcode
 
+from guard.simulator.faults import Reset
 from guard.simulator.orders import Order, Status
 from tests.support.guards import OPEN_POLICY, operate, said
-from tests.support.stage import Stage, again, decision_of, is_passed, stage
+from tests.support.scripted_daemon import Talk, scripted
+from tests.support.stage import TRADING, Stage, again, decision_of, is_passed, stage
+from tests.support.stream import Visitor, frame, pushing, settings_for
 
 LIMITS: Final = """
 [orders]
@@ -225,6 +230,40 @@ async def test_a_push_asks_at_once_and_the_pace_is_kept(tmp_path: Path) -> None:
             await scene.guard.reconciler.turn()
             scene.clock.advance(us=100_000)
         assert 2 <= len(scene.reached("/api/orders")) <= 8
+
+
+async def test_a_trade_push_asks_at_once_for_what_is_live_or_in_doubt(tmp_path: Path) -> None:
+    """A frame of an account without live orders asks nothing; one of this account need not wait for its turn."""
+    pushed = asyncio.Event()
+
+    async def later(talk: Talk) -> None:
+        await pushed.wait()
+        for acc_id in (999, 123456):
+            data = frame("trade", acc_id=acc_id, trd_market=1)
+            await talk.say(Frame(Opcode.TEXT, data).serialize(mask=False, extensions=[]))
+        await talk.hang()
+
+    async with (
+        scripted(default=pushing(then=later)) as daemon,
+        stage(tmp_path, policies=LIMITS, toml=TRADING + settings_for(daemon.port)) as scene,
+    ):
+        caller = await Visitor(scene.guard).opened()
+        scene.guard.reconciler.traded(123456)
+        assert scene.guard.reconciler.poked == frozenset()
+        await scene.placed()
+        pushed.set()
+        await caller.texts(2)
+        assert {account.acc_id for account in scene.guard.reconciler.poked} <= {123456}
+        await scene.until_reached("/api/orders")
+
+
+async def test_a_trade_push_asks_for_orders_in_doubt(tmp_path: Path) -> None:
+    """An order whose answer was lost has no id yet; a push of its account may be about it."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        scene.daemon.faults.add(Reset(acts=True), path="/api/order")
+        assert (await scene.place()).status == 504
+        scene.guard.reconciler.traded(123456)
+        assert len(scene.guard.reconciler.poked) == 1
 
 
 def _beside(path: Path) -> Path:

@@ -129,6 +129,19 @@ async def test_what_cannot_be_classified_is_dropped_and_counted(tmp_path: Path) 
         assert frames(guard) == {"unclassified": 4, "relayed": 1}
 
 
+async def test_trade_frames_are_told_on_whoever_may_see_them(tmp_path: Path) -> None:
+    """The account of each, for the orders that it may be about; no other frame, and none without an account."""
+    heard: list[int] = []
+    odd = text(b'{"type":"trade","proto_id":3005,"acc_id":9}')
+    script = pushing(*map(text, (QUOTE, MINE, frame("trade"), THEIRS)), odd, text(NOTE))
+    async with guarding(tmp_path, script) as (guard, _):
+        guard.relay = Relay(guard.recorder, bounds=Bounds(daemon_close_s=0.02), on_trade=heard.append)
+        caller = await Visitor(guard, "quotes").opened()
+
+        assert await caller.texts(2) == [QUOTE, NOTE]
+        assert heard == [7, 8]
+
+
 async def test_a_message_in_fragments_is_one_frame(tmp_path: Path) -> None:
     """The daemon may cut a message as it likes."""
     parts = (Frame(Opcode.TEXT, QUOTE[:10], fin=False), Frame(Opcode.CONT, QUOTE[10:]))
