@@ -42,7 +42,8 @@ from guard.stream import Relay
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
 from guard.tracking import Reconciler
-from guard.upstream import Client
+from guard.upstream import Client, sidedoors
+from guard.upstream.origin import parse_origin
 from guard.walk.desk import Desk, Parts
 from guard.walk.recorder import Recorder
 
@@ -157,8 +158,10 @@ class Guard:
 
         A disk that takes nothing does not keep the door shut: new orders are refused then, and cancels pass.
         """
-        journal, t_us = self.journal, self.clock.t_us()
-        records = first_records(recovered, standing, self.directory, weakened=weakened(self.settings), t_us=t_us)
+        journal = self.journal
+        loose = self.desk.weakened = (*weakened(self.settings), *await self._side_doors())
+        t_us = self.clock.t_us()
+        records = first_records(recovered, standing, self.directory, weakened=loose, t_us=t_us)
         if recovered.vkey != journal.vkey:
             records.insert(0, ("vkey", journal.introduction()))
         try:
@@ -173,11 +176,19 @@ class Guard:
             )
         else:
             gaps.forget(self.directory)
-        for sentence in weakened(self.settings):
+        for sentence in loose:
             _log.warning("weakened", control=sentence)
         _log.info(
             "recovered", records=recovered.records, unknown=len(unknowns(recovered.state)), crash=recovered.is_crashed
         )
+
+    async def _side_doors(self) -> tuple[str, ...]:
+        """Ways past the guard that this host can reach; a daemon in memory has none."""
+        if self._client is None:
+            return ()
+        daemon = parse_origin(self.settings.daemon.url)
+        found = await sidedoors.open_beside(daemon)
+        return (sidedoors.walks_past(found, daemon),) if found else ()
 
     async def _open(self) -> None:
         settings = self.settings

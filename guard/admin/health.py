@@ -79,7 +79,7 @@ def status(desk: Desk) -> dict[str, object]:
         "version": __version__,
         "draining": desk.is_draining,
         "degraded": degraded(desk),
-        "weakened": weakened(standing.settings),
+        "weakened": desk.weakened,
         "trading": {"enabled": standing.settings.trading.enabled, "halt_file": desk.is_halted, "rules": rules},
         "policies": {
             "sha256": standing.policy_sha256 or None,

@@ -3,7 +3,6 @@
 Whether the guard's key may trade is not tried: that would take an order. Ports and modes: daemon.md §1, §7.
 """
 
-import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
@@ -19,11 +18,9 @@ from guard.reference import AccountBook
 from guard.settings import Settings
 from guard.supervisor import Supervisor
 from guard.terms import AccountRow, Answer, Failure, Outbound
-from guard.upstream import Client, Link
-from guard.upstream.origin import parse_origin
+from guard.upstream import Client, Link, sidedoors
+from guard.upstream.origin import Origin, parse_origin
 
-OTHER_DOORS: Final[Mapping[int, str]] = {11111: "native TCP", 33333: "gRPC", 44444: "WebSocket"}
-DOOR_WAIT_S: Final = 1.0
 ANSWER_WAIT_S: Final = 5.0
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
@@ -45,7 +42,7 @@ async def ask_daemon(settings: Settings) -> list[Finding]:
     """Whether it is there, its mode, what the guard's key reads, the accounts, and its other doors."""
     try:
         async with _client(settings) as client:
-            return [*await _mode(client, settings), *await open_doors(parse_origin(settings.daemon.url).host)]
+            return [*await _mode(client, settings), await side_doors(parse_origin(settings.daemon.url))]
     except SettingsFault as fault:
         return [Finding("wrong", error) for error in fault.errors]
 
@@ -104,26 +101,13 @@ def _told(row: AccountRow) -> str:
     return f"{row.account.acc_id} {row.account.env.word}" + (f": {', '.join(words)}" if words else "")
 
 
-async def open_doors(host: str, doors: Mapping[int, str] = OTHER_DOORS) -> list[Finding]:
-    """The daemon's other listeners, at their usual ports: whoever goes there walks past the guard."""
-    is_open = await asyncio.gather(*(_accepts(host, port) for port in doors))
-    names = [f"{port} ({doors[port]})" for port, answered in zip(doors, is_open, strict=True) if answered]
-    if not names:
-        ports = ", ".join(map(str, doors))
-        return [Finding("ok", f"none of the daemon's other usual ports is open on {host} ({ports})")]
-    found = f"open on {host} beside the daemon's REST port: {', '.join(names)}; what goes there walks past the guard"
-    return [Finding("weak", f"{found}: close it, or keep everyone but the guard away")]
-
-
-async def _accepts(host: str, port: int) -> bool:
-    try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), DOOR_WAIT_S)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return True
+async def side_doors(daemon: Origin, usual: Mapping[int, str] = sidedoors.USUAL) -> Finding:
+    """The daemon's other listeners, at their usual ports."""
+    found = await sidedoors.open_beside(daemon, usual)
+    if found:
+        return Finding("weak", sidedoors.walks_past(found, daemon))
+    ports = ", ".join(str(port) for port in usual if port != daemon.port)
+    return Finding("ok", f"none of the daemon's other usual ports is open on {daemon.host} ({ports})")
 
 
 def told_as_json(found: list[Finding]) -> bytes:

@@ -154,6 +154,7 @@ class Desk:
         self.recent = Recent()
         self.is_draining = False
         self.is_daemon_up: bool | None = None
+        self.weakened: tuple[str, ...] = ()  # controls that are off or loose, as they were found at the start
         # What parts of the program that the walk does not know have to say of themselves, when somebody asks.
         self.concerns: list[Callable[[], tuple[str, ...]]] = []
         # The daemon repeats an answer for a packet id that it has seen: one number must not come back after a restart.

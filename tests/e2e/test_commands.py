@@ -11,9 +11,10 @@ from typing import Any, Final
 import pytest
 
 from guard.cli.demo import hash_of
-from guard.cli.probe import open_doors
+from guard.cli.probe import side_doors
 from guard.simulator import Simulator
 from guard.simulator.keys import Key
+from guard.upstream.origin import Origin
 from tests.support.daemon import running_simulator
 from tests.support.guards import OPEN_POLICY, ask, key, lay_out, lines, order, record, running
 from tests.support.processes import run, run_here
@@ -118,11 +119,12 @@ async def test_check_without_a_daemon_key(tmp_path: Path) -> None:
 
 async def test_other_doors_of_the_daemon_are_found() -> None:
     """A port that accepts connections beside the REST port is told; closed ones are told as closed."""
+    daemon = Origin("http", "127.0.0.1", 9)
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:
-        (open_,) = await open_doors("127.0.0.1", {port: "native TCP", 1: "gRPC"})
-    (shut,) = await open_doors("127.0.0.1", {1: "gRPC"})
+        open_ = await side_doors(daemon, {port: "native TCP", 1: "gRPC", 9: "REST"})
+    shut = await side_doors(daemon, {1: "gRPC", 9: "REST"})
 
     assert (open_.level, shut.level) == ("weak", "ok")
     assert f"open on 127.0.0.1 beside the daemon's REST port: {port} (native TCP); " in open_.what

@@ -427,3 +427,23 @@ async def test_ops_may_be_a_socket_file_of_the_owners(tmp_path: Path) -> None:
     assert done.stdout.startswith("applied: sha256 ")
     async with running(config):  # a file that the last guard left behind is replaced
         assert stat.S_ISSOCK(path.stat().st_mode)
+
+
+async def test_a_start_tells_of_ways_past_the_guard(tmp_path: Path) -> None:
+    """B30: a native port of the daemon's that this host reaches is a weakened control, in the record and `/status`."""
+    native = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.2", 11111)
+    config = lay_out(tmp_path, toml='[daemon]\nurl = "http://127.0.0.2:9"\n')
+    guard = made(config)
+    async with native:
+        await guard.start()
+    try:
+        _, told = await operate(guard, "/status")
+        (start,) = of_type(config, "start")
+
+        past = (
+            "open on 127.0.0.2 beside the daemon's REST port: 11111 (native TCP); what goes there walks past the guard"
+        )
+        assert [sentence for sentence in told["weakened"] if sentence.startswith(past)]
+        assert start["weakened"] == told["weakened"]
+    finally:
+        await guard.stop("test over")
