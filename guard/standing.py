@@ -18,7 +18,7 @@ from guard.access import Issuer, Keyring, keyfile, parse_issuer
 from guard.catalogue.table import TABLE
 from guard.errors import SettingsFault
 from guard.journal.shelf import Shelf
-from guard.policy import PolicyDoc, PolicyError, PolicySet, compile_set, parse_policy
+from guard.policy import RULES, PolicyDoc, PolicyError, PolicySet, compile_set, parse_policy
 from guard.settings import Settings
 
 _log = structlog.get_logger("guard")
@@ -157,6 +157,7 @@ def stand(settings: Settings, keyring: Keyring, issuers: tuple[Issuer, ...], pol
     """The standing of these parts, with the hash of everything that decides (contract §7, `config_sha256`)."""
     deciding = {
         "version": __version__,
+        "rules": RULES,
         "catalogue": hashlib.sha256(TABLE.encode()).hexdigest(),
         "keys": keyring.sha256,
         "policies": policies.sha256 if policies else None,

@@ -31,6 +31,7 @@ from guard.journal.entries import (
     Vkey,
 )
 from guard.journal.record import Line, decode, encode, plain, timestamp
+from guard.journal.seen import Seen, seen_of
 from guard.journal.segments import read_lines, replay
 from guard.journal.writer import Bounds, Journal
 
@@ -55,6 +56,7 @@ __all__ = [
     "Prune",
     "Reconciled",
     "Recovered",
+    "Seen",
     "Segment",
     "Snapshot",
     "Start",
@@ -68,6 +70,7 @@ __all__ = [
     "plain",
     "read_lines",
     "replay",
+    "seen_of",
     "timestamp",
     "verify",
     "walk",

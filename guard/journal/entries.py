@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from msgspec import Raw, Struct
 
+from guard.journal.seen import Seen
 from guard.terms import Claim, Reason, Valuation, Verdict
 
 ABSENT: Final = Raw()  # "no order here": left out when written, empty when read
@@ -92,7 +93,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     the counter before this step. `of`: the decision that opened the order, for a change or a cancel. `idempotency`:
     SHA-256 of the key. `intent`: the caller's own word, untrusted. `packet_id`: the
     caller's own, never forwarded. `replays`: the decision whose answer was given
-    again. `note` is for the record alone.
+    again. `world`: what the rules looked at. `note` is for the record alone.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     order: Raw = ABSENT
     resulting: Raw = ABSENT
     valuation: Valuation | None = None
+    world: Seen | None = None
     claims: tuple[Claim, ...] = ()
     used: tuple[int, ...] = ()
     idempotency: str | None = None

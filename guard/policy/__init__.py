@@ -9,7 +9,7 @@ from guard.policy.breaker import BreakerLimit, outcome_claim
 from guard.policy.budgets import fill_cell
 from guard.policy.compile import PolicySet, compile_set
 from guard.policy.document import PolicyDoc, PolicyError, parse_policy
-from guard.policy.judge import Judgement, breaker_limits, judge, judge_cancel, judge_read, may_touch, meters
+from guard.policy.judge import RULES, Judgement, breaker_limits, judge, judge_cancel, judge_read, may_touch, meters
 from guard.policy.needs import excusable
 from guard.policy.prices import ValueTerms
 from guard.policy.reducing import exits_claim, exits_of, is_reducing, reducible
@@ -18,6 +18,7 @@ from guard.policy.rule import Maker, Meter
 from guard.policy.valuation import value
 
 __all__ = [
+    "RULES",
     "BreakerLimit",
     "Judgement",
     "Maker",

@@ -39,6 +39,7 @@ from guard.terms import (
     in_order,
 )
 
+RULES: Final = 1  # raised whenever the same order could be judged otherwise: a replay tells such records apart
 _NONE: Final = Decimal(0)
 _UNCAPPED: Final = LEDGER_MAX + 1
 _MISSING: Final = frozenset(

@@ -73,7 +73,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     if isinstance(seen, Taken):
         return Look(Judged(claims, makers), [], outbound, taken=seen, slot=claims[seen.index])
     is_simulated = situation.env is Env.SIMULATE
-    judged = Judged(claims, makers, seen.used, body, _resulting(situation), is_simulated)
+    judged = Judged(claims, makers, seen.used, body, _resulting(situation), is_simulated, working)
     found = _with_shortfalls(Look(judged, list(judgement.reasons), outbound), seen, t_us=visit.t_us)
     if found.reasons:
         found.largest_qty = _largest(judgement, judged, seen)

@@ -9,7 +9,7 @@ import structlog
 from msgspec import Raw, Struct
 
 from guard.errors import JournalFault
-from guard.journal import ABSENT, Decision, OutcomeRecord, plain, timestamp
+from guard.journal import ABSENT, Decision, OutcomeRecord, Seen, plain, seen_of, timestamp
 from guard.journal.gaps import Missed, note
 from guard.policy import Maker
 from guard.terms import Call, Claim, Effect, Outcome, RecordMode, Refusal, Valuation, Verdict
@@ -24,7 +24,8 @@ _log = structlog.get_logger("guard")
 class Judged(Struct):
     """What the rules and the ledger said: claims, who made them, what was used before; and what would be sent.
 
-    `order` is the canonical body, `resulting` the whole order after a change.
+    `order` is the canonical body, `resulting` the whole order after a change. `exits`: what the rules were told other
+    working orders take off the position.
     """
 
     claims: tuple[Claim, ...] = ()
@@ -33,6 +34,7 @@ class Judged(Struct):
     order: bytes = b""
     resulting: bytes = b""
     is_simulated: bool = False
+    exits: int = 0
 
 
 class Recorder:
@@ -146,6 +148,7 @@ class Recorder:
             order=Raw(judged.order) if judged.order else ABSENT,
             resulting=Raw(judged.resulting) if judged.resulting else ABSENT,
             valuation=seen.worth if isinstance(seen.worth, Valuation) else None,
+            world=_seen(seen, judged),
             claims=judged.claims,
             used=judged.used,
             idempotency=hashlib.sha256(key.encode()).hexdigest() if key else None,
@@ -244,6 +247,13 @@ def _environment(visit: Visit, seen: Situation) -> str | None:
     """Where a trade counts, also where neither body nor order said so; for the rest, what was named."""
     env = seen.account.env if seen.account is not None and visit.effect in _TRADES else seen.env
     return None if env is None else env.word
+
+
+def _seen(situation: Situation, judged: Judged) -> Seen | None:
+    """What the rules looked at, where there was anything to look at and they were asked."""
+    if situation.world is None or not judged.claims:
+        return None
+    return seen_of(situation.world, exits=judged.exits)
 
 
 def _unknown_path(path: str) -> str:

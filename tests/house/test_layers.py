@@ -17,6 +17,7 @@ PURE_MODULES: Final = frozenset(
         "journal/chain.py",
         "journal/entries.py",
         "journal/place.py",
+        "journal/seen.py",
         "journal/tree.py",
         "journal/note.py",
         "journal/succession.py",

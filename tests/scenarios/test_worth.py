@@ -33,6 +33,8 @@ async def test_a_refusal_tells_price_source_age_and_what_would_have_fitted(tmp_p
         assert record["largest_qty"] == "300"
         assert record["valuation"]["source"] == "ask"
         assert record["valuation"]["age_ms"] >= 0
+        seen = record["world"]
+        assert (seen["quote"]["symbol"], seen["instrument"]["lot_size"]) == ("HK.00700", 100)
         smaller = await scene.ask(ORDER, body | {"qty": 300})
         assert is_passed(smaller)
 

@@ -1,0 +1,52 @@
+"""What the world looked like to the rules of one decision, as its record holds it. Pure.
+
+Only what was looked at is there: an order that no rule needed to look anything up for has none. A datum that could not
+be had stands under its name in `missing`. `exits` is what other working orders took off the position then, in ledger
+units: it may have been read before a fill that the counters know of already.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from guard.codes import Code
+from guard.terms import Exchange, Instrument, Missing, Position, Quote, World
+
+NOT_ON_RECORD: Final = Missing(Code.REFERENCE_UNAVAILABLE, "not on record: no rule of the day looked at it")
+
+
+class Seen(Struct, frozen=True, omit_defaults=True):
+    """The instrument, its price, what it is on, the exchange and the position, each as far as it was known."""
+
+    instrument: Instrument | None = None
+    quote: Quote | None = None
+    exchange: Exchange | None = None
+    underlying: Quote | None = None
+    position: Position | None = None
+    missing: Mapping[str, Missing] = {}
+    exits: int = 0
+
+    def world(self) -> World:
+        """The world that the rules were given."""
+        return World(
+            instrument=self._missing("instrument") if self.instrument is None else self.instrument,
+            quote=self._missing("quote") if self.quote is None else self.quote,
+            exchange=self._missing("exchange") if self.exchange is None else self.exchange,
+            underlying=self._or_none("underlying") if self.underlying is None else self.underlying,
+            position=self._or_none("position") if self.position is None else self.position,
+        )
+
+    def _or_none(self, name: str) -> Missing | None:
+        return self._missing(name) if name in self.missing else None
+
+    def _missing(self, name: str) -> Missing:
+        return self.missing.get(name, NOT_ON_RECORD)
+
+
+def seen_of(world: World, *, exits: int = 0) -> Seen:
+    """What a record holds of the world."""
+    found = {name: getattr(world, name) for name in World.__struct_fields__}
+    missing = {name: datum for name, datum in found.items() if isinstance(datum, Missing)}
+    known = {name: datum for name, datum in found.items() if name not in missing}
+    return Seen(**known, missing=missing, exits=exits)

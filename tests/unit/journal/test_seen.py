@@ -1,0 +1,41 @@
+"""The world of a decision as its record holds it."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from guard.codes import Code
+from guard.journal.seen import NOT_ON_RECORD, Seen, seen_of
+from guard.terms import Exchange, Instrument, Missing, Position, Quote, World
+
+QUOTE = Quote(
+    "HK.00700", last=Decimal("300.20"), bid=Decimal(-1), age_ms=7, exchange_at=datetime(2026, 1, 2, tzinfo=UTC)
+)
+FULL = World(
+    instrument=Instrument("HK.00700", "stock", "HKD", lot_size=100, strike=Decimal("1.10")),
+    quote=QUOTE,
+    exchange=Exchange("HK", day=date(2026, 1, 2), is_trading_day=True),
+    underlying=QUOTE,
+    position=Position("HK.00700", Decimal(-300), age_ms=3),
+)
+GONE = Missing(Code.PRICE_UNAVAILABLE, "the daemon is silent")
+EMPTY = World(instrument=GONE, quote=GONE, exchange=GONE, underlying=GONE, position=GONE)
+LEAN = World(instrument=GONE, quote=QUOTE, exchange=GONE)
+
+
+def read_back(seen: Seen) -> Seen:
+    """As a line of the journal holds it."""
+    return msgspec.json.decode(msgspec.json.encode(seen), type=Seen)
+
+
+def test_a_world_is_read_back_as_it_was() -> None:
+    """What was known, to the digit, and why the rest was not."""
+    for world in (FULL, EMPTY, LEAN):
+        assert read_back(seen_of(world)).world() == world
+    assert read_back(seen_of(FULL, exits=12)).exits == 12
+
+
+def test_what_nobody_asked_for_is_told_as_such() -> None:
+    """A record without a datum says that it is not on record, not that the daemon was silent."""
+    assert Seen().world() == World(NOT_ON_RECORD, NOT_ON_RECORD, NOT_ON_RECORD)
