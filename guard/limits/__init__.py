@@ -8,7 +8,7 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 from guard.limits.dump import dump
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import look, resets_in_us, used
-from guard.limits.order_ids import find_order, is_known_order, note_order_ids, note_outside
+from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
 from guard.limits.orders import change_in_flight, end_order, set_spent, set_targets, unknowns
 from guard.limits.slots import find_slot
 from guard.limits.snapshot import Part, restore, snapshot
@@ -28,6 +28,7 @@ from guard.limits.trading import BREAKER, STRICTNESS, key_rule, set_trading, tra
 
 __all__ = [
     "BREAKER",
+    "NOBODY",
     "STRICTNESS",
     "Basis",
     "Holder",
@@ -50,6 +51,7 @@ __all__ = [
     "look",
     "note_order_ids",
     "note_outside",
+    "owner_of",
     "post",
     "reserve",
     "resets_in_us",

@@ -46,4 +46,8 @@ def _holder(holder: Holder) -> dict[str, Any]:
 
 
 def _ids(ids: OrderIds) -> dict[str, Any]:
-    return {"live": dict(ids.live), "live_ex": dict(ids.live_ex), "recent": list(ids.recent)}
+    return {
+        "live": dict(ids.live),
+        "live_ex": dict(ids.live_ex),
+        "recent": [[name, owner] for name, owner in ids.recent.items()],
+    }

@@ -1,12 +1,14 @@
-"""Which live order an id names, and which ids the daemon has given out before."""
+"""Which live order an id names, whose order it is, and which ids the daemon has given out before."""
 
+from sys import intern
 from typing import Final
 
 from guard.codes import Code
 from guard.limits.state import Holder, OrderIds, State
 from guard.terms import Account, Refusal, refuse
 
-RECENT_IDS_MAX: Final = 16_384  # of one account; two for an order
+RECENT_IDS_MAX: Final = 65_536  # of one account; two for an order
+NOBODY: Final = ""  # whose orders are that were placed elsewhere, or that nobody remembers
 _NO_ID: Final = "0"  # what the daemon writes where it has no id to tell
 
 
@@ -37,6 +39,27 @@ def is_known_order(state: State, account: Account, order_id_ex: str) -> bool:
     return ids is not None and (order_id_ex in ids.recent or order_id_ex in ids.live_ex or order_id_ex in ids.live)
 
 
+def owner_of(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> str:
+    """Whose order these ids name, live or ended: a principal's name, or NOBODY.
+
+    Either id is enough, but no id may be known as another's: what two names tell differently is nobody's.
+    """
+    ids = state.ids.get(account)
+    if ids is None:
+        return NOBODY
+    found = (_owner(state, ids, ids.live, order_id), _owner(state, ids, ids.live_ex, order_id_ex))
+    known = {owner for owner in found if owner is not None}
+    return known.pop() if len(known) == 1 else NOBODY
+
+
+def _owner(state: State, ids: OrderIds, live: dict[str, str], name: str | None) -> str | None:
+    """The owner of a live order of this name, else of the latest one that had it; None where nobody knows of any."""
+    if not name or name == _NO_ID:
+        return None
+    holder = state.holders.get(live.get(name, ""))
+    return ids.recent.get(name) if holder is None else holder.key
+
+
 def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> None:
     """The ids under which the daemon knows the order. Noted ids stay; an id belongs to its first live order."""
     ids = state.ids.get(holder.account)
@@ -46,10 +69,10 @@ def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
     is_live = holder.status != "done"
     if order_id and order_id != _NO_ID and holder.order_id is None:
         holder.order_id = order_id
-        _note(ids, order_id, ids.live if is_live else None, holder.id)
+        _note(ids, order_id, ids.live if is_live else None, holder)
     if order_id_ex and order_id_ex != _NO_ID and holder.order_id_ex is None:
         holder.order_id_ex = order_id_ex
-        _note(ids, order_id_ex, ids.live_ex if is_live else None, holder.id)
+        _note(ids, order_id_ex, ids.live_ex if is_live else None, holder)
 
 
 def note_outside(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> None:
@@ -59,7 +82,7 @@ def note_outside(state: State, account: Account, *, order_id: str | None, order_
         ids = state.ids[account] = OrderIds(account)
     for name in (order_id, order_id_ex):
         if name and name != _NO_ID:
-            _note(ids, name, None, "")
+            _note(ids, name, None, None)
 
 
 def forget_order(state: State, holder: Holder) -> None:
@@ -74,10 +97,11 @@ def forget_order(state: State, holder: Holder) -> None:
         del ids.live_ex[holder.order_id_ex]
 
 
-def _note(ids: OrderIds, name: str, live: dict[str, str] | None, holder_id: str) -> None:
-    if live is not None:
-        live.setdefault(name, holder_id)
-    ids.recent[name] = None
+def _note(ids: OrderIds, name: str, live: dict[str, str] | None, holder: Holder | None) -> None:
+    """The first key whose order bore a name stays its owner, as its order stays the live one of that name."""
+    if live is not None and holder is not None:
+        live.setdefault(name, holder.id)
+    ids.recent[name] = ids.recent.get(name) or (NOBODY if holder is None else intern(holder.key))
     ids.recent.move_to_end(name)
     if len(ids.recent) > RECENT_IDS_MAX:
         ids.recent.popitem(last=False)

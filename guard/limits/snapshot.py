@@ -4,15 +4,15 @@ Parts are plain Structs for JSON, each small enough for a record of its own. Sum
 ended orders spent and live ones hold. What can no longer count is left out, as `dump` leaves it out.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import islice, repeat
 from sys import intern
 from typing import Final, TypeVar
 
 from msgspec import Struct
 
 from guard.limits import windows
+from guard.limits.order_ids import NOBODY
 from guard.limits.slots import find_slot
 from guard.limits.state import Holder, Log, OrderIds, Slot, State, Step, TradingRule
 from guard.limits.sums import move
@@ -64,12 +64,16 @@ class Slots(Struct, frozen=True, tag="slots"):
 
 
 class Ids(Struct, frozen=True, tag="ids"):
-    """Order ids of one account, which may go on in the next part; `recent` oldest first."""
+    """Order ids of one account, which may go on in the next part; `recent` oldest first, `owners` whose each is.
+
+    A snapshot of an earlier version names no owners: its ids are nobody's.
+    """
 
     account: Account
     live: dict[str, str] = {}
     live_ex: dict[str, str] = {}
     recent: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
 
 
 class Trading(Struct, frozen=True, tag="trading"):
@@ -133,7 +137,8 @@ def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
             ids = state.ids.setdefault(account, OrderIds(account))
             ids.live |= part.live
             ids.live_ex |= part.live_ex
-            ids.recent |= OrderedDict.fromkeys(part.recent)
+            owners = (intern(owner) for owner in part.owners) if part.owners else repeat(NOBODY)
+            ids.recent.update(zip(part.recent, owners, strict=False))
         case _:
             _put_plain(state, part)
 
@@ -167,8 +172,8 @@ def _ids(ids: OrderIds) -> Iterator[Ids]:
         yield Ids(ids.account, live=dict(live))
     for live in _slices(ids.live_ex.items(), IDS_MAX):
         yield Ids(ids.account, live_ex=dict(live))
-    for recent in _slices(ids.recent, IDS_MAX):
-        yield Ids(ids.account, recent=tuple(recent))
+    for recent in _slices(ids.recent.items(), IDS_MAX):
+        yield Ids(ids.account, recent=tuple(name for name, _ in recent), owners=tuple(owner for _, owner in recent))
 
 
 def _slices(many: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -132,12 +132,12 @@ class Log(Struct, gc=False):
 
 
 class OrderIds(Struct, gc=False):
-    """The order ids of one account: those of live orders, and the latest ones ever seen, oldest first."""
+    """The order ids of one account: those of live orders, and the latest ones ever seen, oldest first, with owners."""
 
     account: Account
     live: dict[str, str] = field(default_factory=dict)
     live_ex: dict[str, str] = field(default_factory=dict)
-    recent: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    recent: OrderedDict[str, str] = field(default_factory=OrderedDict)
 
 
 class TradingRule(Struct, frozen=True):

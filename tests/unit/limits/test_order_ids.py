@@ -1,12 +1,26 @@
 """Which order an id names; ids that the daemon gives out twice."""
 
 import pytest
+from msgspec import structs
 
 from guard.codes import Code
-from guard.limits import State, end_order, find_order, is_known_order, reserve, settle
+from guard.limits import (
+    NOBODY,
+    State,
+    end_order,
+    find_order,
+    is_known_order,
+    note_outside,
+    owner_of,
+    reserve,
+    restore,
+    settle,
+    snapshot,
+)
 from guard.limits.order_ids import RECENT_IDS_MAX
+from guard.limits.snapshot import Ids
 from guard.terms import Account, Env, Refusal
-from tests.support.ledger import REAL, REFUSED, UNKNOWN, accepted, new_order, sums
+from tests.support.ledger import REAL, REFUSED, UNKNOWN, accepted, new_order, sums, through_json
 
 PAPER = Account(Env.SIMULATE, 1)
 
@@ -128,3 +142,52 @@ def test_known_ids_are_bounded() -> None:
     assert is_known_order(state, REAL, "xa")
     assert is_known_order(state, REAL, "a")
     assert (len(ids.live), len(ids.live_ex)) == (1, 1)
+
+
+def whose(state: State, order_id: str | None, order_id_ex: str | None, account: Account = REAL) -> str:
+    """The owner of the order so named."""
+    return owner_of(state, account, order_id=order_id, order_id_ex=order_id_ex)
+
+
+def test_an_order_stays_its_owners_when_it_has_ended() -> None:
+    """By either id, on its own account only, and after the state was put away and brought back."""
+    state = State()
+    place(state, "o", "7", "x7")
+    place(state, "p", "8", "x8")
+    end_order(state, "o", t_us=1)
+    for each in (state, restore(through_json(snapshot(state)))):
+        assert whose(each, "7", "x7") == whose(each, "7", None) == whose(each, None, "x8") == "bot"
+        assert whose(each, "7", None, account=PAPER) == whose(each, "9", "x9") == whose(each, None, "0") == NOBODY
+
+
+def test_an_order_placed_elsewhere_is_nobodys() -> None:
+    """Until it turns out to be the one whose answer was lost; and an id unknown beside a known one hides nothing."""
+    state = State()
+    note_outside(state, REAL, order_id="7", order_id_ex="x7")
+    assert whose(state, "7", "x7") == NOBODY
+    place(state, "o", "7", "x7")
+    end_order(state, "o", t_us=1)
+    assert whose(state, "7", "x7") == whose(state, "7", "x7b") == "bot"
+
+
+def test_ids_of_two_owners_are_nobodys() -> None:
+    """A row that names one key's number and another's external id is shown to neither."""
+    state = State()
+    place(state, "o", "7", "x7")
+    reserve(state, new_order("p", sums("count", "n", 1), key="other"), t_us=0)
+    settle(state, "p", accepted("8", "x8"), t_us=0)
+    assert whose(state, "7", "x8") == whose(state, "8", "x7") == NOBODY
+    assert whose(state, "8", "x8") == "other"
+    place(state, "q", "8", "x8")
+    end_order(state, "p", t_us=1)
+    assert whose(state, "8", "x8") == "other", "an id is its first owner's"
+
+
+def test_a_snapshot_without_owners_makes_ids_nobodys() -> None:
+    """What an earlier version wrote is read, and guesses nothing."""
+    state = State()
+    place(state, "o", "7", "x7")
+    end_order(state, "o", t_us=1)
+    parts = [structs.replace(part, owners=()) if isinstance(part, Ids) else part for part in snapshot(state)]
+    assert whose(restore(parts), "7", "x7") == NOBODY
+    assert is_known_order(restore(parts), REAL, "x7")

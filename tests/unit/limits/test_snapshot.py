@@ -124,7 +124,7 @@ def test_parts_are_small() -> None:
     state.spent |= {f"cell{n}": n for n in range(1, 2 * CELLS_MAX)}
     state.sums |= state.spent
     state.logs["many"] = Log(list(range(2 * STAMPS_MAX + 5)), 60 * SECOND)
-    state.ids[REAL].recent |= dict.fromkeys(str(n) for n in range(2 * IDS_MAX))
+    state.ids[REAL].recent |= dict.fromkeys((str(n) for n in range(2 * IDS_MAX)), "bot")
     parts = list(snapshot(state))
 
     assert [len(part.holders) for part in parts if isinstance(part, Holders)] == [ORDERS_MAX] * 3 + [1]
