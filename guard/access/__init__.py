@@ -15,12 +15,14 @@ from guard.access.accounts import (
     visible_accounts,
 )
 from guard.access.callers import authenticate, bearer_of, still_valid
+from guard.access.cutting import Cut, cut_members, cut_rows
 from guard.access.issuers import Issuer, parse_issuer
 from guard.access.parse import parse_keys
 from guard.access.records import KeyRecord, Keyring
 from guard.access.scopes import cancel_env, environment_reasons, operator_reasons, scope_reasons
 
 __all__ = [
+    "Cut",
     "Issuer",
     "KeyRecord",
     "Keyring",
@@ -29,6 +31,8 @@ __all__ = [
     "bearer_of",
     "cancel_env",
     "cut_account_list",
+    "cut_members",
+    "cut_rows",
     "environment_reasons",
     "operator_reasons",
     "parse_issuer",

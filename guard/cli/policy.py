@@ -155,7 +155,7 @@ def _given(doc: PolicyDoc) -> list[str]:
         f"{table}.{field}"
         for table in ENFORCED
         for field, value in msgspec.structs.asdict(getattr(doc, table)).items()
-        if value is not None and field not in {"per", "see"}
+        if value is not None and field != "per" and (field, value) != ("see", "account")
     ]
     return [*found, "hours"] if doc.hours is not None else found
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from guard.codes import Code
 from guard.limits.state import Holder, OrderIds, State
-from guard.terms import Account, Refusal, refuse
+from guard.terms import Account, OrderNames, Refusal, refuse
 
 RECENT_IDS_MAX: Final = 65_536  # of one account; two for an order
 NOBODY: Final = ""  # whose orders are that were placed elsewhere, or that nobody remembers
@@ -39,17 +39,20 @@ def is_known_order(state: State, account: Account, order_id_ex: str) -> bool:
     return ids is not None and (order_id_ex in ids.recent or order_id_ex in ids.live_ex or order_id_ex in ids.live)
 
 
-def owner_of(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> str:
-    """Whose order these ids name, live or ended: a principal's name, or NOBODY.
+def owner_of(state: State, account: Account, names: OrderNames) -> str:
+    """Whose order this is, live or ended: a principal's name, or NOBODY.
 
-    Either id is enough, but no id may be known as another's: what two names tell differently is nobody's.
+    Either id is enough, but no id may be known as another's: what two names tell differently is nobody's. An order of
+    which neither is known yet, since its answer is still to come, is known by the stamp in its remark.
     """
     ids = state.ids.get(account)
-    if ids is None:
-        return NOBODY
-    found = (_owner(state, ids, ids.live, order_id), _owner(state, ids, ids.live_ex, order_id_ex))
-    known = {owner for owner in found if owner is not None}
-    return known.pop() if len(known) == 1 else NOBODY
+    found = ids and (_owner(state, ids, ids.live, names.order_id), _owner(state, ids, ids.live_ex, names.order_id_ex))
+    known = {owner for owner in found or () if owner is not None}
+    if known:
+        return known.pop() if len(known) == 1 else NOBODY
+    holder = state.holders.get(names.decision or "")
+    is_unnamed = holder is not None and holder.order_id is None and holder.order_id_ex is None
+    return holder.key if holder is not None and is_unnamed and holder.account == account else NOBODY
 
 
 def _owner(state: State, ids: OrderIds, live: dict[str, str], name: str | None) -> str | None:

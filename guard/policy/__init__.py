@@ -9,7 +9,17 @@ from guard.policy.breaker import BreakerLimit, outcome_claim
 from guard.policy.budgets import fill_cell
 from guard.policy.compile import PolicySet, compile_set
 from guard.policy.document import PolicyDoc, PolicyError, parse_policy
-from guard.policy.judge import RULES, Judgement, breaker_limits, judge, judge_cancel, judge_read, may_touch, meters
+from guard.policy.judge import (
+    RULES,
+    Judgement,
+    breaker_limits,
+    judge,
+    judge_cancel,
+    judge_read,
+    may_touch,
+    meters,
+    sees_own_only,
+)
 from guard.policy.needs import excusable
 from guard.policy.prices import ValueTerms
 from guard.policy.reducing import exits_claim, exits_of, is_reducing, reducible
@@ -43,5 +53,6 @@ __all__ = [
     "outcome_claim",
     "parse_policy",
     "reducible",
+    "sees_own_only",
     "value",
 ]

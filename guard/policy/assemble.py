@@ -41,6 +41,7 @@ class Bound(Struct, frozen=True):
     reads: tuple[RateLimit, ...] = ()
     cancels: tuple[RateLimit, ...] = ()
     touch: str | None = None
+    see: str = "account"
     breaker: tuple[BreakerLimit, ...] = ()
     buffer_percent: Decimal | None = None
     price_age_max_ms: int | None = None
@@ -80,6 +81,7 @@ def bound_of(doc: PolicyDoc) -> Bound:
         reads=_rates(doc, ReadRate, doc.rates.reads),
         cancels=_rates(doc, CancelRate, doc.rates.cancels),
         touch=doc.rights.touch,
+        see=doc.rights.see,
         breaker=_breaker(doc),
         buffer_percent=None if buffer is None else Decimal(buffer),
         price_age_max_ms=_milliseconds(doc.reference.price_age_max_s),

@@ -39,12 +39,6 @@ def _mode(value: str) -> Bad | None:
     return Bad("not_supported", "shadow policies are not evaluated by this version", 'write mode = "enforce"')
 
 
-def _see(value: str) -> Bad | None:
-    if value == "account":
-        return None
-    return Bad("not_supported", "this version shows a key all orders of its accounts", 'write see = "account"')
-
-
 def _aware(value: Any) -> Bad | None:
     if value.tzinfo is not None:
         return None
@@ -103,6 +97,5 @@ CHECKS: Final[Mapping[tuple[str, str], Check]] = MappingProxyType(
         ("breaker", "daemon_refusals"): _bad(notation.read_rates),
         ("reference", "price_age_max_s"): _age,
         ("fx", "buffer_percent"): _percent,
-        ("rights", "see"): _see,
     }
 )

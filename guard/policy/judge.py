@@ -175,6 +175,20 @@ def may_touch(
     return Reason(Code.NOT_YOUR_ORDER, message, words.get("own", ""), "rights.touch")
 
 
+def sees_own_only(
+    policies: PolicySet | None, principal: Principal, *, env: Env | None, acc_id: int | None, wall: datetime
+) -> bool:
+    """Whether the key is shown its own orders alone there: `rights.see`, the tightest of all policies that bind.
+
+    Without an environment or account any that says so is enough; without policies nobody knows what they would say.
+    """
+    return policies is None or any(
+        bound.see == "own" and (acc_id is None or bound.reaches(Account(each, acc_id)))
+        for each in (tuple(Env) if env is None else (env,))
+        for bound in policies.binding(principal, each, wall)
+    )
+
+
 def meters(policies: PolicySet, principal: Principal, *, wall: datetime) -> tuple[Meter, ...]:
     """Every counter that the key meets now, one each with the tightest cap.
 

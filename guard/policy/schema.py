@@ -95,7 +95,7 @@ class Rates(Struct, frozen=True):
 
 
 class Rights(Struct, frozen=True):
-    """[rights]: whose orders a key may change or cancel."""
+    """[rights]: whose orders a key is shown, and whose it may change or cancel."""
 
     see: Literal["account", "own"] = "account"
     touch: Literal["own", "account"] | None = None

@@ -19,7 +19,7 @@ from guard.terms.claims import (
     Taken,
     Valuation,
 )
-from guard.terms.daemon import Answer, Daemon, Failure, Outbound, Outcome, Verdict
+from guard.terms.daemon import STAMP, Answer, Daemon, Failure, OrderNames, Outbound, Outcome, Verdict
 from guard.terms.edge import Call, Reply
 from guard.terms.endpoints import TRADE_EFFECTS, AccountAt, Bucket, Effect, Endpoint, RecordMode
 from guard.terms.intents import (
@@ -46,6 +46,7 @@ from guard.terms.world import Exchange, Instrument, InstrumentKind, Needs, Posit
 __all__ = [
     "LEDGER_MAX",
     "LEDGER_UNIT",
+    "STAMP",
     "TRADE_EFFECTS",
     "AccPush",
     "Account",
@@ -77,6 +78,7 @@ __all__ = [
     "Money",
     "Needs",
     "Op",
+    "OrderNames",
     "OrderType",
     "Outbound",
     "Outcome",

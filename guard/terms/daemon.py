@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
+
+STAMP: Final = "g:"  # before a decision's id in the remark of the order that it opened
 
 
 class Verdict(StrEnum):
@@ -71,3 +73,16 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     order_id_ex: str | None = None
     message: str = ""
     duration_us: int = 0
+
+
+class OrderNames(Struct, frozen=True):
+    """The names of an order in a row or a push of the daemon's: its two ids, and its remark."""
+
+    order_id: str | None = None
+    order_id_ex: str | None = None
+    remark: str | None = None
+
+    @property
+    def decision(self) -> str | None:
+        """The decision that the remark names, where the guard stamped it."""
+        return self.remark.removeprefix(STAMP) if self.remark and self.remark.startswith(STAMP) else None

@@ -4,14 +4,13 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from guard.access import cut_account_list, push_acc_ids, visible_accounts
+from guard.access import push_acc_ids
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.intent import encode
 from guard.limits import post
 from guard.server import passed_reply
 from guard.terms import (
-    AccountAt,
     AccPush,
     Answer,
     Effect,
@@ -30,6 +29,7 @@ from guard.walk.judging import judge_passing
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.replies import failed, refused, unusable
+from guard.walk.sight import shown
 from guard.walk.unlocking import send
 
 UNAUTHORIZED = 401
@@ -56,10 +56,11 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Rep
     headers = quota_headers(recorder.desk, visit, allowed.claims)
     if not isinstance(result, Answer):
         return failed(visit, result, effect=endpoint.effect, headers=headers)
-    shown = _cut(visit, situation, result)
-    if isinstance(shown, Refusal):
-        return unusable(visit, shown, headers=headers)
-    return passed_reply(shown, decision=visit.id, headers=(*headers, *_whose(shown)))
+    seen = shown(recorder.desk, visit, situation, result)
+    if isinstance(seen, Refusal):
+        return unusable(visit, seen, headers=headers)
+    headers = (*headers, *_whose(seen.answer), *seen.headers)
+    return passed_reply(seen.answer, decision=visit.id, headers=headers)
 
 
 def _whose(answer: Answer) -> tuple[tuple[str, str], ...]:
@@ -109,15 +110,3 @@ def _lent(principal: Principal | None, endpoint: Endpoint) -> Literal["guard", "
     if principal is not None and (endpoint.documented or not principal.scopes.isdisjoint(endpoint.runtime)):
         return "guard"
     return "public" if endpoint.path in PUBLIC_LENT else "none"
-
-
-def _cut(visit: Visit, situation: Situation, answer: Answer) -> Answer | Refusal:
-    """Account lists are cut to what a restricted key may see; what cannot be cut is not shown."""
-    if visit.endpoint is None or visit.principal is None or visit.endpoint.account is not AccountAt.ANSWER:
-        return answer
-    rows = listed(situation)
-    if not visit.principal.is_restricted:
-        return answer
-    visible = visible_accounts(visit.principal, rows or ())
-    body = cut_account_list(answer.body, visible or frozenset())
-    return body if isinstance(body, Refusal) else replace(answer, body=body)

@@ -19,7 +19,7 @@ from guard.limits import (
 )
 from guard.limits.order_ids import RECENT_IDS_MAX
 from guard.limits.snapshot import Ids
-from guard.terms import Account, Env, Refusal
+from guard.terms import Account, Env, OrderNames, Refusal
 from tests.support.ledger import REAL, REFUSED, UNKNOWN, accepted, new_order, sums, through_json
 
 PAPER = Account(Env.SIMULATE, 1)
@@ -146,7 +146,7 @@ def test_known_ids_are_bounded() -> None:
 
 def whose(state: State, order_id: str | None, order_id_ex: str | None, account: Account = REAL) -> str:
     """The owner of the order so named."""
-    return owner_of(state, account, order_id=order_id, order_id_ex=order_id_ex)
+    return owner_of(state, account, OrderNames(order_id, order_id_ex))
 
 
 def test_an_order_stays_its_owners_when_it_has_ended() -> None:
@@ -191,3 +191,15 @@ def test_a_snapshot_without_owners_makes_ids_nobodys() -> None:
     parts = [structs.replace(part, owners=()) if isinstance(part, Ids) else part for part in snapshot(state)]
     assert whose(restore(parts), "7", "x7") == NOBODY
     assert is_known_order(restore(parts), REAL, "x7")
+
+
+def test_an_order_without_ids_is_known_by_its_stamp() -> None:
+    """As long as it has none: afterwards a remark is what anybody may write."""
+    state = State()
+    reserve(state, new_order("o", sums("count", "n", 1)), t_us=0)
+    stamped = OrderNames("7", "x7", "g:o")
+    assert owner_of(state, REAL, stamped) == "bot"
+    assert owner_of(state, PAPER, stamped) == owner_of(state, REAL, OrderNames("7", "x7", "o")) == NOBODY
+    settle(state, "o", accepted("7", "x7"), t_us=1)
+    assert owner_of(state, REAL, OrderNames("8", "x8", "g:o")) == NOBODY
+    assert owner_of(state, REAL, stamped) == "bot"

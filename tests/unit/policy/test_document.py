@@ -147,7 +147,7 @@ def test_the_id_is_the_files_stem_by_default() -> None:
         ("[budgets]\nresets = '08:30 UTC'", "budgets.resets", "bad_value"),
         ("[rates]\nnew_orders = '15/30'", "rates.new_orders", "bad_rate"),
         ("[rates]\nper = 'account'\nreads = '1/1s'", "rates.reads", "bad_value"),
-        ("[rights]\nsee = 'own'", "rights.see", "not_supported"),
+        ("[rights]\nsee = 'mine'", "rights.see", "bad_value"),
         ("[rights]\ntouch = 'all'", "rights.touch", "bad_value"),
         ("[orders]\nmax_premium = '1'", "orders.max_premium", "bad_money"),
         ("[orders]\nmax_underlying_value = 1", "orders.max_underlying_value", "bad_type"),

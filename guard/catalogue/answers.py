@@ -1,0 +1,42 @@
+"""Which answers of the daemon tell of whose orders, and where in them: what `rights.see` and diagnostics are cut by.
+
+`ORDER_ROWS`: path to the list in `s2c` whose rows are orders, fills or fees of single orders; each row names its order
+(`order_id`, `order_id_ex`). Cash flows, funds and positions are the account's and name none. `ORDER_PUSHES` is the same
+for push frames: proto id to the field number, in the message's `s2c`, of the order or fill. `DIAGNOSTICS`: path to the
+members that are shown, all of them numbers and flags about the daemon itself; what else an answer holds may be about
+other callers (B17). Source: messages.json; daemon.md §6.4.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+ORDER_ROWS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "/api/orders": "order_list",
+        "/api/history-orders": "order_list",
+        "/api/order-fills": "order_fill_list",
+        "/api/history-order-fills": "order_fill_list",
+        "/api/order-fee": "order_fee_list",
+    }
+)
+
+ORDER_PUSHES: Final[Mapping[int, int]] = MappingProxyType({2208: 2, 2218: 2})
+
+DIAGNOSTICS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = MappingProxyType(
+    {
+        "/api/push-subscriber-info": {
+            "push": frozenset(
+                {
+                    "push_stream_healthy",
+                    "last_push_received_at_ms",
+                    "consecutive_parse_errors",
+                    "total_pushes_received",
+                    "resubscribe_triggers",
+                    "circuit_breaker_trips",
+                }
+            ),
+            "qot_login": frozenset({"consecutive_failures", "total_observed_false", "current_backoff_ms"}),
+        }
+    }
+)

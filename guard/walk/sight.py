@@ -1,0 +1,62 @@
+"""What a caller is shown of an answer: its accounts, its own orders where `rights.see` says so, nothing of others."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from guard.access import Cut, cut_account_list, cut_members, cut_rows, visible_accounts
+from guard.catalogue import DIAGNOSTICS, ORDER_ROWS
+from guard.limits import NOBODY, State, owner_of
+from guard.policy import sees_own_only
+from guard.terms import Account, AccountAt, Answer, Env, OrderNames, Refusal
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.gather import listed
+
+FILTERED = "Guard-Filtered"
+
+
+class Shown(Struct, frozen=True):
+    """The answer as the caller gets it, and what is said of it in its head."""
+
+    answer: Answer
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def shown(desk: Desk, visit: Visit, situation: Situation, answer: Answer) -> Shown | Refusal:
+    """The daemon's answer, cut; what cannot be cut is not shown."""
+    endpoint, principal = visit.endpoint, visit.principal
+    if endpoint is None:
+        return Shown(answer)
+    if endpoint.path in DIAGNOSTICS:
+        return _with(answer, cut_members(answer.body, DIAGNOSTICS[endpoint.path]))
+    if principal is None:
+        return Shown(answer)
+    if endpoint.account is AccountAt.ANSWER and principal.is_restricted:
+        visible = visible_accounts(principal, listed(situation) or ())
+        body = cut_account_list(answer.body, visible or frozenset())
+        return body if isinstance(body, Refusal) else Shown(replace(answer, body=body))
+    rows = ORDER_ROWS.get(endpoint.path)
+    policies, env, acc_id = visit.standing.policies, situation.env, situation.acc_id
+    if rows is None or not sees_own_only(policies, principal, env=env, acc_id=acc_id, wall=visit.wall):
+        return Shown(answer)
+    accounts = accounts_of(env, acc_id)
+    found = cut_rows(answer.body, rows, is_shown=lambda names: owner_in(desk.state, accounts, names) == principal.name)
+    return _with(answer, found, is_counted=True)
+
+
+def _with(answer: Answer, cut: Cut | Refusal, *, is_counted: bool = False) -> Shown | Refusal:
+    if isinstance(cut, Refusal):
+        return cut
+    return Shown(replace(answer, body=cut.body), ((FILTERED, str(cut.filtered)),) if is_counted else ())
+
+
+def accounts_of(env: Env | None, acc_id: int | None) -> tuple[Account, ...]:
+    """The accounts that an answer may be about: without an environment those of both, without an id none."""
+    if acc_id is None:
+        return ()
+    return tuple(Account(each, acc_id) for each in (tuple(Env) if env is None else (env,)))
+
+
+def owner_in(state: State, accounts: tuple[Account, ...], names: OrderNames) -> str:
+    """Whose order this is, in whichever of the accounts it may be; nobody's where two of them know it as different."""
+    owners = {owner_of(state, account, names) for account in accounts} - {NOBODY}
+    return owners.pop() if len(owners) == 1 else NOBODY
