@@ -225,7 +225,7 @@ class Guard:
         apart_us = self.clock.wall_us() - self.clock.mono_us()
         while True:
             await asyncio.sleep(1)
-            self.recorder.floods.sum_up(self.clock.wall_us() // 1_000_000)
+            self.recorder.floods.sum_up(self.clock.wall_us())
             step_us = self.clock.wall_us() - self.clock.mono_us() - apart_us
             if abs(step_us) < CLOCK_STEP_US:
                 continue
@@ -271,7 +271,7 @@ class Guard:
         unfinished = await self.supervisor.drain(grace_s)
         if self._ops is not None:
             await self._ops.cleanup()
-        self.recorder.floods.sum_up(-1)
+        self.recorder.floods.sum_up()
         self._note("stop", Stop(t=self.clock.t_us(), reason=reason, unfinished=unfinished))
         await self.journal.close()
         await self.relay.close()

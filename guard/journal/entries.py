@@ -90,10 +90,10 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `key` and `code` are null where there is none. `order` is the canonical body that the daemon is sent, `resulting`,
     for a change, the whole order that it leads to. `claims` and `used` run side by side: what the order shall hold, and
-    the counter before this step. `of`: the decision that opened the order, for a change or a cancel. `idempotency`:
-    SHA-256 of the key. `intent`: the caller's own word, untrusted. `packet_id`: the
-    caller's own, never forwarded. `replays`: the decision whose answer was given
-    again. `world`: what the rules looked at. `note` is for the record alone.
+    the counter before this step. `world`: what the rules looked at. `of`: the decision that opened the order, for a
+    change or a cancel. `idempotency`: SHA-256 of the key. `intent`: the caller's own word (Guard-Intent), untrusted.
+    `packet_id`: the caller's own, never forwarded. `replays`: the decision whose answer was given again. `scopes`: what
+    a token left of its key's. `note` is for the record alone.
     """
 
     id: str
@@ -127,6 +127,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     user_agent: str | None = None
     request_id: str | None = None
     jti: str | None = None
+    scopes: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -262,16 +263,20 @@ class Clock(Struct, frozen=True):
 
 
 class Denied(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Unauthenticated refusals of one source beyond ten in a second, summed up."""
+    """Refusals beyond ten in a second that say the same, summed up: of one source without a key, or of one `key`.
 
-    source: str
+    A key's have one `code`. `second`: when that second began.
+    """
+
     count: int
     second: str
-    endpoint: str | None = None
+    source: str = ""
+    key: str | None = None
+    code: str | None = None
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Market-data reads that passed: one key, one endpoint, one minute."""
+    """Market-data reads that passed: one key ("" is nobody's), one endpoint, the minute that began then."""
 
     key: str
     endpoint: str

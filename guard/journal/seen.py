@@ -1,8 +1,8 @@
 """What the world looked like to the rules of one decision, as its record holds it. Pure.
 
-Only what was looked at is there: an order that no rule needed to look anything up for has none. A datum that could not
-be had stands under its name in `missing`. `exits` is what other working orders took off the position then, in ledger
-units: it may have been read before a fill that the counters know of already.
+Only what was looked at is there: an order that no rule needed to look anything up for has none. A datum that was asked
+for and could not be had stands under its name in `missing`. `exits` is what other working orders took off the position
+then, in ledger units: it may have been read before a fill that the counters know of already.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from guard.codes import Code
-from guard.terms import Exchange, Instrument, Missing, Position, Quote, World
+from guard.terms import NOT_ASKED, Exchange, Instrument, Missing, Position, Quote, World
 
 NOT_ON_RECORD: Final = Missing(Code.REFERENCE_UNAVAILABLE, "not on record: no rule of the day looked at it")
 
@@ -47,6 +47,6 @@ class Seen(Struct, frozen=True, omit_defaults=True):
 def seen_of(world: World, *, exits: int = 0) -> Seen:
     """What a record holds of the world."""
     found = {name: getattr(world, name) for name in World.__struct_fields__}
-    missing = {name: datum for name, datum in found.items() if isinstance(datum, Missing)}
-    known = {name: datum for name, datum in found.items() if name not in missing}
+    missing = {name: datum for name, datum in found.items() if isinstance(datum, Missing) and datum is not NOT_ASKED}
+    known = {name: datum for name, datum in found.items() if not isinstance(datum, Missing)}
     return Seen(**known, missing=missing, exits=exits)

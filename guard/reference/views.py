@@ -15,10 +15,9 @@ from guard.reference import assembly
 from guard.reference.asks import PositionKey, calendar_key
 from guard.reference.assembly import Facts, Market, aged
 from guard.reference.sources import CALENDAR_AGE_US, FACT_AGE_US, POSITION_AGE_US, Sources
-from guard.terms import Account, Exchange, Instrument, Missing, Needs, PlaceOrder, Position, Quote, World
+from guard.terms import NOT_ASKED, Account, Exchange, Instrument, Missing, Needs, PlaceOrder, Position, Quote, World
 
-_NOT_ASKED: Final = Missing(Code.REFERENCE_UNAVAILABLE, "this was not asked for")
-NOTHING: Final = World(_NOT_ASKED, _NOT_ASKED, _NOT_ASKED)
+NOTHING: Final = World(NOT_ASKED, NOT_ASKED, NOT_ASKED)
 """The world of a request that is not to be judged: a rule that looks at it refuses."""
 
 
@@ -50,8 +49,8 @@ def view(sources: Sources, asked: Asked) -> World:
     owner = underlying(sources, asked)
     return World(
         instrument=_instrument(sources, asked) if needs.instrument else _stock(sources, asked),
-        quote=_quote(sources, order.symbol, market, needs=needs) if needs.quote else _NOT_ASKED,
-        exchange=_exchange(sources, asked, market) if needs.exchange else _NOT_ASKED,
+        quote=_quote(sources, order.symbol, market, needs=needs) if needs.quote else NOT_ASKED,
+        exchange=_exchange(sources, asked, market) if needs.exchange else NOT_ASKED,
         underlying=None if owner is None else _quote(sources, owner, market, needs=needs),
         position=_position(sources, asked) if needs.position else None,
     )
@@ -97,7 +96,7 @@ def _stock(sources: Sources, asked: Asked) -> Instrument | Missing:
     """What nobody asked about is what its market says, unless the daemon showed it in another currency (W08)."""
     order, seen = asked.order, sources.other_currency(asked.order, asked.positions)
     if not seen or kind_of(order.market, order.code) != "stock":
-        return _NOT_ASKED
+        return NOT_ASKED
     return Instrument(symbol=order.symbol, kind="stock", currency=seen, source="orders")
 
 

@@ -41,11 +41,22 @@ from guard.terms.intents import (
     Unlock,
 )
 from guard.terms.refusals import Reason, Refusal, in_order, refuse
-from guard.terms.world import Exchange, Instrument, InstrumentKind, Needs, Position, Quote, SessionState, World
+from guard.terms.world import (
+    NOT_ASKED,
+    Exchange,
+    Instrument,
+    InstrumentKind,
+    Needs,
+    Position,
+    Quote,
+    SessionState,
+    World,
+)
 
 __all__ = [
     "LEDGER_MAX",
     "LEDGER_UNIT",
+    "NOT_ASKED",
     "STAMP",
     "TRADE_EFFECTS",
     "AccPush",

@@ -6,14 +6,19 @@ are in the instrument's currency, ages in milliseconds from the daemon's answer.
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
+from guard.codes import Code
 from guard.terms.claims import Missing
 
 InstrumentKind = Literal["stock", "fund", "warrant", "option", "future", "bond", "index", "other"]
 SessionState = Literal["continuous", "auction", "break", "extended", "closed", "unknown"]
+
+
+NOT_ASKED: Final = Missing(Code.REFERENCE_UNAVAILABLE, "this was not asked for")
+"""In the place of a part of the world that nothing which is judged looks at."""
 
 
 class Instrument(Struct, frozen=True, omit_defaults=True):

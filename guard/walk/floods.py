@@ -1,58 +1,90 @@
-"""Unauthenticated refusals beyond ten per source and second are summed up: a flood cannot push history out."""
+"""What is summed up and not recorded one by one: refusals alike beyond ten a second, and market-data reads that passed.
 
-from typing import Final
+Neither a stranger nor the holder of a key can push history out or fill the disk with what says the same again. The
+refusal of a trade by a key that may trade is always whole: it is an order that somebody wanted.
+"""
+
+from typing import Final, NamedTuple
 
 import structlog
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal import Denied, Journal, timestamp
+from guard.journal import Access, Denied, Journal, timestamp
+from guard.terms import Refusal
 from guard.walk.desk import Visit
+from guard.walk.tally import Tally
 
 DENIED_PER_SECOND: Final = 10
-SOURCES_MAX: Final = 4096
+PLACES_MAX: Final = 4096
+READS_PLACES_MAX: Final = 16_384
+SECOND_US: Final = 1_000_000
+MINUTE_US: Final = 60 * SECOND_US
+_TRADING: Final = frozenset({"trade:simulate", "trade:real"})
 
 _log = structlog.get_logger("guard")
 
 
-class _Second(Struct):
-    """Unauthenticated refusals of one source in the present second."""
+class Alike(NamedTuple):
+    """Refusals that say the same: of one source without a key, or of one key and code."""
 
-    second: int
-    count: int = 0
-    endpoint: str = ""
+    source: str = ""
+    key: str | None = None
+    code: str | None = None
+
+
+class Reading(NamedTuple):
+    """One key's reads of one endpoint; the empty key is nobody's."""
+
+    key: str
+    endpoint: str
 
 
 class Floods:
-    """Counts refusals of strangers by source; writes what went beyond into one `denied` record a source and second."""
+    """Keeps count, and writes `denied` for each second and `access` for each minute that is over."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._sources: dict[str, _Second] = {}
+        self._refusals = Tally(SECOND_US, places_max=PLACES_MAX, other=Alike("other"), tell=self._denied)
+        self._reads = Tally(
+            MINUTE_US, places_max=READS_PLACES_MAX, other=Reading("other", "other"), tell=self._accessed
+        )
 
-    def is_below(self, visit: Visit) -> bool:
-        """Whether this refusal of a stranger still gets a record of its own. Sources without a place share one."""
-        second, peer = visit.wall_us // 1_000_000, visit.call.peer
-        if peer not in self._sources and len(self._sources) >= SOURCES_MAX:
-            peer = "other"
-        source = self._sources.get(peer)
-        if source is None or source.second != second:
-            self.sum_up(second)
-            source = self._sources[peer] = _Second(second)
-        source.count += 1
-        source.endpoint = visit.endpoint.path if visit.endpoint else "other"
-        return source.count <= DENIED_PER_SECOND
+    def is_below(self, visit: Visit, refusal: Refusal) -> bool:
+        """Whether this refusal gets a record of its own."""
+        place = _alike(visit, refusal)
+        return place is None or self._refusals.add(place, wall_us=visit.wall_us) <= DENIED_PER_SECOND
 
-    def sum_up(self, second: int) -> None:
-        """Closes every second but this one."""
-        over = [peer for peer, seen in self._sources.items() if seen.second != second]
-        for peer in over:
-            seen = self._sources.pop(peer)
-            extra = seen.count - DENIED_PER_SECOND
-            if extra <= 0:
-                continue
-            record = Denied(source=peer, count=extra, second=timestamp(seen.second * 1_000_000), endpoint=seen.endpoint)
-            try:
-                self._journal.append("denied", record, lazy=True)
-            except JournalFault as fault:
-                _log.error("denied_not_recorded", source=peer, count=extra, why=str(fault))
+    def read(self, visit: Visit) -> None:
+        """A market-data read that passed."""
+        key = visit.principal.id if visit.principal else ""
+        self._reads.add(Reading(key, visit.endpoint.path if visit.endpoint else "other"), wall_us=visit.wall_us)
+
+    def sum_up(self, wall_us: int | None = None) -> None:
+        """Writes what is over by now; everything without a time."""
+        self._refusals.close(wall_us)
+        self._reads.close(wall_us)
+
+    def _denied(self, place: Alike, began_us: int, count: int) -> None:
+        extra = count - DENIED_PER_SECOND
+        if extra > 0:
+            self._write("denied", Denied(second=timestamp(began_us), count=extra, **place._asdict()))
+
+    def _accessed(self, place: Reading, began_us: int, count: int) -> None:
+        self._write("access", Access(minute=timestamp(began_us), count=count, **place._asdict()))
+
+    def _write(self, type_: str, record: Struct) -> None:
+        try:
+            self._journal.append(type_, record, lazy=True)
+        except JournalFault as fault:
+            _log.error("sum_not_recorded", type=type_, record=repr(record), why=str(fault))
+
+
+def _alike(visit: Visit, refusal: Refusal) -> Alike | None:
+    """What the refusal is counted with; None where it is never summed up."""
+    principal, endpoint = visit.principal, visit.endpoint
+    if principal is None:
+        return Alike(visit.call.peer)
+    if endpoint is not None and endpoint.is_trade and not principal.scopes.isdisjoint(_TRADING):
+        return None
+    return Alike(key=principal.id, code=refusal.code.value)

@@ -16,6 +16,7 @@ from guard.terms import Call, Claim, Effect, Outcome, RecordMode, Refusal, Valua
 from guard.walk.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 from guard.walk.floods import Floods
 
+INTENT_BYTES_MAX: Final = 256
 _DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 
 _log = structlog.get_logger("guard")
@@ -58,6 +59,8 @@ class Recorder:
         """A request that passes; None where this kind is not recorded. Raises JournalFault."""
         self._remember(visit, "allow", None)
         if not self._is_recorded(visit):
+            if visit.standing.settings.journal.reads != "refused":
+                self.floods.read(visit)
             return None
         self.catch_up()
         record = self._decision(visit, "allow", situation=situation, judged=judged, replays=replays)
@@ -85,7 +88,7 @@ class Recorder:
         visit.outcome = "refused"
         self._count(visit, refusal)
         self._remember(visit, "refuse", refusal)
-        if visit.principal is None and not self.floods.is_below(visit):
+        if not self.floods.is_below(visit, refusal):
             return
         record = self._decision(visit, "refuse", refusal=refusal, situation=situation, judged=judged)
         try:
@@ -138,7 +141,7 @@ class Recorder:
             policy_sha256=visit.standing.policy_sha256,
             config_sha256=visit.standing.config_sha256,
             effect=visit.effect.value if visit.effect else None,
-            intent=_plain(head.get("guard-intent"), 256),
+            intent=_intent(head.get("guard-intent")),
             environment=_environment(visit, seen),
             account=seen.acc_id,
             market=seen.market,
@@ -159,6 +162,7 @@ class Recorder:
             user_agent=_plain(head.get("user-agent"), 100),
             request_id=_plain(head.get("x-request-id"), 100),
             jti=_plain(principal.jti if principal else None, 100),
+            scopes=tuple(sorted(principal.scopes)) if principal and principal.jti else (),
             note=refusal.note if refusal else "",
         )
 
@@ -259,6 +263,14 @@ def _seen(situation: Situation, judged: Judged) -> Seen | None:
 def _unknown_path(path: str) -> str:
     """The path as asked for, without what may be a key or a digest that somebody put there."""
     return plain(_DIGEST.sub("...", path), chars_max=100)
+
+
+def _intent(text: str | None) -> str | None:
+    """The caller's own word why: UTF-8 (the edge reads a head as latin-1), at most 256 bytes of it."""
+    if text is None:
+        return None
+    said = plain(text.encode("latin-1", "replace").decode("utf-8", "replace"), chars_max=INTENT_BYTES_MAX)
+    return said.encode()[:INTENT_BYTES_MAX].decode("utf-8", "ignore")
 
 
 def _plain(text: str | None, chars_max: int) -> str | None:

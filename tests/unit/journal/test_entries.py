@@ -135,7 +135,7 @@ FULL = {
         reason="r",
         targets={"c": 1},
     ),
-    "denied": Denied(source="10.0.0.9", count=900, second="2026-11-22T09:46:28Z", endpoint="/api/order"),
+    "denied": Denied(source="10.0.0.9", count=900, second="2026-11-22T09:46:28Z", key="bot", code="rate"),
     "access": Access(key="reader", endpoint="/api/snapshot", minute="2026-11-22T09:46Z", count=60),
     "gap": Gap(reason="disk full", cancels=2, since="a", until="b", decisions=("01K",)),
     "clock": Clock(7, -3_000_000),

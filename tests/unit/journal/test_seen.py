@@ -7,7 +7,7 @@ import msgspec
 
 from guard.codes import Code
 from guard.journal.seen import NOT_ON_RECORD, Seen, seen_of
-from guard.terms import Exchange, Instrument, Missing, Position, Quote, World
+from guard.terms import NOT_ASKED, Exchange, Instrument, Missing, Position, Quote, World
 
 QUOTE = Quote(
     "HK.00700", last=Decimal("300.20"), bid=Decimal(-1), age_ms=7, exchange_at=datetime(2026, 1, 2, tzinfo=UTC)
@@ -39,3 +39,11 @@ def test_a_world_is_read_back_as_it_was() -> None:
 def test_what_nobody_asked_for_is_told_as_such() -> None:
     """A record without a datum says that it is not on record, not that the daemon was silent."""
     assert Seen().world() == World(NOT_ON_RECORD, NOT_ON_RECORD, NOT_ON_RECORD)
+
+
+def test_what_nobody_asked_for_takes_no_bytes() -> None:
+    """A world of which only the price was wanted is written as that price."""
+    lean = World(instrument=NOT_ASKED, quote=QUOTE, exchange=NOT_ASKED)
+
+    assert list(msgspec.json.decode(msgspec.json.encode(seen_of(lean)))) == ["quote"]
+    assert seen_of(lean).world().exchange == NOT_ON_RECORD
