@@ -8,11 +8,13 @@ that a wall clock that was set back between two runs cannot make `t` go back too
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Protocol
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
-_SHIFTS: Final = tuple(range(120, -1, -10))  # 13 pairs of 5 bits: 130 bits hold the 128 of a ULID
+_TAIL_BITS: Final = 20  # the last two of 13 pairs of 5 bits: 130 bits hold the 128 of a ULID
+_SHIFTS: Final = tuple(range(100, -1, -10))  # the eleven before them
 _RANDOM_BITS: Final = 80
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -52,6 +54,12 @@ def utc(wall_us: int) -> datetime:
 
 def ulid(number: int) -> str:
     """128 bits as 26 characters of Crockford's base 32 (github.com/ulid/spec)."""
+    return _ulid_head(number >> _TAIL_BITS) + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
+
+
+@lru_cache(maxsize=8)
+def _ulid_head(number: int) -> str:
+    """All but the last four characters: what the ids of one millisecond have in common."""
     return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
@@ -61,6 +69,7 @@ class SystemClock:
     def __init__(self) -> None:
         self._t_ahead_us = self.wall_us() - self.mono_us()
         self._last_number = 0
+        self._last_ms = -1
 
     def wall(self) -> datetime:
         """Wall-clock time, aware, UTC, exact to the microsecond."""
@@ -83,7 +92,10 @@ class SystemClock:
         self._t_ahead_us = max(self._t_ahead_us, t_us - self.mono_us())
 
     def new_id(self) -> str:
-        """A new ULID; where the millisecond or the wall clock stands still or steps back, the last one plus one."""
-        fresh = self.wall_us() // 1000 << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
-        self._last_number = max(self._last_number + 1, fresh)
-        return ulid(self._last_number)
+        """A new ULID: random in each new millisecond; within one, and where the clock steps back, the last plus one."""
+        number, now_ms = self._last_number + 1, self.wall_us() // 1000
+        if now_ms != self._last_ms:
+            fresh = now_ms << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
+            number, self._last_ms = max(number, fresh), now_ms
+        self._last_number = number
+        return ulid(number)

@@ -57,6 +57,8 @@ class Backlog:
         self.bytes_ = 0
         self.lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0  # where `loop` runs
+        self._is_wake_due = False
         self._wake = threading.Condition(self.lock)
         self._settled = threading.Condition(self.lock)
         self._wanted_seq = 0  # a checkpoint is wanted that covers this record
@@ -64,10 +66,27 @@ class Backlog:
     # ------------------------------------------------------------ the loop's side
 
     def put(self, entries: list[Entry], size: int) -> None:
-        """Queues records of so many bytes; the caller holds the lock."""
+        """Queues records of so many bytes; the caller holds the lock.
+
+        What one turn of the loop appends is one batch: the writer thread is woken when the turn is over.
+        """
         self.entries += entries
         self.bytes_ += size
-        self._wake.notify()
+        loop = self.loop
+        if loop is None or threading.get_ident() != self._loop_thread or not loop.is_running():
+            self._wake.notify()
+        elif not self._is_wake_due:
+            self._is_wake_due = True
+            loop.call_soon(self._wake_now)
+
+    def serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on this is the loop that appends and waits; called on it."""
+        self.loop, self._loop_thread = loop, threading.get_ident()
+
+    def _wake_now(self) -> None:
+        with self.lock:
+            self._is_wake_due = False
+            self._wake.notify()
 
     def refuse_if_closed(self) -> None:
         """`JournalFault` where nothing more is taken; the caller holds the lock."""
@@ -91,7 +110,7 @@ class Backlog:
             loop = asyncio.get_running_loop()
             if self.loop not in {None, loop}:
                 raise AssertionError("a journal serves one event loop")
-            self.loop = loop
+            self.serve(loop)
             future = loop.create_future()
             mark.waiters.append(_Waiter(seq, future))
         await future
@@ -108,6 +127,7 @@ class Backlog:
     def flush(self, seq: int) -> None:
         """Blocks until the record is durable: for the start and for tools, never on the event loop."""
         with self.lock:
+            self._wake.notify()
             self._settled.wait_for(lambda: self.failed is not None or self.durable.seq >= seq)
             if self.durable.seq < seq:
                 self.refuse_if_failed()

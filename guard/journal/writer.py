@@ -114,7 +114,7 @@ class Journal:
             disk.close(lock_fd)
             raise StateFault(f"{state}: the journal cannot be opened: {error}") from error
         with suppress(RuntimeError):  # without a running loop the first `durable` brings it
-            journal._backlog.loop = asyncio.get_running_loop()
+            journal._backlog.serve(asyncio.get_running_loop())
         journal._space.look()  # before the thread, to which it belongs from then on
         journal._begin(tail)
         return journal

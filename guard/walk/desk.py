@@ -150,7 +150,7 @@ class Desk:
         self.metrics = parts.metrics
         self.supervisor = parts.supervisor
         self.directory = directory
-        self.halt = directory / "HALT"
+        self._halt = str(directory / "HALT")
         self.recent = Recent()
         self.is_draining = False
         self.is_daemon_up: bool | None = None
@@ -190,7 +190,7 @@ class Desk:
     @property
     def is_halted(self) -> bool:
         """The HALT file lies in the state directory: cancels only, for everyone. A link to nowhere is one too."""
-        return os.path.lexists(self.halt)
+        return os.path.lexists(self._halt)
 
 
 class KnownIds(Container[str]):

@@ -3,6 +3,7 @@
 import asyncio
 import stat
 import threading
+import time
 from pathlib import Path
 from typing import Final
 
@@ -116,6 +117,33 @@ async def test_many_waiters_share_few_syncs(state: Path) -> None:
     await asyncio.wait_for(waiting, 5)
 
     assert disk.calls["fdatasync"] == 2
+    await journal.close()
+
+
+async def test_what_one_turn_of_the_loop_appends_is_one_batch(state: Path) -> None:
+    """However long the turn takes: the writer thread is woken when it is over, and syncs once."""
+    disk = FaultyDisk()
+    journal = open_journal(state, disk=disk)
+    await journal.durable(journal.append("a", {}))
+    before, seqs = disk.calls["fdatasync"], []
+    for n in range(20):
+        seqs.append(journal.append("b", {"n": n}))
+        time.sleep(0.001)  # noqa: ASYNC251 - time enough for a thread that was woken
+
+    await asyncio.gather(*(journal.durable(seq) for seq in seqs))
+
+    assert disk.calls["fdatasync"] == before + 1
+    await journal.close()
+
+
+async def test_an_append_that_blocks_its_loop_until_it_is_durable_is_written(state: Path) -> None:
+    """`flush` does not wait for the end of a turn that only ends after it."""
+    journal = open_journal(state)
+    seq = journal.append("a", {})
+
+    journal.flush()
+
+    assert len(list(read_lines(state))) == seq
     await journal.close()
 
 
