@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from guard.journal.disk import Disk, sync_directory
 
 _OTHERS: Final = 0o066  # read or write for group or others; search alone shows nothing
 _PID_BYTES_MAX: Final = 20
+_LOCK_PAUSE_S: Final = 0.02
 
 
 def journal_dir(state: Path) -> Path:
@@ -32,11 +34,28 @@ def prepare(state: Path, *, disk: Disk) -> None:
             raise StateFault(f"{directory}: mode {mode:04o} lets others read or write it: chmod 700 {directory}")
 
 
-def lock(state: Path, *, disk: Disk) -> int:
+def lock(state: Path, *, disk: Disk, wait_s: float = 0.0) -> int:
     """An exclusive lock on `<state>/lock` while the descriptor is open; `StateFault` if another guard has it.
 
     The kernel lets go of it when the process dies, however it dies. The file holds the owner's process id, for people.
+    `wait_s`: how long a guard that takes over from another waits for that one to end.
     """
+    until_s = time.monotonic() + wait_s
+    while True:
+        fd, fault = _try_lock(state, disk=disk)
+        if fault is None:
+            break
+        if time.monotonic() >= until_s:
+            raise fault
+        time.sleep(_LOCK_PAUSE_S)
+    with suppress(OSError):  # a full disk must not keep the guard, and so the cancels, from starting
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def _try_lock(state: Path, *, disk: Disk) -> tuple[int, StateFault | None]:
+    """The locked descriptor, or why it is not to be had now. Raises what waiting does not mend."""
     path = state / "lock"
     try:
         fd = disk.open(path, os.O_RDWR | os.O_CREAT)
@@ -44,18 +63,15 @@ def lock(state: Path, *, disk: Disk) -> int:
         raise StateFault(f"{path}: cannot be opened: {error.strerror}") from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except OSError:
         owner = os.pread(fd, _PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
         disk.close(fd)
         by = f"another guard (process {owner or 'unknown'})"
-        raise StateFault(f"{state}: in use by {by}: stop that one, or give this one another --state") from error
+        return -1, StateFault(f"{state}: in use by {by}: stop that one, or give this one another --state")
     if not _is_named(fd, path, disk=disk):
         disk.close(fd)
-        raise StateFault(f"{path}: was replaced while it was being locked: start again")
-    with suppress(OSError):  # a full disk must not keep the guard, and so the cancels, from starting
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
+        return -1, StateFault(f"{path}: was replaced while it was being locked: start again")
+    return fd, None
 
 
 def _is_named(fd: int, path: Path, *, disk: Disk) -> bool:

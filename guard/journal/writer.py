@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from guard.clock import Clock
 from guard.errors import GuardFault, JournalFault, StateFault
-from guard.journal import signingkey, statedir
+from guard.journal import signingkey, statedir, stateformat
 from guard.journal.backlog import Backlog
 from guard.journal.checkpoints import CheckpointFile
 from guard.journal.committer import Committer, Heard, Lags, Works
@@ -93,7 +93,15 @@ class Journal:
     # ------------------------------------------------------------ opening and closing
 
     @classmethod
-    def open(cls, state: Path, *, clock: Clock, disk: Disk | None = None, bounds: Bounds | None = None) -> Self:
+    def open(
+        cls,
+        state: Path,
+        *,
+        clock: Clock,
+        disk: Disk | None = None,
+        bounds: Bounds | None = None,
+        lock_wait_s: float = 0.0,
+    ) -> Self:
         """Locks the state directory, sets a torn tail aside, and is ready to append; blocking, for the start.
 
         Raises `StateFault` where the directory is unsafe or in use, or the record is less than was signed,
@@ -101,8 +109,9 @@ class Journal:
         """
         disk = disk or Disk()
         statedir.prepare(state, disk=disk)
-        lock_fd = statedir.lock(state, disk=disk)
+        lock_fd = statedir.lock(state, disk=disk, wait_s=lock_wait_s)
         try:
+            stateformat.bring_forward(state, disk=disk)
             tail = recover(state, disk=disk)
             place = resume(state, tail)
             means = Means(clock, disk, bounds or Bounds(), signingkey.load(state, disk=disk))

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,15 @@ def test_a_lock_file_that_was_removed_meanwhile_does_not_count(tmp_path: Path, i
 
     with pytest.raises(StateFault, match="replaced"):
         lock(tmp_path, disk=Meddled())
+
+
+def test_a_guard_that_takes_over_waits_for_the_other_to_end(tmp_path: Path) -> None:
+    """With a wait the lock is had as soon as it is let go of; when it is not, the refusal is the same."""
+    first = lock(tmp_path, disk=DISK)
+    with pytest.raises(StateFault, match="in use by another guard"):
+        lock(tmp_path, disk=DISK, wait_s=0.05)
+    ended = threading.Timer(0.1, os.close, (first,))
+    ended.start()
+
+    os.close(lock(tmp_path, disk=DISK, wait_s=30.0))
+    ended.join()
