@@ -1,6 +1,7 @@
 """The guard's doors as the settings describe them: to the daemon, to callers, to the operator."""
 
 import resource
+import socket
 import ssl
 from pathlib import Path
 from typing import Final
@@ -59,8 +60,12 @@ def connections_within(wanted: int, *, kept: int) -> int:
     return min(wanted, fitting)
 
 
-def site_of(runner: web.AppRunner, listen: str, tls: ssl.SSLContext | None) -> web.BaseSite:
-    """The ops listener's place: a TCP port, or a socket file that is its owner's alone."""
+def site_of(
+    runner: web.AppRunner, listen: str, tls: ssl.SSLContext | None, *, given: socket.socket | None = None
+) -> web.BaseSite:
+    """The ops listener's place: a TCP port, a socket file that is its owner's alone, or a socket handed over."""
+    if given is not None:
+        return web.SockSite(runner, given, ssl_context=None if given.family == socket.AF_UNIX else tls)
     place = address(listen)
     if isinstance(place, str):
         return web.SockSite(runner, socket_file(Path(place)))

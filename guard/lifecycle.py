@@ -5,7 +5,8 @@ unbroken. Everything it then relaxes by setting is told as *weakened* at start, 
 """
 
 import asyncio
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -48,6 +49,7 @@ from guard.walk.desk import Desk, Parts
 from guard.walk.recorder import Recorder
 
 CLOCK_STEP_US: Final = 1_000_000
+TAKE_OVER_S: Final = 15.0  # how long the guard before this one may take to close, once it has drained
 _log = structlog.get_logger("guard")
 
 
@@ -61,8 +63,10 @@ class Guard:
         daemon: Daemon | None = None,
         clock: Clock | None = None,
         disk: Disk | None = None,
+        sockets: Mapping[str, socket.socket] | None = None,
     ) -> None:
         self.settings = settings
+        self._sockets = sockets or {}
         self._disk = disk
         self.clock = clock or SystemClock()
         self.directory = settings.path(settings.state.dir)
@@ -90,10 +94,17 @@ class Guard:
             await self.journal.close()
             raise
 
+    @property
+    def _lock_wait_s(self) -> float:
+        """Only who was handed the sockets takes over from another guard, and waits until that one has drained."""
+        return self.settings.bounds.drain_timeout_s + TAKE_OVER_S if self._sockets else 0.0
+
     def _recover(self) -> tuple[Journal, Recovered]:
         bounds = JournalBounds(segment_bytes_max=self.settings.journal.segment_bytes_max)
         try:
-            journal = Journal.open(self.directory, clock=self.clock, disk=self._disk, bounds=bounds)
+            journal = Journal.open(
+                self.directory, clock=self.clock, disk=self._disk, bounds=bounds, lock_wait_s=self._lock_wait_s
+            )
         except JournalFault as fault:
             raise StateFault(str(fault)) from fault
         try:
@@ -204,8 +215,8 @@ class Guard:
         await runner.setup()
         self._ops = runner
         try:
-            await site_of(runner, settings.listen.ops, tls).start()
-            place = address(settings.listen.data)
+            await site_of(runner, settings.listen.ops, tls, given=self._sockets.get("ops")).start()
+            place = self._sockets.get("data") or address(settings.listen.data)
             at = Path(place) if isinstance(place, str) else place
             self._listener = await serve(wiring, at=at, bounds=bounds_of(settings), tls=tls)
         except OSError as error:

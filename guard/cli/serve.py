@@ -1,14 +1,17 @@
 """`guard serve`: the guard in the foreground until it is told to stop."""
 
 import asyncio
+import os
 import signal
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import typer
 import uvloop
 
+from guard.activation import inherited
 from guard.cli import flags
 from guard.errors import GuardFault, SettingsFault, StateFault
 from guard.lifecycle import Guard
@@ -61,9 +64,10 @@ def serve(
     )
     over = Overrides(listen, ops, daemon, keys, policies, state, enable_trading, limits)
     try:
+        sockets = inherited(os.environ, pid=os.getpid())
         settings = ready(config, over, errors)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(until_stopped(settings))
+            runner.run(until_stopped(settings, sockets))
     except GuardFault as fault:
         raise typer.Exit(tell(fault)) from None
 
@@ -104,9 +108,9 @@ def tell(fault: GuardFault) -> int:
     return EXIT_STATE if isinstance(fault, StateFault) else EXIT_SETTINGS
 
 
-async def until_stopped(settings: Settings) -> None:
+async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
     """Start, serve, reload on SIGHUP, and end in order on SIGTERM or SIGINT."""
-    guard, stopped, loop = Guard(settings), asyncio.Event(), asyncio.get_running_loop()
+    guard, stopped, loop = Guard(settings, sockets=sockets), asyncio.Event(), asyncio.get_running_loop()
     reasons: list[str] = []
 
     def stop(name: str) -> None:

@@ -69,23 +69,28 @@ class Listener:
 async def serve(
     wiring: Wiring,
     *,
-    at: tuple[str, int] | Path,
+    at: tuple[str, int] | Path | socket.socket,
     bounds: Bounds,
     tls: SSLContext | None = None,
 ) -> Listener:
-    """Listen at a (host, port), or at a socket file that only its owner may use; raises OSError where that fails."""
+    """Listen at a (host, port), at a socket file that only its owner may use, or on a socket that was handed over.
+
+    Raises OSError where that fails.
+    """
     loop = asyncio.get_running_loop()
     edge = Edge(wiring, bounds, now=loop.time)
     handshake_s = bounds.header_timeout_s if tls is not None else None
-    if isinstance(at, Path):
-        server = await loop.create_unix_server(
+    if isinstance(at, Path | socket.socket):
+        is_unix = isinstance(at, Path) or at.family == socket.AF_UNIX
+        listen = loop.create_unix_server if is_unix else loop.create_server
+        server = await listen(
             lambda: Connection(edge),
-            sock=socket_file(at),
+            sock=socket_file(at) if isinstance(at, Path) else at,
             backlog=bounds.backlog,
             ssl=tls,
             ssl_handshake_timeout=handshake_s,
         )
-        return Listener(server, edge, path=at)
+        return Listener(server, edge, path=at if isinstance(at, Path) else None)
     host, port = at
     server = await loop.create_server(
         lambda: Connection(edge),

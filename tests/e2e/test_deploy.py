@@ -1,5 +1,7 @@
 """What `deploy/` promises: the unit is one that systemd accepts, the image is built from files that exist."""
 
+import hashlib
+import os
 import re
 import shutil
 import stat
@@ -9,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
+from guard.activation import NAMES
 from guard.cli.serve import EXIT_SETTINGS, EXIT_STATE
 from tests.support.guards import lay_out
 from tests.support.processes import GUARD, external, run_here
@@ -40,6 +43,25 @@ def test_systemd_accepts_the_unit_and_finds_it_tight(tmp_path: Path) -> None:
     level = re.search(r"exposure level for guard.service: (\d+\.\d)", said("security", "--offline=true"))
     assert level is not None
     assert float(level[1]) < 2
+
+
+def test_the_sockets_are_those_that_the_guard_takes(tmp_path: Path) -> None:
+    """`systemd-analyze verify` accepts both socket units beside the service; their names and ports are the guard's."""
+    analyze = external("systemd-analyze")
+    (tmp_path / "guard.service").write_text(_settled())
+    units = []
+    for name, listener, port in (("guard.socket", "data", 22500), ("guard-ops.socket", "ops", 22501)):
+        text = (ROOT / "deploy" / name).read_text()
+        units.append(tmp_path / name)
+        units[-1].write_text(text)
+        assert f"FileDescriptorName={listener}\n" in text
+        assert f"ListenStream=127.0.0.1:{port}\n" in text
+        assert listener in NAMES
+    done = subprocess.run(  # noqa: S603 - a program of the machine on our own files
+        [analyze, "verify", "--man=no", *map(str, units)], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_the_unit_says_what_serve_means() -> None:
@@ -105,6 +127,30 @@ def test_the_wheel_of_the_image_brings_code_and_policies(tmp_path: Path) -> None
     policies = {Path(name).name for name in names if "/share/opend-guard/policies/" in name}
     assert policies == {path.name for path in (ROOT / "policies").glob("*.toml")}
     assert {"guard/py.typed", "guard/cli/main.py"} <= set(names)
+
+
+def test_wheel_and_source_archive_are_the_same_wherever_they_are_built(tmp_path: Path) -> None:
+    """Two copies of the project, of other folders, file times and umasks, give the same bytes twice."""
+    names = ("guard", "policies", "pyproject.toml", "README.md", "LICENSE")
+    built: list[dict[str, str]] = []
+    for place, mode in (("one", 0o644), ("another/place", 0o600)):
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        for name in names:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, folder / name)
+        for path in folder.rglob("*"):
+            if path.is_file():
+                os.utime(path, (1_700_000_000 + mode, 1_700_000_000 + mode))
+                path.chmod(mode)
+        command = [sys.executable, "-m", "hatchling", "build", "-d", "out"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - ours
+        assert done.returncode == 0, done.stderr
+        archives = sorted((folder / "out").iterdir())
+        built.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in archives})
+
+    assert [name.rpartition(".")[2] for name in built[0]] == ["whl", "gz"]
+    assert built[0] == built[1]
 
 
 def test_the_example_of_a_keys_file_is_used_as_the_readme_says(tmp_path: Path) -> None:
