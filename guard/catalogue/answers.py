@@ -1,8 +1,7 @@
 """Which answers of the daemon tell of whose orders, and where in them: what `rights.see` and diagnostics are cut by.
 
 `ORDER_ROWS`: path to the list in `s2c` whose rows are orders, fills or fees of single orders; each row names its order
-(`order_id`, `order_id_ex`). Cash flows, funds and positions are the account's and name none. `ORDER_PUSHES` is the same
-for push frames: proto id to the field number, in the message's `s2c`, of the order or fill. `DIAGNOSTICS`: path to the
+(`order_id`, `order_id_ex`). Cash flows, funds and positions are the account's and name none. `DIAGNOSTICS`: path to the
 members that are shown, all of them numbers and flags about the daemon itself; what else an answer holds may be about
 other callers (B17). Source: messages.json; daemon.md §6.4.
 """
@@ -20,8 +19,6 @@ ORDER_ROWS: Final[Mapping[str, str]] = MappingProxyType(
         "/api/order-fee": "order_fee_list",
     }
 )
-
-ORDER_PUSHES: Final[Mapping[int, int]] = MappingProxyType({2208: 2, 2218: 2})
 
 DIAGNOSTICS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = MappingProxyType(
     {

@@ -18,13 +18,15 @@ from msgspec import structs
 from guard.access import still_valid, visible_accounts
 from guard.codes import Code
 from guard.errors import JournalFault
+from guard.policy import sees_own_only
 from guard.server import encode
 from guard.stream.admission import admit, admit_still
 from guard.stream.bounds import Bounds
 from guard.stream.caller import CallerSocket
 from guard.stream.dial import Dialler, Stream
 from guard.stream.ending import End, Ending
-from guard.stream.session import View, classify, may_see, view_of
+from guard.stream.owners import Owners
+from guard.stream.session import Frame, View, classify, may_see, may_see_order, view_of
 from guard.terms import AccountRow, Call, Missing, Principal, Refusal, refuse
 from guard.walk.desk import Visit
 from guard.walk.recorder import Recorder
@@ -57,6 +59,7 @@ class Relay:
             ca_file=str(settings.path(ca_file)) if ca_file else None,
             bounds=self._bounds,
         )
+        self._owners = Owners(self._desk.state)
         # Every socket that counts: in its handshake or open. One that has ended belongs to the edge's connection alone.
         self._sockets: set[CallerSocket] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -185,7 +188,7 @@ class Relay:
                     self._on_trade(frame.acc_id)
                 if frame is None:
                     count(_FRAMES, "to_caller", "unclassified")
-                elif not may_see(socket.view, frame):
+                elif not may_see(socket.view, frame) or not self._is_its_own(socket, frame):
                     count(_FRAMES, "to_caller", "filtered")
                 else:
                     count(_FRAMES, "to_caller", "relayed" if socket.push(frame.data) else "dropped")
@@ -193,6 +196,16 @@ class Relay:
                 socket.end(End.DAEMON_UNREADABLE.value)
             else:
                 socket.end(End.DAEMON_LOST.value)
+
+    def _is_its_own(self, socket: CallerSocket, frame: Frame) -> bool:
+        """What `rights.see` says now of a trade frame, by the policies and orders of this moment."""
+        principal, order = socket.principal, frame.order
+        if frame.kind != "trade" or principal is None:
+            return True
+        env = None if order is None else order.account.env
+        policies, wall = self._desk.standing.policies, self._desk.clock.wall()
+        is_own_only = sees_own_only(policies, principal, env=env, acc_id=frame.acc_id, wall=wall)
+        return may_see_order(principal.name, frame, owner=self._owners.of(order), is_own_only=is_own_only)
 
     def _refuse(self, socket: CallerSocket, visit: Visit, refusal: Refusal) -> None:
         """Written down and told, in the contract's body."""

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.markets import FUTURES, market_words
+from guard.stream.pushes import Pushed, pushed
 from guard.terms import Account, AccountRow, Principal
 
 FRAME_BYTES_MAX: Final = 1 << 20
@@ -28,13 +29,15 @@ class Frame(Struct, frozen=True):
     """One push frame, classified.
 
     `markets` are the policy's words that its trade market may stand for: four for FUTURES, none where the frame names
-    no market or one without a word. `data` is the frame as the daemon sent it, UTF-8.
+    no market or one without a word. `data` is the frame as the daemon sent it, UTF-8. `order`: what a trade event is
+    about, None where that cannot be told.
     """
 
     kind: Kind
     acc_id: int | None
     markets: tuple[str, ...]
     data: bytes
+    order: Pushed | None = None
 
 
 class _Wire(Struct):
@@ -42,6 +45,7 @@ class _Wire(Struct):
     proto_id: int
     acc_id: int | None = None
     trd_market: int | None = None
+    body_b64: str | None = None
 
 
 class View(Struct, frozen=True):
@@ -89,7 +93,8 @@ def classify(data: bytes) -> Frame | None:
     if (wire.type == "trade") != (wire.proto_id in _TRADE_PROTO_IDS):
         return None
     markets = () if wire.trd_market is None else market_words(wire.trd_market)
-    return Frame(wire.type, wire.acc_id, markets, data)
+    order = pushed(wire.proto_id, wire.body_b64 or "", acc_id=wire.acc_id) if wire.type == "trade" else None
+    return Frame(wire.type, wire.acc_id, markets, data, order=order)
 
 
 def may_see(view: View, frame: Frame) -> bool:
@@ -103,3 +108,11 @@ def may_see(view: View, frame: Frame) -> bool:
     if view.acc_ids is not None and frame.acc_id not in view.acc_ids:
         return False
     return view.markets is None or (bool(frame.markets) and view.markets.issuperset(frame.markets))
+
+
+def may_see_order(name: str, frame: Frame, *, owner: str, is_own_only: bool) -> bool:
+    """Whether the key `name` is shown this frame, whose order is `owner`'s: `rights.see`.
+
+    A key that sees its own alone is shown no trade event of another, of nobody, or of which nobody can tell.
+    """
+    return frame.kind != "trade" or not is_own_only or (frame.order is not None and owner == name)

@@ -21,7 +21,7 @@ from guard.simulator import Simulator
 from guard.simulator.keys import Key
 from guard.simulator.world import Push
 from tests.support.daemon import running_simulator
-from tests.support.guards import key, lay_out, operate, order, record, running, write_keys
+from tests.support.guards import OPEN_POLICY, key, lay_out, operate, order, record, running, write_keys
 from tests.support.stream import WS_ACCEPT, WS_KEY, until
 from tests.support.tls import write_pair
 
@@ -83,12 +83,14 @@ class House:
 
 
 @asynccontextmanager
-async def housing(folder: Path, *, more: str = "", simulator: Simulator | None = None) -> AsyncIterator[House]:
+async def housing(
+    folder: Path, *, more: str = "", simulator: Simulator | None = None, policies: dict[str, str] | None = None
+) -> AsyncIterator[House]:
     """Both programs, running meanwhile."""
     daemon = simulator or Simulator(keys=(OWN,), profile="runtime")
     async with running_simulator(daemon) as url, aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_S):
         toml = f'[trading]\nenabled = true\n[daemon]\nurl = "{url}"\n{more}'
-        config = lay_out(folder, *RECORDS, toml=toml)
+        config = lay_out(folder, *RECORDS, toml=toml, policies=policies)
         async with running(config, daemon=_Socketless(daemon)) as guard:
             house = House(guard, daemon, session, config)
             try:
@@ -141,6 +143,20 @@ async def test_an_order_is_pushed_to_whom_it_may_concern(tmp_path: Path) -> None
             await nobody.receive(timeout=0.05)
         await asyncio.gather(*(ws.close() for ws in house.opened))
         await until(lambda: house.guard.relay.connections == 0)
+
+
+async def test_a_key_that_sees_its_own_alone_is_pushed_its_own_orders_and_fills(tmp_path: Path) -> None:
+    """Also those that come before the answer: the order fills while it is being placed."""
+    own = {"open.toml": OPEN_POLICY, "own.toml": '[applies_to]\nkeys = ["bot", "mine"]\n[rights]\nsee = "own"\n'}
+    async with housing(tmp_path, policies=own) as house:
+        await house.post("/api/sub-acc-push", {"acc_id_list": [123456]})
+        callers = {who: await house.open(who) for who in ("bot", "mine", "desk")}
+        await house.post("/api/order", order(price=400.0))
+        house.push(LAST)
+
+        frames = {who: [each["proto_id"] for each in await seen(ws)] for who, ws in callers.items()}
+        assert {2208, 2218} <= set(frames["bot"])
+        assert frames == {"bot": frames["desk"], "mine": [], "desk": frames["desk"]}
 
 
 async def test_w13_a_push_without_a_market(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -12,6 +13,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from guard.lifecycle import Guard
+from guard.simulator.proto import push_body
 from guard.stream.bounds import Bounds
 from guard.stream.caller import CallerSocket
 from guard.stream.ending import Ending
@@ -20,6 +22,7 @@ from tests.support.scripted_daemon import Script, Talk
 
 WS_KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 §1.3
 WS_ACCEPT: Final = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+ORDER_PUSH: Final = 2208
 HANDSHAKE: Final = {"upgrade": "websocket", "sec_websocket_version": "13", "sec_websocket_key": WS_KEY}
 
 
@@ -28,6 +31,13 @@ def frame(type_: str = "quote", proto_id: int | None = None, **members: Any) -> 
     usual = {"quote": 3005, "trade": 2208, "notify": 1003}
     full = {"type": type_, "proto_id": usual.get(type_, 1) if proto_id is None else proto_id, "body_b64": "AA=="}
     return json.dumps(full | members).encode()
+
+
+def trade(proto_id: int = 2208, *, acc_id: int = 7, env: int = 1, **names: Any) -> bytes:
+    """A trade push with its body: of an order (2208) or a fill (2218) of this account."""
+    header = {"trd_env": env, "acc_id": acc_id, "trd_market": 1}
+    coded = push_body(proto_id, {"header": header, "order" if proto_id == ORDER_PUSH else "order_fill": names})
+    return frame("trade", proto_id, acc_id=acc_id, trd_market=1, body_b64=b64encode(coded).decode())
 
 
 class Wire(asyncio.Transport):

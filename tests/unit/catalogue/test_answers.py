@@ -1,7 +1,6 @@
-"""Which answers hold orders is read off the broker's own messages."""
+"""Which answers hold orders, and which are about the daemon alone."""
 
-from guard.catalogue import BY_PATH, DIAGNOSTICS, ORDER_PUSHES, ORDER_ROWS
-from guard.simulator import proto
+from guard.catalogue import BY_PATH, DIAGNOSTICS, ORDER_ROWS
 from guard.terms import AccountAt
 
 
@@ -11,8 +10,3 @@ def test_every_answer_that_lists_orders_is_one_that_names_an_account() -> None:
         assert {row.account for row in BY_PATH[path]} == {AccountAt.HEADER}
     for path in DIAGNOSTICS:
         assert {row.account for row in BY_PATH[path]} == {AccountAt.NONE}
-
-
-def test_pushes_of_orders_are_those_of_the_trade_family() -> None:
-    """UpdateOrder and UpdateOrderFill, as the simulated daemon sends them."""
-    assert set(ORDER_PUSHES) == {number for number, name in proto.PUSHES.items() if name.startswith("Trd_Update")}
