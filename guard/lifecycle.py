@@ -5,6 +5,7 @@ unbroken. Everything it then relaxes by setting is told as *weakened* at start, 
 """
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -43,7 +44,7 @@ from guard.stream import Relay
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
 from guard.tracking import Reconciler
-from guard.upstream import Client, sidedoors
+from guard.upstream import Circuit, Client, Fused, sidedoors
 from guard.upstream.origin import parse_origin
 from guard.walk.desk import Desk, Parts
 from guard.walk.recorder import Recorder
@@ -77,6 +78,7 @@ class Guard:
         self._client: Client | None = None
         self._listener: Listener | None = None
         self._ops: web.AppRunner | None = None
+        self.hurry = asyncio.Event()
 
     # ------------------------------------------------------------ start
 
@@ -136,6 +138,8 @@ class Guard:
             daemon = self._client = Client(
                 link_of(settings), key=settings.daemon_key, public_key=settings.public_key, clock=self.clock
             )
+        circuit = Circuit()
+        daemon = Fused(daemon, circuit, self.clock)
         parts = Parts(
             journal=self.journal,
             daemon=daemon,
@@ -144,6 +148,7 @@ class Guard:
             clock=self.clock,
             metrics=metrics,
             supervisor=self.supervisor,
+            circuit=circuit,
         )
         self.desk = Desk(parts, standing=standing, state=recovered.state, directory=self.directory)
         self.desk.recent = recovered.recent
@@ -272,14 +277,20 @@ class Guard:
     # ------------------------------------------------------------ stop
 
     async def stop(self, reason: str) -> Sequence[str]:
-        """Drain and close; the work that had to be cut off, empty at a clean end."""
-        grace_s = self.settings.bounds.drain_timeout_s
+        """Drain and close; the work that had to be cut off, empty at a clean end.
+
+        Not ready at once and no new orders; the doors stay open for `pre_stop_s`, then what is under way may end
+        within `drain_timeout_s`. Setting `hurry` ends both waits; what is cut off then is recorded as unknown.
+        """
+        bounds, loop = self.settings.bounds, asyncio.get_running_loop()
         self.desk.is_draining = True
-        _log.info("draining", reason=reason)
+        _log.info("draining", reason=reason, doors_close_in_s=bounds.pre_stop_s)
+        await self._pre_stop(bounds.pre_stop_s)
+        ends_s = loop.time() + bounds.drain_timeout_s
         await self.relay.close_all(1001)  # before the listener, which waits for every connection to end
         if self._listener is not None:
-            await self._listener.close(grace_s=grace_s)
-        unfinished = await self.supervisor.drain(grace_s)
+            await self._listener.close(grace_s=bounds.drain_timeout_s, hurry=self.hurry)
+        unfinished = await self.supervisor.drain(max(0.0, ends_s - loop.time()), hurry=self.hurry)
         if self._ops is not None:
             await self._ops.cleanup()
         self.recorder.floods.sum_up()
@@ -290,3 +301,10 @@ class Guard:
             await self._client.close()
         _log.info("closed", reason=reason, unfinished=unfinished)
         return unfinished
+
+    async def _pre_stop(self, wait_s: float) -> None:
+        """The time in which whoever sends callers here learns that the guard is not ready: cancels still pass."""
+        if wait_s:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self.hurry.wait()

@@ -56,6 +56,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_journal_last_checkpoint_timestamp_seconds": Family("gauge", "When the record was last signed; 0: not yet."),
     "guard_clock_steps_total": Family("counter", "Steps of the wall clock of more than a second."),
     "guard_daemon_up": Family("gauge", "1 if the daemon answered the last time it was asked."),
+    "guard_breaker_open": Family("gauge", "1 while the circuit to the daemon is open: only cancels and probes pass."),
     "guard_reference_age_seconds": Family(
         "gauge", "Since the daemon last answered a question for reference data, by kind.", ("kind",)
     ),

@@ -99,7 +99,10 @@ class JournalSettings(Struct, frozen=True):
 
 
 class BoundsSettings(Struct, frozen=True):
-    """The limits of the edge, each with its unit."""
+    """The limits of the edge, each with its unit.
+
+    `pre_stop_s`: how long a guard that was told to stop keeps its doors open, not ready and without new orders.
+    """
 
     body_bytes_max: Bytes = 65_536
     answer_bytes_max: Bytes = 32 * 2**20
@@ -107,6 +110,7 @@ class BoundsSettings(Struct, frozen=True):
     request_timeout_s: Seconds = 10.0
     idle_timeout_s: Seconds = 60.0
     drain_timeout_s: Seconds = 15.0
+    pre_stop_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
 
 class Scopes(Struct, frozen=True):

@@ -72,16 +72,19 @@ class Supervisor:
         task.add_done_callback(self._ended)
         return task
 
-    async def drain(self, timeout_s: float) -> tuple[str, ...]:
-        """Waits for the work, at most `timeout_s`; then cancels what is left, and the services.
+    async def drain(self, timeout_s: float, *, hurry: asyncio.Event | None = None) -> tuple[str, ...]:
+        """Waits for the work, at most `timeout_s` and no longer once `hurry` is set; then cancels it, and the services.
 
         Returns the names of the work that had to be cancelled: empty is a clean end.
         """
         self._is_ending = True
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        while self._work and (left_s := deadline - loop.time()) > 0:
-            await asyncio.wait(self._work, timeout=left_s)  # work may start more work: look again
+        hurried = loop.create_task(hurry.wait()) if hurry is not None else loop.create_future()
+        while self._work and (left_s := deadline - loop.time()) > 0 and not hurried.done():
+            ends: set[asyncio.Future[Any]] = {hurried, *self._work}
+            await asyncio.wait(ends, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)  # work may start more work
+        hurried.cancel()
         unfinished = tuple(sorted(task.get_name() for task in self._work))
         await self._cancel(self._work)
         await self._cancel(self._services)

@@ -109,13 +109,13 @@ def tell(fault: GuardFault) -> int:
 
 
 async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
-    """Start, serve, reload on SIGHUP, and end in order on SIGTERM or SIGINT."""
+    """Start, serve, reload on SIGHUP, and end in order on SIGTERM or SIGINT; a second one ends the waiting."""
     guard, stopped, loop = Guard(settings, sockets=sockets), asyncio.Event(), asyncio.get_running_loop()
     reasons: list[str] = []
 
     def stop(name: str) -> None:
         reasons.append(name)
-        stopped.set()
+        (guard.hurry if stopped.is_set() else stopped).set()
 
     # Before the door opens: whoever sees it open may signal at once.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,6 @@
 """The data listener: a socket, its connections, one sweep of their deadlines, and an orderly end."""
 
 import asyncio
-import contextlib
 import os
 import socket
 import stat
@@ -35,8 +34,8 @@ class Listener:
         """Connections open, seen, turned away, timed out and handed over."""
         return self._edge.counts
 
-    async def close(self, *, grace_s: float) -> None:
-        """Accept no more, let what has begun be answered, cut what is left after `grace_s`.
+    async def close(self, *, grace_s: float, hurry: asyncio.Event | None = None) -> None:
+        """Accept no more, let what has begun be answered, cut what is left after `grace_s` or once `hurry` is set.
 
         Connections that were handed over belong to the stream, which ends them itself within the same time.
         """
@@ -44,7 +43,7 @@ class Listener:
         self._server.close()
         for connection in [each for each in self._edge.connections if each.is_idle]:
             connection.close()
-        await self._until_empty(grace_s)
+        await self._until_empty(grace_s, hurry)
         for connection in tuple(self._edge.connections):
             connection.abort()
         await self._until_empty(self._edge.bounds.sweep_s)
@@ -53,13 +52,14 @@ class Listener:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
-    async def _until_empty(self, limit_s: float) -> None:
+    async def _until_empty(self, limit_s: float, hurry: asyncio.Event | None = None) -> None:
         """Return as soon as no connection is left, at the latest after `limit_s`."""
         if not self._edge.connections:
             return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                await self._edge.emptied.wait()
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._edge.emptied, hurry) if event is not None]
+        await asyncio.wait(waits, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     def _sweep(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._edge.bounds.sweep_s, self._sweep)

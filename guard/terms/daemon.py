@@ -47,9 +47,13 @@ class Answer(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """No whole answer. `is_sent`: at least one byte of the request may have left, so nobody knows what happened."""
+    """No whole answer. `is_sent`: at least one byte of the request may have left, so nobody knows what happened.
 
-    kind: Literal["refused", "timeout", "reset", "bad_answer", "too_large"]
+    `held` and `open` are the guard's own doing and say nothing about the daemon: no slot was free, the request was
+    withdrawn, or the circuit is open.
+    """
+
+    kind: Literal["refused", "timeout", "reset", "bad_answer", "too_large", "held", "open"]
     message: str
     is_sent: bool
     duration_us: int = 0

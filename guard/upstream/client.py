@@ -90,7 +90,7 @@ class Client:
         return result
 
     async def close(self) -> None:
-        """Drop every connection; requests under way fail as reset, waiting ones as refused."""
+        """Drop every connection; requests under way fail as reset, waiting ones are held back."""
         self._is_closed = True
         self._slots.close()
         self._idle.close()
@@ -115,7 +115,7 @@ class Client:
                     return dialled
                 connection = dialled
             if request.may_leave is not None and not request.may_leave():
-                return Failure("refused", "it was withdrawn while it waited for a connection", is_sent=False)
+                return Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
             asked = connection.ask(data, deadline_s=deadline_s)
             if asked is None:
                 return Failure("reset", "the daemon closed the connection before the request", is_sent=False)
@@ -154,7 +154,7 @@ class Client:
             if not is_open:
                 connection.drop()
         if not is_open:
-            return Failure("refused", "the client is closed", is_sent=False)
+            return Failure("held", "the client is closed", is_sent=False)
         return connection
 
     def _put_back(self, connection: Connection) -> None:

@@ -7,12 +7,13 @@ left, and from the moment it hands bytes to the transport the request counts as 
 import asyncio
 import select
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 from guard.terms import Answer, Failure
 from guard.upstream.answer import AnswerReader, Broken, Whole
 
 Asked = asyncio.Future[Answer | Failure]
+_SERVER_ERROR: Final = 500  # whatever went wrong over there, nothing else is asked on that connection
 
 
 class Connection(asyncio.Protocol):
@@ -86,7 +87,7 @@ class Connection(asyncio.Protocol):
         if isinstance(result, Broken):
             self._fail(result.kind, f"the daemon's answer {result.message}")
         elif isinstance(result, Whole):
-            self._is_spent = self._is_spent or not result.is_reusable
+            self._is_spent = self._is_spent or not result.is_reusable or result.status >= _SERVER_ERROR
             self._settle(Answer(result.status, result.content_type, result.body))
 
     def eof_received(self) -> bool:

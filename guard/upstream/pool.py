@@ -46,13 +46,13 @@ class Slots:
     async def take(self, urgency: Urgency, *, deadline_s: float) -> Failure | None:
         """Wait for a slot, at most until `deadline_s` of the loop's clock; None when it was given."""
         if self._is_closed:
-            return Failure("refused", "the client is closed", is_sent=False)
+            return Failure("held", "the client is closed", is_sent=False)
         queue = self._queues[urgency]
         if not queue and self.in_use < self._limits[urgency]:
             self.in_use += 1
             return None
         if len(queue) >= self._waiters_max:
-            return Failure("refused", "too many requests are waiting for the daemon", is_sent=False)
+            return Failure("held", "too many requests are waiting for the daemon", is_sent=False)
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         queue.append(waiter)
         try:
@@ -60,11 +60,11 @@ class Slots:
                 is_given = await waiter
         except TimeoutError:
             self._withdraw(waiter, queue)
-            return Failure("timeout", "no connection to the daemon became free in time", is_sent=False)
+            return Failure("held", "no connection to the daemon became free in time", is_sent=False)
         except asyncio.CancelledError:
             self._withdraw(waiter, queue)
             raise
-        return None if is_given else Failure("refused", "the client is closed", is_sent=False)
+        return None if is_given else Failure("held", "the client is closed", is_sent=False)
 
     def give_back(self) -> None:
         """Return a slot; it goes to the first of the most urgent who may have it."""

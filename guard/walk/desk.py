@@ -40,6 +40,7 @@ from guard.terms import (
     Valuation,
     World,
 )
+from guard.upstream import Circuit
 from guard.walk.cooldown import Cooldowns
 from guard.walk.turns import Turns
 
@@ -122,7 +123,7 @@ class Recent:
 
 
 class Parts(Struct, frozen=True):
-    """The services that a desk brings together."""
+    """The services that a desk brings together; `circuit` is the one that `daemon` is behind."""
 
     journal: Journal
     daemon: Daemon
@@ -131,6 +132,7 @@ class Parts(Struct, frozen=True):
     clock: Clock
     metrics: Metrics
     supervisor: Supervisor
+    circuit: Circuit
 
 
 class Desk:
@@ -144,6 +146,7 @@ class Desk:
         self.unlocks = Cooldowns()
         self.journal = parts.journal
         self.daemon = parts.daemon
+        self.circuit = parts.circuit
         self.book = parts.book
         self.reference = parts.reference
         self.clock = parts.clock

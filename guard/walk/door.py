@@ -105,6 +105,8 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
     if visit.effect is Effect.ORDER_CANCEL:
         return []
     reasons = [] if is_last or visit.effect not in RISKY else _readiness(desk)
+    if not is_last and visit.effect is not Effect.STREAM:
+        reasons += _circuit(desk)
     key = visit.principal.name if visit.principal is not None else ""
     rule = trading_rule(desk.state, key=key, account=situation.account, market=situation.market)
     state = "active" if rule is None else rule.state
@@ -129,6 +131,14 @@ def _not_reducing(situation: Situation) -> Reason:
     held, most = f"{position.qty.normalize():f}", f"{situation.reducible.normalize():f}"
     told = f"{message}; {held} of {order.symbol} is held, and {most} of it may go on this side"
     return Reason(Code.REDUCE_ONLY, told, rule="state", observed=f"{order.qty.normalize():f}", limit=most, unit="qty")
+
+
+def _circuit(desk: Desk) -> list[Reason]:
+    """The daemon keeps failing and is left alone for a while; only cancels still try."""
+    if desk.circuit.wait_us(desk.clock.mono_us()) is None:
+        return []
+    message = f"the daemon keeps failing and is left alone for a while: {desk.circuit.why}; cancels still pass"
+    return [Reason(Code.BREAKER_OPEN, message, rule="circuit")]
 
 
 def _readiness(desk: Desk) -> list[Reason]:

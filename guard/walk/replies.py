@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.errors import JournalFault
@@ -43,6 +44,9 @@ def refused(
     is_recorded: bool = True,
 ) -> Reply:
     """The refusal, written down and then told. `is_recorded` False: its record is an outcome already."""
+    wait_us = recorder.desk.circuit.wait_us(recorder.desk.clock.mono_us())
+    if refusal.code is Code.BREAKER_OPEN and wait_us is not None:
+        refusal = replace(refusal, retry_after_s=wait_us / 1_000_000)
     if is_recorded:
         recorder.refused(visit, refusal, situation, judged)
     else:
@@ -61,6 +65,8 @@ def failed(visit: Visit, failure: Failure, *, effect: Effect, headers: Headers =
 
 
 def _failure(failure: Failure, effect: Effect) -> Refusal:
+    if failure.kind == "open":
+        return refuse(Code.BREAKER_OPEN, f"{failure.message}; nothing was sent")
     if not failure.is_sent:
         return refuse(Code.DAEMON_UNREACHABLE, f"the daemon cannot be reached: {failure.message}; nothing was sent")
     what = "" if effect is Effect.READ else "; it may have acted on the request"
@@ -86,6 +92,9 @@ def settled(
     if result is None:
         refusal = refuse(Code.RULE_ERROR, f"{_OUR_FAULT}; nothing was sent, nothing is held")
         return unusable(visit, refusal, headers=headers)
+    if isinstance(result, Failure) and result.kind == "open":
+        message = f"{outcome.message}; nothing was sent, nothing is held"
+        return unusable(visit, refuse(Code.BREAKER_OPEN, message), headers=headers)
     message = f"the daemon cannot be reached: {outcome.message}; nothing was sent, nothing is held"
     return unusable(visit, refuse(Code.DAEMON_UNREACHABLE, message), headers=headers)
 

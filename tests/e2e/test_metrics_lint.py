@@ -25,7 +25,6 @@ NOT_YET: Final = {
     "guard_config_drift",
     "guard_shadow_divergence_total",
     "guard_daemon_trade_unlocked",
-    "guard_breaker_open",
     "guard_reference_age_seconds",
 }
 """Metrics of contract §6 whose subject may not exist yet; the rest is always exposed."""

@@ -416,7 +416,7 @@ def test_closing_ends_what_is_under_way_and_what_comes(run: Run) -> None:
             assert isinstance(result, Failure)
             assert (result.kind, result.is_sent) == ("reset", True)
             assert isinstance(late, Failure)
-            assert (late.kind, late.is_sent) == ("refused", False)
+            assert (late.kind, late.is_sent) == ("held", False)
             assert client.connections == 0
 
     run(main())
@@ -462,7 +462,7 @@ def test_waiting_for_a_slot_is_bounded_in_time_and_nothing_is_sent(run: Run) -> 
             second = await client.send(trade(0.05))
 
             assert isinstance(second, Failure)
-            assert (second.kind, second.is_sent) == ("timeout", False)
+            assert (second.kind, second.is_sent) == ("held", False)
             assert isinstance(await first, Failure)
             await client.close()
 

@@ -183,3 +183,26 @@ async def test_a_drain_is_seen_from_its_beginning() -> None:
     assert await draining == ()
     assert task.done()
     assert seen == [True]
+
+
+async def test_hurry_ends_the_wait_for_work() -> None:
+    """What is left when the hurry begins is cancelled and named; work that has ended by then is not."""
+    supervisor, hurry = Supervisor(), asyncio.Event()
+    _ = supervisor.start(_answer(), "quick")
+    _ = supervisor.start(_forever(), "slow")
+    draining = asyncio.ensure_future(supervisor.drain(3600, hurry=hurry))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (draining.done(), supervisor.in_flight) == (False, 1)
+    hurry.set()
+    assert await draining == ("slow",)
+
+
+async def test_hurry_that_began_before_waits_for_nothing() -> None:
+    """A drain that is told to hurry from the start cancels at once; one without work ends at once all the same."""
+    hurry = asyncio.Event()
+    hurry.set()
+    supervisor = Supervisor()
+    _ = supervisor.start(_forever(), "slow")
+    assert await supervisor.drain(3600, hurry=hurry) == ("slow",)
+    assert await Supervisor().drain(3600, hurry=hurry) == ()

@@ -127,3 +127,23 @@ async def test_a_dead_socket_file_is_replaced_and_a_live_one_is_not(tmp_path: Pa
     with pytest.raises(OSError, match="in use"):
         await Walks().serve(path)
     assert path.read_text() == "a file"
+
+
+async def test_hurry_ends_the_grace() -> None:
+    """Whoever is in a hurry need not wait for a walk that takes its time."""
+    walks, hurry = Walks(), asyncio.Event()
+    listener = await walks.serve(("127.0.0.1", 0), Bounds())
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.sockets[0].getsockname()[1])
+    writer.write(get())
+    await walks.begun.wait()
+
+    closing = asyncio.ensure_future(listener.close(grace_s=3600.0, hurry=hurry))
+    await asyncio.sleep(0)
+    assert not closing.done()
+    hurry.set()
+    await closing
+
+    assert await reader.read() == b""
+    walks.gate.set()
+    await asyncio.gather(*walks.tasks)
+    writer.close()

@@ -197,7 +197,7 @@ async def test_a_client_that_is_closed_while_it_dials_sends_nothing() -> None:
         result = await sending
 
         assert isinstance(result, Failure)
-        assert (result.kind, result.is_sent) == ("refused", False)
+        assert (result.kind, result.is_sent) == ("held", False)
         assert (client.connections, daemon.requests) == (0, [])
 
 

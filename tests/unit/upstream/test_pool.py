@@ -82,7 +82,7 @@ async def test_a_freed_slot_goes_to_the_most_urgent_in_order_of_arrival() -> Non
 
 
 async def test_waiting_is_bounded_in_number_and_time() -> None:
-    """Too many waiters: refused at once; too long: timeout; in both cases nothing was sent and nothing is lost."""
+    """Too many waiters: refused at once; too long: the same; in both cases nothing was sent and nothing is lost."""
     slots = Slots(slots_max=1, waiters_max=1)
     assert await slots.take(OTHER, deadline_s=later()) is None
     waiting = take(slots, OTHER, 0.01)
@@ -92,9 +92,9 @@ async def test_waiting_is_bounded_in_number_and_time() -> None:
     late = await waiting
 
     assert refused is not None
-    assert (refused.kind, refused.is_sent) == ("refused", False)
+    assert (refused.kind, refused.is_sent) == ("held", False)
     assert late is not None
-    assert (late.kind, late.is_sent) == ("timeout", False)
+    assert (late.kind, late.is_sent) == ("held", False)
     slots.give_back()
     assert slots.in_use == 0
 
@@ -124,7 +124,7 @@ async def test_a_closed_pool_gives_no_slots() -> None:
 
     for refused in (await waiting, await slots.take(CANCEL, deadline_s=later())):
         assert refused is not None
-        assert (refused.kind, refused.is_sent) == ("refused", False)
+        assert (refused.kind, refused.is_sent) == ("held", False)
 
 
 @settings(max_examples=60, deadline=None)

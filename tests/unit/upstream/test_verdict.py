@@ -119,7 +119,7 @@ def test_a_client_error_refuses_whatever_its_body(effect: Effect, body: bytes) -
     assert verdict(effect, Answer(403, "text/plain", body)) is Verdict.REFUSED
 
 
-@pytest.mark.parametrize("kind", ["refused", "timeout", "reset", "bad_answer", "too_large"])
+@pytest.mark.parametrize("kind", ["refused", "timeout", "reset", "bad_answer", "too_large", "held", "open"])
 @pytest.mark.parametrize("effect", TRADES)
 def test_without_an_answer_only_the_first_byte_counts(effect: Effect, kind: Any) -> None:
     """Not sent when no byte left, unknown when one may have; the kind of failure changes nothing."""

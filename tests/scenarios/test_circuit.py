@@ -1,0 +1,122 @@
+"""A daemon that keeps failing is left alone: refusals say so, cancels pass, and one answer is enough to go on."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from guard.simulator.faults import Fault, Hold, HttpError, Reset, Unreachable
+from guard.upstream.circuit import SAMPLE_MIN
+from tests.support.guards import operate
+from tests.support.stage import Stage, code_of, is_passed, stage
+
+QUOTE = "/api/quote"
+ASKED = {"symbols": ["HK.00700"]}
+
+
+async def fail(scene: Stage, fault: Fault) -> None:
+    """Enough reads meet the fault for the circuit to open; from then on every request does."""
+    scene.daemon.faults.always(fault)
+    for _ in range(SAMPLE_MIN):
+        await scene.ask(QUOTE, ASKED)
+    assert scene.guard.desk.circuit.is_open
+
+
+async def until_decided(scene: Stage) -> None:
+    """A trade has been decided and is not sent yet."""
+    while not scene.guard.desk.state.steps:  # noqa: ASYNC110 - nobody tells when a trade is decided
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("fault", [Unreachable(), Reset(acts=False), HttpError(503)], ids=["refused", "reset", "503"])
+async def test_orders_changes_and_reads_are_refused_with_their_wait(tmp_path: Path, fault: Fault) -> None:
+    """503 `breaker_open` with Retry-After; nothing reaches the daemon, nothing is reserved, the record has it."""
+    async with stage(tmp_path) as scene:
+        resting = await scene.placed()
+        await fail(scene, fault)
+        seen = len(scene.daemon.requests)
+        scene.clock.advance(s=1)
+        replies = [await scene.place(), await scene.modify(resting), await scene.ask(QUOTE, ASKED)]
+        for reply in replies:
+            assert code_of(reply) == (503, "breaker_open")
+            assert dict(reply.headers)["Retry-After"] == "4"
+            assert json.loads(reply.body)["guard"]["retryable"] is True
+        assert len(scene.daemon.requests) == seen
+        assert [line["code"] for line in await scene.records("decision")][-3:] == ["breaker_open"] * 3
+
+
+async def test_a_cancel_passes_and_closes_it_when_it_is_answered(tmp_path: Path) -> None:
+    """With the circuit open a cancel is sent; a daemon that answers it is asked by everyone again."""
+    async with stage(tmp_path) as scene:
+        resting = await scene.placed()
+        await fail(scene, Reset(acts=False))
+        scene.daemon.faults.clear()
+        assert code_of(await scene.place()) == (503, "breaker_open")
+        assert is_passed(await scene.cancel(resting))
+        assert not scene.guard.desk.circuit.is_open
+        assert is_passed(await scene.place())
+
+
+async def test_one_request_tries_while_it_is_half_open(tmp_path: Path) -> None:
+    """After the wait the first request is sent, a second one meanwhile is not, and after the answer all are."""
+    async with stage(tmp_path) as scene:
+        await fail(scene, Unreachable())
+        scene.clock.advance(s=5)
+        scene.daemon.faults.clear()
+        gate = asyncio.Event()
+        scene.daemon.faults.add(Hold(gate), path=QUOTE)
+        trying = asyncio.ensure_future(scene.ask(QUOTE, ASKED))
+        await asyncio.sleep(0)
+        assert code_of(await scene.ask(QUOTE, ASKED)) == (503, "breaker_open")
+        gate.set()
+        assert is_passed(await trying)
+        assert is_passed(await scene.ask(QUOTE, ASKED))
+
+
+async def test_an_order_whose_turn_was_taken_is_not_sent_and_holds_nothing(tmp_path: Path) -> None:
+    """The circuit opens between decision and sending: 503, outcome `not_sent`, everything given back."""
+    async with stage(tmp_path) as scene:
+        assert is_passed(await scene.place())
+        placing = asyncio.ensure_future(scene.place(price=201))
+        await until_decided(scene)
+        circuit = scene.guard.desk.circuit
+        circuit.opened_us, circuit.why = scene.clock.mono_us(), "it was reset"
+        reply = await placing
+        assert code_of(reply) == (503, "breaker_open")
+        assert (await scene.outcome(reply))["verdict"] == "not_sent"
+        assert len(scene.reached()) == 1
+
+
+async def test_4xx_and_refusals_of_the_daemon_never_open_it(tmp_path: Path) -> None:
+    """A daemon that says no is well."""
+    async with stage(tmp_path) as scene:
+        scene.daemon.faults.always(HttpError(404), path=QUOTE)
+        for _ in range(3 * SAMPLE_MIN):
+            assert (await scene.ask(QUOTE, ASKED)).status == 404
+        assert not scene.guard.desk.circuit.is_open
+
+
+async def test_a_repeat_of_an_order_is_answered_all_the_same(tmp_path: Path) -> None:
+    """What an Idempotency-Key has already brought about needs no daemon."""
+    async with stage(tmp_path) as scene:
+        assert is_passed(await scene.place(key="k"))
+        await fail(scene, Unreachable())
+        assert is_passed(await scene.place(key="k"))
+
+
+async def test_health_says_it_in_words(tmp_path: Path) -> None:
+    """Ready but degraded, with the fault and the next probe; a gauge for the pager; a dry run says so too."""
+    async with stage(tmp_path) as scene:
+        await fail(scene, HttpError(502))
+        status, told = await operate(scene.guard, "/readyz")
+        assert (status, told["degraded"]) == (200, True)
+        words = next(sentence for sentence in told["reasons"] if sentence.startswith("daemon:"))
+        assert "it answered 502" in words
+        assert "next probe is in 5 s" in words
+        assert "guard_breaker_open 1.0" in (await operate(scene.guard, "/metrics"))[1]
+        assert (await operate(scene.guard, "/status"))[1]["daemon"]["circuit_open"] is True
+        dry = await scene.ask("/guard/v1/check", {"path": QUOTE, "body": ASKED})
+        assert json.loads(dry.body)["guard"]["code"] == "breaker_open"
+        scene.clock.advance(s=5)
+        assert "the next request is a probe" in str((await operate(scene.guard, "/readyz"))[1])
