@@ -28,6 +28,11 @@ def configure(*, is_json: bool | None = None) -> None:
     )
 
 
+def silence() -> None:
+    """No log at all: for commands that run a guard of their own for a moment and tell what matters themselves."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 def _columns() -> structlog.dev.ConsoleRenderer:
     """Columns for people, coloured on a terminal unless NO_COLOR is set."""
     is_coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")

@@ -6,6 +6,7 @@ is wrong, 0 otherwise.
 
 import asyncio
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -77,7 +78,7 @@ def check(
     if as_json:
         typer.echo(told_as_json(found))
     else:
-        _print(found)
+        show(found, Console(highlight=False, soft_wrap=True))
     raise typer.Exit(1 if any(finding.level == "wrong" for finding in found) else 0)
 
 
@@ -95,8 +96,8 @@ def findings(config: Path | None, over: Overrides, errors: list[str], daemon_key
     return [*found, *_files(settings, daemon_keys), *([] if reading.errors else asyncio.run(ask_daemon(settings)))]
 
 
-def _print(found: list[Finding]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+def show(found: Sequence[Finding], console: Console) -> None:
+    """The findings for people, a line each."""
     for finding in found:
         console.print(f"[{_COLOURS[finding.level]}]{finding.level:>5}[/]  ", end="")
         console.print(finding.what, markup=False)

@@ -16,6 +16,7 @@ from guard.catalogue.page import COLUMNS, row
 from guard.cli import audit, keys, policy
 from guard.cli.check import check
 from guard.cli.demo import demo
+from guard.cli.init import init
 from guard.cli.serve import serve, tell
 from guard.cli.settle import settle
 from guard.cli.simulate import simulate
@@ -35,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(rich_help_panel="Run")(serve)
+app.command(rich_help_panel="Run")(init)
 app.command(rich_help_panel="Run")(demo)
 app.command(rich_help_panel="Run")(simulate)
 app.command(rich_help_panel="Look")(check)

@@ -22,6 +22,8 @@ from guard.upstream import Client, Link, sidedoors
 from guard.upstream.origin import Origin, parse_origin
 
 ANSWER_WAIT_S: Final = 5.0
+USUAL_PLACES: Final = ("http://127.0.0.1:22499", "http://127.0.0.1:22222")
+CARD_SUFFIX: Final = 4
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _TRIED: Final = (
@@ -45,6 +47,21 @@ async def ask_daemon(settings: Settings) -> list[Finding]:
             return [*await _mode(client, settings), await side_doors(parse_origin(settings.daemon.url))]
     except SettingsFault as fault:
         return [Finding("wrong", error) for error in fault.errors]
+
+
+async def find_daemon(url: str | None) -> tuple[str, tuple[Finding, ...]]:
+    """Where the daemon is: the first usual place that speaks HTTP, unless it was named; and what was found."""
+    places = USUAL_PLACES if url is None else (url,)
+    for place in places:
+        client = Client(Link(url=place, connect_timeout_s=ANSWER_WAIT_S), key=None, public_key=None)
+        try:
+            ping = await client.send(Outbound("GET", "/api/ping", None, ANSWER_WAIT_S, lend="none"))
+        finally:
+            await client.close()
+        if isinstance(ping, Answer):
+            return place, (Finding("ok", f"a daemon answers at {place}"),)
+    told = f"no daemon answers at {' or '.join(places)}; the settings name {places[0]}: start it, or set daemon.url"
+    return places[0], (Finding("weak", told),)
 
 
 @contextlib.asynccontextmanager
@@ -98,7 +115,8 @@ async def _accounts(client: Client) -> list[Finding]:
 
 def _told(row: AccountRow) -> str:
     words = sorted({word for market in row.markets for word in market_words(market)})
-    return f"{row.account.acc_id} {row.account.env.word}" + (f": {', '.join(words)}" if words else "")
+    card = f", card ending in {row.card_num[-CARD_SUFFIX:]}" if row.card_num else ""
+    return f"{row.account.acc_id} {row.account.env.word}{card}" + (f": {', '.join(words)}" if words else "")
 
 
 async def side_doors(daemon: Origin, usual: Mapping[int, str] = sidedoors.USUAL) -> Finding:

@@ -1,0 +1,143 @@
+"""`guard init`: from a daemon to a folder that passes `guard check`, in one go.
+
+Finds the daemon and says what it is; takes over the hashes of its callers' keys, so that programs change only their
+URL; writes settings, keys and policies; ends with one order allowed and one refused, as a dry run. Nothing is
+overwritten, and the folder is written whole or not at all.
+"""
+
+import asyncio
+import getpass
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from msgspec import Struct
+from rich.console import Console
+
+from guard.cli import check, draft
+from guard.cli.demo import shipped_policies
+from guard.cli.draft import Draft
+from guard.cli.probe import Finding, find_daemon
+from guard.cli.rehearsal import Rehearsed, rehearse
+from guard.errors import SettingsFault
+from guard.logs import silence
+from guard.settings import Overrides, load
+
+FILES: Final = ("guard.toml", "keys.json", "policies")
+
+
+class Made(Struct, frozen=True):
+    """What `init` did, for programs. `keys`: the plaintext of the keys that it made, by id."""
+
+    ok: bool
+    daemon: str
+    files: tuple[str, ...]
+    keys: dict[str, str]
+    imported: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    dry_runs: tuple[Rehearsed, ...]
+    next: tuple[str, ...]
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where the files go.", metavar="DIR")] = Path(),
+    keys_from: Annotated[
+        Path | None, typer.Option("--from", metavar="KEYS", help="The daemon's keys.json, or another guard's.")
+    ] = None,
+    daemon: Annotated[
+        str | None, typer.Option(metavar="URL", help="The daemon; looked for on 22499 and 22222 where it is left out.")
+    ] = None,
+    daemon_key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The daemon's key for the guard; or GUARD_DAEMON_KEY."),
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The person who answers for the operator's key; else your login.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Set a guard up beside a daemon: find it, write settings, keys and policies, and try two orders dry.
+
+    With --from, the keys that programs hold already go on working: only
+    their URL changes. Writes nothing over what is there.
+
+    Exits 0 if the folder passes `guard check`, 1 otherwise.
+    """
+    silence()
+    standing_in_the_way = [str(folder / name) for name in FILES if (folder / name).exists()]
+    if standing_in_the_way:
+        raise SettingsFault([f"{path}: is there already; choose another folder" for path in standing_in_the_way])
+    url, findings = asyncio.run(find_daemon(daemon))
+    own = draft.daemon_key(daemon_key_file, os.environ.get("GUARD_DAEMON_KEY"))
+    drafted = draft.draft(url, keys_from=keys_from, own=own, owner=owner or getpass.getuser())
+    _write(folder, drafted)
+    config = folder / "guard.toml"
+    findings = (*findings, *drafted.findings, *check.findings(config, Overrides(), [], None))
+    dry = asyncio.run(rehearse(load(config, Overrides(), {})))
+    made = Made(
+        ok=all(finding.level != "wrong" for finding in findings),
+        daemon=url,
+        files=tuple(str(folder / name) for name in (*FILES, *(("daemon.key",) if own else ()))),
+        keys=drafted.plaintext,
+        imported=drafted.imported,
+        findings=findings,
+        dry_runs=dry,
+        next=_next(folder, drafted),
+    )
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(made), indent=1))
+    else:
+        _show(made)
+    if not made.ok:
+        raise typer.Exit(1)
+
+
+def _write(folder: Path, drafted: Draft) -> None:
+    """Everything into a folder beside it first; then each name into its place."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = folder / ".guard-init"
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir(mode=0o700)
+        for name, text in drafted.files.items():
+            path = beside / name
+            path.touch(mode=0o644 if name == "guard.toml" else 0o600)
+            path.write_text(text, encoding="utf-8")
+        shutil.copytree(shipped_policies(), beside / "policies")
+        for name in (*drafted.files, "policies"):
+            (beside / name).rename(folder / name)
+    except OSError as error:
+        raise SettingsFault([f"{folder}: cannot be written: {error}"]) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _next(folder: Path, drafted: Draft) -> tuple[str, ...]:
+    """What is left to do, in order."""
+    inside = "" if folder == Path() else f"cd {folder} && "
+    return (
+        *drafted.next,
+        f"{inside}guard serve",
+        "point your programs at http://127.0.0.1:22500 instead of the daemon",
+    )
+
+
+def _show(made: Made) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    check.show(made.findings, console)
+    console.print(f"\n[bold]Written[/]  {', '.join(made.files)}")
+    if made.imported:
+        console.print(f"[bold]Taken over[/]  {', '.join(made.imported)}: the plaintext that programs hold still works")
+    for name, plaintext in made.keys.items():
+        console.print(f"[bold]New key[/]  {name}  {plaintext}   (shown once)", markup=True)
+    console.print("\n[bold]Dry run[/]  100 HK.00700 at 300 HKD, against simulated prices; nothing was sent")
+    for row in made.dry_runs:
+        colour, told = ("green", "allowed") if row.outcome == "allow" else ("yellow", "refused")
+        console.print(f"  {row.env:9} [{colour}]{told}[/]  ", end="")
+        console.print(f"{row.codes[0]}: {row.why}" if row.codes else "", markup=False)
+    console.print("\n[bold]Next[/]")
+    for number, step in enumerate(made.next, 1):
+        console.print(f"  {number}. {step}", markup=False)
