@@ -58,6 +58,8 @@ def init(
         str | None, typer.Option(metavar="NAME", help="The person who answers for the operator's key; else your login.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    config: Annotated[Path | None, typer.Option(hidden=True, help="Taken by all commands; unused here.")] = None,
+    state: Annotated[Path | None, typer.Option(hidden=True, help="Taken by all commands; unused here.")] = None,
 ) -> None:
     """Set a guard up beside a daemon: find it, write settings, keys and policies, and try two orders dry.
 
@@ -66,6 +68,7 @@ def init(
 
     Exits 0 if the folder passes `guard check`, 1 otherwise.
     """
+    del config, state
     silence()
     standing_in_the_way = [str(folder / name) for name in FILES if (folder / name).exists()]
     if standing_in_the_way:
