@@ -17,7 +17,7 @@ from guard.intent import parse
 from guard.terms import Call, Needs, Outcome, Refusal, Reply, Verdict, refuse
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, identify, in_the_way, ownership, revoked, rights, state_reasons
-from guard.walk.gather import effect_of, understood
+from guard.walk.gather import effect_of
 from guard.walk.judging import judge_trade, opening_of
 from guard.walk.passing import pass_on
 from guard.walk.prepare import ask_more, more_to_ask, prepare
@@ -67,21 +67,21 @@ class Pipeline:
             return await pass_on(self.recorder, visit, situation)
         sending = self.decide(visit, situation)
         while isinstance(sending, Needs):  # at most once
-            await ask_more(self.desk, visit, situation, sending)
+            situation = await ask_more(self.desk, visit, situation, sending)
             sending = self.decide(visit, situation)
         if isinstance(sending, Reply):
             return sending
         task = self.desk.supervisor.start(self.carry_out(sending), f"trade {visit.id}")
         return await asyncio.shield(task)
 
-    def decide(self, visit: Visit, gathered: Situation) -> Sending | Reply | Needs:
+    def decide(self, visit: Visit, situation: Situation) -> Sending | Reply | Needs:
         """The synchronous step: from the first look at shared state to the reservation there is no await.
+
+        Nor is there one between the situation and this step.
 
         `Needs`: what has to be asked for first, since it may change the refusal; nothing was changed or recorded.
         """
         desk, recorder = self.desk, self.recorder
-        desk.renew(visit)
-        situation = understood(desk, visit, gathered.intent, gathered.rows)
         gone = revoked(desk, visit)
         if gone is not None:
             return refused(recorder, visit, gone, situation=situation)

@@ -33,6 +33,12 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
     return Full(counts, shortfalls) if shortfalls else Granted(counts)
 
 
+def beside(state: State, counter: str, *, holder: str | None) -> int:
+    """What a sum stands at without the part of `holder`."""
+    own = None if holder is None else state.holders.get(holder)
+    return state.sums.get(counter, 0) - (0 if own is None else part(own, counter))
+
+
 def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
     """What a counter stands at: the sum, or with a window the stamps in (t-w, t].
 

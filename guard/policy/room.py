@@ -17,11 +17,12 @@ from guard.terms import Claim, Instrument, Missing, Shortfall
 Short = tuple[Claim, Maker, Shortfall]
 
 
-def largest_qty(judgement: Judgement, short: Sequence[Short]) -> Decimal | None:
+def largest_qty(judgement: Judgement, short: Sequence[Short], *, lot: int | None = None) -> Decimal | None:
     """The quantity, in whole lots (shares or contracts where no lot is known); 0 where not even one fits.
 
-    `short`: the judgement's claims that do not fit, with their makers and what the ledger said of them. None: not a
-    matter of quantity, or nothing stands against the order.
+    `lot`: where the world that was judged does not tell it, and somebody else does. `short`: the judgement's claims
+    that do not fit, with their makers and what the ledger said of them. None: not a matter of quantity, or nothing
+    stands against the order.
     """
     proposal = judgement.proposal
     if proposal is None or not (judgement.refusing or short):
@@ -30,7 +31,7 @@ def largest_qty(judgement: Judgement, short: Sequence[Short]) -> Decimal | None:
     exits = _as_exit(proposal, judgement, short)
     if bound is None or (exits is not None and exits > bound):
         bound = exits
-    return None if bound is None else _whole_lots(proposal, bound)
+    return None if bound is None else _whole_lots(proposal, bound, lot=lot)
 
 
 def _lowest(proposal: Proposal, judgement: Judgement, short: Sequence[Short]) -> Fraction | None:
@@ -54,7 +55,7 @@ def _as_exit(proposal: Proposal, judgement: Judgement, short: Sequence[Short]) -
     return None if bound is None else min(bound, most)
 
 
-def _whole_lots(proposal: Proposal, bound: Fraction) -> Decimal:
+def _whole_lots(proposal: Proposal, bound: Fraction, *, lot: int | None) -> Decimal:
     known = None if proposal.world is None else proposal.world.instrument
-    lot = (known.lot_size if isinstance(known, Instrument) else None) or 1
+    lot = (known.lot_size if isinstance(known, Instrument) else None) or lot or 1
     return Decimal(bound // lot * lot)

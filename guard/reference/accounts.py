@@ -127,6 +127,19 @@ class AccountBook:
             Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known") if self._rows is None else self._rows
         )
 
+    def at_hand(self, max_age_s: float = AGE_MAX_S) -> tuple[AccountRow, ...] | None:
+        """Every account, as long as nobody has to be waited for; a list that is half old is renewed beside it."""
+        age_s = self.age_s
+        if age_s is None or age_s > max_age_s:
+            return None
+        if age_s > max_age_s / 2:
+            self._begin_refresh()
+        return self._rows
+
+    def lists(self, account: Account) -> bool:
+        """The pair is in the list that is at hand."""
+        return account in self._by_account
+
     async def find(self, env: Env, acc_id: int, max_age_s: float = AGE_MAX_S) -> AccountRow | Missing | None:
         """The row of a pair; None: the daemon lists no such account.
 

@@ -25,9 +25,9 @@ from guard.reference.sources import (
     STATE_AGE_US,
     Sources,
 )
-from guard.reference.views import Asked, is_option, underlying, view
+from guard.reference.views import Asked, instrument, is_option, underlying, view
 from guard.supervisor import Supervisor
-from guard.terms import Account, Daemon, Needs, PlaceOrder, World
+from guard.terms import Account, Daemon, Instrument, Missing, Needs, PlaceOrder, World
 
 YOUNG_US: Final = 100_000  # a price as young as that is not asked for again, however young a policy wants it
 ROUNDS_MAX: Final = 16  # every part answers once, and a few of them again
@@ -77,6 +77,14 @@ class Reference:
             await self._fetch(Asked(order, account, needs, position_since_us))
         finally:
             self._waiting -= 1
+
+    def is_at_hand(self, order: PlaceOrder, *, account: Account, needs: Needs) -> bool:
+        """`prepare` would wait for nothing: all is known, or cannot be had. What is half old is renewed beside."""
+        return needs.is_nothing or all(future is None for future in self._wants(Asked(order, account, needs)))
+
+    def instrument(self, order: PlaceOrder, *, account: Account) -> Instrument | Missing:
+        """What the order trades, as far as it is known already. Asks nobody."""
+        return instrument(self._sources, Asked(order, account, Needs(instrument=True)))
 
     def peek(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> World:
         """What is known already, judged by the same ages. Asks nobody."""

@@ -48,7 +48,7 @@ def view(sources: Sources, asked: Asked) -> World:
     market = Market(order.market, sources.state(order.market, order.symbol), clock.wall(), clock.t_us())
     owner = underlying(sources, asked)
     return World(
-        instrument=_instrument(sources, asked) if needs.instrument else _stock(sources, asked),
+        instrument=instrument(sources, asked) if needs.instrument else _stock(sources, asked),
         quote=_quote(sources, order.symbol, market, needs=needs) if needs.quote else NOT_ASKED,
         exchange=_exchange(sources, asked, market) if needs.exchange else NOT_ASKED,
         underlying=None if owner is None else _quote(sources, owner, market, needs=needs),
@@ -68,7 +68,8 @@ def underlying(sources: Sources, asked: Asked) -> str | None:
     return static.underlying if static is not None and static.kind == "option" else None
 
 
-def _instrument(sources: Sources, asked: Asked) -> Instrument | Missing:
+def instrument(sources: Sources, asked: Asked) -> Instrument | Missing:
+    """What the order trades, from static data and, for contracts, what tells their multiplier."""
     symbol = asked.symbol
     static, shown = sources.static(symbol), sources.shown(symbol)
     if static is None:

@@ -56,6 +56,14 @@ class Book(Protocol):
         """How old the list is; None while there is none."""
         ...
 
+    def at_hand(self) -> tuple[AccountRow, ...] | None:
+        """Every account of the login; None where the daemon has to be asked first."""
+        ...
+
+    def lists(self, account: Account) -> bool:
+        """The pair is in the list that is at hand."""
+        ...
+
     async def rows(self) -> tuple[AccountRow, ...] | Missing:
         """Every account of the login, or why they cannot be had."""
         ...
@@ -235,7 +243,8 @@ class Visit(Struct):
 class Situation(Struct):
     """What is known of the world for one request; a datum that is missing is a value here.
 
-    `order` is the order as it shall be: new, or after the change, `world` what its rules have to know. `holder` is the
+    `order` is the order as it shall be: new, or after the change; its rules have to know `needs`, `world` is what is
+    known of that, `worth` what they valued it at. `holder` is the
     live order that is meant, `conflict` why none can be, or not changed so. `acc_ids` are the accounts that the body
     names: None for none, empty where what it names is no account. `reducible`: up to which quantity an order of this
     symbol and side only makes a fresh position smaller.
@@ -250,6 +259,7 @@ class Situation(Struct):
     conflict: Refusal | None = None
     order: PlaceOrder | None = None
     worth: Valuation | Missing | None = None
+    needs: Needs | None = None
     world: World | None = None
     reducible: Decimal = Decimal(0)
 

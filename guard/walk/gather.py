@@ -1,7 +1,7 @@
 """What the world is like, for one request: accounts, the order that is meant, the order as it shall be, its value.
 
-`gather` may ask the daemon; `understood` makes something of what is known, without an await, and is asked again in the
-synchronous step: what was true before a wait need not be true after it. Neither refuses: what cannot be had is a value
+`gather` may ask the daemon; `understood` makes something of what is known, without an await, and is asked again after
+every wait: what was true before it need not be true any more. Neither refuses: what cannot be had is a value
 (`Missing`, or None) that the rules look at later.
 """
 
@@ -12,7 +12,6 @@ from guard.access import cancel_env, resolve_acc_id, resolve_env
 from guard.codes import Code
 from guard.intent import order_after
 from guard.limits import Holder
-from guard.policy import value
 from guard.terms import (
     AccountAt,
     AccountRow,
@@ -32,10 +31,24 @@ from guard.terms import (
 )
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.naming import meant
-from guard.walk.outlook import known
+from guard.walk.outlook import known, needs_of
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
 _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known")
+
+
+def at_hand(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
+    """The situation, where nobody has to be asked about accounts; None where somebody has."""
+    endpoint = visit.endpoint
+    if visit.principal is None or endpoint is None or endpoint.account is AccountAt.NONE:
+        return understood(desk, visit, intent, ())
+    rows = desk.book.at_hand()
+    if rows is None:
+        return None
+    situation = understood(desk, visit, intent, rows)
+    account = situation.account
+    is_settled = account is None or not endpoint.is_trade or desk.book.lists(account)
+    return situation if is_settled else None
 
 
 async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
@@ -43,7 +56,7 @@ async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     endpoint = visit.endpoint
     if visit.principal is None or endpoint is None or endpoint.account is AccountAt.NONE:
         return Situation(intent)
-    situation = understood(desk, visit, intent, await _rows(desk, visit), is_judged=False)
+    situation = understood(desk, visit, intent, await _rows(desk, visit))
     account = situation.account
     if account is None or not endpoint.is_trade or isinstance(situation.rows, Missing):
         return situation
@@ -62,10 +75,8 @@ async def _rows(desk: Desk, visit: Visit) -> tuple[AccountRow, ...] | Missing:
         return _TOO_LATE
 
 
-def understood(
-    desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow, ...] | Missing, *, is_judged: bool = True
-) -> Situation:
-    """What the account list and the ledger make of the request, as they stand now; for judging, the world too."""
+def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow, ...] | Missing) -> Situation:
+    """What the account list, the ledger and reference data make of the request, as they stand now."""
     situation = Situation(intent, rows=found)
     principal, header = visit.principal, _header(intent)
     if isinstance(intent, Unlock | AccPush):
@@ -92,9 +103,9 @@ def understood(
         situation.conflict = order
         return situation
     situation.order = order
-    if situation.order is not None:
-        situation.world = known(desk, visit, situation) if is_judged else None
-        situation.worth = value(situation.order)
+    if order is not None:
+        situation.needs = needs_of(visit, situation)
+        situation.world = known(desk, visit, situation)
     return situation
 
 

@@ -5,16 +5,21 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.intent import digest, encode
-from guard.limits import Opening, Worth, look
+from guard.limits import Opening, Worth, beside, look
 from guard.policy import Judgement, exits_claim, exits_of, judge, judge_cancel, judge_read, largest_qty, value
+from guard.reference import NOTHING
 from guard.terms import (
+    NOT_ASKED,
     Claim,
     Effect,
     Env,
     Full,
     Granted,
+    Instrument,
+    InstrumentKind,
     Outbound,
     Reason,
     Refusal,
@@ -31,6 +36,7 @@ from guard.walk.replies import idempotency_cell
 from guard.walk.unlocking import waiting
 
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
+PLAIN_KINDS: Final[frozenset[InstrumentKind]] = frozenset({"stock", "fund"})
 _REMARK: Final = "g:"
 
 
@@ -76,19 +82,43 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     judged = Judged(claims, makers, seen.used, body, _resulting(situation), is_simulated, working)
     found = _with_shortfalls(Look(judged, list(judgement.reasons), outbound), seen, t_us=visit.t_us)
     if found.reasons:
-        found.largest_qty = _largest(judgement, judged, seen)
+        found.largest_qty = _largest(desk, situation, judgement, judged=judged, seen=seen)
     return found
 
 
-def _largest(judgement: Judgement, judged: Judged, seen: Granted | Full) -> str | None:
-    """The quantity that would pass, as text; None where no quantity would."""
+def _largest(
+    desk: Desk, situation: Situation, judgement: Judgement, *, judged: Judged, seen: Granted | Full
+) -> str | None:
+    """The quantity that would pass, as text; None where no quantity would. Whole lots, where the lot is at hand."""
     short = []
     for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
         maker = judged.makers[shortfall.index]
         if maker is not None:
             short.append((judged.claims[shortfall.index], maker, shortfall))
-    found = largest_qty(judgement, short)
+    found = largest_qty(judgement, short, lot=lot_of(situation))
+    if found and lot_of(situation) is None and _learns_lot(desk, situation):
+        found = largest_qty(judgement, short, lot=lot_of(situation))
     return None if found is None else str(found)
+
+
+def lot_of(situation: Situation) -> int | None:
+    """How many make a lot of what the order trades; None where that is not known."""
+    known = None if situation.world is None else situation.world.instrument
+    return known.lot_size if isinstance(known, Instrument) else None
+
+
+def _learns_lot(desk: Desk, situation: Situation) -> bool:
+    """The instrument is at hand and is what the order was judged as; from now on it is in the situation's world."""
+    order, account, world, worth = situation.order, situation.account, situation.world or NOTHING, situation.worth
+    if order is None or account is None or world.instrument is not NOT_ASKED:
+        return False
+    found = desk.reference.instrument(order, account=account)
+    if not isinstance(found, Instrument) or found.lot_size is None or found.kind not in PLAIN_KINDS:
+        return False
+    if not isinstance(worth, Valuation) or found.currency != worth.value.currency:
+        return False
+    situation.world = replace(world, instrument=found)
+    return True
 
 
 def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
@@ -137,11 +167,12 @@ def wait_s(reasons: list[Reason], free_us: list[int]) -> float | None:
 
 def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
     policies, principal, account = visit.standing.policies, visit.principal, situation.account
+    order, world = situation.order, situation.world
     if policies is None or principal is None or account is None or visit.effect is None:
+        situation.worth = None if order is None else value(order)
         return Judgement()
     if visit.effect is Effect.ORDER_CANCEL:
         return judge_cancel(policies, principal, account=account, wall=visit.wall)
-    order, world = situation.order, situation.world
     if order is None:
         return Judgement()
     found = judge(
@@ -169,8 +200,8 @@ def _exits(visit: Visit, situation: Situation) -> tuple[Claim, ...]:
 
 def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
     """What other working orders on this side will take off the position, in the ledger's units."""
-    seen = look(desk.state, _exits(visit, situation), t_us=visit.t_us, holder=_changed(visit, situation))
-    return 0 if isinstance(seen, Taken) else sum(seen.used)
+    changed = _changed(visit, situation)
+    return sum(beside(desk.state, claim.counter, holder=changed) for claim in _exits(visit, situation))
 
 
 def _changed(visit: Visit, situation: Situation) -> str | None:

@@ -31,7 +31,7 @@ def known(desk: Desk, visit: Visit, situation: Situation) -> World | None:
     A sale is worth the price that it may fill at, which may be above its limit: a price that is known is looked at. So
     is a currency that the daemon's own orders or positions showed.
     """
-    needs, account, order = needs_of(visit, situation), situation.account, situation.order
+    needs, account, order = situation.needs, situation.account, situation.order
     if account is None or order is None:
         return None
     if order.side is Side.SELL:

@@ -24,7 +24,7 @@ from guard.terms import (
 )
 from guard.walk.desk import Situation, Visit
 from guard.walk.door import revoked
-from guard.walk.gather import listed, understood
+from guard.walk.gather import listed
 from guard.walk.judging import judge_passing
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
@@ -44,8 +44,6 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Rep
     if endpoint.effect is Effect.STREAM:
         message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
         return refused(recorder, visit, refuse(Code.BAD_HEADER, message))
-    recorder.desk.renew(visit)
-    situation = understood(recorder.desk, visit, situation.intent, situation.rows)
     allowed = _admit(recorder, visit, situation)
     if isinstance(allowed, Reply):
         return allowed

@@ -9,25 +9,47 @@ from collections.abc import Sequence
 from guard.codes import Code
 from guard.limits import find_slot
 from guard.policy import excusable
-from guard.terms import Instrument, Intent, Needs, Reason
+from guard.terms import Intent, Needs, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
-from guard.walk.gather import gather
-from guard.walk.judging import Look, working_exits
+from guard.walk.gather import at_hand, gather, understood
+from guard.walk.judging import Look, lot_of, working_exits
 from guard.walk.outlook import needs_of
 from guard.walk.replies import idempotency_cell
 
 
 async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
-    """What is known of the request; its reference data is at hand afterwards, as far as it can be had."""
+    """What is known of the request in the step in which this returns: whoever acts on it must not await in between.
+
+    All that can be had is at hand by then. Mostly it is so at once, and nothing is awaited.
+    """
+    situation = at_hand(desk, visit, intent)
+    if situation is not None and _is_complete(desk, visit, situation):
+        return situation
     situation = await gather(desk, visit, intent)
-    needs, account, order = needs_of(visit, situation), situation.account, situation.order
-    if needs is None or account is None or order is None or visit.effect not in RISKY:
-        return situation
-    if is_replay(desk, visit) or _is_refused(desk, visit, situation):
-        return situation
-    await desk.reference.prepare(order, account=account, needs=needs)
-    return situation
+    needs, account, order = situation.needs, situation.account, situation.order
+    if needs is not None and account is not None and order is not None and _is_asked_for(desk, visit, situation):
+        await desk.reference.prepare(order, account=account, needs=needs)
+    return as_of_now(desk, visit, situation)
+
+
+def as_of_now(desk: Desk, visit: Visit, situation: Situation) -> Situation:
+    """The situation after a wait, at the time and under the standing of now."""
+    desk.renew(visit)
+    return understood(desk, visit, situation.intent, situation.rows)
+
+
+def _is_complete(desk: Desk, visit: Visit, situation: Situation) -> bool:
+    """Nothing more would be waited for."""
+    needs, account, order = situation.needs, situation.account, situation.order
+    if needs is None or account is None or order is None or not _is_asked_for(desk, visit, situation):
+        return True
+    return desk.reference.is_at_hand(order, account=account, needs=needs)
+
+
+def _is_asked_for(desk: Desk, visit: Visit, situation: Situation) -> bool:
+    """Reference data may still matter."""
+    return visit.effect in RISKY and not is_replay(desk, visit) and not _is_refused(desk, visit, situation)
 
 
 def is_replay(desk: Desk, visit: Visit) -> bool:
@@ -53,14 +75,13 @@ def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Seque
         return None
     if any(reason.code is not Code.REDUCE_ONLY for reason in beside):
         return None
-    known = None if situation.world is None else situation.world.instrument
-    has_lot = (isinstance(known, Instrument) and known.lot_size is not None) or seen.largest_qty in {None, "0"}
+    has_lot = seen.largest_qty in {None, "0"} or lot_of(situation) is not None
     more = Needs(instrument=not has_lot, position=bool(beside) or excusable(seen.reasons))
     return None if more.is_nothing else more
 
 
-async def ask_more(desk: Desk, visit: Visit, situation: Situation, more: Needs) -> None:
-    """Has asked for it; a position that was read before now may have changed since.
+async def ask_more(desk: Desk, visit: Visit, situation: Situation, more: Needs) -> Situation:
+    """Has asked for it: the situation after that. A position that was read before now may have changed since.
 
     So may what works on it: an exit whose fill is learned while the position is on its way still counts, for the
     position may have been read before that fill.
@@ -70,3 +91,4 @@ async def ask_more(desk: Desk, visit: Visit, situation: Situation, more: Needs) 
     needs, account, order = needs_of(visit, situation), situation.account, situation.order
     if needs is not None and account is not None and order is not None:
         await desk.reference.prepare(order, account=account, needs=needs, position_since_us=visit.position_since_us)
+    return as_of_now(desk, visit, situation)

@@ -21,7 +21,7 @@ from guard.server import refusal_reply
 from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Needs, Principal, Refusal, Reply, in_order, refuse
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import in_the_way, ownership, rights, state_reasons
-from guard.walk.gather import effect_of, understood
+from guard.walk.gather import effect_of
 from guard.walk.judging import judge_passing, judge_trade
 from guard.walk.prepare import ask_more, more_to_ask, prepare
 from guard.walk.recorder import Recorder
@@ -161,17 +161,14 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: b
     if isinstance(intent, Refusal):
         return intent
     visit.effect = effect_of(intent, endpoint.effect)
-    gathered = await prepare(desk, visit, intent)
-    desk.renew(visit)
-    situation = understood(desk, visit, intent, gathered.rows)
+    situation = await prepare(desk, visit, intent)
     if not endpoint.is_trade:
         seen = judge_passing(desk, visit, situation)
         return Refusal(in_order(seen.reasons), seen.retry_after_s) if seen.reasons else None
     found = _trade(desk, visit, situation)
     while isinstance(found, Needs):  # at most once
-        await ask_more(desk, visit, gathered, found)
-        desk.renew(visit)
-        found = _trade(desk, visit, understood(desk, visit, intent, gathered.rows))
+        situation = await ask_more(desk, visit, situation, found)
+        found = _trade(desk, visit, situation)
     return found
 
 

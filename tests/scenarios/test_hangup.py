@@ -280,7 +280,7 @@ async def test_a_bug_on_a_read_is_told_without_a_second_decision(
 ) -> None:
     """A read that passed and then broke is 503 rule_error; its record stays one decision."""
     async with stage(tmp_path) as scene:
-        monkeypatch.setattr(passing, "_cut", raising)
+        monkeypatch.setattr(passing, "shown", raising)
         reply = await scene.ask("/api/funds", account())
         assert code_of(reply) == (503, "rule_error")
         assert [found["outcome"] for found in await scene.records("decision")] == ["allow"]

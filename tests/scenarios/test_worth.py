@@ -6,7 +6,10 @@ from typing import Any, Final
 
 import pytest
 
+from guard import pipeline
 from guard.simulator.faults import Unreachable
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.judging import Look, judge_trade
 from tests.support.guards import order, said
 from tests.support.stage import ORDER, code_of, is_passed, stage
 
@@ -50,6 +53,24 @@ async def test_what_would_fit_is_told_in_lots_also_of_a_limit_order(
 
         assert told(reply)["largest_qty"] == "300"
         assert told(reply)["reasons"][0]["observed"] == "299000"
+
+
+async def test_a_refusal_whose_lot_is_at_hand_is_judged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first refusal asks for the lot and is judged again; from then on one look says everything, in lots."""
+    judged: list[str] = []
+
+    def counting(desk: Desk, visit: Visit, situation: Situation) -> Look:
+        judged.append(visit.id)
+        return judge_trade(desk, visit, situation)
+
+    monkeypatch.setattr(pipeline, "judge_trade", counting)
+    async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
+        for looks in (2, 1, 1):
+            judged.clear()
+            reply = await scene.place(qty=1000, price=299)
+            assert told(reply)["largest_qty"] == "300"
+            assert (await scene.decision(reply))["world"]["instrument"]["lot_size"] == 100
+            assert len(judged) == looks
 
 
 async def test_a_collar_refuses_a_price_far_from_the_market(tmp_path: Path) -> None:

@@ -51,6 +51,14 @@ class List:
         self.gate = asyncio.Event()
         self.gate.set()
 
+    def at_hand(self) -> tuple[AccountRow, ...] | None:
+        """Always asks."""
+        return None
+
+    def lists(self, account: Account) -> bool:
+        """Whatever the list says."""
+        return not isinstance(self.found, Missing) and any(each.account == account for each in self.found)
+
     async def rows(self) -> tuple[AccountRow, ...] | Missing:
         """Every account, once the gate is open."""
         await self.gate.wait()
