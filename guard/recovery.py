@@ -97,12 +97,13 @@ def first_records(
 def fold(found: Recovered, line: Line) -> None:
     """One record. What it does not know it skips; what it knows must be whole, and fit what was before."""
     try:
-        _fold(found, line.typed(), line.ts)
+        fold_record(found, line.typed(), line.ts)
     except (ValueError, AssertionError) as error:
         raise JournalFault(f"record {line.seq}: {error}") from error
 
 
-def _fold(found: Recovered, record: Struct | None, ts: str) -> None:
+def fold_record(found: Recovered, record: Struct | None, ts: str) -> None:
+    """The record of a line that was read already. Raises ValueError or AssertionError where it does not fit."""
     found.records += 1
     found.t_us = max(found.t_us, getattr(record, "t", 0))
     match record:

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from guard.access import keyfile
 from guard.cli.ops import post
+from guard.cli.replay import replay
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, PolicySet, compile_set
@@ -29,6 +30,7 @@ from guard.standing import parse_texts, read_texts
 from guard.terms import KeyLimits
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(replay)
 
 ENFORCED: Final = tuple(table for table in TABLES if table not in {"policy", "applies_to"})
 

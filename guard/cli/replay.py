@@ -1,0 +1,109 @@
+"""`guard policy replay`: the recorded past decided again, by the policies of the day or by those of a directory.
+
+Reads the state directory only, so it works while the guard runs, and on a copy. Exit 0; 1 where the policies are wrong
+or the record does not come out as it is; 3 where these policies would have let something through that was refused.
+"""
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from guard.cli.statedir import AsJson, Config, State, directory
+from guard.clock import SystemClock
+from guard.journal.search import moment
+from guard.policy import PolicyDoc
+from guard.replay import Options, Replay, replayed
+from guard.standing import parse_texts, read_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from guard.replay.past import Tell
+
+LOOSER: Final = 3
+SHOWN_MAX: Final = 20
+_WHEN: Final = "2026-11-22, 2026-11-22T09:30:00Z, or 15m, 2h, 7d ago."
+
+
+def replay(
+    since: Annotated[str, typer.Option(help=_WHEN)],
+    policies: Annotated[
+        Path | None, typer.Option("--policies", help="Decide by these instead; without them only the past is checked.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="The same; this moment itself is left out.")] = None,
+    state: State = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide the recorded past again: what would these policies have refused, and what let through?"""
+    options = Options(
+        since=_moment("--since", since),
+        until=None if until is None else _moment("--until", until),
+        docs=None if policies is None else _docs(policies),
+    )
+    with _bar(is_shown=not as_json) as tell:
+        found = replayed(directory(state, config), options, now=SystemClock().wall(), tell=tell)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found.told()), indent=2).decode())
+    else:
+        _show(found, is_compared=policies is not None)
+    if found.newly_allowed:
+        raise typer.Exit(LOOSER)
+    if found.unlike:
+        raise typer.Exit(1)
+
+
+def _docs(place: Path) -> list[PolicyDoc]:
+    texts, errors = read_texts(place)
+    docs, wrong = parse_texts(texts)
+    errors += wrong
+    for error in errors:
+        typer.echo(f"guard: {error}", err=True)
+    if errors:
+        raise typer.Exit(1)
+    return docs
+
+
+def _moment(name: str, text: str) -> str:
+    try:
+        return moment(text, now=SystemClock().wall())
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no time; write {_WHEN}", param_hint=name) from None
+
+
+@contextmanager
+def _bar(*, is_shown: bool) -> "Iterator[Tell]":
+    console = Console(stderr=True)
+    columns = (TextColumn("replay"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not (is_shown and console.is_terminal)) as bar:
+        task = bar.add_task("replay", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _show(found: Replay, *, is_compared: bool) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{found.reproduced} of {found.replayed} decisions come out as they are on record")
+    for broken in found.broken[:SHOWN_MAX]:
+        console.print(f"  [red]{broken.decision}[/] {broken.ts}: {escape(broken.recorded)} → {escape(broken.replayed)}")
+    for why, times in found.left_out.most_common():
+        console.print(f"{times} not replayed: {escape(why)}")
+    if not is_compared:
+        return
+    if found.groups:
+        table = Table("", "policy", "rule", "key", "symbol", "certain", "path-dependent", box=None, pad_edge=False)
+        for group, count in sorted(found.groups.items()):
+            cells = (group.kind.replace("_", " "), group.policy, group.rule, group.key, group.symbol)
+            table.add_row(*map(escape, cells), str(count.certain), str(count.path_dependent))
+        console.print(table)
+    for one in found.differences[:SHOWN_MAX]:
+        word = "certain" if one.certain else "path-dependent"
+        told = f"{one.ts} {one.decision} {one.key} {one.symbol}: {one.kind.replace('_', ' ')}, {word}: {one.message}"
+        console.print(escape(told))
+    console.print(f"{found.newly_refused} newly refused, {found.newly_allowed} newly allowed")

@@ -1,0 +1,128 @@
+"""The same past under other policies: a second ledger, and which of its counters have come apart from what happened.
+
+Until the replay begins every order that went out takes what the other policies claim of it, even past a cap. From then
+on an order that they refuse takes nothing, and one that they would have let through is taken to be filled at once: what
+it spends is spent, and where it might have gone on working the counters count as apart for a day. A difference that
+hangs on such a counter alone is *path-dependent*: nobody knows what the caller would have done next.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from msgspec.structs import replace
+
+from guard.intent import order_of
+from guard.journal import Order, OutcomeRecord, Reconciled
+from guard.limits import State, advance, end_order, post, reserve, set_targets, settle
+from guard.policy.fills import Progress, targets
+from guard.recovery import opening_of
+from guard.replay.judging import Asked, Verdict
+from guard.terms import Claim, Outcome
+from guard.terms import Verdict as Came
+from guard.tracking.tracks import wholes
+
+_DAY_US: Final = 24 * 3600 * 1_000_000
+_FOREVER: Final = 2**63
+_SUMS: Final = frozenset({"working", "count"})
+
+
+class Elsewhere:
+    """`real` is the ledger of what happened; `state` the one under the other policies."""
+
+    def __init__(self, real: State, state: State) -> None:
+        self.real = real
+        self.state = state
+        self._apart_until: dict[str, int] = {}
+        self._apart_while: dict[str, set[str]] = {}
+
+    # ------------------------------------------------------------ decisions
+
+    def takes(self, one: Asked, verdict: Verdict) -> None:
+        """An order that went out in both worlds, with the claims of the other policies."""
+        record = one.record
+        opening = opening_of(record)
+        if opening.holder is not None and opening.holder != record.id:
+            holder = self.state.holders.get(opening.holder)
+            if holder is None or holder.step is not None:
+                return
+        reserve(self.state, replace(opening, claims=verdict.claims), t_us=record.t)
+
+    def refuses(self, one: Asked, verdict: Verdict) -> None:
+        """An order that went out in one world only: it is nowhere in the other, and its counters are apart."""
+        record = one.record
+        advance(self.state, t_us=record.t)
+        for claim in (*record.claims, *verdict.claims):
+            self._part(claim, t_us=record.t, holder=record.of or record.id)
+
+    def lets_through(self, one: Asked, verdict: Verdict, came: Outcome) -> None:
+        """An order that the record refused: taken, accepted and filled in one moment."""
+        self.takes(one, verdict)
+        record = one.record
+        settle(self.state, record.id, came, t_us=record.t)
+        if record.of is None:
+            end_order(self.state, record.id, t_us=record.t)
+        for claim in verdict.claims:
+            self._part(claim, t_us=record.t, holder=None)
+
+    def knows(self, holder: str | None) -> bool:
+        """The live order is there in both worlds, or in neither."""
+        return holder is None or holder not in self.real.holders or holder in self.state.holders
+
+    # ------------------------------------------------------------ what was learned
+
+    def fold(self, record: OutcomeRecord | Order | Reconciled, outcome: Outcome | None, *, wall: datetime) -> None:
+        """A record that is no decision; before it is folded into the real ledger."""
+        if isinstance(record, Order):
+            self._learn(record, wall)
+        elif outcome is not None:
+            settle(self.state, record.decision, outcome, t_us=record.t)
+        if isinstance(record, OutcomeRecord):
+            post(self.state, record.claims, t_us=record.t)
+
+    def _learn(self, record: Order, wall: datetime) -> None:
+        holder, real = self.state.holders.get(record.decision), self.real.holders.get(record.decision)
+        if holder is None or holder.status == "done":
+            return
+        held = dict(zip(holder.cells, holder.held, strict=True))
+        if record.filled_qty is not None and record.source != "vanished":
+            order, filled = order_of(holder.order), Decimal(record.filled_qty)
+            average = Decimal(record.filled_value) / filled if record.filled_value and filled else None
+            progress = Progress(order.qty, filled, wall, price=order.price, average=average, is_over=record.ended)
+            found = targets(wholes(holder), held, progress, market=holder.market)
+            # Where both worlds count on one cell, what happened is on record.
+            shared = set() if real is None else set(real.cells)
+            amounts = {cell: amount for cell, amount in found.items() if cell not in shared}
+            amounts |= {cell: amount for cell, amount in record.targets.items() if cell in found or cell in held}
+            set_targets(self.state, record.decision, amounts, t_us=record.t)
+        if record.ended:
+            end_order(self.state, record.decision, t_us=record.t)
+
+    # ------------------------------------------------------------ certain or not
+
+    def is_apart(self, claim: Claim) -> bool:
+        """A counter that the claim is measured against differs from what it would be had nothing else changed."""
+        return any(self._differs(cell) for cell in (claim.counter, *claim.also))
+
+    def _differs(self, cell: str) -> bool:
+        if self._apart_until.get(cell, 0) > self.state.at_us:
+            return True
+        holders = self._apart_while.get(cell)
+        if holders is None:
+            return False
+        holders &= self.real.holders.keys() | self.state.holders.keys()
+        if not holders:
+            del self._apart_while[cell]
+        return bool(holders)
+
+    def _part(self, claim: Claim, *, t_us: int, holder: str | None) -> None:
+        if claim.kind in _SUMS and holder is not None:
+            self._apart_while.setdefault(claim.counter, set()).add(holder)
+            return
+        until = _FOREVER if claim.kind == "spend" else t_us + max(claim.window_ms * 1000, 60_000_000)
+        if claim.kind in _SUMS:
+            until = t_us + _DAY_US
+        self._apart_until[claim.counter] = max(until, self._apart_until.get(claim.counter, 0))
+
+
+ACCEPTED: Final = Outcome(Came.ACCEPTED, message="taken to be filled")

@@ -1,0 +1,154 @@
+"""One recorded decision judged again: the same functions as live, over a ledger that the caller has folded up to it.
+
+What policies do not decide stays as it was recorded: the caller's rights, the trading state, the readiness of the guard
+(`beside`), and the claims that no policy makes (idempotency, exits, the broker's buckets).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from guard.codes import Code
+from guard.intent import order_of
+from guard.journal import Decision, Seen
+from guard.journal.seen import NOT_ON_RECORD
+from guard.limits import State, look
+from guard.policy import Judgement, Maker, PolicySet, exits_of, judge, judge_cancel, may_touch, value
+from guard.terms import (
+    STAMP,
+    TRADE_EFFECTS,
+    Account,
+    Claim,
+    Effect,
+    Env,
+    Full,
+    PlaceOrder,
+    Principal,
+    Reason,
+    Taken,
+)
+from guard.walk.broker import RULE as BROKER
+from guard.walk.broker import BrokerLimit
+
+SHADOW: Final = "/shadow:"
+TOUCH: Final = "rights.touch"
+_ENVS: Final = {env.word: env for env in Env}
+_EFFECTS: Final = {effect.value: effect for effect in TRADE_EFFECTS}
+_OURS: Final = ("exits/", "broker/")
+_NOTHING_SEEN: Final = Seen()
+
+
+class Asked(Struct, frozen=True):
+    """A recorded decision that reached the judge: who asked what, when. `order` None: a cancel."""
+
+    record: Decision
+    order: PlaceOrder | None
+    effect: Effect
+    principal: Principal
+    account: Account
+    wall: datetime
+
+
+class Verdict(Struct, frozen=True):
+    """What rules and ledger say of it. `short`: which of the reasons are claims that did not fit, each with its claim.
+
+    `is_repeat`: an Idempotency-Key that another step holds on this ledger.
+    """
+
+    reasons: tuple[Reason, ...]
+    claims: tuple[Claim, ...]
+    used: tuple[int, ...]
+    short: tuple[tuple[Reason, Claim], ...] = ()
+    is_repeat: bool = False
+
+    @property
+    def unseen(self) -> tuple[Reason, ...]:
+        """Reasons that nobody can know: a rule of the day did not look at what this one wants."""
+        return tuple(reason for reason in self.reasons if NOT_ON_RECORD.message in reason.message)
+
+
+def asked(record: Decision, principals: Mapping[str, Principal], wall: datetime) -> Asked | str:
+    """The decision, which reached the judge, by one of these keys; a word where nobody knows that key any more."""
+    principal = principals.get(record.key or "")
+    if principal is None or record.account is None:
+        return "key not kept"
+    account, effect = Account(_ENVS[record.environment or ""], record.account), _EFFECTS[record.effect or ""]
+    return Asked(record, _order(record, effect), effect, principal, account, wall)
+
+
+def _order(record: Decision, effect: Effect) -> PlaceOrder | None:
+    """The order as it was to be, without the guard's own stamp."""
+    if effect is Effect.ORDER_CANCEL:
+        return None
+    order = order_of(bytes(record.resulting or record.order))
+    return replace(order, remark=None) if order.remark == f"{STAMP}{record.id}" else order
+
+
+def reached(record: Decision) -> bool:
+    """A trade whose account was known, and that was no repeat of an earlier answer: rules were asked."""
+    if record.effect not in _EFFECTS or record.environment not in _ENVS or record.account is None:
+        return False
+    body = record.resulting if record.effect == Effect.ORDER_CHANGE.value else record.order
+    return record.replays is None and bool(bytes(body))
+
+
+def is_judged(reason: Reason) -> bool:
+    """The reason is a rule's or the ledger's, not one of rights or of the guard's own state."""
+    if reason.code is Code.NOT_YOUR_ORDER:
+        return False
+    return bool(reason.policy) or reason.rule in {"require_cover", BROKER}
+
+
+def decided(policies: PolicySet, one: Asked, state: State, *, is_of_the_day: bool) -> Verdict:
+    """What these policies say of it over this ledger."""
+    record, order = one.record, one.order
+    if order is None:
+        judgement = judge_cancel(policies, one.principal, account=one.account, wall=one.wall)
+    else:
+        seen = record.world
+        if seen is None and not is_of_the_day:
+            seen = _NOTHING_SEEN
+        world = None if seen is None else seen.world()
+        judgement = judge(
+            policies,
+            one.principal,
+            order,
+            effect=one.effect,
+            account=one.account,
+            worth=value(order, world, terms=policies.terms(one.principal, one.account, wall=one.wall)),
+            wall=one.wall,
+            mark=(record.idempotency or "")[:32],
+            world=world,
+            exits=exits_of(0 if seen is None else seen.exits),
+        )
+    own = tuple(claim for claim in record.claims if claim.kind == "slot" or claim.counter.startswith(_OURS))
+    return _looked(state, one, own, judgement)
+
+
+def _looked(state: State, one: Asked, own: tuple[Claim, ...], judgement: Judgement) -> Verdict:
+    """With the ledger's word on every claim."""
+    makers: tuple[Maker, ...] = (*map(_broker, own), *judgement.makers)
+    claims, reasons = (*own, *judgement.claims), judgement.reasons
+    holder = one.record.of if one.effect is Effect.ORDER_CHANGE else None
+    found = look(state, claims, t_us=one.record.t, holder=holder)
+    if isinstance(found, Taken):
+        return Verdict(reasons, claims, (), is_repeat=True)
+    shortfalls = found.shortfalls if isinstance(found, Full) else ()
+    short = tuple((makers[s.index].refuse(claims[s.index], s), claims[s.index]) for s in shortfalls)
+    return Verdict((*reasons, *(reason for reason, _ in short)), claims, found.used, short)
+
+
+def touch(policies: PolicySet, one: Asked, state: State) -> Reason | None:
+    """Why these policies would not let the key touch the order that is meant, where it is a live one."""
+    holder = state.holders.get(one.record.of or "")
+    if holder is None:
+        return None
+    return may_touch(policies, one.principal, owner=holder.key, effect=one.effect, account=one.account, wall=one.wall)
+
+
+def _broker(claim: Claim) -> Maker:
+    whose = "this account" if claim.counter.rpartition("/")[2].startswith("account=") else "this login"
+    return BrokerLimit(whose, claim.window_ms // 1000)

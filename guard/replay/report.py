@@ -1,0 +1,134 @@
+"""What a replay found: how many decisions came out as they did, and every difference, counted in groups."""
+
+from collections import Counter
+from typing import Final, Literal
+
+from msgspec import Struct, field
+
+DIFFERENCES_MAX: Final = 1_000  # kept one by one; all are counted
+BROKEN_MAX: Final = 100
+GROUPS_MAX: Final = 10_000
+
+Kind = Literal["newly_refused", "newly_allowed"]
+
+
+class Difference(Struct, frozen=True):
+    """One decision that other policies would have made otherwise; `certain` or it hangs on what would have come of it.
+
+    `policy`, `rule`, `code`, `message`: of what refuses; for a newly allowed one, of what refused it on the day.
+    """
+
+    kind: Kind
+    decision: str
+    ts: str
+    key: str
+    symbol: str
+    certain: bool
+    code: str
+    policy: str
+    rule: str
+    message: str
+
+
+class Broken(Struct, frozen=True):
+    """A decision that does not come out as it is on record."""
+
+    decision: str
+    ts: str
+    recorded: str
+    replayed: str
+
+
+class Group(Struct, frozen=True, order=True):
+    """What differences are counted by."""
+
+    kind: Kind
+    policy: str
+    rule: str
+    key: str
+    symbol: str
+
+
+class Count(Struct):
+    """Differences of one group."""
+
+    certain: int = 0
+    path_dependent: int = 0
+
+
+class Replay(Struct):
+    """The whole of it. `left_out`: decisions that were not replayed, by why."""
+
+    since: str
+    until: str | None = None
+    decisions: int = 0
+    replayed: int = 0
+    reproduced: int = 0
+    newly_refused: int = 0
+    newly_allowed: int = 0
+    certain: int = 0
+    path_dependent: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    groups: dict[Group, Count] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
+
+    @property
+    def unlike(self) -> int:
+        """Decisions that do not come out as they are on record."""
+        return self.replayed - self.reproduced
+
+    def differs(self, one: Difference) -> None:
+        """One more difference."""
+        if one.kind == "newly_refused":
+            self.newly_refused += 1
+        else:
+            self.newly_allowed += 1
+        group = Group(one.kind, one.policy, one.rule, one.key, one.symbol)
+        if group not in self.groups and len(self.groups) >= GROUPS_MAX:
+            group = Group(one.kind, one.policy, one.rule, "other", "other")
+        count = self.groups.setdefault(group, Count())
+        if one.certain:
+            self.certain += 1
+            count.certain += 1
+        else:
+            self.path_dependent += 1
+            count.path_dependent += 1
+        if len(self.differences) < DIFFERENCES_MAX:
+            self.differences.append(one)
+
+    def is_unlike(self, one: Broken) -> None:
+        """One more that is not reproduced."""
+        if len(self.broken) < BROKEN_MAX:
+            self.broken.append(one)
+
+    def told(self) -> dict[str, object]:
+        """As one JSON value."""
+        groups = [
+            {
+                "kind": group.kind,
+                "policy": group.policy,
+                "rule": group.rule,
+                "key": group.key,
+                "symbol": group.symbol,
+                "certain": count.certain,
+                "path_dependent": count.path_dependent,
+            }
+            for group, count in sorted(self.groups.items())
+        ]
+        return {
+            "since": self.since,
+            "until": self.until,
+            "decisions": self.decisions,
+            "replayed": self.replayed,
+            "reproduced": self.reproduced,
+            "not_reproduced": self.unlike,
+            "not_replayed": dict(self.left_out),
+            "newly_refused": self.newly_refused,
+            "newly_allowed": self.newly_allowed,
+            "certain": self.certain,
+            "path_dependent": self.path_dependent,
+            "groups": groups,
+            "differences": self.differences,
+            "broken": self.broken,
+        }

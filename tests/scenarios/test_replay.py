@@ -1,0 +1,257 @@
+"""The recorded past decided again: as it was, and as other policies would have it."""
+
+import re
+from hashlib import sha256
+from pathlib import Path
+from random import Random  # noqa: TID251 - seeded
+from typing import Any, Final
+
+from guard.admin.changes import Who
+from guard.policy import RULES, PolicyDoc, parse_policy
+from guard.replay import Options, Replay, replayed
+from guard.simulator.faults import Fault, HttpError, Reset, Unreachable
+from tests.support.guards import record, said
+from tests.support.stage import ORDER, Stage, account, again, stage
+
+PEOPLE: Final = (
+    record("bot", max_order_value=90_000),
+    record("other", max_orders_per_minute=20),
+    record("desk", owner="a person"),
+)
+DESK: Final = """
+[instruments]
+markets = ["HK", "US"]
+blocked_symbols = ["HK.00388"]
+[orders]
+sides = ["BUY", "SELL"]
+max_value = ["60000 HKD", "8000 USD"]
+max_qty = 2000
+per_day = 60
+price_collar_percent = { stock = 60 }
+duplicate_window_s = 5
+[budgets]
+daily_value = "900000 HKD"
+open_orders = 12
+[fx]
+USDHKD = "7.80"
+as_of = 2026-11-20
+max_age_days = 3650
+[rates]
+new_orders = "15/30s"
+changes = "20/30s"
+cancels = "30/60s"
+[rights]
+touch = "own"
+"""
+MARKET: Final = account(side="BUY", code="00700", qty=100, order_type="MARKET")
+FAULTS: Final[tuple[Fault, ...]] = (Reset(acts=True), HttpError(400), Unreachable())
+PAST: Final = "2000-01-01T00:00:00.000000Z"
+
+
+def docs(text: str) -> list[PolicyDoc]:
+    """A policy that is called desk."""
+    found = parse_policy(text, file="desk.toml")
+    assert isinstance(found, PolicyDoc), found
+    return [found]
+
+
+async def past(scene: Stage, other: str | None = None, **options: Any) -> Replay:
+    """The stage's record, replayed."""
+    await scene.written()
+    wanted = Options(options.pop("since", PAST), docs=None if other is None else docs(other), **options)
+    return replayed(scene.config.parent / "state", wanted, now=scene.clock.wall())
+
+
+async def live(scene: Stage, *, turns: int, seed: int) -> None:
+    """A day in the life of two bots: orders of all kinds, changes, cancels, faults, repeats."""
+    dice, ids = Random(seed), list[tuple[str, str]]()
+    for turn in range(turns):
+        who = dice.choice(["bot", "other"])
+        match dice.randrange(12):
+            case 0 if ids:
+                await scene.cancel(dice.choice(ids)[1], who=who)
+            case 1 | 2 if ids:
+                owner, name = dice.choice(ids)
+                await scene.modify(
+                    name, who=dice.choice([owner, who]), qty=dice.choice([100, 200]), price=dice.choice([190, 210])
+                )
+            case 3:
+                await scene.place(who=who, side="SELL", price=dice.choice([200, 400, 290]))
+            case 4:
+                await scene.ask(
+                    ORDER,
+                    {
+                        "market": "HK",
+                        "acc_id": 123456,
+                        "env": "simulate",
+                        "side": "BUY",
+                        "code": "00700",
+                        "qty": 100,
+                        "order_type": "MARKET",
+                    },
+                    who=who,
+                )
+            case 5:
+                await scene.place(who=who, key=f"key-{turn % 4}", price=200)
+            case 6:
+                scene.daemon.faults.add(dice.choice(FAULTS), path=ORDER)
+                await scene.place(who=who, price=200 + turn / 100)
+            case 7:
+                await scene.place(who=who, market="US", code="AAPL", price=dice.choice([20, 90]))
+            case 8:
+                await scene.place(who=who, code="00388", price=200)
+            case _:
+                reply = await scene.place(
+                    who=who,
+                    qty=dice.choice([100, 200, 300, 2100]),
+                    price=dice.choice([200, 210, 220]),
+                    time_in_force=dice.choice(["DAY", "GTC"]),
+                )
+                if reply.status == 200:
+                    ids.append((who, said(reply)["s2c"]["order_id_ex"]))
+        scene.clock.advance(us=dice.choice([0, 300_000, 4_000_000, 40_000_000]))
+        if turn % 15 == 0:
+            await scene.guard.reconciler.turn()
+    await scene.written()
+
+
+async def test_the_policies_of_the_day_reproduce_every_decision(tmp_path: Path) -> None:
+    """Through faults, fills, repeats, reloads and a restart: the same reasons, claims and counters, each time."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        await live(scene, turns=120, seed=1)
+        (tmp_path / "policies/desk.toml").write_text(DESK.replace("60000 HKD", "45000 HKD"))
+        assert (await scene.guard.changes.reload_policies(Who())).result == "applied"
+        await live(scene, turns=60, seed=2)
+        clock, daemon, config = scene.clock, scene.daemon, scene.config
+    async with again(config, daemon=daemon, clock=clock) as scene:
+        await live(scene, turns=60, seed=3)
+        found = await past(scene)
+    assert found.broken == []
+    assert found.replayed == found.reproduced > 150
+
+
+async def test_the_same_policies_differ_in_nothing(tmp_path: Path) -> None:
+    """The second ledger is the first one again, through fills, changes and restarts: no order is judged otherwise."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        await live(scene, turns=150, seed=4)
+        found = await past(scene, DESK)
+    assert found.replayed == found.reproduced > 100
+    assert (found.newly_refused, found.newly_allowed) == (0, 0)
+    assert "hangs on another difference" not in found.left_out
+
+
+async def test_what_would_have_been_refused_is_told_by_rule_key_and_symbol(tmp_path: Path) -> None:
+    """A smaller cap refuses what was above it, for certain; a larger one lets through what was refused."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        await scene.place(qty=200, price=200)
+        await scene.place(qty=200, price=210, who="other")
+        await scene.place(qty=300, price=210)
+        found = await past(scene, DESK.replace("60000 HKD", "41000 HKD"))
+        looser = await past(scene, DESK.replace("60000 HKD", "63000 HKD"))
+
+    (one,) = found.differences
+    assert (one.kind, one.key, one.symbol, one.certain) == ("newly_refused", "other", "HK.00700", True)
+    assert (one.code, one.policy, one.rule) == ("max_order_value", "desk", "orders.max_value")
+    assert [(one.kind, one.certain, one.code) for one in looser.differences] == [
+        ("newly_allowed", True, "max_order_value")
+    ]
+
+
+async def test_what_hangs_on_an_earlier_difference_is_told_so(tmp_path: Path) -> None:
+    """The first order beyond a smaller budget is certain; what follows depends on what the caller would have done."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        for price in (200, 201, 202, 203):
+            await scene.place(price=price)
+        found = await past(scene, DESK.replace("900000 HKD", "45000 HKD"))
+
+    assert [one.certain for one in found.differences] == [True, False]
+    assert {one.rule for one in found.differences} == {"budgets.daily_value"}
+
+
+async def test_counters_that_nobody_kept_are_made_from_the_record(tmp_path: Path) -> None:
+    """A budget that did not exist on the day counts the orders before the moment that is asked about as well."""
+    bare = '[orders]\nmax_value = "60000 HKD"\n'
+    async with stage(tmp_path, *PEOPLE, policies=bare) as scene:
+        for price in (200, 201):
+            await scene.place(price=price)
+        scene.clock.advance(s=60)
+        since = scene.clock.wall().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        await scene.place(price=202)
+        found = await past(scene, f'{bare}[budgets]\ndaily_value = "50000 HKD"', since=since)
+
+    assert (found.decisions, found.newly_refused, found.certain) == (1, 1, 1)
+    assert found.differences[0].message.startswith("daily value")
+
+
+async def test_what_is_not_on_record_is_not_guessed(tmp_path: Path) -> None:
+    """A collar needs a price that no rule of the day asked for: such orders are counted apart."""
+    bare = '[orders]\nmax_value = "60000 HKD"\n'
+    async with stage(tmp_path, *PEOPLE, policies=bare) as scene:
+        await scene.place(price=200)
+        found = await past(scene, f"{bare}price_collar_percent = {{ stock = 10 }}")
+
+    assert dict(found.left_out) == {"needs what is not on record": 1}
+    assert (found.newly_refused, found.newly_allowed) == (0, 0)
+
+
+async def test_a_change_of_an_order_that_would_not_exist_is_no_difference(tmp_path: Path) -> None:
+    """What hangs on another difference is counted, not judged."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        name = await scene.placed(qty=300, price=200)
+        await scene.modify(name, qty=100, price=200)
+        await scene.cancel(name)
+        found = await past(scene, DESK.replace("60000 HKD", "41000 HKD"))
+
+    assert (found.newly_refused, found.left_out["hangs on another difference"]) == (1, 2)
+
+
+async def test_requests_that_no_rule_was_asked_about_are_counted(tmp_path: Path) -> None:
+    """Wrong keys, bodies that were not understood and reads are not replayed, each by its code."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        await scene.place(who="nobody")
+        await scene.place(price=-1)
+        await scene.ask("/api/orders", {"acc_id": 123456, "env": "simulate"})
+        found = await past(scene)
+
+    assert found.replayed == 0
+    assert found.left_out == {"unauthenticated": 1, "bad_value": 1, "read": 1}
+
+
+async def test_records_of_another_engine_are_counted(tmp_path: Path) -> None:
+    """Decisions whose configuration names other rules, or is not kept, are told apart and not judged."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        reply = await scene.place()
+        kept = tmp_path / "state/config" / f"{(await scene.decision(reply))['config_sha256']}.json"
+        text = kept.read_text()
+        kept.chmod(0o600)
+        kept.write_text(text.replace(f'"rules":{RULES}', '"rules":0'))
+        assert (await past(scene)).left_out == {"engine changed": 1}
+        kept.unlink()
+        assert (await past(scene)).left_out == {"not kept": 1}
+
+
+async def test_a_decision_that_was_made_up_is_not_reproduced(tmp_path: Path) -> None:
+    """Whoever edits a counter in the record and mends the chain is found out by the rules."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        for price in (200, 201):
+            await scene.place(price=price)
+        await scene.written()
+        found = await past(scene)
+        assert (found.replayed, found.unlike) == (2, 0)
+        forge(tmp_path / "state/journal/00000001.jsonl")
+        found = await past(scene)
+        assert (found.replayed, found.unlike) == (2, 1)
+        assert "used" in found.broken[0].recorded
+
+
+def forge(path: Path) -> None:
+    """The counters before the second order, edited, and every hash after it taken anew."""
+    prev, out, orders = "0" * 64, [], 0
+    for line in path.read_bytes().splitlines():
+        text = re.sub(rb'"prev":"[0-9a-f]{64}"', b'"prev":"%s"' % prev.encode(), line)
+        orders += b'"type":"decision"' in text
+        if orders == 2:
+            text, orders = text.replace(b'"used":[', b'"used":[1'), 3
+        prev = sha256(text).hexdigest()
+        out.append(text + b"\n")
+    path.write_bytes(b"".join(out))

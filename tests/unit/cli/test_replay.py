@@ -1,0 +1,72 @@
+"""`guard policy replay` over a record that a guard has written."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from guard.cli.policy import app
+from tests.support.stage import stage
+
+CAP = '[orders]\nmax_value = "{cap} HKD"\n'
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(name="run")
+async def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Two orders, of 20,000 and 40,000 HKD, under a cap of 30,000; the command over their record."""
+    monkeypatch.setenv("COLUMNS", "200")
+    async with stage(tmp_path, policies=CAP.format(cap=30_000)) as scene:
+        await scene.place(qty=100, price=200)
+        await scene.place(qty=200, price=200)
+        await scene.written()
+
+    def run(cap: int | None, *words: str) -> tuple[int, str]:
+        other = tmp_path / "other"
+        other.mkdir(exist_ok=True)
+        (other / "desk.toml").write_text(CAP.format(cap=cap))
+        given = [] if cap is None else ["--policies", str(other)]
+        found = CliRunner().invoke(
+            app, ["replay", "--since", "2026-11-01", "--state", str(tmp_path / "state"), *given, *words]
+        )
+        return found.exit_code, found.stdout + found.stderr
+
+    return run
+
+
+async def test_the_exit_code_says_whether_anything_is_looser(run: Run) -> None:
+    """3 where something is newly allowed, else 0; the difference is told by rule, key and symbol."""
+    code, told = run(40_000)
+    assert code == 3
+    assert "newly allowed  desk    orders.max_value  bot  HK.00700  1" in told
+    code, told = run(10_000)
+    assert code == 0
+    assert "1 newly refused, 0 newly allowed" in told
+
+
+async def test_without_policies_the_record_is_checked(run: Run) -> None:
+    """Every decision comes out as it stands there."""
+    assert run(None) == (0, "2 of 2 decisions come out as they are on record\n")
+
+
+async def test_programs_read_one_json_value(run: Run) -> None:
+    """Counts, groups and each difference."""
+    code, told = run(40_000, "--json")
+    found = json.loads(told)
+    assert code == 3
+    assert (found["reproduced"], found["newly_allowed"], found["certain"]) == (2, 1, 1)
+    assert found["differences"][0]["code"] == "max_order_value"
+
+
+async def test_what_is_wrong_is_told(run: Run, tmp_path: Path) -> None:
+    """Policies that cannot be read exit 1; a time that is none is wrong usage."""
+    (tmp_path / "other").mkdir(exist_ok=True)
+    (tmp_path / "other/bad.toml").write_text("[orders]\nmax = 1\n")
+    code, told = run(10_000)
+    assert code == 1
+    assert "bad.toml" in told
+    (tmp_path / "other/bad.toml").unlink()
+    assert run(10_000, "--until", "soon")[0] == 2
+    assert run(10_000, "--until", "2026-11-02")[0] == 0
