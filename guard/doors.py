@@ -33,9 +33,11 @@ def link_of(settings: Settings) -> Link:
 def bounds_of(settings: Settings) -> Bounds:
     """How much callers may send, and how long they may take."""
     bounds = settings.bounds
+    connections_max = connections_within(bounds.connections_max, kept=FILES_KEPT + settings.daemon.connections_max)
     return Bounds(
         body_bytes_max=bounds.body_bytes_max,
-        connections_max=connections_within(bounds.connections_max, kept=FILES_KEPT + settings.daemon.connections_max),
+        connections_max=connections_max,
+        unproven_per_address_max=min(bounds.unproven_per_address_max, connections_max),
         header_timeout_s=bounds.request_timeout_s,
         body_timeout_s=bounds.request_timeout_s,
         idle_timeout_s=bounds.idle_timeout_s,

@@ -16,7 +16,7 @@ from guard.errors import JournalFault
 from guard.intent import parse
 from guard.terms import Call, Needs, Outcome, Refusal, Reply, Verdict, refuse
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import RISKY, identify, in_the_way, ownership, revoked, rights, state_reasons
+from guard.walk.door import RISKY, admitted, identify, in_the_way, ownership, revoked, rights, state_reasons, unknown
 from guard.walk.gather import effect_of
 from guard.walk.judging import judge_trade, opening_of
 from guard.walk.passing import pass_on
@@ -45,6 +45,8 @@ class Pipeline:
             _log.exception("walk_failed", decision=visit.id, path=call.path)
             return broken(self.recorder, visit)
         finally:
+            if visit.under_way is not None:
+                self.desk.crowd.leave(visit.under_way)
             self.recorder.finished(visit)
 
     async def walk(self, visit: Visit) -> Reply:
@@ -57,11 +59,14 @@ class Pipeline:
         visit.endpoint, visit.effect = endpoint, endpoint.effect
         stranger = identify(visit)
         if stranger is not None:
-            return refused(self.recorder, visit, stranger)
+            return refused(self.recorder, visit, unknown(self.desk, visit, stranger))
         intent = parse(endpoint, visit.call.body)
         if isinstance(intent, Refusal):
             return refused(self.recorder, visit, intent)
         visit.effect = effect_of(intent, endpoint.effect)
+        crowded = admitted(self.desk, visit)
+        if crowded is not None:
+            return refused(self.recorder, visit, crowded)
         situation = await prepare(self.desk, visit, intent)
         if not endpoint.is_trade:
             return await pass_on(self.recorder, visit, situation)

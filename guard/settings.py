@@ -102,11 +102,16 @@ class BoundsSettings(Struct, frozen=True):
     """The limits of the edge, each with its unit.
 
     `pre_stop_s`: how long a guard that was told to stop keeps its doors open, not ready and without new orders.
+    `unproven_per_address_max` connections of one address may wait without a verified key; then the oldest goes.
+    `requests_per_key_max` under way never refuse a cancel, `failed_auths_per_minute_max` never a key that verifies.
     """
 
     body_bytes_max: Bytes = 65_536
     answer_bytes_max: Bytes = 32 * 2**20
     connections_max: Count = 4096
+    unproven_per_address_max: Count = 1024
+    requests_per_key_max: Count = 512
+    failed_auths_per_minute_max: Count = 1000
     request_timeout_s: Seconds = 10.0
     idle_timeout_s: Seconds = 60.0
     drain_timeout_s: Seconds = 15.0

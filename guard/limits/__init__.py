@@ -10,7 +10,7 @@ from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, look, resets_in_us, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
 from guard.limits.orders import change_in_flight, end_order, set_spent, set_targets, unknowns
-from guard.limits.slots import find_slot
+from guard.limits.slots import SLOTS_MAX, find_slot, has_room
 from guard.limits.snapshot import Part, restore, snapshot
 from guard.limits.state import (
     Basis,
@@ -29,6 +29,7 @@ from guard.limits.trading import BREAKER, STRICTNESS, key_rule, set_trading, tra
 __all__ = [
     "BREAKER",
     "NOBODY",
+    "SLOTS_MAX",
     "STRICTNESS",
     "Basis",
     "Holder",
@@ -47,6 +48,7 @@ __all__ = [
     "end_order",
     "find_order",
     "find_slot",
+    "has_room",
     "is_known_order",
     "key_rule",
     "look",

@@ -1,12 +1,23 @@
 """Slots: one value, held by one step for a time. An idempotency key is one.
 
 A slot is free again when its time is over, but never while its step is open: as long as nobody knows what became of an
-order, its idempotency key must not let a second one through.
+order, its idempotency key must not let a second one through. There are at most `SLOTS_MAX`, about 500 bytes each.
 """
+
+from typing import Final
 
 from guard.limits.state import Slot, State, Step
 from guard.limits.sweep import remember
 from guard.terms import Claim, Outcome, Verdict
+
+SLOTS_MAX: Final = 250_000
+
+
+def has_room(state: State, counter: str, *, t_us: int) -> bool:
+    """The slot may be taken, where it is free: there are not too many, or the next step forgets some. Reads only."""
+    if len(state.slots) < SLOTS_MAX or counter in state.slots:
+        return True
+    return bool(state.due) and state.due[0][0] <= t_us
 
 
 def find_slot(state: State, counter: str, *, t_us: int) -> Slot | None:

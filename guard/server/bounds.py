@@ -10,7 +10,9 @@ class Bounds(Struct, frozen=True):
     `connections_max` a connection is answered 503 and closed, beyond twice as many it is cut without a word.
     `header_timeout_s` runs from a connection's first moment or a head's first byte, `body_timeout_s` from the end of
     the head, `write_timeout_s` while a caller does not take its answer, `linger_timeout_s` while we read away what a
-    caller still sends after a refusal (closing at once would reset the connection and lose the answer).
+    caller still sends after a refusal (closing at once would reset the connection and lose the answer). Of one
+    address at most `unproven_per_address_max` connections may wait on which no key was verified: the newest ends the
+    oldest.
     """
 
     head_bytes_max: int = 16_384
@@ -18,6 +20,7 @@ class Bounds(Struct, frozen=True):
     body_bytes_max: int = 65_536
     answer_buffer_bytes_max: int = 65_536
     connections_max: int = 4096
+    unproven_per_address_max: int = 1024
     backlog: int = 512
     header_timeout_s: float = 10.0
     body_timeout_s: float = 10.0

@@ -18,6 +18,7 @@ from guard.codes import Code
 from guard.server.bounds import Bounds
 from guard.server.reader import Phase, Progress, Reader, Request
 from guard.server.replies import refusal_reply
+from guard.server.unproven import Unproven
 from guard.server.wire import CONTINUE, encode
 from guard.terms import Call, Refusal, Reply, refuse
 
@@ -49,12 +50,16 @@ class Wiring(Struct, frozen=True):
 
 
 class Counts(Struct):
-    """What a listener has seen. `open` is now, the rest since the start; `timed_out` are requests cut off half-way."""
+    """What a listener has seen. `open` is now, the rest since the start.
+
+    `timed_out` are requests cut off half-way, `evicted` connections without proof that made room for newer ones.
+    """
 
     open: int = 0
     total: int = 0
     overloaded: int = 0
     timed_out: int = 0
+    evicted: int = 0
     handed_over: int = 0
 
 
@@ -67,6 +72,7 @@ class Edge:
         self.now = now
         self.counts = Counts()
         self.connections: set[Connection] = set()
+        self.unproven = Unproven["Connection"](bounds.unproven_per_address_max)
         self.is_draining = False
         self.emptied = asyncio.Event()
         self._date = ""
@@ -92,6 +98,13 @@ class Edge:
         self.counts.open = len(self.connections)
         if not self.connections:
             self.emptied.set()
+
+    def wait_for_proof(self, connection: "Connection", address: str) -> None:
+        """A connection without a verified key waits; the oldest such one of its address may have to go."""
+        evicted = self.unproven.enter(connection, address=address)
+        if evicted is not None:
+            self.counts.evicted += 1
+            evicted.abort()
 
     def sweep(self) -> None:
         """End every wait whose deadline has passed."""
@@ -119,6 +132,7 @@ class Connection(asyncio.Protocol):
         "_edge",
         "_has_ended",
         "_held",
+        "_is_proven",
         "_is_write_blocked",
         "_peer",
         "_phase",
@@ -138,6 +152,7 @@ class Connection(asyncio.Protocol):
         self._phase = Phase.IDLE
         self._held = b""
         self._has_ended = False
+        self._is_proven = False
         self._is_write_blocked = False
         self._tenant: asyncio.Protocol | None = None
         self._peer = ""
@@ -161,6 +176,8 @@ class Connection(asyncio.Protocol):
         self.deadline = edge.now() + edge.bounds.header_timeout_s
         if edge.counts.open > edge.bounds.connections_max:
             self._turn_away()
+        else:
+            edge.wait_for_proof(self, self._peer)
 
     def data_received(self, data: bytes) -> None:
         """Read on, or keep for later what arrives during an answer."""
@@ -200,6 +217,7 @@ class Connection(asyncio.Protocol):
         self._state = _State.CLOSED
         self.deadline = NEVER
         self._edge.leave(self)
+        self._edge.unproven.leave(self, address=self._peer)
         if self._tenant is not None:
             self._tenant.connection_lost(exc)
 
@@ -251,6 +269,8 @@ class Connection(asyncio.Protocol):
     def _dispatch(self, request: Request) -> None:
         self.deadline = NEVER
         self._phase = Phase.IDLE
+        if not self._is_proven:
+            self._edge.unproven.leave(self, address=self._peer)
         upgrade = self._edge.wiring.upgrade
         if request.raw_head is not None and upgrade is not None:
             self._state = _State.HANDED_OVER
@@ -264,6 +284,7 @@ class Connection(asyncio.Protocol):
         is_head = request.call.method == "HEAD"
         try:
             reply = await self._edge.wiring.handler(request.call)
+            self._is_proven = self._is_proven or request.call.is_known
             is_closing = self._is_last(request, reply)
             answer = encode(reply, date=self._edge.date(), is_closing=is_closing, is_head=is_head)
         except asyncio.CancelledError:
@@ -296,6 +317,8 @@ class Connection(asyncio.Protocol):
             return
         self._state = _State.READING
         self.deadline = self._edge.now() + self._edge.bounds.idle_timeout_s
+        if not self._is_proven:
+            self._edge.wait_for_proof(self, self._peer)
         if self._held:
             held, self._held = self._held, b""
             self._transport.resume_reading()

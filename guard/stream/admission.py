@@ -10,7 +10,7 @@ from guard.catalogue import BY_PATH
 from guard.codes import Code
 from guard.terms import Endpoint, Reason, Refusal, in_order, refuse
 from guard.walk.desk import NOTHING_KNOWN, Desk, Visit
-from guard.walk.door import identify, revoked, state_reasons
+from guard.walk.door import identify, revoked, state_reasons, unknown
 
 ENDPOINT: Final[Endpoint] = BY_PATH["/ws"][0]
 
@@ -24,7 +24,8 @@ def admit(desk: Desk, visit: Visit) -> Refusal | None:
     visit.endpoint, visit.effect = ENDPOINT, ENDPOINT.effect
     if "origin" in visit.call.head:
         return _ORIGIN
-    return identify(visit) or _in_the_way(desk, visit)
+    stranger = identify(visit)
+    return unknown(desk, visit, stranger) if stranger is not None else _in_the_way(desk, visit)
 
 
 def admit_still(desk: Desk, visit: Visit) -> Refusal | None:

@@ -23,6 +23,7 @@ class Outbound(Struct, frozen=True):
 
     `is_cancel`: a trade that only takes risk away; it never waits for a connection behind orders or reads. `may_leave`
     is asked in the step in which the first byte would leave: the request may have waited for a connection until then.
+    `owner`: the key for which it is sent, "" the guard itself; where requests wait, owners take turns.
     """
 
     method: Literal["GET", "POST"]
@@ -34,6 +35,7 @@ class Outbound(Struct, frozen=True):
     idempotency_key: str | None = None
     traceparent: str | None = None
     is_cancel: bool = False
+    owner: str = ""
     may_leave: Callable[[], bool] | None = None
 
 

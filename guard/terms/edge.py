@@ -6,7 +6,10 @@ from msgspec import Struct
 
 
 class Call(Struct):
-    """One request as the edge read it; `head` has lower-case names of the headers that the walk looks at."""
+    """One request as the edge read it; `head` has lower-case names of the headers that the walk looks at.
+
+    `is_known`: the walk verified its key, which the edge asks once the request is answered.
+    """
 
     method: str
     path: str
@@ -14,6 +17,7 @@ class Call(Struct):
     body: bytes
     peer: str
     token: str | None = None
+    is_known: bool = False
 
 
 class Reply(Struct):

@@ -103,7 +103,7 @@ class Client:
                     await self._all_gone.wait()
 
     async def _attempt(self, request: Outbound, data: bytes, *, deadline_s: float) -> Answer | Failure:
-        refused = await self._slots.take(urgency_of(request), deadline_s=deadline_s)
+        refused = await self._slots.take(urgency_of(request), deadline_s=deadline_s, owner=request.owner)
         if refused is not None:
             return refused
         connection: Connection | None = None

@@ -1,8 +1,9 @@
 """Who may talk to the daemon next, and on which open connection. No sockets here.
 
-Slots bound how many requests are under way. Cancels come before other trades, trades before everything else, each
-kind in the order of arrival, and a few slots are kept free for those who come first: reads can never hold up a trade,
-nor anything a cancel. A free slot is handed to its next owner in the step that frees it, so nobody overtakes.
+Slots bound how many requests are under way. Cancels come before other trades, trades before everything else, and a few
+slots are kept free for those who come first: reads can never hold up a trade, nor anything a cancel. Among requests of
+one kind their owners take turns, each in its order of arrival, so one key's thousand wait behind each other and not
+before another's one. A free slot is handed to its next owner in the step that frees it, so nobody overtakes.
 """
 
 import asyncio
@@ -32,6 +33,44 @@ def urgency_of(request: Outbound) -> Urgency:
     return Urgency.TRADE if request.is_trade else Urgency.OTHER
 
 
+Waiter = asyncio.Future[bool]
+
+
+class Line:
+    """Who waits, of one urgency: a queue for each owner, and the owners in turn."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[Waiter]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, waiter: Waiter, owner: str) -> None:
+        """The last of its owner."""
+        self._queues.setdefault(owner, deque()).append(waiter)
+        self._count += 1
+
+    def popleft(self) -> Waiter:
+        """The first of the owner whose turn it is, who is then the last of the owners."""
+        owner = next(iter(self._queues))
+        queue = self._queues.pop(owner)
+        waiter = queue.popleft()
+        self._count -= 1
+        if queue:
+            self._queues[owner] = queue
+        return waiter
+
+    def remove(self, waiter: Waiter, owner: str) -> None:
+        """It waits no longer, if it still did."""
+        queue = self._queues.get(owner, deque())
+        if waiter in queue:
+            queue.remove(waiter)
+            self._count -= 1
+            if not queue:
+                del self._queues[owner]
+
+
 class Slots:
     """Leave to have a request under way: at most `slots_max` at once, `waiters_max` waiting of each urgency."""
 
@@ -39,39 +78,39 @@ class Slots:
         kept = min(RESERVED_MAX, (slots_max - 1) // 2)
         self._limits = (slots_max, slots_max - kept, slots_max - 2 * kept)
         self._waiters_max = waiters_max
-        self._queues: tuple[deque[asyncio.Future[bool]], ...] = (deque(), deque(), deque())
+        self._lines = (Line(), Line(), Line())
         self._is_closed = False
         self.in_use = 0
 
-    async def take(self, urgency: Urgency, *, deadline_s: float) -> Failure | None:
+    async def take(self, urgency: Urgency, *, deadline_s: float, owner: str = "") -> Failure | None:
         """Wait for a slot, at most until `deadline_s` of the loop's clock; None when it was given."""
         if self._is_closed:
             return Failure("held", "the client is closed", is_sent=False)
-        queue = self._queues[urgency]
-        if not queue and self.in_use < self._limits[urgency]:
+        line = self._lines[urgency]
+        if not line and self.in_use < self._limits[urgency]:
             self.in_use += 1
             return None
-        if len(queue) >= self._waiters_max:
+        if len(line) >= self._waiters_max:
             return Failure("held", "too many requests are waiting for the daemon", is_sent=False)
-        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        queue.append(waiter)
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        line.append(waiter, owner)
         try:
             async with asyncio.timeout_at(deadline_s):
                 is_given = await waiter
         except TimeoutError:
-            self._withdraw(waiter, queue)
+            self._withdraw(waiter, line, owner)
             return Failure("held", "no connection to the daemon became free in time", is_sent=False)
         except asyncio.CancelledError:
-            self._withdraw(waiter, queue)
+            self._withdraw(waiter, line, owner)
             raise
         return None if is_given else Failure("held", "the client is closed", is_sent=False)
 
     def give_back(self) -> None:
         """Return a slot; it goes to the first of the most urgent who may have it."""
         self.in_use -= 1
-        for queue, limit in zip(self._queues, self._limits, strict=True):
-            while queue and self.in_use < limit:
-                waiter = queue.popleft()
+        for line, limit in zip(self._lines, self._limits, strict=True):
+            while line and self.in_use < limit:
+                waiter = line.popleft()
                 if not waiter.done():
                     self.in_use += 1
                     waiter.set_result(True)
@@ -79,18 +118,18 @@ class Slots:
     def close(self) -> None:
         """Refuse everyone who waits and everyone who comes."""
         self._is_closed = True
-        for queue in self._queues:
-            for waiter in queue:
+        for line in self._lines:
+            while line:
+                waiter = line.popleft()
                 if not waiter.done():
                     waiter.set_result(False)
-            queue.clear()
 
-    def _withdraw(self, waiter: asyncio.Future[bool], queue: deque[asyncio.Future[bool]]) -> None:
+    def _withdraw(self, waiter: Waiter, line: Line, owner: str) -> None:
         # The slot may have been given in the very turn in which its owner gave up.
         if waiter.done() and not waiter.cancelled() and waiter.result():
             self.give_back()
-        elif waiter in queue:
-            queue.remove(waiter)
+        else:
+            line.remove(waiter, owner)
 
 
 class Idle:

@@ -42,6 +42,7 @@ from guard.terms import (
 )
 from guard.upstream import Circuit
 from guard.walk.cooldown import Cooldowns
+from guard.walk.crowd import Crowd, Strangers
 from guard.walk.turns import Turns
 
 RECENT_MAX: Final = 20_000
@@ -152,6 +153,8 @@ class Desk:
         self.traffic = State()
         self.turns = Turns()
         self.unlocks = Cooldowns()
+        self.crowd = Crowd()
+        self.strangers = Strangers()
         self.journal = parts.journal
         self.daemon = parts.daemon
         self.circuit = parts.circuit
@@ -234,6 +237,7 @@ class Visit(Struct):
     principal: Principal | None = None
     outcome: Literal["allowed", "refused", "failed"] = "failed"
     is_decided: bool = False
+    under_way: str | None = None
     daemon_us: int = 0
     more: Needs | None = None
     position_since_us: int = 0

@@ -37,6 +37,22 @@ RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
 _ALL_OF_THEM = "orders of other keys would be cancelled as well; cancel your own one by one"
 
 
+def unknown(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
+    """What a caller is told whose credential did not verify: in the end, that its address tried too often."""
+    most = visit.standing.settings.bounds.failed_auths_per_minute_max
+    return desk.strangers.told(refusal, address=visit.call.peer, most=most, t_us=visit.t_us)
+
+
+def admitted(desk: Desk, visit: Visit) -> Refusal | None:
+    """Counts the request as under way, unless its key has too many; a cancel passes whatever there is."""
+    name = visit.principal.name if visit.principal is not None else ""
+    most = visit.standing.settings.bounds.requests_per_key_max
+    crowded = desk.crowd.enter(name, most=None if visit.effect is Effect.ORDER_CANCEL else most)
+    if crowded is None:
+        visit.under_way = name
+    return crowded
+
+
 def identify(visit: Visit) -> Refusal | None:
     """Who is asking, into `visit.principal`. A public endpoint may be asked by nobody, but never with a wrong key."""
     endpoint, standing = visit.endpoint, visit.standing
@@ -48,6 +64,7 @@ def identify(visit: Visit) -> Refusal | None:
     if isinstance(found, Refusal):
         return found
     visit.principal = found
+    visit.call.is_known = True
     lacking = scope_reasons(endpoint, found, profile=profile) if endpoint is not None else ()
     return Refusal(lacking) if lacking else None
 

@@ -7,8 +7,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from guard.codes import Code
 from guard.intent import digest, encode
-from guard.limits import Opening, Worth, beside, look
+from guard.limits import SLOTS_MAX, Opening, Worth, beside, has_room, look
 from guard.policy import Judgement, exits_claim, exits_of, judge, judge_cancel, judge_read, largest_qty, value
 from guard.reference import NOTHING
 from guard.terms import (
@@ -71,7 +72,11 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
         situation.reducible = judgement.proposal.reducible
     outbound = outbound_of(desk, visit, situation)
     body = outbound.body if outbound and outbound.body else b""
-    own = (*_slots(visit, situation), *exits)
+    slots = _slots(visit, situation)
+    crowded = [reason for slot in slots if (reason := _no_room(desk, visit, slot)) is not None]
+    if crowded and visit.effect is Effect.ORDER_CANCEL:
+        slots, crowded = (), []  # it passes, and nobody remembers its key
+    own = (*slots, *exits)
     shared = bucket_claims(visit, situation)
     claims = (*own, *(claim for claim, _ in shared), *judgement.claims)
     makers = (*(None for _ in own), *(maker for _, maker in shared), *judgement.makers)
@@ -80,7 +85,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
         return Look(Judged(claims, makers), [], outbound, taken=seen, slot=claims[seen.index])
     is_simulated = situation.env is Env.SIMULATE
     judged = Judged(claims, makers, seen.used, body, _resulting(situation), is_simulated, working)
-    found = _with_shortfalls(Look(judged, list(judgement.reasons), outbound), seen, t_us=visit.t_us)
+    found = _with_shortfalls(Look(judged, [*crowded, *judgement.reasons], outbound), seen, t_us=visit.t_us)
     if found.reasons:
         found.largest_qty = _largest(desk, situation, judgement, judged=judged, seen=seen)
     return found
@@ -224,6 +229,14 @@ def _slots(visit: Visit, situation: Situation) -> tuple[Claim, ...]:
     return (Claim("slot", counter, 0, window_ms=IDEMPOTENCY_WINDOW_MS, value=meaning),)
 
 
+def _no_room(desk: Desk, visit: Visit, slot: Claim) -> Reason | None:
+    """Too many Idempotency-Keys of the last day are remembered for one more."""
+    if has_room(desk.state, slot.counter, t_us=visit.t_us):
+        return None
+    message = f"{SLOTS_MAX} Idempotency-Keys of the last 24 hours are remembered, and no more can be; send it without"
+    return Reason(Code.OVERLOADED, message, rule="idempotency", limit=str(SLOTS_MAX), unit="keys/24h")
+
+
 def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
     """What the ledger is asked to hold: a new order, a change of a live one, or a cancel that holds nothing."""
     principal, account, holder = visit.principal, situation.account, situation.holder
@@ -280,5 +293,6 @@ def outbound_of(desk: Desk, visit: Visit, situation: Situation) -> Outbound | No
         is_trade=True,
         is_cancel=visit.effect is Effect.ORDER_CANCEL,
         idempotency_key=visit.id,
+        owner=visit.principal.name if visit.principal else "",
         traceparent=visit.call.head.get("traceparent"),
     )

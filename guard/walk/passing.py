@@ -99,6 +99,7 @@ def _outbound(recorder: Recorder, visit: Visit, situation: Situation, endpoint: 
         body=body if endpoint.method == "POST" else None,
         timeout_s=settings.read_timeout_s,
         lend=_lent(principal, endpoint),
+        owner=principal.name if principal else "",
         traceparent=visit.call.head.get("traceparent"),
     )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard.limits import State, find_slot, reserve, settle
+from guard.limits import State, find_slot, has_room, reserve, settle, slots
 from guard.terms import Outcome
 from tests.support.ledger import ACCEPTED, NOT_SENT, REFUSED, SECOND, UNKNOWN, change, new_order, slot
 
@@ -71,3 +71,18 @@ def test_pitfall_6_a_released_change_leaves_the_orders_own_slot() -> None:
     reserve(state, change("m", "o", slot("changed")), t_us=2)
     settle(state, "m", NOT_SENT, t_us=3)
     assert set(state.slots) == {"placed"}
+
+
+def test_slots_are_bounded_and_an_expired_one_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many as there may be, a new one has no room until one is over; one that is held already always has."""
+    monkeypatch.setattr(slots, "SLOTS_MAX", 2)
+    state = State()
+    for name in ("a", "b"):
+        assert has_room(state, name, t_us=0)
+        reserve(state, new_order(name, slot(name)), t_us=0)
+        settle(state, name, ACCEPTED, t_us=0)
+    assert not has_room(state, "c", t_us=60 * SECOND - 1)
+    assert has_room(state, "a", t_us=0)
+    assert has_room(state, "c", t_us=60 * SECOND)
+    reserve(state, new_order("c", slot("c")), t_us=60 * SECOND)
+    assert set(state.slots) == {"c"}

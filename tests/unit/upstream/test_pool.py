@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from guard.terms import Failure, Outbound
 from guard.upstream.connection import Connection
-from guard.upstream.pool import TRADE_IDLE_MAX_S, Idle, Slots, Urgency, urgency_of
+from guard.upstream.pool import TRADE_IDLE_MAX_S, Idle, Line, Slots, Urgency, Waiter, urgency_of
 
 CANCEL, TRADE, OTHER = Urgency.CANCEL, Urgency.TRADE, Urgency.OTHER
 
@@ -125,6 +125,48 @@ async def test_a_closed_pool_gives_no_slots() -> None:
     for refused in (await waiting, await slots.take(CANCEL, deadline_s=later())):
         assert refused is not None
         assert (refused.kind, refused.is_sent) == ("held", False)
+
+
+async def test_owners_take_turns() -> None:
+    """One request of a key waits behind one of a key that has a hundred waiting, and not behind all of them."""
+    slots, served = Slots(slots_max=1, waiters_max=1000), list[str]()
+    assert await slots.take(OTHER, deadline_s=later()) is None
+
+    async def one(owner: str) -> None:
+        assert await slots.take(OTHER, deadline_s=later(), owner=owner) is None
+        served.append(owner)
+        slots.give_back()
+
+    waiting = [asyncio.ensure_future(one(owner)) for owner in ["hog"] * 100 + ["bot", "agent", "bot"]]
+    await turns()
+    slots.give_back()
+    await asyncio.gather(*waiting)
+    assert served[:5] == ["hog", "bot", "agent", "hog", "bot"]
+    assert served[5:] == ["hog"] * 98
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(["", "a", "b"])), max_size=40))
+async def test_a_line_serves_everybody_once(steps: list[tuple[bool, str]]) -> None:
+    """Against a model: each owner in its own order, no owner twice while another waits, nobody lost."""
+    line, model = Line(), dict[str, list[Waiter]]()
+    for is_coming, owner in steps:
+        if is_coming:
+            waiter: Waiter = asyncio.get_running_loop().create_future()
+            line.append(waiter, owner)
+            model.setdefault(owner, []).append(waiter)
+        elif model.get(owner):
+            line.remove(model[owner].pop(), owner)
+            line.remove(asyncio.get_running_loop().create_future(), owner)
+            if not model[owner]:
+                del model[owner]
+    while model:
+        assert len(line) == sum(map(len, model.values()))
+        owner = next(iter(model))
+        waiting = model.pop(owner)
+        assert line.popleft() is waiting.pop(0)
+        if waiting:
+            model[owner] = waiting
+    assert not line
 
 
 @settings(max_examples=60, deadline=None)

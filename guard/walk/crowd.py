@@ -1,0 +1,88 @@
+"""How many requests of each key are under way, and how often each address failed to say who it is. Bounded; pure.
+
+Both refuse with a name and never a cancel, nor a request whose key verifies for what its address did: all bots of a
+host share one. A minute of failed attempts is counted from its first one.
+"""
+
+from typing import Final
+
+from msgspec import Struct, field
+
+from guard.codes import Code
+from guard.terms import Refusal, refuse
+
+ADDRESSES_MAX: Final = 4096
+MINUTE_US: Final = 60_000_000
+_OTHER: Final = "other"
+
+
+class Crowd(Struct):
+    """Requests under way, by key; the empty name is everybody without one."""
+
+    under_way: dict[str, int] = field(default_factory=dict)
+
+    def enter(self, name: str, *, most: int | None) -> Refusal | None:
+        """One more of this key's, or why not; `most` None lets it pass whatever there is. Ended by `leave`."""
+        count = self.under_way.get(name, 0)
+        if most is not None and count >= most:
+            message = f"{count} requests of this key are under way, which is as many as there may be; await an answer"
+            return refuse(
+                Code.OVERLOADED,
+                message,
+                rule="bounds.requests_per_key_max",
+                observed=str(count + 1),
+                limit=str(most),
+                unit="requests",
+            )
+        self.under_way[name] = count + 1
+        return None
+
+    def leave(self, name: str) -> None:
+        """One of them is answered."""
+        count = self.under_way[name] - 1
+        if count:
+            self.under_way[name] = count
+        else:
+            del self.under_way[name]
+
+
+class _Attempts(Struct):
+    """Failed attempts of one address since `since_us`."""
+
+    since_us: int
+    count: int = 0
+
+
+class Strangers(Struct):
+    """Requests that were refused as `unauthenticated`, by address and minute. Addresses without room share one."""
+
+    attempts: dict[str, _Attempts] = field(default_factory=dict)
+
+    def told(self, refusal: Refusal, *, address: str, most: int, t_us: int) -> Refusal:
+        """The refusal that a caller gets whose credential did not verify; beyond `most` in a minute it is `rate`."""
+        if refusal.code is not Code.UNAUTHENTICATED:
+            return refusal
+        seen = self._of(address, t_us)
+        seen.count += 1
+        if seen.count <= most:
+            return refusal
+        message = f"more than {most} requests without a valid key came from this address within a minute"
+        limited = refuse(
+            Code.RATE,
+            message,
+            rule="bounds.failed_auths_per_minute_max",
+            observed=str(seen.count),
+            limit=str(most),
+            unit="requests/60s",
+        )
+        return Refusal(limited.reasons, (seen.since_us + MINUTE_US - t_us) / 1_000_000, note=refusal.note)
+
+    def _of(self, address: str, t_us: int) -> _Attempts:
+        seen = self.attempts.get(address)
+        if seen is None and len(self.attempts) >= ADDRESSES_MAX:
+            self.attempts = {name: one for name, one in self.attempts.items() if t_us < one.since_us + MINUTE_US}
+            address = address if len(self.attempts) < ADDRESSES_MAX else _OTHER
+            seen = self.attempts.get(address)
+        if seen is None or t_us >= seen.since_us + MINUTE_US:
+            seen = self.attempts[address] = _Attempts(t_us)
+        return seen

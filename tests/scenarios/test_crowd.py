@@ -1,0 +1,77 @@
+"""Many at once: what one key or one address may take, and that a cancel and a verified key are never refused for it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from guard.limits import slots
+from guard.simulator.faults import Hold
+from tests.support.guards import OPEN_POLICY, codes, record, said
+from tests.support.stage import Stage, code_of, is_passed, stage
+
+QUOTE, ASKED = "/api/quote", {"symbols": ["HK.00700"]}
+NARROW = "[trading]\nenabled = true\n[bounds]\nrequests_per_key_max = 3\nfailed_auths_per_minute_max = 5\n"
+KEYS = (record("bot"), record("agent"), record("desk", owner="a person"))
+
+
+async def busy(scene: Stage, gate: asyncio.Event) -> list[asyncio.Future[object]]:
+    """A key has as many requests under way as it may."""
+    scene.daemon.faults.add(Hold(gate), path=QUOTE, times=3)
+    waiting: list[asyncio.Future[object]] = [asyncio.ensure_future(scene.ask(QUOTE, ASKED)) for _ in range(3)]
+    await scene.until_reached(QUOTE, times=3)
+    return waiting
+
+
+async def test_a_key_that_has_too_many_under_way_waits_and_others_do_not(tmp_path: Path) -> None:
+    """Its fourth read and its order are 503 `overloaded` with Retry-After; another key's pass, and its cancel does."""
+    async with stage(tmp_path, *KEYS, toml=NARROW) as scene:
+        resting, gate = await scene.placed(), asyncio.Event()
+        waiting = await busy(scene, gate)
+        for reply in (await scene.ask(QUOTE, ASKED), await scene.place()):
+            assert code_of(reply) == (503, "overloaded")
+            assert dict(reply.headers)["Retry-After"] == "1"
+            assert said(reply)["guard"]["reasons"][0]["rule"] == "bounds.requests_per_key_max"
+        assert is_passed(await scene.ask(QUOTE, ASKED, who="agent"))
+        assert is_passed(await scene.cancel(resting))
+        gate.set()
+        await asyncio.gather(*waiting)
+        assert is_passed(await scene.ask(QUOTE, ASKED))
+        assert scene.guard.desk.crowd.under_way == {}
+
+
+async def test_an_address_that_keeps_failing_is_told_so_and_valid_keys_of_it_are_not(tmp_path: Path) -> None:
+    """Five wrong keys are 401, the sixth is 429 with Retry-After; a bot of the same address never notices."""
+    async with stage(tmp_path, *KEYS, toml=NARROW) as scene:
+        for _ in range(5):
+            assert code_of(await scene.ask(QUOTE, ASKED, who="nobody")) == (401, "unauthenticated")
+        reply = await scene.ask(QUOTE, ASKED, who="nobody")
+        assert code_of(reply) == (429, "rate")
+        assert dict(reply.headers)["Retry-After"] == "60"
+        assert code_of(await scene.ask("/guard/v1/me", who="nobody")) == (429, "rate")
+        assert is_passed(await scene.ask(QUOTE, ASKED))
+        assert (await scene.ask("/api/ping", who=None)).status == 200
+        scene.clock.advance(s=60)
+        assert code_of(await scene.ask(QUOTE, ASKED, who="nobody")) == (401, "unauthenticated")
+
+
+async def test_idempotency_keys_are_bounded_and_a_cancel_passes_without_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as may be are remembered: a new one is 503, one without and a repeat pass, a cancel is not remembered."""
+    monkeypatch.setattr(slots, "SLOTS_MAX", 2)
+    async with stage(tmp_path, *KEYS, policies=OPEN_POLICY) as scene:
+        resting = await scene.placed(key="a")
+        assert is_passed(await scene.place(key="b", price=201))
+        refused = await scene.place(key="c", price=202)
+        assert code_of(refused) == (503, "overloaded")
+        assert codes(refused) == ["overloaded"]
+        assert is_passed(await scene.place(price=203))
+        assert is_passed(await scene.place(key="b", price=201))
+        assert is_passed(await scene.cancel(resting, who="bot"))
+        other = await scene.placed(price=204)
+        body = {"market": "HK", "acc_id": 123456, "env": "simulate", "order_id_ex": other, "op": "CANCEL"}
+        assert is_passed(await scene.ask("/api/modify-order", body, idempotency_key="d"))
+        assert len(scene.guard.desk.state.slots) == 2
+        scene.clock.advance(s=86_401)
+        assert is_passed(await scene.place(key="c", price=202))

@@ -1,0 +1,74 @@
+"""How many requests of a key are under way, and how often an address failed to say who it is."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guard.codes import Code
+from guard.terms import refuse
+from guard.walk import crowd
+from guard.walk.crowd import MINUTE_US, Crowd, Strangers
+
+NOBODY = refuse(Code.UNAUTHENTICATED, "a valid key is needed")
+
+
+def test_a_key_has_so_many_requests_under_way_and_others_are_not_asked() -> None:
+    """The third of two is refused with observed and limit, another key's is not, and one that ends makes room."""
+    under_way = Crowd()
+    assert under_way.enter("bot", most=2) is None
+    assert under_way.enter("bot", most=2) is None
+    refusal = under_way.enter("bot", most=2)
+    assert refusal is not None
+    (reason,) = refusal.reasons
+    assert (reason.code, reason.observed, reason.limit) == (Code.OVERLOADED, "3", "2")
+    assert under_way.enter("agent", most=2) is None
+    under_way.leave("bot")
+    assert under_way.enter("bot", most=2) is None
+
+
+def test_a_cancel_is_counted_and_never_refused() -> None:
+    """Without a bound it passes whatever there is, and is one of them while it lasts."""
+    under_way = Crowd()
+    for _ in range(5):
+        assert under_way.enter("bot", most=None) is None
+    assert under_way.enter("bot", most=5) is not None
+    for _ in range(5):
+        under_way.leave("bot")
+    assert under_way.under_way == {}
+
+
+def told(strangers: Strangers, address: str, t_us: int, most: int = 3) -> Code:
+    """What a caller without a key is told."""
+    return strangers.told(NOBODY, address=address, most=most, t_us=t_us).code
+
+
+def test_failed_attempts_of_an_address_are_counted_by_the_minute() -> None:
+    """Three are `unauthenticated`, the fourth is `rate` with the exact wait; another address is not held to it."""
+    strangers = Strangers()
+    assert [told(strangers, "a", second * 1_000_000) for second in range(3)] == [Code.UNAUTHENTICATED] * 3
+    limited = strangers.told(NOBODY, address="a", most=3, t_us=20_000_000)
+    assert (limited.code, limited.retry_after_s) == (Code.RATE, 40.0)
+    assert told(strangers, "b", 20_000_000) is Code.UNAUTHENTICATED
+    assert told(strangers, "a", MINUTE_US) is Code.UNAUTHENTICATED
+
+
+def test_only_a_credential_that_did_not_verify_counts() -> None:
+    """A key without a scope is known, and is told so however often it asks."""
+    strangers = Strangers()
+    lacking = refuse(Code.SCOPE, "this key lacks trade:real")
+    for _ in range(10):
+        assert strangers.told(lacking, address="a", most=1, t_us=0) is lacking
+    assert strangers.attempts == {}
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5_000_000)), max_size=200))
+def test_addresses_are_bounded(steps: list[tuple[int, int]]) -> None:
+    """Beyond so many addresses the rest share one count; those whose minute is over are let go."""
+    before, crowd.ADDRESSES_MAX = crowd.ADDRESSES_MAX, 8  # type: ignore[misc]
+    try:
+        strangers, t_us = Strangers(), 0
+        for address, gap_us in steps:
+            t_us += gap_us
+            assert told(strangers, f"10.0.0.{address}", t_us) in {Code.UNAUTHENTICATED, Code.RATE}
+            assert len(strangers.attempts) <= 9
+    finally:
+        crowd.ADDRESSES_MAX = before  # type: ignore[misc]
