@@ -14,7 +14,7 @@ from guard.catalogue import find
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.intent import parse
-from guard.terms import Call, Needs, Outcome, Refusal, Reply, Verdict, refuse
+from guard.terms import Call, Needs, Refusal, Reply, refuse
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, admitted, identify, in_the_way, ownership, revoked, rights, state_reasons, unknown
 from guard.walk.gather import effect_of
@@ -24,7 +24,7 @@ from guard.walk.prepare import ask_more, more_to_ask, prepare
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import again, broken, refused, settled
-from guard.walk.sending import Sending, close, hold, interrupted, last_look, objection, verdict, watched
+from guard.walk.sending import Sending, carry, hold
 
 _log = structlog.get_logger("guard")
 
@@ -117,26 +117,9 @@ class Pipeline:
         return sending
 
     async def carry_out(self, sending: Sending) -> Reply:
-        """Owned by the program: whatever happens here, the step is settled and an outcome is written."""
-        visit, desk, recorder = sending.visit, self.desk, self.recorder
-        outcome, result, late = Outcome(Verdict.NOT_SENT, message="interrupted"), None, None
-        try:
-            late = await last_look(recorder, sending)
-            if late is None:
-                sending.may_have_left = True
-                result = await desk.daemon.send(watched(desk, sending))
-                outcome = verdict(desk, sending, result)
-                late = objection(desk, sending) if outcome.verdict is Verdict.NOT_SENT else None
-            if late is not None:
-                outcome = Outcome(Verdict.NOT_SENT, message=late.reasons[0].message)
-        except Exception as error:  # noqa: BLE001 - the same: the caller is told what is known, whatever broke
-            _log.exception("sending_failed", decision=visit.id, path=visit.call.path)
-            outcome, result = interrupted(sending, error), None
-        except BaseException as error:
-            outcome = interrupted(sending, error)
-            raise
-        finally:
-            close(recorder, sending, outcome)
-        if late is not None:
-            return refused(recorder, visit, late, is_recorded=False)
-        return settled(recorder, visit, outcome, result=result, judged=sending.judged)
+        """Owned by the program: the trade to its outcome, and what its caller is told of that."""
+        visit = sending.visit
+        carried = await carry(self.recorder, sending)
+        if carried.late is not None:
+            return refused(self.recorder, visit, carried.late, is_recorded=False)
+        return settled(self.recorder, visit, carried.outcome, result=carried.result, judged=sending.judged)

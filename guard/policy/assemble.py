@@ -41,6 +41,7 @@ class Bound(Struct, frozen=True):
     reads: tuple[RateLimit, ...] = ()
     cancels: tuple[RateLimit, ...] = ()
     touch: str | None = None
+    cancel_all: str | None = None
     see: str = "account"
     breaker: tuple[BreakerLimit, ...] = ()
     buffer_percent: Decimal | None = None
@@ -81,6 +82,7 @@ def bound_of(doc: PolicyDoc) -> Bound:
         reads=_rates(doc, ReadRate, doc.rates.reads),
         cancels=_rates(doc, CancelRate, doc.rates.cancels),
         touch=doc.rights.touch,
+        cancel_all=doc.rights.cancel_all,
         see=doc.rights.see,
         breaker=_breaker(doc),
         buffer_percent=None if buffer is None else Decimal(buffer),

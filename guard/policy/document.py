@@ -26,7 +26,6 @@ from guard.policy.schema import (
     FUTURES_WORD,
     FX,
     HOURS,
-    NOT_SUPPORTED,
     TABLES,
     WORDS,
     AppliesTo,
@@ -134,9 +133,7 @@ class _Reader:
         values: dict[str, Any] = {}
         for name, value in raw.items():
             path = (table, name)
-            if path in NOT_SUPPORTED:
-                self.tell(path, Bad("not_supported", f"not enforced by this version: {NOT_SUPPORTED[path]}"))
-            elif name not in fields:
+            if name not in fields:
                 hint = self.where(name, tuple(fields))
                 self.tell(path, Bad("unknown_key", f"[{table}] has no key {name}", hint))
             else:

@@ -175,6 +175,12 @@ def may_touch(
     return Reason(Code.NOT_YOUR_ORDER, message, words.get("own", ""), "rights.touch")
 
 
+def cancels_account(policies: PolicySet, principal: Principal, *, account: Account, wall: datetime) -> bool:
+    """Whether a cancel of all orders means everybody's on this account: `rights.cancel_all`, "own" unless told."""
+    bounds = policies.binding(principal, account.env, wall)
+    return {bound.cancel_all for bound in bounds if bound.cancel_all and bound.reaches(account)} == {"account"}
+
+
 def sees_own_only(
     policies: PolicySet | None, principal: Principal, *, env: Env | None, acc_id: int | None, wall: datetime
 ) -> bool:

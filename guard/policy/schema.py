@@ -95,10 +95,11 @@ class Rates(Struct, frozen=True):
 
 
 class Rights(Struct, frozen=True):
-    """[rights]: whose orders a key is shown, and whose it may change or cancel."""
+    """[rights]: whose orders a key is shown, whose it may change or cancel, and what a cancel of all means."""
 
     see: Literal["account", "own"] = "account"
     touch: Literal["own", "account"] | None = None
+    cancel_all: Literal["own", "account"] | None = None
 
 
 class Breaker(Struct, frozen=True):
@@ -139,11 +140,6 @@ HOURS: Final = "hours"  # a table whose keys are markets
 FX: Final = "fx"  # a table whose keys are pairs of currencies, beside those of `FxTable`
 COLLAR_CLASSES: Final = ("stock", "option", "future")
 PERCENT_MAX: Final = 1000
-
-# Named by the contract, not enforced yet: refused, so that nobody believes in a limit that is not there.
-NOT_SUPPORTED: Final[dict[tuple[str, ...], str]] = {
-    ("rights", "cancel_all"): "a cancel-all is judged by rights.touch",
-}
 
 
 def expanded(markets: Texts) -> Texts:

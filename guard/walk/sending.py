@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -19,6 +20,7 @@ from guard.walk.door import RISKY, revoked, state_reasons
 from guard.walk.recorder import Judged, Recorder
 
 RET_TYPE_MAX: Final = 2**31
+_log = structlog.get_logger("guard")
 
 
 class Sending(Struct):
@@ -100,6 +102,38 @@ def objection(desk: Desk, sending: Sending) -> Refusal | None:
 def watched(desk: Desk, sending: Sending) -> Outbound:
     """The request to send, looked at once more when its first byte would leave: it may wait for a connection."""
     return replace(sending.outbound, may_leave=lambda: objection(desk, sending) is None)
+
+
+class Carried(Struct, frozen=True):
+    """What became of a trade: its outcome; the daemon's answer, if it gave one; or what stood against it at last."""
+
+    outcome: Outcome
+    result: Answer | Failure | None = None
+    late: Refusal | None = None
+
+
+async def carry(recorder: Recorder, sending: Sending) -> Carried:
+    """Owned by the program: whatever happens here, the step is settled and an outcome is written."""
+    desk = recorder.desk
+    outcome, result, late = Outcome(Verdict.NOT_SENT, message="interrupted"), None, None
+    try:
+        late = await last_look(recorder, sending)
+        if late is None:
+            sending.may_have_left = True
+            result = await desk.daemon.send(watched(desk, sending))
+            outcome = verdict(desk, sending, result)
+            late = objection(desk, sending) if outcome.verdict is Verdict.NOT_SENT else None
+        if late is not None:
+            outcome = Outcome(Verdict.NOT_SENT, message=late.reasons[0].message)
+    except Exception as error:  # noqa: BLE001 - the caller is told what is known, whatever broke
+        _log.exception("sending_failed", decision=sending.visit.id, path=sending.visit.call.path)
+        outcome, result = interrupted(sending, error), None
+    except BaseException as error:
+        outcome = interrupted(sending, error)
+        raise
+    finally:
+        close(recorder, sending, outcome)
+    return Carried(outcome, result, late)
 
 
 def verdict(desk: Desk, sending: Sending, result: Answer | Failure) -> Outcome:

@@ -20,7 +20,6 @@ import typer
 
 from guard.cli.demo import hash_of
 from guard.cli.main import app
-from guard.policy.schema import NOT_SUPPORTED
 from tests.support.guards import ask, lay_out, order, record, running, said
 from tests.support.processes import GUARD, Process, environment, external, free_port, process, shell, until
 
@@ -147,15 +146,6 @@ def test_the_table_of_commands_is_whole() -> None:
         found |= {first.removeprefix("guard ")} | {f"{first.split()[1]} {word}" for word in more}
 
     assert found == set(_commands(typer.main.get_command(app)))
-
-
-def test_what_is_refused_at_load_is_told() -> None:
-    """The list of policy keys that this version does not enforce is the program's own list."""
-    told = re.search(r"\*\*Policy keys that are refused at load:\*\*(.*?)Settings:", README, re.DOTALL)
-    assert told is not None
-    names = {name.strip("[]") for name in re.findall(r"`([^`]+)`", told[1])}
-
-    assert {".".join(key) for key in NOT_SUPPORTED} == {name for name in names if " = " not in name}
 
 
 DOCUMENTS: Final = [

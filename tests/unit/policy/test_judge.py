@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from guard.codes import Code
-from guard.policy import Judgement, judge_cancel, judge_read, may_touch, meters
+from guard.policy import Judgement, cancels_account, judge_cancel, judge_read, may_touch, meters
 from guard.policy.assemble import Bound
 from guard.policy.compile import PolicySet
 from guard.policy.judge import _collect
@@ -204,6 +204,24 @@ def test_a_right_for_another_account_is_none() -> None:
     rules = policies('[applies_to]\naccounts = [2]\n[rights]\ntouch = "account"')
 
     assert may_touch(rules, caller(), owner="x", effect=Effect.ORDER_CANCEL, account=REAL, wall=FRIDAY)
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_everybodys"),
+    [
+        ((), False),
+        (('cancel_all = "own"',), False),
+        (('cancel_all = "account"',), True),
+        (('cancel_all = "account"', 'cancel_all = "own"'), False),
+        (('cancel_all = "account"', 'touch = "own"'), True),
+        (('touch = "account"',), False),
+    ],
+)
+def test_what_a_cancel_of_all_means(texts: tuple[str, ...], *, is_everybodys: bool) -> None:
+    """One's own orders, unless a policy says "account" and none says "own"; touch is another right."""
+    rules = policies(*(f"[rights]\n{text}" for text in texts))
+
+    assert cancels_account(rules, caller(), account=REAL, wall=FRIDAY) is is_everybodys
 
 
 def test_meters_name_what_a_key_meets() -> None:
