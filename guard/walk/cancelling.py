@@ -1,0 +1,263 @@
+"""Cancels of many orders, one by one: newest first, at the pace of the broker, each a decision with an outcome.
+
+What a cancel of all means where it must not meet somebody else's order, and what an operator's state asks for. The
+program owns the work: it goes on after its answer was told, and when its caller hangs up. Orders that are being
+cancelled already are not cancelled twice. One that has no name yet (its own answer is still to come, or was lost) is
+cancelled when it gets one. What a crash cuts off is not begun again: every cancel that left is in the record.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+from msgspec import Struct, field
+
+from guard.catalogue import find
+from guard.errors import JournalFault
+from guard.intent import order_of
+from guard.limits import Holder, look
+from guard.terms import (
+    Account,
+    Call,
+    CancelAll,
+    CancelOrder,
+    Claim,
+    Effect,
+    Endpoint,
+    Env,
+    Full,
+    Header,
+    Outcome,
+    Principal,
+    Verdict,
+)
+from guard.walk.broker import bucket_claims, bucket_of
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.judging import opening_of, outbound_of
+from guard.walk.recorder import Judged, Recorder
+from guard.walk.sending import Sending, carry, close, hold
+
+IN_FLIGHT_MAX: Final = 8  # cancels of one account that wait for the daemon at one time
+KEPT_FOR_OTHERS: Final = 4  # of the broker's bucket: while many are cancelled, somebody's single cancel finds room
+UNNAMED_WAIT_US: Final = 120_000_000  # how long an order is waited for that the daemon has not named yet
+SLICE_S: Final = 0.05
+ONE: Final = "/api/modify-order"
+ALL: Final = "/api/cancel-all-order"
+PENDING: Final = "pending"
+ENDED: Final = "ended"
+_log = structlog.get_logger("guard")
+
+
+class Asked(Struct, frozen=True):
+    """Who wants orders cancelled: the decision (or batch) that they are a part of, the key, where from, and why."""
+
+    batch: str
+    principal: Principal | None
+    peer: str = ""
+    why: str = ""
+
+
+class Target(Struct):
+    """One order that is to be cancelled, and what has become of that: `outcome` is a verdict, "pending" or "ended"."""
+
+    of: str
+    account: Account
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    order_id: str | None = None
+    order_id_ex: str | None = None
+    decision: str | None = None
+    outcome: str = PENDING
+    message: str = ""
+
+    def told(self) -> dict[str, object]:
+        """As an answer has it."""
+        number = self.order_id if self.order_id is None or not self.order_id.isdigit() else int(self.order_id)
+        return {
+            "order_id": number,
+            "order_id_ex": self.order_id_ex,
+            "decision": self.decision,
+            "outcome": self.outcome,
+            "message": self.message or None,
+        }
+
+    def name(self, holder: Holder) -> bool:
+        """The daemon's names of it, as far as they are known; False: none is."""
+        self.order_id, self.order_id_ex = holder.order_id, holder.order_id_ex
+        return not (holder.order_id is None and holder.order_id_ex is None)
+
+    def end(self, outcome: str, message: str = "") -> None:
+        """That is what became of it."""
+        self.outcome, self.message = outcome, message
+        self.done.set()
+
+
+class Cancelling:
+    """Everything that is being cancelled one by one, over one recorder's desk."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._desk: Desk = recorder.desk
+        self._under_way: dict[str, Target] = {}
+
+    def begin(self, asked: Asked, holders: Iterable[Holder], *, as_one: bool = False) -> tuple[Target, ...]:
+        """Has these orders cancelled, in this order; at once what each has come to. Must be called in one step.
+
+        `as_one`: they are all that work on their accounts and markets, so that one request may end those of each.
+        """
+        found, fresh = [], []
+        for holder in holders:
+            target = self._under_way.get(holder.id)
+            if target is None:
+                target = self._under_way[holder.id] = Target(holder.id, holder.account)
+                target.name(holder)
+                fresh.append(target)
+            found.append(target)
+        if fresh:
+            self._desk.supervisor.start(self._carry(asked, fresh, as_one=as_one), f"cancels of {asked.batch}")
+        return tuple(found)
+
+    async def _carry(self, asked: Asked, targets: list[Target], *, as_one: bool) -> None:
+        """Accounts side by side: the broker counts by account."""
+        accounts: dict[Account, list[Target]] = {}
+        for target in targets:
+            accounts.setdefault(target.account, []).append(target)
+        try:
+            await asyncio.gather(*(self._account(asked, own, as_one=as_one) for own in accounts.values()))
+        finally:
+            for target in targets:
+                self._under_way.pop(target.of, None)
+                if not target.done.is_set():
+                    target.end(Verdict.NOT_SENT.value, "the guard was stopped")
+
+    async def _account(self, asked: Asked, targets: list[Target], *, as_one: bool) -> None:
+        if as_one:
+            await self._at_once(asked, targets)
+        room, until_us = asyncio.Semaphore(IN_FLIGHT_MAX), self._desk.clock.t_us() + UNNAMED_WAIT_US
+        waiting = [target for target in targets if not await self._is_begun(asked, target, room)]
+        while waiting and self._desk.clock.t_us() < until_us and not self._desk.is_draining:
+            await asyncio.sleep(SLICE_S)
+            waiting = [target for target in waiting if not await self._is_begun(asked, target, room)]
+        for target in waiting:
+            target.end(Verdict.UNKNOWN.value, "the daemon has not told under which name it knows the order")
+        for target in targets:
+            await target.done.wait()
+
+    async def _is_begun(self, asked: Asked, target: Target, room: asyncio.Semaphore) -> bool:
+        """Its cancel is on its way, or needless; False: the order has no name yet."""
+        holder = self._desk.state.holders.get(target.of)
+        if target.done.is_set() or (holder is not None and not target.name(holder)):
+            return target.done.is_set()
+        await room.acquire()
+        try:
+            sending = await self._decided(asked, target)
+        except BaseException:
+            room.release()
+            raise
+        if sending is None:
+            target.end(ENDED)
+            room.release()
+            return True
+        task = self._desk.supervisor.start(self._sent(sending, target), f"cancel {sending.visit.id}")
+        task.add_done_callback(lambda _: room.release())
+        return True
+
+    async def _decided(self, asked: Asked, target: Target) -> Sending | None:
+        """The decision on one cancel when its turn has come; None: the order has ended meanwhile."""
+        while (holder := self._desk.state.holders.get(target.of)) is not None:
+            header = order_of(holder.order).header
+            intent = CancelOrder(header, holder.order_id, holder.order_id_ex)
+            visit, situation = self._visit(asked, ONE), _situation(intent, holder.account, holder)
+            wait_s = self._wait_s(visit, situation)
+            if not wait_s:
+                target.decision = visit.id
+                return self._take(visit, situation)
+            await asyncio.sleep(min(wait_s, SLICE_S))
+        return None
+
+    async def _sent(self, sending: Sending, target: Target) -> None:
+        outcome = Outcome(Verdict.UNKNOWN)
+        try:
+            carried = await carry(self._recorder, sending)
+            outcome = carried.outcome
+        finally:
+            target.end(outcome.verdict.value, outcome.message)
+
+    # ------------------------------------------------------------ all of an account and market at once
+
+    async def _at_once(self, asked: Asked, targets: list[Target]) -> None:
+        """One request for each market's orders; where the daemon will not have that, each is still to be cancelled."""
+        places: dict[Header, list[Target]] = {}
+        for target in targets:
+            holder = self._desk.state.holders.get(target.of)
+            if holder is not None and target.name(holder):
+                places.setdefault(order_of(holder.order).header, []).append(target)
+        for header, own in places.items():
+            if len(own) > 1:
+                await self._all(asked, CancelAll(header, header.trd_market), own)
+
+    async def _all(self, asked: Asked, intent: CancelAll, targets: list[Target]) -> None:
+        visit, situation = self._visit(asked, ALL), _situation(intent, targets[0].account, None)
+        while wait_s := self._wait_s(visit, situation):
+            await asyncio.sleep(min(wait_s, SLICE_S))
+        self._desk.renew(visit)
+        carried = await carry(self._recorder, self._take(visit, situation))
+        if carried.outcome.verdict is Verdict.ACCEPTED:
+            for target in targets:
+                target.decision = visit.id
+                target.end(Verdict.ACCEPTED.value)
+
+    # ------------------------------------------------------------ one request
+
+    def _visit(self, asked: Asked, path: str) -> Visit:
+        visit = self._desk.open_visit(Call("POST", path, {}, b"", asked.peer))
+        endpoint = find("POST", path)
+        if not isinstance(endpoint, Endpoint):
+            raise AssertionError(f"{path} is not in the catalogue")  # noqa: TRY004 - a bug, not a type
+        visit.endpoint, visit.effect, visit.principal = endpoint, Effect.ORDER_CANCEL, asked.principal
+        visit.batch, visit.why = asked.batch, asked.why
+        return visit
+
+    def _take(self, visit: Visit, situation: Situation) -> Sending:
+        """Decided, recorded and held in one step. A journal that is broken does not keep a cancel back."""
+        outbound = outbound_of(self._desk, visit, situation)
+        if outbound is None or outbound.body is None:
+            raise AssertionError("a cancel of an order without an account")
+        claims = tuple(claim for claim, _ in bucket_claims(visit, situation))
+        judged = Judged(claims, order=outbound.body, is_simulated=situation.env is Env.SIMULATE)
+        sending = Sending(visit, situation, outbound, judged, recorded(self._recorder, visit, situation, judged))
+        hold(self._recorder, sending, opening_of(visit, situation, judged))
+        return sending
+
+    def _wait_s(self, visit: Visit, situation: Situation) -> float:
+        """How long the broker wants the next request of this bucket to wait; 0: not at all."""
+        place, endpoint = bucket_of(visit, situation), visit.endpoint
+        if place is None or endpoint is None or endpoint.bucket is None:
+            return 0
+        desk, bucket = self._desk, endpoint.bucket
+        gap_us = desk.turns.next_us.get(place, 0) - desk.clock.mono_us()
+        claim = Claim("rate", place, 1, cap=bucket.count - KEPT_FOR_OTHERS, window_ms=bucket.window_s * 1000)
+        seen = look(desk.state, (claim,), t_us=desk.clock.t_us())
+        free_us = (seen.shortfalls[0].free_at_us or 0) - desk.clock.t_us() if isinstance(seen, Full) else 0
+        return max(gap_us, free_us, 0) / 1_000_000
+
+
+def recorded(recorder: Recorder, visit: Visit, situation: Situation, judged: Judged) -> int | None:
+    """The record's number; None where the journal is broken: then the cancel is noted as a gap, and goes on."""
+    try:
+        return recorder.allowed(visit, situation, judged)
+    except JournalFault as fault:
+        recorder.gap(visit, fault)
+        return None
+
+
+def spread(recorder: Recorder, sending: Sending, count: int) -> None:
+    """The request for all is itself not sent: its decision has its outcome in the same step, and holds nothing open."""
+    message = f"cancelled one by one: {count} orders"
+    close(recorder, sending, Outcome(Verdict.ACCEPTED, status=200, ret_type=0, message=message))
+    if sending.seq is not None:
+        recorder.desk.supervisor.start(recorder.watch(sending.visit, sending.seq), f"record {sending.visit.id}")
+
+
+def _situation(intent: CancelOrder | CancelAll, account: Account, holder: Holder | None) -> Situation:
+    return Situation(intent, env=account.env, acc_id=account.acc_id, acc_ids=(account.acc_id,), holder=holder)
