@@ -14,7 +14,9 @@ from guard.catalogue import find
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.intent import parse
-from guard.terms import Call, Needs, Refusal, Reply, refuse
+from guard.terms import Call, CancelAll, Needs, Refusal, Reply, refuse
+from guard.walk.cancelall import CancelAlls, each_of
+from guard.walk.cancelling import Cancelling, spread
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, admitted, identify, in_the_way, ownership, revoked, rights, state_reasons, unknown
 from guard.walk.gather import effect_of
@@ -35,6 +37,8 @@ class Pipeline:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.recorder = Recorder(desk)
+        self.cancelling = Cancelling(self.recorder)
+        self.cancel_alls = CancelAlls(self.recorder, self.cancelling)
 
     async def handle(self, call: Call) -> Reply:
         """The answer to one request."""
@@ -87,13 +91,14 @@ class Pipeline:
         `Needs`: what has to be asked for first, since it may change the refusal; nothing was changed or recorded.
         """
         desk, recorder = self.desk, self.recorder
+        situation.each = each_of(desk, visit, situation)
         gone = revoked(desk, visit)
         if gone is not None:
             return refused(recorder, visit, gone, situation=situation)
         look = judge_trade(desk, visit, situation)
         if look.taken is not None and look.slot is not None:
             return again(recorder, visit, situation, taken=look.taken, claim=look.slot)
-        reasons = [*rights(visit, situation), *ownership(desk, visit, situation)]
+        reasons = [*rights(visit, situation), *ownership(visit, situation)]
         waiting = in_the_way(desk, visit, situation.holder)
         if waiting is not None and not reasons:
             return refused(recorder, visit, waiting, situation=situation)
@@ -114,12 +119,19 @@ class Pipeline:
             seq = None
         sending = Sending(visit, situation, look.outbound, look.judged, seq)
         hold(recorder, sending, opening)
+        if situation.each is not None:
+            spread(recorder, sending, situation.each)
         return sending
 
     async def carry_out(self, sending: Sending) -> Reply:
         """Owned by the program: the trade to its outcome, and what its caller is told of that."""
-        visit = sending.visit
+        visit, each = sending.visit, sending.situation.each
+        if each is not None:
+            return await self.cancel_alls.told(sending, self.cancel_alls.begin(sending, each))
         carried = await carry(self.recorder, sending)
         if carried.late is not None:
             return refused(self.recorder, visit, carried.late, is_recorded=False)
-        return settled(self.recorder, visit, carried.outcome, result=carried.result, judged=sending.judged)
+        reply = settled(self.recorder, visit, carried.outcome, result=carried.result, judged=sending.judged)
+        if not isinstance(sending.situation.intent, CancelAll):
+            return reply
+        return await self.cancel_alls.all_at_once(sending, carried, reply)

@@ -60,14 +60,18 @@ def recover(directory: Path) -> Recovered:
 
 
 def doubt(found: Recovered, *, t_us: int) -> tuple[OutcomeRecord, ...]:
-    """Settles every decision without an outcome as unknown, and answers the records that say so from now on."""
-    open_steps = [step.id for step in found.state.steps.values() if step.status == "sent"]
-    for step in open_steps:
-        outcome = Outcome(Verdict.UNKNOWN, message=NO_OUTCOME)
+    """Settles every decision without an outcome as unknown, and answers the records that say so from now on.
+
+    A cancel of all that was to be sent order by order was itself never sent.
+    """
+    open_steps = [step for step in found.state.steps.values() if step.status == "sent"]
+    verdicts = {step.id: Verdict.UNKNOWN if step.holder or step.order else Verdict.NOT_SENT for step in open_steps}
+    for step, verdict in verdicts.items():
+        outcome = Outcome(verdict, message=NO_OUTCOME)
         settle(found.state, step, outcome, t_us=t_us)
         found.recent.settle(step, outcome)
     return tuple(
-        OutcomeRecord(decision=step, t=t_us, verdict=Verdict.UNKNOWN, message=NO_OUTCOME) for step in open_steps
+        OutcomeRecord(decision=step, t=t_us, verdict=verdict, message=NO_OUTCOME) for step, verdict in verdicts.items()
     )
 
 
@@ -144,6 +148,7 @@ def _decision(found: Recovered, record: Decision, ts: str) -> None:
     if record.key is not None:
         name = record.key.partition("@")[0]
         known = Known(record.id, name, ts, record.endpoint, record.outcome, record.code, record.reasons)
+        known.batch = record.batch
         found.recent.put(known)
     if record.outcome != "allow" or record.effect not in _TRADES or record.replays is not None:
         return

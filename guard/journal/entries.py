@@ -92,7 +92,8 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     for a change, the whole order that it leads to. `claims` and `used` run side by side: what the order shall hold, and
     the counter before this step. `world`: what the rules looked at. `of`: the decision that opened the order, for a
     change or a cancel. `idempotency`: SHA-256 of the key. `intent`: the caller's own word (Guard-Intent), untrusted.
-    `packet_id`: the caller's own, never forwarded. `replays`: the decision whose answer was given again. `scopes`: what
+    `packet_id`: the caller's own, never forwarded. `replays`: the decision whose answer was given again. `batch`: the
+    cancel of all (a decision, or what a `state` record names) that it is a part of. `scopes`: what
     a token left of its key's. `note` is for the record alone.
     """
 
@@ -113,6 +114,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     symbol: str | None = None
     of: str | None = None
     replays: str | None = None
+    batch: str | None = None
     packet_id: tuple[int, int] | None = None
     order: Raw = ABSENT
     resulting: Raw = ABSENT

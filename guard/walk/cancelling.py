@@ -7,7 +7,7 @@ cancelled when it gets one. What a crash cuts off is not begun again: every canc
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -114,7 +114,7 @@ class Cancelling:
                 fresh.append(target)
             found.append(target)
         if fresh:
-            self._desk.supervisor.start(self._carry(asked, fresh, as_one=as_one), f"cancels of {asked.batch}")
+            _ = self._desk.supervisor.start(self._carry(asked, fresh, as_one=as_one), f"cancels of {asked.batch}")
         return tuple(found)
 
     async def _carry(self, asked: Asked, targets: list[Target], *, as_one: bool) -> None:
@@ -198,7 +198,10 @@ class Cancelling:
 
     async def _all(self, asked: Asked, intent: CancelAll, targets: list[Target]) -> None:
         visit, situation = self._visit(asked, ALL), _situation(intent, targets[0].account, None)
-        while wait_s := self._wait_s(visit, situation):
+        while True:
+            wait_s = self._wait_s(visit, situation)
+            if not wait_s:
+                break
             await asyncio.sleep(min(wait_s, SLICE_S))
         self._desk.renew(visit)
         carried = await carry(self._recorder, self._take(visit, situation))
@@ -225,6 +228,9 @@ class Cancelling:
             raise AssertionError("a cancel of an order without an account")
         claims = tuple(claim for claim, _ in bucket_claims(visit, situation))
         judged = Judged(claims, order=outbound.body, is_simulated=situation.env is Env.SIMULATE)
+        place = bucket_of(visit, situation)
+        if place is not None:  # at once: the next one looks before this one leaves
+            self._desk.turns.take(place, Effect.ORDER_CANCEL, now_us=self._desk.clock.mono_us())
         sending = Sending(visit, situation, outbound, judged, recorded(self._recorder, visit, situation, judged))
         hold(self._recorder, sending, opening_of(visit, situation, judged))
         return sending
@@ -251,12 +257,12 @@ def recorded(recorder: Recorder, visit: Visit, situation: Situation, judged: Jud
         return None
 
 
-def spread(recorder: Recorder, sending: Sending, count: int) -> None:
+def spread(recorder: Recorder, sending: Sending, each: Sequence[Holder]) -> None:
     """The request for all is itself not sent: its decision has its outcome in the same step, and holds nothing open."""
-    message = f"cancelled one by one: {count} orders"
+    message = f"cancelled one by one: {len(each)} orders"
     close(recorder, sending, Outcome(Verdict.ACCEPTED, status=200, ret_type=0, message=message))
     if sending.seq is not None:
-        recorder.desk.supervisor.start(recorder.watch(sending.visit, sending.seq), f"record {sending.visit.id}")
+        _ = recorder.desk.supervisor.start(recorder.watch(sending.visit, sending.seq), f"record {sending.visit.id}")
 
 
 def _situation(intent: CancelOrder | CancelAll, account: Account, holder: Holder | None) -> Situation:

@@ -75,7 +75,10 @@ class Book(Protocol):
 
 
 class Known(Struct):
-    """A decision as its own caller may ask for it again: `name` is the principal, `verdict` None while it is open."""
+    """A decision as its own caller may ask for it again: `name` is the principal, `verdict` None while it is open.
+
+    `batch`: what it is a part of, a cancel of all.
+    """
 
     id: str
     name: str
@@ -84,6 +87,7 @@ class Known(Struct):
     outcome: str
     code: str | None = None
     reasons: tuple[Reason, ...] = ()
+    batch: str | None = None
     verdict: str | None = None
     order_id: str | None = None
     order_id_ex: str | None = None
@@ -111,6 +115,10 @@ class Recent:
     def get(self, decision: str) -> Known | None:
         """The decision, if it is recent."""
         return self._known.get(decision)
+
+    def part_of(self, batch: str) -> list[Known]:
+        """Those of one batch, oldest first."""
+        return [known for known in self._known.values() if known.batch == batch]
 
     def latest(self, count: int) -> list[Known]:
         """The latest so many, oldest first."""
@@ -222,7 +230,8 @@ class Visit(Struct):
     """One request on its way: what was found out so far, and what will be counted of it.
 
     `more`: what was asked for beyond what the rules need, because it may change a refusal. A position that was read
-    before `position_since_us` is not believed; `exits_before` is what worked on it when it was asked for.
+    before `position_since_us` is not believed; `exits_before` is what worked on it when it was asked for. `batch` and
+    `why`: what a cancel that the guard made itself is a part of, and whose word it follows.
     """
 
     call: Call
@@ -242,6 +251,8 @@ class Visit(Struct):
     more: Needs | None = None
     position_since_us: int = 0
     exits_before: int = 0
+    batch: str | None = None
+    why: str = ""
 
 
 class Situation(Struct):
@@ -251,7 +262,8 @@ class Situation(Struct):
     known of that, `worth` what they valued it at. `holder` is the
     live order that is meant, `conflict` why none can be, or not changed so. `acc_ids` are the accounts that the body
     names: None for none, empty where what it names is no account. `reducible`: up to which quantity an order of this
-    symbol and side only makes a fresh position smaller.
+    symbol and side only makes a fresh position smaller. `each`: the live orders that a cancel of all cancels
+    one by one; None: it is sent as one request.
     """
 
     intent: Intent
@@ -266,6 +278,7 @@ class Situation(Struct):
     needs: Needs | None = None
     world: World | None = None
     reducible: Decimal = Decimal(0)
+    each: tuple[Holder, ...] | None = None
 
     @property
     def is_reducing(self) -> bool:

@@ -15,7 +15,6 @@ from guard.access import (
 )
 from guard.codes import Code
 from guard.limits import BREAKER, Holder, change_in_flight, trading_rule
-from guard.markets import market_words
 from guard.policy import may_touch
 from guard.terms import (
     AccPush,
@@ -34,7 +33,6 @@ from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.gather import listed
 
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
-_ALL_OF_THEM = "orders of other keys would be cancelled as well; cancel your own one by one"
 
 
 def unknown(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
@@ -176,17 +174,13 @@ def _readiness(desk: Desk) -> list[Reason]:
     return reasons
 
 
-def ownership(desk: Desk, visit: Visit, situation: Situation) -> list[Reason]:
-    """Whether the order that is meant is known, and whether this key may touch it; of all orders, each one."""
+def ownership(visit: Visit, situation: Situation) -> list[Reason]:
+    """Whether the order that is meant is known, and whether this key may touch it. A cancel of all means its own."""
     intent, holder = situation.intent, situation.holder
-    if visit.principal is None or not isinstance(intent, ModifyOrder | CancelOrder | CancelAll | Reconfirm):
+    if visit.principal is None or not isinstance(intent, ModifyOrder | CancelOrder | Reconfirm):
         return []
     if situation.conflict is not None:
         return list(situation.conflict.reasons)
-    if isinstance(intent, CancelAll):
-        owners = _owners(desk, situation, intent) - {visit.principal.name}
-        reasons = [reason for owner in sorted(owners) if (reason := _touch(visit, situation, owner)) is not None]
-        return [msgspec.structs.replace(reasons[0], message=_ALL_OF_THEM)] if reasons else []
     if holder is None and visit.effect in RISKY:
         message = "the guard knows no working order of this id; cancel it and place a new one"
         return [Reason(Code.UNKNOWN_ORDER, message, rule="rights.touch")]
@@ -202,13 +196,6 @@ def _touch(visit: Visit, situation: Situation, owner: str) -> Reason | None:
     if policies is None:
         return Reason(Code.NOT_YOUR_ORDER, "the order is another key's", rule="rights.touch")
     return may_touch(policies, principal, owner=owner, effect=effect, account=account, wall=visit.wall)
-
-
-def _owners(desk: Desk, situation: Situation, intent: CancelAll) -> set[str]:
-    """Whose live orders a cancel of everything would meet, as far as the guard knows of any."""
-    markets = market_words(intent.trd_market or intent.header.trd_market)
-    account = situation.account
-    return {h.key for h in desk.state.holders.values() if h.account == account and (not markets or h.market in markets)}
 
 
 def in_the_way(desk: Desk, visit: Visit, holder: Holder | None) -> Refusal | None:

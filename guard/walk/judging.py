@@ -77,7 +77,9 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     if crowded and visit.effect is Effect.ORDER_CANCEL:
         slots, crowded = (), []  # it passes, and nobody remembers its key
     own = (*slots, *exits)
-    shared = bucket_claims(visit, situation)
+    # What is cancelled one by one is not sent itself.
+    shared = bucket_claims(visit, situation) if situation.each is None else ()
+    body = body if situation.each is None else b""
     claims = (*own, *(claim for claim, _ in shared), *judgement.claims)
     makers = (*(None for _ in own), *(maker for _, maker in shared), *judgement.makers)
     seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)

@@ -62,7 +62,7 @@ def is_replay(desk: Desk, visit: Visit) -> bool:
 
 
 def _is_refused(desk: Desk, visit: Visit, situation: Situation) -> bool:
-    return bool(rights(visit, situation) or ownership(desk, visit, situation) or state_reasons(desk, visit, situation))
+    return bool(rights(visit, situation) or ownership(visit, situation) or state_reasons(desk, visit, situation))
 
 
 def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Sequence[Reason]) -> Needs | None:

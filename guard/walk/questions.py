@@ -175,7 +175,7 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: b
 
 def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | Needs | None:
     """The same questions in the same order as in the synchronous step of the walk; `Needs`: what is to be asked yet."""
-    reasons = [*rights(visit, situation), *ownership(desk, visit, situation)]
+    reasons = [*rights(visit, situation), *ownership(visit, situation)]
     waiting = in_the_way(desk, visit, situation.holder)
     if waiting is not None and not reasons:
         return waiting

@@ -107,6 +107,7 @@ class Recorder:
             outcome=outcome,
             code=refusal.code.value if refusal else None,
             reasons=refusal.reasons if refusal else (),
+            batch=visit.batch,
         )
         self.desk.recent.put(known)
 
@@ -148,6 +149,7 @@ class Recorder:
             symbol=seen.symbol,
             of=seen.holder.id if seen.holder else None,
             replays=replays,
+            batch=visit.batch,
             order=Raw(judged.order) if judged.order else ABSENT,
             resulting=Raw(judged.resulting) if judged.resulting else ABSENT,
             valuation=seen.worth if isinstance(seen.worth, Valuation) else None,
@@ -163,7 +165,7 @@ class Recorder:
             request_id=_plain(head.get("x-request-id"), 100),
             jti=_plain(principal.jti if principal else None, 100),
             scopes=tuple(sorted(principal.scopes)) if principal and principal.jti else (),
-            note=refusal.note if refusal else "",
+            note=refusal.note if refusal else visit.why,
         )
 
     # ------------------------------------------------------------ outcomes

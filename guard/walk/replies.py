@@ -1,6 +1,7 @@
 """Answers of the walk: refusals that are recorded before they are told, outcomes, and answers given again."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ from guard.server import passed_reply, refusal_reply
 from guard.terms import (
     TRADE_EFFECTS,
     Answer,
+    CancelAll,
     Claim,
     Effect,
     Env,
@@ -25,7 +27,7 @@ from guard.terms import (
     Verdict,
     refuse,
 )
-from guard.walk.desk import Situation, Visit
+from guard.walk.desk import Known, Situation, Visit
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 
@@ -149,12 +151,16 @@ def again(recorder: Recorder, visit: Visit, situation: Situation, *, taken: Take
         recorder.allowed(visit, situation, replays=taken.step)
     except JournalFault as fault:  # nothing is sent and nothing moves, so the answer is not kept back
         _log.error("repeat_not_recorded", decision=visit.id, replays=taken.step, why=str(fault))
-    answer = Answer(slot.outcome.status or 200, "application/json", _rebuilt(slot.outcome, situation))
+    answer = Answer(
+        slot.outcome.status or 200,
+        "application/json",
+        _rebuilt(slot.outcome, situation, parts=recorder.desk.recent.part_of(taken.step)),
+    )
     return passed_reply(answer, decision=taken.step)
 
 
-def _rebuilt(outcome: Outcome, situation: Situation) -> bytes:
-    """The daemon's first answer, as far as its outcome record tells it."""
+def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[Known]) -> bytes:
+    """The daemon's first answer, as far as its outcome record tells it. `parts`: the cancels of a cancel of all."""
     if outcome.verdict is Verdict.REFUSED:
         body = {"ret_type": outcome.ret_type or -1, "ret_msg": outcome.message, "err_code": None, "s2c": None}
         return msgspec.json.encode(body)
@@ -169,7 +175,15 @@ def _rebuilt(outcome: Outcome, situation: Situation) -> bytes:
         s2c["order_id"] = int(outcome.order_id) if outcome.order_id.isdigit() else outcome.order_id
     if outcome.order_id_ex is not None:
         s2c["order_id_ex"] = outcome.order_id_ex
+    if isinstance(situation.intent, CancelAll):
+        s2c |= {"order_id": 0, "order_id_ex": "", **_results(parts)}
     return msgspec.json.encode({"ret_type": 0, "ret_msg": None, "err_code": None, "s2c": s2c})
+
+
+def _results(parts: Sequence[Known]) -> dict[str, object]:
+    """What the cancels of a cancel of all have come to since, and how many are still to be answered."""
+    told = [{"order_id_ex": one.order_id_ex, "decision": one.id, "outcome": one.verdict or "pending"} for one in parts]
+    return {"results": told, "pending": sum(1 for one in parts if one.verdict is None)}
 
 
 def idempotency_cell(name: str, path: str, key: str) -> str:

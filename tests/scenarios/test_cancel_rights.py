@@ -103,20 +103,6 @@ async def test_under_touch_account_keys_may_cancel_for_each_other(tmp_path: Path
     async with stage(tmp_path, *OWNERS, policies=DAILY + '[rights]\ntouch = "account"\n') as scene:
         mine = await scene.placed()
         assert is_passed(await scene.cancel(mine, who="other"))
-        await scene.placed(remark="2")
-        assert is_passed(await scene.ask(CANCEL_ALL, account(), who="other"))
-
-
-@pytest.mark.parametrize("body", [(CANCEL_ALL, account()), (MODIFY, account(op="CANCEL", for_all=True))])
-async def test_w12_cancelling_everything_needs_the_right_to_everything(tmp_path: Path, body: tuple[str, Any]) -> None:
-    """A cancel of all orders is refused while another key has one in that account and market; elsewhere it passes."""
-    path, meant = body
-    async with stage(tmp_path, *OWNERS) as scene:
-        await scene.placed()
-        assert code_of(await scene.ask(path, meant, who="other")) == (403, "not_your_order")
-        assert is_passed(await scene.ask(path, meant | {"market": "US"}, who="other"))
-        assert is_passed(await scene.ask(path, meant | {"acc_id": 9032}, who="other"))
-        assert is_passed(await scene.ask(path, meant))
 
 
 async def test_an_order_of_nobody_may_be_cancelled(tmp_path: Path) -> None:

@@ -1,0 +1,148 @@
+"""What a cancel of all orders means for the key that asks, and what it is told.
+
+Its own orders of the account and market. Where nobody else's is known to work there, or `rights.cancel_all` is
+"account", the daemon is asked to cancel all at once; else, and where it refuses that (paper accounts do), each of the
+key's orders is cancelled by itself. The answer comes within the order timeout: what each order has come to by then, and
+how many are still to come.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from guard.codes import Code
+from guard.limits import Holder
+from guard.markets import market_words
+from guard.policy import cancels_account
+from guard.server import passed_reply
+from guard.terms import Answer, CancelAll, Refusal, Reply, Verdict, refuse
+from guard.walk.cancelling import ENDED, PENDING, Asked, Cancelling, Target
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.quotas import quota_headers
+from guard.walk.recorder import Recorder
+from guard.walk.replies import Headers, unusable
+from guard.walk.sending import Carried, Sending
+
+RESULTS_MAX: Final = 2_000  # orders that an answer lists; it counts them all
+_PART_OF_TIMEOUT: Final = 0.9  # an answer at the very end of it would come too late for a caller that waits as long
+_DONE: Final = frozenset({Verdict.ACCEPTED.value, ENDED})
+
+
+def met(desk: Desk, situation: Situation) -> tuple[Holder, ...]:
+    """The live orders that a cancel of all would meet at the daemon, newest first, as far as the guard knows of any."""
+    intent, account = situation.intent, situation.account
+    if not isinstance(intent, CancelAll) or account is None:
+        return ()
+    markets = market_words(intent.trd_market or intent.header.trd_market)
+    found = [
+        holder
+        for holder in desk.state.holders.values()
+        if holder.account == account and (not markets or holder.market in markets)
+    ]
+    return tuple(reversed(found))
+
+
+def each_of(desk: Desk, visit: Visit, situation: Situation) -> tuple[Holder, ...] | None:
+    """The key's own orders, where they have to be cancelled one by one; None: one request for all is the same."""
+    principal, account, policies = visit.principal, situation.account, visit.standing.policies
+    if not isinstance(situation.intent, CancelAll) or principal is None or account is None:
+        return None
+    orders = met(desk, situation)
+    own = tuple(holder for holder in orders if holder.key == principal.name)
+    if len(own) == len(orders):
+        return None
+    if policies is not None and cancels_account(policies, principal, account=account, wall=visit.wall):
+        return None
+    return own
+
+
+class CancelAlls:
+    """Answers of cancels of all, over one recorder's desk."""
+
+    def __init__(self, recorder: Recorder, cancelling: Cancelling) -> None:
+        self._recorder = recorder
+        self._desk = recorder.desk
+        self._cancelling = cancelling
+
+    def begin(self, sending: Sending, holders: Sequence[Holder]) -> tuple[Target, ...]:
+        """These orders are going to be cancelled one by one, as a part of this request."""
+        visit = sending.visit
+        asked = Asked(batch=visit.id, principal=visit.principal, peer=visit.call.peer)
+        return self._cancelling.begin(asked, holders)
+
+    async def told(self, sending: Sending, targets: Sequence[Target]) -> Reply:
+        """The answer, once all is done or it is time."""
+        visit = sending.visit
+        spent_s = (self._desk.clock.mono_us() - visit.started_us) / 1_000_000
+        left_s = visit.standing.settings.daemon.order_timeout_s * _PART_OF_TIMEOUT - spent_s
+        waits = [asyncio.ensure_future(target.done.wait()) for target in targets]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=max(left_s, 0))
+            for wait in late:
+                wait.cancel()
+        headers = quota_headers(self._desk, visit, sending.judged.claims)
+        refusal = _of_all(targets)
+        if refusal is not None:
+            status = 504 if refusal.code is Code.OUTCOME_UNKNOWN else None
+            return unusable(visit, refusal, status=status, headers=headers)
+        return _passed(visit, sending.situation, targets, headers=headers)
+
+    async def all_at_once(self, sending: Sending, carried: Carried, reply: Reply) -> Reply:
+        """After the daemon's own answer to one request for all."""
+        visit, situation = sending.visit, sending.situation
+        own = [h for h in met(self._desk, situation) if visit.principal and h.key == visit.principal.name]
+        if carried.outcome.verdict is Verdict.REFUSED and own:
+            return await self.told(sending, self.begin(sending, own))
+        if carried.outcome.verdict is not Verdict.ACCEPTED or not isinstance(carried.result, Answer):
+            return reply
+        done = [target for h in own if (target := Target(h.id, h.account, decision=visit.id)).name(h)]
+        # An order that was on its way may have come after the request for all: it is cancelled once it has a name.
+        coming = self.begin(sending, [h for h in own if h.status == "sent"])
+        for target in done:
+            target.end(Verdict.ACCEPTED.value)
+        return msgspec.structs.replace(reply, body=_with_results(reply.body, (*done, *coming)))
+
+
+def _of_all(targets: Sequence[Target]) -> Refusal | None:
+    """What is so for every order: nothing was sent, or nothing is known."""
+    outcomes = {target.outcome for target in targets}
+    if outcomes == {Verdict.NOT_SENT.value}:
+        message = f"no order was cancelled: {targets[0].message}; nothing was sent"
+        return refuse(Code.DAEMON_UNREACHABLE, message)
+    if outcomes == {Verdict.UNKNOWN.value}:
+        return refuse(Code.OUTCOME_UNKNOWN, f"what became of {len(targets)} cancels is not known; ask again")
+    return None
+
+
+def _passed(visit: Visit, situation: Situation, targets: Sequence[Target], *, headers: Headers) -> Reply:
+    """Success is told only where no cancel has failed."""
+    failed = sum(1 for target in targets if target.outcome not in _DONE and target.outcome != PENDING)
+    message = f"{failed} of {len(targets)} orders were not cancelled: s2c.results says which" if failed else None
+    account = situation.account
+    header = {
+        "trd_env": 0 if account is None else int(account.env),
+        "acc_id": 0 if account is None else account.acc_id,
+        "trd_market": getattr(getattr(situation.intent, "header", None), "trd_market", 0),
+    }
+    s2c = {"header": header, "order_id": 0, "order_id_ex": "", **results(targets)}
+    body = {"ret_type": -1 if failed else 0, "ret_msg": message, "err_code": None, "s2c": s2c}
+    answer = Answer(200, "application/json", msgspec.json.encode(body))
+    return passed_reply(answer, decision=visit.id, headers=headers)
+
+
+def results(targets: Sequence[Target]) -> dict[str, object]:
+    """One entry an order, and how many are still to be answered."""
+    pending = sum(1 for target in targets if target.outcome == PENDING)
+    return {"results": [target.told() for target in targets[:RESULTS_MAX]], "pending": pending}
+
+
+def _with_results(body: bytes, targets: Sequence[Target]) -> bytes:
+    """The daemon's own answer and what it means for each order; as it came where it cannot be read."""
+    try:
+        envelope = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        s2c = msgspec.json.decode(envelope.get("s2c", msgspec.Raw(b"{}")), type=dict[str, msgspec.Raw] | None) or {}
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return body
+    return msgspec.json.encode({**envelope, "s2c": {**s2c, **results(targets)}})
