@@ -47,6 +47,7 @@ from guard.tracking import Reconciler
 from guard.upstream import Circuit, Client, Fused, sidedoors
 from guard.upstream.origin import parse_origin
 from guard.walk.desk import Desk, Parts
+from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.recorder import Recorder
 
 CLOCK_STEP_US: Final = 1_000_000
@@ -65,8 +66,10 @@ class Guard:
         clock: Clock | None = None,
         disk: Disk | None = None,
         sockets: Mapping[str, socket.socket] | None = None,
+        hooks: Hooks = HOOKS,
     ) -> None:
         self.settings = settings
+        self._hooks = hooks
         self._sockets = sockets or {}
         self._disk = disk
         self.clock = clock or SystemClock()
@@ -152,7 +155,7 @@ class Guard:
         )
         self.desk = Desk(parts, standing=standing, state=recovered.state, directory=self.directory)
         self.desk.recent = recovered.recent
-        self.pipeline = Pipeline(self.desk)
+        self.pipeline = Pipeline(self.desk, self._hooks)
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = Reconciler(self.recorder)
         self.relay = Relay(self.recorder, on_trade=self.reconciler.traded)

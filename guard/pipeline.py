@@ -10,23 +10,22 @@ import asyncio
 
 import structlog
 
-from guard.catalogue import find
 from guard.codes import Code
 from guard.errors import JournalFault
-from guard.intent import parse
 from guard.terms import Call, CancelAll, Needs, Refusal, Reply, refuse
-from guard.walk.cancelall import CancelAlls, each_of
+from guard.walk.cancelall import CancelAlls
 from guard.walk.cancelling import Cancelling, spread
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import RISKY, admitted, identify, in_the_way, ownership, revoked, rights, state_reasons, unknown
+from guard.walk.door import RISKY, admitted, unknown
 from guard.walk.gather import effect_of
-from guard.walk.judging import judge_trade, opening_of
+from guard.walk.hooks import HOOKS, Hooks
+from guard.walk.judging import opening_of
 from guard.walk.passing import pass_on
 from guard.walk.prepare import ask_more, more_to_ask, prepare
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import again, broken, refused, settled
-from guard.walk.sending import Sending, carry, hold
+from guard.walk.sending import Sending, carry
 
 _log = structlog.get_logger("guard")
 
@@ -34,8 +33,9 @@ _log = structlog.get_logger("guard")
 class Pipeline:
     """The walk over one desk. `handle` never raises and never answers 500."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, hooks: Hooks = HOOKS) -> None:
         self.desk = desk
+        self.hooks = hooks
         self.recorder = Recorder(desk)
         self.cancelling = Cancelling(self.recorder)
         self.cancel_alls = CancelAlls(self.recorder, self.cancelling)
@@ -57,14 +57,14 @@ class Pipeline:
         """Find, identify, parse, gather; then one of three roads: a question to the guard, a trade, anything else."""
         if is_question(visit.call):
             return await answer(self.recorder, visit)
-        endpoint = find(visit.call.method, visit.call.path)
+        endpoint = self.hooks.find(visit.call.method, visit.call.path)
         if isinstance(endpoint, Refusal):
             return refused(self.recorder, visit, endpoint)
         visit.endpoint, visit.effect = endpoint, endpoint.effect
-        stranger = identify(visit)
+        stranger = self.hooks.identify(visit)
         if stranger is not None:
             return refused(self.recorder, visit, unknown(self.desk, visit, stranger))
-        intent = parse(endpoint, visit.call.body)
+        intent = self.hooks.parse(endpoint, visit.call.body)
         if isinstance(intent, Refusal):
             return refused(self.recorder, visit, intent)
         visit.effect = effect_of(intent, endpoint.effect)
@@ -73,7 +73,7 @@ class Pipeline:
             return refused(self.recorder, visit, crowded)
         situation = await prepare(self.desk, visit, intent)
         if not endpoint.is_trade:
-            return await pass_on(self.recorder, visit, situation)
+            return await pass_on(self.recorder, visit, situation, hooks=self.hooks)
         sending = self.decide(visit, situation)
         while isinstance(sending, Needs):  # at most once
             situation = await ask_more(self.desk, visit, situation, sending)
@@ -90,19 +90,19 @@ class Pipeline:
 
         `Needs`: what has to be asked for first, since it may change the refusal; nothing was changed or recorded.
         """
-        desk, recorder = self.desk, self.recorder
-        situation.each = each_of(desk, visit, situation)
-        gone = revoked(desk, visit)
+        desk, recorder, hooks = self.desk, self.recorder, self.hooks
+        situation.each = hooks.each_of(desk, visit, situation)
+        gone = hooks.revoked(desk, visit)
         if gone is not None:
             return refused(recorder, visit, gone, situation=situation)
-        look = judge_trade(desk, visit, situation)
+        look = hooks.judge(desk, visit, situation)
         if look.taken is not None and look.slot is not None:
             return again(recorder, visit, situation, taken=look.taken, claim=look.slot)
-        reasons = [*rights(visit, situation), *ownership(visit, situation)]
-        waiting = in_the_way(desk, visit, situation.holder)
+        reasons = [*hooks.rights(visit, situation), *hooks.ownership(visit, situation)]
+        waiting = hooks.in_the_way(desk, visit, situation.holder)
         if waiting is not None and not reasons:
             return refused(recorder, visit, waiting, situation=situation)
-        reasons += state_reasons(desk, visit, situation)
+        reasons += hooks.state(desk, visit, situation)
         more = more_to_ask(visit, situation, look, beside=reasons)
         if more is not None:
             return more
@@ -118,7 +118,7 @@ class Pipeline:
             recorder.gap(visit, fault)
             seq = None
         sending = Sending(visit, situation, look.outbound, look.judged, seq)
-        hold(recorder, sending, opening)
+        hooks.hold(recorder, sending, opening)
         if situation.each is not None:
             spread(recorder, sending, situation.each)
         return sending
@@ -128,7 +128,7 @@ class Pipeline:
         visit, each = sending.visit, sending.situation.each
         if each is not None:
             return await self.cancel_alls.told(sending, self.cancel_alls.begin(sending, each))
-        carried = await carry(self.recorder, sending)
+        carried = await carry(self.recorder, sending, self.hooks.carrying)
         if carried.late is not None:
             return refused(self.recorder, visit, carried.late, is_recorded=False)
         reply = settled(self.recorder, visit, carried.outcome, result=carried.result, judged=sending.judged)

@@ -23,20 +23,17 @@ from guard.terms import (
     refuse,
 )
 from guard.walk.desk import Situation, Visit
-from guard.walk.door import revoked
 from guard.walk.gather import listed
-from guard.walk.judging import judge_passing
+from guard.walk.hooks import Hooks
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.replies import failed, refused, unusable
-from guard.walk.sight import shown
-from guard.walk.unlocking import send
 
 UNAUTHORIZED = 401
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 
 
-async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Reply:
+async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hooks) -> Reply:
     """Judge, count, send, and tell the answer, cut to what the caller may see."""
     endpoint = visit.endpoint
     if endpoint is None:
@@ -44,17 +41,17 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation) -> Rep
     if endpoint.effect is Effect.STREAM:
         message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
         return refused(recorder, visit, refuse(Code.BAD_HEADER, message))
-    allowed = _admit(recorder, visit, situation)
+    allowed = _admit(recorder, visit, situation, hooks=hooks)
     if isinstance(allowed, Reply):
         return allowed
-    result = await send(recorder.desk, situation, _outbound(recorder, visit, situation, endpoint))
+    result = await hooks.pass_on(recorder.desk, situation, _outbound(recorder, visit, situation, endpoint))
     visit.daemon_us += result.duration_us
     recorder.desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
     recorder.desk.is_daemon_up = isinstance(result, Answer)
     headers = quota_headers(recorder.desk, visit, allowed.claims)
     if not isinstance(result, Answer):
         return failed(visit, result, effect=endpoint.effect, headers=headers)
-    seen = shown(recorder.desk, visit, situation, result)
+    seen = hooks.shown(recorder.desk, visit, situation, result)
     if isinstance(seen, Refusal):
         return unusable(visit, seen, headers=headers)
     headers = (*headers, *_whose(seen.answer), *seen.headers)
@@ -66,13 +63,13 @@ def _whose(answer: Answer) -> tuple[tuple[str, str], ...]:
     return (("Guard-Note", "this 401 is the daemon's"),) if answer.status == UNAUTHORIZED else ()
 
 
-def _admit(recorder: Recorder, visit: Visit, situation: Situation) -> Judged | Reply:
+def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hooks) -> Judged | Reply:
     """One synchronous step: rights, state, read rates, the record."""
     desk = recorder.desk
-    gone = revoked(desk, visit)
+    gone = hooks.revoked(desk, visit)
     if gone is not None:
         return refused(recorder, visit, gone)
-    look = judge_passing(desk, visit, situation)
+    look = hooks.judge_passing(desk, visit, situation)
     if look.reasons:
         refusal = Refusal(in_order(look.reasons), look.retry_after_s)
         return refused(recorder, visit, refusal, situation=situation, judged=look.judged)

@@ -1,6 +1,7 @@
 """A trade between its decision and its outcome: what is known of it, the last look, and what became of it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -112,16 +113,16 @@ class Carried(Struct, frozen=True):
     late: Refusal | None = None
 
 
-async def carry(recorder: Recorder, sending: Sending) -> Carried:
+async def carry(recorder: Recorder, sending: Sending, carrying: "Carrying | None" = None) -> Carried:
     """Owned by the program: whatever happens here, the step is settled and an outcome is written."""
-    desk = recorder.desk
+    desk, carrying = recorder.desk, carrying or CARRYING
     outcome, result, late = Outcome(Verdict.NOT_SENT, message="interrupted"), None, None
     try:
-        late = await last_look(recorder, sending)
+        late = await carrying.last_look(recorder, sending)
         if late is None:
             sending.may_have_left = True
             result = await desk.daemon.send(watched(desk, sending))
-            outcome = verdict(desk, sending, result)
+            outcome = carrying.verdict(desk, sending, result)
             late = objection(desk, sending) if outcome.verdict is Verdict.NOT_SENT else None
         if late is not None:
             outcome = Outcome(Verdict.NOT_SENT, message=late.reasons[0].message)
@@ -150,3 +151,13 @@ def interrupted(sending: Sending, error: BaseException) -> Outcome:
     """What is known after a fault of our own: unknown from the moment on that a byte may have left."""
     what = Verdict.UNKNOWN if sending.may_have_left else Verdict.NOT_SENT
     return Outcome(what, message=f"the guard failed: {type(error).__name__}")
+
+
+class Carrying(Struct, frozen=True):
+    """What is asked of a trade on its way: before its first byte leaves, and when the daemon has answered."""
+
+    last_look: Callable[[Recorder, Sending], Awaitable[Refusal | None]] = last_look
+    verdict: Callable[[Desk, Sending, Answer | Failure], Outcome] = verdict
+
+
+CARRYING: Final = Carrying()

@@ -1,0 +1,52 @@
+"""Every place where the walk may say no, in one table: the walk asks these, and nothing else stands in between.
+
+A guard is built with them as they are; no setting changes one. `guard selftest` shows that each is connected: its tests
+build guards of which one hook answers "nothing against it", and the bypass matrix must fail there.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from msgspec import Struct
+
+from guard.catalogue import find
+from guard.intent import parse
+from guard.limits import Holder, Opening
+from guard.terms import Answer, Endpoint, Failure, Intent, Outbound, Reason, Refusal
+from guard.walk import cancelall, door, judging, sending, sight, unlocking
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.judging import Look
+from guard.walk.recorder import Recorder
+from guard.walk.sending import Sending
+
+
+class Hooks(Struct, frozen=True):
+    """In the order in which a request meets them.
+
+    find: the endpoint of exactly this method and path. identify: who is asking, with which scopes. parse: strict body
+    to a closed type. each_of: whose orders a cancel of all may meet. revoked: the key still stands. judge: every rule,
+    the ledger, and the one body that is sent. rights: environment and account. ownership: whose order. in_the_way: one
+    change of an order at a time. state: the guard's own state and HALT. hold: the reservation. carrying: the decision
+    on the disk, state and key once more, and what the daemon's answer means. judge_passing: rights, state and rates of
+    what is no trade. pass_on: sent as it stands, passwords counted and told to nobody. shown: the answer, cut to what
+    the caller may see.
+    """
+
+    find: Callable[[str, str], Endpoint | Refusal] = find
+    identify: Callable[[Visit], Refusal | None] = door.identify
+    parse: Callable[[Endpoint, bytes], Intent | Refusal] = parse
+    each_of: Callable[[Desk, Visit, Situation], tuple[Holder, ...] | None] = cancelall.each_of
+    revoked: Callable[[Desk, Visit], Refusal | None] = door.revoked
+    judge: Callable[[Desk, Visit, Situation], Look] = judging.judge_trade
+    rights: Callable[[Visit, Situation], list[Reason]] = door.rights
+    ownership: Callable[[Visit, Situation], list[Reason]] = door.ownership
+    in_the_way: Callable[[Desk, Visit, Holder | None], Refusal | None] = door.in_the_way
+    state: Callable[[Desk, Visit, Situation], list[Reason]] = door.state_reasons
+    hold: Callable[[Recorder, Sending, Opening], None] = sending.hold
+    carrying: sending.Carrying = sending.CARRYING
+    judge_passing: Callable[[Desk, Visit, Situation], Look] = judging.judge_passing
+    pass_on: Callable[[Desk, Situation, Outbound], Awaitable[Answer | Failure]] = unlocking.send
+    shown: Callable[[Desk, Visit, Situation, Answer], sight.Shown | Refusal] = sight.shown
+
+
+HOOKS: Final = Hooks()
