@@ -8,10 +8,12 @@ outside this module converts by hand. Source: Trd_Common and Qot_Common enums, d
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal
 
 Kind = Literal["stock", "option", "future"]
+CODES_MAX: Final = 8192  # codes whose kind and currency are at hand
 
 
 class _Row:
@@ -144,6 +146,7 @@ _HAS_OPTIONS: Final = frozenset({"HK", "US"})
 _HAS_FUTURES: Final = frozenset({"HK", "US", "SG", "JP"})
 
 
+@lru_cache(maxsize=CODES_MAX)
 def kind_of(market: str, code: str) -> Kind:
     """What a code without prefix is in a policy market, by its spelling.
 
@@ -169,6 +172,7 @@ _FUTURES_CURRENCY: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
+@lru_cache(maxsize=CODES_MAX)
 def currency_of(market: str, code: str) -> str:
     """The currency in which an instrument is priced, "" where only reference data (`future-info`) can tell.
 

@@ -13,17 +13,27 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import ClassVar, Literal, Self
+from functools import lru_cache
+from typing import ClassVar, Final, Literal, NamedTuple, Self
 
 from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.policy.amounts import Amounts, Met, currency_of_tag
 from guard.policy.notation import Bad, Reset, from_units, ledger_units, plain, read_reset
-from guard.policy.periods import RESET_OF, RESETS, RESETS_OF_CURRENCY, next_reset, period_name
+from guard.policy.periods import (
+    RESET_OF,
+    RESETS,
+    RESETS_OF_CURRENCY,
+    minute_of,
+    next_reset,
+    period_name,
+    wall_of,
+)
 from guard.policy.rule import Meter, Proposal, Reach, Rule, Scope
 from guard.terms import LEDGER_MAX, LEDGER_UNIT, Claim, Conversion, Effect, Missing, Reason, Shortfall, TimeInForce
 
+CELLS_MAX: Final = 16_384  # counters whose cells of the present minute are at hand
 _GTC = "gtc"
 _ALL = ",all"
 
@@ -45,6 +55,34 @@ def _cells(counter: str, parts: tuple[Reset, ...], *, own: Reset | None, wall: d
         return f"{counter}|{period_name(parts[0], wall)}{_ALL}", ()
     also = tuple(f"{counter}|{period_name(part, wall)}" for part in parts if part != own)
     return f"{counter}|{period_name(own, wall)}", also
+
+
+class _DayCells(NamedTuple):
+    """The counter that an order holds its value on, and those that count with it: a day order, and one of GTC."""
+
+    of_day: tuple[str, tuple[str, ...]]
+    of_gtc: tuple[str, tuple[str, ...]]
+
+
+@lru_cache(maxsize=CELLS_MAX)
+def _day_cells(counter: str, tag: str, *, market: str, reset: Reset | None, minute: int) -> _DayCells:
+    parts = parts_of(tag.split("+")) if reset is None else (reset,)
+    own = _own_part(market, parts) if reset is None else None
+    cell, also = _cells(counter, parts, own=own, wall=wall_of(minute))
+    gtc = _gtc(counter, reset)
+    return _DayCells((cell, (*also, gtc)), (gtc, (cell, *also)))
+
+
+def _gtc(counter: str, reset: Reset | None) -> str:
+    return f"{counter}|{_GTC}" if reset is None else f"{counter}|{_GTC}@{reset}{_ALL}"
+
+
+@lru_cache(maxsize=CELLS_MAX)
+def _one_order(name: str, cap: int, *, market: str, reset: Reset | None, minute: int) -> tuple[Claim, ...]:
+    parts = RESETS if reset is None else (reset,)
+    own = RESET_OF[market] if reset is None else None
+    counter, also = _cells(name, parts, own=own, wall=wall_of(minute))
+    return (Claim("spend", counter, amount=1, cap=cap, also=also),)
 
 
 def fill_cell(counter: str, *, market: str, wall: datetime) -> str:
@@ -169,15 +207,9 @@ class DailyValue(MoneyBudget, frozen=True):
     def cells(self, proposal: Proposal, tag: str) -> tuple[str, tuple[str, ...]]:
         """The cell of the order's budget day, or of good-till-cancelled orders; each counts with the other."""
         counter, _ = super().cells(proposal, tag)
-        parts = parts_of(tag.split("+")) if self.reset is None else (self.reset,)
-        own = _own_part(proposal.order.market, parts) if self.reset is None else None
-        cell, also = _cells(counter, parts, own=own, wall=proposal.wall)
-        gtc = self._gtc(counter)
-        is_gtc = proposal.order.time_in_force is TimeInForce.GTC
-        return (gtc, (cell, *also)) if is_gtc else (cell, (*also, gtc))
-
-    def _gtc(self, counter: str) -> str:
-        return f"{counter}|{_GTC}" if self.reset is None else f"{counter}|{_GTC}@{self.reset}{_ALL}"
+        market = proposal.order.market if self.reset is None else ""
+        day = _day_cells(counter, tag, market=market, reset=self.reset, minute=minute_of(proposal.wall))
+        return day.of_gtc if proposal.order.time_in_force is TimeInForce.GTC else day.of_day
 
     def _meter(self, reach: Reach, subject: str, currency: str) -> Meter:
         """It returns to zero, at least in part, at `resets_at`."""
@@ -188,7 +220,7 @@ class DailyValue(MoneyBudget, frozen=True):
         return replace(
             plain_meter,
             counter=counter,
-            also=(*also, self._gtc(plain_meter.counter)),
+            also=(*also, _gtc(plain_meter.counter, self.reset)),
             resets_at=min(next_reset(part, reach.wall) for part in parts),
         )
 
@@ -211,11 +243,9 @@ class OrdersPerDay(Rule, frozen=True):
             return None
         if self.cap == 0:
             return self._above(1)
-        parts = RESETS if self.reset is None else (self.reset,)
-        own = RESET_OF[proposal.order.market] if self.reset is None else None
+        market = proposal.order.market if self.reset is None else ""
         name = f"orders_per_day/{self.scope.subject(proposal)}"
-        counter, also = _cells(name, parts, own=own, wall=proposal.wall)
-        return (Claim("spend", counter, amount=1, cap=self.cap, also=also),)
+        return _one_order(name, self.cap, market=market, reset=self.reset, minute=minute_of(proposal.wall))
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
         """How many orders the day would have had."""

@@ -38,6 +38,7 @@ class Markets(Rule, frozen=True):
     """Only these markets."""
 
     name: ClassVar[str] = "instruments.markets"
+    is_of_shape: ClassVar[bool] = True
     allowed: tuple[str, ...]
 
     def implies(self, other: Self) -> bool:
@@ -59,6 +60,7 @@ class Symbols(Rule, frozen=True):
     """Only symbols that one of the patterns stands for."""
 
     name: ClassVar[str] = "instruments.symbols"
+    is_of_shape: ClassVar[bool] = True
     allowed: tuple[str, ...]
 
     def implies(self, other: Self) -> bool:
@@ -84,6 +86,7 @@ class BlockedSymbols(Rule, frozen=True):
     """
 
     name: ClassVar[str] = "instruments.blocked_symbols"
+    is_of_shape: ClassVar[bool] = True
     blocked: tuple[str, ...]
 
     def implies(self, other: Self) -> bool:

@@ -29,6 +29,7 @@ from guard.terms import (
     Claim,
     Effect,
     Env,
+    Instrument,
     Missing,
     PlaceOrder,
     Principal,
@@ -96,14 +97,34 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     )
     if world is not None:
         proposal = _in_world(proposal, world, exits=exits, terms=plan.terms)
-    answers: list[tuple[Maker | None, Answer]] = [(rule, _ask(rule, proposal)) for rule in plan.rules]
-    if _says_no(answers):
+    answers: list[tuple[Maker | None, Answer]] | None = _at_a_glance(plan, proposal)
+    if answers is None:
         # All reasons are told, also those of the rules that the thinned list left out.
         answers = [(rule, _ask(rule, proposal)) for rule in plan.all_rules]
     if policies.require_cover and not plan.covers:
         message = "no policy with orders.max_value covers this order; ask for one, or for a limit on the key"
         answers.append((None, Reason(Code.NO_POLICY, message, rule="require_cover")))
     return _collect(answers, _converted(proposal, plan))
+
+
+def _at_a_glance(plan: Plan, proposal: Proposal) -> list[tuple[Maker | None, Answer]] | None:
+    """The claims of the thinned rules; None where one of them says no, or breaks. A shape that passed is not asked."""
+    order, world = proposal.order, proposal.world
+    shape = (order.market, order.symbol, order.side, order.order_type, order.time_in_force)
+    is_known = world is not None and isinstance(world.instrument, Instrument)
+    answers: list[tuple[Maker | None, Answer]] = []
+    try:
+        for rule in plan.others if shape in plan.passed and not is_known else plan.rules:
+            answer = rule.judge(proposal)
+            if isinstance(answer, Reason):
+                return None
+            if answer:
+                answers.append((rule, answer))
+    except Exception:  # noqa: BLE001 - every rule is asked again then, and the one that breaks refuses by itself
+        return None
+    if not is_known:
+        plan.has_passed(shape)
+    return answers
 
 
 def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueTerms) -> Proposal:
@@ -259,11 +280,14 @@ def _collect(answers: Iterable[tuple[Maker | None, Answer]], proposal: Proposal 
             for claim in answer:
                 place = (claim.counter, claim.window_ms)
                 kept[place] = _tighter(kept[place], (claim, maker)) if place in kept else (claim, maker)
+    claims, makers = zip(*kept.values(), strict=True) if kept else ((), ())
+    if not reasons:
+        return Judgement(claims=claims, makers=makers, proposal=proposal)
     return Judgement(
         reasons=in_order(_told_once([reason for _, reason in reasons])),
-        claims=tuple(claim for claim, _ in kept.values()),
-        makers=tuple(maker for _, maker in kept.values()),
-        refusing=tuple((maker, reason.code) for maker, reason in reasons),
+        claims=claims,
+        makers=makers,
+        refusing=tuple([(maker, reason.code) for maker, reason in reasons]),
         proposal=proposal,
     )
 

@@ -22,6 +22,7 @@ PATTERN_CHARS_MAX: Final = 64
 DAY_MIN: Final = 1440
 
 # Products of three numbers of 15 digits fit; whatever does not is an error rather than a rounded amount.
+_UNIT: Final = Decimal(LEDGER_UNIT)
 EXACT: Final = Context(prec=60, Emax=60, Emin=-60, traps=[Inexact, Overflow, InvalidOperation, DivisionByZero, Clamped])
 
 _MONEY: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,4}))? ([A-Z]{3})")
@@ -92,7 +93,7 @@ def plain(number: Decimal) -> str:
 
 def ledger_units(amount: Decimal) -> int:
     """The amount in 1/10,000, rounded up. Raises a decimal signal where it cannot be held exactly before rounding."""
-    return int(EXACT.multiply(amount, Decimal(LEDGER_UNIT)).to_integral_value(rounding=ROUND_CEILING))
+    return int(EXACT.multiply(amount, _UNIT).to_integral_value(rounding=ROUND_CEILING))
 
 
 def from_units(units: int) -> Decimal:

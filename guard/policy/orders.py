@@ -20,6 +20,7 @@ class Sides(Rule, frozen=True):
     """Only these sides."""
 
     name: ClassVar[str] = "orders.sides"
+    is_of_shape: ClassVar[bool] = True
     allowed: tuple[str, ...]
 
     def implies(self, other: Self) -> bool:
@@ -39,6 +40,7 @@ class Types(Rule, frozen=True):
     """Only these order types."""
 
     name: ClassVar[str] = "orders.types"
+    is_of_shape: ClassVar[bool] = True
     allowed: tuple[str, ...]
 
     def implies(self, other: Self) -> bool:
@@ -59,6 +61,7 @@ class TimesInForce(Rule, frozen=True):
     """Only these times in force."""
 
     name: ClassVar[str] = "orders.time_in_force"
+    is_of_shape: ClassVar[bool] = True
     allowed: tuple[str, ...]
 
     def implies(self, other: Self) -> bool:

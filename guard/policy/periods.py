@@ -62,13 +62,23 @@ def period_of(reset: Reset, wall: datetime) -> date:
 
 def period_name(reset: Reset, wall: datetime) -> str:
     """The part of a counter's name that says which period it counts: "2026-11-20@08:30 Asia/Hong_Kong"."""
-    return _name_in(reset, (wall - _EPOCH) // _MINUTE)
+    return _name_in(reset, minute_of(wall))
+
+
+@lru_cache(maxsize=64)
+def minute_of(wall: datetime) -> int:
+    """The minute since 1970. Clocks are set to whole minutes, so a period never turns within one."""
+    return (wall - _EPOCH) // _MINUTE
+
+
+def wall_of(minute: int) -> datetime:
+    """The instant at which the minute begins."""
+    return _EPOCH + minute * _MINUTE
 
 
 @lru_cache(maxsize=1024)
 def _name_in(reset: Reset, minute: int) -> str:
-    # Clocks are set to whole minutes, so a period never turns within one.
-    return f"{period_of(reset, _EPOCH + minute * _MINUTE)}@{reset}"
+    return f"{period_of(reset, wall_of(minute))}@{reset}"
 
 
 def next_reset(reset: Reset, wall: datetime) -> datetime:

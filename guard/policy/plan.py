@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
@@ -21,14 +21,18 @@ from guard.policy.orders import MaxValue
 from guard.policy.prices import BUFFER_PERCENT, PRICE_AGE_MAX_MS, ValueTerms
 from guard.policy.rates import RateLimit
 from guard.policy.rule import OrderRule
+from guard.terms import OrderType, Side, TimeInForce
 
+SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers
+Shape = tuple[str, str, Side, OrderType, TimeInForce]
 _R = TypeVar("_R", bound=OrderRule)
 
 
 class Plan(Struct, frozen=True):
     """What is asked of a request of one key, in one environment and account, between two expiries.
 
-    `rules`, `reads`, `cancels` are thinned; `bounds` are all policies that bind.
+    `rules`, `reads`, `cancels` are thinned; `bounds` are all policies that bind. `others` are the rules that do not
+    hang on an order's shape alone, `passed` shapes that all the rest let through: a bounded cache of pure answers.
     """
 
     bounds: tuple[Bound, ...]
@@ -39,6 +43,14 @@ class Plan(Struct, frozen=True):
     covers: bool
     terms: ValueTerms
     wants: Wants
+    others: tuple[OrderRule, ...]
+    passed: set[Shape]
+
+    def has_passed(self, shape: Shape) -> None:
+        """The rules that hang on the shape alone have nothing against it."""
+        if len(self.passed) >= SHAPES_MAX:
+            self.passed.clear()
+        self.passed.add(shape)
 
     @property
     def all_rules(self) -> tuple[OrderRule, ...]:
@@ -68,6 +80,8 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         covers=any(bound.covers for bound in bounds),
         terms=terms_of(bounds),
         wants=reduce(or_, (bound.wants for bound in bounds), Wants()),
+        others=tuple(rule for rule in rules if not rule.is_of_shape),
+        passed=set(),
     )
 
 
@@ -83,6 +97,8 @@ def joined(shared: Plan, own: Sequence[Bound]) -> Plan:
         covers=shared.covers or mine.covers,
         terms=shared.terms,
         wants=shared.wants | mine.wants,
+        others=(*shared.others, *mine.others),
+        passed=set(),
     )
 
 

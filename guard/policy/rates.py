@@ -5,7 +5,8 @@ what the log shows. A rate of 0 allows nothing and is refused here, since no sta
 """
 
 import hashlib
-from typing import ClassVar, Self
+from functools import lru_cache
+from typing import ClassVar, Final, Self
 
 import msgspec
 
@@ -13,6 +14,13 @@ from guard.codes import Code
 from guard.policy.notation import Rate, plain
 from guard.policy.rule import Meter, Proposal, Reach, Request, Rule, Scope
 from guard.terms import Claim, Effect, Reason, Shortfall
+
+CLAIMS_MAX: Final = 16_384  # counters of which the claim, always the same, is at hand
+
+
+@lru_cache(maxsize=CLAIMS_MAX)
+def _stamp(counter: str, count: int, window_ms: int) -> tuple[Claim, ...]:
+    return (Claim("rate", counter, amount=1, cap=count, window_ms=window_ms),)
 
 
 class RateLimit(Rule, frozen=True):
@@ -40,8 +48,7 @@ class RateLimit(Rule, frozen=True):
             return None
         if self.rate.count == 0:
             return self._above(1)
-        counter = f"{self.word}/{self.scope.subject(request)}"
-        return (Claim("rate", counter, amount=1, cap=self.rate.count, window_ms=self.rate.window_ms),)
+        return _stamp(f"{self.word}/{self.scope.subject(request)}", self.rate.count, self.rate.window_ms)
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
         """How many there would have been in the window."""

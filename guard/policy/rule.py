@@ -104,6 +104,8 @@ class Scope(Struct, frozen=True):
     def subject(self, request: Request) -> str:
         """The counter's subject for this request."""
         account = request.account
+        if self.per == "key" and not self.by_env:
+            return f"key={request.key}{self.chosen}"
         return self.of(key=request.key, account=account, env=None if account is None else account.env)
 
     def of(self, *, key: str, account: Account | None, env: Env | None) -> str:
@@ -141,6 +143,11 @@ class Rule(Struct, frozen=True):
 
     policy: str
     name: ClassVar[str] = ""
+    is_of_shape: ClassVar[bool] = False
+    """Its answer hangs on market, symbol, side, type and time in force alone, as long as the instrument is not known.
+
+    Then the same shape need not be asked again once it has passed.
+    """
 
     def implies(self, other: Self) -> bool:
         """Whatever passes this rule passes the other, and claims the same counters under caps as tight. Here: equal.
@@ -181,6 +188,11 @@ class OrderRule(Protocol):
     @property
     def name(self) -> str:
         """The rule's key path in the policy."""
+        ...
+
+    @property
+    def is_of_shape(self) -> bool:
+        """Its answer hangs on the shape of the order alone."""
         ...
 
     def judge(self, proposal: Proposal, /) -> Answer:

@@ -78,7 +78,8 @@ def value(order: PlaceOrder, world: World | None = None, *, terms: ValueTerms = 
             priced = _at_market(order, world, terms=terms)
         if isinstance(priced, Missing):
             return priced
-        return _valued(order, contract, priced, underlying_value(order, world, terms=terms))
+        stands_for = _stands_for(order, world, contract, terms=terms) if contract.kind == "option" else None
+        return _valued(order, contract, priced, stands_for)
     except DecimalException:
         return Missing(Code.BAD_NUMBER, "the order's value cannot be worked out exactly")
 
@@ -91,7 +92,14 @@ def underlying_value(order: PlaceOrder, world: World | None, *, terms: ValueTerm
     contract = _contract(order, world)
     if isinstance(contract, Missing):
         return contract if kind_of(order.market, order.code) == "option" else None
-    if world is None or contract.kind != "option":
+    return _stands_for(order, world, contract, terms=terms) if contract.kind == "option" else None
+
+
+def _stands_for(
+    order: PlaceOrder, world: World | None, contract: _Contract, *, terms: ValueTerms
+) -> Money | Missing | None:
+    """The value of the underlying; None without a world."""
+    if world is None:
         return None
     if contract.strike is None or contract.strike <= 0:
         return Missing(Code.REFERENCE_UNAVAILABLE, f"the strike of {order.symbol} is not known")

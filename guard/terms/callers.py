@@ -55,7 +55,10 @@ class Env(IntEnum):
     @property
     def word(self) -> str:
         """The word that scopes, policies and records use."""
-        return self.name.lower()
+        return _WORDS[self]
+
+
+_WORDS = ("simulate", "real")
 
 
 class Account(Struct, frozen=True, order=True):

@@ -7,8 +7,9 @@ import pytest
 
 from guard.codes import Code
 from guard.policy.plan import plan_of, thinned, validity_of
-from guard.terms import Account, Effect, Env, KeyLimits
+from guard.terms import Account, Effect, Env, Instrument, KeyLimits, Side
 from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, codes, order, policies
+from tests.support.worlds import world
 
 FX = '\n[fx]\nUSDHKD = "7.8"\nas_of = 2026-11-20'
 
@@ -156,6 +157,32 @@ def test_the_cache_of_plans_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(rules._plans) <= 2
     assert len(rules._matches) <= 2
     assert len(rules._shared) == 1
+
+
+def test_a_shape_that_passed_is_not_asked_again_until_its_instrument_is_known() -> None:
+    """Sides, symbols and the like are asked once a shape; what the daemon says of an instrument is looked at anew."""
+    rules = policies('[instruments]\nblocked_symbols = ["HK.00700"]\n[orders]\nsides = ["BUY"]\nmax_qty = 100')
+    plan, warrant = rules.plan(caller(), Env.REAL, REAL, wall=FRIDAY), order(code="09988")
+    assert [rule.name for rule in plan.others] == ["orders.max_qty"]
+
+    assert not codes(asked(rules, warrant))
+    assert len(plan.passed) == 1
+    assert not codes(asked(rules, warrant))
+    known = Instrument(warrant.symbol, "warrant", "HKD", underlying="HK.00700")
+    assert codes(asked(rules, warrant, world=world(what=known))) == [Code.SYMBOL]
+    assert codes(asked(rules, order(code="09988", side=Side.SELL))) == [Code.SIDE]
+    assert codes(asked(rules, order("101", code="09988"))) == [Code.MAX_ORDER_QTY]
+
+
+def test_the_memory_for_shapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past its size it starts anew, and answers the same."""
+    monkeypatch.setattr("guard.policy.plan.SHAPES_MAX", 2)
+    rules = policies('[orders]\nsides = ["BUY"]')
+    plan = rules.plan(caller(), Env.REAL, REAL, wall=FRIDAY)
+
+    for code in ("00001", "00002", "00003", "00001"):
+        assert not codes(asked(rules, order(code=code)))
+        assert len(plan.passed) <= 2
 
 
 def test_a_change_meets_the_thinned_rules_too() -> None:
