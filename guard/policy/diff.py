@@ -169,7 +169,7 @@ def _has(doc: PolicyDoc, path: str) -> bool:
 def _grants(*docs: PolicyDoc) -> bool:
     """The policy has a part that gives instead of taking: who is bound by it is not simply more limited."""
     return any(
-        doc.rights.touch == "account"
+        "account" in {doc.rights.touch, doc.rights.cancel_all}
         or doc.reference.price_age_max_s is not None
         or (doc.orders.market_buffer_percent is not None and doc.orders.market_buffer_percent < BUFFER_PERCENT)
         for doc in docs

@@ -151,6 +151,16 @@ RIGHTS: Final = (
         cancel="refuses a cancel of another key's order",
         codes=("not_your_order",),
     ),
+    Row(
+        path="rights.cancel_all",
+        says="What a cancel of all orders means: the key's own, one by one, or everybody's on the account at once.",
+        order="words",
+        example='cancel_all = "own"',
+        unset="own, unless every policy that says something says account",
+        loosest_last=("own", "", "account"),
+        modify="never asked",
+        cancel="says which orders a cancel of all cancels",
+    ),
 )
 
 BREAKER: Final = (
