@@ -159,7 +159,9 @@ class Guard:
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = Reconciler(self.recorder)
         self.relay = Relay(self.recorder, on_trade=self.reconciler.traded)
-        self.changes = Changes(self.desk, self.shelf, after_keys=self.relay.revalidate)
+        self.changes = Changes(
+            self.desk, self.shelf, cancelling=self.pipeline.cancelling, after_keys=self.relay.revalidate
+        )
         self.changes.last_reload_ok = not self.policy_errors
         self.journal.on_sync = lambda seconds: metrics.observe("guard_journal_fsync_seconds", seconds)
         self.journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)

@@ -117,7 +117,7 @@ class Routes:
         body = await self._body(request, StateBody)
         if isinstance(body, web.Response):
             return body
-        return self._told(await self._changes.set_state(body, by=by.owner or by.id))
+        return self._told(await self._changes.set_state(body, by=by.owner or by.id, principal=by))
 
     async def settle(self, request: web.Request, by: Principal) -> web.Response:
         """A step in doubt, ended by a person's word."""

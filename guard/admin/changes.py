@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from guard.admin.stopping import cancel_scope
 from guard.errors import JournalFault, SettingsFault
 from guard.journal import Keys, Policy, StateRecord, StateScope, plain
 from guard.journal.shelf import Shelf
@@ -16,6 +17,8 @@ from guard.limits import TradingRule, set_trading
 from guard.markets import MARKETS
 from guard.policy import PolicyDoc, PolicySet
 from guard.standing import Standing, build_policies, load_keys, parse_texts, read_texts, stand
+from guard.terms import Principal
+from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Desk
 
 _log = structlog.get_logger("guard.admin")
@@ -58,8 +61,11 @@ class StateBody(Struct, frozen=True, forbid_unknown_fields=True):
 class Changes:
     """The changes that an operator can make to one desk. `after_keys` is told when keys have changed."""
 
-    def __init__(self, desk: Desk, shelf: Shelf, *, after_keys: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, desk: Desk, shelf: Shelf, *, cancelling: Cancelling, after_keys: Callable[[], None] = lambda: None
+    ) -> None:
         self._desk = desk
+        self._cancelling = cancelling
         self._shelf = shelf
         self._after_keys = after_keys
         self._turn = asyncio.Lock()
@@ -144,13 +150,13 @@ class Changes:
 
     # ------------------------------------------------------------ trading state
 
-    async def set_state(self, body: StateBody, *, by: str) -> Change:
-        """Durable before it is acknowledged, in force at once."""
+    async def set_state(self, body: StateBody, *, by: str, principal: Principal | None = None) -> Change:
+        """Durable before it is acknowledged, in force at once. Working orders are cancelled whatever the disk does."""
         errors = _state_errors(body, self._desk.standing.keyring.limits_by_name())
         if errors:
             return Change("refused", "", errors=tuple(errors))
         desk, scope = self._desk, body.scope
-        t_us = desk.clock.t_us()
+        t_us, batch = desk.clock.t_us(), desk.clock.new_id() if body.cancel_working else None
         record = StateRecord(
             t=t_us,
             state=body.state,
@@ -158,6 +164,8 @@ class Changes:
             reason=plain(body.reason),
             by=by,
             drill=body.drill,
+            cancel_working=body.cancel_working,
+            batch=batch,
         )
         rule = TradingRule(
             state=body.state,
@@ -169,14 +177,26 @@ class Changes:
             drill=body.drill,
             t=t_us,
         )
+        fault, seq = None, None
         try:
             seq = desk.journal.append("state", record)
             set_trading(desk.state, rule, t_us=t_us)
-            await desk.journal.durable(seq)
-        except JournalFault as fault:
-            return Change("unrecorded", "", errors=(f"{fault}; a file named HALT in the state directory works now",))
-        _log.warning("trading_state", state=body.state, by=by, reason=record.reason, drill=body.drill)
-        return Change("applied", "", changes=(f"trading is {body.state}",))
+        except JournalFault as found:
+            fault = found
+        told: tuple[str, ...] = ()
+        if batch is not None:
+            targets = cancel_scope(self._cancelling, desk.state, rule, batch=batch, by=principal)
+            told = (f"{len(targets)} working orders are being cancelled: batch {batch} in the record",)
+        try:
+            if seq is not None:
+                await desk.journal.durable(seq)
+        except JournalFault as found:
+            fault = found
+        if fault is not None:
+            hint = f"{fault}; a file named HALT in the state directory works now"
+            return Change("unrecorded", "", changes=told, errors=(hint,))
+        _log.warning("trading_state", state=body.state, by=by, reason=record.reason, drill=body.drill, batch=batch)
+        return Change("applied", "", changes=(f"trading is {body.state}", *told))
 
     # ------------------------------------------------------------ swap and record
 
@@ -250,8 +270,8 @@ def _state_errors(body: StateBody, names: Container[str]) -> list[str]:
         for m in body.scope.markets
         if m not in MARKETS
     ]
-    if body.cancel_working:
-        errors.append("cancel_working: this version does not cancel working orders by itself; call cancel-all-order")
+    if body.cancel_working and body.state == "active":
+        errors.append("cancel_working: only with a state that stops new orders; active lets them through again")
     if not body.reason.strip():
         errors.append("reason: say why, for the record")
     return errors

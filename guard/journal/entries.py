@@ -228,7 +228,10 @@ class StateScope(Struct, frozen=True, omit_defaults=True):
 
 
 class StateRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The trading state was set: active, reduce_only, cancel_only or locked."""
+    """The trading state was set: active, reduce_only, cancel_only or locked.
+
+    `batch`: what the decisions name that cancel the scope's working orders.
+    """
 
     t: int
     state: str
@@ -237,6 +240,7 @@ class StateRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str | None = None
     drill: bool = False
     cancel_working: bool = False
+    batch: str | None = None
 
 
 class Recovered(Struct, frozen=True):

@@ -18,12 +18,13 @@ from guard.markets import market_words
 from guard.policy import cancels_account
 from guard.server import passed_reply
 from guard.terms import Answer, CancelAll, Refusal, Reply, Verdict, refuse
-from guard.walk.cancelling import ENDED, PENDING, Asked, Cancelling, Target
+from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Recorder
 from guard.walk.replies import Headers, unusable
 from guard.walk.sending import Carried, Sending
+from guard.walk.targets import ENDED, PENDING, Asked, Target
 
 RESULTS_MAX: Final = 2_000  # orders that an answer lists; it counts them all
 _PART_OF_TIMEOUT: Final = 0.9  # an answer at the very end of it would come too late for a caller that waits as long

@@ -7,11 +7,11 @@ cancelled when it gets one. What a crash cuts off is not begun again: every canc
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
-from msgspec import Struct, field
 
 from guard.catalogue import find
 from guard.errors import JournalFault
@@ -29,7 +29,6 @@ from guard.terms import (
     Full,
     Header,
     Outcome,
-    Principal,
     Verdict,
 )
 from guard.walk.broker import bucket_claims, bucket_of
@@ -37,6 +36,7 @@ from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.judging import opening_of, outbound_of
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.sending import Sending, carry, close, hold
+from guard.walk.targets import ENDED, Asked, Target
 
 IN_FLIGHT_MAX: Final = 8  # cancels of one account that wait for the daemon at one time
 KEPT_FOR_OTHERS: Final = 4  # of the broker's bucket: while many are cancelled, somebody's single cancel finds room
@@ -44,52 +44,7 @@ UNNAMED_WAIT_US: Final = 120_000_000  # how long an order is waited for that the
 SLICE_S: Final = 0.05
 ONE: Final = "/api/modify-order"
 ALL: Final = "/api/cancel-all-order"
-PENDING: Final = "pending"
-ENDED: Final = "ended"
 _log = structlog.get_logger("guard")
-
-
-class Asked(Struct, frozen=True):
-    """Who wants orders cancelled: the decision (or batch) that they are a part of, the key, where from, and why."""
-
-    batch: str
-    principal: Principal | None
-    peer: str = ""
-    why: str = ""
-
-
-class Target(Struct):
-    """One order that is to be cancelled, and what has become of that: `outcome` is a verdict, "pending" or "ended"."""
-
-    of: str
-    account: Account
-    done: asyncio.Event = field(default_factory=asyncio.Event)
-    order_id: str | None = None
-    order_id_ex: str | None = None
-    decision: str | None = None
-    outcome: str = PENDING
-    message: str = ""
-
-    def told(self) -> dict[str, object]:
-        """As an answer has it."""
-        number = self.order_id if self.order_id is None or not self.order_id.isdigit() else int(self.order_id)
-        return {
-            "order_id": number,
-            "order_id_ex": self.order_id_ex,
-            "decision": self.decision,
-            "outcome": self.outcome,
-            "message": self.message or None,
-        }
-
-    def name(self, holder: Holder) -> bool:
-        """The daemon's names of it, as far as they are known; False: none is."""
-        self.order_id, self.order_id_ex = holder.order_id, holder.order_id_ex
-        return not (holder.order_id is None and holder.order_id_ex is None)
-
-    def end(self, outcome: str, message: str = "") -> None:
-        """That is what became of it."""
-        self.outcome, self.message = outcome, message
-        self.done.set()
 
 
 class Cancelling:
@@ -129,6 +84,7 @@ class Cancelling:
                 self._under_way.pop(target.of, None)
                 if not target.done.is_set():
                     target.end(Verdict.NOT_SENT.value, "the guard was stopped")
+            _log.info("orders_cancelled", batch=asked.batch, why=asked.why, **Counter(one.outcome for one in targets))
 
     async def _account(self, asked: Asked, targets: list[Target], *, as_one: bool) -> None:
         if as_one:
@@ -187,12 +143,13 @@ class Cancelling:
 
     async def _at_once(self, asked: Asked, targets: list[Target]) -> None:
         """One request for each market's orders; where the daemon will not have that, each is still to be cancelled."""
-        places: dict[Header, list[Target]] = {}
+        places: dict[tuple[int, int | None], tuple[Header, list[Target]]] = {}
         for target in targets:
             holder = self._desk.state.holders.get(target.of)
             if holder is not None and target.name(holder):
-                places.setdefault(order_of(holder.order).header, []).append(target)
-        for header, own in places.items():
+                header = order_of(holder.order).header
+                places.setdefault((header.trd_market, header.jp_acc_type), (header, []))[1].append(target)
+        for header, own in places.values():
             if len(own) > 1:
                 await self._all(asked, CancelAll(header, header.trd_market), own)
 

@@ -56,7 +56,7 @@ def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
     t_us, outcome = desk.clock.t_us(), recordable(outcome)
     found, is_decided = Counted(), sending.seq is not None
     settle(desk.state, visit.id, outcome, t_us=t_us)
-    if is_decided:
+    if is_decided and visit.batch is None:  # what the guard sent by itself stops nobody
         found = counted(visit, sending.situation, outcome, is_simulated=sending.judged.is_simulated)
         post(desk.state, found.claims, t_us=t_us)
     recorder.outcome(visit, outcome, t_us=t_us, is_decided=is_decided, claims=found.claims)

@@ -266,7 +266,7 @@ async def test_the_ops_listener_has_none_of_the_daemons_routes(tmp_path: Path) -
         (b'{"state":"locked"}', 400),
         (b'{"state":"locked","reason":"x","scope":{"markets":["MARS"]}}', 422),
         (b'{"state":"locked","reason":"  "}', 422),
-        (b'{"state":"locked","reason":"x","cancel_working":true}', 422),
+        (b'{"state":"active","reason":"x","cancel_working":true}', 422),
         (b'{"state":"locked","reason":"' + b"x" * 70_000 + b'"}', 413),
         (b"[" * 60_000, 400),
     ],

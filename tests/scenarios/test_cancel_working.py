@@ -1,0 +1,140 @@
+"""A trading state that also cancels what works in its scope: by whom, why, and through the same mechanism."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.simulator.faults import Hold, RetType
+from tests.support.disk import FaultyDisk
+from tests.support.guards import operate, record
+from tests.support.stage import CANCEL_ALL, DAILY, MODIFY, ORDER, TRADING, Stage, code_of, is_passed, stage
+
+STATE: Final = "/admin/state"
+KEYS: Final = (record("bot"), record("other"), record("desk", owner="Ada Lovelace"))
+
+
+@asynccontextmanager
+async def two_bots(folder: Path, **more: Any) -> AsyncIterator[tuple[Stage, dict[str, str]]]:
+    """Two bots with orders on one account in Hong Kong, one of them in America too."""
+    async with stage(folder, *KEYS, policies=DAILY, **more) as scene:
+        names = {
+            "bot": await scene.placed(),
+            "other": await scene.placed(who="other", remark="2"),
+            "late": await scene.placed(remark="3"),
+            "us": await scene.placed(market="US", code="AAPL", qty=1, price=100),
+        }
+        yield scene, names
+
+
+async def stop(scene: Stage, **members: Any) -> Any:
+    """The operator's word, and the work that follows it done."""
+    status, told = await operate(
+        scene.guard, STATE, {"state": "cancel_only", "reason": "odd fills", "cancel_working": True} | members
+    )
+    assert status == 200, told
+    async with asyncio.timeout(5):
+        while scene.guard.supervisor.in_flight:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    return told
+
+
+def working(scene: Stage, names: dict[str, str]) -> set[str]:
+    """Which of them still work."""
+    return {word for word, name in names.items() if scene.daemon.orders[name].is_open}
+
+
+@pytest.mark.parametrize(
+    ("scope", "left", "ways"),
+    [
+        ({}, set(), {CANCEL_ALL: 1, MODIFY: 1}),
+        ({"keys": ["bot"]}, {"other"}, {MODIFY: 3}),
+        ({"keys": ["other"]}, {"bot", "late", "us"}, {MODIFY: 1}),
+        ({"markets": ["HK"]}, {"us"}, {CANCEL_ALL: 1}),
+        ({"keys": ["bot"], "markets": ["US"]}, {"bot", "other", "late"}, {MODIFY: 1}),
+        ({"accounts": [123456]}, set(), {CANCEL_ALL: 1, MODIFY: 1}),
+        ({"accounts": [9032]}, {"bot", "other", "late", "us"}, {}),
+    ],
+)
+async def test_the_scopes_orders_end_and_no_other(
+    tmp_path: Path, scope: dict[str, Any], left: set[str], ways: dict[str, int]
+) -> None:
+    """One by one where others work beside them, at once where an account's market is all within the scope."""
+    async with two_bots(tmp_path) as (scene, names):
+        await stop(scene, scope=scope)
+        assert working(scene, names) == left
+        assert {path: len(scene.reached(path)) for path in (CANCEL_ALL, MODIFY) if scene.reached(path)} == ways
+
+
+@pytest.mark.parametrize("drill", [False, True])
+async def test_who_and_why_are_in_the_record(tmp_path: Path, *, drill: bool) -> None:
+    """The state names a batch, and each cancel that batch, the operator's key, the reason, and that it was a drill."""
+    async with two_bots(tmp_path) as (scene, names):
+        told = await stop(scene, scope={"keys": ["bot"]}, drill=drill)
+        (state,) = await scene.records("state")
+        assert (state["by"], state["reason"], state["cancel_working"]) == ("Ada Lovelace", "odd fills", True)
+        assert state.get("drill", False) is drill
+        assert told["changes"][1] == f"3 working orders are being cancelled: batch {state['batch']} in the record"
+        parts = [line for line in await scene.records("decision") if line.get("batch") == state["batch"]]
+        assert [part["key"] for part in parts] == ["desk"] * 3
+        assert {part["note"] for part in parts} == {
+            f"{'drill: ' if drill else ''}cancel_only by Ada Lovelace: odd fills"
+        }
+        ended = {line["decision"]: line["verdict"] for line in await scene.records("outcome")}
+        assert [ended[part["id"]] for part in parts] == ["accepted"] * 3
+        assert working(scene, names) == {"other"}
+
+
+async def test_without_the_word_orders_stay(tmp_path: Path) -> None:
+    """A state by itself cancels nothing."""
+    async with two_bots(tmp_path) as (scene, names):
+        await stop(scene, cancel_working=False)
+        assert working(scene, names) == set(names)
+        assert "batch" not in (await scene.records("state"))[0]
+
+
+async def test_an_order_on_its_way_does_not_slip_through(tmp_path: Path) -> None:
+    """What the daemon has but has not named is cancelled once it is named; what had not left is not sent."""
+    go = asyncio.Event()
+    async with two_bots(tmp_path) as (scene, names):
+        scene.daemon.faults.add(Hold(go), path=ORDER)
+        coming = asyncio.ensure_future(scene.place(remark="coming"))
+        await scene.until_reached(times=5)
+        asked = asyncio.ensure_future(stop(scene))
+        async with asyncio.timeout(5):
+            while not scene.guard.desk.state.trading:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+        assert code_of(await scene.place(remark="after")) == (423, "halted")
+        go.set()
+        assert is_passed(await coming)
+        await asked
+        assert not [order for order in scene.daemon.orders.values() if order.is_open]
+        assert working(scene, names) == set()
+
+
+async def test_a_daemon_that_will_not_cancel_all_is_asked_one_by_one(tmp_path: Path) -> None:
+    """A refusal of the request for all ends nothing, so each order is cancelled by itself."""
+    async with two_bots(tmp_path) as (scene, names):
+        scene.daemon.faults.always(RetType(-1, "not supported"), path=CANCEL_ALL)
+        await stop(scene)
+        assert working(scene, names) == set()
+        assert len(scene.reached(MODIFY)) == 4
+
+
+async def test_a_broken_journal_keeps_no_cancel_back(tmp_path: Path) -> None:
+    """The state cannot be recorded and says so; the orders end all the same."""
+    disk = FaultyDisk()
+    async with two_bots(tmp_path, disk=disk, toml=TRADING) as (scene, names):
+        disk.fails["write"] = OSError(errno.ENOSPC, "No space left on device")
+        assert code_of(await scene.place(remark="breaks")) == (503, "journal_unavailable")
+        status, told = await operate(scene.guard, STATE, {"state": "locked", "reason": "disk", "cancel_working": True})
+        assert (status, told["result"]) == (503, "unrecorded")
+        assert "4 working orders are being cancelled" in told["changes"][0]
+        async with asyncio.timeout(5):
+            while scene.guard.supervisor.in_flight:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
+        assert working(scene, names) == set()
