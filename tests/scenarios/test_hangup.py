@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from guard.limits import unknowns
 from guard.policy.orders import MaxQty
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold
 from guard.terms import Answer, Failure, Outbound, Reply
-from guard.walk import judging, passing, sending
+from guard.walk import judging, sending
+from guard.walk.hooks import HOOKS
 from tests.support.disk import FaultyDisk
 from tests.support.guards import codes, of_type, said
 from tests.support.stage import (
@@ -275,12 +277,10 @@ async def test_a_rule_that_breaks_refuses(tmp_path: Path, monkeypatch: pytest.Mo
         assert scene.reached() == []
 
 
-async def test_a_bug_on_a_read_is_told_without_a_second_decision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_bug_on_a_read_is_told_without_a_second_decision(tmp_path: Path) -> None:
     """A read that passed and then broke is 503 rule_error; its record stays one decision."""
     async with stage(tmp_path) as scene:
-        monkeypatch.setattr(passing, "shown", raising)
+        scene.guard.pipeline.hooks = replace(HOOKS, shown=raising)
         reply = await scene.ask("/api/funds", account())
         assert code_of(reply) == (503, "rule_error")
         assert [found["outcome"] for found in await scene.records("decision")] == ["allow"]

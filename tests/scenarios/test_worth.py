@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
-from guard import pipeline
 from guard.simulator.faults import Unreachable
 from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.hooks import HOOKS
 from guard.walk.judging import Look, judge_trade
 from tests.support.guards import order, said
 from tests.support.stage import ORDER, code_of, is_passed, stage
@@ -55,7 +56,7 @@ async def test_what_would_fit_is_told_in_lots_also_of_a_limit_order(
         assert told(reply)["reasons"][0]["observed"] == "299000"
 
 
-async def test_a_refusal_whose_lot_is_at_hand_is_judged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refusal_whose_lot_is_at_hand_is_judged_once(tmp_path: Path) -> None:
     """The first refusal asks for the lot and is judged again; from then on one look says everything, in lots."""
     judged: list[str] = []
 
@@ -63,8 +64,8 @@ async def test_a_refusal_whose_lot_is_at_hand_is_judged_once(tmp_path: Path, mon
         judged.append(visit.id)
         return judge_trade(desk, visit, situation)
 
-    monkeypatch.setattr(pipeline, "judge_trade", counting)
     async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
+        scene.guard.pipeline.hooks = replace(HOOKS, judge=counting)
         for looks in (2, 1, 1):
             judged.clear()
             reply = await scene.place(qty=1000, price=299)
