@@ -43,6 +43,8 @@ from guard.terms import (
 from guard.upstream import Circuit
 from guard.walk.cooldown import Cooldowns
 from guard.walk.crowd import Crowd, Strangers
+from guard.walk.holdings import Holdings
+from guard.walk.inturn import InTurn
 from guard.walk.turns import Turns
 
 RECENT_MAX: Final = 20_000
@@ -163,6 +165,8 @@ class Desk:
         self.unlocks = Cooldowns()
         self.crowd = Crowd()
         self.strangers = Strangers()
+        self.holdings = Holdings()
+        self.subscribing = InTurn()
         self.journal = parts.journal
         self.daemon = parts.daemon
         self.circuit = parts.circuit

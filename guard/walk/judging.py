@@ -34,6 +34,7 @@ from guard.walk.door import rights, state_reasons
 from guard.walk.naming import forwarded
 from guard.walk.recorder import Judged
 from guard.walk.replies import idempotency_cell
+from guard.walk.subscribing import objections
 from guard.walk.unlocking import waiting
 
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
@@ -140,6 +141,7 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
     seen = look(desk.traffic, claims, t_us=visit.t_us)
     used = seen.used if isinstance(seen, Granted | Full) else ()
     reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation), *judgement.reasons]
+    reasons += objections(desk, visit, situation.intent)
     cooling, free_us = waiting(desk, visit, situation), []
     if cooling is not None:
         reasons.append(cooling[0])

@@ -4,7 +4,6 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from guard.access import push_acc_ids
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.intent import encode
@@ -15,19 +14,22 @@ from guard.terms import (
     Answer,
     Effect,
     Endpoint,
+    Failure,
+    Intent,
     Outbound,
     Principal,
     Refusal,
     Reply,
+    Subscribe,
     in_order,
     refuse,
 )
 from guard.walk.desk import Situation, Visit
-from guard.walk.gather import listed
 from guard.walk.hooks import Hooks
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.replies import failed, refused, unusable
+from guard.walk.subscribing import carry
 
 UNAUTHORIZED = 401
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
@@ -44,7 +46,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     allowed = _admit(recorder, visit, situation, hooks=hooks)
     if isinstance(allowed, Reply):
         return allowed
-    result = await hooks.pass_on(recorder.desk, situation, _outbound(recorder, visit, situation, endpoint))
+    result = await _sent(recorder, visit, situation, hooks=hooks)
     visit.daemon_us += result.duration_us
     recorder.desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
     recorder.desk.is_daemon_up = isinstance(result, Answer)
@@ -56,6 +58,18 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
         return unusable(visit, seen, headers=headers)
     headers = (*headers, *_whose(seen.answer), *seen.headers)
     return passed_reply(seen.answer, decision=visit.id, headers=headers)
+
+
+async def _sent(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hooks) -> Answer | Failure:
+    """Sent as it stands; a subscription as far as it is not another key's as well."""
+
+    async def ask(intent: Intent) -> Answer | Failure:
+        meant = replace(situation, intent=intent)
+        return await hooks.pass_on(recorder.desk, meant, _outbound(recorder, visit, meant))
+
+    if isinstance(situation.intent, Subscribe | AccPush):
+        return await carry(recorder.desk, visit, situation, ask)
+    return await ask(situation.intent)
 
 
 def _whose(answer: Answer) -> tuple[tuple[str, str], ...]:
@@ -78,18 +92,19 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
     except JournalFault as fault:
         if visit.effect is not Effect.READ:  # what changes something is not done unrecorded
             return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
+    if visit.principal is not None:
+        desk.holdings.seen(visit.principal.name, now_us=visit.t_us)
     post(desk.traffic, look.judged.claims, t_us=visit.t_us)
     visit.outcome = "allowed"
     return look.judged
 
 
-def _outbound(recorder: Recorder, visit: Visit, situation: Situation, endpoint: Endpoint) -> Outbound:
-    settings = visit.standing.settings.daemon
-    intent, principal = situation.intent, visit.principal
-    rows = listed(situation) or ()
-    if isinstance(intent, AccPush) and principal is not None:
-        intent = replace(intent, acc_ids=push_acc_ids(principal, rows, intent.acc_ids))
-    body = encode(intent, env=situation.env, acc_id=situation.acc_id, serial=recorder.desk.next_serial(), remark=None)
+def _outbound(recorder: Recorder, visit: Visit, situation: Situation) -> Outbound:
+    settings, endpoint, principal = visit.standing.settings.daemon, visit.endpoint, visit.principal
+    if endpoint is None:
+        raise AssertionError("a call to no endpoint was to be sent")
+    env, acc_id, serial = situation.env, situation.acc_id, recorder.desk.next_serial()
+    body = encode(situation.intent, env=env, acc_id=acc_id, serial=serial, remark=None)
     return Outbound(
         method=endpoint.method,
         path=endpoint.path,

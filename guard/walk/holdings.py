@@ -1,0 +1,175 @@
+"""Who holds which subscription of the daemon: quote lines by key, account pushes by key. Pure; `now_us` is an argument.
+
+All callers share one connection to the daemon, which knows one set of subscriptions (W18). So the daemon gets the
+union, and a line ends there when its last holder leaves: by unsubscribing, by losing its key, or by staying away. A key
+stays away when its last socket closed `GONE_AFTER_US` ago and it has asked for nothing since. A key that never had a
+socket holds what it subscribed until it says otherwise: nothing tells a quiet program from one that has gone.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from guard.terms import Subscribe
+
+LINES_MAX: Final = 4000  # of one key; the broker's largest quota is 2,000 for the whole login
+GONE_AFTER_US: Final = 600_000_000
+SECURITIES_MAX: Final = 200  # in one call that restores
+PUSH: Final = "is_reg_or_un_reg_push"
+
+Line = tuple[int, str, int]
+"""QotMarket, code and sub type: what the broker's quota counts."""
+_Flags = tuple[tuple[str, Any], ...]
+
+
+def lines_of(intent: Subscribe) -> list[Line]:
+    """Every line that a subscription or its end names."""
+    return [(market, code, kind) for market, code in intent.securities for kind in intent.sub_types]
+
+
+class Holdings:
+    """The lines and accounts of every key, by its name. True while anybody holds anything."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Line, dict[str, _Flags]] = {}
+        self._counts: dict[str, int] = {}
+        self._accounts: dict[str, frozenset[int]] = {}
+        self._left_us: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._lines or self._accounts)
+
+    # ------------------------------------------------------------ quote lines
+
+    def room(self, name: str) -> int:
+        """How many more lines the key may hold."""
+        return LINES_MAX - self._counts.get(name, 0)
+
+    def take(self, name: str, intent: Subscribe) -> list[Line]:
+        """The key holds these lines; the ones that it did not hold before."""
+        flags = _flags(intent.extra)
+        added = []
+        for line in lines_of(intent):
+            holders = self._lines.setdefault(line, {})
+            if name not in holders:
+                added.append(line)
+                self._counts[name] = self._counts.get(name, 0) + 1
+            holders[name] = flags
+        return added
+
+    def drop(self, name: str, lines: Iterable[Line]) -> None:
+        """The key no longer holds these lines."""
+        for line in lines:
+            holders = self._lines.get(line, {})
+            if holders.pop(name, None) is None:
+                continue
+            self._counts[name] -= 1
+            if not self._counts[name]:
+                del self._counts[name]
+            if not holders:
+                del self._lines[line]
+
+    def held(self, name: str) -> list[Line]:
+        """The key's own lines."""
+        return [line for line, holders in self._lines.items() if name in holders] if name in self._counts else []
+
+    def ends(self, name: str, lines: Iterable[Line]) -> list[Line]:
+        """Those of the lines that no other key holds: what the daemon is told to end."""
+        return [line for line in lines if not self._lines.get(line, {}).keys() - {name}]
+
+    def is_pushed_to_others(self, name: str, intent: Subscribe) -> bool:
+        """Another key holds one of the lines and has not said that it wants no push of it."""
+        return any(
+            other != name and dict(flags).get(PUSH) is not False
+            for line in lines_of(intent)
+            for other, flags in self._lines.get(line, {}).items()
+        )
+
+    # ------------------------------------------------------------ account pushes
+
+    def accounts(self, name: str) -> frozenset[int]:
+        """The accounts whose pushes the key holds."""
+        return self._accounts.get(name, frozenset())
+
+    def set_accounts(self, name: str, acc_ids: Collection[int]) -> None:
+        """A list is the whole of what the key wants, not an addition."""
+        if acc_ids:
+            self._accounts[name] = frozenset(acc_ids)
+        else:
+            self._accounts.pop(name, None)
+
+    def all_accounts(self, *, but: str | None = None) -> frozenset[int]:
+        """What all keys together hold, or all but one."""
+        return frozenset[int]().union(*(ids for name, ids in self._accounts.items() if name != but))
+
+    # ------------------------------------------------------------ who is still there
+
+    def arrived(self, name: str) -> None:
+        """A socket of the key has opened."""
+        self._left_us.pop(name, None)
+
+    def left(self, name: str, *, now_us: int) -> None:
+        """The last socket of the key has closed."""
+        if name in self._counts or name in self._accounts:
+            self._left_us[name] = now_us
+
+    def seen(self, name: str, *, now_us: int) -> None:
+        """The key has asked for something."""
+        if name in self._left_us:
+            self._left_us[name] = now_us
+
+    def gone(self, live: Collection[str], *, now_us: int) -> list[str]:
+        """Keys that hold something and are no longer in force, or have stayed away too long."""
+        holders = self._counts.keys() | self._accounts.keys()
+        long_ago_us = now_us - GONE_AFTER_US
+        return sorted(n for n in holders if n not in live or self._left_us.get(n, now_us) <= long_ago_us)
+
+    def forget(self, name: str) -> None:
+        """The key holds nothing any more."""
+        self.drop(name, self.held(name))
+        self._accounts.pop(name, None)
+        self._left_us.pop(name, None)
+
+    # ------------------------------------------------------------ what the daemon is told
+
+    def restoring(self, wanted: Collection[Line]) -> Iterator[tuple[list[Line], Subscribe]]:
+        """Calls that subscribe to those of the wanted lines that are still held, as their holders asked for them."""
+        groups: dict[_Flags, list[Line]] = {}
+        for line in wanted:
+            for flags in set(self._lines.get(line, {}).values()):
+                groups.setdefault(flags, []).append(line)
+        for flags, lines in sorted(groups.items(), key=_silent_first):
+            yield from calls(lines, is_subscribe=True, extra={name: _thawed(value) for name, value in flags})
+
+    def all_lines(self) -> set[Line]:
+        """Every line that anybody holds."""
+        return set(self._lines)
+
+
+def calls(
+    lines: Collection[Line], *, is_subscribe: bool, extra: Mapping[str, object] | None = None
+) -> Iterator[tuple[list[Line], Subscribe]]:
+    """The fewest plain calls that name exactly these lines: securities of the same kinds together, in their order."""
+    kinds: dict[tuple[int, str], list[int]] = {}
+    for market, code, kind in lines:
+        kinds.setdefault((market, code), []).append(kind)
+    alike: dict[tuple[int, ...], list[tuple[int, str]]] = {}
+    for security, found in kinds.items():
+        alike.setdefault(tuple(found), []).append(security)
+    for sub_types, securities in alike.items():
+        for start in range(0, len(securities), SECURITIES_MAX):
+            part = tuple(securities[start : start + SECURITIES_MAX])
+            call = Subscribe(is_subscribe, part, sub_types, extra or {})
+            yield lines_of(call), call
+
+
+def _flags(extra: Mapping[str, object]) -> _Flags:
+    return tuple(sorted((name, tuple(v) if isinstance(v, list) else v) for name, v in extra.items()))
+
+
+def _thawed(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _silent_first(group: tuple[_Flags, list[Line]]) -> tuple[bool, _Flags]:
+    """Who wants no push must not be restored after who does: the daemon's connection is one for all."""
+    return dict(group[0]).get(PUSH) is not False, group[0]

@@ -1,0 +1,214 @@
+"""Subscriptions on their way to the daemon: one at a time, so that what it knows is what the keys hold together.
+
+A key holds what it asks for before the daemon is told, and lets go after the daemon has said yes: whoever comes in
+between finds the line held. What a key may not end, because another holds it, is answered without the daemon.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+import msgspec
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from guard.access import Keyring, push_acc_ids
+from guard.codes import Code
+from guard.intent import encode
+from guard.terms import AccPush, Answer, Failure, Intent, Outbound, Reason, Subscribe
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.gather import listed
+from guard.walk.holdings import LINES_MAX, PUSH, Line, calls, lines_of
+
+WAITING_MAX: Final = 64
+RESTORE_FIRST_S: Final = 0.5
+RESTORE_MAX_S: Final = 30.0
+RESTORE_ATTEMPTS_MAX: Final = 40  # about twenty minutes: a daemon that is there and still says no means it
+_PATHS: Final = {
+    (Subscribe, True): "/api/subscribe",
+    (Subscribe, False): "/api/unsubscribe",
+    (AccPush, True): "/api/sub-acc-push",
+    (AccPush, False): "/api/unsub-acc-push",
+}
+_DONE: Final = Answer(200, "application/json", b'{"ret_type":0,"ret_msg":null,"err_code":null,"s2c":{}}')
+_OK: Final = range(200, 300)
+_SAYS_NO: Final = frozenset({*range(400, 500)} - {408, 409})
+
+Ask = Callable[[Subscribe | AccPush], Awaitable[Answer | Failure]]
+
+_log = structlog.get_logger("guard")
+
+
+class _Envelope(Struct):
+    ret_type: int | None = None
+
+
+def objections(desk: Desk, visit: Visit, intent: Intent) -> list[Reason]:
+    """Why a subscription cannot be taken on now; nothing against anything else."""
+    if not isinstance(intent, Subscribe | AccPush) or visit.principal is None:
+        return []
+    if desk.subscribing.waiting >= WAITING_MAX:
+        return [Reason(Code.OVERLOADED, "too many subscriptions wait for the daemon; try again")]
+    if not isinstance(intent, Subscribe) or not intent.is_subscribe:
+        return []
+    if len(intent.securities) * len(intent.sub_types) <= desk.holdings.room(visit.principal.name):
+        return []
+    message = f"a key holds at most {LINES_MAX} subscriptions, symbols times types; end some first"
+    return [Reason(Code.BAD_VALUE, message, limit=str(LINES_MAX))]
+
+
+async def carry(desk: Desk, visit: Visit, situation: Situation, ask: Ask) -> Answer | Failure:
+    """One caller's subscription or its end: what the daemon says, or what it would if it knew whose it is."""
+    principal, intent = visit.principal, situation.intent
+    if principal is None or not isinstance(intent, Subscribe | AccPush):
+        raise AssertionError("no subscription, or one without a caller")
+    async with desk.subscribing:
+        errand = _Errand(desk, principal.name, ask)
+        if isinstance(intent, AccPush):
+            acc_ids = push_acc_ids(principal, listed(situation) or (), intent.acc_ids)
+            return await (errand.push(acc_ids) if intent.is_subscribe else errand.unpush(acc_ids))
+        return await (errand.subscribe(intent) if intent.is_subscribe else errand.unsubscribe(lines_of(intent)))
+
+
+class _Errand:
+    """What one key wants, told to the daemon; the turn is ours meanwhile."""
+
+    def __init__(self, desk: Desk, name: str, ask: Ask) -> None:
+        self._holdings = desk.holdings
+        self._name = name
+        self._ask = ask
+
+    async def subscribe(self, intent: Subscribe) -> Answer | Failure:
+        """Held from now on, unless the daemon says no."""
+        told = intent
+        if intent.extra.get(PUSH) is False and self._holdings.is_pushed_to_others(self._name, intent):
+            told = replace(intent, extra={name: v for name, v in intent.extra.items() if name != PUSH})
+        added = self._holdings.take(self._name, intent)
+        result = await self._ask(told)
+        if says_no(result):
+            self._holdings.drop(self._name, added)
+        return result
+
+    async def unsubscribe(self, lines: list[Line]) -> Answer | Failure:
+        """Ended at the daemon where nobody else holds it."""
+        result: Answer | Failure = _DONE
+        for ended, call in calls(self._holdings.ends(self._name, lines), is_subscribe=False):
+            result = await self._ask(call)
+            if not says_yes(result):
+                return result
+            self._holdings.drop(self._name, ended)
+        self._holdings.drop(self._name, lines)
+        return result
+
+    async def push(self, acc_ids: tuple[int, ...]) -> Answer | Failure:
+        """The daemon takes whole lists: it is told what all keys hold together."""
+        before = self._holdings.accounts(self._name)
+        self._holdings.set_accounts(self._name, acc_ids)
+        result = await self._ask(AccPush(is_subscribe=True, acc_ids=tuple(sorted(self._holdings.all_accounts()))))
+        if says_no(result):
+            self._holdings.set_accounts(self._name, before)
+        return result
+
+    async def unpush(self, acc_ids: tuple[int, ...]) -> Answer | Failure:
+        """Only accounts that nobody else holds end at the daemon."""
+        ended = frozenset(acc_ids) - self._holdings.all_accounts(but=self._name)
+        result = await self._ask(AccPush(is_subscribe=False, acc_ids=tuple(sorted(ended)))) if ended else _DONE
+        if says_yes(result):
+            self._holdings.set_accounts(self._name, self._holdings.accounts(self._name) - frozenset(acc_ids))
+        return result
+
+    async def leave(self) -> bool:
+        """Everything that the key held ends; False where the daemon could not be asked."""
+        lines, acc_ids = self._holdings.held(self._name), self._holdings.accounts(self._name)
+        results = [await self.unsubscribe(lines)] if lines else []
+        if acc_ids:
+            results.append(await self.unpush(tuple(acc_ids)))
+        if any(isinstance(result, Failure) for result in results):
+            return False
+        self._holdings.forget(self._name)
+        return True
+
+
+async def _ask(desk: Desk, intent: Subscribe | AccPush) -> Answer | Failure:
+    """The guard's own question."""
+    outbound = Outbound(
+        method="POST",
+        path=_PATHS[type(intent), intent.is_subscribe],
+        body=encode(intent, env=None, acc_id=None, serial=0, remark=None),
+        timeout_s=desk.standing.settings.daemon.read_timeout_s,
+    )
+    return await desk.daemon.send(outbound)
+
+
+def says_yes(result: Answer | Failure) -> bool:
+    """It was done."""
+    return isinstance(result, Answer) and result.status in _OK and _ret_type(result.body) == 0
+
+
+def says_no(result: Answer | Failure) -> bool:
+    """It was not done, for certain; anything else may have been."""
+    if isinstance(result, Failure):
+        return not result.is_sent
+    return result.status in _SAYS_NO or (result.status in _OK and _ret_type(result.body) != 0)
+
+
+def _ret_type(body: bytes) -> int | None:
+    try:
+        return msgspec.json.decode(body, type=_Envelope).ret_type
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+# ---------------------------------------------------------------- by the guard itself
+
+
+def live_names(keyring: Keyring, desk: Desk) -> frozenset[str]:
+    """The names of keys that are in force."""
+    now = desk.clock.wall()
+    return frozenset(record.name for record in keyring.records if not record.is_expired(now) and not record.is_disabled)
+
+
+def gone(desk: Desk) -> list[str]:
+    """Keys that hold something and will not come for it."""
+    if not desk.holdings:
+        return []
+    return desk.holdings.gone(live_names(desk.standing.keyring, desk), now_us=desk.clock.t_us())
+
+
+async def take_back(desk: Desk) -> None:
+    """Ends what keys hold that are gone; what the daemon cannot be asked now is tried again at the next look."""
+    async with desk.subscribing:
+        for name in gone(desk):
+            if not await _Errand(desk, name, partial(_ask, desk)).leave():
+                return
+            _log.info("subscriptions_ended", key=name)
+
+
+async def restore(desk: Desk) -> None:
+    """Tells a daemon that was away what is held. A daemon that says no, or nothing, is asked again, ever less often."""
+    lines, is_pushed = desk.holdings.all_lines(), False
+    wait_s = RESTORE_FIRST_S
+    for _ in range(RESTORE_ATTEMPTS_MAX):
+        async with desk.subscribing:
+            acc_ids = tuple(sorted(desk.holdings.all_accounts()))
+            is_pushed = (
+                is_pushed or not acc_ids or says_yes(await _ask(desk, AccPush(is_subscribe=True, acc_ids=acc_ids)))
+            )
+            lines -= await _restored(desk, lines)
+        if not lines and is_pushed:
+            _log.info("subscriptions_restored")
+            return
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, RESTORE_MAX_S)
+    _log.error("subscriptions_not_restored", lines=len(lines), hint="the daemon refuses them; subscribe again")
+
+
+async def _restored(desk: Desk, lines: set[Line]) -> set[Line]:
+    """Those of the lines that need no other attempt: the daemon took them, or nobody holds them any more."""
+    failed: set[Line] = set()
+    for chosen, call in desk.holdings.restoring(sorted(lines)):
+        if not says_yes(await _ask(desk, call)):
+            failed.update(chosen)
+    return lines - failed

@@ -1,0 +1,290 @@
+"""Subscriptions are each key's own, although the daemon knows one set of them for everybody (W18)."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.simulator.faults import Hold, HttpError, Reset, Unreachable
+from guard.terms import Reply, Subscribe
+from guard.walk import subscribing
+from guard.walk.holdings import GONE_AFTER_US, LINES_MAX
+from tests.support.guards import codes, record, said, write_keys
+from tests.support.stage import Stage, stage
+
+SUB, UNSUB = "/api/subscribe", "/api/unsubscribe"
+PUSH, UNPUSH = "/api/sub-acc-push", "/api/unsub-acc-push"
+TENCENT, APPLE = "HK.00700", "US.AAPL"
+KEYS: Final = (
+    record("bot"),
+    record("other"),
+    record("mine", allowed_acc_ids=[123456]),
+    record("desk", owner="a person"),
+)
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Stage]:
+    """A guard with four keys."""
+    async with stage(tmp_path, *KEYS) as found:
+        yield found
+
+
+async def subscribe(scene: Stage, *symbols: str, who: str = "bot", types: Any = (1,), **extra: Any) -> Reply:
+    """One subscription."""
+    return await scene.ask(SUB, {"security_list": symbols, "sub_type_list": types, **extra}, who=who)
+
+
+async def unsubscribe(scene: Stage, *symbols: str, who: str = "bot", types: Any = (1,)) -> Reply:
+    """The end of one."""
+    return await scene.ask(UNSUB, {"security_list": symbols, "sub_type_list": types}, who=who)
+
+
+def quotes(scene: Stage) -> dict[str, list[int]]:
+    """What the daemon has subscribed."""
+    return dict(scene.daemon.dump()["subscribed"])
+
+
+def is_done(reply: Reply) -> bool:
+    """The caller was told that it was done."""
+    return reply.status == 200 and said(reply)["ret_type"] == 0
+
+
+def last(scene: Stage, path: str) -> dict[str, Any]:
+    """What the daemon was last asked at this path."""
+    return dict(scene.reached(path)[-1].json["c2s"])
+
+
+async def test_w18_an_unsubscribe_does_not_cut_another_key(scene: Stage) -> None:
+    """The line ends at the daemon when its last holder leaves; until then both are told that theirs has ended."""
+    await subscribe(scene, TENCENT, APPLE)
+    await subscribe(scene, TENCENT, who="other")
+
+    assert is_done(await unsubscribe(scene, TENCENT, APPLE))
+    assert quotes(scene) == {TENCENT: [1]}
+    assert is_done(await unsubscribe(scene, TENCENT))
+    assert quotes(scene) == {TENCENT: [1]}
+    assert is_done(await unsubscribe(scene, TENCENT, who="other"))
+    assert quotes(scene) == {}
+
+
+async def test_w18_only_the_types_that_nobody_else_holds_end(scene: Stage) -> None:
+    """Symbols times types: what remains is exactly what the other key holds, and the fewest calls say so."""
+    await subscribe(scene, TENCENT, APPLE, types=[1, 2])
+    await subscribe(scene, APPLE, types=[2, 4], who="other")
+
+    assert is_done(await unsubscribe(scene, TENCENT, APPLE, types=[1, 2]))
+    assert quotes(scene) == {APPLE: [2, 4]}
+    assert len(scene.reached(UNSUB)) == 2
+
+
+async def test_what_nobody_is_known_to_hold_goes_to_the_daemon(scene: Stage) -> None:
+    """A line from before a restart of the guard can still be ended."""
+    scene.daemon.world.subscribed[TENCENT] = {1}
+
+    assert is_done(await unsubscribe(scene, TENCENT))
+    assert quotes(scene) == {}
+
+
+async def test_w18_account_pushes_are_the_union_of_the_keys(scene: Stage) -> None:
+    """The daemon takes whole lists: one key's list does not end another's, and a key's later list is its whole."""
+    everything = {row.account.acc_id for row in await scene.guard.desk.book.rows()}  # type: ignore[union-attr]
+    other = min(everything - {123456})
+    await scene.ask(PUSH, {"acc_id_list": [other]})
+    await scene.ask(PUSH, {}, who="mine")
+    assert scene.daemon.world.push_accounts == {123456, other}
+
+    assert is_done(await scene.ask(UNPUSH, {"acc_id_list": [123456]}))
+    assert scene.daemon.world.push_accounts == {123456, other}
+    assert is_done(await scene.ask(UNPUSH, {}))
+    assert scene.daemon.world.push_accounts == {123456}
+    assert is_done(await scene.ask(UNPUSH, {}, who="mine"))
+    assert scene.daemon.world.push_accounts == set()
+
+    await scene.ask(PUSH, {"acc_id_list": [other, 123456]})
+    await scene.ask(PUSH, {"acc_id_list": [other]})
+    assert scene.daemon.world.push_accounts == {other}
+
+
+async def test_w18_a_key_that_wants_no_push_does_not_end_anothers(scene: Stage) -> None:
+    """The flag would end pushes on the connection that all share: it is left out while another key's are in use."""
+    await subscribe(scene, TENCENT, is_reg_or_un_reg_push=False)
+    assert last(scene, SUB)["is_reg_or_un_reg_push"] is False
+    await subscribe(scene, TENCENT, is_reg_or_un_reg_push=True, who="other")
+    await subscribe(scene, TENCENT, is_reg_or_un_reg_push=False)
+
+    assert "is_reg_or_un_reg_push" not in last(scene, SUB)
+
+
+async def test_a_refused_subscription_is_not_held(scene: Stage) -> None:
+    """The daemon says no, or was not reached: the key holds what it held before."""
+    await subscribe(scene, TENCENT)
+    for fault in (HttpError(400), Unreachable()):
+        scene.daemon.faults.add(fault, path=SUB)
+        assert not is_done(await subscribe(scene, TENCENT, APPLE))
+        assert scene.guard.desk.holdings.held("bot") == [(1, "00700", 1)]
+
+
+@pytest.mark.parametrize("acts", [True, False])
+async def test_a_subscription_of_which_nobody_knows_is_held(scene: Stage, *, acts: bool) -> None:
+    """It failed, or it failed but it happened: another key's end of it must not cut it, and a restart restores it."""
+    scene.daemon.faults.add(Reset(acts), path=SUB)
+    await subscribe(scene, TENCENT)
+    await subscribe(scene, TENCENT, who="other")
+    await unsubscribe(scene, TENCENT, who="other")
+
+    assert quotes(scene) == {TENCENT: [1]}
+
+
+@pytest.mark.parametrize("fault", [Unreachable(), Reset(acts=True), Reset(acts=False), HttpError(500)])
+async def test_an_end_that_was_not_confirmed_can_be_asked_for_again(scene: Stage, fault: Any) -> None:
+    """The key still holds the line, so the second time the daemon is asked again."""
+    await subscribe(scene, TENCENT)
+    scene.daemon.faults.add(fault, path=UNSUB)
+    assert not is_done(await unsubscribe(scene, TENCENT))
+    assert is_done(await unsubscribe(scene, TENCENT))
+
+    assert quotes(scene) == {}
+    assert not scene.guard.desk.holdings
+
+
+@pytest.mark.parametrize("fault", [Unreachable(), HttpError(403)])
+async def test_refused_account_pushes_leave_the_list_as_it_was(scene: Stage, fault: Any) -> None:
+    """Beginning and ending alike."""
+    await scene.ask(PUSH, {"acc_id_list": [123456]})
+    for path in (PUSH, UNPUSH):
+        scene.daemon.faults.add(fault, path=path)
+        assert not is_done(await scene.ask(path, {}))
+        assert scene.guard.desk.holdings.accounts("bot") == {123456}
+
+
+async def test_whoever_comes_while_a_line_ends_waits_for_it(scene: Stage) -> None:
+    """The end of the last holder and a new holder's subscription reach the daemon in that order, never the other."""
+    await subscribe(scene, TENCENT)
+    gate = asyncio.Event()
+    scene.daemon.faults.add(Hold(gate), path=UNSUB)
+    ending = asyncio.ensure_future(unsubscribe(scene, TENCENT))
+    await scene.until_reached(UNSUB)
+    coming = asyncio.ensure_future(subscribe(scene, TENCENT, who="other"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(scene.reached(SUB)) == 1
+    gate.set()
+
+    assert is_done(await ending)
+    assert is_done(await coming)
+    assert quotes(scene) == {TENCENT: [1]}
+
+
+async def test_waiting_is_bounded(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more than may wait for the daemon is told to come again; nothing was held for it."""
+    monkeypatch.setattr(subscribing, "WAITING_MAX", 1)
+    gate = asyncio.Event()
+    scene.daemon.faults.add(Hold(gate), path=SUB)
+    held = [asyncio.ensure_future(subscribe(scene, TENCENT, who=who)) for who in ("bot", "other")]
+    await scene.until_reached(SUB)
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    assert codes(await subscribe(scene, APPLE)) == ["overloaded"]
+    gate.set()
+    assert [is_done(await each) for each in held] == [True, True]
+
+
+async def test_a_key_holds_a_bounded_number_of_lines(scene: Stage) -> None:
+    """One more than the bound is refused; ending some makes room; ending is never refused for it."""
+    many = tuple((1, f"{number:05}") for number in range(LINES_MAX))
+    holdings = scene.guard.desk.holdings
+    holdings.take("bot", Subscribe(is_subscribe=True, securities=many, sub_types=(1,)))
+
+    assert codes(await subscribe(scene, APPLE)) == ["bad_value"]
+    assert is_done(await subscribe(scene, APPLE, who="other"))
+    assert is_done(await unsubscribe(scene, TENCENT))
+    assert is_done(await subscribe(scene, APPLE))
+
+
+async def _taken_back(scene: Stage) -> None:
+    """The look that happens every second."""
+    scene.guard.relay.tick()
+    taking = scene.guard.relay._taking
+    if taking is not None:
+        await taking
+
+
+async def test_a_revoked_keys_subscriptions_end_with_it(scene: Stage, tmp_path: Path) -> None:
+    """What only it held ends at the daemon; what others hold stays. A daemon that is away is asked again later."""
+    await subscribe(scene, TENCENT, APPLE)
+    await subscribe(scene, APPLE, who="other")
+    await scene.ask(PUSH, {"acc_id_list": [123456]})
+    write_keys(tmp_path / "keys.json", *KEYS[1:])
+    await scene.guard.reload()
+    scene.daemon.faults.add(Unreachable(), path=UNSUB)
+    await _taken_back(scene)
+    assert quotes(scene) == {TENCENT: [1], APPLE: [1]}
+
+    await _taken_back(scene)
+    assert quotes(scene) == {APPLE: [1]}
+    assert scene.daemon.world.push_accounts == set()
+    assert scene.guard.desk.holdings.held("other") == [(11, "AAPL", 1)]
+
+
+async def test_a_key_that_left_its_last_socket_long_ago_holds_nothing(scene: Stage) -> None:
+    """Ten minutes without a socket and without a request; a key that asked meanwhile is still there."""
+    holdings, clock = scene.guard.desk.holdings, scene.clock
+    await subscribe(scene, TENCENT)
+    await subscribe(scene, APPLE, who="other")
+    for name in ("bot", "other"):
+        holdings.left(name, now_us=clock.t_us())
+    clock.advance(s=GONE_AFTER_US // 1_000_000 - 1)
+    await scene.ask("/api/quote", {"security_list": [APPLE]}, who="other")
+    clock.advance(s=1)
+    await _taken_back(scene)
+
+    assert quotes(scene) == {APPLE: [1]}
+
+
+async def test_a_daemon_that_was_away_is_told_everything_again(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The union of lines with their flags, and of account pushes; a daemon that says no at first is asked again."""
+    monkeypatch.setattr(subscribing, "RESTORE_FIRST_S", 0.0)
+    await subscribe(scene, TENCENT, types=[1, 2], is_reg_or_un_reg_push=True)
+    await subscribe(scene, APPLE, TENCENT, who="other")
+    await scene.ask(PUSH, {"acc_id_list": [123456]})
+    world = scene.daemon.world
+    was, accounts = quotes(scene), world.push_accounts
+    world.subscribed, world.push_accounts = {}, frozenset()
+    scene.daemon.faults.add(HttpError(500), path=SUB)
+    scene.daemon.faults.add(Unreachable(), path=PUSH)
+
+    await subscribing.restore(scene.guard.desk)
+    assert quotes(scene) == was
+    assert world.push_accounts == accounts
+    assert last(scene, SUB)["is_reg_or_un_reg_push"] is True
+
+
+async def test_a_daemon_that_refuses_what_was_held_is_not_asked_for_ever(
+    scene: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bounded number of attempts, and the rest is restored all the same."""
+    monkeypatch.setattr(subscribing, "RESTORE_FIRST_S", 0.0)
+    monkeypatch.setattr(subscribing, "RESTORE_ATTEMPTS_MAX", 3)
+    await subscribe(scene, TENCENT)
+    for _ in range(3):
+        scene.daemon.faults.add(HttpError(400), path=SUB)
+    asked = len(scene.reached(SUB))
+    await subscribing.restore(scene.guard.desk)
+
+    assert len(scene.reached(SUB)) == asked + 3
+
+
+async def test_what_is_answered_without_the_daemon_looks_like_its_own(scene: Stage) -> None:
+    """The caller cannot tell whether another key holds the line."""
+    await subscribe(scene, TENCENT)
+    asked = json.loads((await unsubscribe(scene, TENCENT)).body)
+    await subscribe(scene, TENCENT)
+    await subscribe(scene, TENCENT, who="other")
+    alone = json.loads((await unsubscribe(scene, TENCENT)).body)
+
+    assert asked == alone
