@@ -242,11 +242,12 @@ class Guard:
         _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)
 
     async def _every_second(self) -> None:
-        """Sums up floods of the second that is over, and notices steps of the wall clock."""
+        """Sums up floods of the second that is over, looks after the stream, and notices steps of the wall clock."""
         apart_us = self.clock.wall_us() - self.clock.mono_us()
         while True:
             await asyncio.sleep(1)
             self.recorder.floods.sum_up(self.clock.wall_us())
+            self.relay.tick()
             step_us = self.clock.wall_us() - self.clock.mono_us() - apart_us
             if abs(step_us) < CLOCK_STEP_US:
                 continue

@@ -1,23 +1,25 @@
 """The caller's side of one socket: an asyncio protocol around `websockets`' sans-I/O `ServerProtocol` (RFC 6455).
 
 It belongs to one connection of the edge, which has read the handshake and hands on everything that happens to the
-transport from then on. Frames go out, nothing comes in: a data frame of the caller ends the socket. What is sent is
-bounded by what the caller reads. Every end is told once to `on_end`; afterwards nothing more is sent.
+transport from then on. Frames go out, nothing comes in: a data frame of the caller ends the socket. Frames that come
+while the transport is full wait in a backlog: snapshots conflate, events do not, and a caller that leaves more than its
+bound unread is cut off. Every end is told once to its house; afterwards nothing more is sent.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from enum import Enum
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from websockets.frames import Opcode
 from websockets.http11 import Request
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
+from guard.stream.backlog import Backlog
 from guard.stream.bounds import Bounds
 from guard.stream.ending import LINGER_S, End, Ending
-from guard.stream.session import NOTHING, View
+from guard.stream.session import NOTHING, Frame, View
 from guard.terms import Principal
 
 # The edge has checked the handshake already; what `websockets` is shown of it holds no credential and no other header.
@@ -37,6 +39,18 @@ class Stage(Enum):
     ENDED = "ended"
 
 
+class House(Protocol):
+    """What a socket tells its owner."""
+
+    def ended(self, socket: "CallerSocket", ending: Ending) -> None:
+        """It has ended, or its caller hung up before it was answered; told once."""
+        ...
+
+    def tally(self, result: str, frames: int) -> None:
+        """So many frames that waited were `relayed` at last, `conflated`, or `dropped` because the socket ended."""
+        ...
+
+
 class CallerSocket(asyncio.Protocol):
     """One caller's socket.
 
@@ -48,9 +62,7 @@ class CallerSocket(asyncio.Protocol):
         is_hasty: the caller sent bytes before the handshake was answered (RFC 6455 §4.1 forbids it).
     """
 
-    def __init__(
-        self, transport: asyncio.Transport, bounds: Bounds, on_end: Callable[["CallerSocket", Ending], None]
-    ) -> None:
+    def __init__(self, transport: asyncio.Transport, bounds: Bounds, house: House) -> None:
         self.principal: Principal | None = None
         self.view: View = NOTHING
         self.decision = ""
@@ -59,10 +71,13 @@ class CallerSocket(asyncio.Protocol):
         self.stage = Stage.HANDSHAKE
         self._transport = transport
         self._bounds = bounds
-        self._on_end = on_end
+        self._house = house
         self._loop = asyncio.get_running_loop()
         self._heard_s = self._loop.time()
         self._is_asked = False
+        self._controls = 0
+        self._is_full = False
+        self._backlog: Backlog | None = None
         self._cut: asyncio.TimerHandle | None = None
         # No extensions, no subprotocols: what a caller offers of them is declined by not being answered.
         self._frames = ServerProtocol(max_size=bounds.message_bytes_max)
@@ -105,21 +120,48 @@ class CallerSocket(asyncio.Protocol):
 
     # ------------------------------------------------------------ while it is open
 
-    def push(self, data: bytes) -> bool:
-        """Send one text frame, UTF-8; False where it was not. A caller with too much unread is cut off instead."""
+    def push(self, frames: Sequence[Frame], joined: bytes) -> int:
+        """Send these frames, which `joined` holds in one piece; how many went to the transport at once.
+
+        The rest waits. A caller for whom too much waits is cut off instead.
+        """
         if self.stage is not Stage.OPEN:
-            return False
-        if self._transport.get_write_buffer_size() > self._bounds.unsent_bytes_max:
+            return 0
+        if not self._is_full:
+            self._transport.write(joined)
+            return len(frames)
+        if self._backlog is None:
+            self._backlog = Backlog()
+        conflated = sum(self._backlog.put(frame) for frame in frames)
+        if conflated:
+            self._house.tally("conflated", conflated)
+        self._check_unsent()
+        return 0
+
+    def _check_unsent(self) -> None:
+        waiting = 0 if self._backlog is None else self._backlog.unsent_bytes
+        if waiting + self._transport.get_write_buffer_size() > self._bounds.unsent_bytes_max:
             self.end(End.SLOW.value)
-            return False
-        self._frames.send_text(data)
-        self._flush()
-        return True
+
+    def pause_writing(self) -> None:
+        """The transport holds enough: frames wait here from now on."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """The caller has read: what waits goes out, oldest first, until the transport is full again."""
+        self._is_full = False
+        while self._backlog and self.stage is Stage.OPEN and not self._is_full:
+            data, count = self._backlog.take(self._bounds.write_bytes)
+            self._transport.write(data)
+            self._house.tally("relayed", count)
+        if not self._backlog:
+            self._backlog = None
 
     def keep_alive(self) -> None:
         """Ask a silent caller whether it is there; end one that did not answer."""
         if self.stage is not Stage.OPEN:
             return
+        self._controls = 0
         silent_s = self._loop.time() - self._heard_s
         if silent_s >= self._bounds.ping_every_s + self._bounds.pong_within_s:
             self.end(End.SILENT.value)
@@ -137,11 +179,17 @@ class CallerSocket(asyncio.Protocol):
         if self.stage is not Stage.OPEN:
             return
         self.stage = Stage.ENDED
+        self._drop_backlog()
         if ending.code is not None and self._frames.state is State.OPEN:
             self._frames.send_close(ending.code, ending.text)
         self._flush()
         self._cut_after(ending.linger_s)
-        self._on_end(self, ending)
+        self._house.ended(self, ending)
+
+    def _drop_backlog(self) -> None:
+        if self._backlog is not None:
+            self._house.tally("dropped", self._backlog.clear())
+            self._backlog = None
 
     # ------------------------------------------------------------ what the transport tells
 
@@ -154,16 +202,18 @@ class CallerSocket(asyncio.Protocol):
         self._is_asked = False
         self._frames.receive_data(data)
         events = self._frames.events_received()
+        self._controls += len(events)
         if self.stage is not Stage.OPEN:
             self._flush()
         elif any(getattr(event, "opcode", None) in _MESSAGES for event in events):
             self.end(End.MESSAGE.value)
         elif self._frames.state is not State.OPEN:
             self.end((End.BY_CALLER if self._frames.parser_exc is None else End.BAD_FRAMES).value)
-        elif self._transport.get_write_buffer_size() > self._bounds.unsent_bytes_max:  # pings whose pongs are not read
-            self.end(End.SLOW.value)
+        elif self._controls > self._bounds.controls_max:
+            self.end(End.FLOOD.value)
         else:
             self._flush()
+            self._check_unsent()  # pings whose pongs are not read
 
     def eof_received(self) -> bool:
         """The caller closed its side of the connection: ours follows, within the time that an end may take."""
@@ -176,7 +226,8 @@ class CallerSocket(asyncio.Protocol):
             self._cut.cancel()
         was_ended, self.stage = self.stage is Stage.ENDED, Stage.ENDED
         if not was_ended:
-            self._on_end(self, End.HUNG_UP.value)
+            self._drop_backlog()
+            self._house.ended(self, End.HUNG_UP.value)
 
     # ------------------------------------------------------------ bytes
 
@@ -189,10 +240,13 @@ class CallerSocket(asyncio.Protocol):
 
     def _close_side(self) -> None:
         """Close our side and read away what still comes: closing both at once could reset the last words away."""
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-        else:
+        if not self._transport.can_write_eof() or self._transport.is_closing():
             self._transport.close()
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:  # asyncio's own transports shut the socket down at once, and it may have been reset
+            self._transport.abort()
 
     def _cut_after(self, linger_s: float) -> None:
         self._cut = self._loop.call_later(linger_s, self._transport.abort)

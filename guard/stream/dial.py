@@ -1,14 +1,12 @@
-"""The daemon's side: one WebSocket to `/ws` of the daemon for each caller, opened before the caller is answered.
+"""The daemon's side: a WebSocket to `/ws` of the daemon, opened with the guard's own key.
 
-Only the guard's own key goes along, and only for a caller with a key of its own: nobody is lent a privilege. Nothing is
-ever sent on the stream. Redirects are not followed, there are no cookies and no proxies; failures are refusals.
+No caller's key ever goes along, and nothing is ever sent on the stream. Redirects are not followed, there are no
+cookies and no proxies; failures are refusals.
 """
 
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Final
 
@@ -50,40 +48,26 @@ class Dialler:
         self._bounds = bounds
         self._session: aiohttp.ClientSession | None = None
 
-    @asynccontextmanager
-    async def dialled(
-        self, *, is_lent: bool, connect_timeout_s: float, answer_timeout_s: float
-    ) -> AsyncIterator[Stream | Refusal | None]:
-        """A stream of the daemon's that is closed afterwards; or why there is none.
-
-        None: a daemon that wants a key was asked without one (`is_lent` False). It is there, and has nothing to show.
-        """
-        found = await self._dial(is_lent=is_lent, connect_s=connect_timeout_s, answer_s=answer_timeout_s)
-        try:
-            yield found
-        finally:
-            if isinstance(found, aiohttp.ClientWebSocketResponse):
-                await found.close()
-
     async def close(self) -> None:
         """Close what is open."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    async def _dial(self, *, is_lent: bool, connect_s: float, answer_s: float) -> Stream | Refusal | None:
+    async def dial(self, *, connect_s: float, answer_s: float) -> Stream | Refusal:
+        """A stream of the daemon's, for the caller to close; or why there is none."""
         try:
             async with asyncio.timeout(connect_s + answer_s):
                 return await self._open_session(connect_s).ws_connect(
                     self._url,
-                    headers=self._lent if is_lent else {},
+                    headers=self._lent,
                     heartbeat=self._bounds.daemon_ping_every_s,
                     timeout=aiohttp.ClientWSTimeout(ws_close=self._bounds.daemon_close_s),
                     max_msg_size=FRAME_BYTES_MAX,
                     decode_text=False,
                 )
         except aiohttp.WSServerHandshakeError as error:
-            return _unwelcome(error.status, is_lent=is_lent)
+            return _unwelcome(error.status)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return refuse(Code.DAEMON_UNREACHABLE, f"the daemon cannot be reached: {_brief(error)}; nothing was sent")
         except TimeoutError:
@@ -96,7 +80,6 @@ class Dialler:
             trace = aiohttp.TraceConfig()
             trace.on_request_redirect.append(_stay)
             self._session = aiohttp.ClientSession(
-                # A stream keeps its connection: how many there are is bounded by the callers' sockets, not here.
                 connector=aiohttp.TCPConnector(limit=0, ssl=self._tls if self._tls is not None else True),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
@@ -106,11 +89,9 @@ class Dialler:
         return self._session
 
 
-def _unwelcome(status: int, *, is_lent: bool) -> Refusal | None:
+def _unwelcome(status: int) -> Refusal:
     if status not in _DENIED:
         return refuse(Code.DAEMON_BAD_ANSWER, f"the daemon answered {status} instead of opening its stream")
-    if not is_lent:
-        return None
     message = f"the daemon answered {status}: it does not take the guard's own key for /ws; the operator has to look"
     return refuse(Code.DAEMON_BAD_ANSWER, message)
 

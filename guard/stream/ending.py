@@ -28,6 +28,7 @@ class End(Enum):
     HUNG_UP = Ending("hung_up", None)
     BAD_FRAMES = Ending("protocol", None)  # the protocol itself has told the caller why: 1002, 1007 or 1009
     MESSAGE = Ending("client_data", 1008, "this stream is from server to client; send no messages")
+    FLOOD = Ending("flood", 1008, "too many control frames at once")
     REVOKED = Ending("revoked", 4001, "the key is no longer valid", LINGER_REVOKED_S)
     SLOW = Ending("slow", 4008, "frames are not read as fast as they come")
     SILENT = Ending("silent", 1011, "no answer to a ping")

@@ -4,6 +4,7 @@ A frame of the daemon is JSON `{type, proto_id, sec_key?, acc_id?, trd_market?, 
 and notifications want `qot:read`, trade events `acc:read` and, for keys restricted to accounts or markets, theirs (B04,
 B31). A trade event that does not say whose it is, or for a market-bound key which market, is nobody's (W13). What is
 passed on are the daemon's own bytes, so a frame that two readers could read differently is not understood either.
+A frame is classified and written as RFC 6455 wants it once, whoever may see it: what a server sends is not masked.
 """
 
 from typing import Final, Literal
@@ -23,21 +24,30 @@ Kind = Literal["quote", "trade", "notify"]
 _SCOPE_OF: Final = {"quote": "qot:read", "notify": "qot:read", "trade": "acc:read"}
 # Every message of the trade family has a proto id of this range, and no message of another family has.
 _TRADE_PROTO_IDS: Final = range(2000, 3000)
+# Pushes whose newest says all that an older one of the same symbol said: basic quote, candle, time share, order book,
+# broker queue. Ticks and reminders are events: each counts.
+_SNAPSHOTS: Final = frozenset({3005, 3007, 3009, 3013, 3015})
+_TEXT: Final = 0x81  # FIN and the opcode of a text frame
+_SHORT_MAX, _MEDIUM_MAX, _MEDIUM, _LONG = 125, 0xFFFF, 126, 127
+
+Slot = tuple[int, str, int | None, int | None]
 
 
 class Frame(Struct, frozen=True):
     """One push frame, classified.
 
     `markets` are the policy's words that its trade market may stand for: four for FUTURES, none where the frame names
-    no market or one without a word. `data` is the frame as the daemon sent it, UTF-8. `order`: what a trade event is
-    about, None where that cannot be told.
+    no market or one without a word. `wire` is the whole text frame (RFC 6455 §5.2) around the daemon's own bytes.
+    `order`: what a trade event is about, None where that cannot be told. `slot`: of frames that have the same one, the
+    newest is all that a caller who is behind needs. None: each counts.
     """
 
     kind: Kind
     acc_id: int | None
     markets: tuple[str, ...]
-    data: bytes
+    wire: bytes
     order: Pushed | None = None
+    slot: Slot | None = None
 
 
 class _Wire(Struct):
@@ -46,6 +56,9 @@ class _Wire(Struct):
     acc_id: int | None = None
     trd_market: int | None = None
     body_b64: str | None = None
+    sec_key: str | None = None
+    sub_type: int | None = None
+    rehab_type: int | None = None
 
 
 class View(Struct, frozen=True):
@@ -94,7 +107,25 @@ def classify(data: bytes) -> Frame | None:
         return None
     markets = () if wire.trd_market is None else market_words(wire.trd_market)
     order = pushed(wire.proto_id, wire.body_b64 or "", acc_id=wire.acc_id) if wire.type == "trade" else None
-    return Frame(wire.type, wire.acc_id, markets, data, order=order)
+    return Frame(wire.type, wire.acc_id, markets, text_frame(data), order=order, slot=_slot(wire))
+
+
+def _slot(wire: _Wire) -> Slot | None:
+    if wire.sec_key is None or wire.type != "quote" or wire.proto_id not in _SNAPSHOTS:
+        return None
+    return wire.proto_id, wire.sec_key, wire.sub_type, wire.rehab_type
+
+
+def text_frame(data: bytes) -> bytes:
+    """One whole text frame as a server sends it."""
+    size = len(data)
+    if size <= _SHORT_MAX:
+        head = bytes((_TEXT, size))
+    elif size <= _MEDIUM_MAX:
+        head = bytes((_TEXT, _MEDIUM)) + size.to_bytes(2)
+    else:
+        head = bytes((_TEXT, _LONG)) + size.to_bytes(8)
+    return head + data
 
 
 def may_see(view: View, frame: Frame) -> bool:

@@ -27,6 +27,8 @@ PURE_MODULES: Final = frozenset(
         "upstream/reconcile.py",
         "server/reader.py",
         "stream/session.py",
+        "stream/backlog.py",
+        "walk/holdings.py",
         "stream/pushes.py",
     }
     | {"server/bounds.py", "server/grammar.py", "server/fields.py", "server/replies.py", "server/wire.py"}
@@ -42,7 +44,7 @@ MAY_NAME: Final = {
     "reference": {"clock", "supervisor"},
     "journal": {"clock"},
     "simulator": {"catalogue", "clock"},
-    "stream": {"access", "catalogue", "limits", "policy", "server", "upstream", "walk"},
+    "stream": {"access", "catalogue", "limits", "policy", "server", "supervisor", "upstream", "walk"},
 }
 FREE: Final = frozenset({"pipeline", "lifecycle", "cli", "admin", "gauges"})
 

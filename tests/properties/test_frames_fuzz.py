@@ -12,7 +12,7 @@ from websockets.uri import parse_uri
 
 from guard.markets import MARKETS, market_words
 from guard.stream.bounds import Bounds
-from guard.stream.session import View, classify, may_see, view_of
+from guard.stream.session import View, classify, may_see, text_frame, view_of
 from guard.terms import Account, AccountRow, Env, KeyLimits, Principal
 from tests.support.stream import Peer, frame
 
@@ -115,7 +115,7 @@ def test_any_bytes_are_classified_or_not_and_never_raise(data: bytes) -> None:
         return dict(pairs)
 
     said = json.loads(data.decode(), object_pairs_hook=once)
-    assert (found.kind, found.acc_id, found.data) == (said["type"], said.get("acc_id"), data)
+    assert (found.kind, found.acc_id, found.wire) == (said["type"], said.get("acc_id"), text_frame(data))
     assert may_see(EVERYTHING, found) or (found.kind == "trade" and found.acc_id is None)
 
 
@@ -162,7 +162,7 @@ async def test_any_bytes_of_a_caller_leave_a_sane_socket(parts: list[bytes]) -> 
     peer.accept()
     for part in parts:
         peer.socket.data_received(part)
-    peer.socket.push(b"{}")
+    peer.push(b"{}")
     sent = peer.wire.sent[peer._read :]
     client = ClientProtocol(parse_uri("ws://guard/ws"), state=State.OPEN)
     client.receive_data(sent)

@@ -17,6 +17,8 @@ from guard.simulator.proto import push_body
 from guard.stream.bounds import Bounds
 from guard.stream.caller import CallerSocket
 from guard.stream.ending import Ending
+from guard.stream.session import Frame as Push
+from guard.stream.session import Slot, text_frame
 from tests.support.guards import call
 from tests.support.scripted_daemon import Script, Talk
 
@@ -83,15 +85,34 @@ class Wire(asyncio.Transport):
         return self.unsent_bytes
 
 
+def pushed(data: bytes, slot: Slot | None = None) -> Push:
+    """A classified frame of a slot, or an event."""
+    return Push("quote", None, (), text_frame(data), slot=slot)
+
+
 class Peer:
     """A caller's socket with the caller at its other end: what it is sent is read by the client's side of RFC 6455."""
 
     def __init__(self, bounds: Bounds | None = None, *, is_tls: bool = False) -> None:
         self.ends: list[Ending] = []
+        self.tallies: dict[str, int] = {}
         self.wire = Wire(is_tls=is_tls)
-        self.socket = CallerSocket(self.wire, bounds or Bounds(), lambda _, ending: self.ends.append(ending))
+        self.socket = CallerSocket(self.wire, bounds or Bounds(), self)
         self.client = ClientProtocol(parse_uri("ws://guard/ws"), state=State.OPEN)
         self._read = 0
+
+    def ended(self, _: CallerSocket, ending: Ending) -> None:
+        """The socket's house: an end."""
+        self.ends.append(ending)
+
+    def tally(self, result: str, frames: int) -> None:
+        """The socket's house: what became of frames that waited."""
+        self.tallies[result] = self.tallies.get(result, 0) + frames
+
+    def push(self, *texts: bytes, slot: Slot | None = None) -> int:
+        """Send text frames, of one slot or events; how many went out at once."""
+        frames = [pushed(each, slot) for each in texts]
+        return self.socket.push(frames, b"".join(each.wire for each in frames))
 
     def accept(self) -> bytes:
         """Open the socket; its answer to the handshake."""
@@ -142,6 +163,27 @@ def pushing(*frames: Frame, then: Script = Talk.hang) -> Script:
         await then(talk)
 
     return play
+
+
+class Live:
+    """A script: a daemon that opens its stream and sends what it is told to, on the newest connection."""
+
+    def __init__(self) -> None:
+        self.talks: list[Talk] = []
+
+    async def __call__(self, talk: Talk) -> None:
+        """Welcome a stream and keep it."""
+        await talk.say(welcome(await talk.request()))
+        self.talks.append(talk)
+        await talk.hang()
+
+    async def push(self, *texts: bytes) -> None:
+        """Text frames, in one piece."""
+        await self.say(*(text(each) for each in texts))
+
+    async def say(self, *frames: Frame) -> None:
+        """Frames of any kind, in one piece."""
+        await self.talks[-1].say(b"".join(each.serialize(mask=False, extensions=[]) for each in frames))
 
 
 def text(data: bytes) -> Frame:

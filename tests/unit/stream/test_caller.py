@@ -8,7 +8,7 @@ from websockets.frames import Frame, Opcode
 
 from guard.stream.bounds import Bounds
 from guard.stream.ending import End
-from tests.support.stream import WS_ACCEPT, Peer
+from tests.support.stream import WS_ACCEPT, Peer, pushed
 
 QUICK = Bounds(ping_every_s=0.0, pong_within_s=0.0)
 
@@ -31,15 +31,15 @@ async def test_frames_are_sent_as_they_are() -> None:
     peer = Peer()
     peer.accept()
 
-    assert peer.socket.push(b'{"a":1}')
-    assert peer.socket.push("é".encode())
+    assert peer.push(b'{"a":1}') == 1
+    assert peer.push("é".encode()) == 1
     assert peer.texts() == [b'{"a":1}', "é".encode()]
 
 
 async def test_nothing_is_sent_before_the_answer_or_after_the_end() -> None:
     """Only an open socket sends."""
     peer = Peer()
-    assert not peer.socket.push(b"early")
+    assert not peer.push(b"early")
     peer.socket.keep_alive()
     peer.socket.end(End.SLOW.value)
     assert peer.wire.sent == b""
@@ -47,7 +47,7 @@ async def test_nothing_is_sent_before_the_answer_or_after_the_end() -> None:
     peer.socket.end(End.SHUT_DOWN.value)
     sent = peer.wire.sent
 
-    assert not peer.socket.push(b"late")
+    assert not peer.push(b"late")
     peer.socket.keep_alive()
     peer.socket.end(End.SLOW.value)
     assert peer.wire.sent == sent
@@ -171,18 +171,115 @@ async def test_frames_against_the_book_end_the_socket(data: bytes, code: int) ->
     peer.socket.connection_lost(None)
 
 
+async def test_frames_for_a_full_transport_wait_and_go_out_in_order() -> None:
+    """Nothing is written while the transport is full; when the caller reads on, what waited comes in one piece."""
+    peer = Peer()
+    peer.accept()
+    peer.socket.pause_writing()
+    assert peer.push(b"one", b"two") == 0
+    assert peer.push(b"three") == 0
+    assert peer.texts() == []
+
+    peer.socket.resume_writing()
+    assert peer.texts() == [b"one", b"two", b"three"]
+    assert peer.tallies == {"relayed": 3}
+    assert peer.push(b"four") == 1
+
+
+async def test_snapshots_conflate_and_events_do_not() -> None:
+    """The newest quote of a symbol takes its own place in the order; what it replaced is counted; events all come."""
+    peer = Peer()
+    peer.accept()
+    peer.socket.pause_writing()
+    peer.push(b"quote 1", slot=(3005, "1_00700", None, None))
+    peer.push(b"order 1")
+    peer.push(b"other", slot=(3005, "1_00005", None, None))
+    peer.push(b"quote 2", b"quote 3", slot=(3005, "1_00700", None, None))
+    peer.push(b"order 1")
+
+    peer.socket.resume_writing()
+    assert peer.texts() == [b"order 1", b"other", b"quote 3", b"order 1"]
+    assert peer.tallies == {"conflated": 2, "relayed": 4}
+
+
+async def test_what_waits_goes_out_only_as_far_as_the_transport_takes_it() -> None:
+    """A transport that is full again in the middle stops the rest."""
+    peer = Peer(Bounds(write_bytes=1))
+    peer.accept()
+    peer.socket.pause_writing()
+    peer.push(b"one", b"two")
+    write = peer.wire.write
+
+    def full(data: bytes) -> None:
+        write(data)
+        peer.socket.pause_writing()
+
+    peer.wire.write = full  # type: ignore[assignment, method-assign]
+    peer.socket.resume_writing()
+    assert peer.texts() == [b"one"]
+    peer.socket.resume_writing()
+    assert peer.texts() == [b"two"]
+
+
 async def test_a_slow_caller_is_cut_off_not_waited_for() -> None:
-    """With more than the bound unsent a frame is not sent but 4008; at the bound it still is."""
+    """At the bound a frame still waits; one byte more and the socket is closed 4008, and what waited is dropped."""
     peer = Peer(Bounds(unsent_bytes_max=1000))
     peer.accept()
-    peer.wire.unsent_bytes = 1000
-    assert peer.socket.push(b"one more")
-    peer.wire.unsent_bytes = 1001
+    peer.socket.pause_writing()
+    peer.wire.unsent_bytes = 1000 - len(pushed(b"one more").wire)
+    peer.push(b"one more")
+    assert peer.socket.is_open
+    peer.push(b"x")
 
-    assert not peer.socket.push(b"too many")
-    assert peer.texts() == [b"one more"]
+    assert peer.texts() == []
     assert peer.closed_with() == (4008, End.SLOW.value.text)
     assert peer.ends == [End.SLOW.value]
+    assert peer.tallies == {"dropped": 2}
+    peer.socket.resume_writing()
+    assert peer.texts() == []
+    peer.socket.connection_lost(None)
+
+
+async def test_quotes_alone_never_make_a_caller_too_slow() -> None:
+    """However many come for a symbol, what waits is its newest."""
+    peer = Peer(Bounds(unsent_bytes_max=1000))
+    peer.accept()
+    peer.socket.pause_writing()
+    for number in range(1000):
+        peer.push(b"%d" % number * 10, slot=(3005, "1_00700", None, None))
+
+    assert peer.socket.is_open
+    peer.socket.resume_writing()
+    assert peer.texts() == [b"999" * 10]
+
+
+async def test_what_waits_is_dropped_when_the_caller_is_gone() -> None:
+    """Counted, not forgotten in silence."""
+    peer = Peer()
+    peer.accept()
+    peer.socket.pause_writing()
+    peer.push(b"one", b"two")
+    peer.socket.connection_lost(None)
+
+    assert peer.tallies == {"dropped": 2}
+    assert peer.ends == [End.HUNG_UP.value]
+
+
+async def test_a_flood_of_control_frames_ends_the_socket() -> None:
+    """As many as the bound between two sweeps pass, one more is 1008."""
+    peer = Peer(Bounds(controls_max=10))
+    peer.accept()
+    for _ in range(2):
+        for _ in range(10):
+            peer.client.send_ping(b"")
+            peer.say()
+        assert peer.socket.is_open
+        peer.socket.keep_alive()
+    for _ in range(11):
+        peer.client.send_pong(b"")
+    peer.say()
+
+    assert peer.closed_with() == (1008, End.FLOOD.value.text)
     peer.socket.connection_lost(None)
 
 
@@ -228,6 +325,23 @@ async def test_a_caller_that_hangs_up_is_told_of_once() -> None:
 
     assert peer.ends == [End.HUNG_UP.value]
     assert peer.wire.sent == sent
+
+
+async def test_a_connection_that_was_reset_meanwhile_ends_all_the_same() -> None:
+    """Closing our side fails where the peer has reset the connection: it is cut, and the end is told."""
+    peer = Peer()
+    peer.accept()
+
+    def reset() -> None:
+        raise OSError(107, "Transport endpoint is not connected")
+
+    peer.wire.write_eof = reset  # type: ignore[method-assign]
+    peer.client.send_close(1000)
+    peer.say()
+
+    assert peer.wire.is_aborted
+    assert peer.ends == [End.BY_CALLER.value]
+    peer.socket.connection_lost(None)
 
 
 async def test_a_connection_that_is_lost_before_the_answer_ends_unanswered() -> None:

@@ -19,7 +19,7 @@ from tests.support.clock import ManualClock
 from tests.support.guards import key, lay_out, of_type, operate, record, running, write_keys
 from tests.support.keys import row
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
-from tests.support.stream import Visitor, frame, pushing, settings_for, text, until, welcome
+from tests.support.stream import Live, Visitor, frame, settings_for, text, until, welcome
 
 KEYS: Final = (
     record("bot"),
@@ -77,7 +77,7 @@ async def guarding(
     folder: Path, *scripts: Script, bounds: Bounds | None = None, more: str = "", clock: ManualClock | None = None
 ) -> AsyncIterator[tuple[Guard, ScriptedDaemon]]:
     """A guard whose streams are the scripted daemon's; everything else it asks the simulator."""
-    async with scripted(*scripts, default=pushing()) as daemon:
+    async with scripted(*scripts, default=scripts[-1] if scripts else Live()) as daemon:
         config = lay_out(folder, *KEYS, toml=settings_for(daemon.port, more=more))
         async with running(config, daemon=Simulator(), clock=clock) as guard:
             quick = bounds or Bounds(daemon_close_s=0.02)
@@ -110,9 +110,10 @@ def frames(guard: Guard) -> dict[str, float]:
 async def test_b04_b31_w13_each_key_is_sent_what_it_may_see(tmp_path: Path, who: str, seen: tuple[bytes, ...]) -> None:
     """Scopes, accounts and markets are looked at frame by frame, in the daemon's order; the rest is counted."""
     last = frame(LAST_OF[who], acc_id=7, trd_market=1, last=True)
-    script = pushing(*map(text, (*ALL, last)))
-    async with guarding(tmp_path, script) as (guard, _):
+    live = Live()
+    async with guarding(tmp_path, live) as (guard, _):
         caller = await Visitor(guard, who).opened()
+        await live.push(*ALL, last)
 
         assert await caller.texts(len(seen) + 1) == [*seen, last]
         assert frames(guard) == {
@@ -130,8 +131,10 @@ async def test_what_cannot_be_classified_is_dropped_and_counted(tmp_path: Path) 
         text(b'{"type":"order","proto_id":1}'),
         text(b'{"type":"trade","type":"quote","proto_id":3005}'),
     ]
-    async with guarding(tmp_path, pushing(*odd, text(QUOTE))) as (guard, _):
+    live = Live()
+    async with guarding(tmp_path, live) as (guard, _):
         caller = await Visitor(guard).opened()
+        await live.say(*odd, text(QUOTE))
 
         assert await caller.texts(1) == [QUOTE]
         assert frames(guard) == {"unclassified": 4, "relayed": 1}
@@ -141,10 +144,11 @@ async def test_trade_frames_are_told_on_whoever_may_see_them(tmp_path: Path) -> 
     """The account of each, for the orders that it may be about; no other frame, and none without an account."""
     heard: list[int] = []
     odd = text(b'{"type":"trade","proto_id":3005,"acc_id":9}')
-    script = pushing(*map(text, (QUOTE, MINE, frame("trade"), THEIRS)), odd, text(NOTE))
-    async with guarding(tmp_path, script) as (guard, _):
+    live = Live()
+    async with guarding(tmp_path, live) as (guard, _):
         guard.relay = Relay(guard.recorder, bounds=Bounds(daemon_close_s=0.02), on_trade=heard.append)
         caller = await Visitor(guard, "quotes").opened()
+        await live.say(*map(text, (QUOTE, MINE, frame("trade"), THEIRS)), odd, text(NOTE))
 
         assert await caller.texts(2) == [QUOTE, NOTE]
         assert heard == [7, 8]
@@ -153,8 +157,10 @@ async def test_trade_frames_are_told_on_whoever_may_see_them(tmp_path: Path) -> 
 async def test_a_message_in_fragments_is_one_frame(tmp_path: Path) -> None:
     """The daemon may cut a message as it likes."""
     parts = (Frame(Opcode.TEXT, QUOTE[:10], fin=False), Frame(Opcode.CONT, QUOTE[10:]))
-    async with guarding(tmp_path, pushing(*parts)) as (guard, _):
+    live = Live()
+    async with guarding(tmp_path, live) as (guard, _):
         caller = await Visitor(guard).opened()
+        await live.say(*parts)
 
         assert await caller.texts(1) == [QUOTE]
 
@@ -174,11 +180,13 @@ async def test_the_token_goes_no_further(tmp_path: Path) -> None:
 
 async def test_a_handshake_is_recorded_and_counted_as_what_became_of_it(tmp_path: Path) -> None:
     """One decision each: let in, refused, failed at the daemon; the id is the one that the caller was told."""
-    async with guarding(tmp_path, pushing()) as (guard, daemon):
+    async with guarding(tmp_path, Live()) as (guard, daemon):
         caller = await Visitor(guard).opened()
         _, fields, _ = await caller.answer()
         assert await Visitor(guard, "stranger").refusal() == (401, "unauthenticated")
         daemon.default = Talk.request  # type: ignore[assignment] # nothing is answered
+        daemon.writers[-1].close()
+        assert await caller.closed() == 1012
         assert await Visitor(guard).refusal() == (502, "daemon_bad_answer")
         await guard.journal.durable(guard.journal.last_seq)
 
@@ -197,29 +205,36 @@ async def test_a_handshake_is_recorded_and_counted_as_what_became_of_it(tmp_path
 
 
 async def test_nobody_is_accepted_and_sent_nothing(tmp_path: Path) -> None:
-    """Without a key no daemon key goes along, and every frame that the daemon still sends is filtered."""
-    async with guarding(tmp_path, pushing(*map(text, ALL))) as (guard, daemon):
-        caller = await Visitor(guard, None).opened()
-        await until(lambda: frames(guard).get("filtered") == len(ALL))
+    """Without a key the daemon is not even asked, and of what it sends to others every frame is filtered."""
+    live = Live()
+    async with guarding(tmp_path, live) as (guard, daemon):
+        nobody = await Visitor(guard, None).opened()
+        assert daemon.connections == 0
+        caller = await Visitor(guard).opened()
+        await live.push(*ALL)
 
-        assert caller.frames() == []
-        assert b"authorization" not in daemon.requests[0].lower()
+        assert await caller.texts(len(ALL)) == list(ALL)
+        assert nobody.frames() == []
+        assert frames(guard) == {"relayed": len(ALL), "filtered": len(ALL)}
 
 
-async def test_nobody_is_accepted_by_a_guard_whose_daemon_wants_a_key(tmp_path: Path) -> None:
-    """The daemon says 401 to nobody: it is there, the socket opens and stays silent until it is closed."""
+async def test_nobodys_socket_does_not_hang_on_the_daemon(tmp_path: Path) -> None:
+    """It opens while the daemon is away, outlives its streams, and is closed when the guard stops."""
 
     async def deny(talk: Talk) -> None:
         await talk.request()
         await talk.say(answer(b"{}", status="401 Unauthorized"))
 
-    async with guarding(tmp_path, deny, deny) as (guard, _):
-        caller = await Visitor(guard, None).opened()
-        assert guard.relay.connections == 1
+    async with guarding(tmp_path, deny, Live()) as (guard, daemon):
+        nobody = await Visitor(guard, None).opened()
         assert await Visitor(guard).refusal() == (502, "daemon_bad_answer")
+        caller = await Visitor(guard).opened()
+        daemon.writers[-1].close()
+        assert await caller.closed() == 1012
+        assert nobody.socket.is_open
 
         await guard.relay.close_all(1001)
-        assert await caller.closed() == 1001
+        assert await nobody.closed() == 1001
         assert guard.relay.connections == 0
 
 
@@ -321,34 +336,31 @@ async def test_a_policy_reload_keeps_sockets(tmp_path: Path) -> None:
 
 async def test_an_account_list_that_cannot_be_had_fails_closed_until_it_can(tmp_path: Path) -> None:
     """A restricted key is sent quotes but no trade; once the list is there, its trades come too."""
-    more = asyncio.Event()
-
-    async def later(talk: Talk) -> None:
-        await more.wait()
-        await talk.say(b"".join(text(data).serialize(mask=False, extensions=[]) for data in (MINE, THEIRS, QUOTE)))
-        await talk.hang()
-
+    live = Live()
     bounds = Bounds(sweep_s=0.01, views_every_s=0.02, daemon_close_s=0.02)
-    async with guarding(tmp_path, pushing(text(MINE), text(QUOTE), then=later), bounds=bounds) as (guard, _):
+    async with guarding(tmp_path, live, bounds=bounds) as (guard, _):
         book = guard.desk.book
         assert isinstance(book, List)
         rows, book.found = book.found, Missing("reference_unavailable", "down")  # type: ignore[arg-type]
         caller = await Visitor(guard, "mine").opened()
+        await live.push(MINE, QUOTE)
         assert await caller.texts(1) == [QUOTE]
 
         book.found = rows
         await until(lambda: caller.socket.view.acc_ids == frozenset({7}))
-        more.set()
+        await live.push(MINE, THEIRS, QUOTE)
         assert await caller.texts(2) == [MINE, QUOTE]
 
         book.found = ()
         await until(lambda: caller.socket.view.acc_ids == frozenset())
+        await live.push(MINE, QUOTE)
+        assert await caller.texts(1) == [QUOTE]
 
 
 @pytest.mark.parametrize(
     ("then", "code", "word"),
     [
-        (lambda _: None, 1012, "daemon_lost"),
+        (lambda talk: talk.writer.close(), 1012, "daemon_lost"),
         (Talk.reset, 1012, "daemon_lost"),
         (lambda talk: talk.say(BYE), 1012, "daemon_lost"),
         (lambda talk: talk.say(b"\xff\xff\xff\xff"), 1011, "daemon_bad_frame"),
@@ -357,20 +369,21 @@ async def test_an_account_list_that_cannot_be_had_fails_closed_until_it_can(tmp_
     ids=["end", "reset", "close", "no frame", "too long"],
 )
 async def test_a_lost_stream_of_the_daemon_closes_the_callers(tmp_path: Path, then: Any, code: int, word: str) -> None:
-    """The caller is told to come again, or that the daemon makes no sense; counted by its word."""
-
-    async def play(talk: Talk) -> None:
-        done = then(talk)
+    """Every caller that was fed is told to come again, or that the daemon makes no sense; counted by its word."""
+    live = Live()
+    async with guarding(tmp_path, live) as (guard, _):
+        callers = [await Visitor(guard, who).opened() for who in ("bot", "quotes")]
+        await live.push(QUOTE)
+        done = then(live.talks[-1])
         if done is not None:
             await done
-            await talk.hang()
 
-    async with guarding(tmp_path, pushing(text(QUOTE), then=play)) as (guard, _):
-        caller = await Visitor(guard).opened()
-
-        assert await caller.closed() == code
-        assert count(guard, "guard_ws_closed_total", word) == 1
+        assert [await caller.closed() for caller in callers] == [code, code]
+        assert count(guard, "guard_ws_closed_total", word) == 2
+        assert frames(guard) == {"relayed": 2}
         assert guard.relay.connections == 0
+        await Visitor(guard).opened()
+        assert len(live.talks) == 2
 
 
 async def test_a_daemon_that_goes_silent_is_lost(tmp_path: Path) -> None:
@@ -381,36 +394,58 @@ async def test_a_daemon_that_goes_silent_is_lost(tmp_path: Path) -> None:
         assert await caller.closed() == 1012
 
 
-async def test_a_caller_that_leaves_takes_its_daemon_stream_with_it(tmp_path: Path) -> None:
-    """The daemon's side is closed when the caller hangs up, closes, or is ended by us."""
-    gone = asyncio.Event()
+async def test_one_stream_of_the_daemon_serves_everybody(tmp_path: Path) -> None:
+    """Twelve handshakes at once, four keys: the daemon is dialled once, and each frame reaches each that may see it."""
+    live = Live()
+    async with guarding(tmp_path, live) as (guard, daemon):
+        callers = [Visitor(guard, who) for who in ("bot", "quotes", "mine", "hk") for _ in range(3)]
+        for caller in callers:
+            await caller.opened()
+        await live.push(QUOTE)
 
-    async def watch(talk: Talk) -> None:
-        await talk.hang()
-        gone.set()
+        assert [await caller.texts(1) for caller in callers] == [[QUOTE]] * 12
+        assert daemon.connections == 1
+        assert frames(guard) == {"relayed": 12}
 
-    async with guarding(tmp_path, pushing(then=watch)) as (guard, _):
+
+async def test_a_stream_that_nobody_needs_is_let_go(tmp_path: Path) -> None:
+    """A caller that leaves does not end it at once; some time later it is closed, and the next caller opens another."""
+    live = Live()
+    async with guarding(tmp_path, live, bounds=Bounds(idle_s=0.02, daemon_close_s=0.02)) as (guard, daemon):
         caller = await Visitor(guard).opened()
         caller.hang_up()
-
-        async with asyncio.timeout(5):
-            await gone.wait()
         assert count(guard, "guard_ws_closed_total", "hung_up") == 1
-        assert guard.relay.connections == 0
+        guard.relay.tick()
+        assert guard.relay._feed.is_open
+
+        await asyncio.sleep(0.03)
+        guard.relay.tick()
+        await Visitor(guard).opened()
+        assert daemon.connections == 2
+        await live.push(QUOTE)
+        guard.relay.tick()
+        assert guard.relay._feed.is_open
 
 
 async def test_a_caller_that_hangs_up_during_the_handshake_is_counted_and_forgotten(tmp_path: Path) -> None:
-    """No socket, no decision, a request that failed; its place is free again."""
-    async with guarding(tmp_path, Talk.hang, bounds=Bounds(sockets_per_key_max=1, daemon_close_s=0.02)) as (
-        guard,
-        daemon,
-    ):
+    """No socket, no decision, a request that failed; its place is free, and the next caller has what was begun."""
+    gate, live = asyncio.Event(), Live()
+
+    async def late(talk: Talk) -> None:
+        await gate.wait()
+        await live(talk)
+
+    bounds = Bounds(sockets_per_key_max=1, daemon_close_s=0.02)
+    async with guarding(tmp_path, late, bounds=bounds) as (guard, daemon):
         caller = Visitor(guard)
         await daemon.accepted.wait()
         caller.hang_up()
         await until(lambda: count(guard, "guard_requests_total", "/ws", "failed") == 1)
+        other = Visitor(guard)
+        gate.set()
 
-        await Visitor(guard).opened()
+        await other.opened()
+        assert daemon.connections == 1
 
 
 async def test_bytes_before_the_answer_refuse_the_handshake(tmp_path: Path) -> None:
@@ -442,23 +477,19 @@ async def test_sockets_have_a_number_per_key_and_altogether(tmp_path: Path) -> N
         assert guard.relay.connections == 4
 
 
-async def test_a_slow_caller_is_cut_off_and_the_frame_counted(tmp_path: Path) -> None:
-    """4008; what it did not get is counted as dropped."""
-    go = asyncio.Event()
+async def test_a_slow_caller_is_cut_off_and_its_frames_counted(tmp_path: Path) -> None:
+    """4008 for the one that does not read; what it did not get is counted as dropped, the others get theirs."""
+    live = Live()
+    async with guarding(tmp_path, live) as (guard, _):
+        slow, fine = await Visitor(guard).opened(), await Visitor(guard).opened()
+        slow.socket.pause_writing()
+        slow.wire.unsent_bytes = 1 << 20
+        await live.push(QUOTE)
 
-    async def later(talk: Talk) -> None:
-        await go.wait()
-        await talk.say(text(QUOTE).serialize(mask=False, extensions=[]))
-        await talk.hang()
-
-    async with guarding(tmp_path, pushing(then=later)) as (guard, _):
-        caller = await Visitor(guard).opened()
-        caller.wire.unsent_bytes = (1 << 20) + 1
-        go.set()
-
-        assert await caller.closed() == 4008
+        assert await slow.closed() == 4008
+        assert await fine.texts(1) == [QUOTE]
         assert count(guard, "guard_ws_closed_total", "slow") == 1
-        assert frames(guard) == {"dropped": 1}
+        assert frames(guard) == {"dropped": 1, "relayed": 1}
 
 
 async def test_a_message_of_a_caller_is_counted_as_refused(tmp_path: Path) -> None:
@@ -497,16 +528,6 @@ async def test_everything_is_closed_at_the_end(tmp_path: Path) -> None:
         await guard.relay.close()
 
 
-async def test_a_stopped_program_ends_what_is_open(tmp_path: Path) -> None:
-    """A relay task that is cancelled takes its socket along; no open socket is left without one."""
-    async with guarding(tmp_path) as (guard, _):
-        caller = await Visitor(guard).opened()
-        assert caller.socket.task is not None
-        caller.socket.task.cancel()
-
-        assert await caller.closed() == 1001
-
-
 async def test_a_journal_that_is_broken_opens_no_sockets(tmp_path: Path) -> None:
     """What cannot be recorded is refused, after the daemon was connected and before the 101."""
     async with guarding(tmp_path) as (guard, _):
@@ -526,12 +547,12 @@ async def test_a_fault_of_ours_refuses_or_ends(tmp_path: Path) -> None:
         async def rows(self) -> tuple[AccountRow, ...] | Missing:
             raise RuntimeError("a bug")
 
-    async with guarding(tmp_path, pushing(), pushing(text(QUOTE))) as (guard, _):
+    async with guarding(tmp_path) as (guard, _):
         guard.desk.book = Broken()
         with structlog.testing.capture_logs() as logged:
             assert await Visitor(guard, "mine").refusal() == (503, "rule_error")
             broken = Visitor(guard)
-            broken.socket.push = None  # type: ignore[assignment, method-assign]
+            guard.desk.holdings.arrived = None  # type: ignore[assignment, method-assign]
             await broken.opened()
             assert await broken.closed() == 1011
 

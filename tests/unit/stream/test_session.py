@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from websockets.frames import Frame as BookFrame
+from websockets.frames import Opcode
 
 from guard.access import visible_accounts
-from guard.stream.session import FRAME_BYTES_MAX, NOTHING, View, classify, may_see, view_of
+from guard.stream.session import FRAME_BYTES_MAX, NOTHING, View, classify, may_see, text_frame, view_of
 from guard.terms import Env, KeyLimits
 from tests.support.keys import caller, row
 from tests.support.stream import frame
@@ -20,7 +22,7 @@ def shown(view: View, data: bytes) -> bool:
     """Whether the view is shown these bytes, which must be a frame."""
     found = classify(data)
     assert found is not None
-    assert found.data is data
+    assert found.wire == text_frame(data)
     return may_see(view, found)
 
 
@@ -202,4 +204,34 @@ def test_members_that_are_not_known_pass_untouched() -> None:
     found = classify(data)
 
     assert found is not None
-    assert (found.kind, found.acc_id, found.markets, found.data) == ("trade", 2**63 + 1, ("HK",), data)
+    assert (found.kind, found.acc_id, found.markets, found.wire) == ("trade", 2**63 + 1, ("HK",), text_frame(data))
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 1 << 20])
+def test_a_text_frame_is_written_as_the_book_says(size: int) -> None:
+    """Every length in its shortest form, unmasked, as the library writes it."""
+    data = b"x" * size
+
+    assert text_frame(data) == BookFrame(Opcode.TEXT, data).serialize(mask=False, extensions=[])
+
+
+@pytest.mark.parametrize(
+    ("data", "slot"),
+    [
+        (frame("quote", sec_key="1_00700"), (3005, "1_00700", None, None)),
+        (frame("quote", 3013, sec_key="1_00700", sub_type=2), (3013, "1_00700", 2, None)),
+        (frame("quote", 3007, sec_key="1_00700", sub_type=6, rehab_type=1), (3007, "1_00700", 6, 1)),
+        (frame("quote"), None),
+        (frame("quote", 3011, sec_key="1_00700"), None),
+        (frame("quote", 3019, sec_key="1_00700"), None),
+        (frame("notify", 1003, sec_key="1_00700"), None),
+        (frame("trade", acc_id=7, trd_market=1, sec_key="1_00700"), None),
+    ],
+    ids=["quote", "book", "candle", "no symbol", "ticks", "reminder", "notification", "trade"],
+)
+def test_only_snapshots_of_a_symbol_conflate(data: bytes, slot: object) -> None:
+    """A newer quote, book or candle says all that the older one did; ticks, reminders and order events each count."""
+    found = classify(data)
+
+    assert found is not None
+    assert found.slot == slot

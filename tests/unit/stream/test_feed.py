@@ -1,0 +1,165 @@
+"""The one stream of the daemon, against a daemon that follows a script."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Final
+
+import pytest
+
+from guard.codes import Code
+from guard.stream.bounds import Bounds
+from guard.stream.dial import Dialler
+from guard.stream.ending import End, Ending
+from guard.stream.feed import Feed
+from guard.stream.session import Frame
+from guard.supervisor import Supervisor
+from guard.terms import Refusal
+from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
+from tests.support.stream import Live, frame, until
+
+QUICK: Final = Bounds(daemon_close_s=0.02, redial_first_s=0.01, redial_max_s=0.04, idle_s=0.02)
+
+
+class Ears:
+    """Who is told; `needs` says whether anybody needs the stream."""
+
+    def __init__(self) -> None:
+        self.needs = True
+        self.told: list[object] = []
+
+    def is_needed(self) -> bool:
+        """As the test says."""
+        return self.needs
+
+    def on_open(self) -> None:
+        """Opened."""
+        self.told.append("open")
+
+    def on_frame(self, frame: Frame | None) -> None:
+        """A frame."""
+        self.told.append(None if frame is None else frame.kind)
+
+    def on_lost(self, ending: Ending) -> None:
+        """Lost."""
+        self.told.append(ending.word)
+
+    def on_dialled(self, refusal: Refusal | None) -> None:
+        """Tried."""
+        self.told.append("dialled" if refusal is None else refusal.code)
+
+
+@asynccontextmanager
+async def feeding(*scripts: Script, bounds: Bounds = QUICK) -> AsyncIterator[tuple[Feed, Ears, ScriptedDaemon]]:
+    """A feed of this daemon; the last script is every later connection's."""
+    supervisor, ears = Supervisor(), Ears()
+    async with scripted(*scripts, default=scripts[-1]) as daemon:
+        dialler = Dialler(f"http://127.0.0.1:{daemon.port}", key=None, ca_file=None, bounds=bounds)
+        feed = Feed(dialler, ears, supervisor=supervisor, bounds=bounds, connect_s=1.0, answer_s=1.0)
+        try:
+            yield feed, ears, daemon
+        finally:
+            await feed.close()
+            await supervisor.drain(1.0)
+    assert not supervisor.failures
+
+
+async def away(talk: Talk) -> None:
+    """A daemon that is not up yet."""
+    await talk.request()
+    await talk.say(answer(b"{}", status="503 Service Unavailable"))
+
+
+async def test_a_stream_is_opened_once_for_all_who_wait() -> None:
+    """Ten ask at the same time, one attempt is made; who asks later has it at once."""
+    async with feeding(Live()) as (feed, ears, daemon):
+        assert await asyncio.gather(*(feed.ready() for _ in range(10))) == [None] * 10
+        assert await feed.ready() is None
+
+        assert (daemon.connections, ears.told) == (1, ["dialled", "open"])
+
+
+async def test_a_failed_attempt_is_told_to_all_who_waited_for_it() -> None:
+    """The refusal is theirs; the next who asks has another attempt made at once, whatever the feed waits for."""
+    async with feeding(away, Live(), bounds=Bounds(redial_first_s=60.0)) as (feed, ears, daemon):
+        found = await asyncio.gather(*(feed.ready() for _ in range(3)))
+        assert [each.code for each in found if each is not None] == [Code.DAEMON_BAD_ANSWER] * 3
+        assert not feed.is_open
+
+        assert await feed.ready() is None
+        assert (daemon.connections, ears.told) == (2, [Code.DAEMON_BAD_ANSWER, "dialled", "open"])
+
+
+async def test_a_lost_stream_is_opened_again_with_growing_waits() -> None:
+    """Told as lost, dialled until the daemon is back, told as open again; each wait doubles up to the bound."""
+    live = Live()
+    loop = asyncio.get_running_loop()
+    dials: list[float] = []
+
+    async def still_away(talk: Talk) -> None:
+        dials.append(loop.time())
+        await away(talk)
+
+    async with feeding(live, *([still_away] * 4), live) as (feed, ears, _):
+        await feed.ready()
+        await live.push(frame("quote"))
+        await until(lambda: "quote" in ears.told)
+        live.talks[-1].writer.close()
+        await until(lambda: ears.told.count("open") == 2)
+
+        away_told = [Code.DAEMON_BAD_ANSWER] * 4
+        assert ears.told == ["dialled", "open", "quote", "daemon_lost", *away_told, "dialled", "open"]
+        waits = [later - sooner for sooner, later in pairwise(dials)]
+        assert all(wait >= least for wait, least in zip(waits, (0.018, 0.036, 0.036), strict=True))
+
+
+async def test_a_stream_that_nobody_needs_is_not_opened_again() -> None:
+    """The daemon ends it, nobody has a socket or a subscription: the next who needs it dials."""
+    live = Live()
+    async with feeding(live) as (feed, ears, daemon):
+        await feed.ready()
+        ears.needs = False
+        live.talks[-1].writer.close()
+        await until(lambda: ears.told[-1] == End.DAEMON_LOST.value.word)
+        await asyncio.sleep(0.03)
+        assert daemon.connections == 1
+
+        assert await feed.ready() is None
+        assert daemon.connections == 2
+
+
+async def test_who_comes_in_the_turn_in_which_it_is_let_go_gets_a_new_one() -> None:
+    """Letting go and asking again at once leaves nobody waiting, and no stream that is about to end."""
+    async with feeding(Live()) as (feed, ears, daemon):
+        await feed.ready()
+        ears.needs = False
+        feed.let_go()
+        await asyncio.sleep(0.03)
+        feed.let_go()
+        assert await feed.ready() is None
+        assert daemon.connections == 2
+        ears.needs = True
+        feed.let_go()
+        assert feed.is_open
+
+
+async def test_a_need_alone_opens_it() -> None:
+    """A subscription that must be restored is enough: nobody has to ask."""
+    async with feeding(Live()) as (feed, ears, _):
+        feed.let_go()
+        await until(lambda: feed.is_open)
+        assert ears.told == ["dialled", "open"]
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+async def test_closing_leaves_nobody_waiting(when: str) -> None:
+    """Whoever waits for an attempt is let go with it."""
+    async with feeding(Talk.hang) as (feed, _, daemon):
+        waiting = asyncio.ensure_future(feed.ready())
+        await asyncio.sleep(0)
+        if when == "during":
+            await daemon.accepted.wait()
+        await feed.close()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(waiting, 1.0)
