@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import jiter
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from guard.access import authenticate, bearer_of, operator_reasons
@@ -186,7 +186,9 @@ class Routes:
 
     @web.middleware
     async def guard_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuses foreign hosts, and gives unknown routes the contract's body."""
+        """Refuses foreign hosts and odd versions, and gives unknown routes the contract's body."""
+        if request.version not in {HttpVersion10, HttpVersion11}:  # what aiohttp takes for others may be anything
+            return self._refused(refuse(Code.HTTP_VERSION, "only HTTP/1.1 and 1.0 are spoken here"))
         hosts = request.headers.getall("Host", [])
         if len(hosts) != 1 or not is_own_name(hosts[0], address(self._desk.standing.settings.listen.ops)):
             return self._refused(refuse(Code.BAD_HEADER, "Host is not this listener's name"))

@@ -19,7 +19,8 @@ from guard.clock import SystemClock
 from guard.codes import MEANING
 from guard.server import Bounds, Listener, Wiring, serve
 from guard.terms import Call, Reply
-from tests.support.edge_corpus import CORPUS, ORDER, WS, Case, get, post
+from tests.support.edge_attacks import CORPUS
+from tests.support.edge_corpus import ORDER, WS, Case, get, post
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
 Scenario = Callable[["Echo"], Awaitable[None]]

@@ -13,7 +13,8 @@ from guard.codes import Code
 from guard.server.bounds import Bounds
 from guard.server.reader import Progress, Reader, Request
 from guard.terms import Refusal
-from tests.support.edge_corpus import CORPUS, Case
+from tests.support.edge_attacks import CORPUS
+from tests.support.edge_corpus import Case
 
 Outcome = Request | Refusal | Progress
 

@@ -395,7 +395,7 @@ def _heads() -> list[Case]:
     ]  # fmt: skip
 
 
-CORPUS: Final[tuple[Case, ...]] = (
+ODD_ONES: Final[tuple[Case, ...]] = (
     *_targets(),
     *_request_lines(),
     *_line_ends(),

@@ -10,7 +10,8 @@ from guard.codes import Code
 from guard.server.bounds import Bounds
 from guard.server.reader import Phase, Progress, Reader, Request
 from guard.terms import Refusal
-from tests.support.edge_corpus import CORPUS, HOST, JSON, ORDER, WS, Case, get, head, post
+from tests.support.edge_attacks import CORPUS
+from tests.support.edge_corpus import HOST, JSON, ORDER, WS, Case, get, head, post
 
 Outcome = Request | Refusal | Progress
 
@@ -56,8 +57,8 @@ def check(case: Case, outcome: Outcome) -> None:
 
 
 def test_the_corpus_is_large_and_its_names_differ() -> None:
-    """At least 120 raw requests, each with a name of its own."""
-    assert len(CORPUS) >= 120
+    """At least 500 raw requests, each with a name of its own."""
+    assert len(CORPUS) >= 500
     assert len({case.name for case in CORPUS}) == len(CORPUS)
 
 

@@ -1,0 +1,188 @@
+"""The whole guard before a daemon that notes every byte: whatever comes in, only catalogue constants go out.
+
+The corpus goes over sockets to the data listener, with keys that are wrong and with one that is right, and a shorter
+one to the ops listener.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from guard.codes import MEANING, Code
+from guard.lifecycle import Guard
+from tests.support.edge_attacks import CORPUS
+from tests.support.edge_corpus import Case, get, head, post
+from tests.support.guards import OPEN_POLICY, key, lay_out, made, order
+from tests.support.scripted_daemon import ScriptedDaemon, scripted
+
+SEED: Final = json.loads((Path(__file__).parents[1] / "seed" / "endpoints.json").read_text())
+METHODS: Final = {row["path"]: {one["method"] for one in SEED if one["path"] == row["path"]} for row in SEED}
+OPEN: Final = {(row["method"], row["path"]) for row in SEED if not row["documented_scope_any_of"]}
+QUESTIONS: Final = {"/guard/v1/me": {"GET"}, "/guard/v1/check": {"POST"}, "/guard/v1/decisions/01K7Z9W3": set[str]()}
+LINE: Final = re.compile(rb"(GET|POST) (/[A-Za-z0-9/-]+) HTTP/1\.1")
+FIELDS: Final = frozenset(
+    {"host", "accept", "authorization", "idempotency-key", "traceparent", "content-type", "content-length"}
+)
+DAEMONS_KEY: Final = "Bearer fc_test"
+
+
+@asynccontextmanager
+async def guarded(folder: Path) -> AsyncIterator[tuple[Guard, ScriptedDaemon]]:
+    """A whole guard and the daemon behind it, both on sockets."""
+    async with asyncio.timeout(60), scripted() as daemon:
+        toml = (
+            f'[trading]\nenabled = true\n[daemon]\nurl = "http://127.0.0.1:{daemon.port}"\nbroker_limits = "off"\n'
+            "[bounds]\nfailed_auths_per_minute_max = 100000\n"
+        )
+        guard = made(lay_out(folder, policies={"open.toml": OPEN_POLICY}, toml=toml))
+        await guard.start()
+        try:
+            yield guard, daemon
+        finally:
+            guard.hurry.set()
+            await guard.stop("over")
+
+
+async def asked(port: int, raw: bytes) -> tuple[int, bytes]:
+    """The status and the body of one request on a connection of its own, which the guard may not have reset."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(raw)
+    answer = await reader.readuntil(b"\r\n\r\n")
+    if answer.startswith(b"HTTP/1.1 100 "):
+        answer = await reader.readuntil(b"\r\n\r\n")
+    status, found = int(answer[9:12]), re.search(rb"\r\nContent-Length: (\d+)\r\n", answer)
+    length = int(found[1]) if found and not raw.startswith(b"HEAD ") else 0
+    body = await reader.readexactly(length)
+    writer.transport.abort()
+    return status, body
+
+
+def expected(case: Case) -> set[int]:
+    """What the whole guard answers, by the seed's table of endpoints and not by the guard's; keys are not its own."""
+    if case.code is not None:
+        return {MEANING[case.code].status}
+    methods = QUESTIONS.get(case.path, METHODS.get(case.path))
+    if methods is None:
+        return {404}
+    if case.path in QUESTIONS:
+        return {401}  # whose key is not known learns nothing of what there is
+    if case.method not in methods:
+        return {405}
+    has_key = case.token is not None or re.search(rb"\r\nauthorization:", case.raw, re.IGNORECASE) is not None
+    if has_key or ((case.method, case.path) not in OPEN and case.path != "/ws"):
+        return {401}
+    return {200, 502} if case.path == "/ws" else {200}
+
+
+def check(daemon: ScriptedDaemon) -> None:
+    """The daemon saw catalogue constants, fields of the guard's own, and bodies that are one JSON object."""
+    for raw in daemon.requests:
+        top, _, body = raw.partition(b"\r\n\r\n")
+        line, *fields = top.split(b"\r\n")
+        found = LINE.fullmatch(line)
+        assert found is not None, line
+        assert found[1].decode() in METHODS[found[2].decode()], line
+        if found[2] == b"/ws":
+            continue  # the guard's own handshake
+        named = dict(field.decode().split(": ", 1) for field in fields)
+        assert len(named) == len(fields), "no field twice"
+        assert {name.lower() for name in named} <= FIELDS, named
+        assert named.get("Authorization", DAEMONS_KEY) == DAEMONS_KEY
+        assert (found[1] == b"POST") == ("Content-Length" in named)
+        assert not body or isinstance(json.loads(body), dict)
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["wrong key", "right key"])
+async def test_the_corpus_before_the_whole_guard(tmp_path: Path, is_known: bool) -> None:
+    """Each raw request gets the status of the table; after each, the daemon has seen only catalogue constants."""
+    async with guarded(tmp_path) as (guard, daemon):
+        for case in CORPUS:
+            raw = case.raw.replace(b"Bearer k1", b"Bearer " + key("bot").encode()) if is_known else case.raw
+            if is_known and case.code is None:
+                continue  # what a right key may do is told elsewhere
+            status, body = await asked(guard.ports[0], raw)
+            assert status in expected(case), case.name
+            if case.code is not None and body:
+                assert json.loads(body)["err_code"] == case.code, case.name
+            check(daemon)
+        assert guard.supervisor.failures_total == 0
+
+
+SMUGGLED: Final = post(f"Authorization: Bearer {key('bot')}", body=json.dumps(order()).encode())
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        get() + SMUGGLED,
+        post(f"Authorization: Bearer {key('bot')}", body=SMUGGLED),
+        head("POST /api/quote HTTP/1.1", "Host: a", "Transfer-Encoding: chunked") + b"0\r\n\r\n" + SMUGGLED,
+        head("POST /api/quote HTTP/1.1", "Host: a", "Content-Length: 0", "Content-Length: 9") + SMUGGLED,
+        head("GET /api/ping HTTP/1.1", "Host: a", "Content-Length: 9") + SMUGGLED,
+        head("GET /ws HTTP/1.1", "Host: a", "Upgrade: websocket") + SMUGGLED,
+        head("GET /api/ping HTTP/1.0", "Host: a") + SMUGGLED,
+        b"GET /api/ping HTTP/1.1\r\nHost: a\r\n\n" + SMUGGLED,
+    ],
+    ids=["after a GET", "as a body", "after chunks", "two lengths", "a body of a GET", "handshake", "1.0", "bare LF"],
+)
+async def test_an_order_hidden_in_another_request_is_never_placed(tmp_path: Path, raw: bytes) -> None:
+    """With a key that could place it, whichever way it is smuggled, no order reaches the daemon."""
+    async with guarded(tmp_path) as (guard, daemon):
+        status, _ = await asked(guard.ports[0], raw)
+        assert 400 <= status <= 499 or status == MEANING[Code.HTTP_VERSION].status
+        assert not [seen for seen in daemon.requests if b"/api/order" in seen.split(b"\r\n")[0]]
+
+
+OPS: Final = [
+    ("GET /livez HTTP/1.1", (), 200),
+    ("GET /livez?x=1 HTTP/1.1", (), 200),
+    ("HEAD /livez HTTP/1.1", (), 200),
+    ("POST /livez HTTP/1.1", ("Content-Length: 0",), 405),
+    ("GET /nothing HTTP/1.1", (), 404),
+    ("GET //livez HTTP/1.1", (), 404),
+    ("GET /admin HTTP/1.1", (), 404),
+    ("GET /admin/../admin/state HTTP/1.1", (), 404),
+    ("GET /admin/%2e%2e/livez HTTP/1.1", (), 404),
+    ("GET /admin%2fstate HTTP/1.1", (), 404),
+    ("GET /api/order HTTP/1.1", (), 404),
+    ("GET /guard/v1/me HTTP/1.1", (), 404),
+    ("GET http://127.0.0.1/livez HTTP/1.1", (), 200),
+    ("GET http://evil/admin/state HTTP/1.1", (), 401),
+    ("GET /admin/state HTTP/1.1", (), 401),
+    ("GET /admin/state HTTP/1.1", ("Authorization: Bearer k1",), 401),
+    ("GET /admin/state HTTP/1.1", ("Authorization: Bearer a", "Authorization: Bearer b"), 400),
+    ("GET /admin/state HTTP/1.1", ("X-Forwarded-User: desk", "Remote-User: desk"), 401),
+    ("GET /admin/state HTTP/1.1", ("Cookie: session=desk",), 401),
+    ("POST /admin/policy/reload HTTP/1.1", ("Content-Length: 2",), 401),
+    ("POST /admin/policy/reload HTTP/1.1", ("Transfer-Encoding: chunked", "Content-Length: 2"), 400),
+    ("POST /admin/policy/reload HTTP/1.1", ("Content-Length: 2", "Content-Length: 3"), 400),
+    ("POST /admin/policy/reload HTTP/1.1", ("Transfer-Encoding: cow",), 400),
+    ("GET /livez HTTP/1.1", ("Host: evil",), 400),
+    ("GET /livez HTTP/1.1", ("X : y",), 400),
+    ("GET /livez HTTP/1.1", ("X\x00: y",), 400),
+    ("GET /livez HTTP/1.1", ("X: " + "y" * 20_000,), 400),
+    ("G@T /livez HTTP/1.1", (), 400),
+    ("GET /livez", (), 505),
+    ("GET /livez HTTP/2.0", (), 505),
+    ("GET /livez HTTP/0.9", (), 505),
+    ("GET /livez HTTP/1.0", (), 200),
+    ("\x16\x03\x01\x02", (), 400),
+]
+
+
+async def test_a_shorter_corpus_before_the_ops_listener(tmp_path: Path) -> None:
+    """No key, no change: each request has its status, and nothing of it is in the record or at the daemon."""
+    async with guarded(tmp_path) as (guard, daemon):
+        before = guard.journal.last_seq
+        for line, fields, status in OPS:
+            raw = head(line, "Host: 127.0.0.1", *fields) + b"{}"[: 2 if "Content-Length: 2" in fields else 0]
+            assert (await asked(guard.ports[1], raw))[0] == status, (line, fields)
+        assert (await asked(guard.ports[1], head("GET /livez HTTP/1.1", "Accept: */*")))[0] == 400
+        assert guard.journal.last_seq == before
+        assert daemon.requests == []
