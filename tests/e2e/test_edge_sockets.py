@@ -1,15 +1,10 @@
 """The edge over real sockets, on both loops: every request of the corpus, and what only a socket can do."""
 
 import asyncio
-import json
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
 
-import pytest
-import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,91 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from guard.clock import SystemClock
 from guard.codes import MEANING
-from guard.server import Bounds, Listener, Wiring, serve
-from guard.terms import Call, Reply
+from guard.server import Bounds
+from tests.support.edge import LOOPS, Echo, Loop, answer, run, until
 from tests.support.edge_attacks import CORPUS
 from tests.support.edge_corpus import ORDER, WS, Case, get, post
-
-Loop = Callable[[], asyncio.AbstractEventLoop]
-Scenario = Callable[["Echo"], Awaitable[None]]
-
-LOOPS: Final = pytest.mark.parametrize(
-    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
-)
-PATIENCE_S: Final = 10.0
-
-
-class Echo:
-    """A listener whose walk answers with the call that it got, and callers that speak raw bytes to it."""
-
-    listener: Listener
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.tasks: set[asyncio.Future[None]] = set()
-
-    async def handle(self, call: Call) -> Reply:
-        """Answer with what was asked, once the gate is open."""
-        self.calls.append(call)
-        await self.gate.wait()
-        seen = {"method": call.method, "path": call.path, "token": call.token, "head": dict(call.head)}
-        return Reply(200, json.dumps({**seen, "body": call.body.hex()}).encode())
-
-    def start(self, walk: Coroutine[Any, Any, None], name: str) -> None:
-        """Run the walk under its name."""
-        task = asyncio.ensure_future(walk)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        assert name == "request"
-
-    async def listen(self, bounds: Bounds, tls: ssl.SSLContext | None) -> None:
-        """Open the door."""
-        wiring = Wiring(self.handle, self.start, SystemClock().new_id)
-        self.listener = await serve(wiring, at=("127.0.0.1", 0), bounds=bounds, tls=tls)
-
-    async def connect(self, tls: ssl.SSLContext | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A caller's connection."""
-        port = self.listener.sockets[0].getsockname()[1]
-        return await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname="localhost" if tls else None)
-
-
-def run(loop: Loop, scenario: Scenario, *, bounds: Bounds | None = None, tls: ssl.SSLContext | None = None) -> None:
-    """The scenario on a loop of its own, within its time, with nothing left over."""
-
-    async def play() -> None:
-        echo = Echo()
-        await echo.listen(bounds or Bounds(), tls)
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await scenario(echo)
-        finally:
-            await echo.listener.close(grace_s=1.0)
-            assert echo.listener.counts.open == 0
-
-    with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(play())
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Return as soon as it is so."""
-    for _ in range(5000):
-        if is_so():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it never was so")
-
-
-async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], Any]:
-    """One final answer: its status, its fields and its JSON."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    if head.startswith("HTTP/1.1 100 "):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    line, *lines = head.rstrip().split("\r\n")
-    fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    body = await reader.readexactly(int(fields["content-length"]))
-    return int(line.split()[1]), fields, json.loads(body)
 
 
 async def send(echo: Echo, case: Case) -> None:
