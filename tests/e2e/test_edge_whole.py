@@ -77,7 +77,7 @@ def expected(case: Case) -> set[int]:
     has_key = case.token is not None or re.search(rb"\r\nauthorization:", case.raw, re.IGNORECASE) is not None
     if has_key or ((case.method, case.path) not in OPEN and case.path != "/ws"):
         return {401}
-    return {200, 502} if case.path == "/ws" else {200}
+    return {101, 502} if case.path == "/ws" else {200}
 
 
 def check(daemon: ScriptedDaemon) -> None:
