@@ -54,6 +54,9 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_journal_failed": Family("gauge", "1 once the journal cannot be written; needs a restart."),
     "guard_journal_free_bytes": Family("gauge", "Free space where the journal lies."),
     "guard_journal_last_checkpoint_timestamp_seconds": Family("gauge", "When the record was last signed; 0: not yet."),
+    "guard_shadow_divergence_total": Family(
+        "counter", "Requests that passed and that a shadow policy would have refused.", ("policy", "code")
+    ),
     "guard_clock_steps_total": Family("counter", "Steps of the wall clock of more than a second."),
     "guard_daemon_up": Family("gauge", "1 if the daemon answered the last time it was asked."),
     "guard_breaker_open": Family("gauge", "1 while the circuit to the daemon is open: only cancels and probes pass."),

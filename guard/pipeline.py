@@ -26,6 +26,7 @@ from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import again, broken, refused, settled
 from guard.walk.sending import Sending, carry
+from guard.walk.shadow import shadowed
 
 _log = structlog.get_logger("guard")
 
@@ -109,15 +110,16 @@ class Pipeline:
         reasons += look.reasons
         if reasons or look.outbound is None:
             return refused(recorder, visit, look.refusal(reasons), situation=situation, judged=look.judged)
-        opening = opening_of(visit, situation, look.judged)
+        judged = shadowed(desk, visit, situation, look.judged)
+        opening = opening_of(visit, situation, judged)
         try:
-            seq = recorder.allowed(visit, situation, look.judged)
+            seq = recorder.allowed(visit, situation, judged)
         except JournalFault as fault:
             if visit.effect in RISKY:
                 return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)), situation=situation)
             recorder.gap(visit, fault)
             seq = None
-        sending = Sending(visit, situation, look.outbound, look.judged, seq)
+        sending = Sending(visit, situation, look.outbound, judged, seq)
         hooks.hold(recorder, sending, opening)
         if situation.each is not None:
             spread(recorder, sending, situation.each)

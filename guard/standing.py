@@ -161,6 +161,7 @@ def stand(settings: Settings, keyring: Keyring, issuers: tuple[Issuer, ...], pol
         "catalogue": hashlib.sha256(TABLE.encode()).hexdigest(),
         "keys": keyring.sha256,
         "policies": policies.sha256 if policies else None,
+        "shadow": policies.shadow_sha256 if policies else "",
         "trading": settings.trading,
         "scopes": settings.scopes,
         "require_cover": settings.policies.require_cover,

@@ -100,7 +100,7 @@ class Changes:
             sentences = tuple(str(error) for error in errors)
             self._refused(Policy, was.policy_sha256, sentences, who=who)
             return Change("refused", was.policy_sha256, errors=tuple(msgspec.to_builtins(e) for e in errors))
-        if was.policies is not None and built.sha256 == was.policies.sha256:
+        if was.policies is not None and built.hashes == was.policies.hashes:
             return Change("unchanged", built.sha256)
         changes, standing = differences(was.policies, built), stand(settings, was.keyring, was.issuers, built)
         try:
@@ -129,7 +129,7 @@ class Changes:
         except SettingsFault as fault:
             self._refused(Keys, old.sha256, tuple(fault.errors), who=who)
             return Change("refused", old.sha256, errors=tuple(fault.errors))
-        docs = list(was.policies.docs) if was.policies else []
+        docs = list(was.policies.all_docs) if was.policies else []
         built = build_policies(was.settings, keyring, docs, now=self._desk.clock.wall())
         if isinstance(built, list):
             sentences = tuple(str(error) for error in built)
@@ -241,8 +241,8 @@ class Changes:
 
 def differences(was: PolicySet | None, now: PolicySet) -> tuple[str, ...]:
     """What changed, a sentence a policy."""
-    old: dict[str, PolicyDoc] = {doc.id: doc for doc in was.docs} if was else {}
-    new = {doc.id: doc for doc in now.docs}
+    old: dict[str, PolicyDoc] = {doc.id: doc for doc in was.all_docs} if was else {}
+    new = {doc.id: doc for doc in now.all_docs}
     added = [f"policy {name} added" for name in sorted(new.keys() - old.keys())]
     removed = [f"policy {name} removed" for name in sorted(old.keys() - new.keys())]
     changed = [

@@ -92,6 +92,7 @@ def status(desk: Desk) -> dict[str, object]:
         "policies": {
             "sha256": standing.policy_sha256 or None,
             "ids": [doc.id for doc in standing.policies.docs] if standing.policies else [],
+            "shadows": [doc.id for doc in standing.policies.shadow_docs] if standing.policies else [],
             "warnings": standing.policies.warnings if standing.policies else (),
         },
         "config_sha256": standing.config_sha256,

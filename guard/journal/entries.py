@@ -90,8 +90,9 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `key` and `code` are null where there is none. `order` is the canonical body that the daemon is sent, `resulting`,
     for a change, the whole order that it leads to. `claims` and `used` run side by side: what the order shall hold, and
-    the counter before this step. `world`: what the rules looked at. `of`: the decision that opened the order, for a
-    change or a cancel. `idempotency`: SHA-256 of the key. `intent`: the caller's own word (Guard-Intent), untrusted.
+    the counter before this step. `shadow`: why shadow policies would have refused it; what they claim stands among the
+    claims, without a cap. `world`: what the rules looked at. `of`: the decision that opened the order, for a change or
+    a cancel. `idempotency`: SHA-256 of the key. `intent`: the caller's own word (Guard-Intent), untrusted.
     `packet_id`: the caller's own, never forwarded. `replays`: the decision whose answer was given again. `batch`: the
     cancel of all (a decision, or what a `state` record names) that it is a part of. `scopes`: what
     a token left of its key's. `note` is for the record alone.
@@ -122,6 +123,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     world: Seen | None = None
     claims: tuple[Claim, ...] = ()
     used: tuple[int, ...] = ()
+    shadow: tuple[Reason, ...] = ()
     idempotency: str | None = None
     retry_after_s: float | None = None
     largest_qty: str | None = None

@@ -33,12 +33,6 @@ def _symbol(text: str) -> Bad | None:
     return notation.check_symbol_pattern(text, frozenset(PREFIXES))
 
 
-def _mode(value: str) -> Bad | None:
-    if value == "enforce":
-        return None
-    return Bad("not_supported", "shadow policies are not evaluated by this version", 'write mode = "enforce"')
-
-
 def _aware(value: Any) -> Bad | None:
     if value.tzinfo is not None:
         return None
@@ -74,7 +68,6 @@ def _age(value: int | Decimal) -> Bad | None:
 
 CHECKS: Final[Mapping[tuple[str, str], Check]] = MappingProxyType(
     {
-        ("policy", "mode"): _mode,
         ("policy", "expires_at"): _aware,
         ("applies_to", "keys"): _each(notation.check_key_pattern),
         ("applies_to", "except_keys"): _each(notation.check_key_pattern),

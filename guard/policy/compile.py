@@ -49,10 +49,24 @@ class PolicySet:
         sha256: hash of `source()`.
         warnings: what is allowed but probably not meant, one sentence each.
         require_cover: a trade that no money limit covers is refused.
+        shadows: the policies that are only watched, each one a set of its own, without keys' limits and flags.
+        shadow_sha256: hash of those, empty without any.
     """
 
-    def __init__(self, docs: tuple[PolicyDoc, ...], *, flags: KeyRules | None, tz: str, require_cover: bool) -> None:
+    def __init__(
+        self,
+        docs: tuple[PolicyDoc, ...],
+        *,
+        flags: KeyRules | None,
+        tz: str,
+        require_cover: bool,
+        shadows: tuple["PolicySet", ...] = (),
+        is_shadow: bool = False,
+    ) -> None:
         self.docs = docs
+        self.shadows = shadows
+        self.shadow_sha256 = hashlib.sha256(canonical(self.shadow_docs)).hexdigest() if shadows else ""
+        self._is_shadow = is_shadow
         self.require_cover = require_cover
         self.warnings: tuple[str, ...] = ()
         self._tz = tz
@@ -65,6 +79,21 @@ class PolicySet:
         self._plans: dict[tuple[str, Env | None, int], _Planned] = {}
         self._shared: dict[tuple[str, ...], Plan] = {}
         self._names_accounts = any(bound.applies_to.accounts is not None for bound in self._bounds)
+
+    @property
+    def shadow_docs(self) -> tuple[PolicyDoc, ...]:
+        """The documents of the policies that are only watched."""
+        return tuple(doc for shadow in self.shadows for doc in shadow.docs)
+
+    @property
+    def all_docs(self) -> tuple[PolicyDoc, ...]:
+        """Every document, enforced or only watched."""
+        return (*self.docs, *self.shadow_docs)
+
+    @property
+    def hashes(self) -> tuple[str, str]:
+        """What has to differ for a reload to change anything."""
+        return self.sha256, self.shadow_sha256
 
     def source(self) -> bytes:
         """The canonical content of the policy files: what is stored by hash beside the journal."""
@@ -123,6 +152,8 @@ class PolicySet:
         """What the selectors choose, worked out afresh."""
         name = principal.name
         chosen = tuple(bound for bound in self._bounds if bound.selects(name, env))
+        if self._is_shadow:
+            return chosen
         own = rules_of_limits(principal.limits, policy=f"key:{name}", tz=self._tz)
         return (*chosen, Bound(f"key:{name}", own.rules, wants=wants_of(own.rules)), *self._flags)
 
@@ -173,7 +204,13 @@ def compile_set(
     if errors:
         return errors
     ordered = tuple(sorted(docs, key=lambda doc: doc.id))
-    policies = PolicySet(ordered, flags=own, tz=tz, require_cover=require_cover)
+    enforced = tuple(doc for doc in ordered if doc.policy.mode == "enforce")
+    shadows = tuple(
+        PolicySet((doc,), flags=None, tz=tz, require_cover=False, is_shadow=True)
+        for doc in ordered
+        if doc.policy.mode == "shadow"
+    )
+    policies = PolicySet(enforced, flags=own, tz=tz, require_cover=require_cover, shadows=shadows)
     policies.warnings = tuple(_warnings(ordered, keys=keys, now=now))
     return policies
 

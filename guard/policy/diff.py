@@ -52,7 +52,7 @@ class Change(Struct, frozen=True):
 
 def compare(before: PolicySet, after: PolicySet) -> tuple[Change, ...]:
     """Every difference between two sets, by policy, in the order of the rule table."""
-    old, new = {doc.id: doc for doc in before.docs}, {doc.id: doc for doc in after.docs}
+    old, new = {doc.id: doc for doc in before.all_docs}, {doc.id: doc for doc in after.all_docs}
     found: list[Change] = []
     for once, called in _renamed(old, new):
         found.append(Change(called, "policy.id", "neutral", f"policy {once} is now called {called}", once, called))
@@ -103,7 +103,7 @@ def _content(doc: PolicyDoc) -> bytes:
 
 
 def _others(before: PolicySet, after: PolicySet, name: str) -> tuple[PolicyDoc, ...]:
-    return tuple(doc for doc in (*before.docs, *after.docs) if doc.id != name)
+    return tuple(doc for doc in (*before.all_docs, *after.all_docs) if doc.id != name)
 
 
 def _changes(

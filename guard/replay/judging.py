@@ -88,11 +88,11 @@ def _order(record: Decision, effect: Effect) -> PlaceOrder | None:
 
 
 def reached(record: Decision) -> bool:
-    """A trade whose account was known, and that was no repeat of an earlier answer: rules were asked."""
+    """Rules were asked: a trade whose account was known, no earlier answer again, no part of a cancel of all."""
     if record.effect not in _EFFECTS or record.environment not in _ENVS or record.account is None:
         return False
     body = record.resulting if record.effect == Effect.ORDER_CHANGE.value else record.order
-    return record.replays is None and bool(bytes(body))
+    return record.replays is None and record.batch is None and bool(bytes(body))
 
 
 def is_judged(reason: Reason) -> bool:

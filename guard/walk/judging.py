@@ -192,7 +192,7 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
         account=account,
         worth=value(order, world, terms=policies.terms(principal, account, wall=visit.wall)),
         wall=visit.wall,
-        mark=_mark(visit),
+        mark=mark_of(visit),
         world=world,
         exits=exits_of(exits),
     )
@@ -218,7 +218,7 @@ def _changed(visit: Visit, situation: Situation) -> str | None:
     return situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
 
 
-def _mark(visit: Visit) -> str:
+def mark_of(visit: Visit) -> str:
     """What makes a repeat of the same order deliberate: another Idempotency-Key."""
     key = visit.call.head.get("idempotency-key")
     return hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""

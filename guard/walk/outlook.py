@@ -4,7 +4,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from guard.terms import Needs, Side, World
+from guard.policy import PolicySet
+from guard.terms import NOT_ASKED, Needs, Side, World
 from guard.walk.desk import Desk, Situation, Visit
 
 _ANY_AGE_MS: Final = 24 * 3600 * 1000
@@ -41,3 +42,22 @@ def known(desk: Desk, visit: Visit, situation: Situation) -> World | None:
     if needs is None:
         return None
     return desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us)
+
+
+def at_hand(desk: Desk, visit: Visit, situation: Situation, *, policies: PolicySet) -> World | None:
+    """What these policies look at, as far as it is known: whatever is cached, and nobody is asked for more.
+
+    What the enforcing ones were told stands where these want nothing else. A sale is valued as in `known`.
+    """
+    principal, account, order, told = visit.principal, situation.account, situation.order, situation.world
+    if principal is None or account is None or order is None:
+        return told
+    needs = policies.needs(principal, account, order=order, wall=visit.wall)
+    if needs.is_nothing:
+        return told
+    needs = replace(needs, quote=needs.quote or order.side is Side.SELL)
+    found = desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us)
+    if told is None:
+        return found
+    empty = {name for name in World.__struct_fields__ if getattr(found, name) in (None, NOT_ASKED)}
+    return replace(found, **{name: getattr(told, name) for name in empty})

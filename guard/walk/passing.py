@@ -29,6 +29,7 @@ from guard.walk.hooks import Hooks
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.replies import failed, refused, unusable
+from guard.walk.shadow import shadowed_read
 from guard.walk.subscribing import carry
 
 UNAUTHORIZED = 401
@@ -87,16 +88,17 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
     if look.reasons:
         refusal = Refusal(in_order(look.reasons), look.retry_after_s)
         return refused(recorder, visit, refusal, situation=situation, judged=look.judged)
+    judged = shadowed_read(desk, visit, look.judged)
     try:
-        recorder.allowed(visit, situation)
+        recorder.allowed(visit, situation, judged if judged.shadow else None)
     except JournalFault as fault:
         if visit.effect is not Effect.READ:  # what changes something is not done unrecorded
             return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
     if visit.principal is not None:
         desk.holdings.seen(visit.principal.name, now_us=visit.t_us)
-    post(desk.traffic, look.judged.claims, t_us=visit.t_us)
+    post(desk.traffic, judged.claims, t_us=visit.t_us)
     visit.outcome = "allowed"
-    return look.judged
+    return judged
 
 
 def _outbound(recorder: Recorder, visit: Visit, situation: Situation) -> Outbound:

@@ -12,7 +12,7 @@ from guard.errors import JournalFault
 from guard.journal import ABSENT, Decision, OutcomeRecord, Seen, plain, seen_of, timestamp
 from guard.journal.gaps import Missed, note
 from guard.policy import Maker
-from guard.terms import Call, Claim, Effect, Outcome, RecordMode, Refusal, Valuation, Verdict
+from guard.terms import Call, Claim, Effect, Outcome, Reason, RecordMode, Refusal, Valuation, Verdict
 from guard.walk.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 from guard.walk.floods import Floods
 
@@ -26,7 +26,7 @@ class Judged(Struct):
     """What the rules and the ledger said: claims, who made them, what was used before; and what would be sent.
 
     `order` is the canonical body, `resulting` the whole order after a change. `exits`: what the rules were told other
-    working orders take off the position.
+    working orders take off the position. `shadow`: what shadow policies would have refused it for.
     """
 
     claims: tuple[Claim, ...] = ()
@@ -36,6 +36,7 @@ class Judged(Struct):
     resulting: bytes = b""
     is_simulated: bool = False
     exits: int = 0
+    shadow: tuple[Reason, ...] = ()
 
 
 class Recorder:
@@ -58,6 +59,8 @@ class Recorder:
     ) -> int | None:
         """A request that passes; None where this kind is not recorded. Raises JournalFault."""
         self._remember(visit, "allow", None)
+        if judged is not None:
+            self._diverges(judged.shadow)
         if not self._is_recorded(visit):
             if visit.standing.settings.journal.reads != "refused":
                 self.floods.read(visit)
@@ -156,6 +159,7 @@ class Recorder:
             world=_seen(seen, judged),
             claims=judged.claims,
             used=judged.used,
+            shadow=judged.shadow,
             idempotency=hashlib.sha256(key.encode()).hexdigest() if key else None,
             packet_id=getattr(seen.intent, "packet_id", None),
             retry_after_s=refusal.retry_after_s if refusal else None,
@@ -233,6 +237,11 @@ class Recorder:
         metrics.count("guard_refusals_total", refusal.code.value, policy if not policy.startswith("key:") else "key")
         if visit.principal is not None:
             metrics.count("guard_refusals_by_key_total", metrics.key(visit.principal.name), refusal.code.value)
+
+    def _diverges(self, reasons: tuple[Reason, ...]) -> None:
+        """What passed and a shadow policy would have refused: once for each policy and code."""
+        for policy, code in {(reason.policy, reason.code.value): None for reason in reasons}:
+            self.desk.metrics.count("guard_shadow_divergence_total", policy, code)
 
     def finished(self, visit: Visit) -> None:
         """Counts the request once it is answered."""

@@ -3,48 +3,14 @@
 import re
 from hashlib import sha256
 from pathlib import Path
-from random import Random  # noqa: TID251 - seeded
 from typing import Any, Final
 
 from guard.admin.changes import Who
 from guard.policy import RULES, PolicyDoc, parse_policy
 from guard.replay import Options, Replay, replayed
-from guard.simulator.faults import Fault, HttpError, Reset, Unreachable
-from tests.support.guards import record, said
-from tests.support.stage import ORDER, Stage, account, again, stage
+from tests.support.stage import Stage, again, stage
+from tests.support.story import DESK, PEOPLE, live
 
-PEOPLE: Final = (
-    record("bot", max_order_value=90_000),
-    record("other", max_orders_per_minute=20),
-    record("desk", owner="a person"),
-)
-DESK: Final = """
-[instruments]
-markets = ["HK", "US"]
-blocked_symbols = ["HK.00388"]
-[orders]
-sides = ["BUY", "SELL"]
-max_value = ["60000 HKD", "8000 USD"]
-max_qty = 2000
-per_day = 60
-price_collar_percent = { stock = 60 }
-duplicate_window_s = 5
-[budgets]
-daily_value = "900000 HKD"
-open_orders = 12
-[fx]
-USDHKD = "7.80"
-as_of = 2026-11-20
-max_age_days = 3650
-[rates]
-new_orders = "15/30s"
-changes = "20/30s"
-cancels = "30/60s"
-[rights]
-touch = "own"
-"""
-MARKET: Final = account(side="BUY", code="00700", qty=100, order_type="MARKET")
-FAULTS: Final[tuple[Fault, ...]] = (Reset(acts=True), HttpError(400), Unreachable())
 PAST: Final = "2000-01-01T00:00:00.000000Z"
 
 
@@ -60,59 +26,6 @@ async def past(scene: Stage, other: str | None = None, **options: Any) -> Replay
     await scene.written()
     wanted = Options(options.pop("since", PAST), docs=None if other is None else docs(other), **options)
     return replayed(scene.config.parent / "state", wanted, now=scene.clock.wall())
-
-
-async def live(scene: Stage, *, turns: int, seed: int) -> None:
-    """A day in the life of two bots: orders of all kinds, changes, cancels, faults, repeats."""
-    dice, ids = Random(seed), list[tuple[str, str]]()
-    for turn in range(turns):
-        who = dice.choice(["bot", "other"])
-        match dice.randrange(12):
-            case 0 if ids:
-                await scene.cancel(dice.choice(ids)[1], who=who)
-            case 1 | 2 if ids:
-                owner, name = dice.choice(ids)
-                await scene.modify(
-                    name, who=dice.choice([owner, who]), qty=dice.choice([100, 200]), price=dice.choice([190, 210])
-                )
-            case 3:
-                await scene.place(who=who, side="SELL", price=dice.choice([200, 400, 290]))
-            case 4:
-                await scene.ask(
-                    ORDER,
-                    {
-                        "market": "HK",
-                        "acc_id": 123456,
-                        "env": "simulate",
-                        "side": "BUY",
-                        "code": "00700",
-                        "qty": 100,
-                        "order_type": "MARKET",
-                    },
-                    who=who,
-                )
-            case 5:
-                await scene.place(who=who, key=f"key-{turn % 4}", price=200)
-            case 6:
-                scene.daemon.faults.add(dice.choice(FAULTS), path=ORDER)
-                await scene.place(who=who, price=200 + turn / 100)
-            case 7:
-                await scene.place(who=who, market="US", code="AAPL", price=dice.choice([20, 90]))
-            case 8:
-                await scene.place(who=who, code="00388", price=200)
-            case _:
-                reply = await scene.place(
-                    who=who,
-                    qty=dice.choice([100, 200, 300, 2100]),
-                    price=dice.choice([200, 210, 220]),
-                    time_in_force=dice.choice(["DAY", "GTC"]),
-                )
-                if reply.status == 200:
-                    ids.append((who, said(reply)["s2c"]["order_id_ex"]))
-        scene.clock.advance(us=dice.choice([0, 300_000, 4_000_000, 40_000_000]))
-        if turn % 15 == 0:
-            await scene.guard.reconciler.turn()
-    await scene.written()
 
 
 async def test_the_policies_of_the_day_reproduce_every_decision(tmp_path: Path) -> None:

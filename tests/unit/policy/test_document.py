@@ -106,7 +106,6 @@ def test_the_id_is_the_files_stem_by_default() -> None:
         ("[policy]\nid = 'a b'", "policy.id", "bad_value"),
         ("[policy]\nid = 'flags'", "policy.id", "reserved_id"),
         ("[policy]\nid = 'key:a'", "policy.id", "bad_value"),
-        ("[policy]\nmode = 'shadow'", "policy.mode", "not_supported"),
         ("[policy]\nmode = 'on'", "policy.mode", "bad_value"),
         ("[policy]\nrevision = true", "policy.revision", "bad_type"),
         ("[policy]\nexpires_at = 2026-12-01T00:00:00", "policy.expires_at", "bad_value"),

@@ -1,0 +1,149 @@
+"""Shadow policies: judged on every trade that goes out, recorded and counted, and never able to change an answer.
+
+Each shadow policy is a set of its own. What it claims stands on counters of its own, marked `/shadow:`, which are part
+of the order's claims without a cap: so they follow the order to its end through the same ledger, record and snapshot as
+all others, and take every order that really went out, even past the shadow's cap. A shadow looks only at what is at
+hand; a datum that no enforcing rule asked for is told as missing, not asked for.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from guard.limits import State, look
+from guard.policy import Judgement, PolicySet, exits_of, judge, judge_cancel, judge_read, may_touch, value
+from guard.terms import Claim, Effect, Full, Reason, Taken
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.judging import mark_of
+from guard.walk.outlook import at_hand
+from guard.walk.recorder import Judged
+
+MARK: Final = "/shadow:"
+_log = structlog.get_logger("guard")
+
+
+class Shadow(Struct, frozen=True):
+    """What all shadow policies together claim (without caps), what was used, and why they would have refused."""
+
+    reasons: tuple[Reason, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    used: tuple[int, ...] = ()
+
+    def beside(self, judged: Judged) -> Judged:
+        """What is enforced, and then the shadow."""
+        return replace(
+            judged,
+            claims=(*judged.claims, *self.claims),
+            makers=(*judged.makers, *(None for _ in self.claims)),
+            used=(*judged.used, *self.used),
+            shadow=self.reasons,
+        )
+
+
+_NOTHING: Final = Shadow()
+
+
+def shadowed(desk: Desk, visit: Visit, situation: Situation, judged: Judged) -> Judged:
+    """A trade that may go out, with what the shadow policies say of it; never raises, never says no."""
+    policies = visit.standing.policies
+    if policies is None or not policies.shadows:
+        return judged
+    holder = situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
+
+    def ask(shadow: PolicySet) -> tuple[Judgement, tuple[Reason, ...]]:
+        return _judgement(desk, visit, situation, shadow=shadow, exits=judged.exits), _hands_off(
+            visit, situation, shadow=shadow
+        )
+
+    return _asked(policies.shadows, ask, state=desk.state, visit=visit, holder=holder).beside(judged)
+
+
+def shadowed_read(desk: Desk, visit: Visit, judged: Judged) -> Judged:
+    """The same for what is no trade: the rate of reads alone."""
+    policies, principal = visit.standing.policies, visit.principal
+    if policies is None or principal is None or not policies.shadows:
+        return judged
+
+    def ask(shadow: PolicySet) -> tuple[Judgement, tuple[Reason, ...]]:
+        return judge_read(shadow, principal, wall=visit.wall), ()
+
+    return _asked(policies.shadows, ask, state=desk.traffic, visit=visit, holder=None).beside(judged)
+
+
+def _asked(
+    shadows: Iterable[PolicySet],
+    ask: Callable[[PolicySet], tuple[Judgement, tuple[Reason, ...]]],
+    *,
+    state: State,
+    visit: Visit,
+    holder: str | None,
+) -> Shadow:
+    """Every shadow by itself; where two count on one cell the larger amount stands."""
+    reasons: list[Reason] = []
+    kept: dict[tuple[str, int], tuple[Claim, int]] = {}
+    try:
+        for shadow in shadows:
+            judgement, beside = ask(shadow)
+            claims = tuple(_apart(claim) for claim in judgement.claims)
+            seen = look(state, claims, t_us=visit.t_us, holder=holder)
+            if isinstance(seen, Taken):  # no policy claims a slot
+                continue
+            reasons += (*judgement.reasons, *beside)
+            for one in seen.shortfalls if isinstance(seen, Full) else ():
+                reasons.append(judgement.makers[one.index].refuse(claims[one.index], one))
+            for claim, used in zip(claims, seen.used, strict=True):
+                place, free = (claim.counter, claim.window_ms), replace(claim, cap=None)
+                if place not in kept or kept[place][0].amount < free.amount:
+                    kept[place] = (free, used)
+    except Exception:  # noqa: BLE001 - a shadow that breaks must not be noticed by anybody but its operator
+        _log.exception("shadow_failed", decision=visit.id)
+        return _NOTHING
+    return Shadow(tuple(reasons), tuple(c for c, _ in kept.values()), tuple(u for _, u in kept.values()))
+
+
+def _judgement(desk: Desk, visit: Visit, situation: Situation, *, shadow: PolicySet, exits: int) -> Judgement:
+    principal, account, order, effect = visit.principal, situation.account, situation.order, visit.effect
+    if principal is None or account is None or effect is None:
+        return Judgement()
+    if effect is Effect.ORDER_CANCEL:
+        return judge_cancel(shadow, principal, account=account, wall=visit.wall)
+    if order is None:
+        return Judgement()
+    world = at_hand(desk, visit, situation, policies=shadow)
+    return judge(
+        shadow,
+        principal,
+        order,
+        effect=effect,
+        account=account,
+        worth=value(order, world, terms=shadow.terms(principal, account, wall=visit.wall)),
+        wall=visit.wall,
+        mark=mark_of(visit),
+        world=world,
+        exits=exits_of(exits),
+    )
+
+
+def _hands_off(visit: Visit, situation: Situation, *, shadow: PolicySet) -> tuple[Reason, ...]:
+    """What the shadow's `rights.touch` says of somebody else's order."""
+    principal, account, effect, holder = visit.principal, situation.account, visit.effect, situation.holder
+    if principal is None or account is None or effect is None or holder is None:
+        return ()
+    bounds = shadow.binding(principal, account.env, visit.wall)
+    if not any(bound.touch is not None and bound.reaches(account) for bound in bounds):
+        return ()
+    reason = may_touch(shadow, principal, owner=holder.key, effect=effect, account=account, wall=visit.wall)
+    return () if reason is None else (reason,)
+
+
+def _apart(claim: Claim) -> Claim:
+    """The same claim on the shadow's own counters."""
+    return replace(claim, counter=_name(claim.counter), also=tuple(map(_name, claim.also)))
+
+
+def _name(counter: str) -> str:
+    word, _, rest = counter.partition("/")
+    return f"{word}{MARK}{rest}"

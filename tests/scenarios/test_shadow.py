@@ -1,0 +1,157 @@
+"""Shadow policies: watched on live traffic, with counters of their own, and unable to change any answer."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.admin.changes import Who
+from guard.simulator.faults import HttpError
+from guard.terms import LEDGER_UNIT, Reply
+from tests.support.guards import operate
+from tests.support.stage import Stage, again, is_passed, stage
+from tests.support.story import DESK, PEOPLE, live
+
+WIDE: Final = '[orders]\nmax_value = ["60000 HKD", "9000 USD"]\n'
+TIGHT: Final = """
+[policy]
+mode = "shadow"
+[orders]
+max_value = ["30000 HKD", "1000 USD"]
+per_day = 5
+price_collar_percent = { stock = 2 }
+duplicate_window_s = 60
+[budgets]
+daily_value = "90000 HKD"
+open_orders = 2
+open_value = "60000 HKD"
+[rates]
+new_orders = "2/30s"
+changes = "1/30s"
+cancels = "1/60s"
+reads = "1/60s"
+[rights]
+touch = "own"
+"""
+ALSO: Final = '[policy]\nmode = "shadow"\n[instruments]\nsymbols = ["US.*"]\n[budgets]\ndaily_value = "40000 HKD"\n'
+_ID: Final = re.compile(rb"01[0-9A-HJKMNP-TV-Z]{24}")
+
+
+def nameless(replies: list[Reply]) -> list[tuple[int, bytes, tuple[tuple[str, str], ...]]]:
+    """Answers without the ids of decisions."""
+    return [
+        (
+            reply.status,
+            _ID.sub(b"#", reply.body),
+            tuple((name, _ID.sub(b"#", text.encode()).decode()) for name, text in reply.headers),
+        )
+        for reply in replies
+    ]
+
+
+async def metric(scene: Stage, policy: str) -> dict[str, float]:
+    """Divergences of a policy by code."""
+    text = str((await operate(scene.guard, "/metrics"))[1])
+    found = {}
+    for line in re.findall(r"guard_shadow_divergence_total\{(.*)", text):
+        if f'policy="{policy}"' in line:
+            found[re.findall(r'code="(\w+)"', line)[0]] = float(line.rpartition(" ")[2])
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_without_its_shadows_a_guard_answers_just_the_same(tmp_path: Path, seed: int) -> None:
+    """The same day with and without shadows: every status, body and header alike but for the decisions' ids."""
+    told = []
+    for name, shadows in (("bare", {}), ("watched", {"tight.toml": TIGHT, "also.toml": ALSO})):
+        (tmp_path / name).mkdir()
+        async with stage(tmp_path / name, *PEOPLE, policies={"desk.toml": DESK, **shadows}) as scene:
+            told.append(nameless(await live(scene, turns=80, seed=seed)))
+            if name == "watched":
+                assert await metric(scene, "tight")
+                assert any("shadow" in line for line in await scene.records("decision"))
+    assert told[0] == told[1]
+
+
+async def test_what_a_shadow_would_have_refused_is_recorded_and_counted(tmp_path: Path) -> None:
+    """The order passes; its record says what the shadow had against it, and the metric counts it."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE, "tight.toml": TIGHT}) as scene:
+        reply = await scene.place(qty=200, price=200)
+        found = await scene.decision(reply)
+
+        assert is_passed(reply)
+        assert found["reasons"] == []
+        assert {(one["policy"], one["code"]) for one in found["shadow"]} >= {("tight", "max_order_value")}
+        assert (await metric(scene, "tight"))["max_order_value"] == 1
+
+
+async def test_a_shadow_counts_what_really_went_out_even_past_its_cap(tmp_path: Path) -> None:
+    """Four orders against a shadow budget for two: all are on its counter, none on that of the enforcing policies."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE, "tight.toml": TIGHT}) as scene:
+        names = [await scene.placed(price=200, remark=str(turn)) for turn in range(4)]
+        assert money(scene, "daily_value") == {"shadow": 80_000, "enforced": 0}
+        assert (await metric(scene, "tight"))["open_orders"] == 2
+        await scene.cancel(names[0])
+        await scene.guard.reconciler.turn()
+        scene.clock.advance(s=60)
+        await scene.guard.reconciler.turn()
+        assert money(scene, "open_value") == {"shadow": 60_000, "enforced": 0}
+
+
+async def test_a_shadow_counter_outlives_the_process(tmp_path: Path) -> None:
+    """A start folds the shadow's counters from the record like all others."""
+    policies = {"desk.toml": WIDE, "tight.toml": TIGHT}
+    async with stage(tmp_path, *PEOPLE, policies=policies) as scene:
+        for turn in range(3):
+            await scene.placed(price=200, remark=str(turn))
+        was = scene.ledger()["sums"]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger()["sums"] == was
+        assert money(scene, "daily_value")["shadow"] == 60_000
+
+
+async def test_what_the_daemon_refused_is_on_no_shadow_counter(tmp_path: Path) -> None:
+    """Real outcomes settle the shadow's claims too."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE, "tight.toml": TIGHT}) as scene:
+        scene.daemon.faults.add(HttpError(400), path="/api/order")
+        await scene.place(price=200)
+        assert money(scene, "daily_value")["shadow"] == 0
+
+
+async def test_reads_are_watched_too(tmp_path: Path) -> None:
+    """A rate of reads in shadow counts what it would have refused, and refuses nothing."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE, "tight.toml": TIGHT}) as scene:
+        for _ in range(3):
+            assert (await scene.ask("/api/quote", {"symbols": ["HK.00700"]})).status == 200
+        assert (await metric(scene, "tight"))["rate"] == 2
+
+
+async def test_a_shadow_that_breaks_is_noticed_by_its_operator_only(tmp_path: Path) -> None:
+    """A bug in a shadow's rule refuses nothing."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE, "tight.toml": TIGHT}) as scene:
+        policies = scene.guard.desk.standing.policies
+        assert policies is not None
+        del policies.shadows[0]._bounds
+        assert is_passed(await scene.place(price=200))
+
+
+async def test_a_reload_of_shadows_alone_is_a_change(tmp_path: Path) -> None:
+    """Another shadow beside the same enforcing policies is applied; their hash stays what it was."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        before = scene.guard.desk.standing.policy_sha256
+        (tmp_path / "policies/tight.toml").write_text(TIGHT)
+        change = await scene.guard.changes.reload_policies(Who())
+        assert (change.result, change.sha256) == ("applied", before)
+        await scene.place(qty=200, price=200)
+        assert await metric(scene, "tight")
+
+
+def money(scene: Stage, word: str) -> dict[str, int]:
+    """What stands on the counters of this word, the shadow's and the others'."""
+    sums: dict[str, Any] = scene.ledger()["sums"]
+    found = {"shadow": 0, "enforced": 0}
+    for cell, amount in sums.items():
+        if cell.startswith(f"{word}/"):
+            found["shadow" if cell.startswith(f"{word}/shadow:") else "enforced"] += amount // LEDGER_UNIT
+    return found
