@@ -6,8 +6,6 @@ read safely → find endpoint → identify caller → parse intent → gather re
 → decision durable → one more look → send the canonical body → verdict → settle and record → reply
 """
 
-import asyncio
-
 import structlog
 
 from guard.codes import Code
@@ -81,8 +79,7 @@ class Pipeline:
             sending = self.decide(visit, situation)
         if isinstance(sending, Reply):
             return sending
-        task = self.desk.supervisor.start(self.carry_out(sending), f"trade {visit.id}")
-        return await asyncio.shield(task)
+        return await self.desk.supervisor.see_through(self.carry_out(sending), f"trade {visit.id}")
 
     def decide(self, visit: Visit, situation: Situation) -> Sending | Reply | Needs:
         """The synchronous step: from the first look at shared state to the reservation there is no await.

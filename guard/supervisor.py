@@ -72,6 +72,17 @@ class Supervisor:
         task.add_done_callback(self._ended)
         return task
 
+    async def see_through(self, coro: Coroutine[Any, Any, _T], name: str) -> _T:
+        """The result of work that no caller's hang-up can cancel: done here where this is the supervisor's own work.
+
+        Elsewhere a task of its own does it, which whoever waits may leave.
+        """
+        task = asyncio.current_task()
+        if task is None or task not in self._work:
+            return await asyncio.shield(self.start(coro, name))
+        task.set_name(name)
+        return await coro
+
     async def drain(self, timeout_s: float, *, hurry: asyncio.Event | None = None) -> tuple[str, ...]:
         """Waits for the work, at most `timeout_s` and no longer once `hurry` is set; then cancels it, and the services.
 

@@ -1,6 +1,7 @@
 """`guard serve`: the guard in the foreground until it is told to stop."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from guard.settings import Overrides, Settings
 from guard.standing import load_keys
 from guard.upstream.origin import parse_origin, tls_context
 
+COLLECTED_EVERY = 20_000  # objects made beyond those let go, before the youngest are looked through
 EXIT_SETTINGS = 2
 EXIT_STATE = 3
 
@@ -108,6 +110,16 @@ def tell(fault: GuardFault) -> int:
     return EXIT_STATE if isinstance(fault, StateFault) else EXIT_SETTINGS
 
 
+def rest_the_collector() -> None:
+    """What stands after the start is looked through no more, and the rest rarely: requests leave few cycles behind.
+
+    A live order is made of what the collector does not follow, so even a hundred thousand of them make no pause.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTED_EVERY, 20, 50)
+
+
 async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
     """Start, serve, reload on SIGHUP, and end in order on SIGTERM or SIGINT; a second one ends the waiting."""
     guard, stopped, loop = Guard(settings, sockets=sockets), asyncio.Event(), asyncio.get_running_loop()
@@ -122,6 +134,7 @@ async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]
         loop.add_signal_handler(number, stop, number.name)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     await guard.start()
+    rest_the_collector()
     loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))
     await stopped.wait()
     await guard.stop(reasons[0])

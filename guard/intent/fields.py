@@ -117,7 +117,7 @@ class Fields:
         value = self._values.get(path)
         if value is None:
             return None
-        found = pick(value, allowed)
+        found = allowed.get(value) if type(value) is int else pick(value, allowed)
         if found is None:
             said = _short(path) if is_secret else f"{_short(path)} {shown(value)}"
             self.note(Code.BAD_VALUE, f"{said} is none of {_words(allowed)}")
@@ -179,7 +179,7 @@ def _exact(value: Decimal) -> Decimal | None:
 
 def _decimals(number: Decimal) -> int:
     """Digits behind the point; negative for a number written as 3E+2."""
-    exponent = number.as_tuple().exponent
+    exponent = number.as_tuple()[2]
     if not isinstance(exponent, int):
         raise AssertionError("only finite numbers are counted")  # noqa: TRY004 - a bug here, not a caller's type
     return -exponent

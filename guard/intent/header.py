@@ -32,7 +32,7 @@ JP_ACCOUNTS: Final = choices(
     }
 )
 _CARD: Final = re.compile(r"\d{4}|\d{16}", re.ASCII)  # the last four digits, or all sixteen
-_PARTS: Final = ("trd_env", "acc_id", "card_num", "trd_market", "jp_acc_type")
+_PARTS: Final = frozenset(f"header.{part}" for part in ("trd_env", "acc_id", "card_num", "trd_market", "jp_acc_type"))
 
 
 def trade_header(fields: Fields) -> Header | None:
@@ -49,7 +49,7 @@ def any_header(fields: Fields) -> Header | None:
     An unknown market number is refused (B24: 999 once answered with real funds), so is account 0, which stands for
     whichever account comes first (W11: `acc_id` beside `card_num` would leave the choice to the daemon).
     """
-    if not any(fields.has(f"header.{part}") for part in _PARTS):
+    if fields.has_none(_PARTS):
         return None
     env = fields.choice("header.trd_env", ENVS)
     market = fields.choice("header.trd_market", MARKETS)

@@ -17,12 +17,12 @@ def members(pairs: Iterable[tuple[str, object]]) -> str:
 
 def text(value: object) -> str:
     """One value. Numbers must have been bounded before."""
+    if type(value) is Decimal:
+        return format(value, "f")
     if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, int):
         return int.__repr__(value)
-    if type(value) is Decimal:
-        return format(value, "f")
     if type(value) is str:
         return _quoted(value)
     if is_array(value):

@@ -7,7 +7,7 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 
 from guard.limits.dump import dump
 from guard.limits.ledger import post, reserve, settle
-from guard.limits.look import beside, look, resets_in_us, used
+from guard.limits.look import beside, look, quota_of, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
 from guard.limits.orders import change_in_flight, end_order, set_spent, set_targets, unknowns
 from guard.limits.slots import SLOTS_MAX, find_slot, has_room
@@ -56,8 +56,8 @@ __all__ = [
     "note_outside",
     "owner_of",
     "post",
+    "quota_of",
     "reserve",
-    "resets_in_us",
     "restore",
     "set_spent",
     "set_targets",

@@ -24,13 +24,14 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
     if taken is not None:
         return taken
     own = None if holder is None else state.holders.get(holder)
-    counts = tuple([_without(state, claim, own, now_us) for claim in claims])
-    shortfalls = tuple(
-        Shortfall(index, counts[index], _free_at(state, claim, now_us))
-        for index, claim in enumerate(claims)
-        if claim.cap is not None and (claim.cap <= 0 or counts[index] + claim.amount > claim.cap)
-    )
-    return Full(counts, shortfalls) if shortfalls else Granted(counts)
+    counts: list[int] = []
+    shortfalls: list[Shortfall] = []
+    for claim in claims:
+        count, cap = _without(state, claim, own, now_us), claim.cap
+        if cap is not None and (cap <= 0 or count + claim.amount > cap):
+            shortfalls.append(Shortfall(len(counts), count, _free_at(state, claim, now_us)))
+        counts.append(count)
+    return Full(tuple(counts), tuple(shortfalls)) if shortfalls else Granted(tuple(counts))
 
 
 def beside(state: State, counter: str, *, holder: str | None) -> int:
@@ -50,11 +51,11 @@ def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
     return state.sums.get(counter, 0)
 
 
-def resets_in_us(state: State, counter: str, *, t_us: int, window_ms: int) -> int:
-    """How long until the oldest stamp of the window leaves it and some of the quota comes back; 0: none is used."""
+def quota_of(state: State, counter: str, *, t_us: int, window_ms: int) -> tuple[int, int]:
+    """The stamps in the window, and how long until the oldest leaves it and some of the quota comes back; 0: none."""
     now_us, window_us = max(t_us, state.at_us), window_ms * 1000
-    oldest_us = windows.oldest_in(state.logs.get(counter), t_us=now_us, window_us=window_us)
-    return 0 if oldest_us is None else oldest_us + window_us - now_us
+    count, oldest_us = windows.span(state.logs.get(counter), t_us=now_us, window_us=window_us)
+    return count, 0 if oldest_us is None else oldest_us + window_us - now_us
 
 
 def _taken(state: State, claims: tuple[Claim, ...], now_us: int) -> Taken | None:

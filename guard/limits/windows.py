@@ -42,12 +42,12 @@ def stamps_in(log: Log | None, *, t_us: int, window_us: int) -> list[int]:
     return log.stamps[_first(log, t_us, window_us) :]
 
 
-def oldest_in(log: Log | None, *, t_us: int, window_us: int) -> int | None:
-    """The oldest stamp in (t-w, t], without a copy of the others; None where there is none."""
+def span(log: Log | None, *, t_us: int, window_us: int) -> tuple[int, int | None]:
+    """How many stamps lie in (t-w, t], and the oldest of them."""
     if log is None:
-        return None
-    first = _first(log, t_us, window_us)
-    return log.stamps[first] if first < len(log.stamps) else None
+        return 0, None
+    first, stamps = _first(log, t_us, window_us), log.stamps
+    return len(stamps) - first, stamps[first] if first < len(stamps) else None
 
 
 def _first(log: Log, t_us: int, window_us: int) -> int:

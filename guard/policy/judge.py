@@ -152,8 +152,8 @@ def breaker_limits(
 
     Then it asks `limit.tripped(count)` what the window has come to; a reason stops the key.
     """
-    bounds = [bound for bound in policies.binding(principal, account.env, wall) if bound.reaches(account)]
-    return tuple(limit for bound in bounds for limit in bound.breaker if limit.verdict is verdict)
+    limits = policies.plan(principal, account.env, account, wall=wall).breaker
+    return tuple([limit for limit in limits if limit.verdict is verdict]) if limits else ()
 
 
 def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime) -> Judgement:

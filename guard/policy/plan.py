@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from guard.policy.assemble import Bound
+from guard.policy.breaker import BreakerLimit
 from guard.policy.budgets import MoneyBudget
 from guard.policy.needs import Wants
 from guard.policy.orders import MaxValue
@@ -43,6 +44,7 @@ class Plan(Struct, frozen=True):
     covers: bool
     terms: ValueTerms
     wants: Wants
+    breaker: tuple[BreakerLimit, ...]
     others: tuple[OrderRule, ...]
     passed: set[Shape]
 
@@ -80,6 +82,7 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         covers=any(bound.covers for bound in bounds),
         terms=terms_of(bounds),
         wants=reduce(or_, (bound.wants for bound in bounds), Wants()),
+        breaker=tuple(limit for bound in bounds for limit in bound.breaker),
         others=tuple(rule for rule in rules if not rule.is_of_shape),
         passed=set(),
     )
@@ -97,6 +100,7 @@ def joined(shared: Plan, own: Sequence[Bound]) -> Plan:
         covers=shared.covers or mine.covers,
         terms=shared.terms,
         wants=shared.wants | mine.wants,
+        breaker=(*shared.breaker, *mine.breaker),
         others=(*shared.others, *mine.others),
         passed=set(),
     )

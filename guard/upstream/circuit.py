@@ -89,10 +89,12 @@ class Circuit(Struct):
 
     def _count(self, now_us: int, fault: str | None) -> None:
         self.results.append((now_us, fault is not None))
+        if fault is None:
+            return
         while self.results[0][0] <= now_us - WINDOW_US:
             self.results.popleft()
         faults = sum(is_fault for _, is_fault in self.results)
-        if fault is not None and len(self.results) >= SAMPLE_MIN and 100 * faults >= FAULTS_PERCENT * len(self.results):
+        if len(self.results) >= SAMPLE_MIN and 100 * faults >= FAULTS_PERCENT * len(self.results):
             self.opened_us, self.open_us, self.why = now_us, OPEN_MIN_US, fault
             self.trips_total += 1
             self.results.clear()

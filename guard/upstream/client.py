@@ -103,18 +103,22 @@ class Client:
                     await self._all_gone.wait()
 
     async def _attempt(self, request: Outbound, data: bytes, *, deadline_s: float) -> Answer | Failure:
-        refused = await self._slots.take(urgency_of(request), deadline_s=deadline_s, owner=request.owner)
-        if refused is not None:
-            return refused
+        urgency = urgency_of(request)
+        has_waited = not self._slots.take_now(urgency)
+        if has_waited:
+            refused = await self._slots.take(urgency, deadline_s=deadline_s, owner=request.owner)
+            if refused is not None:
+                return refused
         connection: Connection | None = None
         try:
             connection = self._idle.pick(is_trade=request.is_trade)
             if connection is None:
+                has_waited = True
                 dialled = await self._dial(deadline_s=deadline_s)
                 if isinstance(dialled, Failure):
                     return dialled
                 connection = dialled
-            if request.may_leave is not None and not request.may_leave():
+            if has_waited and request.may_leave is not None and not request.may_leave():
                 return Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
             asked = connection.ask(data, deadline_s=deadline_s)
             if asked is None:

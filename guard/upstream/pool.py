@@ -82,14 +82,20 @@ class Slots:
         self._is_closed = False
         self.in_use = 0
 
+    def take_now(self, urgency: Urgency) -> bool:
+        """Take a slot that is free for this urgency, where nobody of it waits."""
+        if self._is_closed or self._lines[urgency] or self.in_use >= self._limits[urgency]:
+            return False
+        self.in_use += 1
+        return True
+
     async def take(self, urgency: Urgency, *, deadline_s: float, owner: str = "") -> Failure | None:
         """Wait for a slot, at most until `deadline_s` of the loop's clock; None when it was given."""
         if self._is_closed:
             return Failure("held", "the client is closed", is_sent=False)
-        line = self._lines[urgency]
-        if not line and self.in_use < self._limits[urgency]:
-            self.in_use += 1
+        if self.take_now(urgency):
             return None
+        line = self._lines[urgency]
         if len(line) >= self._waiters_max:
             return Failure("held", "too many requests are waiting for the daemon", is_sent=False)
         waiter: Waiter = asyncio.get_running_loop().create_future()

@@ -223,4 +223,6 @@ def spread(recorder: Recorder, sending: Sending, each: Sequence[Holder]) -> None
 
 
 def _situation(intent: CancelOrder | CancelAll, account: Account, holder: Holder | None) -> Situation:
-    return Situation(intent, env=account.env, acc_id=account.acc_id, acc_ids=(account.acc_id,), holder=holder)
+    found = Situation(intent, acc_ids=(account.acc_id,), holder=holder)
+    found.locate(account.env, account.acc_id)
+    return found

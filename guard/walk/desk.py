@@ -274,6 +274,7 @@ class Situation(Struct):
     rows: tuple[AccountRow, ...] | Missing = ()
     env: Env | None = None
     acc_id: int | None = None
+    account: Account | None = None
     acc_ids: tuple[int, ...] | None = None
     holder: Holder | None = None
     conflict: Refusal | None = None
@@ -289,10 +290,10 @@ class Situation(Struct):
         """The order, as it was judged, only makes a fresh position smaller."""
         return self.order is not None and 0 < self.order.qty <= self.reducible
 
-    @property
-    def account(self) -> Account | None:
-        """The pair, an unknown environment counting as real."""
-        return None if self.acc_id is None else Account(Env.REAL if self.env is None else self.env, self.acc_id)
+    def locate(self, env: Env | None, acc_id: int | None) -> None:
+        """Where the request is to count: the pair is an account, an unknown environment counting as real."""
+        self.env, self.acc_id = env, acc_id
+        self.account = None if acc_id is None else Account(Env.REAL if env is None else env, acc_id)
 
     @property
     def market(self) -> str | None:

@@ -84,20 +84,21 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow
     if principal is None or header is None:
         return situation
     rows = listed(situation) or ()
-    situation.acc_id = resolve_acc_id(principal, rows, env=header.env, acc_id=header.acc_id, card_num=header.card_num)
-    situation.acc_ids = _named(header, situation.acc_id)
+    acc_id = resolve_acc_id(principal, rows, env=header.env, acc_id=header.acc_id, card_num=header.card_num)
+    situation.locate(header.env, acc_id)
+    situation.acc_ids = _named(header, acc_id)
     if isinstance(intent, Read):
-        situation.env = header.env
         return situation
-    holder = meant(desk.state, intent, env=header.env, acc_id=situation.acc_id)
+    holder = meant(desk.state, intent, env=header.env, acc_id=acc_id)
     if isinstance(holder, Holder):
         situation.holder = holder
     else:
         situation.conflict = holder
     order_env = situation.holder.account.env if situation.holder else None
-    situation.env = resolve_env(principal, rows, body=header.env, order=order_env, acc_id=situation.acc_id)
-    if situation.env is None and isinstance(intent, CancelOrder | CancelAll):
-        situation.env = cancel_env(principal)
+    env = resolve_env(principal, rows, body=header.env, order=order_env, acc_id=acc_id)
+    if env is None and isinstance(intent, CancelOrder | CancelAll):
+        env = cancel_env(principal)
+    situation.locate(env, acc_id)
     order = resulting(intent, situation.holder)
     if isinstance(order, Refusal):
         situation.conflict = order

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from guard.limits import resets_in_us, used
+from guard.limits import quota_of
 from guard.server import RateState, rate_headers
 from guard.terms import TRADE_EFFECTS, Claim
 from guard.walk.desk import Desk, Visit
@@ -12,15 +12,10 @@ def quota_headers(desk: Desk, visit: Visit, claims: Sequence[Claim]) -> tuple[tu
     """`RateLimit-Policy` and `RateLimit` of the rates among these claims; reads are counted apart from trades."""
     state = desk.state if visit.effect in TRADE_EFFECTS else desk.traffic
     now_us = desk.clock.t_us()
-    rates = [
-        RateState(
-            name=claim.counter.partition("/")[0],
-            quota=claim.cap,
-            window_s=claim.window_ms // 1000,
-            remaining=claim.cap - used(state, claim.counter, t_us=now_us, window_ms=claim.window_ms),
-            reset_s=resets_in_us(state, claim.counter, t_us=now_us, window_ms=claim.window_ms) / 1_000_000,
-        )
-        for claim in claims
-        if claim.kind == "rate" and claim.cap is not None
-    ]
+    rates: list[RateState] = []
+    for claim in claims:
+        if claim.kind == "rate" and claim.cap is not None:
+            count, free_us = quota_of(state, claim.counter, t_us=now_us, window_ms=claim.window_ms)
+            name, window_s = claim.counter.partition("/")[0], claim.window_ms // 1000
+            rates.append(RateState(name, claim.cap, window_s, claim.cap - count, free_us / 1_000_000))
     return rate_headers(tuple(rates))

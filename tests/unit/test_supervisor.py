@@ -206,3 +206,38 @@ async def test_hurry_that_began_before_waits_for_nothing() -> None:
     _ = supervisor.start(_forever(), "slow")
     assert await supervisor.drain(3600, hurry=hurry) == ("slow",)
     assert await Supervisor().drain(3600, hurry=hurry) == ()
+
+
+async def test_work_of_the_supervisors_own_is_seen_through_where_it_is() -> None:
+    """No second task: the one that is there takes the name of what it does now, and what it raises is heard."""
+    supervisor = Supervisor()
+    seen: list[asyncio.Task[object] | None] = []
+
+    async def inner() -> int:
+        seen.append(asyncio.current_task())
+        return 7
+
+    async def outer() -> int:
+        return await supervisor.see_through(inner(), "trade 1")
+
+    task = supervisor.start(outer(), "request")
+    assert await task == 7
+    assert seen == [task]
+    assert task.get_name() == "trade 1"
+
+
+async def test_work_is_seen_through_though_a_stranger_who_waits_is_cancelled() -> None:
+    """A task that is not the supervisor's may hang up; the work goes on in one that is."""
+    supervisor, gate, done = Supervisor(), asyncio.Event(), asyncio.Event()
+
+    async def inner() -> None:
+        await gate.wait()
+        done.set()
+
+    stranger = asyncio.ensure_future(supervisor.see_through(inner(), "trade 1"))
+    await asyncio.sleep(0)
+    stranger.cancel()
+    await asyncio.wait({stranger})
+    gate.set()
+    await asyncio.wait_for(done.wait(), 1)
+    assert await supervisor.drain(1) == ()
