@@ -68,7 +68,7 @@ async def test_check_finds_nothing_wrong_and_changes_nothing(tmp_path: Path) -> 
     told = "\n".join(_level(done, "ok"))
     assert "scope mode: it wants keys" in told
     assert "opens market data (qot:read), accounts (acc:read), administration (admin)" in told
-    assert "account 123456 real: " in told
+    assert "account 123456 real, card ending in 5678: " in told
     assert "account 9032 simulate: FUTURES_HK, FUTURES_US, HK, US" in told
     assert "state: will be made, mode 0700" in told
     assert _names(tmp_path) == before
