@@ -22,9 +22,11 @@ from guard.admin.changes import Who
 from guard.simulator import Simulator
 from guard.simulator.faults import Fault, HttpError, Reset, RetType, Unreachable
 from guard.simulator.orders import Order, Status
+from guard.snapshots import resume
+from guard.terms import LEDGER_UNIT
 from tests.support.clock import ManualClock
 from tests.support.guards import said
-from tests.support.stage import MODIFY, ORDER, TRADING, Stage, again, stage
+from tests.support.stage import MODIFY, ORDER, TRADING, Stage, again, ledger_of, stage
 
 OPEN: Final = 100_000
 DAILY: Final = 160_000
@@ -170,18 +172,22 @@ class Tracking(RuleBasedStateMachine):
 
     @rule(is_killed=st.booleans())
     def restart(self, *, is_killed: bool) -> None:
-        """Stopped, or killed: what is read back is what was there."""
-        before, config = self.scene.ledger(), self.scene.config
+        """Stopped, or killed: what is read back is what was there; only then does the next guard learn more."""
+        config = self.scene.config
         if is_killed:
             self.go(self.scene.written())
+            before = self.scene.ledger()
             self.runs += 1
             shutil.copytree(config.parent, self.home / str(self.runs))
             config = self.home / str(self.runs) / config.name
-        self.go(self.stack.aclose())
+            self.go(self.stack.aclose())
+        else:
+            self.go(self.stack.aclose())
+            before = self.scene.ledger()
+        assert ledger_of(resume(config.parent / "state")[0].state) == before
         self.stack = AsyncExitStack()
         given = again(config, daemon=self.scene.daemon, clock=self.scene.clock)
         self.scene = self.go(self.stack.enter_async_context(given))
-        assert self.scene.ledger() == before
 
     # ------------------------------------------------------------ the truth
 
@@ -220,7 +226,8 @@ class Tracking(RuleBasedStateMachine):
         left = self.scene.ledger()
         assert (left["holders"], left["steps"]) == ({}, {})
         assert self.scene.sums("open_value") == self.scene.sums("exits") == self.scene.sums("open_orders") == 0
-        assert self.scene.held() == self.spent()
+        # The daemon tells an average price of some decimals, from which the value of a fill is worked out, rounded up.
+        assert 0 <= self.scene.held() - self.spent() <= Decimal(len(self.orders())) / LEDGER_UNIT
 
 
 Tracking.TestCase.settings = settings(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from guard.journal import Disk
 from guard.lifecycle import Guard
-from guard.limits import dump
+from guard.limits import State, dump
 from guard.simulator import Simulator
 from guard.simulator.core import Received
 from guard.terms import LEDGER_UNIT, Reply
@@ -31,6 +31,11 @@ daily_value = ["5000000 HKD", "500000 USD"]
 [rates]
 new_orders = "1000/60s"
 """
+
+
+def ledger_of(state: State) -> dict[str, Any]:
+    """A ledger as plain data, but for its time."""
+    return {name: value for name, value in dump(state).items() if name != "at_us"}
 
 
 @dataclass
@@ -92,7 +97,7 @@ class Stage:
 
     def ledger(self) -> dict[str, Any]:
         """The whole ledger as plain data, but for its time."""
-        return {name: value for name, value in dump(self.guard.desk.state).items() if name != "at_us"}
+        return ledger_of(self.guard.desk.state)
 
     async def written(self) -> None:
         """All that was appended is in the file; it need not be synced."""
