@@ -95,6 +95,12 @@ class PolicySet:
         """What has to differ for a reload to change anything."""
         return self.sha256, self.shadow_sha256
 
+    def without_flags(self) -> "PolicySet":
+        """The same files without what the start-up flags add."""
+        if not self._flags:
+            return self
+        return PolicySet(self.docs, flags=None, tz=self._tz, require_cover=self.require_cover)
+
     def source(self) -> bytes:
         """The canonical content of the policy files: what is stored by hash beside the journal."""
         return self._source

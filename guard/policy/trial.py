@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.policy.amounts import currency_of_tag
 from guard.policy.compile import PolicySet
-from guard.policy.judge import Judgement, judge, judge_cancel
+from guard.policy.judge import Judgement, judge, judge_cancel, judge_read
 from guard.policy.notation import ledger_units, plain
 from guard.policy.room import Short, largest_qty
 from guard.policy.valuation import value
@@ -36,6 +36,7 @@ class Usage(Struct, frozen=True):
     new_orders_ms: tuple[int, ...] = ()
     changes_ms: tuple[int, ...] = ()
     cancels_ms: tuple[int, ...] = ()
+    reads_ms: tuple[int, ...] = ()
     same_order_ms: tuple[int, ...] = ()
 
     def on(self, claim: Claim) -> int:
@@ -50,6 +51,7 @@ class Usage(Struct, frozen=True):
             "new_orders": self.new_orders_ms,
             "changes": self.changes_ms,
             "cancels": self.cancels_ms,
+            "reads": self.reads_ms,
             "orders": (*self.new_orders_ms, *self.changes_ms),
             "duplicate": self.same_order_ms,
         }.get(word, ())
@@ -57,7 +59,7 @@ class Usage(Struct, frozen=True):
 
 
 class Ask(Struct, frozen=True):
-    """What is tried: an order (None: a cancel) of this caller, at this time, in this world, after this usage."""
+    """What is tried: an order (None: a cancel or a read) of this caller, at this time, in this world, after this."""
 
     principal: Principal
     account: Account
@@ -130,6 +132,8 @@ def try_order(policies: PolicySet, ask: Ask) -> Tried:
 
 
 def _judged(policies: PolicySet, ask: Ask) -> Judgement:
+    if ask.effect is Effect.READ:
+        return judge_read(policies, ask.principal, wall=ask.wall)
     if ask.order is None:
         return judge_cancel(policies, ask.principal, account=ask.account, wall=ask.wall)
     terms = policies.terms(ask.principal, ask.account, wall=ask.wall)

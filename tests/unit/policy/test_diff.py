@@ -187,3 +187,14 @@ def test_a_row_knows_its_table_and_key() -> None:
     assert (row.table, row.key) == ("orders", "max_value")
     assert (BY_PATH["hours"].table, BY_PATH["hours"].key) == ("hours", "")
     assert isinstance(msgspec.structs.replace(row, says="x"), Row)
+
+
+def test_what_is_only_watched_changes_no_answer() -> None:
+    """A shadow policy that comes or changes is neutral; one that is enforced from now on tightens, and back loosens."""
+    shadow = '[policy]\nid = "a"\nmode = "shadow"\n[orders]\nmax_qty = {}'
+    enforced = shadow.replace("shadow", "enforce")
+
+    assert kinds("", shadow.format(1)) == {"orders.max_qty": "neutral"}
+    assert kinds(shadow.format(1), shadow.format(2)) == {"orders.max_qty": "neutral"}
+    assert kinds(shadow.format(1), enforced.format(1)) == {"policy.mode": "tighter"}
+    assert kinds(enforced.format(1), shadow.format(1)) == {"policy.mode": "looser"}
