@@ -194,7 +194,7 @@ def test_what_is_only_watched_changes_no_answer() -> None:
     shadow = '[policy]\nid = "a"\nmode = "shadow"\n[orders]\nmax_qty = {}'
     enforced = shadow.replace("shadow", "enforce")
 
-    assert kinds("", shadow.format(1)) == {"orders.max_qty": "neutral"}
+    assert set(kinds("", shadow.format(1)).values()) == {"neutral"}
     assert kinds(shadow.format(1), shadow.format(2)) == {"orders.max_qty": "neutral"}
     assert kinds(shadow.format(1), enforced.format(1)) == {"policy.mode": "tighter"}
     assert kinds(enforced.format(1), shadow.format(1)) == {"policy.mode": "looser"}
