@@ -1,4 +1,4 @@
-"""`guard audit`: search the record, follow it; verifying and proving it are told in `proof`.
+"""`guard audit`: search the record, follow it, export it; verifying and proving it are told in `proof`.
 
 Reads the files only, so it works while the guard runs, after a crash, and on a copy. Answers go to stdout, remarks to
 stderr.
@@ -7,20 +7,32 @@ stderr.
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from guard.cli.proof import prove_record, rotate_key, verify_record
+from guard.audit.engine import Engine, NoEngine
+from guard.audit.export import FORMATS, Wanted, export
+from guard.audit.find import Found, find
+from guard.cli.progress import progress
+from guard.cli.proof import prove_record, rotate_key, verify_record, write_verifier
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.clock import SystemClock
 from guard.journal.search import Query, Row, View, Views, follow, moment, row, search
 
 _PAUSE_S: Final = 0.2
+_SLOW_S: Final = 2.0  # a search that took longer says how to have it faster
 _WIDTH: Final = 200  # columns where the output is no terminal
+
+Since = Annotated[str | None, typer.Option(help="2026-11-22, 2026-11-22T09:30:00Z, or 15m, 2h, 7d ago.")]
+Until = Annotated[str | None, typer.Option(help="The same; this moment itself is left out.")]
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,14 +43,19 @@ app.command("rotate-key")(rotate_key)
 
 @app.command("search")
 def search_record(
-    since: Annotated[str | None, typer.Option(help="2026-11-22, 2026-11-22T09:30:00Z, or 15m, 2h, 7d ago.")] = None,
-    until: Annotated[str | None, typer.Option(help="The same; this moment itself is left out.")] = None,
+    since: Since = None,
+    until: Until = None,
     key: Annotated[str | None, typer.Option(help="Key id.")] = None,
     decision: Annotated[str | None, typer.Option(help="A decision and all that belongs to it.")] = None,
     order: Annotated[str | None, typer.Option(help="An order id of the daemon's, and all that belongs to it.")] = None,
     symbol: Annotated[str | None, typer.Option(help="HK.00700")] = None,
     code: Annotated[str | None, typer.Option(help="Refusal code, primary or not.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Policy that gave a reason.")] = None,
     outcome: Annotated[str | None, typer.Option(help="allow, refuse, accepted, refused, unknown, not_sent.")] = None,
+    min_value: Annotated[
+        str | None, typer.Option(help="Orders worth that much or more: 100000, or 100000 HKD.")
+    ] = None,
+    max_value: Annotated[str | None, typer.Option(help="Orders worth that much or less.")] = None,
     types: Annotated[list[str] | None, typer.Option("--type", help="Type of record; may be repeated.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="The last so many; 0 is all.")] = 50,
     state: State = None,
@@ -46,6 +63,10 @@ def search_record(
     as_json: AsJson = False,
 ) -> None:
     """Find records; --json prints the lines as they are written."""
+    least, currency = _amount("--min-value", min_value)
+    most, other = _amount("--max-value", max_value)
+    if currency and other and currency != other:
+        _refuse("--max-value", f"is in {other}, and --min-value in {currency}")
     query = Query(
         since=_moment("--since", since),
         until=_moment("--until", until),
@@ -55,20 +76,64 @@ def search_record(
         order=order,
         symbol=symbol,
         code=code,
+        policy=policy,
         outcome=outcome,
+        min_value=least,
+        max_value=most,
+        currency=currency or other,
     )
-    views = Views()
-    found, total = deque[View](maxlen=limit or None), 0
-    for view in search(directory(state, config), query, views=views):
-        total += 1
-        if as_json and limit == 0:
-            _write(view.line.raw)  # a whole year fits no memory
-        else:
-            found.append(view)
-    _print(found, as_json=as_json)
-    if 0 < limit < total:
-        typer.echo(f"the last {len(found)} of {total} records; --limit 0 shows all", err=True)
-    _tell_skipped(views)
+    found = _found(directory(state, config), query, limit=limit)
+    if as_json:
+        for view in found.views:  # one after the other: a whole year fits no memory
+            _write(view.line.raw)
+    else:
+        _print(found.views)
+    if 0 < limit < found.total:
+        typer.echo(f"the last {limit} of {found.total} records; --limit 0 shows all", err=True)
+    _tell_skipped(found.skipped)
+
+
+def _found(state: Path, query: Query, *, limit: int) -> Found:
+    """By DuckDB where it is installed and can read the record, else by reading every line here."""
+    try:
+        with progress("searching") as bar, Engine(bar) as engine:
+            return find(engine, state, query, limit=limit)
+    except NoEngine as why:
+        views, started_s = Views(), time.monotonic()
+        kept, total = deque[View](maxlen=limit or None), 0
+        for view in search(state, query, views=views):
+            total += 1
+            kept.append(view)
+        if time.monotonic() - started_s > _SLOW_S:
+            typer.echo(f"({why}: then this takes a fraction of the time, and there are export and report)", err=True)
+        return Found(iter(kept), total, views.skipped)
+
+
+@app.command("export")
+def export_record(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="Ends with .csv, .jsonl or .parquet.")],
+    since: Since = None,
+    until: Until = None,
+    state: State = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the record as a table for other programs: CSV, JSON lines or Parquet, and a verifier beside it.
+
+    Columns and types are in docs/record-columns.md and stay. Each row holds its line as it was written. Needs DuckDB.
+    """
+    as_ = FORMATS.get(out.suffix.lower())
+    if as_ is None:
+        _refuse("FILE", f"{out.name}: the name ends with {', '.join(FORMATS)}")
+    wanted = Wanted(directory(state, config), out, as_, _moment("--since", since), _moment("--until", until))
+    with progress("exporting") as bar, Engine(bar) as engine:
+        count = export(engine, wanted)
+    script = write_verifier(out.parent)
+    if as_json:
+        told = {"file": str(out), "records": count, "format": as_, "verifier": str(script)}
+        typer.echo(msgspec.json.encode(told))
+    else:
+        typer.echo(f"{out}: {count} records; {script} checks proofs and whole records with the verifier key alone")
 
 
 @app.command("tail")
@@ -94,7 +159,7 @@ def tail_record(
         follow(directory(state, config), last=last, views=views, emit=emit, pause=pause)
     except KeyboardInterrupt:
         raise typer.Exit from None
-    _tell_skipped(views)
+    _tell_skipped(views.skipped)
 
 
 def _moment(name: str, text: str | None) -> str | None:
@@ -108,11 +173,21 @@ def _refuse(name: str, message: str) -> NoReturn:
     raise typer.BadParameter(message, param_hint=name)
 
 
-def _print(views: deque[View], *, as_json: bool) -> None:
-    if as_json:
-        for view in views:
-            _write(view.line.raw)
-        return
+def _amount(name: str, text: str | None) -> tuple[Decimal | None, str | None]:
+    """An amount such as 100000 HKD, and its currency where there is one."""
+    if text is None:
+        return None, None
+    amount, _, currency = text.strip().partition(" ")
+    try:
+        found = Decimal(amount.replace(",", ""))
+    except InvalidOperation:
+        found = Decimal("NaN")
+    if not found.is_finite():
+        _refuse(name, f"{text!r} is no amount; write 100000, or 100000 HKD")
+    return found, currency.strip().upper() or None
+
+
+def _print(views: Iterable[View]) -> None:
     table = Table(*Row._fields, header_style="bold", box=None, pad_edge=False)
     for view in views:
         table.add_row(*(Text(part) for part in row(view)))
@@ -124,6 +199,6 @@ def _write(line: bytes) -> None:
     typer.echo(line)
 
 
-def _tell_skipped(views: Views) -> None:
-    if views.skipped:
-        typer.echo(f"{views.skipped} lines could not be read: guard audit verify", err=True)
+def _tell_skipped(lines: int) -> None:
+    if lines:
+        typer.echo(f"{lines} lines could not be read: guard audit verify", err=True)

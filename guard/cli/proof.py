@@ -92,16 +92,25 @@ def prove_record(
     if out is None:
         typer.echo(msgspec.json.encode({"proof": text}) if as_json else text, nl=as_json)
         return
-    script = out.with_name(_SCRIPT)
     try:
         out.write_text(text, encoding="utf-8")
-        script.write_bytes(files("guard.journal").joinpath("offline.py").read_bytes())
     except OSError as error:
         raise JournalFault(f"{error.filename}: cannot be written: {error.strerror}") from error
+    script = write_verifier(out.parent)
     if as_json:
         typer.echo(msgspec.json.encode({"proof": text, "file": str(out), "verifier": str(script)}))
     elif held is None:
         typer.echo(f"check it with: python {script} proof {out} --vkey KEYS", err=True)
+
+
+def write_verifier(folder: Path) -> Path:
+    """The short verifier beside what it checks: standard library and `cryptography`, no line of the guard's."""
+    script = folder / _SCRIPT
+    try:
+        script.write_bytes(files("guard.journal").joinpath("offline.py").read_bytes())
+    except OSError as error:
+        raise JournalFault(f"{error.filename}: cannot be written: {error.strerror}") from error
+    return script
 
 
 def rotate_key(state: State = None, config: Config = None, as_json: AsJson = False) -> None:

@@ -9,6 +9,7 @@ import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,8 +19,8 @@ from guard.journal.record import Line, decode, plain, timestamp
 from guard.journal.segments import read_lines, segment_numbers
 
 _DECISIONS_KEPT: Final = 20_000  # an outcome follows its decision closely; a fill may come later and shows less then
-_STATE_TYPE: Final = "snapshot"  # the guard's own memory, which people ask for by name only
-_INHERITED: Final = ("key", "endpoint", "symbol")
+STATE_TYPE: Final = "snapshot"  # the guard's own memory, which people ask for by name only
+INHERITED: Final = ("key", "endpoint", "symbol")
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _AGO_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +47,11 @@ class Query(Struct, frozen=True, kw_only=True):
     order: str | None = None
     symbol: str | None = None
     code: str | None = None
+    policy: str | None = None
     outcome: str | None = None
+    min_value: Decimal | None = None
+    max_value: Decimal | None = None
+    currency: str | None = None
 
 
 class Row(NamedTuple):
@@ -85,7 +90,7 @@ class Views:
 
     def _complete(self, type_: str, members: dict[str, object]) -> Mapping[str, object]:
         if type_ == "decision":
-            self._decisions[str(members.get("id"))] = {n: members[n] for n in _INHERITED if n in members}
+            self._decisions[str(members.get("id"))] = {n: members[n] for n in INHERITED if n in members}
             if len(self._decisions) > _DECISIONS_KEPT:
                 self._decisions.popitem(last=False)
             return members
@@ -149,7 +154,9 @@ def _decisions_of(order_id: str, views: Iterator[View]) -> frozenset[str]:
     found: set[str] = set()
     for _, members in views:
         body = members.get("order")
-        places = (members, body if isinstance(body, dict) else {})
+        told = body if isinstance(body, dict) else {}
+        inner = told.get("c2s")
+        places = (members, told, inner if isinstance(inner, dict) else {})
         if order_id in {str(place.get(name)) for place in places for name in ("order_id", "order_id_ex")}:
             found.update(_ids(members))
     return frozenset(found)
@@ -161,7 +168,7 @@ def _ids(members: Mapping[str, object]) -> set[str]:
 
 def _matches(query: Query, view: View, decisions: frozenset[str]) -> bool:
     line, members = view
-    if line.type not in query.types if query.types else line.type == _STATE_TYPE:
+    if line.type not in query.types if query.types else line.type == STATE_TYPE:
         return False
     if (query.since is not None and line.ts < query.since) or (query.until is not None and line.ts >= query.until):
         return False
@@ -173,9 +180,29 @@ def _matches(query: Query, view: View, decisions: frozenset[str]) -> bool:
         return False
     if query.code is not None and query.code not in _codes(members):
         return False
+    if query.policy is not None and query.policy not in {reason.get("policy") for reason in _reasons(members)}:
+        return False
+    if not _is_worth(query, members.get("valuation")):
+        return False
     if query.outcome is not None and query.outcome not in {members.get(n) for n in ("outcome", "verdict", "result")}:
         return False
     return query.key is None or query.key == members.get("key")
+
+
+def _is_worth(query: Query, valuation: object) -> bool:
+    """Whether the order's own value lies in the bounds, and is in the currency, that are asked for."""
+    if (query.min_value, query.max_value, query.currency) == (None, None, None):
+        return True
+    money = valuation.get("value") if isinstance(valuation, dict) else None
+    if not isinstance(money, dict) or query.currency not in {None, money.get("currency")}:
+        return False
+    try:
+        amount = Decimal(str(money.get("amount")))
+    except InvalidOperation:
+        return False
+    return (query.min_value is None or amount >= query.min_value) and (
+        query.max_value is None or amount <= query.max_value
+    )
 
 
 def _codes(members: Mapping[str, object]) -> set[object]:

@@ -43,6 +43,7 @@ MAY_NAME: Final = {
     "upstream": {"clock"},
     "reference": {"clock", "supervisor"},
     "journal": {"clock"},
+    "audit": {"clock", "journal"},
     "simulator": {"catalogue", "clock"},
     "stream": {"access", "catalogue", "limits", "policy", "server", "supervisor", "upstream", "walk"},
 }

@@ -56,6 +56,9 @@ def test_a_search_for_programs_prints_the_lines_as_written(state: Path) -> None:
         (["--order", "900"], [2, 3]),
         (["--decision", "01B"], [4]),
         (["--code", "rate"], [4]),
+        (["--policy", "desk"], [4]),
+        (["--min-value", "1"], []),
+        (["--max-value", "30,000 HKD", "--min-value", "1 hkd"], []),
         (["--symbol", "HK.00700", "--type", "outcome"], [3]),
         (["--type", "segment", "--type", "outcome"], [1, 3]),
         (["--since", "2026-11-23"], []),
@@ -87,6 +90,47 @@ def test_a_time_that_is_none_is_wrong_usage(state: Path) -> None:
 
     assert result.exit_code == 2  # `guard` itself makes this 64
     assert "15m" in result.output
+
+
+@pytest.mark.parametrize("words", [["--min-value", "much"], ["--min-value", "1 HKD", "--max-value", "2 USD"]])
+def test_an_amount_that_is_none_is_wrong_usage(state: Path, words: list[str]) -> None:
+    """No number, or two currencies at once."""
+    assert guard_audit("search", "--state", state, *words).exit_code == 2
+
+
+def test_without_duckdb_a_search_works_all_the_same(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same rows; one that takes long says how to have it faster."""
+    with_it = guard_audit("search", "--key", "trader", "--limit", "2", "--state", state)
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    monkeypatch.setattr("guard.cli.audit._SLOW_S", -1)
+    without = guard_audit("search", "--key", "trader", "--limit", "2", "--state", state)
+
+    assert without.stdout == with_it.stdout
+    assert "pip install 'opend-guard[audit]'" in without.stderr
+
+
+# ---------------------------------------------------------------- export
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.jsonl", "all.parquet"])
+def test_an_export_has_every_record_and_a_verifier_beside_it(state: Path, tmp_path: Path, name: str) -> None:
+    """The verifier proves the record that the table was made from, without the guard."""
+    result = guard_audit("export", tmp_path / name, "--state", state, "--json")
+
+    told = json.loads(result.stdout)
+    assert (told["records"], told["format"]) == (4, name.partition(".")[2])
+    command = [sys.executable, told["verifier"], "record", str(state), "--vkey", str(state / "journal.vkey")]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603 - our own interpreter
+    assert "4 records" in guard_audit("export", tmp_path / name, "--state", state).stdout
+
+
+def test_an_export_says_what_it_cannot_do(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that tells no format; no DuckDB."""
+    assert guard_audit("export", tmp_path / "all.xlsx", "--state", state).exit_code == 2
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    result = guard_audit("export", tmp_path / "all.csv", "--state", state)
+
+    assert "pip install 'opend-guard[audit]'" in str(result.exception)
 
 
 # ---------------------------------------------------------------- tail

@@ -1,0 +1,120 @@
+"""Searching with DuckDB finds what reading every line finds."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from guard.audit.engine import Engine, NoEngine
+from guard.audit.find import find
+from guard.errors import JournalFault
+from guard.journal import Journal, read_lines
+from guard.journal.search import Query, Views, search
+from tests.support.clock import ManualClock
+from tests.support.journal import file_of
+from tests.support.reviewed import OTHER_SHA, reviewed
+
+QUERIES: tuple[dict[str, object], ...] = (
+    {},
+    {"key": "bot-pairs"},
+    {"key": "nobody"},
+    {"decision": f"01M{7:023d}"},
+    {"order": f"E01M{9:023d}"},
+    {"order": "nothing"},
+    {"symbol": "hk.00700"},
+    {"code": "rate"},
+    {"policy": "agents"},
+    {"outcome": "refuse"},
+    {"outcome": "accepted"},
+    {"outcome": "applied"},
+    {"min_value": Decimal(30000), "currency": "HKD"},
+    {"max_value": Decimal(20000)},
+    {"currency": "USD"},
+    {"since": "2026-11-03", "until": "2026-11-04"},
+    {"types": frozenset({"state", "gap"})},
+    {"key": "agent-research", "outcome": "allow", "symbol": "US.AAPL"},
+)
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three days."""
+    return reviewed(tmp_path_factory.mktemp("record") / "state")
+
+
+@pytest.mark.parametrize("asked", QUERIES, ids=str)
+def test_both_searches_find_the_same(state: Path, asked: dict[str, object]) -> None:
+    """Every filter: the same records in the same order, the same columns inherited, the same count."""
+    query = Query(**asked)  # type: ignore[arg-type]
+    plain = list(search(state, query, views=Views()))
+    with Engine() as engine:
+        found = find(engine, state, query, limit=0)
+        views = list(found.views)
+
+    assert [view.line.raw for view in views] == [view.line.raw for view in plain]
+    assert [dict(view.members) for view in views] == [dict(view.members) for view in plain]
+    assert (found.total, found.skipped) == (len(plain), 0)
+
+
+def test_a_limit_gives_the_last_and_the_count_of_all(state: Path) -> None:
+    """As a person sees them: in order, the last at the end."""
+    plain = list(search(state, Query(key="bot-pairs"), views=Views()))
+    with Engine() as engine:
+        found = find(engine, state, Query(key="bot-pairs"), limit=3)
+
+        assert [view.line.seq for view in found.views] == [view.line.seq for view in plain[-3:]]
+        assert found.total == len(plain) > 3
+
+
+def test_a_spoiled_line_is_counted_and_a_torn_one_is_not(tmp_path: Path) -> None:
+    """Neither stops a search, and none becomes a record."""
+    state = reviewed(tmp_path / "state", days=1, orders=5)
+    whole = list(read_lines(state))
+    first = file_of(state).read_bytes().splitlines(keepends=True)
+    file_of(state).write_bytes(b"".join([first[0], b"nonsense\n", b'{"a":1}\n', b"\xff\xfe\n", *first[1:]]))
+    with file_of(state, 2).open("ab") as file:
+        file.write(first[-1][:40])
+    with Engine() as engine:
+        found = find(engine, state, Query(), limit=0)
+
+        assert [view.line.raw + b"\n" for view in found.views] == whole
+        assert (found.total, found.skipped) == (len(whole), 3)
+
+
+def test_what_a_caller_wrote_is_a_value_never_sql(state: Path) -> None:
+    """A quote in a query finds nothing and breaks nothing."""
+    with Engine() as engine:
+        assert find(engine, state, Query(key="' OR 1=1 --"), limit=0).total == 0
+
+
+def test_without_the_engine_it_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra is named."""
+    monkeypatch.setitem(__import__("sys").modules, "duckdb", None)
+
+    with pytest.raises(NoEngine, match=r"opend-guard\[audit\]"):
+        Engine()
+
+
+def test_no_record_and_an_odd_path_are_told(tmp_path: Path) -> None:
+    """An empty directory, and one whose name DuckDB would take for a pattern."""
+    with Engine() as engine, pytest.raises(JournalFault, match="no record"):
+        find(engine, tmp_path, Query(), limit=0)
+    with Engine() as engine, pytest.raises(NoEngine, match="copy the record"):
+        find(engine, reviewed(tmp_path / "st[a]te", days=1, orders=1), Query(), limit=0)
+
+
+def test_a_guard_that_writes_meanwhile_disturbs_nothing(tmp_path: Path) -> None:
+    """Whole records only, and the hashes of policies in them."""
+    state = reviewed(tmp_path / "state", days=1, orders=5)
+    journal = Journal.open(state, clock=ManualClock())
+    try:
+        for n in range(200):
+            journal.append("x", {"n": n})
+            if n % 50 == 0:
+                with Engine() as engine:
+                    found = find(engine, state, Query(), limit=0)
+                    seqs = [view.line.seq for view in found.views]
+                    assert seqs == list(range(1, len(seqs) + 1))
+    finally:
+        journal.shut()
+    assert OTHER_SHA.encode() in file_of(state).read_bytes()
