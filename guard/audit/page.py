@@ -8,7 +8,7 @@ from guard.audit.columns import COLUMNS, TYPES_TOLD
 
 _INTRODUCTION: Final = """# The columns of an export
 
-`guard audit export FILE` writes the record as CSV, JSON lines or Parquet: one row a record, these columns, in this order.
+`guard audit export FILE` writes the record as CSV, JSON lines or Parquet: a row for each record, in this order.
 Names and types stay; new columns come at the end, before `line`. `make docs` makes this page from the table in
 `guard/audit/columns.py`.
 
