@@ -94,7 +94,8 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     claims, without a cap. `world`: what the rules looked at. `of`: the decision that opened the order, for a change or
     a cancel. `idempotency`: SHA-256 of the key. `intent`: the caller's own word (Guard-Intent), untrusted.
     `packet_id`: the caller's own, never forwarded. `replays`: the decision whose answer was given again. `batch`: the
-    cancel of all (a decision, or what a `state` record names) that it is a part of. `scopes`: what
+    cancel of all (a decision, or what a `state` record names) that it is a part of. `anew`: a
+    change that was judged and counted as a new order, since it brings one back (ENABLE). `scopes`: what
     a token left of its key's. `note` is for the record alone.
     """
 
@@ -116,6 +117,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     of: str | None = None
     replays: str | None = None
     batch: str | None = None
+    anew: bool = False
     packet_id: tuple[int, int] | None = None
     order: Raw = ABSENT
     resulting: Raw = ABSENT

@@ -8,7 +8,7 @@ from typing import Literal
 
 from guard.limits.order_ids import forget_order
 from guard.limits.state import SUM_KINDS, State, Step, advance
-from guard.limits.sums import give_back, move, put
+from guard.limits.sums import claimed_as, give_back, move, part, put
 from guard.terms import ClaimKind
 
 
@@ -18,7 +18,7 @@ def set_targets(
     """The order holds exactly these amounts on these cells; other cells stay. An order that has ended holds nothing.
 
     While a step of the order is open its claims stay reserved, and a refusal goes back to what was told here. `kind`
-    is that of cells on which the order held nothing yet.
+    is that of cells which the order never claimed.
     """
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
@@ -30,7 +30,7 @@ def set_targets(
     step = None if holder.step is None else state.steps[holder.step]
     reserved = {} if step is None else _tell(step, targets)
     for cell, amount in targets.items():
-        put(state, holder, cell, max(amount, reserved.get(cell, 0)), kind=kind)
+        put(state, holder, cell, max(amount, reserved.get(cell, 0)), kind=claimed_as(holder, cell) or kind)
 
 
 def set_spent(state: State, targets: Mapping[str, int], *, t_us: int) -> None:
@@ -59,6 +59,12 @@ def end_order(state: State, holder_id: str, *, t_us: int) -> None:
         forget_order(state, holder)
     else:
         holder.status = "done"
+
+
+def held_on(state: State, holder_id: str, cell: str) -> int:
+    """What the live order holds on the cell."""
+    holder = state.holders.get(holder_id)
+    return 0 if holder is None else part(holder, cell)
 
 
 def unknowns(state: State) -> tuple[Step, ...]:

@@ -5,6 +5,8 @@ from sys import intern
 from guard.limits.state import SUM_KINDS, Basis, Holder, State, Worth
 from guard.terms import Claim, ClaimKind
 
+_KINDS: dict[str, ClaimKind] = {kind[0]: kind for kind in SUM_KINDS}
+
 
 def move(sums: dict[str, int], cell: str, delta: int) -> None:
     """Adds to a cell; one that comes to nothing is dropped, so that absent and zero are the same."""
@@ -66,6 +68,14 @@ def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind
     holder.cells = holder.cells[:at] + holder.cells[at + 1 :]
     holder.held = holder.held[:at] + holder.held[at + 1 :]
     holder.kinds = intern(holder.kinds[:at] + holder.kinds[at + 1 :])
+
+
+def claimed_as(holder: Holder, cell: str) -> ClaimKind | None:
+    """As what the order claimed the cell; None where it never did."""
+    for basis in reversed(holder.bases):
+        if cell in basis.cells:
+            return _KINDS[basis.kinds[basis.cells.index(cell)]]
+    return None
 
 
 def give_back(state: State, holder: Holder, *, keep_spend: bool) -> None:

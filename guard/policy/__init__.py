@@ -6,7 +6,7 @@ be judged is refused. Never: a counter read, a clock, a file, a network, a float
 """
 
 from guard.policy.breaker import BreakerLimit, outcome_claim
-from guard.policy.budgets import fill_cell
+from guard.policy.budgets import counted_again, fill_cell
 from guard.policy.compile import PolicySet, compile_set
 from guard.policy.document import PolicyDoc, PolicyError, parse_policy
 from guard.policy.judge import (
@@ -41,6 +41,7 @@ __all__ = [
     "breaker_limits",
     "cancels_account",
     "compile_set",
+    "counted_again",
     "excusable",
     "exits_claim",
     "exits_of",

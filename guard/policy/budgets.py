@@ -9,7 +9,7 @@ each fill moves to the period of the fill (`fill_cell`). A day order counts in t
 order that only reduces a fresh position is counted, and refused by none of this.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -36,6 +36,7 @@ from guard.terms import LEDGER_MAX, LEDGER_UNIT, Claim, Conversion, Effect, Miss
 CELLS_MAX: Final = 16_384  # counters whose cells of the present minute are at hand
 _GTC = "gtc"
 _ALL = ",all"
+_PER_DAY = "orders_per_day/"
 
 
 def parts_of(currencies: Iterable[str]) -> tuple[Reset, ...]:
@@ -223,6 +224,14 @@ class DailyValue(MoneyBudget, frozen=True):
             also=(*also, _gtc(plain_meter.counter, self.reset)),
             resets_at=min(next_reset(part, reach.wall) for part in parts),
         )
+
+
+def counted_again(claims: tuple[Claim, ...], held: Callable[[str], int]) -> tuple[Claim, ...]:
+    """The claims of an order that comes back: it is one more order of the day than it `held` there already."""
+    return tuple(
+        replace(claim, amount=claim.amount + held(claim.counter)) if claim.counter.startswith(_PER_DAY) else claim
+        for claim in claims
+    )
 
 
 class OrdersPerDay(Rule, frozen=True):

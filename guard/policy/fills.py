@@ -1,12 +1,12 @@
 """What an order still holds once something was learned of its fills: absolute amounts, cell by cell.
 
-| cell | while it works | once it has ended |
-|---|---|---|
-| daily value, day order | filled value + rest | filled value |
-| daily value, good till cancelled | the rest; filled value in the period of the fill | 0; filled value there |
-| orders of the day | 1 | 1 |
-| open value, exits | the rest | the ledger frees them |
-| open orders | 1 | the ledger frees it |
+| cell | while it works | while it is disabled | once it has ended |
+|---|---|---|---|
+| daily value, day order | filled value + rest | filled value | filled value |
+| daily value, good till cancelled | the rest; filled value in the period of the fill | 0; there | 0; there |
+| orders of the day | 1 | 1 | 1 |
+| open value, exits | the rest | 0 | the ledger frees them |
+| open orders | 1 | 0 | the ledger frees it |
 
 Cumulative quantities and absolute amounts: the same fill told twice, or late, changes nothing. The truth is charged,
 also where a fill was dearer than the order was valued at; no exchange rate is needed for that, since an amount keeps
@@ -28,6 +28,7 @@ from guard.policy.notation import ledger_units
 _OPEN: Final = "open_value"
 _BY_VALUE: Final = frozenset({"daily_value", _OPEN})
 _BY_QUANTITY: Final = frozenset({"exits"})
+_BY_NUMBER: Final = frozenset({"open_orders"})
 _ONE: Final = Fraction(1)
 
 
@@ -46,7 +47,8 @@ class Whole(Struct, frozen=True):
 class Progress(Struct, frozen=True):
     """How far an order has come. `price` is its limit as the daemon lists it, `average` that of its fills.
 
-    `at`: when the last fill happened, as far as it is known. `is_over`: nothing more can be filled.
+    `at`: when the last fill happened, as far as it is known. `is_over`: nothing more can be filled. `is_idle`: nothing
+    can be filled until somebody enables the order again.
     """
 
     qty: Decimal
@@ -55,6 +57,12 @@ class Progress(Struct, frozen=True):
     price: Decimal | None = None
     average: Decimal | None = None
     is_over: bool = False
+    is_idle: bool = False
+
+    @property
+    def rests(self) -> bool:
+        """Nothing can be filled now."""
+        return self.is_over or self.is_idle
 
 
 def targets(wholes: Mapping[str, Whole], held: Mapping[str, int], progress: Progress, *, market: str) -> dict[str, int]:
@@ -66,7 +74,9 @@ def targets(wholes: Mapping[str, Whole], held: Mapping[str, int], progress: Prog
     for cell, whole in wholes.items():
         word = cell.partition("/")[0]
         if word in _BY_QUANTITY:
-            found[cell] = 0 if progress.is_over else ledger_units(max(progress.qty - progress.filled, Decimal(0)))
+            found[cell] = 0 if progress.rests else ledger_units(max(progress.qty - progress.filled, Decimal(0)))
+        elif word in _BY_NUMBER and not progress.is_over:
+            found[cell] = 0 if progress.is_idle else whole.amount
         elif word in _BY_VALUE:
             found |= _charged(cell, _parts(whole, progress), held=held, market=market, at=progress.at)
     return {cell: amount for cell, amount in found.items() if amount != held.get(cell, 0)}
@@ -76,13 +86,13 @@ def _parts(whole: Whole, progress: Progress) -> tuple[Fraction, Fraction]:
     """The shares of the cell's amount that are filled, and that may still be filled."""
     if not whole.value or whole.price <= 0:
         filled = Fraction(progress.filled) / Fraction(progress.qty) if progress.qty else _ONE
-        rest = Fraction(0) if progress.is_over else max(_ONE - filled, Fraction(0))
+        rest = Fraction(0) if progress.rests else max(_ONE - filled, Fraction(0))
         return filled * whole.amount, rest * whole.amount
     unit = Fraction(whole.multiplier) / Fraction(whole.value)
     valued = max(whole.price, progress.price or whole.price)
     average = valued if progress.average is None else abs(progress.average)
     spent = Fraction(progress.filled) * Fraction(average) * unit
-    if progress.is_over:
+    if progress.rests:
         return spent * whole.amount, Fraction(0)
     # The list may be behind what was last accepted: the larger of the two quantities is what may still be filled.
     qty = max(Fraction(progress.qty), _ONE / (unit * Fraction(whole.price)))

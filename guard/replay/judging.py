@@ -15,8 +15,18 @@ from guard.codes import Code
 from guard.intent import order_of
 from guard.journal import Decision, Seen
 from guard.journal.seen import NOT_ON_RECORD
-from guard.limits import State, look
-from guard.policy import Judgement, Maker, PolicySet, exits_of, judge, judge_cancel, may_touch, value
+from guard.limits import State, held_on, look
+from guard.policy import (
+    Judgement,
+    Maker,
+    PolicySet,
+    counted_again,
+    exits_of,
+    judge,
+    judge_cancel,
+    may_touch,
+    value,
+)
 from guard.terms import (
     STAMP,
     TRADE_EFFECTS,
@@ -80,11 +90,11 @@ def asked(record: Decision, principals: Mapping[str, Principal], wall: datetime)
 
 
 def _order(record: Decision, effect: Effect) -> PlaceOrder | None:
-    """The order as it was to be, without the guard's own stamp."""
+    """The order as it was to be, without the guard's own stamp: its own, or that of the order which it changes."""
     if effect is Effect.ORDER_CANCEL:
         return None
     order = order_of(bytes(record.resulting or record.order))
-    return replace(order, remark=None) if order.remark == f"{STAMP}{record.id}" else order
+    return replace(order, remark=None) if order.remark in {f"{STAMP}{record.id}", f"{STAMP}{record.of}"} else order
 
 
 def reached(record: Decision) -> bool:
@@ -116,7 +126,7 @@ def decided(policies: PolicySet, one: Asked, state: State, *, is_of_the_day: boo
             policies,
             one.principal,
             order,
-            effect=one.effect,
+            effect=Effect.ORDER_NEW if record.anew else one.effect,
             account=one.account,
             worth=value(order, world, terms=policies.terms(one.principal, one.account, wall=one.wall)),
             wall=one.wall,
@@ -131,8 +141,11 @@ def decided(policies: PolicySet, one: Asked, state: State, *, is_of_the_day: boo
 def _looked(state: State, one: Asked, own: tuple[Claim, ...], judgement: Judgement) -> Verdict:
     """With the ledger's word on every claim."""
     makers: tuple[Maker, ...] = (*map(_broker, own), *judgement.makers)
-    claims, reasons = (*own, *judgement.claims), judgement.reasons
     holder = one.record.of if one.effect is Effect.ORDER_CHANGE else None
+    ruled, reasons = judgement.claims, judgement.reasons
+    if holder is not None and one.record.anew:
+        ruled = counted_again(ruled, lambda cell: held_on(state, holder, cell))
+    claims = (*own, *ruled)
     found = look(state, claims, t_us=one.record.t, holder=holder)
     if isinstance(found, Taken):
         return Verdict(reasons, claims, (), is_repeat=True)

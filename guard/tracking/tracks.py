@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from guard.journal import Order
-from guard.limits import Holder, is_known_order
+from guard.limits import Basis, Holder, is_known_order
 from guard.policy.fills import Progress, Whole, targets
 from guard.tracking.apply import MANUAL
 from guard.tracking.asked import Asked
@@ -16,6 +16,7 @@ from guard.upstream.orderlist import OrderRow, Status
 from guard.upstream.reconcile import CREATED_SLACK, made_at
 
 VANISHED: Final = "vanished"
+IDLE_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so until it counts as one that rests
 _log = structlog.get_logger("guard")
 
 
@@ -26,11 +27,13 @@ class Tracks:
         self._scribe = scribe
         self._doubts = doubts
         self._listed: dict[str, int] = {}
+        self._idle: dict[str, tuple[tuple[Basis, ...], int]] = {}
 
     def keep(self, names: frozenset[str]) -> None:
         """Forgets orders that are live no more."""
-        for name in self._listed.keys() - names:
-            del self._listed[name]
+        for seen in (self._listed, self._idle):
+            for name in seen.keys() - names:
+                del seen[name]
 
     def learn(self, asked: Asked) -> None:
         """Everything that the lists say of orders without an open step."""
@@ -44,14 +47,25 @@ class Tracks:
             if row is not None:
                 self._listed[name] = asked.at_us
                 self._doubts.is_back(name)
-                self._follow(holder, row)
+                self._follow(holder, row, is_idle=self._is_idle(holder, row, asked))
             elif name in self._listed and self._doubts.is_gone(name, asked, since_us=self._listed[name]):
                 self._vanish(holder)
         self._outside(asked)
 
     # ------------------------------------------------------------ ours
 
-    def _follow(self, holder: Holder, row: OrderRow) -> None:
+    def _is_idle(self, holder: Holder, row: OrderRow, asked: Asked) -> bool:
+        """It is disabled, and was shown so for a while on the terms that it is on: a list may lag behind an ENABLE."""
+        if row.status is not Status.DISABLED:
+            self._idle.pop(holder.id, None)
+            return False
+        bases, since_us = self._idle.get(holder.id, ((), 0))
+        if bases is not holder.bases:
+            self._idle[holder.id] = (holder.bases, asked.at_us)
+            return False
+        return asked.at_us - since_us >= IDLE_AFTER_US
+
+    def _follow(self, holder: Holder, row: OrderRow, *, is_idle: bool) -> None:
         desk = self._scribe.desk
         filled = row.qty if row.status is Status.FILLED_ALL and not row.filled else row.filled
         progress = Progress(
@@ -61,6 +75,7 @@ class Tracks:
             price=row.price,
             average=row.fill_average,
             is_over=row.status.is_over,
+            is_idle=is_idle,
         )
         amounts = targets(
             wholes(holder), dict(zip(holder.cells, holder.held, strict=True)), progress, market=holder.market

@@ -30,7 +30,9 @@ from guard.terms import (
     Env,
     Intent,
     Missing,
+    ModifyOrder,
     Needs,
+    Op,
     Outcome,
     PlaceOrder,
     Principal,
@@ -294,6 +296,11 @@ class Situation(Struct):
         """Where the request is to count: the pair is an account, an unknown environment counting as real."""
         self.env, self.acc_id = env, acc_id
         self.account = None if acc_id is None else Account(Env.REAL if env is None else env, acc_id)
+
+    @property
+    def comes_back(self) -> bool:
+        """An order that was disabled is enabled: it is judged and counted as a new one (W05)."""
+        return isinstance(self.intent, ModifyOrder) and self.intent.op is Op.ENABLE
 
     @property
     def market(self) -> str | None:

@@ -9,8 +9,18 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.intent import digest, encode
-from guard.limits import SLOTS_MAX, Opening, Worth, beside, has_room, look
-from guard.policy import Judgement, exits_claim, exits_of, judge, judge_cancel, judge_read, largest_qty, value
+from guard.limits import SLOTS_MAX, Opening, Worth, beside, has_room, held_on, look
+from guard.policy import (
+    Judgement,
+    counted_again,
+    exits_claim,
+    exits_of,
+    judge,
+    judge_cancel,
+    judge_read,
+    largest_qty,
+    value,
+)
 from guard.reference import NOTHING
 from guard.terms import (
     NOT_ASKED,
@@ -81,7 +91,10 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     # What is cancelled one by one is not sent itself.
     shared = bucket_claims(visit, situation) if situation.each is None else ()
     body = body if situation.each is None else b""
-    claims = (*own, *(claim for claim, _ in shared), *judgement.claims)
+    ruled = judgement.claims
+    if holder is not None and situation.comes_back:
+        ruled = counted_again(ruled, lambda cell: held_on(desk.state, holder, cell))
+    claims = (*own, *(claim for claim, _ in shared), *ruled)
     makers = (*(None for _ in own), *(maker for _, maker in shared), *judgement.makers)
     seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)
     if isinstance(seen, Taken):
@@ -184,11 +197,13 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
         return judge_cancel(policies, principal, account=account, wall=visit.wall)
     if order is None:
         return Judgement()
+    if situation.holder is not None and order.remark == f"{_REMARK}{situation.holder.id}":
+        order = replace(order, remark=None)  # the guard's own word, not the caller's
     found = judge(
         policies,
         principal,
         order,
-        effect=visit.effect,
+        effect=Effect.ORDER_NEW if situation.comes_back else visit.effect,
         account=account,
         worth=value(order, world, terms=policies.terms(principal, account, wall=visit.wall)),
         wall=visit.wall,

@@ -153,6 +153,7 @@ class Recorder:
             of=seen.holder.id if seen.holder else None,
             replays=replays,
             batch=visit.batch,
+            anew=seen.comes_back,
             order=Raw(judged.order) if judged.order else ABSENT,
             resulting=Raw(judged.resulting) if judged.resulting else ABSENT,
             valuation=seen.worth if isinstance(seen.worth, Valuation) else None,

@@ -119,6 +119,12 @@ class Tracking(RuleBasedStateMachine):
         """A cancel of any order there ever was."""
         self.change(pick, fault, op="CANCEL", qty=None, price=None)
 
+    @precondition(lambda self: self.orders())
+    @rule(pick=st.integers(0, 99), op=st.sampled_from(["DISABLE", "ENABLE"]), fault=faults)
+    def toggle(self, pick: int, op: str, fault: Fault | None) -> None:
+        """An order is put aside, or brought back."""
+        self.change(pick, fault, op=op, qty=None, price=None)
+
     def change(self, pick: int, fault: Fault | None, **members: Any) -> None:
         """One request to modify-order."""
         if fault is not None:
@@ -219,8 +225,9 @@ class Tracking(RuleBasedStateMachine):
 
     def settled(self) -> None:
         """When all has come to rest nothing is held but what was paid."""
-        for order in self.working():
-            self.scene.daemon.world.end(order, Status.CANCELLED_ALL)
+        for order in self.orders():
+            if order.is_open or order.status is Status.DISABLED:
+                self.scene.daemon.world.end(order, Status.CANCELLED_ALL)
         for _ in range(6):
             self.go(self.turn(31))
         left = self.scene.ledger()

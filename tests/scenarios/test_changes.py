@@ -258,16 +258,6 @@ async def test_b14_each_operation_is_sent_as_itself(tmp_path: Path) -> None:
         assert [body["order_id"] for body in sent] == [scene.daemon.orders[mine].order_id] * 4 + [0]
 
 
-async def test_w05_enabling_is_judged_as_a_change(tmp_path: Path) -> None:
-    """An order that was put aside comes back only if it would be let through now."""
-    async with stage(tmp_path, policies=TIGHT) as scene:
-        mine = await scene.placed()
-        assert is_passed(await scene.cancel(mine, op="DISABLE"))
-        (tmp_path / "policies/desk.toml").write_text('[orders]\nmax_value = "19999 HKD"')
-        await scene.guard.reload()
-        assert code_of(await scene.modify(mine, op="ENABLE", qty=None, price=None)) == (403, "max_order_value")
-
-
 async def test_w17_a_reconfirmation_is_judged_and_recorded(tmp_path: Path) -> None:
     """An order that the broker holds back is confirmed by its owner, within the limits of now, and on record."""
     daemon = Simulator()

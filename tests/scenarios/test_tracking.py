@@ -121,13 +121,57 @@ async def test_an_order_that_fails_later_gives_back_its_money(tmp_path: Path, st
         assert held(scene) == holds(0, 0, 0, 0)
 
 
-async def test_a_disabled_order_holds_what_it_holds(tmp_path: Path) -> None:
-    """Whoever enables it again asks nobody, so it is not over."""
+async def test_a_disabled_order_holds_only_what_it_has_spent(tmp_path: Path) -> None:
+    """Once it has been shown so for a while; it stays a live order, and a restart finds the same."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await scene.placed(qty=300)
-        scene.daemon.world.end(at_daemon(scene, name), Status.DISABLED)
+        fill(scene, name, 100, "199")
+        await round_trip(scene)
+        assert is_passed(await scene.cancel(name, op="DISABLE"))
+        await round_trip(scene)
+        assert held(scene) == holds(59_900, 40_000, 200, 1), "one list is no evidence: it may lag"
+        await round_trip(scene)
+        assert held(scene) == holds(19_900, 0, 0, 0)
+        before = scene.ledger()
+        assert [holder["order_id_ex"] for holder in before["holders"].values()] == [name]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        for _ in range(3):
+            await round_trip(scene)
+        assert held(scene) == holds(19_900, 0, 0, 0)
+
+
+async def test_an_order_that_was_enabled_elsewhere_holds_again_what_it_may_spend(tmp_path: Path) -> None:
+    """Nobody asked the guard, so nothing could be refused; it counts as soon as a list shows it, and ends cleanly."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        assert is_passed(await scene.cancel(name, op="DISABLE"))
+        await round_trip(scene)
+        await round_trip(scene)
+        assert held(scene) == holds(0, 0, 0, 0)
+        scene.daemon.world.end(at_daemon(scene, name), Status.SUBMITTED)
         await round_trip(scene)
         assert held(scene) == holds(60_000, 60_000, 300, 1)
+        scene.daemon.world.end(at_daemon(scene, name), Status.CANCELLED_ALL)
+        await round_trip(scene)
+        assert held(scene) == holds(0, 0, 0, 0)
+
+
+async def test_an_enabled_order_is_not_freed_by_a_list_that_lags(tmp_path: Path) -> None:
+    """After an ENABLE the list may go on to show the order as disabled: that is no evidence for a while."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        assert is_passed(await scene.cancel(name, op="DISABLE"))
+        await round_trip(scene)
+        await round_trip(scene)
+        assert is_passed(await scene.modify(name, op="ENABLE", qty=None, price=None))
+        at_daemon(scene, name).status = Status.DISABLED
+        await round_trip(scene, s=5)
+        assert held(scene) == holds(60_000, 60_000, 300, 1, per_day=2)
+        at_daemon(scene, name).status = Status.SUBMITTED
+        await round_trip(scene)
+        await round_trip(scene)
+        assert held(scene) == holds(60_000, 60_000, 300, 1, per_day=2)
 
 
 async def test_a_fill_told_twice_is_written_once(tmp_path: Path) -> None:

@@ -1,0 +1,107 @@
+"""A disabled order takes no room, and comes back as a new order would come (W05)."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.simulator.faults import Fault, HttpError, RetType, Unreachable
+from tests.support.guards import codes
+from tests.support.stage import MODIFY, Stage, again, code_of, is_passed, stage
+
+LOOSE: Final = """
+[orders]
+max_value = "20000 HKD"
+duplicate_window_s = 60
+per_day = 50
+[rates]
+new_orders = "50/60s"
+"""
+ENABLE: Final[dict[str, Any]] = {"op": "ENABLE", "qty": None, "price": None}
+
+
+async def rested(scene: Stage, order_id_ex: str) -> None:
+    """The order is disabled, and the guard has seen that it is."""
+    assert is_passed(await scene.cancel(order_id_ex, op="DISABLE"))
+    for _ in range(3):
+        scene.clock.advance(s=6)
+        await scene.guard.reconciler.turn()
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ('max_value = "19999 HKD"', (403, "max_order_value")),
+        ('max_value = "20000 HKD"\nsides = ["SELL"]', (403, "side")),
+        ('max_value = "20000 HKD"\nper_day = 1', (403, "orders_per_day")),
+        ('max_value = "20000 HKD"\n[rates]\nnew_orders = "1/60s"', (429, "rate")),
+        ('max_value = "20000 HKD"\n[hours]\nHK = ["03:00-03:01"]\n[instruments]\nmarkets = ["HK"]', (403, "hours")),
+        ('max_value = "20000 HKD"\nduplicate_window_s = 60', (409, "duplicate_order")),
+    ],
+)
+async def test_w05_enabling_is_judged_and_counted_as_a_new_order(
+    tmp_path: Path, limit: str, told: tuple[int, str]
+) -> None:
+    """An order that was put aside comes back only if the same order would be let through now as another one."""
+    async with stage(tmp_path, policies=LOOSE) as scene:
+        mine = await scene.placed()
+        await rested(scene, mine)
+        (tmp_path / "policies/desk.toml").write_text(f"[orders]\n{limit}")
+        await scene.guard.reload()
+        assert code_of(await scene.modify(mine, **ENABLE)) == told
+        assert [sent.json["c2s"]["modify_order_op"] for sent in scene.reached(MODIFY)] == [3]
+
+
+BACK: Final = """
+[orders]
+max_value = "100000 HKD"
+per_day = 3
+[budgets]
+daily_value = "30000 HKD"
+open_value = "30000 HKD"
+open_orders = 1
+[rates]
+changes = "0/60s"
+"""
+
+
+async def test_w05_a_disabled_order_leaves_room_and_needs_it_again(tmp_path: Path) -> None:
+    """What rests takes no room from others; when it comes back there must be room, and it is one more of the day."""
+    async with stage(tmp_path, policies=BACK) as scene:
+        first = await scene.placed()
+        assert code_of(await scene.place(remark="2"))[1] in {"open_orders", "daily_value"}
+        await rested(scene, first)
+        assert scene.held() == scene.held("open_value") == scene.sums("open_orders") == 0
+        second = await scene.placed(remark="2")
+        refused = await scene.modify(first, **ENABLE)
+        assert code_of(refused) == (403, "daily_value")
+        assert {"open_orders", "open_value"} <= set(codes(refused))
+        await rested(scene, second)
+        reply = await scene.modify(first, **ENABLE)
+        assert is_passed(reply)
+        record = await scene.decision(reply)
+        assert (record["effect"], record["anew"]) == ("order_change", True)
+        assert scene.held() == scene.held("open_value") == 20_000
+        assert (scene.sums("open_orders"), scene.sums("orders_per_day")) == (1, 3)
+        await rested(scene, first)
+        assert code_of(await scene.modify(second, **ENABLE)) == (403, "orders_per_day")
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+
+
+@pytest.mark.parametrize(("fault", "back"), [(RetType(-1), 0), (HttpError(500), 20_000), (Unreachable(), 0)])
+async def test_w05_what_an_enable_claims_is_settled_like_an_order(tmp_path: Path, fault: Fault, back: int) -> None:
+    """Refused or never sent: nothing is held; unknown: all of it, until a list shows what became of it."""
+    async with stage(tmp_path, policies=BACK) as scene:
+        mine = await scene.placed()
+        await rested(scene, mine)
+        scene.daemon.faults.add(fault, path=MODIFY)
+        assert not is_passed(await scene.modify(mine, **ENABLE))
+        assert scene.held() == scene.held("open_value") == back
+        assert scene.sums("orders_per_day") == (2 if back else 1)
+        for _ in range(4):
+            scene.clock.advance(s=31)
+            await scene.guard.reconciler.turn()
+        assert scene.held() == scene.held("open_value") == 0
+        assert scene.sums("orders_per_day") == 1
