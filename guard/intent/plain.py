@@ -3,16 +3,25 @@
 import json
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from guard.intent.strict import is_array, is_object
 
 _quoted: Final = json.JSONEncoder().encode
+_name: Final = lru_cache(maxsize=256)(_quoted)
 
 
 def members(pairs: Iterable[tuple[str, object]]) -> str:
     """An object of the pairs that have a value. Names are ours and need no escaping."""
-    return "{" + ",".join([f'"{name}":{text(value)}' for name, value in pairs if value is not None]) + "}"
+    parts: list[str] = []
+    for name, value in pairs:
+        if value is None:
+            continue
+        kind = type(value)
+        said = format(value, "f") if kind is Decimal else _quoted(value) if kind is str else text(value)
+        parts.append(f'"{name}":{said}')
+    return "{" + ",".join(parts) + "}"
 
 
 def text(value: object) -> str:
@@ -28,7 +37,7 @@ def text(value: object) -> str:
     if is_array(value):
         return "[" + ",".join([text(item) for item in value]) + "]"
     if is_object(value):
-        return "{" + ",".join([f"{_quoted(name)}:{text(item)}" for name, item in value.items()]) + "}"
+        return "{" + ",".join([f"{_name(name)}:{text(item)}" for name, item in value.items()]) + "}"
     if value is None:
         return "null"
     raise AssertionError(f"a value of type {type(value).__name__} was to be written")

@@ -5,9 +5,10 @@ a failed append uses up no seq.
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.errors import JournalFault
 from guard.journal.chain import Head, digest
@@ -18,7 +19,7 @@ from guard.journal.tree import Tree, leaf
 DAY_US: Final = 86_400_000_000
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True, gc=False):
     """One line on its way to the disk, newline included. `is_lazy`: nobody waits for it. `tree`: with this line."""
 
     seq: int
@@ -28,7 +29,7 @@ class Entry(NamedTuple):
     tree: Tree
 
 
-class Place(NamedTuple):
+class Place(Struct, frozen=True, gc=False):
     """The end of the record: behind which head, in which segment (0: none yet), and how many bytes that has.
 
     `day`: the UTC day, counted from 1970, on which the segment was begun. `tree`: of all lines so far.
@@ -41,7 +42,7 @@ class Place(NamedTuple):
     tree: Tree = Tree()
 
 
-class Wanted(NamedTuple):
+class Wanted(Struct, frozen=True, gc=False):
     """A record that wants a place."""
 
     type_: str
@@ -61,7 +62,7 @@ def settle(wanted: Wanted, place: Place, *, segment_bytes_max: int) -> tuple[lis
     if place.segment > 0 and after.size <= segment_bytes_max and day <= place.day:
         return [entry], after
     number, tree = place.segment + 1, place.tree
-    opens = wanted._replace(type_="segment", members=Segment(number, entry.seq, tree.size, tree.written()))
+    opens = replace(wanted, type_="segment", members=Segment(number, entry.seq, tree.size, tree.written()))
     opening, begun = _link(opens, Place(place.head, number, 0, day, tree))
     entry, after = _link(wanted, begun)
     return [opening, entry], after

@@ -26,8 +26,13 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
     own = None if holder is None else state.holders.get(holder)
     counts: list[int] = []
     shortfalls: list[Shortfall] = []
+    sums = state.sums
     for claim in claims:
-        count, cap = _without(state, claim, own, now_us), claim.cap
+        cap = claim.cap
+        if own is None and claim.kind in SUM_KINDS and not claim.also:
+            count = sums.get(claim.counter, 0)
+        else:
+            count = _without(state, claim, own, now_us)
         if cap is not None and (cap <= 0 or count + claim.amount > cap):
             shortfalls.append(Shortfall(len(counts), count, _free_at(state, claim, now_us)))
         counts.append(count)

@@ -41,6 +41,11 @@ class _Planned(Struct, frozen=True):
     validity: Validity
     plan: Plan
 
+    def binds(self, limits: KeyLimits, wall: datetime) -> bool:
+        """It was made for these limits of the key, and for this time."""
+        known = self.match.limits
+        return (known is limits or known == limits) and self.validity.holds(wall)
+
 
 class PolicySet:
     """Every policy that binds, ready to judge.
@@ -121,11 +126,11 @@ class PolicySet:
 
     def plan(self, principal: Principal, env: Env | None, account: Account | None, *, wall: datetime) -> Plan:
         """What is asked of this key's requests now, on this account; `account` None: a read."""
-        match = self._match(principal, env)
         place = (principal.name, env, account.acc_id if account is not None and self._names_accounts else 0)
         known = self._plans.get(place)
-        if known is not None and known.match is match and known.validity.holds(wall):
+        if known is not None and known.binds(principal.limits, wall):
             return known.plan
+        match = self._match(principal, env)
         bounds = [bound for bound in self.binding(principal, env, wall) if account is None or bound.reaches(account)]
         files = [bound for bound in bounds if bound.policy in self._ids]
         own = [bound for bound in bounds if bound.policy not in self._ids]

@@ -124,7 +124,10 @@ class MaxValue(Rule, frozen=True):
         met = self.caps.meet(worth, wall=proposal.wall)
         if isinstance(met, Missing):
             return self.reason(met.code, met.message, observed=plain(worth.amount), unit=worth.currency)
-        return next((self._above(proposal, one) for one in met if not one.fits), None)
+        for one in met:
+            if not one.fits:
+                return self._above(proposal, one)
+        return None
 
     def measured(self, proposal: Proposal) -> Money | Missing | None:
         """What is compared with the caps; None where the rule has nothing to say about the order."""

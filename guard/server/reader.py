@@ -53,7 +53,7 @@ class Request(Struct, frozen=True):
 class Reader:
     """Reads the requests of one connection from `peer`, one at a time. After a refusal it is not to be fed again."""
 
-    __slots__ = ("_begun", "_bounds", "_buffer", "_head_end", "_peer", "_searched")
+    __slots__ = ("_begun", "_bounds", "_buffer", "_head_end", "_last", "_peer", "_searched")
 
     def __init__(self, bounds: Bounds, *, peer: str) -> None:
         self._bounds = bounds
@@ -62,6 +62,7 @@ class Reader:
         self._searched = 0
         self._head_end = 0
         self._begun: tuple[Head, Meaning] | None = None
+        self._last: tuple[bytes, Head, Meaning] | None = None  # the same head means the same again
 
     @property
     def phase(self) -> Phase:
@@ -94,12 +95,16 @@ class Reader:
             return self._keep(held, Progress.MORE)
         self._head_end = found.end()
         del found  # a match keeps its buffer from growing
-        head = parse_head(str(held[: self._head_end], "latin-1"), fields_max=self._bounds.fields_max)
-        if isinstance(head, Refusal):
-            return head
-        meaning = read_fields(head, self._bounds)
-        if isinstance(meaning, Refusal):
-            return meaning
+        raw = bytes(held[: self._head_end])
+        if self._last is None or self._last[0] != raw:
+            head = parse_head(str(raw, "latin-1"), fields_max=self._bounds.fields_max)
+            if isinstance(head, Refusal):
+                return head
+            meaning = read_fields(head, self._bounds)
+            if isinstance(meaning, Refusal):
+                return meaning
+            self._last = (raw, head, meaning)
+        _, head, meaning = self._last
         self._begun = (head, meaning)
         waiting = Progress.CONTINUE if meaning.is_continue_expected else Progress.MORE
         return self._read_body(held, self._begun, waiting=waiting)

@@ -4,6 +4,7 @@ The only place that knows how a refusal looks from outside. Nothing of the daemo
 """
 
 import math
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -116,8 +117,8 @@ def rate_headers(rates: tuple[RateState, ...]) -> Headers:
     """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers); nothing where no rate applies."""
     if not rates:
         return ()
-    policy = ", ".join(f"{_quoted(rate.name)};q={rate.quota};w={rate.window_s}" for rate in rates)
-    state = ", ".join(f"{_quoted(rate.name)};r={max(0, rate.remaining)};t={_ceil(rate.reset_s)}" for rate in rates)
+    policy = ", ".join([f"{_quoted(rate.name)};q={rate.quota};w={rate.window_s}" for rate in rates])
+    state = ", ".join([f"{_quoted(rate.name)};r={max(0, rate.remaining)};t={_ceil(rate.reset_s)}" for rate in rates])
     return (("RateLimit-Policy", policy), ("RateLimit", state))
 
 
@@ -136,6 +137,7 @@ def _whole_seconds(seconds: float | None) -> int:
     return max(1, math.ceil(seconds)) if seconds is not None else 1
 
 
+@lru_cache(maxsize=256)
 def _quoted(name: str) -> str:
     """A structured-field string (RFC 8941 §3.3.3)."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')

@@ -13,8 +13,7 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 _BODILESS: Final = frozenset({204, 304})
-_SAFE_NAME: Final = re.compile(r"[A-Za-z0-9-]++")
-_SAFE_VALUE: Final = re.compile(r"[ -~]*+")
+_SAFE_LINE: Final = re.compile(r"[A-Za-z0-9-]++: [ -~]*+")
 
 
 def encode(reply: Reply, *, date: str, is_closing: bool, is_head: bool = False) -> bytes:
@@ -28,9 +27,9 @@ def encode(reply: Reply, *, date: str, is_closing: bool, is_head: bool = False) 
         lines += [f"Content-Type: {reply.content_type}", f"Content-Length: {len(reply.body)}"]
     lines += [f"Date: {date}", "Cache-Control: no-store"]
     for name, value in reply.headers:
-        if not _SAFE_NAME.fullmatch(name) or not _SAFE_VALUE.fullmatch(value):
-            raise AssertionError(f"the answer's field {name!r} cannot be written")
         lines.append(f"{name}: {value}")
+        if not _SAFE_LINE.fullmatch(lines[-1]):
+            raise AssertionError(f"the answer's field {name!r} cannot be written")
     if is_closing:
         lines.append("Connection: close")
     head = "\r\n".join(lines).encode("ascii") + b"\r\n\r\n"

@@ -5,6 +5,7 @@ journal's records fold into; `traffic` counts reads and dry runs, which are in n
 """
 
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Container
 from datetime import datetime
 from decimal import Decimal
@@ -78,7 +79,7 @@ class Book(Protocol):
         ...
 
 
-class Known(Struct):
+class Known(Struct, gc=False):
     """A decision as its own caller may ask for it again: `name` is the principal, `verdict` None while it is open.
 
     `batch`: what it is a part of, a cancel of all.
@@ -108,13 +109,13 @@ class Recent:
     """The latest decisions of callers with a key, bounded; the record has them all."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Known] = {}
+        self._known: OrderedDict[str, Known] = OrderedDict()  # a plain dict seeks its first entry ever longer
 
     def put(self, known: Known) -> None:
         """One more; the oldest goes."""
         self._known[known.id] = known
         if len(self._known) > RECENT_MAX:
-            del self._known[next(iter(self._known))]
+            self._known.popitem(last=False)
 
     def get(self, decision: str) -> Known | None:
         """The decision, if it is recent."""

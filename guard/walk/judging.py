@@ -77,7 +77,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     """Every rule, then a look at every claim; nothing is changed. The valuation is noted in the situation."""
     holder = _changed(visit, situation)
     exits = _exits(visit, situation)
-    working = max(visit.exits_before, working_exits(desk, visit, situation))
+    working = max(visit.exits_before, _besides(desk, exits, holder=holder))
     judgement = _judgement(visit, situation, exits=working)
     if judgement.proposal is not None:
         situation.reducible = judgement.proposal.reducible
@@ -224,8 +224,11 @@ def _exits(visit: Visit, situation: Situation) -> tuple[Claim, ...]:
 
 def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
     """What other working orders on this side will take off the position, in the ledger's units."""
-    changed = _changed(visit, situation)
-    return sum(beside(desk.state, claim.counter, holder=changed) for claim in _exits(visit, situation))
+    return _besides(desk, _exits(visit, situation), holder=_changed(visit, situation))
+
+
+def _besides(desk: Desk, exits: tuple[Claim, ...], *, holder: str | None) -> int:
+    return sum([beside(desk.state, claim.counter, holder=holder) for claim in exits])
 
 
 def _changed(visit: Visit, situation: Situation) -> str | None:

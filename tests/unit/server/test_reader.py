@@ -217,3 +217,14 @@ def test_no_refusal_repeats_what_was_sent() -> None:
         if isinstance(outcome, Refusal):
             assert "canary" not in outcome.reasons[0].message
             assert outcome.note == ""
+
+
+@BY_NAME
+def test_what_came_before_changes_nothing(case: Case) -> None:
+    """The same request again on one connection, also after another: each time what a fresh reader makes of it."""
+    reader = Reader(Bounds(), peer="192.0.2.7")
+    check(case, fresh := read([case.raw]))
+    if isinstance(fresh, Request):
+        other = post()
+        for raw, expected in ((case.raw, fresh), (other, read([other])), (case.raw, fresh), (case.raw, fresh)):
+            assert reader.feed(raw) == expected
