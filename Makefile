@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test format docs lock bench clean
+.PHONY: help demo test format docs lock bench soak clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   the simulated daemon with the guard in front of it, ready to curl"
 	@echo "make test   the whole gate: format, lint, types, house rules, docs, tests"
+	@echo "make soak   a long night: traffic, faults, reloads, restarts, then everything verified (SOAK_S=600)"
 	@echo "make bench  what the guard adds, measured on this machine"
 
 $(STAMP): requirements-dev.lock pyproject.toml
@@ -45,6 +46,10 @@ lock: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py
+
+SOAK_S ?= 600
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak.soak $(SOAK_S)
 
 clean:
 	rm -rf $(VENV) dist build

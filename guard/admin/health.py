@@ -106,4 +106,5 @@ def status(desk: Desk) -> dict[str, object]:
         "daemon": {"url": standing.settings.daemon.url, "up": desk.is_daemon_up, "circuit_open": desk.circuit.is_open},
         "unknown": [step.id for step in unknowns(desk.state)],
         "live_orders": len(desk.state.holders),
+        "tasks": desk.supervisor.in_flight,
     }
