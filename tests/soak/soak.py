@@ -49,6 +49,7 @@ TASKS_MAX: Final = 8
 RSS_SLACK_BYTES: Final = 24 * 2**20
 SHORT_S: Final = 60  # below it, orders that never arrived are not waited for: that takes two clean lists and 90 s
 REST_S: Final = 150
+LIVES_MIN: Final = 3
 
 
 class Soak:
@@ -58,7 +59,6 @@ class Soak:
         self._folder = folder
         self._seconds = seconds
         self._seed = seed
-        self._dice = random.Random(seed)
         self._ports = free_port(), free_port()
         self._guard: Process | None = None
         self._is_over = False
@@ -91,10 +91,10 @@ class Soak:
     async def _live(self) -> None:
         """Short lives that end by signal or by force, then a long one."""
         loop = asyncio.get_running_loop()
-        begun_s, short_s = loop.time(), max(2.0, min(30.0, self._seconds / 8))
-        while loop.time() < begun_s + 0.6 * self._seconds:
+        begun_s, short_s = loop.time(), max(1.0, min(30.0, self._seconds / 8))
+        while self.lives < LIVES_MIN or loop.time() < begun_s + 0.6 * self._seconds:
             await asyncio.sleep(short_s)
-            await self._stop(self._dice.choice([signal.SIGTERM, signal.SIGKILL]))
+            await self._stop(signal.SIGKILL if self.lives % 2 else signal.SIGTERM)
             await self._start()
         rest_s = begun_s + self._seconds - loop.time()
         for _ in range(4):
