@@ -43,6 +43,7 @@ from guard.standing import Standing, at_start, load_keys, stand
 from guard.stream import Relay
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
+from guard.tracing import Tracing
 from guard.tracking import Reconciler
 from guard.upstream import Circuit, Client, Fused, sidedoors
 from guard.upstream.origin import parse_origin
@@ -70,6 +71,7 @@ class Guard:
     ) -> None:
         self.settings = settings
         self._hooks = hooks
+        self.tracing: Tracing | None = None  # to be set before the start
         self._sockets = sockets or {}
         self._disk = disk
         self.clock = clock or SystemClock()
@@ -155,7 +157,7 @@ class Guard:
         )
         self.desk = Desk(parts, standing=standing, state=recovered.state, directory=self.directory)
         self.desk.recent = recovered.recent
-        self.pipeline = Pipeline(self.desk, self._hooks)
+        self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = Reconciler(self.recorder)
         self.relay = Relay(self.recorder, on_trade=self.reconciler.traded)
@@ -215,7 +217,7 @@ class Guard:
         settings = self.settings
         tls = self.certificate.context if self.certificate is not None else None
         wiring = Wiring(
-            handler=self.pipeline.handle,
+            handler=self.pipeline.handle if self.tracing is None else self.tracing.handler(self.pipeline.handle),
             start=self.supervisor.start,
             new_id=self.clock.new_id,
             upgrade=self.relay.upgrade,

@@ -19,6 +19,7 @@ from guard.lifecycle import Guard
 from guard.logs import configure
 from guard.settings import Overrides, Settings
 from guard.standing import load_keys
+from guard.tracing import tracing_of
 from guard.upstream.origin import parse_origin, tls_context
 
 COLLECTED_EVERY = 20_000  # objects made beyond those let go, before the youngest are looked through
@@ -122,7 +123,9 @@ def rest_the_collector() -> None:
 
 async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
     """Start, serve, reload on SIGHUP, and end in order on SIGTERM or SIGINT; a second one ends the waiting."""
-    guard, stopped, loop = Guard(settings, sockets=sockets), asyncio.Event(), asyncio.get_running_loop()
+    guard = Guard(settings, sockets=sockets)
+    guard.tracing = tracing_of(os.environ)
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     reasons: list[str] = []
 
     def stop(name: str) -> None:
@@ -138,3 +141,5 @@ async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]
     loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))
     await stopped.wait()
     await guard.stop(reasons[0])
+    if guard.tracing is not None:
+        await asyncio.to_thread(guard.tracing.close)

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
-MODULE_OF: Final = {"prometheus-client": "prometheus_client", "pyjwt": "jwt"}
+MODULE_OF: Final = {
+    "prometheus-client": "prometheus_client",
+    "pyjwt": "jwt",
+    "opentelemetry-sdk": "opentelemetry",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+}
 LOADED_BY_NAME: Final = {"tzdata"}  # zoneinfo finds it where the system has no zones
 
 

@@ -1,0 +1,181 @@
+"""Spans of the walk for OpenTelemetry (extra `otel`): one for each request, one for each step in it, sent by OTLP.
+
+On where the environment names an endpoint, as every OpenTelemetry program is switched on; off, nothing of this is in
+the way. The walk knows nothing of it: the hooks that it asks are timed around. What a span holds is closed: path
+constant, decision, key id, code, status; never a header, a body, a key or a token.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from guard.metrics import Metrics
+from guard.terms import Answer, Call, Failure, Reply
+from guard.walk.desk import Visit
+from guard.walk.hooks import Hooks
+from guard.walk.sending import Carrying, Sending
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span
+
+ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+SERVER_FAULT: Final = 500
+Handler = Callable[[Call], Awaitable[Reply]]
+_log = structlog.get_logger("guard.tracing")
+
+
+class _Trip:
+    """One request that is being traced; `last_ns` is where its latest step ended."""
+
+    __slots__ = ("last_ns", "span")
+
+    def __init__(self, span: "Span") -> None:
+        self.span = span
+        self.last_ns = time.time_ns()
+
+
+class Tracing:
+    """Traces what passes through `handler` and `hooks`, on one event loop; the exporter has a thread of its own."""
+
+    def __init__(self, provider: "TracerProvider") -> None:
+        from opentelemetry import trace  # noqa: PLC0415 - an extra that need not be there
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - likewise
+
+        self._provider = provider
+        self._tracer = provider.get_tracer("opend-guard")
+        self._api = trace
+        self._propagator = TraceContextTextMapPropagator()
+        self._trips: dict[int, _Trip] = {}
+
+    def handler(self, handle: Handler) -> Handler:
+        """The walk within a span, the child of the caller's `traceparent` and the parent that the daemon is told of."""
+
+        async def traced(call: Call) -> Reply:
+            parent = self._propagator.extract({k: call.head[k] for k in ("traceparent",) if k in call.head})
+            path = Metrics.endpoint(call.path)
+            kind = self._api.SpanKind.SERVER
+            span = self._tracer.start_span(f"{call.method} {path}", context=parent, kind=kind)
+            own: dict[str, str] = {}
+            self._propagator.inject(own, context=self._api.set_span_in_context(span))
+            call.head = {**call.head, **own}
+            self._trips[id(call)] = _Trip(span)
+            try:
+                reply = await handle(call)
+                self._tell(span, path, reply)
+                return reply
+            finally:
+                del self._trips[id(call)]
+                span.end()
+
+        return traced
+
+    def hooks(self, hooks: Hooks) -> Hooks:
+        """The same hooks, each within a span."""
+        carrying = Carrying(
+            last_look=self._timed_later("record", hooks.carrying.last_look),
+            verdict=self._told(hooks.carrying.verdict),
+        )
+        return Hooks(
+            find=hooks.find,
+            identify=self._timed("identify", hooks.identify),
+            parse=hooks.parse,
+            each_of=hooks.each_of,
+            revoked=hooks.revoked,
+            judge=self._timed("judge", hooks.judge),
+            rights=hooks.rights,
+            ownership=hooks.ownership,
+            in_the_way=hooks.in_the_way,
+            state=hooks.state,
+            hold=self._timed("reserve", hooks.hold),
+            carrying=carrying,
+            judge_passing=self._timed("judge", hooks.judge_passing),
+            pass_on=hooks.pass_on,
+            shown=self._timed("cut", hooks.shown),
+        )
+
+    def close(self) -> None:
+        """Sends what is left, blocking, for as long as the exporter's own timeout allows."""
+        self._provider.shutdown()
+
+    # ------------------------------------------------------------ inside
+
+    def _timed(self, name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any) -> Any:
+            trip, began_ns = self._trip(args), time.time_ns()
+            found = hook(*args)
+            if trip is not None:
+                if name == "judge":
+                    self._step(trip, "gather", began_ns=trip.last_ns, ended_ns=began_ns)
+                self._step(trip, name, began_ns=began_ns, ended_ns=time.time_ns())
+            return found
+
+        return timed
+
+    def _timed_later(self, name: str, hook: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def timed(*args: Any) -> Any:
+            trip, began_ns = self._trip(args), time.time_ns()
+            found = await hook(*args)
+            if trip is not None:
+                self._step(trip, name, began_ns=began_ns, ended_ns=time.time_ns())
+            return found
+
+        return timed
+
+    def _told(self, verdict: Callable[..., Any]) -> Callable[..., Any]:
+        """The time since the record was on the disk was the daemon's."""
+
+        def told(*args: Any) -> Any:
+            outcome, trip = verdict(*args), self._trip(args)
+            if trip is not None:
+                took_ns = sum(arg.duration_us * 1000 for arg in args if isinstance(arg, Answer | Failure))
+                ended_ns = time.time_ns()
+                self._step(trip, "daemon", began_ns=ended_ns - took_ns, ended_ns=ended_ns)
+                trip.span.set_attribute("guard.verdict", outcome.verdict.value)
+            return outcome
+
+        return told
+
+    def _trip(self, args: tuple[Any, ...]) -> _Trip | None:
+        for arg in args:
+            if isinstance(arg, Visit):
+                return self._trips.get(id(arg.call))
+            if isinstance(arg, Sending):
+                return self._trips.get(id(arg.visit.call))
+        return None
+
+    def _step(self, trip: _Trip, name: str, *, began_ns: int, ended_ns: int) -> None:
+        context = self._api.set_span_in_context(trip.span)
+        self._tracer.start_span(name, context=context, start_time=began_ns).end(end_time=ended_ns)
+        trip.last_ns = ended_ns
+
+    def _tell(self, span: "Span", path: str, reply: Reply) -> None:
+        told = dict(reply.headers)
+        span.set_attribute("http.route", path)
+        span.set_attribute("http.response.status_code", reply.status)
+        if "Guard-Decision" in told:
+            span.set_attribute("guard.decision", told["Guard-Decision"])
+        if reply.status >= SERVER_FAULT:
+            span.set_status(self._api.StatusCode.ERROR)
+
+
+def tracing_of(environ: Mapping[str, str]) -> Tracing | None:
+    """Tracing as the OpenTelemetry variables want it; None where they name no endpoint, or the extra is missing.
+
+    That a trace cannot be had is told, and stands in nobody's way.
+    """
+    if not any(environ.get(name) for name in ENDPOINTS) or environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - likewise
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - likewise
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - likewise
+    except ImportError as error:
+        _log.warning("tracing_off", why=str(error), hint="pip install 'opend-guard[otel]'")
+        return None
+    provider = TracerProvider(resource=Resource.create({"service.name": "opend-guard"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return Tracing(provider)
