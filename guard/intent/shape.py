@@ -8,6 +8,7 @@ values (W11): which of them the daemon would take is nobody's to guess.
 import difflib
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from guard.terms import Reason, Refusal, in_order, refuse
 WRAPPER: Final = "c2s"
 # Objects and nothing else; a header in a list would name an account that nobody saw. A security may be a string too.
 _OBJECTS: Final = frozenset({"header", "packet_id", "filter_conditions", "data_filter"})
+_SCALARS: Final = frozenset({str, int, bool, Decimal})
 _REASONS_MAX: Final = 8  # a body may hold thousands of unknown names, and the likeness of each would be looked for
 _SEARCHES_MAX: Final = 2  # a search for likeness takes most of a millisecond
 _NAME_CHARACTERS_MAX: Final = 40  # longer names are cut in messages and not searched for likeness
@@ -63,6 +65,8 @@ def _gather(names: Names, members: Members, *, is_flat: bool) -> Body | Refusal:
             reasons.append(_unknown(name, known, hint, is_searched=len(reasons) < _SEARCHES_MAX))
         elif value is None:
             continue
+        elif type(value) in _SCALARS and path not in _OBJECTS and path not in values:
+            values[path] = value
         elif path in _OBJECTS and not is_object(value):
             reasons.append(Reason(Code.BAD_VALUE, f"{path} is an object"))
         elif path in names.inner and is_object(value):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import fields
 
-from guard.journal.entries import RECORDS
+from guard.journal.entries import ABSENT, RECORDS
 
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024  # a reload that moves 100,000 live orders still fits
 
@@ -53,13 +53,13 @@ _ENCODER: Final = msgspec.json.Encoder()
 _HEAD: Final = msgspec.json.Decoder(_Head)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, object])
 _DECODERS: Final = {name: msgspec.json.Decoder(struct) for name, struct in RECORDS.items()}
-_CLOSED: Final = frozenset(
-    struct
+_RAWS: Final[Mapping[type, tuple[str, ...]]] = {
+    struct: tuple(field.name for field in fields(struct) if field.type is Raw)
     for struct in RECORDS.values()
     if _HEAD_NAMES.isdisjoint(struct.__struct_encode_fields__)
-    and all(field.type is not Raw for field in fields(struct))
-)
-"""Records that hold nothing raw: what the encoder makes of one is always one line with this head."""
+}
+"""The raw members of our own records: what the encoder makes of all the rest stays within its line."""
+_ONE: Final = msgspec.json.Decoder(Raw)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -78,12 +78,22 @@ def encode(members: Struct | Mapping[str, object], *, seq: int, ts_us: int, type
         b"," + own if own else b"",
         prev.encode(),
     )
-    if type(members) in _CLOSED:
+    raws = _RAWS.get(type(members))
+    if raws is not None:
+        _check_raws(members, raws, type_)
         return line
     head = _HEAD.decode(line)
     if b"\n" in line or (head.seq, head.type, head.prev) != (seq, type_, prev):
         raise ValueError(f"a raw member of this {type_} record breaks out of its line")
     return line
+
+
+def _check_raws(members: Struct | Mapping[str, object], names: tuple[str, ...], type_: str) -> None:
+    """Each raw member is one JSON value, and one line."""
+    for name in names:
+        raw: Raw = getattr(members, name)
+        if raw is not ABSENT and (_ONE.decode(raw) != raw or b"\n" in bytes(raw)):
+            raise ValueError(f"a raw member of this {type_} record breaks out of its line")
 
 
 @lru_cache(maxsize=64)
@@ -93,7 +103,7 @@ def _named(type_: str) -> bytes:
 
 def _own(members: Struct | Mapping[str, object]) -> bytes:
     names = members.__struct_encode_fields__ if isinstance(members, Struct) else members
-    if type(members) not in _CLOSED and not _HEAD_NAMES.isdisjoint(names):
+    if type(members) not in _RAWS and not _HEAD_NAMES.isdisjoint(names):
         raise ValueError(f"a record has no members of its own named {', '.join(sorted(_HEAD_NAMES))}")
     try:
         return _ENCODER.encode(members)[1:-1]

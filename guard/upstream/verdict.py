@@ -56,10 +56,13 @@ def _is_id(value: object) -> bool:
 
 def _ids(envelope: Mapping[str, Any]) -> _Ids:
     s2c = envelope.get("s2c")
-    given = [s2c.get(name) for name in ("order_id", "order_id_ex")] if isinstance(s2c, dict) else [None, None]
-    read = [str(value) if value is not None and _is_id(value) else None for value in given]
-    is_odd = any(value is not None and text is None for value, text in zip(given, read, strict=True))
-    return _Ids(read[0], read[1], is_odd)
+    if not isinstance(s2c, dict):
+        return _Ids(None, None, is_odd=False)
+    given, given_ex = s2c.get("order_id"), s2c.get("order_id_ex")
+    read = str(given) if given is not None and _is_id(given) else None
+    read_ex = str(given_ex) if given_ex is not None and _is_id(given_ex) else None
+    is_odd = (given is not None and read is None) or (given_ex is not None and read_ex is None)
+    return _Ids(read, read_ex, is_odd)
 
 
 def _names_a_new_order(ids: _Ids, known_ids: Container[str]) -> bool:
@@ -106,7 +109,8 @@ def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]
         verdict = Verdict.UNKNOWN if result.is_sent else Verdict.NOT_SENT
         return Outcome(verdict, message=redact(result.message), duration_us=result.duration_us)
     envelope = _read(result.body)
-    ret_type = envelope.get("ret_type") if _is_whole(envelope.get("ret_type")) else None
+    said = envelope.get("ret_type")
+    ret_type = said if _is_whole(said) else None
     ids = _ids(envelope)
     is_named = effect is not Effect.ORDER_NEW or _names_a_new_order(ids, known_ids)
     return Outcome(
