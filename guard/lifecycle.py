@@ -19,7 +19,7 @@ from msgspec import Struct
 from guard.access import Issuer, Keyring
 from guard.admin import Changes, build_app
 from guard.admin.changes import Who
-from guard.admin.health import weakened
+from guard.admin.weakened import weakened
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock
 from guard.doors import bounds_of, link_of, site_of

@@ -16,7 +16,8 @@ from aiohttp.typedefs import Handler
 
 from guard.access import authenticate, bearer_of, operator_reasons
 from guard.admin.changes import Change, Changes, StateBody, Who
-from guard.admin.health import LOOPBACK, degraded, is_loopback, status
+from guard.admin.health import degraded, status
+from guard.admin.weakened import LOOPBACK, is_loopback
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.server import refusal_reply

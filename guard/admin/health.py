@@ -1,55 +1,8 @@
-"""What the guard says of itself: ready or not, degraded and why, status, weakened controls."""
-
-from typing import Final
+"""What the guard says of itself: ready or not, degraded and why, status."""
 
 from guard import __version__
 from guard.limits import BREAKER, unknowns
-from guard.settings import Settings, address
 from guard.walk.desk import Desk
-
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-def is_loopback(listen: str) -> bool:
-    """A listener that only this machine reaches."""
-    place = address(listen)
-    return isinstance(place, str) or place[0] in LOOPBACK
-
-
-def weakened(settings: Settings) -> tuple[str, ...]:
-    """Controls that are off or loose, one sentence each; told at start, in `/status` and in the record."""
-    rows = (
-        (not settings.policies.require_cover, "policies.require_cover is off: trades that no limit covers pass"),
-        (
-            settings.scopes.profile == "runtime",
-            "scopes.profile is runtime: scopes follow the daemon",
-        ),
-        (
-            settings.daemon.broker_limits == "off",
-            "daemon.broker_limits is off: one key can use up what the broker allows all of them",
-        ),
-        (not settings.daemon.stamp_remark, "daemon.stamp_remark is off: orders do not name their decision"),
-        (settings.ops.open, "ops.open: metrics and status need no key"),
-        (
-            not is_loopback(settings.listen.data) and settings.listen.tls_cert is None,
-            "listen.data is reachable from other machines without TLS: keys travel in the clear",
-        ),
-        (
-            settings.daemon.url.startswith("http://") and not _is_local_daemon(settings),
-            "daemon.url is plain http to another machine: the daemon's key travels in the clear",
-        ),
-        (settings.journal.reads == "refused", "journal.reads is refused: passed reads leave no record"),
-        (
-            settings.trading.enabled and settings.daemon_key is None,
-            "no daemon key: a daemon that wants one will refuse every trade",
-        ),
-    )
-    return tuple(sentence for is_so, sentence in rows if is_so)
-
-
-def _is_local_daemon(settings: Settings) -> bool:
-    host = settings.daemon.url.split("://", 1)[1].split("/", 1)[0].rpartition(":")[0] or settings.daemon.url
-    return host.strip("[]") in LOOPBACK
 
 
 def degraded(desk: Desk) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from guard.access import Keyring, keyfile
 from guard.access.records import keyring as keyring_of
-from guard.admin.health import weakened
+from guard.admin.weakened import weakened
 from guard.cli import flags
 from guard.cli.probe import Finding, ask_daemon, told_as_json
 from guard.cli.serve import unusable

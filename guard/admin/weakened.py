@@ -1,0 +1,91 @@
+"""Controls that are off or loose, one sentence each: told at start, in `/status` and in the record.
+
+A start does not refuse these: each is somebody's choice, or a file's mode that a person has to set. What a guard cannot
+keep its promises without (settings, keys and their mode, the state directory, its lock, the record) stops the start.
+"""
+
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from guard.settings import Settings, address
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def is_loopback(listen: str) -> bool:
+    """A listener that only this machine reaches."""
+    place = address(listen)
+    return isinstance(place, str) or place[0] in LOOPBACK
+
+
+def weakened(settings: Settings) -> tuple[str, ...]:
+    """The sentences for these settings and their files as they are now."""
+    rows = (
+        (not settings.policies.require_cover, "policies.require_cover is off: trades that no limit covers pass"),
+        (
+            settings.scopes.profile == "runtime",
+            "scopes.profile is runtime: scopes follow the daemon",
+        ),
+        (
+            settings.daemon.broker_limits == "off",
+            "daemon.broker_limits is off: one key can use up what the broker allows all of them",
+        ),
+        (not settings.daemon.stamp_remark, "daemon.stamp_remark is off: orders do not name their decision"),
+        (settings.ops.open, "ops.open: metrics and status need no key"),
+        (
+            not is_loopback(settings.listen.data) and settings.listen.tls_cert is None,
+            "listen.data is reachable from other machines without TLS: keys travel in the clear",
+        ),
+        (
+            not is_loopback(settings.listen.ops) and settings.listen.tls_cert is None,
+            "listen.ops is reachable from other machines without TLS: operators' keys travel in the clear",
+        ),
+        (
+            settings.daemon.url.startswith("http://") and not _is_local_daemon(settings),
+            "daemon.url is plain http to another machine: the daemon's key travels in the clear",
+        ),
+        (settings.journal.reads == "refused", "journal.reads is refused: passed reads leave no record"),
+        (
+            settings.trading.enabled and settings.daemon_key is None,
+            "no daemon key: a daemon that wants one will refuse every trade",
+        ),
+    )
+    return (*(sentence for is_so, sentence in rows if is_so), *_loose(_files(settings)))
+
+
+def _is_local_daemon(settings: Settings) -> bool:
+    host = settings.daemon.url.split("://", 1)[1].split("/", 1)[0].rpartition(":")[0] or settings.daemon.url
+    return host.strip("[]") in LOOPBACK
+
+
+def _files(settings: Settings) -> Iterator[tuple[str, Path, int]]:
+    """Files by setting, each with the mode bits that weaken a control: what others may read of a secret, or write."""
+    secret, written = stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP, stat.S_IWOTH
+    daemon = settings.daemon
+    for name, text in (
+        ("daemon.key_file", daemon.key_file),
+        ("daemon.public_key_file", daemon.public_key_file),
+        ("listen.tls_key", settings.listen.tls_key),
+    ):
+        if text is not None:
+            yield name, settings.path(text), secret
+    for row in settings.jwt:
+        yield "jwt.jwks_file", settings.path(row.jwks_file), written
+    policies = settings.path(settings.policies.dir)
+    yield "policies.dir", policies, written
+    for path in sorted(policies.glob("*.toml")):
+        yield "policies.dir", path, written
+
+
+def _loose(files: Iterable[tuple[str, Path, int]]) -> Iterator[str]:
+    for name, path, bits in files:
+        try:
+            mode = path.stat().st_mode
+        except OSError:  # whoever needs the file says so
+            continue
+        if mode & bits:
+            what = "read or changed" if bits & stat.S_IROTH else "changed"
+            fit = "600" if bits & stat.S_IROTH else "o-w"
+            yield f"{name}: {path} may be {what} by others on this machine: chmod {fit} {path}"

@@ -1,0 +1,85 @@
+"""Controls that are off or loose: each is told by itself, and a start as it ships tells none."""
+
+from pathlib import Path
+
+import pytest
+
+from guard.admin.weakened import weakened
+from guard.settings import Settings, parse_settings
+from tests.support.guards import lay_out, of_type, operate, running
+
+
+def read(text: str, root: Path, *, has_key: bool = True) -> Settings:
+    """Settings of a file in this folder."""
+    settings, errors = parse_settings(text, origin="guard.toml", root=str(root))
+    assert errors == []
+    return Settings(**{name: getattr(settings, name) for name in settings.__struct_fields__ if name != "daemon_key"},
+                    daemon_key="fc_test" if has_key else None)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", ()),
+        ("[trading]\nenabled = true", ()),
+        ("[policies]\nrequire_cover = false", ("policies.require_cover",)),
+        ('[scopes]\nprofile = "runtime"', ("scopes.profile",)),
+        ('[daemon]\nbroker_limits = "off"', ("daemon.broker_limits",)),
+        ("[daemon]\nstamp_remark = false", ("daemon.stamp_remark",)),
+        ("[ops]\nopen = true", ("ops.open",)),
+        ('[listen]\ndata = "0.0.0.0:22500"', ("listen.data",)),
+        ('[listen]\nops = "0.0.0.0:22501"', ("listen.ops",)),
+        ('[listen]\nops = "unix:/run/guard.sock"', ()),
+        ('[listen]\ndata = "0.0.0.0:1"\nops = "[::]:2"\ntls_cert = "c"\ntls_key = "k"', ()),
+        ('[daemon]\nurl = "http://10.0.0.9:22499"', ("daemon.url",)),
+        ('[daemon]\nurl = "https://10.0.0.9:22499"', ()),
+        ('[journal]\nreads = "refused"', ("journal.reads",)),
+    ],
+)
+def test_each_choice_is_told(tmp_path: Path, text: str, told: tuple[str, ...]) -> None:
+    """One sentence that begins with the setting, and nothing else."""
+    assert tuple(sentence.split(" ")[0].rstrip(":") for sentence in weakened(read(text, tmp_path))) == told
+
+
+def test_trading_without_a_daemon_key_is_told(tmp_path: Path) -> None:
+    """A daemon that wants one will refuse every trade; without trading it is no weakness."""
+    assert weakened(read("", tmp_path, has_key=False)) == ()
+    (sentence,) = weakened(read("[trading]\nenabled = true", tmp_path, has_key=False))
+    assert sentence.startswith("no daemon key")
+
+
+@pytest.mark.parametrize(
+    ("setting", "file", "text", "mode", "is_told"),
+    [
+        ("daemon.key_file", "k", '[daemon]\nkey_file = "k"', 0o600, False),
+        ("daemon.key_file", "k", '[daemon]\nkey_file = "k"', 0o640, False),
+        ("daemon.key_file", "k", '[daemon]\nkey_file = "k"', 0o644, True),
+        ("daemon.key_file", "k", '[daemon]\nkey_file = "k"', 0o620, True),
+        ("daemon.public_key_file", "k", '[daemon]\npublic_key_file = "k"', 0o604, True),
+        ("listen.tls_key", "k", '[listen]\ntls_cert = "c"\ntls_key = "k"', 0o644, True),
+        ("policies.dir", "policies/a.toml", "", 0o644, False),
+        ("policies.dir", "policies/a.toml", "", 0o646, True),
+    ],
+)
+def test_a_file_that_others_may_use_is_told_with_its_chmod(
+    tmp_path: Path, setting: str, file: str, text: str, mode: int, is_told: bool
+) -> None:
+    """A secret that others may read, a policy that others may write."""
+    (tmp_path / "policies").mkdir()
+    (tmp_path / file).write_text("x")
+    (tmp_path / file).chmod(mode)
+    told = weakened(read(text, tmp_path))
+    assert len(told) == int(is_told)
+    if told:
+        assert told[0].startswith(f"{setting}: ")
+        assert f"chmod {'o-w' if file.startswith('p') else '600'} {tmp_path / file}" in told[0]
+
+
+async def test_they_are_in_the_record_and_in_status(tmp_path: Path) -> None:
+    """The start record, `/status` and the log of the start say the same."""
+    config = lay_out(tmp_path, toml="[policies]\nrequire_cover = false\n[ops]\nopen = true\n")
+    async with running(config) as guard:
+        told = (await operate(guard, "/status"))[1]["weakened"]
+    assert of_type(config, "start")[0]["weakened"] == told
+    assert [sentence.split(" ")[0].rstrip(":") for sentence in told[:1]] == ["policies.require_cover"]
+    assert any(sentence.startswith("ops.open") for sentence in told)
