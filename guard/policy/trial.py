@@ -100,7 +100,7 @@ class Witness(Struct, frozen=True):
     environment: str
     account: int
     wall: datetime
-    order: PlaceOrder
+    order: PlaceOrder | None
     effect: Effect = Effect.ORDER_NEW
     usage: Usage = Usage()
     refused: tuple[Reason, ...] = ()
@@ -112,11 +112,17 @@ class Witness(Struct, frozen=True):
         return bool(self.still)
 
     def __str__(self) -> str:
+        when = self.wall.strftime("%a %Y-%m-%d %H:%M:%SZ")
+        return f"{self.key}, {self.environment} account {self.account}, {when}: {self._what()}{told_usage(self.usage)}"
+
+    def _what(self) -> str:
         order = self.order
+        if order is None:
+            return "a read" if self.effect is Effect.READ else "a cancel"
         price = "" if order.price is None else f" at {plain(order.price)}"
-        what = f"{order.side.name} {plain(order.qty)} {order.symbol}{price} ({order.order_type.name})"
-        when = self.wall.strftime("%Y-%m-%d %H:%M:%SZ")
-        return f"{self.key}, {self.environment} account {self.account}, {when}: {what}{told_usage(self.usage)}"
+        verb = "change to " if self.effect is Effect.ORDER_CHANGE else ""
+        kind = f"{order.order_type.name}, {order.time_in_force.name}"
+        return f"{verb}{order.side.name} {plain(order.qty)} {order.symbol}{price} ({kind})"
 
 
 def try_order(policies: PolicySet, ask: Ask) -> Tried:
@@ -167,6 +173,7 @@ def told_usage(usage: Usage) -> str:
         ("new_orders", usage.new_orders_ms),
         ("changes", usage.changes_ms),
         ("cancels", usage.cancels_ms),
+        ("reads", usage.reads_ms),
         ("same_order", usage.same_order_ms),
     ):
         if ages:
