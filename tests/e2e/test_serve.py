@@ -17,7 +17,7 @@ import pytest
 from guard.simulator import Simulator
 from guard.simulator.faults import Delay
 from tests.support.daemon import running_simulator
-from tests.support.guards import key, lay_out, made, of_type, order, record
+from tests.support.guards import key, lay_out, lines, made, of_type, order, record
 from tests.support.processes import Process, ask, free_port, run, run_here, until
 
 NO_DAEMON = "http://127.0.0.1:1"
@@ -305,6 +305,48 @@ async def test_sigterm_waits_for_what_was_sent(tmp_path: Path) -> None:
     assert (code, status) == (0, 200)
     assert of_type(config, "outcome")[0]["verdict"] == "accepted"
     assert "unfinished" not in of_type(config, "stop")[0]
+
+
+async def test_sigterm_under_load_leaves_no_order_without_an_outcome(tmp_path: Path) -> None:
+    """Eight callers pour orders in when the signal comes: each decision has its outcome, and the record is signed."""
+    config, simulator = lay_out(tmp_path), Simulator()
+    for number in range(200):
+        simulator.faults.add(Delay(0.02 if number % 2 else 0.2), path="/api/order")
+    async with before(simulator, tmp_path) as guard:
+        sending = [asyncio.ensure_future(asyncio.to_thread(_pour, guard)) for _ in range(8)]
+        await _reached(simulator, "/api/order", 15)
+        guard.popen.send_signal(signal.SIGTERM)
+        answered = {order_id for told in await asyncio.gather(*sending) for order_id in told}
+        code = await asyncio.to_thread(guard.ended)
+
+    allowed = {line["id"] for line in of_type(config, "decision") if line["outcome"] == "allow" and "claims" in line}
+    assert code == 0
+    assert len(allowed) >= 15
+    assert allowed == {line["decision"] for line in of_type(config, "outcome")}
+    assert answered == {placed.order_id_ex for placed in simulator.orders.values()}, "everybody was answered"
+    last = lines(config)[-1]
+    assert last["type"] == "stop"
+    assert f"\n{last['seq']}\n" in (tmp_path / "state" / "checkpoints").read_text(), "signed to its end"
+
+
+async def test_a_second_signal_shortens_the_end(tmp_path: Path) -> None:
+    """An order whose answer does not come would hold the end up for 15 s: told again, the guard cuts it off."""
+    config, simulator = lay_out(tmp_path), Simulator()
+    simulator.faults.add(Delay(9.0), path="/api/order")
+    async with before(simulator, tmp_path) as guard:
+        sending = asyncio.ensure_future(asyncio.to_thread(_pour, guard))
+        await _reached(simulator, "/api/order")
+        begun_s = time.monotonic()
+        guard.popen.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(until, "the drain", lambda: guard.events("draining"))
+        code = await asyncio.to_thread(guard.stop)
+        took_s = time.monotonic() - begun_s
+        assert await sending == []
+
+    assert (code, [line["verdict"] for line in of_type(config, "outcome")]) == (0, ["unknown"])
+    assert took_s < 8.0
+    (cut,) = [name for name in of_type(config, "stop")[0]["unfinished"] if name.startswith("trade ")]
+    assert cut == f"trade {of_type(config, 'outcome')[0]['decision']}"
 
 
 async def _reached(simulator: Simulator, path: str, count: int = 1) -> None:
