@@ -187,22 +187,28 @@ def daemon(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def guard(folder: Path, behind: Server) -> Iterator[Server]:
-    """The guard, as `guard serve` runs it, in front of the daemon; its record lies in `folder/state`."""
+def guard(folder: Path, behind: Server, *, synced: bool = True, name: str = "guard") -> Iterator[Server]:
+    """The guard, as `guard serve` runs it, in front of the daemon; its record lies in `folder/state`.
+
+    Not `synced`: the same program with a disk whose syncs are left out (`unsynced.py`), as no operator can have it.
+    """
     port = free_port()
     config = lay_out(folder, data=port, daemon=behind.port)
-    command = [str(BIN / "guard"), "serve", "--config", str(config)]
-    with serving("guard", command, port=port, core=CONTESTANT_CORE, log=folder / "guard.log") as server:
+    program = [str(BIN / "guard")] if synced else [sys.executable, str(HERE / "unsynced.py")]
+    command = [*program, "serve", "--config", str(config)]
+    with serving(name, command, port=port, core=CONTESTANT_CORE, log=folder / "guard.log") as server:
         yield server
 
 
 @contextmanager
-def idiomatic(folder: Path, behind: Server) -> Iterator[Server]:
+def idiomatic(folder: Path, behind: Server, *, synced: bool = True, name: str = "aiohttp") -> Iterator[Server]:
     """The aiohttp proxy in front of the daemon; its audit file is `folder/audit.jsonl`."""
+    folder.mkdir(parents=True, exist_ok=True)
     port, url = free_port(), f"http://127.0.0.1:{behind.port}"
     script, audit = str(HERE / "idiomatic.py"), str(folder / "audit.jsonl")
     command = [sys.executable, script, "--port", str(port), "--daemon", url, "--audit", audit]
-    with serving("aiohttp", command, port=port, core=CONTESTANT_CORE, log=folder / "aiohttp.log") as server:
+    command += [] if synced else ["--unsynced"]
+    with serving(name, command, port=port, core=CONTESTANT_CORE, log=folder / "aiohttp.log") as server:
         yield server
 
 

@@ -9,7 +9,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import checks
 import machine
@@ -17,13 +17,34 @@ import msgspec
 from contestants import Caller, Server
 from load import Job, Result
 
-CLOSED: Final = tuple((name, connections) for name in ("quote", "order", "refused") for connections in (1, 64))
-OPEN: Final = ("quote", "order")
-OPEN_RATE: Final = 200.0
+SYNCED: Final = ("nginx-lua", "guard", "aiohttp")
+UNSYNCED: Final = ("direct", "nginx", "envoy", "nginx-lua-unsynced", "guard-unsynced", "aiohttp-unsynced")
+READING: Final = ("direct", "nginx", "envoy", "nginx-lua", "guard", "aiohttp")
+OPEN_RATE: Final = 800.0
 OPEN_CONNECTIONS: Final = 16
 FOREIGN_PERCENT_MAX: Final = 15.0
 GLANCE_S: Final = 0.5
 PAUSE_S: Final = 2.0
+
+
+class Scenario(NamedTuple):
+    """One kind of request, how many at a time or at which rate, and who is asked. `name` is the table it goes into."""
+
+    name: str
+    ask: str
+    connections: int
+    who: tuple[str, ...]
+    rate: float = 0.0
+
+
+SCENARIOS: Final = (
+    *(Scenario("order", "order", connections, SYNCED) for connections in (1, 16, 64)),
+    *(Scenario("unsynced", "order", connections, UNSYNCED) for connections in (1, 64)),
+    *(Scenario("quote", "quote", connections, READING) for connections in (1, 64)),
+    *(Scenario("refused", "refused", connections, SYNCED) for connections in (1, 64)),
+    Scenario("quote", "quote", OPEN_CONNECTIONS, READING, OPEN_RATE),
+    Scenario("unsynced", "order", OPEN_CONNECTIONS, UNSYNCED, OPEN_RATE),
+)
 
 
 class Plan(msgspec.Struct):
@@ -32,10 +53,10 @@ class Plan(msgspec.Struct):
     Memory is read after `memory` requests, begun at `memory_rate` a second (0: as answered), and after `orders`.
     """
 
-    rounds: int = 5
+    rounds: int = 9
     warm_s: float = 0.3
     closed_s: float = 0.8
-    open_s: float = 2.5
+    open_s: float = 1.2
     patience_s: float = 120.0
     memory: int = 100_000
     memory_rate: float = 800.0
@@ -100,7 +121,7 @@ class Field:
         self.sent = {server.name: {"quote": 0, "order": 0, "refused": 0} for server in servers}
         for server in servers:
             self.sent[server.name]["order"] += checks.PLACED
-            self.sent[server.name]["refused"] += 0 if server.name == "direct" else checks.REFUSED
+            self.sent[server.name]["refused"] += 0 if server.name in checks.WITHOUT_POLICY else checks.REFUSED
 
     def perform(self, server: Server, job: Job) -> Result:
         """One job against one contestant."""
@@ -110,12 +131,12 @@ class Field:
             self.sent[server.name][name] += count
         return result
 
-    def window(self, server: Server, job: Job, turn: int) -> Window:
-        """One window."""
+    def window(self, server: Server, job: Job, turn: int, *, name: str) -> Window:
+        """One window of a scenario of this name."""
         result = self.perform(server, job)
         answers, latencies = max(1, result.answers), sorted(result.latencies_us)
         return Window(
-            ask=job.asks[0],
+            ask=name,
             connections=job.connections,
             rate=job.rate,
             turn=turn,
@@ -128,38 +149,38 @@ class Field:
             p99_us=percentile(latencies, 0.99),
         )
 
-    def jobs(self) -> list[Job]:
-        """The scenarios of a round."""
-        plan = self.plan
-        closed = [
-            Job(port=0, asks=[name], connections=connections, warm_s=plan.warm_s, measure_s=plan.closed_s)
-            for name, connections in CLOSED
-        ]
-        paced = [
-            Job(0, [name], OPEN_CONNECTIONS, rate=OPEN_RATE, warm_s=plan.warm_s, measure_s=plan.open_s) for name in OPEN
-        ]
-        return closed + paced
-
     def round(self, turn: int, patience: Patience) -> list[Window]:
-        """Every scenario, every contestant; their order turns with every round."""
+        """Every scenario, every contestant that is there; their order turns with every round."""
         order = self.servers if turn % 2 == 0 else self.servers[::-1]
         found = []
-        for job in self.jobs():
-            present = [server for server in order if job.asks != ["refused"] or server.name != "direct"]
-            found += self.group(present, job, turn=turn, patience=patience)
+        for scenario in SCENARIOS:
+            present = [server for server in order if server.name in scenario.who]
+            found += self.group(present, scenario, turn=turn, patience=patience)
         return found
 
-    def group(self, present: list[Server], job: Job, *, turn: int, patience: Patience) -> list[Window]:
+    def group(self, present: list[Server], scenario: Scenario, *, turn: int, patience: Patience) -> list[Window]:
         """The windows of one scenario in one round, again and again until the machine was ours or patience ends."""
         found: list[Window] = []
         for _ in patience.tries():
             before, own_us = machine.usage(), self._own_us()
-            windows = [self.window(server, job, turn) for server in present]
+            windows = [self.window(server, self._job(scenario), turn, name=scenario.name) for server in present]
             foreign = machine.foreign_percent(before, machine.usage(), own_us=self._own_us() - own_us)
             found = [msgspec.structs.replace(window, foreign_percent=foreign) for window in windows]
             if foreign <= FOREIGN_PERCENT_MAX or patience.left_s <= 0:
                 break
         return found
+
+    def _job(self, scenario: Scenario) -> Job:
+        plan = self.plan
+        seconds = plan.open_s if scenario.rate else plan.closed_s
+        return Job(
+            port=0,
+            asks=[scenario.ask],
+            connections=scenario.connections,
+            rate=scenario.rate,
+            warm_s=plan.warm_s,
+            measure_s=seconds,
+        )
 
     def _own_us(self) -> float:
         pids = [*(server.pid for server in self.servers), self.caller.process.pid, os.getpid()]

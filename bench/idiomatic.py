@@ -104,8 +104,8 @@ class Limits:
 class Proxy:
     """The proxy's handlers."""
 
-    def __init__(self, daemon: str, audit: Audit) -> None:
-        self.daemon, self.audit, self.limits = daemon, audit, Limits()
+    def __init__(self, daemon: str, audit: Audit, *, is_synced: bool) -> None:
+        self.daemon, self.audit, self.limits, self.is_synced = daemon, audit, Limits(), is_synced
         self.keys = {asks.digest(number): asks.key_id(number) for number in range(asks.KEYS)}
         self.session: aiohttp.ClientSession | None = None
 
@@ -150,7 +150,8 @@ class Proxy:
             self.audit.write(type="decision", id=decision, key=key, outcome="refuse", code=refused.code, order=order)
             raise
         self.audit.write(type="decision", id=decision, key=key, outcome="allow", order=order)
-        await self.audit.sync()
+        if self.is_synced:
+            await self.audit.sync()
         status, body = await self.forward(request.path, canonical(order, decision))
         s2c = json.loads(body).get("s2c") or {}
         self.audit.write(type="outcome", decision=decision, status=status, order_id=s2c.get("order_id"))
@@ -225,8 +226,9 @@ def main() -> None:
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--daemon", required=True)
     arguments.add_argument("--audit", type=Path, required=True)
+    arguments.add_argument("--unsynced", action="store_true")
     given = arguments.parse_args()
-    proxy = Proxy(given.daemon, Audit(given.audit))
+    proxy = Proxy(given.daemon, Audit(given.audit), is_synced=not given.unsynced)
     app = web.Application(middlewares=[proxy.counted])
     app.cleanup_ctx.append(proxy.lifespan)
     app.router.add_post("/api/quote", proxy.quote)

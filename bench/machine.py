@@ -6,6 +6,7 @@ Linux only: everything is read from `/proc`. CPU time is the scheduler's own acc
 
 import os
 import platform
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import version
@@ -94,6 +95,14 @@ def real_disk(path: Path, *, mounts: str | None = None) -> str:
         message = f"{path} lies on {kind}: a sync costs nothing there, and durable orders would look free. "
         raise Unfit(message + "Name a directory on a real disk with --work.")
     return kind
+
+
+def calibration_ms() -> float:
+    """How long a fixed loop takes now: how far the machine's own speed moves from round to round."""
+    began_ns, total = time.process_time_ns(), 0
+    for number in range(300_000):
+        total += number % 7
+    return (time.process_time_ns() - began_ns) / 1e6
 
 
 def check_linux() -> None:

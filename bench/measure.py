@@ -7,7 +7,8 @@ divided by each other.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +16,13 @@ import checks
 import contestants
 import machine
 import msgspec
+import peers
 from contestants import Caller, Server
 from field import Field, Patience, Plan, Window, percentile
 from memory import Memory, remember
 
-QUICK: Final = Plan(2, 0.2, 0.5, 1.5, patience_s=0.0, memory=10_000, memory_rate=0.0, orders=5_000)
+PEERS: Final = ("nginx", "nginx-lua", "envoy")
+QUICK: Final = Plan(2, 0.2, 0.5, 0.6, patience_s=0.0, memory=10_000, memory_rate=0.0, orders=5_000)
 SYNCS: Final = 200
 Say = Callable[[str], None]
 
@@ -38,6 +41,8 @@ class Results(msgspec.Struct):
     memory: Memory
     verified: list[str]
     recorded: dict[str, dict[str, int]]
+    skipped: dict[str, str] = {}
+    calibration: list[float] = []
 
 
 def sync_us(folder: Path) -> list[float]:
@@ -65,20 +70,45 @@ class Run:
         self.patience = Patience(plan.patience_s)
         self.windows: list[Window] = []
         self.verified: list[str] = []
+        self.calibration: list[float] = []
         self.recorded: dict[str, dict[str, int]] = {}
         self.orders = 0
+        self.skipped = {name: why for name in PEERS if (why := peers.absent(name)) is not None}
+        for name, why in self.skipped.items():
+            say(f"{name} is skipped: {why}")
 
     def race(self, turn: int, daemon: Server, caller: Caller) -> None:
         """One round."""
         self.say(f"round {turn + 1} of {self.plan.rounds}")
+        self.calibration.append(machine.calibration_ms())
         folder = self.folder / f"round-{turn}"
         folder.mkdir()
-        with contestants.guard(folder / "guard", daemon) as guard, contestants.idiomatic(folder, daemon) as other:
-            field = Field(caller, [daemon, guard, other], self.plan)
+        with ExitStack() as alive:
+            servers = [daemon, *(alive.enter_context(each) for each in self._contestants(folder, daemon))]
+            field = Field(caller, servers, self.plan)
             checks.answers(field.servers)
             self.windows += field.round(turn, self.patience)
-        self._check(field, folder / "guard" / "state")
-        self._add("aiohttp", checks.audit_holds(folder / "audit.jsonl", sent=field.sent["aiohttp"]))
+        for server in servers:
+            if server.name.startswith("guard"):
+                self._check(server.name, field, folder / server.name / "state")
+            elif server.name not in checks.WITHOUT_POLICY:
+                audit = folder / server.name / "audit.jsonl"
+                self._add(server.name, checks.audit_holds(audit, sent=field.sent[server.name]))
+        self._counted(field)
+
+    def _contestants(self, folder: Path, daemon: Server) -> Iterator[AbstractContextManager[Server]]:
+        """Everyone who can take part, each in a folder of its own name."""
+        if "nginx" not in self.skipped:
+            yield peers.nginx(folder / "nginx", daemon)
+        if "envoy" not in self.skipped:
+            yield peers.envoy_plain(folder / "envoy", daemon)
+        for synced in (True, False):
+            end = "" if synced else "-unsynced"
+            if "nginx-lua" not in self.skipped:
+                name = f"nginx-lua{end}"
+                yield peers.nginx_lua(folder / name, daemon, synced=synced, name=name)
+            yield contestants.guard(folder / f"guard{end}", daemon, synced=synced, name=f"guard{end}")
+            yield contestants.idiomatic(folder / f"aiohttp{end}", daemon, synced=synced, name=f"aiohttp{end}")
 
     def remember(self, daemon: Server, caller: Caller) -> Memory:
         """The memory of a guard by itself."""
@@ -87,12 +117,15 @@ class Run:
             field = Field(caller, [daemon, guard], self.plan)
             checks.answers(field.servers)
             memory = remember(field, self.plan, folder, self.say)
-        self._check(field, folder / "state")
+        self._check("guard", field, folder / "state")
+        self._counted(field)
         return memory
 
-    def _check(self, field: Field, state: Path) -> None:
+    def _check(self, name: str, field: Field, state: Path) -> None:
         self.verified.append(checks.verified(state))
-        self._add("guard", checks.record_holds(state, sent=field.sent["guard"]))
+        self._add(name, checks.record_holds(state, sent=field.sent[name]))
+
+    def _counted(self, field: Field) -> None:
         self.orders += sum(each["order"] for each in field.sent.values())
         placed = checks.placed_at(field.servers[0])
         if self.orders != placed:
@@ -116,7 +149,7 @@ def run(plan: Plan, folder: Path, say: Say) -> Results:
         memory = under_way.remember(daemon, caller)
     return Results(
         plan=plan,
-        machine=machine.described(kind),
+        machine=machine.described(kind) | peers.versions(),
         began=began,
         load_average=load,
         stolen_percent=machine.stolen_percent(before, machine.usage()),
@@ -126,4 +159,6 @@ def run(plan: Plan, folder: Path, say: Say) -> Results:
         memory=memory,
         verified=under_way.verified,
         recorded=under_way.recorded,
+        skipped=under_way.skipped,
+        calibration=under_way.calibration,
     )

@@ -10,10 +10,12 @@ from typing import Final
 import msgspec
 import tables
 from field import FOREIGN_PERCENT_MAX, OPEN_CONNECTIONS, OPEN_RATE
+from figures import WANTED, figures_table, missed
 from measure import Results
 from tables import View, cpu, p50, rps, shown, spread
 
 METHOD: Final = Path(__file__).with_name("method.md")
+SWING_MAX: Final = 2.5
 DIVIDER: Final = "<!-- figures -->"
 
 
@@ -24,10 +26,12 @@ def decoded(encoded: bytes) -> Results:
 
 def _titled(results: Results) -> list[tuple[str, str]]:
     return [
-        ("Quote", tables.closed_table(results, "quote")),
+        ("Figures to hold", figures_table(results)),
         ("Simulated order, durable before it is sent", tables.closed_table(results, "order")),
+        ("The same order, recorded but not synced", tables.closed_table(results, "unsynced")),
+        ("Quote", tables.closed_table(results, "quote")),
         ("Refused order (403)", tables.closed_table(results, "refused")),
-        ("Guard against the others, within a round", tables.ratio_table(results)),
+        ("CPU of the guard against the others, within a round", tables.ratio_table(results)),
         (
             f"At a fixed rate: {OPEN_RATE:.0f} requests a second over {OPEN_CONNECTIONS} connections",
             tables.paced_table(results, OPEN_RATE),
@@ -69,16 +73,17 @@ def _bulleted(lines: list[str]) -> list[str]:
 
 def _short(results: Results) -> list[str]:
     """The figures that matter, in sentences."""
-    quote, order = View(results, "quote", rate=OPEN_RATE), View(results, "order", rate=OPEN_RATE)
+    quote, order = View(results, "quote", rate=OPEN_RATE), View(results, "unsynced", rate=OPEN_RATE)
     busy = {name: View(results, name, connections=64) for name in ("quote", "order", "refused")}
-    added = [shown(median(view.above("guard", "direct", p50))) for view in (quote, order)]
-    alike = [shown(median(view.above("aiohttp", "direct", p50))) for view in (quote, order)]
+    added = [_added(quote, "guard"), _added(order, "guard-unsynced")]
+    alike = [_added(quote, "aiohttp"), _added(order, "aiohttp-unsynced")]
     spent = {name: shown(median(view.of("guard", cpu))) for name, view in busy.items()}
     rates = {name: shown(median(view.of("guard", rps))) for name, view in busy.items()}
     ratios = {name: spread(view.against("guard", "aiohttp", cpu)) for name, view in busy.items()}
     added_words = (
-        f"Added to the daemon's own answer, median: {added[0]} µs for a quote, {added[1]} µs for an order whose record "
-        f"is on the disk first; the aiohttp proxy adds {alike[0]} and {alike[1]} µs."
+        f"Added to the daemon's own answer at {OPEN_RATE:.0f} a second, median: {added[0]} µs for a quote, "
+        f"{added[1]} µs for an order that is recorded but not synced; the aiohttp proxy adds {alike[0]} and "
+        f"{alike[1]} µs."
     )
     busy_words = (
         f"At 64 connections on one core: {rates['quote']} quotes, {rates['order']} durable orders or "
@@ -89,7 +94,20 @@ def _short(results: Results) -> list[str]:
         f"CPU against the aiohttp proxy in the same round: quote {ratios['quote']}, order {ratios['order']}, refusal "
         f"{ratios['refused']}; below 1 the guard is cheaper."
     )
-    return [added_words, busy_words, ratio_words, *_memory_words(results)]
+    lua = {
+        name: spread(view.against("guard", "nginx-lua", cpu)) if view.of("nginx-lua", cpu) else "-"
+        for name, view in busy.items()
+    }
+    lua_words = (
+        f"Against nginx with the same checks in Lua: quote {lua['quote']}, order {lua['order']}, refusal "
+        f"{lua['refused']}."
+    )
+    held = f"{len(WANTED) - missed(results)} of {len(WANTED)} figures to hold are met; the table says which are not."
+    return [added_words, busy_words, ratio_words, lua_words, held, *_memory_words(results)]
+
+
+def _added(view: View, name: str) -> str:
+    return shown(median(view.above(name, "direct", p50)))
 
 
 def _memory_words(results: Results) -> list[str]:
@@ -112,6 +130,8 @@ def _machine(results: Results) -> str:
         ["one kilobyte and one sync", f"{shown(results.sync_us[0])} µs median, {shown(results.sync_us[1])} µs p99"],
         ["Python", about["python"]],
         ["libraries", about["libraries"]],
+        *([name, about[name]] for name in ("nginx", "envoy") if name in about),
+        *([name, f"skipped: {why}"] for name, why in results.skipped.items()),
         ["guard", about["guard"]],
         ["measured", f"{results.began}, {plan.rounds} rounds"],
         ["windows", f"{plan.closed_s} s, at a fixed rate {plan.open_s} s, after {plan.warm_s} s of warm-up"],
@@ -123,11 +143,14 @@ def _noise(results: Results) -> str:
     load = ", ".join(f"{each:.2f}" for each in results.load_average)
     foreign = [window.foreign_percent for window in results.windows]
     above = sum(each > FOREIGN_PERCENT_MAX for each in foreign)
+    swing = max(results.calibration, default=1.0) / min(results.calibration, default=1.0)
+    noisy = " **A noisy run.**" if swing > SWING_MAX or above else ""
     return (
         f"Noise: load average {load} at the start; the host took {results.stolen_percent:.1f} % of the machine. In the "
         f"windows that count, other programs used {median(foreign):.0f} % of it in the median, {max(foreign):.0f} % at "
         f"most. Above {FOREIGN_PERCENT_MAX:.0f} %, {results.repeated} groups of windows were measured again, {above} "
-        f"of {len(foreign)} windows had to stay."
+        f"of {len(foreign)} windows had to stay. A fixed loop took up to {swing:.2f} times as long in one round as in "
+        f"another.{noisy}"
     )
 
 
@@ -136,7 +159,7 @@ def _checked(results: Results) -> list[str]:
         f"`guard audit verify` of all {len(results.verified)} records; the last: {results.verified[-1].splitlines()[0]}"
     ]
     held = [
-        f"{tables.TITLES[name]}: {found['allowed']} orders in the record, {found['accepted']} outcomes, "
+        f"{name}: {found['allowed']} orders in the record, {found['accepted']} outcomes, "
         f"{found['refused']} refusals: as many as were sent"
         for name, found in results.recorded.items()
     ]

@@ -1,7 +1,7 @@
 """What the guard adds, measured on this machine: `make bench`.
 
-Three contestants on loopback, all alive at once: the daemon itself, the guard in front of it, and an idiomatic aiohttp
-proxy with an equivalent policy in front of it. See docs/performance.md for the method and for figures.
+The daemon itself, the guard in front of it, and beside it nginx, nginx with an equivalent policy in Lua, Envoy and an
+idiomatic aiohttp proxy, all alive at once on loopback. See docs/performance.md for the method and for figures.
 """
 
 import argparse
@@ -18,7 +18,7 @@ def _arguments() -> argparse.Namespace:
     """The command line. Nothing but the standard library is needed to read it."""
     parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two short rounds: does it run, and roughly how fast")
-    parser.add_argument("--rounds", type=int, help="how many rounds (default 5, with --quick 2)")
+    parser.add_argument("--rounds", type=int, help="how many rounds (default 9, with --quick 2)")
     parser.add_argument("--patience", type=float, help="seconds to spend on measuring again what others disturbed")
     parser.add_argument("--work", type=Path, default=HERE / "records", help="where records are written: on a real disk")
     parser.add_argument("--keep", action="store_true", help="leave records and logs where they were written")

@@ -7,8 +7,18 @@ from statistics import median
 from field import Window
 from measure import Results
 
-TITLES = {"direct": "direct", "guard": "guard", "aiohttp": "aiohttp proxy"}
-NAMES = ("direct", "guard", "aiohttp")
+TITLES = {
+    "direct": "direct",
+    "nginx": "nginx, no policy",
+    "envoy": "Envoy, no policy",
+    "nginx-lua": "nginx + Lua",
+    "nginx-lua-unsynced": "nginx + Lua",
+    "guard": "guard",
+    "guard-unsynced": "guard",
+    "aiohttp": "aiohttp proxy",
+    "aiohttp-unsynced": "aiohttp proxy",
+}
+ASKS = {"order": "order, durable", "unsynced": "order, not synced", "quote": "quote", "refused": "refused order"}
 Figure = Callable[[Window], float]
 
 
@@ -93,60 +103,46 @@ def p99(window: Window) -> float:
 
 
 def closed_table(results: Results, ask: str) -> str:
-    """CPU, throughput and latency of one kind of request at 1 and at 64 connections."""
+    """CPU, throughput and latency of one kind of request, by how many are asked at a time."""
     rows = []
-    for connections in (1, 64):
+    for connections in sorted(
+        {window.connections for window in results.windows if window.ask == ask and not window.rate}
+    ):
         view = View(results, ask, connections=connections)
         rows += [
-            [
-                str(connections),
-                TITLES[name],
-                spread(view.of(name, cpu)),
-                spread(view.of(name, rps)),
-                spread(view.of(name, p50)),
-                spread(view.of(name, p99)),
-            ]
-            for name in NAMES
+            [str(connections), title, *(spread(view.of(name, figure)) for figure in (cpu, rps, p50, p99))]
+            for name, title in TITLES.items()
             if view.of(name, cpu)
         ]
     return table(["connections", "", "CPU µs/request", "requests/s", "p50 µs", "p99 µs"], rows)
 
 
 def ratio_table(results: Results) -> str:
-    """The guard against the aiohttp proxy and against no proxy, within the same round."""
+    """CPU of the guard against that of each of the others, within the same round; below 1 the guard is cheaper."""
+    others = ["direct", "nginx", "envoy", "nginx-lua", "aiohttp"]
     rows = []
-    for ask in ("quote", "order", "refused"):
-        for connections in (1, 64):
-            view = View(results, ask, connections=connections)
+    for ask, title in ASKS.items():
+        for connections in sorted({each.connections for each in results.windows if each.ask == ask and not each.rate}):
+            view, end = View(results, ask, connections=connections), "-unsynced" if ask == "unsynced" else ""
+            names = [name if name in {"direct", "nginx", "envoy"} else name + end for name in others]
             rows.append(
-                [
-                    f"{ask}, {connections}",
-                    spread(view.against("guard", "aiohttp", cpu)),
-                    spread(view.against("guard", "aiohttp", rps)),
-                    spread(view.against("guard", "direct", rps)),
-                ]
+                [f"{title}, {connections}", *(spread(view.against(f"guard{end}", name, cpu)) for name in names)]
             )
-    head = ["request, connections", "CPU, guard ÷ aiohttp proxy", "requests/s, guard ÷ aiohttp proxy"]
-    return table([*head, "requests/s, guard ÷ direct"], rows)
+    return table(["request, connections", *(f"÷ {TITLES[name]}" for name in others)], rows)
 
 
 def paced_table(results: Results, rate: float) -> str:
     """Latency at a fixed rate, and what is added to the daemon's own."""
     rows = []
-    for ask in ("quote", "order"):
+    for ask in ("quote", "unsynced"):
         view = View(results, ask, rate=rate)
-        for name in NAMES:
+        for name, title in TITLES.items():
+            if not view.of(name, cpu):
+                continue
             added = [spread(view.above(name, "direct", figure)) for figure in (p50, p99)]
-            rows.append(
-                [
-                    ask,
-                    TITLES[name],
-                    spread(view.of(name, p50)),
-                    spread(view.of(name, p99)),
-                    *(["", ""] if name == "direct" else added),
-                    spread(view.of(name, cpu)),
-                ]
-            )
+            shown_added = ["", ""] if name == "direct" else added
+            own = [spread(view.of(name, figure)) for figure in (p50, p99)]
+            rows.append([ASKS[ask], title, *own, *shown_added, spread(view.of(name, cpu))])
     return table(["request", "", "p50 µs", "p99 µs", "added p50 µs", "added p99 µs", "CPU µs/request"], rows)
 
 

@@ -1,5 +1,6 @@
 """The benchmark starts, says how it is used, and refuses a directory where a sync costs nothing."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,25 @@ def test_a_directory_in_memory_is_refused(tmp_path: Path) -> None:
     assert real_disk(tmp_path, mounts=MOUNTS) == "ext4"
     with pytest.raises(Unfit, match="tmpfs"):
         real_disk(tmp_path, mounts="22 1 0:25 / / rw - tmpfs tmpfs rw")
+
+
+@pytest.mark.parametrize(
+    ("values", "is_more_better", "said"),
+    [
+        ([3.0, 3.0, 0.5], False, "**not met**"),
+        ([2.0], False, "met"),
+        ([1.0], False, "aim met"),
+        ([1.0], True, "**not met**"),
+        ([3.0], True, "met"),
+        ([], False, "not measured"),
+    ],
+)
+def test_a_figure_that_is_not_held_is_said_not_to_be(
+    monkeypatch: pytest.MonkeyPatch, values: list[float], said: str, *, is_more_better: bool
+) -> None:
+    """The median decides, the bound itself is held, and what was not measured is not called held."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    wanted = importlib.import_module("figures").Wanted
+    bounds = (2.0, 4.0) if is_more_better else (2.0, 1.0)
+
+    assert wanted("cost", *bounds, lambda _: values, is_more_better).row(None)[-1] == said

@@ -1,0 +1,102 @@
+"""The figures that the guard is to hold, beside what a run found: met or not, as it is.
+
+Each is the median of ratios within one round, so that a neighbour's noise falls on both sides of it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from field import OPEN_RATE
+from measure import Results
+from tables import View, cpu, p50, rps, shown, spread, table
+
+
+class Wanted(NamedTuple):
+    """One figure: what it is, its bounds, whether more is better, and how a run tells it, one value a round."""
+
+    what: str
+    must: float
+    aim: float
+    found: Callable[[Results], Sequence[float]]
+    is_more_better: bool = False
+
+    def row(self, results: Results) -> list[str]:
+        """Its line in the table."""
+        values = [value for value in self.found(results) if not math.isnan(value)]
+        sign = "≥" if self.is_more_better else "≤"
+        bounds = [f"{sign} {self.must:g}", f"{sign} {self.aim:g}"]
+        if not values:
+            return [self.what, *bounds, "-", "not measured"]
+        return [self.what, *bounds, spread(values), self._said(median(values))]
+
+    def _said(self, value: float) -> str:
+        def holds(bound: float) -> bool:
+            return value >= bound if self.is_more_better else value <= bound
+
+        return "aim met" if holds(self.aim) else "met" if holds(self.must) else "**not met**"
+
+
+def _unsynced(other: str) -> Callable[[Results], Sequence[float]]:
+    return lambda results: View(results, "unsynced", connections=64).against("guard-unsynced", other, cpu)
+
+
+def _durable_against_not(results: Results) -> list[float]:
+    durable = {each.turn: each.rps for each in View(results, "order", connections=64).windows if each.name == "guard"}
+    free = View(results, "unsynced", connections=64).windows
+    return [durable[each.turn] / each.rps for each in free if each.name == "guard-unsynced" and each.turn in durable]
+
+
+def _added(results: Results) -> list[float]:
+    view = View(results, "unsynced", rate=OPEN_RATE)
+    mine, theirs = view.above("guard-unsynced", "direct", p50), view.above("nginx", "direct", p50)
+    return [one / other for one, other in zip(mine, theirs, strict=False) if other > 0]
+
+
+WANTED = (
+    Wanted("CPU an order, recorded, no fsync, 64 connections ÷ nginx + Lua", 2.5, 1.3, _unsynced("nginx-lua-unsynced")),
+    Wanted("the same ÷ Envoy without policy", 1.2, 0.7, _unsynced("envoy")),
+    Wanted("the same ÷ the aiohttp proxy", 0.25, 0.15, _unsynced("aiohttp-unsynced")),
+    Wanted(
+        "CPU a durable order at 64 connections ÷ nginx + Lua with one fdatasync an order",
+        0.8,
+        0.5,
+        lambda results: View(results, "order", connections=64).against("guard", "nginx-lua", cpu),
+    ),
+    Wanted(
+        "durable orders a second at 64 connections ÷ the same",
+        3.5,
+        7,
+        lambda results: View(results, "order", connections=64).against("guard", "nginx-lua", rps),
+        is_more_better=True,
+    ),
+    Wanted("durable ÷ not durable, orders a second at 64", 0.65, 0.85, _durable_against_not, is_more_better=True),
+    Wanted(
+        "CPU a quote at 64 connections ÷ nginx + Lua",
+        1.8,
+        1.0,
+        lambda results: View(results, "quote", connections=64).against("guard", "nginx-lua", cpu),
+    ),
+    Wanted(f"added p50 at {OPEN_RATE:.0f}/s, order not synced ÷ nginx plain", 2.0, 1.3, _added),
+    Wanted("MB resident at start", 80, 60, lambda results: [results.memory.at_start / 1e6]),
+    Wanted(
+        "bytes a live order",
+        500,
+        300,
+        lambda results: [(results.memory.after_orders_twice - results.memory.after_orders) / results.memory.orders],
+    ),
+)
+
+
+def figures_table(results: Results) -> str:
+    """Every figure with its bounds and what was found."""
+    return table(["measure", "must", "aim", "found", ""], [wanted.row(results) for wanted in WANTED])
+
+
+def missed(results: Results) -> int:
+    """How many are not met."""
+    return sum("not met" in wanted.row(results)[-1] for wanted in WANTED)
+
+
+__all__ = ["figures_table", "missed", "shown"]
