@@ -23,22 +23,21 @@ from guard.audit.export import FORMATS, Wanted, export
 from guard.audit.find import Found, find
 from guard.cli.progress import progress
 from guard.cli.proof import prove_record, rotate_key, verify_record, write_verifier
+from guard.cli.report import report_record
 from guard.cli.statedir import AsJson, Config, State, directory
-from guard.clock import SystemClock
-from guard.journal.search import Query, Row, View, Views, follow, moment, row, search
+from guard.cli.times import Since, Until, since_until
+from guard.journal.search import Query, Row, View, Views, follow, row, search
 
 _PAUSE_S: Final = 0.2
 _SLOW_S: Final = 2.0  # a search that took longer says how to have it faster
 _WIDTH: Final = 200  # columns where the output is no terminal
-
-Since = Annotated[str | None, typer.Option(help="2026-11-22, 2026-11-22T09:30:00Z, or 15m, 2h, 7d ago.")]
-Until = Annotated[str | None, typer.Option(help="The same; this moment itself is left out.")]
 
 app = typer.Typer(no_args_is_help=True)
 
 app.command("verify")(verify_record)
 app.command("prove")(prove_record)
 app.command("rotate-key")(rotate_key)
+app.command("report")(report_record)
 
 
 @app.command("search")
@@ -67,9 +66,10 @@ def search_record(
     most, other = _amount("--max-value", max_value)
     if currency and other and currency != other:
         _refuse("--max-value", f"is in {other}, and --min-value in {currency}")
+    begins, ends = since_until(since, until)
     query = Query(
-        since=_moment("--since", since),
-        until=_moment("--until", until),
+        since=begins,
+        until=ends,
         types=frozenset(types or ()),
         key=key,
         decision=decision,
@@ -125,7 +125,7 @@ def export_record(
     as_ = FORMATS.get(out.suffix.lower())
     if as_ is None:
         _refuse("FILE", f"{out.name}: the name ends with {', '.join(FORMATS)}")
-    wanted = Wanted(directory(state, config), out, as_, _moment("--since", since), _moment("--until", until))
+    wanted = Wanted(directory(state, config), out, as_, *since_until(since, until))
     with progress("exporting") as bar, Engine(bar) as engine:
         count = export(engine, wanted)
     script = write_verifier(out.parent)
@@ -160,13 +160,6 @@ def tail_record(
     except KeyboardInterrupt:
         raise typer.Exit from None
     _tell_skipped(views.skipped)
-
-
-def _moment(name: str, text: str | None) -> str | None:
-    try:
-        return None if text is None else moment(text, now=SystemClock().wall())
-    except (ValueError, OverflowError):
-        _refuse(name, f"{text!r} is no time; write 2026-11-22, 2026-11-22T09:30:00Z, or 15m, 2h, 7d")
 
 
 def _refuse(name: str, message: str) -> NoReturn:

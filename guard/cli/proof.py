@@ -14,7 +14,7 @@ import typer
 
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.clock import SystemClock
-from guard.errors import GuardFault, JournalFault
+from guard.errors import GuardFault, JournalFault, SettingsFault
 from guard.journal import Disk, Journal, read_lines, signingkey
 from guard.journal.checkpoints import checkpoints_path, read_notes
 from guard.journal.examine import Claimed, Finding, examine
@@ -57,8 +57,8 @@ def verify_record(
     4 if only the last line is torn, as a crash leaves it.
     """
     try:
-        report = _report(directory(state, config), vkey, held)
-    except GuardFault as fault:
+        report = examined(directory(state, config), vkey, held)
+    except SettingsFault as fault:
         report = Report(result="cannot_verify", message=f"cannot verify: {fault}")
     if as_json:
         typer.echo(msgspec.json.encode(report))
@@ -136,7 +136,15 @@ def rotate_key(state: State = None, config: Config = None, as_json: AsJson = Fal
     typer.echo(msgspec.json.encode({"vkey": vkey}) if as_json else vkey)
 
 
-def _report(state: Path, vkey: Path | None, held: Path | None) -> Report:
+def examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
+    """The whole record held against every checkpoint there is; what cannot be read makes it `cannot_verify`."""
+    try:
+        return _examined(state, vkey, held)
+    except GuardFault as fault:
+        return Report(result="cannot_verify", message=f"cannot verify: {fault}")
+
+
+def _examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
     verifiers = _verifiers(vkey or signingkey.vkey_path(state))
     # Checkpoints first: a guard that runs meanwhile makes the record longer than they say, never shorter.
     claims = _claims(checkpoints_path(state))
@@ -154,6 +162,14 @@ def _report(state: Path, vkey: Path | None, held: Path | None) -> Report:
         if finding.first_seq > 1:
             remarks.append(f"records 1 to {finding.first_seq - 1} were pruned; a signed root stands for them")
     return Report(**msgspec.structs.asdict(finding), remarks=tuple(remarks))
+
+
+def verifiers_of(state: Path, vkey: Path | None) -> list[Verifier]:
+    """The keys that a record is verified with: those that were given, else the one beside it; none if unreadable."""
+    try:
+        return _verifiers(vkey or signingkey.vkey_path(state))
+    except GuardFault:
+        return []
 
 
 def _verifiers(path: Path) -> list[Verifier]:

@@ -94,7 +94,18 @@ def _order(id_: str, at: int, chance: random.Random, used: dict[str, int]) -> It
     }  # fmt: skip
     if chance.random() < 0.25:
         code, policy, rule, unit, limit = chance.choice(REFUSALS)
-        reason = Reason(code, f"{rule} says no", policy=policy, rule=rule, observed=str(amount), limit=limit, unit=unit)
+        reason = Reason(
+            code,
+            f"{rule} says no",
+            policy=policy,
+            rule=rule,
+            observed=str(amount) if unit == "HKD" else None,
+            limit=limit,
+            unit=unit,
+        )
+        full = (Claim("spend", f"daily_value/key={key}|HKD|2026-11-02", int(amount) * UNIT, cap=500_000 * UNIT),)
+        if code is Code.DAILY_VALUE and currency == "HKD":
+            common |= {"claims": full, "used": (499_000 * UNIT,)}
         yield at, "decision", decision(id_, outcome="refuse", code=code.value, reasons=(reason,), **common)
         return
     spent = used[key]
@@ -103,7 +114,7 @@ def _order(id_: str, at: int, chance: random.Random, used: dict[str, int]) -> It
         Claim("spend", f"daily_value/key={key}|{currency}|2026-11-02", int(amount) * UNIT, cap=500_000 * UNIT),
         Claim("rate", f"new_orders/key={key}", 1, cap=1000, window_ms=30_000),
     )
-    yield at, "decision", decision(id_, claims=claims, used=(spent % (480_000 * UNIT), chance.randint(0, 4)), **common)
+    yield at, "decision", decision(id_, claims=claims, used=(spent % (400_000 * UNIT), chance.randint(0, 4)), **common)
     after = at + chance.randint(800, 40_000)
     if chance.random() < 0.03:
         yield after, "outcome", outcome(id_, Verdict.UNKNOWN, message="the connection was reset")

@@ -1,0 +1,107 @@
+"""`guard audit report`: the record of some time as one HTML page that needs nothing else."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from guard import __version__
+from guard.audit.events import Differences
+from guard.audit.facts import Facts
+from guard.audit.report import Matter, page
+from guard.cli.progress import progress
+from guard.cli.proof import Vkey, examined, verifiers_of
+from guard.cli.statedir import AsJson, Config, State, directory
+from guard.cli.times import Since, Until, since_until
+from guard.clock import SystemClock
+from guard.errors import JournalFault
+from guard.journal import read_lines, timestamp
+from guard.journal.search import Views
+from guard.journal.segments import segment_numbers, segment_path
+from guard.journal.shelf import Shelf
+from guard.policy import PolicySet, compile_set
+from guard.policy.diff import compare
+from guard.standing import parse_texts
+
+_EVERY: Final = 2000  # lines between two looks at the progress
+
+
+def report_record(
+    since: Since = None,
+    until: Until = None,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("guard-report.html"),
+    vkey: Vkey = None,
+    held: Annotated[Path | None, typer.Option(help="Checkpoints kept elsewhere: one or more notes.")] = None,
+    state: State = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a report for a reviewer: one HTML file that opens in any browser, offline.
+
+    What came in, what was refused and why, limits against their use, who changed what, trading states and drills,
+    unknown outcomes, orders outside the guard, gaps, and the proof. It reads files only, also while the guard runs.
+    """
+    where = directory(state, config)
+    begins, ends = since_until(since, until)
+    facts, views = Facts(begins, ends), Views()
+    with progress("reading") as bar:
+        facts.take(views.read(_told(where, bar)))
+    found = examined(where, vkey, held)
+    keys = tuple(verifier.vkey for verifier in verifiers_of(where, vkey))
+    matter = Matter(
+        facts=facts,
+        finding=found,
+        made_at=timestamp(SystemClock().wall_us()),
+        version=__version__,
+        origin=keys[0].partition("+")[0] if keys else "",
+        keys=keys,
+        remarks=found.remarks,
+    )
+    try:
+        out.write_text(page(matter, _differences(where)), encoding="utf-8")
+    except OSError as error:
+        raise JournalFault(f"{out}: cannot be written: {error.strerror}") from error
+    if as_json:
+        told = {"file": str(out), "records": facts.records, "result": found.result, "refusals": dict(facts.codes)}
+        typer.echo(msgspec.json.encode(told))
+    else:
+        typer.echo(f"{out}: {facts.records} records; {found.message}")
+
+
+def _told(state: Path, bar: Callable[[float], None]) -> Iterator[bytes]:
+    """Every line, with the progress told by bytes."""
+    total = sum(segment_path(state, number).stat().st_size for number in segment_numbers(state)) or 1
+    done = 0
+    for place, line in enumerate(read_lines(state)):
+        done += len(line)
+        if place % _EVERY == 0:
+            bar(done / total)
+        yield line
+
+
+def _differences(state: Path) -> Differences:
+    """What changed between two sets of policies, from the texts that are kept by their hash beside the record."""
+    shelf = Shelf(state / "config")
+
+    @lru_cache(maxsize=64)
+    def kept(sha256: str) -> PolicySet | None:
+        content = shelf.get(sha256)
+        if content is None:
+            return None
+        try:
+            docs, errors = parse_texts(msgspec.json.decode(content, type=dict[str, str]))
+        except msgspec.DecodeError:
+            return None
+        found = compile_set(docs, keys={}, flags=None, tz="UTC", require_cover=True, now=SystemClock().wall())
+        return found if isinstance(found, PolicySet) and not errors else None
+
+    def differences(before: str, after: str) -> Sequence[tuple[str, str, str]]:
+        old, new = kept(before), kept(after)
+        if old is None or new is None:
+            return ()
+        return [(one.policy, one.words, one.kind) for one in compare(old, new)]
+
+    return differences

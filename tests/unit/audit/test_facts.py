@@ -1,0 +1,139 @@
+"""What a stretch of the record comes to."""
+
+import json
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guard.audit.controls import CONTROLS, findings
+from guard.audit.facts import LISTED_MAX, Facts, decimal, named
+from guard.journal import read_lines
+from guard.journal.search import Views
+from tests.support.reviewed import reviewed
+
+DAYS = 3
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three days."""
+    return reviewed(tmp_path_factory.mktemp("record") / "state", days=DAYS)
+
+
+def facts_of(state: Path, since: str | None = None, until: str | None = None) -> Facts:
+    """All of it, or a part."""
+    facts = Facts(since, until)
+    facts.take(Views().read(read_lines(state)))
+    return facts
+
+
+def records(state: Path) -> list[dict[str, Any]]:
+    """The record as plain values."""
+    return [json.loads(line) for line in read_lines(state)]
+
+
+def test_counts_are_those_of_the_record(state: Path) -> None:
+    """Requests by outcome, key and code; outcomes; sums; nothing twice."""
+    facts, all_ = facts_of(state), records(state)
+    decisions = [one for one in all_ if one["type"] == "decision"]
+
+    assert facts.records == len(all_)
+    assert sum(sum(one.values()) for one in facts.hours.values()) == len(decisions)
+    assert facts.codes == Counter(one["code"] for one in decisions if one["code"])
+    assert {key: one["allow"] + one["refuse"] for key, one in facts.keys.items()} == Counter(
+        one["key"] for one in decisions
+    )
+    assert facts.outcomes == Counter(one["verdict"] for one in all_ if one["type"] == "outcome")
+    assert facts.reads == {"agent-research": 900 + 901 + 902}
+    assert facts.summed == {"203.0.113.9": 4000 * DAYS, "agent-research": 12 * DAYS}
+    assert (facts.outside.total, facts.states.total, facts.reloads.total, facts.gaps.total) == (1, 4, 2, 2)
+
+
+def test_a_doubt_is_followed_to_its_end(state: Path) -> None:
+    """Those that evidence settled say so, the one that nothing settled is open."""
+    facts = facts_of(state)
+
+    assert [doubt.decision for doubt in facts.doubts.values() if doubt.settled is None] == ["01U"]
+    assert {doubt.source for doubt in facts.doubts.values() if doubt.settled} == {"order list"}
+    assert facts.doubts_total == facts.outcomes["unknown"] == len(facts.doubts)
+
+
+def test_only_the_time_asked_for_counts(state: Path) -> None:
+    """`since` is inclusive, `until` is not."""
+    facts = facts_of(state, "2026-11-03", "2026-11-04")
+
+    assert facts.days == {"2026-11-03"}
+    assert facts.records == sum(one["ts"].startswith("2026-11-03") for one in records(state))
+
+
+def test_a_limit_is_held_against_its_use() -> None:
+    """Percent of the cap by day, a refusal beyond it as a hit; what has no cap or belongs to the walk is left out."""
+    facts = Facts()
+    claims = [
+        {"kind": "spend", "counter": "daily_value/key=bot;real|HKD|2026-11-02@08:30 X", "amount": 10, "cap": 100},
+        {"kind": "working", "counter": "exits/account=real:1|HK.00700|BUY", "amount": 1, "cap": 5},
+        {"kind": "rate", "counter": "new_orders/key=bot", "amount": 1},
+    ]
+    order = {"effect": "order_new", "key": "bot", "endpoint": "/api/order", "claims": claims, "outcome": "allow"}
+    facts.decision("2026-11-02T09:00:00", order | {"used": [40, 0, 0]})
+    facts.decision("2026-11-02T10:00:00", order | {"used": [95, 0, 0], "outcome": "refuse", "code": "daily_value"})
+    facts.decision("2026-11-03T10:00:00", order | {"used": [5, 0, 0]})
+
+    ((name, use),) = facts.uses.items()
+    assert name == ("daily_value", "key=bot;real", "HKD")
+    assert use.peaks == {"2026-11-02": Decimal(95), "2026-11-03": Decimal(15)}
+    assert (use.hits, use.peak, use.percent.count) == (Counter({"2026-11-02": 1}), Decimal(95), 3)
+    assert named("new_orders/key=bot") == ("new_orders", "key=bot", "")
+    assert named("odd") is None
+
+
+def test_a_record_of_strange_values_is_counted_and_stops_nothing() -> None:
+    """Somebody may have edited it: no shape of a member raises."""
+    facts = Facts()
+    odd: tuple[Any, ...] = (None, 1, "x", [], [1], {}, {"value": {"amount": "NaN"}}, {"value": []})
+    for value in odd:
+        members = dict.fromkeys(
+            ("claims", "used", "reasons", "valuation", "key", "code", "count", "endpoint", "verdict", "duration_us"),
+            value,
+        )
+        for effect in ("order_new", None):
+            facts.decision("2026-11-02T09", members | {"outcome": "refuse", "effect": effect})
+        facts.outcome("2026-11-02T09", members)
+        facts.sums("", members)
+        facts.start("2026-11-02T09", {"weakened": value})
+    assert decimal("sNaN") is None
+    assert facts.days == {"2026-11-02"}
+
+
+def test_lists_are_bounded_and_say_how_much_more_there_was() -> None:
+    """A year of orders from elsewhere does not make a page of a gigabyte."""
+    facts = Facts()
+    for n in range(LISTED_MAX + 5):
+        facts.order("2026-11-02", {"decision": "", "order_id": n})
+
+    assert (facts.outside.total, len(facts.outside.shown)) == (LISTED_MAX + 5, LISTED_MAX)
+
+
+def test_every_control_has_evidence_and_none_claims_compliance(state: Path) -> None:
+    """C1 to C18, in order, also for an empty record."""
+    for facts in (facts_of(state), Facts()):
+        told = [one.evidence(facts) for one in CONTROLS]
+        assert [one.id for one in CONTROLS] == [f"C{n}" for n in range(1, 19)]
+        assert all(told)
+        assert "compl" not in "".join([*told, *(one.supports for one in CONTROLS)]).lower()
+
+
+def test_findings_name_what_a_reviewer_should_look_at(state: Path) -> None:
+    """The open doubt, the order from elsewhere, the gap, the clock, what never binds, what is weakened."""
+    told = {sentence: (kind, where) for kind, sentence, where in findings(facts_of(state))}
+
+    assert told["1 order whose outcome is still unknown"] == ("bad", "outcomes")
+    assert told["1 order at the broker that did not pass the guard"] == ("bad", "outside")
+    assert told["2 cancels passed while the journal could not be written"] == ("bad", "gaps")
+    assert told["The clock of the host stepped 1 time"] == ("look", "gaps")
+    assert told["3 limits never used to a tenth: too wide to bind"] == ("look", "limits")
+    assert told["Weakened at the last start: ops open"] == ("look", "gaps")
+    assert list(findings(Facts())) == []
