@@ -29,6 +29,7 @@ from guard.terms import (
     Full,
     Header,
     Outcome,
+    Taken,
     Verdict,
 )
 from guard.walk.broker import bucket_claims, bucket_of
@@ -184,7 +185,9 @@ class Cancelling:
         if outbound is None or outbound.body is None:
             raise AssertionError("a cancel of an order without an account")
         claims = tuple(claim for claim, _ in bucket_claims(visit, situation))
-        judged = Judged(claims, order=outbound.body, is_simulated=situation.env is Env.SIMULATE)
+        seen = look(self._desk.state, claims, t_us=visit.t_us)
+        used = () if isinstance(seen, Taken) else seen.used
+        judged = Judged(claims, used=used, order=outbound.body, is_simulated=situation.env is Env.SIMULATE)
         place = bucket_of(visit, situation)
         if place is not None:  # at once: the next one looks before this one leaves
             self._desk.turns.take(place, Effect.ORDER_CANCEL, now_us=self._desk.clock.mono_us())

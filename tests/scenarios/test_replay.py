@@ -8,7 +8,7 @@ from typing import Any, Final
 from guard.admin.changes import Who
 from guard.policy import RULES, PolicyDoc, parse_policy
 from guard.replay import Options, Replay, replayed
-from tests.support.stage import Stage, again, stage
+from tests.support.stage import CANCEL_ALL, Stage, account, again, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
 PAST: Final = "2000-01-01T00:00:00.000000Z"
@@ -105,6 +105,22 @@ async def test_what_is_not_on_record_is_not_guessed(tmp_path: Path) -> None:
 
     assert dict(found.left_out) == {"needs what is not on record": 1}
     assert (found.newly_refused, found.newly_allowed) == (0, 0)
+
+
+async def test_an_order_that_came_back_and_cancels_of_all_are_reproduced(tmp_path: Path) -> None:
+    """ENABLE is judged again as the new order that it was judged as; what a cancel of all sent was judged by nobody."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        mine = await scene.placed()
+        await scene.placed(who="other", price=201)
+        assert is_passed(await scene.cancel(mine, op="DISABLE"))
+        for _ in range(3):
+            scene.clock.advance(s=61)
+            await scene.guard.reconciler.turn()
+        assert is_passed(await scene.modify(mine, op="ENABLE", qty=None, price=None))
+        assert is_passed(await scene.ask(CANCEL_ALL, account()))
+        found = await past(scene)
+    assert found.broken == []
+    assert found.replayed == found.reproduced == 4
 
 
 async def test_a_change_of_an_order_that_would_not_exist_is_no_difference(tmp_path: Path) -> None:
