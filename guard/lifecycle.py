@@ -159,7 +159,7 @@ class Guard:
         self.desk.recent = recovered.recent
         self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
         self.recorder: Recorder = self.pipeline.recorder
-        self.reconciler = Reconciler(self.recorder)
+        self.reconciler = self.desk.lookout = Reconciler(self.recorder)
         self.relay = Relay(self.recorder, on_trade=self.reconciler.traded)
         self.changes = Changes(
             self.desk, self.shelf, cancelling=self.pipeline.cancelling, after_keys=self.relay.revalidate

@@ -7,6 +7,6 @@ looks at who is asking, and no byte of a trade's body reaches the daemon unread.
 """
 
 from guard.intent.canonical import changed, digest, encode
-from guard.intent.parse import order_after, order_of, parse
+from guard.intent.parse import listed_order, order_after, order_of, parse
 
-__all__ = ["changed", "digest", "encode", "order_after", "order_of", "parse"]
+__all__ = ["changed", "digest", "encode", "listed_order", "order_after", "order_of", "parse"]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from guard.codes import Code
@@ -20,6 +21,7 @@ from guard.markets import market_words
 from guard.terms import AccountAt, Endpoint, Intent, ModifyOrder, PlaceOrder, Read, Reconfirm, Refusal, refuse
 
 _ORDER: Final = "/api/order"
+_NUMBERS: Final = msgspec.json.Encoder(decimal_format="number")
 _READERS: Final[Mapping[str, Callable[[Fields], Intent | Refusal]]] = MappingProxyType(
     {
         _ORDER: place_order,
@@ -65,6 +67,13 @@ def order_of(c2s: bytes) -> PlaceOrder:
     if isinstance(order, Refusal):
         raise AssertionError(f"not a canonical order: {order.reasons[0].message}")  # noqa: TRY004 - a bug, not a type
     return replace(order, packet_id=None)
+
+
+def listed_order(members: Mapping[str, object]) -> PlaceOrder | Refusal:
+    """An order as a list of the daemon's shows it (None: not shown), read as if somebody had placed it."""
+    body = _NUMBERS.encode({"c2s": {name: value for name, value in members.items() if value is not None}})
+    shaped = _shaped(_ORDER, body)
+    return shaped if isinstance(shaped, Refusal) else place_order(Fields(shaped.values))
 
 
 def order_after(c2s: bytes, intent: ModifyOrder | Reconfirm) -> PlaceOrder | Refusal:

@@ -162,8 +162,9 @@ class OutcomeRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was learned of an order: by a push, a list, an answer (`source`). `targets`: cell → what it holds now.
 
-    `ended`: nothing more can be filled. `decision` is the one that opened the order; empty for one that was placed
-    elsewhere, which has an `owner` (manual), environment, account and symbol instead.
+    `ended`: nothing more can be filled. `decision` is the one that opened the order. An order that was placed elsewhere
+    has an `owner` (manual), environment, account and symbol; while it works also market, `order` (its terms as a body
+    that places it) and a name of its own instead of a decision, under which later records follow it.
     """
 
     decision: str
@@ -178,7 +179,9 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     owner: str | None = None
     environment: str | None = None
     account: int | None = None
+    market: str | None = None
     symbol: str | None = None
+    order: Raw = ABSENT
     targets: Mapping[str, int] = {}
 
 

@@ -159,7 +159,9 @@ def touch(policies: PolicySet, one: Asked, state: State) -> Reason | None:
     holder = state.holders.get(one.record.of or "")
     if holder is None:
         return None
-    return may_touch(policies, one.principal, owner=holder.key, effect=one.effect, account=one.account, wall=one.wall)
+    return may_touch(
+        policies, one.principal, owner=holder.key or None, effect=one.effect, account=one.account, wall=one.wall
+    )
 
 
 def _broker(claim: Claim) -> Maker:

@@ -3,7 +3,17 @@
 from typing import Final
 
 from guard.journal import Order, Reconciled
-from guard.limits import State, advance, end_order, note_order_ids, note_outside, set_targets, settle
+from guard.limits import (
+    Opening,
+    State,
+    adopt,
+    advance,
+    end_order,
+    note_order_ids,
+    note_outside,
+    set_targets,
+    settle,
+)
 from guard.terms import Account, Env, Outcome
 from guard.walk.desk import Recent
 
@@ -14,11 +24,7 @@ _ENVS: Final = {env.word: env for env in Env}
 def learned(state: State, recent: Recent, record: Order) -> None:
     """What was learned of a live order, or that there is one which was placed elsewhere."""
     if record.owner is not None:
-        env = _ENVS.get(record.environment or "")
-        if env is not None and record.account is not None:
-            account = Account(env, record.account)
-            advance(state, t_us=record.t)
-            note_outside(state, account, order_id=record.order_id, order_id_ex=record.order_id_ex)
+        _outside(state, record)
         return
     holder = state.holders.get(record.decision)
     if holder is not None:
@@ -27,6 +33,28 @@ def learned(state: State, recent: Recent, record: Order) -> None:
     if record.ended:
         end_order(state, record.decision, t_us=record.t)
     recent.learn(record.decision, status=record.status, filled_qty=record.filled_qty)
+
+
+def _outside(state: State, record: Order) -> None:
+    """Known by its ids; where it works, live."""
+    env = _ENVS.get(record.environment or "")
+    if env is None or record.account is None:
+        return
+    account = Account(env, record.account)
+    if not bytes(record.order):
+        advance(state, t_us=record.t)
+        note_outside(state, account, order_id=record.order_id, order_id_ex=record.order_id_ex)
+        return
+    opening = Opening(
+        step=record.decision,
+        claims=(),
+        account=account,
+        market=record.market or "",
+        symbol=record.symbol or "",
+        order=bytes(record.order),
+    )
+    names = {"order_id": record.order_id, "order_id_ex": record.order_id_ex}
+    adopt(state, opening, record.targets, **names, t_us=record.t)
 
 
 def reconciled(state: State, recent: Recent, record: Reconciled) -> None:

@@ -27,9 +27,9 @@ class Lists:
         self._clock = clock
         self._paces: dict[tuple[str, Account], Pace] = {}
 
-    def may_ask(self, place: Place) -> bool:
-        """It is our turn to ask for this account's orders."""
-        return not self._pace(TODAY, place.account).wait_us(self._clock.t_us())
+    def may_ask(self, place: Place, *, spare: int = 0) -> bool:
+        """It is our turn to ask for this account's orders, and `spare` questions more could be asked at once."""
+        return not self._pace(TODAY, place.account).wait_us(self._clock.t_us() - spare * INTERVAL_US)
 
     async def today(self, place: Place, *, is_fresh: bool) -> tuple[OrderRow, ...] | None:
         """Today's orders and those that work. `is_fresh`: the broker is asked, not the daemon's memory."""

@@ -58,6 +58,13 @@ class Places:
             place = self._of[holder.id] = self._place(holder.account, holder.order)
         return place
 
+    def one(self, place: Place) -> Place:
+        """The one object for this place."""
+        if len(self._one) > KEPT_MAX:
+            self._one.clear()
+            self._of.clear()
+        return self._one.setdefault(place, place)
+
     def wanted(self, state: State) -> dict[Place, Wants]:
         """Every place where something is looked for."""
         live: dict[int, Place] = {}
@@ -80,8 +87,7 @@ class Places:
 
     def _place(self, account: Account, body: bytes) -> Place:
         header = msgspec.json.decode(body, type=_Body).c2s.header
-        place = Place(account, header.trd_market, header.jp_acc_type)
-        return self._one.setdefault(place, place)
+        return self.one(Place(account, header.trd_market, header.jp_acc_type))
 
 
 class Named(Struct, frozen=True):

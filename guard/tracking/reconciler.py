@@ -5,6 +5,7 @@ in its turn. Callers and readiness never wait for any of this.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -12,20 +13,27 @@ import structlog
 
 from guard.errors import JournalFault
 from guard.limits import Holder, unknowns
-from guard.terms import Account
+from guard.terms import Account, Missing
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
 from guard.tracking.lists import Lists
+from guard.tracking.outside import Outside
 from guard.tracking.places import Place, Places, Wants
 from guard.tracking.scribe import Scribe
 from guard.tracking.tracks import Tracks
 from guard.upstream.orderlist import OrderRow
+from guard.walk.lookout import Disabled
 from guard.walk.recorder import Recorder
 
 FIRST_LOOK_US: Final = 1_000_000  # after a step came into doubt: the daemon's list needs a moment too
 DOUBT_EVERY_US: Final = 2_000_000
 LIVE_EVERY_US: Final = 5_000_000
 TICK_S: Final = 0.5
+IDLE_EVERY_US: Final = 60_000_000  # an account on which nothing is live: one of its markets, for orders of outside
+LOOK_WAIT_S: Final = 2.0  # how long a request waits for a list
+LOOKED_US: Final = 2_000_000  # a list that was asked for less than this ago is as good as a new one
+LISTED_AGE_MAX_US: Final = 10_000_000  # how old what a list showed may be for an order that is to be enabled
+PLACES_MAX: Final = 1_000  # places whose last question is remembered while nothing is live there
 MANY: Final = 5_000  # live orders, from which on looking through them all is felt
 _log = structlog.get_logger("guard")
 
@@ -40,8 +48,11 @@ class Reconciler:
         self._scribe = Scribe(recorder)
         self._doubts = Doubts(self._scribe)
         self._tracks = Tracks(self._scribe, self._doubts)
+        self._outside = Outside(self._scribe)
         self._asked_us: dict[Place, int] = {}
         self._since_us: dict[Place, int] = {}
+        self._looked_us: dict[Place, int] = {}
+        self._idle_us = self._desk.clock.t_us() + IDLE_EVERY_US
         self._turn = asyncio.Lock()
         self._poked: set[Account] = set()
         self._wake = asyncio.Event()
@@ -66,6 +77,28 @@ class Reconciler:
         """The accounts whose lists wait to be asked out of turn."""
         return frozenset(self._poked)
 
+    async def look(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
+        """Asks for one list out of turn, since a request hangs on what it shows; for at most `LOOK_WAIT_S`.
+
+        Not where it was asked for a moment ago, nor where nothing would be left for the lists of live orders.
+        """
+        place = self._places.one(Place(account, trd_market, jp_acc_type))
+        if self._desk.clock.t_us() - self._looked_us.get(place, -LOOKED_US) < LOOKED_US:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_WAIT_S), self._turn:
+                if self._lists.may_ask(place, spare=1):
+                    wants = self._places.wanted(self._desk.state).get(place) or Wants([])
+                    await self._look(place, wants, is_fresh=True)
+
+    def disabled(self, name: str) -> Disabled | None:
+        """How the daemon shows a live order that may be disabled; None where no list of late has shown it."""
+        listed_us = self._tracks.listed_us(name)
+        if listed_us is None or self._desk.clock.t_us() - listed_us > LISTED_AGE_MAX_US:
+            return None
+        row = self._tracks.disabled(name)
+        return Disabled() if row is None else Disabled(row.qty, row.price, row.aux_price, row.trail_value)
+
     async def run(self) -> None:
         """Turns for ever. A bug in one is told and does not end the service."""
         while True:
@@ -88,6 +121,8 @@ class Reconciler:
     async def _ask_due(self) -> None:
         if len(self._desk.state.holders) > MANY and self._is_quiet():
             return
+        if len(self._looked_us) > PLACES_MAX:
+            self._looked_us.clear()
         wanted = self._places.wanted(self._desk.state)
         self._asked_us = {place: at_us for place, at_us in self._asked_us.items() if place in wanted}
         self._since_us = {place: at_us for place, at_us in self._since_us.items() if place in wanted}
@@ -96,12 +131,30 @@ class Reconciler:
             if self._is_due(place, wants):
                 due.setdefault(place.account, []).append((place, wants))
         self._poked &= {place.account for place in wanted}
+        await self._idle(wanted)
         if not wanted:
             return
         live = frozenset(self._desk.state.holders) | frozenset(self._desk.state.steps)
         self._doubts.keep(live)
         self._tracks.keep(live)
         await asyncio.gather(*(self._account(places) for places in due.values()))
+
+    async def _idle(self, wanted: Mapping[Place, Wants]) -> None:
+        """Where nothing is looked for is looked now and then, one market an account: somebody may trade elsewhere."""
+        now_us = self._desk.clock.t_us()
+        if now_us < self._idle_us:
+            return
+        self._idle_us = now_us + IDLE_EVERY_US
+        rows = await self._desk.book.rows()
+        for row in () if isinstance(rows, Missing) else rows:
+            places = [self._places.one(Place(row.account, market)) for market in row.markets]
+            place = min(
+                (each for each in places if each not in wanted),
+                key=lambda each: self._looked_us.get(each, 0),
+                default=None,
+            )
+            if place is not None and self._lists.may_ask(place):
+                await self._look(place, Wants([]))
 
     def _is_quiet(self) -> bool:
         """No place is due, nobody poked, and nothing is in doubt: a large book need not be looked through."""
@@ -123,11 +176,11 @@ class Reconciler:
             if self._lists.may_ask(place):
                 await self._look(place, wants)
 
-    async def _look(self, place: Place, wants: Wants) -> None:
-        self._asked_us[place] = self._desk.clock.t_us()
+    async def _look(self, place: Place, wants: Wants, *, is_fresh: bool = False) -> None:
+        self._asked_us[place] = self._looked_us[place] = self._desk.clock.t_us()
         self._poked.discard(place.account)
         asked = self._asked(place, wants)
-        today = await self._lists.today(place, is_fresh=bool(wants.doubts))
+        today = await self._lists.today(place, is_fresh=is_fresh or bool(wants.doubts))
         if today is None:
             return
         asked.today = today
@@ -139,6 +192,7 @@ class Reconciler:
         try:
             self._doubts.settle(asked)
             self._tracks.learn(asked)
+            self._outside.learn(asked)
         except JournalFault as fault:
             _log.error("not_reconciled", why=str(fault))
 

@@ -1,23 +1,30 @@
-"""Live orders, followed to their end by what the lists show; orders that were placed elsewhere, counted once each."""
+"""Live orders, ours and imported ones, followed to their end by what the lists show."""
 
 from datetime import datetime
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from guard.journal import Order
-from guard.limits import Basis, Holder, is_known_order
+from guard.limits import Basis, Holder
 from guard.policy.fills import Progress, Whole, targets
-from guard.tracking.apply import MANUAL
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
 from guard.tracking.scribe import SOURCE, Scribe
 from guard.upstream.orderlist import OrderRow, Status
-from guard.upstream.reconcile import CREATED_SLACK, made_at
 
 VANISHED: Final = "vanished"
 IDLE_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so until it counts as one that rests
 _log = structlog.get_logger("guard")
+
+
+class Idle(Struct):
+    """A disabled order: the terms that it was on, since when it was shown so on these, and how it was shown last."""
+
+    bases: tuple[Basis, ...]
+    since_us: int
+    row: OrderRow
 
 
 class Tracks:
@@ -27,13 +34,22 @@ class Tracks:
         self._scribe = scribe
         self._doubts = doubts
         self._listed: dict[str, int] = {}
-        self._idle: dict[str, tuple[tuple[Basis, ...], int]] = {}
+        self._idle: dict[str, Idle] = {}
 
     def keep(self, names: frozenset[str]) -> None:
         """Forgets orders that are live no more."""
         for seen in (self._listed, self._idle):
             for name in seen.keys() - names:
                 del seen[name]
+
+    def listed_us(self, name: str) -> int | None:
+        """When the list was asked for that showed the order last."""
+        return self._listed.get(name)
+
+    def disabled(self, name: str) -> OrderRow | None:
+        """The order as the last list showed it, where it showed it as disabled."""
+        seen = self._idle.get(name)
+        return None if seen is None else seen.row
 
     def learn(self, asked: Asked) -> None:
         """Everything that the lists say of orders without an open step."""
@@ -50,7 +66,6 @@ class Tracks:
                 self._follow(holder, row, is_idle=self._is_idle(holder, row, asked))
             elif name in self._listed and self._doubts.is_gone(name, asked, since_us=self._listed[name]):
                 self._vanish(holder)
-        self._outside(asked)
 
     # ------------------------------------------------------------ ours
 
@@ -59,11 +74,11 @@ class Tracks:
         if row.status is not Status.DISABLED:
             self._idle.pop(holder.id, None)
             return False
-        bases, since_us = self._idle.get(holder.id, ((), 0))
-        if bases is not holder.bases:
-            self._idle[holder.id] = (holder.bases, asked.at_us)
-            return False
-        return asked.at_us - since_us >= IDLE_AFTER_US
+        seen = self._idle.get(holder.id)
+        if seen is None or seen.bases is not holder.bases:
+            seen = self._idle[holder.id] = Idle(holder.bases, asked.at_us, row)
+        seen.row = row
+        return asked.at_us - seen.since_us >= IDLE_AFTER_US
 
     def _follow(self, holder: Holder, row: OrderRow, *, is_idle: bool) -> None:
         desk = self._scribe.desk
@@ -106,37 +121,6 @@ class Tracks:
         _log.warning("order_vanished", decision=holder.id, order_id_ex=holder.order_id_ex)
         t_us = self._scribe.desk.clock.t_us()
         self._scribe.learn(Order(decision=holder.id, t=t_us, status=VANISHED, source=SOURCE, ended=True))
-
-    # ------------------------------------------------------------ placed elsewhere
-
-    def _outside(self, asked: Asked) -> None:
-        """A row that may be what becomes of an order under way is left for the next list."""
-        desk, state, account = self._scribe.desk, self._scribe.state, asked.place.account
-        under_way = [made_at(h.id) for h in state.holders.values() if h.step == h.id and h.account == account]
-        for row in asked.today:
-            if any(name and is_known_order(state, account, name) for name in (row.order_id, row.order_id_ex)):
-                continue
-            if under_way and (row.created is None or row.created >= min(under_way) - CREATED_SLACK):
-                continue
-            if row.remark is not None and row.remark.startswith("g:"):
-                _log.error("order_after_release", remark=row.remark, order_id_ex=row.order_id_ex)
-            desk.metrics.count("guard_orders_outside_total")
-            self._scribe.learn(
-                Order(
-                    decision="",
-                    t=desk.clock.t_us(),
-                    status=row.status.word,
-                    source=SOURCE,
-                    order_id=row.order_id,
-                    order_id_ex=row.order_id_ex,
-                    filled_qty=f"{row.filled.normalize():f}",
-                    ended=row.status.is_over,
-                    owner=MANUAL,
-                    environment=account.env.word,
-                    account=account.acc_id,
-                    symbol=row.symbol or row.code,
-                )
-            )
 
 
 def wholes(holder: Holder) -> dict[str, Whole]:

@@ -15,7 +15,7 @@ import jiter
 from msgspec import Struct
 
 from guard.markets import CURRENCIES, SEC_MARKET_OF, split_symbol
-from guard.terms import Account, Answer, Failure
+from guard.terms import Account, Answer, Failure, Side
 
 ROWS_MAX: Final = 100_000
 REMARK_CHARS_MAX: Final = 256
@@ -26,6 +26,7 @@ _ID: Final = re.compile(r"[!-~]{1,64}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND: Final = 4_102_444_800  # 2100-01-01: later ones are milliseconds, or nonsense
 _PREFIX_OF: Final = {number: prefix for prefix, number in SEC_MARKET_OF.items()}
+_SMALL_END: Final = 1_000
 _SIDES: Final = frozenset({1, 2, 3, 4})
 
 
@@ -79,6 +80,7 @@ class OrderRow(Struct, frozen=True):
     """One order as the daemon lists it. Ids as text, None where the daemon writes 0 or nothing.
 
     `symbol` None: the code is of a market that is not known. `price` and `fill_average` None where there is none.
+    `side` as the daemon writes it, which tells short sales and their ends apart; an order is placed as BUY or SELL.
     """
 
     order_id: str | None
@@ -97,6 +99,17 @@ class OrderRow(Struct, frozen=True):
     created: datetime | None = None
     updated: datetime | None = None
     currency: str | None = None
+    order_type: int | None = None
+    time_in_force: int | None = None
+    trail_type: int | None = None
+    trail_spread: Decimal | None = None
+    fill_outside_rth: bool | None = None
+    session: int | None = None
+
+    @property
+    def direction(self) -> Side:
+        """What the order was placed as."""
+        return Side.BUY if self.side in {Side.BUY, Side.BUY_BACK} else Side.SELL
 
 
 class _Odd(ValueError):
@@ -176,6 +189,12 @@ def _row(raw: object) -> OrderRow:
         created=_moment(raw.get("create_timestamp")),
         updated=_moment(raw.get("update_timestamp")),
         currency=CURRENCIES.get(_whole(raw.get("currency")) or 0),
+        order_type=_small(raw.get("order_type")),
+        time_in_force=_small(raw.get("time_in_force")),
+        trail_type=_small(raw.get("trail_type")),
+        trail_spread=_number(raw.get("trail_spread")),
+        fill_outside_rth=raw["fill_outside_rth"] if isinstance(raw.get("fill_outside_rth"), bool) else None,
+        session=_small(raw.get("session")),
     )
 
 
@@ -209,6 +228,11 @@ def _identifier(value: object) -> str | None:
     if not isinstance(text, str) or (text and not _ID.fullmatch(text)):
         raise _Odd
     return text if text.strip("0") else None
+
+
+def _small(value: object) -> int | None:
+    """A number of a closed set that only imports look at: what is odd counts as not told."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _SMALL_END else None
 
 
 def _whole(value: object) -> int | None:

@@ -86,7 +86,7 @@ def may_be_of(one: Sought, row: OrderRow) -> bool:
 
 def _fits(one: Sought, row: OrderRow) -> bool:
     order = one.order
-    if row.code != order.code or row.side != order.side or row.qty != order.qty:
+    if row.code != order.code or row.direction is not order.side or row.qty != order.qty:
         return False
     if row.symbol is not None and row.symbol != order.symbol:
         return False

@@ -48,6 +48,7 @@ from guard.walk.cooldown import Cooldowns
 from guard.walk.crowd import Crowd, Strangers
 from guard.walk.holdings import Holdings
 from guard.walk.inturn import InTurn
+from guard.walk.lookout import Blind, Lookout
 from guard.walk.turns import Turns
 
 RECENT_MAX: Final = 20_000
@@ -181,6 +182,7 @@ class Desk:
         self.directory = directory
         self._halt = str(directory / "HALT")
         self.recent = Recent()
+        self.lookout: Lookout = Blind()
         self.is_draining = False
         self.is_daemon_up: bool | None = None
         self.weakened: tuple[str, ...] = ()  # controls that are off or loose, as they were found at the start

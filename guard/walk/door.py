@@ -14,7 +14,7 @@ from guard.access import (
     still_valid,
 )
 from guard.codes import Code
-from guard.limits import BREAKER, Holder, change_in_flight, trading_rule
+from guard.limits import BREAKER, NOBODY, Holder, change_in_flight, trading_rule
 from guard.policy import may_touch
 from guard.terms import (
     AccPush,
@@ -188,14 +188,30 @@ def ownership(visit: Visit, situation: Situation) -> list[Reason]:
     return [] if reason is None else [reason]
 
 
+def changed_elsewhere(desk: Desk, situation: Situation) -> list[Reason]:
+    """An order that comes back is judged on the terms that the ledger knows: the daemon must show it on the same."""
+    if not situation.comes_back or situation.holder is None or situation.order is None:
+        return []
+    shown = desk.lookout.disabled(situation.holder.id)
+    if shown is None:
+        message = "the daemon's order list, which has to show what is to be enabled, cannot be had now; try again"
+        return [Reason(Code.REFERENCE_UNAVAILABLE, message, rule="orders")]
+    if shown.is_as(situation.order):
+        return []
+    message = "the order was changed elsewhere: change it to the terms that it shall have first, or place a new one"
+    return [Reason(Code.UNKNOWN_ORDER, message, rule="orders")]
+
+
 def _touch(visit: Visit, situation: Situation, owner: str) -> Reason | None:
     """Why the key may not touch an order of this owner; without policies it may touch its own."""
     principal, account, effect, policies = visit.principal, situation.account, visit.effect, visit.standing.policies
     if principal is None or effect is None or account is None or owner == principal.name:
         return None
+    if owner == NOBODY and effect is Effect.ORDER_CANCEL:
+        return None
     if policies is None:
         return Reason(Code.NOT_YOUR_ORDER, "the order is another key's", rule="rights.touch")
-    return may_touch(policies, principal, owner=owner, effect=effect, account=account, wall=visit.wall)
+    return may_touch(policies, principal, owner=owner or None, effect=effect, account=account, wall=visit.wall)
 
 
 def in_the_way(desk: Desk, visit: Visit, holder: Holder | None) -> Refusal | None:

@@ -4,12 +4,13 @@ An order that is refused already, or that was sent before under the same Idempot
 whoever may not trade must not use up the guard's part of the broker's limits.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from guard.codes import Code
 from guard.limits import find_slot
 from guard.policy import excusable
-from guard.terms import Intent, Needs, Reason
+from guard.terms import Effect, Header, Intent, Needs, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
 from guard.walk.gather import at_hand, gather, understood
@@ -24,9 +25,12 @@ async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     All that can be had is at hand by then. Mostly it is so at once, and nothing is awaited.
     """
     situation = at_hand(desk, visit, intent)
-    if situation is not None and _is_complete(desk, visit, situation):
+    is_sought = situation is not None and _is_sought(desk, visit, situation)
+    if situation is not None and not is_sought and _is_complete(desk, visit, situation):
         return situation
     situation = await gather(desk, visit, intent)
+    if is_sought or _is_sought(desk, visit, situation):
+        situation = await _looked(desk, visit, situation)
     needs, account, order = situation.needs, situation.account, situation.order
     if needs is not None and account is not None and order is not None and _is_asked_for(desk, visit, situation):
         await desk.reference.prepare(order, account=account, needs=needs)
@@ -37,6 +41,25 @@ def as_of_now(desk: Desk, visit: Visit, situation: Situation) -> Situation:
     """The situation after a wait, at the time and under the standing of now."""
     desk.renew(visit)
     return understood(desk, visit, situation.intent, situation.rows)
+
+
+def _is_sought(desk: Desk, visit: Visit, situation: Situation) -> bool:
+    """The daemon may know of the order more than the ledger: the original of a change, the terms of what comes back."""
+    if visit.effect is not Effect.ORDER_CHANGE or situation.account is None or situation.conflict is not None:
+        return False
+    if is_replay(desk, visit) or rights(visit, situation) or state_reasons(desk, visit, situation):
+        return False
+    if situation.holder is None:
+        return True
+    return situation.comes_back and not ownership(visit, situation)
+
+
+async def _looked(desk: Desk, visit: Visit, situation: Situation) -> Situation:
+    """The situation once the list that may show the order was looked at."""
+    header = getattr(situation.intent, "header", None)
+    if isinstance(header, Header) and situation.account is not None:
+        await desk.lookout.look(situation.account, trd_market=header.trd_market, jp_acc_type=header.jp_acc_type)
+    return as_of_now(desk, visit, situation)
 
 
 def _is_complete(desk: Desk, visit: Visit, situation: Situation) -> bool:
@@ -50,6 +73,13 @@ def _is_complete(desk: Desk, visit: Visit, situation: Situation) -> bool:
 def _is_asked_for(desk: Desk, visit: Visit, situation: Situation) -> bool:
     """Reference data may still matter."""
     return visit.effect in RISKY and not is_replay(desk, visit) and not _is_refused(desk, visit, situation)
+
+
+async def _exits_of_others(desk: Desk, situation: Situation, more: Needs) -> None:
+    """What works on a position that was placed elsewhere is in no ledger before a list shows it."""
+    if more.position and situation.order is not None and situation.account is not None:
+        header = situation.order.header
+        await desk.lookout.look(situation.account, trd_market=header.trd_market, jp_acc_type=header.jp_acc_type)
 
 
 def is_replay(desk: Desk, visit: Visit) -> bool:
@@ -90,5 +120,8 @@ async def ask_more(desk: Desk, visit: Visit, situation: Situation, more: Needs) 
     visit.exits_before = working_exits(desk, visit, situation)
     needs, account, order = needs_of(visit, situation), situation.account, situation.order
     if needs is not None and account is not None and order is not None:
-        await desk.reference.prepare(order, account=account, needs=needs, position_since_us=visit.position_since_us)
+        await asyncio.gather(
+            desk.reference.prepare(order, account=account, needs=needs, position_since_us=visit.position_since_us),
+            _exits_of_others(desk, situation, more),
+        )
     return as_of_now(desk, visit, situation)

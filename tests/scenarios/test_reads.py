@@ -214,7 +214,7 @@ async def test_a_dry_run_says_what_would_happen_and_does_nothing(tmp_path: Path)
             assert said(told)["guard"].get("code") == code
         assert scene.ledger() == before
         asked = {request.path for request in list(scene.daemon.requests)[requests:]}
-        assert asked <= {"/api/static-info"}  # what a lot is, to tell how much would have fitted
+        assert asked <= {"/api/static-info", "/api/orders"}  # what a lot is; whether anybody knows the order
         body = {"path": "/api/modify-order", "body": account(order_id_ex=mine, op="CANCEL")}
         assert said(await scene.ask(check, body, who="other"))["guard"]["code"] == "not_your_order"
         await scene.ask(QUOTE, TENCENT)

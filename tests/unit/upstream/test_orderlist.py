@@ -63,6 +63,7 @@ def test_a_row_is_read_exactly() -> None:
         created=datetime.fromtimestamp(1795340788.5, UTC),
         updated=datetime.fromtimestamp(1795340789, UTC),
         currency="HKD",
+        order_type=1,
     )
 
 

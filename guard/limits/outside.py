@@ -1,0 +1,38 @@
+"""A live order that was placed elsewhere, taken into the ledger: nobody's, holding what it takes off a position."""
+
+from collections.abc import Mapping
+from sys import intern
+
+from guard.limits.order_ids import NOBODY, note_order_ids
+from guard.limits.state import Holder, Opening, State, advance
+from guard.limits.sums import take
+from guard.terms import Claim
+
+
+def adopt(
+    state: State,
+    opening: Opening,
+    targets: Mapping[str, int],
+    *,
+    order_id: str | None,
+    order_id_ex: str | None,
+    t_us: int,
+) -> None:
+    """It works already, under these ids; `targets` are amounts on `working` cells. A name that is live stays."""
+    advance(state, t_us=t_us)
+    if opening.step in state.holders:
+        return
+    if opening.account is None:
+        raise AssertionError(f"order {opening.step} without an account")
+    holder = Holder(
+        id=opening.step,
+        key=NOBODY,
+        account=opening.account,
+        market=intern(opening.market),
+        symbol=intern(opening.symbol),
+        order=opening.order,
+        status="working",
+    )
+    state.holders[holder.id] = holder
+    take(state, holder, tuple(Claim("working", cell, amount) for cell, amount in targets.items()))
+    note_order_ids(state, holder, order_id=order_id, order_id_ex=order_id_ex)

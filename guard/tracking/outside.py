@@ -1,0 +1,119 @@
+"""Orders that were placed elsewhere: each counted once, and while it works imported as a live order of nobody's.
+
+As such it counts for what is left of a position, may be cancelled by any trading key of its account, and is changed
+only with the right to all orders there. It holds no money of anybody's: no key asked for it.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+import structlog
+from msgspec import Raw
+
+from guard.intent import encode, listed_order
+from guard.journal import ABSENT, Order
+from guard.limits import NOBODY, is_known_order
+from guard.policy import exits_claim
+from guard.policy.notation import ledger_units
+from guard.terms import STAMP, PlaceOrder, Refusal
+from guard.tracking.apply import MANUAL
+from guard.tracking.asked import Asked
+from guard.tracking.places import Place
+from guard.tracking.scribe import SOURCE, Scribe
+from guard.upstream.orderlist import OrderRow
+from guard.upstream.reconcile import CREATED_SLACK, made_at
+
+IMPORTED_MAX: Final = 10_000  # live orders of nobody's; those beyond are counted, and not followed
+_log = structlog.get_logger("guard")
+
+
+class Outside:
+    """Over one recorder's desk, by the scribe."""
+
+    def __init__(self, scribe: Scribe) -> None:
+        self._scribe = scribe
+
+    def learn(self, asked: Asked) -> None:
+        """The rows that are no order of ours. One that may be what becomes of an order under way waits for the next."""
+        state, account = self._scribe.state, asked.place.account
+        under_way = [made_at(h.id) for h in state.holders.values() if h.step == h.id and h.account == account]
+        new = [row for row in asked.today if not self._is_known(row, asked)]
+        room = IMPORTED_MAX - sum(1 for h in state.holders.values() if h.key == NOBODY) if new else 0
+        for row in new:
+            if under_way and (row.created is None or row.created >= min(under_way) - CREATED_SLACK):
+                continue
+            room -= self._note(row, asked.place, has_room=room > 0)
+
+    def _is_known(self, row: OrderRow, asked: Asked) -> bool:
+        """By either id; or its stamp is that of an order which is live, and will be told to be this one."""
+        state, account = self._scribe.state, asked.place.account
+        if any(name and is_known_order(state, account, name) for name in (row.order_id, row.order_id_ex)):
+            return True
+        return row.remark is not None and row.remark.removeprefix(STAMP) in state.holders
+
+    def _note(self, row: OrderRow, place: Place, *, has_room: bool) -> int:
+        """Counted, and written down; 1 where it was imported."""
+        desk, account = self._scribe.desk, place.account
+        if row.remark is not None and row.remark.startswith(STAMP):
+            _log.error("order_after_release", remark=row.remark, order_id_ex=row.order_id_ex)
+        desk.metrics.count("guard_orders_outside_total")
+        order = None if row.status.is_over else _terms(row, place)
+        if order is not None and not has_room:
+            _log.error("order_not_imported", order_id_ex=row.order_id_ex, bound=IMPORTED_MAX)
+            order = None
+        body = ABSENT
+        targets: dict[str, int] = {}
+        if order is not None:
+            body = Raw(encode(order, env=account.env, acc_id=account.acc_id, serial=0, remark=None))
+            targets = {exits_claim(order, account).counter: ledger_units(max(row.qty - row.filled, Decimal(0)))}
+        self._scribe.learn(
+            Order(
+                decision="" if order is None else desk.clock.new_id(),
+                t=desk.clock.t_us(),
+                status=row.status.word,
+                source=SOURCE,
+                order_id=row.order_id,
+                order_id_ex=row.order_id_ex,
+                filled_qty=f"{row.filled.normalize():f}",
+                ended=row.status.is_over,
+                owner=MANUAL,
+                environment=account.env.word,
+                account=account.acc_id,
+                market=None if order is None else order.market,
+                symbol=row.symbol or row.code,
+                order=body,
+                targets=targets,
+            )
+        )
+        return 0 if order is None else 1
+
+
+def _terms(row: OrderRow, place: Place) -> PlaceOrder | None:
+    """The order as somebody would place it; None where it is of a kind that the guard does not know."""
+    if row.order_type is None:
+        return None
+    members = {
+        "header": {
+            "trd_env": int(place.account.env),
+            "acc_id": place.account.acc_id,
+            "trd_market": place.trd_market,
+            "jp_acc_type": place.jp_acc_type,
+        },
+        "code": row.symbol,
+        "trd_side": int(row.direction),
+        "order_type": row.order_type,
+        "qty": row.qty,
+        "price": row.price or None,
+        "time_in_force": row.time_in_force,
+        "aux_price": row.aux_price or None,
+        "trail_type": row.trail_type or None,
+        "trail_value": row.trail_value or None,
+        "trail_spread": row.trail_spread or None,
+        "fill_outside_rth": row.fill_outside_rth,
+        "session": row.session,
+    }
+    found = listed_order(members)
+    if isinstance(found, Refusal):
+        _log.warning("order_not_understood", order_id_ex=row.order_id_ex, why=found.reasons[0].message)
+        return None
+    return found
