@@ -74,10 +74,19 @@ def load_keys(settings: Settings) -> tuple[Keyring, tuple[Issuer, ...]]:
 
 def read_texts(directory: Path) -> tuple[dict[str, str], list[PolicyError]]:
     """Every policy file of the directory, read once; `*_test.toml` files are tests, not policies."""
+    return _read(directory, are_tests=False)
+
+
+def read_tests(directory: Path) -> tuple[dict[str, str], list[PolicyError]]:
+    """Every file of tests of the directory, read once."""
+    return _read(directory, are_tests=True)
+
+
+def _read(directory: Path, *, are_tests: bool) -> tuple[dict[str, str], list[PolicyError]]:
     texts: dict[str, str] = {}
     errors: list[PolicyError] = []
     try:
-        paths = sorted(p for p in directory.iterdir() if p.suffix == ".toml" and not p.stem.endswith("_test"))
+        paths = sorted(p for p in directory.iterdir() if p.suffix == ".toml" and p.stem.endswith("_test") is are_tests)
     except OSError as error:
         return {}, [_unreadable(str(directory), error)]
     for path in paths:

@@ -5,9 +5,7 @@ a running guard enforces: it exits 0 when the files' policies are in force, 1 wi
 that were in force still are. Contract §2, §5.
 """
 
-import contextlib
 import http
-from collections.abc import Iterator, Mapping
 from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,27 +16,33 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from guard.access import keyfile
+from guard.cli.cases import run_cases
 from guard.cli.ops import post
+from guard.cli.policy_diff import diff
 from guard.cli.replay import replay
+from guard.cli.sources import (
+    ConfigOption,
+    DirArgument,
+    JsonFlag,
+    OpsOption,
+    StateOption,
+    keys_of,
+    print_json,
+    settings_of,
+    told,
+)
 from guard.clock import SystemClock
-from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, PolicySet, compile_set
+from guard.policy.cases import run_tests
 from guard.policy.schema import TABLES
-from guard.settings import Settings, parse_settings
-from guard.standing import parse_texts, read_texts
-from guard.terms import KeyLimits
+from guard.standing import parse_texts, read_tests, read_texts
 
 app = typer.Typer(no_args_is_help=True)
 app.command()(replay)
+app.command("test")(run_cases)
+app.command()(diff)
 
 ENFORCED: Final = tuple(table for table in TABLES if table not in {"policy", "applies_to"})
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for programs.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the directory and ops.")]
-StateOption = Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused here.")]
-OpsOption = Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help="host:port or unix:PATH.")]
-DirArgument = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Default: policies.dir of the settings.")]
 
 
 @app.command()
@@ -51,14 +55,15 @@ def check(
 ) -> None:
     """Find everything that is wrong with the policy files, and show what they enforce."""
     del ops, state
-    with _told(as_json=as_json):
-        settings = _settings(config)
+    with told(as_json=as_json):
+        settings = settings_of(config)
     place = directory or settings.path(settings.policies.dir)
     texts, errors = read_texts(place)
     docs, found = parse_texts(texts)
     errors += found
-    keys, warnings = _keys(settings)
-    warnings += [f"{path.name}: policy tests are not run by this version" for path in sorted(place.glob("*_test.toml"))]
+    keys, warnings = keys_of(settings)
+    tests, unreadable = read_tests(place)
+    errors += unreadable if texts else []
     policies = compile_set(
         docs,
         keys=keys,
@@ -71,9 +76,10 @@ def check(
         errors += policies
     else:
         warnings += policies.warnings
+        errors += run_tests(policies, tests).failures
     sha256 = policies.sha256 if isinstance(policies, PolicySet) and not errors else None
     if as_json:
-        _print_json(
+        print_json(
             {
                 "ok": not errors,
                 "sha256": sha256,
@@ -98,57 +104,15 @@ def reload(
 ) -> None:
     """Tell a running guard to read its policies again, with the key in GUARD_KEY (guard:policy, with an owner)."""
     del state
-    with _told(as_json=as_json):
+    with told(as_json=as_json):
         body = {} if reason is None else {"reason": reason}
-        status, answer = post(ops or _settings(config).listen.ops, "/admin/policy/reload", body)
+        status, answer = post(ops or settings_of(config).listen.ops, "/admin/policy/reload", body)
     if as_json:
         typer.echo(answer.decode("utf-8", "replace"))
     else:
         _show_reload(status, answer)
     if status != http.HTTPStatus.OK:
         raise typer.Exit(1)
-
-
-def _settings(config: Path | None) -> Settings:
-    path = config or Path("guard.toml")
-    if config is None and not path.exists():
-        return Settings()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsFault([f"{path}: cannot be read: {error}"]) from error
-    settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
-    if errors:
-        raise SettingsFault(errors)
-    return settings
-
-
-def _keys(settings: Settings) -> tuple[Mapping[str, KeyLimits], list[str]]:
-    """The keys that selectors may choose. Policies can be checked without any, so a bad file is only a warning."""
-    path = settings.path(settings.keys.file)
-    if not path.exists():
-        return {}, []
-    try:
-        return keyfile.load(path).limits_by_name(), []
-    except SettingsFault as fault:
-        return {}, [f"selectors were not compared with the keys: {error}" for error in fault.errors]
-
-
-@contextlib.contextmanager
-def _told(*, as_json: bool) -> Iterator[None]:
-    """Faults become every error at once and exit 1."""
-    try:
-        yield
-    except SettingsFault as fault:
-        if as_json:
-            _print_json({"ok": False, "errors": fault.errors})
-        else:
-            typer.echo("\n".join(f"guard: {error}" for error in fault.errors), err=True)
-        raise typer.Exit(1) from None
-
-
-def _print_json(value: object) -> None:
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def _given(doc: PolicyDoc) -> list[str]:

@@ -21,6 +21,7 @@ from guard.terms.world import InstrumentKind, SessionState
 
 CASES_MAX: Final = 10_000  # in one file, combinations of matrices included
 Texts = str | tuple[str, ...]
+Age = str  # seconds as they are written, or so many requests at once: "14 x 1.5"
 NUMBER_MAX: Final = 10**15
 DIGITS_MAX: Final = 20
 Count = Annotated[int, Meta(ge=0, le=10**9)]
@@ -57,11 +58,11 @@ class Used(_Strict, frozen=True):
     open_value: Texts = ()
     per_day: Count = 0
     open_orders: Count = 0
-    new_orders_s_ago: tuple[Decimal, ...] = ()
-    changes_s_ago: tuple[Decimal, ...] = ()
-    cancels_s_ago: tuple[Decimal, ...] = ()
-    reads_s_ago: tuple[Decimal, ...] = ()
-    same_order_s_ago: tuple[Decimal, ...] = ()
+    new_orders_s_ago: tuple[Age, ...] = ()
+    changes_s_ago: tuple[Age, ...] = ()
+    cancels_s_ago: tuple[Age, ...] = ()
+    reads_s_ago: tuple[Age, ...] = ()
+    same_order_s_ago: tuple[Age, ...] = ()
 
 
 class Given(_Strict, frozen=True):
@@ -181,20 +182,30 @@ def parse_cases(text: str, *, file: str) -> CaseFile | PolicyError:
 
 
 def line_of_case(text: str, name: str, index: int) -> int | None:
-    """The line (from 1) at which the `index`th `[[name]]` begins."""
+    """The line (from 1) of the `index`th `[[name]]`, or of the entry of `name = [` in its place."""
     header = re.compile(rf"\s*\[\[\s*{name}\s*\]\]")
-    lines = [number for number, line in enumerate(text.splitlines(), start=1) if header.match(line)]
+    numbered = list(enumerate(text.splitlines(), start=1))
+    lines = [number for number, line in numbered if header.match(line)]
+    if not lines:
+        begin = next((number for number, line in numbered if re.match(rf"\s*{name}\s*=\s*\[", line)), len(numbered))
+        end = next((number for number, line in numbered[begin:] if line.startswith("]")), len(numbered))
+        lines = [number for number, line in numbered[begin:end] if line.lstrip().startswith("{")]
     return lines[index] if index < len(lines) else None
 
 
 def _listed(value: Any) -> Any:
     """Lists may be written as one text where they are lists in meaning."""
     if isinstance(value, dict):
-        return {
-            name: [inner] if name in {"codes", "policies"} and isinstance(inner, str) else _listed(inner)
-            for name, inner in value.items()
-        }
+        return {name: _entries(name, inner) for name, inner in value.items()}
     return [_listed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _entries(name: str, value: Any) -> Any:
+    if name in {"codes", "policies"} and isinstance(value, str):
+        return [value]
+    if name.endswith("_s_ago") and isinstance(value, list):
+        return [str(entry) if isinstance(entry, int | Decimal) else entry for entry in value]
+    return _listed(value)
 
 
 def _odd_numbers(value: Any, path: str) -> Iterator[str]:

@@ -148,7 +148,10 @@ def _ready(
 def _name(found: CaseFile, case: Case) -> str:
     who = case.key or found.given.key
     order = case.order
-    return f"{who} {case.action}" if order is None else f"{who} {case.action} {order.side} {order.qty} {order.symbol}"
+    if order is None:
+        return f"{who} {case.action}"
+    price = "" if order.price is None else f" at {order.price}"
+    return f"{who} {case.action} {order.side} {order.qty} {order.symbol}{price}"
 
 
 def _combinations(found: CaseFile, matrix: Matrix) -> Iterator[Case]:

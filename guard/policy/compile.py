@@ -104,7 +104,11 @@ class PolicySet:
         """The same files without what the start-up flags add."""
         if not self._flags:
             return self
-        return PolicySet(self.docs, flags=None, tz=self._tz, require_cover=self.require_cover)
+        return self.with_docs(self.docs)
+
+    def with_docs(self, docs: tuple[PolicyDoc, ...]) -> "PolicySet":
+        """Other files under the same settings, without flags and shadows."""
+        return PolicySet(docs, flags=None, tz=self._tz, require_cover=self.require_cover)
 
     def source(self) -> bytes:
         """The canonical content of the policy files: what is stored by hash beside the journal."""

@@ -27,6 +27,7 @@ Order = Literal[
 ]
 Bound = Literal["inclusive", "exclusive", "exact", ""]
 
+STEPS: Final = {"caps": "0.01", "cap": "1", "rates": "1", "percents": "0.1", "buffer": "0.1", "wait": "1", "hours": "1"}
 UNCHANGED: Final = "as a new order, on the order as it will be"
 NO_CANCEL: Final = "never asked"
 
@@ -35,6 +36,7 @@ class Row(Struct, frozen=True, kw_only=True):
     """One key. `unset` is what leaving it out means; `modify` and `cancel` what it does to a change and a cancel.
 
     `codes` are those of its refusals. `claims`: a counter stands behind it. `loosest_last` orders the words of "words".
+    `step`: by how much a mutation moves it, where that is not what `STEPS` says of its order.
     """
 
     path: str
@@ -50,6 +52,7 @@ class Row(Struct, frozen=True, kw_only=True):
     claims: bool = False
     loosest_last: tuple[str, ...] = ()
     mixed_why: str = ""
+    step: str = ""
 
     @property
     def table(self) -> str:

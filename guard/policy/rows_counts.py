@@ -200,6 +200,7 @@ REFERENCE: Final = (
         unset="5",
         bound="inclusive",
         codes=("price_unavailable",),
+        step="1",
         mixed_why="an order that needs a price is refused sooner or later; a limit sell is then valued at its limit",
     ),
     Row(

@@ -1,5 +1,6 @@
 """One case of a test put on the stage: caller, order, world and usage, as the rules will see them."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 from guard.codes import Code
 from guard.markets import FUTURES, PREFIXES_OF, TRD_MARKETS, ZONE_OF, currency_of, kind_of
 from guard.policy import notation
-from guard.policy.casefile import Case, CaseFile, Known, Order, Texts, Used
+from guard.policy.casefile import Age, Case, CaseFile, Known, Order, Texts, Used
 from guard.policy.document import did_you_mean
 from guard.policy.notation import Bad
 from guard.policy.trial import Ask, Usage
@@ -40,6 +41,8 @@ EFFECTS: Final = {
     "read": Effect.READ,
 }
 _WITHOUT_ORDER: Final = frozenset({"cancel", "read"})
+STAMPS_MAX: Final = 100_000
+_MANY: Final = re.compile(r"(?:([0-9]{1,6}) x )?([0-9]{1,6}(?:\.[0-9]{1,3})?)")
 _TRAILS: Final = {"RATIO": 1, "AMOUNT": 2}
 _DAY: Final = timedelta(days=1)
 _E = TypeVar("_E", bound=IntEnum)
@@ -220,8 +223,11 @@ def _moneys(texts: Texts, what: str) -> dict[str, Decimal]:
     return found
 
 
-def _ages(seconds: Iterable[Decimal]) -> tuple[int, ...]:
-    ages = tuple(int(age * 1000) for age in seconds)
-    if any(age < 0 for age in ages):
-        raise Odd("usage: a request that is yet to come; write how many seconds ago it was")
-    return ages
+def _ages(entries: Iterable[Age]) -> tuple[int, ...]:
+    ages: list[int] = []
+    for entry in entries:
+        match = _MANY.fullmatch(str(entry))
+        if match is None or int(match[1] or 1) > STAMPS_MAX:
+            raise Odd(f"usage: {entry!r} is no time; write how many seconds ago it was, or 14 x 1.5 for many at once")
+        ages += [int(Decimal(match[2]) * 1000)] * int(match[1] or 1)
+    return tuple(ages)

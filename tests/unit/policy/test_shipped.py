@@ -8,12 +8,15 @@ import pytest
 
 from guard.codes import Code
 from guard.policy import PolicySet, judge_read
+from guard.policy.cases import prepared, run_prepared
+from guard.policy.mutate import survey
 from guard.terms import Effect, OrderType, PlaceOrder, Side, TimeInForce, World
 from tests.support.policy import PAPER, REAL, Book, asked, caller, codes, order, policies
 from tests.support.worlds import option, quote, world
 
 POLICIES = Path(__file__).parents[3] / "policies"
-FILES = sorted(POLICIES.glob("*.toml"))
+FILES = sorted(path for path in POLICIES.glob("*.toml") if not path.stem.endswith("_test"))
+TESTS = {path.name: path.read_text() for path in sorted(POLICIES.glob("*_test.toml"))}
 MORNING = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 AAPL = {"market": "US", "code": "AAPL"}
 BOT, AGENT = caller("bot-a"), caller("agent-1")
@@ -32,6 +35,15 @@ def test_the_set_is_what_was_promised() -> None:
         assert f'id = "{path.stem}"' in text
         assert "owner = " in text
         assert "rationale = " in text
+
+
+def test_their_own_tests_hold_every_limit(shipped: PolicySet) -> None:
+    """Every policy has tests beside it, all pass, and a limit that moves by one step makes one of them fail."""
+    cases = prepared(TESTS)
+
+    assert [f"{path.stem}_test.toml" for path in FILES] == list(cases.files)
+    assert run_prepared(shipped, cases).failures == ()
+    assert [str(mutant) for mutant in survey(shipped, cases).unnoticed] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

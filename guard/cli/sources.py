@@ -1,0 +1,64 @@
+"""What the commands on policies have in common: their flags, settings and keys, and how faults are told."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from guard.access import keyfile
+from guard.errors import SettingsFault
+from guard.settings import Settings, parse_settings
+from guard.terms import KeyLimits
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for programs.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the directory and ops.")]
+StateOption = Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused here.")]
+OpsOption = Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help="host:port or unix:PATH.")]
+DirArgument = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Default: policies.dir of the settings.")]
+
+
+def settings_of(config: Path | None) -> Settings:
+    """The settings of this file, or of guard.toml where there is one. Raises SettingsFault with every error."""
+    path = config or Path("guard.toml")
+    if config is None and not path.exists():
+        return Settings()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFault([f"{path}: cannot be read: {error}"]) from error
+    settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
+    if errors:
+        raise SettingsFault(errors)
+    return settings
+
+
+def keys_of(settings: Settings) -> tuple[Mapping[str, KeyLimits], list[str]]:
+    """The keys that selectors may choose. Policies can be checked without any, so a bad file is only a warning."""
+    path = settings.path(settings.keys.file)
+    if not path.exists():
+        return {}, []
+    try:
+        return keyfile.load(path).limits_by_name(), []
+    except SettingsFault as fault:
+        return {}, [f"selectors were not compared with the keys: {error}" for error in fault.errors]
+
+
+@contextlib.contextmanager
+def told(*, as_json: bool) -> Iterator[None]:
+    """Faults become every error at once and exit 1."""
+    try:
+        yield
+    except SettingsFault as fault:
+        if as_json:
+            print_json({"ok": False, "errors": fault.errors})
+        else:
+            typer.echo("\n".join(f"guard: {error}" for error in fault.errors), err=True)
+        raise typer.Exit(1) from None
+
+
+def print_json(value: object) -> None:
+    """One JSON value for programs."""
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
