@@ -40,7 +40,7 @@ from guard.server import Listener, Wiring, serve
 from guard.settings import Settings, address
 from guard.snapshots import resume
 from guard.standing import Standing, at_start, load_keys, stand
-from guard.stream import Relay
+from guard.stream import SEEING, Relay, Seeing
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
 from guard.tracing import Tracing
@@ -59,7 +59,7 @@ _log = structlog.get_logger("guard")
 class Guard:
     """One guard, from its settings to its closed doors. Tests and the demo bring their own daemon, clock or disk."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what tests and the selftest bring, each by its name
         self,
         settings: Settings,
         *,
@@ -68,9 +68,11 @@ class Guard:
         disk: Disk | None = None,
         sockets: Mapping[str, socket.socket] | None = None,
         hooks: Hooks = HOOKS,
+        seeing: Seeing = SEEING,
     ) -> None:
         self.settings = settings
         self._hooks = hooks
+        self._seeing = seeing
         self.tracing: Tracing | None = None  # to be set before the start
         self._sockets = sockets or {}
         self._disk = disk
@@ -160,7 +162,7 @@ class Guard:
         self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = self.desk.lookout = Reconciler(self.recorder)
-        self.relay = Relay(self.recorder, on_trade=self.reconciler.traded)
+        self.relay = Relay(self.recorder, on_trade=self.reconciler.traded, seeing=self._seeing)
         self.changes = Changes(
             self.desk, self.shelf, cancelling=self.pipeline.cancelling, after_keys=self.relay.revalidate
         )

@@ -17,6 +17,7 @@ from guard.cli import audit, keys, policy
 from guard.cli.check import check
 from guard.cli.demo import demo
 from guard.cli.init import init
+from guard.cli.selftest import selftest
 from guard.cli.serve import serve, tell
 from guard.cli.settle import settle
 from guard.cli.simulate import simulate
@@ -40,6 +41,7 @@ app.command(rich_help_panel="Run")(init)
 app.command(rich_help_panel="Run")(demo)
 app.command(rich_help_panel="Run")(simulate)
 app.command(rich_help_panel="Look")(check)
+app.command(rich_help_panel="Look")(selftest)
 app.command(rich_help_panel="Change")(settle)
 app.add_typer(keys.app, name="keys", help="Make, list, revoke and rotate the callers' keys.", rich_help_panel="Change")
 app.add_typer(policy.app, name="policy", help="Check and reload policies.", rich_help_panel="Change")

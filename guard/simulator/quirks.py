@@ -18,6 +18,7 @@ class Quirks(Struct):
     is_idempotent: `Idempotency-Key`, else `packet_id`, replays the answer of a write for 90 s.
     names_push_market: trade pushes carry `trd_market` (W13: the daemon does not always).
     err_code_as_text: market-data endpoints write `err_code` as text.
+    tells_subscribers: `/api/push-subscriber-info` lists the accounts that are subscribed (B17, until 1.4.103).
     confirms_above: an order worth more (quantity times price) waits for `reconfirm-order`; None: none does.
     """
 
@@ -31,4 +32,5 @@ class Quirks(Struct):
     is_idempotent: bool = True
     names_push_market: bool = True
     err_code_as_text: bool = True
+    tells_subscribers: bool = False
     confirms_above: Decimal | None = None

@@ -63,7 +63,9 @@ def delay_statistics(_: World, __: Body) -> dict[str, Any]:
 
 def push_subscriber_info(world: World, _: Body) -> dict[str, Any]:
     """Health of the push stream and of the quote login."""
-    return {
+    others = [{"conn_id": 0xFFFF_FFFE, "acc_id": acc_id} for acc_id in sorted(world.push_accounts)]
+    told = {"subscribers": others} if world.quirks.tells_subscribers else {}
+    return told | {
         "push": {
             "push_stream_healthy": world.is_backend_up,
             "last_push_received_at_ms": int(world.now().timestamp() * 1000),

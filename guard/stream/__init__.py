@@ -7,5 +7,6 @@ a message of a caller to the daemon; outlive a key by more than a second; hold m
 
 from guard.stream.bounds import Bounds
 from guard.stream.relay import Relay
+from guard.stream.session import SEEING, Seeing
 
-__all__ = ["Bounds", "Relay"]
+__all__ = ["SEEING", "Bounds", "Relay", "Seeing"]

@@ -29,7 +29,7 @@ from guard.stream.dial import Dialler
 from guard.stream.ending import End, Ending
 from guard.stream.feed import Feed
 from guard.stream.owners import Owners
-from guard.stream.session import Frame, View, may_see, may_see_order, view_of
+from guard.stream.session import SEEING, Frame, Seeing, View, view_of
 from guard.terms import AccountRow, Call, Missing, Principal, Refusal, refuse
 from guard.walk.desk import Visit
 from guard.walk.recorder import Recorder
@@ -50,9 +50,15 @@ class Relay:
     """
 
     def __init__(
-        self, recorder: Recorder, *, bounds: Bounds | None = None, on_trade: Callable[[int], None] = lambda _: None
+        self,
+        recorder: Recorder,
+        *,
+        bounds: Bounds | None = None,
+        on_trade: Callable[[int], None] = lambda _: None,
+        seeing: Seeing = SEEING,
     ) -> None:
         self._recorder = recorder
+        self._seeing = seeing
         self._on_trade = on_trade
         self._desk = desk = recorder.desk
         self._bounds = bounds or Bounds()
@@ -250,7 +256,7 @@ class Relay:
 
     def _may_see(self, principal: Principal | None, view: View, frame: Frame) -> bool:
         """Scopes, accounts, markets; and of trade frames what `rights.see` says by the policies of this moment."""
-        if not may_see(view, frame):
+        if not self._seeing.may_see(view, frame):
             return False
         if frame.kind != "trade" or principal is None:
             return True
@@ -258,7 +264,7 @@ class Relay:
         env = None if order is None else order.account.env
         policies, wall = self._desk.standing.policies, self._desk.clock.wall()
         is_own_only = sees_own_only(policies, principal, env=env, acc_id=frame.acc_id, wall=wall)
-        return may_see_order(principal.name, frame, owner=self._owners.of(order), is_own_only=is_own_only)
+        return self._seeing.may_see_order(principal.name, frame, owner=self._owners.of(order), is_own_only=is_own_only)
 
     def on_lost(self, ending: Ending) -> None:
         """What was heard still goes out; then whoever was fed is told to come again."""

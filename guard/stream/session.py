@@ -7,6 +7,7 @@ passed on are the daemon's own bytes, so a frame that two readers could read dif
 A frame is classified and written as RFC 6455 wants it once, whoever may see it: what a server sends is not masked.
 """
 
+from collections.abc import Callable
 from typing import Final, Literal
 
 import jiter
@@ -147,3 +148,13 @@ def may_see_order(name: str, frame: Frame, *, owner: str, is_own_only: bool) -> 
     A key that sees its own alone is shown no trade event of another, of nobody, or of which nobody can tell.
     """
     return frame.kind != "trade" or not is_own_only or (frame.order is not None and owner == name)
+
+
+class Seeing(Struct, frozen=True):
+    """What decides who is shown a frame: scopes, accounts and markets of the view, then whose order it is about."""
+
+    may_see: Callable[[View, Frame], bool] = may_see
+    may_see_order: Callable[..., bool] = may_see_order
+
+
+SEEING: Final = Seeing()

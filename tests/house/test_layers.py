@@ -47,7 +47,7 @@ MAY_NAME: Final = {
     "simulator": {"catalogue", "clock"},
     "stream": {"access", "catalogue", "limits", "policy", "server", "supervisor", "upstream", "walk"},
 }
-FREE: Final = frozenset({"pipeline", "lifecycle", "cli", "admin", "gauges"})
+FREE: Final = frozenset({"pipeline", "lifecycle", "cli", "admin", "gauges", "selftest"})
 
 
 def _imports(path: Path) -> set[str]:

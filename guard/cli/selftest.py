@@ -1,0 +1,103 @@
+"""`guard selftest`: the bypass matrix, where every limit is and on the operator's own configuration. Contract §2."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from guard import logs
+from guard.cli import flags
+from guard.cli.serve import ready
+from guard.selftest import ELSEWHERE, Row, against, drill
+from guard.settings import Overrides
+
+_COLOURS: Final = {"held": "green", "open": "yellow", "failed": "red"}
+_TEXT_MAX: Final = 160
+
+
+def selftest(
+    config: flags.Config = None,
+    keys: flags.Keys = None,
+    policies: flags.Policies = None,
+    state: flags.State = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    enable_trading: flags.Trading = None,
+    allowed_markets: flags.Markets = None,
+    allowed_symbols: flags.Symbols = None,
+    allowed_trd_sides: flags.Sides = None,
+    max_order_value: flags.OrderValue = None,
+    max_daily_value: flags.DailyValue = None,
+    max_orders_per_minute: flags.OrdersPerMinute = None,
+    hours_window: flags.Hours = None,
+) -> None:
+    """Try every known way around a limit, on guards of its own.
+
+    First on a configuration that has every limit, where each case must hold.
+    Then on yours: your settings and policies, and keys like yours with new
+    secrets. Nothing is asked of the daemon, and no state directory touched.
+
+    Exits 0 if all held, 1 otherwise. docs/bypass-matrix.md has the table.
+    """
+    logs.silence()
+    errors: list[str] = []
+    limits = flags.limits(
+        errors,
+        markets=allowed_markets,
+        symbols=allowed_symbols,
+        sides=allowed_trd_sides,
+        order_value=max_order_value,
+        daily_value=max_daily_value,
+        orders_per_minute=max_orders_per_minute,
+        hours=hours_window,
+    )
+    over = Overrides(
+        keys=keys,
+        policies=policies,
+        state=str(state) if state else None,
+        enable_trading=enable_trading,
+        limits=limits,
+    )
+    settings = ready(config, over, errors)
+    rows = [*asyncio.run(drill()), *asyncio.run(against(settings))]
+    if as_json:
+        typer.echo(told_as_json(rows))
+    else:
+        show(rows, Console(highlight=False, soft_wrap=True))
+    raise typer.Exit(0 if is_ok(rows) else 1)
+
+
+def is_ok(rows: Sequence[Row]) -> bool:
+    """Nothing got through."""
+    return all(row.result != "failed" for row in rows)
+
+
+def told_as_json(rows: Sequence[Row]) -> str:
+    """Everything, for programs."""
+    told = {"ok": is_ok(rows), "rows": rows, "elsewhere": ELSEWHERE}
+    return msgspec.json.format(msgspec.json.encode(told), indent=1).decode()
+
+
+def show(rows: Sequence[Row], console: Console) -> None:
+    """One line a case; then one line a case for all keys of the operator's that it ended alike for."""
+    table = Table("case", "result", "on", "what does not get through", box=None, pad_edge=False, header_style="bold")
+    for row in (row for row in rows if not row.key):
+        told = _plain(row.told or row.sentence)
+        table.add_row(row.case, f"[{_COLOURS[row.result]}]{row.result}[/]", "every limit", told)
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.key:
+            alike.setdefault((row.case, row.result), []).append(row)
+    for (case, result), some in alike.items():
+        told = some[0].sentence if result == "held" else some[0].told
+        table.add_row(case, f"[{_COLOURS[result]}]{result}[/]", ", ".join(row.key for row in some), _plain(told))
+    console.print(table)
+    failed = sum(row.result == "failed" for row in rows)
+    console.print(f"{len(rows)} tried, {failed} failed; {len(ELSEWHERE)} shown elsewhere (docs/bypass-matrix.md)")
+
+
+def _plain(text: str) -> str:
+    return text[:_TEXT_MAX].replace("[", "\\[")
