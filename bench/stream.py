@@ -1,0 +1,328 @@
+"""What a relayed WebSocket frame costs: the guard against a plain relay of aiohttp, at 1, 100 and 1,000 sockets.
+
+A daemon that pushes quotes, one contestant at a time on a core of its own, and callers who ask for the next burst when
+every socket has the last one whole, so nobody is overrun and nothing is conflated. CPU is the contestant's own, by
+frame delivered to a socket. The relay opens a stream of the daemon for each caller and passes on what comes, on uvloop,
+without looking at it: no key, no scope, no bound. The guard does all it does in production.
+
+    python bench/stream.py [--quick] [--json]
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Final, cast
+
+import aiohttp
+import machine
+import uvloop
+from aiohttp import web
+from contestants import BIN, free_port
+
+SOCKETS: Final = (1, 100, 1000)
+BURSTS: Final = (1, 32)
+PER_KEY: Final = 16  # what the guard allows one key
+CONTESTANT_CORE, OTHER_CORE = 0, 1
+DELIVERIES: Final = 200_000
+QUICK: Final = 20_000
+BURSTS_MAX: Final = 2000  # bursts of a round
+ROUNDS: Final = 3
+_SYMBOLS: Final = 50
+
+
+def frames() -> list[bytes]:
+    """Push frames of about 250 bytes, as a server writes them: quotes of fifty symbols."""
+    body = b64encode(bytes(range(120))).decode()
+    found = []
+    for number in range(_SYMBOLS):
+        said = {"type": "quote", "proto_id": 3005, "sec_key": f"1_{number:05}", "body_b64": body}
+        data = json.dumps(said).encode()
+        found.append(b"\x81\x7e" + len(data).to_bytes(2) + data)
+    return found
+
+
+FRAMES: Final = frames()
+
+
+def plain_key(number: int) -> str:
+    """The bearer of a caller."""
+    return f"gk_{number:060}"
+
+
+# ---------------------------------------------------------------- the processes
+
+
+def daemon(port: int) -> None:
+    """Pushes a burst to every stream when it is asked to."""
+    streams: set[asyncio.Transport] = set()
+
+    async def ws(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        if request.transport is None:
+            return socket
+        streams.add(request.transport)
+        try:
+            async for _ in socket:
+                pass
+        finally:
+            streams.discard(request.transport)
+        return socket
+
+    async def push(request: web.Request) -> web.Response:
+        count = int(request.query["frames"])
+        data = b"".join(FRAMES[place % _SYMBOLS] for place in range(count))
+        for stream in [each for each in streams if not each.is_closing()]:
+            stream.write(data)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/ws", ws)
+    app.router.add_get("/push", push)
+    app.router.add_get("/readyz", _ready)
+    web.run_app(app, host="127.0.0.1", port=port, print=None, loop=uvloop.new_event_loop())
+
+
+async def _ready(_: web.Request) -> web.Response:
+    return web.Response()
+
+
+def relay(port: int, upstream: int) -> None:
+    """The plain relay: a stream of the daemon for each caller."""
+
+    async def ws(request: web.Request) -> web.StreamResponse:
+        caller = web.WebSocketResponse(compress=False)
+        await caller.prepare(request)
+        async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{upstream}/ws") as stream:
+            async for message in stream:
+                await caller.send_str(message.data)
+        return caller
+
+    app = web.Application()
+    app.router.add_get("/ws", ws)
+    app.router.add_get("/readyz", _ready)
+    web.run_app(app, host="127.0.0.1", port=port, print=None, loop=uvloop.new_event_loop())
+
+
+class Caller(asyncio.Protocol):
+    """One socket, which counts bytes."""
+
+    def __init__(self, crowd: "Crowd", number: int) -> None:
+        self.crowd, self.number = crowd, number
+        self.is_open = False
+        self.got = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the stream."""
+        cast("asyncio.Transport", transport).write(
+            b"GET /ws HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Authorization: Bearer " + plain_key(self.number // PER_KEY).encode() + b"\r\n\r\n"
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Count; whoever has a burst whole says so."""
+        if not self.is_open:
+            if not data.startswith(b"HTTP/1.1 101"):
+                raise machine.Unfit(f"no stream for caller {self.number}: {data[:200]!r}")
+            self.is_open = True
+            self.crowd.one_more()
+            data = data.partition(b"\r\n\r\n")[2]
+        self.got += len(data)
+        if self.got == self.crowd.due:
+            self.got = 0
+            self.crowd.one_more()
+
+
+class Crowd:
+    """All callers: `due` bytes are one burst; `settled` is set when everybody has it."""
+
+    def __init__(self, sockets: int) -> None:
+        self.sockets = sockets
+        self.due = -1
+        self.have = 0
+        self.settled = asyncio.Event()
+
+    def one_more(self) -> None:
+        """One caller has what is due."""
+        self.have += 1
+        if self.have == self.sockets:
+            self.have = 0
+            self.settled.set()
+
+
+async def call(port: int, upstream: int, sockets: int) -> None:
+    """Open the sockets, then perform the jobs that standard input names: bursts of so many frames, so often."""
+    loop = asyncio.get_running_loop()
+    crowd = Crowd(sockets)
+    for number in range(sockets):
+        await loop.create_connection(lambda number=number: Caller(crowd, number), "127.0.0.1", port)  # type: ignore[misc]
+    await crowd.settled.wait()
+    print("open", flush=True)
+    async with aiohttp.ClientSession() as session:
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            burst, times = map(int, line.split())
+            crowd.due = sum(len(FRAMES[place % _SYMBOLS]) for place in range(burst))
+            began_s = time.perf_counter()
+            for _ in range(times):
+                crowd.settled.clear()
+                await session.get(f"http://127.0.0.1:{upstream}/push?frames={burst}")
+                await crowd.settled.wait()
+            print(time.perf_counter() - began_s, flush=True)
+
+
+# ---------------------------------------------------------------- the run
+
+
+@contextmanager
+def process(*command: str, core: int, **pipes: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process on its core while it is needed."""
+    started = subprocess.Popen(command, text=True, **pipes)
+    machine.pin(started.pid, core)
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait(20)
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(400):
+        try:
+            connection = HTTPConnection("127.0.0.1", port, timeout=1)
+            connection.request("GET", "/readyz")
+            connection.getresponse()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise machine.Unfit(f"nobody listens at port {port}")
+
+
+def lay_out(folder: Path, *, data: int, upstream: int) -> Path:
+    """The guard's files: sixty-four readers."""
+    keys = [
+        {
+            "id": f"reader-{number}",
+            "hash": f"sha256:{hashlib.sha256(plain_key(number).encode()).hexdigest()}",
+            "scopes": ["qot:read"],
+        }
+        for number in range(64)
+    ]
+    folder.mkdir(mode=0o700)
+    (folder / "policies").mkdir()
+    (folder / "policies" / "none.toml").write_text('[orders]\nmax_value = "0 HKD"\n')
+    (folder / "keys.json").touch(mode=0o600)
+    (folder / "keys.json").write_text(json.dumps({"version": 1, "keys": keys}))
+    config = folder / "guard.toml"
+    config.write_text(
+        f'[listen]\ndata = "127.0.0.1:{data}"\nops = "127.0.0.1:{free_port()}"\n'
+        f'[daemon]\nurl = "http://127.0.0.1:{upstream}"\n'
+    )
+    return config
+
+
+def measured(port: int, upstream: int, *, pid: int, sockets: int, deliveries: int) -> dict[str, Any]:
+    """One contestant at one number of sockets."""
+    idle = machine.rss_bytes(pid)
+    command = [sys.executable, __file__, "--role", "callers", str(port), str(upstream), str(sockets)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with process(*command, core=OTHER_CORE, **pipes) as callers:
+        assert callers.stdin is not None
+        assert callers.stdout is not None
+        if callers.stdout.readline() != "open\n":
+            raise machine.Unfit("the callers could not open their sockets")
+        time.sleep(0.5)
+        found: dict[str, Any] = {"bytes_per_socket": (machine.rss_bytes(pid) - idle) // sockets}
+        for burst in BURSTS:
+            times = min(BURSTS_MAX, max(5, deliveries // (sockets * burst)))
+            rounds = []
+            for _ in range(ROUNDS):
+                before = machine.cpu_by_thread_ns(pid)
+                callers.stdin.write(f"{burst} {times}\n")
+                callers.stdin.flush()
+                elapsed_s = float(callers.stdout.readline())
+                spent_us = machine.cpu_between_us(before, machine.cpu_by_thread_ns(pid))
+                rounds.append((spent_us / (times * burst * sockets), times * burst * sockets / elapsed_s))
+            found[f"burst_{burst}"] = {
+                "cpu_us": round(statistics.median(each[0] for each in rounds), 3),
+                "frames_per_s": round(statistics.median(each[1] for each in rounds)),
+            }
+    time.sleep(0.5)
+    return found
+
+
+def run(deliveries: int) -> dict[str, Any]:
+    """Every contestant at every number of sockets."""
+    found: dict[str, Any] = {}
+    upstream, ports = free_port(), {"guard": free_port(), "aiohttp": free_port()}
+    with tempfile.TemporaryDirectory() as place, process(*_me("daemon", upstream), core=OTHER_CORE):
+        _wait_for(upstream)
+        config = lay_out(Path(place) / "guard", data=ports["guard"], upstream=upstream)
+        commands = {
+            "guard": [str(BIN / "guard"), "serve", "--config", str(config)],
+            "aiohttp": _me("relay", ports["aiohttp"], upstream),
+        }
+        for name, command in commands.items():
+            for sockets in SOCKETS:
+                log = subprocess.DEVNULL
+                with process(*command, core=CONTESTANT_CORE, stdout=log, stderr=log) as contestant:
+                    _wait_for(ports[name])
+                    at = measured(ports[name], upstream, pid=contestant.pid, sockets=sockets, deliveries=deliveries)
+                    found.setdefault(name, {})[str(sockets)] = at
+                    print(name, sockets, at, file=sys.stderr)
+    return found
+
+
+def _me(role: str, *ports: int) -> list[str]:
+    return [sys.executable, __file__, "--role", role, *map(str, ports)]
+
+
+def table(found: dict[str, Any]) -> str:
+    """The figures for people."""
+    lines = [f"{'sockets':>7} {'burst':>5} {'guard µs':>9} {'aiohttp µs':>10} {'ratio':>6} {'guard frames/s':>14}"]
+    for sockets in map(str, SOCKETS):
+        for burst in BURSTS:
+            ours, theirs = (found[name][sockets][f"burst_{burst}"] for name in ("guard", "aiohttp"))
+            ratio = ours["cpu_us"] / theirs["cpu_us"]
+            line = f"{sockets:>7} {burst:>5} {ours['cpu_us']:>9} {theirs['cpu_us']:>10} {ratio:>6.2f}"
+            lines.append(f"{line} {ours['frames_per_s']:>14}")
+    sizes = (f"bytes per open socket, {name}: {found[name]['1000']['bytes_per_socket']}" for name in found)
+    return "\n".join((*lines, *sizes))
+
+
+def main() -> None:
+    """One role of a run, or the whole run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--role", choices=["daemon", "relay", "callers"])
+    parser.add_argument("--quick", action="store_true", help="a tenth of the frames")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("numbers", nargs="*", type=int)
+    given = parser.parse_args()
+    if given.role == "daemon":
+        daemon(given.numbers[0])
+    elif given.role == "relay":
+        relay(given.numbers[0], given.numbers[1])
+    elif given.role == "callers":
+        uvloop.run(call(given.numbers[0], given.numbers[1], given.numbers[2]))
+    else:
+        machine.check_linux()
+        found = run(QUICK if given.quick else DELIVERIES)
+        print(json.dumps(found) if given.json else table(found))
+
+
+if __name__ == "__main__":
+    os.chdir(Path(__file__).parent)
+    main()
