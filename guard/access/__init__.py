@@ -20,12 +20,15 @@ from guard.access.issuers import Issuer, parse_issuer
 from guard.access.parse import parse_keys
 from guard.access.records import KeyRecord, Keyring
 from guard.access.scopes import cancel_env, environment_reasons, operator_reasons, scope_reasons
+from guard.access.tickets import Tickets, Wait
 
 __all__ = [
     "Cut",
     "Issuer",
     "KeyRecord",
     "Keyring",
+    "Tickets",
+    "Wait",
     "account_reasons",
     "authenticate",
     "bearer_of",
