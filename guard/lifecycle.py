@@ -49,6 +49,7 @@ from guard.upstream import Circuit, Client, Fused, sidedoors
 from guard.upstream.origin import parse_origin
 from guard.walk.desk import Desk, Parts
 from guard.walk.hooks import HOOKS, Hooks
+from guard.walk.origins import with_origins
 from guard.walk.recorder import Recorder
 
 CLOCK_STEP_US: Final = 1_000_000
@@ -218,8 +219,9 @@ class Guard:
     async def _open(self) -> None:
         settings = self.settings
         tls = self.certificate.context if self.certificate is not None else None
+        handler = self.pipeline.handle if self.tracing is None else self.tracing.handler(self.pipeline.handle)
         wiring = Wiring(
-            handler=self.pipeline.handle if self.tracing is None else self.tracing.handler(self.pipeline.handle),
+            handler=with_origins(handler, frozenset(settings.listen.allowed_origins)),
             start=self.supervisor.start,
             new_id=self.clock.new_id,
             upgrade=self.relay.upgrade,

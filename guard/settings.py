@@ -5,6 +5,7 @@ version cannot do yet is refused rather than ignored. Source: contract §3.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,10 @@ Bytes = Annotated[int, Meta(ge=1024, le=2**33)]
 
 
 class Listen(Struct, frozen=True):
-    """Where callers (`data`) and the operator (`ops`, "host:port" or "unix:PATH") come in."""
+    """Where callers (`data`) and the operator (`ops`, "host:port" or "unix:PATH") come in.
+
+    `allowed_origins`: pages in a browser that may call, as their browsers name them; none by default.
+    """
 
     data: str = "127.0.0.1:22500"
     ops: str = "127.0.0.1:22501"
@@ -155,6 +159,12 @@ class Settings(Struct, frozen=True):
         return Path(self.root) / name
 
 
+# Scheme, host and a port that is not the scheme's own, in lower case; neither `*` nor `null`, which is anybody.
+_ORIGIN: Final = re.compile(
+    r"(?:http://(?!.*:80$)|https://(?!.*:443$))(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?",
+    re.ASCII,
+)
+
 TABLES: Final[Mapping[str, type[Struct]]] = {
     "listen": Listen,
     "ops": Ops,
@@ -270,8 +280,11 @@ def address(text: str) -> tuple[str, int] | str:
 def check(settings: Settings) -> list[str]:
     """What is wrong with the values taken together."""
     errors = []
-    if settings.listen.allowed_origins:
-        errors.append("listen.allowed_origins: browser callers are not supported by this version")
+    errors += [
+        f"listen.allowed_origins: {origin!r} is no origin as browsers send it, such as https://desk.example:8443"
+        for origin in settings.listen.allowed_origins
+        if not _ORIGIN.fullmatch(origin)
+    ]
     if settings.policies.two_person:
         errors.append("policies.two_person: change control by two persons is not supported by this version")
     for name, text in (("listen.data", settings.listen.data), ("listen.ops", settings.listen.ops)):

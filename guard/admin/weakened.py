@@ -46,6 +46,10 @@ def weakened(settings: Settings) -> tuple[str, ...]:
             settings.daemon.url.startswith("http://") and not _is_local_daemon(settings),
             "daemon.url is plain http to another machine: the daemon's key travels in the clear",
         ),
+        (
+            bool(settings.listen.allowed_origins),
+            f"listen.allowed_origins lets pages in a browser call: {', '.join(settings.listen.allowed_origins)}",
+        ),
         (settings.journal.reads == "refused", "journal.reads is refused: passed reads leave no record"),
         (
             settings.trading.enabled and settings.daemon_key is None,

@@ -22,6 +22,7 @@ WS_PATH: Final = "/ws"
 # What the walk looks at, beside what the edge itself needs; on the stream's path the handshake too (RFC 6455 §4.1).
 _FOR_THE_WALK: Final = frozenset(
     {
+        "access-control-request-method",
         "authorization",
         "content-type",
         "guard-intent",

@@ -1,31 +1,52 @@
 """Who may open a socket: the same questions as for any call, asked in one synchronous step before the daemon is.
 
-A key goes in `Authorization` or in `?token=`. Where `/ws` is public (scopes profile `documented`) it may be asked by
-nobody, but never with a wrong key. Pages in a browser are turned away: whoever names an origin is one.
+A key goes in `Authorization` or in `?token=`, where a ticket may stand for it. Where `/ws` is public (scopes profile
+`documented`) it may be asked by nobody, but never with a wrong key. Whoever names an origin is a page in a browser, and
+is let in only if the settings name that origin.
 """
 
 from typing import Final
 
+from msgspec import structs
+
+from guard.access import scope_reasons
+from guard.access.tickets import PREFIX as TICKET
 from guard.catalogue import BY_PATH
 from guard.codes import Code
 from guard.terms import Endpoint, Reason, Refusal, in_order, refuse
 from guard.walk.desk import NOTHING_KNOWN, Desk, Visit
-from guard.walk.door import identify, revoked, state_reasons, unknown
+from guard.walk.door import NO_KEY, identify, revoked, state_reasons, unknown
 
 ENDPOINT: Final[Endpoint] = BY_PATH["/ws"][0]
 
 _ORIGIN: Final = refuse(
-    Code.BAD_HEADER, "Origin is not accepted: the stream is for programs, not for pages in a browser", rule="origin"
+    Code.BAD_HEADER, "pages of this origin are not let in; listen.allowed_origins names those that are", rule="origin"
 )
 
 
 def admit(desk: Desk, visit: Visit) -> Refusal | None:
     """Why the handshake is refused, or None; `visit.principal` is then who asks, or nobody."""
     visit.endpoint, visit.effect = ENDPOINT, ENDPOINT.effect
-    if "origin" in visit.call.head:
+    origin = visit.call.head.get("origin")
+    if origin is not None and origin not in visit.standing.settings.listen.allowed_origins:
         return _ORIGIN
-    stranger = identify(visit)
+    stranger = _of_ticket(desk, visit) if _is_ticket(visit) else identify(visit)
     return unknown(desk, visit, stranger) if stranger is not None else _in_the_way(desk, visit)
+
+
+def _is_ticket(visit: Visit) -> bool:
+    return visit.call.token is not None and visit.call.token.startswith(TICKET)
+
+
+def _of_ticket(desk: Desk, visit: Visit) -> Refusal | None:
+    """Whose ticket it is; from here on it is used up, whatever comes of the handshake."""
+    found = desk.tickets.redeem(visit.call.token or "", now_us=visit.t_us)
+    if found is None:
+        return structs.replace(NO_KEY, note="a ticket that is not known, was used, or has ended")
+    visit.principal = found
+    visit.call.is_known = True
+    lacking = scope_reasons(ENDPOINT, found, profile=visit.standing.settings.scopes.profile)
+    return revoked(desk, visit) or (Refusal(lacking) if lacking else None)
 
 
 def admit_still(desk: Desk, visit: Visit) -> Refusal | None:

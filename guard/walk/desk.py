@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from guard.access import Tickets
 from guard.clock import Clock, utc
 from guard.journal import Journal
 from guard.limits import Holder, State, is_known_order
@@ -170,6 +171,7 @@ class Desk:
         self.crowd = Crowd()
         self.strangers = Strangers()
         self.holdings = Holdings()
+        self.tickets = Tickets()
         self.subscribing = InTurn()
         self.journal = parts.journal
         self.daemon = parts.daemon

@@ -32,6 +32,7 @@ from guard.terms import (
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.gather import listed
 
+NO_KEY = refuse(Code.UNAUTHENTICATED, "a valid key is needed: send the header Authorization: Bearer <key>")
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
 
 
@@ -72,8 +73,7 @@ def revoked(desk: Desk, visit: Visit) -> Refusal | None:
     principal = visit.principal
     if principal is None or still_valid(desk.standing.keyring, principal, now=desk.clock.wall()):
         return None
-    refusal = refuse(Code.UNAUTHENTICATED, "a valid key is needed: send the header Authorization: Bearer <key>")
-    return Refusal(refusal.reasons, note=f"key {principal.id}: revoked or ended while the request was under way")
+    return Refusal(NO_KEY.reasons, note=f"key {principal.id}: revoked or ended while the request was under way")
 
 
 def rights(visit: Visit, situation: Situation) -> list[Reason]:

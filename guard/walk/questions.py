@@ -1,17 +1,19 @@
-"""What callers ask the guard itself: `GET /guard/v1/me`, `POST /guard/v1/check`, `GET /guard/v1/decisions/{id}`.
+"""What callers ask the guard itself: its four routes `/guard/v1/me`, `check`, `decisions/{id}` and `ws-ticket`.
 
 A dry run walks the same rooms as the real request, with the same refusal at its end; it reserves and sends nothing and
 has a rate of its own, so that probing cannot stand in the way of trading.
 """
 
 import re
+import secrets
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from guard.access import authenticate, bearer_of, scope_reasons
+from guard.access import Wait, authenticate, bearer_of, scope_reasons
+from guard.access.tickets import LIFE_US, PER_KEY_MAX
 from guard.catalogue import BY_PATH
 from guard.codes import Code
 from guard.intent import parse
@@ -28,6 +30,8 @@ from guard.walk.recorder import Recorder
 from guard.walk.replies import refused
 
 PREFIX: Final = "/guard/v1/"
+TICKET: Final = "/guard/v1/ws-ticket"
+_METHODS: Final = {"/guard/v1/me": "GET", "/guard/v1/check": "POST", TICKET: "POST"}
 _DECISION: Final = re.compile(r"/guard/v1/decisions/([0-9A-HJKMNP-TV-Z]{26})")
 _CHECKS: Final = 120  # dry runs a key may ask for in a minute
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -53,13 +57,15 @@ async def answer(recorder: Recorder, visit: Visit) -> Reply:
     visit.principal = found
     call.is_known = True
     decision = _DECISION.fullmatch(call.path)
-    wanted = {"/guard/v1/me": "GET", "/guard/v1/check": "POST"}.get(call.path, "GET" if decision else None)
+    wanted = _METHODS.get(call.path, "GET" if decision else None)
     if wanted is None:
         return refused(recorder, visit, refuse(Code.UNKNOWN_ENDPOINT, "no such question; see /guard/v1/me"))
     if call.method != wanted:
         return refused(recorder, visit, refuse(Code.METHOD, f"{call.path} is asked with {wanted}"))
     if decision is not None:
         return _decision(recorder, visit, decision[1])
+    if call.path == TICKET:
+        return _ticket(recorder, visit, found)
     return _me(recorder, visit, found) if wanted == "GET" else await _check(recorder, visit, found)
 
 
@@ -105,6 +111,21 @@ def _text(amount: int, unit: str) -> str:
     if not _CURRENCY.fullmatch(unit):
         return str(amount)
     return f"{(Decimal(amount) / LEDGER_UNIT).normalize():f}"
+
+
+# ---------------------------------------------------------------- a ticket for one WebSocket handshake
+
+
+def _ticket(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
+    """For callers that cannot send a header with a handshake; whoever could use a key may use its ticket once."""
+    if visit.call.body not in {b"", b"{}"}:
+        return refused(recorder, visit, refuse(Code.UNKNOWN_FIELD, "a ticket is asked for with no body, or with {}"))
+    found = recorder.desk.tickets.issue(principal, secrets.token_urlsafe(32), now_us=visit.t_us)
+    if isinstance(found, Wait):
+        limit, wait_s = str(PER_KEY_MAX), (found.until_us - visit.t_us) / 1_000_000
+        refusal = refuse(Code.RATE, "too many tickets are not used yet", rule="tickets", limit=limit, unit="tickets")
+        return refused(recorder, visit, Refusal(refusal.reasons, retry_after_s=wait_s))
+    return _json(visit, {"ticket": found, "expires_in_s": LIFE_US // 1_000_000})
 
 
 # ---------------------------------------------------------------- a dry run

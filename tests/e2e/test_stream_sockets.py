@@ -397,6 +397,42 @@ async def test_the_runtime_profile_wants_a_scope(
         assert await _answered(house.at, _handshake(*lines)) == expected
 
 
+# ---------------------------------------------------------------- pages in a browser
+
+PAGE: Final = "https://desk.example"
+LISTEN: Final = f'[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\nallowed_origins = ["{PAGE}"]\n'
+
+
+async def test_a_page_gets_a_ticket_and_opens_its_stream(tmp_path: Path) -> None:
+    """Preflight, ticket, handshake, frames: what a browser does, and another page gets as far as the preflight."""
+    async with housing(tmp_path, more=LISTEN) as house:
+        url = f"http://{house.at}/guard/v1/ws-ticket"
+        beforehand = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        async with house.session.options(url, headers=beforehand | {"Origin": PAGE}) as allowed:
+            assert (allowed.status, allowed.headers["Access-Control-Allow-Origin"]) == (204, PAGE)
+        async with house.session.options(url, headers=beforehand | {"Origin": "https://evil.example"}) as denied:
+            assert denied.status == 401
+            assert "Access-Control-Allow-Origin" not in denied.headers
+        headers = {"Origin": PAGE, "Authorization": f"Bearer {key('bot')}"}
+        async with house.session.post(url, headers=headers) as answer:
+            assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+            ticket = (await answer.json())["ticket"]
+
+        async with connect(f"ws://{house.at}/ws?token={ticket}", origin=PAGE) as ws:  # type: ignore[arg-type] # a NewType
+            house.push(QUOTE)
+            assert await ws.recv() == QUOTE.frame()
+
+
+async def test_of_many_handshakes_with_one_ticket_one_gets_in(tmp_path: Path) -> None:
+    """At the same time, over sockets: one 101, the rest 401."""
+    async with housing(tmp_path) as house:
+        ticket = (await house.post("/guard/v1/ws-ticket", {}))["ticket"]
+        raw = _handshake(target=f"/ws?token={ticket}")
+        found = await asyncio.gather(*(_answered(house.at, raw) for _ in range(8)))
+
+        assert sorted(found) == [(101, None), *[(401, "unauthenticated")] * 7]
+
+
 # ---------------------------------------------------------------- both loops, and TLS
 
 

@@ -55,7 +55,14 @@ def test_all_errors_come_at_once_with_file_and_key() -> None:
         ('[daemon]\nurl = "http://127.0.0.1:22500"', "talk to itself"),
         ('[keys]\ntz = "Mars/Olympus"', "keys.tz"),
         ('[listen]\ntls_cert = "a.pem"', "set both or neither"),
-        ('[listen]\nallowed_origins = ["https://x"]', "not supported"),
+        ('[listen]\nallowed_origins = ["*"]', "no origin"),
+        ('[listen]\nallowed_origins = ["null"]', "no origin"),
+        ('[listen]\nallowed_origins = ["desk.example"]', "no origin"),
+        ('[listen]\nallowed_origins = ["https://desk.example/"]', "no origin"),
+        ('[listen]\nallowed_origins = ["https://Desk.example"]', "no origin"),
+        ('[listen]\nallowed_origins = ["https://desk.example:443"]', "no origin"),
+        ('[listen]\nallowed_origins = ["https://*.example"]', "no origin"),
+        ('[listen]\nallowed_origins = ["https://a.example, https://b.example"]', "no origin"),
         ("[policies]\ntwo_person = true", "not supported"),
     ],
 )
@@ -65,6 +72,15 @@ def test_values_that_cannot_work_together_are_refused(text: str, word: str) -> N
 
     assert errors == []
     assert any(word in sentence for sentence in check(settings))
+
+
+def test_origins_are_taken_as_browsers_send_them() -> None:
+    """Scheme, host, and a port where it is not the scheme's own; a page on this machine and an address too."""
+    origins = ["https://desk.example", "http://127.0.0.1:5173", "http://localhost:8080", "https://[::1]:444"]
+    settings, errors = parse_settings(f"[listen]\nallowed_origins = {origins}", origin="guard.toml", root=".")
+
+    assert (errors, check(settings)) == ([], [])
+    assert list(settings.listen.allowed_origins) == origins
 
 
 def test_text_that_is_not_toml_is_one_error() -> None:

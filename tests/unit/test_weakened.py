@@ -33,6 +33,7 @@ def read(text: str, root: Path, *, has_key: bool = True) -> Settings:
         ('[listen]\ndata = "0.0.0.0:1"\nops = "[::]:2"\ntls_cert = "c"\ntls_key = "k"', ()),
         ('[daemon]\nurl = "http://10.0.0.9:22499"', ("daemon.url",)),
         ('[daemon]\nurl = "https://10.0.0.9:22499"', ()),
+        ('[listen]\nallowed_origins = ["https://desk.example"]', ("listen.allowed_origins",)),
         ('[journal]\nreads = "refused"', ("journal.reads",)),
     ],
 )

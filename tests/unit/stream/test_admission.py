@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from guard.access.tickets import PER_KEY_MAX
 from guard.codes import Code
 from guard.lifecycle import Guard
 from guard.limits import TradingRule, set_trading
 from guard.stream.admission import admit, admit_still
 from guard.terms import Call
 from guard.walk.desk import Visit
-from tests.support.guards import call, key, lay_out, record, running
+from tests.support.guards import ask, call, codes, key, lay_out, record, running, said, write_keys
 from tests.support.stream import HANDSHAKE
 
 PROFILES = pytest.mark.parametrize("profile", ["documented", "runtime"])
@@ -25,7 +26,9 @@ async def guard(tmp_path: Path, profile: str) -> AsyncIterator[Guard]:
         record("trader", scopes=["acc:read"]),
         record("late", expires_at="2026-01-01T00:00:00Z"),
     )
-    async with running(lay_out(tmp_path, *records, toml=f'[scopes]\nprofile = "{profile}"\n')) as running_guard:
+    listen = 'data = "127.0.0.1:0"\nops = "127.0.0.1:0"\nallowed_origins = ["https://desk.example"]'
+    toml = f'[listen]\n{listen}\n[scopes]\nprofile = "{profile}"\n'
+    async with running(lay_out(tmp_path, *records, toml=toml)) as running_guard:
         yield running_guard
 
 
@@ -86,9 +89,80 @@ async def test_a_key_without_quotes_may_ask_where_the_stream_is_public(guard: Gu
 @PROFILES
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:22500", "null", ""])
 async def test_b27_a_page_in_a_browser_is_turned_away(guard: Guard, origin: str) -> None:
-    """Any Origin, an empty one too, is refused before the key is looked at."""
+    """Any Origin but those that the settings name, an empty one too, is refused before the key is looked at."""
     assert judged(guard, asked("reader", origin=origin))[1] is Code.BAD_HEADER
     assert judged(guard, asked("stranger", origin=origin))[1] is Code.BAD_HEADER
+
+
+@PROFILES
+async def test_a_page_that_the_settings_name_is_let_in(guard: Guard) -> None:
+    """Its key still decides: a wrong one is 401."""
+    page = "https://desk.example"
+
+    assert judged(guard, asked("reader", origin=page))[1] is None
+    assert judged(guard, asked("stranger", origin=page))[1] is Code.UNAUTHENTICATED
+
+
+@PROFILES
+async def test_a_ticket_opens_one_handshake(guard: Guard) -> None:
+    """The caller is the one who asked for it; the second use, and a ticket that nobody got, are 401."""
+    reply = await ask(guard, "/guard/v1/ws-ticket", {}, who="reader")
+    told = said(reply)
+    assert (reply.status, told["expires_in_s"]) == (200, 30)
+
+    visit, code = judged(guard, asked(None, token=told["ticket"]))
+    assert code is None
+    assert visit.principal is not None
+    assert visit.principal.id == "reader"
+    assert judged(guard, asked(None, token=told["ticket"]))[1] is Code.UNAUTHENTICATED
+    assert judged(guard, asked(None, token="wst_guessed"))[1] is Code.UNAUTHENTICATED
+
+
+@PROFILES
+async def test_a_ticket_is_no_key(guard: Guard) -> None:
+    """In a header, or for anything but a handshake, it is an unknown key, and it is not used up by that."""
+    told = said(await ask(guard, "/guard/v1/ws-ticket", {}, who="reader"))["ticket"]
+    assert judged(guard, asked(None, authorization=f"Bearer {told}"))[1] is Code.UNAUTHENTICATED
+    assert (await ask(guard, "/guard/v1/me", who=None, authorization=f"Bearer {told}")).status == 401
+
+    assert judged(guard, asked(None, token=told))[1] is None
+
+
+@PROFILES
+async def test_b03_a_ticket_does_not_outlive_its_key(guard: Guard, tmp_path: Path) -> None:
+    """The key is revoked between ticket and handshake: 401, and the record knows why."""
+    told = said(await ask(guard, "/guard/v1/ws-ticket", {}, who="reader"))["ticket"]
+    write_keys(tmp_path / "keys.json", record("trader"))
+    await guard.reload()
+    visit = guard.desk.open_visit(asked(None, token=told))
+    refusal = admit(guard.desk, visit)
+
+    assert refusal is not None
+    assert refusal.code is Code.UNAUTHENTICATED
+    assert "key reader" in refusal.note
+
+
+@pytest.mark.parametrize(("profile", "code"), [("documented", None), ("runtime", Code.SCOPE)])
+async def test_a_ticket_gives_no_scope_that_its_key_lacks(guard: Guard, code: Code | None) -> None:
+    """The handshake asks the same of a ticket's caller as of a key's."""
+    told = said(await ask(guard, "/guard/v1/ws-ticket", {}, who="trader"))["ticket"]
+
+    assert judged(guard, asked(None, token=told))[1] is code
+
+
+@PROFILES
+async def test_tickets_are_asked_for_by_keys_with_no_body(guard: Guard) -> None:
+    """No key is 401, another method 405, a body that says anything 400; unused ones are bounded for each key."""
+    path = "/guard/v1/ws-ticket"
+    assert (await ask(guard, path, {}, who=None)).status == 401
+    assert (await ask(guard, path, who="reader")).status == 405
+    assert codes(await ask(guard, path, {"scope": "admin"}, who="reader")) == ["unknown_field"]
+    for _ in range(PER_KEY_MAX):
+        assert (await ask(guard, path, b"", who="reader")).status == 200
+    refused = await ask(guard, path, {}, who="reader")
+    assert (refused.status, codes(refused)) == (429, ["rate"])
+    assert 29 <= int(dict(refused.headers)["Retry-After"]) <= 30
+    assert (await ask(guard, path, {}, who="trader")).status == 200
 
 
 @PROFILES

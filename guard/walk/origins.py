@@ -1,0 +1,62 @@
+"""Pages in a browser: which of them may call, and what their browsers are told (Fetch, CORS protocol).
+
+None by default. A page of an origin that the settings name may read its answers and send the headers that callers send;
+the key still decides everything. Any other page gets no word of permission: its browser asks beforehand for every
+request that carries a key or JSON, hears an ordinary refusal, and sends nothing. Credentials in cookies do not exist.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from guard.terms import Call, Reply
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+_ASKED_METHOD: Final = "access-control-request-method"
+_EXPOSED: Final = "Guard-Decision, Guard-Filtered, Guard-Note, Guard-Outcome, RateLimit, RateLimit-Policy, Retry-After"
+_HEADERS: Final = "Authorization, Content-Type, Guard-Intent, Idempotency-Key, traceparent, X-Request-Id"
+_METHODS: Final = "GET, POST"
+_MAX_AGE_S: Final = "600"
+_VARY: Final = ("Vary", "Origin")
+_NO_CONTENT: Final = 204
+
+
+def with_origins(handler: Handler, allowed: frozenset[str]) -> Handler:
+    """The handler, which also serves pages of these origins; as it is where there are none."""
+    return Origins(handler, allowed).handle if allowed else handler
+
+
+class Origins:
+    """Before one handler."""
+
+    def __init__(self, handler: Handler, allowed: frozenset[str]) -> None:
+        self._handler = handler
+        self._allowed = allowed
+
+    async def handle(self, call: Call) -> Reply:
+        """The answer, with what the browser of an allowed page needs to hand it on."""
+        origin = call.head.get("origin")
+        if origin is None:
+            return await self._handler(call)
+        if origin not in self._allowed:
+            reply = await self._handler(call)
+            return replace(reply, headers=(*reply.headers, _VARY))
+        if call.method == "OPTIONS" and _ASKED_METHOD in call.head:
+            return _preflight(origin)
+        reply = await self._handler(call)
+        said = (("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", _EXPOSED), _VARY)
+        return replace(reply, headers=(*reply.headers, *said))
+
+
+def _preflight(origin: str) -> Reply:
+    """What the page may send; the request itself is judged when it comes."""
+    said = (
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Allow-Methods", _METHODS),
+        ("Access-Control-Allow-Headers", _HEADERS),
+        ("Access-Control-Max-Age", _MAX_AGE_S),
+        _VARY,
+    )
+    return Reply(_NO_CONTENT, b"", said)

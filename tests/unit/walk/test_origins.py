@@ -1,0 +1,65 @@
+"""Pages in a browser: those that are named, and all others."""
+
+from typing import Final
+
+import pytest
+
+from guard.terms import Call, Reply
+from guard.walk.origins import with_origins
+
+PAGE: Final = "https://desk.example"
+ALLOWED: Final = frozenset({PAGE, "http://127.0.0.1:5173"})
+
+
+async def answer(call: Call) -> Reply:
+    """A handler: 405 to OPTIONS like the walk, else 200."""
+    return Reply(405 if call.method == "OPTIONS" else 200, b"{}", (("Guard-Decision", "01X"),))
+
+
+async def asked(method: str, **head: str) -> tuple[int, dict[str, str]]:
+    """Status and fields of the answer to one request."""
+    fields = {name.replace("_", "-"): value for name, value in head.items()}
+    reply = await with_origins(answer, ALLOWED)(Call(method, "/api/order", fields, b"", "127.0.0.1"))
+    assert len(dict(reply.headers)) == len(reply.headers)
+    return reply.status, dict(reply.headers)
+
+
+def test_without_allowed_origins_nothing_stands_before_the_walk() -> None:
+    """None by default: the handler is the walk's own."""
+    assert with_origins(answer, frozenset()) is answer
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+async def test_a_caller_without_an_origin_sees_no_difference(method: str) -> None:
+    """Programs send none."""
+    assert (await asked(method))[1] == {"Guard-Decision": "01X"}
+
+
+async def test_a_named_page_may_ask_beforehand_and_read_its_answers() -> None:
+    """204 with what it may send, for this origin alone, never with cookies; then the answer with what it may read."""
+    status, told = await asked("OPTIONS", origin=PAGE, access_control_request_method="POST")
+    assert status == 204
+    assert told["Access-Control-Allow-Origin"] == PAGE
+    assert "Authorization" in told["Access-Control-Allow-Headers"]
+    assert told["Access-Control-Allow-Methods"] == "GET, POST"
+    assert "Access-Control-Allow-Credentials" not in told
+    assert told["Vary"] == "Origin"
+
+    status, told = await asked("POST", origin=PAGE)
+    assert (status, told["Access-Control-Allow-Origin"], told["Vary"]) == (200, PAGE, "Origin")
+    assert "Guard-Decision" in told["Access-Control-Expose-Headers"]
+    assert told["Guard-Decision"] == "01X"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://desk.example", f"{PAGE}:444", "null", "", "*"])
+async def test_any_other_page_gets_no_word_of_permission(origin: str) -> None:
+    """Its browser hears an ordinary refusal beforehand, and hands nothing on of an answer."""
+    for method, status in (("OPTIONS", 405), ("POST", 200)):
+        found, told = await asked(method, origin=origin, access_control_request_method="POST")
+        assert found == status
+        assert not [name for name in told if name.startswith("Access-Control")]
+
+
+async def test_options_that_asks_nothing_beforehand_is_an_ordinary_request() -> None:
+    """Without the field that makes a preflight the walk answers."""
+    assert (await asked("OPTIONS", origin=PAGE))[0] == 405
