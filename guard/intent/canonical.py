@@ -16,6 +16,8 @@ import hashlib
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from guard.intent import plain
@@ -37,7 +39,45 @@ from guard.terms import (
 )
 
 _NO_PRICE: Final = Decimal(0)
+_ENCODER: Final = msgspec.json.Encoder()
 _Pairs = list[tuple[str, object]]
+
+
+class _Packet(Struct, frozen=True, gc=False):
+    conn_id: int
+    serial_no: int
+
+
+class _OrderHeader(Struct, frozen=True, omit_defaults=True, gc=False):
+    trd_env: Env | None = None
+    acc_id: int | None = None
+    card_num: str | None = None
+    trd_market: int | None = None
+    jp_acc_type: int | None = None
+
+
+class _OrderBody(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """A new order's members in the order in which they are written; None is left out. Raw: digit by digit, escaped."""
+
+    packet_id: _Packet
+    header: _OrderHeader
+    trd_side: int
+    order_type: int
+    code: str
+    qty: Raw
+    price: Raw
+    adjust_price: bool | None = None
+    adjust_side_and_limit: Raw | None = None
+    sec_market: int | None = None
+    remark: Raw | None = None
+    time_in_force: int | None = None
+    fill_outside_rth: bool | None = None
+    aux_price: Raw | None = None
+    trail_type: int | None = None
+    trail_value: Raw | None = None
+    trail_spread: Raw | None = None
+    session: int | None = None
+    position_id: int | None = None
 
 
 def encode(intent: Intent, *, env: Env | None, acc_id: int | None, serial: int, remark: str | None) -> bytes:
@@ -50,12 +90,12 @@ def encode(intent: Intent, *, env: Env | None, acc_id: int | None, serial: int, 
         return b"" if intent.body is None else intent.body
     if isinstance(intent, Unlock | Subscribe | AccPush):
         return _wrapped(_session(intent))
+    if isinstance(intent, PlaceOrder):
+        return _order(intent, _Packet(0, serial), _placed(intent.header, env, acc_id), remark=remark)
     head: _Pairs = [
         ("packet_id", {"conn_id": 0, "serial_no": serial}),
         ("header", _header(intent.header, env, acc_id)),
     ]
-    if isinstance(intent, PlaceOrder):
-        return _wrapped(head + _order(intent, remark))
     if isinstance(intent, Reconfirm):
         return _wrapped([*head, ("order_id", int(intent.order_id)), ("reconfirm_reason", intent.reason)])
     return _wrapped(head + _change(intent))
@@ -109,26 +149,51 @@ def _header(header: Header, env: Env | None, acc_id: int | None) -> dict[str, ob
     return {name: value for name, value in pairs if value is not None}
 
 
-def _order(order: PlaceOrder, remark: str | None) -> _Pairs:
-    return [
-        ("trd_side", order.side),
-        ("order_type", order.order_type),
-        ("code", order.symbol if order.market.startswith("FUTURES_") else order.code),
-        ("qty", order.qty),
-        ("price", _NO_PRICE if order.price is None else order.price),
-        ("adjust_price", order.adjust_price),
-        ("adjust_side_and_limit", order.adjust_side_and_limit),
-        ("sec_market", order.sec_market),
-        ("remark", remark if order.remark is None else order.remark),
-        ("time_in_force", order.time_in_force),
-        ("fill_outside_rth", order.fill_outside_rth),
-        ("aux_price", order.aux_price),
-        ("trail_type", order.trail_type),
-        ("trail_value", order.trail_value),
-        ("trail_spread", order.trail_spread),
-        ("session", order.session),
-        ("position_id", order.position_id),
-    ]
+def _placed(header: Header, env: Env | None, acc_id: int | None) -> _OrderHeader:
+    """`_header` of a new order."""
+    account = header.acc_id if acc_id is None else acc_id
+    return _OrderHeader(
+        trd_env=header.env if env is None else env,
+        acc_id=account,
+        card_num=header.card_num if account is None else None,
+        trd_market=header.trd_market,
+        jp_acc_type=header.jp_acc_type,
+    )
+
+
+def _order(order: PlaceOrder, packet: _Packet, header: _OrderHeader, *, remark: str | None) -> bytes:
+    """Written by an encoder of its own: no other body is written as often."""
+    said = remark if order.remark is None else order.remark
+    body = _OrderBody(
+        packet_id=packet,
+        header=header,
+        trd_side=order.side,
+        order_type=order.order_type,
+        code=order.symbol if order.market.startswith("FUTURES_") else order.code,
+        qty=_raw(order.qty),
+        price=_raw(_NO_PRICE if order.price is None else order.price),
+        adjust_price=order.adjust_price,
+        adjust_side_and_limit=_raw_or_none(order.adjust_side_and_limit),
+        sec_market=order.sec_market,
+        remark=None if said is None else Raw(plain.text(said).encode()),
+        time_in_force=order.time_in_force,
+        fill_outside_rth=order.fill_outside_rth,
+        aux_price=_raw_or_none(order.aux_price),
+        trail_type=order.trail_type,
+        trail_value=_raw_or_none(order.trail_value),
+        trail_spread=_raw_or_none(order.trail_spread),
+        session=order.session,
+        position_id=order.position_id,
+    )
+    return b'{"c2s":%b}' % _ENCODER.encode(body)
+
+
+def _raw(number: Decimal) -> Raw:
+    return Raw(format(number, "f").encode())
+
+
+def _raw_or_none(number: Decimal | None) -> Raw | None:
+    return None if number is None else _raw(number)
 
 
 def _change(change: ModifyOrder | CancelOrder | CancelAll) -> _Pairs:

@@ -15,6 +15,7 @@ Both calls may be repeated with the same step id: a reserve until the step is se
 decides: `look` does, and a claim without room that is reserved all the same is counted (a shadow, a cancel).
 """
 
+from collections.abc import Iterable
 from sys import intern
 
 from guard.limits import windows
@@ -58,10 +59,11 @@ def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
     for claim in claims:
         if claim.kind != "rate":
             raise AssertionError(f"{claim.kind} claim on {claim.counter} needs a step")
-    check(claims)
     now_us = advance(state, t_us=t_us)
-    sweep(state, t_us=now_us, claims=len(claims))
-    _stamp(state, claims, now_us)
+    if claims:
+        check(claims)
+        sweep(state, t_us=now_us, claims=len(claims))
+        _stamp(state, claims, now_us)
 
 
 def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
@@ -125,19 +127,25 @@ def _open(state: State, opening: Opening) -> Holder:
 
 def _stamp(state: State, claims: tuple[Claim, ...], now_us: int) -> None:
     """One stamp on each log cell, however many windows look at it."""
-    widest: dict[str, Claim] = {}
-    for claim in claims:
-        if claim.kind in LOG_KINDS:
-            earlier = widest.get(claim.counter)
-            if earlier is None or earlier.window_ms < claim.window_ms:
-                widest[claim.counter] = claim
-    for cell, claim in widest.items():
+    stamped = [claim for claim in claims if claim.kind in LOG_KINDS]
+    for claim in _widest(stamped) if len(stamped) > 1 else stamped:
+        cell = claim.counter
         window_us = claim.window_ms * 1000
         log = state.logs.get(cell)
         if log is None:
             log = state.logs[cell] = windows.new_log(is_rate=claim.kind == "rate")
             remember(state, now_us + window_us, cell, is_slot=False)
         windows.add(log, t_us=now_us, window_us=window_us)
+
+
+def _widest(claims: list[Claim]) -> Iterable[Claim]:
+    """Of each cell the claim with the widest window."""
+    widest: dict[str, Claim] = {}
+    for claim in claims:
+        earlier = widest.setdefault(claim.counter, claim)
+        if earlier.window_ms < claim.window_ms:
+            widest[claim.counter] = claim
+    return widest.values()
 
 
 def _unstamp(state: State, step: Step, verdict: Verdict) -> None:

@@ -66,7 +66,8 @@ def add(log: Log, *, t_us: int, window_us: int) -> None:
     if gone * 2 >= len(stamps) or window_us > log.widest_us:
         del stamps[:gone]
     # An empty log of `once` is as good as a forgotten one: whether it was forgotten in between must not show.
-    log.widest_us = max(log.widest_us, window_us) if stamps or log.is_rate else window_us
+    if window_us > log.widest_us or not (stamps or log.is_rate):
+        log.widest_us = window_us
     stamps.append(t_us)
 
 
