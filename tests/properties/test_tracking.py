@@ -6,6 +6,7 @@ guard is stopped, or killed and started on what was in its files.
 """
 
 import asyncio
+import json
 import shutil
 import tempfile
 from collections.abc import Coroutine
@@ -23,8 +24,9 @@ from guard.simulator import Simulator
 from guard.simulator.faults import Fault, HttpError, Reset, RetType, Unreachable
 from guard.simulator.orders import Order, Status
 from guard.snapshots import resume
-from guard.terms import LEDGER_UNIT
+from guard.terms import LEDGER_UNIT, Outbound
 from tests.support.clock import ManualClock
+from tests.support.guards import order as body_of
 from tests.support.guards import said
 from tests.support.stage import MODIFY, ORDER, TRADING, Stage, again, ledger_of, stage
 
@@ -152,6 +154,12 @@ class Tracking(RuleBasedStateMachine):
         order = self.working()[pick % len(self.working())]
         self.scene.daemon.world.end(order, Status.CANCELLED_PART if order.fill_qty else Status.CANCELLED_ALL)
 
+    @rule(qty=qtys, price=prices)
+    def place_elsewhere(self, qty: int, price: int) -> None:
+        """Somebody places an order round the guard."""
+        body = json.dumps(body_of(qty=qty, price=price)).encode()
+        self.go(self.scene.daemon.send(Outbound("POST", ORDER, body, 5.0)))
+
     # ------------------------------------------------------------ the guard
 
     @rule(s=st.sampled_from([0, 1, 3, 7, 31, 61]), is_down=st.booleans())
@@ -205,13 +213,17 @@ class Tracking(RuleBasedStateMachine):
         """What can still fill."""
         return [order for order in self.orders() if order.is_open]
 
+    def ours(self) -> list[Order]:
+        """Everything that came through the guard, which stamps it."""
+        return [order for order in self.orders() if order.remark is not None]
+
     def at_risk(self) -> Decimal:
-        """What the open orders are worth."""
-        return sum((order.left * (order.price or 0) for order in self.working()), Decimal(0))
+        """What the open orders of ours are worth."""
+        return sum((order.left * (order.price or 0) for order in self.ours() if order.is_open), Decimal(0))
 
     def spent(self) -> Decimal:
-        """What was really paid."""
-        return sum((order.fill_value for order in self.orders()), Decimal(0))
+        """What was really paid for them."""
+        return sum((order.fill_value for order in self.ours()), Decimal(0))
 
     @invariant()
     def no_cap_is_exceeded(self) -> None:
