@@ -164,6 +164,8 @@ class Guard:
         )
         self.desk = Desk(parts, standing=standing, state=recovered.state, directory=self.directory)
         self.desk.recent = recovered.recent
+        for symbol, currency in recovered.state.currencies.items():
+            self.desk.reference.observe_currency(symbol, currency)
         self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = self.desk.lookout = Reconciler(self.recorder)

@@ -165,6 +165,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `ended`: nothing more can be filled. `decision` is the one that opened the order. An order that was placed elsewhere
     has an `owner` (manual), environment, account and symbol; while it works also market, `order` (its terms as a body
     that places it) and a name of its own instead of a decision, under which later records follow it.
+    `currency`: about no order, but about a symbol that orders show in another currency than its market's.
     """
 
     decision: str
@@ -181,6 +182,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     account: int | None = None
     market: str | None = None
     symbol: str | None = None
+    currency: str | None = None
     order: Raw = ABSENT
     targets: Mapping[str, int] = {}
 

@@ -5,6 +5,7 @@ In: claims that rules made, outcomes, targets learned from the daemon, an operat
 The state is a pure fold over records: no read changes it, and it never knows a rule.
 """
 
+from guard.limits.currencies import note_currency
 from guard.limits.dump import dump
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, look, quota_of, used
@@ -55,6 +56,7 @@ __all__ = [
     "is_known_order",
     "key_rule",
     "look",
+    "note_currency",
     "note_order_ids",
     "note_outside",
     "owner_of",

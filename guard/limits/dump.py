@@ -25,6 +25,7 @@ def dump(state: State) -> dict[str, Any]:
         "holders": {name: _holder(holder) for name, holder in state.holders.items()},
         "steps": {name: to_builtins(step) for name, step in state.steps.items()},
         "ids": {f"{a.env.word}:{a.acc_id}": _ids(ids) for a, ids in state.ids.items()},
+        "currencies": dict(state.currencies),
         "trading": sorted((to_builtins(rule) for rule in state.trading.values()), key=repr),
     }
 

@@ -76,13 +76,19 @@ class Ids(Struct, frozen=True, tag="ids"):
     owners: tuple[str, ...] = ()
 
 
+class Currencies(Struct, frozen=True, tag="currencies"):
+    """Symbols that were shown in another currency than their market's, oldest first."""
+
+    currencies: dict[str, str]
+
+
 class Trading(Struct, frozen=True, tag="trading"):
     """The operators' words that are in force."""
 
     rules: tuple[TradingRule, ...]
 
 
-Part = Time | Spent | Holders | Steps | Stamps | Slots | Ids | Trading
+Part = Time | Spent | Holders | Steps | Stamps | Slots | Ids | Currencies | Trading
 
 
 def snapshot(state: State) -> Iterator[Part]:
@@ -104,6 +110,7 @@ def snapshot(state: State) -> Iterator[Part]:
         yield Slots(dict(slots))
     for ids in state.ids.values():
         yield from _ids(ids)
+    yield from (Currencies(dict(some)) for some in _slices(state.currencies.items(), CELLS_MAX))
     if state.trading:
         yield Trading(tuple(state.trading.values()))
 
@@ -143,7 +150,7 @@ def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
             _put_plain(state, part)
 
 
-def _put_plain(state: State, part: Steps | Stamps | Slots | Trading) -> None:
+def _put_plain(state: State, part: Steps | Stamps | Slots | Currencies | Trading) -> None:
     match part:
         case Steps():
             state.steps |= {step.id: step for step in part.steps}
@@ -152,6 +159,8 @@ def _put_plain(state: State, part: Steps | Stamps | Slots | Trading) -> None:
             begun.stamps += part.log.stamps
         case Slots():
             state.slots |= part.slots
+        case Currencies():
+            state.currencies |= part.currencies
         case Trading():
             state.trading |= {rule.scope: rule for rule in part.rules}
 

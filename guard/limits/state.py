@@ -166,7 +166,8 @@ class State(Struct):
     """The fold over the record. `sums[cell]` is always `spent[cell]` plus what all holders hold there.
 
     `spent` is what ended orders have used up. `due` is a heap of (time, cell, is_slot) that says when to look whether
-    a log or slot can be forgotten; it decides memory, never an answer.
+    a log or slot can be forgotten; it decides memory, never an answer. `currencies`: symbols that the daemon's orders
+    or positions show in another currency than their market's, oldest first.
     """
 
     at_us: int = 0
@@ -179,6 +180,7 @@ class State(Struct):
     ids: dict[Account, OrderIds] = field(default_factory=dict)
     trading: dict[Scope, TradingRule] = field(default_factory=dict)
     due: list[tuple[int, str, bool]] = field(default_factory=list)
+    currencies: dict[str, str] = field(default_factory=dict)
 
 
 def advance(state: State, *, t_us: int) -> int:

@@ -9,6 +9,7 @@ from guard.limits import (
     adopt,
     advance,
     end_order,
+    note_currency,
     note_order_ids,
     note_outside,
     set_targets,
@@ -23,6 +24,9 @@ _ENVS: Final = {env.word: env for env in Env}
 
 def learned(state: State, recent: Recent, record: Order) -> None:
     """What was learned of a live order, or that there is one which was placed elsewhere."""
+    if record.currency is not None:
+        note_currency(state, record.symbol or "", record.currency, t_us=record.t)
+        return
     if record.owner is not None:
         _outside(state, record)
         return

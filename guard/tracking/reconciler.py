@@ -187,6 +187,10 @@ class Reconciler:
         for row in today:
             if row.symbol is not None and row.currency is not None:
                 self._desk.reference.observe_currency(row.symbol, row.currency)
+        try:
+            self._scribe.note_currencies(place, today)
+        except JournalFault as fault:
+            _log.error("currency_not_recorded", why=str(fault))
         if self._is_incomplete(asked):
             asked.earlier = await self._lists.history(place)
         try:

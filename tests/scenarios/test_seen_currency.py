@@ -7,7 +7,7 @@ from guard.simulator import Simulator
 from guard.terms import Answer, Failure, Outbound
 from tests.support.clock import ManualClock
 from tests.support.guards import said
-from tests.support.stage import code_of, is_passed, stage
+from tests.support.stage import again, code_of, is_passed, stage
 
 _USD = 2
 
@@ -43,3 +43,23 @@ async def test_w08_a_currency_that_orders_show_wins_for_plain_limit_orders_too(t
             assert code_of(reply) == (403, "max_order_value")
             assert said(reply)["guard"]["reasons"][0]["unit"] == "USD"
             assert (await scene.decision(reply))["valuation"]["value"]["currency"] == "USD"
+
+
+async def test_w08_a_restart_knows_the_currency_before_any_list(tmp_path: Path) -> None:
+    """What was seen is in the record, once, and counts from the first order of the next run on."""
+    clock = ManualClock()
+    rules = '[orders]\nmax_value = ["100000 HKD", "12500 USD"]'
+    async with stage(tmp_path, policies=rules, daemon=InDollars(clock=clock), clock=clock) as scene:
+        await scene.placed()
+        for _ in range(3):
+            await scene.guard.reconciler.turn()
+            clock.advance(s=30)
+        told = [line for line in await scene.records("order") if "currency" in line]
+        assert [(line["symbol"], line["currency"]) for line in told] == [("HK.00700", "USD")]
+        before = scene.ledger()
+        assert before["currencies"] == {"HK.00700": "USD"}
+    async with again(scene.config, daemon=scene.daemon, clock=clock) as scene:
+        assert scene.ledger() == before
+        reply = await scene.place(qty=300, price=200)
+        assert code_of(reply) == (403, "max_order_value")
+        assert said(reply)["guard"]["reasons"][0]["unit"] == "USD"

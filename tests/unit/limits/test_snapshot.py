@@ -12,6 +12,7 @@ from guard.limits import (
     find_order,
     find_slot,
     look,
+    note_currency,
     post,
     reserve,
     restore,
@@ -72,9 +73,29 @@ def test_the_restored_state_is_the_same() -> None:
 
 def test_no_field_of_the_state_is_forgotten() -> None:
     """A new field needs a part here, or is worked out: `sums` from orders and spent, `due` from logs and slots."""
-    told = {"at_us", "spent", "holders", "steps", "logs", "slots", "ids", "trading"}
+    told = {"at_us", "spent", "holders", "steps", "logs", "slots", "ids", "currencies", "trading"}
 
     assert set(State.__struct_fields__) == told | {"sums", "due"}
+
+
+def test_currencies_that_were_seen_stay_in_their_order() -> None:
+    """The oldest goes first where there are too many, so the order matters."""
+    state = State()
+    for n in range(CELLS_MAX + 3):
+        note_currency(state, f"HK.{n:05}", "USD", t_us=n)
+    note_currency(state, "HK.00001", "CNH", t_us=9)
+    found = restore(through_json(snapshot(state)))
+    assert list(found.currencies.items()) == list(state.currencies.items())
+    assert next(reversed(found.currencies)) == "HK.00001"
+
+
+def test_seen_currencies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that was noted first goes."""
+    monkeypatch.setattr("guard.limits.currencies.CURRENCIES_MAX", 2)
+    state = State()
+    for n in (1, 2, 1, 3):
+        note_currency(state, f"HK.{n}", "USD", t_us=0)
+    assert list(state.currencies) == ["HK.1", "HK.3"]
 
 
 def test_an_empty_state_is_its_time() -> None:
