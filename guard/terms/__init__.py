@@ -40,6 +40,7 @@ from guard.terms.intents import (
     TradeIntent,
     Unlock,
 )
+from guard.terms.masking import masked
 from guard.terms.refusals import Reason, Refusal, in_order, refuse
 from guard.terms.world import (
     NOT_ASKED,
@@ -115,5 +116,6 @@ __all__ = [
     "Verdict",
     "World",
     "in_order",
+    "masked",
     "refuse",
 ]

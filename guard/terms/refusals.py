@@ -1,12 +1,17 @@
 """Refusals: a "no" is a value with a stable code and every reason."""
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from guard.codes import MEANING, PRECEDENCE, Code
+from guard.terms.masking import SECRET_CHARS_MIN, masked
 
 
 class Reason(Struct, frozen=True, omit_defaults=False):
-    """One rule that says no. `observed` is what the counter would have become, `limit` the cap, both as text."""
+    """One rule that says no. `observed` is what the counter would have become, `limit` the cap, both as text.
+
+    What of a caller's words looks like a secret is not repeated in the message, whoever wrote it.
+    """
 
     code: Code
     message: str
@@ -15,6 +20,11 @@ class Reason(Struct, frozen=True, omit_defaults=False):
     observed: str | None = None
     limit: str | None = None
     unit: str | None = None
+
+    def __post_init__(self) -> None:
+        """Masks the message."""
+        if len(self.message) >= SECRET_CHARS_MIN:
+            force_setattr(self, "message", masked(self.message))
 
 
 class Refusal(Struct, frozen=True):

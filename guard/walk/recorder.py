@@ -12,7 +12,7 @@ from guard.errors import JournalFault
 from guard.journal import ABSENT, Decision, OutcomeRecord, Seen, plain, seen_of, timestamp
 from guard.journal.gaps import Missed, note
 from guard.policy import Maker
-from guard.terms import Call, Claim, Effect, Outcome, Reason, RecordMode, Refusal, Valuation, Verdict
+from guard.terms import Call, Claim, Effect, Outcome, Reason, RecordMode, Refusal, Valuation, Verdict, masked
 from guard.walk.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 from guard.walk.floods import Floods
 
@@ -168,7 +168,7 @@ class Recorder:
             peer=visit.call.peer,
             user_agent=_plain(head.get("user-agent"), 100),
             request_id=_plain(head.get("x-request-id"), 100),
-            jti=_plain(principal.jti if principal else None, 100),
+            jti=plain(principal.jti, chars_max=100) if principal and principal.jti else None,
             scopes=tuple(sorted(principal.scopes)) if principal and principal.jti else (),
             note=refusal.note if refusal else visit.why,
         )
@@ -281,9 +281,10 @@ def _intent(text: str | None) -> str | None:
     """The caller's own word why: UTF-8 (the edge reads a head as latin-1), at most 256 bytes of it."""
     if text is None:
         return None
-    said = plain(text.encode("latin-1", "replace").decode("utf-8", "replace"), chars_max=INTENT_BYTES_MAX)
+    words = masked(text.encode("latin-1", "replace").decode("utf-8", "replace"))
+    said = plain(words, chars_max=INTENT_BYTES_MAX)
     return said.encode()[:INTENT_BYTES_MAX].decode("utf-8", "ignore")
 
 
 def _plain(text: str | None, chars_max: int) -> str | None:
-    return None if text is None else plain(text, chars_max=chars_max)
+    return None if text is None else plain(masked(text), chars_max=chars_max)

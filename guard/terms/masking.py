@@ -1,0 +1,21 @@
+"""What looks like a secret is not repeated: keys, tokens and digests that a caller put where they do not belong. Pure.
+
+Callers err: a key in a header that is kept, a password's digest in the place of an enum. Whatever is told or recorded
+of a caller's own words passes through here first. Ids keep their shape as long as they are not 32 hex digits in a row:
+a UUID with its hyphens, a ULID, an order id.
+"""
+
+import re
+from typing import Final
+
+MASK: Final = "***"
+SECRET_CHARS_MIN: Final = 32
+# Hex of an MD5 or longer; a run as long as keys are, or the beginning of a token, and the further parts behind it.
+_SECRET: Final = re.compile(
+    r"[0-9A-Fa-f]{32,}+|(?:[A-Za-z0-9_-]{40,}+|eyJ[A-Za-z0-9_-]{8,}+)(?:\.[A-Za-z0-9_-]++)*+", re.ASCII
+)
+
+
+def masked(text: str) -> str:
+    """The text with every secret-looking run replaced."""
+    return _SECRET.sub(MASK, text)
