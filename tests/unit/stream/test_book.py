@@ -173,12 +173,18 @@ def cuts(data: bytes, how: str) -> Iterable[bytes]:
     return (data[at : at + step] for at in range(0, len(data), step))
 
 
-@pytest.mark.parametrize("how", ["whole", "octets", "odd"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+# A long message ends with its header: the rest in pieces would say nothing new.
+RUNS: Final = [
+    pytest.param(case, how, id=f"{case.id}, {how}")
+    for case in CASES
+    for how in ("whole", "octets", "odd")
+    if how == "whole" or len(case.sent) < 1 << 14
+]
+
+
+@pytest.mark.parametrize(("case", "how"), RUNS)
 async def test_each_case_has_one_outcome_however_it_is_cut(case: Case, how: str) -> None:
     """Pongs with what their pings held, then the close code that the book names; nothing is sent after the close."""
-    if how != "whole" and len(case.sent) > 1 << 14:
-        pytest.skip("a long message ends with its header: the rest says nothing new")
     peer = Peer()
     peer.accept()
     for piece in cuts(case.sent, how):

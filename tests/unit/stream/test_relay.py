@@ -8,15 +8,17 @@ from typing import Any, Final
 
 import pytest
 import structlog
+from msgspec import structs
 from websockets.frames import Frame, Opcode
 
 from guard.lifecycle import Guard
 from guard.simulator import Simulator
+from guard.standing import load_keys
 from guard.stream import Bounds, Relay
-from guard.stream.session import FRAME_BYTES_MAX
+from guard.stream.session import FRAME_BYTES_MAX, classify
 from guard.terms import Account, AccountRow, Env, Missing
 from tests.support.clock import ManualClock
-from tests.support.guards import key, lay_out, of_type, operate, record, running, write_keys
+from tests.support.guards import ask, key, lay_out, of_type, operate, record, running, write_keys
 from tests.support.keys import row
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
 from tests.support.stream import Live, Visitor, frame, settings_for, text, until, welcome
@@ -74,12 +76,17 @@ class List:
 
 @asynccontextmanager
 async def guarding(
-    folder: Path, *scripts: Script, bounds: Bounds | None = None, more: str = "", clock: ManualClock | None = None
+    folder: Path,
+    *scripts: Script,
+    bounds: Bounds | None = None,
+    more: str = "",
+    clock: ManualClock | None = None,
+    simulator: Simulator | None = None,
 ) -> AsyncIterator[tuple[Guard, ScriptedDaemon]]:
     """A guard whose streams are the scripted daemon's; everything else it asks the simulator."""
     async with scripted(*scripts, default=scripts[-1] if scripts else Live()) as daemon:
         config = lay_out(folder, *KEYS, toml=settings_for(daemon.port, more=more))
-        async with running(config, daemon=Simulator(), clock=clock) as guard:
+        async with running(config, daemon=simulator or Simulator(), clock=clock) as guard:
             quick = bounds or Bounds(daemon_close_s=0.02)
             guard.relay = Relay(guard.recorder, bounds=quick)
             guard.desk.book = List()
@@ -292,6 +299,58 @@ async def test_b03_a_key_that_ends_takes_its_sockets_with_it(tmp_path: Path, how
         assert guard.relay.connections == 1
         assert count(guard, "guard_ws_closed_total", "revoked") == 1
         await Visitor(guard, "desk").opened()
+
+
+async def test_b03_no_frame_is_sent_after_a_credentials_last_moment(tmp_path: Path) -> None:
+    """What the daemon sends between that moment and the sweep that ends the socket is not shown any more."""
+    clock, live = ManualClock(), Live()
+    async with guarding(tmp_path, live, clock=clock, bounds=Bounds(sweep_s=60.0, daemon_close_s=0.02)) as (guard, _):
+        ends = clock.wall().replace(year=clock.wall().year + 1)
+        write_keys(tmp_path / "keys.json", record("bot", expires_at=ends.isoformat()), record("desk", owner="a person"))
+        await guard.reload()
+        ending, stays = await Visitor(guard).opened(), await Visitor(guard, "desk").opened()
+        await live.push(QUOTE)
+        assert await ending.texts(1) == await stays.texts(1) == [QUOTE]
+
+        clock.advance(s=366 * 24 * 3600)
+        await live.push(NOTE)
+        assert await stays.texts(1) == [NOTE]
+        assert ending.frames() == []
+        assert frames(guard) == {"relayed": 3, "filtered": 1}
+
+
+async def test_b03_what_waits_in_this_turn_is_not_sent_to_a_key_that_is_revoked_in_it(tmp_path: Path) -> None:
+    """A frame was judged, and before it was written the key was taken away: it goes to the others alone."""
+    async with guarding(tmp_path) as (guard, _):
+        guard.changes._after_keys = guard.relay.revalidate
+        gone, stays = await Visitor(guard).opened(), await Visitor(guard, "desk").opened()
+        write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
+        keyring, _ = load_keys(guard.settings)
+        guard.relay.on_frame(classify(QUOTE))
+        guard.desk.standing = structs.replace(guard.desk.standing, keyring=keyring)
+        guard.relay.revalidate()
+
+        assert await stays.texts(1) == [QUOTE]
+        assert await gone.closed() == 4001
+        assert [each.opcode for each in gone.frames()] == []
+
+
+async def test_w18_a_daemon_that_restarts_is_told_what_is_held(tmp_path: Path) -> None:
+    """Its stream is lost and opened again by itself, since a key holds a line; lines and account pushes come back."""
+    live = Live()
+    bounds = Bounds(daemon_close_s=0.02, redial_first_s=0.01)
+    simulator = Simulator()
+    async with guarding(tmp_path, live, bounds=bounds, simulator=simulator) as (guard, daemon):
+        assert (await ask(guard, "/api/subscribe", {"security_list": ["HK.00700"], "sub_type_list": [1]})).status == 200
+        assert (await ask(guard, "/api/sub-acc-push", {"acc_id_list": [7]})).status == 200
+        guard.relay.tick()
+        await until(lambda: len(live.talks) == 1)
+
+        simulator.world.subscribed, simulator.world.push_accounts = {}, frozenset()
+        daemon.writers[-1].close()
+        await until(lambda: bool(simulator.world.subscribed and simulator.world.push_accounts))
+        assert simulator.dump()["subscribed"] == {"HK.00700": [1]}
+        assert simulator.world.push_accounts == {7}
 
 
 @pytest.mark.parametrize("what", ["revoke", "drain", "lock"])
