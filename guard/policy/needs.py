@@ -21,7 +21,7 @@ from guard.policy.orders import MaxUnderlyingValue, MaxValue
 from guard.policy.prices import PRICE_AGE_MAX_MS
 from guard.policy.rule import OrderRule
 from guard.policy.valuation import PRICELESS
-from guard.terms import Needs, PlaceOrder, Reason
+from guard.terms import Needs, PlaceOrder, Reason, Side
 
 # What an order that only reduces a fresh position is not refused for.
 EXCUSED: Final = frozenset({Code.DAILY_VALUE, Code.OPEN_VALUE, Code.OPEN_ORDERS, Code.PRICE_UNAVAILABLE})
@@ -72,7 +72,9 @@ def needs_of(wants: Wants, order: PlaceOrder, *, price_age_max_ms: int = PRICE_A
     return Needs(
         instrument=(wants.is_valued and (is_contract or not currency_of(order.market, order.code)))
         or (wants.is_blocked and is_derivative(order)),
-        quote=(wants.is_valued and not has_limit) or (spelt in wants.collars and has_prices(order)),
+        # Below zero a future is bought for more than its limit says (see valuation).
+        quote=(wants.is_valued and (not has_limit or (spelt == "future" and order.side is Side.BUY)))
+        or (spelt in wants.collars and has_prices(order)),
         underlying=wants.has_underlying and spelt == "option",
         exchange=order.market in wants.hours,
         price_age_max_ms=price_age_max_ms,

@@ -13,7 +13,7 @@ that names the datum and its age; a money limit then refuses the order. Exact de
 - Trailing: a BUY at the reference price plus trail and spread, plus buffer; a SELL at the reference price.
 
 Prices of futures may be negative or zero: they count by their size, and a limit at or below zero counts as no less than
-the reference price.
+the reference price; nor does a BUY above zero while the market is below: it is filled there, however small its limit.
 """
 
 from datetime import datetime
@@ -157,11 +157,13 @@ def _limit(
     size = EXACT.multiply(limit.copy_abs(), EXACT.add(_ONE, ratio))
     note = f"the limit {plain(limit)} may be moved by {plain(ratio)}" if ratio else ""
     own = _Priced(size, "limit, adjusted" if ratio else "limit", note)
-    if world is None or (order.side is Side.BUY and limit > 0):
+    if world is None or (order.side is Side.BUY and limit > 0 and not is_future):
         return own
     found = seen(world.quote, side=order.side, terms=terms, is_taker=False)
     if isinstance(found, Missing):
         return own if limit > 0 else found
+    if order.side is Side.BUY and limit > 0 and not found.any_price(lambda price: price < 0):
+        return own
     return _larger(own, found)
 
 

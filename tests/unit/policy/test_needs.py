@@ -39,7 +39,8 @@ def needs(text: str, what: Any = None, **fields: Any) -> Needs:
         ("[budgets]\nopen_orders = 1", MARKET, set()),
         (VALUE, {"price": None}, {"quote"}),
         (VALUE, CALL, {"instrument"}),
-        (VALUE, OIL, {"instrument"}),
+        (VALUE, OIL, {"instrument", "quote"}),
+        (VALUE, OIL | {"side": Side.SELL}, {"instrument"}),
         (VALUE, OIL | {"price": "0"}, {"instrument", "quote"}),
         (VALUE, CALL | MARKET, {"instrument", "quote"}),
         ('[orders]\nmax_premium = "1 USD"', CALL, {"instrument"}),
@@ -55,7 +56,7 @@ def needs(text: str, what: Any = None, **fields: Any) -> Needs:
         (HOURS, {"market": "US", "code": "AAPL"}, set()),
         ('[instruments]\nblocked_symbols = ["HK.00700"]', {}, set()),
         ('[instruments]\nblocked_symbols = ["HK.00700"]', {"code": "12345"}, {"instrument"}),
-        (VALUE, {"market": "FUTURES_SG", "code": "XX2612"}, {"instrument"}),
+        (VALUE, {"market": "FUTURES_SG", "code": "XX2612"}, {"instrument", "quote"}),
     ],
 )
 def test_only_what_the_rules_look_at_is_needed(text: str, fields: dict[str, Any], wanted: set[str]) -> None:

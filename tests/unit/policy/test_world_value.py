@@ -273,6 +273,8 @@ def test_what_is_no_option_stands_for_nothing_else() -> None:
         ("-50", "-37", Side.BUY, "50"),
         ("0", "-37", Side.SELL, "37"),
         ("1", "-37", Side.SELL, "37"),
+        ("1", "-37", Side.BUY, "37"),
+        ("50", "-37", Side.BUY, "50"),
     ],
 )
 def test_futures_below_zero_are_never_free(limit: str, last: str, side: Side, expected: str) -> None:
@@ -280,6 +282,11 @@ def test_futures_below_zero_are_never_free(limit: str, last: str, side: Side, ex
     where = world(quote(last, symbol="US.CL2612"), what=future())
 
     assert valued(order("2", limit, side=side, **OIL), where).value == Money(2000 * Decimal(expected), "USD")
+
+
+def test_a_bought_future_whose_price_nobody_knows_counts_at_its_limit() -> None:
+    """As a sold share does: the price is asked for, and a limit above zero stands where there is none."""
+    assert valued(order("2", "70", **OIL), world(what=future())).value == Money(Decimal(140_000), "USD")
 
 
 def test_a_future_without_price_and_limit_has_no_value() -> None:
