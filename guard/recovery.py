@@ -149,6 +149,7 @@ def _decision(found: Recovered, record: Decision, ts: str) -> None:
         name = record.key.partition("@")[0]
         known = Known(record.id, name, ts, record.endpoint, record.outcome, record.code, record.reasons)
         known.batch = record.batch
+        known.retry_after_s, known.largest_qty = record.retry_after_s, record.largest_qty
         found.recent.put(known)
     if record.outcome != "allow" or record.effect not in _TRADES or record.replays is not None:
         return

@@ -16,6 +16,7 @@ from guard.catalogue.page import COLUMNS, row
 from guard.cli import audit, keys, policy
 from guard.cli.check import check
 from guard.cli.demo import demo
+from guard.cli.explain import explain, me
 from guard.cli.init import init
 from guard.cli.selftest import selftest
 from guard.cli.serve import serve, tell
@@ -43,6 +44,8 @@ app.command(rich_help_panel="Run")(simulate)
 app.command(rich_help_panel="Look")(check)
 app.command(rich_help_panel="Look")(selftest)
 app.command(rich_help_panel="Change")(settle)
+app.command(rich_help_panel="Look")(explain)
+app.command(rich_help_panel="Look")(me)
 app.add_typer(keys.app, name="keys", help="Make, list, revoke and rotate the callers' keys.", rich_help_panel="Change")
 app.add_typer(policy.app, name="policy", help="Check and reload policies.", rich_help_panel="Change")
 app.add_typer(audit.app, name="audit", help="Verify, prove, search and follow the record.", rich_help_panel="Look")

@@ -17,6 +17,7 @@ from guard.settings import address
 
 TIMEOUT_S: Final = 10
 ANSWER_BYTES_MAX: Final = 1 << 20
+_NO_KEY: Final = "GUARD_KEY: set it to a key with the scope guard:policy and an owner"
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -40,15 +41,19 @@ def _connection(place: tuple[str, int] | str) -> http.client.HTTPConnection:
 
 def post(ops: str, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
     """The status and the body of the guard's answer. Raises SettingsFault where there is no key or no guard."""
+    return ask("POST", ops, path, msgspec.json.encode(body))
+
+
+def ask(method: str, place: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    """The same for any method and listener."""
     key = os.environ.get("GUARD_KEY", "")
     if not key:
-        raise SettingsFault(["GUARD_KEY: set it to a key with the scope guard:policy and an owner"])
+        raise SettingsFault([_NO_KEY if method == "POST" else "GUARD_KEY: set it to the key that is asked about"])
     try:
-        place = address(ops)
-        with contextlib.closing(_connection(place)) as connection:
+        with contextlib.closing(_connection(address(place))) as connection:
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-            connection.request("POST", path, body=msgspec.json.encode(body), headers=headers)
+            connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read(ANSWER_BYTES_MAX)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise SettingsFault([f"{ops}: the guard could not be asked: {error}"]) from error
+        raise SettingsFault([f"{place}: the guard could not be asked: {error}"]) from error

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from guard.access import Tickets
 from guard.clock import Clock, utc
+from guard.codes import MEANING, Code
 from guard.journal import Journal
 from guard.limits import Holder, State, is_known_order
 from guard.metrics import Metrics
@@ -100,11 +101,14 @@ class Known(Struct, gc=False):
     order_id_ex: str | None = None
     status: str | None = None
     filled_qty: str | None = None
+    retry_after_s: float | None = None
+    largest_qty: str | None = None
 
     def told(self) -> dict[str, object]:
         """What the answer holds."""
         fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in {"id", "name"}}
-        return {"decision": self.id, **fields}
+        is_retryable = self.code is not None and MEANING[Code(self.code)].retryable
+        return {"decision": self.id, "retryable": is_retryable, **fields}
 
 
 class Recent:

@@ -6,6 +6,7 @@ has a rate of its own, so that probing cannot stand in the way of trading.
 
 import re
 import secrets
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -17,7 +18,7 @@ from guard.access.tickets import LIFE_US, PER_KEY_MAX
 from guard.catalogue import BY_PATH
 from guard.codes import Code
 from guard.intent import parse
-from guard.limits import look, post, used
+from guard.limits import State, look, post, quota_of, used
 from guard.policy import Meter, meters
 from guard.server import refusal_reply
 from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Needs, Principal, Refusal, Reply, in_order, refuse
@@ -94,16 +95,30 @@ def _limit(recorder: Recorder, visit: Visit, meter: Meter) -> dict[str, object]:
         "used": _text(count, meter.unit),
         "left": _text(max(0, meter.cap - count), meter.unit),
         "unit": meter.unit,
-        "resets_at": meter.resets_at.isoformat() if meter.resets_at else None,
+        "resets_at": _resets_at(recorder, visit, meter),
     }
+
+
+def _resets_at(recorder: Recorder, visit: Visit, meter: Meter) -> str | None:
+    """When some of it comes back: the budget's next reset, or when the oldest request leaves the window."""
+    if meter.resets_at is not None:
+        return meter.resets_at.isoformat()
+    if not meter.window_ms:
+        return None
+    state = _state_of(recorder, meter)
+    _, free_us = quota_of(state, meter.counter, t_us=visit.t_us, window_ms=meter.window_ms)
+    return (visit.wall + timedelta(microseconds=free_us)).isoformat() if free_us else None
 
 
 def used_of(recorder: Recorder, meter: Meter, *, t_us: int) -> int:
     """What stands on a meter now; reads are counted apart from trades."""
-    desk = recorder.desk
-    state = desk.traffic if meter.rule == "rates.reads" else desk.state
+    state = _state_of(recorder, meter)
     cells = (meter.counter, *meter.also)
     return sum(used(state, cell, t_us=t_us, window_ms=meter.window_ms) for cell in cells)
+
+
+def _state_of(recorder: Recorder, meter: Meter) -> State:
+    return recorder.desk.traffic if meter.rule == "rates.reads" else recorder.desk.state
 
 
 def _text(amount: int, unit: str) -> str:

@@ -111,6 +111,8 @@ class Recorder:
             code=refusal.code.value if refusal else None,
             reasons=refusal.reasons if refusal else (),
             batch=visit.batch,
+            retry_after_s=refusal.retry_after_s if refusal else None,
+            largest_qty=refusal.largest_qty if refusal else None,
         )
         self.desk.recent.put(known)
 

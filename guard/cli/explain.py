@@ -1,0 +1,119 @@
+"""`guard explain ID` and `guard me`: why a decision was made, and what a key may still do.
+
+`explain` reads the state directory (exit 1 where the record has no such decision); `me` asks a running guard's data
+listener with the key in GUARD_KEY, and shows what is used and left of every limit that the key meets.
+"""
+
+import contextlib
+import http
+import re
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from guard.cli.ops import ask
+from guard.cli.sources import print_json, settings_of, told
+from guard.cli.statedir import AsJson, Config, State, directory
+from guard.clock import SystemClock
+from guard.explained import Explanation, explained
+from guard.policy.explain import RuleLook
+
+ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_MARK: Final = {"passes": "[green]passes[/]", "refuses": "[red]refuses[/]"}
+_COLUMNS: Final = ("policy", "rule", "subject", "limit", "used", "left", "unit", "resets_at")
+
+
+def explain(
+    decision: Annotated[str, typer.Argument(metavar="ID", help="As Guard-Decision and the refusal name it.")],
+    state: State = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why was this decided: every rule that looked, the numbers, the policy's line, what would have passed."""
+    if not ID.fullmatch(decision):
+        raise typer.BadParameter("a decision is 26 letters and digits", param_hint="ID")
+    found = explained(directory(state, config), decision, now=SystemClock().wall())
+    if found is None:
+        typer.echo(f"guard: the record has no decision {decision}; reads may be summed up, see journal.reads", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+def me(
+    data: Annotated[
+        str | None, typer.Option("--data", envvar="GUARD_DATA", help="host:port of the data listener.")
+    ] = None,
+    config: Config = None,
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """What may the key in GUARD_KEY do: its scopes, and what is used and left of every limit."""
+    del state
+    with told(as_json=as_json):
+        status, answer = ask("GET", data or settings_of(config).listen.data, "/guard/v1/me")
+    if status != http.HTTPStatus.OK:
+        typer.echo(f"guard: {_why(answer, status)}", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(answer.decode())
+        return
+    about = msgspec.json.decode(answer, type=dict[str, Any])
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{escape(about['id'])}: {', '.join(about['scopes'])}")
+    table = Table(*_COLUMNS, header_style="bold", box=None, pad_edge=False)
+    for row in about["limits"]:
+        table.add_row(*(escape(str(row.get(name) or "")) for name in _COLUMNS))
+    console.print(table if about["limits"] else "no counted limit binds this key")
+
+
+def _why(answer: bytes, status: int) -> str:
+    with contextlib.suppress(msgspec.DecodeError, KeyError):
+        return str(msgspec.json.decode(answer, type=dict[str, Any])["ret_msg"])
+    return f"refused with {status}"
+
+
+def _show(found: Explanation) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    where = " ".join(str(part) for part in (found.environment, found.account, found.symbol) if part)
+    console.print(f"{found.ts}  {found.key or 'nobody'}  {found.endpoint}  {escape(where)}")
+    code = f" ({found.code})" if found.code else ""
+    console.print(f"[bold]{'allowed' if found.outcome == 'allow' else 'refused'}[/]{code}  {escape(found.valuation)}")
+    for reason in found.reasons:
+        by = f" [{reason.policy}, {reason.rule}]" if reason.policy else ""
+        console.print(f"  {escape(reason.message + by)}")
+    for sentence in helps(found):
+        console.print(f"  {escape(sentence)}")
+    if found.rules:
+        table = Table("", "policy", "rule", "says", "where", "written", header_style="bold", box=None, pad_edge=False)
+        for look in found.rules:
+            cells = (look.policy, look.rule, look.words, _place(look), look.text)
+            table.add_row(_MARK[look.said], *(escape(cell) for cell in cells))
+        console.print(table)
+    if found.note:
+        console.print(escape(found.note))
+    for event in found.events:
+        rest = ", ".join(f"{name} {value}" for name, value in event.items() if name not in {"ts", "type"})
+        console.print(f"{event['ts']}  {event['type']}: {escape(rest)}")
+
+
+def helps(found: Explanation) -> list[str]:
+    """What would have passed, and when the same would pass."""
+    sentences = []
+    if found.largest_qty is not None:
+        sentences.append(f"the largest quantity that would have passed: {found.largest_qty}")
+    if found.retry_after_s is not None:
+        sentences.append(f"the same request would have passed {found.retry_after_s:g} s later")
+    elif found.code and not found.retryable:
+        sentences.append("the same request will not pass later unchanged")
+    return sentences
+
+
+def _place(look: RuleLook) -> str:
+    return f"{look.file}:{look.line}" if look.line else look.file

@@ -1,0 +1,161 @@
+"""One decision explained from the record: who asked for what, every rule that looked, the numbers, and its end.
+
+Reads a state directory, so it works beside a running guard and on a copy. The policies, keys and settings are those
+that the decision names by hash; where they are not kept, or were written for other rules than today's, the record's own
+reasons are what there is, and that is said.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from guard.codes import MEANING, Code
+from guard.journal import Decision
+from guard.journal.record import decode
+from guard.journal.segments import read_lines
+from guard.journal.shelf import Shelf
+from guard.policy import Judgement, exits_of, judge, judge_cancel, value
+from guard.policy.explain import Lines, RuleLook, looked
+from guard.policy.rule import Request
+from guard.replay.days import Day, Days
+from guard.replay.judging import Asked, asked, reached
+from guard.terms import Claim, Effect, Reason
+
+_TOLD: Final = (
+    "verdict",
+    "status",
+    "order_id_ex",
+    "filled_qty",
+    "filled_value",
+    "ended",
+    "source",
+    "by",
+    "reason",
+    "message",
+)
+_NOT_KEPT: Final = "the policies of that day are not kept here, so the rules cannot be asked again"
+_OTHER_RULES: Final = "this version judges otherwise than the one that decided, so the rules are not asked again"
+
+
+class Explanation(Struct, frozen=True):
+    """What there is to say. `rules` is empty where no rule was asked or can be asked again; `note` says why.
+
+    `events`: what the record says of it later, in its order: the outcome, fills, the end.
+    """
+
+    decision: str
+    ts: str
+    key: str | None
+    endpoint: str
+    outcome: str
+    code: str | None
+    retryable: bool
+    retry_after_s: float | None
+    largest_qty: str | None
+    reasons: tuple[Reason, ...]
+    environment: str | None = None
+    account: int | None = None
+    symbol: str | None = None
+    valuation: str = ""
+    policy_sha256: str = ""
+    rules: tuple[RuleLook, ...] = ()
+    note: str = ""
+    events: tuple[Mapping[str, object], ...] = ()
+
+
+def explained(state: Path, decision: str, *, now: datetime) -> Explanation | None:
+    """The decision with this id, or None where the record has none."""
+    record: Decision | None = None
+    ts, events = "", []
+    for raw in read_lines(state):
+        if decision.encode() not in raw or not raw.endswith(b"\n"):
+            continue
+        try:
+            line = decode(raw[:-1])
+            typed, members = line.typed(), line.members()
+        except ValueError:
+            continue
+        if isinstance(typed, Decision) and typed.id == decision:
+            record, ts = typed, line.ts
+        elif members.get("decision") == decision:
+            events.append(
+                {"ts": line.ts, "type": line.type} | {name: members[name] for name in _TOLD if name in members}
+            )
+    return None if record is None else _explanation(state, record, ts, events=tuple(events), now=now)
+
+
+def _explanation(
+    state: Path, record: Decision, ts: str, *, events: tuple[Mapping[str, object], ...], now: datetime
+) -> Explanation:
+    rules, note = _rules(state, record, ts, now=now)
+    meaning = MEANING[Code(record.code)] if record.code else None
+    return Explanation(
+        decision=record.id,
+        ts=ts,
+        key=record.key,
+        endpoint=record.endpoint,
+        outcome=record.outcome,
+        code=record.code,
+        retryable=bool(meaning and meaning.retryable),
+        retry_after_s=record.retry_after_s,
+        largest_qty=record.largest_qty,
+        reasons=record.reasons,
+        environment=record.environment,
+        account=record.account,
+        symbol=record.symbol,
+        valuation=record.valuation.arithmetic if record.valuation else "",
+        policy_sha256=record.policy_sha256,
+        rules=rules,
+        note=note,
+        events=events,
+    )
+
+
+def _rules(state: Path, record: Decision, ts: str, *, now: datetime) -> tuple[tuple[RuleLook, ...], str]:
+    """Every rule asked again, as on the day; or why none is."""
+    if not reached(record):
+        return (), "no rule was asked: what stands above was enough, or it is no trade"
+    shelf = Shelf(state / "config")
+    day = Days(shelf.get, docs=None, now=now).day(record.config_sha256, record.policy_sha256)
+    if not isinstance(day, Day) or day.policies is None:
+        return (), _OTHER_RULES if day == "engine changed" else _NOT_KEPT
+    one = asked(record, day.principals, datetime.fromisoformat(ts))
+    if isinstance(one, str):
+        return (), "the key is not known any more, so the rules cannot be asked again"
+    texts = msgspec.json.decode(shelf.get(record.policy_sha256) or b"{}", type=dict[str, str])
+    stood = {(claim.counter, claim.window_ms): used for claim, used in zip(record.claims, record.used, strict=False)}
+
+    def used(claim: Claim) -> int | None:
+        return stood.get((claim.counter, claim.window_ms))
+
+    judgement = _judged(day, one)
+    effect = Effect.ORDER_NEW if record.anew else one.effect
+    request = Request(key=one.principal.name, effect=effect, account=one.account, wall=one.wall)
+    lines = Lines(day.policies, texts)
+    return looked(day.policies, one.principal, judgement, request=request, used=used, lines=lines), ""
+
+
+def _judged(day: Day, one: Asked) -> Judgement:
+    policies, record, order = day.policies, one.record, one.order
+    if policies is None:
+        raise AssertionError("asked without policies")
+    if order is None:
+        return judge_cancel(policies, one.principal, account=one.account, wall=one.wall)
+    seen = record.world
+    world = None if seen is None else seen.world()
+    return judge(
+        policies,
+        one.principal,
+        order,
+        effect=Effect.ORDER_NEW if record.anew else one.effect,
+        account=one.account,
+        worth=value(order, world, terms=policies.terms(one.principal, one.account, wall=one.wall)),
+        wall=one.wall,
+        mark=(record.idempotency or "")[:32],
+        world=world,
+        exits=exits_of(0 if seen is None else seen.exits),
+    )

@@ -1,0 +1,124 @@
+"""`guard explain` over a record that a guard has written, and `guard me` against one that runs."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from guard.cli.main import app
+from tests.support.guards import key, lay_out, record, running, said
+from tests.support.stage import decision_of, stage
+
+DESK = (
+    '[policy]\nid = "desk"\n[orders]\nmax_value = "30000 HKD"\n'
+    '[budgets]\ndaily_value = "50000 HKD"\n[rates]\nnew_orders = "3/60s"\n'
+)
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("COLUMNS", "240")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GUARD_KEY", raising=False)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        found = CliRunner().invoke(app, list(words))
+        return found.exit_code, found.stdout, found.stderr
+
+    return run
+
+
+async def test_a_refusal_is_explained_rule_by_rule(tmp_path: Path, run: Run) -> None:
+    """Every rule that looked, the numbers, the policy's own line, and the quantity that would have passed."""
+    async with stage(tmp_path, policies=DESK) as scene:
+        await scene.place(qty=100, price=200)
+        refused = decision_of(await scene.place(qty=200, price=200))
+        await scene.written()
+    code, out, _ = run("explain", refused, "--state", str(tmp_path / "state"))
+
+    assert code == 0
+    assert "refused (max_order_value)" in out
+    assert "order value 40000 HKD is above 30000 HKD" in out
+    assert "the largest quantity that would have passed: 100" in out
+    assert re.search(r'desk.toml:4 +max_value = "30000 HKD"', out)
+    assert "20000 used + 40000 asked of 50000 HKD" in out
+    assert "1 used + 1 asked of 3 requests in 60 s" in out
+    told = json.loads(run("explain", refused, "--state", str(tmp_path / "state"), "--json")[1])
+    rules = {look["rule"]: look for look in told["rules"]}
+    assert rules["orders.max_value"]["said"] == "refuses"
+    assert rules["budgets.daily_value"]["said"] == "refuses"
+    assert (rules["budgets.daily_value"]["used"], rules["budgets.daily_value"]["limit"]) == ("20000", "50000")
+    assert rules["rates.new_orders"]["said"] == "passes"
+    assert (told["retryable"], told["largest_qty"]) == (False, "100")
+
+
+async def test_what_came_of_an_order_is_told(tmp_path: Path, run: Run) -> None:
+    """An order that passed, and its outcome; a cancel meets no rule."""
+    async with stage(tmp_path, policies=DESK) as scene:
+        allowed = decision_of(await scene.place(qty=100, price=200))
+        await scene.written()
+    _, out, _ = run("explain", allowed, "--state", str(tmp_path / "state"))
+
+    assert "allowed" in out
+    assert "outcome: verdict accepted" in out
+    assert "up to 150 of this order" in out
+
+
+async def test_where_the_day_s_policies_are_not_kept_the_record_speaks_alone(tmp_path: Path, run: Run) -> None:
+    """Nothing is guessed: without the policies of that day no rule is asked again."""
+    async with stage(tmp_path, policies=DESK) as scene:
+        refused = decision_of(await scene.place(qty=200, price=200))
+        await scene.written()
+    for kept in (tmp_path / "state" / "config").iterdir():
+        kept.unlink()
+    _, out, _ = run("explain", refused, "--state", str(tmp_path / "state"))
+
+    assert "order value 40000 HKD is above 30000 HKD" in out
+    assert "the policies of that day are not kept here" in out
+
+
+async def test_a_decision_that_is_not_on_record(tmp_path: Path, run: Run) -> None:
+    """Exit 1; what is no id at all is wrong usage."""
+    async with stage(tmp_path, policies=DESK) as scene:
+        await scene.place()
+        await scene.written()
+    assert run("explain", "0" * 26, "--state", str(tmp_path / "state"))[0] == 1
+    assert run("explain", "short", "--state", str(tmp_path / "state"))[0] != 0
+
+
+async def test_a_caller_reads_its_decision_with_what_would_help(tmp_path: Path) -> None:
+    """GET /guard/v1/decisions/{id}: whether and when to try again, and how much; also after a restart."""
+    async with stage(tmp_path, policies=DESK) as scene:
+        refused = decision_of(await scene.place(qty=200, price=200))
+        for _ in range(3):
+            late = decision_of(await scene.place(qty=1, price=200))
+        late = decision_of(await scene.place(qty=1, price=200))
+        await scene.written()
+        big = said(await scene.ask(f"/guard/v1/decisions/{refused}"))
+        soon = said(await scene.ask(f"/guard/v1/decisions/{late}"))
+        me = said(await scene.ask("/guard/v1/me"))
+
+        assert (big["retryable"], big["largest_qty"], big["retry_after_s"]) == (False, "100", None)
+        assert (soon["code"], soon["retryable"]) == ("rate", True)
+        assert 0 < soon["retry_after_s"] <= 60
+        rate = next(row for row in me["limits"] if row["rule"] == "rates.new_orders")
+        assert rate["resets_at"] is not None
+
+
+async def test_me_shows_what_is_left(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scopes and every counted limit; without a key, or with a wrong one, it says so."""
+    async with running(lay_out(tmp_path, record("bot"), policies={"desk.toml": DESK})) as guard:
+        place = f"127.0.0.1:{guard.ports[0]}"
+        assert (await asyncio.to_thread(run, "me", "--data", place))[0] == 1
+        monkeypatch.setenv("GUARD_KEY", key("bot"))
+        code, out, _ = await asyncio.to_thread(run, "me", "--data", place)
+        assert code == 0
+        assert "budgets.daily_value" in out
+        assert json.loads((await asyncio.to_thread(run, "me", "--data", place, "--json"))[1])["id"] == "bot"
+        monkeypatch.setenv("GUARD_KEY", "wrong")
+        assert (await asyncio.to_thread(run, "me", "--data", place))[0] == 1
