@@ -42,7 +42,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return reviewed(tmp_path_factory.mktemp("record") / "state")
 
 
-@pytest.mark.parametrize("asked", QUERIES, ids=str)
+@pytest.mark.parametrize("asked", QUERIES, ids=",".join)
 def test_both_searches_find_the_same(state: Path, asked: dict[str, object]) -> None:
     """Every filter: the same records in the same order, the same columns inherited, the same count."""
     query = Query(**asked)  # type: ignore[arg-type]
