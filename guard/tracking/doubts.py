@@ -1,5 +1,7 @@
 """Steps in doubt, settled by what the lists show; released only by what they twice do not show. Nothing is sent."""
 
+from collections.abc import Callable
+
 import structlog
 
 from guard.intent import order_of
@@ -21,9 +23,9 @@ class Doubts:
         self._scribe = scribe
         self._absences = Absences()
 
-    def keep(self, names: frozenset[str]) -> None:
+    def keep(self, is_live: Callable[[str], bool]) -> None:
         """Forgets whatever is not looked for any more."""
-        self._absences.keep(names)
+        self._absences.keep(is_live)
 
     def is_gone(self, name: str, asked: Asked, *, since_us: int) -> bool:
         """It is in neither list, for the second time."""

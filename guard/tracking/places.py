@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from guard.limits import Holder, State, Step
 from guard.terms import Account, Op
+from guard.tracking.slices import in_slices
 from guard.upstream.orderlist import OrderRow
 
 KEPT_MAX: Final = 200_000
@@ -65,10 +66,10 @@ class Places:
             self._of.clear()
         return self._one.setdefault(place, place)
 
-    def wanted(self, state: State) -> dict[Place, Wants]:
-        """Every place where something is looked for."""
+    async def wanted(self, state: State) -> dict[Place, Wants]:
+        """Every place where something is looked for. An order that ends meanwhile is looked for once more."""
         live: dict[int, Place] = {}
-        for holder in state.holders.values():
+        async for holder in in_slices(state.holders.values()):
             if holder.status not in _NOT_LIVE:
                 place = self.of(holder)
                 live[id(place)] = place

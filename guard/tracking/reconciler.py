@@ -88,7 +88,7 @@ class Reconciler:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_WAIT_S), self._turn:
                 if self._lists.may_ask(place, spare=1):
-                    wants = self._places.wanted(self._desk.state).get(place) or Wants([])
+                    wants = (await self._places.wanted(self._desk.state)).get(place) or Wants([])
                     await self._look(place, wants, is_fresh=True)
 
     def disabled(self, name: str) -> Disabled | None:
@@ -123,7 +123,7 @@ class Reconciler:
             return
         if len(self._looked_us) > PLACES_MAX:
             self._looked_us.clear()
-        wanted = self._places.wanted(self._desk.state)
+        wanted = await self._places.wanted(self._desk.state)
         self._asked_us = {place: at_us for place, at_us in self._asked_us.items() if place in wanted}
         self._since_us = {place: at_us for place, at_us in self._since_us.items() if place in wanted}
         due: dict[Account, list[tuple[Place, Wants]]] = {}
@@ -134,10 +134,12 @@ class Reconciler:
         await self._idle(wanted)
         if not wanted:
             return
-        live = frozenset(self._desk.state.holders) | frozenset(self._desk.state.steps)
-        self._doubts.keep(live)
-        self._tracks.keep(live)
+        self._doubts.keep(self._is_live)
+        await self._tracks.keep(self._is_live)
         await asyncio.gather(*(self._account(places) for places in due.values()))
+
+    def _is_live(self, name: str) -> bool:
+        return name in self._desk.state.holders or name in self._desk.state.steps
 
     async def _idle(self, wanted: Mapping[Place, Wants]) -> None:
         """Where nothing is looked for is looked now and then, one market an account: somebody may trade elsewhere."""

@@ -1,5 +1,6 @@
 """Live orders, ours and imported ones, followed to their end by what the lists show."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +13,7 @@ from guard.policy.fills import Progress, Whole, targets
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
 from guard.tracking.scribe import SOURCE, Scribe
+from guard.tracking.slices import in_slices
 from guard.upstream.orderlist import OrderRow, Status
 
 VANISHED: Final = "vanished"
@@ -36,11 +38,14 @@ class Tracks:
         self._listed: dict[str, int] = {}
         self._idle: dict[str, Idle] = {}
 
-    def keep(self, names: frozenset[str]) -> None:
+    async def keep(self, is_live: Callable[[str], bool]) -> None:
         """Forgets orders that are live no more."""
-        for seen in (self._listed, self._idle):
-            for name in seen.keys() - names:
-                del seen[name]
+        async for name in in_slices(self._listed):
+            if not is_live(name):
+                self._listed.pop(name, None)
+        async for name in in_slices(self._idle):
+            if not is_live(name):
+                self._idle.pop(name, None)
 
     def listed_us(self, name: str) -> int | None:
         """When the list was asked for that showed the order last."""

@@ -159,7 +159,7 @@ class Absences:
         """It was there after all, or may have been."""
         self._first_us.pop(name, None)
 
-    def keep(self, names: frozenset[str]) -> None:
+    def keep(self, is_live: Callable[[str], bool]) -> None:
         """Forgets whatever is not looked for any more."""
-        for name in self._first_us.keys() - names:
+        for name in [name for name in self._first_us if not is_live(name)]:
             del self._first_us[name]
