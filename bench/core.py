@@ -1,0 +1,424 @@
+"""What the pure core costs: orders judged and counted without socket, disk or clock; and how a record is read back.
+
+`python bench/core.py` prints a table; `--report FILE` writes it as a document. CPU time of this thread, so that what
+others use of the machine does not count (their caches still do); each figure is the best of several rounds, with the
+worst beside it.
+"""
+
+import argparse
+import asyncio
+import gc
+import itertools
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import machine
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from guard import logs
+from guard.catalogue import find
+from guard.intent import parse
+from guard.journal.chain import ZEROS, digest
+from guard.journal.record import encode
+from guard.journal.segments import replay
+from guard.lifecycle import Guard
+from guard.limits import Opening, State, Worth, end_order, look, reserve, settle
+from guard.policy import PolicyDoc, PolicySet, compile_set, exits_claim, judge, parse_policy, value
+from guard.recovery import Recovered, fold
+from guard.settings import Overrides, load
+from guard.simulator import Simulator
+from guard.terms import (
+    Account,
+    Call,
+    Claim,
+    Effect,
+    Endpoint,
+    Env,
+    Exchange,
+    Granted,
+    Instrument,
+    Outcome,
+    PlaceOrder,
+    Principal,
+    Quote,
+    Valuation,
+    Verdict,
+    World,
+)
+
+WALL: Final = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)  # a Wednesday, 11:00 in Hong Kong
+ACCOUNT: Final = Account(Env.REAL, 281756478875559548)
+KEY: Final = Principal("bot", "bot", frozenset({"trade:real"}))
+VARIANTS: Final = 5_000  # orders that differ, so that none is a duplicate within its window
+STEP_US: Final = 2_000  # one order in two milliseconds of the record's time
+RULES: Final = (1, 20, 200)
+OPEN: Final = (1_000, 100_000)
+BODY: Final = (
+    b'{"market":"HK","acc_id":281756478875559548,"env":"real","side":"BUY","code":"00700","qty":100,"price":300}'
+)
+_ONE: Final = '[orders]\nmax_value = "1000000 HKD"\n'
+_FULL: Final = """
+[instruments]
+markets = ["HK", "US"]
+symbols = ["HK.*", "US.*"]
+blocked_symbols = ["HK.00005", "US.GME"]
+[orders]
+sides = ["BUY", "SELL"]
+types = ["NORMAL", "MARKET", "STOP"]
+time_in_force = ["DAY", "GTC"]
+max_value = ["{n}000000 HKD", "100000 USD"]
+max_premium = "20000 HKD"
+max_underlying_value = "500000 HKD"
+max_qty = {n}0000
+per_day = 100000{n}00
+price_collar_percent = {{ stock = {n}0 }}
+duplicate_window_s = 5
+[budgets]
+per = "policy"
+daily_value = ["10000000000 HKD", "10000000000 USD"]
+open_orders = 1000000
+open_value = ["10000000000 HKD", "10000000000 USD"]
+[rates]
+per = "policy"
+new_orders = ["100000/1s", "100000/10s"]
+changes = "100000/30s"
+"""
+
+
+_HOURS: Final = """
+[hours]
+HK = ["09:30-12:00", "13:00-16:00"]
+US = "always"
+"""
+
+
+class Point(Struct):
+    """One row: µs of CPU an order, best and worst of the rounds."""
+
+    rules: int
+    asked: int
+    claims: int
+    open: int
+    judge_us: tuple[float, float]
+    ledger_us: tuple[float, float]
+    whole_us: tuple[float, float]
+
+
+class Replayed(Struct):
+    """How a record was read back."""
+
+    records: int
+    bytes: int
+    chain_s: float
+    whole_s: float
+    rss_mib: float
+
+
+# ---------------------------------------------------------------- orders
+
+
+def policies(rules: int) -> PolicySet:
+    """Policies with about so many rules: one with a single rule, or so many whole ones."""
+    texts = [_ONE] if rules == 1 else [_FULL.format(n=number + 1) + _HOURS for number in range(rules // 20)]
+    docs: list[PolicyDoc] = []
+    for number, text in enumerate(texts):
+        doc = parse_policy(text, file=f"p{number}.toml")
+        if not isinstance(doc, PolicyDoc):
+            raise SystemExit(str(doc))
+        docs.append(doc)
+    found = compile_set(docs, keys={}, flags=None, tz="UTC", require_cover=True, now=WALL)
+    if not isinstance(found, PolicySet):
+        raise SystemExit(str(found))
+    return found
+
+
+def orders() -> list[PlaceOrder]:
+    """Orders that differ in price."""
+    endpoint = find("POST", "/api/order")
+    order = parse(endpoint, BODY) if isinstance(endpoint, Endpoint) else None
+    if not isinstance(order, PlaceOrder):
+        raise SystemExit("the order of the benchmark is not understood")
+    return [replace(order, price=Decimal(300) + Decimal(number) / 1000) for number in range(VARIANTS)]
+
+
+def world() -> World:
+    """Everything that is known of Tencent."""
+    quote = Quote("HK.00700", *(Decimal(300),) * 4, exchange_at=WALL, is_current=True, session="continuous")
+    exchange = Exchange("HK", "continuous", WALL.date(), is_trading_day=True, was_trading_day=True)
+    return World(Instrument("HK.00700", "stock", "HKD", lot_size=100), quote, exchange)
+
+
+class Core:
+    """Judge, claims and ledger over one state, as the synchronous step of the walk asks them."""
+
+    def __init__(self, rules: PolicySet, *, live: int) -> None:
+        self.rules = rules
+        self.state = State()
+        self.world = world()
+        self.orders = itertools.cycle(orders())
+        self.t_us = 0
+        self.serial = 0
+        self.live: list[str] = []
+        self.first = 0
+        for _ in range(live):
+            self.whole()
+
+    def judged(self) -> tuple[tuple[Claim, ...], Valuation]:
+        """What every rule says to the next order."""
+        order = next(self.orders)
+        worth = value(order, self.world, terms=self.rules.terms(KEY, ACCOUNT, wall=WALL))
+        found = judge(
+            self.rules,
+            KEY,
+            order,
+            effect=Effect.ORDER_NEW,
+            account=ACCOUNT,
+            worth=worth,
+            wall=WALL,
+            mark="",
+            world=self.world,
+        )
+        if found.reasons or not isinstance(worth, Valuation):
+            raise SystemExit(f"the order of the benchmark is refused: {found.reasons}")
+        return (exits_claim(order, ACCOUNT), *found.claims), worth
+
+    def counted(self, claims: tuple[Claim, ...], worth: Valuation) -> None:
+        """Looked at, reserved, accepted."""
+        self.t_us += STEP_US
+        if not isinstance(look(self.state, claims, t_us=self.t_us), Granted):
+            raise SystemExit("the ledger of the benchmark is full")
+        self.serial += 1
+        step = f"{self.serial:026}"
+        opening = Opening(
+            step=step,
+            claims=claims,
+            holder=step,
+            key="bot",
+            account=ACCOUNT,
+            market="HK",
+            symbol="HK.00700",
+            order=BODY,
+            worth=Worth(worth.value.amount, worth.price, worth.multiplier),
+        )
+        reserve(self.state, opening, t_us=self.t_us)
+        outcome = Outcome(Verdict.ACCEPTED, 200, 0, str(self.serial), f"X{self.serial}")
+        settle(self.state, step, outcome, t_us=self.t_us)
+        self.live.append(step)
+
+    def ended(self) -> None:
+        """The oldest order is over, so that as many stay open."""
+        end_order(self.state, self.live[self.first], t_us=self.t_us)
+        self.first += 1
+
+    def whole(self) -> None:
+        """One order through all of it."""
+        self.counted(*self.judged())
+
+
+def measured(rules: int, live: int, *, count: int, rounds: int) -> Point:
+    """One row of the table."""
+    found = policies(rules)
+    core = Core(found, live=live)
+    plan = found.plan(KEY, ACCOUNT.env, ACCOUNT, wall=WALL)
+    judging, counting, whole = [], [], []
+    for _ in range(rounds):
+        gc.collect()
+        ready = [core.judged() for _ in range(count)]
+        judging.append(_each_us(core.judged, count))
+        known = iter(ready)
+        counting.append(_each_us(lambda known=known: (core.counted(*next(known)), core.ended()), count))
+        whole.append(_each_us(lambda: (core.whole(), core.ended()), count))
+    spans = [(min(times), max(times)) for times in (judging, counting, whole)]
+    asked = sum(len(bound.rules) for bound in plan.bounds)
+    return Point(asked, len(plan.rules), len(ready[0][0]), len(core.state.holders), *spans)
+
+
+def _each_us(act: Callable[[], object], count: int) -> float:
+    began = time.thread_time_ns()
+    for _ in range(count):
+        act()
+    return (time.thread_time_ns() - began) / count / 1000
+
+
+# ---------------------------------------------------------------- a record
+
+
+async def sample(folder: Path) -> list[dict[str, Any]]:
+    """What a guard itself writes of an order that fills: its decision, its outcome, and what was learned of it."""
+    (folder / "policies").mkdir()
+    (folder / "policies" / "full.toml").write_text(_FULL.format(n=1))
+    plain, keys = "gk_bench", folder / "keys.json"
+    keys.touch(mode=0o600)
+    row = {"id": "bot", "hash": f"sha256:{sha256(plain.encode()).hexdigest()}", "scopes": ["trade:simulate"]}
+    keys.write_bytes(msgspec.json.encode({"version": 1, "keys": [row]}))
+    (folder / "guard.toml").write_text('[listen]\ndata="127.0.0.1:0"\nops="127.0.0.1:0"\n[trading]\nenabled=true\n')
+    guard = Guard(load(folder / "guard.toml", Overrides(), {"GUARD_DAEMON_KEY": "x"}), daemon=Simulator())
+    await guard.start()
+    body = BODY.replace(b"281756478875559548", b"123456").replace(b"real", b"simulate")
+    head = {"authorization": f"Bearer {plain}"}
+    reply = await guard.pipeline.handle(Call("POST", "/api/order", head, body, "127.0.0.1"))
+    if reply.status != HTTPStatus.OK:
+        raise SystemExit(reply.body.decode())
+    while guard.desk.state.holders:  # noqa: ASYNC110 - until the reconciler has seen it filled
+        await asyncio.sleep(0.1)
+    await guard.stop("sample")
+    lines = [line.members() for line in replay(folder / "state")]
+    return [line for line in lines if line["type"] in {"decision", "outcome", "order"}]
+
+
+def written(folder: Path, members: list[dict[str, Any]], *, records: int) -> int:
+    """A record of so many lines in one segment, as the guard would have written it; its size in bytes."""
+    journal = folder / "journal"
+    journal.mkdir(mode=0o700, parents=True)
+    prev, seq, size = ZEROS, 0, 0
+    with (journal / "00000001.jsonl").open("wb") as file:
+        for number in range(records // len(members)):
+            for told in members:
+                seq += 1
+                line = encode(_renamed(told, number), seq=seq, ts_us=seq * 500, type_=told["type"], prev=prev)
+                prev = digest(line)
+                size += file.write(line + b"\n")
+    return size
+
+
+def _renamed(told: dict[str, Any], number: int) -> dict[str, Any]:
+    """The same record of another order: its own id, time and names."""
+    decision = f"01{number:024}"
+    own = {
+        "id": decision,
+        "decision": decision,
+        "t": number * 1500,
+        "order_id": str(number),
+        "order_id_ex": f"X{number}",
+    }
+    return {name: own.get(name, value) for name, value in told.items() if name not in {"seq", "ts", "type", "prev"}}
+
+
+def read_back(folder: Path, *, records: int, size: int) -> Replayed:
+    """The record as a start reads it, without a snapshot to begin with."""
+    began = time.thread_time_ns()
+    for _ in replay(folder):
+        pass
+    chain_s = (time.thread_time_ns() - began) / 1e9
+    began, found = time.thread_time_ns(), Recovered()
+    for line in replay(folder):
+        fold(found, line)
+    whole_s = (time.thread_time_ns() - began) / 1e9
+    if found.records != records or found.state.holders:
+        raise SystemExit(f"{found.records} of {records} records were read, {len(found.state.holders)} orders are open")
+    return Replayed(records, size, chain_s, whole_s, machine.rss_bytes(os.getpid()) / 2**20)
+
+
+# ---------------------------------------------------------------- the report
+
+
+def table(points: list[Point]) -> str:
+    """The rows as a table of Markdown."""
+    head = "| rules | asked | claims | open orders | judge µs | ledger µs | order µs | orders a second |"
+    rows = [
+        f"| {p.rules} | {p.asked} | {p.claims} | {p.open:,} | {_span(p.judge_us)} | {_span(p.ledger_us)} "
+        f"| {_span(p.whole_us)} | {1e6 / p.whole_us[0]:,.0f} |".replace(",", " ")
+        for p in points
+    ]
+    return "\n".join([head, "|" + " ---: |" * 8, *rows])
+
+
+def _span(times: tuple[float, float]) -> str:
+    return f"{times[0]:.1f} ({times[1]:.1f})"
+
+
+def document(points: list[Point], replayed: Replayed, noise: str) -> str:
+    """The page docs/performance-core.md."""
+    r = replayed
+    rate, size = f"{r.records / r.whole_s:,.0f}".replace(",", " "), r.bytes / 2**20
+    return f"""# What the pure core costs
+
+Written by `bench/core.py --report docs/performance-core.md`. What a request costs through sockets and a disk is in
+[`performance.md`](performance.md).
+
+An order is judged by every rule that binds it (`judge`), its claims are looked at, reserved and settled (`ledger`), and
+as an old order ends for each new one, as many stay open. No socket, no disk, no clock. CPU time of the thread, best of
+the rounds and in brackets the worst. *rules* are those that bind the key, *asked* those that no tighter one of their
+kind makes superfluous; *claims* are what the order holds on counters. All budgets and rates count by policy, so that
+no two of them share a counter: many policies are meant to be as expensive here as they can be.
+
+{table(points)}
+
+{_growth(points)}
+
+## Reading a record back
+
+A start without a snapshot, from the first record: {r.records:,} records ({size:,.0f} MiB; a decision, its outcome and
+what was learned of it for each order, as the guard writes them) are read in {r.whole_s:.1f} s of CPU, {rate} a second;
+{r.chain_s:.1f} s of it are reading the lines and checking the chain. Afterwards the process holds
+{r.rss_mib:.0f} MiB. A start with snapshots reads what came after the last one only.
+
+## Machine
+
+{noise}
+""".replace(f"{r.records:,}", f"{r.records:,}".replace(",", " "))
+
+
+def _growth(points: list[Point]) -> str:
+    """How the cost of an order moves with the number of open ones."""
+    fewest, most = min(p.open for p in points), max(p.open for p in points)
+    times = {(p.rules, p.open): p.whole_us[0] for p in points}
+    moved = [f"{100 * (times[rules, most] / times[rules, fewest] - 1):+.0f} % with {rules} rules" for rules, _ in times]
+    told = ", ".join(dict.fromkeys(moved))
+    return f"From {fewest} to {most} open orders an order's cost moves by {told}: nothing on its way goes through them."
+
+
+def _noise(before: machine.Usage, began_us: float) -> str:
+    others = machine.foreign_percent(before, machine.usage(), own_us=machine.cpu_us(os.getpid()) - began_us)
+    told = machine.described("ext4")
+    load_now = ", ".join(f"{each:.2f}" for each in os.getloadavg())
+    return (
+        f"{told['cpu']}, {told['memory']}, {told['kernel']}, {platform.python_implementation()} "
+        f"{platform.python_version()}. Meanwhile other programs used {others:.0f} % of the machine; load average at "
+        f"the end {load_now}."
+    )
+
+
+def main() -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="bench/core.py", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each row (default 5)")
+    parser.add_argument("--count", type=int, default=2_500, help="orders in a round (default 2500, at most 5000)")
+    parser.add_argument("--records", type=int, default=1_000_000, help="lines of the record that is read back")
+    parser.add_argument("--open", type=int, nargs="*", default=list(OPEN), help="how many orders are open")
+    parser.add_argument("--work", type=Path, help="where the record is written (default: the system's own place)")
+    parser.add_argument("--report", type=Path, help="also write the document")
+    given = parser.parse_args()
+    logs.silence()
+    gc.freeze()
+    before, began_us = machine.usage(), machine.cpu_us(os.getpid())
+    points = []
+    for rules, live in itertools.product(RULES, given.open):
+        points.append(measured(rules, live, count=min(given.count, VARIANTS), rounds=given.rounds))
+        print(f"{rules} rules, {live} open: {points[-1]}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="guard-core-", dir=given.work) as name:
+        members = asyncio.run(sample(Path(name)))
+        records = given.records // len(members) * len(members)
+        size = written(Path(name) / "long", members, records=records)
+        replayed = read_back(Path(name) / "long", records=records, size=size)
+    text = document(points, replayed, _noise(before, began_us))
+    print(text)
+    if given.report:
+        given.report.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
