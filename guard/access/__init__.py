@@ -15,7 +15,7 @@ from guard.access.accounts import (
     visible_accounts,
 )
 from guard.access.callers import authenticate, bearer_of, still_valid
-from guard.access.cutting import Cut, cut_members, cut_rows
+from guard.access.cutting import Cut, cut_lines, cut_members, cut_rows
 from guard.access.issuers import Issuer, parse_issuer
 from guard.access.parse import parse_keys
 from guard.access.records import KeyRecord, Keyring
@@ -34,6 +34,7 @@ __all__ = [
     "bearer_of",
     "cancel_env",
     "cut_account_list",
+    "cut_lines",
     "cut_members",
     "cut_rows",
     "environment_reasons",

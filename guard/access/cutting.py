@@ -70,6 +70,52 @@ def cut_members(body: bytes, members: Mapping[str, AbstractSet[str]]) -> Cut | R
     return Cut(msgspec.json.encode(kept))
 
 
+class _Security(Struct):
+    market: int
+    code: str
+
+
+class _Lines(Struct):
+    sub_type: int
+    security_list: list[Raw] = []
+
+
+class _Connection(Struct, omit_defaults=True):
+    sub_info_list: list[_Lines] = []
+    used_quota: int = 0
+    is_own_conn_data: bool = False
+
+
+class _Subscriptions(Struct, omit_defaults=True):
+    conn_sub_info_list: list[_Connection] | None = None
+    total_used_quota: int | None = None
+    remain_quota: int | None = None
+
+
+def cut_lines(body: bytes, *, is_held: Callable[[int, str, int], bool]) -> Cut | Refusal:
+    """The subscriptions that a caller holds, by market, code and sub type; other connections' are not shown at all.
+
+    The quota is the login's, and whoever subscribes has to know it.
+    """
+    try:
+        answer = msgspec.json.decode(body, type=dict[str, Raw])
+        told = msgspec.json.decode(answer.get("s2c", _NULL), type=_Subscriptions | None)
+        if told is not None:
+            own = [conn for conn in told.conn_sub_info_list or () if conn.is_own_conn_data]
+            told.conn_sub_info_list = own
+            for lines in (lines for conn in own for lines in conn.sub_info_list):
+                lines.security_list = [row for row in lines.security_list if _is_line(row, lines.sub_type, is_held)]
+    except _FAULTS:
+        return _UNREADABLE
+    kept: dict[str, object] = {name: value for name, value in answer.items() if name in _ENVELOPE}
+    return Cut(msgspec.json.encode(kept | ({"s2c": told} if "s2c" in answer else {})))
+
+
+def _is_line(row: Raw, sub_type: int, is_held: Callable[[int, str, int], bool]) -> bool:
+    security = msgspec.json.decode(row, type=_Security)
+    return is_held(security.market, security.code, sub_type)
+
+
 def _plain(value: Raw, names: AbstractSet[str]) -> dict[str, Raw]:
     fields = msgspec.json.decode(value, type=dict[str, Raw] | None) or {}
     plain = {name: field for name, field in fields.items() if name in names}

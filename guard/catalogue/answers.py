@@ -3,7 +3,8 @@
 `ORDER_ROWS`: path to the list in `s2c` whose rows are orders, fills or fees of single orders; each row names its order
 (`order_id`, `order_id_ex`). Cash flows, funds and positions are the account's and name none. `DIAGNOSTICS`: path to the
 members that are shown, all of them numbers and flags about the daemon itself; what else an answer holds may be about
-other callers (B17). Source: messages.json; daemon.md §6.4.
+other callers (B17). `SUBSCRIPTIONS`: paths that list what is subscribed, by everybody, for all share one connection
+(W18). Source: messages.json; daemon.md §2.2, §6.4.
 """
 
 from collections.abc import Mapping
@@ -37,3 +38,5 @@ DIAGNOSTICS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = MappingProxyTyp
         }
     }
 )
+
+SUBSCRIPTIONS: Final = frozenset({"/api/query-subscription", "/api/sub-info"})

@@ -123,4 +123,15 @@ OTHERS: Final = (
             Ask(path="/api/sub-info", body=None, shows=('"code":"00001"',)),
         ),
     ),
+    Case(
+        id="W18-seen",
+        sentence="No key is shown what another one has subscribed.",
+        steps=(
+            Ask(path="/api/subscribe", body={"symbols": ["HK.00939"], "sub_types": [1]}),
+            Ask(path="/api/subscribe", who="other", body={"symbols": ["HK.01299"], "sub_types": [1]}),
+            Ask(path="/api/sub-info", body=None, who="other", hides=("00939",), shows=("01299",)),
+            Ask(path="/api/query-subscription", body={"is_req_all_conn": True}, hides=("01299",), shows=("00939",)),
+        ),
+        proves=("shown",),
+    ),
 )

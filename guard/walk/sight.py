@@ -3,8 +3,8 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.access import Cut, cut_account_list, cut_members, cut_rows, visible_accounts
-from guard.catalogue import DIAGNOSTICS, ORDER_ROWS
+from guard.access import Cut, cut_account_list, cut_lines, cut_members, cut_rows, visible_accounts
+from guard.catalogue import DIAGNOSTICS, ORDER_ROWS, SUBSCRIPTIONS
 from guard.limits import NOBODY, State, owner_of
 from guard.policy import sees_own_only
 from guard.terms import Account, AccountAt, Answer, Env, OrderNames, Refusal
@@ -30,6 +30,9 @@ def shown(desk: Desk, visit: Visit, situation: Situation, answer: Answer) -> Sho
         return _with(answer, cut_members(answer.body, DIAGNOSTICS[endpoint.path]))
     if principal is None:
         return Shown(answer)
+    if endpoint.path in SUBSCRIPTIONS:
+        held = frozenset(desk.holdings.held(principal.name))
+        return _with(answer, cut_lines(answer.body, is_held=lambda *line: line in held))
     if endpoint.account is AccountAt.ANSWER and principal.is_restricted:
         visible = visible_accounts(principal, listed(situation) or ())
         body = cut_account_list(answer.body, visible or frozenset())

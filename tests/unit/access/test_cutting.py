@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.access import Cut, cut_members, cut_rows
+from guard.access import Cut, cut_lines, cut_members, cut_rows
 from guard.catalogue import DIAGNOSTICS
 from guard.codes import Code
 from guard.terms import OrderNames, Refusal
@@ -104,6 +104,7 @@ def test_no_bytes_of_the_daemons_raise(body: bytes) -> None:
     assert isinstance(cut_rows(body, "order_list", is_shown=is_mine), Cut | Refusal)
     assert isinstance(cut_rows(answer(body), "order_list", is_shown=is_mine), Cut | Refusal)
     assert isinstance(cut_members(body, DIAGNOSED), Cut | Refusal)
+    assert isinstance(cut_lines(body, is_held=is_held), Cut | Refusal)
 
 
 def test_b17_diagnostics_show_numbers_and_flags_of_the_daemon_alone() -> None:
@@ -115,3 +116,46 @@ def test_b17_diagnostics_show_numbers_and_flags_of_the_daemon_alone() -> None:
         cut = cut_members(json.dumps(body).encode(), DIAGNOSED)
         assert isinstance(cut, Cut)
         assert json.loads(cut.body) == wanted
+
+
+HELD = {(1, "00700", 1), (1, "00700", 2), (11, "AAPL", 1)}
+
+
+def is_held(market: int, code: str, sub_type: int) -> bool:
+    """The lines of these tests."""
+    return (market, code, sub_type) in HELD
+
+
+def subscriptions(*lines: tuple[int, list[dict[str, Any]]], own: bool = True) -> dict[str, Any]:
+    """What the daemon tells of one connection."""
+    infos = [{"sub_type": kind, "security_list": rows} for kind, rows in lines]
+    return {"sub_info_list": infos, "used_quota": 9, "is_own_conn_data": own}
+
+
+def test_w18_subscriptions_are_cut_to_the_lines_that_a_key_holds() -> None:
+    """By market, code and type together; other connections are not told of; the quota stays."""
+    tencent, hsbc = {"market": 1, "code": "00700"}, {"market": 1, "code": "00005"}
+    apple = {"market": 11, "code": "AAPL"}
+    conns = [
+        subscriptions((1, [tencent, hsbc, apple]), (2, [tencent, apple])),
+        subscriptions((1, [tencent]), own=False),
+    ]
+    told = {"ret_type": 0, "s2c": {"conn_sub_info_list": conns, "total_used_quota": 9, "remain_quota": 91, "who": 1}}
+    cut = cut_lines(json.dumps(told).encode(), is_held=is_held)
+    assert isinstance(cut, Cut)
+    kept = subscriptions((1, [tencent, apple]), (2, [tencent]))
+    s2c = {"conn_sub_info_list": [kept], "total_used_quota": 9, "remain_quota": 91}
+    assert json.loads(cut.body) == {"ret_type": 0, "s2c": s2c}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"s2c":7}', b'{"s2c":{"conn_sub_info_list":[7]}}', b"\xff"])
+def test_subscriptions_that_cannot_be_read_are_not_shown(body: bytes) -> None:
+    """502 rather than what others look at."""
+    cut = cut_lines(body, is_held=is_held)
+    assert isinstance(cut, Refusal)
+
+
+def test_an_error_instead_of_subscriptions_is_told() -> None:
+    """The daemon's own word stays."""
+    for body in (b'{"ret_type":-1,"ret_msg":"no","s2c":null}', b'{"error":"forbidden"}'):
+        assert cut_lines(body, is_held=is_held) == Cut(body)
