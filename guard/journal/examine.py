@@ -33,9 +33,11 @@ class Claimed(Struct, frozen=True):
 class Finding(Struct, frozen=True, kw_only=True):
     """What a full reading found.
 
-    `records` counts to the last good one, `head` is its SHA-256, `root` the tree's. `first_bad_seq`: the first record
-    that nothing vouches for. `first_seq`: the first that is still there. `signed`: the largest trusted checkpoint that
-    fits. `fits_until`: up to there a checkpoint fits, where a later one does not.
+    `records` counts to the last good one, `head` is its SHA-256, `root` the tree's. `first_seq`: the first that is
+    still there. `signed`: the largest trusted checkpoint that fits. `first_bad_seq`: where the chain is broken, the
+    record itself; where the chain is whole and a checkpoint does not fit, how many records cannot all be as they were
+    signed. Then `fits_until` tells up to where a checkpoint does fit: the first bad record is one of those between, and
+    no evidence says more. Each further checkpoint that somebody kept makes the stretch shorter.
     """
 
     result: Result
@@ -222,10 +224,12 @@ def _missing(read: _Reading) -> str | None:
 
 
 def _rewritten(claim: Claimed, head: TreeHead, fits: int) -> str:
+    since = "" if fits == 0 else f", and the first {fits} are"
+    where = f"record {head.size}" if fits + 1 == head.size else f"one of {fits + 1} to {head.size}"
+    more = "" if fits + 1 == head.size else "; checkpoints from the operational log, as --held, tell it closer"
     return (
-        f"EDITED: the first {head.size} records are not those that a checkpoint in {claim.source} signed, although "
-        f"their chain is whole: record {head.size} alone was changed, or the chain was computed anew from some record "
-        f"after {fits}; first bad seq {head.size}"
+        f"EDITED: the first {head.size} records are not those that a checkpoint in {claim.source} signed{since}; "
+        f"the chain is whole, so it was computed anew; first bad seq: {where}{more}"
     )
 
 

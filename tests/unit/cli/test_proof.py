@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from guard.cli.audit import app
 from guard.errors import JournalFault, StateFault
 from guard.journal import Bounds, Journal
+from guard.journal.checkpoints import read_notes
 from guard.journal.note import Checkpoint, Note, Verifier, split
 from tests.support.clock import ManualClock
 from tests.support.journal import decision, file_of, open_journal
@@ -133,6 +134,25 @@ def test_a_checkpoint_kept_elsewhere_shows_a_restored_backup(state: Path, tmp_pa
 
     assert report("--state", state, "--vkey", vkey)[0] == 0
     assert report("--state", state, "--vkey", vkey, "--held", held)[0] == 2
+
+
+def test_of_several_notes_kept_elsewhere_the_largest_tree_counts_and_each_must_fit(state: Path, tmp_path: Path) -> None:
+    """In any order; one that does not fit is told however many do."""
+    first = (state / "checkpoints").read_text()
+    longer(state, 2)
+    vkey, _ = kept(state, tmp_path / "mine")
+    later = read_notes(state / "checkpoints")[-1]
+    held = tmp_path / "mine" / "many"
+    for notes in ([first, later], [later, first]):
+        held.write_text("\n".join(notes))
+        assert report("--state", state, "--vkey", vkey, "--held", held)[0] == 0
+    (state / "checkpoints").unlink()
+    last = max((state / "journal").glob("*.jsonl"))
+    last.chmod(0o600)
+    last.write_bytes(b"".join(last.read_bytes().splitlines(keepends=True)[:-1]))
+
+    code, told = report("--state", state, "--vkey", vkey, "--held", held)
+    assert (code, told["result"]) == (2, "shorter")
 
 
 def test_a_torn_tail_is_told_from_an_edit(state: Path) -> None:

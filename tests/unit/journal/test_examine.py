@@ -82,16 +82,21 @@ def test_a_flipped_byte_in_any_line_is_found_with_its_seq(part: int) -> None:
                 assert finding.first_bad_seq in {None, at, at + 1}, place
 
 
-def test_every_byte_of_a_short_record_is_guarded() -> None:
-    """No byte of any line, whichever bit, can change unseen."""
-    log = Log().fill(4)
-    claims = [log.signed()]
-    whole = b"".join(log.lines)
-    for place in range(len(whole)):
-        for bit in (1, 4, 32, 128):
-            bad = bytearray(whole)
-            bad[place] ^= bit
-            assert found([bytes(bad)], claims).result in {"edited", "shorter"}, (place, bit)
+def test_every_byte_of_a_record_is_guarded() -> None:
+    """Each byte of a hundred lines in turn, another bit each time: never unseen, and named but for the last line."""
+    log = Log(segment_bytes_max=6000).fill(96)
+    lines, claims = log.lines, [log.signed()]
+    for at, line in enumerate(lines):
+        for place in range(len(line)):
+            bad = bytearray(line)
+            bad[place] ^= 1 << (at + place) % 8
+            told, _, rest = b"".join((bytes(bad), *lines[at + 1 : at + 2])).rpartition(b"\n")
+            again = [part + b"\n" for part in told.split(b"\n")] + ([rest] if rest else [])
+            finding = examine([*lines[:at], *again, *lines[at + 2 :]], claims, KEYS)
+            if at == len(lines) - 1:
+                assert finding.result in {"edited", "shorter"}, place
+            else:
+                assert (finding.result, finding.first_bad_seq) == ("edited", at + 1), (at, place)
 
 
 def test_a_dropped_line_is_found() -> None:
@@ -139,7 +144,17 @@ def test_a_rewritten_chain_is_narrowed_down_by_the_checkpoints_that_fit() -> Non
     finding = found(rewritten(log, 50), [log.signed(size) for size in (10, 40, 60, 90)])
 
     assert (finding.result, finding.fits_until, finding.first_bad_seq) == ("edited", 40, 60)
-    assert "after 40" in finding.message
+    assert "one of 41 to 60; checkpoints from the operational log, as --held" in finding.message
+
+
+@pytest.mark.parametrize("seq", [2, 50, 77])
+def test_a_rewritten_chain_is_named_to_the_record_where_every_record_had_its_checkpoint(seq: int) -> None:
+    """Whoever collects a checkpoint for each record knows exactly; nobody can know more than what was signed."""
+    log = Log(segment_bytes_max=10**6).fill(100)
+    finding = found(rewritten(log, seq), [log.signed(size) for size in range(1, len(log.lines) + 1)])
+
+    assert (finding.fits_until, finding.first_bad_seq) == (seq - 1, seq)
+    assert finding.message.endswith(f"first bad seq: record {seq}")
 
 
 def test_a_rewritten_chain_betrays_itself_at_the_next_segment() -> None:
