@@ -6,6 +6,7 @@ from typing import Protocol
 from guard import __version__
 from guard.access import KeyRecord
 from guard.admin.changes import Changes
+from guard.admin.watch import Watch
 from guard.limits import trading_for, unknowns
 from guard.metrics import Labels, Metrics
 from guard.policy import Meter, meters
@@ -23,14 +24,14 @@ class Dials(Protocol):
     dials_total: int
 
 
-def register(recorder: Recorder, changes: Changes, *, dials: Dials | None) -> None:
+def register(recorder: Recorder, changes: Changes, watch: Watch, *, dials: Dials | None) -> None:
     """Tells the metrics where to read each gauge."""
     desk = recorder.desk
     metrics, journal = desk.metrics, desk.journal
     one: dict[str, Callable[[], float]] = {
         "guard_unknown_orders": lambda: len(unknowns(desk.state)),
-        "guard_policy_last_reload_success": lambda: changes.last_reload_ok,
-        "guard_policy_last_success_timestamp_seconds": lambda: changes.last_success_s,
+        "guard_policy_last_reload_success": lambda: changes.policies.last_ok,
+        "guard_policy_last_success_timestamp_seconds": lambda: changes.policies.last_success_s,
         "guard_journal_records_total": lambda: journal.records_total,
         "guard_journal_queue": lambda: journal.queue_records,
         "guard_journal_failed": lambda: journal.failed is not None,
@@ -45,6 +46,7 @@ def register(recorder: Recorder, changes: Changes, *, dials: Dials | None) -> No
     if dials is not None:
         _single(metrics, "guard_upstream_dials_total", lambda: dials.dials_total)
     metrics.gauge("guard_policy_info", lambda: [((desk.standing.policy_sha256,), 1.0)])
+    metrics.gauge("guard_config_drift", lambda: [((kind,), float(is_so)) for kind, is_so in watch.drift.items()])
     metrics.gauge("guard_build_info", lambda: [((__version__,), 1.0)])
     metrics.gauge("guard_trading_state", lambda: _trading(desk))
     metrics.gauge("guard_key_expiry_timestamp_seconds", lambda: _expiries(desk))

@@ -19,7 +19,9 @@ from msgspec import Struct
 
 from guard.access import Issuer, Keyring
 from guard.admin import Changes, build_app
-from guard.admin.changes import Who
+from guard.admin.change import Who
+from guard.admin.rehearsal import Rehearsal
+from guard.admin.watch import Watch
 from guard.admin.weakened import weakened
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock
@@ -35,12 +37,12 @@ from guard.limits import unknowns
 from guard.metrics import Metrics
 from guard.pipeline import Pipeline
 from guard.policy import PolicyError
-from guard.recovery import Recovered, first_records
+from guard.recovery import Recovered, first_records, over_by
 from guard.reference import AccountBook, Reference
 from guard.server import Listener, Wiring, serve
 from guard.settings import Settings, address
 from guard.snapshots import resume
-from guard.standing import Standing, at_start, load_keys, stand
+from guard.standing import Before, Standing, at_start, load_keys, stand
 from guard.stream import SEEING, Relay, Seeing
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
@@ -131,7 +133,10 @@ class Guard:
 
     def _stand(self, recovered: Recovered, keyring: Keyring, issuers: tuple[Issuer, ...]) -> Standing:
         """What is in force from the start on. What cannot be kept beside the record does not decide anything."""
-        found = at_start(self.settings, keyring, self.shelf, last=recovered.policy_sha256, now=self.clock.wall())
+        over_by(recovered, self.clock.wall())
+        agreed = recovered.agreed
+        before = Before(recovered.policy_sha256, agreed.expired, agreed.temporary is not None)
+        found = at_start(self.settings, keyring, self.shelf, before=before, now=self.clock.wall())
         self.policy_errors = list(found.errors)
         standing = stand(self.settings, keyring, issuers, found.policies)
         try:
@@ -171,13 +176,20 @@ class Guard:
         self.reconciler = self.desk.lookout = Reconciler(self.recorder)
         self.relay = Relay(self.recorder, on_trade=self.reconciler.traded, seeing=self._seeing)
         self.changes = Changes(
-            self.desk, self.shelf, cancelling=self.pipeline.cancelling, after_keys=self.relay.revalidate
+            self.desk,
+            self.shelf,
+            cancelling=self.pipeline.cancelling,
+            agreed=recovered.agreed,
+            rehearse=Rehearsal(self.directory, self.clock),
+            after_keys=self.relay.revalidate,
         )
-        self.changes.last_reload_ok = not self.policy_errors
+        self.changes.policies.last_ok = not self.policy_errors
+        self.watch = Watch(self.desk, self.changes.policies)
+        self.desk.concerns.append(self.watch.concerns)
         self.journal.on_sync = lambda seconds: metrics.observe("guard_journal_fsync_seconds", seconds)
         self.journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)
         dials: Dials | None = self._client
-        register(self.recorder, self.changes, dials=dials)
+        register(self.recorder, self.changes, self.watch, dials=dials)
         certificate = self.certificate
         if certificate is not None:
             self.desk.concerns.append(certificate.concerns)
@@ -246,6 +258,7 @@ class Guard:
             raise SettingsFault([f"listen: {error}; is another guard running?"]) from error
         _ = self.supervisor.start(self.reconciler.run(), "reconcile", service=True)
         self._sweep = self.supervisor.start(self._every_second(), "sweep", service=True)
+        _ = self.supervisor.start(self.watch.run(), "watch", service=True)
         retention = timedelta(days=settings.journal.retention_days)
         self.keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
         self._keeping = self.supervisor.start(self.keeper.serve(), "keeper", service=True)
@@ -260,6 +273,7 @@ class Guard:
             await asyncio.sleep(1)
             self.recorder.floods.sum_up(self.clock.wall_us())
             self.relay.tick()
+            await self.changes.policies.tick()
             step_us = self.clock.wall_us() - self.clock.mono_us() - apart_us
             if abs(step_us) < CLOCK_STEP_US:
                 continue
@@ -290,7 +304,7 @@ class Guard:
         if self.certificate is not None:
             await asyncio.to_thread(self.certificate.look)
         await self.changes.reload_keys(Who(reason="SIGHUP"))
-        await self.changes.reload_policies(Who(reason="SIGHUP"))
+        await self.changes.policies.reload(Who(reason="SIGHUP"))
 
     # ------------------------------------------------------------ stop
 

@@ -6,12 +6,14 @@ fit those before it stops the start: counters that are guessed are worse than no
 """
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, field
 
 from guard import __version__
+from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import (
     Decision,
@@ -45,6 +47,8 @@ class Recovered(Struct):
     state: State = field(default_factory=State)
     recent: Recent = field(default_factory=Recent)
     policy_sha256: str | None = None
+    agreed: Agreed = field(default_factory=Agreed)
+    over: Policy | None = None
     vkey: str | None = None
     t_us: int = 0
     records: int = 0
@@ -93,9 +97,26 @@ def first_records(
     if missed is not None:
         records.append(("gap", missed))
     records += [("outcome", record) for record in doubt(found, t_us=t_us)]
+    policies = []
+    if found.over is not None:
+        until = f"until {found.over.until:%Y-%m-%dT%H:%M:%SZ}"
+        back = Policy(
+            t=t_us, result="reverted", sha256=was or "", from_sha256=found.over.sha256, by="expiry", reason=until
+        )
+        policies.append(back)
     if standing.policies is not None and sha256 != was:
-        records.append(("policy", Policy(t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start")))
+        policies.append(Policy(t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start"))
+    for record in policies:
+        found.agreed.fold(record)
+        records.append(("policy", record))
     return records
+
+
+def over_by(found: Recovered, wall: datetime) -> None:
+    """What was in force only until a time that has passed since: what was before it was the last."""
+    found.over = found.agreed.ended(wall)
+    if found.over is not None:
+        found.policy_sha256 = found.over.back
 
 
 def fold(found: Recovered, line: Line) -> None:
@@ -132,8 +153,8 @@ def fold_record(found: Recovered, record: Struct | None, ts: str) -> None:
             reconciled(found.state, found.recent, record)
         case StateRecord():
             set_trading(found.state, rule_of(record), t_us=record.t)
-        case Policy() if record.result == "applied":
-            found.policy_sha256 = record.sha256
+        case Policy():
+            _policy(found, record)
         case Vkey():
             found.vkey = record.vkey
         case Start():
@@ -142,6 +163,12 @@ def fold_record(found: Recovered, record: Struct | None, ts: str) -> None:
             found.is_crashed = False
         case _:
             pass
+
+
+def _policy(found: Recovered, record: Policy) -> None:
+    found.agreed.fold(record)
+    if record.result in {"applied", "reverted"}:
+        found.policy_sha256 = record.sha256
 
 
 def _decision(found: Recovered, record: Decision, ts: str) -> None:

@@ -81,11 +81,15 @@ class Jwt(Struct, frozen=True):
 
 
 class Policies(Struct, frozen=True):
-    """The policy directory; `require_cover`: a trade that no money limit covers is refused."""
+    """The policy directory; `require_cover`: a trade that no money limit covers is refused.
+
+    `two_person`: what is looser waits for a second person. `watch`: a change of the files is a reload.
+    """
 
     dir: str = "policies"
     require_cover: bool = True
     two_person: bool = False
+    watch: bool = False
 
 
 class State(Struct, frozen=True):
@@ -285,8 +289,6 @@ def check(settings: Settings) -> list[str]:
         for origin in settings.listen.allowed_origins
         if not _ORIGIN.fullmatch(origin)
     ]
-    if settings.policies.two_person:
-        errors.append("policies.two_person: change control by two persons is not supported by this version")
     for name, text in (("listen.data", settings.listen.data), ("listen.ops", settings.listen.ops)):
         try:
             address(text)

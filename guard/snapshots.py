@@ -15,8 +15,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from guard.agreed import Agreed
 from guard.errors import JournalFault
-from guard.journal import replay
+from guard.journal import Policy, replay
 from guard.journal.runs import Run, behind, runs
 from guard.journal.segments import first_line, segment_numbers
 from guard.limits import Part, restore, snapshot
@@ -35,6 +36,9 @@ class Basics(Struct, frozen=True, tag="basics"):
     policy_sha256: str | None
     vkey: str | None
     is_crashed: bool
+    pending: Policy | None = None
+    temporary: Policy | None = None
+    expired: str | None = None
 
 
 class Recents(Struct, frozen=True, tag="recents"):
@@ -50,7 +54,9 @@ _DECODER: Final = msgspec.json.Decoder(_Any)
 def parts(found: Recovered) -> Iterator[bytes]:
     """The parts as JSON, each fit for a record of its own."""
     encode = msgspec.json.encode
-    yield encode(Basics(found.t_us, found.policy_sha256, found.vkey, found.is_crashed))
+    agreed = found.agreed
+    told = (agreed.pending, agreed.temporary, agreed.expired)
+    yield encode(Basics(found.t_us, found.policy_sha256, found.vkey, found.is_crashed, *told))
     known = iter(found.recent.latest(RECENT_MAX))
     while some := tuple(islice(known, _RECENT_IN_A_PART)):
         yield encode(Recents(some))
@@ -66,6 +72,7 @@ def put_together(bodies: Iterable[bytes]) -> Recovered:
             case Basics() as basics:
                 found.t_us, found.is_crashed = basics.t_us, basics.is_crashed
                 found.policy_sha256, found.vkey = basics.policy_sha256, basics.vkey
+                found.agreed = Agreed(basics.pending, basics.temporary, basics.expired)
             case Recents() as recents:
                 for known in recents.known:
                     found.recent.put(known)

@@ -5,9 +5,11 @@ it looked at. Nothing here decides anything.
 """
 
 import hashlib
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import structlog
@@ -19,8 +21,12 @@ from guard.catalogue.table import TABLE
 from guard.errors import SettingsFault
 from guard.journal.shelf import Shelf
 from guard.policy import RULES, PolicyDoc, PolicyError, PolicySet, compile_set, parse_policy
+from guard.policy.diff import compare, verdict
 from guard.settings import Settings
+from guard.terms import Account, Env
 
+READS_MAX: Final = 5
+WARMED_MAX: Final = 500  # keys whose plans a reload makes before it swaps
 _log = structlog.get_logger("guard")
 
 
@@ -72,6 +78,15 @@ def load_keys(settings: Settings) -> tuple[Keyring, tuple[Issuer, ...]]:
     return keyring, tuple(issuers)
 
 
+def policy_files(directory: Path, *, are_tests: bool = False) -> list[Path]:
+    """The policy files of the directory, or their tests; what begins with a dot is an editor's, or a mount's.
+
+    Raises OSError.
+    """
+    paths = (path for path in directory.iterdir() if path.suffix == ".toml" and not path.name.startswith("."))
+    return sorted(path for path in paths if path.stem.endswith("_test") is are_tests)
+
+
 def read_texts(directory: Path) -> tuple[dict[str, str], list[PolicyError]]:
     """Every policy file of the directory, read once; `*_test.toml` files are tests, not policies."""
     return _read(directory, are_tests=False)
@@ -86,7 +101,7 @@ def _read(directory: Path, *, are_tests: bool) -> tuple[dict[str, str], list[Pol
     texts: dict[str, str] = {}
     errors: list[PolicyError] = []
     try:
-        paths = sorted(p for p in directory.iterdir() if p.suffix == ".toml" and p.stem.endswith("_test") is are_tests)
+        paths = policy_files(directory, are_tests=are_tests)
     except OSError as error:
         return {}, [_unreadable(str(directory), error)]
     for path in paths:
@@ -97,9 +112,45 @@ def _read(directory: Path, *, are_tests: bool) -> tuple[dict[str, str], list[Pol
     return texts, errors
 
 
+def mark_of(directory: Path) -> object:
+    """What changes whenever a policy file does: names, and of each the file that it really is, its size and its time.
+
+    Also when a mount swaps the link that all of them lead through, or an editor renames a new file over an old one.
+    """
+    try:
+        paths = (*policy_files(directory), *policy_files(directory, are_tests=True))
+        found = [(path.name, path.stat()) for path in paths]
+    except OSError as error:
+        return type(error).__name__, error.errno
+    return tuple((name, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+
+
+class Files(Struct, frozen=True):
+    """The texts of policies and of their tests, by name, and what could not be read."""
+
+    texts: dict[str, str] = {}
+    tests: dict[str, str] = {}
+    errors: tuple[PolicyError, ...] = ()
+
+
+def read_steadily(directory: Path) -> Files:
+    """The files as they are at one moment: read again where they changed meanwhile, so that no two worlds are mixed."""
+    for _ in range(READS_MAX):
+        before = mark_of(directory)
+        texts, errors = read_texts(directory)
+        tests, unreadable = read_tests(directory)
+        if mark_of(directory) == before:
+            return Files(texts, tests, (*errors, *(error for error in unreadable if error not in errors)))
+    message = f"the files changed during each of {READS_MAX} attempts to read them"
+    return Files(errors=(PolicyError(str(directory), None, "", "unsteady", message, "reload once they are written"),))
+
+
 def parse_texts(texts: Mapping[str, str]) -> tuple[list[PolicyDoc], list[PolicyError]]:
     """The documents of these files, by name, and everything that is wrong with the rest."""
-    read = [parse_policy(text, file=name) for name, text in texts.items()]
+    read = []
+    for name, text in texts.items():
+        read.append(parse_policy(text, file=name))
+        time.sleep(0)  # in a thread of a running guard: requests go first
     docs = [doc for doc in read if isinstance(doc, PolicyDoc)]
     return docs, [error for doc in read if isinstance(doc, list) for error in doc]
 
@@ -123,17 +174,37 @@ def build_policies(
 
 
 class AtStart(Struct, frozen=True):
-    """The policies that a start found, and everything that is wrong with those of the directory."""
+    """The policies that a start found, and everything that is wrong with those of the directory.
+
+    `held_back`: the directory's are looser than the record's last ones, and nobody has agreed to that.
+    """
 
     policies: PolicySet | None
     errors: tuple[PolicyError, ...] = ()
+    held_back: bool = False
 
 
-def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, last: str | None, now: datetime) -> AtStart:
-    """The policies of the directory, kept by hash; where they are wrong the record's `last` good ones, else none."""
-    texts, errors = read_texts(settings.path(settings.policies.dir))
-    found = _compiled(settings, keyring, texts, now=now)
+class Before(Struct, frozen=True):
+    """What the record says: the policies in force at last, a set that ended by itself, whether the last one will."""
+
+    last: str | None = None
+    expired: str | None = None
+    is_temporary: bool = False
+
+
+def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Before, now: datetime) -> AtStart:
+    """The policies of the directory, kept by hash; where they are wrong the record's last good ones, else none.
+
+    A start is no way round change control: what is looser than the last ones waits for a reload and a second person.
+    """
+    files = read_steadily(settings.path(settings.policies.dir))
+    texts, errors = files.texts, list(files.errors)
+    found = compiled(settings, keyring, texts, now=now)
+    last = _last(settings, keyring, shelf, before.last, now=now)
     if isinstance(found, PolicySet) and not errors:
+        if before.last is not None and _is_held_back(settings, before, last, found):
+            _log.warning("policy_held_back", in_force=before.last, on_disk=found.sha256, hint="guard policy reload")
+            return AtStart(last, held_back=True)
         try:
             shelf.put(found.sha256, msgspec.json.encode(texts))
         except OSError as error:
@@ -143,23 +214,53 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, last: str | 
     errors += found if isinstance(found, list) else []
     for wrong in errors:
         _log.error("policy_refused", error=str(wrong))
-    kept = shelf.get(last) if last else None
-    if kept is None:
+    if last is None:
         _log.error("policy_unavailable", hint="new orders are refused until a reload succeeds; cancels pass")
-        return AtStart(None, tuple(errors))
-    _log.warning("policy_last_good", sha256=last)
-    again = _compiled(settings, keyring, msgspec.json.decode(kept, type=dict[str, str]), now=now)
-    return AtStart(again if isinstance(again, PolicySet) else None, tuple(errors))
+    else:
+        _log.warning("policy_last_good", sha256=before.last)
+    return AtStart(last, tuple(errors))
 
 
-def _compiled(
+def _last(settings: Settings, keyring: Keyring, shelf: Shelf, sha256: str | None, *, now: datetime) -> PolicySet | None:
+    kept = shelf.get(sha256) if sha256 else None
+    if kept is None:
+        return None
+    again = compiled(settings, keyring, msgspec.json.decode(kept, type=dict[str, str]), now=now)
+    return again if isinstance(again, PolicySet) else None
+
+
+def _is_held_back(settings: Settings, before: Before, last: PolicySet | None, found: PolicySet) -> bool:
+    if found.sha256 == before.last:
+        return False
+    if found.sha256 == before.expired:
+        return True
+    if not settings.policies.two_person:
+        return False
+    if before.is_temporary:  # whatever is on disk builds on what ends
+        return True
+    return last is None or verdict(compare(last, found)) not in {"tighter", "neutral"}
+
+
+def compiled(
     settings: Settings, keyring: Keyring, texts: Mapping[str, str], *, now: datetime
 ) -> PolicySet | list[PolicyError]:
+    """The set of these texts, or everything that is wrong with them."""
     docs, errors = parse_texts(texts)
     built = build_policies(settings, keyring, docs, now=now)
     if isinstance(built, list):
         return errors + built
     return errors or built
+
+
+def warmed(policies: PolicySet, keyring: Keyring, *, now: datetime) -> PolicySet:
+    """The set with the plans of the keys made, so that the first order under it does not pay for them."""
+    for principal in list(keyring.principals.values())[:WARMED_MAX]:
+        policies.plan(principal, None, None, wall=now)
+        for env in Env:
+            for acc_id in sorted(principal.acc_ids or {0}):
+                policies.plan(principal, env, Account(env, acc_id), wall=now)
+        time.sleep(0)
+    return policies
 
 
 def stand(settings: Settings, keyring: Keyring, issuers: tuple[Issuer, ...], policies: PolicySet | None) -> Standing:

@@ -6,6 +6,7 @@ nothing of it is reachable through the data listener.
 """
 
 from guard.admin.app import build_app
-from guard.admin.changes import Change, Changes
+from guard.admin.change import Change
+from guard.admin.changes import Changes
 
 __all__ = ["Change", "Changes", "build_app"]

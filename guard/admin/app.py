@@ -6,8 +6,9 @@ an operator's browser cannot be made to call it by another name (DNS rebinding).
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Final, TypeVar
 
 import jiter
 import msgspec
@@ -15,11 +16,13 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from guard.access import authenticate, bearer_of, operator_reasons
-from guard.admin.changes import Change, Changes, StateBody, Who
+from guard.admin.change import Change, Who
+from guard.admin.changes import Changes, StateBody
 from guard.admin.health import degraded, status
 from guard.admin.weakened import LOOPBACK, is_loopback
 from guard.codes import Code
 from guard.errors import JournalFault
+from guard.journal import Policy
 from guard.server import refusal_reply
 from guard.settings import address
 from guard.terms import Principal, Refusal, refuse
@@ -28,13 +31,25 @@ from guard.walk.recorder import Recorder
 
 BODY_BYTES_MAX: Final = 65_536
 ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
-_STATUS_OF: Final = {"applied": 200, "unchanged": 200, "refused": 422, "stale": 412, "unrecorded": 503}
+_STATUS_OF: Final = {"applied": 200, "unchanged": 200, "pending": 200, "refused": 422, "stale": 412, "unrecorded": 503}
 _T = TypeVar("_T", bound=msgspec.Struct)
 Act = Callable[[web.Request, Principal], Awaitable[web.Response]]
 
 
 class _Reason(msgspec.Struct, forbid_unknown_fields=True):
     reason: str | None = None
+
+
+class _Reload(msgspec.Struct, forbid_unknown_fields=True):
+    """`until`: when what this changes goes back by itself; a time with its zone."""
+
+    reason: str | None = None
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class _Approve(msgspec.Struct, forbid_unknown_fields=True):
+    sha256: str
+    reason: str
 
 
 def _json(body: object, *, code: int = 200) -> web.Response:
@@ -78,19 +93,36 @@ class Routes:
     # ------------------------------------------------------------ changing
 
     async def policy(self, _: web.Request, __: Principal) -> web.Response:
-        """The policies in force."""
-        standing = self._desk.standing
+        """The policies in force, and what waits for a second person, with what it would have done in the last day."""
+        standing, agreed = self._desk.standing, self._changes.policies.agreed
         policies = msgspec.Raw(standing.policies.source()) if standing.policies else []
-        return _json({"sha256": standing.policy_sha256 or None, "policies": policies})
+        waiting = agreed.pending
+        pending = None if waiting is None else (waiting, await self._changes.policies.rehearsal())
+        return _json(
+            {
+                "sha256": standing.policy_sha256 or None,
+                "policies": policies,
+                "shadows": [doc.id for doc in standing.policies.shadow_docs] if standing.policies else [],
+                "until": None if agreed.temporary is None else agreed.temporary.until,
+                "pending": None if pending is None else _waiting(*pending),
+            }
+        )
+
+    async def approve_policy(self, request: web.Request, by: Principal) -> web.Response:
+        """A second person's word for what waits."""
+        body = await self._body(request, _Approve)
+        if isinstance(body, web.Response):
+            return body
+        return self._told(await self._changes.policies.approve(body.sha256, Who(by.owner, body.reason)))
 
     async def reload_policy(self, request: web.Request, by: Principal) -> web.Response:
         """Policies read anew."""
-        body = await self._body(request, _Reason)
+        body = await self._body(request, _Reload)
         if isinstance(body, web.Response):
             return body
         if_match = request.headers.get("If-Match")
-        change = await self._changes.reload_policies(
-            Who(by.owner, body.reason), if_match=if_match.strip('"') if if_match else None
+        change = await self._changes.policies.reload(
+            Who(by.owner, body.reason), if_match=if_match.strip('"') if if_match else None, until=body.until
         )
         return self._told(change)
 
@@ -203,6 +235,20 @@ class Routes:
             return self._refused(refuse(Code.BODY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes"))
 
 
+def _waiting(record: Policy, replay: Mapping[str, object] | None) -> dict[str, object]:
+    """What waits for a second person."""
+    return {
+        "sha256": record.sha256,
+        "from_sha256": record.from_sha256,
+        "by": record.by,
+        "reason": record.reason,
+        "kind": record.kind,
+        "changes": record.changes,
+        "until": record.until,
+        "replay": replay,
+    }
+
+
 def is_own_name(host: str, place: tuple[str, int] | str) -> bool:
     """The `Host` field names this listener: loopback, the name it listens on, or an address where it listens on all.
 
@@ -235,6 +281,7 @@ def build_app(recorder: Recorder, changes: Changes) -> web.Application:
     app.router.add_get("/metrics", routes.metrics)
     app.router.add_get("/admin/policy", routes.asking("guard:policy", routes.policy))
     app.router.add_post("/admin/policy/reload", routes.asking("guard:policy", routes.reload_policy))
+    app.router.add_post("/admin/policy/approve", routes.asking("guard:policy", routes.approve_policy))
     app.router.add_post("/admin/keys/reload", routes.asking("guard:policy", routes.reload_keys))
     app.router.add_get("/admin/audit/checkpoint", routes.asking("audit:read", routes.checkpoint))
     app.router.add_get("/admin/state", routes.asking("guard:operate", routes.show_state))

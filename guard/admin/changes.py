@@ -5,39 +5,24 @@ import contextlib
 from collections.abc import Callable, Container
 from typing import Literal
 
-import msgspec
 import structlog
 from msgspec import Struct
 
+from guard.admin.change import Change, Who
+from guard.admin.policies import PolicyChanges, Rehearse
 from guard.admin.stopping import cancel_scope
+from guard.agreed import Agreed
 from guard.errors import JournalFault, SettingsFault
-from guard.journal import Keys, Policy, StateRecord, StateScope, plain
+from guard.journal import Keys, StateRecord, StateScope, plain
 from guard.journal.shelf import Shelf
 from guard.limits import TradingRule, set_trading
 from guard.markets import MARKETS
-from guard.policy import PolicyDoc, PolicySet
-from guard.standing import Standing, build_policies, load_keys, parse_texts, read_texts, stand
+from guard.standing import Standing, build_policies, load_keys, stand
 from guard.terms import Principal
 from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Desk
 
 _log = structlog.get_logger("guard.admin")
-
-
-class Change(Struct, frozen=True):
-    """What came of a change: `result` applied, unchanged, refused or stale, with every error."""
-
-    result: Literal["applied", "unchanged", "refused", "stale", "unrecorded"]
-    sha256: str
-    changes: tuple[str, ...] = ()
-    errors: tuple[object, ...] = ()
-
-
-class Who(Struct, frozen=True):
-    """Who asked for a change, and why; both None for a signal."""
-
-    by: str | None = None
-    reason: str | None = None
 
 
 class ScopeBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,53 +47,21 @@ class Changes:
     """The changes that an operator can make to one desk. `after_keys` is told when keys have changed."""
 
     def __init__(
-        self, desk: Desk, shelf: Shelf, *, cancelling: Cancelling, after_keys: Callable[[], None] = lambda: None
+        self,
+        desk: Desk,
+        shelf: Shelf,
+        *,
+        cancelling: Cancelling,
+        agreed: Agreed,
+        rehearse: Rehearse,
+        after_keys: Callable[[], None] = lambda: None,
     ) -> None:
         self._desk = desk
         self._cancelling = cancelling
         self._shelf = shelf
         self._after_keys = after_keys
         self._turn = asyncio.Lock()
-        self.last_reload_ok = True
-        self.last_success_s = desk.clock.wall().timestamp()
-
-    # ------------------------------------------------------------ policies
-
-    async def reload_policies(self, who: Who, *, if_match: str | None = None) -> Change:
-        """Read once, check, build, swap. Any error keeps the policies in force."""
-        async with self._turn:
-            was = self._desk.standing
-            if if_match is not None and if_match != was.policy_sha256:
-                return Change("stale", was.policy_sha256, errors=("the policies in force are not those you named",))
-            change = await self._policies(was, who)
-        self.last_reload_ok = change.result in {"applied", "unchanged"}
-        if self.last_reload_ok:
-            self.last_success_s = self._desk.clock.wall().timestamp()
-        self._desk.metrics.count("guard_policy_reloads_total", change.result)
-        _log.info("policy_reload", result=change.result, sha256=change.sha256, by=who.by, errors=change.errors)
-        return change
-
-    async def _policies(self, was: Standing, who: Who) -> Change:
-        settings = was.settings
-        texts, errors = await asyncio.to_thread(read_texts, settings.path(settings.policies.dir))
-        docs, wrong = parse_texts(texts)
-        errors += wrong
-        built = build_policies(settings, was.keyring, docs, now=self._desk.clock.wall())
-        if isinstance(built, list):
-            errors += built
-        if errors or isinstance(built, list):
-            sentences = tuple(str(error) for error in errors)
-            self._refused(Policy, was.policy_sha256, sentences, who=who)
-            return Change("refused", was.policy_sha256, errors=tuple(msgspec.to_builtins(e) for e in errors))
-        if was.policies is not None and built.hashes == was.policies.hashes:
-            return Change("unchanged", built.sha256)
-        changes, standing = differences(was.policies, built), stand(settings, was.keyring, was.issuers, built)
-        try:
-            await asyncio.to_thread(self._shelf.put, built.sha256, msgspec.json.encode(texts))
-            await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
-        except OSError as error:
-            return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
-        return self._swap(Policy, standing, changes, who=who)
+        self.policies = PolicyChanges(desk, shelf, turn=self._turn, agreed=agreed, rehearse=rehearse)
 
     # ------------------------------------------------------------ keys
 
@@ -127,13 +80,13 @@ class Changes:
         try:
             keyring, issuers = await asyncio.to_thread(load_keys, was.settings)
         except SettingsFault as fault:
-            self._refused(Keys, old.sha256, tuple(fault.errors), who=who)
+            self._refused(old.sha256, tuple(fault.errors), who=who)
             return Change("refused", old.sha256, errors=tuple(fault.errors))
         docs = list(was.policies.all_docs) if was.policies else []
         built = build_policies(was.settings, keyring, docs, now=self._desk.clock.wall())
         if isinstance(built, list):
             sentences = tuple(str(error) for error in built)
-            self._refused(Keys, old.sha256, sentences, who=who)
+            self._refused(old.sha256, sentences, who=who)
             return Change("refused", old.sha256, errors=sentences)
         policies = built if was.policies is not None else None
         added = sorted(set(keyring.by_id) - set(old.by_id))
@@ -146,7 +99,7 @@ class Changes:
             await asyncio.to_thread(self._shelf.put, keyring.sha256, keyring.source())
             await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
         self._desk.metrics.know_keys(record.name for record in keyring.records)
-        return self._swap(Keys, standing, changes, who=who)
+        return self._swap(standing, changes, who=who)
 
     # ------------------------------------------------------------ trading state
 
@@ -200,62 +153,34 @@ class Changes:
 
     # ------------------------------------------------------------ swap and record
 
-    def _swap(self, kind: type[Policy | Keys], standing: Standing, changes: tuple[str, ...], *, who: Who) -> Change:
+    def _swap(self, standing: Standing, changes: tuple[str, ...], *, who: Who) -> Change:
         """One synchronous step: the record is appended, then the one reference changes."""
-        sha256 = standing.policy_sha256 if kind is Policy else standing.keyring.sha256
+        sha256 = standing.keyring.sha256
         try:
-            self._append(kind, sha256, "applied", who=who)
+            self._append(sha256, "applied", who=who)
         except JournalFault as fault:
             return Change("unrecorded", sha256, errors=(str(fault),))
         self._desk.standing = standing
         return Change("applied", sha256, changes=changes)
 
-    def _refused(self, kind: type[Policy | Keys], sha256: str, errors: tuple[str, ...], *, who: Who) -> None:
+    def _refused(self, sha256: str, errors: tuple[str, ...], *, who: Who) -> None:
         try:
-            self._append(kind, sha256, "refused", who=who, errors=errors)
+            self._append(sha256, "refused", who=who, errors=errors)
         except JournalFault as fault:
             _log.error("reload_not_recorded", result="refused", why=str(fault))
 
-    def _append(
-        self,
-        kind: type[Policy | Keys],
-        sha256: str,
-        result: str,
-        *,
-        who: Who,
-        errors: tuple[str, ...] = (),
-    ) -> None:
-        was = self._desk.standing
-        record = kind(
+    def _append(self, sha256: str, result: str, *, who: Who, errors: tuple[str, ...] = ()) -> None:
+        record = Keys(
             t=self._desk.clock.t_us(),
             result=result,
             sha256=sha256,
-            from_sha256=was.policy_sha256 if kind is Policy else was.keyring.sha256,
+            from_sha256=self._desk.standing.keyring.sha256,
             by=who.by,
             reason=plain(who.reason) if who.reason else None,
             errors=errors,
         )
-        self._desk.journal.append("policy" if kind is Policy else "keys", record)
+        self._desk.journal.append("keys", record)
         self._desk.journal.sign_soon()
-
-
-def differences(was: PolicySet | None, now: PolicySet) -> tuple[str, ...]:
-    """What changed, a sentence a policy."""
-    old: dict[str, PolicyDoc] = {doc.id: doc for doc in was.all_docs} if was else {}
-    new = {doc.id: doc for doc in now.all_docs}
-    added = [f"policy {name} added" for name in sorted(new.keys() - old.keys())]
-    removed = [f"policy {name} removed" for name in sorted(old.keys() - new.keys())]
-    changed = [
-        f"policy {name} changed: {', '.join(_fields(old[name], new[name]))}"
-        for name in sorted(new.keys() & old.keys())
-        if _fields(old[name], new[name])
-    ]
-    return (*added, *removed, *changed)
-
-
-def _fields(old: PolicyDoc, new: PolicyDoc) -> list[str]:
-    names = [name for name in PolicyDoc.__struct_fields__ if name not in {"file", "id_line"}]
-    return [name for name in names if getattr(old, name) != getattr(new, name)]
 
 
 def _state_errors(body: StateBody, names: Container[str]) -> list[str]:

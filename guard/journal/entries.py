@@ -6,6 +6,7 @@ value is left out, but for those without a default: a column that is always ther
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -202,7 +203,12 @@ class Reconciled(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A reload of policies, applied or not. `targets`: decision → cell → what it holds under the new ones."""
+    """A reload of policies: applied, refused, pending (a second person has to approve), withdrawn or reverted.
+
+    `kind`: looser, tighter, neutral or mixed, and `changes` in words. `until`: when it goes back by itself, to `back`.
+    `asked_by`: who asked, where `by` approved; `replay` is what was shown then. `targets`: decision → cell → what it
+    holds under the new ones.
+    """
 
     t: int
     result: str
@@ -212,6 +218,13 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
     errors: tuple[str, ...] = ()
     targets: Mapping[str, Mapping[str, int]] = {}
+    kind: str | None = None
+    changes: tuple[str, ...] = ()
+    until: datetime | None = None
+    back: str | None = None
+    asked_by: str | None = None
+    asked_reason: str | None = None
+    replay: Mapping[str, int] = {}
 
 
 class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from guard.admin.changes import Who
+from guard.admin.change import Who
 from guard.simulator import Simulator
 from guard.simulator.faults import Fault, HttpError, Reset, RetType, Unreachable
 from guard.simulator.orders import Order, Status
@@ -181,7 +181,7 @@ class Tracking(RuleBasedStateMachine):
         """A cap is lowered below use, or raised again."""
         self.open_cap = cap
         (self.scene.config.parent / "policies" / "desk.toml").write_text(self.policy())
-        change = self.go(self.scene.guard.changes.reload_policies(Who(reason="test")))
+        change = self.go(self.scene.guard.changes.policies.reload(Who(reason="test")))
         assert change.result in {"applied", "unchanged"}
 
     @rule(is_killed=st.booleans())

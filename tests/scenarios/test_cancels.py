@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from guard.admin.changes import ScopeBody, StateBody, Who
+from guard.admin.change import Who
+from guard.admin.changes import ScopeBody, StateBody
 from guard.simulator.faults import Delay, Hold, HttpError, RetType
 from guard.terms import Reply
 from tests.support.disk import FaultyDisk
@@ -61,7 +62,7 @@ async def _draining(scene: Stage) -> None:
 async def _exhausted(scene: Stage) -> None:
     """Every window, count and budget is used up, and the hours are over."""
     (scene.config.parent / "policies/desk.toml").write_text(SHUT)
-    assert (await scene.guard.changes.reload_policies(BY)).result == "applied"
+    assert (await scene.guard.changes.policies.reload(BY)).result == "applied"
 
 
 async def _no_policies(scene: Stage) -> None:

@@ -8,7 +8,8 @@ from typing import Final
 import aiohttp
 import pytest
 
-from guard.admin.changes import StateBody, Who
+from guard.admin.change import Who
+from guard.admin.changes import StateBody
 from guard.simulator.faults import Hold
 from tests.support.disk import FaultyDisk
 from tests.support.guards import codes, key, lines, operate, record, write_keys
@@ -40,11 +41,14 @@ async def test_an_edit_takes_effect_without_a_restart(tmp_path: Path) -> None:
         status, told = await operate(scene.guard, RELOAD, {"reason": "board limit"})
 
         assert (status, told["result"]) == (200, "applied")
-        assert told["changes"] == ["policy desk changed: orders"]
+        (change,) = told["changes"]
+        assert (change["policy"], change["rule"], change["kind"]) == ("desk", "orders.max_value", "tighter")
+        assert (change["before"], change["after"], told["kind"]) == ("20000 HKD", "19999 HKD", "tighter")
         assert code_of(await scene.place()) == (403, "max_order_value")
         found = (await scene.records("policy"))[-1]
         assert (found["result"], found["by"], found["reason"]) == ("applied", "a person", "board limit")
         assert (found["from_sha256"], found["sha256"]) == (before, told["sha256"])
+        assert (found["kind"], len(found["changes"])) == ("tighter", 1)
         assert await metric(scene, 'guard_policy_reloads_total{result="applied"} 1.0')
         assert await metric(scene, "guard_policy_last_reload_success 1.0")
         assert await metric(scene, f'guard_policy_info{{sha256="{told["sha256"]}"}} 1.0')
@@ -211,7 +215,7 @@ async def test_nothing_changes_that_cannot_be_recorded(tmp_path: Path) -> None:
         standing = scene.guard.desk.standing
         write(scene, NARROW)
         write_keys(tmp_path / "keys.json", *PEOPLE, record("new"))
-        assert (await scene.guard.changes.reload_policies(Who())).result == "unrecorded"
+        assert (await scene.guard.changes.policies.reload(Who())).result == "unrecorded"
         assert (await scene.guard.changes.reload_keys(Who())).result == "unrecorded"
         assert (await scene.guard.changes.set_state(StateBody("locked", "x"), by="desk")).result == "unrecorded"
         assert scene.guard.desk.standing is standing
@@ -236,7 +240,7 @@ async def test_200_reloads_under_load_never_mix(tmp_path: Path) -> None:
         async def reload() -> None:
             for n in range(200):
                 write(scene, (NARROW, WIDE)[n % 2])
-                change = await scene.guard.changes.reload_policies(Who(by="desk"))
+                change = await scene.guard.changes.policies.reload(Who(by="desk"))
                 assert change.result == "applied"
                 shas.setdefault(change.sha256, "refuse" if n % 2 == 0 else "allow")
 
@@ -263,7 +267,7 @@ async def test_a_policy_reloaded_while_an_order_waits_binds_it(tmp_path: Path) -
         asked = asyncio.ensure_future(scene.place())
         await scene.until_reached("/api/accounts")
         write(scene, NARROW)
-        assert (await scene.guard.changes.reload_policies(Who())).result == "applied"
+        assert (await scene.guard.changes.policies.reload(Who())).result == "applied"
         go.set()
         reply = await asked
         assert code_of(reply) == (403, "max_order_value")

@@ -5,7 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from guard.admin.changes import Who
+from guard.admin.change import Who
 from guard.policy import RULES, PolicyDoc, parse_policy
 from guard.replay import Options, Replay, replayed
 from tests.support.stage import CANCEL_ALL, Stage, account, again, is_passed, stage
@@ -33,7 +33,7 @@ async def test_the_policies_of_the_day_reproduce_every_decision(tmp_path: Path) 
     async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
         await live(scene, turns=120, seed=1)
         (tmp_path / "policies/desk.toml").write_text(DESK.replace("60000 HKD", "45000 HKD"))
-        assert (await scene.guard.changes.reload_policies(Who())).result == "applied"
+        assert (await scene.guard.changes.policies.reload(Who())).result == "applied"
         await live(scene, turns=60, seed=2)
         clock, daemon, config = scene.clock, scene.daemon, scene.config
     async with again(config, daemon=daemon, clock=clock) as scene:

@@ -44,7 +44,7 @@ async def test_bad_policies_at_start_leave_the_last_good_ones_in_force(tmp_path:
         (tmp_path / "keys.json").write_text(json.dumps({"version": 1, "keys": guards_keys}))
         async with next_run(scene) as scene:
             assert scene.guard.desk.standing.policy_sha256 == sha256
-            assert scene.guard.changes.last_reload_ok is False
+            assert scene.guard.changes.policies.last_ok is False
             assert code_of(await scene.place(qty=400)) == (403, "daily_value")
             assert is_passed(await scene.place(remark=names[-1]))
 

@@ -63,7 +63,6 @@ def test_all_errors_come_at_once_with_file_and_key() -> None:
         ('[listen]\nallowed_origins = ["https://desk.example:443"]', "no origin"),
         ('[listen]\nallowed_origins = ["https://*.example"]', "no origin"),
         ('[listen]\nallowed_origins = ["https://a.example, https://b.example"]', "no origin"),
-        ("[policies]\ntwo_person = true", "not supported"),
     ],
 )
 def test_values_that_cannot_work_together_are_refused(text: str, word: str) -> None:

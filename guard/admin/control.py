@@ -1,0 +1,79 @@
+"""Change control: what has to be agreed on before policies become looser. Pure.
+
+With `policies.two_person` a change that is tighter or neutral applies at once; one that is looser, or may be, waits for
+another person. What applied only until a time goes back by itself to what was in force before.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from guard.admin.change import Who
+from guard.journal import Policy, plain
+from guard.policy import PolicySet
+from guard.policy.diff import Change, compare, verdict
+
+WORDS_MAX: Final = 50  # changes that a record holds in words; the texts themselves are kept beside it
+PERSON: Final = (
+    "a change that is looser, or may be, is asked for by a person with a reason: guard policy reload --reason"
+)
+
+
+class Compared(Struct, frozen=True):
+    """Two sets held against each other. With nothing in force before there is nothing to be looser than."""
+
+    changes: tuple[Change, ...] = ()
+    kind: str = "neutral"
+
+    @property
+    def is_safe(self) -> bool:
+        """It lets nothing through that was refused."""
+        return self.kind in {"tighter", "neutral"}
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """For the record."""
+        return tuple(plain(f"{c.policy} {c.words}".strip(), chars_max=300) for c in self.changes[:WORDS_MAX])
+
+    @property
+    def told(self) -> tuple[dict[str, str], ...]:
+        """For the answer."""
+        return tuple(
+            {
+                "policy": change.policy,
+                "rule": change.rule,
+                "kind": change.kind,
+                "words": change.words,
+                "before": change.before,
+                "after": change.after,
+            }
+            for change in self.changes
+        )
+
+
+def held_against(before: PolicySet | None, after: PolicySet) -> Compared:
+    """What the change from one set to the other is."""
+    if before is None:
+        return Compared()
+    changes = compare(before, after)
+    return Compared(changes, verdict(changes))
+
+
+def may_approve(pending: Policy | None, sha256: str, who: Who, *, in_force: str) -> str | None:
+    """Why this person cannot approve this set; None where nothing stands against it."""
+    if pending is None or pending.sha256 != sha256:
+        return "no such change waits; GET /admin/policy shows what does"
+    if pending.from_sha256 != in_force:
+        return "what is in force has changed since this was asked for; reload again"
+    if not who.by or who.by == pending.by:
+        return f"{pending.by} asked for it; another owner has to approve"
+    if not who.reason or not who.reason.strip():
+        return "reason: say why, for the record"
+    return None
+
+
+def summary(report: Mapping[str, object]) -> dict[str, int]:
+    """What the record holds of a replay."""
+    names = ("decisions", "replayed", "not_reproduced", "newly_refused", "newly_allowed")
+    return {name: value for name in names if isinstance(value := report.get(name), int)}

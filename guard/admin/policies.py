@@ -1,0 +1,292 @@
+"""Policies changed in one running guard: read once, checked, compared, agreed on where need be, swapped, recorded.
+
+Files are read, parsed and compiled in a thread, and the plans of the keys made there too, so that no request waits for
+it; between requests one reference changes. Any error keeps what is in force. Whatever waits or ends by itself is in the
+record, and found there again by a start.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from guard.admin.change import Change, Who
+from guard.admin.control import PERSON, Compared, held_against, may_approve, summary
+from guard.agreed import Agreed
+from guard.errors import JournalFault
+from guard.journal import Policy, plain
+from guard.journal.shelf import Shelf
+from guard.policy import PolicyError, PolicySet
+from guard.standing import Standing, compiled, read_steadily, stand, warmed
+from guard.walk.desk import Desk
+
+Rehearse = Callable[[str], Awaitable[Mapping[str, object]]]
+_log = structlog.get_logger("guard.admin")
+
+
+class Loaded(Struct):
+    """What the directory says: its texts, and their set or everything that is wrong with them."""
+
+    texts: Mapping[str, str]
+    built: PolicySet | list[PolicyError]
+
+
+class Asked(Struct, frozen=True):
+    """A change that may be applied: from what, to what, and how it was come to."""
+
+    was: Standing
+    built: PolicySet
+    found: Compared
+    who: Who
+    until: datetime | None = None
+    asked: Policy | None = None
+
+
+class PolicyChanges:
+    """Over one desk. `turn` is shared with all other changes; `rehearse` replays the past by the set of a hash."""
+
+    def __init__(self, desk: Desk, shelf: Shelf, *, turn: asyncio.Lock, agreed: Agreed, rehearse: Rehearse) -> None:
+        self._desk = desk
+        self._shelf = shelf
+        self._turn = turn
+        self._rehearse = rehearse
+        self._rehearsed: dict[str, Mapping[str, object]] = {}
+        self.agreed = agreed
+        self.last_ok = True
+        self.last_success_s = desk.clock.wall().timestamp()
+
+    # ------------------------------------------------------------ asked for
+
+    async def reload(self, who: Who, *, if_match: str | None = None, until: datetime | None = None) -> Change:
+        """What the directory says, in force or pending. Any error keeps the policies in force."""
+        async with self._turn:
+            was = self._desk.standing
+            if if_match is not None and if_match != was.policy_sha256:
+                return Change("stale", was.policy_sha256, errors=("the policies in force are not those you named",))
+            change = await self._reloaded(was, who, until)
+        return self._counted(change, who)
+
+    async def approve(self, sha256: str, who: Who) -> Change:
+        """A second person's word for what waits; what it would have done in the last day is shown before."""
+        pending = self.agreed.pending
+        if pending is not None and pending.sha256 == sha256:
+            await self.rehearsal()
+        async with self._turn:
+            was, pending = self._desk.standing, self.agreed.pending
+            against = may_approve(pending, sha256, who, in_force=was.policy_sha256)
+            built = None if against is not None else await asyncio.to_thread(self._kept, was, sha256)
+            if pending is None or built is None:
+                return Change("refused", was.policy_sha256, errors=(against or "its texts are not kept; reload again",))
+            found = held_against(was.policies, built)
+            asked = Asked(was, built, found, who, until=pending.until, asked=pending)
+            change = await self._applied(asked)
+        return self._counted(change, who)
+
+    async def tick(self) -> None:
+        """What was in force only for a time goes back by itself."""
+        if not self.agreed.is_due(self._desk.clock.wall()):
+            return
+        async with self._turn:
+            over = self.agreed.temporary
+            if over is not None and self.agreed.is_due(self._desk.clock.wall()):
+                await self._reverted(self._desk.standing, over)
+
+    async def rehearsal(self) -> Mapping[str, object] | None:
+        """What the set that waits would have done; None where nothing waits."""
+        pending = self.agreed.pending
+        if pending is None:
+            return None
+        if pending.sha256 not in self._rehearsed:
+            self._rehearsed = {pending.sha256: await self._rehearse(pending.sha256)}
+        return self._rehearsed[pending.sha256]
+
+    # ------------------------------------------------------------ the steps
+
+    async def _reloaded(self, was: Standing, who: Who, until: datetime | None) -> Change:
+        loaded = await asyncio.to_thread(self._load, was)
+        built = loaded.built
+        if isinstance(built, list):
+            return self._refused(was, who, built)
+        if until is not None and until <= self._desk.clock.wall():
+            return Change("refused", was.policy_sha256, errors=("until: lies in the past",))
+        if was.policies is not None and built.hashes == was.policies.hashes:
+            self._withdraw(was, who)
+            return Change("unchanged", built.sha256)
+        try:
+            await asyncio.to_thread(self._shelf.put, built.sha256, msgspec.json.encode(loaded.texts))
+        except OSError as error:
+            return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
+        asked = Asked(was, built, await asyncio.to_thread(held_against, was.policies, built), who, until)
+        if was.settings.policies.two_person and not asked.found.is_safe:
+            return self._pending(asked)
+        return await self._applied(asked)
+
+    def _load(self, was: Standing) -> Loaded:
+        texts, errors = read_steadily(was.settings.path(was.settings.policies.dir))
+        built = compiled(was.settings, was.keyring, texts, now=self._desk.clock.wall())
+        if isinstance(built, PolicySet) and not errors:
+            return Loaded(texts, warmed(built, was.keyring, now=self._desk.clock.wall()))
+        return Loaded(texts, errors + (built if isinstance(built, list) else []))
+
+    def _kept(self, was: Standing, sha256: str) -> PolicySet | None:
+        raw = self._shelf.get(sha256)
+        texts = {} if raw is None else msgspec.json.decode(raw, type=dict[str, str])
+        built = compiled(was.settings, was.keyring, texts, now=self._desk.clock.wall())
+        if raw is None or not isinstance(built, PolicySet) or built.sha256 != sha256:
+            return None
+        return warmed(built, was.keyring, now=self._desk.clock.wall())
+
+    def _pending(self, asked: Asked) -> Change:
+        was, who, found = asked.was, asked.who, asked.found
+        if not who.by or not who.reason or not who.reason.strip():
+            return Change("refused", was.policy_sha256, found.kind, changes=found.told, errors=(PERSON,))
+        fault = self._append(self._record(asked, "pending"))
+        if fault is not None:
+            return Change("unrecorded", was.policy_sha256, errors=(fault,))
+        self._rehearsed = {}
+        return Change("pending", asked.built.sha256, found.kind, changes=found.told, until=asked.until)
+
+    async def _applied(self, asked: Asked) -> Change:
+        """One synchronous step at its end: the record is appended, then the one reference changes."""
+        was, built, found = asked.was, asked.built, asked.found
+        standing = stand(was.settings, was.keyring, was.issuers, built)
+        try:
+            await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
+        except OSError as error:
+            return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
+        record, warnings = self._record(asked, "applied"), list[str]()
+        base = await self._base(asked)
+        if base is not None:
+            record, sentence = base
+            warnings.append(sentence)
+        fault = self._append(record)
+        if fault is not None:
+            return Change("unrecorded", was.policy_sha256, errors=(fault,))
+        self._desk.standing = standing
+        shown = self._rehearsed.get(built.sha256) if asked.asked else None
+        return Change(
+            "applied",
+            built.sha256,
+            found.kind,
+            changes=found.told,
+            until=record.until,
+            warnings=tuple(warnings),
+            replay=shown,
+        )
+
+    async def _base(self, asked: Asked) -> tuple[Policy, str] | None:
+        """A change on top of one that ends: it ends with it, unless it stands by itself beside what was before."""
+        over = self.agreed.temporary
+        if over is None or over.back is None or asked.until is not None:
+            return None
+        back = await asyncio.to_thread(self._kept, asked.was, over.back)
+        if back is None or held_against(back, asked.built).is_safe:
+            return None
+        record = msgspec.structs.replace(self._record(asked, "applied"), until=over.until, back=over.back)
+        end = "" if over.until is None else f"{over.until:%Y-%m-%dT%H:%M:%SZ}"
+        sentence = (
+            f"at {end} this goes back to {over.back[:12]} with the change that it builds on; "
+            "take that one out of the files and reload to keep this one"
+        )
+        return record, sentence
+
+    async def _reverted(self, was: Standing, over: Policy) -> None:
+        """Back to what was in force before; where that cannot be had, to nothing: new orders are refused then."""
+        built = await asyncio.to_thread(self._kept, was, over.back or "")
+        standing = stand(was.settings, was.keyring, was.issuers, built)
+        try:
+            await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
+        except OSError as error:
+            _log.error("config_not_kept", why=str(error))
+        found = Compared() if built is None else held_against(was.policies, built)
+        record = Policy(
+            t=self._desk.clock.t_us(),
+            result="reverted",
+            sha256=standing.policy_sha256,
+            from_sha256=over.sha256,
+            by="expiry",
+            reason=f"until {over.until:%Y-%m-%dT%H:%M:%SZ}" if over.until else None,
+            kind=found.kind,
+            changes=found.words,
+        )
+        self._desk.standing = standing
+        fault = self._append(record)
+        if fault is not None:  # a start finds the same end in the record, and goes back by itself
+            self.agreed.fold(record)
+            _log.error("revert_not_recorded", why=fault)
+        _log.warning("policy_reverted", sha256=standing.policy_sha256, kind=found.kind, kept=built is not None)
+        self._desk.metrics.count("guard_policy_reloads_total", "reverted")
+
+    # ------------------------------------------------------------ the record
+
+    def _record(self, asked: Asked, result: str) -> Policy:
+        who, first = asked.who, asked.asked
+        in_force = asked.was.policy_sha256
+        return Policy(
+            t=self._desk.clock.t_us(),
+            result=result,
+            sha256=asked.built.sha256,
+            from_sha256=in_force,
+            by=who.by,
+            reason=plain(who.reason) if who.reason else None,
+            kind=asked.found.kind,
+            changes=asked.found.words,
+            until=asked.until,
+            back=in_force if asked.until is not None else None,
+            asked_by=None if first is None else first.by,
+            asked_reason=None if first is None else first.reason,
+            replay=summary(self._rehearsed.get(asked.built.sha256, {})) if first is not None else {},
+        )
+
+    def _append(self, record: Policy) -> str | None:
+        """Into the record and what follows from it; the fault in words where it cannot be written."""
+        try:
+            self._desk.journal.append("policy", record)
+        except JournalFault as fault:
+            return str(fault)
+        self._desk.journal.sign_soon()
+        self.agreed.fold(record)
+        return None
+
+    def _refused(self, was: Standing, who: Who, errors: list[PolicyError]) -> Change:
+        record = Policy(
+            t=self._desk.clock.t_us(),
+            result="refused",
+            sha256=was.policy_sha256,
+            from_sha256=was.policy_sha256,
+            by=who.by,
+            reason=plain(who.reason) if who.reason else None,
+            errors=tuple(str(error) for error in errors),
+        )
+        fault = self._append(record)
+        if fault is not None:
+            _log.error("reload_not_recorded", result="refused", why=fault)
+        return Change("refused", was.policy_sha256, errors=tuple(msgspec.to_builtins(error) for error in errors))
+
+    def _withdraw(self, was: Standing, who: Who) -> None:
+        """The files say again what is in force: what waited is asked for no more."""
+        pending = self.agreed.pending
+        if pending is None:
+            return
+        record = Policy(
+            t=self._desk.clock.t_us(),
+            result="withdrawn",
+            sha256=pending.sha256,
+            from_sha256=was.policy_sha256,
+            by=who.by,
+            reason=plain(who.reason) if who.reason else None,
+        )
+        fault = self._append(record)
+        if fault is not None:
+            _log.error("reload_not_recorded", result="withdrawn", why=fault)
+
+    def _counted(self, change: Change, who: Who) -> Change:
+        self.last_ok = change.result in {"applied", "unchanged", "pending"}
+        if self.last_ok:
+            self.last_success_s = self._desk.clock.wall().timestamp()
+        self._desk.metrics.count("guard_policy_reloads_total", change.result)
+        _log.info("policy_reload", result=change.result, sha256=change.sha256, by=who.by, errors=change.errors)
+        return change

@@ -1,0 +1,48 @@
+"""What a set of policies would have done in the last day: the replay, in a process of its own beside the loop."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from guard.clock import Clock
+from guard.journal import timestamp
+
+SPAN: Final = timedelta(days=1)
+TIMEOUT_S: Final = 120.0
+ANSWER_BYTES_MAX: Final = 4 * 2**20
+_log = structlog.get_logger("guard.admin")
+
+
+class Rehearsal:
+    """Over one state directory. An answer always comes: what went wrong stands under `error`."""
+
+    def __init__(self, state: Path, clock: Clock) -> None:
+        self._state = state
+        self._clock = clock
+
+    async def __call__(self, sha256: str) -> Mapping[str, object]:
+        """The replay of the last day by the set of this hash."""
+        since = timestamp(self._clock.wall_us() - SPAN // timedelta(microseconds=1))
+        words = (sys.executable, "-m", "guard.replay", str(self._state), sha256, since)
+        process = await asyncio.create_subprocess_exec(
+            *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                out, err = await process.communicate()
+        except TimeoutError:
+            return {"since": since, "error": f"the replay took longer than {TIMEOUT_S:.0f} s: guard policy replay"}
+        finally:
+            if process.returncode is None:
+                process.kill()
+                _ = await process.wait()
+        if process.returncode or len(out) > ANSWER_BYTES_MAX:
+            _log.error("replay_failed", sha256=sha256, why=err.decode(errors="replace")[-500:])
+            return {"since": since, "error": "the past could not be replayed; the guard's log says why"}
+        return msgspec.json.decode(out, type=dict[str, object])

@@ -1,0 +1,96 @@
+"""Drift: whether what lies on the disk is what is in force, for policies and keys; reloads by themselves, if wanted.
+
+The files' marks are looked at every few seconds; only where one has changed are files read, beside the loop. Comments
+and spaces are no drift. With `policies.watch` a change that has stood still for one look is reloaded as if by a signal.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from guard.access import keyfile
+from guard.admin.change import Who
+from guard.admin.policies import PolicyChanges
+from guard.errors import SettingsFault
+from guard.policy import PolicySet
+from guard.standing import Standing, compiled, mark_of, read_steadily
+from guard.walk.desk import Desk
+
+EVERY_S: Final = 2.0
+KINDS: Final = ("policies", "keys")
+_CURE: Final = {"policies": "guard policy reload", "keys": "guard keys reload"}
+_log = structlog.get_logger("guard.admin")
+
+
+class Watch:
+    """Over one desk; `drift[kind]` is true while the disk says something else than memory."""
+
+    def __init__(self, desk: Desk, policies: PolicyChanges) -> None:
+        self._desk = desk
+        self._policies = policies
+        self._seen: dict[str, object] = {}
+        self._tried: object = None
+        self.drift = dict.fromkeys(KINDS, False)
+
+    def concerns(self) -> tuple[str, ...]:
+        """Drift in words."""
+        return tuple(
+            f"{kind}: those on disk are not those in force: {_CURE[kind]}" for kind in KINDS if self.drift[kind]
+        )
+
+    async def run(self) -> None:
+        """Looks for ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self) -> None:
+        """One look at both."""
+        standing = self._desk.standing
+        settings = standing.settings
+        policies, keys = settings.path(settings.policies.dir), settings.path(settings.keys.file)
+        marks = await asyncio.to_thread(lambda: {"policies": mark_of(policies), "keys": _mark(keys)})
+        for kind, mark in marks.items():
+            now = (mark, standing.policies if kind == "policies" else standing.keyring)
+            if self._seen.get(kind) == now:
+                if kind == "policies":
+                    await self._follow(mark)
+                continue
+            self._seen[kind] = now
+            differs = _policies_differ if kind == "policies" else _keys_differ
+            self.drift[kind] = await asyncio.to_thread(differs, standing, self._desk)
+
+    async def _follow(self, mark: object) -> None:
+        """The files have stood still since the last look: where that is wanted they are reloaded, once."""
+        if not (self._desk.standing.settings.policies.watch and self.drift["policies"]) or mark == self._tried:
+            return
+        self._tried = mark
+        change = await self._policies.reload(Who(reason="the files changed"))
+        _log.info("watched", result=change.result, sha256=change.sha256)
+
+
+def _policies_differ(standing: Standing, desk: Desk) -> bool:
+    settings = standing.settings
+    texts, errors = read_steadily(settings.path(settings.policies.dir))
+    built = compiled(settings, standing.keyring, texts, now=desk.clock.wall())
+    if errors or not isinstance(built, PolicySet):
+        return True
+    return standing.policies is None or built.hashes != standing.policies.hashes
+
+
+def _keys_differ(standing: Standing, _: Desk) -> bool:
+    try:
+        found = keyfile.load(standing.settings.path(standing.settings.keys.file))
+    except SettingsFault:
+        return True
+    return dict(found.by_grant) != dict(standing.keyring.by_grant)
+
+
+def _mark(path: Path) -> object:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        return type(error).__name__, error.errno
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns

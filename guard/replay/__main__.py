@@ -1,0 +1,36 @@
+"""`python -m guard.replay STATE SHA256 SINCE`: the past since then, decided by a set that is kept beside the record.
+
+A process of its own, beside a guard's loop and not in it; prints one JSON value.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from guard.clock import SystemClock
+from guard.errors import JournalFault
+from guard.journal.shelf import Shelf
+from guard.replay.past import Options, replayed
+from guard.standing import parse_texts
+
+SHOWN_MAX: Final = 50
+_NICENESS: Final = 10  # the guard goes first
+
+
+def main(state: Path, sha256: str, since: str) -> None:
+    """Prints what `Replay.told` tells, with the first differences only."""
+    kept = Shelf(state / "config").get(sha256)
+    if kept is None:
+        raise JournalFault(f"{sha256}: not kept beside the record")
+    docs, _ = parse_texts(msgspec.json.decode(kept, type=dict[str, str]))
+    found = replayed(state, Options(since, docs=docs), now=SystemClock().wall())
+    del found.differences[SHOWN_MAX:]
+    sys.stdout.buffer.write(msgspec.json.encode(found.told()))
+
+
+if __name__ == "__main__":
+    os.nice(_NICENESS)
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

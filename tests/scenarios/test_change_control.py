@@ -1,0 +1,212 @@
+"""Change control: who may make policies looser, for how long, and what a restart makes of it."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guard.admin.change import Who
+from tests.support.clock import ManualClock
+from tests.support.guards import operate, record
+from tests.support.stage import Stage, again, code_of, is_passed, stage
+
+RELOAD: Final = "/admin/policy/reload"
+APPROVE: Final = "/admin/policy/approve"
+TWO: Final = "[trading]\nenabled = true\n[policies]\ntwo_person = true\n"
+BASE: Final = '[orders]\nmax_value = "20000 HKD"\n'
+LOOSE: Final = '[orders]\nmax_value = "40000 HKD"\n'
+TIGHT: Final = '[orders]\nmax_value = "19999 HKD"\n'
+PEOPLE: Final = (record("bot"), record("desk", owner="anna"), record("risk", owner="ben"), record("also", owner="anna"))
+
+
+def write(scene: Stage, text: str, name: str = "desk.toml") -> None:
+    """A policy file as an editor would leave it."""
+    (scene.config.parent / "policies" / name).write_text(text)
+
+
+async def reload(scene: Stage, *, who: str = "desk", **body: Any) -> dict[str, Any]:
+    """The answer to a reload."""
+    told: dict[str, Any] = (await operate(scene.guard, RELOAD, body, who=who))[1]
+    return told
+
+
+async def approve(scene: Stage, sha256: str, *, who: str = "risk", reason: str = "agreed") -> tuple[int, Any]:
+    """A second person's word."""
+    return await operate(scene.guard, APPROVE, {"sha256": sha256, "reason": reason}, who=who)
+
+
+async def test_tightening_applies_at_once(tmp_path: Path) -> None:
+    """What lets nothing new through needs nobody else, and no reason."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, TIGHT)
+        told = await reload(scene)
+        assert (told["result"], told["kind"]) == ("applied", "tighter")
+        assert code_of(await scene.place()) == (403, "max_order_value")
+
+
+async def test_loosening_waits_for_another_owner(tmp_path: Path) -> None:
+    """Asked for by one, approved by another with a reason; the record names both, and what the replay said."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="larger lots")
+        assert (asked["result"], asked["kind"]) == ("pending", "looser")
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+
+        await scene.written()
+        shown = (await operate(scene.guard, "/admin/policy"))[1]["pending"]
+        assert (shown["sha256"], shown["by"], shown["reason"]) == (asked["sha256"], "anna", "larger lots")
+        assert (shown["replay"]["newly_allowed"], shown["replay"]["not_reproduced"]) == (2, 0)
+        status, told = await approve(scene, asked["sha256"])
+
+        assert (status, told["result"]) == (200, "applied")
+        assert told["replay"]["newly_allowed"] == 2
+        assert is_passed(await scene.place(qty=200))
+        found = (await scene.records("policy"))[-1]
+        assert (found["by"], found["reason"]) == ("ben", "agreed")
+        assert (found["asked_by"], found["asked_reason"], found["kind"]) == ("anna", "larger lots", "looser")
+        assert found["replay"]["newly_allowed"] == 2
+
+
+@pytest.mark.parametrize(
+    ("who", "reason", "word"),
+    [("desk", "agreed", "another owner"), ("also", "agreed", "another owner"), ("risk", "  ", "reason")],
+)
+async def test_the_same_person_or_no_reason_does_not_approve(tmp_path: Path, who: str, reason: str, word: str) -> None:
+    """Another key of the same owner is the same person."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="why")
+        status, told = await approve(scene, asked["sha256"], who=who, reason=reason)
+        assert status == 422
+        assert word in told["errors"][0]
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+
+
+async def test_a_loosening_is_asked_for_by_a_person_with_a_reason(tmp_path: Path) -> None:
+    """Neither a signal nor somebody without a reason makes one pending."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        assert (await reload(scene))["result"] == "refused"
+        assert (await scene.guard.changes.policies.reload(Who(reason="SIGHUP"))).result == "refused"
+        assert (await approve(scene, "0" * 64))[0] == 422
+
+
+async def test_what_waited_is_approved_after_a_restart(tmp_path: Path) -> None:
+    """Pending is in the record; the restart itself does not apply what lies in the directory."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="why")
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
+        assert is_passed(await scene.place(qty=200))
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert is_passed(await scene.place(qty=200, price=199))
+
+
+async def test_a_restart_is_no_way_round(tmp_path: Path) -> None:
+    """Looser files in the directory at start are held back, and told as drift; tighter ones are taken."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        await scene.guard.watch.look()
+        assert scene.guard.watch.drift == {"policies": True, "keys": False}
+        write(scene, TIGHT)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place()) == (403, "max_order_value")
+
+
+async def test_what_changed_meanwhile_is_not_approved(tmp_path: Path) -> None:
+    """An approval is of one change from one set: another set in force, or taken back files, make it void."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="why")
+        write(scene, TIGHT)
+        assert (await reload(scene))["result"] == "applied"
+        assert (await approve(scene, asked["sha256"]))[0] == 422
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="why")
+        write(scene, TIGHT)
+        assert (await reload(scene))["result"] == "unchanged"
+        assert (await scene.records("policy"))[-1]["result"] == "withdrawn"
+        assert (await approve(scene, asked["sha256"]))[0] == 422
+
+
+def end(clock: ManualClock, minutes: int = 10) -> str:
+    """A time in so many minutes."""
+    return (clock.wall() + timedelta(minutes=minutes)).isoformat()
+
+
+async def test_a_loosening_with_an_end_goes_back_by_itself(tmp_path: Path) -> None:
+    """At its end what was in force before is again, though the files still say otherwise; the record says so."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        before = scene.guard.desk.standing.policy_sha256
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="earnings", until=end(scene.clock))
+        assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
+        assert is_passed(await scene.place(qty=200))
+        scene.clock.advance(s=599)
+        await scene.guard.changes.policies.tick()
+        assert is_passed(await scene.place(qty=200, price=199))
+        scene.clock.advance(s=1)
+        await scene.guard.changes.policies.tick()
+
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        found = (await scene.records("policy"))[-1]
+        assert (found["result"], found["by"], found["sha256"], found["kind"]) == (
+            "reverted",
+            "expiry",
+            before,
+            "tighter",
+        )
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+
+
+@pytest.mark.parametrize("toml", [TWO, "[trading]\nenabled = true\n"])
+@pytest.mark.parametrize("minutes", [5, 15])
+async def test_an_end_is_kept_across_a_restart(tmp_path: Path, toml: str, minutes: int) -> None:
+    """Whether the guard runs at that time or not; also where one person may change policies alone."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=toml) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="earnings", until=end(scene.clock))
+        if asked["result"] == "pending":
+            assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
+    scene.clock.advance(s=60 * minutes)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert is_passed(await scene.place(qty=200)) == (minutes < 10)
+        scene.clock.advance(s=60 * 10)
+        await scene.guard.changes.policies.tick()
+        assert code_of(await scene.place(qty=200, price=199)) == (403, "max_order_value")
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(qty=200, price=198)) == (403, "max_order_value")
+
+
+async def test_what_builds_on_a_change_that_ends_ends_with_it(tmp_path: Path) -> None:
+    """A tightening on top of a loosening with an end goes back with it, and the answer says so; on its own it stays."""
+    shut = '[orders]\nmax_value = "{cap} HKD"\n[instruments]\nblocked_symbols = ["HK.00388"]\n'
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="earnings", until=end(scene.clock))
+        await approve(scene, asked["sha256"])
+        write(scene, shut.format(cap=40000))
+        told = await reload(scene)
+        assert (told["result"], told["kind"]) == ("applied", "tighter")
+        assert "goes back" in told["warnings"][0]
+        write(scene, shut.format(cap=20000))
+        told = await reload(scene)
+        assert (told["result"], told.get("warnings")) == ("applied", None)
+        scene.clock.advance(s=900)
+        await scene.guard.changes.policies.tick()
+        assert code_of(await scene.place(code="00388")) == (403, "symbol")
+
+
+async def test_an_end_in_the_past_is_refused(tmp_path: Path) -> None:
+    """And a time without a zone is none."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
+        write(scene, LOOSE)
+        assert (await reload(scene, until="2020-01-01T00:00:00Z"))["result"] == "refused"
+        assert (await operate(scene.guard, RELOAD, {"until": "2099-01-01T00:00:00"}))[0] == 400

@@ -1,0 +1,153 @@
+"""What lies on the disk and what is in force: drift, mounts that are swapped, editors that rename, a watcher."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from guard.standing import mark_of, read_steadily
+from tests.support.guards import operate, record, write_keys
+from tests.support.stage import Stage, code_of, is_passed, stage
+
+PEOPLE: Final = (record("bot"), record("desk", owner="a person"))
+WIDE: Final = '[orders]\nmax_value = "20000 HKD"\n'
+NARROW: Final = '[orders]\nmax_value = "19999 HKD"\n'
+WATCHED: Final = "[trading]\nenabled = true\n[policies]\nwatch = true\n"
+
+
+def in_place(folder: Path) -> None:
+    """As a program writes over a file."""
+    (folder / "desk.toml").write_text(NARROW)
+
+
+def by_rename(folder: Path) -> None:
+    """As an editor saves: a new file over the old one, with its own leavings beside it."""
+    (folder / ".desk.toml.swp").write_bytes(b"\x00")
+    (folder / "desk.toml~").write_text(WIDE)
+    (folder / ".#desk.toml").symlink_to("nobody@nowhere")
+    (folder / "desk.toml.new").write_text(NARROW)
+    (folder / "desk.toml.new").rename(folder / "desk.toml")
+
+
+def by_mount(folder: Path) -> None:
+    """As Kubernetes brings a new ConfigMap: another directory, and one link that is swapped."""
+    (folder / "..new").mkdir()
+    (folder / "..new/desk.toml").write_text(NARROW)
+    (folder / "..data_tmp").symlink_to("..new")
+    (folder / "..data_tmp").rename(folder / "..data")
+
+
+def mounted(folder: Path) -> None:
+    """A ConfigMap as it is first mounted."""
+    (folder / "desk.toml").unlink()
+    (folder / "..old").mkdir()
+    (folder / "..old/desk.toml").write_text(WIDE)
+    (folder / "..data").symlink_to("..old")
+    (folder / "desk.toml").symlink_to("..data/desk.toml")
+
+
+async def metric(scene: Stage, kind: str) -> bool:
+    """The exposition says that this kind has drifted."""
+    text = str((await operate(scene.guard, "/metrics"))[1])
+    return f'guard_config_drift{{kind="{kind}"}} 1.0' in text.splitlines()
+
+
+@pytest.mark.parametrize("change", [in_place, by_rename, by_mount])
+async def test_a_change_of_the_files_is_drift_until_it_is_reloaded(
+    tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    """However it is written: told by metric and readiness, in force only with the reload."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        if change is by_mount:
+            mounted(tmp_path / "policies")
+        await scene.guard.watch.look()
+        assert not await metric(scene, "policies")
+        change(tmp_path / "policies")
+        await scene.guard.watch.look()
+
+        assert await metric(scene, "policies")
+        reasons = (await operate(scene.guard, "/readyz"))[1]["reasons"]
+        assert any("guard policy reload" in reason for reason in reasons)
+        assert is_passed(await scene.place())
+        assert (await operate(scene.guard, "/admin/policy/reload", {}))[1]["result"] == "applied"
+        assert code_of(await scene.place(remark="2")) == (403, "max_order_value")
+        await scene.guard.watch.look()
+        assert not await metric(scene, "policies")
+
+
+async def test_a_remark_is_no_drift_and_a_broken_file_is(tmp_path: Path) -> None:
+    """What would be reloaded as unchanged has not drifted; what could not be reloaded has."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        (tmp_path / "policies/desk.toml").write_text(f"# a remark\n{WIDE}")
+        await scene.guard.watch.look()
+        assert not await metric(scene, "policies")
+        (tmp_path / "policies/desk.toml").write_text("[orders")
+        await scene.guard.watch.look()
+        assert await metric(scene, "policies")
+
+
+async def test_keys_drift_too(tmp_path: Path) -> None:
+    """A key that is in the file and not yet in force."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        await scene.guard.watch.look()
+        write_keys(tmp_path / "keys.json", *PEOPLE, record("new"))
+        await scene.guard.watch.look()
+        assert await metric(scene, "keys")
+        await operate(scene.guard, "/admin/keys/reload", {})
+        await scene.guard.watch.look()
+        assert not await metric(scene, "keys")
+
+
+@pytest.mark.parametrize("change", [in_place, by_rename, by_mount])
+async def test_a_watcher_reloads_what_has_stood_still(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    """With policies.watch a change is in force two looks later, and is on record with why."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE, toml=WATCHED) as scene:
+        if change is by_mount:
+            mounted(tmp_path / "policies")
+        await scene.guard.watch.look()
+        change(tmp_path / "policies")
+        await scene.guard.watch.look()
+        assert is_passed(await scene.place())
+        await scene.guard.watch.look()
+        assert code_of(await scene.place(remark="2")) == (403, "max_order_value")
+        assert (await scene.records("policy"))[-1]["reason"] == "the files changed"
+
+
+async def test_a_watcher_tries_a_broken_file_once(tmp_path: Path) -> None:
+    """One refusal in the record, not one every few seconds."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE, toml=WATCHED) as scene:
+        await scene.guard.watch.look()
+        (tmp_path / "policies/desk.toml").write_text("[orders")
+        for _ in range(5):
+            await scene.guard.watch.look()
+        assert [found["result"] for found in await scene.records("policy")] == ["applied", "refused"]
+
+
+def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two files of two worlds are never one set: a swap in the middle of a reading begins it anew."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.toml").write_text("old")
+    reading, swapped = Path.read_text, list[Path]()
+
+    def read(path: Path, encoding: str | None = None) -> str:
+        text = reading(path, encoding=encoding)
+        if not swapped:
+            swapped.append(path)
+            for name in ("a", "b"):
+                (tmp_path / f"{name}.new").write_text("new")
+                (tmp_path / f"{name}.new").rename(tmp_path / f"{name}.toml")
+        return text
+
+    monkeypatch.setattr(Path, "read_text", read)
+    assert read_steadily(tmp_path) == ({"a.toml": "new", "b.toml": "new"}, [])
+
+
+def test_files_that_never_stand_still_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some attempts it is told, and what is in force stays."""
+    (tmp_path / "a.toml").write_text("")
+    marks = iter(range(100))
+    monkeypatch.setattr("guard.standing.mark_of", lambda _: next(marks))
+    texts, errors = read_steadily(tmp_path)
+    assert (texts, [error.code for error in errors]) == ({}, ["unsteady"])
+    assert mark_of(tmp_path / "nowhere") == ("FileNotFoundError", 2)
