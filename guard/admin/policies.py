@@ -20,6 +20,7 @@ from guard.errors import JournalFault
 from guard.journal import Policy, plain
 from guard.journal.shelf import Shelf
 from guard.policy import PolicyError, PolicySet
+from guard.policy.cases import run_tests
 from guard.standing import Standing, compiled, read_steadily, stand, warmed
 from guard.walk.desk import Desk
 
@@ -125,11 +126,12 @@ class PolicyChanges:
         return await self._applied(asked)
 
     def _load(self, was: Standing) -> Loaded:
-        texts, errors = read_steadily(was.settings.path(was.settings.policies.dir))
-        built = compiled(was.settings, was.keyring, texts, now=self._desk.clock.wall())
-        if isinstance(built, PolicySet) and not errors:
-            return Loaded(texts, warmed(built, was.keyring, now=self._desk.clock.wall()))
-        return Loaded(texts, errors + (built if isinstance(built, list) else []))
+        files = read_steadily(was.settings.path(was.settings.policies.dir))
+        built = compiled(was.settings, was.keyring, files.texts, now=self._desk.clock.wall())
+        wrong = [*files.errors, *(built if isinstance(built, list) else run_tests(built, files.tests).failures)]
+        if wrong or isinstance(built, list):
+            return Loaded(files.texts, wrong)
+        return Loaded(files.texts, warmed(built, was.keyring, now=self._desk.clock.wall()))
 
     def _kept(self, was: Standing, sha256: str) -> PolicySet | None:
         raw = self._shelf.get(sha256)

@@ -32,6 +32,7 @@ class Watch:
         self._policies = policies
         self._seen: dict[str, object] = {}
         self._tried: object = None
+        self._turn = asyncio.Lock()
         self.drift = dict.fromkeys(KINDS, False)
 
     def concerns(self) -> tuple[str, ...]:
@@ -47,7 +48,11 @@ class Watch:
             await asyncio.sleep(EVERY_S)
 
     async def look(self) -> None:
-        """One look at both."""
+        """One look at both, after any that is under way."""
+        async with self._turn:
+            await self._look()
+
+    async def _look(self) -> None:
         standing = self._desk.standing
         settings = standing.settings
         policies, keys = settings.path(settings.policies.dir), settings.path(settings.keys.file)
@@ -73,9 +78,9 @@ class Watch:
 
 def _policies_differ(standing: Standing, desk: Desk) -> bool:
     settings = standing.settings
-    texts, errors = read_steadily(settings.path(settings.policies.dir))
-    built = compiled(settings, standing.keyring, texts, now=desk.clock.wall())
-    if errors or not isinstance(built, PolicySet):
+    files = read_steadily(settings.path(settings.policies.dir))
+    built = compiled(settings, standing.keyring, files.texts, now=desk.clock.wall())
+    if files.errors or not isinstance(built, PolicySet):
         return True
     return standing.policies is None or built.hashes != standing.policies.hashes
 

@@ -15,7 +15,8 @@ import msgspec
 from guard.errors import SettingsFault
 from guard.settings import address
 
-TIMEOUT_S: Final = 10
+TIMEOUT_S: Final = 30.0  # a reload of a thousand policies on a busy machine
+WORKED_OUT_S: Final = 150.0  # a replay of the last day may stand behind it
 ANSWER_BYTES_MAX: Final = 1 << 20
 _NO_KEY: Final = "GUARD_KEY: set it to a key with the scope guard:policy and an owner"
 
@@ -23,34 +24,52 @@ _NO_KEY: Final = "GUARD_KEY: set it to a key with the scope guard:policy and an 
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=TIMEOUT_S)
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
+        self._timeout_s = timeout_s
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT_S)
+        self.sock.settimeout(self._timeout_s)
         self.sock.connect(self._path)
 
 
-def _connection(place: tuple[str, int] | str) -> http.client.HTTPConnection:
+def _connection(place: tuple[str, int] | str, timeout_s: float) -> http.client.HTTPConnection:
     if isinstance(place, str):
-        return _UnixConnection(place)
-    return http.client.HTTPConnection(*place, timeout=TIMEOUT_S)
+        return _UnixConnection(place, timeout_s)
+    return http.client.HTTPConnection(*place, timeout=timeout_s)
 
 
 def post(ops: str, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
     """The status and the body of the guard's answer. Raises SettingsFault where there is no key or no guard."""
+<<<<<<< HEAD
     return ask("POST", ops, path, msgspec.json.encode(body))
 
 
 def ask(method: str, place: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
     """The same for any method and listener."""
+=======
+    return _asked(ops, "POST", path, msgspec.json.encode(body))
+
+
+def get(ops: str, path: str) -> tuple[int, bytes]:
+    """The same, only looking; what is looked at may have to be worked out first."""
+    return _asked(ops, "GET", path, None, timeout_s=WORKED_OUT_S)
+
+
+def _asked(ops: str, method: str, path: str, body: bytes | None, *, timeout_s: float = TIMEOUT_S) -> tuple[int, bytes]:
+>>>>>>> f41e9ec (cli: guard policy approve shows the replay and asks; promote edits one word and reloads)
     key = os.environ.get("GUARD_KEY", "")
     if not key:
         raise SettingsFault([_NO_KEY if method == "POST" else "GUARD_KEY: set it to the key that is asked about"])
     try:
+<<<<<<< HEAD
         with contextlib.closing(_connection(address(place))) as connection:
+=======
+        place = address(ops)
+        with contextlib.closing(_connection(place, timeout_s)) as connection:
+>>>>>>> f41e9ec (cli: guard policy approve shows the replay and asks; promote edits one word and reloads)
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
             connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()

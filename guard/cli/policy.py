@@ -5,10 +5,9 @@ a running guard enforces: it exits 0 when the files' policies are in force, 1 wi
 that were in force still are. Contract §2, §5.
 """
 
-import http
 from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 import typer
@@ -17,8 +16,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from guard.cli.cases import run_cases
-from guard.cli.ops import post
 from guard.cli.policy_diff import diff
+from guard.cli.reloading import approve, promote, reload
 from guard.cli.replay import replay
 from guard.cli.sources import (
     ConfigOption,
@@ -39,6 +38,9 @@ from guard.standing import parse_texts, read_tests, read_texts
 
 app = typer.Typer(no_args_is_help=True)
 app.command()(replay)
+app.command()(reload)
+app.command()(approve)
+app.command()(promote)
 app.command("test")(run_cases)
 app.command()(diff)
 
@@ -94,27 +96,6 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
-def reload(
-    reason: Annotated[str | None, typer.Option(help="Goes into the record.")] = None,
-    ops: OpsOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Tell a running guard to read its policies again, with the key in GUARD_KEY (guard:policy, with an owner)."""
-    del state
-    with told(as_json=as_json):
-        body = {} if reason is None else {"reason": reason}
-        status, answer = post(ops or settings_of(config).listen.ops, "/admin/policy/reload", body)
-    if as_json:
-        typer.echo(answer.decode("utf-8", "replace"))
-    else:
-        _show_reload(status, answer)
-    if status != http.HTTPStatus.OK:
-        raise typer.Exit(1)
-
-
 def _given(doc: PolicyDoc) -> list[str]:
     """The key paths of what the policy enforces."""
     found = [
@@ -166,31 +147,3 @@ def _show(
         console.print(f"{escape(str(place))}: {count} valid, sha256 {sha256}", soft_wrap=True, highlight=False)
     else:
         console.print(f"{escape(str(place))}: no policies: every trade would be refused as no_policy", highlight=False)
-
-
-def _show_reload(status: int, answer: bytes) -> None:
-    try:
-        told = msgspec.json.decode(answer, type=dict[str, Any])
-    except msgspec.DecodeError:
-        typer.echo(f"guard: an answer {status} that cannot be read", err=True)
-        return
-    if status == http.HTTPStatus.OK:
-        typer.echo(f"{told.get('result')}: sha256 {told.get('sha256')}")
-        changes = told.get("changes")
-        for change in changes if isinstance(changes, list) else []:
-            typer.echo(f"  {change if isinstance(change, str) else msgspec.json.encode(change).decode()}")
-        return
-    errors = told.get("errors")
-    if not isinstance(errors, list):
-        typer.echo(f"guard: {told.get('error', f'refused with {status}')}", err=True)
-        return
-    for error in errors:
-        typer.echo(f"guard: {_sentence(error)}", err=True)
-    typer.echo("guard: nothing was changed; the policies that were in force still are", err=True)
-
-
-def _sentence(error: object) -> str:
-    try:
-        return str(msgspec.convert(error, PolicyError))
-    except msgspec.ValidationError:
-        return error if isinstance(error, str) else msgspec.json.encode(error).decode()

@@ -292,7 +292,7 @@ async def test_a_policy_edit_is_checked_swapped_and_recorded(tmp_path: Path) -> 
         was = guard.desk.standing.policy_sha256
         policy.write_text('[orders]\nmax_value = "100 HKD"\n')
         status, applied = await operate(guard, "/admin/policy/reload", {"reason": "smaller"})
-        assert (status, applied["result"], applied["changes"]) == (200, "applied", ["policy open changed: orders"])
+        assert (status, applied["result"], applied["kind"]) == (200, "applied", "tighter")
         assert codes(await ask(guard, "/api/order", order())) == ["max_order_value"]
 
         assert (await operate(guard, "/admin/policy/reload", {}))[1]["result"] == "unchanged"

@@ -18,6 +18,10 @@ from tests.support.stage import Stage, code_of, is_passed, stage
 PEOPLE: Final = (record("bot"), record("desk", owner="a person"), record("robot"))
 RELOAD: Final = "/admin/policy/reload"
 WIDE: Final = '[orders]\nmax_value = "20000 HKD"\n'
+AT_THE_CAP: Final = """
+given = { now = 2026-11-20T10:00:00+08:00, key = "bot", environment = "simulate", account = 123456 }
+case = [{ order = { symbol = "HK.00700", qty = 100, price = 200 }, expect = "allow" }]
+"""
 NARROW: Final = '[orders]\nmax_value = "19999 HKD"\n'
 
 
@@ -272,3 +276,15 @@ async def test_a_policy_reloaded_while_an_order_waits_binds_it(tmp_path: Path) -
         reply = await asked
         assert code_of(reply) == (403, "max_order_value")
         assert (await scene.decision(reply))["policy_sha256"] == scene.guard.desk.standing.policy_sha256
+
+
+async def test_a_reload_whose_own_tests_fail_is_refused(tmp_path: Path) -> None:
+    """The tests beside the policies are run by every reload; what fails is told, and what was in force still is."""
+    policies = {"desk.toml": WIDE, "desk_test.toml": AT_THE_CAP}
+    async with stage(tmp_path, *PEOPLE, policies=policies) as scene:
+        write(scene, NARROW)
+        status, told = await operate(scene.guard, RELOAD, {})
+        assert (status, [error["code"] for error in told["errors"]]) == (422, ["test_failed"])
+        assert is_passed(await scene.place())
+        write(scene, WIDE.replace("20000", "20001"))
+        assert (await operate(scene.guard, RELOAD, {}))[1]["result"] == "applied"

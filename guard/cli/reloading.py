@@ -1,0 +1,239 @@
+"""`guard policy reload`, `approve`, `promote`: what a running guard enforces, changed by a person.
+
+Exit 0: it is in force. 1: it is not, with every error; what was in force still is. 3 (reload): it is looser, and waits
+for a second person. Contract §2, §5.
+"""
+
+import http
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from guard.cli.ops import get, post
+from guard.cli.sources import ConfigOption, JsonFlag, OpsOption, StateOption, settings_of, told
+from guard.errors import SettingsFault
+from guard.policy import PolicyDoc, PolicyError, parse_policy
+from guard.policy.locate import line_of
+from guard.standing import parse_texts, policy_files, read_texts
+
+PENDING: Final = 3
+_FIRST: Final = 10
+
+ReasonOption = Annotated[str | None, typer.Option(help="Goes into the record.")]
+
+
+def reload(
+    reason: ReasonOption = None,
+    until: Annotated[str | None, typer.Option(help="When it goes back by itself: 2026-12-01T17:00:00Z.")] = None,
+    ops: OpsOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell a running guard to read its policies again, with the key in GUARD_KEY (guard:policy, with an owner)."""
+    del state
+    body = {name: text for name, text in (("reason", reason), ("until", until)) if text is not None}
+    with told(as_json=as_json):
+        status, answer = post(ops or settings_of(config).listen.ops, "/admin/policy/reload", body)
+    _end(status, answer, as_json=as_json)
+
+
+def approve(
+    sha256: Annotated[str, typer.Argument(metavar="SHA", help="Of the set that waits, or its beginning.")],
+    reason: Annotated[str, typer.Option(help="Goes into the record.")],
+    is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+    ops: OpsOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Approve what another person asked for, after seeing what it would have done in the last day."""
+    del state
+    with told(as_json=as_json):
+        place = ops or settings_of(config).listen.ops
+        waiting = _waiting(place, sha256)
+        if not is_sure:
+            _show_waiting(waiting)
+            typer.confirm("Put it in force?", abort=True, err=True)
+        body = {"sha256": waiting["sha256"], "reason": reason}
+        status, answer = post(place, "/admin/policy/approve", body)
+    _end(status, answer, as_json=as_json)
+
+
+def promote(
+    policy: Annotated[str, typer.Argument(metavar="ID", help="A policy in shadow.")],
+    reason: ReasonOption = None,
+    ops: OpsOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Enforce a policy that was only watched: its file's mode is edited, all else in it stays, then it is reloaded."""
+    del state
+    with told(as_json=as_json):
+        settings = settings_of(config)
+        if not os.environ.get("GUARD_KEY"):
+            raise SettingsFault(["GUARD_KEY: set it to a key with the scope guard:policy and an owner"])
+        path, text = _promoted(settings.path(settings.policies.dir), policy)
+        _replace(path, text)
+        typer.echo(f'{path}: mode = "enforce"', err=True)
+        body = {"reason": reason or f"policy {policy} promoted"}
+        status, answer = post(ops or settings.listen.ops, "/admin/policy/reload", body)
+    _end(status, answer, as_json=as_json)
+
+
+# ---------------------------------------------------------------- what waits
+
+
+def _waiting(ops: str, sha256: str) -> dict[str, Any]:
+    status, answer = get(ops, "/admin/policy")
+    found = _members(answer)
+    waiting = found.get("pending") if status == http.HTTPStatus.OK else None
+    if status != http.HTTPStatus.OK:
+        raise SettingsFault([str(found.get("error", f"refused with {status}"))])
+    if not isinstance(waiting, dict) or not str(waiting["sha256"]).startswith(sha256):
+        raise SettingsFault([f"{sha256}: no such change waits for a second person"])
+    return waiting
+
+
+def _show_waiting(waiting: dict[str, Any]) -> None:
+    typer.echo(f"{waiting['by']} asks for it: {waiting['reason']}; {waiting['kind']}", err=True)
+    if waiting["until"]:
+        typer.echo(f"until {waiting['until']}, then back by itself", err=True)
+    for words in waiting["changes"]:
+        typer.echo(f"  {words}", err=True)
+    replay = waiting["replay"] or {}
+    if "error" in replay:
+        typer.echo(f"replay: {replay['error']}", err=True)
+        return
+    typer.echo(
+        f"since {replay['since']}: {replay['replayed']} decisions; {replay['newly_allowed']} would be newly allowed, "
+        f"{replay['newly_refused']} newly refused",
+        err=True,
+    )
+    for one in replay["differences"][:_FIRST]:
+        typer.echo(f"  {one['ts']} {one['key']} {one['symbol']}: {one['kind']}: {one['message']}", err=True)
+
+
+# ---------------------------------------------------------------- from shadow to force
+
+
+def _promoted(directory: Path, policy: str) -> tuple[Path, str]:
+    """The file of the policy, and its text with another mode. Raises SettingsFault where it cannot be so."""
+    texts, errors = read_texts(directory)
+    docs, wrong = parse_texts(texts)
+    if errors or wrong:
+        raise SettingsFault([str(error) for error in (*errors, *wrong)])
+    doc = next((doc for doc in docs if doc.id == policy), None)
+    if doc is None:
+        raise SettingsFault([f"{policy}: no such policy; there are {', '.join(sorted(d.id for d in docs)) or 'none'}"])
+    if doc.policy.mode != "shadow":
+        raise SettingsFault([f"{policy}: is enforced already"])
+    path = next(path for path in policy_files(directory) if path.name == doc.file)
+    if path.is_symlink():
+        raise SettingsFault([f"{path}: is a link, so its text comes from elsewhere: edit it there, then reload"])
+    return path, _edited(texts[doc.file], doc)
+
+
+def _edited(text: str, doc: PolicyDoc) -> str:
+    """The text with the one word changed; everything else, remarks too, stays to the byte."""
+    number = line_of(text, ("policy", "mode"))
+    lines = text.splitlines(keepends=True)
+    if number is not None:
+        line = lines[number - 1]
+        key, equals, value = line.partition("=")
+        lines[number - 1] = key + equals + value.replace("shadow", "enforce", 1)
+    after = "".join(lines)
+    read = parse_policy(after, file=doc.file)
+    wanted = msgspec.structs.replace(doc.policy, mode="enforce")
+    if not isinstance(read, PolicyDoc) or msgspec.structs.replace(doc, policy=wanted) != read:
+        raise SettingsFault([f'{doc.file}: mode is not on a line of its own; write mode = "enforce" there and reload'])
+    return after
+
+
+def _replace(path: Path, text: str) -> None:
+    """The new text in place of the old one, whole or not at all, on the disk before it is told."""
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(path.stat().st_mode & 0o7777)
+        draft.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise SettingsFault([f"{path}: cannot be written: {error.strerror}"]) from error
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def _end(status: int, answer: bytes, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(answer.decode("utf-8", "replace"))
+    else:
+        _show(status, answer)
+    if status != http.HTTPStatus.OK:
+        raise typer.Exit(1)
+    if _members(answer).get("result") == "pending":
+        raise typer.Exit(PENDING)
+
+
+def _members(answer: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(answer, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
+
+
+def _show(status: int, answer: bytes) -> None:
+    found = _members(answer)
+    if not found and not answer.startswith(b"{"):
+        typer.echo(f"guard: an answer {status} that cannot be read", err=True)
+        return
+    if status == http.HTTPStatus.OK:
+        _show_done(found)
+        return
+    errors = found.get("errors")
+    if not isinstance(errors, list):
+        typer.echo(f"guard: {found.get('error', f'refused with {status}')}", err=True)
+        return
+    for error in errors:
+        typer.echo(f"guard: {_sentence(error)}", err=True)
+    typer.echo("guard: nothing was changed; the policies that were in force still are", err=True)
+
+
+def _show_done(found: dict[str, Any]) -> None:
+    kind = f" ({found['kind']})" if found.get("kind") else ""
+    typer.echo(f"{found.get('result')}: sha256 {found.get('sha256')}{kind}")
+    changes = found.get("changes")
+    for change in changes if isinstance(changes, list) else []:
+        typer.echo(f"  {_words(change)}")
+    if found.get("until"):
+        typer.echo(f"until {found['until']}, then back by itself")
+    for warning in found.get("warnings") or ():
+        typer.echo(f"warning: {warning}", err=True)
+    if found.get("result") == "pending":
+        typer.echo(f"another owner approves it: guard policy approve {str(found.get('sha256'))[:12]} --reason …")
+
+
+def _words(change: object) -> str:
+    if isinstance(change, dict) and "words" in change:
+        return f"{change.get('policy', '')} {change['words']}".strip()
+    return change if isinstance(change, str) else msgspec.json.encode(change).decode()
+
+
+def _sentence(error: object) -> str:
+    try:
+        return str(msgspec.convert(error, PolicyError))
+    except msgspec.ValidationError:
+        return error if isinstance(error, str) else msgspec.json.encode(error).decode()

@@ -1,0 +1,114 @@
+"""`guard policy reload`, `approve` and `promote` against a guard that runs."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Final
+
+import pytest
+from typer.testing import CliRunner
+
+from guard.cli.policy import app
+from tests.support.guards import key, record
+from tests.support.stage import Stage, code_of, is_passed, stage
+
+TWO: Final = "[trading]\nenabled = true\n[policies]\ntwo_person = true\n"
+BASE: Final = '[orders]\nmax_value = "20000 HKD"\n'
+LOOSE: Final = '[orders]\nmax_value = "40000 HKD"\n'
+PEOPLE: Final = (record("bot"), record("desk", owner="anna"), record("risk", owner="ben"))
+WATCHED: Final = """# a remark that stays
+[policy]
+mode = 'shadow'   # since Monday
+owner = "shadow desk"
+
+[orders]
+max_qty = 100
+"""
+
+
+async def run(scene: Stage, *words: str, who: str = "desk", answer: str | None = None) -> tuple[int, str]:
+    """Exit code and everything that was said."""
+    environment = {"GUARD_KEY": key(who), "GUARD_OPS": f"127.0.0.1:{scene.guard.ports[1]}", "COLUMNS": "200"}
+    given = [*words, "--config", str(scene.config)]
+    found = await asyncio.to_thread(CliRunner().invoke, app, given, input=answer, env=environment)
+    return found.exit_code, found.stdout + found.stderr
+
+
+def write(scene: Stage, text: str, name: str = "desk.toml") -> None:
+    """A policy file as an editor would leave it."""
+    (scene.config.parent / "policies" / name).write_text(text)
+
+
+async def test_one_asks_and_another_approves(tmp_path: Path) -> None:
+    """Exit 3 while it waits; the second person sees who, why, what, and the replay before the question."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        await scene.written()
+        write(scene, LOOSE)
+        code, told = await run(scene, "reload", "--reason", "larger lots", "--until", "2099-01-01T00:00:00Z")
+        assert code == 3
+        assert "another owner approves it: guard policy approve" in told
+        sha256 = told.split("sha256 ")[1][:12]
+
+        code, told = await run(scene, "approve", sha256, "--reason", "agreed", who="risk", answer="n\n")
+        assert code == 1
+        for words in (
+            "anna asks for it: larger lots; looser",
+            "1 would be newly allowed",
+            "until 2099",
+            "Put it in force",
+        ):
+            assert words in told
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        assert (await run(scene, "approve", sha256, "--reason", "x", "--yes"))[0] == 1
+        code, told = await run(scene, "approve", sha256, "--reason", "agreed", "--yes", who="risk")
+        assert (code, "applied: sha256" in told) == (0, True)
+        assert is_passed(await scene.place(qty=200))
+        assert "no such change waits" in (await run(scene, "approve", sha256, "--reason", "x", who="risk"))[1]
+
+
+async def test_a_shadow_is_promoted_and_nothing_else_in_its_file_changes(tmp_path: Path) -> None:
+    """One word of the file is edited, its mode and remarks stay, and the policy is in force."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE, "watched.toml": WATCHED}) as scene:
+        path = tmp_path / "policies/watched.toml"
+        path.chmod(0o640)
+        assert is_passed(await scene.place(qty=200))
+        code, told = await run(scene, "promote", "watched")
+
+        assert code == 0, told
+        assert path.read_text() == WATCHED.replace("'shadow'", "'enforce'")
+        assert path.stat().st_mode & 0o777 == 0o640
+        assert sorted(os.listdir(path.parent)) == ["desk.toml", "watched.toml"]  # noqa: PTH208 - names are enough
+        assert code_of(await scene.place(qty=200, price=199)) == (403, "max_order_qty")
+        found = (await scene.records("policy"))[-1]
+        assert (found["by"], found["reason"], found["kind"]) == ("anna", "policy watched promoted", "tighter")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("nobody", WATCHED, "no such policy"),
+        ("desk", WATCHED, "enforced already"),
+        ("watched", '[policy]\nmode = """\\\nshadow"""\n', "not on a line of its own"),
+        ("watched", "[policy", "not TOML"),
+    ],
+)
+async def test_what_cannot_be_promoted_is_left_alone(tmp_path: Path, name: str, text: str, words: str) -> None:
+    """Exit 1 with why; the file is what it was."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE}) as scene:
+        write(scene, text, "watched.toml")
+        code, told = await run(scene, "promote", name)
+        assert code == 1
+        assert words in told
+        assert (tmp_path / "policies/watched.toml").read_text() == text
+
+
+async def test_a_mounted_file_is_not_edited(tmp_path: Path) -> None:
+    """A link leads to a text that comes from elsewhere: it is edited there."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE}) as scene:
+        (tmp_path / "elsewhere.toml").write_text(WATCHED)
+        (tmp_path / "policies/watched.toml").symlink_to(tmp_path / "elsewhere.toml")
+        code, told = await run(scene, "promote", "watched")
+        assert code == 1
+        assert "edit it there" in told
+        assert (tmp_path / "elsewhere.toml").read_text() == WATCHED
