@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from guard.admin.changes import Who
+from guard.admin.change import Who
 from guard.clock import SystemClock
 from guard.journal import Disk
 from guard.lifecycle import Guard
@@ -106,7 +106,7 @@ class Stage:
             / f"tight-{hashlib.sha256(key_id.encode()).hexdigest()[:8]}.toml"
         )
         path.write_text(text)
-        await self.guard.changes.reload_policies(_BY)
+        await self.guard.changes.policies.reload(_BY)
 
     def halt(self, *, is_there: bool) -> None:
         """The HALT file appears, or goes."""
