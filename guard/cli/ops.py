@@ -16,7 +16,6 @@ from guard.errors import SettingsFault
 from guard.settings import address
 
 TIMEOUT_S: Final = 30.0  # a reload of a thousand policies on a busy machine
-WORKED_OUT_S: Final = 150.0  # a replay of the last day may stand behind it
 ANSWER_BYTES_MAX: Final = 1 << 20
 _NO_KEY: Final = "GUARD_KEY: set it to a key with the scope guard:policy and an owner"
 
@@ -43,33 +42,18 @@ def _connection(place: tuple[str, int] | str, timeout_s: float) -> http.client.H
 
 def post(ops: str, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
     """The status and the body of the guard's answer. Raises SettingsFault where there is no key or no guard."""
-<<<<<<< HEAD
     return ask("POST", ops, path, msgspec.json.encode(body))
 
 
-def ask(method: str, place: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+def ask(
+    method: str, place: str, path: str, body: bytes | None = None, *, timeout_s: float = TIMEOUT_S
+) -> tuple[int, bytes]:
     """The same for any method and listener."""
-=======
-    return _asked(ops, "POST", path, msgspec.json.encode(body))
-
-
-def get(ops: str, path: str) -> tuple[int, bytes]:
-    """The same, only looking; what is looked at may have to be worked out first."""
-    return _asked(ops, "GET", path, None, timeout_s=WORKED_OUT_S)
-
-
-def _asked(ops: str, method: str, path: str, body: bytes | None, *, timeout_s: float = TIMEOUT_S) -> tuple[int, bytes]:
->>>>>>> f41e9ec (cli: guard policy approve shows the replay and asks; promote edits one word and reloads)
     key = os.environ.get("GUARD_KEY", "")
     if not key:
         raise SettingsFault([_NO_KEY if method == "POST" else "GUARD_KEY: set it to the key that is asked about"])
     try:
-<<<<<<< HEAD
-        with contextlib.closing(_connection(address(place))) as connection:
-=======
-        place = address(ops)
-        with contextlib.closing(_connection(place, timeout_s)) as connection:
->>>>>>> f41e9ec (cli: guard policy approve shows the replay and asks; promote edits one word and reloads)
+        with contextlib.closing(_connection(address(place), timeout_s)) as connection:
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
             connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()

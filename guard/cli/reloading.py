@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from guard.cli.ops import get, post
+from guard.cli.ops import ask, post
 from guard.cli.sources import ConfigOption, JsonFlag, OpsOption, StateOption, settings_of, told
 from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, parse_policy
@@ -20,6 +20,7 @@ from guard.policy.locate import line_of
 from guard.standing import parse_texts, policy_files, read_texts
 
 PENDING: Final = 3
+WORKED_OUT_S: Final = 150.0  # a replay of the last day may stand behind what waits
 _FIRST: Final = 10
 
 ReasonOption = Annotated[str | None, typer.Option(help="Goes into the record.")]
@@ -89,7 +90,7 @@ def promote(
 
 
 def _waiting(ops: str, sha256: str) -> dict[str, Any]:
-    status, answer = get(ops, "/admin/policy")
+    status, answer = ask("GET", ops, "/admin/policy", timeout_s=WORKED_OUT_S)
     found = _members(answer)
     waiting = found.get("pending") if status == http.HTTPStatus.OK else None
     if status != http.HTTPStatus.OK:
