@@ -69,7 +69,7 @@ _BAD_EXPECT: Final = _bad("the only expectation that is met is 100-continue")
 _BAD_CONNECTION: Final = _bad("Connection may say close, keep-alive or upgrade; no other header can be made hop-by-hop")
 _BAD_IDEMPOTENCY_KEY: Final = _bad("an Idempotency-Key is 1 to 255 visible ASCII characters")
 _TWO_CREDENTIALS: Final = _bad("a request has one credential: Authorization or ?token=, not both")
-_NO_HANDSHAKE: Final = _bad("/ws is asked with a WebSocket handshake of version 13 (RFC 6455)")
+NO_HANDSHAKE: Final = _bad("/ws is asked with a WebSocket handshake of version 13 (RFC 6455)")
 _CODED: Final = refuse(Code.MEDIA_TYPE, "a body is sent as it is: no Content-Encoding")
 _NOT_JSON: Final = refuse(Code.MEDIA_TYPE, "a body is application/json in UTF-8")
 
@@ -127,7 +127,7 @@ def _meaning(head: Head, values: dict[str, str], *, words: AbstractSet[str], bou
     is_upgrade = False
     if head.path == WS_PATH and head.method == "GET":
         if not _is_handshake(values, words):
-            return _NO_HANDSHAKE
+            return NO_HANDSHAKE
         is_upgrade = True
     if values.get("content-encoding", "identity").lower() != "identity":
         return _CODED

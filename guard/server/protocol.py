@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from guard.codes import Code
 from guard.server.bounds import Bounds
+from guard.server.fields import NO_HANDSHAKE
 from guard.server.reader import Phase, Progress, Reader, Request
 from guard.server.replies import refusal_reply
 from guard.server.unproven import Unproven
@@ -26,6 +27,7 @@ NEVER: Final = float("inf")
 
 _log = structlog.get_logger("guard.server")
 _OVERLOADED: Final = refuse(Code.OVERLOADED, "the guard has as many connections as it may; try again")
+_WS_VERSIONS: Final = (("Sec-WebSocket-Version", "13"),)  # RFC 6455 §4.4
 _TOO_SLOW: Final = refuse(Code.REQUEST_TIMEOUT, "the request did not arrive in time")
 # Not `overloaded`: that says "try again", and nobody here knows how far the walk came before it failed.
 _WALK_FAILED: Final = refuse(
@@ -338,7 +340,8 @@ class Connection(asyncio.Protocol):
         decision = self._edge.wiring.new_id()
         if self._edge.wiring.refused is not None:
             self._edge.wiring.refused(decision, refusal, self._peer)
-        reply = refusal_reply(refusal, decision=decision, policy_sha256=None)
+        extra = _WS_VERSIONS if refusal is NO_HANDSHAKE else ()
+        reply = refusal_reply(refusal, decision=decision, policy_sha256=None, headers=extra)
         return encode(reply, date=self._edge.date(), is_closing=True)
 
     def _turn_away(self) -> None:

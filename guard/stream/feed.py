@@ -120,8 +120,10 @@ class Feed:
             self._hurry.clear()
             found = await self._dial()
             if not isinstance(found, Refusal):
-                wait_s = self._bounds.redial_first_s
+                began_s = loop.time()
                 await self._listen(found)
+                if loop.time() - began_s >= self._bounds.redial_max_s:  # one that ends at once is no better than none
+                    wait_s = self._bounds.redial_first_s
             if not self._ears.is_needed() and not self._hurry.is_set():
                 return
             try:

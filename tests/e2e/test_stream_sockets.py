@@ -384,6 +384,16 @@ async def test_each_handshake_has_one_answer(tmp_path: Path, raw: bytes, expecte
             assert listeners == []
 
 
+async def test_a_handshake_of_another_version_is_told_which_is_spoken(tmp_path: Path) -> None:
+    """RFC 6455 §4.4: the refusal names the versions that the server understands."""
+    async with housing(tmp_path) as house:
+        reader, writer = await _raw(house.at, _handshake(BEARER, Sec_WebSocket_Version="8"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"\r\nSec-WebSocket-Version: 13\r\n" in head
+        writer.close()
+
+
 @pytest.mark.parametrize(
     ("who", "expected"), [(None, (401, "unauthenticated")), ("mute", (403, "scope")), ("bot", (101, None))]
 )

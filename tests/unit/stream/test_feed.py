@@ -17,7 +17,7 @@ from guard.stream.session import Frame
 from guard.supervisor import Supervisor
 from guard.terms import Refusal
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
-from tests.support.stream import Live, frame, until
+from tests.support.stream import Live, frame, until, welcome
 
 QUICK: Final = Bounds(daemon_close_s=0.02, redial_first_s=0.01, redial_max_s=0.04, idle_s=0.02)
 
@@ -112,6 +112,28 @@ async def test_a_lost_stream_is_opened_again_with_growing_waits() -> None:
         assert ears.told == ["dialled", "open", "quote", "daemon_lost", *away_told, "dialled", "open"]
         waits = [later - sooner for sooner, later in pairwise(dials)]
         assert all(wait >= least for wait, least in zip(waits, (0.018, 0.036, 0.036), strict=True))
+
+
+async def test_a_stream_that_ends_at_once_is_not_dialled_in_a_circle() -> None:
+    """A daemon that welcomes and hangs up is waited for longer each time; one that stayed is dialled soon again."""
+    loop = asyncio.get_running_loop()
+    dials: list[float] = []
+    stay_s = [0.0]
+
+    async def fickle(talk: Talk) -> None:
+        dials.append(loop.time())
+        await talk.say(welcome(await talk.request()))
+        await asyncio.sleep(stay_s[0])
+
+    async with feeding(fickle) as (feed, _, _daemon):
+        feed.wake()
+        await until(lambda: len(dials) == 5)
+        waits = [later - sooner for sooner, later in pairwise(dials)]
+        assert all(wait >= least for wait, least in zip(waits[2:], (0.036, 0.036), strict=True))
+
+        stay_s[0] = QUICK.redial_max_s + 0.01
+        await until(lambda: len(dials) == 7)
+        assert dials[-1] - dials[-2] < stay_s[0] + QUICK.redial_max_s
 
 
 async def test_a_stream_that_nobody_needs_is_not_opened_again() -> None:
