@@ -134,7 +134,7 @@ def _rates(texts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
             (rate.count, rate.window_ms // 1000 + 1),
             (rate.count, rate.window_ms // 1000 - 1),
         ):
-            if count >= 0 and window_s > 0:
+            if count >= 0 and window_s > 0 and count + rate.count > 0:
                 yield (*texts[:place], f"{count}/{window_s}s", *texts[place + 1 :])
 
 

@@ -150,9 +150,9 @@ def world_of(file: CaseFile, order: PlaceOrder, *, wall: datetime) -> World:
 
 def _instrument(order: PlaceOrder, known: Known | None) -> Instrument | Missing:
     kind = kind_of(order.market, order.code)
-    if known is None and kind != "stock":
+    if known is None:
         return Missing(Code.REFERENCE_UNAVAILABLE, f"the test says nothing of {order.symbol}")
-    row = known or Known()
+    row = known
     return Instrument(
         symbol=order.symbol,
         kind=row.kind or kind,

@@ -125,7 +125,7 @@ def test_the_wheel_of_the_image_brings_code_and_policies(tmp_path: Path) -> None
     (wheel,) = (tmp_path / "out").glob("opend_guard-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     policies = {Path(name).name for name in names if "/share/opend-guard/policies/" in name}
-    assert policies == {path.name for path in (ROOT / "policies").glob("*.toml")}
+    assert policies == {path.name for path in (ROOT / "policies").iterdir()}
     assert {"guard/py.typed", "guard/cli/main.py"} <= set(names)
 
 

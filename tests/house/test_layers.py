@@ -33,7 +33,7 @@ PURE_MODULES: Final = frozenset(
     }
     | {"server/bounds.py", "server/grammar.py", "server/fields.py", "server/replies.py", "server/wire.py"}
 )
-IMPURE_MODULES: Final = frozenset({"access/keyfile.py", "catalogue/page.py"})
+IMPURE_MODULES: Final = frozenset({"access/keyfile.py", "catalogue/page.py", "policy/page.py"})
 IO: Final = frozenset(
     {"asyncio", "aiohttp", "socket", "os", "pathlib", "time", "random", "secrets", "logging", "subprocess", "threading"}
 )

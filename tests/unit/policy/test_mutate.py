@@ -22,7 +22,7 @@ GIVEN = 'given = { now = 2026-11-20T12:00:00+08:00, key = "bot" }\ncase = [\n'
         ('[orders]\nsides = ["BUY", "SELL"]', ["", "SELL", "BUY"]),
         ('[orders]\ntime_in_force = ["DAY", "GTC"]', ["GTC", "DAY"]),
         ('[rates]\nnew_orders = "5/10s"', ["6/10s", "4/10s", "5/11s", "5/9s"]),
-        ('[rates]\nnew_orders = "0/1s"', ["1/1s", "0/2s"]),
+        ('[rates]\nnew_orders = "0/1s"', ["1/1s"]),
         ('[applies_to]\nkeys = ["a"]', [""]),
         ("[reference]\nprice_age_max_s = 5", ["6", "4"]),
         ('[breaker]\nunknowns = "3/300s"', []),
