@@ -4,6 +4,7 @@ Everything that they write lies in one folder. On two cores or more the contesta
 works at a time; daemon and caller share another.
 """
 
+import hashlib
 import json
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from load import Job, Result
 
 HERE: Final = Path(__file__).parent
 BIN: Final = Path(sys.executable).parent
-START_S: Final = 20.0
+START_S: Final = 60.0
 STOP_S: Final = 30.0
 CONTESTANT_CORE, OTHER_CORE = 0, 1
 
@@ -105,8 +106,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def lay_out(folder: Path, *, data: int, daemon: int) -> Path:
-    """The guard's settings, keys and policy. Returns the settings file."""
+class Size(NamedTuple):
+    """How much a guard has to know: keys, of which `asks.KEYS` ask, and policies that bind each of them."""
+
+    keys: int = asks.KEYS
+    policies: int = 1
+
+
+SMALLEST: Final = Size()
+
+
+def lay_out(folder: Path, *, data: int, daemon: int, size: Size = SMALLEST) -> Path:
+    """The guard's settings, keys and policies. Returns the settings file."""
     limits = {
         "allowed_markets": asks.MARKETS,
         "allowed_trd_sides": asks.SIDES,
@@ -119,11 +130,22 @@ def lay_out(folder: Path, *, data: int, daemon: int) -> Path:
         {"id": asks.key_id(number), "hash": f"sha256:{asks.digest(number)}", "scopes": scopes, **limits}
         for number in range(asks.KEYS)
     ]
+    others = [hashlib.sha256(f"other {number}".encode()).hexdigest() for number in range(size.keys - asks.KEYS)]
+    keys += [
+        {"id": f"bot-other-{number}", "hash": f"sha256:{digest}", "scopes": scopes, **limits}
+        for number, digest in enumerate(others)
+    ]
     folder.mkdir(mode=0o700)
     _write(folder / "keys.json", json.dumps({"version": 1, "keys": keys}))
     _write(folder / "daemon.key", asks.DAEMON_KEY)
     (folder / "policies").mkdir()
     _write(folder / "policies" / "bench.toml", POLICY)
+    for number in range(1, size.policies):
+        text = POLICY.replace('id = "bench"', f'id = "bench-{number}"')
+        text = text.replace(f'"{asks.ORDER_VALUE_MAX} ', f'"{asks.ORDER_VALUE_MAX + number} ')
+        _write(
+            folder / "policies" / f"bench-{number}.toml", text.replace(str(asks.QTY_MAX), str(asks.QTY_MAX + number))
+        )
     config = folder / "guard.toml"
     settings = (
         f'[listen]\ndata = "127.0.0.1:{data}"\nops = "127.0.0.1:{free_port()}"\n[trading]\nenabled = true\n'
@@ -146,7 +168,7 @@ def serving(name: str, command: list[str], *, port: int, core: int, log: Path) -
     machine.pin(process.pid, core)
     server = Server(name, port, process, log)
     try:
-        _wait_for(server)
+        wait_for(server)
         yield server
     finally:
         process.terminate()
@@ -157,13 +179,14 @@ def serving(name: str, command: list[str], *, port: int, core: int, log: Path) -
             process.wait()
 
 
-def _wait_for(server: Server) -> None:
+def wait_for(server: Server) -> None:
+    """Return once its port is open."""
     end_s = time.monotonic() + START_S
     while time.monotonic() < end_s and server.process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", server.port)) == 0:
                 return
-        time.sleep(0.05)
+        time.sleep(0.01)
     last = server.log.read_text(errors="replace")[-2000:]
     raise machine.Unfit(f"{server.name} did not open its port:\n{last}")
 
@@ -187,13 +210,15 @@ def daemon(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def guard(folder: Path, behind: Server, *, synced: bool = True, name: str = "guard") -> Iterator[Server]:
+def guard(
+    folder: Path, behind: Server, *, synced: bool = True, name: str = "guard", size: Size = SMALLEST
+) -> Iterator[Server]:
     """The guard, as `guard serve` runs it, in front of the daemon; its record lies in `folder/state`.
 
     Not `synced`: the same program with a disk whose syncs are left out (`unsynced.py`), as no operator can have it.
     """
     port = free_port()
-    config = lay_out(folder, data=port, daemon=behind.port)
+    config = lay_out(folder, data=port, daemon=behind.port, size=size)
     program = [str(BIN / "guard")] if synced else [sys.executable, str(HERE / "unsynced.py")]
     command = [*program, "serve", "--config", str(config)]
     with serving(name, command, port=port, core=CONTESTANT_CORE, log=folder / "guard.log") as server:

@@ -61,6 +61,7 @@ class Plan(msgspec.Struct):
     memory: int = 100_000
     memory_rate: float = 800.0
     orders: int = 25_000
+    open_orders: int = 100_000
 
 
 QUICK: Final = Plan(2, 0.2, 0.5, 1.5, patience_s=0.0, memory=10_000, memory_rate=0.0, orders=5_000)

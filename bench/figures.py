@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from field import OPEN_RATE
 from measure import Results
+from scale import OPEN
 from tables import View, cpu, p50, rps, shown, spread, table
 
 
@@ -48,6 +49,10 @@ def _durable_against_not(results: Results) -> list[float]:
     return [durable[each.turn] / each.rps for each in free if each.name == "guard-unsynced" and each.turn in durable]
 
 
+def _scaled(name: str) -> Callable[[Results], Sequence[float]]:
+    return lambda results: [] if results.scale is None else results.scale.ratios(name)
+
+
 def _added(results: Results) -> list[float]:
     view = View(results, "unsynced", rate=OPEN_RATE)
     mine, theirs = view.above("guard-unsynced", "direct", p50), view.above("nginx", "direct", p50)
@@ -79,6 +84,17 @@ WANTED = (
         lambda results: View(results, "quote", connections=64).against("guard", "nginx-lua", cpu),
     ),
     Wanted(f"added p50 at {OPEN_RATE:.0f}/s, order not synced ÷ nginx plain", 2.0, 1.3, _added),
+    *(
+        Wanted(f"CPU an order with {name} ÷ the smallest set-up", must, aim, _scaled(name))
+        for name, must, aim in (("10 000 keys", 1.2, 1.05), (OPEN, 1.2, 1.05), ("200 policies", 1.6, 1.2))
+    ),
+    Wanted(
+        "records a second read back at a start, chain verified",
+        60_000,
+        200_000,
+        lambda results: [] if results.scale is None else results.scale.records_per_s(),
+        is_more_better=True,
+    ),
     Wanted("MB resident at start", 80, 60, lambda results: [results.memory.at_start / 1e6]),
     Wanted(
         "bytes a live order",

@@ -20,9 +20,10 @@ import peers
 from contestants import Caller, Server
 from field import Field, Patience, Plan, Window, percentile
 from memory import Memory, remember
+from scale import Scale, measure
 
 PEERS: Final = ("nginx", "nginx-lua", "envoy")
-QUICK: Final = Plan(2, 0.2, 0.5, 0.6, patience_s=0.0, memory=10_000, memory_rate=0.0, orders=5_000)
+QUICK: Final = Plan(2, 0.2, 0.5, 0.6, patience_s=0.0, memory=10_000, memory_rate=0.0, orders=5_000, open_orders=5_000)
 SYNCS: Final = 200
 Say = Callable[[str], None]
 
@@ -43,6 +44,7 @@ class Results(msgspec.Struct):
     recorded: dict[str, dict[str, int]]
     skipped: dict[str, str] = {}
     calibration: list[float] = []
+    scale: Scale | None = None
 
 
 def sync_us(folder: Path) -> list[float]:
@@ -147,6 +149,10 @@ def run(plan: Plan, folder: Path, say: Say) -> Results:
         for turn in range(plan.rounds):
             under_way.race(turn, daemon, caller)
         memory = under_way.remember(daemon, caller)
+        (folder / "scale").mkdir()
+        scale = measure(
+            folder / "scale", daemon, caller, rounds=plan.rounds, orders=plan.open_orders, say=under_way.say
+        )
     return Results(
         plan=plan,
         machine=machine.described(kind) | peers.versions(),
@@ -161,4 +167,5 @@ def run(plan: Plan, folder: Path, say: Say) -> Results:
         recorded=under_way.recorded,
         skipped=under_way.skipped,
         calibration=under_way.calibration,
+        scale=scale,
     )

@@ -36,6 +36,7 @@ def _titled(results: Results) -> list[tuple[str, str]]:
             f"At a fixed rate: {OPEN_RATE:.0f} requests a second over {OPEN_CONNECTIONS} connections",
             tables.paced_table(results, OPEN_RATE),
         ),
+        ("Sizes: order at 64 connections, durable", tables.scale_table(results)),
         ("Memory of the guard", tables.memory_table(results)),
     ]
 

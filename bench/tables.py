@@ -6,6 +6,7 @@ from statistics import median
 
 from field import Window
 from measure import Results
+from scale import OPEN
 
 TITLES = {
     "direct": "direct",
@@ -144,6 +145,24 @@ def paced_table(results: Results, rate: float) -> str:
             own = [spread(view.of(name, figure)) for figure in (p50, p99)]
             rows.append([ASKS[ask], title, *own, *shown_added, spread(view.of(name, cpu))])
     return table(["request", "", "p50 µs", "p99 µs", "added p50 µs", "added p99 µs", "CPU µs/request"], rows)
+
+
+def scale_table(results: Results) -> str:
+    """What an order costs in guards of several sizes, and what a start takes."""
+    scale = results.scale
+    if scale is None:
+        return "Not measured."
+    rows = [
+        [_grouped(scale.orders) + f" {name}" if name == OPEN else name, spread(values), spread(scale.ratios(name))]
+        for name, values in scale.cpu_us.items()
+    ]
+    starts = [[_grouped(start.records), f"{start.seconds:.2f}"] for start in scale.starts]
+    return "\n\n".join(
+        [
+            table(["guard with", "CPU µs/order", "÷ smallest"], rows),
+            table(["records", "CPU seconds to the open port"], starts),
+        ]
+    )
 
 
 def memory_table(results: Results) -> str:
