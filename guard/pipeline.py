@@ -14,7 +14,7 @@ from guard.terms import Call, CancelAll, Needs, Refusal, Reply, refuse
 from guard.walk.cancelall import CancelAlls
 from guard.walk.cancelling import Cancelling, spread
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import RISKY, admitted, changed_elsewhere, unknown
+from guard.walk.door import RISKY, admitted, against_original, unknown
 from guard.walk.gather import effect_of
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.judging import opening_of
@@ -100,7 +100,8 @@ class Pipeline:
         waiting = hooks.in_the_way(desk, visit, situation.holder)
         if waiting is not None and not reasons:
             return refused(recorder, visit, waiting, situation=situation)
-        reasons += [*hooks.state(desk, visit, situation), *changed_elsewhere(desk, situation)]
+        reasons += against_original(desk, situation) if not reasons else []
+        reasons += hooks.state(desk, visit, situation)
         more = more_to_ask(visit, situation, look, beside=reasons)
         if more is not None:
             return more

@@ -4,6 +4,7 @@ Everything learned is absolute, so the same fill told twice, or late, changes no
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Literal
 
 from guard.limits.order_ids import forget_order
@@ -31,6 +32,14 @@ def set_targets(
     reserved = {} if step is None else _tell(step, targets)
     for cell, amount in targets.items():
         put(state, holder, cell, max(amount, reserved.get(cell, 0)), kind=claimed_as(holder, cell) or kind)
+
+
+def note_filled(state: State, holder_id: str, qty: Decimal, *, t_us: int) -> None:
+    """So much of the order is filled. It never becomes less: a list may lag."""
+    advance(state, t_us=t_us)
+    holder = state.holders.get(holder_id)
+    if holder is not None and qty > holder.filled:
+        holder.filled = qty
 
 
 def set_spent(state: State, targets: Mapping[str, int], *, t_us: int) -> None:

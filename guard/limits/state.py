@@ -91,7 +91,8 @@ class Holder(Struct, gc=False):
 
     `held[i]` on `cells[i]`, whose kind begins with `kinds[i]` (s, w, c). `bases` is what that is a part of, the latest
     last; an earlier one stays for cells that no later one names. `step` is the placing or changing step that is not
-    settled yet. Status `done`: the order has ended, only that step is waited for.
+    settled yet. Status `done`: the order has ended, only that step is waited for. `filled`: how much of it is,
+    as far as that is known.
     """
 
     id: str
@@ -108,6 +109,7 @@ class Holder(Struct, gc=False):
     kinds: str = ""
     bases: tuple[Basis, ...] = ()
     step: str | None = None
+    filled: Decimal = Decimal(0)
 
 
 class Slot(Struct, gc=False):

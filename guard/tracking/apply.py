@@ -1,5 +1,6 @@
 """Records of what was learned, folded into the ledger: the one way for both, live and when the record is read back."""
 
+from decimal import Decimal
 from typing import Final
 
 from guard.journal import Order, Reconciled
@@ -10,6 +11,7 @@ from guard.limits import (
     advance,
     end_order,
     note_currency,
+    note_filled,
     note_order_ids,
     note_outside,
     set_targets,
@@ -33,6 +35,8 @@ def learned(state: State, recent: Recent, record: Order) -> None:
     holder = state.holders.get(record.decision)
     if holder is not None:
         note_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
+    if record.filled_qty is not None:
+        note_filled(state, record.decision, Decimal(record.filled_qty), t_us=record.t)
     set_targets(state, record.decision, record.targets, t_us=record.t)
     if record.ended:
         end_order(state, record.decision, t_us=record.t)
@@ -59,6 +63,8 @@ def _outside(state: State, record: Order) -> None:
     )
     names = {"order_id": record.order_id, "order_id_ex": record.order_id_ex}
     adopt(state, opening, record.targets, **names, t_us=record.t)
+    if record.filled_qty is not None:
+        note_filled(state, record.decision, Decimal(record.filled_qty), t_us=record.t)
 
 
 def reconciled(state: State, recent: Recent, record: Reconciled) -> None:

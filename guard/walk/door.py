@@ -188,9 +188,19 @@ def ownership(visit: Visit, situation: Situation) -> list[Reason]:
     return [] if reason is None else [reason]
 
 
-def changed_elsewhere(desk: Desk, situation: Situation) -> list[Reason]:
-    """An order that comes back is judged on the terms that the ledger knows: the daemon must show it on the same."""
-    if not situation.comes_back or situation.holder is None or situation.order is None:
+def against_original(desk: Desk, situation: Situation) -> list[Reason]:
+    """What the order as it is says against its change: there is less of it left, or nobody knows what would come back.
+
+    An order that comes back is judged on the terms that the ledger knows: the daemon must show it on the same.
+    """
+    if situation.holder is None or situation.order is None:
+        return []
+    filled, qty = situation.holder.filled, situation.order.qty
+    if isinstance(situation.intent, ModifyOrder) and qty < filled:
+        text = f"{filled.normalize():f}"
+        message = f"{text} of the order is filled: its quantity cannot become less than that; cancel what is left"
+        return [Reason(Code.BAD_VALUE, message, rule="orders", observed=f"{qty.normalize():f}", limit=text, unit="qty")]
+    if not situation.comes_back:
         return []
     shown = desk.lookout.disabled(situation.holder.id)
     if shown is None:

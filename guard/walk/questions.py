@@ -23,7 +23,7 @@ from guard.policy import Meter, meters
 from guard.server import refusal_reply
 from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Needs, Principal, Refusal, Reply, in_order, refuse
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import changed_elsewhere, in_the_way, ownership, rights, state_reasons, unknown
+from guard.walk.door import against_original, in_the_way, ownership, rights, state_reasons, unknown
 from guard.walk.gather import effect_of
 from guard.walk.judging import judge_passing, judge_trade
 from guard.walk.prepare import ask_more, more_to_ask, prepare
@@ -216,7 +216,8 @@ def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | Needs | 
     if waiting is not None and not reasons:
         return waiting
     seen = judge_trade(desk, visit, situation)
-    reasons += [*state_reasons(desk, visit, situation), *changed_elsewhere(desk, situation)]
+    reasons += against_original(desk, situation) if not reasons else []
+    reasons += state_reasons(desk, visit, situation)
     more = more_to_ask(visit, situation, seen, beside=reasons)
     if more is not None:
         return more

@@ -157,7 +157,7 @@ class Tracking(RuleBasedStateMachine):
     @rule(qty=qtys, price=prices)
     def place_elsewhere(self, qty: int, price: int) -> None:
         """Somebody places an order round the guard."""
-        body = json.dumps(body_of(qty=qty, price=price)).encode()
+        body = json.dumps(body_of(qty=qty, price=price, remark="by hand")).encode()
         self.go(self.scene.daemon.send(Outbound("POST", ORDER, body, 5.0)))
 
     # ------------------------------------------------------------ the guard
@@ -215,7 +215,7 @@ class Tracking(RuleBasedStateMachine):
 
     def ours(self) -> list[Order]:
         """Everything that came through the guard, which stamps it."""
-        return [order for order in self.orders() if order.remark is not None]
+        return [order for order in self.orders() if order.remark != "by hand"]
 
     def at_risk(self) -> Decimal:
         """What the open orders of ours are worth."""

@@ -12,7 +12,7 @@ from guard.simulator.faults import Reset
 from guard.simulator.orders import Order, Status
 from tests.support.guards import OPEN_POLICY, operate, said
 from tests.support.scripted_daemon import Talk, scripted
-from tests.support.stage import TRADING, Stage, again, decision_of, is_passed, stage
+from tests.support.stage import TRADING, Stage, again, code_of, decision_of, is_passed, stage
 from tests.support.stream import Visitor, frame, pushing, settings_for
 
 LIMITS: Final = """
@@ -77,6 +77,23 @@ async def test_a_partial_fill_then_a_cancel_releases_only_the_rest(tmp_path: Pat
         await round_trip(scene)
         assert held(scene) == holds(19_900, 0, 0, 0)
         assert scene.ledger()["holders"] == {}
+
+
+async def test_a_quantity_below_what_is_filled_is_refused(tmp_path: Path) -> None:
+    """Also after a restart; down to what is filled, and above, it is the daemon's to say."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        fill(scene, name, 200, "200")
+        await round_trip(scene)
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        refused = await scene.modify(name, qty=100)
+        assert code_of(refused) == (400, "bad_value")
+        reason = said(refused)["guard"]["reasons"][0]
+        assert (reason["observed"], reason["limit"]) == ("100", "200")
+        assert code_of(await scene.modify(name, qty=100, who="desk")) == (403, "not_your_order")
+        assert is_passed(await scene.modify(name, qty=400))
 
 
 async def test_a_full_fill_stays_spent(tmp_path: Path) -> None:
