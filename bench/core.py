@@ -321,6 +321,15 @@ def read_back(folder: Path, *, records: int, size: int) -> Replayed:
     return Replayed(records, size, chain_s, whole_s, machine.rss_bytes(os.getpid()) / 2**20)
 
 
+def replayed_of(records: int, work: Path | None) -> Replayed:
+    """A record of about so many lines, written and read back."""
+    with tempfile.TemporaryDirectory(prefix="guard-core-", dir=work) as name:
+        members = asyncio.run(sample(Path(name)))
+        records = records // len(members) * len(members)
+        size = written(Path(name) / "long", members, records=records)
+        return read_back(Path(name) / "long", records=records, size=size)
+
+
 # ---------------------------------------------------------------- the report
 
 
@@ -328,8 +337,8 @@ def table(points: list[Point]) -> str:
     """The rows as a table of Markdown."""
     head = "| rules | asked | claims | open orders | judge µs | ledger µs | order µs | orders a second |"
     rows = [
-        f"| {p.rules} | {p.asked} | {p.claims} | {p.open:,} | {_span(p.judge_us)} | {_span(p.ledger_us)} "
-        f"| {_span(p.whole_us)} | {1e6 / p.whole_us[0]:,.0f} |".replace(",", " ")
+        f"| {p.rules} | {p.asked} | {p.claims} | {_grouped(p.open)} | {_span(p.judge_us)} | {_span(p.ledger_us)} "
+        f"| {_span(p.whole_us)} | {_grouped(1e6 / p.whole_us[0])} |"
         for p in points
     ]
     return "\n".join([head, "|" + " ---: |" * 8, *rows])
@@ -339,16 +348,14 @@ def _span(times: tuple[float, float]) -> str:
     return f"{times[0]:.1f} ({times[1]:.1f})"
 
 
-def document(points: list[Point], replayed: Replayed, noise: str) -> str:
+def document(points: list[Point], replayed: Replayed | None, noise: str) -> str:
     """The page docs/performance-core.md."""
-    r = replayed
-    rate, size = f"{r.records / r.whole_s:,.0f}".replace(",", " "), r.bytes / 2**20
     return f"""# What the pure core costs
 
 Written by `bench/core.py --report docs/performance-core.md`. What a request costs through sockets and a disk is in
 [`performance.md`](performance.md).
 
-An order is judged by every rule that binds it (`judge`), its claims are looked at, reserved and settled (`ledger`), and
+An order is judged by every rule that binds it (*judge*), its claims are looked at, reserved and settled (*ledger*), and
 as an old order ends for each new one, as many stay open. No socket, no disk, no clock. CPU time of the thread, best of
 the rounds and in brackets the worst. *rules* are those that bind the key, *asked* those that no tighter one of their
 kind makes superfluous; *claims* are what the order holds on counters. All budgets and rates count by policy, so that
@@ -357,27 +364,38 @@ no two of them share a counter: many policies are meant to be as expensive here 
 {table(points)}
 
 {_growth(points)}
-
-## Reading a record back
-
-A start without a snapshot, from the first record: {r.records:,} records ({size:,.0f} MiB; a decision, its outcome and
-what was learned of it for each order, as the guard writes them) are read in {r.whole_s:.1f} s of CPU, {rate} a second;
-{r.chain_s:.1f} s of it are reading the lines and checking the chain. Afterwards the process holds
-{r.rss_mib:.0f} MiB. A start with snapshots reads what came after the last one only.
-
+{"" if replayed is None else _replay(replayed)}
 ## Machine
 
 {noise}
-""".replace(f"{r.records:,}", f"{r.records:,}".replace(",", " "))
+"""
+
+
+def _replay(r: Replayed) -> str:
+    return f"""
+## Reading a record back
+
+A start without a snapshot, from the first record: {_grouped(r.records)} records ({_grouped(r.bytes / 2**20)} MiB; for
+each order a decision, its outcome and what was learned of it, as the guard writes them) are read in {r.whole_s:.1f} s
+of CPU, {_grouped(r.records / r.whole_s)} a second; {r.chain_s:.1f} s of it are reading the lines and checking the
+chain. Afterwards the process holds {r.rss_mib:.0f} MiB. A start with snapshots reads what came after the last one only.
+"""
+
+
+def _grouped(number: float) -> str:
+    return f"{number:,.0f}".replace(",", " ")
 
 
 def _growth(points: list[Point]) -> str:
     """How the cost of an order moves with the number of open ones."""
     fewest, most = min(p.open for p in points), max(p.open for p in points)
     times = {(p.rules, p.open): p.whole_us[0] for p in points}
-    moved = [f"{100 * (times[rules, most] / times[rules, fewest] - 1):+.0f} % with {rules} rules" for rules, _ in times]
-    told = ", ".join(dict.fromkeys(moved))
-    return f"From {fewest} to {most} open orders an order's cost moves by {told}: nothing on its way goes through them."
+    rules = sorted({p.rules for p in points})
+    moved = (f"{100 * (times[each, most] / times[each, fewest] - 1):+.0f} %" for each in rules)
+    return (
+        f"From {_grouped(fewest)} to {_grouped(most)} open orders an order's cost moves by {', '.join(moved)} (with "
+        f"{', '.join(map(str, rules))} rules): nothing on its way goes through the open ones."
+    )
 
 
 def _noise(before: machine.Usage, began_us: float) -> str:
@@ -386,8 +404,8 @@ def _noise(before: machine.Usage, began_us: float) -> str:
     load_now = ", ".join(f"{each:.2f}" for each in os.getloadavg())
     return (
         f"{told['cpu']}, {told['memory']}, {told['kernel']}, {platform.python_implementation()} "
-        f"{platform.python_version()}. Meanwhile other programs used {others:.0f} % of the machine; load average at "
-        f"the end {load_now}."
+        f"{platform.python_version()}. Meanwhile other programs used {others:.0f} % of the "
+        f"machine; load average at the end {load_now}."
     )
 
 
@@ -396,7 +414,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/core.py", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each row (default 5)")
     parser.add_argument("--count", type=int, default=2_500, help="orders in a round (default 2500, at most 5000)")
-    parser.add_argument("--records", type=int, default=1_000_000, help="lines of the record that is read back")
+    parser.add_argument("--records", type=int, default=1_000_000, help="lines of the record to read back; 0: none")
     parser.add_argument("--open", type=int, nargs="*", default=list(OPEN), help="how many orders are open")
     parser.add_argument("--work", type=Path, help="where the record is written (default: the system's own place)")
     parser.add_argument("--report", type=Path, help="also write the document")
@@ -408,11 +426,7 @@ def main() -> int:
     for rules, live in itertools.product(RULES, given.open):
         points.append(measured(rules, live, count=min(given.count, VARIANTS), rounds=given.rounds))
         print(f"{rules} rules, {live} open: {points[-1]}", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(prefix="guard-core-", dir=given.work) as name:
-        members = asyncio.run(sample(Path(name)))
-        records = given.records // len(members) * len(members)
-        size = written(Path(name) / "long", members, records=records)
-        replayed = read_back(Path(name) / "long", records=records, size=size)
+    replayed = replayed_of(given.records, given.work) if given.records else None
     text = document(points, replayed, _noise(before, began_us))
     print(text)
     if given.report:

@@ -26,6 +26,7 @@ from guard.walk.hooks import HOOKS, Hooks
 
 _BY: Final = Who(by="selftest", reason="selftest")
 _SLOW_S: Final = 0.05
+_DRAIN_S: Final = 1.0
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -139,6 +140,7 @@ def lone(settings: Settings, folder: Path, *, daemon: str, policies: Path) -> Se
         keys=change(settings.keys, file=str(folder / "keys.json")),
         policies=change(settings.policies, dir=str(policies)),
         state=change(settings.state, dir=str(folder / "state")),
+        bounds=change(settings.bounds, pre_stop_s=0.0, drain_timeout_s=_DRAIN_S),
         daemon_key=KEY,
         public_key=None,
     )

@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-import structlog
 from msgspec.structs import replace
 
 from guard.cli import main
@@ -22,13 +20,6 @@ from tests.support.guards import OPEN_POLICY, lay_out, record
 ANYWHERE = {case.id for case in CASES if case.anywhere}
 TWINS = {case.id for case in CASES if case.twin is not None}
 TIGHT = '[orders]\nmax_value = ["100000 HKD", "100000 USD"]\n'
-
-
-@pytest.fixture(autouse=True)
-def _talkative() -> Iterator[None]:
-    """The command switches the log off for its process; other tests read it."""
-    yield
-    structlog.reset_defaults()
 
 
 def laid(folder: Path, policy: str = TIGHT) -> Settings:

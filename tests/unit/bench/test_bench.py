@@ -72,3 +72,15 @@ def test_a_figure_that_is_not_held_is_said_not_to_be(
     bounds = (2.0, 4.0) if is_more_better else (2.0, 1.0)
 
     assert wanted("cost", *bounds, lambda _: values, is_more_better).row(None)[-1] == said
+
+
+def test_the_core_is_measured_by_rules_and_open_orders(tmp_path: Path) -> None:
+    """A short run: each row has as many open orders as it says, and the page tells how the cost moves with them."""
+    command = [sys.executable, str(ROOT / "bench" / "core.py"), "--rounds", "1", "--count", "20", "--records", "0"]
+    page = tmp_path / "page.md"
+    subprocess.run([*command, "--open", "5", "50", "--report", str(page)], check=True, capture_output=True)  # noqa: S603 - our own script
+
+    rows = [line.split("|")[1:5] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    told = [(int(rules), int(live)) for rules, _, _, live in rows[1:] if rules.strip().isdigit()]
+    assert told == [(rules, live) for rules in (1, 20, 200) for live in (5, 50)]
+    assert "From 5 to 50 open orders an order's cost moves by" in page.read_text(encoding="utf-8")
