@@ -22,7 +22,7 @@ _ABNORMAL: Final = 1006
 
 
 class Ears(Protocol):
-    """Whom the feed tells. None of it may wait."""
+    """Whom the feed tells. What is not a coroutine must be quick."""
 
     def is_needed(self) -> bool:
         """Somebody has a socket, or a subscription that only a stream could tell to be lost."""
@@ -36,8 +36,8 @@ class Ears(Protocol):
         """The daemon has sent a frame; None where it cannot be told what it is."""
         ...
 
-    def on_lost(self, ending: Ending) -> None:
-        """The stream has ended by itself: frames may have been missed from here on."""
+    async def on_lost(self, ending: Ending) -> None:
+        """The stream has ended by itself: frames are missed from here on. No other is opened before this is done."""
         ...
 
     def on_dialled(self, refusal: Refusal | None) -> None:
@@ -160,7 +160,7 @@ class Feed:
             if self._stream is stream:
                 self._stream = None
             await stream.close()
-        self._ears.on_lost(ending)
+        await self._ears.on_lost(ending)
 
     async def _hear(self, stream: Stream) -> Ending:
         """Every frame until the stream ends. Only text is understood."""

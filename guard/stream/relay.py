@@ -37,6 +37,7 @@ from guard.walk.replies import refused
 from guard.walk.subscribing import gone, restore, take_back
 
 _log = structlog.get_logger("guard.stream")
+_ENDS_IN_A_TURN: Final = 16  # orders go on while a thousand sockets are closed
 _FRAMES: Final = "guard_ws_frames_total"
 _HASTY: Final = refuse(Code.BAD_HEADER, "bytes arrived before the handshake was answered")
 _FAILED: Final = refuse(Code.RULE_ERROR, "the guard failed on this request; its log says why")
@@ -82,6 +83,7 @@ class Relay:
         self._audience = Audience(self._bounds, judge=self._may_see, tally=self.tally, now=desk.clock.wall)
         # Every socket that counts: in its handshake or open. One that has ended belongs to the edge's connection alone.
         self._sockets: set[CallerSocket] = set()
+        self._counts: dict[str, int] = {}  # the same by the name of the key, "" for nobody
         self._timer: asyncio.TimerHandle | None = None
         self._views_s = 0.0
         self._renewal: asyncio.Task[None] | None = None
@@ -149,7 +151,7 @@ class Relay:
             socket.task = None
             socket.drop()
             if not socket.is_open:
-                self._sockets.discard(socket)
+                self._forget(socket)
 
     def _enter(self, socket: CallerSocket, visit: Visit) -> Refusal | None:
         """May this caller have a socket, and is there room for one? From here on it counts."""
@@ -157,17 +159,26 @@ class Relay:
         if refusal is not None:
             return refusal
         socket.principal = visit.principal
-        if self._count_of(visit.principal) >= self._bounds.sockets_per_key_max:
+        name = _name(visit.principal)
+        if self._counts.get(name, 0) >= self._bounds.sockets_per_key_max:
             message = f"a key has at most {self._bounds.sockets_per_key_max} open sockets; close one first"
             return refuse(Code.OVERLOADED, message, rule="sockets_per_key_max")
         if len(self._sockets) >= self._bounds.sockets_max:
             return refuse(Code.OVERLOADED, "the guard has as many open sockets as it may; try again")
         self._sockets.add(socket)
+        self._counts[name] = self._counts.get(name, 0) + 1
         return None
 
-    def _count_of(self, principal: Principal | None) -> int:
-        name = _name(principal)
-        return sum(1 for each in self._sockets if _name(each.principal) == name)
+    def _forget(self, socket: CallerSocket) -> None:
+        """It no longer counts; a key is told to have left with its last one."""
+        if socket not in self._sockets:
+            return
+        self._sockets.discard(socket)
+        name = _name(socket.principal)
+        self._counts[name] -= 1
+        if not self._counts[name]:
+            del self._counts[name]
+            self._desk.holdings.left(name, now_us=self._desk.clock.t_us())
 
     async def _answer(self, socket: CallerSocket, visit: Visit) -> Refusal | None:
         """Whoever has a key waits for the daemon's stream and, where it is bound to accounts, for their list."""
@@ -214,14 +225,12 @@ class Relay:
 
     def ended(self, socket: CallerSocket, ending: Ending) -> None:
         """A socket tells its end, or that its caller hung up before it was answered."""
-        self._sockets.discard(socket)
+        self._forget(socket)
         self._audience.leave(socket)
         if socket.decision:
             self._desk.metrics.count("guard_ws_closed_total", ending.word)
             if ending.word == End.MESSAGE.value.word:
                 self._desk.metrics.count(_FRAMES, "from_caller", "refused")
-            if not self._count_of(socket.principal):
-                self._desk.holdings.left(_name(socket.principal), now_us=self._desk.clock.t_us())
             _log.info("stream_ended", decision=socket.decision, reason=ending.word)
         elif socket.task is not None:
             socket.task.cancel()
@@ -234,7 +243,7 @@ class Relay:
 
     def is_needed(self) -> bool:
         """Callers with a key are fed; a subscription is restored by whoever notices that it was lost."""
-        return bool(self._desk.holdings) or any(each.principal is not None for each in self._sockets)
+        return bool(self._desk.holdings) or bool(self._counts.keys() - {""})
 
     def on_dialled(self, refusal: Refusal | None) -> None:
         """Whether the daemon is there."""
@@ -266,12 +275,14 @@ class Relay:
         is_own_only = sees_own_only(policies, principal, env=env, acc_id=frame.acc_id, wall=wall)
         return self._seeing.may_see_order(principal.name, frame, owner=self._owners.of(order), is_own_only=is_own_only)
 
-    def on_lost(self, ending: Ending) -> None:
-        """What was heard still goes out; then whoever was fed is told to come again."""
+    async def on_lost(self, ending: Ending) -> None:
+        """What was heard still goes out; then whoever was fed is told to come again, so many in a turn of the loop."""
         self._audience.flush()
-        for socket in self._audience:
-            if socket.principal is not None:
-                socket.end(ending)
+        fed = [socket for socket in self._audience if socket.principal is not None]
+        for place, socket in enumerate(fed, start=1):
+            socket.end(ending)
+            if place % _ENDS_IN_A_TURN == 0:
+                await asyncio.sleep(0)
 
     # ------------------------------------------------------------ all sockets
 

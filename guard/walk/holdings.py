@@ -33,6 +33,7 @@ class Holdings:
         self._lines: dict[Line, dict[str, _Flags]] = {}
         self._counts: dict[str, int] = {}
         self._accounts: dict[str, frozenset[int]] = {}
+        self._here: set[str] = set()
         self._left_us: dict[str, int] = {}
 
     def __bool__(self) -> bool:
@@ -105,12 +106,14 @@ class Holdings:
 
     def arrived(self, name: str) -> None:
         """A socket of the key has opened."""
+        self._here.add(name)
         self._left_us.pop(name, None)
 
     def left(self, name: str, *, now_us: int) -> None:
-        """The last socket of the key has closed."""
-        if name in self._counts or name in self._accounts:
+        """No socket of the key is open any more, or about to be."""
+        if name in self._here and (name in self._counts or name in self._accounts):
             self._left_us[name] = now_us
+        self._here.discard(name)
 
     def seen(self, name: str, *, now_us: int) -> None:
         """The key has asked for something."""

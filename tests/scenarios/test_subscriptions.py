@@ -237,6 +237,7 @@ async def test_a_key_that_left_its_last_socket_long_ago_holds_nothing(scene: Sta
     await subscribe(scene, TENCENT)
     await subscribe(scene, APPLE, who="other")
     for name in ("bot", "other"):
+        holdings.arrived(name)
         holdings.left(name, now_us=clock.t_us())
     clock.advance(s=GONE_AFTER_US // 1_000_000 - 1)
     await scene.ask("/api/quote", {"security_list": [APPLE]}, who="other")

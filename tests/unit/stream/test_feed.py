@@ -41,7 +41,7 @@ class Ears:
         """A frame."""
         self.told.append(None if frame is None else frame.kind)
 
-    def on_lost(self, ending: Ending) -> None:
+    async def on_lost(self, ending: Ending) -> None:
         """Lost."""
         self.told.append(ending.word)
 

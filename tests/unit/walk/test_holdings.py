@@ -126,7 +126,9 @@ def test_a_key_is_gone_when_it_stays_away_or_is_no_longer_in_force() -> None:
         holdings.take(name, subscribe(HK))
     holdings.set_accounts("pushes", (7,))
     for name in ("socket", "caller", "pushes", "stranger"):
+        holdings.arrived(name)
         holdings.left(name, now_us=0)
+    holdings.left("rest", now_us=0)  # a handshake that came to nothing
     live = {"socket", "caller", "rest", "pushes"}
     assert holdings.gone(live, now_us=GONE_AFTER_US - 1) == ["revoked"]
 
