@@ -36,9 +36,9 @@ SOCKETS: Final = (1, 100, 1000)
 BURSTS: Final = (1, 32)
 PER_KEY: Final = 16  # what the guard allows one key
 CONTESTANT_CORE, OTHER_CORE = 0, 1
-DELIVERIES: Final = 200_000
+DELIVERIES: Final = 60_000
 QUICK: Final = 20_000
-BURSTS_MAX: Final = 2000  # bursts of a round
+BURSTS_MAX: Final = 1000  # bursts of a round
 ROUNDS: Final = 3
 _SYMBOLS: Final = 50
 
@@ -332,7 +332,7 @@ def main() -> None:
     """One role of a run, or the whole run."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--role", choices=["daemon", "relay", "callers"])
-    parser.add_argument("--quick", action="store_true", help="a tenth of the frames")
+    parser.add_argument("--quick", action="store_true", help="a third of the frames")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--report", type=Path, help="also write the document")
     parser.add_argument("numbers", nargs="*", type=int)
