@@ -364,6 +364,26 @@ def test_a_connection_that_says_it_closes_is_not_kept(run: Run) -> None:
     run(main())
 
 
+def test_a_connection_that_brought_a_server_error_is_not_kept(run: Run) -> None:
+    """Whatever went wrong over there: the next request is not asked on the same connection; a 4xx is no such error."""
+
+    async def main() -> None:
+        refused, broken = answer(b"{}", status="404 Not Found"), answer(b"{}", status="503 Service Unavailable")
+        async with scripted(says(refused, stays=True), says(broken, stays=True)) as daemon:
+            client = client_of(daemon.port)
+            assert isinstance(await client.send(read()), Answer)
+            assert client.connections == 1
+            client._idle.drop_oldest()
+            result = await client.send(trade())
+            assert isinstance(result, Answer)
+            assert result.status == 503
+            assert isinstance(await client.send(read()), Answer)
+            assert daemon.connections == 3
+            await client.close()
+
+    run(main())
+
+
 def test_a_thousand_requests_on_sixteen_connections_dial_at_most_sixteen(run: Run) -> None:
     """Keep-alive is kept: a thousand requests, sixteen connections (pitfall 1)."""
 
