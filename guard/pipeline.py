@@ -14,7 +14,7 @@ from guard.terms import Call, CancelAll, Needs, Refusal, Reply, refuse
 from guard.walk.cancelall import CancelAlls
 from guard.walk.cancelling import Cancelling, spread
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import RISKY, admitted, against_original, unknown
+from guard.walk.door import RISKY, admitted, against_original
 from guard.walk.gather import effect_of
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.judging import opening_of
@@ -22,7 +22,7 @@ from guard.walk.passing import pass_on
 from guard.walk.prepare import ask_more, more_to_ask, prepare
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
-from guard.walk.replies import again, broken, refused, settled
+from guard.walk.replies import again, broken, refused, settled, turned_away
 from guard.walk.sending import Sending, carry
 from guard.walk.shadow import shadowed
 
@@ -62,7 +62,7 @@ class Pipeline:
         visit.endpoint, visit.effect = endpoint, endpoint.effect
         stranger = self.hooks.identify(visit)
         if stranger is not None:
-            return refused(self.recorder, visit, unknown(self.desk, visit, stranger))
+            return await turned_away(self.recorder, visit, stranger)
         intent = self.hooks.parse(endpoint, visit.call.body)
         if isinstance(intent, Refusal):
             return refused(self.recorder, visit, intent)

@@ -23,12 +23,12 @@ from guard.policy import Meter, meters
 from guard.server import refusal_reply
 from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Needs, Principal, Refusal, Reply, in_order, refuse
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import against_original, in_the_way, ownership, rights, state_reasons, unknown
+from guard.walk.door import against_original, in_the_way, ownership, rights, state_reasons
 from guard.walk.gather import effect_of
 from guard.walk.judging import judge_passing, judge_trade
 from guard.walk.prepare import ask_more, more_to_ask, prepare
 from guard.walk.recorder import Recorder
-from guard.walk.replies import refused
+from guard.walk.replies import refused, turned_away
 
 PREFIX: Final = "/guard/v1/"
 TICKET: Final = "/guard/v1/ws-ticket"
@@ -54,7 +54,7 @@ async def answer(recorder: Recorder, visit: Visit) -> Reply:
     bearer = bearer_of(call.head.get("authorization"))
     found = authenticate(standing.keyring, bearer, now=visit.wall, issuers=standing.issuers)
     if isinstance(found, Refusal):
-        return refused(recorder, visit, unknown(recorder.desk, visit, found))
+        return await turned_away(recorder, visit, found)
     visit.principal = found
     call.is_known = True
     decision = _DECISION.fullmatch(call.path)

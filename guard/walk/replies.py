@@ -1,5 +1,6 @@
 """Answers of the walk: refusals that are recorded before they are told, outcomes, and answers given again."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from typing import Final
@@ -28,8 +29,11 @@ from guard.terms import (
     refuse,
 )
 from guard.walk.desk import Known, Situation, Visit
+from guard.walk.door import unknown
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
+
+TARPIT_S: Final = 0.25
 
 Headers = tuple[tuple[str, str], ...]
 _log = structlog.get_logger("guard")
@@ -59,6 +63,14 @@ def refused(
         policy_sha256=visit.standing.policy_sha256 or None,
         headers=quota_headers(recorder.desk, visit, judged.claims) if judged else (),
     )
+
+
+async def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:
+    """Who is not known is told so. An address that keeps trying is answered slowly: its own connections wait for it."""
+    told = unknown(recorder.desk, visit, refusal)
+    if told.code is Code.RATE:
+        await asyncio.sleep(TARPIT_S)
+    return refused(recorder, visit, told)
 
 
 def failed(visit: Visit, failure: Failure, *, effect: Effect, headers: Headers = ()) -> Reply:

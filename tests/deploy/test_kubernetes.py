@@ -145,7 +145,7 @@ def test_probes_ask_what_the_ops_listener_answers() -> None:
     assert asked["livenessProbe"]["path"] == "/livez"
     assert asked["readinessProbe"]["path"] == "/readyz"
     assert (settings.listen.data, settings.listen.ops) == ("0.0.0.0:22500", "0.0.0.0:22501")
-    assert POD["terminationGracePeriodSeconds"] > 2 * settings.bounds.drain_timeout_s
+    assert POD["terminationGracePeriodSeconds"] > settings.bounds.pre_stop_s + 2 * settings.bounds.drain_timeout_s
 
 
 def test_settings_name_what_is_mounted() -> None:

@@ -21,6 +21,14 @@ MOUNTS: Final = """\
 """
 
 
+def test_the_edge_is_measured_by_a_script_of_its_own() -> None:
+    """`bench/edge.py --help` says what it measures."""
+    command = [sys.executable, str(ROOT / "bench" / "edge.py"), "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own script
+
+    assert {"--rounds", "--seconds", "--report"} <= set(said.replace(",", " ").split())
+
+
 def test_help_names_the_options() -> None:
     """`bench/run.py --help` works without measuring anything."""
     command = [sys.executable, str(ROOT / "bench" / "run.py"), "--help"]
