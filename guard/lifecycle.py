@@ -48,7 +48,7 @@ from guard.supervisor import Supervisor
 from guard.terms import Daemon
 from guard.tracing import Tracing
 from guard.tracking import Reconciler
-from guard.upstream import Circuit, Client, Fused, sidedoors
+from guard.upstream import Circuits, Client, Fused, sidedoors
 from guard.upstream.origin import parse_origin
 from guard.walk.desk import Desk, Parts
 from guard.walk.hooks import HOOKS, Hooks
@@ -155,8 +155,8 @@ class Guard:
             daemon = self._client = Client(
                 link_of(settings), key=settings.daemon_key, public_key=settings.public_key, clock=self.clock
             )
-        circuit = Circuit()
-        daemon = Fused(daemon, circuit, self.clock)
+        circuits = Circuits()
+        daemon = Fused(daemon, circuits, self.clock)
         parts = Parts(
             journal=self.journal,
             daemon=daemon,
@@ -165,7 +165,7 @@ class Guard:
             clock=self.clock,
             metrics=metrics,
             supervisor=self.supervisor,
-            circuit=circuit,
+            circuits=circuits,
         )
         self.desk = Desk(parts, standing=standing, state=recovered.state, directory=self.directory)
         self.desk.recent = recovered.recent

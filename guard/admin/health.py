@@ -3,6 +3,7 @@
 from guard import __version__
 from guard.limits import BREAKER, unknowns
 from guard.policy import PolicySet
+from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk
 
 
@@ -13,21 +14,25 @@ def degraded(desk: Desk) -> tuple[str, ...]:
         (desk.journal.failed is not None, f"journal: {desk.journal.failed}; new orders are refused until a restart"),
         (desk.journal.space == "low", "journal: its disk is filling up; make room before new orders are refused"),
         (desk.journal.space == "stop", "journal: its disk is almost full; new orders are refused until there is room"),
-        (desk.circuit.is_open, f"daemon: {_circuit(desk)}"),
-        (desk.is_daemon_up is False and not desk.circuit.is_open, "daemon: did not answer the last time it was asked"),
+        (
+            desk.is_daemon_up is False and not desk.circuits.opened(),
+            "daemon: did not answer the last time it was asked",
+        ),
         (desk.standing.policies is None, "policies: none could be loaded; new orders are refused"),
         (desk.is_halted, "a HALT file lies in the state directory: cancels only"),
         (bool(stopped), f"breaker: {', '.join(stopped)} stopped by itself; cancels only until a person sets it active"),
         (bool(unknowns(desk.state)), f"{len(unknowns(desk.state))} trades with unknown outcome"),
     )
-    return (*(sentence for is_so, sentence in rows if is_so), *(word for told in desk.concerns for word in told()))
+    left_alone = (_left_alone(desk, name, circuit) for name, circuit in desk.circuits.opened())
+    own = (sentence for is_so, sentence in rows if is_so)
+    return (*own, *left_alone, *(word for told in desk.concerns for word in told()))
 
 
-def _circuit(desk: Desk) -> str:
+def _left_alone(desk: Desk, name: str, circuit: Circuit) -> str:
     """An open circuit in words."""
-    wait_us = desk.circuit.wait_us(desk.clock.mono_us())
+    wait_us = circuit.wait_us(desk.clock.mono_us())
     then = "the next request is a probe" if wait_us is None else f"the next probe is in {-(-wait_us // 1_000_000)} s"
-    return f"keeps failing ({desk.circuit.why}); orders and reads are refused, cancels pass, {then}"
+    return f"daemon: keeps failing ({circuit.why}); {name} are refused, cancels pass, {then}"
 
 
 def _expiring(policies: PolicySet) -> dict[str, str]:
@@ -64,7 +69,11 @@ def status(desk: Desk) -> dict[str, object]:
             "queue": desk.journal.queue_records,
             "space": desk.journal.space,
         },
-        "daemon": {"url": standing.settings.daemon.url, "up": desk.is_daemon_up, "circuit_open": desk.circuit.is_open},
+        "daemon": {
+            "url": standing.settings.daemon.url,
+            "up": desk.is_daemon_up,
+            "left_alone": [name for name, _ in desk.circuits.opened()],
+        },
         "unknown": [step.id for step in unknowns(desk.state)],
         "live_orders": len(desk.state.holders),
         "tasks": desk.supervisor.in_flight,

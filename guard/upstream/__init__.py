@@ -6,9 +6,9 @@ caller's credential, or read more than its bound. A daemon that keeps
 failing is left alone but for cancels and single probes.
 """
 
-from guard.upstream.circuit import Circuit
+from guard.upstream.circuit import Circuits
 from guard.upstream.client import Client, Link
 from guard.upstream.fuse import Fused
 from guard.upstream.verdict import judge, redact
 
-__all__ = ["Circuit", "Client", "Fused", "Link", "judge", "redact"]
+__all__ = ["Circuits", "Client", "Fused", "Link", "judge", "redact"]

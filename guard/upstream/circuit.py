@@ -106,3 +106,28 @@ class Circuit(Struct):
         self.why = fault
         if self.opened_us is not None and now_us >= self.opened_us + self.open_us:
             self.opened_us, self.open_us = now_us, min(2 * self.open_us, OPEN_MAX_US)
+
+
+class Circuits(Struct):
+    """One for trades and one for everything else, so that reads which fail or hang stop nobody from trading.
+
+    That the daemon cannot be connected to is true for both.
+    """
+
+    trades: Circuit = field(default_factory=Circuit)
+    reads: Circuit = field(default_factory=Circuit)
+
+    def of(self, *, is_trade: bool) -> Circuit:
+        """The circuit of such a request."""
+        return self.trades if is_trade else self.reads
+
+    def opened(self) -> tuple[tuple[str, Circuit], ...]:
+        """Those that are open, each with what it is of, in words."""
+        named = (("new orders and changes", self.trades), ("reads", self.reads))
+        return tuple((name, circuit) for name, circuit in named if circuit.is_open)
+
+    def leave(self, way: Pass, result: Answer | Failure | None, *, is_trade: bool, now_us: int) -> None:
+        """What came of a request; see `Circuit.leave`."""
+        self.of(is_trade=is_trade).leave(way, result, now_us=now_us)
+        if isinstance(result, Failure) and not result.is_sent:
+            self.of(is_trade=not is_trade).leave(Pass(way.at_us), result, now_us=now_us)

@@ -4,7 +4,7 @@ import structlog
 
 from guard.clock import Clock
 from guard.terms import Answer, Daemon, Failure, Outbound
-from guard.upstream.circuit import Circuit
+from guard.upstream.circuit import Circuit, Circuits
 
 _log = structlog.get_logger("guard")
 
@@ -12,14 +12,14 @@ _log = structlog.get_logger("guard")
 class Fused:
     """A daemon that is left alone while it fails; implements `terms.Daemon`."""
 
-    def __init__(self, daemon: Daemon, circuit: Circuit, clock: Clock) -> None:
+    def __init__(self, daemon: Daemon, circuits: Circuits, clock: Clock) -> None:
         self._daemon = daemon
-        self._circuit = circuit
+        self._circuits = circuits
         self._clock = clock
 
     async def send(self, request: Outbound) -> Answer | Failure:
         """The daemon's answer; or at once, and nothing sent, that the circuit is open."""
-        circuit = self._circuit
+        circuit = self._circuits.of(is_trade=request.is_trade)
         way = circuit.enter(self._clock.mono_us(), is_cancel=request.is_cancel)
         if way is None:
             return Failure("open", f"the circuit to the daemon is open: {circuit.why}", is_sent=False)
@@ -27,10 +27,15 @@ class Fused:
         try:
             result = await self._daemon.send(request)
         finally:
-            was_open = circuit.is_open
-            circuit.leave(way, result, now_us=self._clock.mono_us())
-            if circuit.is_open and not was_open:
-                _log.error("circuit_open", why=circuit.why, hint="orders and reads are refused, cancels pass")
-            elif was_open and not circuit.is_open:
-                _log.warning("circuit_closed", hint="the daemon answers again")
+            before = self._circuits.opened()
+            self._circuits.leave(way, result, is_trade=request.is_trade, now_us=self._clock.mono_us())
+            self._tell(before)
         return result
+
+    def _tell(self, before: tuple[tuple[str, Circuit], ...]) -> None:
+        """What opened or closed just now, for the log."""
+        was, now = dict(before), dict(self._circuits.opened())
+        for name in now.keys() - was.keys():
+            _log.error("circuit_open", of=name, why=now[name].why, hint="they are refused, cancels pass")
+        for name in was.keys() - now.keys():
+            _log.warning("circuit_closed", of=name, hint="the daemon answers them again")

@@ -45,7 +45,7 @@ from guard.terms import (
     Valuation,
     World,
 )
-from guard.upstream import Circuit
+from guard.upstream import Circuits
 from guard.walk.cooldown import Cooldowns
 from guard.walk.crowd import Crowd, Strangers
 from guard.walk.holdings import Holdings
@@ -151,7 +151,7 @@ class Recent:
 
 
 class Parts(Struct, frozen=True):
-    """The services that a desk brings together; `circuit` is the one that `daemon` is behind."""
+    """The services that a desk brings together; `circuits` are those that `daemon` is behind."""
 
     journal: Journal
     daemon: Daemon
@@ -160,7 +160,7 @@ class Parts(Struct, frozen=True):
     clock: Clock
     metrics: Metrics
     supervisor: Supervisor
-    circuit: Circuit
+    circuits: Circuits
 
 
 class Desk:
@@ -179,7 +179,7 @@ class Desk:
         self.subscribing = InTurn()
         self.journal = parts.journal
         self.daemon = parts.daemon
-        self.circuit = parts.circuit
+        self.circuits = parts.circuits
         self.book = parts.book
         self.reference = parts.reference
         self.clock = parts.clock

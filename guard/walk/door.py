@@ -121,7 +121,7 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
         return []
     reasons = [] if is_last or visit.effect not in RISKY else _readiness(desk)
     if not is_last and visit.effect is not Effect.STREAM:
-        reasons += _circuit(desk)
+        reasons += _circuit(desk, visit)
     key = visit.principal.name if visit.principal is not None else ""
     rule = trading_rule(desk.state, key=key, account=situation.account, market=situation.market)
     state = "active" if rule is None else rule.state
@@ -148,11 +148,12 @@ def _not_reducing(situation: Situation) -> Reason:
     return Reason(Code.REDUCE_ONLY, told, rule="state", observed=f"{order.qty.normalize():f}", limit=most, unit="qty")
 
 
-def _circuit(desk: Desk) -> list[Reason]:
+def _circuit(desk: Desk, visit: Visit) -> list[Reason]:
     """The daemon keeps failing and is left alone for a while; only cancels still try."""
-    if desk.circuit.wait_us(desk.clock.mono_us()) is None:
+    circuit = desk.circuits.of(is_trade=visit.effect in RISKY)
+    if circuit.wait_us(desk.clock.mono_us()) is None:
         return []
-    message = f"the daemon keeps failing and is left alone for a while: {desk.circuit.why}; cancels still pass"
+    message = f"the daemon keeps failing and is left alone for a while: {circuit.why}; cancels still pass"
     return [Reason(Code.BREAKER_OPEN, message, rule="circuit")]
 
 

@@ -50,9 +50,8 @@ def refused(
     is_recorded: bool = True,
 ) -> Reply:
     """The refusal, written down and then told. `is_recorded` False: its record is an outcome already."""
-    wait_us = recorder.desk.circuit.wait_us(recorder.desk.clock.mono_us())
-    if refusal.code is Code.BREAKER_OPEN and wait_us is not None:
-        refusal = replace(refusal, retry_after_s=wait_us / 1_000_000)
+    if refusal.code is Code.BREAKER_OPEN:
+        refusal = replace(refusal, retry_after_s=_until_probe_s(recorder, visit))
     if is_recorded:
         recorder.refused(visit, refusal, situation, judged)
     else:
@@ -63,6 +62,13 @@ def refused(
         policy_sha256=visit.standing.policy_sha256 or None,
         headers=quota_headers(recorder.desk, visit, judged.claims) if judged else (),
     )
+
+
+def _until_probe_s(recorder: Recorder, visit: Visit) -> float | None:
+    """When the circuit that is in the way lets a request through."""
+    circuit = recorder.desk.circuits.of(is_trade=visit.effect in TRADE_EFFECTS)
+    wait_us = circuit.wait_us(recorder.desk.clock.mono_us())
+    return None if wait_us is None else wait_us / 1_000_000
 
 
 async def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:

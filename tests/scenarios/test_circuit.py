@@ -16,11 +16,14 @@ ASKED = {"symbols": ["HK.00700"]}
 
 
 async def fail(scene: Stage, fault: Fault) -> None:
-    """Enough reads meet the fault for the circuit to open; from then on every request does."""
+    """Enough orders and reads meet the fault for both circuits to open; from then on every request does."""
+    assert is_passed(await scene.place(price=149))  # so that the accounts are known
     scene.daemon.faults.always(fault)
+    for number in range(SAMPLE_MIN):
+        await scene.place(price=150 + number)
     for _ in range(SAMPLE_MIN):
         await scene.ask(QUOTE, ASKED)
-    assert scene.guard.desk.circuit.is_open
+    assert len(scene.guard.desk.circuits.opened()) == 2
 
 
 async def until_decided(scene: Stage) -> None:
@@ -54,7 +57,7 @@ async def test_a_cancel_passes_and_closes_it_when_it_is_answered(tmp_path: Path)
         scene.daemon.faults.clear()
         assert code_of(await scene.place()) == (503, "breaker_open")
         assert is_passed(await scene.cancel(resting))
-        assert not scene.guard.desk.circuit.is_open
+        assert not scene.guard.desk.circuits.trades.is_open
         assert is_passed(await scene.place())
 
 
@@ -80,7 +83,7 @@ async def test_an_order_whose_turn_was_taken_is_not_sent_and_holds_nothing(tmp_p
         assert is_passed(await scene.place())
         placing = asyncio.ensure_future(scene.place(price=201))
         await until_decided(scene)
-        circuit = scene.guard.desk.circuit
+        circuit = scene.guard.desk.circuits.trades
         circuit.opened_us, circuit.why = scene.clock.mono_us(), "it was reset"
         reply = await placing
         assert code_of(reply) == (503, "breaker_open")
@@ -94,7 +97,24 @@ async def test_4xx_and_refusals_of_the_daemon_never_open_it(tmp_path: Path) -> N
         scene.daemon.faults.always(HttpError(404), path=QUOTE)
         for _ in range(3 * SAMPLE_MIN):
             assert (await scene.ask(QUOTE, ASKED)).status == 404
-        assert not scene.guard.desk.circuit.is_open
+        assert not scene.guard.desk.circuits.opened()
+
+
+async def test_reads_that_fail_stop_nobody_from_trading(tmp_path: Path) -> None:
+    """A key whose reads time out is told to wait; orders of everybody pass. That nobody listens is true for both."""
+    async with stage(tmp_path) as scene:
+        assert is_passed(await scene.place())
+        scene.daemon.faults.always(HttpError(504), path=QUOTE)
+        for _ in range(SAMPLE_MIN):
+            await scene.ask(QUOTE, ASKED)
+        assert code_of(await scene.ask(QUOTE, ASKED)) == (503, "breaker_open")
+        assert is_passed(await scene.place(price=201))
+        assert [name for name, _ in scene.guard.desk.circuits.opened()] == ["reads"]
+        scene.clock.advance(s=60)
+        scene.daemon.faults.always(Unreachable())
+        for number in range(SAMPLE_MIN):
+            await scene.place(price=150 + number)
+        assert len(scene.guard.desk.circuits.opened()) == 2
 
 
 async def test_a_repeat_of_an_order_is_answered_all_the_same(tmp_path: Path) -> None:
@@ -111,11 +131,12 @@ async def test_health_says_it_in_words(tmp_path: Path) -> None:
         await fail(scene, HttpError(502))
         status, told = await operate(scene.guard, "/readyz")
         assert (status, told["degraded"]) == (200, True)
-        words = next(sentence for sentence in told["reasons"] if sentence.startswith("daemon:"))
-        assert "it answered 502" in words
-        assert "next probe is in 5 s" in words
+        words = [sentence for sentence in told["reasons"] if sentence.startswith("daemon:")]
+        assert len(words) == 2
+        assert all("it answered 502" in one and "next probe is in 5 s" in one for one in words)
         assert "guard_breaker_open 1.0" in (await operate(scene.guard, "/metrics"))[1]
-        assert (await operate(scene.guard, "/status"))[1]["daemon"]["circuit_open"] is True
+        status = (await operate(scene.guard, "/status"))[1]
+        assert status["daemon"]["left_alone"] == ["new orders and changes", "reads"]
         dry = await scene.ask("/guard/v1/check", {"path": QUOTE, "body": ASKED})
         assert json.loads(dry.body)["guard"]["code"] == "breaker_open"
         scene.clock.advance(s=5)

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.terms import Answer, Failure
-from guard.upstream.circuit import OPEN_MAX_US, OPEN_MIN_US, SAMPLE_MAX, SAMPLE_MIN, WINDOW_US, Circuit, fault_of
+from guard.upstream.circuit import (
+    OPEN_MAX_US,
+    OPEN_MIN_US,
+    SAMPLE_MAX,
+    SAMPLE_MIN,
+    WINDOW_US,
+    Circuit,
+    Circuits,
+    fault_of,
+)
 
 WELL = Answer(200, "application/json", b"{}")
 BROKEN = Answer(502, "application/json", b"{}")
@@ -184,3 +193,15 @@ def test_it_does_as_a_model_that_keeps_everything(steps: list[tuple[int, bool, A
             opened_us, open_us = now_us, OPEN_MIN_US
             history.clear()
     assert circuit.is_open == (opened_us >= 0)
+
+
+def test_trades_and_reads_are_counted_apart_and_a_failed_connect_for_both() -> None:
+    """A read that times out says nothing of trades; a connection that was refused does, whoever tried."""
+    circuits = Circuits()
+    for number, (failure, expected) in enumerate([(LOST, 1), (Failure("refused", "no", is_sent=False), 2)]):
+        for _ in range(SAMPLE_MIN):
+            way = circuits.reads.enter(number, is_cancel=True)
+            assert way is not None
+            circuits.leave(way, failure, is_trade=False, now_us=number)
+        assert len(circuits.opened()) == expected
+    assert (circuits.of(is_trade=True), circuits.of(is_trade=False)) == (circuits.trades, circuits.reads)
