@@ -99,8 +99,8 @@ class CancelAlls:
         if carried.outcome.verdict is not Verdict.ACCEPTED or not isinstance(carried.result, Answer):
             return reply
         done = [target for h in own if (target := Target(h.id, h.account, decision=visit.id)).name(h)]
-        # An order that was on its way may have come after the request for all: it is cancelled once it has a name.
-        coming = self.begin(sending, [h for h in own if h.status == "sent"])
+        # An order without a name may have come after the request for all: it is cancelled once it has one.
+        coming = self.begin(sending, [h for h in own if h.order_id is None and h.order_id_ex is None])
         for target in done:
             target.end(Verdict.ACCEPTED.value)
         return msgspec.structs.replace(reply, body=_with_results(reply.body, (*done, *coming)))

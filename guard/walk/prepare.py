@@ -47,11 +47,9 @@ def _is_sought(desk: Desk, visit: Visit, situation: Situation) -> bool:
     """The daemon may know of the order more than the ledger: the original of a change, the terms of what comes back."""
     if visit.effect is not Effect.ORDER_CHANGE or situation.account is None or situation.conflict is not None:
         return False
-    if is_replay(desk, visit) or rights(visit, situation) or state_reasons(desk, visit, situation):
+    if situation.holder is not None and (not situation.comes_back or ownership(visit, situation)):
         return False
-    if situation.holder is None:
-        return True
-    return situation.comes_back and not ownership(visit, situation)
+    return not (is_replay(desk, visit) or rights(visit, situation) or state_reasons(desk, visit, situation))
 
 
 async def _looked(desk: Desk, visit: Visit, situation: Situation) -> Situation:

@@ -179,7 +179,7 @@ def again(recorder: Recorder, visit: Visit, situation: Situation, *, taken: Take
 
 def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[Known]) -> bytes:
     """The daemon's first answer, as far as its outcome record tells it. `parts`: the cancels of a cancel of all."""
-    if outcome.verdict is Verdict.REFUSED:
+    if outcome.verdict is Verdict.REFUSED and not parts:
         body = {"ret_type": outcome.ret_type or -1, "ret_msg": outcome.message, "err_code": None, "s2c": None}
         return msgspec.json.encode(body)
     account = situation.account
@@ -195,7 +195,9 @@ def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[Known]) 
         s2c["order_id_ex"] = outcome.order_id_ex
     if isinstance(situation.intent, CancelAll):
         s2c |= {"order_id": 0, "order_id_ex": "", **_results(parts)}
-    return msgspec.json.encode({"ret_type": 0, "ret_msg": None, "err_code": None, "s2c": s2c})
+    failed = sum(1 for one in parts if one.verdict not in {None, Verdict.ACCEPTED.value})
+    message = f"{failed} of {len(parts)} orders were not cancelled: s2c.results says which" if failed else None
+    return msgspec.json.encode({"ret_type": -1 if failed else 0, "ret_msg": message, "err_code": None, "s2c": s2c})
 
 
 def _results(parts: Sequence[Known]) -> dict[str, object]:

@@ -311,6 +311,24 @@ async def test_the_same_idempotency_key_tells_of_the_same_cancels(tmp_path: Path
         assert len(scene.reached(MODIFY)) == 3
 
 
+async def test_an_answer_again_is_no_success_where_the_first_was_none(tmp_path: Path) -> None:
+    """What failed is told as failed each time; a request for all that the daemon refused is told by its cancels."""
+    async with shared(tmp_path) as scene:
+        scene.daemon.faults.add(RetType(-1, "can't edit"), path=MODIFY)
+        for _ in range(2):
+            told = said(await scene.ask(CANCEL_ALL, account(), idempotency_key="k"))
+            assert told["ret_type"] == -1
+            assert [r["outcome"] for r in told["s2c"]["results"]] == ["refused", "accepted", "accepted"]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    async with stage(alone, *OWNERS) as scene:
+        await scene.placed()
+        scene.daemon.faults.add(RetType(-1, "not supported"), path=CANCEL_ALL)
+        for _ in range(2):
+            told = said(await scene.ask(CANCEL_ALL, account(), idempotency_key="k"))
+            assert (told["ret_type"], [r["outcome"] for r in told["s2c"]["results"]]) == (0, ["accepted"])
+
+
 async def test_two_at_once_cancel_no_order_twice(tmp_path: Path) -> None:
     """The second is told of the same cancels."""
     async with shared(tmp_path) as scene:
