@@ -163,6 +163,11 @@ class Caller(asyncio.Protocol):
             self.got = 0
             self.crowd.one_more()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A contestant that ends a socket has lost."""
+        print(f"caller {self.number} was cut off: {exc}", file=sys.stderr, flush=True)
+        os._exit(1)
+
 
 class Crowd:
     """All callers: `due` bytes are one burst; `settled` is set when everybody has it."""
@@ -271,7 +276,7 @@ def measured(port: int, upstream: int, *, pid: int, sockets: int, deliveries: in
                 before = machine.cpu_by_thread_ns(pid)
                 callers.stdin.write(f"{burst} {times}\n")
                 callers.stdin.flush()
-                elapsed_s = float(callers.stdout.readline())
+                elapsed_s = float(callers.stdout.readline() or "nan")
                 spent_us = machine.cpu_between_us(before, machine.cpu_by_thread_ns(pid))
                 rounds.append((spent_us / (times * burst * sockets), times * burst * sockets / elapsed_s))
             found[f"burst_{burst}"] = {
@@ -295,8 +300,10 @@ def run(deliveries: int) -> dict[str, Any]:
         }
         for name, command in commands.items():
             for sockets in SOCKETS:
-                log = subprocess.DEVNULL
-                with process(*command, core=CONTESTANT_CORE, stdout=log, stderr=log) as contestant:
+                with (
+                    (Path(place) / f"{name}.log").open("w") as log,
+                    process(*command, core=CONTESTANT_CORE, stdout=log, stderr=log) as contestant,
+                ):
                     _wait_for(ports[name])
                     at = measured(ports[name], upstream, pid=contestant.pid, sockets=sockets, deliveries=deliveries)
                     found.setdefault(name, {})[str(sockets)] = at

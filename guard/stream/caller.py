@@ -127,7 +127,7 @@ class CallerSocket(asyncio.Protocol):
         """
         if self.stage is not Stage.OPEN:
             return 0
-        if not self._is_full:
+        if not self._is_full and self._backlog is None:
             self._transport.write(joined)
             return len(frames)
         if self._backlog is None:
@@ -150,12 +150,19 @@ class CallerSocket(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The caller has read: what waits goes out, oldest first, until the transport is full again."""
         self._is_full = False
-        while self._backlog and self.stage is Stage.OPEN and not self._is_full:
-            data, count = self._backlog.take(self._bounds.write_bytes)
-            self._transport.write(data)
-            self._house.tally("relayed", count)
-        if not self._backlog:
+        self._drain()
+
+    def _drain(self) -> None:
+        """A part in a turn of the loop: a transport says that it is full only after it has tried to write."""
+        if self._is_full or self._backlog is None or self.stage is not Stage.OPEN:
+            return
+        data, count = self._backlog.take(self._bounds.drain_bytes)
+        if self._backlog:
+            self._loop.call_soon(self._drain)
+        else:
             self._backlog = None
+        self._transport.write(data)
+        self._house.tally("relayed", count)
 
     def keep_alive(self) -> None:
         """Ask a silent caller whether it is there; end one that did not answer."""

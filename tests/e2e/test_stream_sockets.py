@@ -276,6 +276,51 @@ async def test_a_caller_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
         writer.transport.abort()
 
 
+@LOOPS
+def test_a_caller_who_falls_behind_gets_every_event_and_the_newest_quote(loop: Loop, tmp_path: Path) -> None:
+    """Many times its bound in quotes passes while it does not read: afterwards the orders are all there, in order."""
+
+    async def scenario() -> None:
+        async with housing(tmp_path) as house:
+            reader, writer = await _raw(house.at, _handshake(f"Authorization: Bearer {key('bot')}"), receive_bytes=4096)
+            await reader.readuntil(b"\r\n\r\n")
+            fine = await house.open("bot")
+            cast("asyncio.Transport", writer.transport).pause_reading()
+            events = []
+            for number in range(40):
+                quotes = [Push("quote", 3005, b"%05d" % each * 2000, sec_key="1_00700") for each in range(10)]
+                event = Push("trade", 2208, b"%d" % number, acc_id=123456, trd_market=1)
+                events.append(event.frame())
+                house.push(*quotes, event)
+                while await fine.receive_str(timeout=PATIENCE_S) != event.frame():
+                    pass
+            house.push(LAST)
+            assert await fine.receive_str(timeout=PATIENCE_S) == LAST.frame()
+            cast("asyncio.Transport", writer.transport).resume_reading()
+            texts = await _texts_until(reader, LAST.frame())
+
+            assert [each for each in texts if json.loads(each)["type"] == "trade"] == events
+            assert len(texts) < 40 * 10
+            counted = house.guard.desk.metrics._counters["guard_ws_frames_total"]
+            assert counted["to_caller", "conflated"] > 0
+            assert ("to_caller", "dropped") not in counted
+            writer.close()
+
+    _run(loop, scenario())
+
+
+async def _texts_until(reader: asyncio.StreamReader, last: str) -> list[str]:
+    """The texts of the frames that come, up to and without the last."""
+    found: list[str] = []
+    while True:
+        _, short = await reader.readexactly(2)
+        size = short if short < 126 else int.from_bytes(await reader.readexactly(2 if short == 126 else 8))
+        text = (await reader.readexactly(size)).decode()
+        if text == last:
+            return found
+        found.append(text)
+
+
 async def test_a_daemon_that_stops_closes_1012(tmp_path: Path) -> None:
     """The caller learns that the stream has ended and that it may come again."""
     async with housing(tmp_path) as house:

@@ -203,22 +203,25 @@ async def test_snapshots_conflate_and_events_do_not() -> None:
 
 
 async def test_what_waits_goes_out_only_as_far_as_the_transport_takes_it() -> None:
-    """A transport that is full again in the middle stops the rest."""
-    peer = Peer(Bounds(write_bytes=1))
+    """A part in a turn, and no further once the transport is full again; what comes meanwhile queues up behind."""
+    peer = Peer(Bounds(drain_bytes=1))
     peer.accept()
     peer.socket.pause_writing()
-    peer.push(b"one", b"two")
-    write = peer.wire.write
-
-    def full(data: bytes) -> None:
-        write(data)
-        peer.socket.pause_writing()
-
-    peer.wire.write = full  # type: ignore[assignment, method-assign]
+    peer.push(b"one", b"two", b"three")
     peer.socket.resume_writing()
     assert peer.texts() == [b"one"]
-    peer.socket.resume_writing()
+    assert peer.push(b"four") == 0
+
+    await asyncio.sleep(0)
+    peer.socket.pause_writing()
+    await asyncio.sleep(0)
     assert peer.texts() == [b"two"]
+    peer.socket.resume_writing()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert peer.texts() == [b"three", b"four"]
+    assert peer.tallies == {"relayed": 4}
+    assert peer.push(b"five") == 1
 
 
 async def test_a_slow_caller_is_cut_off_not_waited_for() -> None:
