@@ -19,7 +19,7 @@ from guard.lifecycle import Guard
 from tests.support.edge_attacks import CORPUS
 from tests.support.edge_corpus import Case, get, head, post
 from tests.support.guards import OPEN_POLICY, key, lay_out, made, order
-from tests.support.scripted_daemon import ScriptedDaemon, scripted
+from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted, well
 
 SEED: Final = json.loads((Path(__file__).parents[1] / "seed" / "endpoints.json").read_text())
 METHODS: Final = {row["path"]: {one["method"] for one in SEED if one["path"] == row["path"]} for row in SEED}
@@ -33,9 +33,9 @@ DAEMONS_KEY: Final = "Bearer fc_test"
 
 
 @asynccontextmanager
-async def guarded(folder: Path) -> AsyncIterator[tuple[Guard, ScriptedDaemon]]:
+async def guarded(folder: Path, daemon_does: Script = well) -> AsyncIterator[tuple[Guard, ScriptedDaemon]]:
     """A whole guard and the daemon behind it, both on sockets."""
-    async with asyncio.timeout(60), scripted() as daemon:
+    async with asyncio.timeout(60), scripted(default=daemon_does) as daemon:
         toml = (
             f'[trading]\nenabled = true\n[daemon]\nurl = "http://127.0.0.1:{daemon.port}"\nbroker_limits = "off"\n'
             "[bounds]\nfailed_auths_per_minute_max = 100000\n"
@@ -112,6 +112,31 @@ async def test_the_corpus_before_the_whole_guard(tmp_path: Path, is_known: bool)
                 assert json.loads(body)["err_code"] == case.code, case.name
             check(daemon)
         assert guard.supervisor.failures_total == 0
+
+
+ANSWER: Final = answer(
+    extra="Server: FutuOpenD\r\nSet-Cookie: sid=1\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\n"
+    "X-Hop: 1\r\nX-Powered-By: x\r\nAccess-Control-Allow-Origin: *\r\nLocation: http://evil/\r\n"
+    "WWW-Authenticate: Basic\r\nVia: x\r\nCache-Control: public\r\n"
+)
+OWN_FIELDS: Final = {"content-type", "content-length", "date", "guard-decision", "connection", "cache-control"}
+
+
+async def test_nothing_of_the_daemons_head_reaches_a_caller(tmp_path: Path) -> None:
+    """Cookies, hop-by-hop fields, CORS and whatever else it says end at the guard; only the media type is read."""
+
+    async def says(talk: Talk) -> None:
+        while await talk.request():
+            await talk.say(ANSWER)
+
+    async with guarded(tmp_path, says) as (guard, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", guard.ports[0])
+        writer.write(get())
+        head_ = (await reader.readuntil(b"\r\n\r\n")).decode().rstrip().split("\r\n")[1:]
+        writer.transport.abort()
+    assert {line.partition(":")[0].lower() for line in head_} <= OWN_FIELDS
+    assert "content-type: application/json" in [line.lower() for line in head_]
+    assert "public" not in str(head_)
 
 
 SMUGGLED: Final = post(f"Authorization: Bearer {key('bot')}", body=json.dumps(order()).encode())

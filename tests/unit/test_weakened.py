@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from guard.admin.weakened import weakened
 from guard.settings import Settings, parse_settings
@@ -79,8 +80,10 @@ def test_a_file_that_others_may_use_is_told_with_its_chmod(
 async def test_they_are_in_the_record_and_in_status(tmp_path: Path) -> None:
     """The start record, `/status` and the log of the start say the same."""
     config = lay_out(tmp_path, toml="[policies]\nrequire_cover = false\n[ops]\nopen = true\n")
-    async with running(config) as guard:
-        told = (await operate(guard, "/status"))[1]["weakened"]
+    with capture_logs() as logged:
+        async with running(config) as guard:
+            told = (await operate(guard, "/status"))[1]["weakened"]
     assert of_type(config, "start")[0]["weakened"] == told
+    assert [line["control"] for line in logged if line["event"] == "weakened"] == told
     assert [sentence.split(" ")[0].rstrip(":") for sentence in told[:1]] == ["policies.require_cover"]
     assert any(sentence.startswith("ops.open") for sentence in told)
