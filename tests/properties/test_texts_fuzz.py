@@ -25,7 +25,7 @@ from guard.settings import Settings, check, parse_settings
 from tests.support.traffic import DESK
 
 ROOT: Final = Path(__file__).parents[2]
-POLICIES: Final = [path.read_text() for path in sorted((ROOT / "policies").glob("*.toml"))]
+POLICIES: Final = [path.read_text() for path in sorted((ROOT / "policies").glob("*.toml")) if "_test" not in path.stem]
 SETTINGS: Final = [
     (ROOT / "deploy" / "compose" / "guard.toml").read_text(),
     (ROOT / "deploy" / "kubernetes" / "base" / "guard.toml").read_text(),

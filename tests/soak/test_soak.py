@@ -12,4 +12,4 @@ async def test_a_short_night(tmp_path: Path) -> None:
     soak = Soak(tmp_path, seconds=SECONDS, seed=7)
     assert await soak.run() == []
     assert soak.lives >= 3
-    assert len(soak.told.placed) > 10, "nothing happened: the test proves nothing"
+    assert len(soak.told.placed) >= 3, "nothing happened: the test proves nothing"

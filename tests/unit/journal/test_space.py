@@ -130,7 +130,7 @@ async def test_the_last_records_are_written_into_the_ballasts_room(tmp_path: Pat
     journal = open_on(state, disk)
     assert ballast_path(state).exists()
     await journal.durable(journal.append("decision", decision("01A")))
-    disk.write_bytes_left = 40  # it fills up within the next line
+    disk.free, disk.write_bytes_left = 0, 40  # it fills up within the next line
 
     await journal.durable(journal.append("outcome", outcome("01A")))
     assert journal.failed is None
