@@ -58,7 +58,7 @@ class Plan(msgspec.Struct):
     closed_s: float = 0.8
     open_s: float = 1.2
     patience_s: float = 120.0
-    memory: int = 100_000
+    memory: int = 50_000
     memory_rate: float = 800.0
     orders: int = 25_000
     open_orders: int = 100_000

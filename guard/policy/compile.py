@@ -16,7 +16,7 @@ from msgspec import Struct
 from guard.policy.assemble import Bound, bound_of, max_age_days
 from guard.policy.document import RESERVED_IDS, PolicyDoc, PolicyError
 from guard.policy.keylimits import KeyRules, rules_of_limits
-from guard.policy.needs import needs_of, wants_of
+from guard.policy.needs import wants_of
 from guard.policy.notation import Bad, matches, read_zone
 from guard.policy.plan import Plan, Validity, joined, plan_of, validity_of
 from guard.policy.prices import ValueTerms
@@ -121,8 +121,7 @@ class PolicySet:
 
     def needs(self, principal: Principal, account: Account, *, order: PlaceOrder, wall: datetime) -> Needs:
         """What has to be known of the world before this order can be judged."""
-        plan = self.plan(principal, account.env, account, wall=wall)
-        return needs_of(plan.wants, order, price_age_max_ms=plan.terms.price_age_max_ms or 0)
+        return self.plan(principal, account.env, account, wall=wall).needs_of(order)
 
     def terms(self, principal: Principal, account: Account, *, wall: datetime) -> ValueTerms:
         """How an order of this key on this account is to be valued: the tightest of all that bind."""

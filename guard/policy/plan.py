@@ -17,12 +17,12 @@ from msgspec import Struct
 from guard.policy.assemble import Bound
 from guard.policy.breaker import BreakerLimit
 from guard.policy.budgets import MoneyBudget
-from guard.policy.needs import Wants
+from guard.policy.needs import Wants, needs_of
 from guard.policy.orders import MaxValue
 from guard.policy.prices import BUFFER_PERCENT, PRICE_AGE_MAX_MS, ValueTerms
 from guard.policy.rates import RateLimit
 from guard.policy.rule import OrderRule
-from guard.terms import OrderType, Side, TimeInForce
+from guard.terms import Needs, OrderType, PlaceOrder, Side, TimeInForce
 
 SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers
 Shape = tuple[str, str, Side, OrderType, TimeInForce]
@@ -33,7 +33,8 @@ class Plan(Struct, frozen=True):
     """What is asked of a request of one key, in one environment and account, between two expiries.
 
     `rules`, `reads`, `cancels` are thinned; `bounds` are all policies that bind. `others` are the rules that do not
-    hang on an order's shape alone, `passed` shapes that all the rest let through: a bounded cache of pure answers.
+    hang on an order's shape alone, `passed` shapes that all the rest let through, `needed` what orders need to have
+    known: bounded caches of pure answers.
     """
 
     bounds: tuple[Bound, ...]
@@ -47,6 +48,20 @@ class Plan(Struct, frozen=True):
     breaker: tuple[BreakerLimit, ...]
     others: tuple[OrderRule, ...]
     passed: set[Shape]
+    needed: dict[tuple[str, str, OrderType, bool], Needs]
+
+    def needs_of(self, order: PlaceOrder) -> Needs:
+        """What has to be known of the world before this order is judged; the same for orders that are alike in this."""
+        wants, age_ms = self.wants, self.terms.price_age_max_ms or 0
+        if wants.collars:  # they look at every price of the order
+            return needs_of(wants, order, price_age_max_ms=age_ms)
+        kind = (order.market, order.code, order.order_type, order.price is not None and order.price > 0)
+        found = self.needed.get(kind)
+        if found is None:
+            if len(self.needed) >= SHAPES_MAX:
+                self.needed.clear()
+            found = self.needed[kind] = needs_of(wants, order, price_age_max_ms=age_ms)
+        return found
 
     def has_passed(self, shape: Shape) -> None:
         """The rules that hang on the shape alone have nothing against it."""
@@ -85,6 +100,7 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         breaker=tuple(limit for bound in bounds for limit in bound.breaker),
         others=tuple(rule for rule in rules if not rule.is_of_shape),
         passed=set(),
+        needed={},
     )
 
 
@@ -103,6 +119,7 @@ def joined(shared: Plan, own: Sequence[Bound]) -> Plan:
         breaker=(*shared.breaker, *mine.breaker),
         others=(*shared.others, *mine.others),
         passed=set(),
+        needed={},
     )
 
 
