@@ -28,7 +28,11 @@ Progress = Callable[[float], None]
 
 
 class NoEngine(JournalFault):
-    """DuckDB is not installed, or cannot read these files."""
+    """DuckDB is not installed (`is_missing`), or cannot read these files."""
+
+    def __init__(self, message: str, *, is_missing: bool = False) -> None:
+        super().__init__(message)
+        self.is_missing = is_missing
 
 
 def silent(_: float) -> None:
@@ -75,7 +79,7 @@ class Engine:
         try:
             import duckdb  # noqa: PLC0415 - an extra, and slow to load
         except ImportError as error:
-            raise NoEngine(f"this needs DuckDB: {INSTALL}") from error
+            raise NoEngine(f"this needs DuckDB: {INSTALL}", is_missing=True) from error
         self._duckdb, self._progress = duckdb, progress
         self._folder = tempfile.TemporaryDirectory(prefix="guard-audit-")
         self.spill = Path(self._folder.name)

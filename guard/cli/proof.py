@@ -12,6 +12,7 @@ from typing import Annotated, Final, NoReturn
 import msgspec
 import typer
 
+from guard.cli.progress import counted, progress
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.clock import SystemClock
 from guard.errors import GuardFault, JournalFault, SettingsFault
@@ -150,7 +151,8 @@ def _examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
     claims = _claims(checkpoints_path(state))
     if held is not None:
         claims += _claims(held) or _nothing(held)
-    finding = examine(read_lines(state, wait=_Patience()), claims, verifiers)
+    with progress("verifying") as bar:
+        finding = examine(counted(state, read_lines(state, wait=_Patience()), bar), claims, verifiers)
     remarks = []
     if finding.result == "ok":
         if vkey is None:

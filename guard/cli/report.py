@@ -1,9 +1,9 @@
 """`guard audit report`: the record of some time as one HTML page that needs nothing else."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import typer
@@ -12,7 +12,7 @@ from guard import __version__
 from guard.audit.events import Differences
 from guard.audit.facts import Facts
 from guard.audit.report import Matter, page
-from guard.cli.progress import progress
+from guard.cli.progress import counted, progress
 from guard.cli.proof import Vkey, examined, verifiers_of
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.cli.times import Since, Until, since_until
@@ -20,13 +20,10 @@ from guard.clock import SystemClock
 from guard.errors import JournalFault
 from guard.journal import read_lines, timestamp
 from guard.journal.search import Views
-from guard.journal.segments import segment_numbers, segment_path
 from guard.journal.shelf import Shelf
 from guard.policy import PolicySet, compile_set
 from guard.policy.diff import compare
 from guard.standing import parse_texts
-
-_EVERY: Final = 2000  # lines between two looks at the progress
 
 
 def report_record(
@@ -48,7 +45,7 @@ def report_record(
     begins, ends = since_until(since, until)
     facts, views = Facts(begins, ends), Views()
     with progress("reading") as bar:
-        facts.take(views.read(_told(where, bar)))
+        facts.take(views.read(counted(where, read_lines(where), bar)))
     found = examined(where, vkey, held)
     keys = tuple(verifier.vkey for verifier in verifiers_of(where, vkey))
     matter = Matter(
@@ -69,17 +66,6 @@ def report_record(
         typer.echo(msgspec.json.encode(told))
     else:
         typer.echo(f"{out}: {facts.records} records; {found.message}")
-
-
-def _told(state: Path, bar: Callable[[float], None]) -> Iterator[bytes]:
-    """Every line, with the progress told by bytes."""
-    total = sum(segment_path(state, number).stat().st_size for number in segment_numbers(state)) or 1
-    done = 0
-    for place, line in enumerate(read_lines(state)):
-        done += len(line)
-        if place % _EVERY == 0:
-            bar(done / total)
-        yield line
 
 
 def _differences(state: Path) -> Differences:

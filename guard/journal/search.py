@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from guard.journal.record import Line, decode, plain, timestamp
@@ -116,7 +117,10 @@ def search(state: Path, query: Query, *, views: Views) -> Iterator[View]:
     With `order`, first all decisions that a record connects with that order id are found, then all records of those:
     the decision that opened it, its changes and cancels, their outcomes, its fills.
     """
-    decisions = frozenset() if query.order is None else _decisions_of(query.order, Views().read(read_lines(state)))
+    decisions = frozenset[str]()
+    if query.order is not None:
+        needle = msgspec.json.encode(query.order)[1:-1]  # a line without these bytes need not be read as JSON
+        decisions = _decisions_of(query.order, Views().read(line for line in read_lines(state) if needle in line))
     for view in views.read(read_lines(state)):
         if _matches(query, view, decisions):
             yield view

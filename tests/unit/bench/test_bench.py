@@ -21,20 +21,20 @@ MOUNTS: Final = """\
 """
 
 
-def test_the_edge_is_measured_by_a_script_of_its_own() -> None:
-    """`bench/edge.py --help` says what it measures."""
-    command = [sys.executable, str(ROOT / "bench" / "edge.py"), "--help"]
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        ("run.py", {"--quick", "--work", "--report"}),
+        ("record.py", {"--records", "--work", "--report"}),
+        ("edge.py", {"--rounds", "--seconds", "--report"}),
+    ],
+)
+def test_help_names_the_options(script: str, options: set[str]) -> None:
+    """`--help` works without measuring anything."""
+    command = [sys.executable, str(ROOT / "bench" / script), "--help"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own script
 
-    assert {"--rounds", "--seconds", "--report"} <= set(said.replace(",", " ").split())
-
-
-def test_help_names_the_options() -> None:
-    """`bench/run.py --help` works without measuring anything."""
-    command = [sys.executable, str(ROOT / "bench" / "run.py"), "--help"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own script
-
-    assert {"--quick", "--work", "--report"} <= set(said.replace(",", " ").split())
+    assert options <= set(said.replace(",", " ").split())
 
 
 @pytest.mark.parametrize(
