@@ -45,7 +45,9 @@ _DIFFERENCES: Final = """\
 - **Two watch-list and reminder writes** (`modify-user-security`, `set-price-reminder`) ask `qot:read` as documented, but
   are recorded as writes (`user_write`).
 - **`is_unsub_all` is refused.** All callers share one connection at the daemon; one of them must not unsubscribe the rest.
-- **`modify-order` with `for_all` is a cancel-all** and is treated as one.
+- **`modify-order` with `for_all` is a cancel-all** and is treated as one. A cancel-all ends the caller's own orders of the
+  account and market, each by a request of its own where other orders work there too; `s2c.results` tells of each, `s2c.pending`
+  counts those to come.
 - **Unknown, misspelt or doubled field names are refused** on every endpoint, also where the daemon would ignore them.
 - **Aliases.** Bodies may use the names of the proto messages, the aliases of the reference and the names of its examples,
   in snake case. What goes to the daemon for a trade is always the proto shape with integers.

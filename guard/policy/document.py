@@ -1,6 +1,6 @@
 """Policy files read: TOML text to a `PolicyDoc`, or every error in it at once.
 
-Unknown tables and keys are refused with a suggestion; what this version cannot enforce is refused as `not_supported`.
+Unknown tables and keys are refused with a suggestion: nothing is there that is not enforced.
 An error names file, line (where the text shows it), key path, a stable code and what to write instead.
 """
 
