@@ -174,6 +174,7 @@ class Guard:
         self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = self.desk.lookout = Reconciler(self.recorder)
+        self.desk.reference.hear_positions(self.reconciler.held)
         self.relay = Relay(self.recorder, on_trade=self.reconciler.traded, seeing=self._seeing)
         self.changes = Changes(
             self.desk,

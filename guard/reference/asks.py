@@ -53,6 +53,9 @@ class CalendarKey(Struct, frozen=True):
     symbol: str | None = None
 
 
+OnHeld = Callable[[Account, int, Mapping[str, str]], None]  # account, trd_market, currency by symbol
+
+
 class PositionKey(Struct, frozen=True):
     """Whose positions: an account's, in the market that the trade header names."""
 
@@ -73,6 +76,7 @@ class Asks:
         self._daemon = daemon
         self._clock = clock
         self._timeout_s = timeout_s
+        self.on_held: OnHeld = lambda *_: None
 
     async def snapshot(self, symbols: tuple[str, ...]) -> Mapping[str, Shown] | Declined | Silence:
         """Prices now."""
@@ -135,7 +139,10 @@ class Asks:
         if isinstance(s2c, Declined | Silence):
             return s2c
         found = parse_positions(s2c, account=key.account)
-        return _GARBLED if found is None else {key: found}
+        if found is None:
+            return _GARBLED
+        self.on_held(key.account, key.trd_market, found.currencies)
+        return {key: found}
 
     # ------------------------------------------------------------ sending
 

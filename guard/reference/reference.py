@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from guard.clock import Clock
 from guard.markets import FUTURES, split_symbol
-from guard.reference.asks import EVERYWHERE, Asks, calendar_key
+from guard.reference.asks import EVERYWHERE, Asks, OnHeld, calendar_key
 from guard.reference.sessions import global_name
 from guard.reference.source import Sleep, Surroundings
 from guard.reference.sources import (
@@ -55,8 +55,8 @@ class Reference:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._bounds = bounds or Bounds()
-        asks = Asks(daemon, clock, timeout_s=self._bounds.timeout_s)
-        self._sources = Sources(asks, Surroundings(clock, supervisor, sleep))
+        self._asks = Asks(daemon, clock, timeout_s=self._bounds.timeout_s)
+        self._sources = Sources(self._asks, Surroundings(clock, supervisor, sleep))
         self._waiting = 0
 
     async def world(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> World:
@@ -93,6 +93,10 @@ class Reference:
     def observe_currency(self, symbol: str, currency: str) -> None:
         """The daemon's own orders or positions show this symbol in this currency: that wins over every table."""
         self._sources.observe_currency(symbol, currency)
+
+    def hear_positions(self, on_held: OnHeld) -> None:
+        """Whom to tell in which currencies an account's positions are shown, each time that they are."""
+        self._asks.on_held = on_held
 
     def is_in_other_currency(self, order: PlaceOrder, *, account: Account) -> bool:
         """The daemon showed the symbol in another currency than its market's."""

@@ -19,7 +19,7 @@ from guard.tracking.doubts import Doubts
 from guard.tracking.lists import Lists
 from guard.tracking.outside import Outside
 from guard.tracking.places import Place, Places, Wants
-from guard.tracking.scribe import Scribe
+from guard.tracking.scribe import POSITIONS, SOURCE, Scribe
 from guard.tracking.tracks import Tracks
 from guard.upstream.orderlist import OrderRow
 from guard.walk.lookout import Disabled
@@ -98,6 +98,16 @@ class Reconciler:
             return None
         row = self._tracks.disabled(name)
         return Disabled() if row is None else Disabled(row.qty, row.price, row.aux_price, row.trail_value)
+
+    def held(self, account: Account, trd_market: int, shown: Mapping[str, str]) -> None:  # noqa: ARG002 - as it is told
+        """Positions were shown in these currencies."""
+        self._note_currencies(trd_market, shown, source=POSITIONS)
+
+    def _note_currencies(self, trd_market: int, shown: Mapping[str, str], *, source: str = SOURCE) -> None:
+        try:
+            self._scribe.note_currencies(trd_market, shown, source=source)
+        except JournalFault as fault:
+            _log.error("currency_not_recorded", why=str(fault))
 
     async def run(self) -> None:
         """Turns for ever. A bug in one is told and does not end the service."""
@@ -186,13 +196,10 @@ class Reconciler:
         if today is None:
             return
         asked.today = today
-        for row in today:
-            if row.symbol is not None and row.currency is not None:
-                self._desk.reference.observe_currency(row.symbol, row.currency)
-        try:
-            self._scribe.note_currencies(place, today)
-        except JournalFault as fault:
-            _log.error("currency_not_recorded", why=str(fault))
+        shown = {row.symbol: row.currency for row in today if row.symbol is not None and row.currency is not None}
+        for symbol, currency in shown.items():
+            self._desk.reference.observe_currency(symbol, currency)
+        self._note_currencies(place.trd_market, shown)
         if self._is_incomplete(asked):
             asked.earlier = await self._lists.history(place)
         try:

@@ -1,23 +1,23 @@
 """Writes what was found, and folds it at once: the record first, so that nothing is in the ledger alone."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Final
 
 from guard.journal import Order, Reconciled
 from guard.limits import State
-from guard.markets import currency_of, market_words
+from guard.markets import currency_of, market_words, split_symbol
 from guard.terms import Verdict
 from guard.tracking.apply import learned, reconciled
-from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow
 from guard.walk.recorder import Recorder
 
 SOURCE: Final = "orders"
+POSITIONS: Final = "positions"
 
 
-def _usual(place: Place, row: OrderRow) -> set[str]:
-    """In what the market of this list trades the code."""
-    return {currency_of(market, row.code) for market in market_words(place.trd_market)}
+def _usual(trd_market: int, symbol: str) -> set[str]:
+    """In what the market of a list trades the symbol."""
+    return {currency_of(market, split_symbol(symbol)[1]) for market in market_words(trd_market)}
 
 
 class Scribe:
@@ -51,23 +51,19 @@ class Scribe:
         self._append("order", record)
         learned(self.state, self.desk.recent, record)
 
-    def note_currencies(self, place: Place, rows: Iterable[OrderRow]) -> None:
-        """Symbols that these rows show in another currency than is known of them; so that a start knows it too."""
-        for row in rows:
-            if row.symbol is None or row.currency is None:
+    def note_currencies(self, trd_market: int, shown: Mapping[str, str], *, source: str = SOURCE) -> None:
+        """Symbols that are shown in another currency than is known of them; so that a start knows it too.
+
+        Orders have the last word, so what positions show counts only where nothing is known.
+        """
+        for symbol, currency in shown.items():
+            known = self.state.currencies.get(symbol)
+            if currency == known or (known is not None and source != SOURCE):
                 continue
-            known = self.state.currencies.get(row.symbol)
-            if row.currency == known or (known is None and row.currency in _usual(place, row)):
+            if known is None and currency in _usual(trd_market, symbol):
                 continue
-            record = Order(
-                decision="",
-                t=self.desk.clock.t_us(),
-                status="listed",
-                source=SOURCE,
-                symbol=row.symbol,
-                currency=row.currency,
-            )
-            self.learn(record)
+            t_us = self.desk.clock.t_us()
+            self.learn(Order(decision="", t=t_us, status="listed", source=source, symbol=symbol, currency=currency))
 
     def _append(self, type_: str, record: Order | Reconciled) -> None:
         # An outcome that a full queue turned away comes before what builds on it.

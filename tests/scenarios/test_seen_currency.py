@@ -1,15 +1,31 @@
 """A stock that the daemon's own orders show in another currency than its market's, through the whole walk."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 from guard.simulator import Simulator
-from guard.terms import Answer, Failure, Outbound
+from guard.simulator.instruments import LISTED
+from guard.terms import Account, Answer, Env, Failure, Outbound
 from tests.support.clock import ManualClock
 from tests.support.guards import said
 from tests.support.stage import again, code_of, is_passed, stage
 
 _USD = 2
+
+
+class HeldInDollars(Simulator):
+    """Its positions are shown in US dollars, its orders as usual."""
+
+    async def send(self, request: Outbound) -> Answer | Failure:
+        """The ordinary answer, in another currency."""
+        answer = await super().send(request)
+        if request.path != "/api/positions" or isinstance(answer, Failure):
+            return answer
+        told = json.loads(answer.body)
+        for row in told["s2c"]["position_list"]:
+            row["currency"] = _USD
+        return Answer(answer.status, answer.content_type, json.dumps(told).encode())
 
 
 class InDollars(Simulator):
@@ -62,4 +78,20 @@ async def test_w08_a_restart_knows_the_currency_before_any_list(tmp_path: Path) 
         assert scene.ledger() == before
         reply = await scene.place(qty=300, price=200)
         assert code_of(reply) == (403, "max_order_value")
+        assert said(reply)["guard"]["reasons"][0]["unit"] == "USD"
+
+
+async def test_w08_a_currency_that_positions_show_is_recorded_too(tmp_path: Path) -> None:
+    """Where orders show nothing else: a restart values the symbol as the positions did."""
+    clock = ManualClock()
+    daemon = HeldInDollars(clock=clock)
+    daemon.world.ledger.book(Account(Env.SIMULATE, 123456), LISTED["HK.00700"], qty=Decimal(300), price=Decimal(300))
+    rules = '[orders]\nmax_value = ["100000 HKD", "50000 USD"]\n[budgets]\nopen_orders = 0'
+    async with stage(tmp_path, policies=rules, daemon=daemon, clock=clock) as scene:
+        assert is_passed(await scene.place(side="SELL", qty=100, price=400)), "an exit, so its position was asked for"
+        assert scene.ledger()["currencies"] == {"HK.00700": "USD"}
+        before = scene.ledger()
+    async with again(scene.config, daemon=daemon, clock=clock) as scene:
+        assert scene.ledger() == before
+        reply = await scene.place(qty=300, price=200)
         assert said(reply)["guard"]["reasons"][0]["unit"] == "USD"
