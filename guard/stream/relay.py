@@ -29,6 +29,7 @@ from guard.stream.dial import Dialler
 from guard.stream.ending import End, Ending
 from guard.stream.feed import Feed
 from guard.stream.owners import Owners
+from guard.stream.seats import NOBODY, Seats
 from guard.stream.session import SEEING, Frame, Seeing, View, view_of
 from guard.terms import AccountRow, Call, Missing, Principal, Refusal, refuse
 from guard.walk.desk import Visit
@@ -81,9 +82,8 @@ class Relay:
         )
         self._owners = Owners(desk.state)
         self._audience = Audience(self._bounds, judge=self._may_see, tally=self.tally, now=desk.clock.wall)
-        # Every socket that counts: in its handshake or open. One that has ended belongs to the edge's connection alone.
-        self._sockets: set[CallerSocket] = set()
-        self._counts: dict[str, int] = {}  # the same by the name of the key, "" for nobody
+        # One that has ended belongs to the edge's connection alone.
+        self._seats = Seats(self._bounds)
         self._timer: asyncio.TimerHandle | None = None
         self._views_s = 0.0
         self._renewal: asyncio.Task[None] | None = None
@@ -159,25 +159,12 @@ class Relay:
         if refusal is not None:
             return refusal
         socket.principal = visit.principal
-        name = _name(visit.principal)
-        if self._counts.get(name, 0) >= self._bounds.sockets_per_key_max:
-            message = f"a key has at most {self._bounds.sockets_per_key_max} open sockets; close one first"
-            return refuse(Code.OVERLOADED, message, rule="sockets_per_key_max")
-        if len(self._sockets) >= self._bounds.sockets_max:
-            return refuse(Code.OVERLOADED, "the guard has as many open sockets as it may; try again")
-        self._sockets.add(socket)
-        self._counts[name] = self._counts.get(name, 0) + 1
-        return None
+        return self._seats.take(socket, _name(visit.principal))
 
     def _forget(self, socket: CallerSocket) -> None:
-        """It no longer counts; a key is told to have left with its last one."""
-        if socket not in self._sockets:
-            return
-        self._sockets.discard(socket)
-        name = _name(socket.principal)
-        self._counts[name] -= 1
-        if not self._counts[name]:
-            del self._counts[name]
+        """It no longer counts; a key leaves with its last one."""
+        name = self._seats.leave(socket)
+        if name is not None:
             self._desk.holdings.left(name, now_us=self._desk.clock.t_us())
 
     async def _answer(self, socket: CallerSocket, visit: Visit) -> Refusal | None:
@@ -243,7 +230,7 @@ class Relay:
 
     def is_needed(self) -> bool:
         """Callers with a key are fed; a subscription is restored by whoever notices that it was lost."""
-        return bool(self._desk.holdings) or bool(self._counts.keys() - {""})
+        return bool(self._desk.holdings) or self._seats.has_keys
 
     def on_dialled(self, refusal: Refusal | None) -> None:
         """Whether the daemon is there."""
@@ -293,7 +280,7 @@ class Relay:
         for socket in self._audience:
             socket.keep_alive()
         loop = asyncio.get_running_loop()
-        if not self._sockets:
+        if not self._seats:
             return
         self._timer = loop.call_later(self._bounds.sweep_s, self._sweep)
         is_idle = self._renewal is None or self._renewal.done()
@@ -312,7 +299,7 @@ class Relay:
 
 
 def _name(principal: Principal | None) -> str:
-    return "" if principal is None else principal.name
+    return NOBODY if principal is None else principal.name
 
 
 def _view(principal: Principal, rows: tuple[AccountRow, ...] | Missing) -> View:

@@ -68,4 +68,5 @@ def test_a_ticket_itself_is_not_held() -> None:
     text = tickets.issue(A, "secret", now_us=0)
 
     assert isinstance(text, str)
+    assert tickets.redeem("secret", now_us=0) is None
     assert text.encode() not in b"".join(tickets._live)
