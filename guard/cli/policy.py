@@ -25,7 +25,7 @@ from guard.cli.sources import (
     JsonFlag,
     OpsOption,
     StateOption,
-    keys_of,
+    keyring_of,
     print_json,
     settings_of,
     told,
@@ -33,6 +33,7 @@ from guard.cli.sources import (
 from guard.clock import SystemClock
 from guard.policy import PolicyDoc, PolicyError, PolicySet, compile_set
 from guard.policy.cases import run_tests
+from guard.policy.lint import lint
 from guard.policy.schema import TABLES
 from guard.standing import parse_texts, read_tests, read_texts
 
@@ -63,12 +64,13 @@ def check(
     texts, errors = read_texts(place)
     docs, found = parse_texts(texts)
     errors += found
-    keys, warnings = keys_of(settings)
+    keys, warnings = keyring_of(settings)
     tests, unreadable = read_tests(place)
     errors += unreadable if texts else []
+    findings: list[PolicyError] = []
     policies = compile_set(
         docs,
-        keys=keys,
+        keys={} if keys is None else keys.limits_by_name(),
         flags=None,
         tz=settings.keys.tz,
         require_cover=settings.policies.require_cover,
@@ -77,7 +79,8 @@ def check(
     if isinstance(policies, list):
         errors += policies
     else:
-        warnings += policies.warnings
+        findings = lint(policies, texts, keys.principals.values() if keys else ())
+        warnings += (*policies.warnings, *map(str, findings))
         errors += run_tests(policies, tests).failures
     sha256 = policies.sha256 if isinstance(policies, PolicySet) and not errors else None
     if as_json:
@@ -88,6 +91,7 @@ def check(
                 "policies": [_row(doc) for doc in docs],
                 "errors": errors,
                 "warnings": warnings,
+                "findings": findings,
             }
         )
     else:

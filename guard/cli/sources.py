@@ -1,17 +1,16 @@
 """What the commands on policies have in common: their flags, settings and keys, and how faults are told."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from guard.access import keyfile
+from guard.access import Keyring, keyfile
 from guard.errors import SettingsFault
 from guard.settings import Settings, parse_settings
-from guard.terms import KeyLimits
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for programs.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the directory and ops.")]
@@ -35,15 +34,15 @@ def settings_of(config: Path | None) -> Settings:
     return settings
 
 
-def keys_of(settings: Settings) -> tuple[Mapping[str, KeyLimits], list[str]]:
+def keyring_of(settings: Settings) -> tuple[Keyring | None, list[str]]:
     """The keys that selectors may choose. Policies can be checked without any, so a bad file is only a warning."""
     path = settings.path(settings.keys.file)
     if not path.exists():
-        return {}, []
+        return None, []
     try:
-        return keyfile.load(path).limits_by_name(), []
+        return keyfile.load(path), []
     except SettingsFault as fault:
-        return {}, [f"selectors were not compared with the keys: {error}" for error in fault.errors]
+        return None, [f"selectors were not compared with the keys: {error}" for error in fault.errors]
 
 
 @contextlib.contextmanager

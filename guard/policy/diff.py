@@ -213,11 +213,11 @@ def _cover(before: PolicySet, after: PolicySet) -> Iterator[Change]:
     if not after.require_cover:
         return
     for doc in after.docs:
-        if _covering(doc) and not any(_covering(other) and _reaches(other, doc) for other in before.docs):
+        if _covering(doc) and not any(_covering(other) and reaches(other, doc) for other in before.docs):
             words = "orders.max_value now covers trades that nothing covered (no_policy), looser"
             yield Change(doc.id, "cover", "looser", words)
     for doc in before.docs:
-        if _covering(doc) and not any(_covering(other) and _reaches(other, doc) for other in after.docs):
+        if _covering(doc) and not any(_covering(other) and reaches(other, doc) for other in after.docs):
             words = (
                 "trades that orders.max_value covered are refused as no_policy where nothing else covers them, tighter"
             )
@@ -228,7 +228,7 @@ def _covering(doc: PolicyDoc) -> bool:
     return doc.orders.max_value is not None and doc.policy.mode == "enforce"
 
 
-def _reaches(wide: PolicyDoc, narrow: PolicyDoc) -> bool:
+def reaches(wide: PolicyDoc, narrow: PolicyDoc) -> bool:
     """Whoever the narrow policy selects, the wide one does, and at least as long."""
     outer, inner = wide.applies_to, narrow.applies_to
     for name in ("keys", "environments", "accounts"):

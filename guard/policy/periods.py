@@ -33,10 +33,15 @@ RESET_OF: Final = {market: _reset(text) for market, text in markets.RESET_OF.ite
 _BY_CODE: Final = {"HK": ("HKD", "CNH"), "FUTURES_HK": ("HKD", "CNH"), "FUTURES_SG": ("SGD", "USD", "JPY")}
 
 
+def currencies_of(market: str) -> tuple[str, ...]:
+    """What is traded in a market, its plain currency first."""
+    return _BY_CODE.get(market) or (markets.currency_of(market, ""),)
+
+
 def _by_currency() -> dict[str, tuple[Reset, ...]]:
     found: dict[str, set[Reset]] = {}
     for market, reset in RESET_OF.items():
-        for currency in _BY_CODE.get(market) or (markets.currency_of(market, ""),):
+        for currency in currencies_of(market):
             found.setdefault(currency, set()).add(reset)
     return {currency: tuple(sorted(resets)) for currency, resets in found.items()}
 
