@@ -30,6 +30,7 @@ from guard.cli.sources import (
     settings_of,
     told,
 )
+from guard.cli.suggest import suggest
 from guard.clock import SystemClock
 from guard.policy import PolicyDoc, PolicyError, PolicySet, compile_set
 from guard.policy.cases import run_tests
@@ -44,6 +45,7 @@ app.command()(approve)
 app.command()(promote)
 app.command("test")(run_cases)
 app.command()(diff)
+app.command()(suggest)
 
 ENFORCED: Final = tuple(table for table in TABLES if table not in {"policy", "applies_to"})
 

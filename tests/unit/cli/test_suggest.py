@@ -1,0 +1,57 @@
+"""`guard policy suggest` over a record that a guard has written."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from guard.cli.policy import app
+from guard.policy import PolicyDoc, parse_policy
+from tests.support.stage import stage
+
+OPEN = '[orders]\nmax_value = "100000000 HKD"\n'
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    found = CliRunner().invoke(app, ["suggest", *words])
+    return found.exit_code, found.stdout, found.stderr
+
+
+@pytest.fixture(name="state")
+async def _state(tmp_path: Path) -> str:
+    """A hundred and one small orders, and one that is a hundred times as large."""
+    async with stage(tmp_path, policies=OPEN) as scene:
+        for place in range(101):
+            await scene.place(qty=100, price=10 + place % 5)
+        await scene.place(qty=10_000, price=10)
+        await scene.written()
+    return str(tmp_path / "state")
+
+
+async def test_limits_are_written_with_their_percentiles_and_what_they_would_have_refused(
+    state: str, tmp_path: Path
+) -> None:
+    """A valid policy in shadow; the one order out of line is named, by deciding the past again."""
+    out = tmp_path / "out"
+    code, told, _ = run("--since", "2026-11-01", "--state", state, "--out", str(out))
+    text = (out / "suggested-simulate.toml").read_text()
+
+    assert code == 0
+    found = parse_policy(text, file="suggested-simulate.toml")
+    assert isinstance(found, PolicyDoc)
+    assert found.orders.max_value == ("1800 HKD",)
+    assert "# HKD: p50 1200, p95 1400, p99 1400, largest 100000, of 102" in text
+    assert "would have refused 1 of 102" in told
+    assert "order quantity 10000 is above 130" in told
+    assert run("--since", "2026-11-01", "--state", state, "--out", str(out))[0] == 1, "nothing is overwritten"
+    (one,) = json.loads(run("--since", "2026-11-01", "--state", state, "--json")[1])
+    assert (one["orders"], len(one["refused"])) == (102, 1)
+
+
+async def test_where_nothing_was_traded_nothing_is_suggested(state: str) -> None:
+    """Exit 1 for another key or a later day; a time that is none is wrong usage."""
+    assert run("--since", "2026-11-01", "--keys", "nobody", "--state", state)[0] == 1
+    assert run("--since", "2027-01-01", "--state", state)[0] == 1
+    assert "is no time" in run("--since", "yesterday-ish", "--state", state)[2]
