@@ -21,6 +21,7 @@ from guard.access import Issuer, Keyring
 from guard.admin import Changes, build_app
 from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
+from guard.admin.runner import OpsRunner
 from guard.admin.watch import Watch
 from guard.admin.weakened import weakened
 from guard.certificate import certificate_of
@@ -246,7 +247,7 @@ class Guard:
             upgrade=self.relay.upgrade,
             refused=self.recorder.refused_at_edge,
         )
-        runner = web.AppRunner(build_app(self.recorder, self.changes), access_log=None, handle_signals=False)
+        runner = OpsRunner(build_app(self.recorder, self.changes), access_log=None, handle_signals=False)
         await runner.setup()
         self._ops = runner
         try:

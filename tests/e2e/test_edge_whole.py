@@ -14,6 +14,7 @@ from typing import Final
 
 import pytest
 
+from guard.admin.runner import CONNECTIONS_MAX, OpsRunner
 from guard.codes import MEANING, Code
 from guard.lifecycle import Guard
 from tests.support.edge_attacks import CORPUS
@@ -211,3 +212,17 @@ async def test_a_shorter_corpus_before_the_ops_listener(tmp_path: Path) -> None:
         assert (await asked(guard.ports[1], head("GET /livez HTTP/1.1", "Accept: */*")))[0] == 400
         assert guard.journal.last_seq == before
         assert daemon.requests == []
+
+
+async def test_the_operator_gets_in_past_any_number_of_connections(tmp_path: Path) -> None:
+    """Hundreds of silent connections to the ops listener hold no more files than its bound, and /livez answers."""
+    async with guarded(tmp_path) as (guard, _):
+        silent = []
+        for _ in range(5 * CONNECTIONS_MAX):
+            _, writer = await asyncio.open_connection("127.0.0.1", guard.ports[1])
+            silent.append(writer)
+        assert (await asked(guard.ports[1], head("GET /livez HTTP/1.1", "Host: localhost")))[0] == 200
+        assert isinstance(guard._ops, OpsRunner)
+        assert guard._ops.connections <= CONNECTIONS_MAX
+        for writer in silent:
+            writer.transport.abort()
