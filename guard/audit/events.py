@@ -195,7 +195,7 @@ def proof(finding: Finding, remarks: Sequence[str], keys: Sequence[str]) -> Mark
             "page: guard audit verify, with a key and a checkpoint that were kept elsewhere.",
             class_="note",
         ),
-        table("What was found", ("", ""), rows, kinds="hm"),
+        table("What was found", ("what", "found"), rows, kinds="hm"),
     )
 
 

@@ -77,13 +77,14 @@ def page(matter: Matter, differences: Differences) -> str:
             events.proof(matter.finding, matter.remarks, matter.keys),
             _controls(facts),
         ),
-        el(
-            "footer",
-            f"Made {moment(matter.made_at)} UTC by opend-guard {matter.version} from {number(facts.records)} records. "
-            "The page holds numbers and names from the record, no secrets; it loads nothing and sends nothing.",
-        ),
+        el("footer", el("p", _made(matter))),
     )
     return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
+
+
+def _made(matter: Matter) -> str:
+    made = f"Made {moment(matter.made_at)} UTC by opend-guard {matter.version}"
+    return f"{made} from {number(matter.facts.records)} records. The page holds numbers and names from the record; it loads nothing and sends nothing."
 
 
 def _policy(style: str) -> str:
