@@ -18,6 +18,7 @@ _LEFT: Final = 52
 _BOTTOM: Final = 26
 _TOP: Final = 20
 COLUMNS_MAX: Final = 64
+_WIDE_MAX: Final = 56
 _STEPS_H: Final = (1, 2, 3, 6, 12, 24, 48, 7 * 24, 14 * 24, 30 * 24, 91 * 24)
 
 
@@ -63,7 +64,7 @@ def stacked(title: str, found: Sequence[Column], series: Sequence[Series]) -> Ma
     top = _round_up(max((sum(column.parts) for column in found), default=0))
     plot_w, plot_h = WIDTH - _LEFT, HEIGHT - _TOP - _BOTTOM
     step = plot_w / max(len(found), 1)
-    wide = max(step - max(1.5, step * 0.22), 1)
+    wide = min(max(step - max(1.5, step * 0.22), 1), _WIDE_MAX)
     marks: list[Markup] = []
     for line in range(5):
         y = _TOP + plot_h * line / 4

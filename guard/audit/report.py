@@ -83,8 +83,9 @@ def page(matter: Matter, differences: Differences) -> str:
 
 
 def _made(matter: Matter) -> str:
-    made = f"Made {moment(matter.made_at)} UTC by opend-guard {matter.version}"
-    return f"{made} from {number(matter.facts.records)} records. The page holds numbers and names from the record; it loads nothing and sends nothing."
+    by, records = f"opend-guard {matter.version}", number(matter.facts.records)
+    made = f"Made {moment(matter.made_at)} UTC by {by} from {records} records."
+    return f"{made} The page holds numbers and names from the record; it loads nothing and sends nothing."
 
 
 def _policy(style: str) -> str:
