@@ -7,7 +7,6 @@ worst beside it.
 
 import argparse
 import asyncio
-import gc
 import itertools
 import os
 import platform
@@ -29,6 +28,7 @@ from msgspec.structs import replace
 
 from guard import logs
 from guard.catalogue import find
+from guard.cli.serve import rest_the_collector
 from guard.intent import parse
 from guard.journal.chain import ZEROS, digest
 from guard.journal.record import encode
@@ -227,22 +227,30 @@ class Core:
         self.counted(*self.judged())
 
 
-def measured(rules: int, live: int, *, count: int, rounds: int) -> Point:
-    """One row of the table."""
+def measured(rules: int, lives: list[int], *, count: int, rounds: int) -> list[Point]:
+    """The rows of so many rules; the numbers of open orders take turns, so that a neighbour's noise falls on all."""
     found = policies(rules)
-    core = Core(found, live=live)
-    plan = found.plan(KEY, ACCOUNT.env, ACCOUNT, wall=WALL)
-    judging, counting, whole = [], [], []
+    rest_the_collector()
+    cores = [Core(found, live=live) for live in lives]
+    times: list[tuple[list[float], list[float], list[float]]] = [([], [], []) for _ in cores]
     for _ in range(rounds):
-        gc.collect()
-        ready = [core.judged() for _ in range(count)]
-        judging.append(_each_us(core.judged, count))
-        known = iter(ready)
-        counting.append(_each_us(lambda known=known: (core.counted(*next(known)), core.ended()), count))
-        whole.append(_each_us(lambda: (core.whole(), core.ended()), count))
-    spans = [(min(times), max(times)) for times in (judging, counting, whole)]
-    asked = sum(len(bound.rules) for bound in plan.bounds)
-    return Point(asked, len(plan.rules), len(ready[0][0]), len(core.state.holders), *spans)
+        for core, (judging, counting, whole) in zip(cores, times, strict=True):
+            known = iter([core.judged() for _ in range(count)])
+            judging.append(_each_us(core.judged, count))
+            counting.append(_each_us(lambda core=core, known=known: (core.counted(*next(known)), core.ended()), count))
+            whole.append(_each_us(lambda core=core: (core.whole(), core.ended()), count))
+    plan = found.plan(KEY, ACCOUNT.env, ACCOUNT, wall=WALL)
+    bound = sum(len(each.rules) for each in plan.bounds)
+    return [
+        Point(
+            bound,
+            len(plan.rules),
+            len(core.judged()[0]),
+            len(core.state.holders),
+            *((min(spans), max(spans)) for spans in taken),
+        )
+        for core, taken in zip(cores, times, strict=True)
+    ]
 
 
 def _each_us(act: Callable[[], object], count: int) -> float:
@@ -356,10 +364,11 @@ Written by `bench/core.py --report docs/performance-core.md`. What a request cos
 [`performance.md`](performance.md).
 
 An order is judged by every rule that binds it (*judge*), its claims are looked at, reserved and settled (*ledger*), and
-as an old order ends for each new one, as many stay open. No socket, no disk, no clock. CPU time of the thread, best of
-the rounds and in brackets the worst. *rules* are those that bind the key, *asked* those that no tighter one of their
-kind makes superfluous; *claims* are what the order holds on counters. All budgets and rates count by policy, so that
-no two of them share a counter: many policies are meant to be as expensive here as they can be.
+as an old order ends for each new one, as many stay open. No socket, no disk, no clock; the garbage collector as `guard
+serve` sets it. CPU time of the thread, best of the rounds and in brackets the worst. *rules* are those that bind the
+key, *asked* those that no tighter one of their kind makes superfluous; *claims* are what the order holds on counters.
+All budgets and rates count by policy, so that no two of them share a counter: many policies are meant to be as
+expensive here as they can be.
 
 {table(points)}
 
@@ -420,12 +429,11 @@ def main() -> int:
     parser.add_argument("--report", type=Path, help="also write the document")
     given = parser.parse_args()
     logs.silence()
-    gc.freeze()
     before, began_us = machine.usage(), machine.cpu_us(os.getpid())
     points = []
-    for rules, live in itertools.product(RULES, given.open):
-        points.append(measured(rules, live, count=min(given.count, VARIANTS), rounds=given.rounds))
-        print(f"{rules} rules, {live} open: {points[-1]}", file=sys.stderr, flush=True)
+    for rules in RULES:
+        points += measured(rules, given.open, count=min(given.count, VARIANTS), rounds=given.rounds)
+        print(f"{rules} rules: {points[-len(given.open) :]}", file=sys.stderr, flush=True)
     replayed = replayed_of(given.records, given.work) if given.records else None
     text = document(points, replayed, _noise(before, began_us))
     print(text)

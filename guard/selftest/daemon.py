@@ -1,6 +1,7 @@
 """A daemon that would fall for it: the simulated one with its weaknesses on, keys, and an eye on the record."""
 
 import hashlib
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,10 @@ _SCOPES: Final = ("qot:read", "acc:read", "trade:simulate", "trade:real", "trade
 
 
 class Credulous(Simulator):
-    """Takes whatever it is sent. `recorded` tells, order by order, whether its decision was in the record."""
+    """Takes whatever it is sent.
+
+    `recorded` tells, order by order while `reached` is there, whether its decision was in the record.
+    """
 
     def __init__(self, journal: Path) -> None:
         digest = hashlib.sha256(KEY.encode()).hexdigest()
@@ -30,7 +34,7 @@ class Credulous(Simulator):
         self.quirks.tells_subscribers = True
         self.world.is_unlocked = True
         self.recorded: list[bool] = []
-        self.is_watching = False
+        self.reached: threading.Event | None = None
         self._journal = journal
 
     def house(self, account: Account, *, card: str) -> None:
@@ -41,9 +45,10 @@ class Credulous(Simulator):
 
     async def handle(self, call: Received, *, timeout_s: float | None = None) -> Answer | Failure:
         """As the simulated daemon does it, after a look at the record."""
-        if self.is_watching and call.path == ORDER and call.idempotency_key:
+        if self.reached is not None and call.path == ORDER and call.idempotency_key:
             texts = [path.read_bytes() for path in self._journal.glob("*.jsonl")]
             self.recorded.append(any(call.idempotency_key.encode() in text for text in texts))
+            self.reached.set()
         return await super().handle(call, timeout_s=timeout_s)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -91,7 +92,7 @@ class Player:
     async def _send(self, ask: Ask) -> tuple[Told, list[Received]]:
         stage, daemon = self._stage, self._stage.daemon
         known = len(daemon.requests)
-        daemon.is_watching = stage.disk.is_slow = ask.records
+        daemon.reached = stage.disk.reached = threading.Event() if ask.records else None
         if ask.fault is not None:
             fault = ask.fault
             if isinstance(fault, Ids):
@@ -104,7 +105,7 @@ class Player:
         try:
             told = await (stage.ask(raw) if ask.meanwhile is None else self._held(raw, ask.meanwhile))
         finally:
-            daemon.is_watching = stage.disk.is_slow = False
+            daemon.reached = stage.disk.reached = None
             daemon.faults.clear()
         return told, list(daemon.requests)[known:]
 

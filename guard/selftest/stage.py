@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import secrets
-import time
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,19 +25,19 @@ from guard.terms import Account
 from guard.walk.hooks import HOOKS, Hooks
 
 _BY: Final = Who(by="selftest", reason="selftest")
-_SLOW_S: Final = 0.05
+_SLOW_S: Final = 0.5
 _DRAIN_S: Final = 1.0
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 class _Disk(Disk):
-    """The real disk, which takes its time where somebody waits to see whether it is waited for."""
+    """The real disk. While `reached` is there it waits for the daemon, so that what does not wait for it shows."""
 
-    is_slow = False
+    reached: threading.Event | None = None
 
     def write(self, fd: int, data: memoryview) -> int:
-        if self.is_slow:
-            time.sleep(_SLOW_S)  # in the journal's own thread
+        if self.reached is not None:
+            self.reached.wait(_SLOW_S)  # in the journal's own thread
         return super().write(fd, data)
 
 
