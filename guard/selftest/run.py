@@ -11,6 +11,7 @@ import msgspec
 from guard.access import keyfile
 from guard.access.records import rights
 from guard.clock import SystemClock
+from guard.errors import SettingsFault
 from guard.selftest.case import Ask, Case, Hear, Row
 from guard.selftest.cases import CASES
 from guard.selftest.drill import key_record
@@ -49,13 +50,15 @@ async def against(settings: Settings, *, cases: Iterable[Case] = CASES, hooks: H
     """What must be refused everywhere, tried with every key of these settings, as far as its policies reach.
 
     Keys keep their ids, scopes and limits and get a new secret; the daemon and the state directory are not theirs.
-    Raises SettingsFault where the settings would not start.
+    Raises SettingsFault where the settings would not start, or the policies cannot be loaded.
     """
     keyring = keyfile.load(settings.path(settings.keys.file))
     keys = [{"id": record.id, **_lean(rights(record))} for record in keyring.records if not record.is_disabled]
     policies = settings.path(settings.policies.dir)
     homes = [_home(key) for key in keys]
     async with _stage(settings, keys, policies=policies, hooks=hooks, homes=homes) as stage:
+        if stage.guard.policy_errors:  # it would hold everything, for want of policies
+            raise SettingsFault([f"{settings.policies.dir}/{error}" for error in stage.guard.policy_errors])
         tried = [(case, Player(stage, case, home=home)) for home in homes for case in cases if case.anywhere]
         return [await _tried(case, player) for case, player in tried]
 

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from guard.cli import main
+from guard.errors import SettingsFault
 from guard.intent import parse
 from guard.selftest import CASES, Row, against, drill
 from guard.selftest.page import page
@@ -121,3 +122,9 @@ def test_settings_that_would_not_start_are_told(tmp_path: Path, capsys: pytest.C
     (tmp_path / "keys.json").unlink()
     assert main.run(lambda **kw: main.app(["selftest", "--config", str(config)], **kw)) == 1
     assert "keys.json" in capsys.readouterr().err
+
+
+async def test_policies_that_cannot_be_loaded_are_told(tmp_path: Path) -> None:
+    """A guard without policies holds everything, which would prove nothing."""
+    with pytest.raises(SettingsFault, match=r"desk\.toml.*max_valeu"):
+        await against(laid(tmp_path, '[orders]\nmax_valeu = "1 HKD"\n'))
