@@ -29,7 +29,7 @@ from guard.journal import (
     gaps,
     replay,
 )
-from guard.limits import Opening, State, TradingRule, Worth, post, reserve, set_trading, settle
+from guard.limits import Opening, State, TradingRule, Worth, post, promote, reserve, set_trading, settle
 from guard.standing import Standing
 from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
 from guard.tracking import learned, reconciled
@@ -169,6 +169,8 @@ def _policy(found: Recovered, record: Policy) -> None:
     found.agreed.fold(record)
     if record.result in {"applied", "reverted"}:
         found.policy_sha256 = record.sha256
+    if record.carried:
+        promote(found.state, record.carried, t_us=record.t)
 
 
 def _decision(found: Recovered, record: Decision, ts: str) -> None:

@@ -9,11 +9,12 @@ from msgspec import Struct
 Result = Literal["applied", "unchanged", "pending", "refused", "stale", "unrecorded"]
 
 
-class Change(Struct, frozen=True, omit_defaults=True):
+class Change(Struct, frozen=True):
     """`result`: applied, unchanged, pending (a second person has to approve), refused or stale, with every error.
 
-    `kind`: what all changes of policies come to together. `until`: when this goes back by itself. `pending`: what still
-    waits for a second person. `warnings`: what is done all the same, and probably not meant.
+    `kind`: what all changes of policies come to together. `until`: when this goes back by itself. `counters`: those
+    that go on from what a shadow's stood at. `warnings`: what is done all the same, and probably not meant. `replay`:
+    what the second person was shown.
     """
 
     result: Result
@@ -22,6 +23,7 @@ class Change(Struct, frozen=True, omit_defaults=True):
     changes: tuple[object, ...] = ()
     errors: tuple[object, ...] = ()
     until: datetime | None = None
+    counters: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     replay: Mapping[str, object] | None = None
 

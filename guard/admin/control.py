@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from guard.admin.change import Who
 from guard.journal import Policy, plain
-from guard.policy import PolicySet
+from guard.policy import PolicyDoc, PolicySet
 from guard.policy.diff import Change, compare, verdict
 
 WORDS_MAX: Final = 50  # changes that a record holds in words; the texts themselves are kept beside it
@@ -58,6 +58,29 @@ def held_against(before: PolicySet | None, after: PolicySet) -> Compared:
         return Compared()
     changes = compare(before, after)
     return Compared(changes, verdict(changes))
+
+
+def carried(before: PolicySet | None, after: PolicySet) -> tuple[str, ...]:
+    """The counters of policies that were watched and are enforced from now on."""
+    watched = set() if before is None else {doc.id for doc in before.shadow_docs}
+    return tuple(sorted({word for doc in after.docs if doc.id in watched for word in counters_of(doc)}))
+
+
+def counters_of(doc: PolicyDoc) -> tuple[str, ...]:
+    """What the names of a policy's counters begin with."""
+    budgets, orders, rates = doc.budgets, doc.orders, doc.rates
+    rows = (
+        ("daily_value", budgets.daily_value),
+        ("open_value", budgets.open_value),
+        ("open_orders", budgets.open_orders),
+        ("orders_per_day", orders.per_day),
+        ("duplicate", orders.duplicate_window_s),
+        ("new_orders", rates.new_orders),
+        ("changes", rates.changes),
+        ("cancels", rates.cancels),
+        ("reads", rates.reads),
+    )
+    return tuple(word for word, limit in rows if limit is not None)
 
 
 def may_approve(pending: Policy | None, sha256: str, who: Who, *, in_force: str) -> str | None:

@@ -14,11 +14,12 @@ import structlog
 from msgspec import Struct
 
 from guard.admin.change import Change, Who
-from guard.admin.control import PERSON, Compared, held_against, may_approve, summary
+from guard.admin.control import PERSON, Compared, carried, held_against, may_approve, summary
 from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import Policy, plain
 from guard.journal.shelf import Shelf
+from guard.limits import promote
 from guard.policy import PolicyError, PolicySet
 from guard.policy.cases import run_tests
 from guard.standing import Standing, compiled, read_steadily, stand, warmed
@@ -168,6 +169,9 @@ class PolicyChanges:
         if fault is not None:
             return Change("unrecorded", was.policy_sha256, errors=(fault,))
         self._desk.standing = standing
+        if record.carried:
+            for state in (self._desk.state, self._desk.traffic):
+                promote(state, record.carried, t_us=record.t)
         shown = self._rehearsed.get(built.sha256) if asked.asked else None
         return Change(
             "applied",
@@ -175,6 +179,7 @@ class PolicyChanges:
             found.kind,
             changes=found.told,
             until=record.until,
+            counters=record.carried,
             warnings=tuple(warnings),
             replay=shown,
         )
@@ -241,6 +246,7 @@ class PolicyChanges:
             asked_by=None if first is None else first.by,
             asked_reason=None if first is None else first.reason,
             replay=summary(self._rehearsed.get(asked.built.sha256, {})) if first is not None else {},
+            carried=carried(asked.was.policies, asked.built) if result == "applied" else (),
         )
 
     def _append(self, record: Policy) -> str | None:

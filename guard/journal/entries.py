@@ -206,8 +206,8 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reload of policies: applied, refused, pending (a second person has to approve), withdrawn or reverted.
 
     `kind`: looser, tighter, neutral or mixed, and `changes` in words. `until`: when it goes back by itself, to `back`.
-    `asked_by`: who asked, where `by` approved; `replay` is what was shown then. `targets`: decision → cell → what it
-    holds under the new ones.
+    `asked_by`: who asked, where `by` approved; `replay` is what was shown then. `carried`: counters that go on from
+    what a shadow's stood at. `targets`: decision → cell → what it holds under the new ones.
     """
 
     t: int
@@ -225,6 +225,7 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked_by: str | None = None
     asked_reason: str | None = None
     replay: Mapping[str, int] = {}
+    carried: tuple[str, ...] = ()
 
 
 class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -12,6 +12,7 @@ from guard.limits.look import beside, look, quota_of, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
 from guard.limits.orders import change_in_flight, end_order, held_on, note_filled, set_spent, set_targets, unknowns
 from guard.limits.outside import adopt
+from guard.limits.promoting import promote
 from guard.limits.slots import SLOTS_MAX, find_slot, has_room
 from guard.limits.snapshot import Part, restore, snapshot
 from guard.limits.state import (
@@ -62,6 +63,7 @@ __all__ = [
     "note_outside",
     "owner_of",
     "post",
+    "promote",
     "quota_of",
     "reserve",
     "restore",

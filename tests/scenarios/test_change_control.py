@@ -204,7 +204,7 @@ async def test_what_builds_on_a_change_that_ends_ends_with_it(tmp_path: Path) ->
         assert "goes back" in told["warnings"][0]
         write(scene, shut.format(cap=20000))
         told = await reload(scene)
-        assert (told["result"], told.get("warnings")) == ("applied", None)
+        assert (told["result"], told["warnings"]) == ("applied", [])
         scene.clock.advance(s=900)
         await scene.guard.changes.policies.tick()
         assert code_of(await scene.place(code="00388")) == (403, "symbol")

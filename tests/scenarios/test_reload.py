@@ -228,7 +228,7 @@ async def test_nothing_changes_that_cannot_be_recorded(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- under load
 
 
-async def test_200_reloads_under_load_never_mix(tmp_path: Path) -> None:
+async def test_a_thousand_reloads_under_load_never_mix(tmp_path: Path) -> None:
     """Every decision is made by the policies that it names, and these are the last ones on record before it."""
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
         shas: dict[str, str] = {scene.guard.desk.standing.policy_sha256: "allow"}
@@ -238,11 +238,11 @@ async def test_200_reloads_under_load_never_mix(tmp_path: Path) -> None:
             n = 0
             while not is_over:
                 await scene.place(who=who, remark=f"{who}{n}")
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.003)  # or the machine does nothing but trade
                 n += 1
 
         async def reload() -> None:
-            for n in range(200):
+            for n in range(1000):
                 write(scene, (NARROW, WIDE)[n % 2])
                 change = await scene.guard.changes.policies.reload(Who(by="desk"))
                 assert change.result == "applied"

@@ -1,0 +1,268 @@
+"""What policies cost: a decision, a reload and the pause it makes, a replay; with 1, 50 and 1,000 policies.
+
+    python bench/policies.py [--report docs/performance-policies.md]
+
+One process, no sockets: a guard over a simulated daemon in memory, its record on this disk. Every policy binds every
+order. `alike`: policies that differ only in how tight they are, as most do; `apart`: each with counters of its own,
+which is the worst there is. The pause of a request is how much longer than without a reload the slowest one took.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from machine import described, real_disk
+from tables import shown, spread, table
+
+from guard.admin.change import Who
+from guard.clock import SystemClock
+from guard.lifecycle import Guard
+from guard.policy import PolicyDoc, PolicySet, compile_set, judge, parse_policy, value
+from guard.replay import Options, replayed
+from guard.settings import Overrides, load
+from guard.simulator import Simulator
+from guard.terms import Account, Call, Effect, Env, Header, KeyLimits, OrderType, PlaceOrder, Principal, Side
+
+COUNTS: Final = (1, 50, 1_000)
+KEY: Final = "gk_" + "0" * 64
+ALIKE: Final = """
+[instruments]
+markets = ["HK", "US"]
+[orders]
+max_value = ["{value} HKD", "{value} USD"]
+max_qty = {value}
+per_day = 1000000
+[budgets]
+daily_value = ["9000000000 HKD", "9000000000 USD"]
+[rates]
+new_orders = "100000/30s"
+"""
+APART: Final = """
+[orders]
+max_value = ["{value} HKD"]
+[budgets]
+per = "policy"
+daily_value = "9000000000 HKD"
+"""
+
+
+def texts(count: int, pattern: str, *, more: int = 0) -> dict[str, str]:
+    """So many policies, each a little different; `more` makes all of them differ from another time."""
+    return {f"p{number:04}.toml": pattern.format(value=1_000_000 + number + more) for number in range(count)}
+
+
+# ---------------------------------------------------------------- a decision
+
+
+def compiled(files: dict[str, str]) -> PolicySet:
+    """The set of these files."""
+    docs = [doc for name, text in files.items() if isinstance(doc := parse_policy(text, file=name), PolicyDoc)]
+    found = compile_set(
+        docs,
+        keys={"bot": KeyLimits()},
+        flags=None,
+        tz="UTC",
+        require_cover=True,
+        now=datetime(2026, 11, 20, tzinfo=UTC),
+    )
+    if not isinstance(found, PolicySet):
+        raise SystemExit(found)
+    return found
+
+
+def decision_us(policies: PolicySet, *, qty: int, rounds: int) -> float:
+    """The median of judging one order: every rule, every claim; the ledger's look is not in it."""
+    account, wall = Account(Env.SIMULATE, 1), datetime(2026, 11, 20, 3, tzinfo=UTC)
+    principal = Principal("bot", "bot", frozenset({"trade:simulate"}))
+    order = PlaceOrder(
+        header=Header(Env.SIMULATE, 1, None, 1),
+        market="HK",
+        symbol="HK.00700",
+        code="00700",
+        side=Side.BUY,
+        order_type=OrderType.NORMAL,
+        qty=Decimal(qty),
+        price=Decimal(200),
+    )
+    worth = value(order)
+    took = []
+    for _ in range(rounds):
+        begun = time.perf_counter_ns()
+        judge(policies, principal, order, effect=Effect.ORDER_NEW, account=account, worth=worth, wall=wall, mark="")
+        took.append(time.perf_counter_ns() - begun)
+    return statistics.median(took) / 1000
+
+
+# ---------------------------------------------------------------- a reload
+
+
+def lay_out(folder: Path) -> Path:
+    """The files of a guard with one key."""
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    key = {"id": "bot", "hash": f"sha256:{digest}", "scopes": ["trade:simulate", "acc:read", "qot:read"]}
+    (folder / "keys.json").write_text(json.dumps({"version": 1, "keys": [key]}))
+    (folder / "keys.json").chmod(0o600)
+    (folder / "policies").mkdir()
+    config = folder / "guard.toml"
+    config.write_text(
+        '[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n[trading]\nenabled = true\n'
+        '[daemon]\nbroker_limits = "off"\n'
+    )
+    return config
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    """The policies of the directory, and no others."""
+    for path in (folder / "policies").iterdir():
+        path.unlink()
+    for name, text in files.items():
+        (folder / "policies" / name).write_text(text)
+
+
+async def place(guard: Guard, number: int) -> float:
+    """One order that passes; how long it took, in ms."""
+    body = {"market": "HK", "acc_id": 123456, "env": "simulate", "side": "BUY", "code": "00700"}
+    raw = json.dumps(body | {"qty": 100, "price": 200 + number % 50}).encode()
+    begun = time.perf_counter()
+    reply = await guard.pipeline.handle(
+        Call("POST", "/api/order", {"authorization": f"Bearer {KEY}"}, raw, "127.0.0.1")
+    )
+    if json.loads(reply.body)["ret_type"] != 0:
+        raise SystemExit(reply.body.decode())
+    return (time.perf_counter() - begun) * 1000
+
+
+async def slowest_ms(guard: Guard, *, while_: "asyncio.Future[Any]") -> float:
+    """The longest that an order took from now until this is done; one order after the other."""
+    slowest, number = 0.0, 0
+    while not while_.done():
+        slowest = max(slowest, await place(guard, number))
+        number += 1
+    return slowest
+
+
+async def reloads(
+    folder: Path, count: int, pattern: str, *, rounds: int
+) -> tuple[list[float], list[float], list[float]]:
+    """Milliseconds: of each reload, of the slowest order meanwhile, and of the slowest one in as long without."""
+    config = lay_out(folder)
+    write(folder, texts(count, pattern))
+    guard = Guard(load(config, Overrides(), {"GUARD_DAEMON_KEY": "fc_bench"}), daemon=Simulator())
+    await guard.start()
+    took, busy, idle = [], [], []
+    for turn in range(1, rounds + 1):
+        write(folder, texts(count, pattern, more=turn * 10_000))
+        begun = time.perf_counter()
+        reloading = asyncio.ensure_future(guard.changes.policies.reload(Who(by="bench")))
+        busy.append(await slowest_ms(guard, while_=reloading))
+        took.append((time.perf_counter() - begun) * 1000)
+        if reloading.result().result != "applied":
+            raise SystemExit(reloading.result())
+        idle.append(await slowest_ms(guard, while_=asyncio.ensure_future(asyncio.sleep(took[-1] / 1000))))
+    await guard.stop("over")
+    return took, busy, idle
+
+
+# ---------------------------------------------------------------- a replay
+
+
+async def record(folder: Path, orders: int) -> Path:
+    """A record of so many orders under one policy; its state directory."""
+    config = lay_out(folder)
+    write(folder, texts(1, ALIKE))
+    guard = Guard(load(config, Overrides(), {"GUARD_DAEMON_KEY": "fc_bench"}), daemon=Simulator())
+    await guard.start()
+    for number in range(orders):
+        _ = await place(guard, number)
+    await guard.stop("over")
+    return folder / "state"
+
+
+def replay_s(state: Path, other: dict[str, str] | None) -> tuple[float, int]:
+    """Seconds of a replay, and how many decisions it made again."""
+    docs = None
+    if other is not None:
+        docs = [doc for name, text in other.items() if isinstance(doc := parse_policy(text, file=name), PolicyDoc)]
+    begun = time.perf_counter()
+    found = replayed(state, Options("2020-01-01T00:00:00.000000Z", docs=docs), now=SystemClock().wall())
+    if found.unlike:
+        raise SystemExit(found.told())
+    return time.perf_counter() - begun, found.replayed
+
+
+# ---------------------------------------------------------------- the document
+
+
+def measured(orders: int, rounds: int) -> Iterator[str]:
+    """The document, line by line."""
+    yield "# What policies cost"
+    yield ""
+    yield "Written by `python bench/policies.py --report docs/performance-policies.md` from one run."
+    yield ""
+    yield from (__doc__ or "").split("\n\n", 2)[2].strip().splitlines()
+    yield ""
+    rows = list(described(str(real_disk(Path.cwd()))).items())
+    yield table(("machine", ""), rows)
+    yield ""
+    yield "## A decision: every rule of every policy that binds, µs, median"
+    yield ""
+    decisions = []
+    for name, pattern in (("alike", ALIKE), ("apart", APART)):
+        for count in COUNTS:
+            policies = compiled(texts(count, pattern))
+            times = 2_000 if count < COUNTS[-1] else 200
+            passes = decision_us(policies, qty=100, rounds=times)
+            refused = decision_us(policies, qty=10_000_000, rounds=times)
+            decisions.append((f"{count:,} {name}", shown(passes), shown(refused)))
+    yield table(("policies", "passes", "is refused, with every reason"), decisions)
+    yield ""
+    yield "## A reload while orders come one after the other, ms, median (lowest-highest)"
+    yield ""
+    changed = []
+    for name, pattern in (("alike", ALIKE), ("apart", APART)):
+        for count in COUNTS:
+            with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+                took, busy, idle = asyncio.run(reloads(Path(folder), count, pattern, rounds=rounds))
+            changed.append((f"{count:,} {name}", spread(took), spread(busy), spread(idle)))
+    yield table(("policies", "reload", "slowest order meanwhile", "slowest order without"), changed)
+    yield ""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        state = asyncio.run(record(Path(folder), orders))
+        again, count = replay_s(state, None)
+        with_others, _ = replay_s(state, texts(1, ALIKE, more=1))
+    yield f"## A replay of {count:,} decisions and their outcomes"
+    yield ""
+    rates = [
+        (name, f"{seconds:.1f}", f"{count / seconds:,.0f}", f"{100_000 * seconds / count:.0f}")
+        for name, seconds in (("by the policies of the day", again), ("and by others", with_others))
+    ]
+    yield table(("", "s", "decisions/s", "s for 100,000"), rates)
+
+
+def main() -> None:
+    """Measures and prints; writes the document where asked."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--report", type=Path, help="also write the document")
+    parser.add_argument("--orders", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    text = "\n".join(measured(options.orders, options.rounds)) + "\n"
+    print(text)
+    if options.report is not None:
+        options.report.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

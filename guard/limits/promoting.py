@@ -1,0 +1,77 @@
+"""A policy that was only watched is enforced from now on: its counters go on from what the shadow's stand at.
+
+Whatever a live order holds on a shadow's cell it holds on the plain one too, what ended orders spent there is spent,
+and stamps are stamps. Where a plain cell is kept already, the larger of the two stands. Shadow cells stay as they are.
+May be repeated.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+from sys import intern
+from typing import Final
+
+from msgspec.structs import replace
+
+from guard.limits.state import Basis, Holder, Log, State, advance
+from guard.limits.sums import move, part, put
+from guard.limits.sweep import remember
+from guard.terms import ClaimKind
+
+SHADOW: Final = "/shadow:"
+_KINDS: Final[dict[str, ClaimKind]] = {"s": "spend", "w": "working", "c": "count"}
+
+
+def promote(state: State, words: Collection[str], *, t_us: int) -> None:
+    """The counters of these words (what a counter's name begins with) go on from their shadows."""
+    advance(state, t_us=t_us)
+    for holder in state.holders.values():
+        _hold(state, holder, words)
+    for cell, amount in list(state.spent.items()):
+        plain = plain_of(cell, words)
+        if plain is not None and amount > state.spent.get(plain, 0):
+            delta = amount - state.spent.get(plain, 0)
+            move(state.spent, plain, delta)
+            move(state.sums, plain, delta)
+    for cell, log in list(state.logs.items()):
+        plain = plain_of(cell, words)
+        if plain is not None:
+            _stamp(state, plain, log)
+
+
+def plain_of(cell: str, words: Collection[str]) -> str | None:
+    """The cell that this one is the shadow of; None for what is no shadow, or one of another word."""
+    word, _, rest = cell.partition(SHADOW)
+    return intern(f"{word}/{rest}") if rest and word in words else None
+
+
+def _hold(state: State, holder: Holder, words: Collection[str]) -> None:
+    for cell, amount, kind in zip(holder.cells, holder.held, holder.kinds, strict=True):
+        plain = plain_of(cell, words)
+        if plain is not None and amount > part(holder, plain):
+            put(state, holder, plain, amount, kind=_KINDS[kind])
+    holder.bases = tuple(_basis(basis, words) for basis in holder.bases)
+
+
+def _basis(basis: Basis, words: Collection[str]) -> Basis:
+    """With the plain cells beside their shadows: what a fill leaves of them is worked out from this."""
+    more = [
+        (plain, amount, kind)
+        for cell, amount, kind in zip(basis.cells, basis.amounts, basis.kinds, strict=True)
+        if (plain := plain_of(cell, words)) is not None and plain not in basis.cells
+    ]
+    if not more:
+        return basis
+    return replace(
+        basis,
+        cells=(*basis.cells, *(cell for cell, _, _ in more)),
+        amounts=(*basis.amounts, *(amount for _, amount, _ in more)),
+        kinds=intern(basis.kinds + "".join(kind for _, _, kind in more)),
+    )
+
+
+def _stamp(state: State, plain: str, shadow: Log) -> None:
+    known = state.logs.get(plain)
+    stamps = sorted((Counter(shadow.stamps) | Counter(known.stamps if known else ())).elements())
+    widest_us = max(shadow.widest_us, known.widest_us if known else 0)
+    state.logs[plain] = Log(stamps, widest_us, shadow.is_rate)
+    remember(state, (stamps[-1] if stamps else state.at_us) + widest_us, plain, is_slot=False)
