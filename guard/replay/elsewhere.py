@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from guard.intent import order_of
 from guard.journal import Order, OutcomeRecord, Reconciled
-from guard.limits import State, advance, end_order, post, reserve, set_targets, settle
+from guard.limits import Holder, State, advance, end_order, post, reserve, set_targets, settle
 from guard.policy.fills import Progress, targets
 from guard.recovery import opening_of
 from guard.replay.judging import Asked, Verdict
@@ -85,15 +85,17 @@ class Elsewhere:
         if holder is None or holder.status == "done":
             return
         held = dict(zip(holder.cells, holder.held, strict=True))
-        if record.filled_qty is not None and record.source != "vanished":
-            order, filled = order_of(holder.order), Decimal(record.filled_qty)
-            average = Decimal(record.filled_value) / filled if record.filled_value and filled else None
-            progress = Progress(order.qty, filled, wall, price=order.price, average=average, is_over=record.ended)
+        # Where both worlds count on one cell, what happened is on record; the rest is worked out as it was then.
+        shared = set() if real is None else set(real.cells)
+        if shared.issuperset(held) or record.filled_qty is None:
+            names = {cell.rpartition("|")[0] for cell in held} - {""}
+            amounts = {c: n for c, n in record.targets.items() if c in held or c.rpartition("|")[0] in names}
+        else:
+            progress = _progress(holder, record, wall)
             found = targets(wholes(holder), held, progress, market=holder.market)
-            # Where both worlds count on one cell, what happened is on record.
-            shared = set() if real is None else set(real.cells)
             amounts = {cell: amount for cell, amount in found.items() if cell not in shared}
             amounts |= {cell: amount for cell, amount in record.targets.items() if cell in found or cell in held}
+        if amounts:
             set_targets(self.state, record.decision, amounts, t_us=record.t)
         if record.ended:
             end_order(self.state, record.decision, t_us=record.t)
@@ -126,3 +128,10 @@ class Elsewhere:
 
 
 ACCEPTED: Final = Outcome(Came.ACCEPTED, message="taken to be filled")
+
+
+def _progress(holder: Holder, record: Order, wall: datetime) -> Progress:
+    """How far the order has come, as its record tells it."""
+    order, filled = order_of(holder.order), Decimal(record.filled_qty or 0)
+    average = Decimal(record.filled_value) / filled if record.filled_value and filled else None
+    return Progress(order.qty, filled, wall, price=order.price, average=average, is_over=record.ended)
