@@ -1,0 +1,83 @@
+"""What a request costs in steps of Python: counted, not timed, so that no neighbour's noise is in it.
+
+What the guard spends is interpreted steps (docs/performance.md): a change that takes many more of them is a change of
+speed, and shows here before it shows in a benchmark. A bound may be raised by whoever says why.
+"""
+
+import sys
+from collections.abc import Awaitable
+from pathlib import Path
+from types import FrameType
+from typing import Final, Self
+
+import guard
+from guard.terms import Reply
+from tests.support.stage import code_of, is_passed, stage
+
+GUARD: Final = str(Path(guard.__file__).parent)
+POLICY: Final = """\
+[instruments]
+markets = ["HK", "US"]
+symbols = ["HK.*", "US.*"]
+blocked_symbols = ["US.GME"]
+[orders]
+sides = ["BUY", "SELL"]
+types = ["NORMAL", "MARKET"]
+time_in_force = ["DAY", "GTC"]
+max_value = ["1000000 HKD", "100000 USD"]
+max_qty = 100000
+per_day = 100000
+[budgets]
+daily_value = ["100000000 HKD", "10000000 USD"]
+[rates]
+new_orders = "10000/30s"
+reads = "10000/10s"
+"""
+ORDER_MAX: Final = 480
+QUOTE_MAX: Final = 180
+REFUSAL_MAX: Final = 480
+
+
+class Steps:
+    """Calls of the guard's own functions on this thread, the simulated daemon's left out."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        sys.setprofile(self._seen)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _seen(self, frame: FrameType, event: str, _: object) -> None:
+        name = frame.f_code.co_filename
+        self.count += event == "call" and name.startswith(GUARD) and "/simulator/" not in name
+
+
+async def steps_of(asking: Awaitable[Reply]) -> tuple[int, Reply]:
+    """How many it takes to answer, and the answer."""
+    with Steps() as steps:
+        reply = await asking
+    return steps.count, reply
+
+
+async def test_a_request_takes_no_more_steps_than_it_may(tmp_path: Path) -> None:
+    """An order with every check and both records, a refusal with all reasons, a quote."""
+    async with stage(tmp_path, policies=POLICY) as scene:
+        for qty in (100, 200):  # what is worked out once is not counted
+            assert is_passed(await scene.place(qty=qty))
+            assert code_of(await scene.place(qty=qty * 500)) == (403, "max_order_value")
+            assert is_passed(await scene.ask("/api/quote", {"symbol": "HK.00700"}))
+
+        order, reply = await steps_of(scene.place(qty=300))
+        assert is_passed(reply)
+        refusal, reply = await steps_of(scene.place(qty=90_000))
+        assert code_of(reply) == (403, "max_order_value")
+        quote, reply = await steps_of(scene.ask("/api/quote", {"symbol": "HK.00700"}))
+        assert is_passed(reply)
+
+    assert order <= ORDER_MAX
+    assert refusal <= REFUSAL_MAX
+    assert quote <= QUOTE_MAX
