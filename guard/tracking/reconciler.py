@@ -141,12 +141,12 @@ class Reconciler:
             if self._is_due(place, wants):
                 due.setdefault(place.account, []).append((place, wants))
         self._poked &= {place.account for place in wanted}
-        await self._idle(wanted)
         if not wanted:
+            await self._idle(wanted)
             return
         self._doubts.keep(self._is_live)
         await self._tracks.keep(self._is_live)
-        await asyncio.gather(*(self._account(places) for places in due.values()))
+        await asyncio.gather(self._idle(wanted), *(self._account(places) for places in due.values()))
 
     def _is_live(self, name: str) -> bool:
         return name in self._desk.state.holders or name in self._desk.state.steps

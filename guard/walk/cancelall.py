@@ -7,6 +7,7 @@ how many are still to come.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -78,11 +79,10 @@ class CancelAlls:
         visit = sending.visit
         spent_s = (self._desk.clock.mono_us() - visit.started_us) / 1_000_000
         left_s = visit.standing.settings.daemon.order_timeout_s * _PART_OF_TIMEOUT - spent_s
-        waits = [asyncio.ensure_future(target.done.wait()) for target in targets]
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=max(left_s, 0))
-            for wait in late:
-                wait.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(left_s, 0)):
+                for target in targets:
+                    await target.done.wait()
         headers = quota_headers(self._desk, visit, sending.judged.claims)
         refusal = _of_all(targets)
         if refusal is not None:

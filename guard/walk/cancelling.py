@@ -64,7 +64,7 @@ class Cancelling:
         found, fresh = [], []
         for holder in holders:
             target = self._under_way.get(holder.id)
-            if target is None:
+            if target is None or target.done.is_set():
                 target = self._under_way[holder.id] = Target(holder.id, holder.account)
                 target.name(holder)
                 fresh.append(target)
@@ -82,7 +82,8 @@ class Cancelling:
             await asyncio.gather(*(self._account(asked, own, as_one=as_one) for own in accounts.values()))
         finally:
             for target in targets:
-                self._under_way.pop(target.of, None)
+                if self._under_way.get(target.of) is target:
+                    del self._under_way[target.of]
                 if not target.done.is_set():
                     target.end(Verdict.NOT_SENT.value, "the guard was stopped")
             _log.info("orders_cancelled", batch=asked.batch, why=asked.why, **Counter(one.outcome for one in targets))
@@ -99,6 +100,7 @@ class Cancelling:
             target.end(Verdict.UNKNOWN.value, "the daemon has not told under which name it knows the order")
         for target in targets:
             await target.done.wait()
+        self._desk.lookout.poke(targets[0].account)  # so that what has ended is soon known to have
 
     async def _is_begun(self, asked: Asked, target: Target, room: asyncio.Semaphore) -> bool:
         """Its cancel is on its way, or needless; False: the order has no name yet."""

@@ -34,6 +34,10 @@ class Lookout(Protocol):
         """Has this list asked for out of turn, and learned from, as far as that can be had in a moment."""
         ...
 
+    def poke(self, account: Account) -> None:
+        """Something happened on this account: its lists are asked as soon as the pace allows."""
+        ...
+
     def disabled(self, name: str) -> Disabled | None:
         """How the daemon shows a live order that may be disabled; None where no list of late has shown it."""
         ...
@@ -43,6 +47,9 @@ class Blind:
     """Nobody looks: what hangs on a list is not known."""
 
     async def look(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
+        """Nothing is asked."""
+
+    def poke(self, account: Account) -> None:
         """Nothing is asked."""
 
     def disabled(self, name: str) -> Disabled | None:  # noqa: ARG002 - the port's shape

@@ -205,7 +205,7 @@ async def test_what_is_so_for_every_order_is_told_as_for_one(
         assert code_of(reply) == told
         assert said(reply)["ret_type"] == (-100 if told[0] == 504 else -1)
         scene.daemon.faults.clear()
-        assert is_passed(await scene.ask(CANCEL_ALL, account())) is (fault != Reset(acts=True))
+        await scene.ask(CANCEL_ALL, account())
         assert open_at_daemon(scene) == set(names(scene, "other"))
 
 
@@ -327,6 +327,32 @@ async def test_an_answer_again_is_no_success_where_the_first_was_none(tmp_path: 
         for _ in range(2):
             told = said(await scene.ask(CANCEL_ALL, account(), idempotency_key="k"))
             assert (told["ret_type"], [r["outcome"] for r in told["s2c"]["results"]]) == (0, ["accepted"])
+
+
+async def test_what_failed_is_tried_again_while_the_rest_goes_on(tmp_path: Path) -> None:
+    """A second request joins the cancels that are under way, and begins those anew that have failed."""
+    go = asyncio.Event()
+    async with shared(tmp_path, toml=QUICK) as scene:
+        scene.daemon.faults.add(Hold(go), path=MODIFY)
+        scene.daemon.faults.add(RetType(-1, "busy"), path=MODIFY)
+        first = await scene.ask(CANCEL_ALL, account())
+        assert outcomes(first) == ["pending", "refused", "accepted"]
+        second = await scene.ask(CANCEL_ALL, account())
+        assert outcomes(second)[:2] == ["pending", "accepted"]
+        go.set()
+        await rest_done(scene)
+        assert open_at_daemon(scene) == set(names(scene, "other"))
+
+
+async def test_what_has_ended_is_soon_known_to_have(tmp_path: Path) -> None:
+    """The lists are asked when the cancels are done, so that a second request finds nothing left to cancel."""
+    async with shared(tmp_path) as scene:
+        await scene.ask(CANCEL_ALL, account())
+        async with asyncio.timeout(5):
+            while names(scene):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
+        again_asked = await scene.ask(CANCEL_ALL, account())
+        assert (outcomes(again_asked), is_passed(again_asked)) == ([], True)
 
 
 async def test_two_at_once_cancel_no_order_twice(tmp_path: Path) -> None:

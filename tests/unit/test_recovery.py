@@ -1,0 +1,22 @@
+"""What a start makes of decisions whose outcome is in no record."""
+
+from guard.limits import Opening, find_slot, reserve
+from guard.recovery import Recovered, doubt
+from guard.terms import Account, Env, Verdict
+from tests.support.ledger import new_order, slot, sums
+
+HERE = Account(Env.REAL, 1)
+
+
+def test_what_may_have_left_is_unknown_and_what_sends_nothing_was_not_sent() -> None:
+    """An order and a cancel may be at the daemon; a cancel of all that goes order by order is itself never sent."""
+    found = Recovered()
+    reserve(found.state, new_order("o", sums("count", "n", 1)), t_us=0)
+    reserve(found.state, Opening(step="c", claims=(), of="o", account=HERE, order=b"{}"), t_us=0)
+    reserve(found.state, Opening(step="all", claims=(slot("key", "digest"),), account=HERE), t_us=0)
+
+    told = {record.decision: record.verdict for record in doubt(found, t_us=1)}
+
+    assert told == {"o": Verdict.UNKNOWN, "c": Verdict.UNKNOWN, "all": Verdict.NOT_SENT}
+    assert set(found.state.steps) == {"o", "c"}
+    assert find_slot(found.state, "key", t_us=1) is None, "the same key may ask again"
