@@ -76,6 +76,13 @@ async def rest_done(scene: Stage) -> None:
             await asyncio.sleep(0.005)
 
 
+async def all_ended(scene: Stage) -> None:
+    """A list has shown that the caller's orders are over."""
+    async with asyncio.timeout(5):
+        while names(scene):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+
+
 # ---------------------------------------------------------------- whose orders, and how
 
 
@@ -108,6 +115,7 @@ async def test_each_cancel_is_a_decision_with_an_outcome(tmp_path: Path) -> None
         assert [ended[part["id"]] for part in parts] == ["accepted"] * 3
         told = said(await scene.ask(f"/guard/v1/decisions/{parts[0]['id']}"))
         assert (told["batch"], told["verdict"]) == (decision_of(reply), "accepted")
+        await all_ended(scene)
         before = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == before
@@ -348,9 +356,7 @@ async def test_what_has_ended_is_soon_known_to_have(tmp_path: Path) -> None:
     """The lists are asked when the cancels are done, so that a second request finds nothing left to cancel."""
     async with shared(tmp_path) as scene:
         await scene.ask(CANCEL_ALL, account())
-        async with asyncio.timeout(5):
-            while names(scene):  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.005)
+        await all_ended(scene)
         again_asked = await scene.ask(CANCEL_ALL, account())
         assert (outcomes(again_asked), is_passed(again_asked)) == ([], True)
 
