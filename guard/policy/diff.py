@@ -20,6 +20,7 @@ from guard.policy.schema import expanded
 from guard.policy.table import BY_PATH, ROWS
 from guard.policy.trial import Witness
 
+BUFFER: Final = "orders.market_buffer_percent"
 NOBODY: Final = PolicyDoc("", "")
 _SELECTING: Final = ("policy.mode", "policy.expires_at", *(row.path for row in ROWS if row.table == "applies_to"))
 _MONEY: Final = tuple(row.path for row in ROWS if row.order == "caps")
@@ -57,8 +58,10 @@ def compare(before: PolicySet, after: PolicySet) -> tuple[Change, ...]:
     for once, called in _renamed(old, new):
         found.append(Change(called, "policy.id", "neutral", f"policy {once} is now called {called}", once, called))
         del old[once], new[called]
+    others = tuple(doc for doc in (*before.all_docs, *after.all_docs) if _has(doc, BUFFER))
     for name in sorted(old.keys() | new.keys()):
-        found += _changes(name, old.get(name), new.get(name), others=_others(before, after, name))
+        if old.get(name) != new.get(name):
+            found += _changes(name, old.get(name), new.get(name), others=others)
     found += _cover(before, after)
     return tuple(found)
 
@@ -100,10 +103,6 @@ def _renamed(old: dict[str, PolicyDoc], new: dict[str, PolicyDoc]) -> list[tuple
 def _content(doc: PolicyDoc) -> bytes:
     head = replace(doc.policy, id=None, owner=None, rationale=None, revision=None)
     return canonical((replace(doc, id="", policy=head),))
-
-
-def _others(before: PolicySet, after: PolicySet, name: str) -> tuple[PolicyDoc, ...]:
-    return tuple(doc for doc in (*before.all_docs, *after.all_docs) if doc.id != name)
 
 
 def _changes(
@@ -152,10 +151,10 @@ def _kind(row: Row, was: PolicyDoc, now: PolicyDoc, *, others: tuple[PolicyDoc, 
         return _fx(row, was, now)
     if row.order == "caps" and (was.fx is not None or now.fx is not None) and None not in (old, new):
         return _converted_caps(row, old, new)
-    if row.path == "orders.market_buffer_percent" and None in (old, new):
+    if row.path == BUFFER and None in (old, new):
         kind = compared(row, old, new)
         # Left out is 5 only where no other policy says a number.
-        shared = any(_has(doc, row.path) for doc in others)
+        shared = any(doc.id not in {was.id, now.id} for doc in others)
         return "mixed" if shared and kind != ("tighter" if old is None else "looser") else kind
     if row.path in _SELECTING and _grants(was, now):
         return "neutral" if old == new else joined([compared(row, old, new), opposite(compared(row, old, new))])
@@ -212,16 +211,25 @@ def _cover(before: PolicySet, after: PolicySet) -> Iterator[Change]:
         return
     if not after.require_cover:
         return
-    for doc in after.docs:
-        if _covering(doc) and not any(_covering(other) and reaches(other, doc) for other in before.docs):
-            words = "orders.max_value now covers trades that nothing covered (no_policy), looser"
-            yield Change(doc.id, "cover", "looser", words)
-    for doc in before.docs:
-        if _covering(doc) and not any(_covering(other) and reaches(other, doc) for other in after.docs):
-            words = (
-                "trades that orders.max_value covered are refused as no_policy where nothing else covers them, tighter"
-            )
-            yield Change(doc.id, "cover", "tighter", words)
+    for doc in _newly_covering(before.docs, after.docs):
+        words = "orders.max_value now covers trades that nothing covered (no_policy), looser"
+        yield Change(doc.id, "cover", "looser", words)
+    for doc in _newly_covering(after.docs, before.docs):
+        words = "trades that orders.max_value covered are refused as no_policy where nothing else covers them, tighter"
+        yield Change(doc.id, "cover", "tighter", words)
+
+
+def _newly_covering(old: tuple[PolicyDoc, ...], new: tuple[PolicyDoc, ...]) -> Iterator[PolicyDoc]:
+    """Those that cover somebody whom, as far as can be shown, none of the old ones did."""
+    covering = {doc.id: doc for doc in old if _covering(doc)}
+    for doc in new:
+        if not _covering(doc):
+            continue
+        same = covering.get(doc.id)
+        if same is not None and reaches(same, doc):
+            continue
+        if not any(reaches(other, doc) for other in covering.values()):
+            yield doc
 
 
 def _covering(doc: PolicyDoc) -> bool:

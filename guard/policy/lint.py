@@ -20,6 +20,7 @@ from guard.policy.schema import expanded
 from guard.policy.valuation import PRICELESS
 from guard.terms import KeyLimits, OrderType, Principal
 
+PARENTS_MAX: Final = 200  # of more policies only those that bind every key are looked at as parents
 _OPTIONS: Final = frozenset({"HK", "US"})
 _SUMS: Final = ("daily_value", "open_value")
 Found = Iterator[tuple[tuple[str, ...], Bad]]
@@ -133,7 +134,7 @@ def _currencies(doc: PolicyDoc) -> Found:
 
 def _parents(doc: PolicyDoc, docs: tuple[PolicyDoc, ...]) -> Found:
     """A cap that a policy which selects all the same callers sets lower: the looser one is never reached."""
-    for parent in docs:
+    for parent in docs if len(docs) <= PARENTS_MAX else (other for other in docs if other.applies_to.keys is None):
         if parent is doc or not reaches(parent, doc) or parent.fx is not None or doc.fx is not None:
             continue
         for name in ("max_value", "max_premium", "max_underlying_value"):
