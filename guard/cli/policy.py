@@ -118,6 +118,7 @@ def _row(doc: PolicyDoc) -> dict[str, Any]:
     expires_at = doc.policy.expires_at
     return {
         "id": doc.id,
+        "mode": doc.policy.mode,
         "file": doc.file,
         "owner": doc.policy.owner,
         "revision": doc.policy.revision,
@@ -139,7 +140,8 @@ def _show(
     if docs and not errors:
         table = Table("policy", "applies to", "enforces", "until", header_style="bold", box=None, pad_edge=False)
         for row in map(_row, docs):
-            cells = (row["id"], _chosen(row), ", ".join(row["enforces"]), row["expires_at"] or "")
+            name = row["id"] if row["mode"] == "enforce" else f"{row['id']} (shadow)"
+            cells = (name, _chosen(row), ", ".join(row["enforces"]), row["expires_at"] or "")
             table.add_row(*(escape(cell) for cell in cells))
         console.print(table)
     for warning in warnings:

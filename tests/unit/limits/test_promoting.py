@@ -1,0 +1,56 @@
+"""A shadow's counters taken over: orders, what they spent, windows; once or twice, it comes to the same."""
+
+from decimal import Decimal
+from typing import Final
+
+from guard.limits import Opening, State, Worth, dump, end_order, promote, reserve, settle, used
+from guard.terms import Account, Claim, Env, Outcome, Verdict
+
+MONEY: Final = "daily_value/{}key=bot;real|HKD|2026-11-22"
+RATE: Final = "new_orders/{}key=bot"
+OPEN: Final = "open_orders/{}key=bot;real"
+SHADOW: Final = "shadow:"
+ACCOUNT: Final = Account(Env.REAL, 1)
+
+
+def opened(state: State, name: str, amount: int, *, t_us: int, mark: str = SHADOW) -> None:
+    """One order that was taken, on counters with this mark."""
+    claims = (
+        Claim("spend", MONEY.format(mark), amount),
+        Claim("count", OPEN.format(mark), 1),
+        Claim("rate", RATE.format(mark), 1, window_ms=30_000),
+    )
+    opening = Opening(name, claims, holder=name, key="bot", account=ACCOUNT, worth=Worth(Decimal(1), Decimal(1)))
+    reserve(state, opening, t_us=t_us)
+    settle(state, name, Outcome(Verdict.ACCEPTED), t_us=t_us)
+
+
+def test_live_orders_ended_ones_and_windows_are_taken_over() -> None:
+    """What stands on the shadow's cells stands on the plain ones, also once an order ends; the shadow's stay."""
+    state = State()
+    opened(state, "a", 100, t_us=1)
+    opened(state, "b", 20, t_us=1)
+    end_order(state, "a", t_us=2)
+    promote(state, {"daily_value", "open_orders", "new_orders"}, t_us=3)
+
+    for mark in ("", SHADOW):
+        assert used(state, MONEY.format(mark), t_us=3) == 120
+        assert used(state, OPEN.format(mark), t_us=3) == 1
+        assert used(state, RATE.format(mark), t_us=3, window_ms=30_000) == 2
+    end_order(state, "b", t_us=4)
+    assert (used(state, MONEY.format(""), t_us=4), used(state, OPEN.format(""), t_us=4)) == (120, 0)
+
+
+def test_twice_is_once() -> None:
+    """Repeated, nothing moves; a plain cell that stands higher keeps what it has; other words are left alone."""
+    state = State()
+    opened(state, "a", 100, t_us=1)
+    opened(state, "b", 300, t_us=1, mark="")
+    promote(state, {"daily_value", "new_orders"}, t_us=2)
+    once = dump(state)
+    promote(state, {"daily_value", "new_orders"}, t_us=2)
+
+    assert dump(state) == once
+    assert used(state, MONEY.format(""), t_us=2) == 400
+    assert used(state, OPEN.format(""), t_us=2) == 1
+    assert used(state, RATE.format(""), t_us=2, window_ms=30_000) == 1
