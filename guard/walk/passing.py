@@ -30,7 +30,7 @@ from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.replies import failed, refused, unusable
 from guard.walk.shadow import shadowed_read
-from guard.walk.subscribing import carry
+from guard.walk.subscribing import DONE, carry
 
 UNAUTHORIZED = 401
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
@@ -48,9 +48,10 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     if isinstance(allowed, Reply):
         return allowed
     result = await _sent(recorder, visit, situation, hooks=hooks)
-    visit.daemon_us += result.duration_us
-    recorder.desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
-    recorder.desk.is_daemon_up = isinstance(result, Answer)
+    if result is not DONE:
+        visit.daemon_us += result.duration_us
+        recorder.desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
+        recorder.desk.is_daemon_up = isinstance(result, Answer)
     headers = quota_headers(recorder.desk, visit, allowed.claims)
     if not isinstance(result, Answer):
         return failed(visit, result, effect=endpoint.effect, headers=headers)

@@ -32,7 +32,7 @@ _PATHS: Final = {
     (AccPush, True): "/api/sub-acc-push",
     (AccPush, False): "/api/unsub-acc-push",
 }
-_DONE: Final = Answer(200, "application/json", b'{"ret_type":0,"ret_msg":null,"err_code":null,"s2c":{}}')
+DONE: Final = Answer(200, "application/json", b'{"ret_type":0,"ret_msg":null,"err_code":null,"s2c":{}}')
 _OK: Final = range(200, 300)
 _SAYS_NO: Final = frozenset({*range(400, 500)} - {408, 409})
 
@@ -93,7 +93,7 @@ class _Errand:
 
     async def unsubscribe(self, lines: list[Line]) -> Answer | Failure:
         """Ended at the daemon where nobody else holds it."""
-        result: Answer | Failure = _DONE
+        result: Answer | Failure = DONE
         for ended, call in calls(self._holdings.ends(self._name, lines), is_subscribe=False):
             result = await self._ask(call)
             if not says_yes(result):
@@ -114,7 +114,7 @@ class _Errand:
     async def unpush(self, acc_ids: tuple[int, ...]) -> Answer | Failure:
         """Only accounts that nobody else holds end at the daemon."""
         ended = frozenset(acc_ids) - self._holdings.all_accounts(but=self._name)
-        result = await self._ask(AccPush(is_subscribe=False, acc_ids=tuple(sorted(ended)))) if ended else _DONE
+        result = await self._ask(AccPush(is_subscribe=False, acc_ids=tuple(sorted(ended)))) if ended else DONE
         if says_yes(result):
             self._holdings.set_accounts(self._name, self._holdings.accounts(self._name) - frozenset(acc_ids))
         return result

@@ -289,3 +289,13 @@ async def test_what_is_answered_without_the_daemon_looks_like_its_own(scene: Sta
     alone = json.loads((await unsubscribe(scene, TENCENT)).body)
 
     assert asked == alone
+
+
+async def test_what_is_answered_without_the_daemon_says_nothing_of_it(scene: Stage) -> None:
+    """A daemon that is down stays down in the metrics."""
+    await subscribe(scene, TENCENT)
+    await subscribe(scene, TENCENT, who="other")
+    scene.guard.desk.is_daemon_up = False
+    assert is_done(await unsubscribe(scene, TENCENT))
+
+    assert scene.guard.desk.is_daemon_up is False
