@@ -27,6 +27,7 @@ MOUNTS: Final = """\
         ("run.py", {"--quick", "--work", "--report"}),
         ("record.py", {"--records", "--work", "--report"}),
         ("edge.py", {"--rounds", "--seconds", "--report"}),
+        ("stream.py", {"--quick", "--json", "--report"}),
     ],
 )
 def test_help_names_the_options(script: str, options: set[str]) -> None:
@@ -34,7 +35,7 @@ def test_help_names_the_options(script: str, options: set[str]) -> None:
     command = [sys.executable, str(ROOT / "bench" / script), "--help"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own script
 
-    assert options <= set(said.replace(",", " ").split())
+    assert options <= set(said.replace(",", " ").replace("[", " ").replace("]", " ").split())
 
 
 @pytest.mark.parametrize(
