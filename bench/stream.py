@@ -54,7 +54,7 @@ contestant's own, in µs by frame delivered to one socket; a burst is what the d
 {table}
 ```
 
-{where}. Median of {rounds} rounds.
+{where}. Median of {rounds} rounds. Load average at the end: {load}; figures of single frames suffer most from neighbours.
 
 A frame that comes alone costs one system call for each socket, which no relay can save, and little else. Frames that
 come together are written together, so the more there is to do the less each frame costs.
@@ -342,7 +342,7 @@ def document(found: dict[str, Any]) -> str:
     """The document docs/performance-stream.md."""
     where = machine.described("")
     told = ", ".join(where[name] for name in ("cpu", "kernel", "python", "libraries"))
-    return _DOCUMENT.format(table=table(found), where=told, rounds=ROUNDS)
+    return _DOCUMENT.format(table=table(found), where=told, rounds=ROUNDS, load=f"{os.getloadavg()[1]:.1f}")
 
 
 def main() -> None:
