@@ -54,7 +54,7 @@ contestant's own, in µs by frame delivered to one socket; a burst is what the d
 {table}
 ```
 
-{where}. Median of {rounds} rounds. Load average at the end: {load}; figures of single frames suffer most from neighbours.
+{where}. Median of {rounds} rounds. Load average at the end: {load}; single frames suffer most from neighbours.
 
 A frame that comes alone costs one system call for each socket, which no relay can save, and little else. Frames that
 come together are written together, so the more there is to do the less each frame costs.
