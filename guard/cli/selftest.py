@@ -1,6 +1,7 @@
 """`guard selftest`: the bypass matrix, where every limit is and on the operator's own configuration. Contract §2."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -17,6 +18,7 @@ from guard.settings import Overrides
 
 _COLOURS: Final = {"held": "green", "open": "yellow", "failed": "red"}
 _TEXT_MAX: Final = 160
+_WIDTH: Final = 200  # where no terminal says another
 
 
 def selftest(
@@ -66,7 +68,7 @@ def selftest(
     if as_json:
         typer.echo(told_as_json(rows))
     else:
-        show(rows, Console(highlight=False, soft_wrap=True))
+        show(rows, Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH))
     raise typer.Exit(0 if is_ok(rows) else 1)
 
 
