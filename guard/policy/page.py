@@ -128,6 +128,7 @@ def _section(row: Row) -> str:
         ("unit", row.unit),
         ("left out", row.unset),
         ("bound", row.bound),
+        ("counter", "kept over a reload; a new limit starts from what the record shows" if row.claims else ""),
         ("on a change", row.modify),
         ("on a cancel", row.cancel),
         ("tighter", f"{tighter}{f' ({row.mixed_why})' if row.mixed_why else ''}"),

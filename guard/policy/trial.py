@@ -9,7 +9,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.policy.amounts import currency_of_tag
@@ -93,7 +92,7 @@ class Tried(Struct, frozen=True):
 class Witness(Struct, frozen=True):
     """An order that two sets of policies answer differently: who, what, when, and what refused it before.
 
-    `alone`: only the policy by itself lets it through; another one of the set still refuses it (`still`).
+    `still`: why the rest of the set refuses it yet; empty where it passes now.
     """
 
     key: str
@@ -105,11 +104,6 @@ class Witness(Struct, frozen=True):
     usage: Usage = Usage()
     refused: tuple[Reason, ...] = ()
     still: tuple[Reason, ...] = ()
-
-    @property
-    def alone(self) -> bool:
-        """The rest of the set refuses it still."""
-        return bool(self.still)
 
     def __str__(self) -> str:
         when = self.wall.strftime("%a %Y-%m-%d %H:%M:%SZ")
@@ -155,11 +149,6 @@ def _judged(policies: PolicySet, ask: Ask) -> Judgement:
         world=ask.world,
         exits=ask.exits,
     )
-
-
-def with_qty(ask: Ask, qty: Decimal) -> Ask:
-    """The same with another quantity."""
-    return ask if ask.order is None else replace(ask, order=replace(ask.order, qty=qty))
 
 
 def told_usage(usage: Usage) -> str:

@@ -132,6 +132,25 @@ def test_a_smaller_buffer_and_a_collar_that_skips_are_shown() -> None:
     assert found.witness is not None
 
 
+def test_a_price_that_is_believed_longer_is_shown() -> None:
+    """A market order at a price that was too old: mixed by its order, and shown all the same."""
+    text = '[orders]\nmax_value = "1000 HKD"\n[reference]\nprice_age_max_s = {}'
+    found = loosened(text.format(2), text.format(5), "reference.price_age_max_s")
+
+    assert found.kind == "mixed"
+    assert found.witness is not None
+    assert found.witness.refused[0].code is Code.PRICE_UNAVAILABLE
+
+
+def test_what_is_no_order_is_told_in_its_own_words() -> None:
+    """Reads, cancels and changes have limits too; what was used before is said."""
+    for key, words in (("reads", "a read"), ("cancels", "a cancel"), ("changes", "change to BUY 1")):
+        found = loosened(f'[rates]\n{key} = "2/10s"', f'[rates]\n{key} = "3/10s"', f"rates.{key}")
+        assert found.witness is not None
+        assert words in str(found.witness)
+        assert f"after {key} 2, the last 9.999 s ago" in str(found.witness)
+
+
 def test_where_no_order_is_found_nothing_is_claimed() -> None:
     """A policy that allows nothing lets nothing through, however large its limit."""
     assert (
