@@ -16,6 +16,10 @@ from tables import View, cpu, p50, rps, shown, spread
 
 METHOD: Final = Path(__file__).with_name("method.md")
 SWING_MAX: Final = 2.5
+NOISY: Final = (
+    " **A noisy run:** its latencies and rates, and whether a bound on those is met, are the neighbours' doing as much "
+    "as the contestants'; what can be read are the CPU ratios, within their spread."
+)
 DIVIDER: Final = "<!-- figures -->"
 
 
@@ -145,7 +149,7 @@ def _noise(results: Results) -> str:
     foreign = [window.foreign_percent for window in results.windows]
     above = sum(each > FOREIGN_PERCENT_MAX for each in foreign)
     swing = max(results.calibration, default=1.0) / min(results.calibration, default=1.0)
-    noisy = " **A noisy run.**" if swing > SWING_MAX or above else ""
+    noisy = NOISY if swing > SWING_MAX or above else ""
     return (
         f"Noise: load average {load} at the start; the host took {results.stolen_percent:.1f} % of the machine. In the "
         f"windows that count, other programs used {median(foreign):.0f} % of it in the median, {max(foreign):.0f} % at "
