@@ -8,6 +8,7 @@ import pytest
 
 from guard.admin.change import Who
 from tests.support.clock import ManualClock
+from tests.support.disk import FaultyDisk
 from tests.support.guards import operate, record
 from tests.support.stage import Stage, again, code_of, is_passed, stage
 
@@ -216,3 +217,34 @@ async def test_an_end_in_the_past_is_refused(tmp_path: Path) -> None:
         write(scene, LOOSE)
         assert (await reload(scene, until="2020-01-01T00:00:00Z"))["result"] == "refused"
         assert (await operate(scene.guard, RELOAD, {"until": "2099-01-01T00:00:00"}))[0] == 400
+
+
+async def test_what_cannot_be_recorded_neither_waits_nor_applies(tmp_path: Path) -> None:
+    """With the journal broken nothing is pending and nothing is approved; a set that ends goes back all the same."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO, disk=disk) as scene:
+        policies = scene.guard.changes.policies
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="earnings", until=end(scene.clock))
+        disk.fails["write"] = OSError(28, "No space left on device")
+        await scene.place()
+        assert (await policies.approve(asked["sha256"], Who("ben", "agreed"))).result == "unrecorded"
+        assert policies.agreed.pending is not None
+        assert (await policies.reload(Who("anna", "again"))).result == "unrecorded"
+
+
+async def test_an_end_comes_although_the_record_is_broken(tmp_path: Path) -> None:
+    """Going back is tightening: it is done first; a start finds the end in the record of before and goes back too."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO, disk=disk) as scene:
+        before = scene.guard.desk.standing.policy_sha256
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="earnings", until=end(scene.clock))
+        assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
+        disk.fails["write"] = OSError(28, "No space left on device")
+        await scene.place()
+        scene.clock.advance(s=600)
+        await scene.guard.changes.policies.tick()
+        assert scene.guard.desk.standing.policy_sha256 == before
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.guard.desk.standing.policy_sha256 == before
