@@ -6,7 +6,7 @@ for the rules to say (`witness`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -17,11 +17,12 @@ from guard.markets import currency_of
 from guard.policy import notation
 from guard.policy.compared import moneys
 from guard.policy.document import PolicyDoc
+from guard.policy.fx import MAX_AGE_DAYS
 from guard.policy.hours import ALWAYS
 from guard.policy.notation import Bad
 from guard.policy.prices import BUFFER_PERCENT
 from guard.policy.rows import Row
-from guard.policy.stand_ins import OPTION, SATURDAY, at_minute, world_of
+from guard.policy.stand_ins import OPTION, SATURDAY, at_minute, noon, world_of
 from guard.policy.trial import Ask, Usage
 from guard.terms import Effect, Exchange, Missing, OrderType, PlaceOrder, Side, TimeInForce
 from guard.terms.world import NOT_ASKED
@@ -29,12 +30,14 @@ from guard.terms.world import NOT_ASKED
 TICK: Final = Decimal("0.001")  # the smallest step of a price
 ORDERS_MAX: Final = 100_000  # more stamps than any window takes
 Vary = Callable[[Ask, Any, Any], Iterator[Ask]]
+Beside = Callable[[Ask, Any, Any, tuple[PolicyDoc, ...]], Iterator[Ask]]  # for what depends on other keys of the policy
 
 
 def boundary(row: Row, base: Ask, *, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:
     """Requests that should tell the two values of this key apart. `docs`: both documents, for what belongs to it."""
-    if row.path == "orders.market_buffer_percent":
-        yield from _buffered(base, old, new, docs)
+    beside = _BESIDE.get(row.path)
+    if beside is not None:
+        yield from beside(base, old, new, docs)
         return
     vary = _BY_PATH.get(row.path)
     if vary is not None:
@@ -166,6 +169,28 @@ def _buffered(ask: Ask, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Iter
                 yield priced(replace(ask, order=replace(order, order_type=OrderType.MARKET)), price)
 
 
+def _converted(ask: Ask, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:  # noqa: ARG001 - as above
+    """An order in another currency that is worth just the cap with the new buffer."""
+    order = _order(ask)
+    currency = currency_of(order.market, order.code)
+    buffer = Decimal(new or 0)
+    for doc in docs:
+        for caps in (doc.orders.max_value, doc.budgets.daily_value, doc.budgets.open_value):
+            for target, cap in moneys(caps).items() if caps and doc.fx else ():
+                rate = Decimal(doc.fx.rates.get(f"{currency}{target}", "0")) if doc.fx else Decimal(0)
+                price = (cap / rate / (1 + buffer / 100)).quantize(TICK, ROUND_DOWN) if rate else rate
+                if price:
+                    yield priced(ask, price)
+
+
+def _outdated(ask: Ask, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:  # noqa: ARG001 - as above
+    """The day after the last one on which the old age believed the rates."""
+    age = timedelta(days=(MAX_AGE_DAYS if old is None else old) + 1)
+    for doc in docs:
+        if doc.fx is not None:
+            yield _moved(ask, noon(_order(ask).market, doc.fx.as_of + age))
+
+
 def _sides(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
     for word in _fresh(old, new, Side.__members__):
         yield priced(ask, TICK, side=Side[word])
@@ -221,6 +246,13 @@ def _aged(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
         yield replace(plain, world=replace(world, quote=quote))
 
 
+_BESIDE: Final[Mapping[str, Beside]] = MappingProxyType(
+    {
+        "orders.market_buffer_percent": _buffered,
+        "fx.buffer_percent": _converted,
+        "fx.max_age_days": _outdated,
+    }
+)
 _BY_PATH: Final[Mapping[str, Vary]] = MappingProxyType(
     {
         "instruments.markets": _as_it_is,
@@ -247,8 +279,6 @@ _BY_PATH: Final[Mapping[str, Vary]] = MappingProxyType(
         "reference.price_age_max_s": _aged,
         "reference.price_collar_missing": _collar_missing,
         "fx.rates": _as_it_is,
-        "fx.max_age_days": _as_it_is,
         "fx.as_of": _as_it_is,
-        "fx.buffer_percent": _as_it_is,
     }
 )

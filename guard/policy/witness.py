@@ -17,7 +17,7 @@ from guard.policy.compile import PolicySet
 from guard.policy.diff import NOBODY, Change, compare, value_of
 from guard.policy.document import PolicyDoc
 from guard.policy.rows import Row
-from guard.policy.stand_ins import accounts_of, keys_of, markets_of, noon, order_in, principal, symbols_of
+from guard.policy.stand_ins import DAY, accounts_of, keys_of, markets_of, noon, order_in, principal, symbols_of
 from guard.policy.table import BY_PATH, ROWS
 from guard.policy.trial import Ask, Tried, Witness, try_order
 from guard.terms import Account, Env
@@ -131,9 +131,10 @@ def _shaped(ask: Ask, side: str, types: tuple[str, ...], doc: PolicyDoc) -> Ask:
 
 
 def _wall(was: PolicyDoc, now: PolicyDoc, market: str) -> Any:
-    """Noon of a plain day; where that is after an end of one of the policies, a moment before it."""
+    """Noon of a plain day, or of that of the exchange rates; a moment before an end of one of the policies."""
     ends = [doc.policy.expires_at for doc in (was, now) if doc.policy.expires_at is not None]
-    return min([noon(market), *(end - _MOMENT for end in ends)])
+    day = next((doc.fx.as_of for doc in (now, was) if doc.fx is not None), DAY)
+    return min([noon(market, day), *(end - _MOMENT for end in ends)])
 
 
 def _by_cover(before: PolicySet, after: PolicySet, change: Change) -> Witness | None:
