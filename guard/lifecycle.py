@@ -51,6 +51,7 @@ from guard.tracing import Tracing
 from guard.tracking import Reconciler
 from guard.upstream import Circuits, Client, Fused, sidedoors
 from guard.upstream.origin import parse_origin
+from guard.upstream.unlocked import Unlocked
 from guard.walk.desk import Desk, Parts
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.origins import with_origins
@@ -175,6 +176,7 @@ class Guard:
         self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = self.desk.lookout = Reconciler(self.recorder)
+        self.unlocked = unlocked = Unlocked(daemon)
         self.desk.reference.hear_positions(self.reconciler.held)
         self.relay = Relay(self.recorder, on_trade=self.reconciler.traded, seeing=self._seeing)
         self.changes = Changes(
@@ -197,6 +199,10 @@ class Guard:
             self.desk.concerns.append(certificate.concerns)
         ends = [] if certificate is None else [certificate]
         metrics.gauge("guard_tls_not_after_timestamp_seconds", lambda: [((), e.not_after.timestamp()) for e in ends])
+        metrics.gauge(
+            "guard_daemon_trade_unlocked",
+            lambda: [] if unlocked.is_unlocked is None else [((), float(unlocked.is_unlocked))],
+        )
         metrics.gauge("guard_ws_connections", lambda: [((), float(self.relay.connections))])
 
     async def _record_start(self, standing: Standing, recovered: Recovered) -> None:
@@ -259,6 +265,7 @@ class Guard:
             await runner.cleanup()
             raise SettingsFault([f"listen: {error}; is another guard running?"]) from error
         _ = self.supervisor.start(self.reconciler.run(), "reconcile", service=True)
+        _ = self.supervisor.start(self.unlocked.watch(), "unlocked", service=True)
         self._sweep = self.supervisor.start(self._every_second(), "sweep", service=True)
         _ = self.supervisor.start(self.watch.run(), "watch", service=True)
         retention = timedelta(days=settings.journal.retention_days)

@@ -60,6 +60,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_config_drift": Family("gauge", "1 while what lies on the disk is not what is in force.", ("kind",)),
     "guard_clock_steps_total": Family("counter", "Steps of the wall clock of more than a second."),
     "guard_daemon_up": Family("gauge", "1 if the daemon answered the last time it was asked."),
+    "guard_daemon_trade_unlocked": Family("gauge", "1 if the daemon's trading is unlocked, where it tells the guard."),
     "guard_breaker_open": Family("gauge", "1 while a circuit to the daemon is open: only cancels and probes pass."),
     "guard_reference_age_seconds": Family(
         "gauge", "Since the daemon last answered a question for reference data, by kind.", ("kind",)

@@ -24,7 +24,6 @@ NOT_YET: Final = {
     "guard_orders_outside_total",
     "guard_config_drift",
     "guard_shadow_divergence_total",
-    "guard_daemon_trade_unlocked",
     "guard_reference_age_seconds",
 }
 """Metrics of contract §6 whose subject may not exist yet; the rest is always exposed."""
