@@ -254,7 +254,7 @@ def main() -> None:
     """Measures and prints; writes the document where asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--report", type=Path, help="also write the document")
-    parser.add_argument("--orders", type=int, default=10_000)
+    parser.add_argument("--orders", type=int, default=3_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
