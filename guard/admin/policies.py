@@ -29,6 +29,10 @@ from guard.standing import Standing, compiled, read_steadily, stand, warmed
 from guard.walk.desk import Desk
 
 SWITCH_S: Final = 0.0005
+OTHER_END: Final = (
+    "until: what is in force ends by itself already, and goes back to what was before; reload without until: "
+    "what stands by itself beside that stays, anything else ends with it"
+)
 Rehearse = Callable[[str], Awaitable[Mapping[str, object]]]
 _log = structlog.get_logger("guard.admin")
 
@@ -132,6 +136,8 @@ class PolicyChanges:
         if was.policies is not None and built.hashes == was.policies.hashes:
             self._withdraw(was, who)
             return Change("unchanged", built.sha256)
+        if until is not None and self.agreed.temporary is not None:  # a later end would take the place of this one
+            return Change("refused", was.policy_sha256, errors=(OTHER_END,))
         try:
             await asyncio.to_thread(self._shelf.put, built.sha256, msgspec.json.encode(loaded.texts))
         except OSError as error:

@@ -248,3 +248,20 @@ async def test_an_end_comes_although_the_record_is_broken(tmp_path: Path) -> Non
         assert scene.guard.desk.standing.policy_sha256 == before
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.guard.desk.standing.policy_sha256 == before
+
+
+async def test_nobody_gives_a_change_that_ends_another_end(tmp_path: Path) -> None:
+    """One person can neither make an agreed loosening last longer, nor make it what a later end goes back to."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="earnings", until=end(scene.clock))
+        assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
+        write(scene, '[orders]\nmax_value = "39999 HKD"\n')
+        for minutes in (1, 30):
+            told = await reload(scene, reason="longer", until=end(scene.clock, minutes))
+            assert told["result"] == "refused"
+            assert "without until" in told["errors"][0]
+        for _ in range(4):
+            scene.clock.advance(s=600)
+            await scene.guard.changes.policies.tick()
+            assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
