@@ -1,5 +1,6 @@
 """From an endpoint and its body to the intent, or to the refusal that says everything that is wrong with it."""
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -18,9 +19,21 @@ from guard.intent.sessions import sub_acc_push, subscribe, unlock_trade, unsub_a
 from guard.intent.shape import Body, shape
 from guard.intent.strict import load
 from guard.markets import market_words
-from guard.terms import AccountAt, Endpoint, Intent, ModifyOrder, PlaceOrder, Read, Reconfirm, Refusal, refuse
+from guard.terms import (
+    STAMP,
+    AccountAt,
+    Endpoint,
+    Intent,
+    ModifyOrder,
+    PlaceOrder,
+    Read,
+    Reconfirm,
+    Refusal,
+    refuse,
+)
 
 _ORDER: Final = "/api/order"
+_MARK: Final = re.compile(rf"{STAMP}[0-9A-Z]{{26}}")
 _NUMBERS: Final = msgspec.json.Encoder(decimal_format="number")
 _READERS: Final[Mapping[str, Callable[[Fields], Intent | Refusal]]] = MappingProxyType(
     {
@@ -51,10 +64,17 @@ def parse(endpoint: Endpoint, body: bytes) -> Intent | Refusal:
         return shaped
     reader = _READERS.get(endpoint.path)
     if reader is not None:
-        return reader(Fields(shaped.values))
+        return _unmarked(reader(Fields(shaped.values)))
     if endpoint.account is AccountAt.HEADER:
         return account_read(NAMES[endpoint.path], body, shaped)
     return market_read(body)
+
+
+def _unmarked(found: Intent | Refusal) -> Intent | Refusal:
+    """A caller's order bears no mark of the guard's: it would be taken for the order of the decision that it names."""
+    if isinstance(found, PlaceOrder) and found.remark is not None and _MARK.fullmatch(found.remark.strip()):
+        return refuse(Code.BAD_VALUE, f"remark: {STAMP!r} and a decision's id is the guard's own mark; write another")
+    return found
 
 
 def order_of(c2s: bytes) -> PlaceOrder:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from guard.simulator import Simulator
+from guard.simulator.faults import Reset
+from guard.simulator.orders import Status
 from guard.terms import Answer, Failure, Outbound
 from tests.support.guards import codes, order, record, said, write_keys
-from tests.support.stage import CANCEL_ALL, DAILY, MODIFY, ORDER, account, code_of, is_passed, stage
+from tests.support.stage import CANCEL_ALL, DAILY, MODIFY, ORDER, account, code_of, decision_of, is_passed, stage
 
 US_ONLY = """
 [orders]
@@ -122,3 +124,21 @@ async def test_a_refusal_that_no_waiting_cures_names_no_wait(tmp_path: Path) -> 
         assert said(reply)["guard"]["retry_after_s"] is None
         assert tried["guard"]["retry_after_s"] is None
         assert said(await s.place(qty=200))["guard"]["retry_after_s"] == 30
+
+
+async def test_nobody_writes_the_guards_own_mark_on_an_order(tmp_path: Path) -> None:
+    """A small order that bears the mark of a large one in doubt would be taken for it, and its end free the money."""
+    async with stage(tmp_path, policies=DAILY) as s:
+        s.daemon.faults.add(Reset(acts=True), path=ORDER)
+        large = await s.place(qty=200)
+        assert code_of(large) == (504, "outcome_unknown")
+        for remark in (f"g:{decision_of(large)}", f" g:{decision_of(large)} "):
+            s.daemon.faults.add(Reset(acts=True), path=ORDER)
+            assert code_of(await s.place(qty=100, remark=remark)) == (400, "bad_value")
+        for placed in s.daemon.orders.values():
+            if placed.qty == 100:
+                placed.status = Status.CANCELLED_ALL
+        for _ in range(2):
+            await s.guard.reconciler.turn()
+            s.clock.advance(s=31)
+        assert s.held() == 40_000
