@@ -2,8 +2,9 @@
 
 What a cancel of all means where it must not meet somebody else's order, and what an operator's state asks for. The
 program owns the work: it goes on after its answer was told, and when its caller hangs up. Orders that are being
-cancelled already are not cancelled twice. One that has no name yet (its own answer is still to come, or was lost) is
-cancelled when it gets one. What a crash cuts off is not begun again: every cancel that left is in the record.
+cancelled already are not cancelled twice: each cancel is sent in the name of the first who asked and still may. One
+that has no name yet (its own answer is still to come, or was lost) is cancelled when it gets one. What a crash cuts off
+is not begun again: every cancel that left is in the record.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from guard.access import still_valid
 from guard.catalogue import find
 from guard.errors import JournalFault
 from guard.intent import order_of
@@ -68,6 +70,7 @@ class Cancelling:
                 target = self._under_way[holder.id] = Target(holder.id, holder.account)
                 target.name(holder)
                 fresh.append(target)
+            target.wanted_by(asked)
             found.append(target)
         if fresh:
             _ = self._desk.supervisor.start(self._carry(asked, fresh, as_one=as_one), f"cancels of {asked.batch}")
@@ -92,24 +95,24 @@ class Cancelling:
         if as_one:
             await self._at_once(asked, targets)
         room, until_us = asyncio.Semaphore(IN_FLIGHT_MAX), self._desk.clock.t_us() + UNNAMED_WAIT_US
-        waiting = [target for target in targets if not await self._is_begun(asked, target, room)]
+        waiting = [target for target in targets if not await self._is_begun(target, room)]
         while waiting and self._desk.clock.t_us() < until_us and not self._desk.is_draining:
             await asyncio.sleep(SLICE_S)
-            waiting = [target for target in waiting if not await self._is_begun(asked, target, room)]
+            waiting = [target for target in waiting if not await self._is_begun(target, room)]
         for target in waiting:
             target.end(Verdict.UNKNOWN.value, "the daemon has not told under which name it knows the order")
         for target in targets:
             await target.done.wait()
         self._desk.lookout.poke(targets[0].account)  # so that what has ended is soon known to have
 
-    async def _is_begun(self, asked: Asked, target: Target, room: asyncio.Semaphore) -> bool:
+    async def _is_begun(self, target: Target, room: asyncio.Semaphore) -> bool:
         """Its cancel is on its way, or needless; False: the order has no name yet."""
         holder = self._desk.state.holders.get(target.of)
         if target.done.is_set() or (holder is not None and not target.name(holder)):
             return target.done.is_set()
         await room.acquire()
         try:
-            sending = await self._decided(asked, target)
+            sending = await self._decided(target)
         except BaseException:
             room.release()
             raise
@@ -121,12 +124,12 @@ class Cancelling:
         task.add_done_callback(lambda _: room.release())
         return True
 
-    async def _decided(self, asked: Asked, target: Target) -> Sending | None:
+    async def _decided(self, target: Target) -> Sending | None:
         """The decision on one cancel when its turn has come; None: the order has ended meanwhile."""
         while (holder := self._desk.state.holders.get(target.of)) is not None:
             header = order_of(holder.order).header
             intent = CancelOrder(header, holder.order_id, holder.order_id_ex)
-            visit, situation = self._visit(asked, ONE), _situation(intent, holder.account, holder)
+            visit, situation = self._visit(self._speaker(target), ONE), _situation(intent, holder.account, holder)
             wait_s = self._wait_s(visit, situation)
             if not wait_s:
                 target.decision = visit.id
@@ -134,13 +137,28 @@ class Cancelling:
             await asyncio.sleep(min(wait_s, SLICE_S))
         return None
 
+    def _speaker(self, target: Target) -> Asked:
+        """Who asked first and still may; where nobody may any more, who asked first."""
+        return next(filter(self._may_ask, target.askers.values()), next(iter(target.askers.values())))
+
+    def _may_ask(self, asked: Asked) -> bool:
+        """The key still stands, or the guard asks by itself."""
+        desk, principal = self._desk, asked.principal
+        return principal is None or still_valid(desk.standing.keyring, principal, now=desk.clock.wall())
+
     async def _sent(self, sending: Sending, target: Target) -> None:
-        outcome = Outcome(Verdict.UNKNOWN)
+        outcome, message = Verdict.UNKNOWN.value, ""
         try:
             carried = await carry(self._recorder, sending)
-            outcome = carried.outcome
+            while carried.late is not None and self._may_ask(self._speaker(target)):  # its key ended before it left
+                again = await self._decided(target)
+                if again is None:
+                    outcome = ENDED
+                    return
+                carried = await carry(self._recorder, again)
+            outcome, message = carried.outcome.verdict.value, carried.outcome.message
         finally:
-            target.end(outcome.verdict.value, outcome.message)
+            target.end(outcome, message)
 
     # ------------------------------------------------------------ all of an account and market at once
 

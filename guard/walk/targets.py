@@ -22,7 +22,10 @@ class Asked(Struct, frozen=True):
 
 
 class Target(Struct):
-    """One order that is to be cancelled, and what has become of that: `outcome` is a verdict, "pending" or "ended"."""
+    """One order that is to be cancelled, and what has become of that: `outcome` is a verdict, "pending" or "ended".
+
+    `askers`: everybody who wants it, by key, in the order in which they came; of one key the latest.
+    """
 
     of: str
     account: Account
@@ -32,6 +35,11 @@ class Target(Struct):
     decision: str | None = None
     outcome: str = PENDING
     message: str = ""
+    askers: dict[str, Asked] = field(default_factory=dict)
+
+    def wanted_by(self, asked: Asked) -> None:
+        """One more who wants it."""
+        self.askers[asked.principal.name if asked.principal is not None else ""] = asked
 
     def told(self) -> dict[str, object]:
         """As an answer has it."""

@@ -11,8 +11,8 @@ import pytest
 
 from guard.simulator.faults import Hold, RetType
 from tests.support.disk import FaultyDisk
-from tests.support.guards import operate, record
-from tests.support.stage import CANCEL_ALL, DAILY, MODIFY, ORDER, TRADING, Stage, code_of, is_passed, stage
+from tests.support.guards import operate, record, write_keys
+from tests.support.stage import CANCEL_ALL, DAILY, MODIFY, ORDER, TRADING, Stage, account, code_of, is_passed, stage
 
 STATE: Final = "/admin/state"
 KEYS: Final = (record("bot"), record("other"), record("desk", owner="Ada Lovelace"))
@@ -137,4 +137,25 @@ async def test_a_broken_journal_keeps_no_cancel_back(tmp_path: Path) -> None:
         async with asyncio.timeout(5):
             while scene.guard.supervisor.in_flight:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.005)
+        assert working(scene, names) == set()
+
+
+async def test_a_revoked_keys_own_cancel_of_all_does_not_swallow_the_operators(tmp_path: Path) -> None:
+    """What a key was cancelling when it was revoked is cancelled on the operator's word, who came later."""
+    go = asyncio.Event()
+    async with stage(tmp_path, *KEYS, policies=DAILY) as scene:
+        names = {"other": await scene.placed(who="other", remark="theirs")}
+        names |= {f"n{n}": await scene.placed(remark=f"n{n}") for n in range(12)}
+        scene.daemon.faults.always(Hold(go), path=MODIFY)
+        own = asyncio.ensure_future(scene.ask(CANCEL_ALL, account()))
+        await scene.until_reached(MODIFY, times=8)
+        write_keys(scene.config.parent / "keys.json", KEYS[1], KEYS[2])
+        assert (await operate(scene.guard, "/admin/keys/reload", {}))[0] == 200
+        asked = asyncio.ensure_future(stop(scene))
+        async with asyncio.timeout(5):
+            while not scene.guard.desk.state.trading:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+        go.set()
+        await asked
+        await own
         assert working(scene, names) == set()
