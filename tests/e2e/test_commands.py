@@ -306,7 +306,7 @@ async def test_a_policy_edit_by_command(tmp_path: Path) -> None:
         (tmp_path / "policies" / "open.toml").write_text(OPEN_POLICY + "max_qty = 5\n")
         assert (await _command(tmp_path, "policy", "check")).returncode == 0
         applied = await _command(tmp_path, "policy", "reload", "--ops", ops, "--reason", "five at most")
-        assert applied.stdout.splitlines()[1:] == ["  policy open changed: orders"]
+        assert applied.stdout.splitlines()[1:] == ["  open orders.max_qty left out (no limit) becomes 5, tighter"]
         assert (await ask(guard, "/api/order", order())).status == 403
 
         (tmp_path / "policies" / "open.toml").write_text("[orders]\nmax_qty = -5\n")

@@ -56,6 +56,8 @@ def allowed(principal: Principal, listed: list[Account], said: dict[str, Any]) -
     numbers = [each for each in (proto_id, acc_id, trd_market) if each is not None]
     if proto_id is None or any(type(each) is not int for each in numbers):
         return False
+    if not isinstance(said.get("sec_key"), str | None):
+        return False
     if (kind == "trade") != (2000 <= proto_id <= 2999):
         return False
     if kind in {"quote", "notify"}:
