@@ -7,7 +7,8 @@ class Bounds(Struct, frozen=True):
     """How much, how many and how long.
 
     `head_bytes_max` counts the head with its empty line; `body_bytes_max` what `Content-Length` may say. Beyond
-    `connections_max` a connection is answered 503 and closed, beyond twice as many it is cut without a word.
+    `connections_max` the one that has rested longest with a verified key ends for the newest; where none rests, that is
+    answered 503 and closed, beyond twice as many cut without a word.
     `header_timeout_s` runs from a connection's first moment or a head's first byte, `body_timeout_s` from the end of
     the head, `write_timeout_s` while a caller does not take its answer, `linger_timeout_s` while we read away what a
     caller still sends after a refusal (closing at once would reset the connection and lose the answer). Of one

@@ -54,7 +54,7 @@ class Wiring(Struct, frozen=True):
 class Counts(Struct):
     """What a listener has seen. `open` is now, the rest since the start.
 
-    `timed_out` are requests cut off half-way, `evicted` connections without proof that made room for newer ones.
+    `timed_out` are requests cut off half-way, `evicted` connections without proof or at rest that made room.
     """
 
     open: int = 0
@@ -107,6 +107,18 @@ class Edge:
         if evicted is not None:
             self.counts.evicted += 1
             evicted.abort()
+
+    def make_room(self) -> bool:
+        """Ends the connection of a verified key that has rested longest, so that one key cannot hold them all.
+
+        False: none rests. What rests has no request, so nothing is lost but a connection.
+        """
+        longest = min((each for each in self.connections if each.is_resting), key=lambda c: c.deadline, default=None)
+        if longest is None:
+            return False
+        self.counts.evicted += 1
+        longest.close()
+        return True
 
     def sweep(self) -> None:
         """End every wait whose deadline has passed."""
@@ -165,6 +177,11 @@ class Connection(asyncio.Protocol):
         """No request has begun and none is being answered."""
         return self._state is _State.READING and self._phase is Phase.IDLE
 
+    @property
+    def is_resting(self) -> bool:
+        """A key was verified over it, and its caller asks for nothing now."""
+        return self._is_proven and self.is_idle
+
     # ------------------------------------------------------------ what the transport tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -176,7 +193,7 @@ class Connection(asyncio.Protocol):
         self._reader = Reader(edge.bounds, peer=self._peer)
         edge.enter(self)
         self.deadline = edge.now() + edge.bounds.header_timeout_s
-        if edge.counts.open > edge.bounds.connections_max:
+        if edge.counts.open > edge.bounds.connections_max and not edge.make_room():
             self._turn_away()
         else:
             edge.wait_for_proof(self, self._peer)

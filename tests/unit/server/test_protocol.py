@@ -62,6 +62,7 @@ class Door:
 
     def __init__(self, *, bounds: Bounds = BOUNDS, answer: Reply | None = None) -> None:
         self.now = 1000.0
+        self.is_known = False
         self.calls: list[Call] = []
         self.walks: list[Coroutine[Any, Any, None]] = []
         self.refused: list[tuple[str, Code, str]] = []
@@ -73,6 +74,7 @@ class Door:
 
     async def handle(self, call: Call) -> Reply:
         self.calls.append(call)
+        call.is_known = self.is_known
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
@@ -419,6 +421,28 @@ async def test_too_many_connections_are_answered_and_far_too_many_are_cut() -> N
     assert b"Retry-After: 1\r\n" in transports[2].written[0]
     assert transports[4].is_aborted
     assert (door.edge.counts.open, door.edge.counts.total, door.edge.counts.overloaded) == (5, 5, 3)
+
+
+async def test_one_key_cannot_hold_every_connection() -> None:
+    """What rests with a verified key goes for the newest, the longest first; what is at work, or unproven, stays."""
+    door = Door()
+    door.is_known = True
+    first, second = door.connect(), door.connect()
+    for connection, _ in (first, second):
+        connection.data_received(get())
+        await door.walk()
+        door.now += 1
+    assert door.edge.counts.evicted == 0
+
+    third, came = door.connect()
+    assert (first[1].is_closed, second[1].is_closed, came.written) == (True, False, [])
+    first[0].connection_lost(None)
+    second[0].data_received(get())
+    assert status(door.connect()[1].written[0]) == 503
+    third.data_received(get())
+    await door.walk()
+    await door.walk()
+    assert (door.edge.counts.evicted, second[1].is_closed) == (1, False)
 
 
 async def test_a_socket_file_has_no_address() -> None:
