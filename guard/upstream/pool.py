@@ -3,7 +3,8 @@
 Slots bound how many requests are under way. Cancels come before other trades, trades before everything else, and a few
 slots are kept free for those who come first: reads can never hold up a trade, nor anything a cancel. Among requests of
 one kind their owners take turns, each in its order of arrival, so one key's thousand wait behind each other and not
-before another's one. A free slot is handed to its next owner in the step that frees it, so nobody overtakes.
+before another's one; where the line is full the latest of whoever has most waiting makes room. A free slot is handed to
+its next owner in the step that frees it, so nobody overtakes.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ from guard.terms import Failure, Outbound
 from guard.upstream.connection import Connection
 
 RESERVED_MAX: Final = 2  # slots kept for cancels alone, and as many more for cancels and trades
+_CLOSED: Final = Failure("held", "the client is closed", is_sent=False)
+_TOO_MANY: Final = Failure("held", "too many requests are waiting for the daemon", is_sent=False)
 TRADE_IDLE_MAX_S: Final = 2.0  # a trade travels on a connection that is new or was idle for less than this
 
 
@@ -61,6 +64,14 @@ class Line:
             self._queues[owner] = queue
         return waiter
 
+    def give_way(self, owner: str) -> Waiter | None:
+        """The latest of whoever has most waiting, who waits no longer; None where `owner` would have no fewer."""
+        longest: deque[Waiter] = max(self._queues.values(), key=len, default=deque())
+        if len(longest) < len(self._queues.get(owner, ())) + 2:
+            return None
+        self._count -= 1
+        return longest.pop()
+
     def remove(self, waiter: Waiter, owner: str) -> None:
         """It waits no longer, if it still did."""
         queue = self._queues.get(owner, deque())
@@ -92,12 +103,16 @@ class Slots:
     async def take(self, urgency: Urgency, *, deadline_s: float, owner: str = "") -> Failure | None:
         """Wait for a slot, at most until `deadline_s` of the loop's clock; None when it was given."""
         if self._is_closed:
-            return Failure("held", "the client is closed", is_sent=False)
+            return _CLOSED
         if self.take_now(urgency):
             return None
         line = self._lines[urgency]
         if len(line) >= self._waiters_max:
-            return Failure("held", "too many requests are waiting for the daemon", is_sent=False)
+            last = line.give_way(owner)
+            if last is None:
+                return _TOO_MANY
+            if not last.done():
+                last.set_result(False)
         waiter: Waiter = asyncio.get_running_loop().create_future()
         line.append(waiter, owner)
         try:
@@ -109,7 +124,7 @@ class Slots:
         except asyncio.CancelledError:
             self._withdraw(waiter, line, owner)
             raise
-        return None if is_given else Failure("held", "the client is closed", is_sent=False)
+        return None if is_given else self._turned_away()
 
     def give_back(self) -> None:
         """Return a slot; it goes to the first of the most urgent who may have it."""
@@ -129,6 +144,10 @@ class Slots:
                 waiter = line.popleft()
                 if not waiter.done():
                     waiter.set_result(False)
+
+    def _turned_away(self) -> Failure:
+        """Why somebody who waited was given no slot."""
+        return _CLOSED if self._is_closed else _TOO_MANY
 
     def _withdraw(self, waiter: Waiter, line: Line, owner: str) -> None:
         # The slot may have been given in the very turn in which its owner gave up.

@@ -145,6 +145,27 @@ async def test_owners_take_turns() -> None:
     assert served[5:] == ["hog"] * 98
 
 
+async def test_no_owner_fills_a_line_against_others() -> None:
+    """Where a line is full, whoever has fewer waiting takes the place of the latest of whoever has most, unsent."""
+    slots, told = Slots(slots_max=1, waiters_max=4), dict[str, Failure | None]()
+    assert await slots.take(CANCEL, deadline_s=later()) is None
+
+    async def one(name: str) -> None:
+        told[name] = await slots.take(CANCEL, deadline_s=later(), owner=name[0])
+        if told[name] is None:
+            slots.give_back()
+
+    waiting = []
+    for name in ("h1", "h2", "h3", "h4", "h5", "b1", "b2", "b3"):
+        waiting.append(asyncio.ensure_future(one(name)))
+        await turns()
+    slots.give_back()
+    await asyncio.gather(*waiting)
+    assert [name for name, failure in told.items() if failure is None] == ["h1", "b1", "h2", "b2"]
+    assert {failure.kind for failure in told.values() if failure is not None} == {"held"}
+    assert slots.in_use == 0
+
+
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["", "a", "b"])), max_size=40))
 async def test_a_line_serves_everybody_once(steps: list[tuple[bool, str]]) -> None:
     """Against a model: each owner in its own order, no owner twice while another waits, nobody lost."""
