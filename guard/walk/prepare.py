@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Sequence
 
 from guard.codes import Code
-from guard.limits import find_slot
+from guard.limits import find_slot, unknowns
 from guard.policy import excusable
-from guard.terms import Effect, Header, Intent, Needs, Reason
+from guard.terms import CancelOrder, Effect, Header, Intent, Needs, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
 from guard.walk.gather import at_hand, gather, understood
@@ -44,12 +44,28 @@ def as_of_now(desk: Desk, visit: Visit, situation: Situation) -> Situation:
 
 
 def _is_sought(desk: Desk, visit: Visit, situation: Situation) -> bool:
-    """The daemon may know of the order more than the ledger: the original of a change, the terms of what comes back."""
+    """The daemon may know of the order more than the ledger: the original of a change, the terms of what comes back.
+
+    Of a cancel it tells whose the order is, where it may be one whose answer was lost: that has no name here yet.
+    """
+    if isinstance(situation.intent, CancelOrder):
+        return situation.holder is None and _may_be_anothers(desk, visit, situation)
     if visit.effect is not Effect.ORDER_CHANGE or situation.account is None or situation.conflict is not None:
         return False
     if situation.holder is not None and (not situation.comes_back or ownership(visit, situation)):
         return False
     return not (is_replay(desk, visit) or rights(visit, situation) or state_reasons(desk, visit, situation))
+
+
+def _may_be_anothers(desk: Desk, visit: Visit, situation: Situation) -> bool:
+    """Another key has an order in doubt on this account, and the daemon has not told under which name."""
+    principal, holders = visit.principal, desk.state.holders
+    lost = (holders.get(step.holder or "") for step in unknowns(desk.state))
+    return principal is not None and any(
+        holder.account == situation.account and holder.key != principal.name and holder.order_id_ex is None
+        for holder in lost
+        if holder is not None
+    )
 
 
 async def _looked(desk: Desk, visit: Visit, situation: Situation) -> Situation:

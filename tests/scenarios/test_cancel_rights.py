@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 
 from guard.admin.changes import StateBody
+from guard.simulator.faults import HttpError, Reset
 from guard.simulator.orders import Status
 from tests.support.guards import order, record, said
 from tests.support.stage import (
@@ -137,3 +138,19 @@ async def test_w09_a_burst_of_orders_does_not_lock_the_exit(tmp_path: Path) -> N
             await scene.place(remark=f"n{n}")
         assert code_of(await scene.modify(mine)) == (429, "rate")
         assert is_passed(await scene.cancel(mine))
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_an_order_in_doubt_is_its_own_keys_to_cancel(tmp_path: Path, is_told: bool) -> None:
+    """Another key that reads its id from a list is refused, also before it has a name here; without one it passes."""
+    async with stage(tmp_path, record("bot"), record("other"), policies=DAILY) as scene:
+        scene.daemon.faults.add(Reset(acts=True), path=ORDER)
+        assert (await scene.place(who="other")).status == 504
+        (name,) = scene.daemon.orders
+        if not is_told:
+            scene.daemon.faults.always(HttpError(503), path="/api/orders")
+        reply = await scene.cancel(name)
+
+        assert code_of(reply) == (403, "not_your_order") if is_told else is_passed(reply)
+        assert scene.daemon.orders[name].is_open is is_told
+        assert is_passed(await scene.cancel(name, who="other")) is is_told
