@@ -40,6 +40,8 @@ from guard.pipeline import Pipeline
 from guard.policy import PolicyError
 from guard.recovery import Recovered, first_records, over_by
 from guard.reference import AccountBook, Reference
+from guard.replay import counted
+from guard.replay.counting import Counting
 from guard.server import Listener, Wiring, serve
 from guard.settings import Settings, address
 from guard.snapshots import resume
@@ -102,6 +104,7 @@ class Guard:
         self.journal, recovered = await asyncio.to_thread(self._recover)
         try:
             standing = await asyncio.to_thread(self._stand, recovered, keyring, issuers)
+            standing, self._counts = await asyncio.to_thread(self._count, standing, recovered)
             self._build(standing, recovered)
             await self._record_start(standing, recovered)
             await self._open()
@@ -148,6 +151,15 @@ class Guard:
             _log.error("config_not_kept", why=str(error), hint="new orders are refused; cancels pass")
             return stand(self.settings, keyring, issuers, None)
         return standing
+
+    def _count(self, standing: Standing, recovered: Recovered) -> tuple[Standing, Counting | None]:
+        """The counters of limits that the last run did not have; where they cannot be made, new orders are refused."""
+        before, until, now = recovered.config_sha256, self.journal.last_seq, self.clock.wall()
+        try:
+            return standing, counted.at_start(self.directory, standing, before=before, until=until, now=now)
+        except JournalFault as fault:
+            _log.error("counters_not_rebuilt", why=str(fault), hint="new orders are refused; cancels pass")
+            return stand(self.settings, standing.keyring, standing.issuers, None), None
 
     def _build(self, standing: Standing, recovered: Recovered) -> None:
         settings, daemon = self.settings, self._daemon
@@ -213,7 +225,8 @@ class Guard:
         journal = self.journal
         loose = self.desk.weakened = (*weakened(self.settings), *await self._side_doors())
         t_us = self.clock.t_us()
-        records = first_records(recovered, standing, self.directory, weakened=loose, t_us=t_us)
+        counts = self._counts
+        records = first_records(recovered, standing, self.directory, weakened=loose, t_us=t_us, counts=counts)
         if recovered.vkey != journal.vkey:
             records.insert(0, ("vkey", journal.introduction()))
         try:

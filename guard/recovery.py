@@ -8,15 +8,18 @@ fit those before it stops the start: counters that are guessed are worse than no
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from msgspec import Struct, field
+import msgspec
+from msgspec import Raw, Struct, field
 
 from guard import __version__
 from guard.agreed import Agreed
+from guard.clock import utc
 from guard.errors import JournalFault
 from guard.journal import (
     Decision,
+    Keys,
     Line,
     Order,
     OutcomeRecord,
@@ -29,7 +32,21 @@ from guard.journal import (
     gaps,
     replay,
 )
-from guard.limits import Opening, State, TradingRule, Worth, post, promote, reserve, set_trading, settle
+from guard.journal.entries import ABSENT
+from guard.limits import (
+    Graft,
+    Opening,
+    State,
+    TradingRule,
+    Worth,
+    graft,
+    missing,
+    post,
+    promote,
+    reserve,
+    set_trading,
+    settle,
+)
 from guard.standing import Standing
 from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
 from guard.tracking import learned, reconciled
@@ -47,6 +64,7 @@ class Recovered(Struct):
     state: State = field(default_factory=State)
     recent: Recent = field(default_factory=Recent)
     policy_sha256: str | None = None
+    config_sha256: str | None = None
     agreed: Agreed = field(default_factory=Agreed)
     over: Policy | None = None
     vkey: str | None = None
@@ -79,10 +97,32 @@ def doubt(found: Recovered, *, t_us: int) -> tuple[OutcomeRecord, ...]:
     )
 
 
+class Counts(Protocol):
+    """The counters of policies that are new, folded up to the end of the record."""
+
+    @property
+    def state(self) -> State:
+        """Their ledger."""
+        ...
+
+    def fold(self, record: Struct, *, wall: datetime) -> None:
+        """One record more."""
+        ...
+
+
 def first_records(
-    found: Recovered, standing: Standing, directory: Path, *, weakened: tuple[str, ...], t_us: int
+    found: Recovered,
+    standing: Standing,
+    directory: Path,
+    *,
+    weakened: tuple[str, ...],
+    t_us: int,
+    counts: Counts | None = None,
 ) -> list[tuple[str, Struct]]:
-    """What a start writes: itself, cancels that an earlier run could not record, doubts, and policies that are new."""
+    """What a start writes: itself, cancels that an earlier run could not record, doubts, and what is new in force.
+
+    `counts`: the counters of what is new, where these have to be made from the record.
+    """
     sha256, was = standing.policy_sha256, found.policy_sha256
     start = Start(
         t=t_us,
@@ -96,7 +136,9 @@ def first_records(
     missed = gaps.read(directory)
     if missed is not None:
         records.append(("gap", missed))
-    records += [("outcome", record) for record in doubt(found, t_us=t_us)]
+    doubts = doubt(found, t_us=t_us)
+    records += [("outcome", record) for record in doubts]
+    targets = _counted(found, counts, doubts, t_us=t_us)
     policies = []
     if found.over is not None:
         until = f"until {found.over.until:%Y-%m-%dT%H:%M:%SZ}"
@@ -105,11 +147,28 @@ def first_records(
         )
         policies.append(back)
     if standing.policies is not None and sha256 != was:
-        policies.append(Policy(t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start"))
+        policies.append(
+            Policy(t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start", targets=targets)
+        )
+    elif bytes(targets):
+        keys = Keys(t=t_us, result="applied", sha256=standing.keyring.sha256, reason="start", targets=targets)
+        records.append(("keys", keys))
     for record in policies:
         found.agreed.fold(record)
         records.append(("policy", record))
     return records
+
+
+def _counted(found: Recovered, counts: Counts | None, doubts: tuple[OutcomeRecord, ...], *, t_us: int) -> Raw:
+    """What counters that nobody kept stand at, put on the ledger."""
+    if counts is None:
+        return ABSENT
+    for record in doubts:
+        counts.fold(record, wall=utc(t_us))
+    new = missing(found.state, counts.state)
+    targets = Raw(msgspec.json.encode(new)) if new.counters else ABSENT
+    put_on(found.state, targets, t_us=t_us)
+    return targets
 
 
 def over_by(found: Recovered, wall: datetime) -> None:
@@ -153,27 +212,36 @@ def fold_record(found: Recovered, record: Struct | None, ts: str) -> None:
             reconciled(found.state, found.recent, record)
         case StateRecord():
             set_trading(found.state, rule_of(record), t_us=record.t)
-        case Policy():
-            _policy(found, record)
+        case Policy() | Keys():
+            _change(found, record)
         case Vkey():
             found.vkey = record.vkey
         case Start():
-            found.is_crashed = True
+            found.is_crashed, found.config_sha256 = True, record.config_sha256
         case Stop():
             found.is_crashed = False
         case _:
             pass
 
 
-def _policy(found: Recovered, record: Policy) -> None:
-    found.agreed.fold(record)
-    if record.result in {"applied", "reverted"}:
-        found.policy_sha256 = record.sha256
-    if record.carried:
-        promote(found.state, record.carried, t_us=record.t)
+def _change(found: Recovered, record: Policy | Keys) -> None:
+    if isinstance(record, Policy):
+        found.agreed.fold(record)
+        if record.result in {"applied", "reverted"}:
+            found.policy_sha256 = record.sha256
+        if record.carried:
+            promote(found.state, record.carried, t_us=record.t)
+    put_on(found.state, record.targets, t_us=record.t)
+
+
+def put_on(state: State, targets: Raw, *, t_us: int) -> None:
+    """Counters that nobody kept, as the record of a change says they stand; live and at a start the one way."""
+    if bytes(targets):
+        graft(state, msgspec.json.decode(targets, type=Graft), t_us=t_us)
 
 
 def _decision(found: Recovered, record: Decision, ts: str) -> None:
+    found.config_sha256 = record.config_sha256
     if record.key is not None:
         name = record.key.partition("@")[0]
         known = Known(record.id, name, ts, record.endpoint, record.outcome, record.code, record.reasons)

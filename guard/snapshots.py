@@ -39,6 +39,7 @@ class Basics(Struct, frozen=True, tag="basics"):
     pending: Policy | None = None
     temporary: Policy | None = None
     expired: str | None = None
+    config_sha256: str | None = None
 
 
 class Recents(Struct, frozen=True, tag="recents"):
@@ -56,7 +57,9 @@ def parts(found: Recovered) -> Iterator[bytes]:
     encode = msgspec.json.encode
     agreed = found.agreed
     told = (agreed.pending, agreed.temporary, agreed.expired)
-    yield encode(Basics(found.t_us, found.policy_sha256, found.vkey, found.is_crashed, *told))
+    yield encode(
+        Basics(found.t_us, found.policy_sha256, found.vkey, found.is_crashed, *told, config_sha256=found.config_sha256)
+    )
     known = iter(found.recent.latest(RECENT_MAX))
     while some := tuple(islice(known, _RECENT_IN_A_PART)):
         yield encode(Recents(some))
@@ -72,6 +75,7 @@ def put_together(bodies: Iterable[bytes]) -> Recovered:
             case Basics() as basics:
                 found.t_us, found.is_crashed = basics.t_us, basics.is_crashed
                 found.policy_sha256, found.vkey = basics.policy_sha256, basics.vkey
+                found.config_sha256 = basics.config_sha256
                 found.agreed = Agreed(basics.pending, basics.temporary, basics.expired)
             case Recents() as recents:
                 for known in recents.known:

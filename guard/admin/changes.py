@@ -6,17 +6,20 @@ from collections.abc import Callable, Container
 from typing import Literal
 
 import structlog
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from guard.admin.change import Change, Who
 from guard.admin.policies import PolicyChanges, Rehearse
+from guard.admin.recounting import SHOWN_MAX, Recount, Recounting
 from guard.admin.stopping import cancel_scope
 from guard.agreed import Agreed
 from guard.errors import JournalFault, SettingsFault
 from guard.journal import Keys, StateRecord, StateScope, plain
+from guard.journal.entries import ABSENT
 from guard.journal.shelf import Shelf
-from guard.limits import TradingRule, set_trading
+from guard.limits import Graft, TradingRule, set_trading
 from guard.markets import MARKETS
+from guard.recovery import put_on
 from guard.standing import Standing, build_policies, load_keys, stand
 from guard.terms import Principal
 from guard.walk.cancelling import Cancelling
@@ -61,7 +64,10 @@ class Changes:
         self._shelf = shelf
         self._after_keys = after_keys
         self._turn = asyncio.Lock()
-        self.policies = PolicyChanges(desk, shelf, turn=self._turn, agreed=agreed, rehearse=rehearse)
+        self._recounting = Recounting(desk, shelf, desk.directory)
+        self.policies = PolicyChanges(
+            desk, shelf, turn=self._turn, agreed=agreed, rehearse=rehearse, recounting=self._recounting
+        )
 
     # ------------------------------------------------------------ keys
 
@@ -99,7 +105,8 @@ class Changes:
             await asyncio.to_thread(self._shelf.put, keyring.sha256, keyring.source())
             await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
         self._desk.metrics.know_keys(record.name for record in keyring.records)
-        return self._swap(standing, changes, who=who)
+        async with self._recounting.at_best(standing) as recount:
+            return self._swap(standing, changes, who=who, recount=recount)
 
     # ------------------------------------------------------------ trading state
 
@@ -153,15 +160,18 @@ class Changes:
 
     # ------------------------------------------------------------ swap and record
 
-    def _swap(self, standing: Standing, changes: tuple[str, ...], *, who: Who) -> Change:
-        """One synchronous step: the record is appended, then the one reference changes."""
-        sha256 = standing.keyring.sha256
+    def _swap(self, standing: Standing, changes: tuple[str, ...], *, who: Who, recount: Recount | None) -> Change:
+        """One synchronous step: the record is appended, then the one reference and the new counters change."""
+        sha256, state = standing.keyring.sha256, self._desk.state
+        new, targets = (Graft(), ABSENT) if recount is None else recount.at_best(state)
         try:
-            self._append(sha256, "applied", who=who)
+            t_us = self._append(sha256, "applied", who=who, targets=targets)
         except JournalFault as fault:
             return Change("unrecorded", sha256, errors=(str(fault),))
         self._desk.standing = standing
-        return Change("applied", sha256, changes=changes)
+        put_on(state, targets, t_us=t_us)
+        warnings = () if recount is None else recount.warnings
+        return Change("applied", sha256, changes=changes, counters=new.counters[:SHOWN_MAX], warnings=warnings)
 
     def _refused(self, sha256: str, errors: tuple[str, ...], *, who: Who) -> None:
         try:
@@ -169,18 +179,23 @@ class Changes:
         except JournalFault as fault:
             _log.error("reload_not_recorded", result="refused", why=str(fault))
 
-    def _append(self, sha256: str, result: str, *, who: Who, errors: tuple[str, ...] = ()) -> None:
+    def _append(
+        self, sha256: str, result: str, *, who: Who, errors: tuple[str, ...] = (), targets: Raw = ABSENT
+    ) -> int:
+        t_us = self._desk.clock.t_us()
         record = Keys(
-            t=self._desk.clock.t_us(),
+            t=t_us,
             result=result,
             sha256=sha256,
             from_sha256=self._desk.standing.keyring.sha256,
             by=who.by,
             reason=plain(who.reason) if who.reason else None,
             errors=errors,
+            targets=targets,
         )
         self._desk.journal.append("keys", record)
         self._desk.journal.sign_soon()
+        return t_us
 
 
 def _state_errors(body: StateBody, names: Container[str]) -> list[str]:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from guard.admin.change import Change, Who
 from guard.admin.control import PERSON, Compared, carried, held_against, may_approve, summary
+from guard.admin.recounting import SHOWN_MAX, Recount, Recounting
 from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import Policy, plain
@@ -25,6 +26,7 @@ from guard.journal.shelf import Shelf
 from guard.limits import promote
 from guard.policy import PolicyError, PolicySet
 from guard.policy.cases import run_tests
+from guard.recovery import put_on
 from guard.standing import Standing, compiled, read_steadily, stand, warmed
 from guard.walk.desk import Desk
 
@@ -69,8 +71,18 @@ async def _requests_first() -> AsyncIterator[None]:
 class PolicyChanges:
     """Over one desk. `turn` is shared with all other changes; `rehearse` replays the past by the set of a hash."""
 
-    def __init__(self, desk: Desk, shelf: Shelf, *, turn: asyncio.Lock, agreed: Agreed, rehearse: Rehearse) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        shelf: Shelf,
+        *,
+        turn: asyncio.Lock,
+        agreed: Agreed,
+        rehearse: Rehearse,
+        recounting: Recounting,
+    ) -> None:
         self._desk = desk
+        self._recounting = recounting
         self._shelf = shelf
         self._turn = turn
         self._rehearse = rehearse
@@ -186,13 +198,16 @@ class PolicyChanges:
         if base is not None:
             record, sentence = base
             warnings.append(sentence)
-        fault = self._append(record)
+        recount, counters = None, tuple[str, ...]()
+        try:
+            async with self._recounting.of(standing) as recount:
+                record, counters = self._counting(record, recount)
+                fault = self._swapped(standing, record)
+        except JournalFault as unread:
+            fault = f"the counters of the new limits could not be made from the record: {unread}; nothing has changed"
         if fault is not None:
             return Change("unrecorded", was.policy_sha256, errors=(fault,))
-        self._desk.standing = standing
-        if record.carried:
-            for state in (self._desk.state, self._desk.traffic):
-                promote(state, record.carried, t_us=record.t)
+        warnings += recount.warnings if recount is not None else ()
         shown = self._rehearsed.get(built.sha256) if asked.asked else None
         return Change(
             "applied",
@@ -200,10 +215,29 @@ class PolicyChanges:
             found.kind,
             changes=found.told,
             until=record.until,
-            counters=record.carried,
+            counters=(*record.carried, *counters[:SHOWN_MAX]),
             warnings=tuple(warnings),
             replay=shown,
         )
+
+    def _counting(self, record: Policy, recount: Recount | None) -> tuple[Policy, tuple[str, ...]]:
+        """The record as of now, with what the counters of the new limits shall show, and their names."""
+        record = msgspec.structs.replace(record, t=self._desk.clock.t_us())
+        if recount is None:
+            return record, ()
+        new, targets = recount.caught_up(self._desk.state)
+        names = tuple(cell for cell in new.counters if cell.partition("/")[0] not in record.carried)
+        return msgspec.structs.replace(record, targets=targets), names
+
+    def _swapped(self, standing: Standing, record: Policy) -> str | None:
+        """In the same step: the record, the reference, the counters; the fault where it cannot be recorded."""
+        fault = self._append(record)
+        if fault is None:
+            self._desk.standing = standing
+            for state in (self._desk.state, self._desk.traffic) if record.carried else ():
+                promote(state, record.carried, t_us=record.t)
+            put_on(self._desk.state, record.targets, t_us=record.t)
+        return fault
 
     async def _base(self, asked: Asked) -> tuple[Policy, str] | None:
         """A change on top of one that ends: it ends with it, unless it stands by itself beside what was before."""
@@ -240,8 +274,13 @@ class PolicyChanges:
             kind=found.kind,
             changes=found.words,
         )
-        self._desk.standing = standing
-        fault = self._append(record)
+        async with self._recounting.at_best(standing) as recount:
+            if recount is not None:
+                _, targets = recount.at_best(self._desk.state)
+                record = msgspec.structs.replace(record, t=self._desk.clock.t_us(), targets=targets)
+            fault = self._append(record)
+            self._desk.standing = standing
+            put_on(self._desk.state, record.targets, t_us=record.t)
         if fault is not None:  # a start finds the same end in the record, and goes back by itself
             self.agreed.fold(record)
             _log.error("revert_not_recorded", why=fault)

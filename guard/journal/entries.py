@@ -207,7 +207,8 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `kind`: looser, tighter, neutral or mixed, and `changes` in words. `until`: when it goes back by itself, to `back`.
     `asked_by`: who asked, where `by` approved; `replay` is what was shown then. `carried`: counters that go on from
-    what a shadow's stood at. `targets`: decision → cell → what it holds under the new ones.
+    what a shadow's stood at. `targets`: what counters that nobody kept stand at, made from the record
+    (`guard.limits.Graft`).
     """
 
     t: int
@@ -217,7 +218,7 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str | None = None
     reason: str | None = None
     errors: tuple[str, ...] = ()
-    targets: Mapping[str, Mapping[str, int]] = {}
+    targets: Raw = ABSENT
     kind: str | None = None
     changes: tuple[str, ...] = ()
     until: datetime | None = None
@@ -229,7 +230,7 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A reload of keys.json, applied or not; `sha256` is over the records without their hashes."""
+    """A reload of keys.json, applied or not; `sha256` is over the records without hashes. `targets` as in Policy."""
 
     t: int
     result: str
@@ -240,6 +241,7 @@ class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    targets: Raw = ABSENT
 
 
 class StateScope(Struct, frozen=True, omit_defaults=True):

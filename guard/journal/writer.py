@@ -63,6 +63,9 @@ class Means(Struct, frozen=True):
     signer: Signer
 
 
+Tap = Callable[[Struct | Mapping[str, object], int], None]
+
+
 class Journal:
     """The open journal of one state directory.
 
@@ -77,6 +80,7 @@ class Journal:
         self.records_total = 0
         self.on_sync: Callable[[float], None] = lambda _: None
         self.on_checkpoint: Callable[[str], None] = lambda _: None
+        self._tap: Tap | None = None
         self._state, self._lock_fd = state, lock_fd
         self._clock, self._disk, self._bounds = means.clock, means.disk, means.bounds
         self._place = place
@@ -234,7 +238,18 @@ class Journal:
             backlog.put(entries, size)
             self._place = after
             self.records_total += len(entries)
+            if self._tap is not None:
+                self._tap(members, ts_us)
             return after.head.seq
+
+    def tap(self, tap: Tap | None) -> int:
+        """From now on `tap` is told every record that is appended, with its time; None ends it. The last seq so far.
+
+        It is called while the record takes its place: it must return at once and append nothing.
+        """
+        with self._backlog.lock:
+            self._tap = tap
+            return self._place.head.seq
 
     async def durable(self, seq: int) -> None:
         """Returns once the record is on the medium, in the file that the path names; `JournalFault` if nobody can know.

@@ -7,6 +7,7 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 
 from guard.limits.currencies import note_currency
 from guard.limits.dump import dump
+from guard.limits.grafting import Graft, graft, missing
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, look, quota_of, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
@@ -35,6 +36,7 @@ __all__ = [
     "SLOTS_MAX",
     "STRICTNESS",
     "Basis",
+    "Graft",
     "Holder",
     "Opening",
     "Part",
@@ -52,11 +54,13 @@ __all__ = [
     "end_order",
     "find_order",
     "find_slot",
+    "graft",
     "has_room",
     "held_on",
     "is_known_order",
     "key_rule",
     "look",
+    "missing",
     "note_currency",
     "note_filled",
     "note_order_ids",

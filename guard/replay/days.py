@@ -67,6 +67,14 @@ class Days:
             found = self._known[place] = self._made(config_sha256, policy_sha256)
         return found
 
+    def principals(self, config_sha256: str) -> dict[str, Principal]:
+        """Whose keys there were, by id; nobody's where that is not kept."""
+        raw = self._get(config_sha256)
+        keys = None if raw is None else self._get(msgspec.json.decode(raw, type=_Deciding).keys)
+        if keys is None:
+            return {}
+        return {key.id: _principal(key) for key in msgspec.json.decode(keys, type=tuple[_Key, ...])}
+
     def _made(self, config_sha256: str, policy_sha256: str) -> Day | Lacking:
         raw = self._get(config_sha256)
         if raw is None:
@@ -74,10 +82,9 @@ class Days:
         deciding = msgspec.json.decode(raw, type=_Deciding)
         if deciding.rules != RULES:
             return "engine changed"
-        keys = self._get(deciding.keys)
-        if keys is None:
+        principals = self.principals(config_sha256)
+        if not principals and self._get(deciding.keys) is None:
             return "not kept"
-        principals = {key.id: _principal(key) for key in msgspec.json.decode(keys, type=tuple[_Key, ...])}
         policies = None
         if policy_sha256:
             texts = self._get(policy_sha256)

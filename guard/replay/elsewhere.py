@@ -74,13 +74,14 @@ class Elsewhere:
     def fold(self, record: OutcomeRecord | Order | Reconciled, outcome: Outcome | None, *, wall: datetime) -> None:
         """A record that is no decision; before it is folded into the real ledger."""
         if isinstance(record, Order):
-            self._learn(record, wall)
+            self.learn(record, wall)
         elif outcome is not None:
             settle(self.state, record.decision, outcome, t_us=record.t)
         if isinstance(record, OutcomeRecord):
             post(self.state, record.claims, t_us=record.t)
 
-    def _learn(self, record: Order, wall: datetime) -> None:
+    def learn(self, record: Order, wall: datetime) -> None:
+        """What became of an order, on the counters of the other policies."""
         holder, real = self.state.holders.get(record.decision), self.real.holders.get(record.decision)
         if holder is None or holder.status == "done":
             return

@@ -114,28 +114,41 @@ def is_judged(reason: Reason) -> bool:
 
 def decided(policies: PolicySet, one: Asked, state: State, *, is_of_the_day: bool) -> Verdict:
     """What these policies say of it over this ledger."""
-    record, order = one.record, one.order
-    if order is None:
-        judgement = judge_cancel(policies, one.principal, account=one.account, wall=one.wall)
-    else:
-        seen = record.world
-        if seen is None and not is_of_the_day:
-            seen = _NOTHING_SEEN
-        world = None if seen is None else seen.world()
-        judgement = judge(
-            policies,
-            one.principal,
-            order,
-            effect=Effect.ORDER_NEW if record.anew else one.effect,
-            account=one.account,
-            worth=value(order, world, terms=policies.terms(one.principal, one.account, wall=one.wall)),
-            wall=one.wall,
-            mark=(record.idempotency or "")[:32],
-            world=world,
-            exits=exits_of(0 if seen is None else seen.exits),
-        )
+    record = one.record
+    judgement = _judgement(policies, one, is_of_the_day=is_of_the_day)
     own = tuple(claim for claim in record.claims if claim.kind == "slot" or claim.counter.startswith(_OURS))
     return _looked(state, one, own, judgement)
+
+
+def claimed(policies: PolicySet, one: Asked, state: State) -> Verdict:
+    """What these policies claim of it, whatever they say: it went out. The reasons tell what was not on record."""
+    judgement = _judgement(policies, one, is_of_the_day=False)
+    holder, claims = one.record.of if one.effect is Effect.ORDER_CHANGE else None, judgement.claims
+    if holder is not None and one.record.anew:
+        claims = counted_again(claims, lambda cell: held_on(state, holder, cell))
+    return Verdict(judgement.reasons, claims, ())
+
+
+def _judgement(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Judgement:
+    record, order = one.record, one.order
+    if order is None:
+        return judge_cancel(policies, one.principal, account=one.account, wall=one.wall)
+    seen = record.world
+    if seen is None and not is_of_the_day:
+        seen = _NOTHING_SEEN
+    world = None if seen is None else seen.world()
+    return judge(
+        policies,
+        one.principal,
+        order,
+        effect=Effect.ORDER_NEW if record.anew else one.effect,
+        account=one.account,
+        worth=value(order, world, terms=policies.terms(one.principal, one.account, wall=one.wall)),
+        wall=one.wall,
+        mark=(record.idempotency or "")[:32],
+        world=world,
+        exits=exits_of(0 if seen is None else seen.exits),
+    )
 
 
 def _looked(state: State, one: Asked, own: tuple[Claim, ...], judgement: Judgement) -> Verdict:

@@ -63,14 +63,14 @@ class _Past:
         self._report = Replay(options.since, options.until)
 
     def run(self, tell: Tell) -> Replay:
-        self._found, lines, total = _from(self._state, _earlier(self._options.since))
+        self._found, lines, total = lines_from(self._state, _earlier(self._options.since))
         real = self._found.state
         self._other = None
         if self._options.docs is not None:
             self._other = Elsewhere(real, deepcopy(real))
         until = self._options.until
         count = done = 0
-        for line in _whole(lines):
+        for line in whole(lines):
             if until is not None and line.ts >= until:
                 break
             try:
@@ -88,7 +88,7 @@ class _Past:
         if isinstance(record, Decision):
             self._decision(record, line.ts)
         elif self._other is not None and isinstance(record, OutcomeRecord | Order | Reconciled):
-            self._other.fold(record, _outcome(record), wall=datetime.fromisoformat(line.ts))
+            self._other.fold(record, outcome_of(record), wall=datetime.fromisoformat(line.ts))
         fold_record(self._found, record, line.ts)
 
     # ------------------------------------------------------------ one decision
@@ -190,7 +190,8 @@ def _told(mine: tuple[object, ...], theirs: tuple[object, ...]) -> str:
     return "; ".join(f"{name} {one}" for name, one, two in zip(names, mine, theirs, strict=True) if one != two)
 
 
-def _outcome(record: OutcomeRecord | Order | Reconciled) -> Outcome | None:
+def outcome_of(record: OutcomeRecord | Order | Reconciled) -> Outcome | None:
+    """What the record says became of a step; None where it says something else."""
     if isinstance(record, Order):
         return None
     message = record.message if isinstance(record, OutcomeRecord) else record.reason or ""
@@ -204,7 +205,7 @@ def _earlier(since: str) -> str:
     return (datetime.fromisoformat(since) - WARM_UP).isoformat().replace("+00:00", "Z")
 
 
-def _from(state: Path, since: str) -> tuple[Recovered, Iterator[Line], int]:
+def lines_from(state: Path, since: str) -> tuple[Recovered, Iterator[Line], int]:
     """The ledger before the segment that `since` lies in, and all lines from there on, with their size in bytes."""
     numbers = segment_numbers(state)
     if not numbers:
@@ -223,7 +224,7 @@ def _size(state: Path, numbers: list[int]) -> int:
     return sum(segment_path(state, number).stat().st_size for number in numbers)
 
 
-def _whole(lines: Iterator[Line]) -> Iterator[Line]:
+def whole(lines: Iterator[Line]) -> Iterator[Line]:
     """Without the line that a running guard is writing."""
     try:
         yield from lines

@@ -178,7 +178,7 @@ def test_a_segment_that_is_not_closed_has_no_snapshot(tmp_path: Path) -> None:
 
 def test_no_field_of_what_is_recovered_is_forgotten() -> None:
     """A new field needs a place in the parts, or a start from a snapshot would lose it."""
-    told_in_parts = {"state", "recent", "policy_sha256", "vkey", "t_us", "is_crashed", "agreed"}
+    told_in_parts = {"state", "recent", "policy_sha256", "vkey", "t_us", "is_crashed", "agreed", "config_sha256"}
 
     assert set(Recovered.__struct_fields__) == told_in_parts | {"records", "over"}
 

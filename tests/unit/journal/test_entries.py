@@ -101,7 +101,7 @@ FULL = {
         by="ops",
         reason="r",
         errors=("e",),
-        targets={"01K": {"c": 1}},
+        targets=Raw(b'{"spent":{"c":1}}'),
     ),
     "keys": Keys(
         t=4,
@@ -113,6 +113,7 @@ FULL = {
         errors=("e",),
         added=("a",),
         removed=("b",),
+        targets=Raw(b'{"spent":{"c":1}}'),
     ),
     "state": StateRecord(
         t=5,

@@ -1,0 +1,175 @@
+"""Counters that nobody kept, put into a ledger: from a second one, folded from the same record under other rules.
+
+An order that is on a cell already stays as it is there; one that is not holds on it what it holds in the second ledger.
+Of what ended orders spent, and of stamps, the larger stands. So a graft may be put in again, and lowers nothing. An
+open step that moves such a cell settles it as it would have, had it claimed it itself.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from sys import intern
+from typing import Final
+
+from msgspec import Struct
+
+from guard.limits import windows
+from guard.limits.state import Basis, Holder, Log, State, Step, advance
+from guard.limits.sums import claimed_as, move, part, put
+from guard.limits.sweep import remember
+from guard.terms import Claim, ClaimKind
+
+_KINDS: Final[dict[str, ClaimKind]] = {"s": "spend", "w": "working", "c": "count"}
+
+
+class Held(Struct, frozen=True, omit_defaults=True):
+    """What a live order holds, as in `Holder`, and what that is a part of."""
+
+    cells: tuple[str, ...] = ()
+    held: tuple[int, ...] = ()
+    kinds: str = ""
+    bases: tuple[Basis, ...] = ()
+
+
+class Moved(Struct, frozen=True, omit_defaults=True):
+    """What an open step claims, as in `Step`."""
+
+    claims: tuple[Claim, ...]
+    before: tuple[int, ...]
+    told: tuple[str, ...] = ()
+
+
+class Graft(Struct, frozen=True, omit_defaults=True):
+    """Absolute amounts: by live order, by open step, by cell."""
+
+    holders: dict[str, Held] = {}
+    steps: dict[str, Moved] = {}
+    spent: dict[str, int] = {}
+    logs: dict[str, Log] = {}
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """The names of all cells that it puts something on."""
+        held = {cell for one in self.holders.values() for cell in one.cells}
+        return tuple(sorted(held | self.spent.keys() | self.logs.keys()))
+
+
+def missing(state: State, other: State) -> Graft:
+    """What the second ledger counts and this one does not."""
+    steps = {}
+    for step in other.steps.values():
+        moved = _moved(state.steps.get(step.id), step)
+        if moved.claims:
+            steps[step.id] = moved
+    return Graft(
+        holders=dict(_holders(state, other.holders.values())),
+        steps=steps,
+        spent={cell: amount for cell, amount in other.spent.items() if amount > state.spent.get(cell, 0)},
+        logs=dict(_logs(state, other)),
+    )
+
+
+def graft(state: State, new: Graft, *, t_us: int) -> None:
+    """The ledger counts it from now on. What ended since, or is counted already, is left out."""
+    advance(state, t_us=t_us)
+    for name, held in new.holders.items():
+        holder = state.holders.get(name)
+        if holder is not None:
+            _hold(state, holder, held)
+    for name, moved in new.steps.items():
+        step = state.steps.get(name)
+        if step is not None:
+            _claim(step, moved)
+    for name, amount in new.spent.items():
+        cell, more = intern(name), amount - state.spent.get(name, 0)
+        if more > 0:
+            move(state.spent, cell, more)
+            move(state.sums, cell, more)
+    for cell, log in new.logs.items():
+        _stamp(state, cell, log)
+
+
+# ---------------------------------------------------------------- found
+
+
+def _holders(state: State, others: Iterable[Holder]) -> Iterator[tuple[str, Held]]:
+    for other in others:
+        holder = state.holders.get(other.id)
+        if holder is None:
+            continue
+        fresh = {cell for basis in other.bases for cell in basis.cells} | set(other.cells)
+        fresh = {cell for cell in fresh if not _is_on(holder, cell)}
+        if fresh:
+            parts = [one for one in zip(other.cells, other.held, other.kinds, strict=True) if one[0] in fresh]
+            yield (
+                other.id,
+                Held(
+                    tuple(cell for cell, _, _ in parts),
+                    tuple(amount for _, amount, _ in parts),
+                    "".join(kind for _, _, kind in parts),
+                    tuple(found for basis in other.bases if (found := _only(basis, fresh)).cells),
+                ),
+            )
+
+
+def _is_on(holder: Holder, cell: str) -> bool:
+    return claimed_as(holder, cell) is not None or part(holder, cell) > 0
+
+
+def _only(basis: Basis, cells: set[str]) -> Basis:
+    parts = [one for one in zip(basis.cells, basis.amounts, basis.kinds, strict=True) if one[0] in cells]
+    kinds = intern("".join(kind for _, _, kind in parts))
+    return Basis(tuple(cell for cell, _, _ in parts), tuple(amount for _, amount, _ in parts), kinds, basis.worth)
+
+
+def _moved(known: Step | None, other: Step) -> Moved:
+    """The claims of the step that it does not make itself."""
+    cells = set() if known is None else {claim.counter for claim in known.claims}
+    pairs = [
+        (claim, before)
+        for claim, before in zip(other.claims, other.before, strict=True)
+        if known is not None and claim.counter not in cells
+    ]
+    claims, before = tuple(claim for claim, _ in pairs), tuple(before for _, before in pairs)
+    return Moved(claims, before, tuple(cell for cell in other.told if cell not in cells))
+
+
+def _logs(state: State, other: State) -> Iterator[tuple[str, Log]]:
+    for cell, log in other.logs.items():
+        now_us = state.at_us
+        if windows.is_over(log, t_us=now_us):
+            continue
+        stamps, known = windows.stamps_in(log, t_us=now_us, window_us=log.widest_us), state.logs.get(cell)
+        have = windows.stamps_in(known, t_us=now_us, window_us=log.widest_us)
+        if known is None or known.widest_us < log.widest_us or Counter(stamps) - Counter(have):
+            yield cell, Log(stamps, log.widest_us, log.is_rate)
+
+
+# ---------------------------------------------------------------- put in
+
+
+def _hold(state: State, holder: Holder, new: Held) -> None:
+    fresh = {cell for basis in new.bases for cell in basis.cells} | set(new.cells)
+    fresh = {cell for cell in fresh if not _is_on(holder, cell)}
+    for cell, amount, kind in zip(new.cells, new.held, new.kinds, strict=True):
+        if cell in fresh:
+            put(state, holder, cell, amount, kind=_KINDS[kind])
+    more = tuple(found for basis in new.bases if (found := _only(basis, fresh)).cells)
+    # What it claims already stays the latest: an earlier basis is kept for cells that no later one names.
+    holder.bases = (*more, *holder.bases)
+
+
+def _claim(step: Step, moved: Moved) -> None:
+    cells = {claim.counter for claim in step.claims}
+    fresh = [pair for pair in zip(moved.claims, moved.before, strict=True) if pair[0].counter not in cells]
+    step.claims += tuple(claim for claim, _ in fresh)
+    step.before += tuple(before for _, before in fresh)
+    step.told += tuple(cell for cell in moved.told if cell not in cells)
+
+
+def _stamp(state: State, cell: str, log: Log) -> None:
+    known = state.logs.get(cell)
+    stamps = sorted((Counter(log.stamps) | Counter(known.stamps if known else ())).elements())
+    widest_us = max(log.widest_us, known.widest_us if known else 0)
+    state.logs[cell] = Log(stamps, widest_us, log.is_rate)
+    if known is None:  # a log that is known is looked at again already
+        remember(state, (stamps[-1] if stamps else state.at_us) + widest_us, cell, is_slot=False)

@@ -1,0 +1,104 @@
+"""The counters of a set that was not in force, from the record on disk: `counted` in this process, or one of its own.
+
+`python -m guard.replay.counted STATE CONFIG POLICIES UNTIL NOW` prints how many trades could not be counted, then the
+parts of the ledger, one a line. It begins two days back, or where the oldest order was placed that lived then: so every
+budget day, window and live order of the present is whole.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from guard.errors import JournalFault
+from guard.journal.shelf import Shelf
+from guard.limits import Part, State, restore, snapshot
+from guard.limits.snapshot import Holders, Spent, Stamps, Steps, Time
+from guard.policy import PolicySet
+from guard.replay.counting import Counting, Principals
+from guard.replay.days import Day, Days
+from guard.replay.past import WARM_UP, lines_from, whole
+from guard.standing import Standing
+from guard.terms import Principal
+from guard.upstream.reconcile import made_at
+
+_NICENESS: Final = 10  # the guard goes first
+_SLACK: Final = timedelta(minutes=1)  # between the time in an id and that of its record
+_COUNTS: Final = (Time, Holders, Steps, Spent, Stamps)
+_DECODER: Final = msgspec.json.Decoder(Part)
+
+
+def principals_of(days: Days, config_sha256: str) -> Principals:
+    """Whose keys there were under a configuration; keys of today as they are today."""
+    today = days.principals(config_sha256)
+    known: dict[str, Mapping[str, Principal]] = {}
+
+    def principals(config: str) -> Mapping[str, Principal]:
+        if config not in known:
+            known[config] = {**days.principals(config), **today}
+        return known[config]
+
+    return principals
+
+
+def counted(state: Path, policies: PolicySet, principals: Principals, *, until: int, now: datetime) -> Counting:
+    """The ledger behind the record `until`. Raises JournalFault where the record cannot be read so far."""
+    since = _text(now - WARM_UP)
+    found, lines, _ = lines_from(state, since)
+    born = [made_at(holder.id) for holder in found.state.holders.values() if holder.key]
+    if born and _text(min(born) - _SLACK) < since:
+        _, lines, _ = lines_from(state, _text(min(born) - _SLACK))
+    counting, seq = Counting(policies, principals), 0
+    for line in whole(lines):
+        seq = line.seq
+        if seq > until:
+            break
+        try:
+            counting.fold(line.typed(), wall=datetime.fromisoformat(line.ts))
+        except (ValueError, AssertionError) as error:
+            raise JournalFault(f"record {line.seq}: {error}") from error
+    if seq < until:
+        raise JournalFault(f"the record on disk ends at {seq}, before {until}")
+    return counting
+
+
+def at_start(state: Path, standing: Standing, *, before: str | None, until: int, now: datetime) -> Counting | None:
+    """The counters of what a start brings into force; None where the last run had the same, or nothing is on record."""
+    if standing.policies is None or standing.config_sha256 == before or until == 0:
+        return None
+    days = Days(Shelf(state / "config").get, docs=None, now=now)
+    return counted(state, standing.policies, principals_of(days, standing.config_sha256), until=until, now=now)
+
+
+def put_together(out: bytes) -> tuple[State, int]:
+    """What the process printed."""
+    first, *rest = out.splitlines()
+    return restore(_DECODER.decode(line) for line in rest), int(first)
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def main(state: Path, config: str, sha256: str, *, until: int, now: datetime) -> None:
+    """Prints what `put_together` reads."""
+    days = Days(Shelf(state / "config").get, docs=None, now=now)
+    day = days.day(config, sha256)
+    if not isinstance(day, Day) or day.policies is None:
+        raise JournalFault(f"{sha256}: {day if isinstance(day, str) else 'no policies'}")
+    counting = counted(state, day.policies, principals_of(days, config), until=until, now=now)
+    out = sys.stdout.buffer
+    out.write(b"%d\n" % counting.left_out)
+    for part in snapshot(counting.state):
+        if isinstance(part, _COUNTS):
+            out.write(msgspec.json.encode(part) + b"\n")
+    out.flush()
+
+
+if __name__ == "__main__":
+    os.nice(_NICENESS)
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], until=int(sys.argv[4]), now=datetime.fromisoformat(sys.argv[5]))

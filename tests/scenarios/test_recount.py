@@ -1,0 +1,213 @@
+"""New limits begin at what the record shows, not at zero, and the record alone says so afterwards."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from guard.admin import recounting
+from guard.admin.change import Who
+from guard.errors import JournalFault
+from guard.replay import counted
+from guard.tracking import Reconciler
+from tests.scenarios.test_promoted import ROOMY, WIDE, plain
+from tests.support.guards import record
+from tests.support.stage import again, code_of, is_passed, stage
+from tests.support.story import DESK, PEOPLE, live
+
+NEW = ROOMY.format(mode="enforce")
+
+
+@pytest.fixture(autouse=True)
+def _lists_are_asked_for_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def only_when_told(_: Reconciler) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Reconciler, "run", only_when_told)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_counters_are_those_of_policies_that_were_always_in_force(tmp_path: Path, seed: int) -> None:
+    """A new policy in the middle of a day with fills, faults and changes: one ledger, live and after a restart."""
+    ledgers = []
+    for name in ("always", "later"):
+        (tmp_path / name).mkdir()
+        policies = {"desk.toml": DESK} | ({"roomy.toml": NEW} if name == "always" else {})
+        async with stage(tmp_path / name, *PEOPLE, policies=policies) as scene:
+            await live(scene, turns=25, seed=seed)
+            if name == "later":
+                (scene.config.parent / "policies/roomy.toml").write_text(NEW)
+                change = await scene.guard.changes.policies.reload(Who("desk", "from now on"))
+                assert (change.result, change.errors) == ("applied", ())
+                assert {cell.partition("/")[0] for cell in change.counters} >= {"daily_value", "new_orders"}
+            await live(scene, turns=25, seed=seed + 100)
+            ledgers.append(plain(scene))
+            whole = scene.ledger()
+        async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+            assert scene.ledger() == whole
+    assert ledgers[0] == ledgers[1]
+
+
+async def test_a_new_budget_counts_the_morning_and_a_cancel_gives_it_back(tmp_path: Path) -> None:
+    """Two orders went before the budget came: the third is refused, until one of them is cancelled."""
+    tight = '[budgets]\nopen_value = "50000 HKD"\n'
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        first = await scene.placed(price=200, remark="1")
+        await scene.placed(price=200, remark="2")
+        (tmp_path / "policies/tight.toml").write_text(tight)
+        change = await scene.guard.changes.policies.reload(Who("desk", "less"))
+        assert change.counters == ("open_value/key=bot;simulate|HKD",)
+        assert code_of(await scene.place(price=200, remark="3")) == (403, "open_value")
+        assert is_passed(await scene.cancel(first))
+        scene.clock.advance(s=61)
+        await scene.guard.reconciler.turn()
+        assert is_passed(await scene.place(price=200, remark="3"))
+
+
+async def test_what_happens_while_the_past_is_read_is_counted(tmp_path: Path) -> None:
+    """Orders that are placed while the other process reads are on the new counters, each once."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200, remark="0")
+        (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+        reload = asyncio.ensure_future(scene.guard.changes.policies.reload(Who("desk", "count")))
+        placed = 1
+        while not reload.done():
+            await scene.placed(price=200, remark=str(placed))
+            placed += 1
+            await asyncio.sleep(0.02)
+        assert (await reload).result == "applied"
+        assert placed > 2
+        assert scene.sums("orders_per_day") == placed
+
+
+async def test_a_keys_own_new_limit_counts_what_went_before(tmp_path: Path) -> None:
+    """keys.json gives the key a budget of the day: what it bought before is on it."""
+    async with stage(tmp_path, record("bot"), policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200, remark="1")
+        keys = tmp_path / "keys.json"
+        keys.write_text(keys.read_text().replace('"id": "bot"', '"id": "bot", "max_daily_value": 30000', 1))
+        change = await scene.guard.changes.reload_keys(Who("desk", "less"))
+        assert (change.result, len(change.counters)) == ("applied", 1)
+        assert code_of(await scene.place(price=200, remark="2")) == (403, "daily_value")
+        whole = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
+
+
+async def test_a_record_that_cannot_be_read_refuses_the_new_limits(tmp_path: Path) -> None:
+    """What was in force stays, and the answer says why."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200)
+        await scene.written()
+        was = scene.guard.desk.standing
+        path = tmp_path / "state/journal/00000001.jsonl"
+        path.write_bytes(path.read_bytes().replace(b'"type":"decision"', b'"type":"decisiom"', 1))
+        (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+        change = await scene.guard.changes.policies.reload(Who("desk", "count"))
+        assert change.result == "unrecorded"
+        assert "could not be made from the record" in str(change.errors[0])
+        assert scene.guard.desk.standing is was
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_files_that_were_edited_while_no_guard_ran_count_from_the_record(tmp_path: Path, seed: int) -> None:
+    """A budget and a key's own limit that a start finds: the ledger is that of a day under them, and stays it."""
+    ledgers = []
+    limited = (*PEOPLE[:2], record("desk", owner="a person"), record("third", max_daily_value=10_000))
+    for name in ("always", "later"):
+        (tmp_path / name).mkdir()
+        policies = {"desk.toml": DESK} | ({"roomy.toml": NEW} if name == "always" else {})
+        async with stage(tmp_path / name, *limited, policies=policies) as scene:
+            await live(scene, turns=30, seed=seed)
+        (scene.config.parent / "policies/roomy.toml").write_text(NEW)
+        for run in range(2):
+            async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+                await live(scene, turns=10, seed=seed + run)
+                ledgers.append(plain(scene))
+    assert ledgers[:2] == ledgers[2:]
+
+
+async def test_a_keys_limit_that_was_added_while_no_guard_ran_counts_from_the_record(tmp_path: Path) -> None:
+    """keys.json alone has changed: what the key bought before is on its new budget, also after another start."""
+    async with stage(tmp_path, record("bot"), policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200, remark="1")
+    keys = tmp_path / "keys.json"
+    keys.write_text(keys.read_text().replace('"id": "bot"', '"id": "bot", "max_daily_value": 30000', 1))
+    for _ in range(2):
+        async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+            assert code_of(await scene.place(price=200, remark="2")) == (403, "daily_value")
+    assert len(await scene.records("keys")) == 1
+
+
+async def test_an_order_of_last_week_is_on_the_new_counter(tmp_path: Path) -> None:
+    """It still works, so it is among the open ones, however far back the record has to be read."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        old = await scene.placed(price=200, time_in_force="GTC", remark="old")
+        for day in range(6):
+            scene.clock.advance(s=86_400)
+            await scene.placed(price=200, time_in_force="GTC", remark=str(day))
+        assert len(list((tmp_path / "state/journal").glob("*.jsonl"))) > 5
+        (tmp_path / "policies/tight.toml").write_text("[budgets]\nopen_orders = 7\n")
+        assert (await scene.guard.changes.policies.reload(Who("desk", "fewer"))).result == "applied"
+        assert code_of(await scene.place(price=200, remark="more")) == (403, "open_orders")
+        assert is_passed(await scene.cancel(old))
+        scene.clock.advance(s=61)
+        await scene.guard.reconciler.turn()
+        assert scene.sums("open_orders") == 6
+
+
+@pytest.mark.parametrize(("name", "value"), [("TAIL_MAX", 0), ("TIMEOUT_S", 0.0), ("TARGETS_BYTES_MAX", 0)])
+async def test_what_cannot_be_caught_up_with_refuses_policies_and_not_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: float
+) -> None:
+    """Too much happened meanwhile, or it takes too long: policies stay as they were, keys change all the same."""
+    monkeypatch.setattr(recounting, name, value)
+    async with stage(tmp_path, record("bot"), policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200, remark="1")
+        was = scene.guard.desk.standing
+        (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+        assert (await scene.guard.changes.policies.reload(Who("desk", "count"))).result == "unrecorded"
+        assert scene.guard.desk.standing is was
+        keys = tmp_path / "keys.json"
+        keys.write_text(keys.read_text().replace('"id": "bot"', '"id": "bot", "max_daily_value": 30000', 1))
+        change = await scene.guard.changes.reload_keys(Who("desk", "less"))
+        assert (change.result, change.counters) == ("applied", ())
+        assert is_passed(await scene.place(price=200, remark="2"))
+
+
+async def test_a_change_that_counts_nothing_new_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A smaller order value needs no counter: the reload does not wait for the past."""
+    monkeypatch.setattr(recounting, "TIMEOUT_S", 0.0)
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200)
+        (tmp_path / "policies/desk.toml").write_text(WIDE.replace("60000", "50000"))
+        assert (await scene.guard.changes.policies.reload(Who("desk", "less"))).result == "applied"
+
+
+async def test_a_start_that_cannot_count_refuses_new_orders_and_lets_cancels_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new limit is not guessed at."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        mine = await scene.placed(price=200)
+    (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+
+    def broken(*_: object, **__: object) -> None:
+        raise JournalFault("not to be read")
+
+    monkeypatch.setattr(counted, "counted", broken)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(price=200, remark="2")) == (503, "policy_unavailable")
+        assert is_passed(await scene.cancel(mine))
+
+
+async def test_a_new_limit_on_what_is_counted_already_moves_nothing(tmp_path: Path) -> None:
+    """The past is read and says what the ledger says: nothing is rebuilt, and the record carries nothing."""
+    daily = WIDE + '[budgets]\ndaily_value = "{} HKD"\n'
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": daily.format(100_000)}) as scene:
+        await scene.placed(price=200, remark="1")
+        (tmp_path / "policies/desk.toml").write_text(daily.format(30_000))
+        change = await scene.guard.changes.policies.reload(Who("desk", "less"))
+        assert (change.result, change.counters) == ("applied", ())
+        assert "targets" not in (await scene.records("policy"))[-1]
+        assert code_of(await scene.place(price=200, remark="2")) == (403, "daily_value")

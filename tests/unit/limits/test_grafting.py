@@ -1,0 +1,152 @@
+"""What a second ledger counted is put into the first: orders, open steps, what is spent, windows; at most once."""
+
+from decimal import Decimal
+from random import Random  # noqa: TID251 - seeded
+from typing import Final
+
+import pytest
+
+from guard.limits import (
+    Opening,
+    State,
+    Worth,
+    dump,
+    end_order,
+    graft,
+    missing,
+    reserve,
+    set_targets,
+    settle,
+    used,
+)
+from guard.terms import Account, Claim, Env, Outcome, Verdict
+
+OLD: Final = (Claim("count", "open_orders/key=bot", 1),)
+RATE: Final = "new_orders/account=1"
+MONEY: Final = "daily_value/account=1|HKD|2026-11-22"
+ACCOUNT: Final = Account(Env.REAL, 1)
+ENDS: Final = (Verdict.ACCEPTED, Verdict.REFUSED, Verdict.NOT_SENT, Verdict.UNKNOWN)
+
+
+def new(amount: int) -> tuple[Claim, ...]:
+    """What the new policies claim of an order."""
+    return (Claim("spend", MONEY, amount), Claim("rate", RATE, 1, window_ms=60_000))
+
+
+class Worlds:
+    """One past on three ledgers: under the old policies, under the new ones, and under both from the beginning."""
+
+    def __init__(self) -> None:
+        self.old, self.other, self.both = State(), State(), State()
+        self.swapped = False
+
+    def reserve(self, name: str, amount: int, *, holder: str, t_us: int) -> None:
+        """An order, or a change of one."""
+        worth = Worth(Decimal(amount), Decimal(1))
+        for state, claims in (
+            (self.old, (*OLD, *new(amount)) if self.swapped else OLD),
+            (self.other, new(amount)),
+            (self.both, (*OLD, *new(amount))),
+        ):
+            opening = Opening(name, claims, holder=holder, key="bot", account=ACCOUNT, worth=worth)
+            reserve(state, opening, t_us=t_us)
+
+    def settle(self, name: str, verdict: Verdict, *, t_us: int) -> None:
+        """What became of it."""
+        for state in (self.old, self.other, self.both):
+            settle(state, name, Outcome(verdict), t_us=t_us)
+
+    def fill(self, name: str, amount: int, *, t_us: int) -> None:
+        """What was learned of it."""
+        for state in (self.old, self.other, self.both) if self.swapped else (self.other, self.both):
+            set_targets(state, name, {MONEY: amount}, t_us=t_us)
+
+    def end(self, name: str, *, t_us: int) -> None:
+        """It works no longer."""
+        for state in (self.old, self.other, self.both):
+            end_order(state, name, t_us=t_us)
+
+    def swap(self, *, t_us: int) -> None:
+        """From now on the new policies are in force: there is one ledger."""
+        graft(self.old, missing(self.old, self.other), t_us=t_us)
+        self.swapped = True
+
+
+def told(state: State) -> dict[str, object]:
+    """The ledger; what an order was a part of first, and in which order it holds its cells, says nothing."""
+    found = dump(state)
+    holders = {name: (one["holds"], one["status"], one["step"]) for name, one in found["holders"].items()}
+    steps = {
+        name: sorted((claim["counter"], before) for claim, before in zip(step["claims"], step["before"], strict=True))
+        for name, step in found["steps"].items()
+    }
+    return {name: found[name] for name in ("at_us", "sums", "spent", "logs")} | {"holders": holders, "steps": steps}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_after_the_graft_it_is_as_if_both_had_counted_all_along(seed: int) -> None:
+    """Any past, a swap at any moment, any future: fills, ends, changes and doubts come to the same sums."""
+    dice, worlds, at_us = Random(seed), Worlds(), 0
+    names, open_steps = list[str](), dict[str, str]()
+    swap_at = dice.randrange(60)
+    for turn in range(60):
+        at_us += dice.choice([0, 1, 9_000_000])
+        if turn == swap_at:
+            worlds.swap(t_us=at_us)
+        live = [name for name in names if name in worlds.both.holders]
+        idle = [name for name in live if worlds.both.holders[name].step is None]
+        match dice.randrange(6):
+            case 0 if idle:
+                name, step = dice.choice(idle), f"c{turn}"
+                worlds.reserve(step, dice.choice([50, 200]), holder=name, t_us=at_us)
+                open_steps[step] = name
+            case 1 | 2 if open_steps:
+                step = dice.choice(sorted(open_steps))
+                verdict = dice.choice(ENDS)
+                worlds.settle(step, verdict, t_us=at_us)
+                if verdict is not Verdict.UNKNOWN:
+                    del open_steps[step]
+            case 3 if idle:
+                worlds.end(dice.choice(idle), t_us=at_us)
+            case 4 if idle:
+                worlds.fill(dice.choice(idle), dice.choice([70, 110]), t_us=at_us)
+            case _:
+                name = f"o{turn}"
+                names.append(name)
+                open_steps[name] = name
+                worlds.reserve(name, dice.choice([100, 300]), holder=name, t_us=at_us)
+        if turn >= swap_at:
+            assert told(worlds.old) == told(worlds.both)
+
+
+def test_twice_is_once_and_nothing_is_lowered() -> None:
+    """Put in again, nothing moves; a cell that stands higher keeps what it has, and no stamp is doubled."""
+    state, other = State(), State()
+    for each, amount in ((state, 300), (other, 100)):
+        opening = Opening("a", new(amount), holder="a", key="bot", account=ACCOUNT)
+        reserve(each, opening, t_us=1)
+    opening = Opening("b", new(40), holder="b", key="bot", account=ACCOUNT)
+    reserve(other, opening, t_us=2)
+    reserve(state, Opening("b", OLD, holder="b", key="bot", account=ACCOUNT), t_us=2)
+    found = missing(state, other)
+    assert found.counters == (MONEY, RATE)
+    graft(state, found, t_us=2)
+    once = dump(state)
+    graft(state, found, t_us=2)
+
+    assert dump(state) == once
+    assert used(state, MONEY, t_us=2) == 340
+    assert used(state, RATE, t_us=2, window_ms=60_000) == 2
+    assert missing(state, other).counters == ()
+
+
+def test_what_has_ended_since_is_left_out() -> None:
+    """A graft for an order or a step that is there no more changes nothing but time."""
+    state, other = State(), State()
+    reserve(state, Opening("a", OLD, holder="a", key="bot", account=ACCOUNT), t_us=1)
+    reserve(other, Opening("a", new(5), holder="a", key="bot", account=ACCOUNT), t_us=1)
+    found = missing(state, other)
+    settle(state, "a", Outcome(Verdict.REFUSED), t_us=2)
+    graft(state, found, t_us=3)
+
+    assert (state.holders, state.steps, used(state, MONEY, t_us=3)) == ({}, {}, 0)
