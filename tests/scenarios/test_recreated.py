@@ -8,12 +8,11 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from guard.catalogue import find
-from guard.intent import parse
+from guard.intent import order_of
 from guard.journal import Decision
 from guard.journal.record import decode
 from guard.policy import exits_of, judge, value
-from guard.terms import Account, Effect, Endpoint, Env, PlaceOrder
+from guard.terms import Account, Effect, Env
 from guard.walk.recorder import INTENT_BYTES_MAX
 from tests.support.clock import ManualClock
 from tests.support.guards import order
@@ -44,10 +43,7 @@ def judged_again(scene: Stage, record: dict[str, Any]) -> Any:
     line = decode(msgspec.json.encode(record))
     kept = line.typed()
     assert isinstance(kept, Decision)
-    row = find("POST", ORDER)
-    assert isinstance(row, Endpoint)
-    found = parse(row, bytes(kept.resulting or kept.order))
-    assert isinstance(found, PlaceOrder)
+    found = order_of(bytes(kept.resulting or kept.order))
     if found.remark == f"g:{kept.id}":
         found = msgspec.structs.replace(found, remark=None)
     standing = scene.guard.desk.standing
