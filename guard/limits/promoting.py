@@ -74,4 +74,5 @@ def _stamp(state: State, plain: str, shadow: Log) -> None:
     stamps = sorted((Counter(shadow.stamps) | Counter(known.stamps if known else ())).elements())
     widest_us = max(shadow.widest_us, known.widest_us if known else 0)
     state.logs[plain] = Log(stamps, widest_us, shadow.is_rate)
-    remember(state, (stamps[-1] if stamps else state.at_us) + widest_us, plain, is_slot=False)
+    if known is None:  # a log that is known is looked at again already, and twice is once too often
+        remember(state, (stamps[-1] if stamps else state.at_us) + widest_us, plain, is_slot=False)

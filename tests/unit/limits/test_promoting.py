@@ -54,3 +54,16 @@ def test_twice_is_once() -> None:
     assert used(state, MONEY.format(""), t_us=2) == 400
     assert used(state, OPEN.format(""), t_us=2) == 1
     assert used(state, RATE.format(""), t_us=2, window_ms=30_000) == 1
+
+
+def test_a_window_that_was_kept_already_is_forgotten_once() -> None:
+    """Orders go on after both the shadow's marks and the plain ones are over."""
+    state = State()
+    marks = tuple(Claim("once", cell, 1, window_ms=1_000) for cell in ("duplicate/key=b|d", "duplicate/shadow:key=b|d"))
+    reserve(state, Opening("a", marks, holder="a", key="b", account=ACCOUNT), t_us=1)
+    promote(state, {"duplicate"}, t_us=2)
+    for turn in range(9):
+        claim = Claim("count", OPEN.format(""), 1)
+        reserve(state, Opening(f"x{turn}", (claim,), holder=f"x{turn}", key="b", account=ACCOUNT), t_us=9_000_000)
+
+    assert (state.logs, state.due) == ({}, [])
