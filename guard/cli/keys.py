@@ -29,9 +29,9 @@ from guard.access.fields import WrongField, read_time
 from guard.access.keyfile import EditFault
 from guard.access.records import rights
 from guard.cli.ops import post
+from guard.cli.sources import settings_of
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
-from guard.settings import Settings, parse_settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -179,7 +179,7 @@ def reload(
     """Tell a running guard to read its keys again, with the key in GUARD_KEY (scope guard:policy, with an owner)."""
     del state
     with _told(as_json=as_json):
-        status, answer = post(ops or _settings(config).listen.ops, "/admin/keys/reload", {"reason": reason})
+        status, answer = post(ops or settings_of(config).listen.ops, "/admin/keys/reload", {"reason": reason})
     typer.echo(answer.decode("utf-8", "replace"))
     if status != HTTPStatus.OK:
         raise typer.Exit(1)
@@ -228,24 +228,10 @@ def _end(text: str, now: datetime) -> datetime:
     return end
 
 
-def _settings(config: Path | None) -> Settings:
-    path = config or Path("guard.toml")
-    if config is None and not path.exists():
-        return Settings()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsFault([f"{path}: cannot be read: {error}"]) from error
-    settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
-    if errors:
-        raise SettingsFault(errors)
-    return settings
-
-
 def _file(file: Path | None, config: Path | None) -> Path:
     if file is not None:
         return file
-    settings = _settings(config)
+    settings = settings_of(config)
     return settings.path(settings.keys.file)
 
 

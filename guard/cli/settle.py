@@ -13,8 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from guard.cli.ops import post
-from guard.errors import SettingsFault
-from guard.settings import Settings, parse_settings
+from guard.cli.sources import settings_of
 
 _ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -44,7 +43,7 @@ def settle(
     body = {"verdict": verdict.value, "reason": reason}
     if order_id_ex is not None:
         body["order_id_ex"] = order_id_ex
-    status, answer = post(ops or _ops(config), f"/admin/decisions/{decision}/settle", body)
+    status, answer = post(ops or settings_of(config).listen.ops, f"/admin/decisions/{decision}/settle", body)
     if as_json:
         typer.echo(answer.decode("utf-8", "replace"))
     elif status == http.HTTPStatus.OK:
@@ -62,17 +61,3 @@ def _why(answer: bytes) -> list[str]:
         return ["the answer cannot be read"]
     told = told if isinstance(told, dict) else {}
     return [str(error) for error in told.get("errors") or [told.get("ret_msg", "no reason was given")]]
-
-
-def _ops(config: Path | None) -> str:
-    path = config or Path("guard.toml")
-    if config is None and not path.exists():
-        return Settings().listen.ops
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsFault([f"{path}: cannot be read: {error}"]) from error
-    settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
-    if errors:
-        raise SettingsFault(errors)
-    return settings.listen.ops
