@@ -15,7 +15,7 @@ import msgspec
 from guard.errors import SettingsFault
 from guard.settings import address
 
-TIMEOUT_S: Final = 30.0  # a reload of a thousand policies on a busy machine
+TIMEOUT_S: Final = 150.0  # a reload may read days of the record back, for what its new limits count
 ANSWER_BYTES_MAX: Final = 1 << 20
 _NO_KEY: Final = "GUARD_KEY: set it to a key with the scope guard:policy and an owner"
 
