@@ -2,7 +2,6 @@
 
 from guard import __version__
 from guard.limits import BREAKER, unknowns
-from guard.policy import PolicySet
 from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk
 
@@ -35,12 +34,6 @@ def _left_alone(desk: Desk, name: str, circuit: Circuit) -> str:
     return f"daemon: keeps failing ({circuit.why}); {name} are refused, cancels pass, {then}"
 
 
-def _expiring(policies: PolicySet) -> dict[str, str]:
-    """Policies that end, and when; what has ended binds nobody and is told all the same."""
-    ends = {doc.id: doc.policy.expires_at for doc in policies.all_docs}
-    return {name: end.isoformat() for name, end in ends.items() if end is not None}
-
-
 def status(desk: Desk) -> dict[str, object]:
     """The whole picture for `/status`, without secrets."""
     standing = desk.standing
@@ -58,7 +51,7 @@ def status(desk: Desk) -> dict[str, object]:
             "sha256": standing.policy_sha256 or None,
             "ids": [doc.id for doc in standing.policies.docs] if standing.policies else [],
             "shadows": [doc.id for doc in standing.policies.shadow_docs] if standing.policies else [],
-            "expiring": _expiring(standing.policies) if standing.policies else {},
+            "expiring": standing.policies.ends if standing.policies else {},
             "warnings": standing.policies.warnings if standing.policies else (),
         },
         "config_sha256": standing.config_sha256,

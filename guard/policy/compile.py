@@ -127,6 +127,12 @@ class PolicySet:
         """How an order of this key on this account is to be valued: the tightest of all that bind."""
         return self.plan(principal, account.env, account, wall=wall).terms
 
+    @property
+    def ends(self) -> dict[str, str]:
+        """Policies that end by themselves, and when; what has ended binds nobody and is told all the same."""
+        ends = {doc.id: doc.policy.expires_at for doc in self.all_docs}
+        return {name: end.isoformat() for name, end in ends.items() if end is not None}
+
     def plan(self, principal: Principal, env: Env | None, account: Account | None, *, wall: datetime) -> Plan:
         """What is asked of this key's requests now, on this account; `account` None: a read."""
         place = (principal.name, env, account.acc_id if account is not None and self._names_accounts else 0)

@@ -81,7 +81,8 @@ def _json(visit: Visit, body: object) -> Reply:
 def _me(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
     policies = visit.standing.policies
     found = () if policies is None else meters(policies, principal, wall=visit.wall)
-    limits = [_limit(recorder, visit, meter) for meter in found]
+    ends = {} if policies is None else policies.ends
+    limits = [_limit(recorder, visit, meter) | _until(ends.get(meter.policy)) for meter in found]
     return _json(visit, {"id": principal.id, "scopes": sorted(principal.scopes), "limits": limits})
 
 
@@ -97,6 +98,11 @@ def _limit(recorder: Recorder, visit: Visit, meter: Meter) -> dict[str, object]:
         "unit": meter.unit,
         "resets_at": _resets_at(recorder, visit, meter),
     }
+
+
+def _until(end: str | None) -> dict[str, object]:
+    """Until when a limit of a temporary policy binds."""
+    return {} if end is None else {"until": end}
 
 
 def _resets_at(recorder: Recorder, visit: Visit, meter: Meter) -> str | None:

@@ -238,3 +238,15 @@ async def test_a_caller_sees_where_it_stands(tmp_path: Path) -> None:
         rate = rows["desk", "rates.new_orders", "key=bot", "orders/60s"]
         assert (rate["limit"], rate["used"], rate["left"]) == ("3", "1", "2")
         assert said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))["verdict"] == "accepted"
+
+
+async def test_a_caller_sees_until_when_a_temporary_limit_binds(tmp_path: Path) -> None:
+    """Limits of a policy that ends say so; those that stay say nothing of an end."""
+    lasting = '[orders]\nmax_value = "90000 HKD"\nper_day = 9\n'
+    brief = "[policy]\nexpires_at = 2026-11-23T08:00:00Z\n[orders]\nper_day = 5\n"
+    async with stage(tmp_path, policies={"desk.toml": lasting, "brief.toml": brief}) as scene:
+        limits = said(await scene.ask("/guard/v1/me"))["limits"]
+
+        assert {(row["policy"], row["limit"], row.get("until")) for row in limits} == {
+            ("brief", "5", "2026-11-23T08:00:00+00:00")
+        }
