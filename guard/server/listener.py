@@ -12,6 +12,7 @@ from typing import Final
 from guard.server.bounds import Bounds
 from guard.server.protocol import Connection, Counts, Edge, Wiring
 
+FRESH_S: Final = 0.25  # how long the first request of a connection may take to come once no more are accepted
 _OWNER_ONLY: Final = 0o177  # umask under which a socket file is made
 
 
@@ -41,9 +42,13 @@ class Listener:
         """
         self._edge.is_draining = True
         self._server.close()
+        for connection in [each for each in self._edge.connections if each.is_idle and not each.is_fresh]:
+            connection.close()
+        # What was accepted in the last moment is about to ask: it would otherwise be hung up on unheard.
+        await self._until_empty(min(FRESH_S, grace_s), hurry)
         for connection in [each for each in self._edge.connections if each.is_idle]:
             connection.close()
-        await self._until_empty(grace_s, hurry)
+        await self._until_empty(max(0.0, grace_s - FRESH_S), hurry)
         for connection in tuple(self._edge.connections):
             connection.abort()
         await self._until_empty(self._edge.bounds.sweep_s)

@@ -146,6 +146,7 @@ class Connection(asyncio.Protocol):
         "_edge",
         "_has_ended",
         "_held",
+        "_is_fresh",
         "_is_proven",
         "_is_write_blocked",
         "_peer",
@@ -164,6 +165,7 @@ class Connection(asyncio.Protocol):
         self._edge = edge
         self._state = _State.READING
         self._phase = Phase.IDLE
+        self._is_fresh = True
         self._held = b""
         self._has_ended = False
         self._is_proven = False
@@ -176,6 +178,11 @@ class Connection(asyncio.Protocol):
     def is_idle(self) -> bool:
         """No request has begun and none is being answered."""
         return self._state is _State.READING and self._phase is Phase.IDLE
+
+    @property
+    def is_fresh(self) -> bool:
+        """It was accepted, and its first request is still to come."""
+        return self.is_idle and self._is_fresh
 
     @property
     def is_resting(self) -> bool:
@@ -287,7 +294,7 @@ class Connection(asyncio.Protocol):
 
     def _dispatch(self, request: Request) -> None:
         self.deadline = NEVER
-        self._phase = Phase.IDLE
+        self._phase, self._is_fresh = Phase.IDLE, False
         if not self._is_proven:
             self._edge.unproven.leave(self, address=self._peer)
         upgrade = self._edge.wiring.upgrade
