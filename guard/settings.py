@@ -158,6 +158,11 @@ class Settings(Struct, frozen=True):
     public_key: str | None = None
     root: str = "."
 
+    @property
+    def lacks_daemon_key(self) -> bool:
+        """Trading is on, but there is no key to trade with: no daemon takes a trade without one, in either mode."""
+        return self.trading.enabled and self.daemon_key is None
+
     def path(self, name: str) -> Path:
         """A path of the settings, relative to the settings file's folder."""
         return Path(self.root) / name

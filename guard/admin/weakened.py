@@ -1,7 +1,8 @@
 """Controls that are off or loose, one sentence each: told at start, in `/status` and in the record.
 
 A start does not refuse these: each is somebody's choice, or a file's mode that a person has to set. What a guard cannot
-keep its promises without (settings, keys and their mode, the state directory, its lock, the record) stops the start.
+keep its promises without (settings, keys and their mode, the daemon's key where trading is on, the state directory, its
+lock, the record) stops the start.
 """
 
 import stat
@@ -51,10 +52,6 @@ def weakened(settings: Settings) -> tuple[str, ...]:
             f"listen.allowed_origins lets pages in a browser call: {', '.join(settings.listen.allowed_origins)}",
         ),
         (settings.journal.reads == "refused", "journal.reads is refused: passed reads leave no record"),
-        (
-            settings.trading.enabled and settings.daemon_key is None,
-            "no daemon key: a daemon that wants one will refuse every trade",
-        ),
     )
     return (*(sentence for is_so, sentence in rows if is_so), *_loose(_files(settings)))
 

@@ -31,7 +31,7 @@ data = "127.0.0.1:22500"   # callers
 ops = "127.0.0.1:22501"    # the operator: health, metrics, reload, trading state
 
 [trading]
-enabled = true             # without it new orders and changes are refused; cancels always pass
+enabled = {enabled:<16} # without it new orders and changes are refused; cancels always pass
 
 [daemon]
 url = "{url}"
@@ -86,7 +86,7 @@ def draft(url: str, *, keys_from: Path | None, own: str | None, owner: str) -> D
         taken.append(row | ({"owner": person} if person else {}))
     key_file = 'key_file = "daemon.key"' if own else '# key_file = "daemon.key"   # the daemon\'s key for the guard'
     files = {
-        "guard.toml": SETTINGS.format(url=url, key_file=key_file),
+        "guard.toml": SETTINGS.format(url=url, key_file=key_file, enabled="true" if own else "false"),
         "keys.json": encode({**document, "keys": taken}).decode(),
     }
     if own:
@@ -155,7 +155,8 @@ def _at_the_daemon(
         wanted: dict[str, Any] = dict.fromkeys(("qot:read", "acc:read"))
         wanted |= dict.fromkeys(s for s in TRADES if any(s in record.scopes for record in records) or not records)
         make = f"futucli gen-key --id guard --scopes {','.join(wanted)} --keys-file {file}"
-        steps.append(f"at the daemon: {make}; put what it prints into daemon.key (chmod 600) and set daemon.key_file")
+        steps.append(f"at the daemon: {make}; put what it prints into daemon.key (chmod 600)")
+        steps.append("in guard.toml: set daemon.key_file, and then [trading] enabled = true: no key, no trading")
     others = [record.id for record in records if record is not mine]
     if others:
         gone = "; ".join(f"futucli remove-key {name} --keys-file {file}" for name in others)

@@ -84,6 +84,8 @@ async def _mode(client: Client, settings: Settings) -> list[Finding]:
         legacy = f"{where}: legacy mode: it refuses every trade until it has a keys file of its own"
         return [Finding("weak", legacy), *await _accounts(client)]
     found = [Finding("ok", f"{where}: scope mode: it wants keys")]
+    if settings.lacks_daemon_key:
+        return found  # told already, with everything else that a start needs
     if settings.daemon_key is None:
         return [*found, Finding("weak", "no daemon key: set daemon.key_file or GUARD_DAEMON_KEY")]
     return [*found, *await _rights(client), *await _accounts(client)]

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from guard.access import keyfile
 from guard.cli.demo import hash_of
 from guard.lifecycle import Guard
-from guard.settings import Settings
+from guard.settings import Settings, Trading
 from guard.simulator import Simulator
 from guard.terms import Call
 
@@ -50,11 +50,12 @@ async def rehearse(settings: Settings, envs: Sequence[str] = ("simulate", "real"
 
 
 def _aside(settings: Settings, place: Path, keys: Path) -> Settings:
-    """The same settings, but for doors, keys and state."""
+    """The same settings with trading on, but for doors, keys and state."""
     listen = replace(settings.listen, data="127.0.0.1:0", ops="127.0.0.1:0", tls_cert=None, tls_key=None)
     return replace(
         settings,
         listen=listen,
+        trading=Trading(enabled=True),
         keys=replace(settings.keys, file=str(keys)),
         state=replace(settings.state, dir=str(place / "state")),
         jwt=(),

@@ -25,6 +25,10 @@ from guard.upstream.origin import parse_origin, tls_context
 COLLECTED_EVERY = 20_000  # objects made beyond those let go, before the youngest are looked through
 EXIT_SETTINGS = 2
 EXIT_STATE = 3
+KEYLESS = (
+    "daemon.key_file: trading is enabled without a daemon key, and a daemon refuses every trade without one: put the "
+    "daemon's key for the guard into a file and name it, or set GUARD_DAEMON_KEY; or start with --disable-trading"
+)
 
 
 def serve(
@@ -93,13 +97,13 @@ def unusable(settings: Settings, *, told: list[str]) -> list[str]:
         lambda: tls_context(parse_origin(settings.daemon.url), ca_file=ca_file),
         lambda: load_keys(settings),
     )
-    found: list[str] = []
+    settled = {error.partition(":")[0] for error in told}
+    found = [KEYLESS] if settings.lacks_daemon_key and "GUARD_DAEMON_KEY" not in settled else []
     for look in looks:
         try:
             look()
         except SettingsFault as fault:
             found += fault.errors
-    settled = {error.partition(":")[0] for error in told}
     return [error for error in found if error.partition(":")[0] not in settled]
 
 

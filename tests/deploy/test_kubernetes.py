@@ -230,7 +230,7 @@ def pod(tmp_path: Path) -> Iterator[tuple[Mount, int]]:
     script = (BASE / "reload.sh").read_text().replace("/etc/guard", str(tmp_path)).replace("22501", str(ops))
     (tmp_path / "reload.sh").write_text(script)
     path = f"{Path(GUARD).parent}:{environment()['PATH']}"
-    with process("serve", "--config", "guard.toml", cwd=tmp_path) as guard:
+    with process("serve", "--config", "guard.toml", cwd=tmp_path, env={"GUARD_DAEMON_KEY": "fc_test"}) as guard:
         until("the guard listens", lambda: guard.is_open(ops))
         watcher = subprocess.Popen(
             ["/bin/sh", "reload.sh", "0.1"], cwd=tmp_path, env=environment(PATH=path), start_new_session=True

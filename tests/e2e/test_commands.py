@@ -12,6 +12,7 @@ import pytest
 
 from guard.cli.demo import hash_of
 from guard.cli.probe import side_doors
+from guard.cli.serve import KEYLESS
 from guard.simulator import Simulator
 from guard.simulator.keys import Key
 from guard.upstream.origin import Origin
@@ -109,12 +110,15 @@ async def test_check_tells_what_the_daemon_is(
 
 
 async def test_check_without_a_daemon_key(tmp_path: Path) -> None:
-    """Trading would get nowhere: weak, with what to set."""
+    """Trading would get nowhere: wrong, with what to do, once; without trading it is weak."""
     lay_out(tmp_path)
 
     done = await _check(Simulator(keys=(_known(),)), tmp_path, env={"GUARD_DAEMON_KEY": ""})
+    off = await _check(Simulator(keys=(_known(),)), tmp_path, "--disable-trading", env={"GUARD_DAEMON_KEY": ""})
 
-    assert "no daemon key: set daemon.key_file or GUARD_DAEMON_KEY" in _level(done, "weak")
+    assert (done.returncode, _level(done, "wrong"), "no daemon key" in done.stdout) == (1, [KEYLESS], False)
+    assert (off.returncode, _level(off, "wrong")) == (0, [])
+    assert "no daemon key: set daemon.key_file or GUARD_DAEMON_KEY" in _level(off, "weak")
 
 
 async def test_other_doors_of_the_daemon_are_found() -> None:

@@ -68,11 +68,20 @@ async def test_a_new_folder_passes_check_and_shows_what_it_would_do(tmp_path: Pa
     assert stat.S_IMODE((site / "keys.json").stat().st_mode) == 0o600
     assert names(site) == ["guard.toml", "keys.json", "policies"]
     assert "futucli gen-key --id guard --scopes qot:read,acc:read,trade:simulate" in told["next"][0]
+    assert "set daemon.key_file, and then [trading] enabled = true" in told["next"][1]
     rows = json.loads((site / "keys.json").read_text())["keys"]
     assert [(row["id"], row.get("owner")) for row in rows] == [("bot-1", None), ("operator", "Ada Lovelace")]
     assert [row["hash"] for row in rows] == [hash_of(told["keys"][row["id"]]) for row in rows]
     checked = await asyncio.to_thread(run_here, "check", "--daemon", "http://127.0.0.1:1", cwd=site)
     assert checked.returncode == 0, checked.stdout
+    (site / "daemon.key").write_text(DAEMON_KEY)
+    (site / "daemon.key").chmod(0o600)
+    text = (
+        (site / "guard.toml").read_text().replace("# key_file", "key_file").replace("enabled = false", "enabled = true")
+    )
+    (site / "guard.toml").write_text(text)
+    checked = await asyncio.to_thread(run_here, "check", "--daemon", "http://127.0.0.1:1", cwd=site)
+    assert ("enabled = true " in text, checked.returncode) == (True, 0), checked.stdout
 
 
 async def test_keys_that_programs_hold_go_on_working(tmp_path: Path) -> None:

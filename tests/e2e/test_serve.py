@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 
+from guard.cli.serve import KEYLESS
 from guard.simulator import Simulator
 from guard.simulator.faults import Delay
 from tests.support.daemon import running_simulator
 from tests.support.guards import key, lay_out, lines, made, of_type, order, record
 from tests.support.processes import Process, ask, free_port, run, run_here, until
 
+KEYED = {"GUARD_DAEMON_KEY": "fc_test"}
 NO_DAEMON = "http://127.0.0.1:1"
 
 
@@ -46,7 +48,7 @@ def served(
     """`guard serve` in `folder`, with open doors; killed at the end if it still runs."""
     data, ops = free_port(), free_port()
     places = ("--listen", f"127.0.0.1:{data}", "--ops", f"127.0.0.1:{ops}", "--daemon", daemon)
-    variables = {"GUARD_DAEMON_KEY": "fc_test", **(env or {})}
+    variables = {**KEYED, **(env or {})}
     running = Served("serve", *places, *words, cwd=folder, env=variables)
     running.data, running.ops = data, ops
     try:
@@ -128,6 +130,35 @@ def test_exit_2_names_every_unknown_key_of_the_settings(tmp_path: Path) -> None:
     assert [line.split(": ")[2] for line in done.stderr.splitlines()] == ["[lisen]", "listen.dta", "trading.enabled"]
 
 
+@pytest.mark.parametrize(
+    ("key_file", "variable", "told"),
+    [
+        (None, "", [KEYLESS]),
+        (None, "two words", ["GUARD_DAEMON_KEY: must hold one key and nothing else"]),
+        ("empty.key", "", ["daemon.key_file: empty.key: must hold one key and nothing else"]),
+    ],
+)
+def test_exit_2_where_trading_has_no_daemon_key_to_trade_with(
+    tmp_path: Path, key_file: str | None, variable: str, told: list[str]
+) -> None:
+    """Neither file nor variable holds one: refused before anything is made, for one reason, with what to do."""
+    named = f'[daemon]\nkey_file = "{key_file}"\n' if key_file else ""
+    lay_out(tmp_path, toml=f"[trading]\nenabled = true\n{named}")
+    (tmp_path / "empty.key").write_text("\n")
+
+    done = run_here("serve", "--listen", "127.0.0.1:0", cwd=tmp_path, env={"GUARD_DAEMON_KEY": variable})
+
+    assert (done.returncode, done.stdout, done.stderr.splitlines()) == (2, "", [f"guard: {error}" for error in told])
+    assert not (tmp_path / "state").exists()
+
+
+def test_without_trading_no_daemon_key_is_wanted(tmp_path: Path) -> None:
+    """`--disable-trading` beats the file; the guard opens its doors and says that trading is off."""
+    lay_out(tmp_path)
+    with served(tmp_path, "--disable-trading", env={"GUARD_DAEMON_KEY": ""}) as guard:
+        assert guard.status()["trading"]["enabled"] is False
+
+
 def test_exit_2_without_a_keys_file_and_with_what_to_do(tmp_path: Path) -> None:
     """There is no mode without keys; the line says how to make one, and that line works."""
     done = run_here("serve", cwd=tmp_path)
@@ -168,12 +199,12 @@ def test_exit_3_for_a_state_directory_in_use_and_exit_2_for_a_taken_port(tmp_pat
     config = lay_out(tmp_path)
     with served(tmp_path) as first:
         ports = ("--listen", f"127.0.0.1:{free_port()}", "--ops", f"127.0.0.1:{free_port()}")
-        done = run("serve", *ports, cwd=tmp_path)
+        done = run("serve", *ports, cwd=tmp_path, env=KEYED)
         assert done.returncode == 3
         assert f"in use by another guard (process {first.popen.pid})" in done.stderr
 
         taken = ("--listen", f"127.0.0.1:{first.data}", "--ops", f"127.0.0.1:{free_port()}", "--state", "another")
-        done = run("serve", *taken, cwd=tmp_path)
+        done = run("serve", *taken, cwd=tmp_path, env=KEYED)
         assert done.returncode == 2
         assert "is another guard running?" in done.stderr.splitlines()[-1]
 
@@ -187,7 +218,7 @@ def test_exit_3_for_a_state_directory_that_others_may_read(tmp_path: Path, place
     lived(lay_out(tmp_path))
     (tmp_path / place).chmod(0o755)
 
-    done = run_here("serve", cwd=tmp_path)
+    done = run_here("serve", cwd=tmp_path, env=KEYED)
 
     assert done.returncode == 3
     assert f"mode 0755 lets others read or write it: chmod 700 {tmp_path / place}" in done.stderr
@@ -199,7 +230,7 @@ def test_exit_3_for_a_record_that_was_edited(tmp_path: Path) -> None:
     segment = tmp_path / "state" / "journal" / "00000001.jsonl"
     segment.write_bytes(segment.read_bytes().replace(b'"type":"start"', b'"type":"stArt"'))
 
-    done = run_here("serve", cwd=tmp_path)
+    done = run_here("serve", cwd=tmp_path, env=KEYED)
 
     assert done.returncode == 3
     assert "guard audit verify" in done.stderr

@@ -10,12 +10,11 @@ from guard.settings import Settings, parse_settings
 from tests.support.guards import lay_out, of_type, operate, running
 
 
-def read(text: str, root: Path, *, has_key: bool = True) -> Settings:
+def read(text: str, root: Path) -> Settings:
     """Settings of a file in this folder."""
     settings, errors = parse_settings(text, origin="guard.toml", root=str(root))
     assert errors == []
-    return Settings(**{name: getattr(settings, name) for name in settings.__struct_fields__ if name != "daemon_key"},
-                    daemon_key="fc_test" if has_key else None)  # fmt: skip
+    return settings
 
 
 @pytest.mark.parametrize(
@@ -41,13 +40,6 @@ def read(text: str, root: Path, *, has_key: bool = True) -> Settings:
 def test_each_choice_is_told(tmp_path: Path, text: str, told: tuple[str, ...]) -> None:
     """One sentence that begins with the setting, and nothing else."""
     assert tuple(sentence.split(" ")[0].rstrip(":") for sentence in weakened(read(text, tmp_path))) == told
-
-
-def test_trading_without_a_daemon_key_is_told(tmp_path: Path) -> None:
-    """A daemon that wants one will refuse every trade; without trading it is no weakness."""
-    assert weakened(read("", tmp_path, has_key=False)) == ()
-    (sentence,) = weakened(read("[trading]\nenabled = true", tmp_path, has_key=False))
-    assert sentence.startswith("no daemon key")
 
 
 @pytest.mark.parametrize(
