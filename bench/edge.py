@@ -29,9 +29,9 @@ RATE: Final = 100.0
 CALLERS: Final = 4
 FLOODERS: Final = 16
 SLOW: Final = 500
-IDLE_WANTED: Final = 9_500
+IDLE_WANTED: Final = 10_000
 FILES_KEPT: Final = 600
-WIDE: Final = "[bounds]\nconnections_max = 9800\nunproven_per_address_max = 9800\n"
+WIDE: Final = "[bounds]\nconnections_max = 10100\nunproven_per_address_max = 10100\n"
 WRONG: Final = "Authorization: Bearer gk_nobody_has_this"
 HOSTILE: Final = {
     "calm": "the caller alone",

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from guard.server import Bounds, socket_file
+from guard.server import TURNED_AWAY_MAX, Bounds, socket_file
 from guard.settings import Settings, address
 from guard.upstream import Link
 
@@ -47,16 +47,18 @@ def bounds_of(settings: Settings) -> Bounds:
 def connections_within(wanted: int, *, kept: int) -> int:
     """How many of the `wanted` connections of callers the process may have open and keep `kept` files for itself.
 
-    Callers that are told to come back hold a connection too, up to as many again. Without this anybody who opens enough
-    connections takes the one that a cancel needs. The limit of open files is raised as far as this process may.
+    Callers that are told to come back hold a connection too, up to as many again and `TURNED_AWAY_MAX`. Without this
+    anybody who opens enough connections takes the one that a cancel needs. The limit of open files is raised as far as
+    this process may.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = 2 * wanted + kept
+    files = wanted + min(wanted, TURNED_AWAY_MAX) + kept
     if soft == resource.RLIM_INFINITY or soft >= files:
         return wanted
     soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    fitting = max(1, (soft - kept) // 2)
+    room = soft - kept
+    fitting = max(1, room // 2, room - TURNED_AWAY_MAX)
     if fitting < wanted:
         _log.warning("connections_limited", connections_max=fitting, wanted=wanted, why=f"at most {soft} open files")
     return min(wanted, fitting)

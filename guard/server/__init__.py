@@ -6,7 +6,7 @@ Must never: hand on a target, a header or a body that somebody else could read d
 caller hung up; keep anything without a bound of `Bounds`; know what an endpoint means.
 """
 
-from guard.server.bounds import Bounds
+from guard.server.bounds import TURNED_AWAY_MAX, Bounds
 from guard.server.listener import Listener, serve, socket_file
 from guard.server.protocol import Counts, Wiring
 from guard.server.reader import Progress, Reader, Request
@@ -14,6 +14,7 @@ from guard.server.replies import RateState, passed_reply, rate_headers, refusal_
 from guard.server.wire import encode
 
 __all__ = [
+    "TURNED_AWAY_MAX",
     "Bounds",
     "Counts",
     "Listener",

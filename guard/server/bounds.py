@@ -1,6 +1,10 @@
 """Every limit of the edge, named with its unit. Nothing of a caller is kept, waited for or counted beyond these."""
 
+from typing import Final
+
 from msgspec import Struct
+
+TURNED_AWAY_MAX: Final = 1024
 
 
 class Bounds(Struct, frozen=True):
@@ -8,7 +12,7 @@ class Bounds(Struct, frozen=True):
 
     `head_bytes_max` counts the head with its empty line; `body_bytes_max` what `Content-Length` may say. Beyond
     `connections_max` the one that has rested longest with a verified key ends for the newest; where none rests, that is
-    answered 503 and closed, beyond twice as many cut without a word.
+    answered 503 and closed, and beyond `turned_away_max` more it is cut without a word.
     `header_timeout_s` runs from a connection's first moment or a head's first byte, `body_timeout_s` from the end of
     the head, `write_timeout_s` while a caller does not take its answer, `linger_timeout_s` while we read away what a
     caller still sends after a refusal (closing at once would reset the connection and lose the answer). Of one
@@ -28,6 +32,11 @@ class Bounds(Struct, frozen=True):
     idle_timeout_s: float = 60.0
     write_timeout_s: float = 30.0
     linger_timeout_s: float = 2.0
+
+    @property
+    def turned_away_max(self) -> int:
+        """How many connections beyond the bound may be open while they are told so: as many again, at most 1024."""
+        return min(self.connections_max, TURNED_AWAY_MAX)
 
     @property
     def held_bytes_max(self) -> int:

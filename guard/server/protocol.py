@@ -370,7 +370,8 @@ class Connection(asyncio.Protocol):
 
     def _turn_away(self) -> None:
         self._edge.counts.overloaded += 1
-        if self._edge.counts.open > 2 * self._edge.bounds.connections_max:
+        bounds = self._edge.bounds
+        if self._edge.counts.open > bounds.connections_max + bounds.turned_away_max:
             self._transport.abort()
         else:
             self._refuse(_OVERLOADED)

@@ -23,6 +23,8 @@ print(connections_within(wanted, kept=kept), resource.getrlimit(resource.RLIMIT_
         (512, 1024, 100, 100, 520),
         (1024, 1024, 100, 100, 1024),
         (256, 300, 4096, 1, 300),
+        (1024, 20000, 10000, 10000, 11344),
+        (1024, 8192, 10000, 6848, 8192),
     ],
 )
 def test_callers_leave_the_files_that_the_guard_needs(

@@ -411,7 +411,7 @@ async def test_a_caller_that_does_not_read_gets_no_second_answer() -> None:
 
 
 async def test_too_many_connections_are_answered_and_far_too_many_are_cut() -> None:
-    """503 overloaded beyond the bound, nothing at all beyond twice the bound."""
+    """503 overloaded beyond the bound, nothing at all beyond as many again."""
     door = Door()
     transports = [door.connect()[1] for _ in range(5)]
 
