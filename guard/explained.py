@@ -18,11 +18,10 @@ from guard.journal import Decision
 from guard.journal.record import decode
 from guard.journal.segments import read_lines
 from guard.journal.shelf import Shelf
-from guard.policy import Judgement, exits_of, judge, judge_cancel, value
 from guard.policy.explain import Lines, RuleLook, looked
 from guard.policy.rule import Request
 from guard.replay.days import Day, Days
-from guard.replay.judging import Asked, asked, reached
+from guard.replay.judging import asked, judgement_of, reached
 from guard.terms import Claim, Effect, Reason
 
 _TOLD: Final = (
@@ -118,7 +117,7 @@ def _explanation(
 def _rules(state: Path, record: Decision, ts: str, *, now: datetime) -> tuple[tuple[RuleLook, ...], str]:
     """Every rule asked again, as on the day; or why none is."""
     if not reached(record):
-        return (), "no rule was asked: what stands above was enough, or it is no trade"
+        return (), "no rule was asked: what stands above was enough"
     shelf = Shelf(state / "config")
     day = Days(shelf.get, docs=None, now=now).day(record.config_sha256, record.policy_sha256)
     if not isinstance(day, Day) or day.policies is None:
@@ -132,30 +131,8 @@ def _rules(state: Path, record: Decision, ts: str, *, now: datetime) -> tuple[tu
     def used(claim: Claim) -> int | None:
         return stood.get((claim.counter, claim.window_ms))
 
-    judgement = _judged(day, one)
+    judgement = judgement_of(day.policies, one, is_of_the_day=True)
     effect = Effect.ORDER_NEW if record.anew else one.effect
     request = Request(key=one.principal.name, effect=effect, account=one.account, wall=one.wall)
     lines = Lines(day.policies, texts)
     return looked(day.policies, one.principal, judgement, request=request, used=used, lines=lines), ""
-
-
-def _judged(day: Day, one: Asked) -> Judgement:
-    policies, record, order = day.policies, one.record, one.order
-    if policies is None:
-        raise AssertionError("asked without policies")
-    if order is None:
-        return judge_cancel(policies, one.principal, account=one.account, wall=one.wall)
-    seen = record.world
-    world = None if seen is None else seen.world()
-    return judge(
-        policies,
-        one.principal,
-        order,
-        effect=Effect.ORDER_NEW if record.anew else one.effect,
-        account=one.account,
-        worth=value(order, world, terms=policies.terms(one.principal, one.account, wall=one.wall)),
-        wall=one.wall,
-        mark=(record.idempotency or "")[:32],
-        world=world,
-        exits=exits_of(0 if seen is None else seen.exits),
-    )

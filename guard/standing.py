@@ -277,6 +277,7 @@ def stand(settings: Settings, keyring: Keyring, issuers: tuple[Issuer, ...], pol
         "require_cover": settings.policies.require_cover,
         "keys_tz": settings.keys.tz,
         "flags": settings.flags,
+        "reads": settings.journal.reads,
     }
     config = msgspec.json.encode(deciding, order="sorted")
     return Standing(settings, keyring, issuers, policies, config, hashlib.sha256(config).hexdigest())

@@ -94,6 +94,8 @@ def _show(found: Replay, *, is_compared: bool) -> None:
         console.print(f"  [red]{broken.decision}[/] {broken.ts}: {escape(broken.recorded)} → {escape(broken.replayed)}")
     for why, times in found.left_out.most_common():
         console.print(f"{times} not replayed: {escape(why)}")
+    for note in sorted(found.notes):
+        console.print(f"note: {escape(note)}")
     if not is_compared:
         return
     if found.groups:

@@ -91,13 +91,13 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `key` and `code` are null where there is none. `order` is the canonical body that the daemon is sent, `resulting`,
     for a change, the whole order that it leads to. `claims` and `used` run side by side: what the order shall hold, and
-    the counter before this step. `shadow`: why shadow policies would have refused it; what they claim stands among the
-    claims, without a cap. `world`: what the rules looked at. `of`: the decision that opened the order, for a change or
-    a cancel. `idempotency`: SHA-256 of the key. `intent`: the caller's own word (Guard-Intent), untrusted.
-    `packet_id`: the caller's own, never forwarded. `replays`: the decision whose answer was given again. `batch`: the
-    cancel of all (a decision, or what a `state` record names) that it is a part of. `anew`: a
-    change that was judged and counted as a new order, since it brings one back (ENABLE). `scopes`: what
-    a token left of its key's. `note` is for the record alone.
+    the counter before this step; of what is no trade, the rates that it met, which no start folds. `shadow`: why shadow
+    policies would have refused it; what they claim stands among the claims, without a cap. `world`: what the rules
+    looked at. `of`: the decision that opened the order, for a change or a cancel. `idempotency`: SHA-256 of the key.
+    `intent`: the caller's own word (Guard-Intent), untrusted. `packet_id`: the caller's own, never forwarded.
+    `replays`: the decision whose answer was given again. `batch`: the cancel of all (a decision, or what a `state`
+    record names) that it is a part of. `anew`: a change that was judged and counted as a new order, since it brings one
+    back (ENABLE). `scopes`: what a token left of its key's. `note` is for the record alone.
     """
 
     id: str

@@ -65,17 +65,16 @@ def looked(
     used: Callable[[Claim], int | None],
     lines: Lines,
 ) -> tuple[RuleLook, ...]:
-    """Every rule that was asked about this request, in the order of the policies; `request.account` is where it goes.
+    """Every rule that was asked about this request, in the order of the policies; a trade goes to `request.account`.
 
     `used`: what stood on a claim's counter, None where that is not known.
     """
     account: Account | None = request.account
-    if account is None:
-        raise AssertionError("only trades are explained rule by rule")
-    plan = policies.plan(principal, account.env, account, wall=request.wall)
+    plan = policies.plan(principal, None if account is None else account.env, account, wall=request.wall)
     proposal = judgement.proposal
     found: list[RuleLook] = []
-    for rule in plan.all_cancels if proposal is None else plan.all_rules:
+    rates = plan.all_reads if account is None else plan.all_cancels
+    for rule in rates if proposal is None else plan.all_rules:
         answer = rule.judge(request if proposal is None else proposal)  # type: ignore[arg-type]
         file, line, text = lines.place(rule.policy, rule.name)
         largest = None if proposal is None else rule.largest(proposal)

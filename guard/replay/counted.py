@@ -21,7 +21,7 @@ from guard.limits.snapshot import Holders, Spent, Stamps, Steps, Time
 from guard.policy import PolicySet
 from guard.replay.counting import Counting, Principals
 from guard.replay.days import Day, Days
-from guard.replay.past import WARM_UP, lines_from, whole
+from guard.replay.span import WARM_UP, lines_from, whole
 from guard.standing import Standing
 from guard.terms import Principal
 from guard.upstream.reconcile import made_at

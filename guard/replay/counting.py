@@ -16,7 +16,7 @@ from guard.limits import State, reserve, settle
 from guard.policy import PolicySet
 from guard.recovery import opening_of
 from guard.replay.elsewhere import Elsewhere
-from guard.replay.judging import asked, claimed, reached
+from guard.replay.judging import asked, claimed, is_passing, reached
 from guard.replay.past import outcome_of
 from guard.terms import Principal
 
@@ -55,7 +55,7 @@ class Counting:
                 pass
 
     def _decide(self, record: Decision, wall: datetime) -> None:
-        if record.outcome != "allow" or not reached(record):
+        if record.outcome != "allow" or is_passing(record) or not reached(record):
             return
         one = asked(record, self._principals(record.config_sha256), wall)
         if isinstance(one, str):

@@ -29,6 +29,7 @@ class _Deciding(Struct, frozen=True):
     require_cover: bool = True
     keys_tz: str = "UTC"
     flags: KeyLimits | None = None
+    reads: str = "account"
 
 
 class _Key(KeyLimits, frozen=True):
@@ -41,11 +42,15 @@ class _Key(KeyLimits, frozen=True):
 
 
 class Day(Struct, frozen=True):
-    """Whom and what a decision was made for and by. `policies` None: none were in force. `other`: the new ones."""
+    """Whom and what a decision was made for and by. `policies` None: none were in force. `other`: the new ones.
+
+    `reads`: which reads that passed are on record one by one, as in settings.
+    """
 
     principals: dict[str, Principal]
     policies: PolicySet | None
     other: PolicySet | None
+    reads: str = "account"
 
 
 class Days:
@@ -96,7 +101,7 @@ class Days:
                 return "engine changed"  # the same text means something else today
             policies = compiled
         other = None if self._docs is None else self._compiled(self._docs, deciding, principals)
-        return Day(principals, policies, other)
+        return Day(principals, policies, other, deciding.reads)
 
     def _compiled(
         self, docs: list[PolicyDoc], deciding: _Deciding, principals: dict[str, Principal]

@@ -24,6 +24,7 @@ from guard.policy import (
     exits_of,
     judge,
     judge_cancel,
+    judge_read,
     may_touch,
     value,
 )
@@ -47,18 +48,22 @@ SHADOW: Final = "/shadow:"
 TOUCH: Final = "rights.touch"
 _ENVS: Final = {env.word: env for env in Env}
 _EFFECTS: Final = {effect.value: effect for effect in TRADE_EFFECTS}
+_PASSING: Final = frozenset(effect.value for effect in Effect if effect is not Effect.STREAM) - _EFFECTS.keys()
 _OURS: Final = ("exits/", "broker/")
 _NOTHING_SEEN: Final = Seen()
 
 
 class Asked(Struct, frozen=True):
-    """A recorded decision that reached the judge: who asked what, when. `order` None: a cancel."""
+    """A recorded decision that reached the judge: who asked what, when. `order` None: a cancel.
+
+    `account` None: no trade, whatever it is; rates of reads are all that it meets.
+    """
 
     record: Decision
     order: PlaceOrder | None
     effect: Effect
     principal: Principal
-    account: Account
+    account: Account | None
     wall: datetime
 
 
@@ -83,8 +88,10 @@ class Verdict(Struct, frozen=True):
 def asked(record: Decision, principals: Mapping[str, Principal], wall: datetime) -> Asked | str:
     """The decision, which reached the judge, by one of these keys; a word where nobody knows that key any more."""
     principal = principals.get(record.key or "")
-    if principal is None or record.account is None:
+    if principal is None:
         return "key not kept"
+    if is_passing(record) or record.account is None:
+        return Asked(record, None, Effect.READ, principal, None, wall)
     account, effect = Account(_ENVS[record.environment or ""], record.account), _EFFECTS[record.effect or ""]
     return Asked(record, _order(record, effect), effect, principal, account, wall)
 
@@ -97,8 +104,19 @@ def _order(record: Decision, effect: Effect) -> PlaceOrder | None:
     return replace(order, remark=None) if order.remark in {f"{STAMP}{record.id}", f"{STAMP}{record.of}"} else order
 
 
+def is_passing(record: Decision) -> bool:
+    """It is no trade: a read, a subscription, an unlock, administration."""
+    return record.effect in _PASSING
+
+
 def reached(record: Decision) -> bool:
-    """Rules were asked: a trade whose account was known, no earlier answer again, no part of a cancel of all."""
+    """Rules were asked: a trade whose account was known, no earlier answer again, no part of a cancel of all.
+
+    Or what is no trade, by a key: it passed, or claims or reasons show that rules were asked.
+    """
+    if is_passing(record):
+        seen = record.outcome == "allow" or bool(record.claims) or any(map(is_judged, record.reasons))
+        return record.key is not None and seen
     if record.effect not in _EFFECTS or record.environment not in _ENVS or record.account is None:
         return False
     body = record.resulting if record.effect == Effect.ORDER_CHANGE.value else record.order
@@ -114,25 +132,31 @@ def is_judged(reason: Reason) -> bool:
 
 def decided(policies: PolicySet, one: Asked, state: State, *, is_of_the_day: bool) -> Verdict:
     """What these policies say of it over this ledger."""
-    record = one.record
-    judgement = _judgement(policies, one, is_of_the_day=is_of_the_day)
-    own = tuple(claim for claim in record.claims if claim.kind == "slot" or claim.counter.startswith(_OURS))
-    return _looked(state, one, own, judgement)
+    return _looked(state, one, own_of(one.record), judgement_of(policies, one, is_of_the_day=is_of_the_day))
+
+
+def own_of(record: Decision) -> tuple[tuple[Claim, Maker], ...]:
+    """The claims on record that no policy made, each with who says why it does not fit."""
+    own = [claim for claim in record.claims if claim.kind == "slot" or claim.counter.startswith(_OURS)]
+    return tuple((claim, _broker(claim)) for claim in own)
 
 
 def claimed(policies: PolicySet, one: Asked, state: State) -> Verdict:
     """What these policies claim of it, whatever they say: it went out. The reasons tell what was not on record."""
-    judgement = _judgement(policies, one, is_of_the_day=False)
+    judgement = judgement_of(policies, one, is_of_the_day=False)
     holder, claims = one.record.of if one.effect is Effect.ORDER_CHANGE else None, judgement.claims
     if holder is not None and one.record.anew:
         claims = counted_again(claims, lambda cell: held_on(state, holder, cell))
     return Verdict(judgement.reasons, claims, ())
 
 
-def _judgement(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Judgement:
-    record, order = one.record, one.order
+def judgement_of(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Judgement:
+    """What the rules say of it. `is_of_the_day`: what no rule looked at then is not looked at."""
+    record, order, account = one.record, one.order, one.account
+    if account is None:
+        return judge_read(policies, one.principal, wall=one.wall)
     if order is None:
-        return judge_cancel(policies, one.principal, account=one.account, wall=one.wall)
+        return judge_cancel(policies, one.principal, account=account, wall=one.wall)
     seen = record.world
     if seen is None and not is_of_the_day:
         seen = _NOTHING_SEEN
@@ -142,8 +166,8 @@ def _judgement(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Judge
         one.principal,
         order,
         effect=Effect.ORDER_NEW if record.anew else one.effect,
-        account=one.account,
-        worth=value(order, world, terms=policies.terms(one.principal, one.account, wall=one.wall)),
+        account=account,
+        worth=value(order, world, terms=policies.terms(one.principal, account, wall=one.wall)),
         wall=one.wall,
         mark=(record.idempotency or "")[:32],
         world=world,
@@ -151,14 +175,14 @@ def _judgement(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Judge
     )
 
 
-def _looked(state: State, one: Asked, own: tuple[Claim, ...], judgement: Judgement) -> Verdict:
+def _looked(state: State, one: Asked, own: tuple[tuple[Claim, Maker], ...], judgement: Judgement) -> Verdict:
     """With the ledger's word on every claim."""
-    makers: tuple[Maker, ...] = (*map(_broker, own), *judgement.makers)
+    makers = (*(maker for _, maker in own), *judgement.makers)
     holder = one.record.of if one.effect is Effect.ORDER_CHANGE else None
     ruled, reasons = judgement.claims, judgement.reasons
     if holder is not None and one.record.anew:
         ruled = counted_again(ruled, lambda cell: held_on(state, holder, cell))
-    claims = (*own, *ruled)
+    claims = (*(claim for claim, _ in own), *ruled)
     found = look(state, claims, t_us=one.record.t, holder=holder)
     if isinstance(found, Taken):
         return Verdict(reasons, claims, (), is_repeat=True)
@@ -169,11 +193,11 @@ def _looked(state: State, one: Asked, own: tuple[Claim, ...], judgement: Judgeme
 
 def touch(policies: PolicySet, one: Asked, state: State) -> Reason | None:
     """Why these policies would not let the key touch the order that is meant, where it is a live one."""
-    holder = state.holders.get(one.record.of or "")
-    if holder is None:
+    holder, account = state.holders.get(one.record.of or ""), one.account
+    if holder is None or account is None:
         return None
     return may_touch(
-        policies, one.principal, owner=holder.key or None, effect=one.effect, account=one.account, wall=one.wall
+        policies, one.principal, owner=holder.key or None, effect=one.effect, account=account, wall=one.wall
     )
 
 

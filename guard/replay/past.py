@@ -2,33 +2,32 @@
 
 Every decision from `since` on is made again by the policies of its day over the ledger of its moment; it is reproduced
 when the reasons that rules and ledger gave, the claims and the counters before them are those on record. With other
-policies it is made once more over the ledger of `Elsewhere`.
+policies it is made once more over the ledger of `Elsewhere`. What is no trade has ledgers of its own (`Reads`). What is
+summed up in the record is counted, and not judged.
 """
 
 import gc
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal import Decision, Line, Order, OutcomeRecord, Reconciled, decode, replay
-from guard.journal.chain import BrokenChain, Head
-from guard.journal.segments import first_line, segment_numbers, segment_path
+from guard.journal import Decision, Line, Order, OutcomeRecord, Reconciled, Start
 from guard.journal.shelf import Shelf
 from guard.policy import PolicyDoc
-from guard.recovery import Recovered, fold_record
+from guard.recovery import fold_record
 from guard.replay.days import Day, Days
 from guard.replay.elsewhere import ACCEPTED, Elsewhere
-from guard.replay.judging import SHADOW, TOUCH, Asked, Verdict, asked, decided, is_judged, reached, touch
-from guard.replay.report import Broken, Difference, Replay
-from guard.snapshots import resume
+from guard.replay.judging import SHADOW, TOUCH, Asked, Verdict, asked, decided, is_judged, is_passing, reached, touch
+from guard.replay.reading import Reads
+from guard.replay.report import NO_READS, Broken, Difference, Replay, summed_up
+from guard.replay.span import earlier, lines_from, whole
 from guard.terms import Outcome, Reason
 
-WARM_UP: Final = timedelta(days=2)  # before `since`: the budget day that it lies in, wherever its reset is
 _EVERY: Final = 1_000  # records between two words to whoever waits
 Tell = Callable[[int, int], None]
 
@@ -61,9 +60,10 @@ class _Past:
         self._options = options
         self._days = Days(Shelf(state / "config").get, docs=options.docs, now=now)
         self._report = Replay(options.since, options.until)
+        self._reads = Reads()
 
     def run(self, tell: Tell) -> Replay:
-        self._found, lines, total = lines_from(self._state, _earlier(self._options.since))
+        self._found, lines, total = lines_from(self._state, earlier(self._options.since))
         real = self._found.state
         self._other = None
         if self._options.docs is not None:
@@ -85,25 +85,31 @@ class _Past:
 
     def _line(self, line: Line) -> None:
         record = line.typed()
-        if isinstance(record, Decision):
+        if isinstance(record, Decision) and is_passing(record):
+            self._passing(record, line.ts)
+        elif isinstance(record, Decision):
             self._decision(record, line.ts)
+        elif isinstance(record, Start):
+            self._reads.begin()
         elif self._other is not None and isinstance(record, OutcomeRecord | Order | Reconciled):
             self._other.fold(record, outcome_of(record), wall=datetime.fromisoformat(line.ts))
+        if line.ts >= self._options.since:
+            for why, count in summed_up(record):
+                self._report.leaves_out(why, count)
         fold_record(self._found, record, line.ts)
 
     # ------------------------------------------------------------ one decision
 
     def _decision(self, record: Decision, ts: str) -> None:
         is_asked_for = ts >= self._options.since
-        self._report.decisions += is_asked_for
         if not is_asked_for and (self._other is None or record.outcome != "allow"):
             return
-        day = self._day(record)
-        one = day if isinstance(day, str) else asked(record, day.principals, datetime.fromisoformat(ts))
+        day, one = self._asked(record, ts)
         if isinstance(day, str) or isinstance(one, str):
             if is_asked_for:
-                self._report.left_out[str(one)] += 1
+                self._report.leaves_out(str(one))
             return
+        self._report.decisions += is_asked_for
         if is_asked_for and day.policies is not None:
             self._again(one, decided(day.policies, one, self._found.state, is_of_the_day=True), ts)
         if self._other is None or day.other is None:
@@ -114,12 +120,34 @@ class _Past:
         else:
             self._other.takes(one, verdict)
 
-    def _day(self, record: Decision) -> Day | str:
-        """What decided; a word where nothing did, or nobody knows."""
+    def _asked(self, record: Decision, ts: str) -> tuple[Day | str, Asked | str]:
+        """What decided, and who was asked what; words where nothing did, or nobody knows."""
         if not reached(record):
-            return record.code or record.effect or "other"
+            why = record.code or ("no key" if record.key is None else record.effect) or "other"
+            return why, why
         day = self._days.day(record.config_sha256, record.policy_sha256)
-        return "no policies" if isinstance(day, Day) and day.policies is None else day
+        if isinstance(day, str):
+            return day, day
+        if day.reads == "refused":
+            self._report.notes.add(NO_READS)
+        if day.policies is None:
+            return "no policies", "no policies"
+        return day, asked(record, day.principals, datetime.fromisoformat(ts))
+
+    def _passing(self, record: Decision, ts: str) -> None:
+        """One that is no trade: by the rates that it meets."""
+        is_asked_for, reads = ts >= self._options.since, self._reads
+        day, one = self._asked(record, ts)
+        if isinstance(day, str) or isinstance(one, str):
+            if is_asked_for:
+                self._report.leaves_out(str(one))
+        else:
+            if is_asked_for and day.policies is not None:
+                self._report.decisions += 1
+                self._again(one, reads.again(day.policies, one), ts)
+            if day.other is not None:
+                self._compare_read(one, day, reads.elsewhere(day.other, one), ts if is_asked_for else None)
+        reads.happened(record)
 
     def _again(self, one: Asked, verdict: Verdict, ts: str) -> None:
         """Whether it comes out as it is on record."""
@@ -132,6 +160,25 @@ class _Past:
             report.reproduced += 1
             return
         report.is_unlike(Broken(record.id, ts, _told(was, now), _told(now, was)))
+
+    def _compare_read(self, one: Asked, day: Day, verdict: Verdict, ts: str | None) -> None:
+        """What the other policies would have made of it; before the replay begins what passed passes (`ts` None)."""
+        record, reads = one.record, self._reads
+        beside = [reason for reason in record.reasons if not is_judged(reason)]
+        is_allowed = not verdict.reasons and not beside
+        if ts is None or is_allowed == (record.outcome == "allow"):
+            if record.outcome == "allow":
+                reads.passes(one, verdict)
+            return
+        if is_allowed:
+            known = [reads.is_known(claim, one, day) and not reads.is_apart(claim) for claim in verdict.claims]
+            self._report.differs(_difference("newly_allowed", one, ts, record.reasons[0], certain=all(known)))
+            reads.passes(one, verdict)
+        else:
+            hanging = {id(reason) for reason, claim in verdict.short if reads.is_apart(claim)}
+            certain = any(id(reason) not in hanging for reason in verdict.reasons)
+            self._report.differs(_difference("newly_refused", one, ts, verdict.reasons[0], certain=certain))
+        reads.differs(one, verdict)
 
     def _compare(self, one: Asked, verdict: Verdict, hands_off: Reason | None, ts: str) -> None:
         """What the other policies would have made of it."""
@@ -196,45 +243,3 @@ def outcome_of(record: OutcomeRecord | Order | Reconciled) -> Outcome | None:
         return None
     message = record.message if isinstance(record, OutcomeRecord) else record.reason or ""
     return Outcome(record.verdict, order_id=record.order_id, order_id_ex=record.order_id_ex, message=message)
-
-
-# ---------------------------------------------------------------- where to begin
-
-
-def _earlier(since: str) -> str:
-    return (datetime.fromisoformat(since) - WARM_UP).isoformat().replace("+00:00", "Z")
-
-
-def lines_from(state: Path, since: str) -> tuple[Recovered, Iterator[Line], int]:
-    """The ledger before the segment that `since` lies in, and all lines from there on, with their size in bytes."""
-    numbers = segment_numbers(state)
-    if not numbers:
-        raise JournalFault(f"{state}: no journal there")
-    begun = [number for number in numbers if _begins(state, number) <= since]
-    if not begun or begun[-1] == numbers[0]:
-        return Recovered(), replay(state), _size(state, numbers)
-    first = begun[-1]
-    line = decode(first_line(state, first).removesuffix(b"\n"))
-    found, _ = resume(state, last=numbers[numbers.index(first) - 1])
-    lines = replay(state, first=first, head=Head(line.seq - 1, line.prev))
-    return found, lines, _size(state, numbers[numbers.index(first) :])
-
-
-def _size(state: Path, numbers: list[int]) -> int:
-    return sum(segment_path(state, number).stat().st_size for number in numbers)
-
-
-def whole(lines: Iterator[Line]) -> Iterator[Line]:
-    """Without the line that a running guard is writing."""
-    try:
-        yield from lines
-    except BrokenChain as broken:
-        if not broken.is_torn:
-            raise
-
-
-def _begins(state: Path, number: int) -> str:
-    try:
-        return decode(first_line(state, number).removesuffix(b"\n")).ts
-    except ValueError:
-        return "9"

@@ -1,13 +1,17 @@
 """What a replay found: how many decisions came out as they did, and every difference, counted in groups."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from msgspec import Struct, field
 
+from guard.journal import Access, Denied, Gap
+
 DIFFERENCES_MAX: Final = 1_000  # kept one by one; all are counted
 BROKEN_MAX: Final = 100
 GROUPS_MAX: Final = 10_000
+NO_READS: Final = 'reads that passed are in no record, not even as a number: [journal] reads = "refused"'
 
 Kind = Literal["newly_refused", "newly_allowed"]
 
@@ -57,7 +61,7 @@ class Count(Struct):
 
 
 class Replay(Struct):
-    """The whole of it. `left_out`: decisions that were not replayed, by why."""
+    """The whole of it. `left_out`: decisions that were not replayed, by why; `notes`: what nobody can count."""
 
     since: str
     until: str | None = None
@@ -69,6 +73,7 @@ class Replay(Struct):
     certain: int = 0
     path_dependent: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    notes: set[str] = field(default_factory=set)
     groups: dict[Group, Count] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
@@ -77,6 +82,11 @@ class Replay(Struct):
     def unlike(self) -> int:
         """Decisions that do not come out as they are on record."""
         return self.replayed - self.reproduced
+
+    def leaves_out(self, why: str, count: int = 1) -> None:
+        """So many decisions that cannot be judged again."""
+        self.decisions += count
+        self.left_out[why] += count
 
     def differs(self, one: Difference) -> None:
         """One more difference."""
@@ -124,6 +134,7 @@ class Replay(Struct):
             "reproduced": self.reproduced,
             "not_reproduced": self.unlike,
             "not_replayed": dict(self.left_out),
+            "notes": sorted(self.notes),
             "newly_refused": self.newly_refused,
             "newly_allowed": self.newly_allowed,
             "certain": self.certain,
@@ -132,3 +143,16 @@ class Replay(Struct):
             "differences": self.differences,
             "broken": self.broken,
         }
+
+
+def summed_up(record: Struct | None) -> Iterator[tuple[str, int]]:
+    """Decisions that the record holds as a number only: what they are, and how many."""
+    match record:
+        case Access():
+            yield "reads that are summed up", record.count
+        case Denied():
+            yield "refusals that are summed up", record.count
+        case Gap() if record.cancels:
+            yield "cancels while the record was broken", record.cancels
+        case _:
+            pass

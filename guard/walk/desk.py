@@ -1,7 +1,7 @@
 """What the walk stands on: the one mutable world of a guard, and the visit that one request pays to it.
 
 Everything that decides is in `standing`, one frozen value that reloads swap whole. `state` is the ledger that the
-journal's records fold into; `traffic` counts reads and dry runs, which are in no record.
+journal's records fold into; `traffic` counts reads and dry runs, from zero with each start.
 """
 
 import os

@@ -85,13 +85,14 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
     gone = hooks.revoked(desk, visit)
     if gone is not None:
         return refused(recorder, visit, gone)
+    visit.t_us = max(visit.t_us, desk.traffic.at_us)  # as the counters take it: the record says the same
     look = hooks.judge_passing(desk, visit, situation)
     if look.reasons:
         refusal = Refusal(in_order(look.reasons), look.retry_after_s)
         return refused(recorder, visit, refusal, situation=situation, judged=look.judged)
     judged = shadowed_read(desk, visit, look.judged)
     try:
-        recorder.allowed(visit, situation, judged if judged.shadow else None)
+        recorder.allowed(visit, situation, judged)
     except JournalFault as fault:
         if visit.effect is not Effect.READ:  # what changes something is not done unrecorded
             return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))

@@ -11,9 +11,11 @@ import pytest
 from guard.policy import PolicyDoc, parse_policy
 from guard.replay import Options, replayed
 from tests.support.guards import record
-from tests.support.stage import stage
+from tests.support.stage import TRADING, stage
 
 BOTS: Final = ("a", "b")
+QUOTE: Final = "/api/quote"
+ALL: Final = f'{TRADING}[journal]\nreads = "all"\n'
 PAST: Final = "2000-01-01T00:00:00.000000Z"
 
 
@@ -28,33 +30,38 @@ def policy(dice: Random) -> str:
         f"duplicate_window_s = {dice.choice([1, 10])}" if dice.random() < 0.5 else "",
         f'[budgets]\nper = "{dice.choice(["key", "account", "policy"])}"',
         f'daily_value = "{dice.choice([300_000, 900_000])} HKD"',
-        f'[rates]\nnew_orders = "{dice.choice([3, 6])}/10s"' if dice.random() < 0.7 else "",
+        "[rates]",
+        f'new_orders = "{dice.choice([3, 6])}/10s"' if dice.random() < 0.7 else "",
+        f'reads = "{dice.choice([2, 3])}/{dice.choice([5, 10])}s"' if dice.random() < 0.7 else "",
     ]
     return "\n".join(row for row in rows if row)
 
 
-def requests(dice: Random, count: int) -> list[tuple[str, dict[str, Any], int]]:
-    """Who asks what, and how long until the next one (ms); nobody minds the answer, and nothing is filled."""
-    return [
-        (
-            dice.choice(BOTS),
-            {
-                "qty": dice.choice([100, 200, 300]),
-                "price": dice.choice([198, 200, 202]),
-                "code": dice.choice(["00700", "00700", "00388"]),
-            },
-            dice.choice([0, 900, 4_000]),
-        )
-        for _ in range(count)
-    ]
+def requests(dice: Random, count: int) -> list[tuple[str, dict[str, Any] | None, int]]:
+    """Who asks what, and how long until the next one (ms); nobody minds the answer, and nothing is filled.
+
+    None: a read.
+    """
+    found: list[tuple[str, dict[str, Any] | None, int]] = []
+    for _ in range(count):
+        order = {
+            "qty": dice.choice([100, 200, 300]),
+            "price": dice.choice([198, 200, 202]),
+            "code": dice.choice(["00700", "00700", "00388"]),
+        }
+        found.append((dice.choice(BOTS), None if dice.random() < 0.4 else order, dice.choice([0, 900, 4_000])))
+    return found
 
 
-async def told(directory: Path, text: str, asked: list[tuple[str, dict[str, Any], int]]) -> list[tuple[str, str]]:
+async def told(
+    directory: Path, text: str, asked: list[tuple[str, dict[str, Any] | None, int]]
+) -> list[tuple[str, str]]:
     """What a guard with this policy answers: decision and code ("" where it passes), request by request."""
     found = []
-    async with stage(directory, *map(record, BOTS), policies=text) as scene:
+    async with stage(directory, *map(record, BOTS), policies=text, toml=ALL) as scene:
         for who, body, pause_ms in asked:
-            reply = await scene.place(who=who, **body)
+            asking = scene.ask(QUOTE, {"symbol": "HK.00700"}, who=who) if body is None else scene.place(who=who, **body)
+            reply = await asking
             guard = json.loads(reply.body).get("guard") or {}
             found.append((dict(reply.headers)["Guard-Decision"], guard.get("code", "")))
             scene.clock.advance(us=pause_ms * 1000)

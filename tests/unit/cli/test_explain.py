@@ -57,6 +57,19 @@ async def test_a_refusal_is_explained_rule_by_rule(tmp_path: Path, run: Run) -> 
     assert (told["retryable"], told["largest_qty"]) == (False, "100")
 
 
+async def test_a_read_is_explained_by_its_rates(tmp_path: Path, run: Run) -> None:
+    """A refused read names the rate, what stood on it, and the line; a passed one likewise."""
+    body = {"market": "HK", "acc_id": 123456, "env": "simulate"}
+    async with stage(tmp_path, policies=DESK + 'reads = "1/60s"\n') as scene:
+        replies = [await scene.ask("/api/orders", body) for _ in range(2)]
+        await scene.written()
+    passed, refused = (run("explain", decision_of(reply), "--state", str(tmp_path / "state"))[1] for reply in replies)
+
+    assert "0 used + 1 asked of 1 requests in 60 s" in passed
+    assert "1 used + 1 asked of 1 requests in 60 s" in refused
+    assert re.search(r'desk.toml:9 +reads = "1/60s"', refused)
+
+
 async def test_what_came_of_an_order_is_told(tmp_path: Path, run: Run) -> None:
     """An order that passed, and its outcome; a cancel meets no rule."""
     async with stage(tmp_path, policies=DESK) as scene:
