@@ -266,14 +266,15 @@ class Guard:
             upgrade=self.relay.upgrade,
             refused=self.recorder.refused_at_edge,
         )
-        runner = OpsRunner(build_app(self.recorder, self.changes), access_log=None, handle_signals=False)
+        bounds = bounds_of(settings)
+        runner = OpsRunner(build_app(self.recorder, self.changes, bounds), bounds)
         await runner.setup()
         self._ops = runner
         try:
             await site_of(runner, settings.listen.ops, tls, given=self._sockets.get("ops")).start()
             place = self._sockets.get("data") or address(settings.listen.data)
             at = Path(place) if isinstance(place, str) else place
-            self._listener = await serve(wiring, at=at, bounds=bounds_of(settings), tls=tls)
+            self._listener = await serve(wiring, at=at, bounds=bounds, tls=tls)
         except OSError as error:
             await runner.cleanup()
             raise SettingsFault([f"listen: {error}; is another guard running?"]) from error

@@ -23,7 +23,7 @@ from guard.admin.weakened import LOOPBACK, is_loopback
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal import Policy
-from guard.server import refusal_reply
+from guard.server import Bounds, refusal_reply
 from guard.settings import address
 from guard.terms import Principal, Refusal, refuse
 from guard.tracking import SettleBody, settle_by_hand
@@ -59,8 +59,9 @@ def _json(body: object, *, code: int = 200) -> web.Response:
 class Routes:
     """The handlers over one desk."""
 
-    def __init__(self, recorder: Recorder, changes: Changes) -> None:
+    def __init__(self, recorder: Recorder, changes: Changes, bounds: Bounds) -> None:
         self._recorder = recorder
+        self._bounds = bounds
         self._desk = recorder.desk
         self._changes = changes
 
@@ -198,8 +199,12 @@ class Routes:
     # ------------------------------------------------------------ bodies and answers
 
     async def _body(self, request: web.Request, kind: type[_T]) -> _T | web.Response:
-        """The body as its struct; a field given twice is refused, as everywhere."""
-        raw = await request.read() or b"{}"
+        """The body as its struct, which has to come in time; a field given twice is refused, as everywhere."""
+        try:
+            async with asyncio.timeout(self._bounds.body_timeout_s):
+                raw = await request.read() or b"{}"
+        except TimeoutError:
+            return self._refused(refuse(Code.REQUEST_TIMEOUT, "the body did not arrive in time"))
         try:
             jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
             return msgspec.json.decode(raw, type=kind)
@@ -271,9 +276,9 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def build_app(recorder: Recorder, changes: Changes) -> web.Application:
+def build_app(recorder: Recorder, changes: Changes, bounds: Bounds) -> web.Application:
     """The application of the ops listener."""
-    routes = Routes(recorder, changes)
+    routes = Routes(recorder, changes, bounds)
     app = web.Application(middlewares=[routes.guard_host], client_max_size=BODY_BYTES_MAX)
     app.router.add_get("/livez", routes.livez)
     app.router.add_get("/readyz", routes.readyz)

@@ -1,14 +1,21 @@
-"""The ops listener's connections are bounded: the oldest goes for the newest, so that the operator always gets in.
+"""The ops listener's connections are bounded in number and in time, so that the operator always gets in.
 
-aiohttp takes as many as come. Each costs an open file, and files are what the journal, callers and the daemon need too.
+aiohttp takes as many as come and waits for each an hour. Each costs an open file, and files are what the journal,
+callers and the daemon need too. So the oldest goes for the newest, and the first head, the time between two requests
+(in which an answer is taken and the next head comes) and a body have the data listener's deadlines.
 """
 
 import asyncio
 from typing import Final, cast
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from guard.server import Bounds
 
 CONNECTIONS_MAX: Final = 64
+STOP_S: Final = 5.0  # what is asked for at the very end, after the drain, has so long to be answered
+_NEVER: Final = float("inf")
 
 
 class _Bounded:
@@ -27,7 +34,15 @@ class _Bounded:
 
 
 class OpsRunner(web.AppRunner):
-    """A runner whose sites serve a bounded number of connections altogether."""
+    """A runner whose sites serve a bounded number of connections altogether, each no longer than its deadlines."""
+
+    def __init__(self, app: web.Application, bounds: Bounds) -> None:
+        app.middlewares.insert(0, self._while_answered)
+        linger_s = bounds.linger_timeout_s
+        super().__init__(app, access_log=None, handle_signals=False, lingering_time=linger_s, shutdown_timeout=STOP_S)
+        self._bounds = bounds
+        self._deadlines: dict[object, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def connections(self) -> int:
@@ -40,3 +55,34 @@ class OpsRunner(web.AppRunner):
         """What sites make their connections with."""
         server = super().server
         return None if server is None else cast("web.Server", _Bounded(server))
+
+    async def setup(self) -> None:
+        """Make the server and begin to look at its connections' deadlines."""
+        await super().setup()
+        self._sweep()
+
+    async def cleanup(self) -> None:
+        """End all of it; until then deadlines hold."""
+        await super().cleanup()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @web.middleware
+    async def _while_answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """What the guard does takes as long as it takes; then the caller's time runs again."""
+        self._deadlines[request.protocol] = _NEVER
+        try:
+            return await handler(request)
+        finally:
+            self._deadlines[request.protocol] = asyncio.get_running_loop().time() + self._bounds.idle_timeout_s
+
+    def _sweep(self) -> None:
+        """End every wait whose deadline has passed. One that was not seen before has come since the last look."""
+        loop, server = asyncio.get_running_loop(), super().server
+        now, held = loop.time(), [] if server is None else server.connections
+        first = now + self._bounds.header_timeout_s
+        self._deadlines = {handler: self._deadlines.get(handler, first) for handler in held}
+        for handler in held:
+            if self._deadlines[handler] <= now and handler.transport is not None:
+                handler.transport.abort()
+        self._timer = loop.call_later(self._bounds.sweep_s, self._sweep)

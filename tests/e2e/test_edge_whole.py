@@ -5,6 +5,7 @@ one to the ops listener.
 """
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -34,12 +35,14 @@ DAEMONS_KEY: Final = "Bearer fc_test"
 
 
 @asynccontextmanager
-async def guarded(folder: Path, daemon_does: Script = well) -> AsyncIterator[tuple[Guard, ScriptedDaemon]]:
+async def guarded(
+    folder: Path, daemon_does: Script = well, *, bounds: str = ""
+) -> AsyncIterator[tuple[Guard, ScriptedDaemon]]:
     """A whole guard and the daemon behind it, both on sockets."""
     async with asyncio.timeout(60), scripted(default=daemon_does) as daemon:
         toml = (
             f'[trading]\nenabled = true\n[daemon]\nurl = "http://127.0.0.1:{daemon.port}"\nbroker_limits = "off"\n'
-            "[bounds]\nfailed_auths_per_minute_max = 100000\n"
+            f"[bounds]\nfailed_auths_per_minute_max = 100000\n{bounds}"
         )
         guard = made(lay_out(folder, policies={"open.toml": OPEN_POLICY}, toml=toml))
         await guard.start()
@@ -226,3 +229,60 @@ async def test_the_operator_gets_in_past_any_number_of_connections(tmp_path: Pat
         assert guard._ops.connections <= CONNECTIONS_MAX
         for writer in silent:
             writer.transport.abort()
+
+
+SWIFT: Final = "request_timeout_s = 0.4\nidle_timeout_s = 0.8\n"
+
+
+async def cut(reader: asyncio.StreamReader) -> None:
+    """Everything is read away until the guard ends the connection."""
+    with contextlib.suppress(ConnectionResetError):
+        while await reader.read(2**16):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("sent", "ends_s"),
+    [
+        (b"", 0.4),
+        (b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", 0.4),
+        (b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 0.8),
+        (b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET /livez HTTP/1.1\r\nHost: ", 0.8),
+    ],
+    ids=["nothing", "half a head", "a request and nothing", "a request and half a head"],
+)
+async def test_the_operators_door_waits_no_longer_than_the_callers(tmp_path: Path, sent: bytes, ends_s: float) -> None:
+    """Silence, a head that trickles, and what comes after an answer: each ends in its time, and `/livez` answers."""
+    async with guarded(tmp_path, bounds=SWIFT) as (guard, _):
+        now = asyncio.get_running_loop().time
+        began_s = now()
+        reader, writer = await asyncio.open_connection("127.0.0.1", guard.ports[1])
+        writer.write(sent)
+        trickling = asyncio.ensure_future(_trickle(writer) if not sent.endswith(b"\n") and sent else asyncio.sleep(0))
+        assert (await asked(guard.ports[1], head("GET /livez HTTP/1.1", "Host: localhost")))[0] == 200
+        await cut(reader)
+        assert ends_s <= now() - began_s < ends_s + 10
+        trickling.cancel()
+        writer.transport.abort()
+
+
+async def _trickle(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"a")
+        await asyncio.sleep(0.05)
+
+
+async def test_a_body_for_the_operators_door_has_to_come_in_time(tmp_path: Path) -> None:
+    """408 with the contract's body, however the bytes trickle; nothing is changed."""
+    async with guarded(tmp_path, bounds=SWIFT) as (guard, _):
+        before = guard.journal.last_seq
+        reader, writer = await asyncio.open_connection("127.0.0.1", guard.ports[1])
+        line, bearer = "POST /admin/state HTTP/1.1", f"Authorization: Bearer {key('desk')}"
+        writer.write(head(line, "Host: localhost", bearer, "Content-Length: 2000"))
+        trickling = asyncio.ensure_future(_trickle(writer))
+        answered = await reader.readuntil(b"\r\n\r\n")
+        assert answered.startswith(b"HTTP/1.1 408 ")
+        assert b'"err_code":"request_timeout"' in await reader.readuntil(b"}")
+        trickling.cancel()
+        writer.transport.abort()
+        assert guard.journal.last_seq == before
