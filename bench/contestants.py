@@ -227,11 +227,19 @@ def guard(
 
 @contextmanager
 def idiomatic(folder: Path, behind: Server, *, synced: bool = True, name: str = "aiohttp") -> Iterator[Server]:
-    """The aiohttp proxy in front of the daemon; its audit file is `folder/audit.jsonl`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    port, url = free_port(), f"http://127.0.0.1:{behind.port}"
-    script, audit = str(HERE / "idiomatic.py"), str(folder / "audit.jsonl")
-    command = [sys.executable, script, "--port", str(port), "--daemon", url, "--audit", audit]
+    """The aiohttp proxy in front of the daemon, with the guard's keys and policy; its file is `folder/audit.jsonl`."""
+    port = free_port()
+    lay_out(folder, data=port, daemon=behind.port)
+    options = {
+        "--port": port,
+        "--daemon": f"http://127.0.0.1:{behind.port}",
+        "--daemon-key": folder / "daemon.key",
+        "--keys": folder / "keys.json",
+        "--policy": folder / "policies" / "bench.toml",
+        "--audit": folder / "audit.jsonl",
+        "--halt": folder / "HALT",
+    }
+    command = [sys.executable, str(HERE / "idiomatic"), *(str(part) for option in options.items() for part in option)]
     command += [] if synced else ["--unsynced"]
     with serving(name, command, port=port, core=CONTESTANT_CORE, log=folder / "aiohttp.log") as server:
         yield server

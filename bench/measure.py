@@ -14,6 +14,7 @@ from typing import Final
 
 import checks
 import contestants
+import interpreter
 import machine
 import msgspec
 import peers
@@ -155,7 +156,7 @@ def run(plan: Plan, folder: Path, say: Say) -> Results:
         )
     return Results(
         plan=plan,
-        machine=machine.described(kind) | peers.versions(),
+        machine=machine.described(kind) | {"build": interpreter.build()} | peers.versions(),
         began=began,
         load_average=load,
         stolen_percent=machine.stolen_percent(before, machine.usage()),

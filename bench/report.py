@@ -134,6 +134,7 @@ def _machine(results: Results) -> str:
         ["kernel, filesystem", f"{about['kernel']}, {about['disk']}"],
         ["one kilobyte and one sync", f"{shown(results.sync_us[0])} µs median, {shown(results.sync_us[1])} µs p99"],
         ["Python", about["python"]],
+        ["its build", about.get("build", "not told")],
         ["libraries", about["libraries"]],
         *([name, about[name]] for name in ("nginx", "envoy") if name in about),
         *([name, f"skipped: {why}"] for name, why in results.skipped.items()),

@@ -1,15 +1,19 @@
 """What the guard adds, measured on this machine: `make bench`.
 
-The daemon itself, the guard in front of it, and beside it nginx, nginx with an equivalent policy in Lua, Envoy and an
-idiomatic aiohttp proxy, all alive at once on loopback. See docs/performance.md for the method and for figures.
+The daemon itself, the guard in front of it, and beside it nginx, nginx with an equivalent policy in Lua, Envoy, an
+aiohttp proxy with the same policy, and whatever other gateway can be had: all alive at once on loopback, all Python on
+one interpreter. See docs/performance.md for the method and for figures.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Final
+
+import interpreter
 
 HERE: Final = Path(__file__).parent
 
@@ -24,6 +28,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="leave records and logs where they were written")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "latest.json", help="where figures go")
     parser.add_argument("--report", type=Path, help="also write the document, such as docs/performance.md")
+    parser.add_argument(
+        "--python",
+        type=Path,
+        default=os.environ.get("BENCH_PYTHON"),
+        help="the interpreter of all Python programs (default: BENCH_PYTHON, else the fastest at hand)",
+    )
     parser.add_argument("--again", type=Path, help="measure nothing: tables and document from earlier results")
     return parser.parse_args()
 
@@ -56,6 +66,8 @@ def _measured(given: argparse.Namespace) -> bytes:
 def main() -> int:
     """Measure, print, write. Exit 2: this machine or directory cannot give true figures, and why."""
     given = _arguments()
+    if not given.again:
+        interpreter.go_over(given.python)
     import report  # noqa: PLC0415 - `--help` should not wait for the libraries
     from machine import Unfit  # noqa: PLC0415 - likewise
 

@@ -24,9 +24,10 @@ MOUNTS: Final = """\
 @pytest.mark.parametrize(
     ("script", "options"),
     [
-        ("run.py", {"--quick", "--work", "--report"}),
+        ("run.py", {"--quick", "--work", "--report", "--python"}),
         ("record.py", {"--records", "--work", "--report"}),
         ("edge.py", {"--rounds", "--seconds", "--report"}),
+        ("gate.py", {"--ratio", "--rounds"}),
         ("stream.py", {"--quick", "--json", "--report"}),
     ],
 )
@@ -93,3 +94,42 @@ def test_the_core_is_measured_by_rules_and_open_orders(tmp_path: Path) -> None:
     told = [(int(rules), int(live)) for rules, _, _, live in rows[1:] if rules.strip().isdigit()]
     assert told == [(rules, live) for rules in (1, 20, 200) for live in (5, 50)]
     assert "From 5 to 50 open orders an order's cost moves by" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("tries", "is_held", "asked"),
+    [
+        ([[0.5, 0.6, 9.0]], True, [3]),
+        ([[0.7]], True, [3]),
+        ([[0.8, 0.9, 0.1], [0.6]], True, [3, 6]),
+        ([[0.8, 0.9, 0.1], [0.9, 0.71]], False, [3, 6]),
+    ],
+)
+def test_the_gate_holds_the_median_and_tries_twice(
+    monkeypatch: pytest.MonkeyPatch, tries: list[list[float]], asked: list[int], *, is_held: bool
+) -> None:
+    """The median ratio decides; what fails is measured once more with twice the rounds, and then it stands."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    gate = importlib.import_module("gate")
+    left, rounds = [*tries], []
+
+    def measure(times: int) -> dict[str, list[float]]:
+        rounds.append(times)
+        found = left.pop(0)
+        return {"guard": [100 * each for each in found], "aiohttp": [100.0] * len(found)}
+
+    assert gate.held(measure, ratio_max=0.7, rounds=3) is is_held
+    assert rounds == asked
+
+
+def test_the_interpreter_that_is_named_is_taken_and_the_fastest_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter that does not run is no candidate; the others are told with their time, the fastest first."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    interpreter = importlib.import_module("interpreter")
+    times = [each.loop_ms for each in interpreter.candidates()]
+
+    assert times
+    assert times == sorted(times)
+    assert interpreter.chosen(Path(sys.executable)).path == Path(sys.executable)
+    with pytest.raises(SystemExit, match="does not run"):
+        interpreter.chosen(Path("/nowhere/python3"))

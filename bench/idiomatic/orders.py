@@ -1,0 +1,214 @@
+"""What is asked: the body as JSON without surprises, the order as a dataclass, and what the daemon is sent."""
+
+import json
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Any, Final, TypeVar
+
+from refusals import refused
+
+BODY_BYTES_MAX: Final = 64 * 1024
+DIGITS_MAX: Final = 15
+PRICE_DECIMALS_MAX: Final = 3
+REMARK_BYTES_MAX: Final = 64
+CODE: Final = re.compile(r"[A-Z0-9.]{1,32}")
+NAMES: Final = frozenset(
+    {"market", "acc_id", "env", "side", "code", "qty", "price", "remark", "order_type", "time_in_force"}
+)
+READ_NAMES: Final = {
+    "/api/quote": frozenset({"symbol"}),
+    "/api/history-kline": frozenset({"symbol", "kl_type", "rehab_type", "begin_time", "end_time", "max_count"}),
+}
+E = TypeVar("E", bound=Enum)
+
+
+class Market(StrEnum):
+    """Where it is traded."""
+
+    HK = "HK"
+    US = "US"
+
+    @property
+    def number(self) -> int:
+        """As the daemon's protocol has it."""
+        return 1 if self is Market.HK else 2
+
+    @property
+    def currency(self) -> str:
+        """What prices there are in."""
+        return "HKD" if self is Market.HK else "USD"
+
+
+class Environment(StrEnum):
+    """Whose money."""
+
+    SIMULATE = "simulate"
+    REAL = "real"
+
+
+class Side(StrEnum):
+    """Which way."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(StrEnum):
+    """How it is executed."""
+
+    NORMAL = "NORMAL"
+    MARKET = "MARKET"
+    STOP_LIMIT = "STOP_LIMIT"
+
+
+class TimeInForce(StrEnum):
+    """How long it lives."""
+
+    DAY = "DAY"
+    GTC = "GTC"
+
+
+SIDE_NUMBERS: Final = {Side.BUY: 1, Side.SELL: 2}
+TYPE_NUMBERS: Final = {OrderType.NORMAL: 1, OrderType.MARKET: 2, OrderType.STOP_LIMIT: 11}
+TIME_NUMBERS: Final = {TimeInForce.DAY: 0, TimeInForce.GTC: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A new order."""
+
+    market: Market
+    acc_id: int
+    env: Environment
+    side: Side
+    code: str
+    qty: Decimal
+    price: Decimal | None
+    order_type: OrderType
+    time_in_force: TimeInForce
+    remark: str | None
+
+    @property
+    def symbol(self) -> str:
+        """Market and code."""
+        return f"{self.market}.{self.code}"
+
+
+def parsed(raw: bytes, names: frozenset[str]) -> dict[str, Any]:
+    """The body as one object of these names, no name twice, decimals exact. Raises `Refused`."""
+    try:
+        body = json.loads(raw.decode(), parse_float=Decimal, parse_constant=_constant, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        raise refused("bad_json", "the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise refused("bad_json", "the body is not one object")
+    if unknown := body.keys() - names:
+        raise refused("unknown_field", f"unknown: {', '.join(sorted(unknown))}")
+    return body
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise refused("duplicate_key", "a name is given twice")
+    return found
+
+
+def _constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def order_of(raw: bytes) -> Order:
+    """The order of a body. Raises `Refused`."""
+    body = parsed(raw, NAMES)
+    order_type = _member(OrderType, body, "order_type", OrderType.NORMAL)
+    has_price = order_type is not OrderType.MARKET
+    return Order(
+        market=_member(Market, body, "market"),
+        acc_id=_integer(body, "acc_id"),
+        env=_member(Environment, body, "env"),
+        side=_member(Side, body, "side"),
+        code=_text(body, "code", CODE),
+        qty=_number(body, "qty", decimals_max=0),
+        price=_number(body, "price", decimals_max=PRICE_DECIMALS_MAX) if has_price else None,
+        order_type=order_type,
+        time_in_force=_member(TimeInForce, body, "time_in_force", TimeInForce.DAY),
+        remark=_remark(body),
+    )
+
+
+def _needed(body: dict[str, Any], name: str) -> Any:
+    value = body.get(name)
+    if value is None:
+        raise refused("missing_field", f"{name} is missing")
+    return value
+
+
+def _member(kind: type[E], body: dict[str, Any], name: str, default: E | None = None) -> E:
+    if default is not None and body.get(name) is None:
+        return default
+    value = _needed(body, name)
+    try:
+        return kind(value.upper() if kind is not Environment else value)
+    except (ValueError, AttributeError):
+        raise refused("bad_value", f"{name} cannot be {value!r}") from None
+
+
+def _integer(body: dict[str, Any], name: str) -> int:
+    value = _needed(body, name)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise refused("bad_number", f"{name} must be a whole number")
+    return value
+
+
+def _number(body: dict[str, Any], name: str, *, decimals_max: int) -> Decimal:
+    value = _needed(body, name)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise refused("bad_number", f"{name} must be a number")
+    number = Decimal(value)
+    _, digits, exponent = number.as_tuple()
+    if not number.is_finite() or len(digits) > DIGITS_MAX or abs(int(exponent)) > DIGITS_MAX or number <= 0:
+        raise refused("bad_number", f"{name} must be above 0, with at most {DIGITS_MAX} digits")
+    if number != round(number, decimals_max):
+        raise refused("bad_number", f"{name} may have {decimals_max} decimals")
+    return number
+
+
+def _text(body: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
+    value = _needed(body, name)
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise refused("bad_value", f"{name} cannot be {value!r}")
+    return value
+
+
+def _remark(body: dict[str, Any]) -> str | None:
+    value = body.get("remark")
+    if value is not None and (not isinstance(value, str) or len(value.encode()) > REMARK_BYTES_MAX):
+        raise refused("bad_value", f"remark must be text of at most {REMARK_BYTES_MAX} bytes")
+    return value
+
+
+def canonical(order: Order, *, decision: str, serial: int) -> dict[str, Any]:
+    """The order as the daemon is sent it: never the caller's own bytes."""
+    c2s: dict[str, Any] = {
+        "packet_id": {"conn_id": 0, "serial_no": serial},
+        "header": {
+            "trd_env": int(order.env is Environment.REAL),
+            "acc_id": order.acc_id,
+            "trd_market": order.market.number,
+        },
+        "trd_side": SIDE_NUMBERS[order.side],
+        "order_type": TYPE_NUMBERS[order.order_type],
+        "code": order.code,
+        "qty": int(order.qty),
+        "sec_market": order.market.number,
+        "remark": order.remark or f"p:{decision}",
+        "time_in_force": TIME_NUMBERS[order.time_in_force],
+    }
+    if order.price is not None:
+        c2s["price"] = float(order.price)
+    return {"c2s": c2s}

@@ -1,0 +1,136 @@
+"""Which CPython everything of a run is run by, and the environment made of it: one for all, or no ratio holds.
+
+The guard, the aiohttp proxy, the light daemon and the caller run on one interpreter, the fastest that is at hand by a
+fixed loop: builds of one version differ by a quarter, and a build without profile-guided optimisation says nothing of
+what Python costs. The environment lies under `bench/records`, holds what `requirements.lock` locks and the guard as
+`pip install .` gives it, and is made anew where the lock, the interpreter or the guard changed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Final, NamedTuple
+
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parent
+ENVIRONMENTS: Final = HERE / "records"
+USUAL: Final = ("/usr/bin/python3",)
+OLDEST: Final = (3, 11)
+TRIES: Final = 5
+INSTALL_S: Final = 600
+# What a proxy does most: attributes, calls, dicts, tuples, small strings.
+LOOP: Final = """
+import json, sys, time
+class Point:
+    __slots__ = ("x", "y")
+    def __init__(self, x, y): self.x, self.y = x, y
+    def moved(self, by): return Point(self.x + by, self.y - by)
+def loop():
+    held, point = {}, Point(1, 2)
+    for number in range(60_000):
+        point = point.moved(number & 3)
+        held[f"k{number & 255}"] = (point.x, held.get("k1"), number)
+    return held
+best = 1e9
+for _ in range(TRIES):
+    began = time.process_time_ns()
+    loop()
+    best = min(best, (time.process_time_ns() - began) / 1e6)
+print(json.dumps([list(sys.version_info[:2]), best]))
+""".replace("TRIES", str(TRIES))
+
+
+class Candidate(NamedTuple):
+    """An interpreter that could be taken, and how long it takes for the loop."""
+
+    path: Path
+    loop_ms: float
+
+
+def measured(path: Path) -> Candidate | None:
+    """The interpreter with its time; None where it does not run, or is too old."""
+    try:
+        done = subprocess.run([str(path), "-IS", "-c", LOOP], capture_output=True, check=True, timeout=60)
+        version, loop_ms = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    return Candidate(path, loop_ms) if tuple(version) >= OLDEST else None
+
+
+def candidates() -> list[Candidate]:
+    """The one that runs us and the system's, fastest first; one name for each."""
+    own = Path(sys.base_exec_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    paths = {path.resolve() for path in (own, *map(Path, USUAL)) if path.exists()}
+    found = [candidate for path in sorted(paths) if (candidate := measured(path)) is not None]
+    return sorted(found, key=lambda candidate: candidate.loop_ms)
+
+
+def chosen(named: Path | None) -> Candidate:
+    """The interpreter that a person named, or the fastest. Raises `SystemExit` where there is none."""
+    found = [measured(named)] if named else [*candidates()]
+    if not found or found[0] is None:
+        raise SystemExit(f"bench: {named or 'no interpreter'} does not run, or is older than 3.11")
+    return found[0]
+
+
+def prepared(candidate: Candidate) -> Path:
+    """The environment's interpreter: its libraries as locked, the guard of this tree."""
+    name = hashlib.sha256(str(candidate.path).encode()).hexdigest()[:8]
+    folder = ENVIRONMENTS / f"python-{name}"
+    python, mark = folder / "bin" / "python", folder / "locked"
+    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8") + str(candidate.path)
+    if not mark.exists() or mark.read_text(encoding="utf-8") != locked:
+        shutil.rmtree(folder, ignore_errors=True)
+        # Without pip: a system's Python may lack it. Ours installs into it from outside.
+        _run(str(candidate.path), "-m", "venv", "--without-pip", str(folder))
+        _pip(python, "--require-hashes", "-r", str(ROOT / "requirements.lock"))
+        mark.write_text(locked, encoding="utf-8")
+    install_guard(python)
+    return python
+
+
+def install_guard(python: Path) -> None:
+    """The guard of this tree, as `pip install .` gives it, into the environment of `python`."""
+    with tempfile.TemporaryDirectory() as folder:
+        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+        options = ("--quiet", "--no-deps", "--no-build-isolation")
+        _run(*pip, "wheel", *options, "--wheel-dir", folder, str(ROOT))
+        _pip(python, "--no-deps", "--force-reinstall", *map(str, Path(folder).glob("*.whl")))
+
+
+def _pip(python: Path, *what: str) -> None:
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python))
+    _run(*pip, "install", "--quiet", *what)
+
+
+def _run(*command: str) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_S)
+    except subprocess.CalledProcessError as failed:
+        raise SystemExit(f"bench: {' '.join(command)}\n{failed.stderr}") from None
+
+
+def go_over(named: Path | None) -> None:
+    """Go on as a program of the chosen interpreter; returns where that is the one that runs us already."""
+    if Path(sys.prefix).parent == ENVIRONMENTS:
+        return
+    candidate = chosen(named)
+    print(f"python: {candidate.path}, {candidate.loop_ms:.1f} ms for a fixed loop", file=sys.stderr, flush=True)
+    python = str(prepared(candidate))
+    os.execv(python, [python, *sys.argv])
+
+
+def build() -> str:
+    """How this interpreter was built, as far as it says so itself."""
+    flags = str(sysconfig.get_config_var("CONFIG_ARGS") or "") + str(sysconfig.get_config_var("PY_CORE_CFLAGS") or "")
+    told = [flag.removeprefix("-") for flag in str(sysconfig.get_config_var("PY_CFLAGS") or "").split() if "-O" in flag]
+    level = f"-{told[-1]}" if told else "optimisation not named"
+    profiled = "with" if "--enable-optimizations" in flags or "-fprofile-use" in flags else "no word of"
+    linked = "with" if "--with-lto" in flags or "-flto" in flags else "no word of"
+    return f"{level}, {profiled} PGO, {linked} LTO in its build flags"
