@@ -36,6 +36,12 @@ class Met(Struct, frozen=True):
         """At most the cap; a cap of zero allows nothing."""
         return 0 < self.cap >= self.value.amount
 
+    def quantity(self, room: Decimal | Fraction, qty: Decimal) -> Fraction:
+        """How much fits into `room` of the cap's currency when `qty` of it is worth `worth`. Exact, reduced once."""
+        numbers = (room, qty, self.worth.amount, self.factor)
+        (space, by), (asked, per), (worth, whole), (rate, unit) = [number.as_integer_ratio() for number in numbers]
+        return Fraction(space * asked * whole * unit, by * per * worth * rate)
+
     @property
     def told(self) -> str:
         """How the amount was converted, for people; empty where it was not."""

@@ -154,22 +154,18 @@ class MoneyBudget(Rule, frozen=True):
 
     def largest(self, proposal: Proposal) -> Fraction | None:
         """What an empty counter would let through."""
-        found = [self._within(proposal, one, Fraction(one.cap)) for one in self._met(proposal)]
+        found = [one.quantity(one.cap, proposal.order.qty) for one in self._met(proposal)]
         return min(found) if found else None
 
     def largest_beside(self, proposal: Proposal, claim: Claim, used: int) -> Fraction | None:
         """The largest quantity for which this claim still fits beside what is used."""
         tag, room = claim.counter.split("|")[1], Fraction(max(0, (claim.cap or 0) - used), LEDGER_UNIT)
-        return next((self._within(proposal, one, room) for one in self._met(proposal) if one.tag == tag), None)
+        return next((one.quantity(room, proposal.order.qty) for one in self._met(proposal) if one.tag == tag), None)
 
     def _met(self, proposal: Proposal) -> tuple[Met, ...]:
         worth = proposal.worth
         met = worth if isinstance(worth, Missing) else self.caps.meet(worth.value, wall=proposal.wall)
         return () if isinstance(met, Missing) else met
-
-    @staticmethod
-    def _within(proposal: Proposal, met: Met, room: Fraction) -> Fraction:
-        return room * Fraction(proposal.order.qty) / (Fraction(met.worth.amount) * met.factor)
 
     def conversions(self, proposal: Proposal) -> tuple[Conversion, ...]:
         """The exchange rates that the order met."""

@@ -140,8 +140,7 @@ class MaxValue(Rule, frozen=True):
         met = self.caps.meet(worth, wall=proposal.wall) if isinstance(worth, Money) else ()
         if isinstance(met, Missing) or not met:
             return None
-        qty = Fraction(proposal.order.qty)
-        return min(Fraction(one.cap) * qty / (Fraction(one.worth.amount) * one.factor) for one in met)
+        return min(one.quantity(one.cap, proposal.order.qty) for one in met)
 
     def conversions(self, proposal: Proposal) -> tuple[Conversion, ...]:
         """The exchange rates that the order met."""

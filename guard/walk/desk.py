@@ -227,7 +227,7 @@ class Desk:
     @property
     def is_halted(self) -> bool:
         """The HALT file lies in the state directory: cancels only, for everyone. A link to nowhere is one too."""
-        return os.path.lexists(self._halt)
+        return os.access(self._halt, os.F_OK, follow_symlinks=False)  # says no without raising: half of lexists's cost
 
 
 class KnownIds(Container[str]):
