@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from guard.admin.change import Change, Who
 from guard.admin.policies import PolicyChanges, Rehearse
-from guard.admin.recounting import SHOWN_MAX, Recount, Recounting
+from guard.admin.recounting import SHOWN_MAX, NotRebuilt, Recount, Recounting
 from guard.admin.stopping import cancel_scope
 from guard.agreed import Agreed
 from guard.errors import JournalFault, SettingsFault
@@ -160,7 +160,9 @@ class Changes:
 
     # ------------------------------------------------------------ swap and record
 
-    def _swap(self, standing: Standing, changes: tuple[str, ...], *, who: Who, recount: Recount | None) -> Change:
+    def _swap(
+        self, standing: Standing, changes: tuple[str, ...], *, who: Who, recount: Recount | NotRebuilt | None
+    ) -> Change:
         """One synchronous step: the record is appended, then the one reference and the new counters change."""
         sha256, state = standing.keyring.sha256, self._desk.state
         new, targets = (Graft(), ABSENT) if recount is None else recount.at_best(state)

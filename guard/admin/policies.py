@@ -203,6 +203,8 @@ class PolicyChanges:
             async with self._recounting.of(standing) as recount:
                 record, counters = self._counting(record, recount)
                 fault = self._swapped(standing, record)
+                if fault is None and recount is not None:
+                    counters += recount.put_on_traffic(self._desk.traffic, t_us=record.t)
         except JournalFault as unread:
             fault = f"the counters of the new limits could not be made from the record: {unread}; nothing has changed"
         if fault is not None:
@@ -281,6 +283,8 @@ class PolicyChanges:
             fault = self._append(record)
             self._desk.standing = standing
             put_on(self._desk.state, record.targets, t_us=record.t)
+            if recount is not None:
+                _ = recount.put_on_traffic(self._desk.traffic, t_us=record.t)
         if fault is not None:  # a start finds the same end in the record, and goes back by itself
             self.agreed.fold(record)
             _log.error("revert_not_recorded", why=fault)

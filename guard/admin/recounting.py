@@ -22,9 +22,9 @@ from guard.clock import utc
 from guard.errors import JournalFault
 from guard.journal.entries import ABSENT
 from guard.journal.shelf import Shelf
-from guard.limits import Graft, State, missing
+from guard.limits import Graft, State, graft, missing
 from guard.policy import PolicyDoc, PolicySet
-from guard.policy.schema import Budgets, Rates
+from guard.policy.schema import Breaker, Budgets, Rates
 from guard.replay.counted import principals_of, put_together
 from guard.replay.counting import Counting
 from guard.replay.days import Days
@@ -38,6 +38,11 @@ SHOWN_MAX: Final = 200
 TARGETS_BYTES_MAX: Final = 12 * 2**20  # below what a line holds
 _LEFT_OUT: Final = "{} trades are not counted on the new limits in full: what these look at is not on record"
 _FROM_NOW: Final = "new limits count from now on; change one of them and reload to try again"
+_NOT_REBUILT: Final = f"the counters of the new limits could not be made from the record ({{}}): {_FROM_NOW}"
+_READS: Final[Mapping[str, str]] = {
+    "account": "rates.reads: of earlier reads those of accounts are counted; the record sums market-data reads up",
+    "refused": "rates.reads begins at zero: the record holds no reads that passed",
+}
 _log = structlog.get_logger("guard.admin")
 _Tail = deque[tuple[Struct | Mapping[str, object], int]]
 
@@ -45,9 +50,11 @@ _Tail = deque[tuple[Struct | Mapping[str, object], int]]
 class Recount:
     """Under way; `caught_up` is called in the step of the swap."""
 
-    def __init__(self, counting: Counting, tail: _Tail) -> None:
+    def __init__(self, counting: Counting, tail: _Tail, *, about_reads: str | None = None) -> None:
         self.counting = counting
         self._tail = tail
+        self._about_reads = about_reads
+        self._fault: str | None = None
 
     async def catch_up(self) -> None:
         """Until less than a slice is left."""
@@ -73,13 +80,23 @@ class Recount:
             return self.caught_up(state)
         except JournalFault as fault:
             _log.error("counters_not_rebuilt", why=str(fault), hint=_FROM_NOW)
+            self._fault = str(fault)
             return Graft(), ABSENT
+
+    def put_on_traffic(self, traffic: State, *, t_us: int) -> tuple[str, ...]:
+        """Reads that are on record, put on the rates that count them from now on, in memory as all of these; which."""
+        found = Graft() if self._fault is not None else missing(traffic, self.counting.traffic)
+        graft(traffic, found, t_us=t_us)
+        return found.counters
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is not in it."""
+        if self._fault is not None:
+            return (_NOT_REBUILT.format(self._fault),)
         left_out = self.counting.left_out
-        return (_LEFT_OUT.format(left_out),) if left_out else ()
+        told = (_LEFT_OUT.format(left_out),) if left_out else ()
+        return told if self._about_reads is None else (*told, self._about_reads)
 
     def _fold(self, count: int) -> None:
         for _ in range(min(count, len(self._tail))):
@@ -88,6 +105,25 @@ class Recount:
                 self.counting.fold(record if isinstance(record, Struct) else None, wall=utc(wall_us))
             except (ValueError, AssertionError) as error:
                 raise JournalFault(f"a record does not fit: {error}") from error
+
+
+class NotRebuilt(Struct, frozen=True):
+    """In the place of a `Recount` that cannot be had, for a change that may not fail."""
+
+    why: str
+
+    def at_best(self, _: State) -> tuple[Graft, Raw]:
+        """Nothing: the new limits count from now on."""
+        return Graft(), ABSENT
+
+    def put_on_traffic(self, _: State, *, t_us: int) -> tuple[str, ...]:  # noqa: ARG002 - as of a Recount
+        """Nothing."""
+        return ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """That, in words."""
+        return (_NOT_REBUILT.format(self.why),)
 
 
 class Recounting:
@@ -111,7 +147,8 @@ class Recounting:
         tail: _Tail = deque(maxlen=TAIL_MAX)
         until = self._desk.journal.tap(lambda record, wall_us: tail.append((record, wall_us)))
         try:
-            found = Recount(await self._past(standing, policies, until), tail)
+            counting = await self._past(standing, policies, until)
+            found = Recount(counting, tail, about_reads=_about_reads(self._desk.standing, policies))
             if len(tail) == TAIL_MAX:
                 raise JournalFault("more happened meanwhile than can be caught up with; reload again")
             await found.catch_up()
@@ -120,14 +157,15 @@ class Recounting:
             _ = self._desk.journal.tap(None)
 
     @asynccontextmanager
-    async def at_best(self, standing: Standing) -> AsyncIterator[Recount | None]:
-        """The same for a change that may not fail (a key is taken away): None, and loud, where it cannot be had."""
+    async def at_best(self, standing: Standing) -> AsyncIterator[Recount | NotRebuilt | None]:
+        """The same for a change that may not fail (a key is taken away): loud where it cannot be had."""
         async with AsyncExitStack() as stack:
-            found = None
+            found: Recount | NotRebuilt | None
             try:
                 found = await stack.enter_async_context(self.of(standing))
             except JournalFault as fault:
                 _log.error("counters_not_rebuilt", why=str(fault), hint=_FROM_NOW)
+                found = NotRebuilt(str(fault))
             yield found
 
     async def _past(self, standing: Standing, policies: PolicySet, until: int) -> Counting:
@@ -137,10 +175,10 @@ class Recounting:
             return Counting(policies, principals)
         out = await self._read(standing, str(until), now.isoformat())
         try:
-            state, left_out = await asyncio.to_thread(put_together, out)
+            so_far = await asyncio.to_thread(put_together, out)
         except ValueError as error:
             raise JournalFault(f"what was read back is not whole: {error}") from error
-        return Counting(policies, principals, state=state, left_out=left_out)
+        return Counting(policies, principals, so_far=so_far)
 
     async def _read(self, standing: Standing, until: str, now: str) -> bytes:
         words = ("-m", "guard.replay.counted", str(self._directory), standing.config_sha256, standing.policy_sha256)
@@ -202,4 +240,15 @@ def _counting(doc: PolicyDoc) -> set[object]:
         rows.append(doc.orders.duplicate_window_s)
     if doc.rates != Rates():
         rows.append(doc.rates)
+    if doc.breaker != Breaker():
+        rows.append(doc.breaker)
     return {(whom, repr(row)) for row in rows}
+
+
+def _about_reads(was: Standing, policies: PolicySet) -> str | None:
+    """What of a rate of reads that is new, or looks further back, is not in the record; None where all is."""
+    known = () if was.policies is None else (was.policies, *was.policies.shadows)
+    before = {whom: window_ms for each in known for whom, window_ms in each.read_windows.items()}
+    if all(window_ms <= before.get(whom, 0) for whom, window_ms in policies.read_windows.items()):
+        return None
+    return _READS.get(was.settings.journal.reads)

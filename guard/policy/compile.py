@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.policy.assemble import Bound, bound_of, max_age_days
 from guard.policy.document import RESERVED_IDS, PolicyDoc, PolicyError
@@ -132,6 +133,25 @@ class PolicySet:
         """Policies that end by themselves, and when; what has ended binds nobody and is told all the same."""
         ends = {doc.id: doc.policy.expires_at for doc in self.all_docs}
         return {name: end.isoformat() for name, end in ends.items() if end is not None}
+
+    @property
+    def breaker_windows(self) -> dict[str, int]:
+        """The widest window of each kind of outcome that a breaker counts, in ms, by the word of its counters."""
+        found: dict[str, int] = {}
+        for limit in (limit for bound in self._bounds for limit in bound.breaker):
+            found[limit.word] = max(found.get(limit.word, 0), limit.rate.window_ms)
+        return found
+
+    @property
+    def read_windows(self) -> dict[str, int]:
+        """The widest window of each rate of reads, in ms, by whom it counts."""
+        found: dict[str, int] = {}
+        for bound in self._bounds:
+            for limit in bound.reads:
+                scope = limit.scope if limit.scope.per == "policy" else replace(limit.scope, policy="")
+                whom = repr((scope, bound.applies_to.keys, bound.applies_to.except_keys))
+                found[whom] = max(found.get(whom, 0), limit.rate.window_ms)
+        return found
 
     def plan(self, principal: Principal, env: Env | None, account: Account | None, *, wall: datetime) -> Plan:
         """What is asked of this key's requests now, on this account; `account` None: a read."""

@@ -1,8 +1,8 @@
 """The counters of a set that was not in force, from the record on disk: `counted` in this process, or one of its own.
 
 `python -m guard.replay.counted STATE CONFIG POLICIES UNTIL NOW` prints how many trades could not be counted, then the
-parts of the ledger, one a line. It begins two days back, or where the oldest order was placed that lived then: so every
-budget day, window and live order of the present is whole.
+parts of the ledger, one a line, an empty line, and the parts of what is no trade. It begins two days back, or where the
+oldest order was placed that lived then: so every budget day, window and live order of the present is whole.
 """
 
 import os
@@ -19,7 +19,7 @@ from guard.journal.shelf import Shelf
 from guard.limits import Part, State, restore, snapshot
 from guard.limits.snapshot import Holders, Spent, Stamps, Steps, Time
 from guard.policy import PolicySet
-from guard.replay.counting import Counting, Principals
+from guard.replay.counting import Counting, Principals, SoFar
 from guard.replay.days import Day, Days
 from guard.replay.span import WARM_UP, lines_from, whole
 from guard.standing import Standing
@@ -74,10 +74,15 @@ def at_start(state: Path, standing: Standing, *, before: str | None, until: int,
     return counted(state, standing.policies, principals_of(days, standing.config_sha256), until=until, now=now)
 
 
-def put_together(out: bytes) -> tuple[State, int]:
-    """What the process printed."""
-    first, *rest = out.splitlines()
-    return restore(_DECODER.decode(line) for line in rest), int(first)
+def put_together(out: bytes) -> SoFar:
+    """What the process printed. Raises ValueError where it is not whole."""
+    first, _, rest = out.partition(b"\n")
+    trades, traffic, _ = rest.split(b"\n\n")
+    return SoFar(_restored(trades), _restored(traffic), int(first))
+
+
+def _restored(parts: bytes) -> State:
+    return restore(_DECODER.decode(line) for line in parts.splitlines())
 
 
 def _text(at: datetime) -> str:
@@ -93,9 +98,11 @@ def main(state: Path, config: str, sha256: str, *, until: int, now: datetime) ->
     counting = counted(state, day.policies, principals_of(days, config), until=until, now=now)
     out = sys.stdout.buffer
     out.write(b"%d\n" % counting.left_out)
-    for part in snapshot(counting.state):
-        if isinstance(part, _COUNTS):
-            out.write(msgspec.json.encode(part) + b"\n")
+    for ledger in (counting.state, counting.traffic):
+        for part in snapshot(ledger):
+            if isinstance(part, _COUNTS):
+                out.write(msgspec.json.encode(part) + b"\n")
+        out.write(b"\n")
     out.flush()
 
 

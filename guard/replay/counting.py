@@ -2,19 +2,21 @@
 
 Every trade that went out takes what the policies claim of it, even past a cap, as a shadow's does; what became of it is
 folded by the functions that run live. Orders that were placed elsewhere belong to no key and are no policy's, but a
-change of one still leaves its stamp. Pure but for `principals`, which says whose keys there were.
+change of one still leaves its stamp. Outcomes that a breaker counts are in their records; they are kept for as long as
+these policies look back. What is no trade stands on a ledger of its own (`traffic`), as far as it is on record one by
+one. Pure but for `principals`, which says whose keys there were.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
-from guard.journal import Decision, Order, OutcomeRecord, Reconciled
-from guard.limits import State, reserve, settle
-from guard.policy import PolicySet
-from guard.recovery import opening_of
+from guard.journal import Decision, Order, OutcomeRecord, Reconciled, StateRecord
+from guard.limits import State, post, reserve, set_trading, settle
+from guard.policy import PolicySet, judge_read
+from guard.recovery import opening_of, rule_of
 from guard.replay.elsewhere import Elsewhere
 from guard.replay.judging import asked, claimed, is_passing, reached
 from guard.replay.past import outcome_of
@@ -24,16 +26,24 @@ _STAMPS = frozenset({"rate", "once"})
 Principals = Callable[[str], Mapping[str, Principal]]
 
 
+class SoFar(Struct):
+    """What was counted up to some record, of whoever counts on."""
+
+    state: State = field(default_factory=State)
+    traffic: State = field(default_factory=State)
+    left_out: int = 0
+
+
 class Counting:
     """Over one set. `left_out`: trades that went out and could not be counted in full, for their datum is not known."""
 
-    def __init__(
-        self, policies: PolicySet, principals: Principals, *, state: State | None = None, left_out: int = 0
-    ) -> None:
+    def __init__(self, policies: PolicySet, principals: Principals, *, so_far: "SoFar | None" = None) -> None:
+        so_far = so_far or SoFar()
         self._policies = policies
         self._principals = principals
-        self._elsewhere = Elsewhere(State(), State() if state is None else state)
-        self.left_out = left_out
+        self._elsewhere = Elsewhere(State(), so_far.state)
+        self.traffic = so_far.traffic
+        self.left_out = so_far.left_out
 
     @property
     def state(self) -> State:
@@ -51,13 +61,30 @@ class Counting:
                 outcome = outcome_of(record)
                 if outcome is not None:
                     settle(self.state, record.decision, outcome, t_us=record.t)
+                if isinstance(record, OutcomeRecord):
+                    self._break(record)
+            case StateRecord():  # a key that is set active begins anew with what its breaker counts
+                set_trading(self.state, rule_of(record), t_us=record.t)
             case _:
                 pass
 
+    def _break(self, record: OutcomeRecord) -> None:
+        """What the outcome counts for a breaker, kept for as long as the widest window of that kind."""
+        widest = self._policies.breaker_windows
+        claims = [
+            replace(claim, window_ms=max(claim.window_ms, widest.get(claim.counter.partition("/")[0], 0)))
+            for claim in record.claims
+        ]
+        post(self.state, tuple(claims), t_us=record.t)
+
     def _decide(self, record: Decision, wall: datetime) -> None:
-        if record.outcome != "allow" or is_passing(record) or not reached(record):
+        if record.outcome != "allow" or not reached(record):
             return
         one = asked(record, self._principals(record.config_sha256), wall)
+        if is_passing(record):
+            if not isinstance(one, str):
+                post(self.traffic, judge_read(self._policies, one.principal, wall=wall).claims, t_us=record.t)
+            return
         if isinstance(one, str):
             self.left_out += 1
             return

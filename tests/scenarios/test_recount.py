@@ -15,7 +15,7 @@ from tests.support.guards import record
 from tests.support.stage import again, code_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
-NEW = ROOMY.format(mode="enforce")
+NEW = ROOMY.format(mode="enforce") + '[breaker]\nunknowns = "1000/600s"\ndaemon_refusals = "1000/900s"\n'
 
 
 @pytest.fixture(autouse=True)
@@ -172,6 +172,7 @@ async def test_what_cannot_be_caught_up_with_refuses_policies_and_not_keys(
         keys.write_text(keys.read_text().replace('"id": "bot"', '"id": "bot", "max_daily_value": 30000', 1))
         change = await scene.guard.changes.reload_keys(Who("desk", "less"))
         assert (change.result, change.counters) == ("applied", ())
+        assert "new limits count from now on" in change.warnings[0]
         assert is_passed(await scene.place(price=200, remark="2"))
 
 

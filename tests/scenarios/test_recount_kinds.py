@@ -1,0 +1,120 @@
+"""A new breaker and a new rate of reads begin with what the record shows; the answer says what it does not show."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from guard.admin.change import Change, Who
+from tests.scenarios.test_breaker import _declined, _lost, _set
+from tests.support.guards import operate, record
+from tests.support.stage import TRADING, Stage, account, again, code_of, is_passed, stage
+
+KEYS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
+CAP: Final = '[orders]\nmax_value = "1000000 HKD"\n'
+BREAKER: Final = '[breaker]\nunknowns = "3/300s"\ndaemon_refusals = "3/900s"\n'
+READS: Final = '[rates]\nreads = "3/300s"\n'
+
+
+async def reload(scene: Stage, text: str) -> Change:
+    """One more policy, in force from now on."""
+    (scene.config.parent / "policies/more.toml").write_text(text)
+    change = await scene.guard.changes.policies.reload(Who("desk", "careful"))
+    assert change.result == "applied", change
+    return change
+
+
+async def test_a_new_breaker_counts_as_far_back_as_it_looks(tmp_path: Path) -> None:
+    """Two losses four minutes ago are on it, and refusals of eleven minutes ago: the next loss stops the key."""
+    async with stage(tmp_path, *KEYS, policies=CAP) as scene:
+        for _ in range(2):
+            await _declined(scene)
+        scene.clock.advance(s=400)
+        for _ in range(2):
+            await _lost(scene)
+        scene.clock.advance(s=240)
+        change = await reload(scene, BREAKER)
+        assert change.counters == ("breaker_daemon_refusals/key=bot", "breaker_unknowns/key=bot")
+        assert change.warnings == ()
+        assert is_passed(await scene.place())
+        await _lost(scene)
+        assert code_of(await scene.place()) == (423, "halted")
+        whole = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
+        assert code_of(await scene.place()) == (423, "halted")
+
+
+async def test_a_key_that_a_person_set_active_begins_anew(tmp_path: Path) -> None:
+    """What its breaker counted was forgotten then, and no recount brings it back."""
+    async with stage(tmp_path, *KEYS, policies=CAP) as scene:
+        for _ in range(3):
+            await _lost(scene)
+        await _set(scene, "active", keys=("bot",))
+        assert (await reload(scene, BREAKER)).counters == ()
+        await _lost(scene)
+        assert is_passed(await scene.place())
+
+
+async def test_a_breaker_that_a_start_finds_counts_from_the_record(tmp_path: Path) -> None:
+    """The file was written while no guard ran."""
+    async with stage(tmp_path, *KEYS, policies=CAP) as scene:
+        for _ in range(2):
+            await _lost(scene)
+        scene.clock.advance(s=200)
+    (tmp_path / "policies/more.toml").write_text(BREAKER)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert is_passed(await scene.place())
+        await _lost(scene)
+        assert code_of(await scene.place()) == (423, "halted")
+
+
+@pytest.mark.parametrize(
+    ("reads", "left", "says"),
+    [
+        ("all", 0, ""),
+        ("account", 1, "the record sums market-data reads up"),
+        ("refused", 3, "begins at zero"),
+    ],
+)
+async def test_a_new_rate_of_reads_counts_what_is_on_record_and_says_what_is_not(
+    tmp_path: Path, reads: str, left: int, says: str
+) -> None:
+    """Three reads four minutes ago, one of them of market data: how many more pass is what the answer foretells."""
+    async with stage(tmp_path, *KEYS, policies=CAP, toml=f'{TRADING}[journal]\nreads = "{reads}"\n') as scene:
+        for _ in range(2):
+            await scene.ask("/api/orders", account())
+        await scene.ask("/api/quote", {"symbol": "HK.00700"})
+        scene.clock.advance(s=240)
+        change = await reload(scene, READS)
+        assert change.counters == (() if reads == "refused" else ("reads/key=bot",))
+        assert len(change.warnings) == (1 if says else 0)
+        assert says in "".join(change.warnings)
+        told = [(await scene.ask("/api/orders", account())).status for _ in range(left + 1)]
+        assert told == [200] * left + [429]
+
+
+async def test_a_rate_that_was_watched_or_looks_no_further_back_needs_no_word(tmp_path: Path) -> None:
+    """Only a window that is new, or wider than before, may lack reads."""
+    async with stage(tmp_path, *KEYS, policies={"desk.toml": CAP, "more.toml": READS}) as scene:
+        assert (await reload(scene, READS.replace("3/300s", "2/200s"))).warnings == ()
+        assert len((await reload(scene, READS.replace("3/300s", "2/301s"))).warnings) == 1
+        watched = '[policy]\nid = "more"\nmode = "shadow"\n' + READS
+        assert (await reload(scene, watched)).warnings == ()
+        assert (await reload(scene, watched.replace("shadow", "enforce"))).warnings == ()
+
+
+async def test_the_answer_to_a_reload_of_keys_says_that_counters_could_not_be_rebuilt(tmp_path: Path) -> None:
+    """The key is changed all the same; whoever asked learns that its new budget begins at zero, and what to do."""
+    async with stage(tmp_path, *KEYS, policies=CAP) as scene:
+        await scene.placed(price=200)
+        await scene.written()
+        path = tmp_path / "state/journal/00000001.jsonl"
+        path.write_bytes(path.read_bytes().replace(b'"type":"decision"', b'"type":"decisiom"', 1))
+        keys = tmp_path / "keys.json"
+        keys.write_text(keys.read_text().replace('"id": "bot"', '"id": "bot", "max_daily_value": 30000', 1))
+        status, told = await operate(scene.guard, "/admin/keys/reload", {"reason": "less"})
+        assert (status, told["result"]) == (200, "applied")
+        (warning,) = told["warnings"]
+        assert "could not be made from the record" in warning
+        assert "reload to try again" in warning
