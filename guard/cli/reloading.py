@@ -221,6 +221,8 @@ def _show_done(found: dict[str, Any]) -> None:
         typer.echo(f"  {_words(change)}")
     if found.get("until"):
         typer.echo(f"until {found['until']}, then back by itself")
+    for counter in found.get("counters") or ():
+        typer.echo(f"  {counter} goes on from what went before")
     for warning in found.get("warnings") or ():
         typer.echo(f"warning: {warning}", err=True)
     if found.get("result") == "pending":

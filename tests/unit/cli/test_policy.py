@@ -160,6 +160,16 @@ def test_reload_tells_what_changed(ops: Ops) -> None:
     assert ops.asked == [("/admin/policy/reload", f"Bearer {KEY}", {"reason": "new board limit"})]
 
 
+def test_reload_tells_which_counters_were_rebuilt_and_what_is_not_on_them(ops: Ops) -> None:
+    """People read the same as programs: each counter, and the warnings."""
+    answer = {"result": "applied", "sha256": "ab", "counters": ["reads/key=bot"], "warnings": ["not all of them"]}
+    ops.answer = json.dumps(answer).encode()
+    code, out, err = run("reload", "--ops", ops.place)
+
+    assert (code, out) == (0, "applied: sha256 ab\n  reads/key=bot goes on from what went before\n")
+    assert "warning: not all of them" in err
+
+
 def test_a_reload_that_fails_says_that_nothing_changed(ops: Ops) -> None:
     """Every error is shown as `check` shows it; the exit code is 1."""
     error = {"file": "a.toml", "line": 2, "path": "x", "code": "unknown_key", "message": "no", "hint": ""}
