@@ -14,7 +14,7 @@ from guard.access.accounts import (
     resolve_env,
     visible_accounts,
 )
-from guard.access.callers import authenticate, bearer_of, still_valid
+from guard.access.callers import authenticate, bearer_of, renewed, still_valid
 from guard.access.cutting import Cut, cut_lines, cut_members, cut_rows
 from guard.access.issuers import Issuer, parse_issuer
 from guard.access.parse import parse_keys
@@ -42,6 +42,7 @@ __all__ = [
     "parse_issuer",
     "parse_keys",
     "push_acc_ids",
+    "renewed",
     "resolve_acc_id",
     "resolve_env",
     "scope_reasons",

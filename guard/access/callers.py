@@ -15,8 +15,8 @@ from typing import Final
 from msgspec import structs
 
 from guard.access.issuers import Issuer
-from guard.access.records import KeyRecord, Keyring
-from guard.access.scopes import narrowed
+from guard.access.records import KeyRecord, Keyring, credential_of
+from guard.access.scopes import expand, narrowed
 from guard.access.tokens import TOKEN_CHARS_MAX, Claims, is_token, verify
 from guard.codes import Code
 from guard.terms import Principal, Refusal, refuse
@@ -24,6 +24,7 @@ from guard.terms import Principal, Refusal, refuse
 # RFC 6750: the scheme in any case, one token68. Possessive where two parts could share characters.
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ++([A-Za-z0-9._~+/-]++=*+) *+", re.ASCII)
 _DECOY: Final = hashlib.sha256(b"no record has this digest as its own").digest()
+_CANCELLING: Final = frozenset({"trade:simulate", "trade:real", "guard:operate"})
 _MESSAGE: Final = "a valid key is needed: send the header Authorization: Bearer <key>"
 
 
@@ -57,12 +58,49 @@ def authenticate(
     return _ended(record, now) or keyring.principals[record.id]
 
 
-def still_valid(keyring: Keyring, principal: Principal, *, now: datetime) -> bool:
+def still_valid(keyring: Keyring, principal: Principal, *, now: datetime, issuers: tuple[Issuer, ...] = ()) -> bool:
     """The same record is still in the keyring with the same rights, and neither it nor the credential has ended."""
     record = keyring.by_grant.get(principal.grant)
-    if record is None or record.id != principal.id or _ended(record, now) is not None:
+    return record is not None and record.id == principal.id and _stands(record, principal, now=now, issuers=issuers)
+
+
+def renewed(
+    keyring: Keyring, principal: Principal, *, now: datetime, issuers: tuple[Issuer, ...] = ()
+) -> Principal | None:
+    """The caller with the rights of its record as it is now, for a cancel, which asks who it is and not for limits.
+
+    None: the record is gone, has another secret or owner or has ended, or the key may cancel less than it might before.
+    """
+    record = keyring.by_id.get(principal.id)
+    if record is None or credential_of(record) != principal.credential:
+        return None
+    fresh = keyring.principals[record.id]
+    if not _may_as_much(fresh, principal) or not _stands(record, principal, now=now, issuers=issuers):
+        return None
+    if principal.jti is None:
+        return fresh
+    ends = [until for until in (principal.until, fresh.until) if until is not None]
+    scopes = principal.scopes & fresh.scopes
+    return structs.replace(fresh, scopes=scopes, until=min(ends), jti=principal.jti, signer=principal.signer)
+
+
+def _may_as_much(fresh: Principal, principal: Principal) -> bool:
+    """What a cancel, or an operator's word for many, asks of a key is still there."""
+    if not expand(principal.scopes) & _CANCELLING <= expand(fresh.scopes) or principal.owner != fresh.owner:
         return False
-    return principal.until is None or now < principal.until
+    bound = ((fresh.acc_ids, principal.acc_ids), (fresh.card_nums, principal.card_nums))
+    return all(new is None or (old is not None and old <= new) for new, old in bound)
+
+
+def _stands(record: KeyRecord, principal: Principal, *, now: datetime, issuers: tuple[Issuer, ...]) -> bool:
+    """Neither the record nor the credential has ended, and who signed the credential is still believed."""
+    if _ended(record, now) is not None:
+        return False
+    if principal.jti is not None and principal.until is not None and now >= principal.until:
+        return False
+    return principal.signer is None or any(
+        issuer.signer(key) == principal.signer for issuer in issuers for key in issuer.keys
+    )
 
 
 def _of_token(keyring: Keyring, token: str, *, now: datetime, issuers: tuple[Issuer, ...]) -> Principal | Refusal:
@@ -79,7 +117,7 @@ def _lent(principal: Principal, claims: Claims) -> Principal:
     """The key's principal as a token carries it: no more scopes, and no longer."""
     until = claims.until if principal.until is None else min(claims.until, principal.until)
     scopes = principal.scopes if claims.scope is None else narrowed(principal.scopes, claims.scope)
-    return structs.replace(principal, scopes=scopes, until=until, jti=claims.jti)
+    return structs.replace(principal, scopes=scopes, until=until, jti=claims.jti, signer=claims.signer)
 
 
 def _ended(record: KeyRecord, now: datetime) -> Refusal | None:

@@ -5,6 +5,8 @@ kind of key be taken for another is refused here, at load: mixed families, a key
 shorter than its digest, an RSA key below 2048 bits, a private key. Pure. Sources: RFC 7517, 7518 §3.2, 8725 §3.1.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -36,10 +38,11 @@ _CURVE: Final = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": 
 
 
 class IssuerKey(Struct, frozen=True):
-    """One key of an issuer, ready for each algorithm that it may be used with."""
+    """One key of an issuer, ready for each algorithm that it may be used with. `thumbprint` tells it from any other."""
 
     kid: str | None
     by_algorithm: Mapping[str, jwt.PyJWK]
+    thumbprint: bytes
 
 
 class Issuer(Struct, frozen=True):
@@ -50,6 +53,11 @@ class Issuer(Struct, frozen=True):
     algorithms: tuple[str, ...]
     keys: tuple[IssuerKey, ...]
     lifetime_max_s: int = 3600
+
+    def signer(self, key: IssuerKey) -> bytes:
+        """This key as this issuer's: what a token that it signed rests on."""
+        name = json.dumps([self.issuer, self.audience, key.thumbprint.hex()])
+        return hashlib.sha256(name.encode()).digest()
 
 
 def parse_issuer(
@@ -120,9 +128,15 @@ def _key(row: object, algorithms: tuple[str, ...]) -> IssuerKey | str | None:
     if not names:
         return f"its alg or curve fits none of {', '.join(algorithms)}"
     try:
-        return IssuerKey(row.get("kid"), {name: _bound(row, name) for name in names})
+        return IssuerKey(row.get("kid"), {name: _bound(row, name) for name in names}, _thumbprint(row))
     except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
         return f"{type(error).__name__}: it is malformed or too short for {', '.join(names)}"
+
+
+def _thumbprint(row: Mapping[str, Any]) -> bytes:
+    """Of the members that make the key what it is (RFC 7638 §3.2), and of the name that tokens call it by."""
+    members = {name: row[name] for name in ("kid", "kty", "crv", "x", "y", "e", "n", "k") if name in row}
+    return hashlib.sha256(json.dumps(members, sort_keys=True).encode()).digest()
 
 
 def _unfit(row: Mapping[str, Any], algorithms: tuple[str, ...]) -> str | None:

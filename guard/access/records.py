@@ -79,6 +79,11 @@ def grant_of(record: KeyRecord) -> bytes:
     return hashlib.sha256(record.digest + _ENCODER.encode([record.id, record.is_disabled, rights(record)])).digest()
 
 
+def credential_of(record: KeyRecord) -> bytes:
+    """What "still the same secret" compares. No digest of keys.json leaves this room."""
+    return hashlib.sha256(record.digest).digest()
+
+
 def principal_of(record: KeyRecord) -> Principal:
     """The caller whom the record describes."""
     return Principal(
@@ -91,6 +96,7 @@ def principal_of(record: KeyRecord) -> Principal:
         owner=record.owner,
         until=record.expires_at,
         grant=grant_of(record),
+        credential=credential_of(record),
     )
 
 

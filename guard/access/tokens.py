@@ -33,11 +33,15 @@ _NO_KEYS_OF_ITS_OWN: Final = ("jwk", "jku", "x5u", "x5c")
 
 
 class Claims(Struct, frozen=True):
-    """What a believed token says: the key id, the token's own id, its end (UTC), and the narrowing `scope` claim."""
+    """What a believed token says: the key id, the token's own id, its end (UTC), and the narrowing `scope` claim.
+
+    `signer`: the issuer's key that signed it.
+    """
 
     sub: str
     jti: str
     until: datetime
+    signer: bytes
     scope: str | None = None
 
 
@@ -57,11 +61,11 @@ def verify(token: str, issuers: tuple[Issuer, ...], *, now: datetime) -> Claims 
         _check_header(header)
         issuer = _issuer(claims, issuers)
         _check_claims(claims, issuer, now)
-        _check_signature(token, header, issuer)
+        key = _check_signature(token, header, issuer)
     except _Disbelief as why:
         return f"token: {why}"
-    scope = claims.get("scope")
-    return Claims(sub=claims["sub"], jti=claims["jti"], until=_moment(claims["exp"]), scope=scope)
+    until, scope = _moment(claims["exp"]), claims.get("scope")
+    return Claims(sub=claims["sub"], jti=claims["jti"], until=until, signer=issuer.signer(key), scope=scope)
 
 
 def _open(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -122,11 +126,12 @@ def _check_claims(claims: Mapping[str, Any], issuer: Issuer, now: datetime) -> N
         raise _Disbelief("not valid yet")
 
 
-def _check_signature(token: str, header: Mapping[str, Any], issuer: Issuer) -> None:
+def _check_signature(token: str, header: Mapping[str, Any], issuer: Issuer) -> IssuerKey:
     algorithm = header.get("alg")
     if algorithm not in issuer.algorithms:
         raise _Disbelief("alg is not one of the issuer's")
-    key = _key(header, issuer).by_algorithm.get(algorithm)
+    signer = _key(header, issuer)
+    key = signer.by_algorithm.get(algorithm)
     if key is None:
         raise _Disbelief("alg is not one of the key's")
     try:
@@ -146,6 +151,7 @@ def _check_signature(token: str, header: Mapping[str, Any], issuer: Issuer) -> N
         )
     except jwt.PyJWTError as error:
         raise _Disbelief(f"{type(error).__name__}") from None
+    return signer
 
 
 def _key(header: Mapping[str, Any], issuer: Issuer) -> IssuerKey:

@@ -104,11 +104,15 @@ class Relay:
         return socket
 
     def revalidate(self) -> None:
-        """End every socket whose key was revoked, changed or has expired; to be called when keys have changed."""
+        """End every socket whose key was revoked, changed or has expired, or whose token's issuer is believed no more.
+
+        To be called when keys have changed.
+        """
         desk = self._desk
-        keyring, now = desk.standing.keyring, desk.clock.wall()
+        standing, now = desk.standing, desk.clock.wall()
         for socket in self._audience:
-            if socket.principal is not None and not still_valid(keyring, socket.principal, now=now):
+            who = socket.principal
+            if who is not None and not still_valid(standing.keyring, who, now=now, issuers=standing.issuers):
                 socket.end(End.REVOKED.value)
 
     def tick(self) -> None:

@@ -26,7 +26,8 @@ class Principal(Struct, frozen=True):
     """Who is asking. `name` is the id before '@': records alike share one set of counters.
 
     `acc_ids` None and `card_nums` None: every account. `until` is when the credential ends. `grant` identifies the
-    key record that was looked at, so that "is it still the same key?" is one comparison.
+    key record that was looked at with its rights, so that "is it still the same key?" is one comparison; `credential`
+    the record's secret alone. `jti` and `signer`: the token that speaks for the key, and which issuer's key signed it.
     """
 
     id: str
@@ -38,7 +39,9 @@ class Principal(Struct, frozen=True):
     owner: str | None = None
     until: datetime | None = None
     grant: bytes = b""
+    credential: bytes = b""
     jti: str | None = None
+    signer: bytes | None = None
 
     @property
     def is_restricted(self) -> bool:

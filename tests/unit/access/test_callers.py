@@ -1,14 +1,16 @@
 """Who is asking: keys, and the little that a refusal says."""
 
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from guard.access import authenticate, bearer_of, still_valid
+from guard.access import Issuer, authenticate, bearer_of, renewed, still_valid
 from guard.codes import Code
 from guard.terms import Principal, Refusal
 from tests.support.keys import NOW, PLAIN, hash_of, record, ring
-from tests.support.tokens import claims, issuer, token
+from tests.support.tokens import claims, issuer, jwk, token
 
 KEYS = ring(record(), record("b"))
 
@@ -162,7 +164,8 @@ def test_a_token_ends_with_itself_or_its_key_whichever_is_first() -> None:
 
     assert isinstance(long_key, Principal)
     assert long_key.until == NOW + timedelta(seconds=600)
-    assert not still_valid(ring(record()), long_key, now=NOW + timedelta(seconds=600))
+    assert still_valid(ring(record()), long_key, now=NOW, issuers=issuers)
+    assert not still_valid(ring(record()), long_key, now=NOW + timedelta(seconds=600), issuers=issuers)
     assert isinstance(short_key, Principal)
     assert short_key.until == NOW + timedelta(minutes=1)
 
@@ -173,7 +176,8 @@ def test_revoking_or_disabling_a_key_id_revokes_its_tokens() -> None:
     bot = authenticate(KEYS, token(), now=NOW, issuers=issuers)
 
     assert isinstance(bot, Principal)
-    assert not still_valid(ring(record("b")), bot, now=NOW)
+    assert still_valid(KEYS, bot, now=NOW, issuers=issuers)
+    assert not still_valid(ring(record("b")), bot, now=NOW, issuers=issuers)
     for keys in (ring(record("b")), ring(record(allowed_machines=[]))):
         assert isinstance(authenticate(keys, token(), now=NOW, issuers=issuers), Refusal)
 
@@ -214,3 +218,69 @@ def test_b29_a_bad_token_never_falls_back_to_a_key() -> None:
     keys = ring(record(hash=hash_of("a.b.c")))
 
     assert isinstance(authenticate(keys, "a.b.c", now=NOW), Refusal)
+
+
+@pytest.mark.parametrize(
+    ("believed", "stands"),
+    [
+        ((issuer(),), True),
+        ((issuer("EC", "ES256"), issuer()), True),
+        ((), False),
+        ((issuer("EC", "ES256"),), False),
+        ((issuer(audience="elsewhere"),), False),
+        ((issuer("OKP", "EdDSA", jwk("OKP", kid="renamed")),), False),
+        ((issuer("OKP", "EdDSA", jwk("OKP", use="sig")),), True),
+    ],
+    ids=["as before", "another one first", "none", "other key", "other audience", "other kid", "same key"],
+)
+def test_a_token_ends_with_the_key_that_signed_it(believed: tuple[Issuer, ...], stands: bool) -> None:
+    """Whose signature is believed no more speaks for nobody, however long the token would have lived."""
+    bot = authenticate(KEYS, token(), now=NOW, issuers=(issuer(),))
+
+    assert isinstance(bot, Principal)
+    assert still_valid(KEYS, bot, now=NOW, issuers=believed) is stands
+    assert (renewed(KEYS, bot, now=NOW, issuers=believed) is not None) is stands
+
+
+@pytest.mark.parametrize(
+    ("is_now", "stands"),
+    [
+        ({}, True),
+        ({"max_order_value": 1, "allowed_markets": ["US"], "hours_window": "09:00-10:00"}, True),
+        ({"note": "new", "expires_at": "2026-11-23T03:30:00Z"}, True),
+        ({"scopes": ["trade:real", "acc:read", "admin"]}, True),
+        ({"allowed_acc_ids": [7, 8, 9]}, True),
+        ({"allowed_acc_ids": None}, True),
+        ({"expires_at": "2026-11-23T02:30:00Z"}, False),
+        ({"allowed_machines": ["ab"]}, False),
+        ({"hash": hash_of("another secret")}, False),
+        ({"owner": "somebody"}, False),
+        ({"scopes": ["trade:simulate", "acc:read"]}, False),
+        ({"allowed_acc_ids": [7]}, False),
+        ({"allowed_card_nums": ["7680"]}, False),
+    ],
+)
+def test_a_key_is_renewed_unless_it_may_cancel_less(is_now: dict[str, Any], stands: bool) -> None:
+    """Limits, notes and further rights change nothing; another secret, an end, or rights taken away are an end."""
+    was: dict[str, Any] = {"scopes": ["trade:real", "acc:read"], "allowed_acc_ids": [7, 8]}
+    keys = ring(record(**was | is_now), record("b"))
+    caller = authenticate(ring(record(**was)), PLAIN, now=NOW)
+
+    assert isinstance(caller, Principal)
+    assert renewed(keys, caller, now=NOW) == (keys.principals["bot"] if stands else None)
+    assert renewed(ring(record("b")), caller, now=NOW) is None
+
+
+def test_a_renewed_token_has_no_more_scopes_and_no_longer_life() -> None:
+    """What a token lacked it does not get by a reload; what its key lost it loses."""
+    issuers = (issuer(),)
+    was = ring(record(scopes=["trade:real", "acc:read"]))
+    caller = authenticate(was, token(claims(scope="trade:real qot:read")), now=NOW, issuers=issuers)
+    ends = "2026-11-23T02:31:00Z"
+    keys = ring(record(scopes=["trade:real", "qot:read"], max_order_value=5, expires_at=ends))
+
+    assert isinstance(caller, Principal)
+    found = renewed(keys, caller, now=NOW, issuers=issuers)
+    assert found is not None
+    assert (found.scopes, found.jti) == (frozenset({"trade:real"}), "t1")
+    assert (found.limits.max_order_value, found.until) == (Decimal(5), NOW + timedelta(minutes=1))

@@ -38,7 +38,7 @@ def why(text: str, *, now_s: int = 0) -> str:
 def test_a_good_token_is_believed() -> None:
     """Its claims come back, its end in UTC."""
     assert verify(token(claims(scope="qot:read")), ONE, now=NOW) == Claims(
-        sub="bot", jti="t1", until=NOW + timedelta(seconds=600), scope="qot:read"
+        sub="bot", jti="t1", until=NOW + timedelta(seconds=600), signer=ONE[0].signer(ONE[0].keys[0]), scope="qot:read"
     )
 
 

@@ -22,6 +22,7 @@ from tests.support.guards import ask, key, lay_out, of_type, operate, record, ru
 from tests.support.keys import row
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
 from tests.support.stream import Live, Visitor, frame, settings_for, text, until, welcome
+from tests.support.tokens import AUDIENCE, ISSUER, claims, jwk, jwks, token
 
 KEYS: Final = (
     record("bot"),
@@ -40,6 +41,7 @@ NOWHERE: Final = frame("trade", acc_id=7)
 ALL: Final = (QUOTE, NOTE, MINE, THEIRS, AMERICAN, NOWHERE)
 LAST_OF: Final = {"bot": "quote", "quotes": "quote", "trades": "trade", "mine": "quote", "hk": "quote"}
 BYE: Final = Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=False, extensions=[])
+OTHER: Final = "A" * 43  # another public key of Ed25519
 TOO_LONG: Final = text(b"x" * (FRAME_BYTES_MAX + 1)).serialize(mask=False, extensions=[])
 
 
@@ -299,6 +301,25 @@ async def test_b03_a_key_that_ends_takes_its_sockets_with_it(tmp_path: Path, how
         assert guard.relay.connections == 1
         assert count(guard, "guard_ws_closed_total", "revoked") == 1
         await Visitor(guard, "desk").opened()
+
+
+async def test_a_token_whose_signer_is_believed_no_more_loses_its_socket(tmp_path: Path) -> None:
+    """The issuer's key set is read anew with the keys: a key that left it takes its tokens' sockets along, 4001."""
+    jwks_file, clock = tmp_path / "jwks.json", ManualClock()
+    jwks_file.write_bytes(jwks(jwk("OKP", kid="a"), jwk("OKP", kid="b", x=OTHER)))
+    toml = f'[[jwt]]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\njwks_file = "jwks.json"\nalgorithms = ["EdDSA"]\n'
+    async with guarding(tmp_path, clock=clock, more=toml) as (guard, _):
+        guard.changes._after_keys = guard.relay.revalidate
+        now_s = int(clock.wall().timestamp())
+        speaks = token(claims(iat=now_s - 1, exp=now_s + 3000), kid="a")
+        by_token, by_key = await Visitor(guard, None, token=speaks).opened(), await Visitor(guard).opened()
+        jwks_file.write_bytes(jwks(jwk("OKP", kid="a"), jwk("OKP", kid="c", x=OTHER)))
+        await guard.reload()
+        assert by_token.socket.is_open
+        jwks_file.write_bytes(jwks(jwk("OKP", kid="c", x=OTHER)))
+        await guard.reload()
+        assert await by_token.closed() == 4001
+        assert by_key.socket.is_open
 
 
 async def test_b03_no_frame_is_sent_after_a_credentials_last_moment(tmp_path: Path) -> None:
