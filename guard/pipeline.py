@@ -23,7 +23,7 @@ from guard.walk.prepare import ask_more, more_to_ask, prepare
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import again, broken, refused, settled, turned_away
-from guard.walk.sending import Sending, carry
+from guard.walk.sending import MEETS_OTHERS, Sending, carry
 from guard.walk.shadow import shadowed
 
 _log = structlog.get_logger("guard")
@@ -118,6 +118,8 @@ class Pipeline:
             recorder.gap(visit, fault)
             seq = None
         sending = Sending(visit, situation, look.outbound, judged, seq)
+        if isinstance(situation.intent, CancelAll) and situation.each is None:
+            sending.meets_others = lambda: hooks.each_of(desk, visit, situation) is not None
         hooks.hold(recorder, sending, opening)
         if situation.each is not None:
             spread(recorder, sending, situation.each)
@@ -129,6 +131,8 @@ class Pipeline:
         if each is not None:
             return await self.cancel_alls.told(sending, self.cancel_alls.begin(sending, each))
         carried = await carry(self.recorder, sending, self.hooks.carrying)
+        if carried.late is MEETS_OTHERS:
+            return await self.cancel_alls.one_by_one(sending)
         if carried.late is not None:
             return refused(self.recorder, visit, carried.late, is_recorded=False)
         reply = settled(self.recorder, visit, carried.outcome, result=carried.result, judged=sending.judged)

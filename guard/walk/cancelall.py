@@ -15,12 +15,11 @@ import msgspec
 
 from guard.codes import Code
 from guard.limits import Holder
-from guard.markets import market_words
-from guard.policy import cancels_account
 from guard.server import passed_reply
-from guard.terms import Answer, CancelAll, Refusal, Reply, Verdict, refuse
+from guard.terms import Answer, Refusal, Reply, Verdict, refuse
 from guard.walk.cancelling import Cancelling
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Situation, Visit
+from guard.walk.meeting import met
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Recorder
 from guard.walk.replies import Headers, unusable
@@ -30,34 +29,6 @@ from guard.walk.targets import ENDED, PENDING, Asked, Target
 RESULTS_MAX: Final = 2_000  # orders that an answer lists; it counts them all
 _PART_OF_TIMEOUT: Final = 0.9  # an answer at the very end of it would come too late for a caller that waits as long
 _DONE: Final = frozenset({Verdict.ACCEPTED.value, ENDED})
-
-
-def met(desk: Desk, situation: Situation) -> tuple[Holder, ...]:
-    """The live orders that a cancel of all would meet at the daemon, newest first, as far as the guard knows of any."""
-    intent, account = situation.intent, situation.account
-    if not isinstance(intent, CancelAll) or account is None:
-        return ()
-    markets = market_words(intent.trd_market or intent.header.trd_market)
-    found = [
-        holder
-        for holder in desk.state.holders.values()
-        if holder.account == account and (not markets or holder.market in markets)
-    ]
-    return tuple(reversed(found))
-
-
-def each_of(desk: Desk, visit: Visit, situation: Situation) -> tuple[Holder, ...] | None:
-    """The key's own orders, where they have to be cancelled one by one; None: one request for all is the same."""
-    principal, account, policies = visit.principal, situation.account, visit.standing.policies
-    if not isinstance(situation.intent, CancelAll) or principal is None or account is None:
-        return None
-    orders = met(desk, situation)
-    own = tuple(holder for holder in orders if holder.key == principal.name)
-    if len(own) == len(orders):
-        return None
-    if policies is not None and cancels_account(policies, principal, account=account, wall=visit.wall):
-        return None
-    return own
 
 
 class CancelAlls:
@@ -73,6 +44,14 @@ class CancelAlls:
         visit = sending.visit
         asked = Asked(batch=visit.id, principal=visit.principal, peer=visit.call.peer)
         return self._cancelling.begin(asked, holders)
+
+    async def one_by_one(self, sending: Sending) -> Reply:
+        """The request for all did not leave, or was refused: the key's own orders are cancelled each by itself."""
+        return await self.told(sending, self.begin(sending, self._own(sending)))
+
+    def _own(self, sending: Sending) -> list[Holder]:
+        principal = sending.visit.principal
+        return [h for h in met(self._desk, sending.situation) if principal is not None and h.key == principal.name]
 
     async def told(self, sending: Sending, targets: Sequence[Target]) -> Reply:
         """The answer, once all is done or it is time."""
@@ -92,10 +71,9 @@ class CancelAlls:
 
     async def all_at_once(self, sending: Sending, carried: Carried, reply: Reply) -> Reply:
         """After the daemon's own answer to one request for all."""
-        visit, situation = sending.visit, sending.situation
-        own = [h for h in met(self._desk, situation) if visit.principal and h.key == visit.principal.name]
+        visit, own = sending.visit, self._own(sending)
         if carried.outcome.verdict is Verdict.REFUSED and own:
-            return await self.told(sending, self.begin(sending, own))
+            return await self.one_by_one(sending)
         if carried.outcome.verdict is not Verdict.ACCEPTED or not isinstance(carried.result, Answer):
             return reply
         done = [target for h in own if (target := Target(h.id, h.account, decision=visit.id)).name(h)]

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
-from guard.access import still_valid
+from guard.access import renewed
 from guard.catalogue import find
 from guard.errors import JournalFault
 from guard.intent import order_of
@@ -37,6 +38,7 @@ from guard.terms import (
 from guard.walk.broker import bucket_claims, bucket_of
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.judging import opening_of, outbound_of
+from guard.walk.meeting import met
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.sending import Sending, carry, close, hold
 from guard.walk.targets import ENDED, Asked, Target
@@ -129,7 +131,8 @@ class Cancelling:
         while (holder := self._desk.state.holders.get(target.of)) is not None:
             header = order_of(holder.order).header
             intent = CancelOrder(header, holder.order_id, holder.order_id_ex)
-            visit, situation = self._visit(self._speaker(target), ONE), _situation(intent, holder.account, holder)
+            asked = self._speaker(target) or next(iter(target.askers.values()))  # whose end is then what is told
+            visit, situation = self._visit(asked, ONE), _situation(intent, holder.account, holder)
             wait_s = self._wait_s(visit, situation)
             if not wait_s:
                 target.decision = visit.id
@@ -137,20 +140,26 @@ class Cancelling:
             await asyncio.sleep(min(wait_s, SLICE_S))
         return None
 
-    def _speaker(self, target: Target) -> Asked:
-        """Who asked first and still may; where nobody may any more, who asked first."""
-        return next(filter(self._may_ask, target.askers.values()), next(iter(target.askers.values())))
+    def _speaker(self, target: Target) -> Asked | None:
+        """Who asked first and still may."""
+        return next((found for one in target.askers.values() if (found := self._renewed(one)) is not None), None)
 
-    def _may_ask(self, asked: Asked) -> bool:
-        """The key still stands, or the guard asks by itself."""
-        desk, principal = self._desk, asked.principal
-        return principal is None or still_valid(desk.standing.keyring, principal, now=desk.clock.wall())
+    def _renewed(self, asked: Asked) -> Asked | None:
+        """Who asked, with the key's rights as they are now; None: the key stands no more. The guard itself always does.
+
+        Limits that change meanwhile stop no cancel: they would not have stopped it when it was asked for.
+        """
+        standing, principal = self._desk.standing, asked.principal
+        if principal is None:
+            return asked
+        fresh = renewed(standing.keyring, principal, now=self._desk.clock.wall(), issuers=standing.issuers)
+        return None if fresh is None else replace(asked, principal=fresh)
 
     async def _sent(self, sending: Sending, target: Target) -> None:
         outcome, message = Verdict.UNKNOWN.value, ""
         try:
             carried = await carry(self._recorder, sending)
-            while carried.late is not None and self._may_ask(self._speaker(target)):  # its key ended before it left
+            while carried.late is not None and self._speaker(target) is not None:  # its key ended before it left
                 again = await self._decided(target)
                 if again is None:
                     outcome = ENDED
@@ -172,17 +181,21 @@ class Cancelling:
                 places.setdefault((header.trd_market, header.jp_acc_type), (header, []))[1].append(target)
         for header, own in places.values():
             if len(own) > 1:
-                await self._all(asked, CancelAll(header, header.trd_market), own)
+                known = frozenset(target.of for target in targets)
+                await self._all(asked, CancelAll(header, header.trd_market), own, known=known)
 
-    async def _all(self, asked: Asked, intent: CancelAll, targets: list[Target]) -> None:
-        visit, situation = self._visit(asked, ALL), _situation(intent, targets[0].account, None)
+    async def _all(self, asked: Asked, intent: CancelAll, targets: list[Target], *, known: frozenset[str]) -> None:
+        """`known`: the orders that it may meet; where it would meet another, each is still to be cancelled."""
+        situation = _situation(intent, targets[0].account, None)
         while True:
+            visit = self._visit(self._renewed(asked) or asked, ALL)
             wait_s = self._wait_s(visit, situation)
             if not wait_s:
                 break
             await asyncio.sleep(min(wait_s, SLICE_S))
-        self._desk.renew(visit)
-        carried = await carry(self._recorder, self._take(visit, situation))
+        sending = self._take(visit, situation)
+        sending.meets_others = lambda: any(holder.id not in known for holder in met(self._desk, situation))
+        carried = await carry(self._recorder, sending)
         if carried.outcome.verdict is Verdict.ACCEPTED:
             for target in targets:
                 target.decision = visit.id

@@ -10,6 +10,7 @@ from guard.access import (
     authenticate,
     bearer_of,
     environment_reasons,
+    renewed,
     scope_reasons,
     still_valid,
 )
@@ -69,9 +70,15 @@ def identify(visit: Visit) -> Refusal | None:
 
 
 def revoked(desk: Desk, visit: Visit) -> Refusal | None:
-    """The key was revoked or has ended since it was looked at: the same answer as if it had never been known."""
-    principal = visit.principal
-    if principal is None or still_valid(desk.standing.keyring, principal, now=desk.clock.wall()):
+    """The key was revoked or has ended since it was looked at: the same answer as if it had never been known.
+
+    What is no cancel was judged by the key's limits too, so it ends with any change of them.
+    """
+    principal, standing = visit.principal, desk.standing
+    if principal is None:
+        return None
+    still = renewed if visit.effect is Effect.ORDER_CANCEL else still_valid
+    if still(standing.keyring, principal, now=desk.clock.wall(), issuers=standing.issuers):
         return None
     return Refusal(NO_KEY.reasons, note=f"key {principal.id}: revoked or ended while the request was under way")
 

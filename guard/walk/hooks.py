@@ -13,7 +13,7 @@ from guard.catalogue import find
 from guard.intent import parse
 from guard.limits import Holder, Opening
 from guard.terms import Answer, Endpoint, Failure, Intent, Outbound, Reason, Refusal
-from guard.walk import cancelall, door, judging, sending, sight, unlocking
+from guard.walk import door, judging, meeting, sending, sight, unlocking
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.judging import Look
 from guard.walk.recorder import Recorder
@@ -35,7 +35,7 @@ class Hooks(Struct, frozen=True):
     find: Callable[[str, str], Endpoint | Refusal] = find
     identify: Callable[[Visit], Refusal | None] = door.identify
     parse: Callable[[Endpoint, bytes], Intent | Refusal] = parse
-    each_of: Callable[[Desk, Visit, Situation], tuple[Holder, ...] | None] = cancelall.each_of
+    each_of: Callable[[Desk, Visit, Situation], tuple[Holder, ...] | None] = meeting.each_of
     revoked: Callable[[Desk, Visit], Refusal | None] = door.revoked
     judge: Callable[[Desk, Visit, Situation], Look] = judging.judge_trade
     rights: Callable[[Visit, Situation], list[Reason]] = door.rights

@@ -21,11 +21,17 @@ from guard.walk.door import RISKY, revoked, state_reasons
 from guard.walk.recorder import Judged, Recorder
 
 RET_TYPE_MAX: Final = 2**31
+MEETS_OTHERS: Final = refuse(
+    Code.NOT_YOUR_ORDER, "an order of another came in between, which a cancel of all would end; it was not sent"
+)
 _log = structlog.get_logger("guard")
 
 
 class Sending(Struct):
-    """A decided trade on its way to the daemon. `seq`: its decision's record, None where there is none (a cancel)."""
+    """A decided trade on its way to the daemon. `seq`: its decision's record, None where there is none (a cancel).
+
+    `meets_others`: for a cancel of all, whether by now it would end orders that it was not decided on.
+    """
 
     visit: Visit
     situation: Situation
@@ -33,6 +39,7 @@ class Sending(Struct):
     judged: Judged
     seq: int | None
     may_have_left: bool = False
+    meets_others: Callable[[], bool] | None = None
 
     @property
     def waits(self) -> bool:
@@ -94,8 +101,10 @@ async def _turn(desk: Desk, sending: Sending) -> None:
 
 
 def objection(desk: Desk, sending: Sending) -> Refusal | None:
-    """What stands against sending it now: the key gone, the trading state, the HALT file."""
+    """What stands against sending it now: the key gone, the trading state, the HALT file, orders of others."""
     gone = revoked(desk, sending.visit)
+    if gone is None and sending.meets_others is not None and sending.meets_others():
+        return MEETS_OTHERS
     reasons = state_reasons(desk, sending.visit, sending.situation, is_last=True)
     return gone or (Refusal(in_order(reasons)) if reasons else None)
 

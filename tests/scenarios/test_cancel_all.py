@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
 from guard.simulator.faults import Fault, Hold, HttpError, Reset, RetType, Unreachable
-from guard.terms import Reply
+from guard.terms import Refusal, Reply
+from guard.walk.recorder import Recorder
+from guard.walk.sending import Sending
 from tests.scenarios.test_cancels import STATES
 from tests.support.disk import FaultyDisk
 from tests.support.guards import record, said, write_keys
@@ -257,6 +260,81 @@ async def test_a_key_that_is_revoked_in_between_cancels_no_more(tmp_path: Path) 
         go.set()
         assert outcomes(await asked) == ["accepted"] * 8 + ["not_sent"] * 4
         assert len(scene.reached(MODIFY)) == 8
+
+
+async def test_a_key_whose_limits_change_in_between_goes_on_cancelling(tmp_path: Path) -> None:
+    """What no limit would have stopped is not stopped by a reload of limits, down to nothing at all."""
+    go = asyncio.Event()
+    async with shared(tmp_path, own=12) as scene:
+        scene.daemon.faults.always(Hold(go), path=MODIFY)
+        asked = asyncio.ensure_future(scene.ask(CANCEL_ALL, account()))
+        await scene.until_reached(MODIFY, times=8)
+        tight = record("bot", max_order_value=0, max_daily_value=0, max_orders_per_minute=0, allowed_markets=["US"])
+        write_keys(scene.config.parent / "keys.json", tight, *OWNERS[1:])
+        await scene.guard.reload()
+        go.set()
+        assert outcomes(await asked) == ["accepted"] * 12
+        assert open_at_daemon(scene) == set(names(scene, "other"))
+
+
+@pytest.mark.parametrize("narrowed", [{"scopes": ["acc:read", "trade:simulate"]}, {"allowed_acc_ids": [9032]}])
+async def test_a_key_that_may_no_longer_trade_there_cancels_no_more(tmp_path: Path, narrowed: dict[str, Any]) -> None:
+    """A scope or an account that is taken away is an end, as a revocation is."""
+    go = asyncio.Event()
+    async with shared(tmp_path, own=12) as scene:
+        scene.daemon.faults.always(Hold(go), path=MODIFY)
+        asked = asyncio.ensure_future(scene.ask(CANCEL_ALL, account()))
+        await scene.until_reached(MODIFY, times=8)
+        write_keys(scene.config.parent / "keys.json", record("bot", **narrowed), *OWNERS[1:])
+        await scene.guard.reload()
+        go.set()
+        assert outcomes(await asked) == ["accepted"] * 8 + ["not_sent"] * 4
+
+
+def waiting(scene: Stage, go: asyncio.Event) -> None:
+    """A cancel of all of a caller's waits before its last look, as it does for a connection."""
+    hooks = scene.guard.pipeline.hooks
+
+    async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
+        if sending.visit.call.path == CANCEL_ALL:
+            await go.wait()
+        return await hooks.carrying.last_look(recorder, sending)
+
+    carrying = structs.replace(hooks.carrying, last_look=last_look)
+    scene.guard.pipeline.hooks = structs.replace(hooks, carrying=carrying)
+
+
+@pytest.mark.parametrize("touch", ["own", "account"])
+async def test_an_order_of_another_that_comes_in_between_is_not_met(tmp_path: Path, touch: str) -> None:
+    """Decided as one request, and then another key's order is placed: the key's own end one by one, and that stays."""
+    go = asyncio.Event()
+    async with stage(tmp_path, *OWNERS, policies=DAILY + f'[rights]\ntouch = "{touch}"\n') as scene:
+        mine = [await scene.placed(remark=f"n{n}") for n in range(2)]
+        waiting(scene, go)
+        asked = asyncio.ensure_future(scene.ask(CANCEL_ALL, account()))
+        async with asyncio.timeout(5):
+            while CANCEL_ALL not in {line["endpoint"] for line in await scene.records("decision")}:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+        theirs = await scene.placed(who="other")
+        go.set()
+        reply = await asked
+        assert (scene.reached(CANCEL_ALL), sent(scene), outcomes(reply)) == ([], mine[::-1], ["accepted"] * 2)
+        assert open_at_daemon(scene) == {theirs}
+        ended = {line["decision"]: line["verdict"] for line in await scene.records("outcome")}
+        assert ended[decision_of(reply)] == "not_sent"
+
+
+async def test_an_order_of_another_that_comes_in_between_is_met_where_that_is_the_right(tmp_path: Path) -> None:
+    """Under cancel_all = "account" one request still ends them all."""
+    go = asyncio.Event()
+    async with stage(tmp_path, *OWNERS, policies=EVERYBODY) as scene:
+        await scene.placed()
+        waiting(scene, go)
+        asked = asyncio.ensure_future(scene.ask(CANCEL_ALL, account()))
+        await scene.placed(who="other")
+        go.set()
+        assert is_passed(await asked)
+        assert (len(scene.reached(CANCEL_ALL)), open_at_daemon(scene)) == (1, set())
 
 
 async def test_a_crash_in_between_leaves_a_record_that_reads_back(tmp_path: Path) -> None:

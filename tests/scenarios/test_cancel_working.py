@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
+from guard.admin.stopping import cancel_scope
+from guard.limits import TradingRule
 from guard.simulator.faults import Hold, RetType
 from tests.support.disk import FaultyDisk
 from tests.support.guards import operate, record, write_keys
@@ -159,3 +162,37 @@ async def test_a_revoked_keys_own_cancel_of_all_does_not_swallow_the_operators(t
         await asked
         await own
         assert working(scene, names) == set()
+
+
+async def test_a_reload_of_the_operators_limits_does_not_stop_what_he_has_cancelled(tmp_path: Path) -> None:
+    """The word was given by a key that still stands, so all of it is carried out."""
+    go = asyncio.Event()
+    async with stage(tmp_path, *KEYS, policies=DAILY) as scene:
+        names = {"other": await scene.placed(who="other", remark="theirs")}
+        names |= {f"n{n}": await scene.placed(remark=f"n{n}") for n in range(12)}
+        scene.daemon.faults.always(Hold(go), path=MODIFY)
+        asked = asyncio.ensure_future(stop(scene, scope={"keys": ["bot"]}))
+        await scene.until_reached(MODIFY, times=8)
+        write_keys(
+            scene.config.parent / "keys.json", *KEYS[:2], record("desk", owner="Ada Lovelace", max_order_value=1)
+        )
+        assert (await operate(scene.guard, "/admin/keys/reload", {}, who="desk"))[1]["result"] == "applied"
+        go.set()
+        await asked
+        assert working(scene, names) == {"other"}
+
+
+async def test_an_operators_one_request_for_all_meets_no_order_outside_its_scope(tmp_path: Path) -> None:
+    """An order that is out of scope and came in between: each is cancelled by itself, and that one stays."""
+    async with stage(tmp_path, *KEYS, policies=DAILY) as scene:
+        names = {f"n{n}": await scene.placed(remark=f"n{n}") for n in range(3)}
+        state, cancelling = scene.guard.desk.state, scene.guard.pipeline.cancelling
+        rule = TradingRule("cancel_only", ("bot",), reason="odd", by="Ada")
+        cancel_scope(cancelling, state, rule, batch="b", by=scene.guard.desk.standing.keyring.principals["desk"])
+        first = next(iter(state.holders.values()))
+        state.holders["late"] = structs.replace(first, id="late", key="other")  # as a decision's reservation does
+        async with asyncio.timeout(5):
+            while scene.guard.supervisor.in_flight:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
+        del state.holders["late"]
+        assert (scene.reached(CANCEL_ALL), len(scene.reached(MODIFY)), working(scene, names)) == ([], 3, set())
