@@ -63,7 +63,7 @@ def selftest(
         enable_trading=enable_trading,
         limits=limits,
     )
-    settings = ready(config, over, errors)
+    settings = ready(config, over, errors, asks_daemon=False)  # it brings a daemon of its own
     rows = [*asyncio.run(drill()), *asyncio.run(against(settings))]
     if as_json:
         typer.echo(told_as_json(rows))

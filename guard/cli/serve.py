@@ -79,26 +79,30 @@ def serve(
         raise typer.Exit(tell(fault)) from None
 
 
-def ready(config: Path | None, over: Overrides, errors: list[str]) -> Settings:
+def ready(config: Path | None, over: Overrides, errors: list[str], *, asks_daemon: bool = True) -> Settings:
     """Settings whose files can be used too. Raises SettingsFault with these errors and all others, at once."""
     reading = flags.read(config, over)
     settings, found = reading.settings, [*errors, *reading.errors]
     if reading.is_parsed:
-        found += unusable(settings, told=found)
+        found += unusable(settings, told=found, asks_daemon=asks_daemon)
     if found:
         raise SettingsFault(found)
     return settings
 
 
-def unusable(settings: Settings, *, told: list[str]) -> list[str]:
-    """What is wrong with the files and addresses that the settings name, but for settings of which it is told."""
+def unusable(settings: Settings, *, told: list[str], asks_daemon: bool = True) -> list[str]:
+    """What is wrong with the files and addresses that the settings name, but for settings of which it is told.
+
+    `asks_daemon`: it is for a guard that trades through the daemon, which takes a key.
+    """
     ca_file = str(settings.path(settings.daemon.ca_file)) if settings.daemon.ca_file else None
     looks: tuple[Callable[[], object], ...] = (
         lambda: tls_context(parse_origin(settings.daemon.url), ca_file=ca_file),
         lambda: load_keys(settings),
     )
     settled = {error.partition(":")[0] for error in told}
-    found = [KEYLESS] if settings.lacks_daemon_key and "GUARD_DAEMON_KEY" not in settled else []
+    is_keyless = asks_daemon and settings.lacks_daemon_key and "GUARD_DAEMON_KEY" not in settled
+    found = [KEYLESS] if is_keyless else []
     for look in looks:
         try:
             look()
