@@ -1,9 +1,13 @@
 """What the guard says of itself: ready or not, degraded and why, status."""
 
+from typing import Final
+
 from guard import __version__
 from guard.limits import BREAKER, unknowns
 from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk
+
+KEYS_TOLD: Final = 5
 
 
 def degraded(desk: Desk) -> tuple[str, ...]:
@@ -31,7 +35,9 @@ def _left_alone(desk: Desk, name: str, circuit: Circuit) -> str:
     """An open circuit in words."""
     wait_us = circuit.wait_us(desk.clock.mono_us())
     then = "the next request is a probe" if wait_us is None else f"the next probe is in {-(-wait_us // 1_000_000)} s"
-    return f"daemon: keeps failing ({circuit.why}); {name} are refused, cancels pass, {then}"
+    keys = circuit.keys
+    whose = f" of {', '.join(keys[:KEYS_TOLD])}{' and others' if len(keys) > KEYS_TOLD else ''}" if keys else ""
+    return f"daemon: keeps failing ({circuit.why}); {name}{whose} are refused, cancels pass, {then}"
 
 
 def status(desk: Desk) -> dict[str, object]:

@@ -1,8 +1,12 @@
 """The circuit to the daemon: after too many faults it opens, and only probes pass until one is answered. Pure.
 
-A fault is a transport error or a 5xx: evidence about the daemon, not about one request. Closed, everything passes.
-Open, nothing but cancels does; each of them is a probe too. Half-open, one request at a time may try. An answer closes
-it, a fault opens it again for twice as long. `now_us` is monotonic.
+A fault is a transport error or a 5xx. Closed, everything passes. Open, nothing but cancels does; each of them is a
+probe too. Half-open, one request at a time may try. An answer closes it, a fault opens it again for twice as long.
+
+A fault is evidence about the daemon, or about what one key asks of it: a daemon that breaks at one key's odd ids
+answers the others. So an open circuit keeps back only those whose requests met a fault. Whoever it does not blame may
+try, which is a probe like any other: in a real outage that costs one request a key, and an answer is enough for all to
+go on. That the daemon cannot be connected to is nobody's doing, and keeps everybody back. `now_us` is monotonic.
 """
 
 from collections import deque
@@ -19,14 +23,17 @@ WINDOW_US: Final = 10_000_000
 OPEN_MIN_US: Final = 5_000_000
 OPEN_MAX_US: Final = 60_000_000
 
+EVERYBODY: Final = "*"  # no key's name
+
 _FAULTS: Final = frozenset({"refused", "timeout", "reset", "bad_answer"})
 _SERVER_ERROR: Final = 500
 
 
 class Pass(Struct, frozen=True):
-    """Leave to send one request, given when; `is_turn`: it is the one that a half-open circuit lets through."""
+    """Leave to send one request of a key's, given when; `is_turn`: the one that a half-open circuit lets through."""
 
     at_us: int
+    owner: str = ""
     is_turn: bool = False
 
 
@@ -37,13 +44,20 @@ def fault_of(result: Answer | Failure) -> str | None:
     return result.message if result.kind in _FAULTS else ""
 
 
+def is_unprovoked(result: Answer | Failure | None) -> bool:
+    """Nothing of the request was sent, so it cannot have been the request's fault."""
+    return isinstance(result, Failure) and not result.is_sent
+
+
 class Circuit(Struct):
     """What the latest results were, and since when the circuit is open, if it is.
 
-    `why`: the fault that opened it, or the latest probe's. `trips_total` counts how often it opened.
+    `why`: the fault that opened it, or the latest probe's. `trips_total` counts how often it opened. `blamed`: the keys
+    whose requests met the faults ("" the guard's own); `EVERYBODY` where no key can have brought one about.
     """
 
-    results: deque[tuple[int, bool]] = field(default_factory=lambda: deque(maxlen=SAMPLE_MAX))
+    results: deque[tuple[int, str | None]] = field(default_factory=lambda: deque(maxlen=SAMPLE_MAX))
+    blamed: set[str] = field(default_factory=set)
     opened_us: int | None = None
     open_us: int = OPEN_MIN_US
     is_probing: bool = False
@@ -55,25 +69,34 @@ class Circuit(Struct):
         """Open or half-open: the daemon has not been heard since it opened."""
         return self.opened_us is not None
 
-    def wait_us(self, now_us: int) -> int | None:
-        """How long a request that is no cancel has to wait, at least 1; None: it may pass now."""
-        if self.opened_us is None:
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that it keeps back, where those are not all; none where it is closed."""
+        return () if EVERYBODY in self.blamed or not self.is_open else tuple(sorted(self.blamed - {""}))
+
+    def wait_us(self, now_us: int, *, owner: str | None = None) -> int | None:
+        """How long this key's request that is no cancel has to wait, at least 1; None: it may pass now.
+
+        `owner` None: any key that is blamed.
+        """
+        if self.opened_us is None or not self._blames(owner):
             return None
         left_us = self.opened_us + self.open_us - now_us
         if left_us > 0:
             return left_us
         return OPEN_MIN_US if self.is_probing else None
 
-    def enter(self, now_us: int, *, is_cancel: bool) -> Pass | None:
+    def _blames(self, owner: str | None) -> bool:
+        return owner is None or owner in self.blamed or EVERYBODY in self.blamed
+
+    def enter(self, now_us: int, *, is_cancel: bool, owner: str = "") -> Pass | None:
         """Leave to send a request, or None. Every pass is handed back to `leave`."""
-        if self.opened_us is None:
-            return Pass(now_us)
-        if is_cancel:
-            return Pass(now_us)
-        if self.wait_us(now_us) is not None:
+        if self.opened_us is None or is_cancel or not self._blames(owner):
+            return Pass(now_us, owner)
+        if self.wait_us(now_us, owner=owner) is not None:
             return None
         self.is_probing = True
-        return Pass(now_us, is_turn=True)
+        return Pass(now_us, owner, is_turn=True)
 
     def leave(self, way: Pass, result: Answer | Failure | None, *, now_us: int) -> None:
         """What came of a request; None where nobody waited for its answer."""
@@ -82,28 +105,31 @@ class Circuit(Struct):
         fault = "" if result is None else fault_of(result)
         if fault == "":
             return
+        whose = None if fault is None else EVERYBODY if is_unprovoked(result) else way.owner
         if self.opened_us is None:
-            self._count(now_us, fault)
+            self._count(now_us, fault, whose)
         elif way.at_us >= self.opened_us:  # what was sent before is answered by the daemon of before
-            self._probed(now_us, fault)
+            self._probed(now_us, fault, whose)
 
-    def _count(self, now_us: int, fault: str | None) -> None:
-        self.results.append((now_us, fault is not None))
+    def _count(self, now_us: int, fault: str | None, whose: str | None) -> None:
+        self.results.append((now_us, whose))
         if fault is None:
             return
         while self.results[0][0] <= now_us - WINDOW_US:
             self.results.popleft()
-        faults = sum(is_fault for _, is_fault in self.results)
-        if len(self.results) >= SAMPLE_MIN and 100 * faults >= FAULTS_PERCENT * len(self.results):
-            self.opened_us, self.open_us, self.why = now_us, OPEN_MIN_US, fault
+        faults = [one for _, one in self.results if one is not None]
+        if len(self.results) >= SAMPLE_MIN and 100 * len(faults) >= FAULTS_PERCENT * len(self.results):
+            self.opened_us, self.open_us, self.why, self.blamed = now_us, OPEN_MIN_US, fault, set(faults)
             self.trips_total += 1
             self.results.clear()
 
-    def _probed(self, now_us: int, fault: str | None) -> None:
-        if fault is None:
+    def _probed(self, now_us: int, fault: str | None, whose: str | None) -> None:
+        if fault is None or whose is None:
             self.opened_us, self.why = None, ""
+            self.blamed.clear()
             return
         self.why = fault
+        self.blamed.add(whose)
         if self.opened_us is not None and now_us >= self.opened_us + self.open_us:
             self.opened_us, self.open_us = now_us, min(2 * self.open_us, OPEN_MAX_US)
 
@@ -129,5 +155,5 @@ class Circuits(Struct):
     def leave(self, way: Pass, result: Answer | Failure | None, *, is_trade: bool, now_us: int) -> None:
         """What came of a request; see `Circuit.leave`."""
         self.of(is_trade=is_trade).leave(way, result, now_us=now_us)
-        if isinstance(result, Failure) and not result.is_sent:
+        if is_unprovoked(result):
             self.of(is_trade=not is_trade).leave(Pass(way.at_us), result, now_us=now_us)

@@ -20,7 +20,7 @@ class Fused:
     async def send(self, request: Outbound) -> Answer | Failure:
         """The daemon's answer; or at once, and nothing sent, that the circuit is open."""
         circuit = self._circuits.of(is_trade=request.is_trade)
-        way = circuit.enter(self._clock.mono_us(), is_cancel=request.is_cancel)
+        way = circuit.enter(self._clock.mono_us(), is_cancel=request.is_cancel, owner=request.owner)
         if way is None:
             return Failure("open", f"the circuit to the daemon is open: {circuit.why}", is_sent=False)
         result: Answer | Failure | None = None
@@ -36,6 +36,7 @@ class Fused:
         """What opened or closed just now, for the log."""
         was, now = dict(before), dict(self._circuits.opened())
         for name in now.keys() - was.keys():
-            _log.error("circuit_open", of=name, why=now[name].why, hint="they are refused, cancels pass")
+            whose = now[name].keys or "everybody"
+            _log.error("circuit_open", of=name, why=now[name].why, keys=whose, hint="they are refused, cancels pass")
         for name in was.keys() - now.keys():
             _log.warning("circuit_closed", of=name, hint="the daemon answers them again")

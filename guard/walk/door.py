@@ -158,7 +158,7 @@ def _not_reducing(situation: Situation) -> Reason:
 def _circuit(desk: Desk, visit: Visit) -> list[Reason]:
     """The daemon keeps failing and is left alone for a while; only cancels still try."""
     circuit = desk.circuits.of(is_trade=visit.effect in RISKY)
-    if circuit.wait_us(desk.clock.mono_us()) is None:
+    if circuit.wait_us(desk.clock.mono_us(), owner=visit.principal.name if visit.principal else "") is None:
         return []
     message = f"the daemon keeps failing and is left alone for a while: {circuit.why}; cancels still pass"
     return [Reason(Code.BREAKER_OPEN, message, rule="circuit")]

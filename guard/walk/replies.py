@@ -67,7 +67,8 @@ def refused(
 def _until_probe_s(recorder: Recorder, visit: Visit) -> float | None:
     """When the circuit that is in the way lets a request through."""
     circuit = recorder.desk.circuits.of(is_trade=visit.effect in TRADE_EFFECTS)
-    wait_us = circuit.wait_us(recorder.desk.clock.mono_us())
+    owner = visit.principal.name if visit.principal is not None else ""
+    wait_us = circuit.wait_us(recorder.desk.clock.mono_us(), owner=owner)
     return None if wait_us is None else wait_us / 1_000_000
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from guard.simulator.faults import Fault, Hold, HttpError, Reset, Unreachable
 from guard.upstream.circuit import SAMPLE_MIN
-from tests.support.guards import operate
-from tests.support.stage import Stage, code_of, is_passed, stage
+from tests.support.guards import operate, record
+from tests.support.stage import MODIFY, Stage, code_of, is_passed, stage
 
 QUOTE = "/api/quote"
 ASKED = {"symbols": ["HK.00700"]}
@@ -84,7 +84,7 @@ async def test_an_order_whose_turn_was_taken_is_not_sent_and_holds_nothing(tmp_p
         placing = asyncio.ensure_future(scene.place(price=201))
         await until_decided(scene)
         circuit = scene.guard.desk.circuits.trades
-        circuit.opened_us, circuit.why = scene.clock.mono_us(), "it was reset"
+        circuit.opened_us, circuit.why, circuit.blamed = scene.clock.mono_us(), "it was reset", {"bot"}
         reply = await placing
         assert code_of(reply) == (503, "breaker_open")
         assert (await scene.outcome(reply))["verdict"] == "not_sent"
@@ -141,3 +141,24 @@ async def test_health_says_it_in_words(tmp_path: Path) -> None:
         assert json.loads(dry.body)["guard"]["code"] == "breaker_open"
         scene.clock.advance(s=5)
         assert "the next request is a probe" in str((await operate(scene.guard, "/readyz"))[1])
+
+
+async def test_what_one_key_provokes_keeps_nobody_else_from_trading(tmp_path: Path) -> None:
+    """A daemon that breaks at one key's cancels: that key's orders wait, another's passes and ends it for both."""
+    async with stage(tmp_path, record("bot"), record("odd"), record("desk", owner="a person")) as scene:
+        names = [await scene.placed(who="odd", price=150 + number) for number in range(SAMPLE_MIN)]
+        scene.clock.advance(s=60)
+        scene.daemon.faults.always(HttpError(500), path=MODIFY)
+        for name in names:
+            await scene.cancel(name, who="odd")
+        scene.daemon.faults.clear()
+        assert code_of(await scene.place(who="odd", price=170)) == (503, "breaker_open")
+        said_of = [told for told in (await operate(scene.guard, "/readyz"))[1]["reasons"] if "keeps failing" in told]
+        assert ["new orders and changes of odd are refused" in told for told in said_of] == [True]
+        assert is_passed(await scene.cancel(names[0], who="odd"))
+        assert not scene.guard.desk.circuits.opened()
+        scene.daemon.faults.always(HttpError(500), path=MODIFY)
+        for name in names[1:] * 2:
+            await scene.cancel(name, who="odd")
+        assert is_passed(await scene.place(who="bot", price=171))
+        assert is_passed(await scene.place(who="odd", price=172))

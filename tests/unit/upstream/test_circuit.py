@@ -21,9 +21,11 @@ BROKEN = Answer(502, "application/json", b"{}")
 LOST = Failure("reset", "it was reset", is_sent=True)
 
 
-def tell(circuit: Circuit, result: Answer | Failure | None, *, at_us: int, is_cancel: bool = False) -> bool:
+def tell(
+    circuit: Circuit, result: Answer | Failure | None, *, at_us: int, is_cancel: bool = False, owner: str = ""
+) -> bool:
     """One request that is answered at once; False where it may not be sent."""
-    way = circuit.enter(at_us, is_cancel=is_cancel)
+    way = circuit.enter(at_us, is_cancel=is_cancel, owner=owner)
     if way is not None:
         circuit.leave(way, result, now_us=at_us)
     return way is not None
@@ -205,3 +207,37 @@ def test_trades_and_reads_are_counted_apart_and_a_failed_connect_for_both() -> N
             circuits.leave(way, failure, is_trade=False, now_us=number)
         assert len(circuits.opened()) == expected
     assert (circuits.of(is_trade=True), circuits.of(is_trade=False)) == (circuits.trades, circuits.reads)
+
+
+@pytest.mark.parametrize("is_cancel", [False, True])
+def test_whose_requests_meet_the_faults_is_kept_back_and_nobody_else(is_cancel: bool) -> None:
+    """One key's failing requests, or its cancels, open the circuit to that key; another's order passes and is heard."""
+    circuit = Circuit()
+    for _ in range(SAMPLE_MIN):
+        assert tell(circuit, BROKEN, at_us=0, is_cancel=is_cancel, owner="odd")
+    assert (circuit.is_open, circuit.keys) == (True, ("odd",))
+    assert not tell(circuit, WELL, at_us=1, owner="odd")
+    assert circuit.wait_us(1, owner="odd") == circuit.wait_us(1) == OPEN_MIN_US - 1
+    assert circuit.wait_us(1, owner="bot") is None
+
+    assert tell(circuit, WELL, at_us=2, owner="bot")
+    assert (circuit.is_open, circuit.keys, circuit.blamed) == (False, (), set())
+
+
+def test_an_outage_costs_one_request_a_key() -> None:
+    """Each key that was not heard of yet tries once, and is kept back when that fails too."""
+    circuit = Circuit()
+    for _ in range(SAMPLE_MIN):
+        tell(circuit, LOST, at_us=0, owner="first")
+    for name in ("second", "third"):
+        assert [tell(circuit, LOST, at_us=1, owner=name) for _ in range(3)] == [True, False, False]
+    assert circuit.keys == ("first", "second", "third")
+    assert circuit.wait_us(1, owner="second") == OPEN_MIN_US - 1
+
+
+def test_that_nobody_listens_is_nobodys_doing() -> None:
+    """A connection that was refused keeps everybody back, whoever tried."""
+    circuit, refused = Circuit(), Failure("refused", "no", is_sent=False)
+    for _ in range(SAMPLE_MIN):
+        tell(circuit, refused, at_us=0, owner="first")
+    assert (tell(circuit, WELL, at_us=1, owner="second"), circuit.keys) == (False, ())
