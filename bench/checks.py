@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import asks
 from contestants import BIN, Server, ask
+from forwarders import FORWARDERS
 from machine import Unfit
 
 SERIAL_FIRST: Final = 9_000_000_000  # far from the caller's own
 PLACED: Final = 2
 REFUSED: Final = 1
-WITHOUT_POLICY: Final = frozenset({"direct", "nginx", "envoy"})
+WITHOUT_POLICY: Final = frozenset({"direct", "nginx", "envoy", *FORWARDERS})
 
 
 def answers(servers: list[Server]) -> None:

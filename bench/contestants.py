@@ -246,13 +246,14 @@ def idiomatic(folder: Path, behind: Server, *, synced: bool = True, name: str = 
 
 
 def ask(port: int, name: str, *, serial: int, bearer: str | None = None) -> tuple[int, dict[str, object]]:
-    """One request by the standard library's client: status and parsed body."""
+    """One request by the standard library's client: status and parsed body, which is empty where there is no JSON."""
     wanted = asks.BY_NAME[name]
     headers = {"Authorization": f"Bearer {bearer or asks.plaintext(0)}", "Content-Type": "application/json"}
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("POST", wanted.path, wanted.render(serial), headers)
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        is_json = "json" in (answer.getheader("Content-Type") or "")
+        return answer.status, json.loads(answer.read()) if is_json else {}
     finally:
         connection.close()

@@ -15,6 +15,7 @@ import checks
 import machine
 import msgspec
 from contestants import Caller, Server
+from forwarders import FORWARDERS
 from load import Job, Result
 
 SYNCED: Final = ("nginx-lua", "guard", "aiohttp")
@@ -39,8 +40,10 @@ class Scenario(NamedTuple):
 
 SCENARIOS: Final = (
     *(Scenario("order", "order", connections, SYNCED) for connections in (1, 16, 64)),
-    *(Scenario("unsynced", "order", connections, UNSYNCED) for connections in (1, 64)),
-    *(Scenario("quote", "quote", connections, READING) for connections in (1, 64)),
+    Scenario("unsynced", "order", 1, UNSYNCED),
+    Scenario("unsynced", "order", 64, (*UNSYNCED, *FORWARDERS)),
+    Scenario("quote", "quote", 1, READING),
+    Scenario("quote", "quote", 64, (*READING, *FORWARDERS)),
     *(Scenario("refused", "refused", connections, SYNCED) for connections in (1, 64)),
     Scenario("quote", "quote", OPEN_CONNECTIONS, READING, OPEN_RATE),
     Scenario("unsynced", "order", OPEN_CONNECTIONS, UNSYNCED, OPEN_RATE),

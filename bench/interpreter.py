@@ -24,6 +24,7 @@ USUAL: Final = ("/usr/bin/python3",)
 OLDEST: Final = (3, 11)
 TRIES: Final = 5
 INSTALL_S: Final = 600
+INSTALLER: Final = "BENCH_INSTALLER"
 # What a proxy does most: attributes, calls, dicts, tuples, small strings.
 LOOP: Final = """
 import json, sys, time
@@ -84,36 +85,51 @@ def prepared(candidate: Candidate) -> Path:
     name = hashlib.sha256(str(candidate.path).encode()).hexdigest()[:8]
     folder = ENVIRONMENTS / f"python-{name}"
     python, mark = folder / "bin" / "python", folder / "locked"
-    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8") + str(candidate.path)
+    lock = ROOT / "requirements.lock"
+    locked = lock.read_text(encoding="utf-8") + str(candidate.path)
     if not mark.exists() or mark.read_text(encoding="utf-8") != locked:
-        shutil.rmtree(folder, ignore_errors=True)
-        # Without pip: a system's Python may lack it. Ours installs into it from outside.
-        _run(str(candidate.path), "-m", "venv", "--without-pip", str(folder))
-        _pip(python, "--require-hashes", "-r", str(ROOT / "requirements.lock"))
+        environment(folder, "--require-hashes", "-r", str(lock), base=candidate.path)
         mark.write_text(locked, encoding="utf-8")
     install_guard(python)
     return python
 
 
+def environment(folder: Path, *what: str, base: Path | None = None) -> None:
+    """An environment of its own with these packages. Raises `SystemExit` where one cannot be had."""
+    shutil.rmtree(folder, ignore_errors=True)
+    # Without pip, which a system's Python may lack: the one that makes the environments installs from outside.
+    _run(str(base or sys.executable), "-m", "venv", "--without-pip", str(folder))
+    try:
+        _pip(folder / "bin" / "python", *what)
+    except SystemExit:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def install_guard(python: Path) -> None:
     """The guard of this tree, as `pip install .` gives it, into the environment of `python`."""
     with tempfile.TemporaryDirectory() as folder:
-        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
         options = ("--quiet", "--no-deps", "--no-build-isolation")
-        _run(*pip, "wheel", *options, "--wheel-dir", folder, str(ROOT))
+        _run(_installer(), "-m", "pip", "wheel", *options, "--wheel-dir", folder, str(ROOT))
         _pip(python, "--no-deps", "--force-reinstall", *map(str, Path(folder).glob("*.whl")))
 
 
+def _installer() -> str:
+    """The interpreter that has pip: the one that the run was started with."""
+    return os.environ.get(INSTALLER, sys.executable)
+
+
 def _pip(python: Path, *what: str) -> None:
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python))
-    _run(*pip, "install", "--quiet", *what)
+    _run(_installer(), "-m", "pip", "--python", str(python), "install", "--quiet", *what)
 
 
 def _run(*command: str) -> None:
+    environ = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_S)
-    except subprocess.CalledProcessError as failed:
-        raise SystemExit(f"bench: {' '.join(command)}\n{failed.stderr}") from None
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_S, env=environ)
+    except (OSError, subprocess.SubprocessError) as failed:
+        said = getattr(failed, "stderr", None) or failed
+        raise SystemExit(f"bench: {' '.join(command)}\n{said}") from None
 
 
 def go_over(named: Path | None) -> None:
@@ -123,6 +139,7 @@ def go_over(named: Path | None) -> None:
     candidate = chosen(named)
     print(f"python: {candidate.path}, {candidate.loop_ms:.1f} ms for a fixed loop", file=sys.stderr, flush=True)
     python = str(prepared(candidate))
+    os.environ[INSTALLER] = sys.executable
     os.execv(python, [python, *sys.argv])
 
 

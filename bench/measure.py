@@ -20,10 +20,11 @@ import msgspec
 import peers
 from contestants import Caller, Server
 from field import Field, Patience, Plan, Window, percentile
+from forwarders import FORWARDERS, forwarding
 from memory import Memory, remember
 from scale import Scale, measure
 
-PEERS: Final = ("nginx", "nginx-lua", "envoy")
+PEERS: Final = ("nginx", "nginx-lua", "envoy", *FORWARDERS)
 QUICK: Final = Plan(2, 0.2, 0.5, 0.6, patience_s=0.0, memory=10_000, memory_rate=0.0, orders=5_000, open_orders=5_000)
 SYNCS: Final = 200
 Say = Callable[[str], None]
@@ -105,6 +106,9 @@ class Run:
             yield peers.nginx(folder / "nginx", daemon)
         if "envoy" not in self.skipped:
             yield peers.envoy_plain(folder / "envoy", daemon)
+        for name in FORWARDERS:
+            if name not in self.skipped:
+                yield forwarding(name, folder / name, daemon)
         for synced in (True, False):
             end = "" if synced else "-unsynced"
             if "nginx-lua" not in self.skipped:

