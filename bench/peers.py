@@ -15,7 +15,7 @@ from typing import Final
 
 import asks
 import forwarders
-from contestants import CONTESTANT_CORE, HERE, Server, free_port, serving
+from contestants import CONTESTANT_CORE, HERE, SCOPES, Server, free_port, serving
 from forwarders import FORWARDERS, packaged
 
 MODULES: Final = Path("/usr/lib/nginx/modules")
@@ -45,6 +45,8 @@ LUA_HTTP: Final = """\
   init_by_lua_block {{ policy = require "policy"; policy.setup("{settings}") }}
   init_worker_by_lua_block {{ policy.open() }}"""
 LUA_SERVER: Final = """\
+    header_filter_by_lua_block { policy.fields() }
+    log_by_lua_block { policy.count() }
     location = /api/quote { access_by_lua_block { policy.quote() } proxy_pass http://daemon; }
     location = /api/order {
       access_by_lua_block { policy.order() } body_filter_by_lua_block { policy.outcome() } proxy_pass http://daemon;
@@ -107,23 +109,38 @@ def nginx_lua(folder: Path, behind: Server, *, synced: bool, name: str) -> Itera
 
 
 def _settings(folder: Path, *, synced: bool) -> dict[str, object]:
+    limits = {
+        "scopes": SCOPES,
+        "allowed_markets": asks.MARKETS,
+        "allowed_trd_sides": asks.SIDES,
+        "max_order_value": asks.KEY_ORDER_VALUE_MAX,
+        "max_daily_value": asks.DAILY_VALUE_MAX,
+        "max_orders_per_minute": asks.RATE_MAX,
+    }
     return {
-        "keys": {asks.digest(number): asks.key_id(number) for number in range(asks.KEYS)},
+        "keys": {asks.digest(number): {"id": asks.key_id(number), **limits} for number in range(asks.KEYS)},
         "daemon_key": asks.DAEMON_KEY,
         "acc_id": asks.ACC_ID,
-        "blocked": asks.BLOCKED,
+        "policy": "bench",
+        "applies_to": ["bot-*"],
+        "environments": ["simulate"],
+        "markets": asks.MARKETS,
+        "symbols": ["HK.*", "US.*"],
+        "blocked": [asks.BLOCKED],
+        "sides": asks.SIDES,
         "types": asks.ORDER_TYPES,
         "times": asks.TIMES_IN_FORCE,
+        "hours": dict.fromkeys(asks.MARKETS, "always"),
         "qty_max": asks.QTY_MAX,
-        "order_value_max": asks.ORDER_VALUE_MAX,
-        "key_order_value_max": asks.KEY_ORDER_VALUE_MAX,
-        "daily_value_max": asks.DAILY_VALUE_MAX,
-        "orders_per_day_max": asks.ORDERS_PER_DAY_MAX,
+        "max_value": dict.fromkeys(("HKD", "USD"), asks.ORDER_VALUE_MAX),
+        "per_day": asks.ORDERS_PER_DAY_MAX,
+        "daily_value": dict.fromkeys(("HKD", "USD"), asks.DAILY_VALUE_MAX),
         "duplicate_window_s": asks.DUPLICATE_WINDOW_S,
         "rate_max": asks.RATE_MAX,
         "order_window_s": asks.ORDER_WINDOW_S,
         "read_window_s": asks.READ_WINDOW_S,
         "audit": str(folder / "audit.jsonl"),
+        "halt": str(folder / "HALT"),
         "synced": synced,
     }
 
