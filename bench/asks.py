@@ -5,6 +5,7 @@ claimed and recorded for each order. `REFUSED` alone breaks one, the money limit
 """
 
 import hashlib
+import json
 from typing import Final, NamedTuple
 
 KEYS: Final = 64
@@ -48,7 +49,29 @@ def _order(price: str) -> bytes:
 QUOTE: Final = Ask("quote", "/api/quote", b'{"symbol":"HK.00700"}', b"", 200)
 ORDER: Final = Ask("order", "/api/order", _order("300.0"), b'"}', 200)
 REFUSED: Final = Ask("refused", "/api/order", _order("3000.0"), b'"}', 403)
-BY_NAME: Final = {ask.name: ask for ask in (QUOTE, ORDER, REFUSED)}
+STRANGE: Final = Ask("strange", "/api/order", _order("300.0"), b'"}', 401)
+HISTORY: Final = Ask("history", "/api/history-kline", b'{"symbol":"HK.00700","kl_type":"day","count":50000}', b"", 200)
+BY_NAME: Final = {ask.name: ask for ask in (QUOTE, ORDER, REFUSED, STRANGE, HISTORY)}
+STRANGER: Final = "gk_nobody"
+
+
+def _odd(**changed: object) -> bytes:
+    """An order that differs from a good one in one thing."""
+    return json.dumps(_GOOD | changed).encode()
+
+
+_GOOD: Final = {"market": "HK", "acc_id": ACC_ID, "env": "simulate", "side": "BUY", "code": "00700", "qty": 100}
+# What everyone with a policy must refuse, with which status and code; the price keeps the value small.
+ODD: Final = {
+    "a blocked symbol": (_odd(market="US", code="GME", price=1), 403, "symbol"),
+    "too large a quantity": (_odd(qty=QTY_MAX + 100, price=0.05), 403, "max_order_qty"),
+    "somebody else's account": (_odd(acc_id=ACC_ID + 1, price=1), 403, "account"),
+    "real money": (_odd(env="real", price=1), 403, "environment"),
+    "a field that nobody knows": (_odd(price=1, urgent=True), 400, "unknown_field"),
+    "a number in a string": (_odd(price="1"), 400, "bad_number"),
+    "no price": (_odd(), 400, "missing_field"),
+    "no object": (b'{"market":', 400, "bad_json"),
+}
 
 
 def key_id(number: int) -> str:
@@ -66,14 +89,14 @@ def digest(number: int) -> str:
     return hashlib.sha256(plaintext(number).encode()).hexdigest()
 
 
-def head(ask: Ask, *, number: int, port: int) -> bytes:
-    """The request's head as caller `number` sends it; a body's length does not depend on its serial."""
+def head(ask: Ask, *, bearer: str, port: int) -> bytes:
+    """The request's head with this key or token; a body's length does not depend on its serial."""
     lines = (
         f"POST {ask.path} HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
         "Accept: */*",
         "User-Agent: bench/1",
-        f"Authorization: Bearer {plaintext(number)}",
+        f"Authorization: Bearer {bearer}",
         "Content-Type: application/json",
         f"Content-Length: {len(ask.render(0))}",
         "\r\n",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import asks
-from contestants import BIN, Server, ask
+from contestants import BIN, Server, ask, post
 from forwarders import FORWARDERS
 from machine import Unfit
 
@@ -22,7 +22,7 @@ WITHOUT_POLICY: Final = frozenset({"direct", "nginx", "envoy", *FORWARDERS})
 
 
 def answers(servers: list[Server]) -> None:
-    """Every contestant answers a quote and an order as the daemon does, and all but the daemon refuse what they should.
+    """Every contestant answers a quote and an order as the daemon does; who has a policy refuses what breaks it.
 
     Each has then placed `PLACED` orders and refused `REFUSED`. Raises `Unfit` with what was answered instead.
     """
@@ -38,8 +38,11 @@ def answers(servers: list[Server]) -> None:
         _expect(server, "an order above the limit", refused, status=403, has="max_order_value")
         again = ask(server.port, "order", serial=serial)
         _expect(server, "the same order again", again, status=409, has="duplicate_order")
+        for what, (body, status, code) in asks.ODD.items():
+            given = post(server.port, asks.ORDER.path, body, bearer=asks.plaintext(0))
+            _expect(server, f"an order with {what}", given, status=status, has=code)
         for name in ("quote", "order"):
-            stranger = ask(server.port, name, serial=serial + 2, bearer="gk_nobody")
+            stranger = ask(server.port, name, serial=serial + 2, bearer=asks.STRANGER)
             _expect(server, f"a {name} with a wrong key", stranger, status=401, has="unauthenticated")
 
 

@@ -19,13 +19,18 @@ from typing import Final, NamedTuple
 import asks
 import machine
 import msgspec
+import past
+import tokens
 from load import Job, Result
 
 HERE: Final = Path(__file__).parent
 BIN: Final = Path(sys.executable).parent
 START_S: Final = 60.0
+SCOPES: Final = ("qot:read", "acc:read", "trade:simulate")
+LONG_START_S: Final = 600.0  # with a long record to read back, on a busy machine
 STOP_S: Final = 30.0
 CONTESTANT_CORE, OTHER_CORE = 0, 1
+BOUNDS: Final = "failed_auths_per_minute_max = 1000000"  # what is asked with a wrong key is answered 401 throughout
 
 POLICY: Final = f"""\
 [policy]
@@ -65,12 +70,13 @@ touch = "own"
 
 
 class Server(NamedTuple):
-    """A process that listens, and its port."""
+    """A process that listens, and its ports: `ops` is where a guard's operator asks."""
 
     name: str
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    ops: int = 0
 
     @property
     def pid(self) -> int:
@@ -107,17 +113,18 @@ def free_port() -> int:
 
 
 class Size(NamedTuple):
-    """How much a guard has to know: keys, of which `asks.KEYS` ask, and policies that bind each of them."""
+    """How much a guard has to know: keys, of which `asks.KEYS` ask, policies that bind each of them, past records."""
 
     keys: int = asks.KEYS
     policies: int = 1
+    records: int = 0
 
 
 SMALLEST: Final = Size()
 
 
-def lay_out(folder: Path, *, data: int, daemon: int, size: Size = SMALLEST) -> Path:
-    """The guard's settings, keys and policies. Returns the settings file."""
+def lay_out(folder: Path, *, data: int, daemon: int, size: Size = SMALLEST, ops: int = 0, bounds: str = "") -> Path:
+    """The guard's settings, keys, issuer and policies. Returns the settings file."""
     limits = {
         "allowed_markets": asks.MARKETS,
         "allowed_trd_sides": asks.SIDES,
@@ -125,19 +132,20 @@ def lay_out(folder: Path, *, data: int, daemon: int, size: Size = SMALLEST) -> P
         "max_daily_value": asks.DAILY_VALUE_MAX,
         "max_orders_per_minute": asks.RATE_MAX,
     }
-    scopes = ["qot:read", "acc:read", "trade:simulate"]
     keys = [
-        {"id": asks.key_id(number), "hash": f"sha256:{asks.digest(number)}", "scopes": scopes, **limits}
+        {"id": asks.key_id(number), "hash": f"sha256:{asks.digest(number)}", "scopes": SCOPES, **limits}
         for number in range(asks.KEYS)
     ]
     others = [hashlib.sha256(f"other {number}".encode()).hexdigest() for number in range(size.keys - asks.KEYS)]
     keys += [
-        {"id": f"bot-other-{number}", "hash": f"sha256:{digest}", "scopes": scopes, **limits}
+        {"id": f"bot-other-{number}", "hash": f"sha256:{digest}", "scopes": SCOPES, **limits}
         for number, digest in enumerate(others)
     ]
     folder.mkdir(mode=0o700)
     _write(folder / "keys.json", json.dumps({"version": 1, "keys": keys}))
     _write(folder / "daemon.key", asks.DAEMON_KEY)
+    _write(folder / "jwks.json", tokens.jwks())
+    _write(folder / "issuer.json", tokens.issuer())
     (folder / "policies").mkdir()
     _write(folder / "policies" / "bench.toml", POLICY)
     for number in range(1, size.policies):
@@ -148,8 +156,11 @@ def lay_out(folder: Path, *, data: int, daemon: int, size: Size = SMALLEST) -> P
         )
     config = folder / "guard.toml"
     settings = (
-        f'[listen]\ndata = "127.0.0.1:{data}"\nops = "127.0.0.1:{free_port()}"\n[trading]\nenabled = true\n'
+        f'[listen]\ndata = "127.0.0.1:{data}"\nops = "127.0.0.1:{ops or free_port()}"\n[trading]\nenabled = true\n'
         f'[daemon]\nurl = "http://127.0.0.1:{daemon}"\nkey_file = "daemon.key"\nbroker_limits = "off"\n'
+        f"[bounds]\n{bounds}\n"
+        f'[[jwt]]\nissuer = "{tokens.ISSUER}"\naudience = "{tokens.AUDIENCE}"\njwks_file = "jwks.json"\n'
+        f'algorithms = ["{tokens.ALGORITHM}"]\nlifetime_max_s = {tokens.LIFETIME_S}\n'
     )
     _write(config, settings)
     return config
@@ -161,12 +172,12 @@ def _write(path: Path, text: str) -> None:
 
 
 @contextmanager
-def serving(name: str, command: list[str], *, port: int, core: int, log: Path) -> Iterator[Server]:
+def serving(name: str, command: list[str], *, port: int, core: int, log: Path, ops: int = 0) -> Iterator[Server]:
     """The server while it runs; it is told to stop at the end, and waited for."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     machine.pin(process.pid, core)
-    server = Server(name, port, process, log)
+    server = Server(name, port, process, log, ops)
     try:
         wait_for(server)
         yield server
@@ -181,7 +192,7 @@ def serving(name: str, command: list[str], *, port: int, core: int, log: Path) -
 
 def wait_for(server: Server) -> None:
     """Return once its port is open."""
-    end_s = time.monotonic() + START_S
+    end_s = time.monotonic() + LONG_START_S
     while time.monotonic() < end_s and server.process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", server.port)) == 0:
@@ -217,11 +228,13 @@ def guard(
 
     Not `synced`: the same program with a disk whose syncs are left out (`unsynced.py`), as no operator can have it.
     """
-    port = free_port()
-    config = lay_out(folder, data=port, daemon=behind.port, size=size)
+    port, ops = free_port(), free_port()
+    config = lay_out(folder, data=port, daemon=behind.port, size=size, ops=ops, bounds=BOUNDS)
+    if size.records:
+        past.lay(folder / "state", records=size.records)
     program = [str(BIN / "guard")] if synced else [sys.executable, str(HERE / "unsynced.py")]
     command = [*program, "serve", "--config", str(config)]
-    with serving(name, command, port=port, core=CONTESTANT_CORE, log=folder / "guard.log") as server:
+    with serving(name, command, port=port, core=CONTESTANT_CORE, log=folder / "guard.log", ops=ops) as server:
         yield server
 
 
@@ -236,6 +249,7 @@ def idiomatic(folder: Path, behind: Server, *, synced: bool = True, name: str = 
         "--daemon-key": folder / "daemon.key",
         "--keys": folder / "keys.json",
         "--policy": folder / "policies" / "bench.toml",
+        "--issuer": folder / "issuer.json",
         "--audit": folder / "audit.jsonl",
         "--halt": folder / "HALT",
     }
@@ -246,12 +260,17 @@ def idiomatic(folder: Path, behind: Server, *, synced: bool = True, name: str = 
 
 
 def ask(port: int, name: str, *, serial: int, bearer: str | None = None) -> tuple[int, dict[str, object]]:
-    """One request by the standard library's client: status and parsed body, which is empty where there is no JSON."""
+    """One request of this kind: status and parsed body, which is empty where there is no JSON."""
     wanted = asks.BY_NAME[name]
-    headers = {"Authorization": f"Bearer {bearer or asks.plaintext(0)}", "Content-Type": "application/json"}
+    return post(port, wanted.path, wanted.render(serial), bearer=bearer or asks.plaintext(0))
+
+
+def post(port: int, path: str, body: bytes, *, bearer: str) -> tuple[int, dict[str, object]]:
+    """One request by the standard library's client."""
+    headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("POST", wanted.path, wanted.render(serial), headers)
+        connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         is_json = "json" in (answer.getheader("Content-Type") or "")
         return answer.status, json.loads(answer.read()) if is_json else {}

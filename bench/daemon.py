@@ -1,4 +1,4 @@
-"""A daemon that costs next to nothing, so that what stands in front of it shows: four answers and a counter.
+"""A daemon that costs next to nothing, so that what stands in front of it shows: five answers and a counter.
 
 It reads HTTP with httptools on uvloop and looks at the path alone: no key is checked, no body is understood. Answers
 have the daemon's own envelope; every order gets ids that were never given before. The simulator of the product is not
@@ -82,6 +82,32 @@ QUOTE: Final = _answer(
         }
     )
 )
+HISTORY_BYTES: Final = 5_000_000
+_DAY: Final = {
+    "time": "2026-11-20 00:00:00",
+    "is_blank": False,
+    "high_price": 300.2,
+    "open_price": 296.8,
+    "low_price": 296.6,
+    "close_price": 300.0,
+    "last_close_price": 296.8,
+    "volume": 18900,
+    "turnover": 5670000.0,
+    "turnover_rate": 0.5,
+    "pe": 21.7,
+    "change_rate": 1.07,
+    "timestamp": 1795968000.0,
+}
+HISTORY: Final = _answer(
+    _envelope(
+        {
+            "security": {"market": 1, "code": "00700"},
+            "name": "TENCENT",
+            "kl_list": [_DAY] * (HISTORY_BYTES // len(json.dumps(_DAY, separators=(",", ":")))),
+            "next_req_key": None,
+        }
+    )
+)
 # Ids have one width, so an order's answer is three constants and two numbers.
 _ORDER_A, _REST = _answer(_order_body(0)).split(str(ORDER_ID_FIRST).encode())
 _ORDER_B, _ORDER_C = _REST.split(str(EX_ID_FIRST).encode())
@@ -138,6 +164,8 @@ class Connection(asyncio.Protocol):
                 return QUOTE
             case b"/api/order":
                 return self._orders.place()
+            case b"/api/history-kline":
+                return HISTORY
             case b"/api/static-info":
                 return STATIC_INFO
             case b"/api/accounts":

@@ -7,13 +7,18 @@ as patience lasts. What others took is the scheduler's account, so nothing is ch
 
 import math
 import os
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Final, NamedTuple
+from urllib.request import urlopen
 
 import checks
 import machine
 import msgspec
+import tokens
+from asks import BY_NAME, STRANGER
 from contestants import Caller, Server
 from forwarders import FORWARDERS
 from load import Job, Result
@@ -23,19 +28,27 @@ UNSYNCED: Final = ("direct", "nginx", "envoy", "nginx-lua-unsynced", "guard-unsy
 READING: Final = ("direct", "nginx", "envoy", "nginx-lua", "guard", "aiohttp")
 OPEN_RATE: Final = 800.0
 OPEN_CONNECTIONS: Final = 16
+HISTORY_CONNECTIONS: Final = 4
+SCRAPE_S: Final = 0.1
 FOREIGN_PERCENT_MAX: Final = 15.0
 GLANCE_S: Final = 0.5
 PAUSE_S: Final = 2.0
 
 
 class Scenario(NamedTuple):
-    """One kind of request, how many at a time or at which rate, and who is asked. `name` is the table it goes into."""
+    """One kind of request, how many at a time or at which rate, and who is asked. `name` is the table it goes into.
+
+    `shown`: what the callers show, their keys, tokens or a key that nobody has. `is_scraped`: the guard's metrics are
+    read meanwhile, every `SCRAPE_S`.
+    """
 
     name: str
     ask: str
     connections: int
     who: tuple[str, ...]
     rate: float = 0.0
+    shown: str = "keys"
+    is_scraped: bool = False
 
 
 SCENARIOS: Final = (
@@ -45,15 +58,20 @@ SCENARIOS: Final = (
     Scenario("quote", "quote", 1, READING),
     Scenario("quote", "quote", 64, (*READING, *FORWARDERS)),
     *(Scenario("refused", "refused", connections, SYNCED) for connections in (1, 64)),
+    Scenario("strange", "strange", 64, SYNCED, shown="strange"),
+    Scenario("token", "order", 64, ("guard-unsynced", "aiohttp-unsynced"), shown="tokens"),
+    Scenario("history", "history", HISTORY_CONNECTIONS, ("direct", "nginx", "envoy", "guard", "aiohttp")),
     Scenario("quote", "quote", OPEN_CONNECTIONS, READING, OPEN_RATE),
     Scenario("unsynced", "order", OPEN_CONNECTIONS, UNSYNCED, OPEN_RATE),
+    Scenario("scraped", "order", OPEN_CONNECTIONS, ("guard-unsynced",), OPEN_RATE, is_scraped=True),
 )
 
 
 class Plan(msgspec.Struct):
     """How much is measured. Times in seconds; `patience_s` is for waiting and measuring again, over the whole run.
 
-    Memory is read after `memory` requests, begun at `memory_rate` a second (0: as answered), and after `orders`.
+    Memory is read after `memory` requests and `memory_more` of them, begun at `memory_rate` a second (0: as answered),
+    and after `orders`. `open_orders` and `records` are what the largest guards have to know.
     """
 
     rounds: int = 9
@@ -61,13 +79,27 @@ class Plan(msgspec.Struct):
     closed_s: float = 0.8
     open_s: float = 1.2
     patience_s: float = 120.0
-    memory: int = 50_000
-    memory_rate: float = 800.0
+    memory: int = 150_000
+    memory_more: int = 300_000
+    memory_rate: float = 2_000.0
     orders: int = 25_000
     open_orders: int = 100_000
+    records: int = 1_000_000
 
 
-QUICK: Final = Plan(2, 0.2, 0.5, 1.5, patience_s=0.0, memory=10_000, memory_rate=0.0, orders=5_000)
+QUICK: Final = Plan(
+    2,
+    0.2,
+    0.5,
+    0.6,
+    patience_s=0.0,
+    memory=10_000,
+    memory_more=10_000,
+    memory_rate=0.0,
+    orders=5_000,
+    open_orders=5_000,
+    records=20_000,
+)
 
 
 class Window(msgspec.Struct):
@@ -84,6 +116,7 @@ class Window(msgspec.Struct):
     daemon_cpu_us: float
     p50_us: float
     p99_us: float
+    longest_us: float = 0.0
     foreign_percent: float = 0.0
 
 
@@ -117,12 +150,37 @@ def _foreign_percent() -> float:
     return machine.foreign_percent(before, machine.usage(), own_us=0)
 
 
+@contextmanager
+def scraping(port: int) -> Iterator[None]:
+    """A thread that reads the metrics again and again, as a Prometheus in a hurry would."""
+    is_over, faults = threading.Event(), []
+
+    def scrape() -> None:
+        while not is_over.wait(SCRAPE_S):
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                    answer.read()
+            except OSError as fault:
+                faults.append(fault)
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+    if faults:
+        raise machine.Unfit(f"the metrics could not be read: {faults[0]}")
+
+
 class Field:
     """The processes at hand, and what each was sent so far."""
 
     def __init__(self, caller: Caller, servers: list[Server], plan: Plan) -> None:
         self.caller, self.servers, self.plan = caller, servers, plan
-        self.sent = {server.name: {"quote": 0, "order": 0, "refused": 0} for server in servers}
+        self.sent = {server.name: dict.fromkeys(BY_NAME, 0) for server in servers}
+        self.bearers = {"keys": [], "tokens": tokens.bearers(), "strange": [STRANGER]}
         for server in servers:
             self.sent[server.name]["order"] += checks.PLACED
             self.sent[server.name]["refused"] += 0 if server.name in checks.WITHOUT_POLICY else checks.REFUSED
@@ -151,6 +209,7 @@ class Field:
             daemon_cpu_us=result.cpu_us[self.servers[0].pid] / answers,
             p50_us=percentile(latencies, 0.5),
             p99_us=percentile(latencies, 0.99),
+            longest_us=percentile(latencies, 1.0),
         )
 
     def round(self, turn: int, patience: Patience) -> list[Window]:
@@ -167,12 +226,16 @@ class Field:
         found: list[Window] = []
         for _ in patience.tries():
             before, own_us = machine.usage(), self._own_us()
-            windows = [self.window(server, self._job(scenario), turn, name=scenario.name) for server in present]
+            windows = [self._window(server, scenario, turn) for server in present]
             foreign = machine.foreign_percent(before, machine.usage(), own_us=self._own_us() - own_us)
             found = [msgspec.structs.replace(window, foreign_percent=foreign) for window in windows]
             if foreign <= FOREIGN_PERCENT_MAX or patience.left_s <= 0:
                 break
         return found
+
+    def _window(self, server: Server, scenario: Scenario, turn: int) -> Window:
+        with scraping(server.ops) if scenario.is_scraped else nullcontext():
+            return self.window(server, self._job(scenario), turn, name=scenario.name)
 
     def _job(self, scenario: Scenario) -> Job:
         plan = self.plan
@@ -184,6 +247,7 @@ class Field:
             rate=scenario.rate,
             warm_s=plan.warm_s,
             measure_s=seconds,
+            bearers=self.bearers[scenario.shown],
         )
 
     def _own_us(self) -> float:

@@ -6,12 +6,16 @@ Each is the median of ratios within one round, so that a neighbour's noise falls
 import math
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import fanout
 from field import OPEN_RATE
 from measure import Results
 from scale import OPEN
 from tables import View, cpu, p50, rps, shown, spread, table
+
+TELLING: Final = 100_000
+SAID: Final = {OPEN: "many open orders (100 000 in a full run)"}
 
 
 class Wanted(NamedTuple):
@@ -59,6 +63,20 @@ def _added(results: Results) -> list[float]:
     return [one / other for one, other in zip(mine, theirs, strict=False) if other > 0]
 
 
+def _framed(burst: int) -> Callable[[Results], Sequence[float]]:
+    return lambda results: fanout.ratios(results.frames, sockets=100, burst=burst)
+
+
+def _idle_mb(results: Results) -> list[float]:
+    return [] if results.scale is None else [start.rss / 1e6 for start in results.scale.starts[:1]]
+
+
+def _mb_a_million(results: Results) -> list[float]:
+    """In whole megabytes: what is less is the allocator's. Too few requests tell nothing."""
+    memory = results.memory
+    return [float(round(memory.growth_per_million() / 1e6))] if memory.more >= TELLING else []
+
+
 WANTED = (
     Wanted("CPU an order, recorded, no fsync, 64 connections ÷ nginx + Lua", 2.5, 1.3, _unsynced("nginx-lua-unsynced")),
     Wanted("the same ÷ Envoy without policy", 1.2, 0.7, _unsynced("envoy")),
@@ -85,7 +103,7 @@ WANTED = (
     ),
     Wanted(f"added p50 at {OPEN_RATE:.0f}/s, order not synced ÷ nginx plain", 2.0, 1.3, _added),
     *(
-        Wanted(f"CPU an order with {name} ÷ the smallest set-up", must, aim, _scaled(name))
+        Wanted(f"CPU an order with {SAID.get(name, name)} ÷ the smallest set-up", must, aim, _scaled(name))
         for name, must, aim in (("10 000 keys", 1.2, 1.05), (OPEN, 1.2, 1.05), ("200 policies", 1.6, 1.2))
     ),
     Wanted(
@@ -95,7 +113,12 @@ WANTED = (
         lambda results: [] if results.scale is None else results.scale.records_per_s(),
         is_more_better=True,
     ),
-    Wanted("MB resident at start", 80, 60, lambda results: [results.memory.at_start / 1e6]),
+    *(
+        Wanted(f"CPU a frame delivered to 100 sockets, {how}, ÷ an aiohttp relay", 0.25, 0.10, _framed(burst))
+        for burst, how in ((32, "32 at a time"), (1, "one at a time"))
+    ),
+    Wanted("MB resident at start, idle", 80, 60, _idle_mb),
+    Wanted("MB that a million requests add", 0, 0, _mb_a_million),
     Wanted(
         "bytes a live order",
         500,

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 import httptools
 import msgspec
 import uvloop
-from asks import BY_NAME, head
+from asks import BY_NAME, head, plaintext
 from machine import cpu_between_us, cpu_by_thread_ns
 
 TICK_S: Final = 0.001
@@ -27,12 +27,16 @@ _SERIALS: Final = itertools.count(1)
 
 
 class Job(msgspec.Struct):
-    """What to do. `rate` 0 is a closed loop; `count` ends the job after so many requests, else `measure_s` does."""
+    """What to do. `rate` 0 is a closed loop; `count` ends the job after so many requests, else `measure_s` does.
+
+    `bearers`: what the callers show in turn; without any, each shows its key.
+    """
 
     port: int
     asks: list[str]
     connections: int
     pids: list[int] = []
+    bearers: list[str] = []
     rate: float = 0.0
     count: int = 0
     warm_s: float = 0.0
@@ -106,7 +110,9 @@ class Caller(asyncio.Protocol):
 
     def __init__(self, run: Run, number: int) -> None:
         self._run = run
-        self._heads = [head(ask, number=number, port=run.job.port) for ask in run.asks]
+        bearers = run.job.bearers
+        bearer = bearers[number % len(bearers)] if bearers else plaintext(number)
+        self._heads = [head(ask, bearer=bearer, port=run.job.port) for ask in run.asks]
         self._turn = number
         self._parser = httptools.HttpResponseParser(self)
         self._begun_ns = 0

@@ -14,18 +14,19 @@ from typing import Final
 
 import checks
 import contestants
+import fanout
 import interpreter
 import machine
 import msgspec
 import peers
 from contestants import Caller, Server
+from fanout import Frames
 from field import Field, Patience, Plan, Window, percentile
 from forwarders import FORWARDERS, forwarding
 from memory import Memory, remember
 from scale import Scale, measure
 
 PEERS: Final = ("nginx", "nginx-lua", "envoy", *FORWARDERS)
-QUICK: Final = Plan(2, 0.2, 0.5, 0.6, patience_s=0.0, memory=10_000, memory_rate=0.0, orders=5_000, open_orders=5_000)
 SYNCS: Final = 200
 Say = Callable[[str], None]
 
@@ -47,6 +48,7 @@ class Results(msgspec.Struct):
     skipped: dict[str, str] = {}
     calibration: list[float] = []
     scale: Scale | None = None
+    frames: list[Frames] = []
 
 
 def sync_us(folder: Path) -> list[float]:
@@ -155,9 +157,8 @@ def run(plan: Plan, folder: Path, say: Say) -> Results:
             under_way.race(turn, daemon, caller)
         memory = under_way.remember(daemon, caller)
         (folder / "scale").mkdir()
-        scale = measure(
-            folder / "scale", daemon, caller, rounds=plan.rounds, orders=plan.open_orders, say=under_way.say
-        )
+        scale = measure(folder / "scale", daemon, caller, plan=plan, say=under_way.say)
+    frames = fanout.measure(folder / "frames", rounds=plan.rounds, say=say)
     return Results(
         plan=plan,
         machine=machine.described(kind) | {"build": interpreter.build()} | peers.versions(),
@@ -173,4 +174,5 @@ def run(plan: Plan, folder: Path, say: Say) -> Results:
         skipped=under_way.skipped,
         calibration=under_way.calibration,
         scale=scale,
+        frames=frames,
     )

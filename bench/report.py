@@ -21,6 +21,11 @@ NOISY: Final = (
     " **A noisy run:** its latencies and rates, and whether a bound on those is met, are the neighbours' doing as much "
     "as the contestants'; what can be read are the CPU ratios, within their spread."
 )
+HELD: Final = "Figures to hold"
+PAUSES: Final = (
+    "How long the loop pauses during a scrape, a reload, a rotation, a snapshot and a checkpoint is measured by "
+    "`bench/pauses.py`: [`performance-pauses.md`](performance-pauses.md)."
+)
 DIVIDER: Final = "<!-- figures -->"
 
 
@@ -31,17 +36,24 @@ def decoded(encoded: bytes) -> Results:
 
 def _titled(results: Results) -> list[tuple[str, str]]:
     return [
-        ("Figures to hold", figures_table(results)),
+        (HELD, figures_table(results)),
         ("Simulated order, durable before it is sent", tables.closed_table(results, "order")),
         ("The same order, recorded but not synced", tables.closed_table(results, "unsynced")),
         ("Quote", tables.closed_table(results, "quote")),
         ("Refused order (403)", tables.closed_table(results, "refused")),
+        ("Order with a wrong key (401)", tables.closed_table(results, "strange")),
+        ("Order by a signed token (RS256), not synced", tables.closed_table(results, "token")),
+        ("An answer of 5 MB", tables.closed_table(results, "history")),
         ("CPU of the guard against the others, within a round", tables.ratio_table(results)),
+        ("CPU of the guard against gateways that only forward", tables.forwarders_table(results)),
         (
             f"At a fixed rate: {OPEN_RATE:.0f} requests a second over {OPEN_CONNECTIONS} connections",
             tables.paced_table(results, OPEN_RATE),
         ),
+        ("Orders while the metrics are read", tables.scraped_table(results)),
         ("Sizes: order at 64 connections, durable", tables.scale_table(results)),
+        ("A start", tables.start_table(results)),
+        ("A frame on its way to many sockets", tables.frames_table(results)),
         ("Memory of the guard", tables.memory_table(results)),
     ]
 
@@ -68,6 +80,8 @@ def document(results: Results) -> str:
     ]
     for title, text in _titled(results):
         parts += [f"## {title}", text]
+        if title == HELD:
+            parts.append(PAUSES)
     parts += ["\n".join(_bulleted(_memory_words(results))), "## Checked after the run"]
     parts += ["\n".join(_bulleted(_checked(results))), limits.strip().format(samples=samples)]
     return "\n\n".join(parts) + "\n"
@@ -118,9 +132,9 @@ def _added(view: View, name: str) -> str:
 
 def _memory_words(results: Results) -> list[str]:
     memory = results.memory
-    grown_kib = (memory.after_twice - memory.after) / 1024
     each = (memory.after_orders_twice - memory.after_orders) / memory.orders
-    counts = f"{memory.requests:,} and {2 * memory.requests:,}".replace(",", " ")
+    counts = f"{memory.requests:,} and {memory.requests + memory.more:,}".replace(",", " ")
+    grown_kib = (memory.after_more - memory.after) / 1024
     return [
         f"Between {counts} requests the guard's memory changed by {grown_kib:+.0f} KiB.",
         f"A live order takes {each:.0f} bytes of memory, its two records {memory.record_bytes} bytes on the disk.",

@@ -48,7 +48,7 @@ def _measured(given: argparse.Namespace) -> bytes:
     machine.check_linux()
     given.work.mkdir(parents=True, exist_ok=True)
     machine.real_disk(given.work)
-    plan = measure.QUICK if given.quick else field.Plan()
+    plan = field.QUICK if given.quick else field.Plan()
     plan.rounds = given.rounds or plan.rounds
     plan.patience_s = plan.patience_s if given.patience is None else given.patience
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=given.work))

@@ -231,7 +231,8 @@ def process(*command: str, core: int, **pipes: Any) -> Iterator[subprocess.Popen
         started.wait(20)
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Return once somebody answers there."""
     for _ in range(400):
         try:
             connection = HTTPConnection("127.0.0.1", port, timeout=1)
@@ -267,7 +268,9 @@ def lay_out(folder: Path, *, data: int, upstream: int) -> Path:
     return config
 
 
-def measured(port: int, upstream: int, *, pid: int, sockets: int, deliveries: int) -> dict[str, Any]:
+def measured(
+    port: int, upstream: int, *, pid: int, sockets: int, deliveries: int, rounds: int = ROUNDS
+) -> dict[str, Any]:
     """One contestant at one number of sockets."""
     idle = machine.rss_bytes(pid)
     command = [sys.executable, __file__, "--role", "callers", str(port), str(upstream), str(sockets)]
@@ -281,17 +284,17 @@ def measured(port: int, upstream: int, *, pid: int, sockets: int, deliveries: in
         found: dict[str, Any] = {"bytes_per_socket": (machine.rss_bytes(pid) - idle) // sockets}
         for burst in BURSTS:
             times = min(BURSTS_MAX, max(5, deliveries // (sockets * burst)))
-            rounds = []
-            for _ in range(ROUNDS):
+            taken = []
+            for _ in range(rounds):
                 before = machine.cpu_by_thread_ns(pid)
                 callers.stdin.write(f"{burst} {times}\n")
                 callers.stdin.flush()
                 elapsed_s = float(callers.stdout.readline() or "nan")
                 spent_us = machine.cpu_between_us(before, machine.cpu_by_thread_ns(pid))
-                rounds.append((spent_us / (times * burst * sockets), times * burst * sockets / elapsed_s))
+                taken.append((spent_us / (times * burst * sockets), times * burst * sockets / elapsed_s))
             found[f"burst_{burst}"] = {
-                "cpu_us": round(statistics.median(each[0] for each in rounds), 3),
-                "frames_per_s": round(statistics.median(each[1] for each in rounds)),
+                "cpu_us": round(statistics.median(each[0] for each in taken), 3),
+                "frames_per_s": round(statistics.median(each[1] for each in taken)),
             }
     time.sleep(0.5)
     return found
@@ -301,12 +304,12 @@ def run(deliveries: int) -> dict[str, Any]:
     """Every contestant at every number of sockets."""
     found: dict[str, Any] = {}
     upstream, ports = free_port(), {"guard": free_port(), "aiohttp": free_port()}
-    with tempfile.TemporaryDirectory() as place, process(*_me("daemon", upstream), core=OTHER_CORE):
-        _wait_for(upstream)
+    with tempfile.TemporaryDirectory() as place, process(*me("daemon", upstream), core=OTHER_CORE):
+        wait_for(upstream)
         config = lay_out(Path(place) / "guard", data=ports["guard"], upstream=upstream)
         commands = {
             "guard": [str(BIN / "guard"), "serve", "--config", str(config)],
-            "aiohttp": _me("relay", ports["aiohttp"], upstream),
+            "aiohttp": me("relay", ports["aiohttp"], upstream),
         }
         for name, command in commands.items():
             for sockets in SOCKETS:
@@ -314,14 +317,15 @@ def run(deliveries: int) -> dict[str, Any]:
                     (Path(place) / f"{name}.log").open("w") as log,
                     process(*command, core=CONTESTANT_CORE, stdout=log, stderr=log) as contestant,
                 ):
-                    _wait_for(ports[name])
+                    wait_for(ports[name])
                     at = measured(ports[name], upstream, pid=contestant.pid, sockets=sockets, deliveries=deliveries)
                     found.setdefault(name, {})[str(sockets)] = at
                     print(name, sockets, at, file=sys.stderr)
     return found
 
 
-def _me(role: str, *ports: int) -> list[str]:
+def me(role: str, *ports: int) -> list[str]:
+    """The command of another role of this script."""
     return [sys.executable, __file__, "--role", role, *map(str, ports)]
 
 

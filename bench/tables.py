@@ -4,9 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from field import Window
+import fanout
+from field import OPEN_RATE, Window
+from forwarders import FORWARDERS
 from measure import Results
-from scale import OPEN
+from scale import OPEN, PAST
 
 TITLES = {
     "direct": "direct",
@@ -24,7 +26,16 @@ TITLES = {
     "aiohttp": "aiohttp proxy",
     "aiohttp-unsynced": "aiohttp proxy",
 }
-ASKS = {"order": "order, durable", "unsynced": "order, not synced", "quote": "quote", "refused": "refused order"}
+ASKS = {
+    "order": "order, durable",
+    "unsynced": "order, not synced",
+    "token": "order by token, not synced",
+    "quote": "quote",
+    "history": "history of 5 MB",
+    "refused": "refused order",
+    "strange": "order with a wrong key",
+}
+UNSYNCED = {"unsynced", "token"}
 Figure = Callable[[Window], float]
 
 
@@ -129,12 +140,21 @@ def ratio_table(results: Results) -> str:
     rows = []
     for ask, title in ASKS.items():
         for connections in sorted({each.connections for each in results.windows if each.ask == ask and not each.rate}):
-            view, end = View(results, ask, connections=connections), "-unsynced" if ask == "unsynced" else ""
+            view, end = View(results, ask, connections=connections), "-unsynced" if ask in UNSYNCED else ""
             names = [name if name in {"direct", "nginx", "envoy"} else name + end for name in others]
             rows.append(
                 [f"{title}, {connections}", *(spread(view.against(f"guard{end}", name, cpu)) for name in names)]
             )
     return table(["request, connections", *(f"÷ {TITLES[name]}" for name in others)], rows)
+
+
+def forwarders_table(results: Results) -> str:
+    """CPU of the guard, with all its checks, against gateways that only forward, within the same round."""
+    rows = []
+    for ask in ("unsynced", "quote"):
+        view, name = View(results, ask, connections=64), "guard-unsynced" if ask in UNSYNCED else "guard"
+        rows.append([ASKS[ask], *(spread(view.against(name, other, cpu)) for other in FORWARDERS)])
+    return table(["64 connections", *(f"÷ {TITLES[name].removesuffix(', no policy')}" for name in FORWARDERS)], rows)
 
 
 def paced_table(results: Results, rate: float) -> str:
@@ -152,31 +172,66 @@ def paced_table(results: Results, rate: float) -> str:
     return table(["request", "", "p50 µs", "p99 µs", "added p50 µs", "added p99 µs", "CPU µs/request"], rows)
 
 
+def longest(window: Window) -> float:
+    """The longest that an answer took, microseconds."""
+    return window.longest_us
+
+
+def scraped_table(results: Results) -> str:
+    """The same orders at the same rate, without and with a scrape every tenth of a second."""
+    rows = []
+    for name, title in (
+        ("unsynced", "nobody reads the metrics"),
+        ("scraped", "the metrics are read 10 times a second"),
+    ):
+        view = View(results, name, rate=OPEN_RATE)
+        rows.append([title, *(spread(view.of("guard-unsynced", figure)) for figure in (p50, p99, longest, cpu))])
+    return table(["meanwhile", "p50 µs", "p99 µs", "longest µs", "CPU µs/order"], rows)
+
+
 def scale_table(results: Results) -> str:
     """What an order costs in guards of several sizes, and what a start takes."""
     scale = results.scale
     if scale is None:
         return "Not measured."
+    counts = {OPEN: scale.orders, PAST: scale.records}
     rows = [
-        [_grouped(scale.orders) + f" {name}" if name == OPEN else name, spread(values), spread(scale.ratios(name))]
+        [f"{_grouped(counts[name])} {name}" if name in counts else name, spread(values), spread(scale.ratios(name))]
         for name, values in scale.cpu_us.items()
     ]
-    starts = [[_grouped(start.records), f"{start.seconds:.2f}"] for start in scale.starts]
-    return "\n\n".join(
-        [
-            table(["guard with", "CPU µs/order", "÷ smallest"], rows),
-            table(["records", "CPU seconds to the open port"], starts),
-        ]
-    )
+    return table(["guard with", "CPU µs/order", "÷ smallest"], rows)
+
+
+def start_table(results: Results) -> str:
+    """What a start takes, by the length of its record."""
+    starts = results.scale.starts if results.scale else []
+    rows = [
+        [_grouped(start.records), f"{start.ready_s:.2f}", f"{start.seconds:.2f}", f"{start.rss / 2**20:.1f}"]
+        for start in starts
+    ]
+    return table(["records", "seconds until ready", "CPU seconds", "then idle, RSS MiB"], rows)
+
+
+def frames_table(results: Results) -> str:
+    """CPU of a frame that is delivered to a socket."""
+    rows = []
+    places = sorted({(each.sockets, each.burst) for each in results.frames})
+    for sockets, burst in places:
+        at = [each for each in results.frames if (each.sockets, each.burst) == (sockets, burst)]
+        told = [spread([each.cpu_us for each in at if each.name == name]) for name in ("guard", "aiohttp")]
+        ratio = spread(fanout.ratios(results.frames, sockets=sockets, burst=burst))
+        rows.append([str(sockets), str(burst), *told, ratio])
+    return table(["sockets", "frames at once", "guard, CPU µs/frame", "aiohttp relay", "guard ÷ relay"], rows)
 
 
 def memory_table(results: Results) -> str:
     """Resident memory of a guard."""
     memory, mib = results.memory, 2**20
+    all_requests = memory.requests + memory.more
     rows = [
         ["start", f"{memory.at_start / mib:.1f}"],
         [f"{_grouped(memory.requests)} quotes and refusals", f"{memory.after / mib:.1f}"],
-        [f"{_grouped(2 * memory.requests)} quotes and refusals", f"{memory.after_twice / mib:.1f}"],
+        [f"{_grouped(all_requests)} quotes and refusals", f"{memory.after_more / mib:.1f}"],
         [f"then {_grouped(memory.orders)} orders, all live", f"{memory.after_orders / mib:.1f}"],
         [f"then {_grouped(2 * memory.orders)} orders, all live", f"{memory.after_orders_twice / mib:.1f}"],
     ]

@@ -23,6 +23,13 @@ class Key:
     max_daily_value: Decimal | None = None
     max_orders_per_minute: int | None = None
 
+    def check_scope(self, environment: str) -> None:
+        """Trading in this environment needs its scope. Raises `Refused`."""
+        needed = f"trade:{environment}"
+        if needed not in self.scopes:
+            code = "environment" if any(scope.startswith("trade:") for scope in self.scopes) else "scope"
+            raise refused(code, f"needs the scope {needed}")
+
     @classmethod
     def of(cls, record: dict[str, Any]) -> Self:
         """The key of a record."""

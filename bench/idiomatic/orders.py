@@ -11,7 +11,7 @@ from refusals import refused
 
 BODY_BYTES_MAX: Final = 64 * 1024
 DIGITS_MAX: Final = 15
-PRICE_DECIMALS_MAX: Final = 3
+DECIMALS_MAX: Final = 3
 REMARK_BYTES_MAX: Final = 64
 CODE: Final = re.compile(r"[A-Z0-9.]{1,32}")
 NAMES: Final = frozenset(
@@ -19,7 +19,9 @@ NAMES: Final = frozenset(
 )
 READ_NAMES: Final = {
     "/api/quote": frozenset({"symbol"}),
-    "/api/history-kline": frozenset({"symbol", "kl_type", "rehab_type", "begin_time", "end_time", "max_count"}),
+    "/api/history-kline": frozenset(
+        {"symbol", "kl_type", "count", "rehab_type", "begin_time", "end_time", "max_count"}
+    ),
 }
 E = TypeVar("E", bound=Enum)
 
@@ -131,8 +133,8 @@ def order_of(raw: bytes) -> Order:
         env=_member(Environment, body, "env"),
         side=_member(Side, body, "side"),
         code=_text(body, "code", CODE),
-        qty=_number(body, "qty", decimals_max=0),
-        price=_number(body, "price", decimals_max=PRICE_DECIMALS_MAX) if has_price else None,
+        qty=_number(body, "qty", decimals_max=DECIMALS_MAX),
+        price=_number(body, "price", decimals_max=DECIMALS_MAX) if has_price else None,
         order_type=order_type,
         time_in_force=_member(TimeInForce, body, "time_in_force", TimeInForce.DAY),
         remark=_remark(body),
@@ -204,7 +206,7 @@ def canonical(order: Order, *, decision: str, serial: int) -> dict[str, Any]:
         "trd_side": SIDE_NUMBERS[order.side],
         "order_type": TYPE_NUMBERS[order.order_type],
         "code": order.code,
-        "qty": int(order.qty),
+        "qty": float(order.qty),
         "sec_market": order.market.number,
         "remark": order.remark or f"p:{decision}",
         "time_in_force": TIME_NUMBERS[order.time_in_force],

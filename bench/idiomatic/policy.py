@@ -119,13 +119,6 @@ def violations(policy: Policy, asked: Asked) -> list[Reason]:
 # ---------------------------------------------------------------- the key's own limits
 
 
-def _scope(asked: Asked) -> Reason | None:
-    needed = f"trade:{asked.order.env}"
-    if needed in asked.key.scopes:
-        return None
-    return Reason("scope", f"needs the scope {needed}", observed=" ".join(sorted(asked.key.scopes)), limit=needed)
-
-
 def _key_market(asked: Asked) -> Reason | None:
     return _among(
         asked.order.market, asked.key.allowed_markets, "market", policy=f"key:{asked.key.id}", rule="allowed_markets"
@@ -211,5 +204,5 @@ def _above(value: Decimal, limit: Decimal | None, currency: str, *, policy: str,
     return Reason("max_order_value", message, policy, rule, str(value), str(limit), currency)
 
 
-KEY_CHECKS: Final[tuple[Callable[[Asked], Reason | None], ...]] = (_scope, _key_market, _key_side, _key_value)
+KEY_CHECKS: Final[tuple[Callable[[Asked], Reason | None], ...]] = (_key_market, _key_side, _key_value)
 CHECKS: Final[tuple[Check, ...]] = (_market, _symbol, _side, _type, _time, _open, _qty, _value)

@@ -153,7 +153,9 @@ class Proxy:
 
     async def order(self, request: web.Request) -> web.Response:
         """An order: judged, written down and synced, sent, its outcome settled and written down."""
-        order, key = order_of(await request.read()), request["key"]
+        key: Key = request["key"]
+        order = order_of(await request.read())
+        key.check_scope(order.env)
         await self.reference.check_account(self.ask, order)
         value = await self.reference.value(self.ask, order)
         asked = Asked(order, key, value, datetime.now(UTC))  # noqa: TID251 - not the product

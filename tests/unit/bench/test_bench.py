@@ -3,12 +3,18 @@
 import importlib
 import subprocess
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from bench.machine import Unfit, filesystem_of, real_disk
+from guard.catalogue import find
+from guard.intent import parse
+from guard.journal.segments import replay
+from guard.recovery import Recovered, fold
+from guard.terms import Endpoint, Refusal
 
 ROOT: Final = Path(__file__).parents[3]
 MOUNTS: Final = """\
@@ -133,3 +139,41 @@ def test_the_interpreter_that_is_named_is_taken_and_the_fastest_otherwise(monkey
     assert interpreter.chosen(Path(sys.executable)).path == Path(sys.executable)
     with pytest.raises(SystemExit, match="does not run"):
         interpreter.chosen(Path("/nowhere/python3"))
+
+
+def test_a_long_record_is_one_that_a_guard_could_have_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its chain holds, its orders are over, and it is as long as it was asked to be."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    importlib.import_module("past").lay(tmp_path / "state", records=300)
+
+    found, last = Recovered(), 0
+    for line in replay(tmp_path / "state"):
+        fold(found, line)
+        last = line.seq
+    assert last == found.records == 301
+    assert not found.state.holders
+
+
+def test_the_proxy_of_the_benchmark_refuses_a_bad_body_as_the_guard_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an odd order is the fault of its body, both parsers say so with the same code."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    monkeypatch.syspath_prepend(str(ROOT / "bench" / "idiomatic"))
+    asks, orders = importlib.import_module("asks"), importlib.import_module("orders")
+    refused = importlib.import_module("refusals").Refused
+
+    for body, status, code in asks.ODD.values():
+        if status != HTTPStatus.BAD_REQUEST:
+            continue
+        with pytest.raises(refused) as why:
+            orders.order_of(body)
+        assert why.value.code == code
+        refusal = parse(endpoint(), body)
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == code
+
+
+def endpoint() -> Endpoint:
+    """Where new orders go."""
+    found = find("POST", "/api/order")
+    assert isinstance(found, Endpoint)
+    return found

@@ -1,0 +1,45 @@
+"""An issuer of signed tokens, made up for one run: RS256, as most issuers sign, one token for each caller's key."""
+
+import json
+import time
+from functools import cache
+from typing import Any, Final
+
+import asks
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+ISSUER: Final = "https://issuer.example"
+AUDIENCE: Final = "guard"
+ALGORITHM: Final = "RS256"
+LIFETIME_S: Final = 3600
+_KID: Final = "bench"
+
+
+@cache
+def _private() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def jwks() -> str:
+    """The issuer's public key, as a JWK set."""
+    public: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(_private().public_key()))
+    return json.dumps({"keys": [public | {"kid": _KID, "alg": ALGORITHM, "use": "sig"}]})
+
+
+def issuer() -> str:
+    """What a program has to know of the issuer, in one object."""
+    words = {"issuer": ISSUER, "audience": AUDIENCE, "algorithms": [ALGORITHM], "jwks": json.loads(jwks())}
+    return json.dumps(words)
+
+
+def bearers() -> list[str]:
+    """A fresh token for each key."""
+    now = int(time.time())  # noqa: TID251 - not the product
+    return [_signed(number, now) for number in range(asks.KEYS)]
+
+
+def _signed(number: int, now: int) -> str:
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": asks.key_id(number), "jti": f"bench-{number}"}
+    return jwt.encode(claims | {"iat": now, "exp": now + LIFETIME_S}, _private(), ALGORITHM, headers={"kid": _KID})
