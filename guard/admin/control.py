@@ -18,10 +18,18 @@ WORDS_MAX: Final = 50  # changes that a record holds in words; the texts themsel
 PERSON: Final = (
     "a change that is looser, or may be, is asked for by a person with a reason: guard policy reload --reason"
 )
+FIRST: Final = Change(
+    policy="",
+    rule="",
+    kind="looser",
+    words="no policies were in force, so new orders were refused",
+    before="none",
+    after="these",
+)
 
 
 class Compared(Struct, frozen=True):
-    """Two sets held against each other. With nothing in force before there is nothing to be looser than."""
+    """Two sets held against each other. Without policies new orders are refused: any are looser than none."""
 
     changes: tuple[Change, ...] = ()
     kind: str = "neutral"
@@ -55,7 +63,7 @@ class Compared(Struct, frozen=True):
 def held_against(before: PolicySet | None, after: PolicySet) -> Compared:
     """What the change from one set to the other is."""
     if before is None:
-        return Compared()
+        return Compared((FIRST,), FIRST.kind)
     changes = compare(before, after)
     return Compared(changes, verdict(changes))
 

@@ -86,7 +86,8 @@ def _show(found: Explanation) -> None:
     code = f" ({found.code})" if found.code else ""
     console.print(f"[bold]{'allowed' if found.outcome == 'allow' else 'refused'}[/]{code}  {escape(found.valuation)}")
     for reason in found.reasons:
-        by = f" [{reason.policy}, {reason.rule}]" if reason.policy else ""
+        until = f" until {reason.until}" if reason.until else ""
+        by = f" [{reason.policy}{until}, {reason.rule}]" if reason.policy else ""
         console.print(f"  {escape(reason.message + by)}")
     for sentence in helps(found):
         console.print(f"  {escape(sentence)}")

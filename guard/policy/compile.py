@@ -84,6 +84,9 @@ class PolicySet:
         self._matches: dict[tuple[str, Env | None], _Match] = {}
         self._plans: dict[tuple[str, Env | None, int], _Planned] = {}
         self._shared: dict[tuple[str, ...], Plan] = {}
+        ends = {doc.id: doc.policy.expires_at for doc in self.all_docs}
+        # Policies that end by themselves, and when; what has ended binds nobody and is told all the same.
+        self.ends = {name: end.isoformat() for name, end in ends.items() if end is not None}
         self._names_accounts = any(bound.applies_to.accounts is not None for bound in self._bounds)
 
     @property
@@ -127,12 +130,6 @@ class PolicySet:
     def terms(self, principal: Principal, account: Account, *, wall: datetime) -> ValueTerms:
         """How an order of this key on this account is to be valued: the tightest of all that bind."""
         return self.plan(principal, account.env, account, wall=wall).terms
-
-    @property
-    def ends(self) -> dict[str, str]:
-        """Policies that end by themselves, and when; what has ended binds nobody and is told all the same."""
-        ends = {doc.id: doc.policy.expires_at for doc in self.all_docs}
-        return {name: end.isoformat() for name, end in ends.items() if end is not None}
 
     @property
     def breaker_windows(self) -> dict[str, int]:

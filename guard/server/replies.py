@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 
 from guard.codes import MEANING, Code
 from guard.terms import Answer, Reason, Refusal, Reply
@@ -33,6 +33,7 @@ class _ReasonPart(Struct, frozen=True):
     limit: str | None
     unit: str | None
     message: str
+    until: str | UnsetType | None
 
 
 class _GuardPart(Struct, frozen=True):
@@ -124,7 +125,14 @@ def rate_headers(rates: tuple[RateState, ...]) -> Headers:
 
 def _part(reason: Reason) -> _ReasonPart:
     return _ReasonPart(
-        reason.code, reason.policy, reason.rule, reason.observed, reason.limit, reason.unit, reason.message
+        reason.code,
+        reason.policy,
+        reason.rule,
+        reason.observed,
+        reason.limit,
+        reason.unit,
+        reason.message,
+        reason.until,
     )
 
 

@@ -41,7 +41,7 @@ from guard.terms.intents import (
     Unlock,
 )
 from guard.terms.masking import masked
-from guard.terms.refusals import Reason, Refusal, in_order, refuse
+from guard.terms.refusals import Reason, Refusal, dated, in_order, refuse
 from guard.terms.world import (
     NOT_ASKED,
     Exchange,
@@ -115,6 +115,7 @@ __all__ = [
     "Valuation",
     "Verdict",
     "World",
+    "dated",
     "in_order",
     "masked",
     "refuse",

@@ -1,7 +1,9 @@
 """Refusals: a "no" is a value with a stable code and every reason."""
 
-from msgspec import Struct
-from msgspec.structs import force_setattr
+from collections.abc import Mapping
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import force_setattr, replace
 
 from guard.codes import MEANING, PRECEDENCE, Code
 from guard.terms.masking import SECRET_CHARS_MIN, masked
@@ -10,7 +12,8 @@ from guard.terms.masking import SECRET_CHARS_MIN, masked
 class Reason(Struct, frozen=True, omit_defaults=False):
     """One rule that says no. `observed` is what the counter would have become, `limit` the cap, both as text.
 
-    What of a caller's words looks like a secret is not repeated in the message, whoever wrote it.
+    `until`: when a temporary policy ends, and the rule with it; left out where it does not end by itself. What of a
+    caller's words looks like a secret is not repeated in the message, whoever wrote it.
     """
 
     code: Code
@@ -20,6 +23,7 @@ class Reason(Struct, frozen=True, omit_defaults=False):
     observed: str | None = None
     limit: str | None = None
     unit: str | None = None
+    until: str | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         """Masks the message."""
@@ -47,6 +51,14 @@ class Refusal(Struct, frozen=True):
     def status(self) -> int:
         """The HTTP status of the primary code."""
         return MEANING[self.code].status
+
+
+def dated(refusal: Refusal, ends: Mapping[str, str]) -> Refusal:
+    """With the end of each temporary policy among its reasons. `ends`: by policy."""
+    if not ends or not any(reason.policy in ends for reason in refusal.reasons):
+        return refusal
+    reasons = tuple(replace(reason, until=ends.get(reason.policy, UNSET)) for reason in refusal.reasons)
+    return replace(refusal, reasons=reasons)
 
 
 def refuse(code: Code, message: str, **fields: str | None) -> Refusal:

@@ -21,7 +21,20 @@ from guard.intent import parse
 from guard.limits import State, look, post, quota_of, used
 from guard.policy import Meter, meters
 from guard.server import refusal_reply
-from guard.terms import LEDGER_UNIT, Call, Claim, Endpoint, Full, Needs, Principal, Refusal, Reply, in_order, refuse
+from guard.terms import (
+    LEDGER_UNIT,
+    Call,
+    Claim,
+    Endpoint,
+    Full,
+    Needs,
+    Principal,
+    Refusal,
+    Reply,
+    dated,
+    in_order,
+    refuse,
+)
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import against_original, in_the_way, ownership, rights, state_reasons
 from guard.walk.gather import effect_of
@@ -165,6 +178,8 @@ async def _check(recorder: Recorder, visit: Visit, principal: Principal) -> Repl
     visit.endpoint = None
     if verdict is None:
         return _json(visit, {"outcome": "allow", "status": 200, "guard": {"decision": visit.id, "reasons": []}})
+    if visit.standing.policies is not None:
+        verdict = dated(verdict, visit.standing.policies.ends)
     told = refusal_reply(verdict, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None)
     inner = msgspec.json.decode(told.body, type=dict[str, msgspec.Raw])
     return _json(visit, {"outcome": "refuse", "status": told.status, "guard": inner["guard"]})

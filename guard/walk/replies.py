@@ -26,6 +26,7 @@ from guard.terms import (
     Reply,
     Taken,
     Verdict,
+    dated,
     refuse,
 )
 from guard.walk.desk import Known, Situation, Visit
@@ -52,6 +53,8 @@ def refused(
     """The refusal, written down and then told. `is_recorded` False: its record is an outcome already."""
     if refusal.code is Code.BREAKER_OPEN:
         refusal = replace(refusal, retry_after_s=_until_probe_s(recorder, visit))
+    if visit.standing.policies is not None:
+        refusal = dated(refusal, visit.standing.policies.ends)
     if is_recorded:
         recorder.refused(visit, refusal, situation, judged)
     else:

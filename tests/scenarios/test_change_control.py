@@ -126,6 +126,26 @@ async def test_a_restart_is_no_way_round(tmp_path: Path) -> None:
         assert code_of(await scene.place()) == (403, "max_order_value")
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_where_none_are_in_force_any_policies_are_looser(tmp_path: Path, is_first: bool) -> None:
+    """Without policies new orders are refused: the first ones need a second person too, and those after a loss."""
+    async with stage(tmp_path, *PEOPLE, policies="[orders]\nmax = 1\n" if is_first else BASE, toml=TWO) as scene:
+        lost = tmp_path / "state/config" / f"{scene.guard.desk.standing.policy_sha256}.json"
+    if not is_first:
+        lost.unlink()
+        write(scene, LOOSE)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place()) == (503, "policy_unavailable")
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="to begin with")
+        assert (asked["result"], asked["kind"]) == ("pending", "looser")
+        assert "no policies were in force" in asked["changes"][0]["words"]
+        assert code_of(await scene.place()) == (503, "policy_unavailable")
+        assert (await approve(scene, asked["sha256"], who="also"))[0] == 422
+        assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
+        assert is_passed(await scene.place(qty=200))
+
+
 async def test_what_changed_meanwhile_is_not_approved(tmp_path: Path) -> None:
     """An approval is of one change from one set: another set in force, or taken back files, make it void."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:

@@ -1,0 +1,106 @@
+"""Temporary policies: told wherever they bind, and gone at their end with the counters that were made for them."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from guard.admin.change import Who
+from guard.explained import explained
+from guard.tracking import Reconciler
+from tests.scenarios.test_change_control import end
+from tests.support.guards import operate, order, record, said
+from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
+
+KEYS: Final = (record("bot"), record("desk", owner="a person"))
+WIDE: Final = '[orders]\nmax_value = "60000 HKD"\n'
+SHORT: Final = '[policy]\nexpires_at = {end}\n[orders]\nmax_value = "30000 HKD"\n'
+BUDGET: Final = '[policy]\nexpires_at = {end}\n[orders]\nper_day = 2\n[budgets]\ndaily_value = "50000 HKD"\n'
+
+
+@pytest.fixture(autouse=True)
+def _lists_are_asked_for_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def only_when_told(_: Reconciler) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Reconciler, "run", only_when_told)
+
+
+def write(scene: Stage, text: str, name: str = "short.toml") -> None:
+    """One file of the directory."""
+    (scene.config.parent / "policies" / name).write_text(text)
+
+
+async def reload(scene: Stage) -> tuple[str, ...]:
+    """The files are in force; which counters were made."""
+    change = await scene.guard.changes.policies.reload(Who("desk", "for a while"))
+    assert change.result == "applied", change
+    return change.counters
+
+
+async def test_a_refusal_says_until_when_the_policy_binds(tmp_path: Path) -> None:
+    """In the answer, in a dry run, in the record, in `explain`: of the temporary policy, and of no other."""
+    async with stage(tmp_path, *KEYS, policies={"desk.toml": WIDE}) as scene:
+        until = end(scene.clock)
+        write(scene, SHORT.format(end=until))
+        await reload(scene)
+        reply = await scene.place(qty=400)
+        checked = await scene.ask("/guard/v1/check", {"path": "/api/order", "body": order(qty=400, price=200)})
+        told = await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}")
+        kept = await scene.decision(reply)
+        for reasons in (
+            said(reply)["guard"]["reasons"],
+            said(checked)["guard"]["reasons"],
+            said(told)["reasons"],
+            kept["reasons"],
+        ):
+            assert {reason["policy"]: reason.get("until") for reason in reasons} == {"short": until, "desk": None}
+            assert "until" not in next(reason for reason in reasons if reason["policy"] == "desk")
+        found = explained(tmp_path / "state", decision_of(reply), now=scene.clock.wall())
+    assert found is not None
+    assert until in {reason.until for reason in found.reasons}
+
+
+async def test_a_temporary_policy_ends_with_the_counters_that_were_made_for_it(tmp_path: Path) -> None:
+    """Until its end it counts what went before it; then orders pass, cancels settle, and a start finds the same."""
+    async with stage(tmp_path, *KEYS, policies={"desk.toml": WIDE}) as scene:
+        first = await scene.placed(price=200, remark="1")
+        write(scene, BUDGET.format(end=end(scene.clock)))
+        assert {cell.partition("/")[0] for cell in await reload(scene)} == {"daily_value", "orders_per_day"}
+        second = await scene.placed(price=200, remark="2")
+        assert code_of(await scene.place(price=200, remark="3")) == (403, "orders_per_day")
+        scene.clock.advance(s=601)
+        await scene.guard.changes.policies.tick()
+        third = await scene.placed(price=200, remark="3")
+        for name in (first, second, third):
+            assert is_passed(await scene.cancel(name))
+        for _ in range(3):
+            scene.clock.advance(s=61)
+            await scene.guard.reconciler.turn()
+        assert scene.held() == 0
+        assert scene.ledger()["holders"] == {}
+        whole = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
+        assert is_passed(await scene.place(price=200, remark="4"))
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_what_comes_back_counts_what_went_while_it_was_away(tmp_path: Path, is_running: bool) -> None:
+    """A change with an end took a limit away: back in force it stands at what the orders since have made of it."""
+    limited = WIDE + "per_day = 3\n"
+    async with stage(tmp_path, *KEYS, policies={"desk.toml": limited}) as scene:
+        await scene.placed(price=200, remark="0")
+        write(scene, WIDE, "desk.toml")
+        body = {"reason": "a long day", "until": end(scene.clock)}
+        assert (await operate(scene.guard, "/admin/policy/reload", body))[1]["result"] == "applied"
+        for number in (1, 2, 3):
+            await scene.placed(price=200, remark=str(number))
+        if is_running:
+            scene.clock.advance(s=600)
+            await scene.guard.changes.policies.tick()
+            assert code_of(await scene.place(price=200, remark="4")) == (403, "orders_per_day")
+    scene.clock.advance(s=600)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(price=200, remark="5")) == (403, "orders_per_day")
