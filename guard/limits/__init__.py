@@ -14,7 +14,7 @@ from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_orde
 from guard.limits.orders import change_in_flight, end_order, held_on, note_filled, set_spent, set_targets, unknowns
 from guard.limits.outside import adopt
 from guard.limits.promoting import promote
-from guard.limits.slots import SLOTS_MAX, find_slot, has_room
+from guard.limits.slots import bound_met, find_slot
 from guard.limits.snapshot import Part, restore, snapshot
 from guard.limits.state import (
     Basis,
@@ -33,7 +33,6 @@ from guard.limits.trading import BREAKER, STRICTNESS, key_rule, set_trading, tra
 __all__ = [
     "BREAKER",
     "NOBODY",
-    "SLOTS_MAX",
     "STRICTNESS",
     "Basis",
     "Graft",
@@ -49,13 +48,13 @@ __all__ = [
     "adopt",
     "advance",
     "beside",
+    "bound_met",
     "change_in_flight",
     "dump",
     "end_order",
     "find_order",
     "find_slot",
     "graft",
-    "has_room",
     "held_on",
     "is_known_order",
     "key_rule",

@@ -14,7 +14,7 @@ from msgspec import Struct
 from guard.limits import windows
 from guard.limits.order_ids import NOBODY
 from guard.limits.slots import find_slot
-from guard.limits.state import Holder, Log, OrderIds, Slot, State, Step, TradingRule
+from guard.limits.state import Holder, Log, OrderIds, Slot, State, Step, TradingRule, put_slot
 from guard.limits.sums import move
 from guard.limits.sweep import remember
 from guard.terms import Account
@@ -158,7 +158,8 @@ def _put_plain(state: State, part: Steps | Stamps | Slots | Currencies | Trading
             begun = state.logs.setdefault(part.cell, Log([], part.log.widest_us, part.log.is_rate))
             begun.stamps += part.log.stamps
         case Slots():
-            state.slots |= part.slots
+            for counter, slot in part.slots.items():
+                put_slot(state, counter, slot)
         case Currencies():
             state.currencies |= part.currencies
         case Trading():

@@ -169,7 +169,7 @@ class State(Struct):
 
     `spent` is what ended orders have used up. `due` is a heap of (time, cell, is_slot) that says when to look whether
     a log or slot can be forgotten; it decides memory, never an answer. `currencies`: symbols that the daemon's orders
-    or positions show in another currency than their market's, oldest first.
+    or positions show in another currency than their market's, oldest first. `kept`: how many slots each key has.
     """
 
     at_us: int = 0
@@ -177,6 +177,7 @@ class State(Struct):
     spent: dict[str, int] = field(default_factory=dict)
     logs: dict[str, Log] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
     holders: dict[str, Holder] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
     ids: dict[Account, OrderIds] = field(default_factory=dict)
@@ -189,3 +190,25 @@ def advance(state: State, *, t_us: int) -> int:
     """Moves the state's time to a record's `t_us` and returns it. A clock that went backwards stands still."""
     state.at_us = max(state.at_us, t_us)
     return state.at_us
+
+
+def keeper_of(counter: str) -> str:
+    """Whose a slot is, by the name of its counter: what stands before the first `|`."""
+    return counter.partition("|")[0]
+
+
+def put_slot(state: State, counter: str, slot: Slot) -> None:
+    """The slot, new or anew."""
+    if counter not in state.slots:
+        keeper = keeper_of(counter)
+        state.kept[keeper] = state.kept.get(keeper, 0) + 1
+    state.slots[counter] = slot
+
+
+def drop_slot(state: State, counter: str) -> None:
+    """The slot is free."""
+    del state.slots[counter]
+    keeper = keeper_of(counter)
+    state.kept[keeper] -= 1
+    if not state.kept[keeper]:
+        del state.kept[keeper]

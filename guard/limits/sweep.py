@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from guard.limits import windows
-from guard.limits.state import State
+from guard.limits.state import State, drop_slot
 
 SWEPT_MAX: Final = 4  # entries looked at for each claim posted; a claim adds at most one, so the heap drains
 
@@ -34,7 +34,7 @@ def _sweep_slot(state: State, cell: str, t_us: int) -> None:
     slot = state.slots.get(cell)
     # The slot of an open step is let go when that step is settled.
     if slot is not None and slot.until_us <= t_us and slot.step not in state.steps:
-        del state.slots[cell]
+        drop_slot(state, cell)
 
 
 def _sweep_log(state: State, cell: str, t_us: int) -> None:

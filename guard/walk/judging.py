@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.intent import digest, encode
-from guard.limits import SLOTS_MAX, Opening, Worth, beside, has_room, held_on, look
+from guard.limits import Opening, Worth, beside, bound_met, held_on, look
 from guard.policy import (
     Judgement,
     counted_again,
@@ -253,10 +253,11 @@ def _slots(visit: Visit, situation: Situation) -> tuple[Claim, ...]:
 
 def _no_room(desk: Desk, visit: Visit, slot: Claim) -> Reason | None:
     """Too many Idempotency-Keys of the last day are remembered for one more."""
-    if has_room(desk.state, slot.counter, t_us=visit.t_us):
+    most = bound_met(desk.state, slot.counter, t_us=visit.t_us)
+    if most is None:
         return None
-    message = f"{SLOTS_MAX} Idempotency-Keys of the last 24 hours are remembered, and no more can be; send it without"
-    return Reason(Code.OVERLOADED, message, rule="idempotency", limit=str(SLOTS_MAX), unit="keys/24h")
+    message = f"{most} Idempotency-Keys of the last 24 hours are remembered, and no more can be; send it without"
+    return Reason(Code.OVERLOADED, message, rule="idempotency", limit=str(most), unit="keys/24h")
 
 
 def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:

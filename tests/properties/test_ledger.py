@@ -1,5 +1,6 @@
 """The ledger against a model that stores no sums, and against its own record: replay equals live (W10)."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -331,6 +332,7 @@ class Ledger(RuleBasedStateMachine):
                 self.model.holder_of(f"key/{key}", now_us),
             )
             assert (held and (held.value, held.step)) == (expected_held and (expected_held[0].value, expected_held[1]))
+        assert self.state.kept == Counter(counter.partition("|")[0] for counter in self.state.slots)
 
     @invariant()
     def no_rate_is_passed(self) -> None:

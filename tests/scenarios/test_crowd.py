@@ -58,8 +58,9 @@ async def test_an_address_that_keeps_failing_is_told_so_and_valid_keys_of_it_are
 async def test_idempotency_keys_are_bounded_and_a_cancel_passes_without_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many as may be are remembered: a new one is 503, one without and a repeat pass, a cancel is not remembered."""
-    monkeypatch.setattr(slots, "SLOTS_MAX", 2)
+    """A key has as many as it may: a new one is 503; without one, again, or by another key it passes; so do cancels."""
+    monkeypatch.setattr(slots, "EACH_MIN", 1)
+    monkeypatch.setattr(slots, "EACH_MAX", 2)
     async with stage(tmp_path, *KEYS, policies=OPEN_POLICY) as scene:
         resting = await scene.placed(key="a")
         assert is_passed(await scene.place(key="b", price=201))
@@ -67,11 +68,12 @@ async def test_idempotency_keys_are_bounded_and_a_cancel_passes_without_its_own(
         assert code_of(refused) == (503, "overloaded")
         assert codes(refused) == ["overloaded"]
         assert is_passed(await scene.place(price=203))
+        assert is_passed(await scene.place(key="c", price=202, who="desk"))
         assert is_passed(await scene.place(key="b", price=201))
         assert is_passed(await scene.cancel(resting, who="bot"))
         other = await scene.placed(price=204)
         body = {"market": "HK", "acc_id": 123456, "env": "simulate", "order_id_ex": other, "op": "CANCEL"}
         assert is_passed(await scene.ask("/api/modify-order", body, idempotency_key="d"))
-        assert len(scene.guard.desk.state.slots) == 2
+        assert scene.guard.desk.state.kept == {"idempotency/key=bot": 2, "idempotency/key=desk": 1}
         scene.clock.advance(s=86_401)
         assert is_passed(await scene.place(key="c", price=202))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard.limits import State, find_slot, has_room, reserve, settle, slots
+from guard.limits import State, bound_met, find_slot, reserve, restore, settle, slots, snapshot
 from guard.terms import Outcome
 from tests.support.ledger import ACCEPTED, NOT_SENT, REFUSED, SECOND, UNKNOWN, change, new_order, slot
 
@@ -73,16 +73,43 @@ def test_pitfall_6_a_released_change_leaves_the_orders_own_slot() -> None:
     assert set(state.slots) == {"placed"}
 
 
+def fill(state: State, *names: str) -> None:
+    """These slots are taken, by orders that were accepted."""
+    for name in names:
+        reserve(state, new_order(name, slot(name)), t_us=0)
+        settle(state, name, ACCEPTED, t_us=0)
+
+
 def test_slots_are_bounded_and_an_expired_one_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """With as many as there may be, a new one has no room until one is over; one that is held already always has."""
     monkeypatch.setattr(slots, "SLOTS_MAX", 2)
+    monkeypatch.setattr(slots, "EACH_MIN", 0)
     state = State()
     for name in ("a", "b"):
-        assert has_room(state, name, t_us=0)
-        reserve(state, new_order(name, slot(name)), t_us=0)
-        settle(state, name, ACCEPTED, t_us=0)
-    assert not has_room(state, "c", t_us=60 * SECOND - 1)
-    assert has_room(state, "a", t_us=0)
-    assert has_room(state, "c", t_us=60 * SECOND)
+        assert bound_met(state, name, t_us=0) is None
+        fill(state, name)
+    assert bound_met(state, "c", t_us=60 * SECOND - 1) == 2
+    assert bound_met(state, "a", t_us=0) is None
+    assert bound_met(state, "c", t_us=60 * SECOND) is None
     reserve(state, new_order("c", slot("c")), t_us=60 * SECOND)
     assert set(state.slots) == {"c"}
+    assert state.kept == {"c": 1}
+
+
+def test_one_key_cannot_take_what_others_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key meets its own bound; when all is full, one that has less than its share still has room, and no more."""
+    for name, number in (("SLOTS_MAX", 5), ("EACH_MAX", 3), ("EACH_MIN", 2)):
+        monkeypatch.setattr(slots, name, number)
+    state = State()
+    fill(state, "key=odd|1", "key=odd|2", "key=odd|3")
+    assert (bound_met(state, "key=odd|4", t_us=1), bound_met(state, "key=bot|1", t_us=1)) == (3, None)
+    fill(state, "key=two|1", "key=two|2", "key=bot|1")
+    assert (bound_met(state, "key=two|3", t_us=1), bound_met(state, "key=bot|2", t_us=1)) == (5, None)
+    fill(state, "key=bot|2")
+    assert bound_met(state, "key=bot|3", t_us=1) == 5
+    assert state.kept == {"key=odd": 3, "key=two": 2, "key=bot": 2}
+
+    assert restore(snapshot(state)).kept == state.kept
+    reserve(state, new_order("n", slot("key=new|1")), t_us=2)
+    settle(state, "n", NOT_SENT, t_us=3)
+    assert "key=new" not in state.kept
