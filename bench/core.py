@@ -210,7 +210,7 @@ class Core:
             market="HK",
             symbol="HK.00700",
             order=BODY,
-            worth=Worth(worth.value.amount, worth.price, worth.multiplier),
+            worth=Worth.of(worth.value.amount, worth.price, worth.multiplier),
         )
         reserve(self.state, opening, t_us=self.t_us)
         outcome = Outcome(Verdict.ACCEPTED, 200, 0, str(self.serial), f"X{self.serial}")

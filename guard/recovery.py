@@ -17,6 +17,7 @@ from guard import __version__
 from guard.agreed import Agreed
 from guard.clock import utc
 from guard.errors import JournalFault
+from guard.intent import kept
 from guard.journal import (
     Decision,
     Keys,
@@ -277,7 +278,7 @@ def opening_of(record: Decision) -> Opening:
         account=account,
         market=record.market or "",
         symbol=record.symbol or "",
-        order=bytes(record.order),
+        order=kept(bytes(record.order), decision=record.id),
         worth=_worth_of(record),
     )
 
@@ -290,7 +291,7 @@ def _account_of(record: Decision) -> Account | None:
 
 def _worth_of(record: Decision) -> Worth | None:
     valued = record.valuation
-    return None if valued is None else Worth(valued.value.amount, valued.price, valued.multiplier)
+    return None if valued is None else Worth.of(valued.value.amount, valued.price, valued.multiplier)
 
 
 def rule_of(record: StateRecord) -> TradingRule:

@@ -6,7 +6,7 @@ Nothing odd is repaired: what is not understood whole is refused. It never raise
 looks at who is asking, and no byte of a trade's body reaches the daemon unread. Pure.
 """
 
-from guard.intent.canonical import changed, digest, encode
+from guard.intent.canonical import changed, digest, encode, kept
 from guard.intent.parse import listed_order, order_after, order_of, parse
 
-__all__ = ["changed", "digest", "encode", "listed_order", "order_after", "order_of", "parse"]
+__all__ = ["changed", "digest", "encode", "kept", "listed_order", "order_after", "order_of", "parse"]

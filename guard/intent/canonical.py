@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from guard.intent import plain
 from guard.intent.orders import PRICELESS
 from guard.terms import (
+    STAMP,
     AccPush,
     CancelAll,
     CancelOrder,
@@ -40,6 +41,8 @@ from guard.terms import (
 
 _NO_PRICE: Final = Decimal(0)
 _ENCODER: Final = msgspec.json.Encoder()
+_BEGIN: Final = b'{"c2s":{"packet_id":{'
+_HEADER: Final = b'"header":{'
 _Pairs = list[tuple[str, object]]
 
 
@@ -99,6 +102,14 @@ def encode(intent: Intent, *, env: Env | None, acc_id: int | None, serial: int, 
     if isinstance(intent, Reconfirm):
         return _wrapped([*head, ("order_id", int(intent.order_id)), ("reconfirm_reason", intent.reason)])
     return _wrapped(head + _change(intent))
+
+
+def kept(body: bytes, *, decision: str) -> bytes:
+    """The canonical body of a new order as a live one keeps it: `order_of` needs neither packet id nor our own mark."""
+    if not body.startswith(_BEGIN):
+        return body
+    mark = b',"remark":"%b%b"' % (STAMP.encode(), decision.encode())
+    return b'{"c2s":{%b' % body[body.index(_HEADER) :].replace(mark, b"", 1)
 
 
 def digest(intent: Intent, *, env: Env | None, acc_id: int | None) -> str:

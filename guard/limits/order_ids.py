@@ -7,7 +7,7 @@ from guard.codes import Code
 from guard.limits.state import Holder, OrderIds, State
 from guard.terms import Account, OrderNames, Refusal, refuse
 
-RECENT_IDS_MAX: Final = 65_536  # of one account; two for an order
+RECENT_IDS_MAX: Final = 65_536  # of one account; two for an order that has ended
 NOBODY: Final = ""  # whose orders are that were placed elsewhere, or that nobody remembers
 _NO_ID: Final = "0"  # what the daemon writes where it has no id to tell
 
@@ -69,13 +69,12 @@ def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
     if ids is None:
         ids = state.ids[holder.account] = OrderIds(holder.account)
     holder.account = ids.account
-    is_live = holder.status != "done"
     if order_id and order_id != _NO_ID and holder.order_id is None:
         holder.order_id = order_id
-        _note(ids, order_id, ids.live if is_live else None, holder)
+        _note(ids, order_id, ids.live, holder)
     if order_id_ex and order_id_ex != _NO_ID and holder.order_id_ex is None:
         holder.order_id_ex = order_id_ex
-        _note(ids, order_id_ex, ids.live_ex if is_live else None, holder)
+        _note(ids, order_id_ex, ids.live_ex, holder)
 
 
 def note_outside(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> None:
@@ -85,26 +84,36 @@ def note_outside(state: State, account: Account, *, order_id: str | None, order_
         ids = state.ids[account] = OrderIds(account)
     for name in (order_id, order_id_ex):
         if name and name != _NO_ID:
-            _note(ids, name, None, None)
+            _remember(ids, name, NOBODY)
 
 
 def forget_order(state: State, holder: Holder) -> None:
     """The order is live no more; its ids stay known for a while."""
     del state.holders[holder.id]
     ids = state.ids.get(holder.account)
-    if ids is None:
-        return
-    if holder.order_id is not None and ids.live.get(holder.order_id) == holder.id:
-        del ids.live[holder.order_id]
-    if holder.order_id_ex is not None and ids.live_ex.get(holder.order_id_ex) == holder.id:
-        del ids.live_ex[holder.order_id_ex]
+    if ids is not None:
+        _end(ids, holder.order_id, ids.live, holder)
+        _end(ids, holder.order_id_ex, ids.live_ex, holder)
 
 
-def _note(ids: OrderIds, name: str, live: dict[str, str] | None, holder: Holder | None) -> None:
-    """The first key whose order bore a name stays its owner, as its order stays the live one of that name."""
-    if live is not None and holder is not None:
+def _note(ids: OrderIds, name: str, live: dict[str, str], holder: Holder) -> None:
+    """A name belongs to the first live order that bore it; of one that has ended meanwhile it is remembered at once."""
+    if holder.status != "done":
         live.setdefault(name, holder.id)
-    ids.recent[name] = ids.recent.get(name) or (NOBODY if holder is None else intern(holder.key))
+    else:
+        _remember(ids, name, holder.key)
+
+
+def _end(ids: OrderIds, name: str | None, live: dict[str, str], holder: Holder) -> None:
+    if name is None or live.get(name, holder.id) != holder.id:
+        return
+    live.pop(name, None)
+    _remember(ids, name, holder.key)
+
+
+def _remember(ids: OrderIds, name: str, owner: str) -> None:
+    """The first key whose order bore a name stays its owner. Live orders are not among the latest: each is known."""
+    ids.recent[name] = ids.recent.get(name) or intern(owner)
     ids.recent.move_to_end(name)
     if len(ids.recent) > RECENT_IDS_MAX:
         ids.recent.popitem(last=False)

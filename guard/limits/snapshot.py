@@ -5,17 +5,19 @@ ended orders spent and live ones hold. What can no longer count is left out, as 
 """
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from itertools import islice, repeat
 from sys import intern
 from typing import Final, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.limits import windows
 from guard.limits.order_ids import NOBODY
 from guard.limits.slots import find_slot
-from guard.limits.state import Holder, Log, OrderIds, Slot, State, Step, TradingRule, put_slot
-from guard.limits.sums import move
+from guard.limits.state import Basis, Holder, Log, OrderIds, Slot, State, Step, TradingRule, put_slot
+from guard.limits.sums import move, same_cells, same_whole
 from guard.limits.sweep import remember
 from guard.terms import Account
 
@@ -23,6 +25,7 @@ ORDERS_MAX: Final = 32  # in a part; an order's body is at most 64 KiB, and hard
 CELLS_MAX: Final = 500
 STAMPS_MAX: Final = 2_000
 IDS_MAX: Final = 1_000
+_NONE_FILLED: Final = Decimal(0)  # one for all orders of which nothing is filled
 _T = TypeVar("_T")
 
 
@@ -142,8 +145,8 @@ def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
         case Ids():
             account = accounts.setdefault(part.account, part.account)
             ids = state.ids.setdefault(account, OrderIds(account))
-            ids.live |= part.live
-            ids.live_ex |= part.live_ex
+            ids.live.update(_names(state, part.live))
+            ids.live_ex.update(_names(state, part.live_ex))
             owners = (intern(owner) for owner in part.owners) if part.owners else repeat(NOBODY)
             ids.recent.update(zip(part.recent, owners, strict=False))
         case _:
@@ -169,11 +172,33 @@ def _put_plain(state: State, part: Steps | Stamps | Slots | Currencies | Trading
 def _put_holder(state: State, holder: Holder, accounts: dict[Account, Account]) -> None:
     """With its strings shared again, as `reserve` shares them."""
     holder.key, holder.market, holder.symbol = intern(holder.key), intern(holder.market), intern(holder.symbol)
-    holder.cells, holder.kinds = tuple(intern(cell) for cell in holder.cells), intern(holder.kinds)
+    holder.cells, holder.kinds = same_cells(tuple(map(intern, holder.cells))), intern(holder.kinds)
+    holder.bases, holder.filled = _bases(holder), holder.filled or _NONE_FILLED
     holder.account = accounts.setdefault(holder.account, holder.account)
     state.holders[holder.id] = holder
     for cell, amount in zip(holder.cells, holder.held, strict=True):
         move(state.sums, cell, amount)
+
+
+def _bases(holder: Holder) -> tuple[Basis, ...]:
+    bases = [replace(basis, cells=same_cells(tuple(map(intern, basis.cells)))) for basis in holder.bases]
+    if len(bases) != 1:
+        return tuple(bases)
+    [whole] = same_whole(bases[0])
+    if holder.held == whole.amounts:
+        holder.held = whole.amounts
+    return same_whole(whole)
+
+
+def _names(state: State, live: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The names of live orders, as the same text that their orders hold."""
+    for name, order in live.items():
+        holder = state.holders.get(order)
+        if holder is None:
+            yield name, order
+        else:
+            own = (holder.order_id, holder.order_id_ex)
+            yield next((each for each in own if each == name), name), holder.id
 
 
 def _ids(ids: OrderIds) -> Iterator[Ids]:

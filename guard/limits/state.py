@@ -7,7 +7,8 @@ there may be 10⁵ live orders and a full collection must stay short.
 
 from collections import OrderedDict
 from decimal import Decimal
-from typing import Final, Literal
+from sys import intern
+from typing import Final, Literal, Self
 
 from msgspec import Struct, field
 
@@ -23,11 +24,19 @@ Scope = tuple[frozenset[str], frozenset[int], frozenset[str]]
 
 
 class Worth(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What an order was valued at: `value` is quantity x `price` x `multiplier`, in its own currency."""
+    """What an order was valued at: `value` is quantity x `price` x `multiplier`, in its own currency.
 
-    value: Decimal
-    price: Decimal
-    multiplier: Decimal = Decimal(1)
+    Decimals as text, which takes half their room.
+    """
+
+    value: str
+    price: str
+    multiplier: str = "1"
+
+    @classmethod
+    def of(cls, value: Decimal, price: Decimal, multiplier: Decimal) -> Self:
+        """To the digit."""
+        return cls(str(value), str(price), intern(str(multiplier)))
 
 
 class Basis(Struct, frozen=True, gc=False):
@@ -134,7 +143,7 @@ class Log(Struct, gc=False):
 
 
 class OrderIds(Struct, gc=False):
-    """The order ids of one account: those of live orders, and the latest ones ever seen, oldest first, with owners."""
+    """The order ids of one account: of live orders, and the latest ones of those that have ended, with their owners."""
 
     account: Account
     live: dict[str, str] = field(default_factory=dict)

@@ -1,11 +1,26 @@
 """Sums and the parts that orders hold of them. Whatever moves a part moves the sum with it, so they cannot disagree."""
 
+from functools import lru_cache
 from sys import intern
+from typing import Final
 
 from guard.limits.state import SUM_KINDS, Basis, Holder, State, Worth
 from guard.terms import Claim, ClaimKind
 
 _KINDS: dict[str, ClaimKind] = {kind[0]: kind for kind in SUM_KINDS}
+SHARED_MAX: Final = 4096  # lists of cells, and wholes, of which orders that are alike have one object
+
+
+@lru_cache(maxsize=SHARED_MAX)
+def same_cells(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """One object for equal lists: the orders of one key in one symbol are on the same cells all day."""
+    return cells
+
+
+@lru_cache(maxsize=SHARED_MAX)
+def same_whole(whole: Basis) -> tuple[Basis, ...]:
+    """One object for what equal orders claim as a whole."""
+    return (whole,)
 
 
 def move(sums: dict[str, int], cell: str, delta: int) -> None:
@@ -27,16 +42,17 @@ def part(holder: Holder, cell: str) -> int:
 
 def take(state: State, holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None = None) -> None:
     """A new order takes all it claims; it holds nothing yet."""
-    cells, held, kinds, totals = [], [], "", state.sums
+    names, held, kinds, totals = [], [], "", state.sums
     for claim in claims:
         if claim.amount and claim.kind in SUM_KINDS:
             cell = intern(claim.counter)
-            cells.append(cell)
+            names.append(cell)
             held.append(claim.amount)
             kinds += claim.kind[0]
             totals[cell] = totals.get(cell, 0) + claim.amount
-    holder.cells, holder.held, holder.kinds = tuple(cells), tuple(held), intern(kinds)
-    holder.bases = (Basis(holder.cells, holder.held, holder.kinds, worth),)
+    cells = same_cells(tuple(names))
+    holder.bases = same_whole(Basis(cells, tuple(held), intern(kinds), worth))
+    holder.cells, holder.held, holder.kinds = cells, holder.bases[0].amounts, intern(kinds)
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:

@@ -11,7 +11,8 @@ from guard.terms import Account, Op
 from guard.tracking.slices import in_slices
 from guard.upstream.orderlist import OrderRow
 
-KEPT_MAX: Final = 200_000
+PLACES_MAX: Final = 10_000
+KEPT_MIN: Final = 1_000  # orders whose place is remembered at least, ended ones among them
 _NOT_LIVE: Final = frozenset({"sent", "unknown"})
 
 
@@ -54,14 +55,17 @@ class Places:
         """Where the daemon lists the order."""
         place = self._of.get(holder.id)
         if place is None:
-            if len(self._of) > KEPT_MAX:
-                self._of.clear()
             place = self._of[holder.id] = self._place(holder.account, holder.order)
         return place
 
+    @property
+    def remembered(self) -> int:
+        """Of how many orders the place is known."""
+        return len(self._of)
+
     def one(self, place: Place) -> Place:
         """The one object for this place."""
-        if len(self._one) > KEPT_MAX:
+        if len(self._one) > PLACES_MAX:
             self._one.clear()
             self._of.clear()
         return self._one.setdefault(place, place)
@@ -73,12 +77,21 @@ class Places:
             if holder.status not in _NOT_LIVE:
                 place = self.of(holder)
                 live[id(place)] = place
+        await self._keep(state)
         found = {place: Wants([], has_live=True) for place in live.values()}
         for step in state.steps.values():
             at = None if step.status == "sent" else self._of_step(state, step)
             if at is not None:
                 found.setdefault(at, Wants([])).doubts.append(step)
         return found
+
+    async def _keep(self, state: State) -> None:
+        """Forgets the places of orders that have ended, once these are as many as those that are live."""
+        if len(self._of) <= 2 * len(state.holders) + KEPT_MIN:
+            return
+        async for name in in_slices(self._of):
+            if name not in state.holders:
+                self._of.pop(name, None)
 
     def _of_step(self, state: State, step: Step) -> Place | None:
         holder = state.holders.get(step.holder or step.of or "")

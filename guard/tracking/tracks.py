@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 import structlog
 from msgspec import Struct
 
 from guard.journal import Order
-from guard.limits import Basis, Holder
+from guard.limits import Basis, Holder, Worth
 from guard.policy.fills import Progress, Whole, targets
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
@@ -133,9 +134,14 @@ def wholes(holder: Holder) -> dict[str, Whole]:
     found: dict[str, Whole] = {}
     for basis in holder.bases:
         for cell, amount in zip(basis.cells, basis.amounts, strict=True):
-            worth = basis.worth
-            found[cell] = Whole(amount) if worth is None else Whole(amount, worth.value, worth.price, worth.multiplier)
+            found[cell] = _whole(amount, basis.worth)
     return found
+
+
+def _whole(amount: int, worth: Worth | None) -> Whole:
+    if worth is None:
+        return Whole(amount)
+    return Whole(amount, Decimal(worth.value), Decimal(worth.price), Decimal(worth.multiplier))
 
 
 def _at(row: OrderRow, wall: datetime) -> datetime:

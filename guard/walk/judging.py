@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.intent import digest, encode
+from guard.intent import digest, encode, kept
 from guard.limits import Opening, Worth, beside, bound_met, held_on, look
 from guard.policy import (
     Judgement,
@@ -282,7 +282,7 @@ def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
         account=account,
         market=situation.market or "",
         symbol=situation.symbol or "",
-        order=judged.order,
+        order=kept(judged.order, decision=visit.id),
         worth=worth_of(situation),
     )
 
@@ -290,7 +290,7 @@ def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
 def worth_of(situation: Situation) -> Worth | None:
     """What the order was valued at; None where nothing had to be valued, or could be."""
     worth = situation.worth
-    return Worth(worth.value.amount, worth.price, worth.multiplier) if isinstance(worth, Valuation) else None
+    return Worth.of(worth.value.amount, worth.price, worth.multiplier) if isinstance(worth, Valuation) else None
 
 
 def _resulting(situation: Situation) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from guard.intent import changed, digest, encode, order_after, order_of
+from guard.intent import changed, digest, encode, kept, order_after, order_of
 from guard.terms import (
     AccPush,
     Env,
@@ -40,6 +40,17 @@ def test_an_order_in_the_protos_shape() -> None:
         b'"trd_side":1,"order_type":1,"code":"00700","qty":100,"price":300,"sec_market":1,"remark":"g:01K",'
         b'"time_in_force":0}}'
     )
+
+
+def test_a_live_order_keeps_its_terms_alone() -> None:
+    """Neither packet id nor our own mark; a caller's remark, and what is no body that we wrote, stay."""
+    own = encode(order(), env=Env.SIMULATE, acc_id=1, serial=7, remark="g:01K")
+    named = encode(order(remark="g:mine"), env=Env.SIMULATE, acc_id=1, serial=7, remark="g:01K")
+    assert kept(own, decision="01K") == own[:8] + own[own.index(b'"header"') :].replace(b',"remark":"g:01K"', b"")
+    assert order_of(kept(own, decision="01K")) == replace(order_of(own), remark=None)
+    assert order_of(kept(named, decision="01K")) == order_of(named)
+    assert kept(kept(own, decision="01K"), decision="01K") == kept(own, decision="01K")
+    assert kept(b"{}", decision="01K") == b"{}"
 
 
 def test_a_callers_remark_is_left_alone() -> None:

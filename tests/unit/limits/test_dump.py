@@ -25,9 +25,7 @@ def test_a_dump_is_plain_data() -> None:
     plain = dump(lived_in())
     assert json.dumps(plain) == json.dumps(dump(lived_in()))
     assert plain["holders"]["o"]["holds"] == {"a": ["s", 5]}
-    assert plain["ids"] == {
-        "real:1": {"live": {"7": "o"}, "live_ex": {"x7": "o"}, "recent": [["7", "bot"], ["x7", "bot"]]}
-    }
+    assert plain["ids"] == {"real:1": {"live": {"7": "o"}, "live_ex": {"x7": "o"}, "recent": []}}
     assert [rule["state"] for rule in plain["trading"]] == ["cancel_only", "locked"]
 
 

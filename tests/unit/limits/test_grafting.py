@@ -1,6 +1,5 @@
 """What a second ledger counted is put into the first: orders, open steps, what is spent, windows; at most once."""
 
-from decimal import Decimal
 from random import Random  # noqa: TID251 - seeded
 from typing import Final
 
@@ -42,7 +41,7 @@ class Worlds:
 
     def reserve(self, name: str, amount: int, *, holder: str, t_us: int) -> None:
         """An order, or a change of one."""
-        worth = Worth(Decimal(amount), Decimal(1))
+        worth = Worth(str(amount), "1")
         for state, claims in (
             (self.old, (*OLD, *new(amount)) if self.swapped else OLD),
             (self.other, new(amount)),

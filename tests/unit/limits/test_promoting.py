@@ -1,6 +1,5 @@
 """A shadow's counters taken over: orders, what they spent, windows; once or twice, it comes to the same."""
 
-from decimal import Decimal
 from typing import Final
 
 from guard.limits import Opening, State, Worth, dump, end_order, promote, reserve, settle, used
@@ -20,7 +19,7 @@ def opened(state: State, name: str, amount: int, *, t_us: int, mark: str = SHADO
         Claim("count", OPEN.format(mark), 1),
         Claim("rate", RATE.format(mark), 1, window_ms=30_000),
     )
-    opening = Opening(name, claims, holder=name, key="bot", account=ACCOUNT, worth=Worth(Decimal(1), Decimal(1)))
+    opening = Opening(name, claims, holder=name, key="bot", account=ACCOUNT, worth=Worth("1", "1"))
     reserve(state, opening, t_us=t_us)
     settle(state, name, Outcome(Verdict.ACCEPTED), t_us=t_us)
 
