@@ -232,8 +232,9 @@ def guard(
     config = lay_out(folder, data=port, daemon=behind.port, size=size, ops=ops, bounds=BOUNDS)
     if size.records:
         past.lay(folder / "state", records=size.records)
-    program = [str(BIN / "guard")] if synced else [sys.executable, str(HERE / "unsynced.py")]
-    command = [*program, "serve", "--config", str(config)]
+    command = [str(BIN / "guard"), "serve", "--config", str(config)]
+    if not synced:
+        command = [sys.executable, str(HERE / "unsynced.py"), json.dumps({"config": str(config)})]
     with serving(name, command, port=port, core=CONTESTANT_CORE, log=folder / "guard.log", ops=ops) as server:
         yield server
 

@@ -28,7 +28,6 @@ from msgspec.structs import replace
 
 from guard import logs
 from guard.catalogue import find
-from guard.cli.serve import rest_the_collector
 from guard.intent import parse
 from guard.journal.chain import ZEROS, digest
 from guard.journal.record import encode
@@ -37,6 +36,7 @@ from guard.lifecycle import Guard
 from guard.limits import Opening, State, Worth, end_order, look, reserve, settle
 from guard.policy import PolicyDoc, PolicySet, compile_set, exits_claim, judge, parse_policy, value
 from guard.recovery import Recovered, fold
+from guard.serving.process import rest_the_collector
 from guard.settings import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import (

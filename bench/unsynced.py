@@ -1,10 +1,18 @@
 """`guard serve` on a disk whose syncs are left out: what an order costs beside its durability. For the benchmark alone.
 
-Records are written as always, and whoever waits for one is told as always, by the same thread.
+Records are written as always, and whoever waits for one is told as always, by the same thread. The command line is
+handed on as `guard serve` does it, to a server that this program is itself.
 """
 
-from guard.cli.main import main
-from guard.journal.disk import Disk
+import sys
+
+import msgspec
+
+sys.modules["rich"] = None  # type: ignore[assignment]
+
+from guard.journal.disk import Disk  # noqa: E402 - only now may structlog be imported
+from guard.serving.handover import Wanted  # noqa: E402 - likewise
+from guard.serving.process import serve  # noqa: E402 - likewise
 
 
 def _skipped(_disk: Disk, _descriptor: int) -> None:
@@ -14,4 +22,4 @@ def _skipped(_disk: Disk, _descriptor: int) -> None:
 if __name__ == "__main__":
     Disk.fdatasync = _skipped  # type: ignore[method-assign]
     Disk.fsync = _skipped  # type: ignore[method-assign]
-    main()
+    sys.exit(serve(msgspec.json.decode(sys.argv[1], type=Wanted)))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from cryptography import x509
 
 from guard.errors import SettingsFault
 from guard.settings import Settings
@@ -68,6 +67,8 @@ class Certificate:
 
     def _read(self, context: ssl.SSLContext) -> datetime:
         """The pair into the context; when its certificate ends."""
+        from cryptography import x509  # noqa: PLC0415 - 3 MB that only a guard with a certificate needs
+
         try:
             context.load_cert_chain(self._cert, self._key)
             return x509.load_pem_x509_certificates(self._cert.read_bytes())[0].not_valid_after_utc

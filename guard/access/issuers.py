@@ -8,11 +8,13 @@ shorter than its digest, an RSA key below 2048 bits, a private key. Pure. Source
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import jiter
-import jwt
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import jwt
 
 JWKS_BYTES_MAX: Final = 2**20
 LIFETIME_MAX_S: Final = 86_400
@@ -41,7 +43,7 @@ class IssuerKey(Struct, frozen=True):
     """One key of an issuer, ready for each algorithm that it may be used with. `thumbprint` tells it from any other."""
 
     kid: str | None
-    by_algorithm: Mapping[str, jwt.PyJWK]
+    by_algorithm: "Mapping[str, jwt.PyJWK]"
     thumbprint: bytes
 
 
@@ -116,6 +118,8 @@ def _kid_errors(keys: list[IssuerKey], *, path: str) -> list[str]:
 
 def _key(row: object, algorithms: tuple[str, ...]) -> IssuerKey | str | None:
     """The key, why it cannot be used, or None for a key that is for encryption and none of our business."""
+    import jwt  # noqa: PLC0415 - 2 MB that only a guard with issuers needs
+
     if not isinstance(row, dict):
         return "write an object"
     operations = row.get("key_ops", ["verify"])
@@ -150,8 +154,10 @@ def _unfit(row: Mapping[str, Any], algorithms: tuple[str, ...]) -> str | None:
     return None
 
 
-def _bound(row: dict[str, Any], algorithm: str) -> jwt.PyJWK:
+def _bound(row: dict[str, Any], algorithm: str) -> "jwt.PyJWK":
     """The key for this algorithm and no other; the library checks the token's `alg` against it once more."""
+    import jwt  # noqa: PLC0415 - 2 MB that only a guard with issuers needs
+
     key = jwt.PyJWK(row, algorithm=algorithm)
     too_short = key.Algorithm.check_key_length(key.key)
     if too_short is not None:

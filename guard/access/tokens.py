@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import jiter
-import jwt
 from msgspec import Struct
 
 from guard.access.issuers import Issuer, IssuerKey
@@ -127,6 +126,8 @@ def _check_claims(claims: Mapping[str, Any], issuer: Issuer, now: datetime) -> N
 
 
 def _check_signature(token: str, header: Mapping[str, Any], issuer: Issuer) -> IssuerKey:
+    import jwt  # noqa: PLC0415 - loaded with the issuers; a guard without any does without its 2 MB
+
     algorithm = header.get("alg")
     if algorithm not in issuer.algorithms:
         raise _Disbelief("alg is not one of the issuer's")

@@ -20,10 +20,10 @@ import uvloop
 from aiohttp import web
 
 from guard.access import keyfile
-from guard.cli.serve import tell
 from guard.errors import GuardFault, SettingsFault
 from guard.lifecycle import Guard
 from guard.logs import configure
+from guard.serving.handover import tell
 from guard.settings import Overrides, Settings, load
 from guard.simulator import Simulator
 from guard.simulator.app import application

@@ -19,10 +19,11 @@ from guard.cli.demo import demo
 from guard.cli.explain import explain, me
 from guard.cli.init import init
 from guard.cli.selftest import selftest
-from guard.cli.serve import serve, tell
+from guard.cli.serve import serve
 from guard.cli.settle import settle
 from guard.cli.simulate import simulate
 from guard.errors import GuardFault
+from guard.serving.handover import tell
 
 EXIT_USAGE: Final = 64
 EXIT_INTERRUPTED: Final = 130

@@ -1,31 +1,22 @@
-"""`guard serve`: the guard in the foreground until it is told to stop."""
+"""`guard serve`: flags and files are checked here, every error at once; then the process becomes the server."""
 
-import asyncio
-import gc
 import os
-import signal
-import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import typer
-import uvloop
 
-from guard.activation import inherited
 from guard.cli import flags
-from guard.errors import GuardFault, SettingsFault, StateFault
-from guard.lifecycle import Guard
+from guard.errors import GuardFault, SettingsFault
 from guard.logs import configure
+from guard.serving.handover import Wanted, command, tell
 from guard.settings import Overrides, Settings
 from guard.standing import load_keys
-from guard.tracing import tracing_of
 from guard.upstream.origin import parse_origin, tls_context
 
-COLLECTED_EVERY = 20_000  # objects made beyond those let go, before the youngest are looked through
-EXIT_SETTINGS = 2
-EXIT_STATE = 3
-KEYLESS = (
+KEYLESS: Final = (
     "daemon.key_file: trading is enabled without a daemon key, and a daemon refuses every trade without one: put the "
     "daemon's key for the guard into a file and name it, or set GUARD_DAEMON_KEY; or start with --disable-trading"
 )
@@ -71,12 +62,12 @@ def serve(
     )
     over = Overrides(listen, ops, daemon, keys, policies, state, enable_trading, limits)
     try:
-        sockets = inherited(os.environ, pid=os.getpid())
-        settings = ready(config, over, errors)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(until_stopped(settings, sockets))
+        _ = ready(config, over, errors)
     except GuardFault as fault:
         raise typer.Exit(tell(fault)) from None
+    words = command(Wanted(None if config is None else str(config), over))
+    sys.stdout.flush()
+    os.execv(words[0], words)  # noqa: S606 - our own words, and no shell is wanted
 
 
 def ready(config: Path | None, over: Overrides, errors: list[str], *, asks_daemon: bool = True) -> Settings:
@@ -109,45 +100,3 @@ def unusable(settings: Settings, *, told: list[str], asks_daemon: bool = True) -
         except SettingsFault as fault:
             found += fault.errors
     return [error for error in found if error.partition(":")[0] not in settled]
-
-
-def tell(fault: GuardFault) -> int:
-    """The fault as sentences on stderr, every error at once; the exit code that goes with it."""
-    errors = fault.errors if isinstance(fault, SettingsFault) else [str(fault)]
-    for error in errors:
-        print(f"guard: {error}", file=sys.stderr)  # noqa: T201 - this is what the person reads
-    return EXIT_STATE if isinstance(fault, StateFault) else EXIT_SETTINGS
-
-
-def rest_the_collector() -> None:
-    """What stands after the start is looked through no more, and the rest rarely: requests leave few cycles behind.
-
-    A live order is made of what the collector does not follow, so even a hundred thousand of them make no pause.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECTED_EVERY, 20, 50)
-
-
-async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
-    """Start, serve, reload on SIGHUP, and end in order on SIGTERM or SIGINT; a second one ends the waiting."""
-    guard = Guard(settings, sockets=sockets)
-    guard.tracing = tracing_of(os.environ)
-    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-    reasons: list[str] = []
-
-    def stop(name: str) -> None:
-        reasons.append(name)
-        (guard.hurry if stopped.is_set() else stopped).set()
-
-    # Before the door opens: whoever sees it open may signal at once.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number.name)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    await guard.start()
-    rest_the_collector()
-    loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))
-    await stopped.wait()
-    await guard.stop(reasons[0])
-    if guard.tracing is not None:
-        await asyncio.to_thread(guard.tracing.close)

@@ -16,7 +16,7 @@ from guard.journal.note import Checkpoint, Note, Verifier
 from guard.lifecycle import Guard
 from guard.simulator import Simulator
 from tests.support.guards import ask, key, lay_out, lines, made, of_type, order, record, running
-from tests.support.processes import free_port, process, run_here, until
+from tests.support.processes import free_port, process, run, run_here, until
 
 KEYS: Final = (
     record("bot"),
@@ -156,7 +156,7 @@ def test_exit_3_for_a_record_that_is_not_what_was_signed(tmp_path: Path, how: st
         case _:
             (tmp_path / "state" / "checkpoints").write_text("a\nb\nc\n\n— d eeee\n")
 
-    done = run_here("serve", cwd=tmp_path, env={"GUARD_DAEMON_KEY": "fc_test"})
+    done = run("serve", cwd=tmp_path, env={"GUARD_DAEMON_KEY": "fc_test"})
 
     assert done.returncode == 3
     assert message in done.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from guard.activation import NAMES
-from guard.cli.serve import EXIT_SETTINGS, EXIT_STATE
+from guard.serving.handover import EXIT_SETTINGS, EXIT_STATE
 from tests.support.guards import lay_out
 from tests.support.processes import GUARD, external, run_here
 

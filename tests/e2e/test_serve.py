@@ -218,7 +218,7 @@ def test_exit_3_for_a_state_directory_that_others_may_read(tmp_path: Path, place
     lived(lay_out(tmp_path))
     (tmp_path / place).chmod(0o755)
 
-    done = run_here("serve", cwd=tmp_path, env=KEYED)
+    done = run("serve", cwd=tmp_path, env=KEYED)
 
     assert done.returncode == 3
     assert f"mode 0755 lets others read or write it: chmod 700 {tmp_path / place}" in done.stderr
@@ -230,7 +230,7 @@ def test_exit_3_for_a_record_that_was_edited(tmp_path: Path) -> None:
     segment = tmp_path / "state" / "journal" / "00000001.jsonl"
     segment.write_bytes(segment.read_bytes().replace(b'"type":"start"', b'"type":"stArt"'))
 
-    done = run_here("serve", cwd=tmp_path, env=KEYED)
+    done = run("serve", cwd=tmp_path, env=KEYED)
 
     assert done.returncode == 3
     assert "guard audit verify" in done.stderr
@@ -299,7 +299,7 @@ def test_flags_beat_variables_and_variables_beat_the_file(
     lay_out(tmp_path, toml='[state]\ndir = "of-the-file"\n')
     (tmp_path / expected).mkdir(mode=0o755)
 
-    done = run_here("serve", *words, cwd=tmp_path, env=env)
+    done = run("serve", *words, cwd=tmp_path, env=env)
 
     assert done.returncode == 3
     assert f"chmod 700 {tmp_path / expected}" in done.stderr

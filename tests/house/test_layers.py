@@ -50,7 +50,7 @@ MAY_NAME: Final = {
     "simulator": {"catalogue", "clock"},
     "stream": {"access", "catalogue", "limits", "policy", "server", "supervisor", "upstream", "walk"},
 }
-FREE: Final = frozenset({"pipeline", "lifecycle", "cli", "admin", "gauges", "selftest"})
+FREE: Final = frozenset({"pipeline", "lifecycle", "cli", "admin", "gauges", "selftest", "serving"})
 
 
 def _imports(path: Path) -> set[str]:

@@ -140,7 +140,10 @@ def run(
 
 
 def run_here(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """The same without a process of its own, many times faster: for commands that do not run on and set no signals."""
+    """The same without a process of its own, many times faster: for commands that do not run on and set no signals.
+
+    `guard serve` too, as long as it is told no: what passes becomes another process.
+    """
     raw = io.BytesIO(), io.BytesIO()
     out, err = (io.TextIOWrapper(one, encoding="utf-8", write_through=True) for one in raw)
     own, before, argv = environment(**(env or {})), dict(os.environ), [GUARD, *map(str, words)]

@@ -1,0 +1,33 @@
+"""What the command line hands to the server that it becomes, and how both tell a fault."""
+
+import sys
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from guard.errors import GuardFault, SettingsFault, StateFault
+from guard.settings import Overrides
+
+EXIT_SETTINGS: Final = 2
+EXIT_STATE: Final = 3
+
+
+class Wanted(Struct, frozen=True, omit_defaults=True):
+    """What the command line said: the settings file, and what flags and variables set on top."""
+
+    config: str | None = None
+    over: Overrides = Overrides()
+
+
+def command(wanted: Wanted) -> list[str]:
+    """The words by which the same interpreter becomes the server; the working directory is no place for modules."""
+    return [sys.executable, "-P", "-m", "guard.serving", msgspec.json.encode(wanted).decode()]
+
+
+def tell(fault: GuardFault) -> int:
+    """The fault as sentences on stderr, every error at once; the exit code that goes with it."""
+    errors = fault.errors if isinstance(fault, SettingsFault) else [str(fault)]
+    for error in errors:
+        print(f"guard: {error}", file=sys.stderr)  # noqa: T201 - this is what the person reads
+    return EXIT_STATE if isinstance(fault, StateFault) else EXIT_SETTINGS
