@@ -234,41 +234,49 @@ def replay_s(state: Path, other: dict[str, str] | None) -> tuple[float, int]:
 # ---------------------------------------------------------------- the document
 
 
-def measured(decisions: int, rounds: int) -> Iterator[str]:
-    """The document, line by line."""
+def head() -> Iterator[str]:
+    """What is measured, and on what."""
     yield "# What policies cost"
     yield ""
-    yield "Written by `python bench/policies.py --report docs/performance-policies.md` from one run."
+    yield "Written by `python bench/policies.py --report docs/performance-policies.md`; each part from one run."
     yield ""
     yield from (__doc__ or "").split("\n\n", 2)[2].strip().splitlines()
     yield ""
-    rows = list(described(str(real_disk(Path.cwd()))).items())
-    yield table(("machine", ""), rows)
-    yield ""
+    yield table(("machine", ""), list(described(str(real_disk(Path.cwd()))).items()))
+
+
+def of_decisions(_: argparse.Namespace) -> Iterator[str]:
+    """What judging one order takes."""
     yield "## A decision: every rule of every policy that binds, µs, median"
     yield ""
-    judged = []
+    rows = []
     for name, pattern in (("alike", ALIKE), ("apart", APART)):
         for count in COUNTS:
             policies = compiled(texts(count, pattern))
             times = 2_000 if count < COUNTS[-1] else 200
             passes = decision_us(policies, qty=100, rounds=times)
             refused = decision_us(policies, qty=10_000_000, rounds=times)
-            judged.append((f"{count:,} {name}", shown(passes), shown(refused)))
-    yield table(("policies", "passes", "is refused, with every reason"), judged)
-    yield ""
+            rows.append((f"{count:,} {name}", shown(passes), shown(refused)))
+    yield table(("policies", "passes", "is refused, with every reason"), rows)
+
+
+def of_reloads(options: argparse.Namespace) -> Iterator[str]:
+    """What a reload takes, and what the orders meanwhile feel of it."""
     yield "## A reload while orders come one after the other, ms, median (lowest-highest)"
     yield ""
-    changed = []
+    rows = []
     for name, pattern in (("alike", ALIKE), ("apart", APART)):
         for count in COUNTS:
             with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-                took, busy, idle = asyncio.run(reloads(Path(folder), count, pattern, rounds=rounds))
-            changed.append((f"{count:,} {name}", spread(took), spread(busy), spread(idle)))
-    yield table(("policies", "reload", "slowest order meanwhile", "slowest order without"), changed)
-    yield ""
+                took, busy, idle = asyncio.run(reloads(Path(folder), count, pattern, rounds=options.rounds))
+            rows.append((f"{count:,} {name}", spread(took), spread(busy), spread(idle)))
+    yield table(("policies", "reload", "slowest order meanwhile", "slowest order without"), rows)
+
+
+def of_replays(options: argparse.Namespace) -> Iterator[str]:
+    """What deciding the past again takes."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        state = asyncio.run(record(Path(folder), decisions))
+        state = asyncio.run(record(Path(folder), options.decisions))
         again, count = replay_s(state, None)
         with_others, _ = replay_s(state, texts(1, ALIKE, more=1))
     yield f"## A replay of {count:,} decisions and their outcomes"
@@ -282,15 +290,31 @@ def measured(decisions: int, rounds: int) -> Iterator[str]:
     yield table(("", "s", "decisions/s"), rates)
 
 
+PARTS: Final = {"decisions": of_decisions, "reloads": of_reloads, "replays": of_replays}
+
+
+def document(options: argparse.Namespace, kept: list[str]) -> str:
+    """The document; what is not measured now stays as it was in `kept`, the parts of an earlier one."""
+    parts = ["\n".join(head())]
+    for place, (name, part) in enumerate(PARTS.items(), start=1):
+        is_measured = options.only in {None, name}
+        parts.append("\n".join(part(options)) if is_measured else f"## {kept[place].rstrip()}")
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> None:
     """Measures and prints; writes the document where asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--report", type=Path, help="also write the document")
+    parser.add_argument("--only", choices=tuple(PARTS), help="measure this part; the report's others stay")
     parser.add_argument("--decisions", type=int, default=100_000, help="that the replayed record holds")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    if options.only is not None and (options.report is None or not options.report.exists()):
+        parser.error("--only needs the --report that it is a part of")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    text = "\n".join(measured(options.decisions, options.rounds)) + "\n"
+    kept = options.report.read_text().split("\n## ") if options.only is not None else []
+    text = document(options, kept)
     print(text)
     if options.report is not None:
         options.report.write_text(text)

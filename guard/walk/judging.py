@@ -32,6 +32,7 @@ from guard.terms import (
     Instrument,
     InstrumentKind,
     Outbound,
+    PlaceOrder,
     Reason,
     Refusal,
     Taken,
@@ -197,13 +198,12 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
         return judge_cancel(policies, principal, account=account, wall=visit.wall)
     if order is None:
         return Judgement()
-    if situation.holder is not None and order.remark == f"{_REMARK}{situation.holder.id}":
-        order = replace(order, remark=None)  # the guard's own word, not the caller's
+    order, effect = as_judged(situation, order, effect=visit.effect)
     found = judge(
         policies,
         principal,
         order,
-        effect=Effect.ORDER_NEW if situation.comes_back else visit.effect,
+        effect=effect,
         account=account,
         worth=value(order, world, terms=policies.terms(principal, account, wall=visit.wall)),
         wall=visit.wall,
@@ -213,6 +213,13 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
     )
     situation.worth = found.worth
     return found
+
+
+def as_judged(situation: Situation, order: PlaceOrder, *, effect: Effect) -> tuple[PlaceOrder, Effect]:
+    """The order as the rules see it, and as what: without the guard's own word, and new where it comes back."""
+    if situation.holder is not None and order.remark == f"{_REMARK}{situation.holder.id}":
+        order = replace(order, remark=None)
+    return order, Effect.ORDER_NEW if situation.comes_back else effect
 
 
 def _exits(visit: Visit, situation: Situation) -> tuple[Claim, ...]:

@@ -13,11 +13,21 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.limits import State, look
-from guard.policy import Judgement, PolicySet, exits_of, judge, judge_cancel, judge_read, may_touch, value
+from guard.limits import State, held_on, look
+from guard.policy import (
+    Judgement,
+    PolicySet,
+    counted_again,
+    exits_of,
+    judge,
+    judge_cancel,
+    judge_read,
+    may_touch,
+    value,
+)
 from guard.terms import Claim, Effect, Full, Reason, Taken
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.judging import mark_of
+from guard.walk.judging import as_judged, mark_of
 from guard.walk.outlook import at_hand
 from guard.walk.recorder import Judged
 
@@ -52,13 +62,14 @@ def shadowed(desk: Desk, visit: Visit, situation: Situation, judged: Judged) -> 
     if policies is None or not policies.shadows:
         return judged
     holder = situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
+    back = holder if situation.comes_back else None
 
     def ask(shadow: PolicySet) -> tuple[Judgement, tuple[Reason, ...]]:
         return _judgement(desk, visit, situation, shadow=shadow, exits=judged.exits), _hands_off(
             visit, situation, shadow=shadow
         )
 
-    return _asked(policies.shadows, ask, state=desk.state, visit=visit, holder=holder).beside(judged)
+    return _asked(policies.shadows, ask, state=desk.state, visit=visit, holder=holder, back=back).beside(judged)
 
 
 def shadowed_read(desk: Desk, visit: Visit, judged: Judged) -> Judged:
@@ -80,14 +91,17 @@ def _asked(
     state: State,
     visit: Visit,
     holder: str | None,
+    back: str | None = None,
 ) -> Shadow:
-    """Every shadow by itself; where two count on one cell the larger amount stands."""
+    """Every shadow by itself; where two count on one cell the larger amount stands. `back`: one that comes back."""
     reasons: list[Reason] = []
     kept: dict[tuple[str, int], tuple[Claim, int]] = {}
     try:
         for shadow in shadows:
             judgement, beside = ask(shadow)
             claims = tuple(_apart(claim) for claim in judgement.claims)
+            if back is not None:
+                claims = counted_again(claims, lambda cell: held_on(state, back, cell))
             seen = look(state, claims, t_us=visit.t_us, holder=holder)
             if isinstance(seen, Taken):  # no policy claims a slot
                 continue
@@ -112,6 +126,7 @@ def _judgement(desk: Desk, visit: Visit, situation: Situation, *, shadow: Policy
         return judge_cancel(shadow, principal, account=account, wall=visit.wall)
     if order is None:
         return Judgement()
+    order, effect = as_judged(situation, order, effect=effect)
     world = at_hand(desk, visit, situation, policies=shadow)
     return judge(
         shadow,

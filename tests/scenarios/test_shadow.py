@@ -11,6 +11,7 @@ from guard.admin.change import Who
 from guard.simulator.faults import HttpError
 from guard.terms import LEDGER_UNIT, Reply
 from guard.tracking import Reconciler
+from tests.scenarios.test_enable import ENABLE, rested
 from tests.support.guards import operate
 from tests.support.stage import Stage, again, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
@@ -37,6 +38,11 @@ reads = "1/60s"
 touch = "own"
 """
 ALSO: Final = '[policy]\nmode = "shadow"\n[instruments]\nsymbols = ["US.*"]\n[budgets]\ndaily_value = "40000 HKD"\n'
+SHADOWED: Final = (
+    "per_day = 1",
+    "duplicate_window_s = 60",
+    '[rates]\nnew_orders = "1/60s"',
+)
 _ID: Final = re.compile(rb"01[0-9A-HJKMNP-TV-Z]{24}")
 
 
@@ -165,3 +171,29 @@ def money(scene: Stage, word: str) -> dict[str, int]:
         if cell.startswith(f"{word}/"):
             found["shadow" if cell.startswith(f"{word}/shadow:") else "enforced"] += amount // LEDGER_UNIT
     return found
+
+
+@pytest.mark.parametrize("limit", SHADOWED)
+async def test_an_order_that_comes_back_is_new_to_a_shadow_as_well(tmp_path: Path, limit: str) -> None:
+    """What an enforced policy refuses an ENABLE for, the same policy in shadow says of it; a change meets neither."""
+    told = {}
+    for mode in ("shadow", "enforce"):
+        (tmp_path / mode).mkdir()
+        watched = f'[policy]\nid = "watched"\nmode = "shadow"\n[orders]\nmax_value = "60000 HKD"\n{limit}\n'
+        async with stage(tmp_path / mode, *PEOPLE, policies={"desk.toml": WIDE, "watched.toml": watched}) as scene:
+            mine = await scene.placed()
+            await rested(scene, mine)
+            if mode == "enforce":
+                (scene.config.parent / "policies/watched.toml").write_text(watched.replace("shadow", mode))
+                assert (await scene.guard.changes.policies.reload(Who("desk", "now"))).result == "applied"
+            reply = await scene.modify(mine, **ENABLE)
+            assert is_passed(reply) == (mode == "shadow")
+            found = await scene.decision(reply)
+            told[mode] = found["shadow" if mode == "shadow" else "reasons"]
+            if mode == "shadow":
+                held = {
+                    c["counter"]: c["amount"] for c in found["claims"] if c["counter"].startswith("orders_per_day/")
+                }
+                assert list(held.values()) == ([2] if "per_day" in limit else [])
+    assert told["shadow"] == told["enforce"]
+    assert len(told["shadow"]) == 1

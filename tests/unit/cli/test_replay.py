@@ -1,13 +1,16 @@
 """`guard policy replay` over a record that a guard has written."""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from guard.cli.policy import app
+from guard.replay import Options, past, replayed
 from tests.support.stage import stage
 
 CAP = '[orders]\nmax_value = "{cap} HKD"\n'
@@ -70,3 +73,31 @@ async def test_what_is_wrong_is_told(run: Run, tmp_path: Path) -> None:
     (tmp_path / "other/bad.toml").unlink()
     assert run(10_000, "--until", "soon")[0] == 2
     assert run(10_000, "--until", "2026-11-02")[0] == 0
+
+
+async def test_whoever_waits_at_a_terminal_sees_how_far_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar that ends full and is wiped away; programs, and what is no terminal, get none."""
+    assert "━" not in run(40_000)[1]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    told = run(40_000)[1]
+    bars = re.findall(r"replay .*?━.*?([0-9.]+)/([0-9.]+) kB", told)
+    assert bars, told
+    assert bars[-1][0] == bars[-1][1] != "0"
+    assert told.rstrip().endswith("\x1b[2K")
+    assert "\x1b[?25h" in told
+    assert "━" not in run(40_000, "--json")[1]
+
+
+async def test_the_bar_moves_with_what_was_read(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes of the record, of all there are: they only grow, and end at the whole."""
+    assert run(None)[0] == 0
+    monkeypatch.setattr(past, "_EVERY", 2)
+    told: list[tuple[int, int]] = []
+    since = Options("2026-11-01T00:00:00.000000Z")
+    replayed(tmp_path / "state", since, now=datetime(2026, 11, 23, tzinfo=UTC), tell=lambda *at: told.append(at))
+    size = sum(path.stat().st_size for path in (tmp_path / "state/journal").iterdir())
+    assert len(told) > 3
+    assert told == sorted(told)
+    assert {total for _, total in told} == {size}
+    assert told[-1] == (size, size)
