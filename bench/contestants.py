@@ -30,7 +30,9 @@ SCOPES: Final = ("qot:read", "acc:read", "trade:simulate")
 LONG_START_S: Final = 600.0  # with a long record to read back, on a busy machine
 STOP_S: Final = 30.0
 CONTESTANT_CORE, OTHER_CORE = 0, 1
-BOUNDS: Final = "failed_auths_per_minute_max = 1000000"  # what is asked with a wrong key is answered 401 throughout
+BOUNDS: Final = (
+    "[bounds]\nfailed_auths_per_minute_max = 1000000\n"  # what is asked with a wrong key is answered 401 throughout
+)
 
 POLICY: Final = f"""\
 [policy]
@@ -158,9 +160,8 @@ def lay_out(folder: Path, *, data: int, daemon: int, size: Size = SMALLEST, ops:
     settings = (
         f'[listen]\ndata = "127.0.0.1:{data}"\nops = "127.0.0.1:{ops or free_port()}"\n[trading]\nenabled = true\n'
         f'[daemon]\nurl = "http://127.0.0.1:{daemon}"\nkey_file = "daemon.key"\nbroker_limits = "off"\n'
-        f"[bounds]\n{bounds}\n"
         f'[[jwt]]\nissuer = "{tokens.ISSUER}"\naudience = "{tokens.AUDIENCE}"\njwks_file = "jwks.json"\n'
-        f'algorithms = ["{tokens.ALGORITHM}"]\nlifetime_max_s = {tokens.LIFETIME_S}\n'
+        f'algorithms = ["{tokens.ALGORITHM}"]\nlifetime_max_s = {tokens.LIFETIME_S}\n{bounds}'
     )
     _write(config, settings)
     return config

@@ -53,7 +53,7 @@ def _request(kind: str) -> bytes:
         return b"GET /api/nowhere HTTP/1.1\r\nHost: a\r\n\r\n"
     if kind == "nobody":
         return f"GET /api/accounts HTTP/1.1\r\nHost: a\r\n{WRONG}\r\n\r\n".encode()
-    return asks.head(asks.REFUSED, number=60, port=1) + asks.REFUSED.render(0)
+    return asks.head(asks.REFUSED, bearer=asks.plaintext(60), port=1) + asks.REFUSED.render(0)
 
 
 # ---------------------------------------------------------------- the flood's own process

@@ -79,9 +79,9 @@ class Plan(msgspec.Struct):
     closed_s: float = 0.8
     open_s: float = 1.2
     patience_s: float = 120.0
-    memory: int = 150_000
+    memory: int = 200_000
     memory_more: int = 300_000
-    memory_rate: float = 2_000.0
+    memory_rate: float = 3_000.0
     orders: int = 25_000
     open_orders: int = 100_000
     records: int = 1_000_000

@@ -74,7 +74,7 @@ class Forwarder(NamedTuple):
 def _system(name: str) -> Callable[[], Path | str]:
     def found() -> Path | str:
         path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-        return Path(path) if path else f"{name} is not installed"
+        return Path(path) if path else f"{name} is not installed (a package of the system)"
 
     return found
 
