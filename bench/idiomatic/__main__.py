@@ -1,9 +1,9 @@
 """`python bench/idiomatic`: the same job as a good team would write it with aiohttp and the libraries everybody takes.
 
-aiohttp's server with routes and middlewares, one `ClientSession`, dataclasses, the standard library's JSON, `Decimal`
-money, PyJWT, prometheus-client, structlog for the access log, an audit file of JSON lines chained by hash. It reads the
-same keys.json and the same policy file as the guard and asks every rule of both. It runs on uvloop, which costs one
-line and helps it. `bench/method.md` says what it checks and what it leaves out.
+aiohttp's server with routes and middlewares, one `ClientSession`, dataclasses and named tuples, the standard library's
+JSON, `Decimal` money, PyJWT, prometheus-client, structlog for the access log, an audit file of JSON lines chained by
+hash. It reads the same keys.json and the same policy file as the guard and asks every rule of both. It runs on uvloop,
+which costs one line and helps it. `bench/method.md` says what it checks and what it leaves out.
 """
 
 import argparse

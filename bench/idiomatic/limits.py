@@ -5,7 +5,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from access import Key
 from orders import Market, Order
@@ -34,8 +34,7 @@ class Window:
         return f'"{name}";q={self.rate.count};w={self.rate.seconds}', f'"{name}";r={left};t={self.rate.seconds}'
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """A counter before this step, and what is wanted of it."""
 
     counter: str

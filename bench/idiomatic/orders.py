@@ -1,11 +1,10 @@
-"""What is asked: the body as JSON without surprises, the order as a dataclass, and what the daemon is sent."""
+"""What is asked: the body as JSON without surprises, the order as a typed tuple, and what the daemon is sent."""
 
 import json
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from refusals import refused
 
@@ -77,8 +76,7 @@ TYPE_NUMBERS: Final = {OrderType.NORMAL: 1, OrderType.MARKET: 2, OrderType.STOP_
 TIME_NUMBERS: Final = {TimeInForce.DAY: 0, TimeInForce.GTC: 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A new order."""
 
     market: Market

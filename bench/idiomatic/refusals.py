@@ -1,8 +1,7 @@
 """Why a request may not pass: one reason for each rule that says no, and the exception that ends a request."""
 
-from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 STATUS: Final = {
     "unauthenticated": HTTPStatus.UNAUTHORIZED,
@@ -22,8 +21,7 @@ BAD_REQUEST: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """One rule's no: what was seen, what is allowed, and which policy says so."""
 
     code: str
@@ -62,7 +60,11 @@ class Refused(Exception):
             "err_code": self.code,
             "s2c": None,
             "error": str(self),
-            "guard": {"decision": decision, "code": self.code, "reasons": [asdict(reason) for reason in self.reasons]},
+            "guard": {
+                "decision": decision,
+                "code": self.code,
+                "reasons": [reason._asdict() for reason in self.reasons],
+            },
         }
 
 

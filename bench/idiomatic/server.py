@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -194,11 +194,11 @@ class Proxy:
         now, counters = time.monotonic(), self.limits.counters(asked)
         reasons = [*violations(self.policy, asked), *self.limits.violations(asked, counters, now)]
         if reasons:
-            told = [asdict(reason) for reason in reasons]
+            told = [reason._asdict() for reason in reasons]
             self.write(asked, request, outcome="refuse", code=reasons[0].code, reasons=told)
             raise Refused(*reasons)
         reservation = self.limits.reserve(asked, counters, now)
-        uses = [asdict(use) for use in reservation.uses]
+        uses = [use._asdict() for use in reservation.uses]
         self.write(asked, request, outcome="allow", code=None, reasons=[], limits=uses)
         return reservation
 
@@ -210,7 +210,7 @@ class Proxy:
             key=asked.key.id,
             endpoint=request.path,
             policy=self.policy.id,
-            order=asdict(asked.order),
+            order=asked.order._asdict(),
             symbol=asked.order.symbol,
             value=asked.value,
             currency=asked.order.market.currency,
