@@ -2,7 +2,7 @@
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ from guard.catalogue import ENDPOINTS
 from guard.codes import Code
 from guard.intent import digest, encode, order_of, parse
 from guard.intent.names import NAMES
-from guard.terms import Env, OrderType, PlaceOrder, Read, Refusal
+from guard.terms import Env, Intent, OrderType, PlaceOrder, Read, Refusal
 from tests.support.bodies import HEADER, ORDER, endpoint, order, read_as
 
 CODES = {
@@ -44,26 +44,30 @@ VALUES = st.recursive(
 NUMBER_TEXT = st.sampled_from(["1e999999", "-1e-999999", "1" * 4400, "0." + "1" * 9000, "-0", "1E5", "00", "1e", "NaN"])
 
 
-def _judge(row: Any, body: bytes) -> None:
-    """What comes out is one of two things, and what is sent can be read by anyone."""
+OUTCOMES = (*get_args(Intent), Refusal)
+
+
+def _judge(row: Any, body: bytes) -> object:
+    """What comes out. A refusal is within its bounds, and what is sent can be read by anyone."""
     result = parse(row, body)
     if isinstance(result, Refusal):
         assert result.code in CODES
         assert 400 <= result.status < 500
         assert len(result.reasons) <= 8
         assert all(len(reason.message) < 400 for reason in result.reasons)
-        return
+        return result
     sent = encode(result, env=None, acc_id=None, serial=1, remark="g:x")
     assert len(digest(result, env=Env.REAL, acc_id=1)) == 64
     if sent and not (isinstance(result, Read) and result.header is None):
         json.loads(sent)
+    return result
 
 
 @settings(max_examples=200, deadline=None)
 @given(ROWS, st.binary(max_size=200))
 def test_any_bytes_are_an_intent_or_a_refusal(row: Any, body: bytes) -> None:
     """Nothing raises on noise."""
-    _judge(row, body)
+    assert isinstance(_judge(row, body), OUTCOMES)
 
 
 @st.composite
@@ -86,14 +90,14 @@ def _bodies(draw: st.DrawFn) -> tuple[Any, bytes]:
 @given(_bodies())
 def test_any_value_under_any_known_name_is_an_intent_or_a_refusal(call: tuple[Any, bytes]) -> None:
     """Nothing raises on the right names with the wrong values, at any depth."""
-    _judge(*call)
+    assert isinstance(_judge(*call), OUTCOMES)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(NAMES["/api/order"].flat)), VALUES, max_size=4))
 def test_an_order_with_any_field_replaced(changes: dict[str, Any]) -> None:
     """Nothing raises one step away from a good order."""
-    _judge(endpoint("/api/order"), json.dumps(ORDER | changes).encode())
+    assert isinstance(_judge(endpoint("/api/order"), json.dumps(ORDER | changes).encode()), PlaceOrder | Refusal)
 
 
 PRICES = st.decimals(min_value="0.001", max_value="999999999", places=3)

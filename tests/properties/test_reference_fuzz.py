@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.reference import Reference
-from guard.reference.envelope import opened
+from guard.reference.envelope import Declined, Silence, opened
 from guard.reference.futures import parse_future_info
-from guard.reference.positions import parse_positions
-from guard.reference.sessions import parse_global_state, parse_market_states
+from guard.reference.positions import Holdings, parse_positions
+from guard.reference.sessions import GlobalState, parse_global_state, parse_market_states
 from guard.reference.snapshot import parse_snapshot
 from guard.reference.static import parse_static_info
-from guard.reference.tradingdays import parse_trading_days
+from guard.reference.tradingdays import Calendar, parse_trading_days
 from guard.supervisor import Supervisor
 from guard.terms import Answer, Failure, Instrument, Missing, Outbound, Quote, World
 from tests.support.clock import ManualClock
@@ -75,8 +75,9 @@ def envelope(s2c: object, ret_type: object = 0) -> bytes:
     st.binary(max_size=200) | st.builds(envelope, TREES, LEAVES) | st.builds(envelope, S2C),
 )
 def test_any_bytes_are_an_answer_or_none(status: int, body: bytes) -> None:
-    """Whatever the status."""
-    opened(status, body)
+    """Whatever the status: a result comes with 200 alone."""
+    found = opened(status, body)
+    assert isinstance(found, Declined | Silence) or (status == 200 and isinstance(found, dict))
 
 
 @pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS.keys())
@@ -85,8 +86,9 @@ def test_any_bytes_are_an_answer_or_none(status: int, body: bytes) -> None:
 def test_any_result_is_read_or_left(parse: Callable[[dict[str, Any]], object], s2c: dict[str, Any]) -> None:
     """By every parser, with the numbers as the envelope gives them."""
     found = opened(200, envelope(s2c))
-    if isinstance(found, dict):
-        parse(found)
+    assert isinstance(found, dict | Silence)
+    result = parse(found) if isinstance(found, dict) else None
+    assert result is None or isinstance(result, dict | GlobalState | Calendar | Holdings)
 
 
 class Nonsense:

@@ -176,7 +176,10 @@ async def test_a_signature_can_be_asked_for_without_waiting(state: Path) -> None
     journal.sign_soon()
 
     await signed(state, seq)
+    head = largest(state)
     await journal.close()
+    assert head is not None
+    assert head.size == seq
 
 
 def test_the_end_is_signed(state: Path) -> None:

@@ -121,11 +121,14 @@ def test_a_file_that_someone_else_changed_does_not_sync(state: Path, disk: Fault
 def test_a_hard_link_for_a_backup_is_no_harm(state: Path, disk: FaultyDisk) -> None:
     """A second name for the same file changes nothing."""
     file = begun(state, disk)
-    file_of(state).with_suffix(".backup").hardlink_to(file_of(state))
+    backup = file_of(state).with_suffix(".backup")
+    backup.hardlink_to(file_of(state))
 
     file.write(b"more\n")
     file.sync()
     file.close()
+
+    assert file_of(state).read_bytes() == backup.read_bytes() == b"line\nmore\n"
 
 
 def test_closing_twice_is_harmless(state: Path, disk: FaultyDisk) -> None:

@@ -188,6 +188,7 @@ async def test_waiting_twice_and_out_of_order_is_fine(state: Path) -> None:
     await journal.durable(second)
     await journal.close()
     await journal.durable(first)
+    assert types_of(state) == ["segment", "a", "b"]
 
 
 async def test_waiting_for_what_was_never_appended_is_a_bug(state: Path) -> None:
