@@ -30,9 +30,8 @@ SCOPES: Final = ("qot:read", "acc:read", "trade:simulate")
 LONG_START_S: Final = 600.0  # with a long record to read back, on a busy machine
 STOP_S: Final = 30.0
 CONTESTANT_CORE, OTHER_CORE = 0, 1
-BOUNDS: Final = (
-    "[bounds]\nfailed_auths_per_minute_max = 1000000\n"  # what is asked with a wrong key is answered 401 throughout
-)
+# What is asked with a wrong key is answered 401 throughout, and no refusal waits.
+BOUNDS: Final = "[bounds]\nfailed_auths_per_minute_max = 1000000\nrefusals_per_second_max = 1000000\n"
 
 POLICY: Final = f"""\
 [policy]

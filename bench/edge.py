@@ -150,8 +150,7 @@ def _guard(folder: Path, daemon: "contestants.Server") -> "Iterator[contestants.
     import contestants  # noqa: PLC0415 - `--help` should not wait for the libraries
 
     port = contestants.free_port()
-    config = contestants.lay_out(folder / "guard", data=port, daemon=daemon.port)
-    config.write_text(config.read_text(encoding="utf-8") + WIDE, encoding="utf-8")
+    config = contestants.lay_out(folder / "guard", data=port, daemon=daemon.port, bounds=WIDE)
     command = [str(contestants.BIN / "guard"), "serve", "--config", str(config)]
     log, core = folder / "guard.log", contestants.CONTESTANT_CORE
     with contestants.serving("guard", command, port=port, core=core, log=log) as server:
@@ -217,10 +216,10 @@ from when a request could be sent.
 
 * Measured {when} on {cores} cores, Python {python}: {rounds} rounds, in each {seconds:.0f} s for each row; figures are
   medians of the rounds, ratios taken within a round. Load average at the start {load:.1f}.
-* What a flood takes from others is the core: a request waits behind at most one request of each other connection, since
-  every connection has one request under way. There is no fairness between keys beyond that.
-* Wrong keys are slowed down: beyond `bounds.failed_auths_per_minute_max` of an address each is answered a quarter of a
-  second later, and a key that verifies never is.
+* What a flood takes from others is the core. A request waits behind at most one request of each other connection, since
+  every connection has one request under way; and beyond `bounds.refusals_per_second_max` (100) of a key, or of an
+  address without one, refusals are told a quarter of a second later. So the last column is what these flooders were
+  slowed down to; what a refusal costs is in `docs/performance.md`. What passes, and a key's cancel, never waits.
 """
 
 

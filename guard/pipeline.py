@@ -62,7 +62,7 @@ class Pipeline:
         visit.endpoint, visit.effect = endpoint, endpoint.effect
         stranger = self.hooks.identify(visit)
         if stranger is not None:
-            return await turned_away(self.recorder, visit, stranger)
+            return turned_away(self.recorder, visit, stranger)
         intent = self.hooks.parse(endpoint, visit.call.body)
         if isinstance(intent, Refusal):
             return refused(self.recorder, visit, intent)

@@ -112,6 +112,8 @@ class BoundsSettings(Struct, frozen=True):
     `pre_stop_s`: how long a guard that was told to stop keeps its doors open, not ready and without new orders.
     `unproven_per_address_max` connections of one address may wait without a verified key; then the oldest goes.
     `requests_per_key_max` under way never refuse a cancel, `failed_auths_per_minute_max` never a key that verifies.
+    Beyond `refusals_per_second_max` of a key, or of an address without one, refusals are told a quarter of a second
+    later; never to a cancel.
     """
 
     body_bytes_max: Bytes = 65_536
@@ -120,6 +122,7 @@ class BoundsSettings(Struct, frozen=True):
     unproven_per_address_max: Count = 1024
     requests_per_key_max: Count = 512
     failed_auths_per_minute_max: Count = 60_000
+    refusals_per_second_max: Count = 100
     request_timeout_s: Seconds = 10.0
     idle_timeout_s: Seconds = 60.0
     drain_timeout_s: Seconds = 15.0

@@ -41,14 +41,15 @@ class Wiring(Struct, frozen=True):
     `handler` answers a call and is not expected to raise. `start(coroutine, name)` runs it as a task of the program.
     `upgrade(call, transport, raw_head)` takes a WebSocket handshake over: the protocol it returns is told everything
     that happens to the transport from then on, and must write the answer itself. Without it, a handshake is an ordinary
-    call. `refused(decision, refusal, peer)` hears of every request that the edge refused by itself.
+    call. `refused(decision, refusal, peer)` hears of every request that the edge refused by itself, and says whether
+    the answer can wait.
     """
 
     handler: Callable[[Call], Awaitable[Reply]]
     start: Callable[[Coroutine[Any, Any, None], str], object]
     new_id: Callable[[], str]
     upgrade: Callable[[Call, asyncio.Transport, bytes], asyncio.Protocol] | None = None
-    refused: Callable[[str, Refusal, str], None] | None = None
+    refused: Callable[[str, Refusal, str], bool] | None = None
 
 
 class Counts(Struct):
@@ -310,6 +311,8 @@ class Connection(asyncio.Protocol):
         is_head = request.call.method == "HEAD"
         try:
             reply = await self._edge.wiring.handler(request.call)
+            if request.call.is_slowed:
+                await asyncio.sleep(self._edge.bounds.slowed_s)
             self._is_proven = self._is_proven or request.call.is_known
             is_closing = self._is_last(request, reply)
             answer = encode(reply, date=self._edge.date(), is_closing=is_closing, is_head=is_head)
@@ -319,7 +322,7 @@ class Connection(asyncio.Protocol):
         except Exception:  # noqa: BLE001 - whatever the walk raised, its caller is owed an answer and the log the trace
             _log.exception("walk_failed", path=request.call.path)
             is_closing = True
-            answer = self._refusal(_WALK_FAILED)
+            answer, _ = self._refusal(_WALK_FAILED)
         self._write(answer, is_closing=is_closing)
 
     def _is_last(self, request: Request, reply: Reply) -> bool:
@@ -354,19 +357,30 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer, stop sending, and read away what still comes: closing now could reset the answer away."""
-        self._transport.write(self._refusal(refusal))
+        answer, is_slowed = self._refusal(refusal)
+        wait_s = self._edge.bounds.slowed_s if is_slowed else 0.0
         self._state = _State.LINGERING
-        self.deadline = self._edge.now() + self._edge.bounds.linger_timeout_s
+        self.deadline = self._edge.now() + wait_s + self._edge.bounds.linger_timeout_s
+        if is_slowed:
+            asyncio.get_running_loop().call_later(wait_s, self._tell, answer)
+        else:
+            self._tell(answer)
+
+    def _tell(self, answer: bytes) -> None:
+        if self._state is not _State.LINGERING or self._transport.is_closing():
+            return
+        self._transport.write(answer)
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
-    def _refusal(self, refusal: Refusal) -> bytes:
-        decision = self._edge.wiring.new_id()
+    def _refusal(self, refusal: Refusal) -> tuple[bytes, bool]:
+        """The answer, and whether it can wait."""
+        decision, is_slowed = self._edge.wiring.new_id(), False
         if self._edge.wiring.refused is not None:
-            self._edge.wiring.refused(decision, refusal, self._peer)
+            is_slowed = self._edge.wiring.refused(decision, refusal, self._peer)
         extra = _WS_VERSIONS if refusal is NO_HANDSHAKE else ()
         reply = refusal_reply(refusal, decision=decision, policy_sha256=None, headers=extra)
-        return encode(reply, date=self._edge.date(), is_closing=True)
+        return encode(reply, date=self._edge.date(), is_closing=True), is_slowed
 
     def _turn_away(self) -> None:
         self._edge.counts.overloaded += 1

@@ -142,7 +142,7 @@ class Relay:
         try:
             refusal = self._enter(socket, visit) or await self._answer(socket, visit)
             if refusal is not None:
-                self._refuse(socket, visit, refusal)
+                await self._refuse(socket, visit, refusal)
         except asyncio.CancelledError:  # its caller hung up unanswered, or the program stops
             self._recorder.finished(visit)
             raise
@@ -150,7 +150,7 @@ class Relay:
             _log.exception("stream_failed", decision=visit.id)
             socket.end(End.FAILED.value)
             if not socket.decision:
-                self._refuse(socket, visit, _FAILED)
+                await self._refuse(socket, visit, _FAILED)
         finally:
             socket.task = None
             socket.drop()
@@ -204,11 +204,13 @@ class Relay:
             self._timer = asyncio.get_running_loop().call_later(self._bounds.sweep_s, self._sweep)
         return None
 
-    def _refuse(self, socket: CallerSocket, visit: Visit, refusal: Refusal) -> None:
-        """Written down and told, in the contract's body."""
+    async def _refuse(self, socket: CallerSocket, visit: Visit, refusal: Refusal) -> None:
+        """Written down and told, in the contract's body; later to who is refused too often."""
         reply = refused(self._recorder, visit, refusal)
         if refusal.code in _DAEMONS:
             visit.outcome = "failed"
+        if visit.call.is_slowed:
+            await asyncio.sleep(self._bounds.slowed_s)
         socket.refuse(encode(reply, date=format_datetime(visit.wall, usegmt=True), is_closing=True))
         self._recorder.finished(visit)
 

@@ -8,7 +8,8 @@ from msgspec import Struct
 class Call(Struct):
     """One request as the edge read it; `head` has lower-case names of the headers that the walk looks at.
 
-    `is_known`: the walk verified its key, which the edge asks once the request is answered.
+    `is_known`: the walk verified its key; `is_slowed`: it was refused, and is one of too many, so its refusal can wait.
+    The edge asks for both once the request is answered.
     """
 
     method: str
@@ -18,6 +19,7 @@ class Call(Struct):
     peer: str
     token: str | None = None
     is_known: bool = False
+    is_slowed: bool = False
 
 
 class Reply(Struct):

@@ -47,7 +47,7 @@ from guard.terms import (
 )
 from guard.upstream import Circuits
 from guard.walk.cooldown import Cooldowns
-from guard.walk.crowd import Crowd, Strangers
+from guard.walk.crowd import Crowd, Refusals, Strangers
 from guard.walk.holdings import Holdings
 from guard.walk.inturn import InTurn
 from guard.walk.lookout import Blind, Lookout
@@ -174,6 +174,7 @@ class Desk:
         self.unlocks = Cooldowns()
         self.crowd = Crowd()
         self.strangers = Strangers()
+        self.refusals = Refusals()
         self.holdings = Holdings()
         self.tickets = Tickets()
         self.subscribing = InTurn()

@@ -67,7 +67,7 @@ async def answer(recorder: Recorder, visit: Visit) -> Reply:
     bearer = bearer_of(call.head.get("authorization"))
     found = authenticate(standing.keyring, bearer, now=visit.wall, issuers=standing.issuers)
     if isinstance(found, Refusal):
-        return await turned_away(recorder, visit, found)
+        return turned_away(recorder, visit, found)
     visit.principal = found
     call.is_known = True
     decision = _DECISION.fullmatch(call.path)

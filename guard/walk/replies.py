@@ -1,6 +1,5 @@
 """Answers of the walk: refusals that are recorded before they are told, outcomes, and answers given again."""
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from typing import Final
@@ -33,8 +32,6 @@ from guard.walk.desk import Known, Situation, Visit
 from guard.walk.door import unknown
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
-
-TARPIT_S: Final = 0.25
 
 Headers = tuple[tuple[str, str], ...]
 _log = structlog.get_logger("guard")
@@ -75,11 +72,10 @@ def _until_probe_s(recorder: Recorder, visit: Visit) -> float | None:
     return None if wait_us is None else wait_us / 1_000_000
 
 
-async def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:
+def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:
     """Who is not known is told so. An address that keeps trying is answered slowly: its own connections wait for it."""
     told = unknown(recorder.desk, visit, refusal)
-    if told.code is Code.RATE:
-        await asyncio.sleep(TARPIT_S)
+    visit.call.is_slowed = told.code is Code.RATE
     return refused(recorder, visit, told)
 
 

@@ -42,7 +42,7 @@ async def guarded(
     async with asyncio.timeout(60), scripted(default=daemon_does) as daemon:
         toml = (
             f'[trading]\nenabled = true\n[daemon]\nurl = "http://127.0.0.1:{daemon.port}"\nbroker_limits = "off"\n'
-            f"[bounds]\nfailed_auths_per_minute_max = 100000\n{bounds}"
+            f"[bounds]\nfailed_auths_per_minute_max = 100000\nrefusals_per_second_max = 100000\n{bounds}"
         )
         guard = made(lay_out(folder, policies={"open.toml": OPEN_POLICY}, toml=toml))
         await guard.start()

@@ -2,13 +2,17 @@
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from guard.codes import Code
 from guard.limits import slots
 from guard.simulator.faults import Hold
+from guard.terms import refuse
+from tests.support import guards
 from tests.support.guards import OPEN_POLICY, codes, record, said
-from tests.support.stage import Stage, code_of, is_passed, stage
+from tests.support.stage import MODIFY, ORDER, Stage, change, code_of, is_passed, stage
 
 QUOTE, ASKED = "/api/quote", {"symbols": ["HK.00700"]}
 NARROW = "[trading]\nenabled = true\n[bounds]\nrequests_per_key_max = 3\nfailed_auths_per_minute_max = 5\n"
@@ -77,3 +81,40 @@ async def test_idempotency_keys_are_bounded_and_a_cancel_passes_without_its_own(
         assert scene.guard.desk.state.kept == {"idempotency/key=bot": 2, "idempotency/key=desk": 1}
         scene.clock.advance(s=86_401)
         assert is_passed(await scene.place(key="c", price=202))
+
+
+FEW: Final = "[trading]\nenabled = true\n[bounds]\nrefusals_per_second_max = 3\n"
+
+
+async def slowed(scene: Stage, path: str, body: object, who: str | None) -> bool:
+    """Whether the answer to this request waits."""
+    asked = guards.call(path, body, who=who)
+    await scene.guard.pipeline.handle(asked)
+    return asked.is_slowed
+
+
+async def test_refusals_of_a_key_wait_beyond_so_many_and_nothing_else_does(tmp_path: Path) -> None:
+    """Its fourth refusal in a second waits; what passes, its cancels, and another key's first refusal never do."""
+    async with stage(tmp_path, *KEYS, toml=FEW) as scene:
+        mine, theirs = await scene.placed(), await scene.placed(who="agent")
+        dear = guards.order(price=99_999_999)
+        assert [await slowed(scene, ORDER, dear, "bot") for _ in range(5)] == [False] * 3 + [True] * 2
+        assert not await slowed(scene, QUOTE, ASKED, "bot")
+        for name in (theirs, mine):  # refused, and passed
+            assert not await slowed(scene, MODIFY, change(name, op="CANCEL", qty=None, price=None), "bot")
+        assert not await slowed(scene, ORDER, dear, "agent")
+        scene.clock.advance(s=1)
+        assert not await slowed(scene, ORDER, dear, "bot")
+
+
+async def test_refusals_of_an_address_wait_beyond_so_many_and_its_keys_requests_do_not(tmp_path: Path) -> None:
+    """Paths that are none, wrong keys and odd bytes of one address are counted together; a key has its own count."""
+    async with stage(tmp_path, *KEYS, toml=FEW) as scene:
+        assert not await slowed(scene, "/api/nowhere", None, None)
+        assert not await slowed(scene, QUOTE, ASKED, "nobody")
+        told = [
+            scene.guard.recorder.refused_at_edge(f"{n}", refuse(Code.BAD_TARGET, "odd"), "127.0.0.1") for n in range(3)
+        ]
+        assert told == [False, True, True]
+        assert await slowed(scene, "/api/nowhere", None, None)
+        assert not await slowed(scene, QUOTE, ASKED, "bot")

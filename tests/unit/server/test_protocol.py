@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from guard.codes import Code
 from guard.server.bounds import Bounds
@@ -62,7 +63,7 @@ class Door:
 
     def __init__(self, *, bounds: Bounds = BOUNDS, answer: Reply | None = None) -> None:
         self.now = 1000.0
-        self.is_known = False
+        self.is_known = self.is_slowed = False
         self.calls: list[Call] = []
         self.walks: list[Coroutine[Any, Any, None]] = []
         self.refused: list[tuple[str, Code, str]] = []
@@ -74,7 +75,7 @@ class Door:
 
     async def handle(self, call: Call) -> Reply:
         self.calls.append(call)
-        call.is_known = self.is_known
+        call.is_known, call.is_slowed = self.is_known, self.is_slowed
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
@@ -83,8 +84,9 @@ class Door:
         assert name == "request"
         self.walks.append(walk)
 
-    def note(self, decision: str, refusal: Refusal, peer: str) -> None:
+    def note(self, decision: str, refusal: Refusal, peer: str) -> bool:
         self.refused.append((decision, refusal.code, peer))
+        return self.is_slowed
 
     def connect(self, transport: WireTransport | None = None) -> tuple[Connection, WireTransport]:
         transport = transport or WireTransport()
@@ -554,3 +556,33 @@ async def test_the_date_is_made_once_a_second() -> None:
     assert door.edge.date() == "kept"
     door.now += 1
     assert door.edge.date() != "kept"
+
+
+async def test_a_refusal_that_can_wait_is_told_later_and_the_connection_is_kept() -> None:
+    """The walk's own: a quarter of a second here made short; the next request on the connection is read as ever."""
+    door = Door(bounds=structs.replace(BOUNDS, slowed_s=0.01))
+    door.is_slowed = True
+    connection, transport = door.connect()
+    connection.data_received(get())
+    began_s = asyncio.get_running_loop().time()
+    await door.walk()
+    assert asyncio.get_running_loop().time() - began_s >= 0.01
+    assert len(transport.written) == 1
+    door.is_slowed = False
+    connection.data_received(get())
+    await door.walk()
+    assert len(transport.written) == 2
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_what_the_edge_refuses_can_wait_too(is_gone: bool) -> None:
+    """Nothing is written until then, and nothing at all to a caller that has gone."""
+    door = Door(bounds=structs.replace(BOUNDS, slowed_s=0.01))
+    door.is_slowed = True
+    connection, transport = door.connect()
+    connection.data_received(b"GET /api/%2e HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (door.refused[0][1], transport.written) == (Code.BAD_TARGET, [])
+    if is_gone:
+        connection.connection_lost(None)
+    await asyncio.sleep(0.02)
+    assert [status(one) for one in transport.written] == ([] if is_gone else [400])

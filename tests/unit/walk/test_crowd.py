@@ -1,12 +1,13 @@
 """How many requests of a key are under way, and how often an address failed to say who it is."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.codes import Code
 from guard.terms import refuse
 from guard.walk import crowd
-from guard.walk.crowd import MINUTE_US, Crowd, Strangers
+from guard.walk.crowd import MINUTE_US, SECOND_US, Crowd, Refusals, Refused, Strangers
 
 NOBODY = refuse(Code.UNAUTHENTICATED, "a valid key is needed")
 
@@ -57,7 +58,7 @@ def test_only_a_credential_that_did_not_verify_counts() -> None:
     lacking = refuse(Code.SCOPE, "this key lacks trade:real")
     for _ in range(10):
         assert strangers.told(lacking, address="a", most=1, t_us=0) is lacking
-    assert strangers.attempts == {}
+    assert strangers.attempts.seen == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5_000_000)), max_size=200))
@@ -69,6 +70,24 @@ def test_addresses_are_bounded(steps: list[tuple[int, int]]) -> None:
         for address, gap_us in steps:
             t_us += gap_us
             assert told(strangers, f"10.0.0.{address}", t_us) in {Code.UNAUTHENTICATED, Code.RATE}
-            assert len(strangers.attempts) <= 9
+            assert len(strangers.attempts.seen) <= 9
     finally:
         crowd.ADDRESSES_MAX = before  # type: ignore[misc]
+
+
+def test_refusals_are_counted_by_source_and_second() -> None:
+    """A key, and an address without one that is spelled alike, are two; a new second begins anew."""
+    refusals, bot, place = Refusals(), Refused("10.0.0.1"), Refused(address="10.0.0.1")
+    assert [refusals.is_beyond(bot, most=2, t_us=n) for n in range(4)] == [False, False, True, True]
+    assert not refusals.is_beyond(place, most=2, t_us=4)
+    assert not refusals.is_beyond(bot, most=2, t_us=SECOND_US)
+
+
+def test_sources_without_room_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many addresses as an attacker may have cost bounded memory."""
+    monkeypatch.setattr(crowd, "ADDRESSES_MAX", 3)
+    refusals = Refusals()
+    found = [refusals.is_beyond(Refused(address=f"a{n}"), most=2, t_us=0) for n in range(9)]
+    assert found == [False] * 5 + [True] * 4
+    assert len(refusals.seen.seen) == 4
+    assert not refusals.is_beyond(Refused(address="new"), most=2, t_us=SECOND_US)
