@@ -1,0 +1,123 @@
+"""The document of a run says what was found, what was skipped, and which figures are not held."""
+
+import importlib
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[3]
+CPU_US: Final = {"direct": 10.0, "nginx": 30.0, "nginx-lua": 100.0, "guard": 200.0, "aiohttp": 800.0}
+
+FRAME_US: Final = {"guard": 1.0, "aiohttp": 8.0}
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The modules of the benchmark by name."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    return importlib.import_module
+
+
+def results(bench: Any, *, with_scale: bool = True) -> Any:
+    """Two rounds of every scenario without Envoy and the optional gateways, with figures that one can do by head."""
+    field, measure, memory = bench("field"), bench("measure"), bench("memory")
+    windows = [
+        field.Window(
+            ask=scenario.name,
+            connections=scenario.connections,
+            rate=scenario.rate,
+            turn=turn,
+            name=name,
+            answers=100,
+            rps=1000.0,
+            cpu_us=CPU_US[name.removesuffix("-unsynced")] * (1 + turn),
+            daemon_cpu_us=10.0,
+            p50_us=100.0,
+            p99_us=200.0,
+            longest_us=300.0,
+        )
+        for scenario in field.SCENARIOS
+        for name in scenario.who
+        for turn in range(2)
+        if name.removesuffix("-unsynced") in CPU_US
+    ]
+    return measure.Results(
+        plan=field.Plan(rounds=2),
+        machine={name: name for name in ("cpu", "memory", "kernel", "disk", "python", "libraries", "guard")},
+        began="now",
+        load_average=[0.0, 0.0, 0.0],
+        stolen_percent=0.0,
+        repeated=0,
+        sync_us=[100.0, 200.0],
+        windows=windows,
+        memory=memory.Memory(
+            at_start=60_000_000,
+            requests=200_000,
+            after=70_000_000,
+            more=300_000,
+            after_more=73_000_000,
+            orders=1000,
+            after_orders=80_000_000,
+            after_orders_twice=80_400_000,
+            record_bytes=2000,
+        ),
+        verified=["ok: all of it"],
+        recorded={"guard": {"allowed": 5, "accepted": 5, "refused": 1}},
+        skipped={"haproxy": "haproxy is not installed"},
+        calibration=[1.0, 1.0],
+        scale=scale(bench) if with_scale else None,
+        frames=[
+            bench("fanout").Frames(name, 0, 100, 32, cost, 1.0) for name, cost in (("guard", 1.0), ("aiohttp", 8.0))
+        ],
+    )
+
+
+def scale(bench: Any) -> Any:
+    """Guards that all cost the same, and two starts."""
+    module = bench("scale")
+    starts = [module.Start(0, 1.0, 1.5, 58_000_000), module.Start(100_000, 2.0, 2.5, 60_000_000)]
+    names = [*module.SIZES, module.OPEN, module.PAST]
+    return module.Scale(100_000, 1_000_000, {name: [100.0, 100.0] for name in names}, starts)
+
+
+def cells(text: str, begins: str) -> list[str]:
+    """The cells of the row that begins so."""
+    [row] = [line for line in text.splitlines() if line.startswith(f"| {begins}")]
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_the_figures_to_hold_are_ratios_of_one_round(bench: Any) -> None:
+    """A round in which everything cost twice as much changes no ratio; what is missed or missing is said."""
+    text = bench("figures").figures_table(results(bench))
+
+    assert cells(text, "CPU an order, recorded, no fsync")[3:] == ["2.00 (2.00-2.00)", "met"]
+    assert cells(text, "the same ÷ the aiohttp proxy")[3:] == ["0.25 (0.25-0.25)", "met"]
+    assert cells(text, "the same ÷ Envoy")[3:] == ["-", "not measured"]
+    assert cells(text, "CPU a frame delivered to 100 sockets, 32")[3:] == ["0.12 (0.12-0.12)", "met"]
+    assert cells(text, "MB that a million requests add")[3:] == ["10.0 (10.0-10.0)", "**not met**"]
+    assert cells(text, "records a second read back")[3:] == ["100 000 (100 000-100 000)", "met"]
+    assert cells(text, "MB resident at start, idle")[3:] == ["58.0 (58.0-58.0)", "aim met"]
+
+
+def test_the_document_tells_what_was_left_out(bench: Any) -> None:
+    """A peer that could not be had is named with the reason; a run without sizes still has its document."""
+    text = bench("report").document(results(bench, with_scale=False))
+
+    assert "haproxy is not installed" in cells(text, "haproxy")[1]
+    assert "Not measured." in text
+    assert cells(text, "order with a wrong key, 64")[-2:] == ["2.00 (2.00-2.00)", "0.25 (0.25-0.25)"]
+    assert "performance-pauses.md" in text
+
+
+def test_the_tables_hold_every_scenario(bench: Any) -> None:
+    """Whatever is measured has a row: no scenario is asked for nothing."""
+    found = results(bench)
+    text = bench("report").document(found)
+    titles = bench("tables").ASKS
+
+    for scenario in bench("field").SCENARIOS:
+        if scenario.name != "scraped" and not scenario.rate:
+            assert cells(text, f"{titles[scenario.name]}, {scenario.connections} ")
+    assert cells(text, "the metrics are read 10 times a second")
+    assert cells(text, "1 000 000 records of the past")
