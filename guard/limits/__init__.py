@@ -7,7 +7,7 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 
 from guard.limits.currencies import note_currency
 from guard.limits.dump import dump
-from guard.limits.grafting import Graft, graft, missing
+from guard.limits.grafting import Graft, apart, graft, missing, together
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, look, quota_of, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
@@ -16,6 +16,7 @@ from guard.limits.outside import adopt
 from guard.limits.promoting import promote
 from guard.limits.slots import bound_met, find_slot
 from guard.limits.snapshot import Part, restore, snapshot
+from guard.limits.staging import Staging
 from guard.limits.state import (
     Basis,
     Holder,
@@ -40,6 +41,7 @@ __all__ = [
     "Opening",
     "Part",
     "Slot",
+    "Staging",
     "State",
     "Step",
     "TradingRule",
@@ -47,6 +49,7 @@ __all__ = [
     "Worth",
     "adopt",
     "advance",
+    "apart",
     "beside",
     "bound_met",
     "change_in_flight",
@@ -75,6 +78,7 @@ __all__ = [
     "set_trading",
     "settle",
     "snapshot",
+    "together",
     "trading_for",
     "trading_rule",
     "unknowns",

@@ -7,9 +7,11 @@ open step that moves such a cell settles it as it would have, had it claimed it 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from sys import intern
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from guard.limits import windows
@@ -55,26 +57,60 @@ class Graft(Struct, frozen=True, omit_defaults=True):
 
 def missing(state: State, other: State) -> Graft:
     """What the second ledger counts and this one does not."""
+    held = {}
+    for known in other.holders.values():
+        holder = state.holders.get(known.id)
+        found = None if holder is None else held_of(holder, known)
+        if found is not None:
+            held[known.id] = found
+    return msgspec.structs.replace(missing_elsewhere(state, other), holders=held)
+
+
+def missing_elsewhere(state: State, other: State) -> Graft:
+    """What is missing of all but live orders: open steps, what ended orders spent, stamps."""
     steps = {}
     for step in other.steps.values():
         moved = _moved(state.steps.get(step.id), step)
         if moved.claims:
             steps[step.id] = moved
     return Graft(
-        holders=dict(_holders(state, other.holders.values())),
         steps=steps,
         spent={cell: amount for cell, amount in other.spent.items() if amount > state.spent.get(cell, 0)},
         logs=dict(_logs(state, other)),
     )
 
 
+def together(parts: Iterable[Graft]) -> Graft:
+    """One graft of several: what a later one says of an order, a step or a cell takes the place of what was said."""
+    whole = Graft(holders={}, steps={}, spent={}, logs={})
+    for one in parts:
+        whole.holders.update(one.holders)
+        whole.steps.update(one.steps)
+        whole.spent.update(one.spent)
+        whole.logs.update(one.logs)
+    return whole
+
+
+def apart(whole: Graft, *, size: int) -> Iterator[Graft]:
+    """The same in parts, each of so many live orders at most; the last one has all that is not theirs."""
+    rest = iter(whole.holders.items())
+    for _ in range(max(0, len(whole.holders) - 1) // size):
+        yield Graft(holders=dict(islice(rest, size)))
+    yield msgspec.structs.replace(whole, holders=dict(rest))
+
+
 def graft(state: State, new: Graft, *, t_us: int) -> None:
     """The ledger counts it from now on. What ended since, or is counted already, is left out."""
-    advance(state, t_us=t_us)
     for name, held in new.holders.items():
         holder = state.holders.get(name)
         if holder is not None:
-            _hold(state, holder, held)
+            hold(state, holder, held)
+    graft_elsewhere(state, new, t_us=t_us)
+
+
+def graft_elsewhere(state: State, new: Graft, *, t_us: int) -> None:
+    """All of it but what live orders hold."""
+    advance(state, t_us=t_us)
     for name, moved in new.steps.items():
         step = state.steps.get(name)
         if step is not None:
@@ -91,24 +127,19 @@ def graft(state: State, new: Graft, *, t_us: int) -> None:
 # ---------------------------------------------------------------- found
 
 
-def _holders(state: State, others: Iterable[Holder]) -> Iterator[tuple[str, Held]]:
-    for other in others:
-        holder = state.holders.get(other.id)
-        if holder is None:
-            continue
-        fresh = {cell for basis in other.bases for cell in basis.cells} | set(other.cells)
-        fresh = {cell for cell in fresh if not _is_on(holder, cell)}
-        if fresh:
-            parts = [one for one in zip(other.cells, other.held, other.kinds, strict=True) if one[0] in fresh]
-            yield (
-                other.id,
-                Held(
-                    tuple(cell for cell, _, _ in parts),
-                    tuple(amount for _, amount, _ in parts),
-                    "".join(kind for _, _, kind in parts),
-                    tuple(found for basis in other.bases if (found := _only(basis, fresh)).cells),
-                ),
-            )
+def held_of(holder: Holder, other: Holder) -> Held | None:
+    """What the same order holds in the second ledger and not in this one; None where that is nothing."""
+    fresh = {cell for basis in other.bases for cell in basis.cells} | set(other.cells)
+    fresh = {cell for cell in fresh if not _is_on(holder, cell)}
+    if not fresh:
+        return None
+    parts = [one for one in zip(other.cells, other.held, other.kinds, strict=True) if one[0] in fresh]
+    return Held(
+        tuple(cell for cell, _, _ in parts),
+        tuple(amount for _, amount, _ in parts),
+        "".join(kind for _, _, kind in parts),
+        tuple(found for basis in other.bases if (found := _only(basis, fresh)).cells),
+    )
 
 
 def _is_on(holder: Holder, cell: str) -> bool:
@@ -140,14 +171,15 @@ def _logs(state: State, other: State) -> Iterator[tuple[str, Log]]:
             continue
         stamps, known = windows.stamps_in(log, t_us=now_us, window_us=log.widest_us), state.logs.get(cell)
         have = windows.stamps_in(known, t_us=now_us, window_us=log.widest_us)
-        if known is None or known.widest_us < log.widest_us or Counter(stamps) - Counter(have):
+        if known is None or known.widest_us < log.widest_us or (stamps != have and Counter(stamps) - Counter(have)):
             yield cell, Log(stamps, log.widest_us, log.is_rate)
 
 
 # ---------------------------------------------------------------- put in
 
 
-def _hold(state: State, holder: Holder, new: Held) -> None:
+def hold(state: State, holder: Holder, new: Held) -> None:
+    """The order holds this too, but for cells that it is on already."""
     fresh = {cell for basis in new.bases for cell in basis.cells} | set(new.cells)
     fresh = {cell for cell in fresh if not _is_on(holder, cell)}
     for cell, amount, kind in zip(new.cells, new.held, new.kinds, strict=True):
@@ -168,7 +200,9 @@ def _claim(step: Step, moved: Moved) -> None:
 
 def _stamp(state: State, cell: str, log: Log) -> None:
     known = state.logs.get(cell)
-    stamps = sorted((Counter(log.stamps) | Counter(known.stamps if known else ())).elements())
+    stamps = list(log.stamps)
+    if known is not None and known.stamps != stamps:
+        stamps = sorted((Counter(stamps) | Counter(known.stamps)).elements())
     widest_us = max(log.widest_us, known.widest_us if known else 0)
     state.logs[cell] = Log(stamps, widest_us, log.is_rate)
     if known is None:  # a log that is known is looked at again already

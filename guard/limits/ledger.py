@@ -22,7 +22,7 @@ from guard.limits import windows
 from guard.limits.claims import check
 from guard.limits.order_ids import forget_order, note_order_ids
 from guard.limits.slots import settle_slot, take_slot
-from guard.limits.state import LOG_KINDS, SUM_KINDS, Holder, Opening, State, Step, advance
+from guard.limits.state import LOG_KINDS, SUM_KINDS, Holder, Opening, State, Step, advance, touch
 from guard.limits.sums import give_back, part, put, rebase, take
 from guard.limits.sweep import remember, sweep
 from guard.terms import Claim, Outcome, Verdict
@@ -36,6 +36,8 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     check(opening.claims)
     sweep(state, t_us=now_us, claims=len(opening.claims))
     before = _raise(state, opening)
+    if state.touched is not None:
+        touch(state, opening.holder)
     _stamp(state, opening.claims, now_us)
     for claim in opening.claims:
         if claim.kind == "slot":
@@ -72,6 +74,8 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
     step = state.steps.get(step_id)
     if step is None:
         return
+    if state.touched is not None:
+        touch(state, step.holder)
     if outcome.verdict is not Verdict.UNKNOWN:
         del state.steps[step_id]
         _unstamp(state, step, outcome.verdict)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from guard.limits.order_ids import forget_order
-from guard.limits.state import SUM_KINDS, State, Step, advance
+from guard.limits.state import SUM_KINDS, State, Step, advance, touch
 from guard.limits.sums import claimed_as, give_back, move, part, put
 from guard.terms import ClaimKind
 
@@ -28,6 +28,7 @@ def set_targets(
     for cell, amount in targets.items():
         if amount < 0:
             raise AssertionError(f"target of {amount} on {cell}")
+    touch(state, holder_id)
     step = None if holder.step is None else state.steps[holder.step]
     reserved = {} if step is None else _tell(step, targets)
     for cell, amount in targets.items():
@@ -39,6 +40,7 @@ def note_filled(state: State, holder_id: str, qty: Decimal, *, t_us: int) -> Non
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
     if holder is not None and qty > holder.filled:
+        touch(state, holder_id)
         holder.filled = qty
 
 
@@ -63,6 +65,7 @@ def end_order(state: State, holder_id: str, *, t_us: int) -> None:
     holder = state.holders.get(holder_id)
     if holder is None or holder.status == "done":
         return
+    touch(state, holder_id)
     give_back(state, holder, keep_spend=True)
     if holder.step is None:
         forget_order(state, holder)

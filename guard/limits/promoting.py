@@ -23,9 +23,14 @@ _KINDS: Final[dict[str, ClaimKind]] = {"s": "spend", "w": "working", "c": "count
 
 def promote(state: State, words: Collection[str], *, t_us: int) -> None:
     """The counters of these words (what a counter's name begins with) go on from their shadows."""
-    advance(state, t_us=t_us)
     for holder in state.holders.values():
-        _hold(state, holder, words)
+        hold_plain(state, holder, words)
+    promote_elsewhere(state, words, t_us=t_us)
+
+
+def promote_elsewhere(state: State, words: Collection[str], *, t_us: int) -> None:
+    """All of it but what live orders hold."""
+    advance(state, t_us=t_us)
     for cell, amount in list(state.spent.items()):
         plain = plain_of(cell, words)
         if plain is not None and amount > state.spent.get(plain, 0):
@@ -44,7 +49,8 @@ def plain_of(cell: str, words: Collection[str]) -> str | None:
     return intern(f"{word}/{rest}") if rest and word in words else None
 
 
-def _hold(state: State, holder: Holder, words: Collection[str]) -> None:
+def hold_plain(state: State, holder: Holder, words: Collection[str]) -> None:
+    """The order holds on the plain cells what it holds on their shadows."""
     for cell, amount, kind in zip(holder.cells, holder.held, holder.kinds, strict=True):
         plain = plain_of(cell, words)
         if plain is not None and amount > part(holder, plain):

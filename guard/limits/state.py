@@ -179,6 +179,8 @@ class State(Struct):
     `spent` is what ended orders have used up. `due` is a heap of (time, cell, is_slot) that says when to look whether
     a log or slot can be forgotten; it decides memory, never an answer. `currencies`: symbols that the daemon's orders
     or positions show in another currency than their market's, oldest first. `kept`: how many slots each key has.
+    `touched`: live orders that have changed, begun or ended since somebody began to listen, in that order; None while
+    nobody does.
     """
 
     at_us: int = 0
@@ -193,6 +195,13 @@ class State(Struct):
     trading: dict[Scope, TradingRule] = field(default_factory=dict)
     due: list[tuple[int, str, bool]] = field(default_factory=list)
     currencies: dict[str, str] = field(default_factory=dict)
+    touched: dict[str, None] | None = None
+
+
+def touch(state: State, holder_id: str | None) -> None:
+    """This live order changes, begins or ends: for whoever listens."""
+    if state.touched is not None and holder_id is not None:
+        state.touched[holder_id] = None
 
 
 def advance(state: State, *, t_us: int) -> int:

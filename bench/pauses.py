@@ -1,0 +1,360 @@
+"""The longest pause of the loop while something else is done: a scrape, reloads, a rotation, a snapshot, a checkpoint.
+
+    python bench/pauses.py [--report docs/performance-pauses.md]
+
+One process as `guard serve` sets it up (uvloop, a rested collector, the record on this disk), orders coming at a steady
+rate, and as many live ones as are named. A beat runs in every turn of the loop; a pause is what lies between two beats.
+`work` is the CPU time that the loop's own thread spent in it. `held up` adds what the loop waited for other threads of
+the guard, which share the interpreter with it: the time that has passed less the time for which the kernel had
+nothing free to run the loop on. `passed` is the time by the wall, which other programs on the machine lengthen.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import daemon as light
+import structlog
+import uvloop
+from machine import described, real_disk
+from msgspec.structs import replace
+from tables import spread, table
+
+import guard.keeper
+from guard.admin.change import Who
+from guard.cli.serve import rest_the_collector
+from guard.keeper import Keeper
+from guard.lifecycle import Guard
+from guard.settings import Overrides, load
+from guard.terms import Answer, Call, Outbound
+from policies import ALIKE, write
+from policies import texts as policy_texts
+
+KEYS: Final = 1_000
+POLICIES: Final = 50
+RATE_S: Final = 50.0
+OPENING: Final = 64  # orders opened at a time before anything is measured
+CALM_S: Final = 0.5
+LEVELS: Final = (3_000, 50_000)
+BUDGET: Final = '[orders]\nmax_value = "9000000 HKD"\n[budgets]\nopen_orders = 1000000\n'
+BUDGET += 'daily_value = "9000000000 HKD"\nresets = "{hour:02}:{minute:02} Asia/Hong_Kong"\n'
+BODY: Final = {"market": "HK", "acc_id": light.ACC_ID, "env": "simulate", "side": "BUY", "code": "00700", "qty": 100}
+
+
+class Pause(NamedTuple):
+    """The longest between two beats, in ms: CPU time of the loop, that and waits for other threads, by the wall."""
+
+    work: float = 0.0
+    held_up: float = 0.0
+    passed: float = 0.0
+
+    def or_longer(self, other: "Pause") -> "Pause":
+        """The longest of each."""
+        return Pause(*map(max, self, other))
+
+
+class Beat:
+    """A callback in every turn of the loop, which notes how long ago the last one was."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._account = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        self.longest = Pause()
+        self._last = self._read()
+        self._is_on = True
+        self._loop.call_soon(self._beat)
+
+    def _read(self) -> tuple[int, int, int]:
+        waited_ns = int(os.pread(self._account, 100, 0).split(maxsplit=2)[1])
+        return time.thread_time_ns(), waited_ns, time.perf_counter_ns()
+
+    def _beat(self) -> None:
+        now = self._read()
+        work, waited, passed = ((after - before) / 1e6 for before, after in zip(self._last, now, strict=True))
+        self.longest = self.longest.or_longer(Pause(work, max(work, passed - waited), passed))
+        self._last = now
+        if self._is_on:
+            self._loop.call_soon(self._beat)
+
+    def stop(self) -> Pause:
+        """The longest pause there was."""
+        self._is_on = False
+        os.close(self._account)
+        return self.longest
+
+
+class Stub:
+    """The light daemon's answers, without a socket: what the loop does is the guard's own work."""
+
+    def __init__(self) -> None:
+        self._orders = light.Orders()
+
+    async def send(self, request: Outbound) -> Answer:
+        """An order gets new ids; what the light daemon does not know is 404."""
+        known = {"/api/static-info": light.STATIC_INFO, "/api/accounts": light.ACCOUNTS, "/api/quote": light.QUOTE}
+        raw = self._orders.place() if request.path == "/api/order" else known.get(request.path, light.NOT_FOUND)
+        head, _, body = raw.partition(b"\r\n\r\n")
+        await asyncio.sleep(0)
+        return Answer(int(head[9:12]), "application/json", body)
+
+
+def key_of(number: int) -> str:
+    """A caller's key."""
+    return f"gk_{number:064x}"
+
+
+def lay_out(folder: Path) -> Path:
+    """The files of a guard; its settings."""
+    config = folder / "guard.toml"
+    config.write_text(
+        '[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n[trading]\nenabled = true\n'
+        '[daemon]\nbroker_limits = "off"\n'
+    )
+    (folder / "policies").mkdir()
+    write(folder, policy_texts(POLICIES, ALIKE))
+    write_keys(folder, 0)
+    return config
+
+
+def write_keys(folder: Path, turn: int) -> None:
+    """The keys; the note of one is another in every round."""
+    keys = [
+        {
+            "id": f"bot-{number}",
+            "hash": f"sha256:{hashlib.sha256(key_of(number).encode()).hexdigest()}",
+            "scopes": ["trade:simulate", "acc:read", "qot:read", "metrics:read"],
+            "max_order_value": 10_000_000 + (turn if number == 0 else 0),
+            "max_orders_per_minute": 100_000,
+        }
+        for number in range(KEYS)
+    ]
+    path = folder / "keys.json"
+    path.write_text(json.dumps({"version": 1, "keys": keys}))
+    path.chmod(0o600)
+
+
+async def place(guard: Guard, number: int) -> None:
+    """One order, which passes."""
+    raw = json.dumps(BODY | {"price": 200, "remark": f"n{number}"}).encode()
+    headers = {"authorization": f"Bearer {key_of(number % KEYS)}"}
+    reply = await guard.pipeline.handle(Call("POST", "/api/order", headers, raw, "127.0.0.1"))
+    if json.loads(reply.body)["ret_type"] != 0:
+        raise SystemExit(reply.body.decode())
+
+
+class Scene:
+    """One guard, its folder, and the rounds that it has seen."""
+
+    def __init__(self, folder: Path, running: Guard) -> None:
+        self.folder, self.guard = folder, running
+        self.turn, self.placed = 0, 0
+
+    async def open(self, orders: int) -> None:
+        """So many live orders."""
+
+        async def some(count: int) -> None:
+            for _ in range(count):
+                self.placed += 1
+                await place(self.guard, self.placed)
+
+        await asyncio.gather(*(some(orders // OPENING + 1) for _ in range(OPENING)))
+
+    async def steadily(self) -> None:
+        """Orders at their rate, for ever."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self.placed += 1
+                group.create_task(place(self.guard, self.placed))
+                await asyncio.sleep(1 / RATE_S)
+
+    # ------------------------------------------------------------ what is done
+
+    async def calm(self) -> None:
+        """Nothing but orders."""
+        await asyncio.sleep(CALM_S)
+
+    async def scrape(self) -> None:
+        """As Prometheus does, by a program of its own."""
+        port = self.guard.ports[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
+        writer.write(f"{head}Authorization: Bearer {key_of(1)}\r\n\r\n".encode())
+        if b"200 OK" not in await reader.read(100):
+            raise SystemExit("the scrape was refused")
+        while await reader.read(65_536):
+            pass
+        writer.close()
+
+    async def reload_same(self) -> None:
+        """The files say what is in force."""
+        await self._reload("unchanged")
+
+    async def reload_values(self) -> None:
+        """Every policy has another bound; what is counted stays as it is."""
+        write(self.folder, policy_texts(POLICIES, ALIKE, more=self.turn * 10_000))
+        await self._reload("applied")
+
+    async def reload_budget(self) -> None:
+        """A policy more, whose counters are made from the record and put on every live order."""
+        text = BUDGET.format(hour=self.turn // 60 % 24, minute=self.turn % 60)
+        (self.folder / "policies" / "budget.toml").write_text(text)
+        await self._reload("applied")
+
+    async def reload_without(self) -> None:
+        """That policy is taken away."""
+        (self.folder / "policies" / "budget.toml").unlink()
+        await self._reload("applied")
+
+    async def _reload(self, result: str) -> None:
+        change = await self.guard.changes.policies.reload(Who(by="bench"))
+        if change.result != result:
+            raise SystemExit(change)
+
+    async def reload_keys(self) -> None:
+        """One key has another limit."""
+        write_keys(self.folder, self.turn)
+        change = await self.guard.changes.reload_keys(Who(by="bench"))
+        if change.result != "applied":
+            raise SystemExit(change)
+
+    async def rotate(self) -> None:
+        """The next record begins a segment."""
+        journal = self.guard.journal
+        journal._place = replace(journal._place, size=2**40)  # noqa: SLF001 - or 128 MiB would have to be written
+        before = journal.segment
+        while journal.segment == before:
+            await asyncio.sleep(0.01)
+        await journal.durable(journal.last_seq)
+
+    async def snapshot(self) -> None:
+        """The state behind the closed segments, made by another process and appended."""
+        journal, directory = self.guard.journal, self.guard.directory
+        keeper = Keeper(journal, directory, clock=self.guard.clock, retention=timedelta(days=1_000), run=None)
+        await keeper.round()
+
+    async def checkpoint(self) -> None:
+        """Everything so far is signed."""
+        await self.guard.journal.checkpoint()
+
+
+Act = Callable[[Scene], Awaitable[None]]
+ACTS: Final[dict[str, Act]] = {
+    "nothing, half a second": Scene.calm,
+    "scrape of `/metrics`": Scene.scrape,
+    "policy reload, unchanged": Scene.reload_same,
+    "policy reload, other bounds": Scene.reload_values,
+    "policy reload, new budget": Scene.reload_budget,
+    "policy reload, budget gone": Scene.reload_without,
+    "keys reload": Scene.reload_keys,
+    "rotation": Scene.rotate,
+    "snapshot": Scene.snapshot,
+    "checkpoint": Scene.checkpoint,
+}
+
+
+@asynccontextmanager
+async def running(folder: Path, orders: int) -> "Any":
+    """The guard with its live orders, and more coming."""
+    guard.keeper.ROUND_S = 1e6  # snapshots when they are asked for
+    made = Guard(load(lay_out(folder), Overrides(), {"GUARD_DAEMON_KEY": "fc_bench"}), daemon=Stub())
+    await made.start()
+    rest_the_collector()
+    scene = Scene(folder, made)
+    await scene.open(orders)
+    steady = asyncio.ensure_future(scene.steadily())
+    try:
+        yield scene
+    finally:
+        steady.cancel()
+        await asyncio.gather(steady, return_exceptions=True)
+        await made.stop("over")
+
+
+async def paused(scene: Scene, act: Act) -> tuple[Pause, float]:
+    """The longest pause while this is done, and how long it took, in ms."""
+    began = time.perf_counter()
+    beat = Beat()
+    await act(scene)
+    await asyncio.sleep(0.05)  # what it leaves behind is let go
+    return beat.stop(), (time.perf_counter() - began - 0.05) * 1000
+
+
+async def rounds_of(folder: Path, orders: int, *, rounds: int) -> dict[str, list[tuple[Pause, float]]]:
+    """Every act in every round."""
+    found: dict[str, list[tuple[Pause, float]]] = {name: [] for name in ACTS}
+    async with running(folder, orders) as scene:
+        for scene.turn in range(1, rounds + 1):
+            for name, act in ACTS.items():
+                found[name].append(await paused(scene, act))
+                await asyncio.sleep(0.2)
+    return found
+
+
+@contextmanager
+def a_folder(work: Path) -> Iterator[Path]:
+    """On this disk, for as long as it is needed."""
+    with tempfile.TemporaryDirectory(dir=work, prefix="pauses-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o700)
+        yield Path(folder)
+
+
+def measured(work: Path, levels: list[int], *, rounds: int) -> Iterator[str]:
+    """The document, line by line."""
+    yield "# The longest pauses of the loop"
+    yield ""
+    yield "Written by `python bench/pauses.py --report docs/performance-pauses.md` from one run."
+    yield ""
+    yield from (__doc__ or "").split("\n\n", 2)[2].strip().splitlines()
+    yield ""
+    machine = {**described(str(real_disk(work))), "load at the start": f"{os.getloadavg()[0]:.1f}"}
+    yield table(("machine", ""), list(machine.items()))
+    for orders in levels:
+        with a_folder(work) as folder:
+            found = uvloop.run(rounds_of(folder, orders, rounds=rounds))
+        yield ""
+        yield f"## {orders:,} live orders, {POLICIES} policies, {KEYS:,} keys, {RATE_S:.0f} orders a second"
+        yield ""
+        rows = [
+            (
+                name,
+                *(spread([getattr(pause, field) for pause, _ in each]) for field in Pause._fields),
+                spread([took for _, took in each]),
+            )
+            for name, each in found.items()
+        ]
+        head = ("while", "work, ms", "held up, ms", "passed, ms", "took, ms")
+        yield table(head, rows)
+    yield ""
+    yield f"Medians of {rounds} rounds (lowest-highest) of the longest pause in each."
+
+
+def main() -> None:
+    """Measures and prints; writes the document where asked."""
+    parser = argparse.ArgumentParser(prog="bench/pauses.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--report", type=Path, help="also write the document, such as docs/performance-pauses.md")
+    parser.add_argument("--orders", type=int, action="append", help="live orders; may be given again")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--work", type=Path, default=Path(__file__).parent / "records", help="on a real disk")
+    given = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    given.work.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for line in measured(given.work, given.orders or [*LEVELS], rounds=given.rounds):
+        print(line, flush=True)
+        lines.append(line)
+    if given.report is not None:
+        given.report.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""Counters built beside the ledger in slices, orders going on between them, come to what grafting at once comes to."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from decimal import Decimal
+from random import Random  # noqa: TID251 - seeded
+from typing import Final
+
+import msgspec
+import pytest
+
+from guard.limits import (
+    Graft,
+    Opening,
+    Staging,
+    State,
+    Worth,
+    adopt,
+    apart,
+    dump,
+    end_order,
+    graft,
+    missing,
+    note_filled,
+    note_order_ids,
+    promote,
+    reserve,
+    set_targets,
+    settle,
+    together,
+)
+from guard.limits import staging as module
+from guard.limits.state import touch
+from guard.terms import Account, Claim, Env, Outcome, Verdict
+
+ACCOUNT: Final = Account(Env.REAL, 1)
+OLD: Final = "open_orders/key=bot"
+SHADOW: Final = "open_value/shadow:key=bot|HKD"
+MONEY: Final = "daily_value/account=1|HKD|2026-11-22"
+RATE: Final = "new_orders/account=1"
+WORDS: Final = ("open_value",)
+ENDS: Final = (Verdict.ACCEPTED, Verdict.REFUSED, Verdict.NOT_SENT, Verdict.UNKNOWN)
+
+
+def old(amount: int) -> tuple[Claim, ...]:
+    """What is claimed under the policies in force, one of them a shadow."""
+    return Claim("count", OLD, 1), Claim("working", SHADOW, amount)
+
+
+def new(amount: int) -> tuple[Claim, ...]:
+    """What the policies to come claim."""
+    return Claim("spend", MONEY, amount), Claim("rate", RATE, 1, window_ms=60_000)
+
+
+class Past:
+    """The same things happening to the ledger in force and to the one that counts as it shall be."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice, self.state, self.other = Random(seed), State(), State()
+        self.at_us, self.turn = 0, 0
+
+    def reserve(self, name: str, *, holder: str) -> None:
+        """An order, or a change of one."""
+        amount = self.dice.choice([50, 100, 300])
+        for state, claims in ((self.state, old(amount)), (self.other, new(amount))):
+            if holder == name or holder in state.holders:
+                worth = Worth(str(amount), "1")
+                opening = Opening(name, claims, holder=holder, key="bot", account=ACCOUNT, worth=worth)
+                reserve(state, opening, t_us=self.at_us)
+
+    def both(self, do: Callable[[State], None]) -> None:
+        """Something that is told to both."""
+        do(self.state)
+        do(self.other)
+
+    def step(self) -> None:
+        """One thing more."""
+        dice, at_us = self.dice, self.at_us
+        self.turn += 1
+        self.at_us += dice.choice([0, 1, 9_000_000])
+        idle = [name for name, holder in self.state.holders.items() if holder.step is None]
+        steps = sorted(self.state.steps)
+        match dice.randrange(12):
+            case 0 if idle:
+                self.reserve(f"c{self.turn}", holder=dice.choice(idle))
+            case 1 | 2 | 3 if steps:
+                name, outcome = dice.choice(steps), Outcome(dice.choice(ENDS), order_id=str(self.turn))
+                self.both(lambda state: settle(state, name, outcome, t_us=at_us))
+            case 4 if idle:
+                name, cell = dice.choice(idle), dice.choice([MONEY, SHADOW])
+                set_targets(
+                    self.state if cell == SHADOW else self.other, name, {cell: dice.choice([0, 70])}, t_us=at_us
+                )
+            case 5 if self.state.holders:
+                name = dice.choice(list(self.state.holders))
+                self.both(lambda state: end_order(state, name, t_us=at_us))
+            case 6 if idle:
+                note_filled(self.state, dice.choice(idle), Decimal(self.turn), t_us=at_us)
+            case 7 if idle:
+                note_order_ids(
+                    self.state, self.state.holders[dice.choice(idle)], order_id=None, order_id_ex=f"x{self.turn}"
+                )
+            case 8 if dice.random() < 0.5:
+                opening = Opening(f"out{self.turn}", (), account=ACCOUNT)
+                adopt(self.state, opening, {SHADOW: 5}, order_id=f"o{self.turn}", order_id_ex=None, t_us=at_us)
+            case _:
+                self.reserve(f"o{self.turn}", holder=f"o{self.turn}")
+
+
+def at_once(state: State, new: Graft, *, t_us: int) -> State:
+    """What a start makes of the record."""
+    promote(state, WORDS, t_us=t_us)
+    graft(state, new, t_us=t_us)
+    return state
+
+
+def told(state: State) -> tuple[object, object]:
+    """The ledger, and its orders in their order with all they are."""
+    return dump(state), [(name, msgspec.structs.asdict(holder)) for name, holder in state.holders.items()]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_built_in_slices_it_is_what_grafting_at_once_makes_of_it(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders come, settle, fill, change and end between slices; live and from the parts on record: one ledger."""
+    monkeypatch.setattr(module, "ORDERS_MAX", 3)
+    past = Past(seed)
+    for _ in range(past.dice.randrange(10, 80)):
+        past.step()
+    staging, parts = Staging(past.state, past.other, WORDS), list[Graft]()
+    while (part := staging.build()) is not None:
+        parts.append(part)
+        for _ in range(past.dice.randrange(3)):
+            past.step()
+    for _ in range(past.dice.randrange(4)):
+        past.step()
+        parts.append(staging.build_again(count=past.dice.randrange(1, 4)))
+    past.step()
+
+    was = deepcopy(past.state)
+    once = at_once(deepcopy(was), missing(was, past.other), t_us=past.at_us)
+    rest = staging.rest()
+    assert told(past.state) == told(was)  # nothing is in force yet
+    on_record = [msgspec.json.decode(msgspec.json.encode(part), type=Graft) for part in (*parts, rest)]
+    before = staging.take_over(rest, t_us=past.at_us)
+    staging.close()
+
+    assert list(before) == list(was.holders)
+    assert told(past.state) == told(once)
+    assert told(past.state) == told(at_once(was, together(on_record), t_us=past.at_us))
+    assert (past.state.touched, past.other.touched) == (None, None)
+
+
+def test_what_is_given_up_changes_nothing() -> None:
+    """A change that is not recorded after all leaves the ledger as it would have been."""
+    past, same = Past(1), Past(1)
+    for each in (past, same):
+        for _ in range(30):
+            each.step()
+    staging = Staging(past.state, past.other, WORDS)
+    _ = staging.build()
+    past.step()
+    same.step()
+    _ = staging.rest()
+    staging.close()
+    assert told(past.state) == told(same.state)
+
+
+def test_a_slice_ends_where_its_orders_hold_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With many counters an order, fewer orders are built in one go."""
+    monkeypatch.setattr(module, "CELLS_MAX", 4)
+    past = Past(0)
+    for n in range(9):
+        past.reserve(f"o{n}", holder=f"o{n}")
+    staging = Staging(past.state, past.other)
+    sizes = []
+    while (part := staging.build()) is not None:
+        sizes.append(len(part.holders))
+    assert sizes == [2, 2, 2, 2, 1]
+    assert staging.changed == 0
+    touch(past.state, "o1")
+    assert staging.changed == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parts_are_the_whole(seed: int) -> None:
+    """A graft taken apart and put together is the same; the last part has all that is no live order's."""
+    past = Past(seed)
+    for _ in range(60):
+        past.step()
+    whole = missing(past.state, past.other)
+    parts = list(apart(whole, size=4))
+    assert together(parts) == whole
+    assert [bool(part.spent or part.logs or part.steps) for part in parts[:-1]] == [False] * (len(parts) - 1)
+    assert all(len(part.holders) <= 4 for part in parts)
