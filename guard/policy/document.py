@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
@@ -129,7 +130,7 @@ class _Reader:
         return found
 
     def table(self, table: str, raw: Mapping[str, Any]) -> Struct:
-        fields = {field.name: field.type for field in msgspec.structs.fields(TABLES[table])}
+        fields = _fields_of(table)
         values: dict[str, Any] = {}
         for name, value in raw.items():
             path = (table, name)
@@ -247,6 +248,12 @@ def _across(doc: PolicyDoc) -> Iterator[tuple[tuple[str, ...], Bad]]:
     if doc.budgets.resets is not None and doc.budgets.daily_value is None and doc.orders.per_day is None:
         hint = "give daily_value or orders.per_day, or leave resets out"
         yield ("budgets", "resets"), Bad("bad_value", "a reset of a budget that is not there", hint)
+
+
+@cache
+def _fields_of(table: str) -> Mapping[str, Any]:
+    """The keys of a table and their types."""
+    return {field.name: field.type for field in msgspec.structs.fields(TABLES[table])}
 
 
 def _loads(text: str) -> dict[str, Any] | Bad:
