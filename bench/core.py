@@ -36,7 +36,7 @@ from guard.lifecycle import Guard
 from guard.limits import Opening, State, Worth, end_order, look, reserve, settle
 from guard.policy import PolicyDoc, PolicySet, compile_set, exits_claim, judge, parse_policy, value
 from guard.recovery import Recovered, fold
-from guard.serving.process import rest_the_collector
+from guard.resting import come_to_rest
 from guard.settings import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import (
@@ -230,7 +230,7 @@ class Core:
 def measured(rules: int, lives: list[int], *, count: int, rounds: int) -> list[Point]:
     """The rows of so many rules; the numbers of open orders take turns, so that a neighbour's noise falls on all."""
     found = policies(rules)
-    rest_the_collector()
+    come_to_rest()
     cores = [Core(found, live=live) for live in lives]
     times: list[tuple[list[float], list[float], list[float]]] = [([], [], []) for _ in cores]
     for _ in range(rounds):

@@ -1,13 +1,11 @@
 """Serve in the foreground until told to stop: the loop, its signals, and the exit codes of a fault."""
 
 import asyncio
-import gc
 import os
 import signal
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import uvloop
 
@@ -15,11 +13,10 @@ from guard.activation import inherited
 from guard.errors import GuardFault
 from guard.lifecycle import Guard
 from guard.logs import configure
+from guard.resting import come_to_rest
 from guard.serving.handover import Wanted, tell
 from guard.settings import Settings, load
 from guard.tracing import tracing_of
-
-COLLECTED_EVERY: Final = 20_000  # objects made beyond those let go, before the youngest are looked through
 
 
 def serve(wanted: Wanted) -> int:
@@ -33,16 +30,6 @@ def serve(wanted: Wanted) -> int:
     except GuardFault as fault:
         return tell(fault)
     return 0
-
-
-def rest_the_collector() -> None:
-    """What stands after the start is looked through no more, and the rest rarely: requests leave few cycles behind.
-
-    A live order is made of what the collector does not follow, so even a hundred thousand of them make no pause.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECTED_EVERY, 20, 50)
 
 
 async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
@@ -61,7 +48,7 @@ async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]
         loop.add_signal_handler(number, stop, number.name)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     await guard.start()
-    rest_the_collector()
+    come_to_rest()
     loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))
     await stopped.wait()
     await guard.stop(reasons[0])

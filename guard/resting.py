@@ -1,0 +1,70 @@
+"""What in the interpreter itself stops the loop: looking through objects, and threads that do not give way.
+
+A look through the youngest objects takes as long as there are many; so it is made often, and what stands is looked
+through no more. A thread that computes gives the interpreter up after `SWITCH_S` where the loop asks for it: that is
+what a callback may wait for it. What is needed no more is let go of bit by bit, since even that takes its time.
+"""
+
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from msgspec import Struct
+
+THRESHOLD: Final = (2_000, 50, 50)  # objects made beyond those let go, before the youngest are looked through; rounds
+SWITCH_S: Final = 0.0002
+LET_GO_S: Final = 0.0005  # spent in one go on what is needed no more
+_LET_GO: Final = 16  # let go of between two looks at the clock
+Pieces = list[list[Any] | dict[Any, Any]]
+
+
+class Made(Struct):
+    """What was made while the collector rested. `stays`: it is in force now, and need not be looked through."""
+
+    stays: bool = False
+
+
+def come_to_rest() -> None:
+    """What stands after the start is looked through no more, and the rest rarely: requests leave few cycles behind.
+
+    A live order is made of what the collector does not follow, so even a hundred thousand of them make no pause.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*THRESHOLD)
+    sys.setswitchinterval(SWITCH_S)
+
+
+@contextmanager
+def uncollected() -> Iterator[Made]:
+    """A reload makes many objects, and looking through them as they grow would stop the loop, in a thread or not.
+
+    What comes into force joins what stands since the start; it goes once nobody names it, as it is free of cycles.
+    """
+    made, was_on = Made(), gc.isenabled()
+    gc.disable()
+    try:
+        yield made
+    finally:
+        if made.stays and gc.get_threshold() == THRESHOLD:  # not in a program that never came to rest
+            gc.freeze()
+        if was_on:
+            gc.enable()
+
+
+async def let_go(pieces: Pieces) -> None:
+    """Empties these, and the list of them; what nobody else names is gone then."""
+    until_s = time.perf_counter() + LET_GO_S
+    while pieces:
+        piece = pieces[-1]
+        for _ in range(min(_LET_GO, len(piece))):
+            _ = piece.popitem() if isinstance(piece, dict) else piece.pop()
+        if not piece:
+            pieces.pop()
+        if time.perf_counter() >= until_s:
+            await asyncio.sleep(0)
+            until_s = time.perf_counter() + LET_GO_S

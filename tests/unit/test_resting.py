@@ -1,0 +1,58 @@
+"""What keeps the interpreter from stopping the loop."""
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from guard.resting import THRESHOLD, let_go, uncollected
+
+
+def test_while_much_is_made_nothing_is_looked_through() -> None:
+    """The collector rests, and goes on afterwards, also after a fault; a second one within changes nothing."""
+    for fault in (None, ValueError):
+        try:
+            with uncollected():
+                assert not gc.isenabled()
+                with uncollected():
+                    pass
+                assert not gc.isenabled()
+                if fault is not None:
+                    raise fault
+        except ValueError:
+            pass
+        assert gc.isenabled()
+
+
+@pytest.mark.parametrize(("is_at_rest", "stays"), [(True, True), (True, False), (False, True)])
+def test_what_comes_into_force_is_looked_through_no_more(
+    monkeypatch: pytest.MonkeyPatch, is_at_rest: bool, stays: bool
+) -> None:
+    """In a program that came to rest; what is given up again is left to the collector."""
+    frozen = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(1))
+    monkeypatch.setattr(gc, "get_threshold", lambda: THRESHOLD if is_at_rest else (700, 10, 10))
+    with uncollected() as made:
+        made.stays = stays
+    assert len(frozen) == (is_at_rest and stays)
+
+
+async def test_everything_is_let_go_of_and_others_go_on_meanwhile() -> None:
+    """Lists and maps are empty in the end, however large; the loop turns while that goes on."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    rest = asyncio.ensure_future(others())
+    many: list[Any] = [object() for _ in range(100_000)]
+    named = {n: object() for n in range(100_000)}
+    pieces: list[list[Any] | dict[Any, Any]] = [many, {}, named, []]
+    await let_go(pieces)
+    rest.cancel()
+    assert (pieces, many, named) == ([], [], {})
+    assert turns > 2
