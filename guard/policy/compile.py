@@ -57,6 +57,7 @@ class PolicySet:
         require_cover: a trade that no money limit covers is refused.
         shadows: the policies that are only watched, each one a set of its own, without keys' limits and flags.
         shadow_sha256: hash of those, empty without any.
+        names_accounts: some policy binds some accounts only.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class PolicySet:
         ends = {doc.id: doc.policy.expires_at for doc in self.all_docs}
         # Policies that end by themselves, and when; what has ended binds nobody and is told all the same.
         self.ends = {name: end.isoformat() for name, end in ends.items() if end is not None}
-        self._names_accounts = any(bound.applies_to.accounts is not None for bound in self._bounds)
+        self.names_accounts = any(bound.applies_to.accounts is not None for bound in self._bounds)
 
     @property
     def shadow_docs(self) -> tuple[PolicyDoc, ...]:
@@ -103,6 +104,11 @@ class PolicySet:
     def hashes(self) -> tuple[str, str]:
         """What has to differ for a reload to change anything."""
         return self.sha256, self.shadow_sha256
+
+    def pieces(self) -> list[list[Any] | dict[Any, Any]]:
+        """What it is made of: for whoever lets go of it, and has to do so bit by bit. A set may be in use meanwhile."""
+        inner = [piece for shadow in self.shadows for piece in shadow.pieces()]
+        return [self._plans, self._matches, self._shared, list(self._bounds), list(self.docs), *inner]
 
     def without_flags(self) -> "PolicySet":
         """The same files without what the start-up flags add."""
@@ -152,7 +158,7 @@ class PolicySet:
 
     def plan(self, principal: Principal, env: Env | None, account: Account | None, *, wall: datetime) -> Plan:
         """What is asked of this key's requests now, on this account; `account` None: a read."""
-        place = (principal.name, env, account.acc_id if account is not None and self._names_accounts else 0)
+        place = (principal.name, env, account.acc_id if account is not None and self.names_accounts else 0)
         known = self._plans.get(place)
         if known is not None and known.binds(principal.limits, wall):
             return known.plan

@@ -5,7 +5,7 @@ each one that does not, `makers[i].refuse(claims[i], shortfall)` says why. A rul
 adds risk is judged by everything; a read and a cancel meet only the rate that is written for them (W09).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -14,7 +14,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.policy.assemble import Bound
 from guard.policy.breaker import BreakerLimit
 from guard.policy.compile import PolicySet
 from guard.policy.plan import Plan
@@ -226,9 +225,9 @@ def meters(policies: PolicySet, principal: Principal, *, wall: datetime) -> tupl
     for env in Env:
         if f"trade:{env.word}" not in principal.scopes:
             continue
-        for bound in policies.binding(principal, env, wall):
-            reach = Reach(key=principal.name, envs=(env,), accounts=_accounts(bound, principal, env), wall=wall)
-            asked += [meter for rule in (*bound.rules, *bound.cancels) for meter in rule.meters(reach)]
+        for rules, accounts in _binding(policies, principal, env, wall=wall):
+            reach = Reach(key=principal.name, envs=(env,), accounts=_accounts(accounts, principal, env), wall=wall)
+            asked += [meter for rule in rules for meter in rule.meters(reach)]
     reach = Reach(key=principal.name, envs=(), accounts=(), wall=wall)
     for bound in policies.binding(principal, None, wall):
         asked += [meter for rule in bound.reads for meter in rule.meters(reach)]
@@ -240,8 +239,20 @@ def meters(policies: PolicySet, principal: Principal, *, wall: datetime) -> tupl
     return tuple(found.values())
 
 
-def _accounts(bound: Bound, principal: Principal, env: Env) -> tuple[Account, ...]:
-    ids = principal.acc_ids if bound.applies_to.accounts is None else frozenset(bound.applies_to.accounts)
+def _binding(
+    policies: PolicySet, principal: Principal, env: Env, *, wall: datetime
+) -> Iterator[tuple[tuple[OrderRule | RateLimit, ...], tuple[int, ...] | None]]:
+    """The rules that bind the key, and of which accounts; where none is named, without those that others imply."""
+    if not policies.names_accounts:
+        plan = policies.plan(principal, env, None, wall=wall)
+        yield (*plan.rules, *plan.cancels), None
+        return
+    for bound in policies.binding(principal, env, wall):
+        yield (*bound.rules, *bound.cancels), bound.applies_to.accounts
+
+
+def _accounts(named: tuple[int, ...] | None, principal: Principal, env: Env) -> tuple[Account, ...]:
+    ids = principal.acc_ids if named is None else frozenset(named)
     allowed = (ids or frozenset()) & (principal.acc_ids or ids or frozenset())
     return tuple(Account(env, acc_id) for acc_id in sorted(allowed))
 
