@@ -24,7 +24,7 @@ from guard.journal.runs import RECORD_BYTES, Run, behind
 from guard.journal.segments import first_line, segment_numbers, segment_path
 
 ROUND_S: Final = 5.0
-PARTS_AT_ONCE: Final = 8  # some 100 kB, appended between two pauses
+PARTS_AT_ONCE: Final = 8  # some 100 kB, appended a turn of the loop each between two pauses
 PAUSE_S: Final = 0.005
 PART_BYTES_MAX: Final = 4 * 2**20  # 32 orders of the largest size fit
 _ROOM_RECORDS: Final = 16
@@ -105,8 +105,7 @@ class Keeper:
             record = Snapshot(at_seq=at_seq, part=part, last=not following, body=Raw(body[:-1]))
             self._journal.append("snapshot", record, lazy=True)
             part, size, body = part + 1, size + len(body) + RECORD_BYTES, following
-            if part % PARTS_AT_ONCE == 0:
-                await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(0 if part % PARTS_AT_ONCE else PAUSE_S)
         await self._journal.durable(self._journal.last_seq)
         self._at_seq, self._bytes = at_seq, size
         _log.info("snapshot", at_seq=at_seq, parts=part, bytes=size)

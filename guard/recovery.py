@@ -19,6 +19,7 @@ from guard.clock import utc
 from guard.errors import JournalFault
 from guard.intent import kept
 from guard.journal import (
+    Counters,
     Decision,
     Keys,
     Line,
@@ -40,6 +41,7 @@ from guard.limits import (
     State,
     TradingRule,
     Worth,
+    apart,
     graft,
     missing,
     post,
@@ -47,6 +49,7 @@ from guard.limits import (
     reserve,
     set_trading,
     settle,
+    together,
 )
 from guard.standing import Standing
 from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
@@ -55,8 +58,29 @@ from guard.walk.desk import Known, Recent
 
 _ENVS: Final = {env.word: env for env in Env}
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
+PART_ORDERS: Final = 256  # live orders in a `counters` record, or behind it in that of the change
 NO_OUTCOME: Final = "no outcome on record when the guard started"
 _STATES: Final = ("active", "reduce_only", "cancel_only", "locked")
+
+
+class Begun(Struct):
+    """The parts of a change that is not in force yet, and may never be."""
+
+    batch: str = ""
+    parts: list[Graft] = field(default_factory=list)
+
+    def put(self, batch: str, part: Graft) -> None:
+        """One part more; those of another change will not be asked for any more."""
+        if batch != self.batch:
+            self.batch, self.parts = batch, []
+        self.parts.append(part)
+
+    def of(self, batch: str | None) -> list[Graft]:
+        """The parts of the change that names this batch, which is in force now."""
+        if batch != self.batch:
+            return []
+        found, self.batch, self.parts = self.parts, "", []
+        return found
 
 
 class Recovered(Struct):
@@ -67,6 +91,7 @@ class Recovered(Struct):
     policy_sha256: str | None = None
     config_sha256: str | None = None
     agreed: Agreed = field(default_factory=Agreed)
+    begun: Begun = field(default_factory=Begun)
     over: Policy | None = None
     vkey: str | None = None
     t_us: int = 0
@@ -139,7 +164,11 @@ def first_records(
         records.append(("gap", missed))
     doubts = doubt(found, t_us=t_us)
     records += [("outcome", record) for record in doubts]
-    targets = _counted(found, counts, doubts, t_us=t_us)
+    *parts, targets = [Raw(msgspec.json.encode(part)) for part in _counted(found, counts, doubts, t_us=t_us)] or [
+        ABSENT
+    ]
+    batch = f"start {t_us}" if parts else None
+    records += [("counters", Counters(t_us, batch, part)) for part in parts if batch is not None]
     policies = []
     if found.over is not None:
         until = f"until {found.over.until:%Y-%m-%dT%H:%M:%SZ}"
@@ -149,10 +178,13 @@ def first_records(
         policies.append(back)
     if standing.policies is not None and sha256 != was:
         policies.append(
-            Policy(t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start", targets=targets)
+            Policy(
+                t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start", targets=targets, batch=batch
+            )
         )
     elif bytes(targets):
-        keys = Keys(t=t_us, result="applied", sha256=standing.keyring.sha256, reason="start", targets=targets)
+        sha256 = standing.keyring.sha256
+        keys = Keys(t=t_us, result="applied", sha256=sha256, reason="start", targets=targets, batch=batch)
         records.append(("keys", keys))
     for record in policies:
         found.agreed.fold(record)
@@ -160,16 +192,19 @@ def first_records(
     return records
 
 
-def _counted(found: Recovered, counts: Counts | None, doubts: tuple[OutcomeRecord, ...], *, t_us: int) -> Raw:
-    """What counters that nobody kept stand at, put on the ledger."""
+def _counted(
+    found: Recovered, counts: Counts | None, doubts: tuple[OutcomeRecord, ...], *, t_us: int
+) -> tuple[Graft, ...]:
+    """What counters that nobody kept stand at, put on the ledger; in parts that are fit for a record."""
     if counts is None:
-        return ABSENT
+        return ()
     for record in doubts:
         counts.fold(record, wall=utc(t_us))
     new = missing(found.state, counts.state)
-    targets = Raw(msgspec.json.encode(new)) if new.counters else ABSENT
-    put_on(found.state, targets, t_us=t_us)
-    return targets
+    if new.is_empty:
+        return ()
+    graft(found.state, new, t_us=t_us)
+    return tuple(apart(new, size=PART_ORDERS))
 
 
 def over_by(found: Recovered, wall: datetime) -> None:
@@ -213,32 +248,33 @@ def fold_record(found: Recovered, record: Struct | None, ts: str) -> None:
             reconciled(found.state, found.recent, record)
         case StateRecord():
             set_trading(found.state, rule_of(record), t_us=record.t)
-        case Policy() | Keys():
+        case Policy() | Keys() | Counters():
             _change(found, record)
         case Vkey():
             found.vkey = record.vkey
         case Start():
-            found.is_crashed, found.config_sha256 = True, record.config_sha256
+            found.is_crashed, found.config_sha256, found.begun = True, record.config_sha256, Begun()
         case Stop():
             found.is_crashed = False
         case _:
             pass
 
 
-def _change(found: Recovered, record: Policy | Keys) -> None:
+def _change(found: Recovered, record: Policy | Keys | Counters) -> None:
+    if isinstance(record, Counters):
+        found.begun.put(record.batch, msgspec.json.decode(record.targets, type=Graft))
+        return
     if isinstance(record, Policy):
         found.agreed.fold(record)
         if record.result in {"applied", "reverted"}:
             found.policy_sha256 = record.sha256
         if record.carried:
             promote(found.state, record.carried, t_us=record.t)
-    put_on(found.state, record.targets, t_us=record.t)
-
-
-def put_on(state: State, targets: Raw, *, t_us: int) -> None:
-    """Counters that nobody kept, as the record of a change says they stand; live and at a start the one way."""
-    if bytes(targets):
-        graft(state, msgspec.json.decode(targets, type=Graft), t_us=t_us)
+    if record.result in {"applied", "reverted"}:
+        parts = found.begun.of(record.batch)
+        parts += [msgspec.json.decode(record.targets, type=Graft)] if bytes(record.targets) else []
+        if parts:
+            graft(found.state, together(parts), t_us=record.t)
 
 
 def _decision(found: Recovered, record: Decision, ts: str) -> None:

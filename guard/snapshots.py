@@ -20,7 +20,7 @@ from guard.errors import JournalFault
 from guard.journal import Policy, replay
 from guard.journal.runs import Run, behind, runs
 from guard.journal.segments import first_line, segment_numbers
-from guard.limits import Part, restore, snapshot
+from guard.limits import Graft, Part, restore, snapshot
 from guard.recovery import Recovered, fold
 from guard.walk.desk import Known
 
@@ -48,7 +48,14 @@ class Recents(Struct, frozen=True, tag="recents"):
     known: tuple[Known, ...]
 
 
-_Any = Part | Basics | Recents
+class Counted(Struct, frozen=True, tag="counted"):
+    """One part of a change that was not in force yet."""
+
+    batch: str
+    part: Graft
+
+
+_Any = Part | Basics | Recents | Counted
 _DECODER: Final = msgspec.json.Decoder(_Any)
 
 
@@ -63,6 +70,8 @@ def parts(found: Recovered) -> Iterator[bytes]:
     known = iter(found.recent.latest(RECENT_MAX))
     while some := tuple(islice(known, _RECENT_IN_A_PART)):
         yield encode(Recents(some))
+    for begun in found.begun.parts:
+        yield encode(Counted(found.begun.batch, begun))
     for part in snapshot(found.state):
         yield encode(part)
 
@@ -80,6 +89,8 @@ def put_together(bodies: Iterable[bytes]) -> Recovered:
             case Recents() as recents:
                 for known in recents.known:
                     found.recent.put(known)
+            case Counted() as counted:
+                found.begun.put(counted.batch, counted.part)
             case part:
                 ledger.append(part)
     found.state = restore(ledger)

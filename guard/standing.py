@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -261,6 +261,13 @@ def warmed(policies: PolicySet, keyring: Keyring, *, now: datetime) -> PolicySet
                 policies.plan(principal, env, Account(env, acc_id), wall=now)
         time.sleep(0)
     return policies
+
+
+def pieces_of(standing: Standing) -> list[list[Any] | dict[Any, Any]]:
+    """What it is made of: for whoever lets go of it, and has to do so bit by bit."""
+    keys = standing.keyring
+    policies = [] if standing.policies is None else standing.policies.pieces()
+    return [list(keys.records), list(keys.principals.values()), *policies]
 
 
 def stand(settings: Settings, keyring: Keyring, issuers: tuple[Issuer, ...], policies: PolicySet | None) -> Standing:

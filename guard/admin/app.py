@@ -30,6 +30,7 @@ from guard.tracking import SettleBody, settle_by_hand
 from guard.walk.recorder import Recorder
 
 BODY_BYTES_MAX: Final = 65_536
+PIECE_BYTES: Final = 65_536
 ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 _STATUS_OF: Final = {"applied": 200, "unchanged": 200, "pending": 200, "refused": 422, "stale": 412, "unrecorded": 503}
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -83,13 +84,18 @@ class Routes:
         refusal = self._may_look(request)
         return self._refused(refusal) if refusal else _json(status(self._desk))
 
-    async def metrics(self, request: web.Request) -> web.Response:
-        """The exposition, rendered beside the loop."""
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        """The exposition, rendered beside the loop and written a piece at a time: it may be large."""
         refusal = self._may_look(request)
         if refusal:
             return self._refused(refusal)
         body = await asyncio.to_thread(self._desk.metrics.render)
-        return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        response = web.StreamResponse(headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        response.content_length = len(body)
+        await response.prepare(request)
+        for at in range(0, len(body) if request.method == "GET" else 0, PIECE_BYTES):
+            await response.write(body[at : at + PIECE_BYTES])
+        return response
 
     # ------------------------------------------------------------ changing
 

@@ -10,17 +10,18 @@ from msgspec import Raw, Struct
 
 from guard.admin.change import Change, Who
 from guard.admin.policies import PolicyChanges, Rehearse
-from guard.admin.recounting import SHOWN_MAX, NotRebuilt, Recount, Recounting
+from guard.admin.recount import NotRebuilt, Recount
+from guard.admin.recounting import SHOWN_MAX, Recounting
 from guard.admin.stopping import cancel_scope
 from guard.agreed import Agreed
 from guard.errors import JournalFault, SettingsFault
 from guard.journal import Keys, StateRecord, StateScope, plain
 from guard.journal.entries import ABSENT
 from guard.journal.shelf import Shelf
-from guard.limits import Graft, TradingRule, set_trading
+from guard.limits import TradingRule, set_trading
 from guard.markets import MARKETS
-from guard.recovery import put_on
-from guard.standing import Standing, build_policies, load_keys, stand
+from guard.resting import let_go, uncollected
+from guard.standing import Standing, build_policies, load_keys, pieces_of, stand, warmed
 from guard.terms import Principal
 from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Desk
@@ -75,7 +76,12 @@ class Changes:
         """Read keys.json and the issuers anew; the policies stay, the keys' own limits follow their records."""
         async with self._turn:
             was = self._desk.standing
-            change = await self._keys(was, who)
+            with uncollected() as made:
+                change = await self._keys(was, who)
+                made.stays = change.result == "applied"
+                left_over = pieces_of(was) if made.stays else []
+                del was
+                await let_go(left_over)
         _log.info("keys_reload", result=change.result, by=who.by, errors=change.errors)
         if change.result == "applied":
             self._after_keys()
@@ -84,29 +90,39 @@ class Changes:
     async def _keys(self, was: Standing, who: Who) -> Change:
         old = was.keyring
         try:
-            keyring, issuers = await asyncio.to_thread(load_keys, was.settings)
+            standing = (await asyncio.to_thread(self._standing_with_keys, was)).pop()
         except SettingsFault as fault:
             self._refused(old.sha256, tuple(fault.errors), who=who)
             return Change("refused", old.sha256, errors=tuple(fault.errors))
-        docs = list(was.policies.all_docs) if was.policies else []
-        built = build_policies(was.settings, keyring, docs, now=self._desk.clock.wall())
-        if isinstance(built, list):
-            sentences = tuple(str(error) for error in built)
-            self._refused(old.sha256, sentences, who=who)
-            return Change("refused", old.sha256, errors=sentences)
-        policies = built if was.policies is not None else None
+        if standing is None:
+            return Change("unchanged", old.sha256)
+        keyring = standing.keyring
         added = sorted(set(keyring.by_id) - set(old.by_id))
         removed = sorted(set(old.by_id) - set(keyring.by_id))
         changes = (*(f"key {name} added" for name in added), *(f"key {name} removed" for name in removed))
-        if dict(keyring.by_grant) == dict(old.by_grant) and issuers == was.issuers:
-            return Change("unchanged", keyring.sha256)
-        standing = stand(was.settings, keyring, issuers, policies)
-        with contextlib.suppress(OSError):  # a key is taken away whether that can be kept or not
-            await asyncio.to_thread(self._shelf.put, keyring.sha256, keyring.source())
-            await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
         self._desk.metrics.know_keys(record.name for record in keyring.records)
         async with self._recounting.at_best(standing) as recount:
             return self._swap(standing, changes, who=who, recount=recount)
+
+    def _standing_with_keys(self, was: Standing) -> list[Standing | None]:
+        """The policies of before with the keys of the file, kept by hash; None where these are what they were.
+
+        In a list, for the thread holds on to its answer. Raises SettingsFault with every error. A key is taken away
+        whether that can be kept or not.
+        """
+        keyring, issuers = load_keys(was.settings)
+        docs, now = list(was.policies.all_docs) if was.policies else [], self._desk.clock.wall()
+        built = build_policies(was.settings, keyring, docs, now=now)
+        if isinstance(built, list):
+            raise SettingsFault([str(error) for error in built])
+        if dict(keyring.by_grant) == dict(was.keyring.by_grant) and issuers == was.issuers:
+            return [None]
+        policies = None if was.policies is None else warmed(built, keyring, now=now)
+        standing = stand(was.settings, keyring, issuers, policies)
+        with contextlib.suppress(OSError):
+            self._shelf.put(keyring.sha256, keyring.source())
+            self._shelf.put(standing.config_sha256, standing.config)
+        return [standing]
 
     # ------------------------------------------------------------ trading state
 
@@ -164,16 +180,18 @@ class Changes:
         self, standing: Standing, changes: tuple[str, ...], *, who: Who, recount: Recount | NotRebuilt | None
     ) -> Change:
         """One synchronous step: the record is appended, then the one reference and the new counters change."""
-        sha256, state = standing.keyring.sha256, self._desk.state
-        new, targets = (Graft(), ABSENT) if recount is None else recount.at_best(state)
+        sha256 = standing.keyring.sha256
+        targets, batch = (ABSENT, None) if recount is None else (recount.at_best(), recount.batch)
         try:
-            t_us = self._append(sha256, "applied", who=who, targets=targets)
+            t_us = self._append(sha256, "applied", who=who, targets=targets, batch=batch)
         except JournalFault as fault:
             return Change("unrecorded", sha256, errors=(str(fault),))
         self._desk.standing = standing
-        put_on(state, targets, t_us=t_us)
-        warnings = () if recount is None else recount.warnings
-        return Change("applied", sha256, changes=changes, counters=new.counters[:SHOWN_MAX], warnings=warnings)
+        if recount is None:
+            return Change("applied", sha256, changes=changes)
+        recount.take_over(t_us=t_us)
+        counters, warnings = recount.counters[:SHOWN_MAX], recount.warnings
+        return Change("applied", sha256, changes=changes, counters=counters, warnings=warnings)
 
     def _refused(self, sha256: str, errors: tuple[str, ...], *, who: Who) -> None:
         try:
@@ -182,7 +200,14 @@ class Changes:
             _log.error("reload_not_recorded", result="refused", why=str(fault))
 
     def _append(
-        self, sha256: str, result: str, *, who: Who, errors: tuple[str, ...] = (), targets: Raw = ABSENT
+        self,
+        sha256: str,
+        result: str,
+        *,
+        who: Who,
+        errors: tuple[str, ...] = (),
+        targets: Raw = ABSENT,
+        batch: str | None = None,
     ) -> int:
         t_us = self._desk.clock.t_us()
         record = Keys(
@@ -194,6 +219,7 @@ class Changes:
             reason=plain(who.reason) if who.reason else None,
             errors=errors,
             targets=targets,
+            batch=batch,
         )
         self._desk.journal.append("keys", record)
         self._desk.journal.sign_soon()

@@ -6,9 +6,7 @@ record, and found there again by a start.
 """
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -18,7 +16,8 @@ from msgspec import Struct
 
 from guard.admin.change import Change, Who
 from guard.admin.control import PERSON, Compared, carried, held_against, may_approve, summary
-from guard.admin.recounting import SHOWN_MAX, Recount, Recounting
+from guard.admin.recount import Recount
+from guard.admin.recounting import SHOWN_MAX, Recounting
 from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import Policy, plain
@@ -26,11 +25,10 @@ from guard.journal.shelf import Shelf
 from guard.limits import promote
 from guard.policy import PolicyError, PolicySet
 from guard.policy.cases import run_tests
-from guard.recovery import put_on
-from guard.standing import Standing, compiled, read_steadily, stand, warmed
+from guard.resting import Pieces, let_go, uncollected
+from guard.standing import Standing, compiled, pieces_of, read_steadily, stand, warmed
 from guard.walk.desk import Desk
 
-SWITCH_S: Final = 0.0005
 OTHER_END: Final = (
     "until: what is in force ends by itself already, and goes back to what was before; reload without until: "
     "what stands by itself beside that stays, anything else ends with it"
@@ -40,7 +38,10 @@ _log = structlog.get_logger("guard.admin")
 
 
 class Loaded(Struct):
-    """What the directory says: its texts, and their set or everything that is wrong with them."""
+    """What the directory says: its texts, and their set or everything that is wrong with them.
+
+    It comes in a list: a thread holds on to its answer for a moment, and would have to let go of the whole set then.
+    """
 
     texts: Mapping[str, str]
     built: PolicySet | list[PolicyError]
@@ -55,17 +56,6 @@ class Asked(Struct, frozen=True):
     who: Who
     until: datetime | None = None
     asked: Policy | None = None
-
-
-@asynccontextmanager
-async def _requests_first() -> AsyncIterator[None]:
-    """While a thread compiles, the loop gets the interpreter after half a millisecond, not after five."""
-    before_s = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before_s)
 
 
 class PolicyChanges:
@@ -87,6 +77,7 @@ class PolicyChanges:
         self._turn = turn
         self._rehearse = rehearse
         self._rehearsed: dict[str, Mapping[str, object]] = {}
+        self._left_over: Pieces = []
         self.agreed = agreed
         self.last_ok = True
         self.last_success_s = desk.clock.wall().timestamp()
@@ -95,11 +86,15 @@ class PolicyChanges:
 
     async def reload(self, who: Who, *, if_match: str | None = None, until: datetime | None = None) -> Change:
         """What the directory says, in force or pending. Any error keeps the policies in force."""
-        async with self._turn, _requests_first():
+        async with self._turn:
             was = self._desk.standing
             if if_match is not None and if_match != was.policy_sha256:
                 return Change("stale", was.policy_sha256, errors=("the policies in force are not those you named",))
-            change = await self._reloaded(was, who, until)
+            with uncollected() as made:
+                change = await self._reloaded(was, who, until)
+                made.stays = change.result == "applied"
+                del was
+                await let_go(self._left_over)
         return self._counted(change, who)
 
     async def approve(self, sha256: str, who: Who) -> Change:
@@ -110,12 +105,16 @@ class PolicyChanges:
         async with self._turn:
             was, pending = self._desk.standing, self.agreed.pending
             against = may_approve(pending, sha256, who, in_force=was.policy_sha256)
-            built = None if against is not None else await asyncio.to_thread(self._kept, was, sha256)
-            if pending is None or built is None:
-                return Change("refused", was.policy_sha256, errors=(against or "its texts are not kept; reload again",))
-            found = held_against(was.policies, built)
-            asked = Asked(was, built, found, who, until=pending.until, asked=pending)
-            change = await self._applied(asked)
+            with uncollected() as made:
+                built = None if against is not None else await asyncio.to_thread(self._kept, was, sha256)
+                if pending is None or built is None:
+                    errors = (against or "its texts are not kept; reload again",)
+                    return Change("refused", was.policy_sha256, errors=errors)
+                found = await asyncio.to_thread(held_against, was.policies, built)
+                change = await self._applied(Asked(was, built, found, who, until=pending.until, asked=pending))
+                made.stays = change.result == "applied"
+                del was, built
+                await let_go(self._left_over)
         return self._counted(change, who)
 
     async def tick(self) -> None:
@@ -125,7 +124,10 @@ class PolicyChanges:
         async with self._turn:
             over = self.agreed.temporary
             if over is not None and self.agreed.is_due(self._desk.clock.wall()):
-                await self._reverted(self._desk.standing, over)
+                with uncollected() as made:
+                    await self._reverted(self._desk.standing, over)
+                    made.stays = True
+                    await let_go(self._left_over)
 
     async def rehearsal(self) -> Mapping[str, object] | None:
         """What the set that waits would have done; None where nothing waits."""
@@ -139,7 +141,7 @@ class PolicyChanges:
     # ------------------------------------------------------------ the steps
 
     async def _reloaded(self, was: Standing, who: Who, until: datetime | None) -> Change:
-        loaded = await asyncio.to_thread(self._load, was)
+        loaded = (await asyncio.to_thread(self._load, was)).pop()
         built = loaded.built
         if isinstance(built, list):
             return self._refused(was, who, built)
@@ -147,6 +149,7 @@ class PolicyChanges:
             return Change("refused", was.policy_sha256, errors=("until: lies in the past",))
         if was.policies is not None and built.hashes == was.policies.hashes:
             self._withdraw(was, who)
+            self._left_over += built.pieces()
             return Change("unchanged", built.sha256)
         if until is not None and self.agreed.temporary is not None:  # a later end would take the place of this one
             return Change("refused", was.policy_sha256, errors=(OTHER_END,))
@@ -159,13 +162,15 @@ class PolicyChanges:
             return self._pending(asked)
         return await self._applied(asked)
 
-    def _load(self, was: Standing) -> Loaded:
+    def _load(self, was: Standing) -> list[Loaded]:
         files = read_steadily(was.settings.path(was.settings.policies.dir))
         built = compiled(was.settings, was.keyring, files.texts, now=self._desk.clock.wall())
         wrong = [*files.errors, *(built if isinstance(built, list) else run_tests(built, files.tests).failures)]
         if wrong or isinstance(built, list):
-            return Loaded(files.texts, wrong)
-        return Loaded(files.texts, warmed(built, was.keyring, now=self._desk.clock.wall()))
+            return [Loaded(files.texts, wrong)]
+        if was.policies is None or built.hashes != was.policies.hashes:
+            built = warmed(built, was.keyring, now=self._desk.clock.wall())
+        return [Loaded(files.texts, built)]
 
     def _kept(self, was: Standing, sha256: str) -> PolicySet | None:
         raw = self._shelf.get(sha256)
@@ -198,17 +203,16 @@ class PolicyChanges:
         if base is not None:
             record, sentence = base
             warnings.append(sentence)
-        recount, counters = None, tuple[str, ...]()
+        recount = None
         try:
-            async with self._recounting.of(standing) as recount:
-                record, counters = self._counting(record, recount)
-                fault = self._swapped(standing, record)
-                if fault is None and recount is not None:
-                    counters += recount.put_on_traffic(self._desk.traffic, t_us=record.t)
+            async with self._recounting.of(standing, record.carried) as recount:
+                record = self._counting(record, recount)
+                fault = self._swapped(standing, record, recount)
         except JournalFault as unread:
             fault = f"the counters of the new limits could not be made from the record: {unread}; nothing has changed"
         if fault is not None:
             return Change("unrecorded", was.policy_sha256, errors=(fault,))
+        counters = () if recount is None else recount.counters
         warnings += recount.warnings if recount is not None else ()
         shown = self._rehearsed.get(built.sha256) if asked.asked else None
         return Change(
@@ -217,28 +221,29 @@ class PolicyChanges:
             found.kind,
             changes=found.told,
             until=record.until,
-            counters=(*record.carried, *counters[:SHOWN_MAX]),
+            counters=(*record.carried, *_beside(record.carried, counters)[:SHOWN_MAX]),
             warnings=tuple(warnings),
             replay=shown,
         )
 
-    def _counting(self, record: Policy, recount: Recount | None) -> tuple[Policy, tuple[str, ...]]:
-        """The record as of now, with what the counters of the new limits shall show, and their names."""
+    def _counting(self, record: Policy, recount: Recount | None) -> Policy:
+        """The record as of now, with what the counters of the new limits shall show."""
         record = msgspec.structs.replace(record, t=self._desk.clock.t_us())
         if recount is None:
-            return record, ()
-        new, targets = recount.caught_up(self._desk.state)
-        names = tuple(cell for cell in new.counters if cell.partition("/")[0] not in record.carried)
-        return msgspec.structs.replace(record, targets=targets), names
+            return record
+        return msgspec.structs.replace(record, targets=recount.caught_up(), batch=recount.batch)
 
-    def _swapped(self, standing: Standing, record: Policy) -> str | None:
+    def _swapped(self, standing: Standing, record: Policy, recount: Recount | None) -> str | None:
         """In the same step: the record, the reference, the counters; the fault where it cannot be recorded."""
         fault = self._append(record)
         if fault is None:
+            self._left_over += pieces_of(self._desk.standing)
             self._desk.standing = standing
-            for state in (self._desk.state, self._desk.traffic) if record.carried else ():
-                promote(state, record.carried, t_us=record.t)
-            put_on(self._desk.state, record.targets, t_us=record.t)
+            if record.carried:  # reads and refusals, which no order holds
+                promote(self._desk.traffic, record.carried, t_us=record.t)
+            if recount is not None:
+                recount.take_over(t_us=record.t)
+                recount.put_on_traffic(t_us=record.t)
         return fault
 
     async def _base(self, asked: Asked) -> tuple[Policy, str] | None:
@@ -247,7 +252,7 @@ class PolicyChanges:
         if over is None or over.back is None or asked.until is not None:
             return None
         back = await asyncio.to_thread(self._kept, asked.was, over.back)
-        if back is None or held_against(back, asked.built).is_safe:
+        if back is None or (await asyncio.to_thread(held_against, back, asked.built)).is_safe:
             return None
         record = msgspec.structs.replace(self._record(asked, "applied"), until=over.until, back=over.back)
         end = "" if over.until is None else f"{over.until:%Y-%m-%dT%H:%M:%SZ}"
@@ -265,7 +270,7 @@ class PolicyChanges:
             await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
         except OSError as error:
             _log.error("config_not_kept", why=str(error))
-        found = Compared() if built is None else held_against(was.policies, built)
+        found = Compared() if built is None else await asyncio.to_thread(held_against, was.policies, built)
         record = Policy(
             t=self._desk.clock.t_us(),
             result="reverted",
@@ -278,13 +283,14 @@ class PolicyChanges:
         )
         async with self._recounting.at_best(standing) as recount:
             if recount is not None:
-                _, targets = recount.at_best(self._desk.state)
-                record = msgspec.structs.replace(record, t=self._desk.clock.t_us(), targets=targets)
+                targets, t_us = recount.at_best(), self._desk.clock.t_us()
+                record = msgspec.structs.replace(record, t=t_us, targets=targets, batch=recount.batch)
             fault = self._append(record)
+            self._left_over += pieces_of(was)
             self._desk.standing = standing
-            put_on(self._desk.state, record.targets, t_us=record.t)
             if recount is not None:
-                _ = recount.put_on_traffic(self._desk.traffic, t_us=record.t)
+                recount.take_over(t_us=record.t)
+                recount.put_on_traffic(t_us=record.t)
         if fault is not None:  # a start finds the same end in the record, and goes back by itself
             self.agreed.fold(record)
             _log.error("revert_not_recorded", why=fault)
@@ -362,3 +368,8 @@ class PolicyChanges:
         self._desk.metrics.count("guard_policy_reloads_total", change.result)
         _log.info("policy_reload", result=change.result, sha256=change.sha256, by=who.by, errors=change.errors)
         return change
+
+
+def _beside(words: tuple[str, ...], counters: tuple[str, ...]) -> tuple[str, ...]:
+    """The counters that are named by none of these words."""
+    return tuple(cell for cell in counters if cell.partition("/")[0] not in words)

@@ -208,7 +208,7 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `kind`: looser, tighter, neutral or mixed, and `changes` in words. `until`: when it goes back by itself, to `back`.
     `asked_by`: who asked, where `by` approved; `replay` is what was shown then. `carried`: counters that go on from
     what a shadow's stood at. `targets`: what counters that nobody kept stand at, made from the record
-    (`guard.limits.Graft`).
+    (`guard.limits.Graft`), behind the `counters` records of the same `batch`.
     """
 
     t: int
@@ -227,10 +227,25 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked_reason: str | None = None
     replay: Mapping[str, int] = {}
     carried: tuple[str, ...] = ()
+    batch: str | None = None
+
+
+class Counters(Struct, frozen=True):
+    """A part of what a change brings into force that names this `batch`; without that change it moves nothing.
+
+    A later part takes the place of what an earlier one said of an order.
+    """
+
+    t: int
+    batch: str
+    targets: Raw
 
 
 class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A reload of keys.json, applied or not; `sha256` is over the records without hashes. `targets` as in Policy."""
+    """A reload of keys.json, applied or not; `sha256` is over the records without hashes.
+
+    `targets` and `batch` as in Policy.
+    """
 
     t: int
     result: str
@@ -242,6 +257,7 @@ class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     targets: Raw = ABSENT
+    batch: str | None = None
 
 
 class StateScope(Struct, frozen=True, omit_defaults=True):
@@ -327,6 +343,7 @@ RECORDS: Final[Mapping[str, type[Struct]]] = MappingProxyType(
         "outcome": OutcomeRecord,
         "order": Order,
         "policy": Policy,
+        "counters": Counters,
         "keys": Keys,
         "state": StateRecord,
         "recovered": Recovered,

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from guard.limits import windows
 from guard.limits.state import Basis, Holder, Log, State, Step, advance
-from guard.limits.sums import claimed_as, move, part, put
+from guard.limits.sums import move, put
 from guard.limits.sweep import remember
 from guard.terms import Claim, ClaimKind
 
@@ -47,6 +47,11 @@ class Graft(Struct, frozen=True, omit_defaults=True):
     steps: dict[str, Moved] = {}
     spent: dict[str, int] = {}
     logs: dict[str, Log] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """It moves nothing."""
+        return not (self.holders or self.steps or self.spent or self.logs)
 
     @property
     def counters(self) -> tuple[str, ...]:
@@ -129,8 +134,7 @@ def graft_elsewhere(state: State, new: Graft, *, t_us: int) -> None:
 
 def held_of(holder: Holder, other: Holder) -> Held | None:
     """What the same order holds in the second ledger and not in this one; None where that is nothing."""
-    fresh = {cell for basis in other.bases for cell in basis.cells} | set(other.cells)
-    fresh = {cell for cell in fresh if not _is_on(holder, cell)}
+    fresh = _cells_of(other) - _cells_of(holder)
     if not fresh:
         return None
     parts = [one for one in zip(other.cells, other.held, other.kinds, strict=True) if one[0] in fresh]
@@ -142,8 +146,9 @@ def held_of(holder: Holder, other: Holder) -> Held | None:
     )
 
 
-def _is_on(holder: Holder, cell: str) -> bool:
-    return claimed_as(holder, cell) is not None or part(holder, cell) > 0
+def _cells_of(order: Holder | Held) -> set[str]:
+    """The cells that it is on: it holds something there, or claimed it once."""
+    return {cell for basis in order.bases for cell in basis.cells}.union(order.cells)
 
 
 def _only(basis: Basis, cells: set[str]) -> Basis:
@@ -165,11 +170,14 @@ def _moved(known: Step | None, other: Step) -> Moved:
 
 
 def _logs(state: State, other: State) -> Iterator[tuple[str, Log]]:
+    now_us = state.at_us
     for cell, log in other.logs.items():
-        now_us = state.at_us
+        known = state.logs.get(cell)
+        if known is not None and known.widest_us >= log.widest_us and known.stamps == log.stamps:
+            continue  # nearly all are: what is limited anew was often counted before
         if windows.is_over(log, t_us=now_us):
             continue
-        stamps, known = windows.stamps_in(log, t_us=now_us, window_us=log.widest_us), state.logs.get(cell)
+        stamps = windows.stamps_in(log, t_us=now_us, window_us=log.widest_us)
         have = windows.stamps_in(known, t_us=now_us, window_us=log.widest_us)
         if known is None or known.widest_us < log.widest_us or (stamps != have and Counter(stamps) - Counter(have)):
             yield cell, Log(stamps, log.widest_us, log.is_rate)
@@ -180,8 +188,7 @@ def _logs(state: State, other: State) -> Iterator[tuple[str, Log]]:
 
 def hold(state: State, holder: Holder, new: Held) -> None:
     """The order holds this too, but for cells that it is on already."""
-    fresh = {cell for basis in new.bases for cell in basis.cells} | set(new.cells)
-    fresh = {cell for cell in fresh if not _is_on(holder, cell)}
+    fresh = _cells_of(new) - _cells_of(holder)
     for cell, amount, kind in zip(new.cells, new.held, new.kinds, strict=True):
         if cell in fresh:
             put(state, holder, cell, amount, kind=_KINDS[kind])

@@ -6,7 +6,7 @@ again. Taking over then costs what has changed since the last slice, and cells, 
 ledger is what `promote` and `graft` would have made of it in that moment.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from copy import copy
 from itertools import islice
 from typing import Final
@@ -18,7 +18,7 @@ from guard.limits.promoting import hold_plain, promote_elsewhere
 from guard.limits.state import Holder, State
 from guard.limits.sums import move
 
-ORDERS_MAX: Final = 64  # built in one go, or fewer where they hold more than
+ORDERS_MAX: Final = 32  # built in one go, or fewer where they hold more than
 CELLS_MAX: Final = 1_024  # so many cells together: a fraction of a millisecond
 
 
@@ -37,20 +37,20 @@ class Staging:
         self._holders: dict[str, Holder] = {}
         self._adds: dict[str, dict[str, int]] = {}
         self._sums: dict[str, int] = {}
-        self._told: dict[str, Held] = {}
+        self._told: dict[str, None] = {}
 
     def build(self) -> Graft | None:
         """The next few orders, as a graft that says what they lack; None once only what changes meanwhile is left."""
-        names, cells = list[str](), 0
+        held, built, cells = dict[str, Held](), 0, 0
         for name in self._left:
-            self._build(name)
-            names.append(name)
+            self._build(name, held)
+            built += 1
             holder = self._holders.get(name)
             cells += len(holder.cells) if holder is not None else 1
-            if len(names) >= ORDERS_MAX or cells >= CELLS_MAX:
+            if built >= ORDERS_MAX or cells >= CELLS_MAX:
                 break
-        self._is_through = not names
-        return self._graft_of(names) if names else None
+        self._is_through = not built
+        return Graft(holders=held) if built else None
 
     @property
     def changed(self) -> int:
@@ -59,13 +59,13 @@ class Staging:
 
     def build_again(self, *, count: int = ORDERS_MAX) -> Graft:
         """Some of the orders that have changed; it takes the place of what was said of them. After the last `build`."""
-        names = list(islice(self._changes(), count))
-        for name in names:
+        held = dict[str, Held]()
+        for name in list(islice(self._changes(), count)):
             for ledger in (self._state, self._other):
                 if ledger.touched is not None:
                     ledger.touched.pop(name, None)
-            self._build(name)
-        return self._graft_of(names)
+            self._build(name, held)
+        return Graft(holders=held)
 
     def rest(self) -> Graft:
         """All that no other part has said, as of now: to be taken over in this very step, once it is recorded."""
@@ -79,17 +79,21 @@ class Staging:
 
     def take_over(self, rest: Graft, *, t_us: int) -> dict[str, Holder]:
         """The ledger counts it from now on. What its orders were before is for the caller to let go of, bit by bit."""
+        if self.changed:
+            raise AssertionError("orders have changed since the rest was told")
         state, before = self._state, self._state.holders
         state.holders, self._holders = self._holders, {}
         for cell, delta in self._sums.items():
             move(state.sums, cell, delta)
-        promote_elsewhere(state, self._words, t_us=t_us)
+        if self._words:
+            promote_elsewhere(state, self._words, t_us=t_us)
         graft_elsewhere(state, rest, t_us=t_us)
         return before
 
-    def close(self) -> None:
-        """Nobody listens any more."""
+    def close(self) -> tuple[dict[str, Holder], dict[str, dict[str, int]]]:
+        """Nobody listens any more. What is left over is for the caller to let go of, bit by bit."""
         self._state.touched = self._other.touched = None
+        return self._holders, self._adds
 
     # ------------------------------------------------------------ one order
 
@@ -97,7 +101,7 @@ class Staging:
         """Those of the ledger in force first: in the order in which new ones began."""
         return {**(self._state.touched or {}), **(self._other.touched or {})}
 
-    def _build(self, name: str) -> None:
+    def _build(self, name: str, told: dict[str, Held]) -> None:
         for cell, amount in self._adds.pop(name, {}).items():
             move(self._sums, cell, -amount)
         holder, other = self._state.holders.get(name), self._other.holders.get(name)
@@ -106,7 +110,8 @@ class Staging:
             return
         held = None if other is None else held_of(holder, other)
         if held is not None or name in self._told:
-            self._told[name] = held or Held()
+            self._told[name] = None
+            told[name] = held or Held()
         if held is None and not self._words:
             self._holders[name] = holder
             return
@@ -118,7 +123,3 @@ class Staging:
         self._adds[name] = adds
         for cell, amount in adds.items():
             move(self._sums, cell, amount)
-
-    def _graft_of(self, names: Iterable[str]) -> Graft:
-        """What the graft says of these orders; nothing of one that never lacked anything."""
-        return Graft(holders={name: self._told[name] for name in names if name in self._told})

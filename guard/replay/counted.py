@@ -7,7 +7,7 @@ oldest order was placed that lived then: so every budget day, window and live or
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -74,15 +74,16 @@ def at_start(state: Path, standing: Standing, *, before: str | None, until: int,
     return counted(state, standing.policies, principals_of(days, standing.config_sha256), until=until, now=now)
 
 
-def put_together(out: bytes) -> SoFar:
+def put_together(lines: Iterable[bytes]) -> SoFar:
     """What the process printed. Raises ValueError where it is not whole."""
-    first, _, rest = out.partition(b"\n")
-    trades, traffic, _ = rest.split(b"\n\n")
-    return SoFar(_restored(trades), _restored(traffic), int(first))
+    first, *rest = lines
+    parts = iter(rest)
+    return SoFar(_restored(parts), _restored(parts), int(first))
 
 
-def _restored(parts: bytes) -> State:
-    return restore(_DECODER.decode(line) for line in parts.splitlines())
+def _restored(lines: Iterator[bytes]) -> State:
+    """The ledger of these lines up to an empty one."""
+    return restore(_DECODER.decode(line) for line in iter(lambda: next(lines, b""), b"\n"))  # b"" is no part
 
 
 def _text(at: datetime) -> str:

@@ -2,10 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from guard.admin import recounting
+from guard.admin import recount, recounting
 from guard.admin.change import Who
 from guard.errors import JournalFault
 from guard.replay import counted
@@ -156,12 +157,15 @@ async def test_an_order_of_last_week_is_on_the_new_counter(tmp_path: Path) -> No
         assert scene.sums("open_orders") == 6
 
 
-@pytest.mark.parametrize(("name", "value"), [("TAIL_MAX", 0), ("TIMEOUT_S", 0.0), ("TARGETS_BYTES_MAX", 0)])
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [(recounting, "TAIL_MAX", 0), (recounting, "TIMEOUT_S", 0.0), (recount, "TARGETS_BYTES_MAX", 0)],
+)
 async def test_what_cannot_be_caught_up_with_refuses_policies_and_not_keys(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, value: float
 ) -> None:
     """Too much happened meanwhile, or it takes too long: policies stay as they were, keys change all the same."""
-    monkeypatch.setattr(recounting, name, value)
+    monkeypatch.setattr(module, name, value)
     async with stage(tmp_path, record("bot"), policies={"desk.toml": WIDE}) as scene:
         await scene.placed(price=200, remark="1")
         was = scene.guard.desk.standing

@@ -9,11 +9,11 @@ import pytest
 from msgspec import Raw
 
 from guard.errors import JournalFault
-from guard.journal import Bounds, Decision, Journal, Snapshot, Start, StateRecord, Stop, Vkey
+from guard.journal import Bounds, Counters, Decision, Journal, Snapshot, Start, StateRecord, Stop, Vkey
 from guard.journal import Policy as PolicyRecord
 from guard.journal.segments import first_line, segment_numbers
 from guard.limits import dump
-from guard.recovery import Recovered, recover
+from guard.recovery import Recovered, fold_record, recover
 from guard.snapshots import RECENT_MAX, main, parts, put_together, resume
 from guard.terms import Claim, Verdict
 from guard.walk.desk import Known
@@ -178,9 +178,41 @@ def test_a_segment_that_is_not_closed_has_no_snapshot(tmp_path: Path) -> None:
 
 def test_no_field_of_what_is_recovered_is_forgotten() -> None:
     """A new field needs a place in the parts, or a start from a snapshot would lose it."""
-    told_in_parts = {"state", "recent", "policy_sha256", "vkey", "t_us", "is_crashed", "agreed", "config_sha256"}
+    basics = {"policy_sha256", "vkey", "t_us", "is_crashed", "agreed", "config_sha256"}
 
-    assert set(Recovered.__struct_fields__) == told_in_parts | {"records", "over"}
+    assert set(Recovered.__struct_fields__) == basics | {"state", "recent", "begun"} | {"records", "over"}
+
+
+def test_parts_of_a_change_that_was_not_in_force_yet_are_kept() -> None:
+    """A segment may end between them and the change; a start from the snapshot behind it puts all of them on."""
+    found = Recovered()
+    for line, number in enumerate((1, 2)):
+        part = {"spent": {f"day/key=trader|{number}": 7}}
+        fold_record(found, Counters(line, "a", Raw(msgspec.json.encode(part))), "2026-11-22T00:00:00Z")
+    again = put_together(parts(found))
+    assert again.begun == found.begun
+    for each in (found, again):
+        fold_record(each, PolicyRecord(t=9, result="applied", sha256=SHA, batch="a"), "2026-11-22T00:00:00Z")
+        assert each.state.sums == {"day/key=trader|1": 7, "day/key=trader|2": 7}
+        assert each.begun.parts == []
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        Counters(2, "b", Raw(b"{}")),
+        Start(t=2, version="0", config_sha256=SHA, policy_sha256=SHA),
+    ],
+    ids=["another change", "a start"],
+)
+def test_parts_of_a_change_that_never_came_are_forgotten(between: Counters | Start) -> None:
+    """Neither the next change nor the next start takes them up."""
+    found = Recovered()
+    fold_record(found, Counters(1, "a", Raw(b'{"spent":{"day":7}}')), "2026-11-22T00:00:00Z")
+    fold_record(found, PolicyRecord(t=1, result="refused", sha256=SHA), "2026-11-22T00:00:00Z")
+    fold_record(found, between, "2026-11-22T00:00:00Z")
+    fold_record(found, PolicyRecord(t=3, result="applied", sha256=SHA, batch="a"), "2026-11-22T00:00:00Z")
+    assert found.state.sums == {}
 
 
 def test_of_recent_decisions_the_latest_are_kept() -> None:

@@ -12,6 +12,7 @@ from guard.journal.entries import (
     ABSENT,
     Access,
     Clock,
+    Counters,
     Denied,
     Gap,
     Keys,
@@ -102,6 +103,7 @@ FULL = {
         reason="r",
         errors=("e",),
         targets=Raw(b'{"spent":{"c":1}}'),
+        batch="01N",
     ),
     "keys": Keys(
         t=4,
@@ -114,7 +116,9 @@ FULL = {
         added=("a",),
         removed=("b",),
         targets=Raw(b'{"spent":{"c":1}}'),
+        batch="01N",
     ),
+    "counters": Counters(4, "01N", Raw(b'{"holders":{}}')),
     "state": StateRecord(
         t=5,
         state="locked",

@@ -1,0 +1,203 @@
+"""The counters of new limits on their way into the ledger: built and recorded in slices, taken over in one step.
+
+What is appended meanwhile is listened to and folded here, so nothing is counted twice and nothing is left out. Orders
+go on between two slices; none waits for more than one. The parts that are on record move nothing before the record of
+the change does: a change that fails leaves the ledger as it was, here and at a start.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import structlog
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from guard.clock import utc
+from guard.errors import JournalFault
+from guard.journal import Counters
+from guard.journal.entries import ABSENT
+from guard.limits import Graft, Staging, State, graft, missing, together
+from guard.recovery import PART_ORDERS
+from guard.replay.counting import Counting
+from guard.resting import let_go
+from guard.walk.desk import Desk
+
+SLICE_S: Final = 0.001  # worked in one go
+SLICE_MAX_S: Final = 0.02  # where more comes in than is folded so
+FEW: Final = 4  # records, or orders, that the step of the change may leave to itself
+PASSES_MAX: Final = 500  # after which it leaves to itself what there is, under a load that never lets it come to few
+QUEUE_MAX: Final = 16  # records that wait for the disk: orders go first
+TARGETS_BYTES_MAX: Final = 12 * 2**20  # below what a line holds
+_PAUSE_S: Final = 0.005
+_LEFT_OUT: Final = "{} trades are not counted on the new limits in full: what these look at is not on record"
+FROM_NOW: Final = "new limits count from now on; change one of them and reload to try again"
+_NOT_REBUILT: Final = f"the counters of the new limits could not be made from the record ({{}}): {FROM_NOW}"
+_log = structlog.get_logger("guard.admin")
+Tail = deque[tuple[Struct | Mapping[str, object], int]]
+
+
+class Recount:
+    """Under way over one desk. `counting` None: nothing is counted anew, only `words` are promoted.
+
+    `prepare` first; `caught_up` and `take_over` are called in the step of the change, and `end` in any case.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        counting: Counting | None,
+        tail: Tail,
+        *,
+        words: tuple[str, ...] = (),
+        about_reads: str | None = None,
+    ) -> None:
+        self.batch: str | None = None
+        self._desk, self._counting, self._tail, self._words = desk, counting, tail, words
+        other = State() if counting is None else counting.state
+        self._staging = Staging(desk.state, other, words)
+        self._old: list[dict[str, Any]] = [other.holders]
+        self._names: set[str] = set()
+        self._part = Graft(holders={})
+        self._rest = Graft()
+        self._about_reads = about_reads
+        self._fault: str | None = None
+
+    # ------------------------------------------------------------ in slices
+
+    async def prepare(self) -> None:
+        """Until little is left for the step of the change."""
+        await self._catch_up()
+        while (part := self._staging.build()) is not None:
+            await self._told(part)
+            await self._catch_up()
+        for _ in range(PASSES_MAX):
+            if len(self._tail) <= FEW and self._staging.changed <= FEW:
+                return
+            await self._told(self._staging.build_again())
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """What was appended meanwhile, until less than a slice is left."""
+        slice_s, before = SLICE_S, len(self._tail)
+        await asyncio.sleep(0)
+        while not self._fold(slice_s):
+            slice_s = SLICE_S if len(self._tail) < before else min(2 * slice_s, SLICE_MAX_S)
+            before = len(self._tail)
+            await asyncio.sleep(0)
+
+    async def _told(self, part: Graft) -> None:
+        """Takes up one part more; what has come to enough for a record is recorded, once the queue is short."""
+        self._part.holders.update(part.holders)
+        self._names |= {cell for held in part.holders.values() for cell in held.cells}
+        if len(self._part.holders) < PART_ORDERS:
+            return
+        journal, clock = self._desk.journal, self._desk.clock
+        while journal.queue_records > QUEUE_MAX and journal.failed is None:  # noqa: ASYNC110 - a thread writes
+            await asyncio.sleep(_PAUSE_S)
+        self.batch = self.batch or clock.new_id()
+        told, self._part = self._encoded(self._part), Graft(holders={})
+        journal.append("counters", Counters(clock.t_us(), self.batch, told), lazy=True)
+
+    def _fold(self, slice_s: float) -> bool:
+        """For a slice of time; whether that was enough."""
+        until_s = time.perf_counter() + slice_s
+        while self._tail and time.perf_counter() < until_s:
+            record, wall_us = self._tail.popleft()
+            if self._counting is None or not isinstance(record, Struct):
+                continue
+            try:
+                self._counting.fold(record, wall=utc(wall_us))
+            except (ValueError, AssertionError) as error:
+                raise JournalFault(f"a record does not fit: {error}") from error
+        return len(self._tail) <= FEW
+
+    # ------------------------------------------------------------ the step
+
+    def caught_up(self) -> Raw:
+        """What is not on record yet of what the ledger lacks, up to the last record appended.
+
+        Raises JournalFault where it cannot be had, or is too much for a record.
+        """
+        while self._tail:
+            self._fold(SLICE_MAX_S)
+        rest = self._staging.rest()
+        self._rest = replace(rest, holders=together((self._part, rest)).holders)
+        return ABSENT if self._rest.is_empty else self._encoded(self._rest)
+
+    def at_best(self) -> Raw:
+        """The same for a change that may not fail: nothing, and loud, where it cannot be had."""
+        try:
+            return self.caught_up()
+        except JournalFault as fault:
+            _log.error("counters_not_rebuilt", why=str(fault), hint=FROM_NOW)
+            self._fault, self.batch, self._names, self._rest = str(fault), None, set(), Graft()
+            return ABSENT
+
+    def take_over(self, *, t_us: int) -> None:
+        """The ledger counts it from now on; the record that says so was appended in this very step."""
+        is_new = self.batch is not None or bool(self._words) or not self._rest.is_empty
+        if is_new and self._fault is None:
+            self._old.append(self._staging.take_over(self._rest, t_us=t_us))
+
+    def put_on_traffic(self, *, t_us: int) -> None:
+        """Reads that are on record, put on the rates that count them from now on, in memory as all of these."""
+        if self._counting is None or self._fault is not None:
+            return
+        found = missing(self._desk.traffic, self._counting.traffic)
+        graft(self._desk.traffic, found, t_us=t_us)
+        self._names.update(found.counters)
+
+    async def end(self) -> None:
+        """Nobody listens any more. What was needed for it is let go of a little at a time: that takes its time too."""
+        await let_go([*self._old, *self._staging.close()])
+
+    # ------------------------------------------------------------ told
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """The names of all counters that it puts something on."""
+        return tuple(sorted(self._names.union(self._rest.counters)))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is not in it."""
+        if self._counting is None:
+            return ()
+        if self._fault is not None:
+            return (_NOT_REBUILT.format(self._fault),)
+        left_out = self._counting.left_out
+        told = (_LEFT_OUT.format(left_out),) if left_out else ()
+        return told if self._about_reads is None else (*told, self._about_reads)
+
+    def _encoded(self, part: Graft) -> Raw:
+        body = msgspec.json.encode(part)
+        if len(body) > TARGETS_BYTES_MAX:
+            raise JournalFault(f"the new counters come to {len(body)} bytes, more than a record takes")
+        return Raw(body)
+
+
+class NotRebuilt(Struct, frozen=True):
+    """In the place of a `Recount` that cannot be had, for a change that may not fail."""
+
+    why: str
+    batch: None = None
+    counters: tuple[str, ...] = ()
+
+    def at_best(self) -> Raw:
+        """Nothing: the new limits count from now on."""
+        return ABSENT
+
+    def take_over(self, *, t_us: int) -> None:
+        """Nothing."""
+
+    def put_on_traffic(self, *, t_us: int) -> None:
+        """Nothing."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """That, in words."""
+        return (_NOT_REBUILT.format(self.why),)

@@ -1,0 +1,138 @@
+"""New limits over a large book: counters come in slices and parts, with orders going on in between, and all at once."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guard import recovery
+from guard.admin import recount
+from guard.admin.change import Who
+from guard.admin.recount import Recount
+from guard.errors import JournalFault
+from guard.limits import staging
+from guard.tracking import Reconciler
+from tests.scenarios.test_promoted import ROOMY, WIDE, plain
+from tests.support.guards import record
+from tests.support.stage import Stage, again, is_passed, stage
+from tests.support.story import DESK, PEOPLE, live
+
+NEW = ROOMY.format(mode="enforce")
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two orders a record, one a slice; and lists are asked for when a test says so."""
+
+    async def only_when_told(_: Reconciler) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Reconciler, "run", only_when_told)
+    monkeypatch.setattr(staging, "ORDERS_MAX", 1)
+    monkeypatch.setattr(recount, "PART_ORDERS", 2)
+    monkeypatch.setattr(recovery, "PART_ORDERS", 2)
+
+
+async def reloaded(scene: Stage, text: str = NEW) -> Any:
+    """One policy more."""
+    (scene.config.parent / "policies/roomy.toml").write_text(text)
+    return await scene.guard.changes.policies.reload(Who("desk", "from now on"))
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_counters_in_parts_are_those_of_policies_that_were_always_in_force(tmp_path: Path, seed: int) -> None:
+    """One ledger, live and after a restart, though the record of the change holds the last part only."""
+    ledgers = []
+    for name in ("always", "later"):
+        (tmp_path / name).mkdir()
+        policies = {"desk.toml": DESK} | ({"roomy.toml": NEW} if name == "always" else {})
+        async with stage(tmp_path / name, *PEOPLE, policies=policies) as scene:
+            await live(scene, turns=40, seed=seed)
+            if name == "later":
+                assert (await reloaded(scene)).result == "applied"
+                parts = await scene.records("counters")
+                assert parts
+                assert {part["batch"] for part in parts} == {(await scene.records("policy"))[-1]["batch"]}
+            await live(scene, turns=20, seed=seed + 100)
+            ledgers.append(plain(scene))
+            whole = scene.ledger()
+        async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+            assert scene.ledger() == whole
+    assert ledgers[0] == ledgers[1]
+
+
+async def test_orders_that_come_between_slices_are_counted_once(tmp_path: Path) -> None:
+    """Orders are placed and cancelled all the while; each that is live is on the new counter, live and on record."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        mine = [await scene.placed(price=200, remark=str(n)) for n in range(12)]
+        reload = asyncio.ensure_future(reloaded(scene, "[budgets]\nopen_orders = 1000\n"))
+        while not reload.done():
+            mine.append(await scene.placed(price=200, remark=str(len(mine))))
+            assert is_passed(await scene.cancel(mine.pop(0)))
+            await asyncio.sleep(0.01)
+        assert (await reload).result == "applied"
+        assert len(await scene.records("counters")) > 3
+        scene.clock.advance(s=61)
+        await scene.guard.reconciler.turn()
+        assert scene.sums("open_orders") == len(scene.guard.desk.state.holders)
+        await scene.written()
+        whole = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
+
+
+async def test_parts_of_a_change_that_failed_move_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its parts are on record and the change is not: the ledger is that of before, here, at a start, and afterwards."""
+    caught_up: Callable[[Recount], Any] = Recount.caught_up
+
+    def broken(_: Recount) -> None:
+        raise JournalFault("no more")
+
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        for n in range(7):
+            await scene.placed(price=200, remark=str(n))
+        before = scene.ledger()
+        monkeypatch.setattr(Recount, "caught_up", broken)
+        assert (await reloaded(scene)).result == "unrecorded"
+        assert len(await scene.records("counters")) > 1
+        assert scene.ledger() == before
+        monkeypatch.setattr(Recount, "caught_up", caught_up)
+        assert (await reloaded(scene, "[budgets]\nopen_orders = 1000\n")).result == "applied"
+        assert scene.sums("open_orders") == 7
+        assert scene.sums("daily_value") == 0
+        whole = scene.ledger()
+    (scene.config.parent / "policies/roomy.toml").write_text("[budgets]\nopen_orders = 1000\n")
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
+
+
+async def test_a_start_tells_new_counters_in_parts_too(tmp_path: Path) -> None:
+    """A policy that was added while no guard ran, over a book that would not fit one record."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        for n in range(5):
+            await scene.placed(price=200, remark=str(n))
+    (scene.config.parent / "policies/roomy.toml").write_text("[budgets]\nopen_orders = 1000\n")
+    ledgers = []
+    for _ in range(2):
+        async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+            assert scene.sums("open_orders") == 5
+            ledgers.append(scene.ledger())
+    assert ledgers[0] == ledgers[1]
+    assert len(await scene.records("counters")) == 2
+
+
+async def test_a_keys_own_limit_is_counted_in_parts(tmp_path: Path) -> None:
+    """keys.json gives the key a budget of the day; the record of the keys names the parts before it."""
+    async with stage(tmp_path, record("bot"), policies={"desk.toml": WIDE}) as scene:
+        for n in range(5):
+            await scene.placed(price=100, remark=str(n))
+        keys = tmp_path / "keys.json"
+        keys.write_text(keys.read_text().replace('"id": "bot"', '"id": "bot", "max_daily_value": 90000', 1))
+        assert (await scene.guard.changes.reload_keys(Who("desk", "less"))).result == "applied"
+        assert scene.sums("daily_value") == 5 * 100 * 100 * 10_000
+        assert (await scene.records("counters"))[-1]["batch"] == (await scene.records("keys"))[-1]["batch"]
+        whole = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
