@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -32,9 +33,9 @@ from tables import spread, table
 
 import guard.keeper
 from guard.admin.change import Who
-from guard.cli.serve import rest_the_collector
 from guard.keeper import Keeper
 from guard.lifecycle import Guard
+from guard.resting import come_to_rest
 from guard.settings import Overrides, load
 from guard.terms import Answer, Call, Outbound
 from policies import ALIKE, write
@@ -48,6 +49,14 @@ CALM_S: Final = 0.5
 LEVELS: Final = (3_000, 50_000)
 BUDGET: Final = '[orders]\nmax_value = "9000000 HKD"\n[budgets]\nopen_orders = 1000000\n'
 BUDGET += 'daily_value = "9000000000 HKD"\nresets = "{hour:02}:{minute:02} Asia/Hong_Kong"\n'
+SCRAPED_MIN: Final = 10_000  # bytes
+SCRAPER: Final = """
+import sys, urllib.request
+for line in sys.stdin:
+    port, key = line.split()
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {key}"})
+    print(len(urllib.request.urlopen(asked).read()), flush=True)
+"""
 BODY: Final = {"market": "HK", "acc_id": light.ACC_ID, "env": "simulate", "side": "BUY", "code": "00700", "qty": 100}
 
 
@@ -79,17 +88,18 @@ class Beat:
         return time.thread_time_ns(), waited_ns, time.perf_counter_ns()
 
     def _beat(self) -> None:
+        if not self._is_on:
+            os.close(self._account)
+            return
         now = self._read()
         work, waited, passed = ((after - before) / 1e6 for before, after in zip(self._last, now, strict=True))
         self.longest = self.longest.or_longer(Pause(work, max(work, passed - waited), passed))
         self._last = now
-        if self._is_on:
-            self._loop.call_soon(self._beat)
+        self._loop.call_soon(self._beat)
 
     def stop(self) -> Pause:
         """The longest pause there was."""
         self._is_on = False
-        os.close(self._account)
         return self.longest
 
 
@@ -155,8 +165,8 @@ async def place(guard: Guard, number: int) -> None:
 class Scene:
     """One guard, its folder, and the rounds that it has seen."""
 
-    def __init__(self, folder: Path, running: Guard) -> None:
-        self.folder, self.guard = folder, running
+    def __init__(self, folder: Path, running: Guard, scraper: asyncio.subprocess.Process) -> None:
+        self.folder, self.guard, self.scraper = folder, running, scraper
         self.turn, self.placed = 0, 0
 
     async def open(self, orders: int) -> None:
@@ -184,45 +194,38 @@ class Scene:
         await asyncio.sleep(CALM_S)
 
     async def scrape(self) -> None:
-        """As Prometheus does, by a program of its own."""
-        port = self.guard.ports[1]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        head = f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
-        writer.write(f"{head}Authorization: Bearer {key_of(1)}\r\n\r\n".encode())
-        if b"200 OK" not in await reader.read(100):
+        """As Prometheus does, from another process."""
+        if self.scraper.stdin is None or self.scraper.stdout is None:
+            raise AssertionError("started without pipes")
+        self.scraper.stdin.write(f"{self.guard.ports[1]} {key_of(1)}\n".encode())
+        if int(await self.scraper.stdout.readline()) < SCRAPED_MIN:
             raise SystemExit("the scrape was refused")
-        while await reader.read(65_536):
-            pass
-        writer.close()
 
-    async def reload_same(self) -> None:
-        """The files say what is in force."""
-        await self._reload("unchanged")
-
-    async def reload_values(self) -> None:
+    def edited_values(self) -> None:
         """Every policy has another bound; what is counted stays as it is."""
         write(self.folder, policy_texts(POLICIES, ALIKE, more=self.turn * 10_000))
-        await self._reload("applied")
 
-    async def reload_budget(self) -> None:
+    def edited_budget(self) -> None:
         """A policy more, whose counters are made from the record and put on every live order."""
         text = BUDGET.format(hour=self.turn // 60 % 24, minute=self.turn % 60)
         (self.folder / "policies" / "budget.toml").write_text(text)
-        await self._reload("applied")
 
-    async def reload_without(self) -> None:
+    def edited_without(self) -> None:
         """That policy is taken away."""
         (self.folder / "policies" / "budget.toml").unlink()
-        await self._reload("applied")
 
-    async def _reload(self, result: str) -> None:
+    def edited_keys(self) -> None:
+        """One key has another limit."""
+        write_keys(self.folder, self.turn)
+
+    async def reload(self) -> None:
+        """The policies, changed or not."""
         change = await self.guard.changes.policies.reload(Who(by="bench"))
-        if change.result != result:
+        if change.result not in {"applied", "unchanged"}:
             raise SystemExit(change)
 
     async def reload_keys(self) -> None:
-        """One key has another limit."""
-        write_keys(self.folder, self.turn)
+        """The keys, one of which has changed."""
         change = await self.guard.changes.reload_keys(Who(by="bench"))
         if change.result != "applied":
             raise SystemExit(change)
@@ -231,9 +234,7 @@ class Scene:
         """The next record begins a segment."""
         journal = self.guard.journal
         journal._place = replace(journal._place, size=2**40)  # noqa: SLF001 - or 128 MiB would have to be written
-        before = journal.segment
-        while journal.segment == before:
-            await asyncio.sleep(0.01)
+        await asyncio.sleep(3 / RATE_S)
         await journal.durable(journal.last_seq)
 
     async def snapshot(self) -> None:
@@ -247,18 +248,24 @@ class Scene:
         await self.guard.journal.checkpoint()
 
 
-Act = Callable[[Scene], Awaitable[None]]
-ACTS: Final[dict[str, Act]] = {
-    "nothing, half a second": Scene.calm,
-    "scrape of `/metrics`": Scene.scrape,
-    "policy reload, unchanged": Scene.reload_same,
-    "policy reload, other bounds": Scene.reload_values,
-    "policy reload, new budget": Scene.reload_budget,
-    "policy reload, budget gone": Scene.reload_without,
-    "keys reload": Scene.reload_keys,
-    "rotation": Scene.rotate,
-    "snapshot": Scene.snapshot,
-    "checkpoint": Scene.checkpoint,
+class Act(NamedTuple):
+    """What is measured, and what is done before."""
+
+    does: Callable[[Scene], Awaitable[None]]
+    before: Callable[[Scene], None] = lambda _: None
+
+
+ACTS: Final = {
+    "nothing, half a second": Act(Scene.calm),
+    "scrape of `/metrics`": Act(Scene.scrape),
+    "policy reload, unchanged": Act(Scene.reload),
+    "policy reload, other bounds": Act(Scene.reload, Scene.edited_values),
+    "policy reload, new budget": Act(Scene.reload, Scene.edited_budget),
+    "policy reload, budget gone": Act(Scene.reload, Scene.edited_without),
+    "keys reload": Act(Scene.reload_keys, Scene.edited_keys),
+    "rotation": Act(Scene.rotate),
+    "snapshot": Act(Scene.snapshot),
+    "checkpoint": Act(Scene.checkpoint),
 }
 
 
@@ -268,8 +275,12 @@ async def running(folder: Path, orders: int) -> "Any":
     guard.keeper.ROUND_S = 1e6  # snapshots when they are asked for
     made = Guard(load(lay_out(folder), Overrides(), {"GUARD_DAEMON_KEY": "fc_bench"}), daemon=Stub())
     await made.start()
-    rest_the_collector()
-    scene = Scene(folder, made)
+    come_to_rest()
+    words = (sys.executable, "-c", SCRAPER)
+    scraper = await asyncio.create_subprocess_exec(
+        *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    scene = Scene(folder, made, scraper)
     await scene.open(orders)
     steady = asyncio.ensure_future(scene.steadily())
     try:
@@ -277,14 +288,16 @@ async def running(folder: Path, orders: int) -> "Any":
     finally:
         steady.cancel()
         await asyncio.gather(steady, return_exceptions=True)
+        scraper.kill()
+        await scraper.wait()
         await made.stop("over")
 
 
 async def paused(scene: Scene, act: Act) -> tuple[Pause, float]:
     """The longest pause while this is done, and how long it took, in ms."""
-    began = time.perf_counter()
-    beat = Beat()
-    await act(scene)
+    act.before(scene)
+    began, beat = time.perf_counter(), Beat()
+    await act.does(scene)
     await asyncio.sleep(0.05)  # what it leaves behind is let go
     return beat.stop(), (time.perf_counter() - began - 0.05) * 1000
 
