@@ -31,7 +31,7 @@ from guard.catalogue import find
 from guard.intent import parse
 from guard.journal.chain import ZEROS, digest
 from guard.journal.record import encode
-from guard.journal.segments import replay
+from guard.journal.segments import replay, replay_typed
 from guard.lifecycle import Guard
 from guard.limits import Opening, State, Worth, end_order, look, reserve, settle
 from guard.policy import PolicyDoc, PolicySet, compile_set, exits_claim, judge, parse_policy, value
@@ -317,11 +317,11 @@ def _renamed(told: dict[str, Any], number: int) -> dict[str, Any]:
 def read_back(folder: Path, *, records: int, size: int) -> Replayed:
     """The record as a start reads it, without a snapshot to begin with."""
     began = time.thread_time_ns()
-    for _ in replay(folder):
+    for _ in replay_typed(folder):
         pass
     chain_s = (time.thread_time_ns() - began) / 1e9
     began, found = time.thread_time_ns(), Recovered()
-    for line in replay(folder):
+    for line in replay_typed(folder):
         fold(found, line)
     whole_s = (time.thread_time_ns() - began) / 1e9
     if found.records != records or found.state.holders:

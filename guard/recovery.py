@@ -21,6 +21,7 @@ from guard.intent import kept
 from guard.journal import (
     Counters,
     Decision,
+    Entry,
     Keys,
     Line,
     Order,
@@ -32,7 +33,7 @@ from guard.journal import (
     Stop,
     Vkey,
     gaps,
-    replay,
+    replay_typed,
 )
 from guard.journal.entries import ABSENT
 from guard.limits import (
@@ -102,7 +103,7 @@ class Recovered(Struct):
 def recover(directory: Path) -> Recovered:
     """Folds the whole record. Raises JournalFault where its chain is broken."""
     found = Recovered()
-    for line in replay(directory):
+    for line in replay_typed(directory):
         fold(found, line)
     return found
 
@@ -214,15 +215,15 @@ def over_by(found: Recovered, wall: datetime) -> None:
         found.policy_sha256 = found.over.back
 
 
-def fold(found: Recovered, line: Line) -> None:
+def fold(found: Recovered, line: Entry) -> None:
     """One record. What it does not know it skips; what it knows must be whole, and fit what was before."""
     try:
-        fold_record(found, line.typed(), line.ts)
+        fold_record(found, line.typed() if isinstance(line, Line) else line, line.ts)
     except (ValueError, AssertionError) as error:
         raise JournalFault(f"record {line.seq}: {error}") from error
 
 
-def fold_record(found: Recovered, record: Struct | None, ts: str) -> None:
+def fold_record(found: Recovered, record: object, ts: str) -> None:
     """The record of a line that was read already. Raises ValueError or AssertionError where it does not fit."""
     found.records += 1
     found.t_us = max(found.t_us, getattr(record, "t", 0))

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from guard.agreed import Agreed
 from guard.errors import JournalFault
-from guard.journal import Policy, replay
+from guard.journal import Policy, replay_typed
 from guard.journal.runs import Run, behind, runs
 from guard.journal.segments import first_line, segment_numbers
 from guard.limits import Graft, Part, restore, snapshot
@@ -109,11 +109,11 @@ def resume(directory: Path, *, last: int | None = None) -> tuple[Recovered, Run 
         except ValueError:  # written by another version: an older run, or the whole record, will do
             continue
         goes = behind(directory, run.at_seq)
-        for line in replay(directory, first=goes.segment, last=numbers[-1], head=goes.head):
+        for line in replay_typed(directory, first=goes.segment, last=numbers[-1], head=goes.head):
             fold(found, line)
         return found, run
     found = Recovered()
-    for line in replay(directory, last=numbers[-1]):
+    for line in replay_typed(directory, last=numbers[-1]):
         fold(found, line)
     return found, None
 

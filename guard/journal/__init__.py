@@ -31,9 +31,9 @@ from guard.journal.entries import (
     Stop,
     Vkey,
 )
-from guard.journal.record import Line, decode, encode, plain, timestamp
+from guard.journal.record import Entry, Line, decode, encode, plain, timestamp
 from guard.journal.seen import Seen, seen_of
-from guard.journal.segments import read_lines, replay
+from guard.journal.segments import read_lines, replay, replay_typed
 from guard.journal.writer import Bounds, Journal
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Decision",
     "Denied",
     "Disk",
+    "Entry",
     "Gap",
     "Head",
     "Journal",
@@ -72,6 +73,7 @@ __all__ = [
     "plain",
     "read_lines",
     "replay",
+    "replay_typed",
     "seen_of",
     "timestamp",
     "verify",

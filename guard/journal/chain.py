@@ -6,14 +6,14 @@ end, and a chain computed anew by whoever holds the files, do not show at all: t
 elsewhere.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal.record import Line, decode
+from guard.journal.record import Entry, Line, decode
 
 ZEROS: Final = "0" * 64  # `prev` of the first line ever
 
@@ -45,6 +45,9 @@ def digest(line: bytes) -> str:
     return sha256(line).hexdigest()
 
 
+_E = TypeVar("_E", bound=Entry)
+
+
 def walk(lines: Iterable[bytes], *, head: Head | None = None) -> Iterator[Line]:
     """The lines with their heads read, each checked against the one before; `BrokenChain` at the first that is not.
 
@@ -52,34 +55,36 @@ def walk(lines: Iterable[bytes], *, head: Head | None = None) -> Iterator[Line]:
     whoever must not act on an edited record reads to the end first. `head`: where the lines go on from, if not from the
     very beginning.
     """
+    return walk_as(decode, lines, head=head)
+
+
+def walk_as(read: Callable[[bytes], _E], lines: Iterable[bytes], *, head: Head | None = None) -> Iterator[_E]:
+    """The same with lines that `read` makes something of; `ValueError` where they are no records."""
     rest = iter(lines)
-    head = head or Head()
+    seq, last = (0, ZEROS) if head is None else (head.seq, head.hash)
     for raw in rest:
-        line = _read(raw, head, rest)
-        if line.seq != head.seq + 1:
-            raise BrokenChain(head.seq + 1, f"its place is taken by a record that says seq {line.seq}")
-        if line.prev != head.hash:
-            raise _blame(line, head, rest)
+        body = raw[:-1] if raw.endswith(b"\n") else b""
+        try:
+            line = read(body)
+        except ValueError as error:
+            is_torn = not raw.endswith(b"\n") and next(rest, None) is None
+            raise BrokenChain(seq + 1, "its line is not a whole record", is_torn=is_torn) from error
+        seq += 1
+        if line.seq != seq:
+            raise BrokenChain(seq, f"its place is taken by a record that says seq {line.seq}")
+        if line.prev != last:
+            raise _blame(seq, body, rest)
         yield line
-        head = Head(line.seq, digest(line.raw))
+        last = sha256(body).hexdigest()
 
 
-def _read(raw: bytes, head: Head, rest: Iterator[bytes]) -> Line:
-    has_ended = raw.endswith(b"\n")
-    try:
-        return decode(raw[:-1] if has_ended else b"")
-    except ValueError as error:
-        is_torn = not has_ended and next(rest, None) is None
-        raise BrokenChain(head.seq + 1, "its line is not a whole record", is_torn=is_torn) from error
-
-
-def _blame(line: Line, head: Head, rest: Iterator[bytes]) -> BrokenChain:
+def _blame(seq: int, body: bytes, rest: Iterator[bytes]) -> BrokenChain:
     """Which of two neighbours that do not fit was changed? If the next line vouches for the later, the earlier."""
     following = next(rest, None)
-    is_vouched_for = following is None or f'"{digest(line.raw)}"'.encode() in following
-    if is_vouched_for and head.seq > 0:
-        return BrokenChain(head.seq, f"its bytes are not those whose hash record {line.seq} names")
-    return BrokenChain(line.seq, "it names another hash than that of the line before")
+    is_vouched_for = following is None or f'"{digest(body)}"'.encode() in following
+    if is_vouched_for and seq > 1:
+        return BrokenChain(seq - 1, f"its bytes are not those whose hash record {seq} names")
+    return BrokenChain(seq, "it names another hash than that of the line before")
 
 
 class Verified(Struct, frozen=True):

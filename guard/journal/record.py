@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol, Union
 
 import msgspec
 from msgspec import Raw, Struct
@@ -17,6 +17,25 @@ from msgspec.structs import fields
 from guard.journal.entries import ABSENT, RECORDS
 
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024  # a reload that moves 100,000 live orders still fits
+
+
+class Entry(Protocol):
+    """A line that was read: its place in the chain, and when."""
+
+    @property
+    def seq(self) -> int:
+        """Its number, from 1 without gaps."""
+        ...
+
+    @property
+    def ts(self) -> str:
+        """When it was written."""
+        ...
+
+    @property
+    def prev(self) -> str:
+        """The hash of the line before."""
+        ...
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -59,6 +78,24 @@ _RAWS: Final[Mapping[type, tuple[str, ...]]] = {
     if _HEAD_NAMES.isdisjoint(struct.__struct_encode_fields__)
 }
 """The raw members of our own records: what the encoder makes of all the rest stays within its line."""
+_UNREAD: Final[Mapping[str, tuple[str, ...]]] = {"decision": ("world", "used", "shadow")}
+"""What is in a record for those who look back, and nothing that is folded at a start."""
+_FOLDED: Final = msgspec.json.Decoder(
+    Union[  # noqa: UP007 - made from a table
+        tuple(
+            msgspec.defstruct(
+                struct.__name__,
+                [("seq", int), ("ts", str), ("prev", str), *((field, Raw, ABSENT) for field in _UNREAD.get(name, ()))],
+                bases=(struct,),
+                tag_field="type",
+                tag=name,
+                kw_only=True,
+                frozen=True,
+            )
+            for name, struct in RECORDS.items()
+        )
+    ]
+)
 _ONE: Final = msgspec.json.Decoder(Raw)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -115,6 +152,18 @@ def decode(line: bytes) -> Line:
     """The head of a line (without its newline); `ValueError` where it is not a record at all."""
     head = _HEAD.decode(line)
     return Line(head.seq, head.ts, head.type, head.prev, line)
+
+
+def folded(line: bytes) -> Entry:
+    """A line (without its newline) in one reading: its record, with `seq`, `ts` and `prev` as members.
+
+    What only those who look back need stands there unread. A `Line`, whose `typed` tells more, for a type that this
+    guard does not know, and for a record that lacks what it must have; `ValueError` where it is no record at all.
+    """
+    try:
+        return _FOLDED.decode(line)  # type: ignore[no-any-return]
+    except msgspec.ValidationError:
+        return decode(line)
 
 
 def timestamp(wall_us: int) -> str:

@@ -30,9 +30,10 @@ from guard.journal.entries import (
     Stop,
     Vkey,
 )
-from guard.journal.record import decode, encode
+from guard.journal.record import decode, encode, folded
 from guard.journal.seen import Seen
 from guard.terms import Claim, Money, Quote, Reason, Valuation, Verdict
+from tests.support.clock import START_US
 from tests.support.journal import SHA, decision
 
 PREV = "0" * 64
@@ -197,3 +198,31 @@ def test_decimals_of_a_valuation_are_text_and_amounts_are_integers() -> None:
 def _plain(record: Struct) -> dict[str, object]:
     values = {name: getattr(record, name) for name in record.__struct_fields__}
     return {name: bytes(value) if isinstance(value, Raw) else value for name, value in values.items()}
+
+
+@pytest.mark.parametrize("type_", sorted(FULL))
+def test_every_record_is_folded_from_one_reading(type_: str) -> None:
+    """The record as its own reading gives it, place and time beside it; only what looks back is left unread."""
+    line = encode(FULL[type_], seq=7, ts_us=START_US, type_=type_, prev="ab" * 32)
+    entry = folded(line)
+    assert isinstance(entry, RECORDS[type_])
+    assert (entry.seq, entry.ts, entry.prev) == (7, decode(line).ts, "ab" * 32)
+    whole, unread = decode(line).typed(), {"world", "used", "shadow"} if type_ == "decision" else set()
+    for name in RECORDS[type_].__struct_fields__:
+        read = getattr(entry, name)
+        assert isinstance(read, Raw) if name in unread else read == getattr(whole, name)
+
+
+@pytest.mark.parametrize(
+    "raw", [b'{"seq":1,"ts":"t","type":"later","new":{},"prev":"p"}', b'{"seq":1,"ts":"t","type":"stop","prev":"p"}']
+)
+def test_what_is_not_known_whole_is_a_line(raw: bytes) -> None:
+    """A type of a later version, and one that lacks a member: `typed` says which of the two it is."""
+    assert folded(raw) == decode(raw)
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"seq":1}', b'{"seq":"1","ts":"t","type":"stop","prev":"p"}'])
+def test_what_is_no_record_at_all_cannot_be_folded(raw: bytes) -> None:
+    """As it cannot be read."""
+    with pytest.raises(ValueError, match=r"."):
+        folded(raw)
