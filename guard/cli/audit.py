@@ -4,7 +4,6 @@ Reads the files only, so it works while the guard runs, after a crash, and on a 
 stderr.
 """
 
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -14,13 +13,13 @@ from typing import Annotated, Final, NoReturn
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from guard.audit.engine import INSTALL, Engine, NoEngine
 from guard.audit.export import FORMATS, Wanted, export
 from guard.audit.find import Found, find
+from guard.cli.consoles import of_tables
 from guard.cli.progress import progress
 from guard.cli.proof import prove_record, rotate_key, verify_record, write_verifier
 from guard.cli.report import report_record
@@ -30,7 +29,6 @@ from guard.journal.search import Query, Row, View, Views, follow, row, search
 
 _PAUSE_S: Final = 0.2
 _SLOW_S: Final = 2.0  # a search that took longer says how to have it faster
-_WIDTH: Final = 200  # columns where the output is no terminal
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -184,7 +182,7 @@ def _print(views: Iterable[View]) -> None:
     table = Table(*Row._fields, header_style="bold", box=None, pad_edge=False)
     for view in views:
         table.add_row(*(Text(part) for part in row(view)))
-    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+    of_tables().print(table)
 
 
 def _write(line: bytes) -> None:

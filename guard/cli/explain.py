@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from guard.cli.consoles import of_tables
 from guard.cli.ops import ask
 from guard.cli.sources import print_json, settings_of, told
 from guard.cli.statedir import AsJson, Config, State, directory
@@ -24,7 +24,7 @@ from guard.policy.explain import RuleLook
 
 ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _MARK: Final = {"passes": "[green]passes[/]", "refuses": "[red]refuses[/]"}
-_COLUMNS: Final = ("policy", "rule", "subject", "limit", "used", "left", "unit", "resets_at")
+_COLUMNS: Final = ("policy", "rule", "subject", "limit", "used", "left", "unit", "resets_at", "until")
 
 
 def explain(
@@ -65,7 +65,7 @@ def me(
         typer.echo(answer.decode())
         return
     about = msgspec.json.decode(answer, type=dict[str, Any])
-    console = Console(soft_wrap=True, highlight=False)
+    console = of_tables()
     console.print(f"{escape(about['id'])}: {', '.join(about['scopes'])}")
     table = Table(*_COLUMNS, header_style="bold", box=None, pad_edge=False)
     for row in about["limits"]:
@@ -80,7 +80,7 @@ def _why(answer: bytes, status: int) -> str:
 
 
 def _show(found: Explanation) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = of_tables()
     where = " ".join(str(part) for part in (found.environment, found.account, found.symbol) if part)
     console.print(f"{found.ts}  {found.key or 'nobody'}  {found.endpoint}  {escape(where)}")
     code = f" ({found.code})" if found.code else ""

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import re
 import secrets
-import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,7 +19,6 @@ from typing import Annotated, Any, Final
 import jiter
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from guard.access import KeyRecord, keyfile
@@ -28,6 +26,7 @@ from guard.access.edits import stamp
 from guard.access.fields import WrongField, read_time
 from guard.access.keyfile import EditFault
 from guard.access.records import rights
+from guard.cli.consoles import of_tables
 from guard.cli.ops import post
 from guard.cli.sources import settings_of
 from guard.clock import SystemClock
@@ -118,7 +117,7 @@ def list_keys(
         limits = "\n".join(f"{name} {_plain(value)}" for name, value in row["limits"].items())
         scopes = "\n".join(row["scopes"])
         table.add_row(row["id"], row["state"], scopes, limits, row["owner"], row["expires_at"], row["hash"])
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    of_tables().print(table)
 
 
 @app.command()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from guard import __version__
@@ -15,6 +14,7 @@ from guard.catalogue import ENDPOINTS
 from guard.catalogue.page import COLUMNS, row
 from guard.cli import audit, keys, policy
 from guard.cli.check import check
+from guard.cli.consoles import of_tables
 from guard.cli.demo import demo
 from guard.cli.explain import explain, me
 from guard.cli.init import init
@@ -82,7 +82,7 @@ def endpoints(
     table = Table(*COLUMNS, header_style="bold", box=None, pad_edge=False)
     for entry in rows:
         table.add_row(*("-" if entry[name] is None else str(entry[name]) for name in COLUMNS))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    of_tables().print(table)
 
 
 def run(command: Callable[..., Any]) -> int:

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from guard.cli.cases import run_cases
+from guard.cli.consoles import of_tables
 from guard.cli.policy_diff import diff
 from guard.cli.reloading import approve, promote, reload
 from guard.cli.replay import replay
@@ -136,7 +137,7 @@ def _chosen(row: dict[str, Any]) -> str:
 def _show(
     place: Path, docs: list[PolicyDoc], *, errors: list[PolicyError], warnings: list[str], sha256: str | None
 ) -> None:
-    console, loud = Console(), Console(stderr=True)
+    console, loud = of_tables(), Console(stderr=True)
     if docs and not errors:
         table = Table("policy", "applies to", "enforces", "until", header_style="bold", box=None, pad_edge=False)
         for row in map(_row, docs):

@@ -78,11 +78,14 @@ def promote(
         settings = settings_of(config)
         if not os.environ.get("GUARD_KEY"):
             raise SettingsFault(["GUARD_KEY: set it to a key with the scope guard:policy and an owner"])
-        path, text = _promoted(settings.path(settings.policies.dir), policy)
+        path, before, text = _promoted(settings.path(settings.policies.dir), policy)
         _replace(path, text)
         typer.echo(f'{path}: mode = "enforce"', err=True)
         body = {"reason": reason or f"policy {policy} promoted"}
         status, answer = post(ops or settings.listen.ops, "/admin/policy/reload", body)
+        if status != http.HTTPStatus.OK and path.read_text(encoding="utf-8") == text:
+            _replace(path, before)  # what was refused is not left for the next reload
+            typer.echo(f'{path}: mode = "shadow" again', err=True)
     _end(status, answer, as_json=as_json)
 
 
@@ -122,8 +125,8 @@ def _show_waiting(waiting: dict[str, Any]) -> None:
 # ---------------------------------------------------------------- from shadow to force
 
 
-def _promoted(directory: Path, policy: str) -> tuple[Path, str]:
-    """The file of the policy, and its text with another mode. Raises SettingsFault where it cannot be so."""
+def _promoted(directory: Path, policy: str) -> tuple[Path, str, str]:
+    """The file of the policy, its text, and the same with another mode. Raises SettingsFault where it cannot be so."""
     texts, errors = read_texts(directory)
     docs, wrong = parse_texts(texts)
     if errors or wrong:
@@ -136,7 +139,7 @@ def _promoted(directory: Path, policy: str) -> tuple[Path, str]:
     path = next(path for path in policy_files(directory) if path.name == doc.file)
     if path.is_symlink():
         raise SettingsFault([f"{path}: is a link, so its text comes from elsewhere: edit it there, then reload"])
-    return path, _edited(texts[doc.file], doc)
+    return path, texts[doc.file], _edited(texts[doc.file], doc)
 
 
 def _edited(text: str, doc: PolicyDoc) -> str:

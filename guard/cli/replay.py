@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from guard.cli.consoles import of_tables
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.clock import SystemClock
 from guard.journal.search import moment
@@ -88,7 +89,7 @@ def _bar(*, is_shown: bool) -> "Iterator[Tell]":
 
 
 def _show(found: Replay, *, is_compared: bool) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = of_tables()
     console.print(f"{found.reproduced} of {found.replayed} decisions come out as they are on record")
     for broken in found.broken[:SHOWN_MAX]:
         console.print(f"  [red]{broken.decision}[/] {broken.ts}: {escape(broken.recorded)} → {escape(broken.replayed)}")

@@ -1,7 +1,6 @@
 """`guard selftest`: the bypass matrix, where every limit is and on the operator's own configuration. Contract §2."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -12,13 +11,13 @@ from rich.table import Table
 
 from guard import logs
 from guard.cli import flags
+from guard.cli.consoles import of_tables
 from guard.cli.serve import ready
 from guard.selftest import ELSEWHERE, Row, against, drill
 from guard.settings import Overrides
 
 _COLOURS: Final = {"held": "green", "open": "yellow", "failed": "red"}
 _TEXT_MAX: Final = 160
-_WIDTH: Final = 200  # where no terminal says another
 
 
 def selftest(
@@ -68,7 +67,7 @@ def selftest(
     if as_json:
         typer.echo(told_as_json(rows))
     else:
-        show(rows, Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH))
+        show(rows, of_tables())
     raise typer.Exit(0 if is_ok(rows) else 1)
 
 

@@ -103,6 +103,20 @@ async def test_what_cannot_be_promoted_is_left_alone(tmp_path: Path, name: str, 
         assert (tmp_path / "policies/watched.toml").read_text() == text
 
 
+async def test_a_promotion_that_is_refused_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """A test of the directory fails under it: the guard keeps what it has, and no later reload finds the word."""
+    given = 'given = { now = 2026-11-20T10:00:00+08:00, key = "bot", environment = "simulate", account = 123456 }\n'
+    fails = f'{given}case = [{{ order = {{ symbol = "HK.00700", qty = 200, price = 199 }}, expect = "allow" }}]\n'
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE, "watched.toml": WATCHED}) as scene:
+        write(scene, fails, "watched_test.toml")
+        code, told = await run(scene, "promote", "watched")
+        assert code == 1, told
+        assert "test_failed" in told
+        assert 'mode = "shadow" again' in told
+        assert (tmp_path / "policies/watched.toml").read_text() == WATCHED
+        assert is_passed(await scene.place(qty=200))
+
+
 async def test_a_mounted_file_is_not_edited(tmp_path: Path) -> None:
     """A link leads to a text that comes from elsewhere: it is edited there."""
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE}) as scene:

@@ -20,7 +20,7 @@ Run = Callable[..., tuple[int, str]]
 @pytest.fixture(name="run")
 async def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Two orders, of 20,000 and 40,000 HKD, under a cap of 30,000; the command over their record."""
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "80")
     async with stage(tmp_path, policies=CAP.format(cap=30_000)) as scene:
         await scene.place(qty=100, price=200)
         await scene.place(qty=200, price=200)
