@@ -41,7 +41,7 @@ def reducible(
     if not isinstance(position, Position) or position.age_ms > age_max_ms or position.symbol != order.symbol:
         return _NONE
     held = {Side.SELL: position.qty, Side.BUY: position.qty.copy_negate()}.get(order.side, _NONE)
-    return max(EXACT.subtract(held, exits), _NONE)
+    return max(_NONE, EXACT.subtract(held, exits))  # in this order: of a flat position's -0 and 0 the first is taken
 
 
 def is_reducing(order: PlaceOrder, position: Position | Missing | None, *, exits: Decimal = _NONE) -> bool:

@@ -48,6 +48,11 @@ def test_a_position_that_is_not_fresh_is_not_reduced(where: Any) -> None:
     assert not is_reducing(order(side=Side.SELL), where)
 
 
+def test_nothing_to_reduce_is_told_as_zero() -> None:
+    """A buy against a flat position: 0, never the -0 of decimal arithmetic."""
+    assert str(reducible(order(side=Side.BUY), position("0"))) == "0"
+
+
 def test_every_order_counts_on_the_exits_of_its_side() -> None:
     """In quantity, uncapped, per account, symbol and side; fractions round up."""
     what = order("0.00001", side=Side.SELL)
