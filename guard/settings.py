@@ -191,6 +191,8 @@ TABLES: Final[Mapping[str, type[Struct]]] = {
     "metrics": Metrics,
 }
 
+_ALL: Final = frozenset({*TABLES, "jwt"})
+
 _S = TypeVar("_S", bound=Struct)
 
 
@@ -236,15 +238,19 @@ def _tables(raw: Mapping[str, object], origin: str) -> tuple[dict[str, object], 
 
 
 def parse_settings(text: str, *, origin: str, root: str) -> tuple[Settings, list[str]]:
-    """The text of a settings file, checked; with errors the settings are the defaults."""
+    """The text of a settings file, checked; a table with an error has its defaults."""
+    reading = _parsed(text, origin=origin, root=root)
+    return reading.settings, reading.errors
+
+
+def _parsed(text: str, *, origin: str, root: str) -> "Reading":
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return Settings(root=root), [f"{origin}: not TOML: {error}"]
+        return Reading(Settings(root=root), [f"{origin}: not TOML: {error}"], _ALL)
     values, errors = _tables(raw, origin)
-    if errors:
-        return Settings(root=root), errors
-    return Settings(**values, root=root), []  # type: ignore[arg-type]
+    read = {name: table for name, table in values.items() if table is not None}
+    return Reading(Settings(**read, root=root), errors, frozenset(values.keys() - read.keys()))  # type: ignore[arg-type]
 
 
 class Overrides(Struct, frozen=True):
@@ -339,30 +345,34 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[str | None, list[str]
 
 
 class Reading(Struct):
-    """What was read and what is wrong with it. `is_parsed` False: the file says nothing; the settings are defaults."""
+    """What was read and what is wrong with it. `unread`: tables with their defaults, since theirs cannot be known."""
 
     settings: Settings
     errors: list[str]
-    is_parsed: bool = True
+    unread: frozenset[str] = frozenset()
 
 
 def read(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Reading:
     """The settings of a start and every error. `config` None: `guard.toml` where it exists."""
     path = config or Path("guard.toml")
-    text, unreadable = "", []
+    root = str(path.parent.absolute())
+    text = ""
+    unreadable: list[str] = []
     if config is not None or path.exists():
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             unreadable = [f"{path}: cannot be read: {error}"]
-    settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
-    is_parsed = not (unreadable or errors)
-    settings = apply(settings, over)
+    reading = (
+        Reading(Settings(root=root), unreadable, _ALL) if unreadable else _parsed(text, origin=str(path), root=root)
+    )
+    settings = apply(reading.settings, over)
     own, bad = _secret(settings, settings.daemon.key_file, "daemon.key_file")
     given, worse = _from_environment(environ)
     public, worst = _secret(settings, settings.daemon.public_key_file, "daemon.public_key_file")
     settings = msgspec.structs.replace(settings, daemon_key=given or own, public_key=public)
-    return Reading(settings, [*unreadable, *errors, *check(settings), *bad, *worse, *worst], is_parsed)
+    unread = reading.unread - {"keys"} if over.keys else reading.unread
+    return Reading(settings, [*reading.errors, *check(settings), *bad, *worse, *worst], unread)
 
 
 def load(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Settings:

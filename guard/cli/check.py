@@ -83,13 +83,12 @@ def check(
 
 
 def findings(config: Path | None, over: Overrides, errors: list[str], daemon_keys: Path | None) -> list[Finding]:
-    """Everything there is to say. Where the settings file itself is unusable, only that."""
+    """Everything there is to say. Of what a part of the settings file that cannot be read names, nothing."""
     reading = flags.read(config, over)
     settings, errors = reading.settings, [*errors, *reading.errors]
-    if reading.is_parsed:
-        errors += unusable(settings, told=errors)
+    errors += unusable(reading, told=errors)
     found = [Finding("wrong", error) for error in errors]
-    if not reading.is_parsed:
+    if reading.unread:
         return found
     if not reading.errors:
         found += [Finding("ok", "settings"), *(Finding("weak", sentence) for sentence in weakened(settings))]

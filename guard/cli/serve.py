@@ -12,7 +12,7 @@ from guard.cli import flags
 from guard.errors import GuardFault, SettingsFault
 from guard.logs import configure
 from guard.serving.handover import Wanted, command, tell
-from guard.settings import Overrides, Settings
+from guard.settings import Overrides, Reading, Settings
 from guard.standing import load_keys
 from guard.upstream.origin import parse_origin, tls_context
 
@@ -73,26 +73,28 @@ def serve(
 def ready(config: Path | None, over: Overrides, errors: list[str], *, asks_daemon: bool = True) -> Settings:
     """Settings whose files can be used too. Raises SettingsFault with these errors and all others, at once."""
     reading = flags.read(config, over)
-    settings, found = reading.settings, [*errors, *reading.errors]
-    if reading.is_parsed:
-        found += unusable(settings, told=found, asks_daemon=asks_daemon)
+    found = [*errors, *reading.errors]
+    found += unusable(reading, told=found, asks_daemon=asks_daemon)
     if found:
         raise SettingsFault(found)
-    return settings
+    return reading.settings
 
 
-def unusable(settings: Settings, *, told: list[str], asks_daemon: bool = True) -> list[str]:
+def unusable(reading: Reading, *, told: list[str], asks_daemon: bool = True) -> list[str]:
     """What is wrong with the files and addresses that the settings name, but for settings of which it is told.
 
     `asks_daemon`: it is for a guard that trades through the daemon, which takes a key.
     """
+    settings, unread = reading.settings, reading.unread
     ca_file = str(settings.path(settings.daemon.ca_file)) if settings.daemon.ca_file else None
-    looks: tuple[Callable[[], object], ...] = (
-        lambda: tls_context(parse_origin(settings.daemon.url), ca_file=ca_file),
-        lambda: load_keys(settings),
-    )
+    looks: list[Callable[[], object]] = []
+    if "daemon" not in unread:
+        looks.append(lambda: tls_context(parse_origin(settings.daemon.url), ca_file=ca_file))
+    if "keys" not in unread:
+        looks.append(lambda: load_keys(settings))
     settled = {error.partition(":")[0] for error in told}
-    is_keyless = asks_daemon and settings.lacks_daemon_key and "GUARD_DAEMON_KEY" not in settled
+    is_unsaid = not asks_daemon or "GUARD_DAEMON_KEY" in settled or bool(unread & {"daemon", "trading"})
+    is_keyless = settings.lacks_daemon_key and not is_unsaid
     found = [KEYLESS] if is_keyless else []
     for look in looks:
         try:

@@ -121,13 +121,40 @@ def test_exit_2_with_every_error_at_once(tmp_path: Path) -> None:
 
 
 def test_exit_2_names_every_unknown_key_of_the_settings(tmp_path: Path) -> None:
-    """A file that cannot be believed is not half believed: its own errors, all of them."""
+    """All of them, and nothing is said of what an unread table may have named."""
     config = lay_out(tmp_path, toml='[lisen]\n[listen]\ndta = "x"\n[trading]\nenabled = "yes"\n')
 
     done = run_here("serve", "--config", config, cwd=tmp_path)
 
     assert done.returncode == 2
     assert [line.split(": ")[2] for line in done.stderr.splitlines()] == ["[lisen]", "listen.dta", "trading.enabled"]
+
+
+def test_exit_2_tells_of_keys_beside_settings_that_cannot_be_read(tmp_path: Path) -> None:
+    """One wrong table hides neither what is wrong with the others nor with the keys file."""
+    config = lay_out(tmp_path, toml='[lisen]\n[daemon]\nread_timeout_s = "long"\n[listen]\nops = "nowhere"\n')
+    (tmp_path / "keys.json").chmod(0o644)
+
+    done = run_here("serve", "--config", config, cwd=tmp_path)
+
+    assert done.returncode == 2
+    told = done.stderr
+    assert [word for word in ("[lisen]", "daemon.read_timeout_s", "listen.ops", "chmod 600") if word not in told] == []
+    assert "daemon.key_file" not in told
+
+
+@pytest.mark.parametrize(
+    "text", ['[keys]\nfile = "elsewhere.json"\ntz = 7\n', "[keys\n"], ids=["a wrong table", "no TOML"]
+)
+def test_exit_2_looks_for_no_keys_file_that_the_settings_may_not_mean(tmp_path: Path, text: str) -> None:
+    """The table that names it cannot be read: only that is told, unless a flag names the file."""
+    config = lay_out(tmp_path, toml=text)
+
+    alone = run_here("serve", "--config", config, cwd=tmp_path)
+    named = run_here("serve", "--config", config, "--keys", "gone.json", cwd=tmp_path)
+
+    assert (alone.returncode, len(alone.stderr.splitlines())) == (2, 1)
+    assert (named.returncode, "gone.json" in named.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
