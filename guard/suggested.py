@@ -55,7 +55,7 @@ def _suggestion(state: Path, environment: str, uses: list[Use], *, since: str, u
     if not isinstance(doc, PolicyDoc):
         raise AssertionError(f"a suggested policy is wrong: {doc[0]}")  # noqa: TRY004 - a bug, not a wrong type
     enforced = replace(doc, policy=replace(doc.policy, mode="enforce"))
-    past = replayed(state, Options(since=since, docs=[enforced]), now=now)
+    past = replayed(state, Options(since=since, docs=[enforced], are_added=True), now=now)
     own = tuple(one for one in past.differences if one.kind == "newly_refused" and one.policy == doc.id)
     return Suggestion(file, text, measures(uses), len(uses), own)
 

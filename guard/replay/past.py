@@ -33,11 +33,15 @@ Tell = Callable[[int, int], None]
 
 
 class Options(Struct, frozen=True):
-    """What to replay: from when, until when (as `ts` is written), by which policies; None: by those of the day."""
+    """What to replay: from when, until when (as `ts` is written), by which policies; None: by those of the day.
+
+    `are_added`: they bind beside those of the day, and not in their place, so what was refused stays refused.
+    """
 
     since: str
     until: str | None = None
     docs: list[PolicyDoc] | None = None
+    are_added: bool = False
 
 
 def replayed(state: Path, options: Options, *, now: datetime, tell: Tell = lambda *_: None) -> Replay:
@@ -112,13 +116,17 @@ class _Past:
         self._report.decisions += is_asked_for
         if is_asked_for and day.policies is not None:
             self._again(one, decided(day.policies, one, self._found.state, is_of_the_day=True), ts)
-        if self._other is None or day.other is None:
+        if self._other is None or day.other is None or self._is_settled(record):
             return
         verdict = decided(day.other, one, self._other.state, is_of_the_day=False)
         if is_asked_for:
             self._compare(one, verdict, touch(day.other, one, self._found.state), ts)
         else:
             self._other.takes(one, verdict)
+
+    def _is_settled(self, record: Decision) -> bool:
+        """The policies of the day have refused it, and they are among the other ones."""
+        return self._options.are_added and record.outcome != "allow"
 
     def _asked(self, record: Decision, ts: str) -> tuple[Day | str, Asked | str]:
         """What decided, and who was asked what; words where nothing did, or nobody knows."""
@@ -145,7 +153,7 @@ class _Past:
             if is_asked_for and day.policies is not None:
                 self._report.decisions += 1
                 self._again(one, reads.again(day.policies, one), ts)
-            if day.other is not None:
+            if day.other is not None and not self._is_settled(record):
                 self._compare_read(one, day, reads.elsewhere(day.other, one), ts if is_asked_for else None)
         reads.happened(record)
 

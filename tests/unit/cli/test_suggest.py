@@ -55,3 +55,13 @@ async def test_where_nothing_was_traded_nothing_is_suggested(state: str) -> None
     assert run("--since", "2026-11-01", "--keys", "nobody", "--state", state)[0] == 1
     assert run("--since", "2027-01-01", "--state", state)[0] == 1
     assert "is no time" in run("--since", "yesterday-ish", "--state", state)[2]
+
+
+async def test_what_was_refused_anyway_stands_in_nobodys_way(tmp_path: Path) -> None:
+    """A suggestion comes beside what is in force: an order that was refused on the day takes no room from others."""
+    async with stage(tmp_path, policies='[orders]\nmax_value = "20000 HKD"\n') as scene:
+        await scene.place(qty=200, price=200)
+        await scene.place(qty=100, price=200)
+        await scene.written()
+    told = run("--since", "2026-11-01", "--state", str(tmp_path / "state"))[1]
+    assert "would have refused 0 of 1" in told
