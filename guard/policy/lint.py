@@ -13,6 +13,7 @@ from guard.policy.compared import moneys
 from guard.policy.compile import PolicySet
 from guard.policy.diff import reaches
 from guard.policy.document import PolicyDoc, PolicyError
+from guard.policy.instruments import matches_symbol
 from guard.policy.locate import line_of
 from guard.policy.notation import Bad, matches, plain
 from guard.policy.periods import currencies_of
@@ -46,6 +47,7 @@ def _markets(doc: PolicyDoc) -> tuple[str, ...]:
 def _unreachable(doc: PolicyDoc) -> Found:
     """Lines that another line of the same policy makes meaningless."""
     yield from _elsewhere(doc)
+    yield from _covered(doc)
     yield from _idle(doc)
     for name in ("sides", "types", "time_in_force"):
         if getattr(doc.orders, name) == () and _limits(doc):
@@ -67,6 +69,27 @@ def _elsewhere(doc: PolicyDoc) -> Found:
         if market not in FUTURES or not allowed & set(FUTURES):  # FUTURES was written for all four
             message = f"hours for {market}, which instruments.markets does not allow"
             yield ("hours", market), Bad("unreachable", message, "allow the market, or leave its hours out")
+
+
+def _covered(doc: PolicyDoc) -> Found:
+    """Symbols that a block takes away again, or that a wider pattern of the same list stands for already."""
+    allowed, blocked = doc.instruments.symbols or (), doc.instruments.blocked_symbols or ()
+    for text in allowed:
+        for block in blocked:
+            if _stands_for(block, text):
+                message = f"{text} is in blocked_symbols too, as {block}, which beats it"
+                yield ("instruments", "symbols"), Bad("unreachable", message, "leave it out of one of them")
+    for name, texts in (("symbols", allowed), ("blocked_symbols", blocked)):
+        for wider in (text for text in texts if "*" in text):
+            for text in texts:
+                if wider != text and _stands_for(wider, text):
+                    message = f"{wider} stands for {text} already"
+                    yield ("instruments", name), Bad("unreachable", message, f"leave {text} out, or {wider}")
+
+
+def _stands_for(wider: str, text: str) -> bool:
+    """Whatever matches `text` matches `wider`: told only where that is certain."""
+    return "?" not in wider and matches_symbol(text, (wider,))
 
 
 def _idle(doc: PolicyDoc) -> Found:

@@ -30,7 +30,17 @@ HK = '[instruments]\nmarkets = ["HK"]\n'
             '[instruments]\nmarkets = ["HK"]\nblocked_symbols = ["US.*"]',
             [("instruments.blocked_symbols", "unreachable")],
         ),
-        ('[instruments]\nmarkets = ["HK"]\nblocked_symbols = ["*", "*.GME"]', []),
+        ('[instruments]\nmarkets = ["HK"]\nblocked_symbols = ["*"]', []),
+        (
+            '[instruments]\nmarkets = ["HK"]\nblocked_symbols = ["*", "*.GME"]',
+            [("instruments.blocked_symbols", "unreachable")],
+        ),
+        ('[instruments]\nsymbols = ["HK.0*", "HK.?0700"]\nblocked_symbols = ["HK.00?00"]', []),
+        ('[instruments]\nsymbols = ["HK.0*", "HK.00700", "US.AAPL"]', [("instruments.symbols", "unreachable")]),
+        (
+            '[instruments]\nsymbols = ["HK.00700", "US.GME"]\nblocked_symbols = ["hk.*"]',
+            [("instruments.symbols", "unreachable")],
+        ),
         (f'{HK}[hours]\nHK = "always"\nUS = "always"', [("hours.US", "unreachable")]),
         ('[instruments]\nmarkets = ["FUTURES_HK"]\n[hours]\nFUTURES = "always"', []),
         ('[instruments]\nmarkets = ["JP"]\n[orders]\nmax_premium = "1 JPY"', [("orders.max_premium", "unreachable")]),
