@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Final, TypeVar
 
-import jiter
 import msgspec
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from guard.access import authenticate, bearer_of, operator_reasons
+from guard.admin.asked import fitting, if_match
 from guard.admin.change import Change, Who
 from guard.admin.changes import Changes, StateBody
 from guard.admin.health import degraded, status
@@ -127,18 +127,17 @@ class Routes:
         body = await self._body(request, _Reload)
         if isinstance(body, web.Response):
             return body
-        if_match = request.headers.get("If-Match")
-        change = await self._changes.policies.reload(
-            Who(by.owner, body.reason), if_match=if_match.strip('"') if if_match else None, until=body.until
-        )
-        return self._told(change)
+        named = if_match(request.headers.getall("If-Match", []))
+        who = Who(by.owner, body.reason)
+        return self._told(await self._changes.policies.reload(who, if_match=named, until=body.until))
 
     async def reload_keys(self, request: web.Request, by: Principal) -> web.Response:
         """Keys read anew."""
         body = await self._body(request, _Reason)
         if isinstance(body, web.Response):
             return body
-        return self._told(await self._changes.reload_keys(Who(by.owner, body.reason)))
+        named = if_match(request.headers.getall("If-Match", []))
+        return self._told(await self._changes.reload_keys(Who(by.owner, body.reason), if_match=named))
 
     async def checkpoint(self, _: web.Request, __: Principal) -> web.Response:
         """A checkpoint over everything recorded so far, to be kept elsewhere."""
@@ -208,14 +207,11 @@ class Routes:
         """The body as its struct, which has to come in time; a field given twice is refused, as everywhere."""
         try:
             async with asyncio.timeout(self._bounds.body_timeout_s):
-                raw = await request.read() or b"{}"
+                raw = await request.read()
         except TimeoutError:
             return self._refused(refuse(Code.REQUEST_TIMEOUT, "the body did not arrive in time"))
-        try:
-            jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
-            return msgspec.json.decode(raw, type=kind)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            return self._refused(refuse(Code.BAD_VALUE, f"the body does not fit: {error}"))
+        found = fitting(raw, kind)
+        return self._refused(found) if isinstance(found, Refusal) else found
 
     def _told(self, change: Change) -> web.Response:
         return _json(change, code=_STATUS_OF[change.result])

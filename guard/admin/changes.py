@@ -72,10 +72,12 @@ class Changes:
 
     # ------------------------------------------------------------ keys
 
-    async def reload_keys(self, who: Who) -> Change:
+    async def reload_keys(self, who: Who, *, if_match: frozenset[str] | None = None) -> Change:
         """Read keys.json and the issuers anew; the policies stay, the keys' own limits follow their records."""
         async with self._turn:
             was = self._desk.standing
+            if if_match is not None and was.keyring.sha256 not in if_match:
+                return Change("stale", was.keyring.sha256, errors=("the keys in force are not those you named",))
             with uncollected() as made:
                 change = await self._keys(was, who)
                 made.stays = change.result == "applied"

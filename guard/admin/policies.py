@@ -84,11 +84,13 @@ class PolicyChanges:
 
     # ------------------------------------------------------------ asked for
 
-    async def reload(self, who: Who, *, if_match: str | None = None, until: datetime | None = None) -> Change:
+    async def reload(
+        self, who: Who, *, if_match: frozenset[str] | None = None, until: datetime | None = None
+    ) -> Change:
         """What the directory says, in force or pending. Any error keeps the policies in force."""
         async with self._turn:
             was = self._desk.standing
-            if if_match is not None and if_match != was.policy_sha256:
+            if if_match is not None and was.policy_sha256 not in if_match:
                 return Change("stale", was.policy_sha256, errors=("the policies in force are not those you named",))
             with uncollected() as made:
                 change = await self._reloaded(was, who, until)

@@ -150,6 +150,44 @@ async def test_who_changed_from_something_else_is_told(tmp_path: Path) -> None:
                 assert (await answer.json())["result"] == "applied"
 
 
+async def test_a_reload_of_keys_can_name_those_in_force_too(tmp_path: Path) -> None:
+    """If-Match with another hash, or a weak one, is 412 and lets no new key in; one of a list, or *, is enough."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        before = scene.guard.desk.standing.keyring.sha256
+        url = f"http://127.0.0.1:{scene.guard.ports[1]}/admin/keys/reload"
+        statuses = []
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key('desk')}"}) as session:
+            for named in ('"5f5f"', f'W/"{before}"', f'"5f5f", "{before}"', f'"{before}"', "*"):
+                async with session.post(url, headers={"If-Match": named}) as answer:
+                    statuses.append((answer.status, (await answer.json())["result"]))
+        assert statuses == [(412, "stale")] * 2 + [(200, "unchanged")] * 3
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", "bad_json"),
+        (b"[]", "bad_json"),
+        (b'{"reason":"a","reason":"b"}', "duplicate_key"),
+        (b'{"state":"locked","reason":"a","scope":{"key":["bot"]}}', "unknown_field"),
+        (b'{"state":"locked"}', "missing_field"),
+        (b'{"state":"shut","reason":"a"}', "bad_value"),
+    ],
+)
+async def test_what_an_operator_says_wrongly_has_the_codes_that_callers_get(
+    tmp_path: Path, body: bytes, code: str
+) -> None:
+    """400, with the code that says what is wrong with the body; nothing is changed."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        url = f"http://127.0.0.1:{scene.guard.ports[1]}/admin/state"
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {key('desk')}"}) as session,
+            session.post(url, data=body) as answer,
+        ):
+            assert (answer.status, (await answer.json())["err_code"]) == (400, code)
+        assert is_passed(await scene.place())
+
+
 @pytest.mark.parametrize("path", [RELOAD, "/admin/keys/reload", "/admin/state"])
 async def test_only_persons_with_the_scope_change_anything(tmp_path: Path, path: str) -> None:
     """No key is 401; a key without an owner, or without the scope, is 403; nothing changes."""
