@@ -25,15 +25,15 @@ from guard.policy.periods import (
     RESET_OF,
     RESETS,
     RESETS_OF_CURRENCY,
-    minute_of,
     next_reset,
     period_name,
+    turned_at,
     wall_of,
 )
 from guard.policy.rule import Meter, Proposal, Reach, Rule, Scope
 from guard.terms import LEDGER_MAX, LEDGER_UNIT, Claim, Conversion, Effect, Missing, Reason, Shortfall, TimeInForce
 
-CELLS_MAX: Final = 16_384  # counters whose cells of the present minute are at hand
+CELLS_MAX: Final = 16_384  # counters whose cells of the present periods are at hand
 _GTC = "gtc"
 _ALL = ",all"
 _PER_DAY = "orders_per_day/"
@@ -205,7 +205,7 @@ class DailyValue(MoneyBudget, frozen=True):
         """The cell of the order's budget day, or of good-till-cancelled orders; each counts with the other."""
         counter, _ = super().cells(proposal, tag)
         market = proposal.order.market if self.reset is None else ""
-        day = _day_cells(counter, tag, market=market, reset=self.reset, minute=minute_of(proposal.wall))
+        day = _day_cells(counter, tag, market=market, reset=self.reset, minute=turned_at(self.reset, proposal.wall))
         return day.of_gtc if proposal.order.time_in_force is TimeInForce.GTC else day.of_day
 
     def _meter(self, reach: Reach, subject: str, currency: str) -> Meter:
@@ -250,7 +250,7 @@ class OrdersPerDay(Rule, frozen=True):
             return self._above(1)
         market = proposal.order.market if self.reset is None else ""
         name = f"orders_per_day/{self.scope.subject(proposal)}"
-        return _one_order(name, self.cap, market=market, reset=self.reset, minute=minute_of(proposal.wall))
+        return _one_order(name, self.cap, market=market, reset=self.reset, minute=turned_at(self.reset, proposal.wall))
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
         """How many orders the day would have had."""

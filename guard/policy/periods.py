@@ -81,6 +81,20 @@ def wall_of(minute: int) -> datetime:
     return _EPOCH + minute * _MINUTE
 
 
+def turned_at(reset: Reset | None, wall: datetime) -> int:
+    """The minute in which a period began last: of this reset, or of any market's own.
+
+    Until the next one begins, whatever is named after periods has the same name as then.
+    """
+    return _turned_at(reset, minute_of(wall))
+
+
+@lru_cache(maxsize=64)
+def _turned_at(reset: Reset | None, minute: int) -> int:
+    wall = wall_of(minute)
+    return max(minute_of(begins(part, period_of(part, wall))) for part in (RESETS if reset is None else (reset,)))
+
+
 @lru_cache(maxsize=1024)
 def _name_in(reset: Reset, minute: int) -> str:
     return f"{period_of(reset, wall_of(minute))}@{reset}"

@@ -107,3 +107,22 @@ def test_every_market_has_a_part_in_its_currency() -> None:
         for currency in {currency_of(market, code) for code in codes} - {""}:
             assert periods.RESET_OF[market] in periods.RESETS_OF_CURRENCY[currency]
     assert all(set(resets) <= set(periods.RESETS) for resets in periods.RESETS_OF_CURRENCY.values())
+
+
+@given(
+    st.integers(0, 480_000_000).map(lambda after_s: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=after_s)),
+    st.none() | st.builds(Reset, st.integers(0, 1439), st.sampled_from(["America/New_York", "Australia/Lord_Howe"])),
+)
+@settings(max_examples=200, deadline=None)
+def test_nothing_turns_between_the_last_beginning_of_a_period_and_now(wall: datetime, reset: Reset | None) -> None:
+    """What was named after the periods of that minute would be named the same now."""
+    minute = periods.turned_at(reset, wall)
+    began = periods.wall_of(minute)
+    parts = periods.RESETS if reset is None else (reset,)
+
+    assert began <= wall
+    assert [periods.period_of(part, began) for part in parts] == [periods.period_of(part, wall) for part in parts]
+    assert periods.turned_at(reset, began) == minute
+    assert any(
+        periods.period_of(part, began - timedelta(minutes=1)) != periods.period_of(part, began) for part in parts
+    )

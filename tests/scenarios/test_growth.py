@@ -1,0 +1,41 @@
+"""Memory does not grow with requests: what each leaves behind is let go again, object by object."""
+
+import gc
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from guard.simulator.faults import RetType
+from guard.walk import desk
+from tests.support.stage import DAILY, ORDER, TRADING, Stage, stage
+
+ROUNDS: Final = 240
+STEP_S: Final = 5  # in so many rounds any window of these policies is full, and many minutes pass
+RECENT: Final = 50
+QUOTE: Final = "/api/quote"
+
+
+async def _rounds(scene: Stage, first: int) -> int:
+    """A quote, an order that the guard refuses, one that the daemon refuses; and how many objects there are then."""
+    for n in range(first, first + ROUNDS):
+        assert (await scene.ask(QUOTE, {"symbol": "HK.00700"})).status == 200
+        assert (await scene.place(qty=10_000_000)).status == 403
+        scene.daemon.faults.add(RetType(-1), path=ORDER)
+        assert b'"ret_type":-1' in (await scene.place(remark=f"n{n:06}")).body.replace(b" ", b"")
+        scene.daemon.requests.clear()
+        scene.clock.advance(s=STEP_S)
+    await scene.written()
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
+async def test_requests_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once what is kept for a while is full (the latest decisions, windows of a minute), there are no more objects."""
+    monkeypatch.setattr(desk, "RECENT_MAX", RECENT)
+    async with stage(tmp_path, policies=DAILY, toml=TRADING) as scene:
+        await _rounds(scene, 0)
+        before = await _rounds(scene, ROUNDS)
+        after = await _rounds(scene, 2 * ROUNDS)
+    assert after - before < ROUNDS, "objects stay behind"
