@@ -139,6 +139,7 @@ class Limits:
         self.spent[reservation.period] -= reservation.value
 
     def _remember(self, mark: str, now: float) -> None:
+        self.seen.pop(mark, None)  # so that the oldest stay in front
         self.seen[mark] = now + self.policy.duplicate_window_s
         while (oldest := next(iter(self.seen))) != mark and self.seen[oldest] <= now:
             del self.seen[oldest]

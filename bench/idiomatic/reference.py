@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any, Final
 
+import aiohttp
 from orders import Order
 from refusals import refused
 
@@ -27,8 +28,11 @@ class Reference:
         at, found = self._kept.get((path, raw), (0.0, None))
         if found is not None and time.monotonic() - at < kept_s:
             return found
-        _, answer = await ask(path, raw)
-        found = json.loads(answer, parse_float=Decimal).get("s2c")
+        try:
+            _, answer = await ask(path, raw)
+            found = json.loads(answer, parse_float=Decimal)["s2c"]
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
+            found = None
         if not found:
             raise refused("reference_unavailable", f"the daemon says nothing at {path}")
         self._kept[path, raw] = time.monotonic(), found

@@ -118,6 +118,9 @@ class Proxy:
             REFUSALS.labels(no.code).inc()
             headers = {"WWW-Authenticate": "Bearer"} if no.status == 401 else None
             response = web.json_response(no.body(request["decision"]), status=no.status, headers=headers)
+        except web.HTTPException as no:  # aiohttp's own: no such path, too large a body
+            request["outcome"] = "refused"
+            response = web.json_response({"ret_type": -1, "ret_msg": no.reason, "s2c": None}, status=no.status)
         response.headers["Guard-Decision"] = request["decision"]
         response.headers["Cache-Control"] = "no-store"
         return response
