@@ -36,6 +36,12 @@ def cpu_between_us(before: dict[str, int], after: dict[str, int]) -> float:
     return sum(spent - before.get(thread, 0) for thread, spent in after.items()) / 1000
 
 
+def children(pid: int) -> list[int]:
+    """The processes that this one has started and that have not ended."""
+    texts = [(path / "children").read_text() for path in Path(f"/proc/{pid}/task").iterdir()]
+    return [int(child) for text in texts for child in text.split()]
+
+
 def rss_bytes(pid: int) -> int:
     """Resident memory of a process."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

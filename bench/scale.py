@@ -1,44 +1,27 @@
 """Does an order cost more with many keys, policies, open orders or records? And how long does a start take?
 
 Guards of several sizes are alive at once; windows are interleaved and their order turns with every round, so a ratio is
-of one round. A start is a new process until it says that it is ready, in seconds and in CPU seconds: without a record,
-with the one that a busy guard left behind, and with a long one that has no snapshot, whose chain is verified on the
-way. The disk's cache is warm.
+of one round.
 """
 
-import subprocess
-import time
-import tomllib
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
-from urllib.request import urlopen
 
 import contestants
-import machine
 import msgspec
 import past
-from contestants import BIN, CONTESTANT_CORE, Caller, Server, Size
+from contestants import Caller, Server, Size
 from field import Plan
 from load import Job
+from starts import KEPT_S, Start, again, started, until_quiet
 
 CONNECTIONS: Final = 64
 SIZES: Final = {"smallest": Size(), "10 000 keys": Size(keys=10_000), "200 policies": Size(policies=200)}
 OPEN: Final = "open orders"
 PAST: Final = "records of the past"
 SHORT: Final = 1_000
-QUIET_SHARE: Final = 0.05
-QUIET_S: Final = 120.0
-
-
-class Start(msgspec.Struct):
-    """From the process to its being ready: records that were read back, CPU seconds, seconds; then bytes resident."""
-
-    records: int
-    seconds: float
-    ready_s: float
-    rss: int
 
 
 class Scale(msgspec.Struct):
@@ -57,87 +40,42 @@ class Scale(msgspec.Struct):
         return [mine / small for mine, small in zip(self.cpu_us[name], self.cpu_us["smallest"], strict=True)]
 
     def records_per_s(self) -> list[float]:
-        """How fast a record is read back: what a start took longer than an empty one."""
-        if len(self.starts) < 2:
+        """How fast a record is read back: what the longest start without a snapshot took longer than an empty one."""
+        whole = sorted((start for start in self.starts if not start.has_snapshot), key=lambda start: start.records)
+        if len(whole) < 2:
             return []
-        empty, full = self.starts[0], self.starts[-1]
+        empty, full = whole[0], whole[-1]
         return [(full.records - empty.records) / max(1e-3, full.seconds - empty.seconds)]
 
 
 def measure(folder: Path, daemon: Server, caller: Caller, *, plan: Plan, say: Callable[[str], None]) -> Scale:
     """Every size in every round; orders are opened beforehand at one guard of the smallest size."""
-    sizes = SIZES | {OPEN: Size(), f"{SHORT} {PAST}": Size(records=SHORT), PAST: Size(records=plan.records)}
-    found = Scale(plan.open_orders, plan.records, {name: [] for name in sizes})
+    sizes = SIZES | {OPEN: Size(), f"{SHORT} {PAST}": Size(records=SHORT)}
+    names = [*sizes, PAST]
+    found = Scale(plan.open_orders, plan.records, {name: [] for name in names})
+    say(f"scale: starts without a record, and with {plan.records}")
+    for name, records in (("new", 0), ("long", plan.records)):
+        _ = contestants.lay_out(folder / name, data=contestants.free_port(), daemon=daemon.port)
+        if records:
+            past.lay(folder / name / "state", records=records)
+        found.starts.append(started(folder / name))
+    found.starts.append(started(folder / "long", has_snapshot=True))
     with ExitStack() as alive:
-        servers = {}
+        servers = {PAST: alive.enter_context(again(folder / "long", PAST))}
         for at, (name, size) in enumerate(sizes.items()):
             say(f"scale: a guard with {name}")
             guard = contestants.guard(folder / str(at), daemon, name=name, size=size)
             servers[name] = alive.enter_context(guard)
         say(f"scale: {plan.open_orders} orders are opened")
         caller.perform(Job(servers[OPEN].port, ["order"], CONNECTIONS, count=plan.open_orders))
-        for server in servers.values():
-            _until_quiet(server.pid)
+        until_quiet(*(server.pid for server in servers.values()), for_s=KEPT_S)
         for turn in range(plan.rounds):
-            for name in sizes if turn % 2 == 0 else reversed(sizes):
+            for name in names if turn % 2 == 0 else names[::-1]:
                 server = servers[name]
                 job = Job(server.port, ["order"], CONNECTIONS, [server.pid], warm_s=0.2, measure_s=0.5)
                 result = caller.perform(job)
                 found.cpu_us[name].append(result.cpu_us[server.pid] / max(1, result.answers))
-    _ = contestants.lay_out(folder / "new", data=contestants.free_port(), daemon=daemon.port)
-    say("scale: a start without a record")
-    found.starts.append(_started(folder / "new"))
     for name in ("smallest", OPEN):
         say(f"scale: a start after {name}")
-        found.starts.append(_started(folder / str([*sizes].index(name))))
-    long = folder / "long"
-    _ = contestants.lay_out(long, data=contestants.free_port(), daemon=daemon.port)
-    say(f"scale: a start with {plan.records} records")
-    past.lay(long / "state", records=plan.records)
-    found.starts.append(_started(long))
+        found.starts.append(started(folder / str(names.index(name))))
     return found
-
-
-def _until_quiet(pid: int) -> None:
-    """Return once the process has nothing left to do: what was read at its start becomes a snapshot beside the loop."""
-    end_s = time.monotonic() + QUIET_S
-    while time.monotonic() < end_s:
-        before = machine.cpu_us(pid)
-        time.sleep(1.0)
-        if machine.cpu_us(pid) - before < QUIET_SHARE * 1e6:
-            return
-
-
-def _started(folder: Path) -> Start:
-    """The guard of this folder as a new process."""
-    config = folder / "guard.toml"
-    listen = tomllib.loads(config.read_text())["listen"]
-    records = sum(path.read_bytes().count(b"\n") for path in (folder / "state" / "journal").glob("*.jsonl"))
-    command, log = [str(BIN / "guard"), "serve", "--config", str(config)], folder / "again.log"
-    began_s = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    machine.pin(process.pid, CONTESTANT_CORE)
-    try:
-        contestants.wait_for(Server("guard", _port(listen["data"]), process, log))
-        _until_ready(_port(listen["ops"]))
-        ready_s, cpu_s = time.monotonic() - began_s, machine.cpu_us(process.pid) / 1e6
-        _until_quiet(process.pid)
-        return Start(records, cpu_s, ready_s, machine.rss_bytes(process.pid))
-    finally:
-        process.terminate()
-        process.wait(contestants.STOP_S)
-
-
-def _port(address: str) -> int:
-    return int(address.rpartition(":")[2])
-
-
-def _until_ready(port: int) -> None:
-    """Return once it says that it is ready."""
-    while True:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10):
-                return
-        except OSError:
-            time.sleep(0.005)

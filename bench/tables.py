@@ -9,6 +9,7 @@ from field import OPEN_RATE, Window
 from forwarders import FORWARDERS
 from measure import Results
 from scale import OPEN, PAST
+from starts import Start
 
 TITLES = {
     "direct": "direct",
@@ -206,10 +207,14 @@ def start_table(results: Results) -> str:
     """What a start takes, by the length of its record."""
     starts = results.scale.starts if results.scale else []
     rows = [
-        [_grouped(start.records), f"{start.ready_s:.2f}", f"{start.seconds:.2f}", f"{start.rss / 2**20:.1f}"]
-        for start in starts
+        [_records(start), f"{start.ready_s:.2f}", f"{start.seconds:.2f}", f"{start.rss / 2**20:.1f}"]
+        for start in sorted(starts, key=lambda start: (start.records, start.has_snapshot))
     ]
     return table(["records", "seconds until ready", "CPU seconds", "then idle, RSS MiB"], rows)
+
+
+def _records(start: Start) -> str:
+    return _grouped(start.records) + (", after a snapshot" if start.has_snapshot else "")
 
 
 def frames_table(results: Results) -> str:

@@ -74,9 +74,10 @@ def results(bench: Any, *, with_scale: bool = True) -> Any:
 
 
 def scale(bench: Any) -> Any:
-    """Guards that all cost the same, and two starts."""
-    module = bench("scale")
-    starts = [module.Start(0, 1.0, 1.5, 58_000_000), module.Start(100_000, 2.0, 2.5, 60_000_000)]
+    """Guards that all cost the same, and three starts."""
+    module, start = bench("scale"), bench("starts").Start
+    starts = [start(0, 1.0, 1.5, 58_000_000), start(100_000, 2.0, 2.5, 60_000_000)]
+    starts.append(start(100_005, 1.1, 1.6, 1, has_snapshot=True))
     names = [*module.SIZES, module.OPEN, module.PAST]
     return module.Scale(100_000, 1_000_000, {name: [100.0, 100.0] for name in names}, starts)
 
@@ -121,3 +122,4 @@ def test_the_tables_hold_every_scenario(bench: Any) -> None:
             assert cells(text, f"{titles[scenario.name]}, {scenario.connections} ")
     assert cells(text, "the metrics are read 10 times a second")
     assert cells(text, "1 000 000 records of the past")
+    assert cells(text, "100 005, after a snapshot")[1:3] == ["1.60", "1.10"]

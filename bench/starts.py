@@ -1,0 +1,80 @@
+"""What a start takes: a new process until it says that it is ready, in seconds and in CPU seconds; then what it holds.
+
+Without a record; with the one that a busy guard left behind; with a long one, once without a snapshot, so that every
+record is read back and the chain verified from the first, and once with the snapshot that the guard then made beside
+its work. The disk's cache is warm.
+"""
+
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.request import urlopen
+
+import contestants
+import machine
+import msgspec
+from contestants import BIN, CONTESTANT_CORE, Server
+
+QUIET_SHARE: Final = 0.05
+QUIET_S: Final = 300.0
+KEPT_S: Final = 7  # the guard looks after its record every five seconds
+
+
+class Start(msgspec.Struct):
+    """From the process to its being ready: records there are, CPU seconds, seconds; then bytes resident, at rest."""
+
+    records: int
+    seconds: float
+    ready_s: float
+    rss: int
+    has_snapshot: bool = False
+
+
+def started(folder: Path, *, has_snapshot: bool = False) -> Start:
+    """The guard of this folder as a new process, until it has nothing left to do."""
+    records = sum(_lines(path) for path in (folder / "state" / "journal").glob("*.jsonl"))
+    began_s = time.monotonic()
+    with again(folder, "guard") as server:
+        _until_ready(server.ops)
+        ready_s, cpu_s = time.monotonic() - began_s, machine.cpu_us(server.pid) / 1e6
+        until_quiet(server.pid, for_s=KEPT_S)
+        return Start(records, cpu_s, ready_s, machine.rss_bytes(server.pid), has_snapshot)
+
+
+@contextmanager
+def again(folder: Path, name: str) -> Iterator[Server]:
+    """The guard that is laid out in this folder, with whatever record it has."""
+    config = folder / "guard.toml"
+    listen = tomllib.loads(config.read_text())["listen"]
+    port, ops = (int(listen[door].rpartition(":")[2]) for door in ("data", "ops"))
+    command, log = [str(BIN / "guard"), "serve", "--config", str(config)], folder / "again.log"
+    with contestants.serving(name, command, port=port, core=CONTESTANT_CORE, log=log, ops=ops) as server:
+        yield server
+
+
+def until_quiet(*pids: int, for_s: int = 1) -> None:
+    """Return once the processes have had nothing to do for so long, nor a child: closed segments are folded by one."""
+    end_s, quiet_s = time.monotonic() + QUIET_S, 0
+    while quiet_s < for_s and time.monotonic() < end_s:
+        before = [machine.cpu_us(pid) for pid in pids]
+        time.sleep(1.0)
+        used = [machine.cpu_us(pid) - was for pid, was in zip(pids, before, strict=True)]
+        is_quiet = max(used) < QUIET_SHARE * 1e6 and not any(map(machine.children, pids))
+        quiet_s = quiet_s + 1 if is_quiet else 0
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(piece.count(b"\n") for piece in iter(lambda: file.read(2**20), b""))
+
+
+def _until_ready(port: int) -> None:
+    while True:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10):
+                return
+        except OSError:
+            time.sleep(0.005)
