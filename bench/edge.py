@@ -124,11 +124,12 @@ def _silent(port: int, wanted: int) -> list[socket.socket]:
 
 
 class Round(NamedTuple):
-    """One kind of hostility in one round: the caller's median and tail, and what was refused or cut a second."""
+    """One kind of hostility in one round: the caller's median and tail, what was refused or cut a second, the core."""
 
     median_us: float
     tail_us: float
     refused: float
+    core_percent: float
 
 
 def _beside(kind: str, perform: Callable[[], list[int]], *, port: int, seconds: float) -> tuple[list[int], float]:
@@ -171,6 +172,15 @@ def _measured(folder: Path, *, rounds: int, seconds: float) -> tuple[dict[str, l
         contestants.calling() as caller,
     ):
         job = Job(guard.port, ["quote"], CALLERS, rate=RATE, warm_s=0.3, measure_s=seconds)
+        core: list[float] = []
+
+        def perform() -> list[int]:
+            """The caller's latencies; how much of its core the guard used meanwhile, all of it work of its own."""
+            began_s, began_us = time.monotonic(), machine.cpu_us(guard.pid)
+            taken = caller.perform(job).latencies_us
+            core.append((machine.cpu_us(guard.pid) - began_us) / (time.monotonic() - began_s) / 1e4)
+            return taken
+
         for kind in [*HOSTILE] * rounds:
             silents, refused, before = [], 0.0, machine.rss_bytes(guard.pid)
             if kind == "idle":
@@ -178,28 +188,27 @@ def _measured(folder: Path, *, rounds: int, seconds: float) -> tuple[dict[str, l
                 each = (machine.rss_bytes(guard.pid) - before) / len(silents)
                 memory = memory or f"{len(silents)} silent connections: {each:.0f} bytes of the guard's memory each"
             if kind in {"calm", "idle"}:
-                taken = caller.perform(job).latencies_us
+                taken = perform()
             else:
-                taken, refused = _beside(
-                    kind, lambda: caller.perform(job).latencies_us, port=guard.port, seconds=seconds
-                )
+                taken, refused = _beside(kind, perform, port=guard.port, seconds=seconds)
             for one in silents:
                 one.close()
             taken = sorted(taken)
-            found[kind].append(Round(percentile(taken, 0.5), percentile(taken, 0.99), refused))
+            found[kind].append(Round(percentile(taken, 0.5), percentile(taken, 0.99), refused, core[-1]))
             time.sleep(1)
     return found, memory
 
 
 def table(found: dict[str, list[Round]], memory: str) -> str:
     """The figures as a document's table: medians of the rounds, ratios within a round."""
-    head = ("beside the caller", "p50 µs", "p99 µs", "p99 of calm", "refused or cut a second")
-    rows = [f"| {' | '.join(head)} |", "| --- | --- | --- | --- | --- |"]
+    head = ("beside the caller", "p50 µs", "p99 µs", "p99 of calm", "refused or cut a second", "core of the guard")
+    rows = [f"| {' | '.join(head)} |", "| --- | --- | --- | --- | --- | --- |"]
     for kind, rounds in found.items():
         ratio = median(one.tail_us / calm.tail_us for one, calm in zip(rounds, found["calm"], strict=True))
         half, tail = median(one.median_us for one in rounds), median(one.tail_us for one in rounds)
         refused = median(one.refused for one in rounds)
-        rows.append(f"| {HOSTILE[kind]} | {half:.0f} | {tail:.0f} | {ratio:.1f} x | {refused:.0f} |")
+        core = median(one.core_percent for one in rounds)
+        rows.append(f"| {HOSTILE[kind]} | {half:.0f} | {tail:.0f} | {ratio:.1f} x | {refused:.0f} | {core:.0f} % |")
     return "\n".join([*rows, "", f"* {memory}."])
 
 
@@ -210,7 +219,7 @@ Written by `python bench/edge.py --report docs/performance-edge.md` from one run
 A caller that behaves asks for quotes at a fixed rate ({rate:.0f} a second over {callers} connections) while others do
 not behave. The guard runs on one core as `guard serve` runs it; the light daemon, the caller and the flood share the
 other one, so part of what the caller feels is the flood's own work beside it. Latencies count from the timetable, not
-from when a request could be sent.
+from when a request could be sent. The last column is the guard's own processor time, whatever else the machine does.
 
 {table}
 
@@ -218,8 +227,9 @@ from when a request could be sent.
   medians of the rounds, ratios taken within a round. Load average at the start {load:.1f}.
 * What a flood takes from others is the core. A request waits behind at most one request of each other connection, since
   every connection has one request under way; and beyond `bounds.refusals_per_second_max` (100) of a key, or of an
-  address without one, refusals are told a quarter of a second later. So the last column is what these flooders were
-  slowed down to; what a refusal costs is in `docs/performance.md`. What passes, and a key's cancel, never waits.
+  address without one, refusals are told a quarter of a second later. So what is refused a second is what these
+  flooders were slowed down to; what a refusal costs is in `docs/performance.md`. What passes, and a key's cancel,
+  never waits.
 """
 
 
