@@ -1,16 +1,12 @@
 """The guard's doors as the settings describe them: to the daemon, to callers, to the operator."""
 
 import resource
-import socket
-import ssl
-from pathlib import Path
 from typing import Final
 
 import structlog
-from aiohttp import web
 
-from guard.server import TURNED_AWAY_MAX, Bounds, socket_file
-from guard.settings import Settings, address
+from guard.server import TURNED_AWAY_MAX, Bounds
+from guard.settings import Settings
 from guard.upstream import Link
 
 FILES_KEPT: Final = 256  # of ours: journal, state, ops listener, streams to the daemon
@@ -33,7 +29,8 @@ def link_of(settings: Settings) -> Link:
 def bounds_of(settings: Settings) -> Bounds:
     """How much callers may send, and how long they may take."""
     bounds = settings.bounds
-    connections_max = connections_within(bounds.connections_max, kept=FILES_KEPT + settings.daemon.connections_max)
+    kept, is_private = FILES_KEPT + settings.daemon.connections_max, settings.listen.tls_cert is not None
+    connections_max = connections_within(bounds.connections_max, kept=kept, beside=2 if is_private else 1)
     return Bounds(
         body_bytes_max=bounds.body_bytes_max,
         connections_max=connections_max,
@@ -44,33 +41,21 @@ def bounds_of(settings: Settings) -> Bounds:
     )
 
 
-def connections_within(wanted: int, *, kept: int) -> int:
+def connections_within(wanted: int, *, kept: int, beside: int = 1) -> int:
     """How many of the `wanted` connections of callers the process may have open and keep `kept` files for itself.
 
-    Callers that are told to come back hold a connection too, up to as many again and `TURNED_AWAY_MAX`. Without this
-    anybody who opens enough connections takes the one that a cancel needs. The limit of open files is raised as far as
-    this process may.
+    Callers that are told to come back hold a connection too, up to as many again and `TURNED_AWAY_MAX`, and so do TLS
+    handshakes: `beside` is 2 where there are any. Without this anybody who opens enough connections takes the one that
+    a cancel needs. The limit of open files is raised as far as this process may.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = wanted + min(wanted, TURNED_AWAY_MAX) + kept
+    files = wanted + beside * min(wanted, TURNED_AWAY_MAX) + kept
     if soft == resource.RLIM_INFINITY or soft >= files:
         return wanted
     soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     room = soft - kept
-    fitting = max(1, room // 2, room - TURNED_AWAY_MAX)
+    fitting = max(1, room // (1 + beside), room - beside * TURNED_AWAY_MAX)
     if fitting < wanted:
         _log.warning("connections_limited", connections_max=fitting, wanted=wanted, why=f"at most {soft} open files")
     return min(wanted, fitting)
-
-
-def site_of(
-    runner: web.AppRunner, listen: str, tls: ssl.SSLContext | None, *, given: socket.socket | None = None
-) -> web.BaseSite:
-    """The ops listener's place: a TCP port, a socket file that is its owner's alone, or a socket handed over."""
-    if given is not None:
-        return web.SockSite(runner, given, ssl_context=None if given.family == socket.AF_UNIX else tls)
-    place = address(listen)
-    if isinstance(place, str):
-        return web.SockSite(runner, socket_file(Path(place)))
-    return web.TCPSite(runner, *place, ssl_context=tls)

@@ -21,12 +21,12 @@ from guard.access import Issuer, Keyring
 from guard.admin import Changes, build_app
 from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
-from guard.admin.runner import OpsRunner
+from guard.admin.runner import OpsRunner, site_of
 from guard.admin.watch import Watch
 from guard.admin.weakened import weakened
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock
-from guard.doors import bounds_of, link_of, site_of
+from guard.doors import bounds_of, link_of
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import Dials, register
 from guard.journal import Clock as ClockStep
@@ -271,7 +271,7 @@ class Guard:
         await runner.setup()
         self._ops = runner
         try:
-            await site_of(runner, settings.listen.ops, tls, given=self._sockets.get("ops")).start()
+            await site_of(runner, settings.listen.ops, tls, bounds, given=self._sockets.get("ops")).start()
             place = self._sockets.get("data") or address(settings.listen.data)
             at = Path(place) if isinstance(place, str) else place
             self._listener = await serve(wiring, at=at, bounds=bounds, tls=tls)

@@ -6,12 +6,17 @@ callers and the daemon need too. So the oldest goes for the newest, and the firs
 """
 
 import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from ssl import SSLContext
 from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from guard.server import Bounds
+from guard.server import Bounds, TlsServer, bound_sockets, socket_file
+from guard.settings import address
 
 CONNECTIONS_MAX: Final = 64
 STOP_S: Final = 5.0  # what is asked for at the very end, after the drain, has so long to be answered
@@ -86,3 +91,55 @@ class OpsRunner(web.AppRunner):
             if self._deadlines[handler] <= now and handler.transport is not None:
                 handler.transport.abort()
         self._timer = loop.call_later(self._bounds.sweep_s, self._sweep)
+
+
+class TlsSite(web.BaseSite):
+    """Where a runner listens with TLS: handshakes are bounded there as connections are."""
+
+    def __init__(
+        self, runner: web.AppRunner, sockets: Sequence[socket.socket], tls: SSLContext, bounds: Bounds
+    ) -> None:
+        super().__init__(runner)
+        self._sockets = sockets
+        self._tls = tls
+        self._bounds = bounds
+
+    @property
+    def name(self) -> str:
+        """Where that is."""
+        return f"https://{self._sockets[0].getsockname()}"
+
+    async def start(self) -> None:
+        """Listen."""
+        await super().start()
+        make = cast("Callable[[], asyncio.Protocol]", self._runner.server)
+        server = TlsServer(
+            self._sockets,
+            make,
+            self._tls,
+            within_s=self._bounds.header_timeout_s,
+            backlog=self._backlog,
+            handshakes_max=CONNECTIONS_MAX,
+        )
+        self._server = cast("asyncio.AbstractServer", server)  # of which it is asked for `sockets` and `close`
+
+
+def site_of(
+    runner: web.AppRunner,
+    listen: str,
+    tls: SSLContext | None,
+    bounds: Bounds,
+    *,
+    given: socket.socket | None = None,
+) -> web.BaseSite:
+    """The ops listener's place: a TCP port, a socket file that is its owner's alone, or a socket handed over."""
+    place = address(listen)
+    is_file = isinstance(place, str) if given is None else given.family == socket.AF_UNIX
+    if tls is not None and not is_file:
+        sockets = [given] if given is not None else bound_sockets(*place) if isinstance(place, tuple) else []
+        return TlsSite(runner, sockets, tls, bounds)
+    if given is not None:
+        return web.SockSite(runner, given)
+    if isinstance(place, str):
+        return web.SockSite(runner, socket_file(Path(place)))
+    return web.TCPSite(runner, *place)

@@ -7,6 +7,7 @@ caller hung up; keep anything without a bound of `Bounds`; know what an endpoint
 """
 
 from guard.server.bounds import TURNED_AWAY_MAX, Bounds
+from guard.server.handshake import TlsServer, bound_sockets
 from guard.server.listener import Listener, serve, socket_file
 from guard.server.protocol import Counts, Wiring
 from guard.server.reader import Progress, Reader, Request
@@ -22,7 +23,9 @@ __all__ = [
     "RateState",
     "Reader",
     "Request",
+    "TlsServer",
     "Wiring",
+    "bound_sockets",
     "encode",
     "passed_reply",
     "rate_headers",

@@ -36,7 +36,10 @@ class Bounds(Struct, frozen=True):
 
     @property
     def turned_away_max(self) -> int:
-        """How many connections beyond the bound may be open while they are told so: as many again, at most 1024."""
+        """How many connections beyond the bound may be open while they are told so: as many again, at most 1024.
+
+        As many TLS handshakes may be under way.
+        """
         return min(self.connections_max, TURNED_AWAY_MAX)
 
     @property

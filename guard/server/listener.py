@@ -4,12 +4,14 @@ import asyncio
 import os
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from typing import Final
 
 from guard.server.bounds import Bounds
+from guard.server.handshake import TlsServer, bound_sockets
 from guard.server.protocol import Connection, Counts, Edge, Wiring
 
 FRESH_S: Final = 0.25  # how long the first request of a connection may take to come once no more are accepted
@@ -19,7 +21,7 @@ _OWNER_ONLY: Final = 0o177  # umask under which a socket file is made
 class Listener:
     """A listener that serves. Made by `serve`, ended by `close`."""
 
-    def __init__(self, server: asyncio.Server, edge: Edge, *, path: Path | None) -> None:
+    def __init__(self, server: asyncio.Server | TlsServer, edge: Edge, *, path: Path | None) -> None:
         self._server = server
         self._edge = edge
         self._path = path
@@ -84,28 +86,31 @@ async def serve(
     """
     loop = asyncio.get_running_loop()
     edge = Edge(wiring, bounds, now=loop.time)
-    handshake_s = bounds.header_timeout_s if tls is not None else None
-    if isinstance(at, Path | socket.socket):
-        is_unix = isinstance(at, Path) or at.family == socket.AF_UNIX
-        listen = loop.create_unix_server if is_unix else loop.create_server
-        server = await listen(
-            lambda: Connection(edge),
-            sock=socket_file(at) if isinstance(at, Path) else at,
-            backlog=bounds.backlog,
-            ssl=tls,
-            ssl_handshake_timeout=handshake_s,
-        )
-        return Listener(server, edge, path=at if isinstance(at, Path) else None)
-    host, port = at
-    server = await loop.create_server(
-        lambda: Connection(edge),
-        host,
-        port,
+    path = at if isinstance(at, Path) else None
+    given = socket_file(at) if isinstance(at, Path) else at if isinstance(at, socket.socket) else None
+    make = partial(Connection, edge)
+    if tls is not None:
+        sockets = bound_sockets(*at) if isinstance(at, tuple) else [given] if given is not None else []
+        return Listener(private(sockets, make, tls, bounds), edge, path=path)
+    if given is not None:
+        listen = loop.create_unix_server if given.family == socket.AF_UNIX else loop.create_server
+        return Listener(await listen(make, sock=given, backlog=bounds.backlog), edge, path=path)
+    host, port = at if isinstance(at, tuple) else ("", 0)
+    return Listener(await loop.create_server(make, host, port, backlog=bounds.backlog), edge, path=None)
+
+
+def private(
+    sockets: Sequence[socket.socket], make: Callable[[], asyncio.BaseProtocol], tls: SSLContext, bounds: Bounds
+) -> TlsServer:
+    """A listener with TLS at these sockets, within these bounds."""
+    return TlsServer(
+        sockets,
+        make,
+        tls,
+        within_s=bounds.header_timeout_s,
         backlog=bounds.backlog,
-        ssl=tls,
-        ssl_handshake_timeout=handshake_s,
+        handshakes_max=bounds.turned_away_max,
     )
-    return Listener(server, edge, path=None)
 
 
 def socket_file(path: Path) -> socket.socket:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from guard.clock import SystemClock
 from guard.codes import MEANING
-from guard.server import Bounds
+from guard.server import Bounds, TlsServer
 from tests.support.edge import LOOPS, Echo, Loop, answer, run, until
 from tests.support.edge_attacks import CORPUS
 from tests.support.edge_corpus import ORDER, WS, Case, get, post
@@ -239,6 +239,33 @@ def test_the_edge_speaks_tls(loop: Loop, tmp_path: Path) -> None:
         writer.close()
 
     run(loop, scenario, tls=server)
+
+
+@LOOPS
+def test_handshakes_that_never_come_are_bounded_in_number_and_time(loop: Loop, tmp_path: Path) -> None:
+    """Of fifty that say nothing ten are held, the newest; another caller is let in past them; in time all are gone."""
+    pair = tmp_path / "pair.pem"
+    pair.write_bytes(self_signed())
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(pair)
+    client = ssl.create_default_context(cafile=pair)
+
+    async def scenario(echo: Echo) -> None:
+        tls_server = echo.listener._server
+        assert isinstance(tls_server, TlsServer)
+        silent = [await echo.connect() for _ in range(50)]
+        await until(lambda: sum(reader.at_eof() for reader, _ in silent) == 40)
+        assert not any(reader.at_eof() for reader, _ in silent[-10:])
+        assert (tls_server.handshakes, echo.listener.counts.open) == (10, 0)
+        reader, writer = await echo.connect(client)
+        writer.write(get())
+        assert (await answer(reader))[0] == 200
+        assert echo.listener.counts.open == 1
+        await until(lambda: tls_server.handshakes == 0)
+        for _, one in (*silent, (reader, writer)):
+            one.transport.abort()
+
+    run(loop, scenario, tls=server, bounds=Bounds(connections_max=10, header_timeout_s=1.5))
 
 
 @LOOPS
