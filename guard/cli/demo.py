@@ -26,7 +26,7 @@ from guard.logs import configure
 from guard.serving.handover import tell
 from guard.settings import Overrides, Settings, load
 from guard.simulator import Simulator
-from guard.simulator.app import application
+from guard.simulator.app import STOP_S, application
 from guard.simulator.keys import parse_keys
 
 MARKER: Final = ".guard-demo"
@@ -129,7 +129,7 @@ def _free(wanted: int, held: contextlib.ExitStack) -> int:
 
 async def _run(settings: Settings, folder: Path, plaintext: dict[str, str], ports: dict[str, int]) -> None:
     simulator = Simulator(keys=parse_keys((folder / "daemon-keys.json").read_bytes()), profile="runtime")
-    runner = web.AppRunner(application(simulator), access_log=None, handle_signals=False)
+    runner = web.AppRunner(application(simulator), access_log=None, handle_signals=False, shutdown_timeout=STOP_S)
     await runner.setup()
     guard = Guard(settings)
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from guard.errors import SettingsFault
 from guard.simulator import Simulator
-from guard.simulator.app import application
+from guard.simulator.app import STOP_S, application
 from guard.simulator.keys import Key, parse_keys
 
 PORT_MAX = 65_535
@@ -73,6 +73,6 @@ def simulate(
     ready = f"simulated daemon on http://{listen} ({mode}, sessions {sessions.value})"
     app, loop = application(simulator), uvloop.new_event_loop()
     try:
-        web.run_app(app, host=host, port=port, print=lambda _: typer.echo(ready), loop=loop)
+        web.run_app(app, host=host, port=port, print=lambda _: typer.echo(ready), loop=loop, shutdown_timeout=STOP_S)
     except OSError as error:
         raise SettingsFault([f"cannot listen on {listen}: {error.strerror}"]) from None

@@ -18,6 +18,7 @@ from guard.terms import Answer, Failure
 
 BODY_BYTES_MAX: Final = 1 << 20
 FRAMES_WAITING_MAX: Final = 1000
+STOP_S: Final = 1.0  # how long one that is told to stop waits for answers under way; then streams are cut
 _SIMULATOR: Final = web.AppKey("simulator", Simulator)
 _SCOPE_OF: Final = {"quote": "qot:read", "notify": "qot:read", "trade": "acc:read"}
 

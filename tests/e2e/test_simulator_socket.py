@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,7 @@ from guard.simulator.keys import Key
 from guard.simulator.proto import read_push
 from tests.support.clock import ManualClock
 from tests.support.daemon import order, running_simulator
+from tests.support.processes import Process, free_port, until
 
 WAIT_S = 5
 
@@ -223,3 +225,22 @@ async def test_money_leaves_as_numbers(http: aiohttp.ClientSession) -> None:
 
     assert shown["cur_price"] == 300
     assert isinstance(shown["price_spread"], Decimal)
+
+
+async def test_a_simulated_daemon_that_is_told_to_stop_stops_although_somebody_listens(tmp_path: Path) -> None:
+    """An open stream is cut, as a daemon's end cuts it; the exit code is 0."""
+    port = free_port()
+    process = Process("simulate", "--listen", f"127.0.0.1:{port}", cwd=tmp_path)
+    try:
+        await asyncio.to_thread(until, "an open door", lambda: process.is_open(port))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"http://127.0.0.1:{port}/ws") as socket,
+        ):
+            process.popen.terminate()
+            async with asyncio.timeout(WAIT_S * 4):
+                async for _ in socket:
+                    pass
+            assert await asyncio.to_thread(process.popen.wait, WAIT_S * 4) == 0
+    finally:
+        process.popen.kill()
