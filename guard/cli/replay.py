@@ -69,6 +69,10 @@ def _docs(place: Path) -> list[PolicyDoc]:
         typer.echo(f"guard: {error}", err=True)
     if errors:
         raise typer.Exit(1)
+    for doc in docs:
+        if doc.policy.mode == "shadow":
+            hint = 'mode = "enforce" in a copy decides by it'
+            typer.echo(f"guard: {doc.file}: {doc.id} is in shadow and refuses nothing; {hint}", err=True)
     return docs
 
 

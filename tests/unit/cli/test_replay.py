@@ -75,6 +75,16 @@ async def test_what_is_wrong_is_told(run: Run, tmp_path: Path) -> None:
     assert run(10_000, "--until", "2026-11-02")[0] == 0
 
 
+async def test_a_policy_in_shadow_is_named(run: Run, tmp_path: Path) -> None:
+    """It refuses nothing, so whoever wants to know what it would refuse is told what to write."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/watched.toml").write_text('[policy]\nmode = "shadow"\n[orders]\nmax_qty = 1\n')
+    code, told = run(40_000)
+    assert code == 3
+    assert "watched.toml: watched is in shadow and refuses nothing" in told
+    assert "desk.toml" not in told
+
+
 async def test_whoever_waits_at_a_terminal_sees_how_far_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bar that ends full and is wiped away; programs, and what is no terminal, get none."""
     assert "━" not in run(40_000)[1]
