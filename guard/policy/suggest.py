@@ -20,6 +20,7 @@ from guard.terms import Effect, Money
 MARGIN: Final = Decimal("1.25")
 DIGITS: Final = 2
 WINDOW: Final = timedelta(seconds=60)
+RATIONALE_CHARS_MAX: Final = 2_000  # as a policy takes it
 _SHOWN: Final = (50, 95, 99)
 
 
@@ -133,7 +134,7 @@ def policy_text(uses: Sequence[Use], *, environment: str, since: str, until: str
         "",
         "[policy]",
         f'id = "suggested-{environment}"',
-        f'rationale = "from the use of {since} to {until}"',
+        f'rationale = """{_rationale(found, since=since, until=until)}"""',
         'mode = "shadow"',
         "",
         "[applies_to]",
@@ -156,6 +157,17 @@ def policy_text(uses: Sequence[Use], *, environment: str, since: str, until: str
         if tables[table]:
             lines += ["", f"[{table}]", 'per = "key"', *_table(tables[table])]
     return "\n".join(lines) + "\n"
+
+
+def _rationale(found: Iterable[Measure], *, since: str, until: str) -> str:
+    """Where the numbers come from, as far as it fits: it stays with the policy, where remarks do not."""
+    text = f"from the use of {since} to {until}"
+    for measure in found:
+        line = f"\n{measure.path} {measure.unit}: {measure.rationale}"
+        if len(text) + len(line) > RATIONALE_CHARS_MAX:
+            break
+        text += line
+    return text
 
 
 def _table(found: list[Measure]) -> list[str]:

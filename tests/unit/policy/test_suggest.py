@@ -6,8 +6,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from guard.policy.suggest import Use, measures, percentile, policy_text, rounded_up
+from guard.policy.notation import CURRENCIES
+from guard.policy.suggest import RATIONALE_CHARS_MAX, Use, measures, percentile, policy_text, rounded_up
 from guard.terms import Effect, Money
 from tests.support.policy import doc
 
@@ -82,3 +84,18 @@ def test_the_policy_can_be_read_and_only_watches() -> None:
     assert found.applies_to.keys == ("agent", "bot")
     assert found.orders.max_value == ("130 HKD",)
     assert "# HKD: p50 100, p95 100, p99 100, largest 100, of 2" in text
+
+
+def test_the_percentiles_are_the_policys_rationale() -> None:
+    """They stay with the policy, where remarks do not; of very many as many as a rationale takes."""
+    found = doc(policy_text([use(100), use(300)], environment="real", since="2026-11-20", until="2026-11-21"))
+    assert found.policy.rationale is not None
+    first, *rest = found.policy.rationale.splitlines()
+    assert first == "from the use of 2026-11-20 to 2026-11-21"
+    assert "orders.max_value HKD: p50 100, p95 300, p99 300, largest 300, of 2" in rest
+    assert "rates.new_orders 60s: p50 1, p95 2, p99 2, largest 2, of 2" in rest
+    amount = Decimal(10**12 + 1) / 3
+    many = [replace(use(), value=Money(amount, currency)) for currency in CURRENCIES]
+    found = doc(policy_text(many, environment="real", since="2026-11-20", until="2026-11-21"))
+    assert found.policy.rationale is not None
+    assert 1_800 < len(found.policy.rationale) <= RATIONALE_CHARS_MAX
