@@ -79,7 +79,7 @@ class Plan(msgspec.Struct):
     closed_s: float = 0.8
     open_s: float = 1.2
     patience_s: float = 120.0
-    memory: int = 200_000
+    memory: int = 400_000  # for two minutes and more: before, the windows of a minute are not full
     memory_more: int = 300_000
     memory_rate: float = 3_000.0
     orders: int = 25_000

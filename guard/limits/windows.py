@@ -61,10 +61,10 @@ def add(log: Log, *, t_us: int, window_us: int) -> None:
     That keeps the cost of a stamp the same however long the log. What waits to go does not count, and goes before a
     wider window could count it again.
     """
-    stamps = log.stamps
-    gone = bisect_right(stamps, t_us - log.widest_us)
-    if gone * 2 >= len(stamps) or window_us > log.widest_us:
-        del stamps[:gone]
+    stamps, until_us = log.stamps, t_us - log.widest_us
+    half = (len(stamps) + 1) // 2
+    if not half or stamps[half - 1] <= until_us or window_us > log.widest_us:
+        del stamps[: bisect_right(stamps, until_us)]
     # An empty log of `once` is as good as a forgotten one: whether it was forgotten in between must not show.
     if window_us > log.widest_us or not (stamps or log.is_rate):
         log.widest_us = window_us
