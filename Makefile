@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 help:
 	@echo "make demo   the simulated daemon with the guard in front of it, ready to curl"
-	@echo "make test   the whole gate: format, lint, types, house rules, docs, tests"
+	@echo "make test   the whole gate: format, lint, types, house rules, docs, tests, what an order costs"
 	@echo "make soak   a long night: traffic, faults, reloads, restarts, then everything verified (SOAK_S=600)"
 	@echo "make bench  what the guard adds, measured on this machine"
 

@@ -8,6 +8,7 @@ are checked before, the guard's record after. Exit 0: held, or not to be measure
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -90,6 +91,7 @@ def main() -> int:
     arguments.add_argument("--ratio", type=float, default=RATIO_MAX, help=f"the bound (default {RATIO_MAX})")
     arguments.add_argument("--rounds", type=int, default=ROUNDS, help=f"how many rounds at first (default {ROUNDS})")
     given = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # no contestant is left behind
     try:
         machine.check_linux()
     except machine.Unfit as unfit:

@@ -72,12 +72,12 @@ def candidates() -> list[Candidate]:
     return sorted(found, key=lambda candidate: candidate.loop_ms)
 
 
-def chosen(named: Path | None) -> Candidate:
-    """The interpreter that a person named, or the fastest. Raises `SystemExit` where there is none."""
-    found = [measured(named)] if named else [*candidates()]
-    if not found or found[0] is None:
+def chosen(named: Path | None) -> list[Candidate]:
+    """The interpreter that a person named, or all there are, the fastest first. Raises `SystemExit`: there is none."""
+    found = [candidate] if named and (candidate := measured(named)) else [] if named else candidates()
+    if not found:
         raise SystemExit(f"bench: {named or 'no interpreter'} does not run, or is older than 3.11")
-    return found[0]
+    return found
 
 
 def prepared(candidate: Candidate) -> Path:
@@ -133,14 +133,22 @@ def _run(*command: str) -> None:
 
 
 def go_over(named: Path | None) -> None:
-    """Go on as a program of the chosen interpreter; returns where that is the one that runs us already."""
+    """Go on as a program of the chosen interpreter; returns where that is the one that runs us already.
+
+    One that cannot be given the libraries is skipped by name, and the next is taken.
+    """
     if Path(sys.prefix).parent == ENVIRONMENTS:
         return
-    candidate = chosen(named)
-    print(f"python: {candidate.path}, {candidate.loop_ms:.1f} ms for a fixed loop", file=sys.stderr, flush=True)
-    python = str(prepared(candidate))
-    os.environ[INSTALLER] = sys.executable
-    os.execv(python, [python, *sys.argv])
+    for candidate in chosen(named):
+        print(f"python: {candidate.path}, {candidate.loop_ms:.1f} ms for a fixed loop", file=sys.stderr, flush=True)
+        try:
+            python = str(prepared(candidate))
+        except SystemExit as why:
+            print(f"python: {candidate.path} is skipped: {why}", file=sys.stderr, flush=True)
+            continue
+        os.environ[INSTALLER] = sys.executable
+        os.execv(python, [python, *sys.argv])
+    raise SystemExit("bench: no interpreter could be given the libraries of requirements.lock")
 
 
 def build() -> str:

@@ -8,6 +8,7 @@ one interpreter. See docs/performance.md for the method and for figures.
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -66,6 +67,7 @@ def _measured(given: argparse.Namespace) -> bytes:
 def main() -> int:
     """Measure, print, write. Exit 2: this machine or directory cannot give true figures, and why."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # no contestant is left behind
     if not given.again:
         interpreter.go_over(given.python)
     import report  # noqa: PLC0415 - `--help` should not wait for the libraries

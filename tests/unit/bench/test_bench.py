@@ -136,7 +136,7 @@ def test_the_interpreter_that_is_named_is_taken_and_the_fastest_otherwise(monkey
 
     assert times
     assert times == sorted(times)
-    assert interpreter.chosen(Path(sys.executable)).path == Path(sys.executable)
+    assert [each.path for each in interpreter.chosen(Path(sys.executable))] == [Path(sys.executable)]
     with pytest.raises(SystemExit, match="does not run"):
         interpreter.chosen(Path("/nowhere/python3"))
 
