@@ -226,10 +226,10 @@ from when a request could be sent. The last column is the guard's own processor 
 * Measured {when} on {cores} cores, Python {python}: {rounds} rounds, in each {seconds:.0f} s for each row; figures are
   medians of the rounds, ratios taken within a round. Load average at the start {load:.1f}.
 * What a flood takes from others is the core. A request waits behind at most one request of each other connection, since
-  every connection has one request under way; and beyond `bounds.refusals_per_second_max` (100) of a key, or of an
-  address without one, refusals are told a quarter of a second later. So what is refused a second is what these
-  flooders were slowed down to; what a refusal costs is in `docs/performance.md`. What passes, and a key's cancel,
-  never waits.
+  every connection has one request under way; and a key, or an address without one, is told at most
+  `bounds.refusals_per_second_max` (100) refusals a second, further ones in their turn. So what is refused a second is
+  what these flooders were slowed down to; what a refusal costs is in `docs/performance.md`. What passes, and a key's
+  cancel, never waits.
 """
 
 

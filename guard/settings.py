@@ -112,8 +112,7 @@ class BoundsSettings(Struct, frozen=True):
     `pre_stop_s`: how long a guard that was told to stop keeps its doors open, not ready and without new orders.
     `unproven_per_address_max` connections of one address may wait without a verified key; then the oldest goes.
     `requests_per_key_max` under way never refuse a cancel, `failed_auths_per_minute_max` never a key that verifies.
-    Beyond `refusals_per_second_max` of a key, or of an address without one, refusals are told a quarter of a second
-    later; never to a cancel.
+    A key, or an address without one, is told `refusals_per_second_max`, further ones in their turn; a cancel at once.
     """
 
     body_bytes_max: Bytes = 65_536

@@ -17,7 +17,7 @@ class Bounds(Struct, frozen=True):
     the head, `write_timeout_s` while a caller does not take its answer, `linger_timeout_s` while we read away what a
     caller still sends after a refusal (closing at once would reset the connection and lose the answer). Of one
     address at most `unproven_per_address_max` connections may wait on which no key was verified: the newest ends the
-    oldest. `slowed_s`: how much later a refusal is told to who is refused too often.
+    oldest.
     """
 
     head_bytes_max: int = 16_384
@@ -32,7 +32,6 @@ class Bounds(Struct, frozen=True):
     idle_timeout_s: float = 60.0
     write_timeout_s: float = 30.0
     linger_timeout_s: float = 2.0
-    slowed_s: float = 0.25
 
     @property
     def turned_away_max(self) -> int:

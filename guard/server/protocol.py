@@ -41,15 +41,15 @@ class Wiring(Struct, frozen=True):
     `handler` answers a call and is not expected to raise. `start(coroutine, name)` runs it as a task of the program.
     `upgrade(call, transport, raw_head)` takes a WebSocket handshake over: the protocol it returns is told everything
     that happens to the transport from then on, and must write the answer itself. Without it, a handshake is an ordinary
-    call. `refused(decision, refusal, peer)` hears of every request that the edge refused by itself, and says whether
-    the answer can wait.
+    call. `refused(decision, refusal, peer)` hears of every request that the edge refused by itself, and says for
+    how many seconds the answer waits.
     """
 
     handler: Callable[[Call], Awaitable[Reply]]
     start: Callable[[Coroutine[Any, Any, None], str], object]
     new_id: Callable[[], str]
     upgrade: Callable[[Call, asyncio.Transport, bytes], asyncio.Protocol] | None = None
-    refused: Callable[[str, Refusal, str], bool] | None = None
+    refused: Callable[[str, Refusal, str], float] | None = None
 
 
 class Counts(Struct):
@@ -311,8 +311,8 @@ class Connection(asyncio.Protocol):
         is_head = request.call.method == "HEAD"
         try:
             reply = await self._edge.wiring.handler(request.call)
-            if request.call.is_slowed:
-                await asyncio.sleep(self._edge.bounds.slowed_s)
+            if request.call.wait_s:
+                await asyncio.sleep(request.call.wait_s)
             self._is_proven = self._is_proven or request.call.is_known
             is_closing = self._is_last(request, reply)
             answer = encode(reply, date=self._edge.date(), is_closing=is_closing, is_head=is_head)
@@ -357,11 +357,10 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer, stop sending, and read away what still comes: closing now could reset the answer away."""
-        answer, is_slowed = self._refusal(refusal)
-        wait_s = self._edge.bounds.slowed_s if is_slowed else 0.0
+        answer, wait_s = self._refusal(refusal)
         self._state = _State.LINGERING
         self.deadline = self._edge.now() + wait_s + self._edge.bounds.linger_timeout_s
-        if is_slowed:
+        if wait_s:
             asyncio.get_running_loop().call_later(wait_s, self._tell, answer)
         else:
             self._tell(answer)
@@ -373,14 +372,14 @@ class Connection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
-    def _refusal(self, refusal: Refusal) -> tuple[bytes, bool]:
-        """The answer, and whether it can wait."""
-        decision, is_slowed = self._edge.wiring.new_id(), False
+    def _refusal(self, refusal: Refusal) -> tuple[bytes, float]:
+        """The answer, and how long it waits."""
+        decision, wait_s = self._edge.wiring.new_id(), 0.0
         if self._edge.wiring.refused is not None:
-            is_slowed = self._edge.wiring.refused(decision, refusal, self._peer)
+            wait_s = self._edge.wiring.refused(decision, refusal, self._peer)
         extra = _WS_VERSIONS if refusal is NO_HANDSHAKE else ()
         reply = refusal_reply(refusal, decision=decision, policy_sha256=None, headers=extra)
-        return encode(reply, date=self._edge.date(), is_closing=True), is_slowed
+        return encode(reply, date=self._edge.date(), is_closing=True), wait_s
 
     def _turn_away(self) -> None:
         self._edge.counts.overloaded += 1

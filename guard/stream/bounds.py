@@ -15,7 +15,7 @@ class Bounds(Struct, frozen=True):
 
     The daemon is asked with a ping every `daemon_ping_every_s`, and given `daemon_close_s` to say goodbye. Between two
     attempts to reach it lie `redial_first_s`, twice as much each time, at most `redial_max_s`. Its stream is let go
-    when nobody has needed it for `idle_s`. A handshake of who is refused too often is told so `slowed_s` later.
+    when nobody has needed it for `idle_s`.
     """
 
     sockets_per_key_max: int = 16
@@ -34,4 +34,3 @@ class Bounds(Struct, frozen=True):
     redial_first_s: float = 0.25
     redial_max_s: float = 15.0
     idle_s: float = 30.0
-    slowed_s: float = 0.25

@@ -209,8 +209,8 @@ class Relay:
         reply = refused(self._recorder, visit, refusal)
         if refusal.code in _DAEMONS:
             visit.outcome = "failed"
-        if visit.call.is_slowed:
-            await asyncio.sleep(self._bounds.slowed_s)
+        if visit.call.wait_s:
+            await asyncio.sleep(visit.call.wait_s)
         socket.refuse(encode(reply, date=format_datetime(visit.wall, usegmt=True), is_closing=True))
         self._recorder.finished(visit)
 

@@ -8,8 +8,8 @@ from msgspec import Struct
 class Call(Struct):
     """One request as the edge read it; `head` has lower-case names of the headers that the walk looks at.
 
-    `is_known`: the walk verified its key; `is_slowed`: it was refused, and is one of too many, so its refusal can wait.
-    The edge asks for both once the request is answered.
+    `is_known`: the walk verified its key; `wait_s`: it was refused, as one of too many, and is told so only then. The
+    edge asks for both once the request is answered.
     """
 
     method: str
@@ -19,7 +19,7 @@ class Call(Struct):
     peer: str
     token: str | None = None
     is_known: bool = False
-    is_slowed: bool = False
+    wait_s: float = 0.0
 
 
 class Reply(Struct):

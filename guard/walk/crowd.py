@@ -1,11 +1,11 @@
 """How many requests of a key are under way, how often an address failed to say who it is, who is refused how often.
 
 Bounded; pure. The first two refuse with a name and never a cancel, nor a request whose key verifies for what its
-address did: all bots of a host share one. The third only makes refusals wait. A span is counted from its first request.
+address did: all bots of a host share one. The third only makes refusals wait. A minute of failed
+attempts is counted from its first one.
 """
 
-from collections.abc import Hashable
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
@@ -15,6 +15,7 @@ from guard.terms import Refusal, refuse
 ADDRESSES_MAX: Final = 4096
 MINUTE_US: Final = 60_000_000
 SECOND_US: Final = 1_000_000
+WAIT_MAX_US: Final = 10_000_000
 _OTHER: Final = "other"
 
 
@@ -49,45 +50,23 @@ class Crowd(Struct):
 
 
 class _Attempts(Struct):
-    """Requests of one source since `since_us`."""
+    """Failed attempts of one address since `since_us`."""
 
     since_us: int
     count: int = 0
 
 
-_S = TypeVar("_S", bound=Hashable)
-
-
-class _Counted(Struct, Generic[_S]):
-    """Requests by source and span of time. Sources without room share `other`."""
-
-    span_us: int
-    other: _S
-    seen: dict[_S, _Attempts] = field(default_factory=dict)
-
-    def add(self, source: _S, *, t_us: int) -> _Attempts:
-        """One more of this source's, in its present span."""
-        found = self.seen.get(source)
-        if found is None and len(self.seen) >= ADDRESSES_MAX:
-            self.seen = {name: one for name, one in self.seen.items() if t_us < one.since_us + self.span_us}
-            source = source if len(self.seen) < ADDRESSES_MAX else self.other
-            found = self.seen.get(source)
-        if found is None or t_us >= found.since_us + self.span_us:
-            found = self.seen[source] = _Attempts(t_us)
-        found.count += 1
-        return found
-
-
 class Strangers(Struct):
-    """Requests that were refused as `unauthenticated`, by address and minute."""
+    """Requests that were refused as `unauthenticated`, by address and minute. Addresses without room share one."""
 
-    attempts: _Counted[str] = field(default_factory=lambda: _Counted(MINUTE_US, _OTHER))
+    attempts: dict[str, _Attempts] = field(default_factory=dict)
 
     def told(self, refusal: Refusal, *, address: str, most: int, t_us: int) -> Refusal:
         """The refusal that a caller gets whose credential did not verify; beyond `most` in a minute it is `rate`."""
         if refusal.code is not Code.UNAUTHENTICATED:
             return refusal
-        seen = self.attempts.add(address, t_us=t_us)
+        seen = self._of(address, t_us)
+        seen.count += 1
         if seen.count <= most:
             return refusal
         message = f"more than {most} requests without a valid key came from this address within a minute"
@@ -101,6 +80,16 @@ class Strangers(Struct):
         )
         return Refusal(limited.reasons, (seen.since_us + MINUTE_US - t_us) / 1_000_000, note=refusal.note)
 
+    def _of(self, address: str, t_us: int) -> _Attempts:
+        seen = self.attempts.get(address)
+        if seen is None and len(self.attempts) >= ADDRESSES_MAX:
+            self.attempts = {name: one for name, one in self.attempts.items() if t_us < one.since_us + MINUTE_US}
+            address = address if len(self.attempts) < ADDRESSES_MAX else _OTHER
+            seen = self.attempts.get(address)
+        if seen is None or t_us >= seen.since_us + MINUTE_US:
+            seen = self.attempts[address] = _Attempts(t_us)
+        return seen
+
 
 class Refused(NamedTuple):
     """Whose request was refused: a key's, or where none was verified an address's."""
@@ -110,10 +99,27 @@ class Refused(NamedTuple):
 
 
 class Refusals(Struct):
-    """Requests that were refused, by source and second."""
+    """When each source is told its next refusal: so many a second, and a second's worth at once.
 
-    seen: _Counted[Refused] = field(default_factory=lambda: _Counted(SECOND_US, Refused(address=_OTHER)))
+    However many connections a flood has, it is told no more than that, as long as nobody waits for more than
+    `WAIT_MAX_US`. `due_us` is when what was refused so far would be told at that rate.
+    """
 
-    def is_beyond(self, source: Refused, *, most: int, t_us: int) -> bool:
-        """One more refusal of this source's is one of too many in its second."""
-        return self.seen.add(source, t_us=t_us).count > most
+    due_us: dict[Refused, int] = field(default_factory=dict)
+    swept_us: int = -SECOND_US
+
+    def wait_us(self, source: Refused, *, most: int, t_us: int) -> int:
+        """How long this source's refusal waits."""
+        if source not in self.due_us and not self._has_room(t_us):
+            source = Refused(address=_OTHER)
+        due_us = max(self.due_us.get(source, t_us), t_us) + SECOND_US // most
+        wait_us = min(max(due_us - t_us - SECOND_US, 0), WAIT_MAX_US)
+        self.due_us[source] = min(due_us, t_us + SECOND_US + WAIT_MAX_US)
+        return wait_us
+
+    def _has_room(self, t_us: int) -> bool:
+        """For one more source. What is over is looked for once a second: it would cost more than a refusal does."""
+        if len(self.due_us) >= ADDRESSES_MAX and t_us >= self.swept_us + SECOND_US:
+            self.swept_us = t_us
+            self.due_us = {one: due_us for one, due_us in self.due_us.items() if due_us > t_us}
+        return len(self.due_us) < ADDRESSES_MAX

@@ -73,13 +73,13 @@ class Recorder:
         visit.is_decided = True
         return seq
 
-    def refused_at_edge(self, decision: str, refusal: Refusal, peer: str) -> bool:
-        """What the edge refused by itself is counted and recorded like any other refusal. True: it can wait."""
+    def refused_at_edge(self, decision: str, refusal: Refusal, peer: str) -> float:
+        """What the edge refused by itself is counted and recorded like any other refusal; how long its answer waits."""
         visit = self.desk.open_visit(Call(method="", path="other", head={}, body=b"", peer=peer))
         visit.id = decision
         self.refused(visit, refusal)
         self.finished(visit)
-        return visit.call.is_slowed
+        return visit.call.wait_s
 
     def refused_late(self, visit: Visit, refusal: Refusal) -> None:
         """A trade that was decided and is not sent after all: its outcome is its record, here it is counted."""
@@ -238,19 +238,19 @@ class Recorder:
 
     def _count(self, visit: Visit, refusal: Refusal) -> None:
         metrics = self.desk.metrics
-        visit.call.is_slowed = visit.call.is_slowed or self._is_slowed(visit)
+        visit.call.wait_s = max(visit.call.wait_s, self._wait_s(visit))
         policy = refusal.reasons[0].policy
         metrics.count("guard_refusals_total", refusal.code.value, policy if not policy.startswith("key:") else "key")
         if visit.principal is not None:
             metrics.count("guard_refusals_by_key_total", metrics.key(visit.principal.name), refusal.code.value)
 
-    def _is_slowed(self, visit: Visit) -> bool:
-        """Its source is refused so often that the answer can wait: a flood comes back later. Never a key's cancel."""
+    def _wait_s(self, visit: Visit) -> float:
+        """How long the answer waits, where its source is refused too often. A key's cancel never does."""
         principal, most = visit.principal, visit.standing.settings.bounds.refusals_per_second_max
         if principal is not None and visit.effect is Effect.ORDER_CANCEL:
-            return False
+            return 0.0
         source = Refused(address=visit.call.peer) if principal is None else Refused(principal.name)
-        return self.desk.refusals.is_beyond(source, most=most, t_us=visit.t_us)
+        return self.desk.refusals.wait_us(source, most=most, t_us=visit.t_us) / 1_000_000
 
     def _diverges(self, reasons: tuple[Reason, ...]) -> None:
         """What passed and a shadow policy would have refused: once for each policy and code."""

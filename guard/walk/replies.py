@@ -33,6 +33,8 @@ from guard.walk.door import unknown
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 
+TARPIT_S: Final = 0.25
+
 Headers = tuple[tuple[str, str], ...]
 _log = structlog.get_logger("guard")
 _OUR_FAULT: Final = "the guard failed on this request; its log says why"
@@ -75,7 +77,7 @@ def _until_probe_s(recorder: Recorder, visit: Visit) -> float | None:
 def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:
     """Who is not known is told so. An address that keeps trying is answered slowly: its own connections wait for it."""
     told = unknown(recorder.desk, visit, refusal)
-    visit.call.is_slowed = told.code is Code.RATE
+    visit.call.wait_s = TARPIT_S if told.code is Code.RATE else 0.0
     return refused(recorder, visit, told)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from msgspec import structs
 
 from guard.codes import Code
 from guard.server.bounds import Bounds
@@ -63,7 +62,7 @@ class Door:
 
     def __init__(self, *, bounds: Bounds = BOUNDS, answer: Reply | None = None) -> None:
         self.now = 1000.0
-        self.is_known = self.is_slowed = False
+        self.is_known, self.wait_s = False, 0.0
         self.calls: list[Call] = []
         self.walks: list[Coroutine[Any, Any, None]] = []
         self.refused: list[tuple[str, Code, str]] = []
@@ -75,7 +74,7 @@ class Door:
 
     async def handle(self, call: Call) -> Reply:
         self.calls.append(call)
-        call.is_known, call.is_slowed = self.is_known, self.is_slowed
+        call.is_known, call.wait_s = self.is_known, self.wait_s
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
@@ -84,9 +83,9 @@ class Door:
         assert name == "request"
         self.walks.append(walk)
 
-    def note(self, decision: str, refusal: Refusal, peer: str) -> bool:
+    def note(self, decision: str, refusal: Refusal, peer: str) -> float:
         self.refused.append((decision, refusal.code, peer))
-        return self.is_slowed
+        return self.wait_s
 
     def connect(self, transport: WireTransport | None = None) -> tuple[Connection, WireTransport]:
         transport = transport or WireTransport()
@@ -559,16 +558,16 @@ async def test_the_date_is_made_once_a_second() -> None:
 
 
 async def test_a_refusal_that_can_wait_is_told_later_and_the_connection_is_kept() -> None:
-    """The walk's own: a quarter of a second here made short; the next request on the connection is read as ever."""
-    door = Door(bounds=structs.replace(BOUNDS, slowed_s=0.01))
-    door.is_slowed = True
+    """The walk's own; the next request on the connection is read as ever."""
+    door = Door()
+    door.wait_s = 0.01
     connection, transport = door.connect()
     connection.data_received(get())
     began_s = asyncio.get_running_loop().time()
     await door.walk()
     assert asyncio.get_running_loop().time() - began_s >= 0.01
     assert len(transport.written) == 1
-    door.is_slowed = False
+    door.wait_s = 0.0
     connection.data_received(get())
     await door.walk()
     assert len(transport.written) == 2
@@ -577,8 +576,8 @@ async def test_a_refusal_that_can_wait_is_told_later_and_the_connection_is_kept(
 @pytest.mark.parametrize("is_gone", [False, True])
 async def test_what_the_edge_refuses_can_wait_too(is_gone: bool) -> None:
     """Nothing is written until then, and nothing at all to a caller that has gone."""
-    door = Door(bounds=structs.replace(BOUNDS, slowed_s=0.01))
-    door.is_slowed = True
+    door = Door()
+    door.wait_s = 0.01
     connection, transport = door.connect()
     connection.data_received(b"GET /api/%2e HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (door.refused[0][1], transport.written) == (Code.BAD_TARGET, [])

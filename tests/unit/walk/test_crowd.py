@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from guard.codes import Code
 from guard.terms import refuse
 from guard.walk import crowd
-from guard.walk.crowd import MINUTE_US, SECOND_US, Crowd, Refusals, Refused, Strangers
+from guard.walk.crowd import MINUTE_US, SECOND_US, WAIT_MAX_US, Crowd, Refusals, Refused, Strangers
 
 NOBODY = refuse(Code.UNAUTHENTICATED, "a valid key is needed")
 
@@ -58,7 +58,7 @@ def test_only_a_credential_that_did_not_verify_counts() -> None:
     lacking = refuse(Code.SCOPE, "this key lacks trade:real")
     for _ in range(10):
         assert strangers.told(lacking, address="a", most=1, t_us=0) is lacking
-    assert strangers.attempts.seen == {}
+    assert strangers.attempts == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5_000_000)), max_size=200))
@@ -70,24 +70,38 @@ def test_addresses_are_bounded(steps: list[tuple[int, int]]) -> None:
         for address, gap_us in steps:
             t_us += gap_us
             assert told(strangers, f"10.0.0.{address}", t_us) in {Code.UNAUTHENTICATED, Code.RATE}
-            assert len(strangers.attempts.seen) <= 9
+            assert len(strangers.attempts) <= 9
     finally:
         crowd.ADDRESSES_MAX = before  # type: ignore[misc]
 
 
-def test_refusals_are_counted_by_source_and_second() -> None:
-    """A key, and an address without one that is spelled alike, are two; a new second begins anew."""
+def waits(refusals: Refusals, source: Refused, count: int, *, t_us: int = 0) -> list[int]:
+    """How long so many refusals wait that come at one moment, four a second being told."""
+    return [refusals.wait_us(source, most=4, t_us=t_us) for _ in range(count)]
+
+
+def test_refusals_are_told_at_a_rate_by_source() -> None:
+    """A second's worth at once, each further one in its turn; a key, and an address spelled alike, are two."""
     refusals, bot, place = Refusals(), Refused("10.0.0.1"), Refused(address="10.0.0.1")
-    assert [refusals.is_beyond(bot, most=2, t_us=n) for n in range(4)] == [False, False, True, True]
-    assert not refusals.is_beyond(place, most=2, t_us=4)
-    assert not refusals.is_beyond(bot, most=2, t_us=SECOND_US)
+    assert waits(refusals, bot, 6) == [0, 0, 0, 0, 250_000, 500_000]
+    assert waits(refusals, place, 1) == [0]
+    assert waits(refusals, bot, 2, t_us=SECOND_US) == [0, 0]
+    assert waits(refusals, bot, 1, t_us=10 * SECOND_US) == [0]
+
+
+def test_no_refusal_waits_longer_than_its_bound_and_a_flood_is_forgotten_as_soon() -> None:
+    """Ten thousand at one moment: the last waits ten seconds, and ten seconds later the source is as good as new."""
+    refusals, bot = Refusals(), Refused("bot")
+    assert max(waits(refusals, bot, 10_000)) == WAIT_MAX_US
+    assert waits(refusals, bot, 4, t_us=WAIT_MAX_US + SECOND_US) == [0] * 4
 
 
 def test_sources_without_room_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many addresses as an attacker may have cost bounded memory."""
     monkeypatch.setattr(crowd, "ADDRESSES_MAX", 3)
     refusals = Refusals()
-    found = [refusals.is_beyond(Refused(address=f"a{n}"), most=2, t_us=0) for n in range(9)]
-    assert found == [False] * 5 + [True] * 4
-    assert len(refusals.seen.seen) == 4
-    assert not refusals.is_beyond(Refused(address="new"), most=2, t_us=SECOND_US)
+    found = [waits(refusals, Refused(address=f"a{n}"), 1)[0] for n in range(8)]
+    assert found == [0] * 7 + [250_000]
+    assert len(refusals.due_us) == 4
+    assert waits(refusals, Refused(address="new"), 1, t_us=2 * SECOND_US) == [0]
+    assert len(refusals.due_us) == 1
