@@ -5,7 +5,7 @@ than was signed, or something else, is no record to go on from.
 """
 
 from datetime import date
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -50,11 +50,11 @@ def resume(state: Path, tail: Tail) -> Place:
         tree, day = opening(first[:-1])
     except ValueError as error:
         raise JournalFault(f"{path}: {error}: guard audit verify") from error
-    found = tree.root() if signed is not None and tree.size == signed.size else None
-    for line in chain([first], lines):
-        tree = tree.grown(leaf(line[:-1]))
-        if signed is not None and tree.size == signed.size:
-            found = tree.root()
+    leaves, found = (leaf(line[:-1]) for line in chain([first], lines)), None
+    if signed is not None and tree.size <= signed.size:
+        tree = tree.grown_by(islice(leaves, signed.size - tree.size))
+        found = tree.root() if tree.size == signed.size else None
+    tree = tree.grown_by(leaves)
     if tree.size != tail.head.seq:
         raise JournalFault(f"{path}: it has not as many lines as its last record says: guard audit verify")
     if signed is not None and found is not None and found != signed.root:

@@ -56,6 +56,17 @@ class Tree(NamedTuple):
             hashes, size = hashes[:-1], size >> 1
         return Tree(self.size + 1, (*hashes, leaf_hash))
 
+    def grown_by(self, leaf_hashes: Iterable[bytes]) -> "Tree":
+        """The tree with all these leaves more, without a tree for each of them."""
+        hashes, size = list(self.hashes), self.size
+        for leaf_hash in leaf_hashes:
+            part, below = leaf_hash, size
+            while below & 1:
+                part, below = node(hashes.pop(), part), below >> 1
+            hashes.append(part)
+            size += 1
+        return Tree(size, tuple(hashes))
+
     def root(self) -> bytes:
         """The Merkle tree hash."""
         return EMPTY_ROOT if not self.hashes else _folded(self.hashes)

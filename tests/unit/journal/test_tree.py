@@ -226,3 +226,19 @@ def test_a_proof_reads_no_further_than_it_needs() -> None:
 
     assert roots([Stretch(0, 2)], leaves) == [ROOTS[2]]
     assert len(list(leaves)) >= 5
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5, 8, 13])
+@pytest.mark.parametrize("more", [0, 1, 3, 8, 21])
+def test_many_leaves_at_once_are_as_many_one_by_one(size: int, more: int) -> None:
+    """The same compact range, from wherever it goes on."""
+    leaves = [leaf(b"%d" % n) for n in range(size + more)]
+    tree = Tree()
+    for part in leaves[:size]:
+        tree = tree.grown(part)
+    begun = tree
+    for part in leaves[size:]:
+        tree = tree.grown(part)
+
+    assert begun.grown_by(leaves[size:]) == tree
+    assert Tree().grown_by(iter(leaves)) == tree
