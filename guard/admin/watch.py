@@ -25,21 +25,29 @@ _log = structlog.get_logger("guard.admin")
 
 
 class Watch:
-    """Over one desk; `drift[kind]` is true while the disk says something else than memory."""
+    """Over one desk: does the disk say something else than memory?"""
 
     def __init__(self, desk: Desk, policies: PolicyChanges) -> None:
         self._desk = desk
         self._policies = policies
-        self._seen: dict[str, object] = {}
+        self._seen: dict[str, tuple[object, object]] = {}
         self._tried: object = None
         self._turn = asyncio.Lock()
-        self.drift = dict.fromkeys(KINDS, False)
+        self._differs = dict.fromkeys(KINDS, False)
+
+    @property
+    def drift(self) -> dict[str, bool]:
+        """By kind, as of the last look; of what has changed since, a reload say, nothing is held against it."""
+        return {kind: self._differs[kind] and self._is_of_now(kind) for kind in KINDS}
+
+    def _is_of_now(self, kind: str) -> bool:
+        standing = self._desk.standing
+        return self._seen[kind][1] is (standing.policies if kind == "policies" else standing.keyring)
 
     def concerns(self) -> tuple[str, ...]:
         """Drift in words."""
-        return tuple(
-            f"{kind}: those on disk are not those in force: {_CURE[kind]}" for kind in KINDS if self.drift[kind]
-        )
+        drift = self.drift
+        return tuple(f"{kind}: those on disk are not those in force: {_CURE[kind]}" for kind in KINDS if drift[kind])
 
     async def run(self) -> None:
         """Looks for ever."""
@@ -63,9 +71,9 @@ class Watch:
                 if kind == "policies":
                     await self._follow(mark)
                 continue
-            self._seen[kind] = now
             differs = _policies_differ if kind == "policies" else _keys_differ
-            self.drift[kind] = await asyncio.to_thread(differs, standing, self._desk)
+            self._differs[kind] = await asyncio.to_thread(differs, standing, self._desk)
+            self._seen[kind] = now
 
     async def _follow(self, mark: object) -> None:
         """The files have stood still since the last look: where that is wanted they are reloaded, once."""

@@ -78,6 +78,7 @@ async def test_a_change_of_the_files_is_drift_until_it_is_reloaded(
         assert is_passed(await scene.place())
         assert (await operate(scene.guard, "/admin/policy/reload", {}))[1]["result"] == "applied"
         assert code_of(await scene.place(remark="2")) == (403, "max_order_value")
+        assert not await metric(scene, "policies"), "at once, not with the next look"
         await scene.guard.watch.look()
         assert not await metric(scene, "policies")
 
@@ -101,6 +102,7 @@ async def test_keys_drift_too(tmp_path: Path) -> None:
         await scene.guard.watch.look()
         assert await metric(scene, "keys")
         await operate(scene.guard, "/admin/keys/reload", {})
+        assert not await metric(scene, "keys")
         await scene.guard.watch.look()
         assert not await metric(scene, "keys")
 
