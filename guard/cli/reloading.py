@@ -6,6 +6,7 @@ for a second person. Contract §2, §5.
 
 import http
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,6 +22,7 @@ from guard.standing import parse_texts, policy_files, read_texts
 
 PENDING: Final = 3
 WORKED_OUT_S: Final = 150.0  # a replay of the last day may stand behind what waits
+NAMED_MIN: Final = 8  # digits: an empty name, or nearly so, would approve whatever waits
 _FIRST: Final = 10
 
 ReasonOption = Annotated[str | None, typer.Option(help="Goes into the record.")]
@@ -51,14 +53,19 @@ def approve(
     state: StateOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Approve what another person asked for, after seeing what it would have done in the last day."""
+    """Approve what another person asked for, after seeing what it would have done in the last day.
+
+    With --yes or --json, or where nobody is there to answer, nothing is asked:
+    the command is the word.
+    """
     del state
     with told(as_json=as_json):
         place = ops or settings_of(config).listen.ops
         waiting = _waiting(place, sha256)
-        if not is_sure:
+        if not (is_sure or as_json):
             _show_waiting(waiting)
-            typer.confirm("Put it in force?", abort=True, err=True)
+            if not _wanted():
+                raise SettingsFault([f"{waiting['sha256'][:12]}: still waits; nothing was approved"])
         body = {"sha256": waiting["sha256"], "reason": reason}
         status, answer = post(place, "/admin/policy/approve", body)
     _end(status, answer, as_json=as_json)
@@ -98,9 +105,20 @@ def _waiting(ops: str, sha256: str) -> dict[str, Any]:
     waiting = found.get("pending") if status == http.HTTPStatus.OK else None
     if status != http.HTTPStatus.OK:
         raise SettingsFault([str(found.get("error", f"refused with {status}"))])
+    if len(sha256) < NAMED_MIN:
+        raise SettingsFault([f"{sha256!r}: name the set that you saw by at least {NAMED_MIN} digits of its sha256"])
     if not isinstance(waiting, dict) or not str(waiting["sha256"]).startswith(sha256):
         raise SettingsFault([f"{sha256}: no such change waits for a second person"])
     return waiting
+
+
+def _wanted() -> bool:
+    """The person's answer. An input that ends without one has nobody behind it."""
+    if sys.stdin.isatty():
+        return typer.confirm("Put it in force?", err=True)
+    typer.echo("Put it in force? [y/N]:", err=True)
+    answer = sys.stdin.readline()
+    return not answer or answer.strip().lower() in {"y", "yes"}
 
 
 def _show_waiting(waiting: dict[str, Any]) -> None:

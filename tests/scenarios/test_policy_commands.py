@@ -67,6 +67,34 @@ async def test_one_asks_and_another_approves(tmp_path: Path) -> None:
         assert "no such change waits" in (await run(scene, "approve", sha256, "--reason", "x", who="risk"))[1]
 
 
+@pytest.mark.parametrize(
+    ("more", "answer"), [(["--json"], "n\n"), ([], ""), ([], "y\n")], ids=["a program", "nobody", "a person"]
+)
+async def test_an_approval_needs_nobody_at_a_terminal(tmp_path: Path, more: list[str], answer: str) -> None:
+    """Programs are not asked, and an input that ends says nothing against it: exit 0, in force."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        sha256 = (await run(scene, "reload", "--reason", "larger lots"))[1].split("sha256 ")[1][:12]
+
+        code, told = await run(scene, "approve", sha256, "--reason", "agreed", *more, who="risk", answer=answer)
+
+        assert (code, "applied" in told) == (0, True)
+        assert is_passed(await scene.place(qty=200))
+
+
+@pytest.mark.parametrize("name", ["", "a", "0123456"])
+async def test_what_is_approved_is_named(tmp_path: Path, name: str) -> None:
+    """An empty name, as an unset variable leaves it, or a short one approves nothing: exit 1."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        assert (await run(scene, "reload", "--reason", "larger lots"))[0] == 3
+
+        code, told = await run(scene, "approve", name, "--reason", "agreed", "--yes", who="risk")
+
+        assert (code, "at least 8 digits" in told) == (1, True)
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+
+
 async def test_a_shadow_is_promoted_and_nothing_else_in_its_file_changes(tmp_path: Path) -> None:
     """One word of the file is edited, its mode and remarks stay, and the policy is in force."""
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE, "watched.toml": WATCHED}) as scene:
