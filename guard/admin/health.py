@@ -49,6 +49,7 @@ def status(desk: Desk) -> dict[str, object]:
     ]
     return {
         "version": __version__,
+        "listen": {"data": standing.settings.listen.data, "ops": standing.settings.listen.ops},
         "draining": desk.is_draining,
         "degraded": degraded(desk),
         "weakened": desk.weakened,

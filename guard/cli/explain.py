@@ -16,7 +16,7 @@ from rich.table import Table
 
 from guard.cli.consoles import of_tables
 from guard.cli.ops import ask
-from guard.cli.sources import print_json, settings_of, told
+from guard.cli.sources import OpsOption, print_json, settings_of, told
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.clock import SystemClock
 from guard.explained import Explanation, explained
@@ -25,6 +25,14 @@ from guard.policy.explain import RuleLook
 ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _MARK: Final = {"passes": "[green]passes[/]", "refuses": "[red]refuses[/]"}
 _COLUMNS: Final = ("policy", "rule", "subject", "limit", "used", "left", "unit", "resets_at", "until")
+
+
+class _Listen(msgspec.Struct):
+    data: str
+
+
+class _Status(msgspec.Struct):
+    listen: _Listen
 
 
 def explain(
@@ -50,6 +58,7 @@ def me(
     data: Annotated[
         str | None, typer.Option("--data", envvar="GUARD_DATA", help="host:port of the data listener.")
     ] = None,
+    ops: OpsOption = None,
     config: Config = None,
     state: State = None,
     as_json: AsJson = False,
@@ -57,7 +66,7 @@ def me(
     """What may the key in GUARD_KEY do: its scopes, and what is used and left of every limit."""
     del state
     with told(as_json=as_json):
-        status, answer = ask("GET", data or settings_of(config).listen.data, "/guard/v1/me")
+        status, answer = ask("GET", data or _data_of(ops) or settings_of(config).listen.data, "/guard/v1/me")
     if status != http.HTTPStatus.OK:
         typer.echo(f"guard: {_why(answer, status)}", err=True)
         raise typer.Exit(1)
@@ -71,6 +80,16 @@ def me(
     for row in about["limits"]:
         table.add_row(*(escape(str(row.get(name) or "")) for name in _COLUMNS))
     console.print(table if about["limits"] else "no counted limit binds this key")
+
+
+def _data_of(ops: str | None) -> str | None:
+    """Where the guard behind this operator's door takes callers; None where it does not say so to this key."""
+    if ops is None:
+        return None
+    status, answer = ask("GET", ops, "/status")
+    if status != http.HTTPStatus.OK:
+        return None
+    return msgspec.json.decode(answer, type=_Status).listen.data
 
 
 def _why(answer: bytes, status: int) -> str:

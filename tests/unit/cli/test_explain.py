@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from guard.cli.main import app
 from tests.support.guards import key, lay_out, record, running, said
+from tests.support.processes import free_port
 from tests.support.stage import decision_of, stage
 
 DESK = (
@@ -135,3 +136,17 @@ async def test_me_shows_what_is_left(tmp_path: Path, run: Run, monkeypatch: pyte
         assert json.loads((await asyncio.to_thread(run, "me", "--data", place, "--json"))[1])["id"] == "bot"
         monkeypatch.setenv("GUARD_KEY", "wrong")
         assert (await asyncio.to_thread(run, "me", "--data", place))[0] == 1
+
+
+async def test_me_finds_the_callers_door_by_the_operators(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--ops`, as other commands take it: the guard behind it says where it takes callers."""
+    monkeypatch.setenv("GUARD_KEY", key("bot"))
+    data, ops = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    listen = f'[listen]\ndata = "{data}"\nops = "{ops}"\n'
+    config = lay_out(tmp_path, record("bot"), policies={"desk.toml": DESK}, toml=listen)
+    async with running(config):
+        code, out, _ = await asyncio.to_thread(run, "me", "--ops", ops, "--json")
+        assert (code, json.loads(out)["id"]) == (0, "bot")
+    assert (await asyncio.to_thread(run, "me", "--ops", ops))[0] == 1
