@@ -42,11 +42,10 @@ from policies import ALIKE, write
 from policies import texts as policy_texts
 
 KEYS: Final = 1_000
-POLICIES: Final = 50
 RATE_S: Final = 50.0
 OPENING: Final = 64  # orders opened at a time before anything is measured
 CALM_S: Final = 0.5
-LEVELS: Final = (3_000, 50_000)
+LEVELS: Final = ((3_000, 50), (50_000, 50), (3_000, 1_000))  # live orders, policies
 BUDGET: Final = '[orders]\nmax_value = "9000000 HKD"\n[budgets]\nopen_orders = 1000000\n'
 BUDGET += 'daily_value = "9000000000 HKD"\nresets = "{hour:02}:{minute:02} Asia/Hong_Kong"\n'
 SCRAPED_MIN: Final = 10_000  # bytes
@@ -123,7 +122,7 @@ def key_of(number: int) -> str:
     return f"gk_{number:064x}"
 
 
-def lay_out(folder: Path) -> Path:
+def lay_out(folder: Path, policies: int) -> Path:
     """The files of a guard; its settings."""
     config = folder / "guard.toml"
     config.write_text(
@@ -131,7 +130,7 @@ def lay_out(folder: Path) -> Path:
         '[daemon]\nbroker_limits = "off"\n'
     )
     (folder / "policies").mkdir()
-    write(folder, policy_texts(POLICIES, ALIKE))
+    write(folder, policy_texts(policies, ALIKE))
     write_keys(folder, 0)
     return config
 
@@ -165,8 +164,8 @@ async def place(guard: Guard, number: int) -> None:
 class Scene:
     """One guard, its folder, and the rounds that it has seen."""
 
-    def __init__(self, folder: Path, running: Guard, scraper: asyncio.subprocess.Process) -> None:
-        self.folder, self.guard, self.scraper = folder, running, scraper
+    def __init__(self, folder: Path, running: Guard, scraper: asyncio.subprocess.Process, *, policies: int) -> None:
+        self.folder, self.guard, self.scraper, self.policies = folder, running, scraper, policies
         self.turn, self.placed = 0, 0
 
     async def open(self, orders: int) -> None:
@@ -203,7 +202,7 @@ class Scene:
 
     def edited_values(self) -> None:
         """Every policy has another bound; what is counted stays as it is."""
-        write(self.folder, policy_texts(POLICIES, ALIKE, more=self.turn * 10_000))
+        write(self.folder, policy_texts(self.policies, ALIKE, more=self.turn * 10_000))
 
     def edited_budget(self) -> None:
         """A policy more, whose counters are made from the record and put on every live order."""
@@ -270,17 +269,17 @@ ACTS: Final = {
 
 
 @asynccontextmanager
-async def running(folder: Path, orders: int) -> "Any":
+async def running(folder: Path, orders: int, policies: int) -> "Any":
     """The guard with its live orders, and more coming."""
     guard.keeper.ROUND_S = 1e6  # snapshots when they are asked for
-    made = Guard(load(lay_out(folder), Overrides(), {"GUARD_DAEMON_KEY": "fc_bench"}), daemon=Stub())
+    made = Guard(load(lay_out(folder, policies), Overrides(), {"GUARD_DAEMON_KEY": "fc_bench"}), daemon=Stub())
     await made.start()
     come_to_rest()
     words = (sys.executable, "-c", SCRAPER)
     scraper = await asyncio.create_subprocess_exec(
         *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
-    scene = Scene(folder, made, scraper)
+    scene = Scene(folder, made, scraper, policies=policies)
     await scene.open(orders)
     steady = asyncio.ensure_future(scene.steadily())
     try:
@@ -302,10 +301,10 @@ async def paused(scene: Scene, act: Act) -> tuple[Pause, float]:
     return beat.stop(), (time.perf_counter() - began - 0.05) * 1000
 
 
-async def rounds_of(folder: Path, orders: int, *, rounds: int) -> dict[str, list[tuple[Pause, float]]]:
+async def rounds_of(folder: Path, orders: int, policies: int, *, rounds: int) -> dict[str, list[tuple[Pause, float]]]:
     """Every act in every round."""
     found: dict[str, list[tuple[Pause, float]]] = {name: [] for name in ACTS}
-    async with running(folder, orders) as scene:
+    async with running(folder, orders, policies) as scene:
         for scene.turn in range(1, rounds + 1):
             for name, act in ACTS.items():
                 found[name].append(await paused(scene, act))
@@ -321,7 +320,7 @@ def a_folder(work: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def measured(work: Path, levels: list[int], *, rounds: int) -> Iterator[str]:
+def measured(work: Path, levels: list[tuple[int, int]], *, rounds: int) -> Iterator[str]:
     """The document, line by line."""
     yield "# The longest pauses of the loop"
     yield ""
@@ -331,11 +330,11 @@ def measured(work: Path, levels: list[int], *, rounds: int) -> Iterator[str]:
     yield ""
     machine = {**described(str(real_disk(work))), "load at the start": f"{os.getloadavg()[0]:.1f}"}
     yield table(("machine", ""), list(machine.items()))
-    for orders in levels:
+    for orders, policies in levels:
         with a_folder(work) as folder:
-            found = uvloop.run(rounds_of(folder, orders, rounds=rounds))
+            found = uvloop.run(rounds_of(folder, orders, policies, rounds=rounds))
         yield ""
-        yield f"## {orders:,} live orders, {POLICIES} policies, {KEYS:,} keys, {RATE_S:.0f} orders a second"
+        yield f"## {orders:,} live orders, {policies:,} policies, {KEYS:,} keys, {RATE_S:.0f} orders a second"
         yield ""
         rows = [
             (
@@ -355,14 +354,17 @@ def main() -> None:
     """Measures and prints; writes the document where asked."""
     parser = argparse.ArgumentParser(prog="bench/pauses.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--report", type=Path, help="also write the document, such as docs/performance-pauses.md")
-    parser.add_argument("--orders", type=int, action="append", help="live orders; may be given again")
+    parser.add_argument("--orders", type=int, help="so many live orders alone")
+    parser.add_argument("--policies", type=int, default=50, help="and so many policies")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--work", type=Path, default=Path(__file__).parent / "records", help="on a real disk")
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     given.work.mkdir(parents=True, exist_ok=True)
     lines = []
-    for line in measured(given.work, given.orders or [*LEVELS], rounds=given.rounds):
+    for line in measured(
+        given.work, [(given.orders, given.policies)] if given.orders else [*LEVELS], rounds=given.rounds
+    ):
         print(line, flush=True)
         lines.append(line)
     if given.report is not None:

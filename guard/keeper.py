@@ -7,8 +7,6 @@ tried again later.
 
 import asyncio
 import sys
-from asyncio.subprocess import PIPE, Process
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -16,6 +14,7 @@ from typing import Final
 import structlog
 from msgspec import Raw
 
+from guard.beside import Beside, beside
 from guard.clock import Clock
 from guard.errors import JournalFault
 from guard.journal import Disk, Journal, Snapshot
@@ -26,7 +25,6 @@ from guard.journal.segments import first_line, segment_numbers, segment_path
 ROUND_S: Final = 5.0
 PARTS_AT_ONCE: Final = 8  # some 100 kB, appended a turn of the loop each between two pauses
 PAUSE_S: Final = 0.005
-PART_BYTES_MAX: Final = 4 * 2**20  # 32 orders of the largest size fit
 _ROOM_RECORDS: Final = 16
 
 _log = structlog.get_logger("guard.keeper")
@@ -80,26 +78,19 @@ class Keeper:
     async def _snapshot(self, closed: int) -> None:
         """Has the closed segments folded, and appends the parts."""
         words = (sys.executable, "-P", "-m", "guard.snapshots", str(self._state), str(closed))
-        process = await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=PIPE, limit=PART_BYTES_MAX)
-        try:
+        async with beside(*words) as process:
             await self._append(process)
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
 
-    async def _append(self, process: Process) -> None:
+    async def _append(self, process: Beside) -> None:
         """Part after part; the last one says so, hence each is held back until the next one is there."""
-        out, err = process.stdout, process.stderr
-        if out is None or err is None:
-            raise AssertionError("a process without its pipes")
+        out, err = process.out, process.err
         first, body = await out.readline(), await out.readline()
         if not body:
             raise ValueError(f"a snapshot could not be made: {(await err.read()).decode('utf-8', 'replace')[-500:]}")
         at_seq, part, size = int(first), 0, 0
         while body:
             following = await out.readline()
-            if not following and await process.wait() != 0:
+            if not following and await process.ended() != 0:
                 raise ValueError("a snapshot was cut off")
             await self._room()
             record = Snapshot(at_seq=at_seq, part=part, last=not following, body=Raw(body[:-1]))

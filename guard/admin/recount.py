@@ -75,6 +75,7 @@ class Recount:
             await self._told(part)
             await self._catch_up()
         for _ in range(PASSES_MAX):
+            await asyncio.sleep(0)  # the step of the change has its turn of the loop for itself
             if len(self._tail) <= FEW and self._staging.changed <= FEW:
                 return
             await self._told(self._staging.build_again())

@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from guard.admin.recount import FROM_NOW, NotRebuilt, Recount, Tail
+from guard.beside import beside
 from guard.errors import JournalFault
 from guard.journal.shelf import Shelf
 from guard.policy import PolicyDoc, PolicySet
@@ -28,7 +29,6 @@ from guard.walk.desk import Desk
 
 TIMEOUT_S: Final = 120.0
 TAIL_MAX: Final = 200_000  # records that may come in while the past is read
-PART_BYTES_MAX: Final = 4 * 2**20  # 32 orders of the largest size fit
 SHOWN_MAX: Final = 200
 _READS: Final[Mapping[str, str]] = {
     "account": "rates.reads: of earlier reads those of accounts are counted; the record sums market-data reads up",
@@ -103,28 +103,15 @@ class Recounting:
 
     async def _read(self, standing: Standing, until: str, now: str) -> list[bytes]:
         words = ("-m", "guard.replay.counted", str(self._directory), standing.config_sha256, standing.policy_sha256)
-        process = None
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._written(int(until))
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    *words,
-                    until,
-                    now,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    limit=PART_BYTES_MAX,
-                )
-                out, err = await asyncio.gather(_lines(process.stdout), _lines(process.stderr))
-                _ = await process.wait()
+                async with beside(sys.executable, *words, until, now) as process:
+                    out, err = await asyncio.gather(_lines(process.out), _lines(process.err))
+                    code = await process.ended()
         except (TimeoutError, OSError, ValueError) as error:
             raise JournalFault(f"reading it back failed or took longer than {TIMEOUT_S:.0f} s: {error}") from error
-        finally:
-            if process is not None and process.returncode is None:
-                process.kill()
-                _ = await process.wait()
-        if process.returncode:
+        if code:
             said = b"".join(err).decode(errors="replace").strip().splitlines() or [""]
             _log.error("recount_failed", why="\n".join(said)[-500:])
             raise JournalFault(said[-1][:300])
@@ -138,10 +125,10 @@ class Recounting:
             await asyncio.sleep(0.002)
 
 
-async def _lines(pipe: asyncio.StreamReader | None) -> list[bytes]:
+async def _lines(pipe: asyncio.StreamReader) -> list[bytes]:
     """All that is printed, a line at a time: together it may be many megabytes."""
     lines: list[bytes] = []
-    while pipe is not None and (line := await pipe.readline()):
+    while line := await pipe.readline():
         lines.append(line)
         await asyncio.sleep(0)
     return lines

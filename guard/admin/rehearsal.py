@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from guard.beside import beside
 from guard.clock import Clock
 from guard.journal import timestamp
 
@@ -30,19 +31,13 @@ class Rehearsal:
         """The replay of the last day by the set of this hash."""
         since = timestamp(self._clock.wall_us() - SPAN // timedelta(microseconds=1))
         words = (sys.executable, "-m", "guard.replay", str(self._state), sha256, since)
-        process = await asyncio.create_subprocess_exec(
-            *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                out, err = await process.communicate()
+            async with asyncio.timeout(TIMEOUT_S), beside(*words) as process:
+                out, err = await asyncio.gather(process.out.read(), process.err.read())
+                code = await process.ended()
         except TimeoutError:
             return {"since": since, "error": f"the replay took longer than {TIMEOUT_S:.0f} s: guard policy replay"}
-        finally:
-            if process.returncode is None:
-                process.kill()
-                _ = await process.wait()
-        if process.returncode or len(out) > ANSWER_BYTES_MAX:
+        if code or len(out) > ANSWER_BYTES_MAX:
             _log.error("replay_failed", sha256=sha256, why=err.decode(errors="replace")[-500:])
             return {"since": since, "error": "the past could not be replayed; the guard's log says why"}
         return msgspec.json.decode(out, type=dict[str, object])

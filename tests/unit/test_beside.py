@@ -1,0 +1,75 @@
+"""A program beside the loop: what it prints is read, and it is ended whatever happens."""
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+
+import pytest
+
+from guard import beside as module
+from guard.beside import beside
+
+SLEEPS = "import time; print('on', flush=True); time.sleep(60)"
+
+
+def is_alive(pid: int) -> bool:
+    """There is such a process, and nobody has waited for it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_both_outputs_and_the_exit_code_are_told() -> None:
+    """More than a pipe holds, on both."""
+    text = "import sys; sys.stdout.write('a' * 300_000 + '\\n'); sys.stderr.write('b' * 300_000); sys.exit(3)"
+    async with beside(sys.executable, "-c", text) as process:
+        out, err = await asyncio.gather(process.out.readline(), process.err.read())
+        code = await process.ended()
+    assert (len(out), len(err), code) == (300_001, 300_000, 3)
+
+
+async def test_it_is_ended_with_whoever_asked_for_it() -> None:
+    """Left early, it lives no longer; nor after a fault."""
+    for fault in (None, ValueError):
+        with suppress(ValueError):
+            async with beside(sys.executable, "-c", SLEEPS) as process:
+                assert await process.out.readline() == b"on\n"
+                if fault is not None:
+                    raise fault
+        assert not is_alive(process.process.pid)
+
+
+async def test_one_that_is_cancelled_while_it_starts_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread starts it all the same: then it is ended as soon as that is known."""
+    made: list[int] = []
+    start = module._start
+
+    def slowly(words: tuple[str, ...]) -> object:
+        process = start(words)
+        made.append(process.pid)
+        return process
+
+    monkeypatch.setattr(module, "_start", slowly)
+
+    async def use() -> None:
+        async with beside(sys.executable, "-c", SLEEPS):
+            raise AssertionError("cancelled before")
+
+    using = asyncio.ensure_future(use())
+    await asyncio.sleep(0)
+    using.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    async with asyncio.timeout(10):
+        while not made or is_alive(made[0]):  # noqa: ASYNC110 - the system tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_no_program_is_told() -> None:
+    """As the system says it."""
+    with pytest.raises(FileNotFoundError):
+        async with beside("/no/such/program"):
+            raise AssertionError("it runs")
