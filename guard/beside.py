@@ -1,27 +1,104 @@
-"""A program of our own beside the loop, started so that the loop hardly notices.
+"""A program of our own beside the loop, started and heard so that the loop hardly notices.
 
 A loop's own way to start one forks: it copies the map of all memory, for 300 MiB in 12 ms in which nothing else runs.
-Started in a thread the program shares that map until it is its own (`vfork`), which takes a millisecond.
+Started in a thread the program shares that map until it is its own (`vfork`), which takes a millisecond. What it prints
+is kept as it comes, line by line; a buffer of megabytes would be moved about again and again.
 """
 
 import asyncio
 import subprocess
-from asyncio import StreamReader, StreamReaderProtocol, Task, Transport
+from asyncio import ReadTransport
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import IO, Final, cast
 
 from msgspec import Struct
 
-LINE_BYTES_MAX: Final = 4 * 2**20  # 32 orders of the largest size fit; a reader may hold twice as much
+LINE_BYTES_MAX: Final = 4 * 2**20  # 32 orders of the largest size fit
+HELD_BYTES_MAX: Final = 2**20  # printed and not asked for yet, beyond which the program waits
 _Process = subprocess.Popen[bytes]
 
 
-class Beside(Struct, frozen=True):
-    """What the program prints, to be read to the end of both, and how it ended."""
+class Printed(asyncio.Protocol):
+    """What a program prints on one pipe."""
 
-    out: StreamReader
-    err: StreamReader
+    def __init__(self) -> None:
+        self._lines: deque[bytes] = deque()
+        self._begun: list[bytes] = []
+        self._lines_bytes = self._begun_bytes = 0
+        self._is_over = self._is_paused = False
+        self._more = asyncio.Event()
+        self.transport: ReadTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The pipe is open."""
+        self.transport = cast("ReadTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Some of it."""
+        first, newline, rest = data.partition(b"\n")
+        while newline:
+            self._put(b"".join((*self._begun, first, newline)))
+            self._begun, self._begun_bytes = [], 0
+            first, newline, rest = rest.partition(b"\n")
+        self._begun.append(first)
+        self._begun_bytes += len(first)
+        if self._begun_bytes > LINE_BYTES_MAX:
+            self.close()
+        elif self._lines_bytes > HELD_BYTES_MAX and self.transport is not None:
+            self._is_paused = True
+            self.transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it ended
+        """There is no more."""
+        self._is_over = True
+        self._more.set()
+
+    def close(self) -> None:
+        """Nobody reads on."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def _put(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._lines_bytes += len(line)
+        self._more.set()
+
+    async def line(self) -> bytes:
+        """The next line with its end; the last one may have none, and after it there are empty ones.
+
+        Raises ValueError for one that is too long.
+        """
+        while not self._lines and not self._is_over:
+            self._more.clear()
+            await self._more.wait()
+        if not self._lines:
+            if self._begun_bytes > LINE_BYTES_MAX:
+                raise ValueError(f"a line of more than {LINE_BYTES_MAX} bytes was printed")
+            last, self._begun = b"".join(self._begun), []
+            return last
+        line = self._lines.popleft()
+        self._lines_bytes -= len(line)
+        if self._is_paused and self._lines_bytes <= HELD_BYTES_MAX // 2 and self.transport is not None:
+            self._is_paused = False
+            self.transport.resume_reading()
+        return line
+
+    async def lines(self) -> list[bytes]:
+        """All lines there are, one a turn of the loop: together they may be many megabytes."""
+        found: list[bytes] = []
+        while line := await self.line():
+            found.append(line)
+            await asyncio.sleep(0)
+        return found
+
+
+class Beside(Struct, frozen=True):
+    """What the program prints, both of it to be read to the end, and how it ended."""
+
+    out: Printed
+    err: Printed
     process: _Process
 
     async def ended(self) -> int:
@@ -32,14 +109,14 @@ class Beside(Struct, frozen=True):
 @asynccontextmanager
 async def beside(*words: str) -> AsyncIterator[Beside]:
     """The program while it runs: ended, and waited for, whatever happens. Raises OSError where it cannot be started."""
-    process = await _started(words)
-    pipes: list[Transport] = []
+    process, out, err = await _started(words), Printed(), Printed()
     try:
-        out, err = await _read(process.stdout, pipes), await _read(process.stderr, pipes)
+        await _read(process.stdout, out)
+        await _read(process.stderr, err)
         yield Beside(out, err, process)
     finally:
-        for pipe in pipes:
-            pipe.close()
+        out.close()
+        err.close()
         process.kill()
         _ = await asyncio.shield(asyncio.to_thread(process.wait))
 
@@ -49,7 +126,10 @@ async def _started(words: tuple[str, ...]) -> _Process:
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        starting.add_done_callback(_end)  # it is on its way all the same
+        with suppress(OSError):
+            process = await starting  # it is on its way all the same, and takes a millisecond
+            with process:
+                process.kill()
         raise
 
 
@@ -58,14 +138,5 @@ def _start(words: tuple[str, ...]) -> _Process:
     return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, bufsize=0)  # noqa: S603 - our own words
 
 
-def _end(starting: "Task[_Process]") -> None:
-    if not starting.cancelled() and starting.exception() is None:
-        with starting.result() as process:
-            process.kill()
-
-
-async def _read(pipe: IO[bytes] | None, pipes: list[Transport]) -> StreamReader:
-    loop, reader = asyncio.get_running_loop(), StreamReader(limit=LINE_BYTES_MAX)
-    transport, _ = await loop.connect_read_pipe(lambda: StreamReaderProtocol(reader), pipe)
-    pipes.append(cast("Transport", transport))
-    return reader
+async def _read(pipe: IO[bytes] | None, printed: Printed) -> None:
+    await asyncio.get_running_loop().connect_read_pipe(lambda: printed, pipe)

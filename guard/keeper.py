@@ -84,12 +84,14 @@ class Keeper:
     async def _append(self, process: Beside) -> None:
         """Part after part; the last one says so, hence each is held back until the next one is there."""
         out, err = process.out, process.err
-        first, body = await out.readline(), await out.readline()
+        first, body = await out.line(), await out.line()
         if not body:
-            raise ValueError(f"a snapshot could not be made: {(await err.read()).decode('utf-8', 'replace')[-500:]}")
+            raise ValueError(
+                f"a snapshot could not be made: {b''.join(await err.lines()).decode('utf-8', 'replace')[-500:]}"
+            )
         at_seq, part, size = int(first), 0, 0
         while body:
-            following = await out.readline()
+            following = await out.line()
             if not following and await process.ended() != 0:
                 raise ValueError("a snapshot was cut off")
             await self._room()

@@ -107,7 +107,7 @@ class Recounting:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._written(int(until))
                 async with beside(sys.executable, *words, until, now) as process:
-                    out, err = await asyncio.gather(_lines(process.out), _lines(process.err))
+                    out, err = await asyncio.gather(process.out.lines(), process.err.lines())
                     code = await process.ended()
         except (TimeoutError, OSError, ValueError) as error:
             raise JournalFault(f"reading it back failed or took longer than {TIMEOUT_S:.0f} s: {error}") from error
@@ -123,15 +123,6 @@ class Recounting:
             if journal.failed is not None:
                 raise JournalFault(journal.failed)
             await asyncio.sleep(0.002)
-
-
-async def _lines(pipe: asyncio.StreamReader) -> list[bytes]:
-    """All that is printed, a line at a time: together it may be many megabytes."""
-    lines: list[bytes] = []
-    while line := await pipe.readline():
-        lines.append(line)
-        await asyncio.sleep(0)
-    return lines
 
 
 def _counts_more(standing: Standing, before: Standing) -> bool:

@@ -33,11 +33,12 @@ class Rehearsal:
         words = (sys.executable, "-m", "guard.replay", str(self._state), sha256, since)
         try:
             async with asyncio.timeout(TIMEOUT_S), beside(*words) as process:
-                out, err = await asyncio.gather(process.out.read(), process.err.read())
+                answer, said = await asyncio.gather(process.out.lines(), process.err.lines())
                 code = await process.ended()
         except TimeoutError:
             return {"since": since, "error": f"the replay took longer than {TIMEOUT_S:.0f} s: guard policy replay"}
+        out = b"".join(answer)
         if code or len(out) > ANSWER_BYTES_MAX:
-            _log.error("replay_failed", sha256=sha256, why=err.decode(errors="replace")[-500:])
+            _log.error("replay_failed", sha256=sha256, why=b"".join(said).decode(errors="replace")[-500:])
             return {"since": since, "error": "the past could not be replayed; the guard's log says why"}
         return msgspec.json.decode(out, type=dict[str, object])

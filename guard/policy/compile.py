@@ -106,9 +106,12 @@ class PolicySet:
         return self.sha256, self.shadow_sha256
 
     def pieces(self) -> list[list[Any] | dict[Any, Any]]:
-        """What it is made of: for whoever lets go of it, and has to do so bit by bit. A set may be in use meanwhile."""
+        """What it is made of: for whoever lets go of it, and has to do so bit by bit.
+
+        A request that is under way may use it meanwhile: what is costly to make again is not taken from it.
+        """
         inner = [piece for shadow in self.shadows for piece in shadow.pieces()]
-        return [self._plans, self._matches, self._shared, list(self._bounds), list(self.docs), *inner]
+        return [self._plans, self._matches, list(self._bounds), list(self.docs), *inner]
 
     def without_flags(self) -> "PolicySet":
         """The same files without what the start-up flags add."""

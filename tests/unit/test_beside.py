@@ -26,9 +26,30 @@ async def test_both_outputs_and_the_exit_code_are_told() -> None:
     """More than a pipe holds, on both."""
     text = "import sys; sys.stdout.write('a' * 300_000 + '\\n'); sys.stderr.write('b' * 300_000); sys.exit(3)"
     async with beside(sys.executable, "-c", text) as process:
-        out, err = await asyncio.gather(process.out.readline(), process.err.read())
+        out, err = await asyncio.gather(process.out.line(), process.err.lines())
         code = await process.ended()
-    assert (len(out), len(err), code) == (300_001, 300_000, 3)
+        assert await process.out.line() == b""
+    assert (len(out), [len(line) for line in err], code) == (300_001, [300_000], 3)
+
+
+async def test_lines_come_whole_and_the_program_waits_for_a_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short ones, empty ones and one that comes in many pieces; what is held meanwhile is bounded."""
+    monkeypatch.setattr(module, "HELD_BYTES_MAX", 10_000)
+    text = "import sys\nfor n in range(3000): sys.stdout.write('x' * (n % 700 + (200_000 if n == 70 else 0)) + '\\n')"
+    async with beside(sys.executable, "-c", text) as process:
+        await asyncio.sleep(0.3)
+        assert process.process.poll() is None
+        lengths = [len(line) - 1 for line in await process.out.lines()]
+    assert lengths == [n % 700 + (200_000 if n == 70 else 0) for n in range(3000)]
+
+
+async def test_a_line_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as soon as it is too long, and no more of it is kept."""
+    monkeypatch.setattr(module, "LINE_BYTES_MAX", 10_000)
+    text = "import sys\nwhile True: sys.stdout.write('x' * 1000)"
+    async with beside(sys.executable, "-c", text) as process:
+        with pytest.raises(ValueError, match="more than 10000 bytes"):
+            await process.out.line()
 
 
 async def test_it_is_ended_with_whoever_asked_for_it() -> None:
@@ -36,7 +57,7 @@ async def test_it_is_ended_with_whoever_asked_for_it() -> None:
     for fault in (None, ValueError):
         with suppress(ValueError):
             async with beside(sys.executable, "-c", SLEEPS) as process:
-                assert await process.out.readline() == b"on\n"
+                assert await process.out.line() == b"on\n"
                 if fault is not None:
                     raise fault
         assert not is_alive(process.process.pid)
