@@ -212,6 +212,7 @@ def table(found: dict[str, list[Round]], memory: str) -> str:
     return "\n".join([*rows, "", f"* {memory}."])
 
 
+BUSY: Final = ": others worked on the machine too, which moves latencies, and not the last column"
 DOCUMENT: Final = """# Performance under attack
 
 Written by `python bench/edge.py --report docs/performance-edge.md` from one run.
@@ -224,7 +225,7 @@ from when a request could be sent. The last column is the guard's own processor 
 {table}
 
 * Measured {when} on {cores} cores, Python {python}: {rounds} rounds, in each {seconds:.0f} s for each row; figures are
-  medians of the rounds, ratios taken within a round. Load average at the start {load:.1f}.
+  medians of the rounds, ratios taken within a round. Load average at the start {load:.1f}{busy}.
 * What a flood takes from others is the core. A request waits behind at most one request of each other connection, since
   every connection has one request under way; and a key, or an address without one, is told at most
   `bounds.refusals_per_second_max` (100) refusals a second, further ones in their turn. So what is refused a second is
@@ -268,6 +269,7 @@ def main() -> int:
                 rounds=given.rounds,
                 seconds=given.seconds,
                 load=load,
+                busy=BUSY if load > (os.cpu_count() or 1) else "",
             )
         )
     return 0
