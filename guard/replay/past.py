@@ -179,11 +179,11 @@ class _Past:
                 reads.passes(one, verdict)
             return
         if is_allowed:
-            known = [reads.is_known(claim, one, day) and not reads.is_apart(claim) for claim in verdict.claims]
-            self._report.differs(_difference("newly_allowed", one, ts, record.reasons[0], certain=all(known)))
+            certain = all(reads.is_known(claim, one, day) for claim in verdict.claims)
+            self._report.differs(_difference("newly_allowed", one, ts, record.reasons[0], certain=certain))
             reads.passes(one, verdict)
         else:
-            hanging = {id(reason) for reason, claim in verdict.short if reads.is_apart(claim)}
+            hanging = {id(reason) for reason, claim in verdict.short if reads.is_apart(claim, one)}
             certain = any(id(reason) not in hanging for reason in verdict.reasons)
             self._report.differs(_difference("newly_refused", one, ts, verdict.reasons[0], certain=certain))
         reads.differs(one, verdict)

@@ -50,12 +50,14 @@ class Reads:
             until = one.record.t + claim.window_ms * 1000
             self._apart_until[claim.counter] = max(until, self._apart_until.get(claim.counter, 0))
 
-    def is_apart(self, claim: Claim) -> bool:
+    def is_apart(self, claim: Claim, one: Asked) -> bool:
         """What stands there hangs on an earlier difference."""
-        return self._apart_until.get(claim.counter, 0) > self._other.at_us
+        return self._apart_until.get(claim.counter, 0) > one.record.t
 
     def is_known(self, claim: Claim, one: Asked, day: Day) -> bool:
-        """Everything that stands there is known."""
+        """Everything that stands there is known, and hangs on no earlier difference."""
+        if self.is_apart(claim, one):
+            return False
         return day.reads == "all" or (claim.counter, claim.window_ms) in _stood(one.record)
 
     # ------------------------------------------------------------ the look

@@ -81,9 +81,12 @@ async def test_a_read_that_was_made_up_is_not_reproduced(tmp_path: Path, was: by
 
 
 async def test_other_rates_refuse_and_let_through_by_rule_and_key(tmp_path: Path) -> None:
-    """A smaller rate refuses what its window holds on record, for certain; what follows hangs on that."""
+    """A smaller rate refuses what its window holds on record, for certain; what follows in it hangs on that."""
     async with stage(tmp_path, policies=RATED) as scene:
         await reads(scene, *[ORDERS] * 5)
+        scene.clock.advance(s=61)
+        later = scene.clock.wall().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        await reads(scene, *[ORDERS] * 3)
         tighter = await past(scene, RATED.replace("4/60s", "2/30s"))
         looser = await past(scene, RATED.replace("4/60s", "9/60s"))
         same = await past(scene, RATED)
@@ -92,7 +95,9 @@ async def test_other_rates_refuse_and_let_through_by_rule_and_key(tmp_path: Path
     assert [(one.kind, one.key, one.policy, one.rule, one.certain) for one in tighter.differences] == [
         ("newly_refused", "bot", "desk", "rates.reads", True),
         ("newly_refused", "bot", "desk", "rates.reads", False),
+        ("newly_refused", "bot", "desk", "rates.reads", True),
     ]
+    assert tighter.differences[2].ts >= later, "when the window is over nothing hangs on what was before"
     for found in (looser, none):
         assert [(one.kind, one.rule, one.certain) for one in found.differences] == [
             ("newly_allowed", "rates.reads", True)
