@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from aiohttp import web
 from msgspec import Struct
 
 from guard.access import Issuer, Keyring
@@ -92,7 +91,7 @@ class Guard:
         self._daemon = daemon
         self._client: Client | None = None
         self._listener: Listener | None = None
-        self._ops: web.AppRunner | None = None
+        self._ops: OpsRunner | None = None
         self.hurry = asyncio.Event()
 
     # ------------------------------------------------------------ start
@@ -347,7 +346,7 @@ class Guard:
             await self._listener.close(grace_s=bounds.drain_timeout_s, hurry=self.hurry)
         unfinished = await self.supervisor.drain(max(0.0, ends_s - loop.time()), hurry=self.hurry)
         if self._ops is not None:
-            await self._ops.cleanup()
+            await self._ops.cleanup(self.hurry)
         self.recorder.floods.sum_up()
         self._note("stop", Stop(t=self.clock.t_us(), reason=reason, unfinished=unfinished))
         await self.journal.close()

@@ -56,6 +56,11 @@ class OpsRunner(web.AppRunner):
         return 0 if server is None else len(server.connections)
 
     @property
+    def is_answering(self) -> bool:
+        """A request is being answered."""
+        return _NEVER in self._deadlines.values()
+
+    @property
     def server(self) -> web.Server | None:
         """What sites make their connections with."""
         server = super().server
@@ -66,11 +71,22 @@ class OpsRunner(web.AppRunner):
         await super().setup()
         self._sweep()
 
-    async def cleanup(self) -> None:
-        """End all of it; until then deadlines hold."""
-        await super().cleanup()
-        if self._timer is not None:
-            self._timer.cancel()
+    async def cleanup(self, hurry: asyncio.Event | None = None) -> None:
+        """End all of it; until then deadlines hold. What is under way has `STOP_S`, or until `hurry` is set."""
+        hurried = asyncio.ensure_future((hurry or asyncio.Event()).wait())
+        hurried.add_done_callback(lambda _: self._cut())
+        try:
+            await super().cleanup()
+        finally:
+            hurried.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _cut(self) -> None:
+        server = super().server
+        for handler in [] if server is None else server.connections:
+            if handler.transport is not None:
+                handler.transport.abort()
 
     @web.middleware
     async def _while_answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:

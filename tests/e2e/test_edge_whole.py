@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from guard.admin.runner import CONNECTIONS_MAX, OpsRunner
+from guard.admin.runner import CONNECTIONS_MAX, STOP_S, OpsRunner
 from guard.codes import MEANING, Code
 from guard.lifecycle import Guard
 from tests.support.edge_attacks import CORPUS
@@ -286,3 +286,17 @@ async def test_a_body_for_the_operators_door_has_to_come_in_time(tmp_path: Path)
         trickling.cancel()
         writer.transport.abort()
         assert guard.journal.last_seq == before
+
+
+async def test_a_second_signal_waits_for_nobody_at_the_operators_door(tmp_path: Path) -> None:
+    """A body that never comes would have seconds; in a hurry it is cut, and the guard is closed at once."""
+    async with guarded(tmp_path) as (guard, _):
+        _, writer = await asyncio.open_connection("127.0.0.1", guard.ports[1])
+        bearer = f"Authorization: Bearer {key('desk')}"
+        writer.write(head("POST /admin/state HTTP/1.1", "Host: localhost", bearer, "Content-Length: 2000"))
+        while guard._ops is None or not guard._ops.is_answering:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+        guard.hurry.set()
+        async with asyncio.timeout(STOP_S - 1):
+            await guard.stop("in a hurry")
+        writer.transport.abort()
