@@ -1,18 +1,25 @@
 """The state as parts, and back."""
 
+import base64
+from typing import Any
+
 import msgspec
 import pytest
 
+from guard.intent import order_of
 from guard.limits import (
     Opening,
+    Part,
     State,
     TradingRule,
+    Worth,
     dump,
     end_order,
     find_order,
     find_slot,
     look,
     note_currency,
+    owner_of,
     post,
     reserve,
     restore,
@@ -23,7 +30,7 @@ from guard.limits import (
 )
 from guard.limits.snapshot import CELLS_MAX, IDS_MAX, ORDERS_MAX, STAMPS_MAX, Holders, Ids, Stamps, Time
 from guard.limits.state import Log
-from guard.terms import Taken
+from guard.terms import OrderNames, Taken
 from tests.support.ledger import (
     ACCEPTED,
     REAL,
@@ -173,3 +180,41 @@ def test_a_part_that_is_none_is_refused() -> None:
     """A record of a later guard is not guessed at."""
     with pytest.raises(msgspec.ValidationError):
         list(through_json([{"type": "mood"}]))  # type: ignore[list-item] # what a later guard might write
+
+
+def test_a_snapshot_of_a_guard_before_this_one_is_taken_up() -> None:
+    """Names of live orders stood among the latest ids too, and a body with packet id and mark: it comes to the same."""
+    body = base64.b64encode(
+        b'{"c2s":{"packet_id":{"conn_id":0,"serial_no":7},"header":{"trd_env":1,"acc_id":1,"trd_market":1},"trd_side":1,'
+        b'"order_type":1,"code":"00700","qty":100,"price":300,"sec_market":1,"remark":"g:o","time_in_force":0}}'
+    ).decode()
+    account, worth = {"env": 1, "acc_id": 1}, {"value": "30000", "price": "3E+2"}
+    basis = {"cells": ["day"], "amounts": [5], "kinds": "s", "worth": worth}
+    holder: dict[str, Any] = {
+        "id": "o",
+        "key": "bot",
+        "account": account,
+        "market": "HK",
+        "symbol": "HK.00700",
+        "order": body,
+    }
+    holder |= {"status": "working", "order_id": "7", "order_id_ex": "x7", "filled": "0", "step": None, "bases": [basis]}
+    holder |= {"cells": ["day"], "held": [5], "kinds": "s"}
+    ids: dict[str, Any] = {"type": "ids", "account": account}
+    told = [
+        {"type": "time", "at_us": 9},
+        {"type": "holders", "holders": [holder]},
+        ids | {"live": {"7": "o"}},
+        ids | {"live_ex": {"x7": "o"}},
+        ids | {"recent": ["5", "7", "x7"], "owners": ["other", "bot", "bot"]},
+    ]
+    state = restore(msgspec.json.decode(msgspec.json.encode(part), type=Part) for part in told)
+
+    live = state.holders["o"]
+    assert (state.sums, live.bases[0].worth) == ({"day": 5}, Worth("30000", "3E+2"))
+    assert order_of(live.order).symbol == "HK.00700"
+    assert find_order(state, REAL, order_id="7", order_id_ex="x7") is live
+    end_order(state, "o", t_us=10)
+    names = [OrderNames(name, None) for name in ("5", "7", "x7")]
+    assert [owner_of(state, REAL, name) for name in names] == ["other", "bot", "bot"]
+    assert list(state.ids[REAL].recent) == ["5", "7", "x7"]
