@@ -491,14 +491,14 @@ async def test_one_stream_of_the_daemon_serves_everybody(tmp_path: Path) -> None
 async def test_a_stream_that_nobody_needs_is_let_go(tmp_path: Path) -> None:
     """A caller that leaves does not end it at once; some time later it is closed, and the next caller opens another."""
     live = Live()
-    async with guarding(tmp_path, live, bounds=Bounds(idle_s=0.02, daemon_close_s=0.02)) as (guard, daemon):
+    async with guarding(tmp_path, live, bounds=Bounds(idle_s=0.3, daemon_close_s=0.02)) as (guard, daemon):
         caller = await Visitor(guard).opened()
         caller.hang_up()
         assert count(guard, "guard_ws_closed_total", "hung_up") == 1
         guard.relay.tick()
         assert guard.relay._feed.is_open
 
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.35)
         guard.relay.tick()
         await Visitor(guard).opened()
         assert daemon.connections == 2
