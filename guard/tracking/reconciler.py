@@ -20,6 +20,7 @@ from guard.tracking.lists import Lists
 from guard.tracking.outside import Outside
 from guard.tracking.places import Place, Places, Wants
 from guard.tracking.scribe import POSITIONS, SOURCE, Scribe
+from guard.tracking.slices import in_slices
 from guard.tracking.tracks import Tracks
 from guard.upstream.orderlist import OrderRow
 from guard.walk.lookout import Disabled
@@ -191,7 +192,7 @@ class Reconciler:
     async def _look(self, place: Place, wants: Wants, *, is_fresh: bool = False) -> None:
         self._asked_us[place] = self._looked_us[place] = self._desk.clock.t_us()
         self._poked.discard(place.account)
-        asked = self._asked(place, wants)
+        asked = await self._asked(place, wants)
         today = await self._lists.today(place, is_fresh=is_fresh or bool(wants.doubts))
         if today is None:
             return
@@ -209,11 +210,11 @@ class Reconciler:
         except JournalFault as fault:
             _log.error("not_reconciled", why=str(fault))
 
-    def _asked(self, place: Place, wants: Wants) -> Asked:
-        state = self._desk.state
+    async def _asked(self, place: Place, wants: Wants) -> Asked:
+        """What there is as the question is asked; an order that changes before it is will be on other terms."""
         terms = {
             holder.id: holder.bases
-            for holder in state.holders.values()
+            async for holder in in_slices(self._desk.state.holders.values())
             if holder.step is None and self._places.of(holder) is place
         }
         return Asked(place, self._desk.clock.t_us(), {step.id: step for step in wants.doubts}, terms)
