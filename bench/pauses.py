@@ -57,15 +57,15 @@ for line in sys.stdin:
     print(len(urllib.request.urlopen(asked).read()), flush=True)
 """
 NOTES: Final = """
-* Orders themselves are in every pause: what one turn of the loop brings is walked together. The first row is that alone.
+* Orders are in every pause: what one turn of the loop brings is walked together. The first row is that alone.
 * A reload works in slices of a millisecond; the step of the swap costs what has changed since the last slice, and one
   look at each counter, not at each live order. Under more orders than it can count in its slices, these grow to 20 ms.
 * With many policies an order that is under way while they change may have to plan its rules anew; what is planned
   beforehand is the first 500 keys.
 * A new budget takes as long as the record of its days takes to be read, by a process of low priority; beyond 120 s the
   reload is refused and nothing has changed. Orders go on meanwhile.
-* `held up` and `passed` depend on who else is at work: a thread that was put aside while it had the interpreter holds up
-  the loop for as long. Compare `work`, and the rest on a machine that does nothing else.
+* `held up` and `passed` depend on who else is at work: a thread that was put aside while it had the interpreter holds
+  up the loop for as long. Compare `work`, and the rest on a machine that does nothing else.
 * Not in here: a daemon's own order list of tens of thousands of rows, which is understood in one go.
 """
 BODY: Final = {"market": "HK", "acc_id": light.ACC_ID, "env": "simulate", "side": "BUY", "code": "00700", "qty": 100}
