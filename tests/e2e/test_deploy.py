@@ -161,7 +161,8 @@ def test_the_example_of_a_keys_file_is_used_as_the_readme_says(tmp_path: Path) -
     assert stat.S_IMODE(copied.stat().st_mode) == 0o600
 
     listed = run_here("keys", "list", "--json", "--config", config, cwd=tmp_path)
-    checked = run_here("check", "--config", config, "--daemon", "http://127.0.0.1:1", cwd=tmp_path)
+    env = {"GUARD_DAEMON_KEY": "fc_test"}
+    checked = run_here("check", "--config", config, "--daemon", "http://127.0.0.1:1", cwd=tmp_path, env=env)
 
     assert (listed.returncode, checked.returncode) == (0, 0), checked.stdout
     assert "keys.json: 4 keys" in checked.stdout
