@@ -59,7 +59,7 @@ from guard.walk.desk import Known, Recent
 
 _ENVS: Final = {env.word: env for env in Env}
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
-PART_ORDERS: Final = 256  # live orders in a `counters` record, or behind it in that of the change
+PART_ORDERS: Final = 64  # live orders in a `counters` record, or behind it in that of the change
 NO_OUTCOME: Final = "no outcome on record when the guard started"
 _STATES: Final = ("active", "reduce_only", "cancel_only", "locked")
 

@@ -96,6 +96,7 @@ class Recount:
         self._names |= {cell for held in part.holders.values() for cell in held.cells}
         if len(self._part.holders) < PART_ORDERS:
             return
+        await asyncio.sleep(0)  # a record has a turn of the loop for itself
         journal, clock = self._desk.journal, self._desk.clock
         while journal.queue_records > QUEUE_MAX and journal.failed is None:  # noqa: ASYNC110 - a thread writes
             await asyncio.sleep(_PAUSE_S)
