@@ -31,12 +31,14 @@ FLOODERS: Final = 16
 SLOW: Final = 500
 IDLE_WANTED: Final = 10_000
 FILES_KEPT: Final = 600
+GAP_S: Final = {"slowloris": 1.0, "drizzle": 0.05}  # between two bytes of a head
 WIDE: Final = "[bounds]\nconnections_max = 10100\nunproven_per_address_max = 10100\n"
 WRONG: Final = "Authorization: Bearer gk_nobody_has_this"
 HOSTILE: Final = {
     "calm": "the caller alone",
     "idle": "connections that say nothing",
-    "slowloris": f"{SLOW} heads that trickle, a byte each 50 ms",
+    "slowloris": f"{SLOW} heads that trickle, a byte each second",
+    "drizzle": f"{SLOW} heads, a byte each 50 ms: 10,000 wake-ups a second",
     "odd": f"{FLOODERS} callers, odd bytes, a connection for each",
     "nobody": f"{FLOODERS} callers with a wrong key, connections kept",
     "nowhere": f"{FLOODERS} callers, a path that is none, connections kept",
@@ -81,7 +83,7 @@ async def _flood(kind: str, port: int, seconds: float) -> int:
     return sum(await asyncio.gather(*(one() for _ in range(FLOODERS))))
 
 
-async def _trickle(port: int, seconds: float) -> int:
+async def _trickle(port: int, seconds: float, *, gap_s: float) -> int:
     """Heads that never end, opened again when they are cut off; how many were."""
     ends_s, cut = time.monotonic() + seconds, 0
 
@@ -92,7 +94,7 @@ async def _trickle(port: int, seconds: float) -> int:
             writer.write(b"GET /api/ping HTTP/1.1\r\nX-A: ")
             while time.monotonic() < ends_s and not reader.at_eof():
                 writer.write(b"a")
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(gap_s)
             cut += reader.at_eof()
             writer.transport.abort()
 
@@ -103,7 +105,8 @@ async def _trickle(port: int, seconds: float) -> int:
 def _hostile(kind: str, port: int, seconds: float) -> int:
     import uvloop  # noqa: PLC0415 - likewise
 
-    work = _trickle(port, seconds) if kind == "slowloris" else _flood(kind, port, seconds)
+    gap_s = GAP_S.get(kind)
+    work = _flood(kind, port, seconds) if gap_s is None else _trickle(port, seconds, gap_s=gap_s)
     return uvloop.run(work)
 
 

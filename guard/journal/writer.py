@@ -24,7 +24,9 @@ from guard.journal.entries import Vkey
 from guard.journal.notary import Notary
 from guard.journal.note import Signer
 from guard.journal.place import Place, Wanted, settle
+from guard.journal.record import Line
 from guard.journal.resume import resume
+from guard.journal.seek import decision_at
 from guard.journal.segmentfile import SegmentFile
 from guard.journal.segments import Tail, recover
 from guard.journal.space import Level, Marks, Space
@@ -259,6 +261,14 @@ class Journal:
         if seq > self.last_seq:
             raise AssertionError(f"record {seq} was never appended")
         await self._backlog.reach(self._backlog.durable, seq)
+
+    async def find(self, ts: str, decision: str) -> Line | None:
+        """The decision of this id, appended for the time `ts`; None where it is kept no more. `JournalFault`."""
+        found = await asyncio.to_thread(decision_at, self._state, ts, decision)
+        if found is None and self.written_seq < self.last_seq:
+            await self.durable(self.last_seq)
+            found = await asyncio.to_thread(decision_at, self._state, ts, decision)
+        return found
 
     async def checkpoint(self) -> str:
         """A checkpoint over at least what was appended before this call; `JournalFault` where none can be made."""

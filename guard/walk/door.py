@@ -131,12 +131,12 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
         reasons += _circuit(desk, visit)
     key = visit.principal.name if visit.principal is not None else ""
     rule = trading_rule(desk.state, key=key, account=situation.account, market=situation.market)
-    state = "active" if rule is None else rule.state
+    state, way_out = "active" if rule is None else rule.state, "an operator has to set it active"
     if visit.effect in RISKY and state in {"active", "reduce_only"} and desk.is_halted:
-        state = "cancel_only"
+        state, way_out = "cancel_only", "an operator has to remove the file HALT from the state directory"
     if state == "locked" or (state == "cancel_only" and visit.effect in RISKY):
         by = f" by {rule.reason}" if rule is not None and rule.by == BREAKER else ""
-        reasons.append(Reason(Code.HALTED, f"trading is {state}{by}; an operator has to set it active", rule="state"))
+        reasons.append(Reason(Code.HALTED, f"trading is {state}{by}; {way_out}", rule="state"))
     if state == "reduce_only" and visit.effect in RISKY and not situation.is_reducing:
         reasons.append(_not_reducing(situation))
     return reasons

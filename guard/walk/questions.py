@@ -17,6 +17,7 @@ from guard.access import Wait, authenticate, bearer_of, scope_reasons
 from guard.access.tickets import LIFE_US, PER_KEY_MAX
 from guard.catalogue import BY_PATH
 from guard.codes import Code
+from guard.errors import JournalFault
 from guard.intent import parse
 from guard.limits import State, look, post, quota_of, used
 from guard.policy import Meter, meters
@@ -40,6 +41,7 @@ from guard.walk.door import against_original, in_the_way, ownership, rights, sta
 from guard.walk.gather import effect_of
 from guard.walk.judging import judge_passing, judge_trade
 from guard.walk.prepare import ask_more, more_to_ask, prepare
+from guard.walk.recall import on_record
 from guard.walk.recorder import Recorder
 from guard.walk.replies import refused, turned_away
 
@@ -77,7 +79,7 @@ async def answer(recorder: Recorder, visit: Visit) -> Reply:
     if call.method != wanted:
         return refused(recorder, visit, refuse(Code.METHOD, f"{call.path} is asked with {wanted}"))
     if decision is not None:
-        return _decision(recorder, visit, decision[1])
+        return await _decision(recorder, visit, decision[1])
     if call.path == TICKET:
         return _ticket(recorder, visit, found)
     return _me(recorder, visit, found) if wanted == "GET" else await _check(recorder, visit, found)
@@ -249,8 +251,13 @@ def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | Needs | 
 # ---------------------------------------------------------------- what became of a decision
 
 
-def _decision(recorder: Recorder, visit: Visit, wanted: str) -> Reply:
+async def _decision(recorder: Recorder, visit: Visit, wanted: str) -> Reply:
+    """What became of it, and `record`: what was decided, as it is on record; null where that is not kept."""
     known = recorder.desk.recent.get(wanted)
     if known is None or visit.principal is None or known.name != visit.principal.name:
         return refused(recorder, visit, refuse(Code.UNKNOWN_ENDPOINT, "no such decision of this key"))
-    return _json(visit, known.told())
+    try:
+        line = await recorder.desk.journal.find(known.ts, known.id)
+    except JournalFault:
+        line = None
+    return _json(visit, known.told() | {"record": None if line is None else on_record(line)})

@@ -100,6 +100,7 @@ async def test_decisions_can_be_asked_for_after_a_restart(tmp_path: Path) -> Non
         told = said(await scene.ask(path))
         assert (told["outcome"], told["verdict"]) == ("allow", "accepted")
         assert told["order_id_ex"] == said(reply)["s2c"]["order_id_ex"]
+        assert told["record"]["symbol"] == "HK.00700"
         assert code_of(await scene.ask(path, who="other")) == (404, "unknown_endpoint")
 
 

@@ -118,6 +118,13 @@ async def test_a_caller_reads_its_decision_with_what_would_help(tmp_path: Path) 
         me = said(await scene.ask("/guard/v1/me"))
 
         assert (big["retryable"], big["largest_qty"], big["retry_after_s"]) == (False, "100", None)
+        record = big["record"]
+        assert record["order"]["c2s"]["qty"] == 200
+        assert record["valuation"]["arithmetic"] == "200 x 200 HKD = 40000 HKD"
+        assert record["policy_sha256"] == scene.guard.desk.standing.policy_sha256
+        assert not {"world", "shadow", "note", "peer"} & record.keys()
+        day = next(claim for claim in record["claims"] if claim["counter"].startswith("daily_value/"))
+        assert (day["amount"], day["used"], day["cap"]) == (400_000_000, 0, 500_000_000)
         assert (soon["code"], soon["retryable"]) == ("rate", True)
         assert 0 < soon["retry_after_s"] <= 60
         rate = next(row for row in me["limits"] if row["rule"] == "rates.new_orders")
