@@ -37,6 +37,7 @@ def bounds_of(settings: Settings) -> Bounds:
         unproven_per_address_max=min(bounds.unproven_per_address_max, connections_max),
         header_timeout_s=bounds.request_timeout_s,
         body_timeout_s=bounds.request_timeout_s,
+        request_timeout_s=bounds.request_timeout_s,
         idle_timeout_s=bounds.idle_timeout_s,
     )
 

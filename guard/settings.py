@@ -109,6 +109,7 @@ class JournalSettings(Struct, frozen=True):
 class BoundsSettings(Struct, frozen=True):
     """The limits of the edge, each with its unit.
 
+    `request_timeout_s`: from a request's first byte to its last, head and body together.
     `pre_stop_s`: how long a guard that was told to stop keeps its doors open, not ready and without new orders.
     `unproven_per_address_max` connections of one address may wait without a verified key; then the oldest goes.
     `requests_per_key_max` under way never refuse a cancel, `failed_auths_per_minute_max` never a key that verifies.

@@ -14,10 +14,10 @@ class Bounds(Struct, frozen=True):
     `connections_max` the one that has rested longest with a verified key ends for the newest; where none rests, that is
     answered 503 and closed, and beyond `turned_away_max` more it is cut without a word.
     `header_timeout_s` runs from a connection's first moment or a head's first byte, `body_timeout_s` from the end of
-    the head, `write_timeout_s` while a caller does not take its answer, `linger_timeout_s` while we read away what a
-    caller still sends after a refusal (closing at once would reset the connection and lose the answer). Of one
-    address at most `unproven_per_address_max` connections may wait on which no key was verified: the newest ends the
-    oldest.
+    the head, `request_timeout_s` over both, `write_timeout_s` while a caller does not take its answer,
+    `linger_timeout_s` while we read away what a caller still sends after a refusal (closing at once would reset the
+    connection and lose the answer). Of one address at most `unproven_per_address_max` connections may wait on which no
+    key was verified: the newest ends the oldest.
     """
 
     head_bytes_max: int = 16_384
@@ -29,6 +29,7 @@ class Bounds(Struct, frozen=True):
     backlog: int = 512
     header_timeout_s: float = 10.0
     body_timeout_s: float = 10.0
+    request_timeout_s: float = 15.0
     idle_timeout_s: float = 60.0
     write_timeout_s: float = 30.0
     linger_timeout_s: float = 2.0

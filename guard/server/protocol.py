@@ -284,14 +284,15 @@ class Connection(asyncio.Protocol):
             self._note_phase()
 
     def _note_phase(self) -> None:
-        """A head has a deadline from its first byte on, a body from its head on; more bytes do not move it."""
-        phase = self._reader.phase
-        if phase is self._phase:
+        """A head has a deadline from its first byte on, a body from its head on, both one; no byte moves it."""
+        phase, before = self._reader.phase, self._phase
+        if phase is before:
             return
         self._phase = phase
-        bounds = self._edge.bounds
+        bounds, now = self._edge.bounds, self._edge.now()
+        begun = self.deadline - bounds.header_timeout_s if before is Phase.HEAD else now
         limit_s = bounds.body_timeout_s if phase is Phase.BODY else bounds.header_timeout_s
-        self.deadline = self._edge.now() + limit_s
+        self.deadline = min(now + limit_s, begun + bounds.request_timeout_s)
 
     def _dispatch(self, request: Request) -> None:
         self.deadline = NEVER

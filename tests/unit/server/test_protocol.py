@@ -354,6 +354,23 @@ async def test_a_slow_request_is_told_that_it_is_too_slow(raw: bytes, limit_s: f
     assert door.edge.counts.timed_out == 1
 
 
+async def test_head_and_body_have_one_deadline_together() -> None:
+    """A slow head leaves less time for its body: 408 when the whole request is due, before the body alone would be."""
+    door = Door()
+    connection, transport = door.connect()
+    whole = post()
+    head = whole.index(b"\r\n\r\n") + 4
+
+    connection.data_received(whole[: head - 1])
+    door.wind(BOUNDS.header_timeout_s - 0.1)
+    connection.data_received(whole[head - 1 : -1])
+    door.wind(BOUNDS.request_timeout_s - BOUNDS.header_timeout_s)
+    assert transport.written == []
+    door.wind(0.2)
+
+    assert status(transport.written[0]) == 408
+
+
 async def test_a_fresh_connection_that_says_nothing_goes_silently() -> None:
     """No request has begun, so there is nobody to answer."""
     door = Door()
