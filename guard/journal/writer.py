@@ -40,6 +40,7 @@ SYNC_LAG_S: Final = 0.05  # how long a lazy record may be written but not synced
 SIGN_LAG_S: Final = 0.75  # how long a record may be without a checkpoint; a second is promised
 LOOK_S: Final = 1.0  # how often the free space is looked at
 CLOSE_TIMEOUT_S: Final = 10.0
+FINDS_MAX: Final = 2  # decisions looked up at once; the threads that everything else needs stay free
 _ROOM_BYTES: Final = 128 * 1024  # what `has_room` counts for a record: an order's body at most 64 KiB, quoted, and more
 
 
@@ -83,6 +84,7 @@ class Journal:
         self.on_sync: Callable[[float], None] = lambda _: None
         self.on_checkpoint: Callable[[str], None] = lambda _: None
         self._tap: Tap | None = None
+        self._finds = asyncio.Semaphore(FINDS_MAX)
         self._state, self._lock_fd = state, lock_fd
         self._clock, self._disk, self._bounds = means.clock, means.disk, means.bounds
         self._place = place
@@ -264,11 +266,10 @@ class Journal:
 
     async def find(self, ts: str, decision: str) -> Line | None:
         """The decision of this id, appended for the time `ts`; None where it is kept no more. `JournalFault`."""
-        found = await asyncio.to_thread(decision_at, self._state, ts, decision)
-        if found is None and self.written_seq < self.last_seq:
+        if self.written_seq < self.last_seq:
             await self.durable(self.last_seq)
-            found = await asyncio.to_thread(decision_at, self._state, ts, decision)
-        return found
+        async with self._finds:
+            return await asyncio.to_thread(decision_at, self._state, ts, decision)
 
     async def checkpoint(self) -> str:
         """A checkpoint over at least what was appended before this call; `JournalFault` where none can be made."""

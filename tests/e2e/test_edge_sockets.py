@@ -218,14 +218,19 @@ def self_signed() -> bytes:
     return private + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-@LOOPS
-def test_the_edge_speaks_tls(loop: Loop, tmp_path: Path) -> None:
-    """The same edge behind TLS: requests, a refusal that is readable, and plain HTTP turned away."""
-    pair = tmp_path / "pair.pem"
+def both_sides(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What the listener serves TLS with, and what a caller that trusts it brings."""
+    pair = folder / "pair.pem"
     pair.write_bytes(self_signed())
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(pair)
-    client = ssl.create_default_context(cafile=pair)
+    return server, ssl.create_default_context(cafile=pair)
+
+
+@LOOPS
+def test_the_edge_speaks_tls(loop: Loop, tmp_path: Path) -> None:
+    """The same edge behind TLS: requests, a refusal that is readable, and plain HTTP turned away."""
+    server, client = both_sides(tmp_path)
 
     async def scenario(echo: Echo) -> None:
         reader, writer = await echo.connect(client)
@@ -244,11 +249,7 @@ def test_the_edge_speaks_tls(loop: Loop, tmp_path: Path) -> None:
 @LOOPS
 def test_handshakes_that_never_come_are_bounded_in_number_and_time(loop: Loop, tmp_path: Path) -> None:
     """Of fifty that say nothing ten are held, the newest; another caller is let in past them; in time all are gone."""
-    pair = tmp_path / "pair.pem"
-    pair.write_bytes(self_signed())
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(pair)
-    client = ssl.create_default_context(cafile=pair)
+    server, client = both_sides(tmp_path)
 
     async def scenario(echo: Echo) -> None:
         tls_server = echo.listener._server
