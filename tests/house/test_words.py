@@ -15,6 +15,14 @@ FOREIGN: Final = re.compile(
     "|".join(("py" + "pi.org", "python" + "hosted", "npm" + "js", "deb." + "debian", r"/wo" + "rk/"))
 )
 
+ROOMS: Final = {".ci", "bench", "deploy", "docs", "guard", "policies", "tests"}
+LOOSE: Final = {
+    *(".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "keys.json.example"),
+    *("pyproject.toml", "requirements-dev.lock", "requirements.lock"),
+}
+# What a guard that ran here would leave: its journal's key, its lock, its keys.
+LEFT_BEHIND: Final = {"journal.key", "keys.json", "lock"}
+
 
 def _tracked() -> list[Path]:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607 - git of the machine
@@ -40,6 +48,15 @@ def test_no_tracked_file_names_a_registry_or_a_machine_path() -> None:
         found += [f"{path.relative_to(ROOT)}: {match.group(0)}" for match in FOREIGN.finditer(text)]
 
     assert found == []
+
+
+def test_nothing_that_a_running_guard_leaves_is_tracked() -> None:
+    """The top level holds what is named here, and nowhere lies a journal's key, a state directory or a log."""
+    tracked = [path.relative_to(ROOT) for path in _tracked()]
+    strangers = {path.parts[0] for path in tracked} - ROOMS - LOOSE
+    left = [str(path) for path in tracked if path.name in LEFT_BEHIND or path.suffix == ".log"]
+
+    assert (strangers, left) == (set(), [])
 
 
 def test_floats_stay_out_of_the_money() -> None:
