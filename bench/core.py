@@ -178,10 +178,10 @@ class Core:
     def judged(self) -> tuple[tuple[Claim, ...], Valuation]:
         """What every rule says to the next order."""
         order = next(self.orders)
-        worth = value(order, self.world, terms=self.rules.terms(KEY, ACCOUNT, wall=WALL))
+        plan = self.rules.on(KEY, ACCOUNT, wall=WALL)
+        worth = value(order, self.world, terms=plan.terms)
         found = judge(
-            self.rules,
-            KEY,
+            plan,
             order,
             effect=Effect.ORDER_NEW,
             account=ACCOUNT,

@@ -101,7 +101,8 @@ def decision_us(policies: PolicySet, *, qty: int, rounds: int) -> float:
     took = []
     for _ in range(rounds):
         begun = time.perf_counter_ns()
-        judge(policies, principal, order, effect=Effect.ORDER_NEW, account=account, worth=worth, wall=wall, mark="")
+        plan = policies.on(principal, account, wall=wall)
+        judge(plan, order, effect=Effect.ORDER_NEW, account=account, worth=worth, wall=wall, mark="")
         took.append(time.perf_counter_ns() - begun)
     return statistics.median(took) / 1000
 

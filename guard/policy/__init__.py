@@ -22,6 +22,7 @@ from guard.policy.judge import (
     sees_own_only,
 )
 from guard.policy.needs import excusable
+from guard.policy.plan import Plan
 from guard.policy.prices import ValueTerms
 from guard.policy.reducing import exits_claim, exits_of, is_reducing, reducible
 from guard.policy.room import largest_qty
@@ -34,6 +35,7 @@ __all__ = [
     "Judgement",
     "Maker",
     "Meter",
+    "Plan",
     "PolicyDoc",
     "PolicyError",
     "PolicySet",

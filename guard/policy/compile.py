@@ -20,8 +20,7 @@ from guard.policy.keylimits import KeyRules, rules_of_limits
 from guard.policy.needs import wants_of
 from guard.policy.notation import Bad, matches, read_zone
 from guard.policy.plan import Plan, Validity, joined, plan_of, validity_of
-from guard.policy.prices import ValueTerms
-from guard.terms import Account, Env, KeyLimits, Needs, PlaceOrder, Principal
+from guard.terms import Account, Env, KeyLimits, Principal
 
 MATCHES_MAX: Final = 32_768  # keys, environments and accounts whose plan is at hand
 _WITH_OPTIONS: Final = ("HK", "US")
@@ -132,13 +131,9 @@ class PolicySet:
         bounds = self._match(principal, env).bounds
         return [bound for bound in bounds if bound.expires_at is None or wall < bound.expires_at]
 
-    def needs(self, principal: Principal, account: Account, *, order: PlaceOrder, wall: datetime) -> Needs:
-        """What has to be known of the world before this order can be judged."""
-        return self.plan(principal, account.env, account, wall=wall).needs_of(order)
-
-    def terms(self, principal: Principal, account: Account, *, wall: datetime) -> ValueTerms:
-        """How an order of this key on this account is to be valued: the tightest of all that bind."""
-        return self.plan(principal, account.env, account, wall=wall).terms
+    def on(self, principal: Principal, account: Account, *, wall: datetime) -> Plan:
+        """What is asked of this key's trades on this account now."""
+        return self.plan(principal, account.env, account, wall=wall)
 
     @property
     def breaker_windows(self) -> dict[str, int]:
@@ -169,7 +164,7 @@ class PolicySet:
         bounds = [bound for bound in self.binding(principal, env, wall) if account is None or bound.reaches(account)]
         files = [bound for bound in bounds if bound.policy in self._ids]
         own = [bound for bound in bounds if bound.policy not in self._ids]
-        plan = joined(self._plan_of(files), own)
+        plan = joined(self._plan_of(files), own, key=principal.name, needs_cover=self.require_cover)
         if len(self._plans) >= MATCHES_MAX:
             self._plans.clear()
         self._plans[place] = _Planned(match, validity_of(match.bounds, wall), plan)

@@ -8,6 +8,7 @@ adds risk is judged by everything; a read and a cancel meet only the rate that i
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
@@ -41,6 +42,12 @@ from guard.terms import (
 
 RULES: Final = 1  # raised whenever the same order could be judged otherwise: a replay tells such records apart
 _NONE: Final = Decimal(0)
+_CELL: Final = attrgetter("counter")
+_NO_COVER: Final = Reason(
+    Code.NO_POLICY,
+    "no policy with orders.max_value covers this order; ask for one, or for a limit on the key",
+    rule="require_cover",
+)
 _UNCAPPED: Final = LEDGER_MAX + 1
 _MISSING: Final = frozenset(
     {
@@ -50,6 +57,8 @@ _MISSING: Final = frozenset(
         Code.BAD_NUMBER,
     }
 )
+
+Granting = tuple[tuple[Claim, ...], tuple[Maker, ...]]
 
 
 class Judgement(Struct, frozen=True):
@@ -72,8 +81,7 @@ class Judgement(Struct, frozen=True):
 
 
 def judge(  # noqa: PLR0913 - an order is judged by everything at once
-    policies: PolicySet,
-    principal: Principal,
+    plan: Plan,
     order: PlaceOrder,
     *,
     effect: Effect,
@@ -86,44 +94,49 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
 ) -> Judgement:
     """A new order, or (ORDER_CHANGE) an order as it will be after a change, at its full new value.
 
-    `worth` is the order's value, by `PolicySet.terms` where there is a world; `wall` an aware time; `mark` what makes a
-    repeat deliberate (a hash of the Idempotency-Key, else ""). `order.remark` is the caller's own, None where it gave
-    none. `exits`: what other working orders of account, symbol and side take off a position (`exits_claim`).
+    `plan` is what binds its key on this account (`PolicySet.on`), `worth` the order's value, by `plan.terms` where
+    there is a world; `wall` an aware time; `mark` what makes a repeat deliberate (a hash of the Idempotency-Key, else
+    ""). `order.remark` is the caller's own, None where it gave none. `exits`: what other working orders of account,
+    symbol and side take off a position (`exits_claim`).
     """
-    plan = policies.plan(principal, account.env, account, wall=wall)
-    proposal = Proposal(
-        key=principal.name, effect=effect, account=account, wall=wall, order=order, worth=worth, mark=mark
-    )
+    proposal = Proposal(plan.key, effect, account, wall, order, worth, mark)
     if world is not None:
         proposal = _in_world(proposal, world, exits=exits, terms=plan.terms)
-    answers: list[tuple[Maker | None, Answer]] | None = _at_a_glance(plan, proposal)
-    if answers is None:
-        # All reasons are told, also those of the rules that the thinned list left out.
-        answers = [(rule, _ask(rule, proposal)) for rule in plan.all_rules]
-    if policies.require_cover and not plan.covers:
-        message = "no policy with orders.max_value covers this order; ask for one, or for a limit on the key"
-        answers.append((None, Reason(Code.NO_POLICY, message, rule="require_cover")))
-    return _collect(answers, _converted(proposal, plan))
-
-
-def _at_a_glance(plan: Plan, proposal: Proposal) -> list[tuple[Maker | None, Answer]] | None:
-    """The claims of the thinned rules; None where one of them says no, or breaks. A shape that passed is not asked."""
-    order, world = proposal.order, proposal.world
     shape = (order.market, order.symbol, order.side, order.order_type, order.time_in_force)
     is_known = world is not None and isinstance(world.instrument, Instrument)
-    answers: list[tuple[Maker | None, Answer]] = []
+    has_passed = shape in plan.passed and not is_known  # then the rules that hang on the shape alone are not asked
+    granted = None if plan.lacks_cover else _at_a_glance(plan.others if has_passed else plan.rules, proposal)
+    if plan.converting:
+        proposal = _converted(proposal, plan)
+    if granted is None:
+        # All reasons are told, also those of the rules that the thinned list left out.
+        every = plan.every_other if has_passed else plan.every
+        answers: list[tuple[Maker | None, Answer]] = [(rule, _ask(rule, proposal)) for part in every for rule in part]
+        if plan.lacks_cover:
+            answers.append((None, _NO_COVER))
+        return _collect(answers, proposal)
+    if not (has_passed or is_known):
+        plan.has_passed(shape)
+    return Judgement(claims=granted[0], makers=granted[1], proposal=proposal)
+
+
+def _at_a_glance(rules: Iterable[OrderRule], proposal: Proposal) -> Granting | None:
+    """What the thinned rules claim; None where one of them says no, or breaks."""
+    claims: list[Claim] = []
+    makers: list[Maker] = []
     try:
-        for rule in plan.others if shape in plan.passed and not is_known else plan.rules:
+        for rule in rules:
             answer = rule.judge(proposal)
+            if answer is None:
+                continue
             if isinstance(answer, Reason):
                 return None
-            if answer:
-                answers.append((rule, answer))
+            for claim in answer:
+                claims.append(claim)
+                makers.append(rule)
     except Exception:  # noqa: BLE001 - every rule is asked again then, and the one that breaks refuses by itself
         return None
-    if not is_known:
-        plan.has_passed(shape)
-    return answers
+    return _tightest(claims, makers)
 
 
 def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueTerms) -> Proposal:
@@ -144,15 +157,12 @@ def _converted(proposal: Proposal, plan: Plan) -> Proposal:
     return replace(proposal, worth=replace(proposal.worth, fx=tuple(met))) if met else proposal
 
 
-def breaker_limits(
-    policies: PolicySet, principal: Principal, *, verdict: Verdict, account: Account, wall: datetime
-) -> tuple[BreakerLimit, ...]:
+def breaker_limits(plan: Plan, verdict: Verdict) -> tuple[BreakerLimit, ...]:
     """The limits of [breaker] that an outcome of this kind meets. The walk posts `limit.claim(name)` of each.
 
     Then it asks `limit.tripped(count)` what the window has come to; a reason stops the key.
     """
-    limits = policies.plan(principal, account.env, account, wall=wall).breaker
-    return tuple([limit for limit in limits if limit.verdict is verdict]) if limits else ()
+    return tuple([limit for limit in plan.breaker if limit.verdict is verdict]) if plan.breaker else ()
 
 
 def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime) -> Judgement:
@@ -163,10 +173,9 @@ def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime) -> 
     return _collect([(rule, _ask_rate(rule, request)) for rule in plan.all_reads] if _says_no(answers) else answers)
 
 
-def judge_cancel(policies: PolicySet, principal: Principal, *, account: Account, wall: datetime) -> Judgement:
+def judge_cancel(plan: Plan, *, account: Account, wall: datetime) -> Judgement:
     """A cancel: `rates.cancels` and nothing else, whatever limits, hours or budgets say."""
-    request = Request(key=principal.name, effect=Effect.ORDER_CANCEL, account=account, wall=wall)
-    plan = policies.plan(principal, account.env, account, wall=wall)
+    request = Request(key=plan.key, effect=Effect.ORDER_CANCEL, account=account, wall=wall)
     answers = [(rule, _ask_rate(rule, request)) for rule in plan.cancels]
     return _collect([(rule, _ask_rate(rule, request)) for rule in plan.all_cancels] if _says_no(answers) else answers)
 
@@ -281,26 +290,34 @@ def _broken(rule: OrderRule | RateLimit, error: Exception) -> Reason:
 
 
 def _collect(answers: Iterable[tuple[Maker | None, Answer]], proposal: Proposal | None = None) -> Judgement:
-    """Reasons in the contract's order, and one claim for each cell and window: the tightest, with its maker."""
-    kept: dict[tuple[str, int], tuple[Claim, Maker]] = {}
-    reasons: list[tuple[Maker | None, Reason]] = []
+    """Reasons in the contract's order, and the claims."""
+    claims: list[Claim] = []
+    makers: list[Maker] = []
+    reasons: list[Reason] = []
+    refusing: list[tuple[Maker | None, Code]] = []
     for maker, answer in answers:
+        if answer is None:
+            continue
         if isinstance(answer, Reason):
-            reasons.append((maker, answer))
-        elif answer and maker is not None:
+            reasons.append(answer)
+            refusing.append((maker, answer.code))
+        elif maker is not None:
             for claim in answer:
-                place = (claim.counter, claim.window_ms)
-                kept[place] = _tighter(kept[place], (claim, maker)) if place in kept else (claim, maker)
-    claims, makers = zip(*kept.values(), strict=True) if kept else ((), ())
-    if not reasons:
-        return Judgement(claims=claims, makers=makers, proposal=proposal)
-    return Judgement(
-        reasons=in_order(_told_once([reason for _, reason in reasons])),
-        claims=claims,
-        makers=makers,
-        refusing=tuple([(maker, reason.code) for maker, reason in reasons]),
-        proposal=proposal,
-    )
+                claims.append(claim)
+                makers.append(maker)
+    told = in_order(_told_once(reasons)) if reasons else ()
+    return Judgement(told, *_tightest(claims, makers), tuple(refusing), proposal)
+
+
+def _tightest(claims: list[Claim], makers: list[Maker]) -> Granting:
+    """One claim for each cell and window: the tightest, with its maker."""
+    if len(set(map(_CELL, claims))) == len(claims):
+        return tuple(claims), tuple(makers)
+    kept: dict[tuple[str, int], tuple[Claim, Maker]] = {}
+    for one in zip(claims, makers, strict=True):
+        place = (one[0].counter, one[0].window_ms)
+        kept[place] = _tighter(kept[place], one) if place in kept else one
+    return tuple([claim for claim, _ in kept.values()]), tuple([maker for _, maker in kept.values()])
 
 
 def _tighter(left: tuple[Claim, Maker], right: tuple[Claim, Maker]) -> tuple[Claim, Maker]:

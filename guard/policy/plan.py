@@ -9,6 +9,7 @@ different things are limited, not on how many policies say so.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import reduce
+from itertools import chain
 from operator import or_
 from typing import Final, TypeVar
 
@@ -32,9 +33,10 @@ _R = TypeVar("_R", bound=OrderRule)
 class Plan(Struct, frozen=True):
     """What is asked of a request of one key, in one environment and account, between two expiries.
 
-    `rules`, `reads`, `cancels` are thinned; `bounds` are all policies that bind. `others` are the rules that do not
-    hang on an order's shape alone, `passed` shapes that all the rest let through, `needed` what orders need to have
-    known: bounded caches of pure answers.
+    `rules`, `reads`, `cancels` are thinned; `bounds` are all policies that bind, `every` their rules on orders, part by
+    part. `others` and `every_other` are the rules that do not hang on an order's shape alone, `passed` shapes that all
+    the rest let through, `needed` what orders need to have known: bounded caches of pure answers. `lacks_cover`: no
+    money limit covers an order, and one is required.
     """
 
     bounds: tuple[Bound, ...]
@@ -47,8 +49,12 @@ class Plan(Struct, frozen=True):
     wants: Wants
     breaker: tuple[BreakerLimit, ...]
     others: tuple[OrderRule, ...]
+    every: tuple[tuple[OrderRule, ...], ...]
+    every_other: tuple[tuple[OrderRule, ...], ...]
     passed: set[Shape]
     needed: dict[tuple[str, str, OrderType, bool], Needs]
+    key: str = ""
+    lacks_cover: bool = False
 
     def needs_of(self, order: PlaceOrder) -> Needs:
         """What has to be known of the world before this order is judged; the same for orders that are alike in this."""
@@ -72,7 +78,7 @@ class Plan(Struct, frozen=True):
     @property
     def all_rules(self) -> tuple[OrderRule, ...]:
         """Every rule on orders of every policy that binds."""
-        return tuple(rule for bound in self.bounds for rule in bound.rules)
+        return tuple(chain.from_iterable(self.every))
 
     @property
     def all_reads(self) -> tuple[RateLimit, ...]:
@@ -87,7 +93,8 @@ class Plan(Struct, frozen=True):
 
 def plan_of(bounds: Sequence[Bound]) -> Plan:
     """The plan of these policies."""
-    rules = thinned(rule for bound in bounds for rule in bound.rules)
+    every = tuple(rule for bound in bounds for rule in bound.rules)
+    rules = thinned(every)
     return Plan(
         bounds=tuple(bounds),
         rules=rules,
@@ -98,28 +105,39 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         terms=terms_of(bounds),
         wants=reduce(or_, (bound.wants for bound in bounds), Wants()),
         breaker=tuple(limit for bound in bounds for limit in bound.breaker),
-        others=tuple(rule for rule in rules if not rule.is_of_shape),
+        others=_others(rules),
+        every=(every,),
+        every_other=(_others(every),),
         passed=set(),
         needed={},
     )
 
 
-def joined(shared: Plan, own: Sequence[Bound]) -> Plan:
+def _others(rules: Iterable[OrderRule]) -> tuple[OrderRule, ...]:
+    return tuple(rule for rule in rules if not rule.is_of_shape)
+
+
+def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -> Plan:
     """A plan that many keys share, and one key's own limits behind it."""
     mine = plan_of(own)
+    covers = shared.covers or mine.covers
     return Plan(
         bounds=(*shared.bounds, *mine.bounds),
         rules=(*shared.rules, *mine.rules),
         reads=(*shared.reads, *mine.reads),
         cancels=(*shared.cancels, *mine.cancels),
         converting=(*shared.converting, *mine.converting),
-        covers=shared.covers or mine.covers,
+        covers=covers,
         terms=shared.terms,
         wants=shared.wants | mine.wants,
         breaker=(*shared.breaker, *mine.breaker),
         others=(*shared.others, *mine.others),
+        every=(*shared.every, *mine.every),
+        every_other=(*shared.every_other, *mine.every_other),
         passed=set(),
         needed={},
+        key=key,
+        lacks_cover=needs_cover and not covers,
     )
 
 

@@ -134,16 +134,15 @@ def try_order(policies: PolicySet, ask: Ask) -> Tried:
 def _judged(policies: PolicySet, ask: Ask) -> Judgement:
     if ask.effect is Effect.READ:
         return judge_read(policies, ask.principal, wall=ask.wall)
+    plan = policies.on(ask.principal, ask.account, wall=ask.wall)
     if ask.order is None:
-        return judge_cancel(policies, ask.principal, account=ask.account, wall=ask.wall)
-    terms = policies.terms(ask.principal, ask.account, wall=ask.wall)
+        return judge_cancel(plan, account=ask.account, wall=ask.wall)
     return judge(
-        policies,
-        ask.principal,
+        plan,
         ask.order,
         effect=ask.effect,
         account=ask.account,
-        worth=value(ask.order, ask.world, terms=terms),
+        worth=value(ask.order, ask.world, terms=plan.terms),
         wall=ask.wall,
         mark=ask.mark,
         world=ask.world,

@@ -155,19 +155,19 @@ def judgement_of(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Jud
     record, order, account = one.record, one.order, one.account
     if account is None:
         return judge_read(policies, one.principal, wall=one.wall)
+    plan = policies.on(one.principal, account, wall=one.wall)
     if order is None:
-        return judge_cancel(policies, one.principal, account=account, wall=one.wall)
+        return judge_cancel(plan, account=account, wall=one.wall)
     seen = record.world
     if seen is None and not is_of_the_day:
         seen = _NOTHING_SEEN
     world = None if seen is None else seen.world()
     return judge(
-        policies,
-        one.principal,
+        plan,
         order,
         effect=Effect.ORDER_NEW if record.anew else one.effect,
         account=account,
-        worth=value(order, world, terms=policies.terms(one.principal, account, wall=one.wall)),
+        worth=value(order, world, terms=plan.terms),
         wall=one.wall,
         mark=(record.idempotency or "")[:32],
         world=world,

@@ -4,6 +4,8 @@ Every such outcome is counted in its own record, so a start counts on; the one t
 `cancel_only`, as a `state` record by "breaker", until a person sets the key active.
 """
 
+from typing import Final
+
 import structlog
 from msgspec import Struct
 
@@ -26,20 +28,19 @@ class Counted(Struct, frozen=True):
     limits: tuple[BreakerLimit, ...] = ()
 
 
+_NOTHING: Final = Counted()
+
+
 def counted(visit: Visit, situation: Situation, outcome: Outcome, *, is_simulated: bool) -> Counted:
     """What this outcome counts; never raises. A simulated stub answer says nothing about a key."""
-    policies, principal, account = visit.standing.policies, visit.principal, situation.account
-    if policies is None or principal is None or account is None or (is_simulated and is_stub(outcome)):
-        return Counted()
-    try:
-        limits = breaker_limits(policies, principal, verdict=outcome.verdict, account=account, wall=visit.wall)
-    except Exception:  # noqa: BLE001 - the outcome is written whatever a rule does
-        _log.exception("breaker_failed", decision=visit.id)
-        return Counted()
+    principal, plan = visit.principal, situation.plan
+    if principal is None or plan is None or (is_simulated and is_stub(outcome)):
+        return _NOTHING
+    limits = breaker_limits(plan, outcome.verdict)
     if limits:
         return Counted(tuple(limit.claim(principal.name) for limit in limits), limits)
     kept = outcome_claim(outcome.verdict, principal.name)
-    return Counted(() if kept is None else (kept,))
+    return _NOTHING if kept is None else Counted((kept,))
 
 
 def trip(recorder: Recorder, visit: Visit, limits: tuple[BreakerLimit, ...], *, t_us: int) -> None:

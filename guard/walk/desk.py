@@ -20,6 +20,7 @@ from guard.codes import MEANING, Code
 from guard.journal import Journal
 from guard.limits import Holder, State, is_known_order
 from guard.metrics import Metrics
+from guard.policy import Plan
 from guard.reference import Reference
 from guard.standing import Standing
 from guard.supervisor import Supervisor
@@ -274,12 +275,12 @@ class Visit(Struct):
 class Situation(Struct):
     """What is known of the world for one request; a datum that is missing is a value here.
 
-    `order` is the order as it shall be: new, or after the change; its rules have to know `needs`, `world` is what is
-    known of that, `worth` what they valued it at. `holder` is the
-    live order that is meant, `conflict` why none can be, or not changed so. `acc_ids` are the accounts that the body
-    names: None for none, empty where what it names is no account. `reducible`: up to which quantity an order of this
-    symbol and side only makes a fresh position smaller. `each`: the live orders that a cancel of all cancels
-    one by one; None: it is sent as one request.
+    `plan` is what binds a trade of its key on its account, under the standing of its visit; None where one of these is
+    not known. `order` is the order as it shall be: new, or after the change; its rules have to know `needs`, `world` is
+    what is known of that, `worth` what they valued it at. `holder` is the live order that is meant, `conflict` why none
+    can be, or not changed so. `acc_ids` are the accounts that the body names: None for none, empty where what it names
+    is no account. `reducible`: up to which quantity an order of this symbol and side only makes a fresh position
+    smaller. `each`: the live orders that a cancel of all cancels one by one; None: it is sent as one request.
     """
 
     intent: Intent
@@ -291,6 +292,7 @@ class Situation(Struct):
     holder: Holder | None = None
     conflict: Refusal | None = None
     order: PlaceOrder | None = None
+    plan: Plan | None = None
     worth: Valuation | Missing | None = None
     needs: Needs | None = None
     world: World | None = None

@@ -31,7 +31,7 @@ from guard.terms import (
 )
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.naming import meant
-from guard.walk.outlook import known, needs_of
+from guard.walk.outlook import binding, known, needs_of
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
 _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known")
@@ -99,6 +99,7 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow
     if env is None and isinstance(intent, CancelOrder | CancelAll):
         env = cancel_env(principal)
     situation.locate(env, acc_id)
+    situation.plan = binding(visit, situation)
     order = resulting(intent, situation.holder)
     if isinstance(order, Refusal):
         situation.conflict = order

@@ -189,23 +189,21 @@ def wait_s(reasons: list[Reason], free_us: list[int]) -> float | None:
 
 
 def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
-    policies, principal, account = visit.standing.policies, visit.principal, situation.account
-    order, world = situation.order, situation.world
-    if policies is None or principal is None or account is None or visit.effect is None:
+    plan, account, order, world = situation.plan, situation.account, situation.order, situation.world
+    if plan is None or account is None or visit.effect is None:
         situation.worth = None if order is None else value(order)
         return Judgement()
     if visit.effect is Effect.ORDER_CANCEL:
-        return judge_cancel(policies, principal, account=account, wall=visit.wall)
+        return judge_cancel(plan, account=account, wall=visit.wall)
     if order is None:
         return Judgement()
     order, effect = as_judged(situation, order, effect=visit.effect)
     found = judge(
-        policies,
-        principal,
+        plan,
         order,
         effect=effect,
         account=account,
-        worth=value(order, world, terms=policies.terms(principal, account, wall=visit.wall)),
+        worth=value(order, world, terms=plan.terms),
         wall=visit.wall,
         mark=mark_of(visit),
         world=world,

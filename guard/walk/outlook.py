@@ -4,25 +4,32 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from guard.policy import PolicySet
+from guard.policy import Plan
 from guard.terms import NOT_ASKED, Needs, Side, World
 from guard.walk.desk import Desk, Situation, Visit
 
 _ANY_AGE_MS: Final = 24 * 3600 * 1000
 
 
+def binding(visit: Visit, situation: Situation) -> Plan | None:
+    """What binds a trade of this key on this account now."""
+    policies, principal, account = visit.standing.policies, visit.principal, situation.account
+    if policies is None or principal is None or account is None:
+        return None
+    return policies.on(principal, account, wall=visit.wall)
+
+
 def needs_of(visit: Visit, situation: Situation) -> Needs | None:
     """What the rules that bind this order look at; None where there is no order, or no rule looks at anything."""
-    policies, principal, account = visit.standing.policies, visit.principal, situation.account
-    if policies is None or principal is None or account is None or situation.order is None:
+    plan, order, more = situation.plan, situation.order, visit.more
+    if plan is None or order is None:
         return None
-    needs = policies.needs(principal, account, order=situation.order, wall=visit.wall)
-    more = visit.more
+    needs = plan.needs_of(order)
     if more is not None:
         needs = replace(needs, instrument=needs.instrument or more.instrument, position=more.position)
-    if more is not None and more.position:
-        # An exit is counted at an old price rather than at none; what is too old for all others, the rules know.
-        needs = replace(needs, price_age_max_ms=_ANY_AGE_MS)
+        if more.position:
+            # An exit is counted at an old price rather than at none; what is too old for all others, the rules know.
+            needs = replace(needs, price_age_max_ms=_ANY_AGE_MS)
     return None if needs.is_nothing else needs
 
 
@@ -44,15 +51,15 @@ def known(desk: Desk, visit: Visit, situation: Situation) -> World | None:
     return desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us)
 
 
-def at_hand(desk: Desk, visit: Visit, situation: Situation, *, policies: PolicySet) -> World | None:
-    """What these policies look at, as far as it is known: whatever is cached, and nobody is asked for more.
+def at_hand(desk: Desk, visit: Visit, situation: Situation, *, plan: Plan) -> World | None:
+    """What this plan looks at, as far as it is known: whatever is cached, and nobody is asked for more.
 
-    What the enforcing ones were told stands where these want nothing else. A sale is valued as in `known`.
+    What the enforcing ones were told stands where it wants nothing else. A sale is valued as in `known`.
     """
-    principal, account, order, told = visit.principal, situation.account, situation.order, situation.world
-    if principal is None or account is None or order is None:
+    account, order, told = situation.account, situation.order, situation.world
+    if account is None or order is None:
         return told
-    needs = policies.needs(principal, account, order=order, wall=visit.wall)
+    needs = plan.needs_of(order)
     if needs.is_nothing:
         return told
     needs = replace(needs, quote=needs.quote or order.side is Side.SELL)

@@ -122,19 +122,19 @@ def _judgement(desk: Desk, visit: Visit, situation: Situation, *, shadow: Policy
     principal, account, order, effect = visit.principal, situation.account, situation.order, visit.effect
     if principal is None or account is None or effect is None:
         return Judgement()
+    plan = shadow.on(principal, account, wall=visit.wall)
     if effect is Effect.ORDER_CANCEL:
-        return judge_cancel(shadow, principal, account=account, wall=visit.wall)
+        return judge_cancel(plan, account=account, wall=visit.wall)
     if order is None:
         return Judgement()
     order, effect = as_judged(situation, order, effect=effect)
-    world = at_hand(desk, visit, situation, policies=shadow)
+    world = at_hand(desk, visit, situation, plan=plan)
     return judge(
-        shadow,
-        principal,
+        plan,
         order,
         effect=effect,
         account=account,
-        worth=value(order, world, terms=shadow.terms(principal, account, wall=visit.wall)),
+        worth=value(order, world, terms=plan.terms),
         wall=visit.wall,
         mark=mark_of(visit),
         world=world,

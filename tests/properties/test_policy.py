@@ -260,10 +260,11 @@ def test_thinned_rules_say_what_all_rules_say(
     effect: Effect,
     held: int,
 ) -> None:
-    """Asked one by one, all rules of all policies give the same reasons, claims and makers."""
+    """Asked one by one, all rules of all policies give the same reasons, claims and makers, whatever passed before."""
     at = PAPER if account is PAPER else REAL
     rules, what = policies(*sources), order(str(qty), "10", market=place[0], code=place[1], side=side)
     where = world(quote("10", symbol=what.symbol), position=position(held, symbol=what.symbol))
+    asked(rules, order("1", "0.001", market=place[0], code=place[1], side=side), account=at)
     found = asked(rules, what, account=at, effect=effect, world=where)
     assert found.proposal is not None
 
@@ -325,7 +326,7 @@ def test_rules_look_at_nothing_that_they_do_not_need(
     )
     market = exchange(what.market, day=wall.date(), state="continuous")
     whole = world(quote("10", symbol=what.symbol), what=known, exchange=market, underlying=quote("200"))
-    needs = rules.needs(who, at, order=what, wall=wall)
+    needs = rules.on(who, at, wall=wall).needs_of(what)
     asked_for = msgspec.structs.replace(
         whole,
         instrument=whole.instrument if needs.instrument else NOT_ASKED,

@@ -54,13 +54,13 @@ def judged_again(scene: Stage, record: dict[str, Any]) -> Any:
     assert kept.account is not None
     account = Account(Env[(kept.environment or "").upper()], kept.account)
     wall, world = datetime.fromisoformat(line.ts), (None if kept.world is None else kept.world.world())
+    plan = policies.on(principal, account, wall=wall)
     return judge(
-        policies,
-        principal,
+        plan,
         found,
         effect=Effect(str(kept.effect)),
         account=account,
-        worth=value(found, world, terms=policies.terms(principal, account, wall=wall)),
+        worth=value(found, world, terms=plan.terms),
         wall=wall,
         mark=(kept.idempotency or "")[:32],
         world=world,

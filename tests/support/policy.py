@@ -102,13 +102,13 @@ def asked(
     """The judgement of an order, valued as it would be."""
     what, who = what or order(), who or caller()
     compiled = policies(rules) if isinstance(rules, str) else rules
+    plan = compiled.on(who, account, wall=wall)
     return judge(
-        compiled,
-        who,
+        plan,
         what,
         effect=effect,
         account=account,
-        worth=value(what, world, terms=compiled.terms(who, account, wall=wall)),
+        worth=value(what, world, terms=plan.terms),
         wall=wall,
         mark=mark,
         world=world,

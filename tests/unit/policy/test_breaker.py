@@ -16,7 +16,7 @@ def test_each_kind_of_outcome_has_its_own_limits() -> None:
     rules = policies(RULES)
 
     def names(verdict: Verdict, account: Account = REAL) -> list[tuple[str, str]]:
-        found = breaker_limits(rules, caller(), verdict=verdict, account=account, wall=FRIDAY)
+        found = breaker_limits(rules.on(caller(), account, wall=FRIDAY), verdict)
         return [(limit.name, limit.claim("bot-a").counter) for limit in found]
 
     assert names(Verdict.UNKNOWN) == [("breaker.unknowns", "breaker_unknowns/key=bot-a")]
@@ -27,7 +27,7 @@ def test_each_kind_of_outcome_has_its_own_limits() -> None:
 @pytest.mark.parametrize(("count", "stops"), [(1, False), (2, False), (3, True), (4, True)])
 def test_the_nth_outcome_stops_the_key(count: int, *, stops: bool) -> None:
     """3/300s: the third unknown within five minutes."""
-    (limit,) = breaker_limits(policies(RULES), caller(), verdict=Verdict.UNKNOWN, account=REAL, wall=FRIDAY)
+    (limit,) = breaker_limits(policies(RULES).on(caller(), REAL, wall=FRIDAY), Verdict.UNKNOWN)
     reason = limit.tripped(count)
 
     assert (reason is not None) is stops
@@ -40,9 +40,8 @@ def test_the_nth_outcome_stops_the_key(count: int, *, stops: bool) -> None:
 @pytest.mark.parametrize("text", ["0/60s", "1/60s"])
 def test_a_count_of_zero_or_one_stops_at_the_first(text: str) -> None:
     """Nothing is allowed to happen even once."""
-    (limit,) = breaker_limits(
-        policies(f'[breaker]\nunknowns = "{text}"'), caller(), verdict=Verdict.UNKNOWN, account=REAL, wall=FRIDAY
-    )
+    rules = policies(f'[breaker]\nunknowns = "{text}"')
+    (limit,) = breaker_limits(rules.on(caller(), REAL, wall=FRIDAY), Verdict.UNKNOWN)
 
     assert limit.tripped(1) is not None
     assert limit.tripped(0) is None
@@ -50,7 +49,7 @@ def test_a_count_of_zero_or_one_stops_at_the_first(text: str) -> None:
 
 def test_outcomes_are_counted_in_an_exact_window() -> None:
     """The claims are stamps without a cap: posted when the outcome is known, counted with `used`."""
-    (limit,) = breaker_limits(policies(RULES), caller(), verdict=Verdict.UNKNOWN, account=REAL, wall=FRIDAY)
+    (limit,) = breaker_limits(policies(RULES).on(caller(), REAL, wall=FRIDAY), Verdict.UNKNOWN)
     claim, state, count = limit.claim("bot-a"), State(), 0
     assert (claim.kind, claim.amount, claim.cap, claim.window_ms) == ("rate", 1, None, 300_000)
     for at_s in (0, 299, 300):
@@ -65,7 +64,7 @@ def test_selectors_choose_whom_a_breaker_stops() -> None:
     rules = policies('[applies_to]\nkeys = ["bot-*"]\nenvironments = ["real"]\naccounts = [1]\n' + RULES)
 
     def found(name: str, account: Account) -> int:
-        return len(breaker_limits(rules, caller(name), verdict=Verdict.UNKNOWN, account=account, wall=FRIDAY))
+        return len(breaker_limits(rules.on(caller(name), account, wall=FRIDAY), Verdict.UNKNOWN))
 
     assert found("bot-a", REAL) == 1
     assert found("agent", REAL) == found("bot-a", PAPER) == found("bot-a", Account(Env.REAL, 2)) == 0

@@ -235,7 +235,10 @@ def test_meters_name_what_a_key_meets() -> None:
     who = caller(acc_ids=frozenset({1}))
     found = {meter.counter: meter for meter in meters(rules, who, wall=FRIDAY)}
     order_claims = asked(rules, who=who).claims
-    others = (*judge_cancel(rules, who, account=REAL, wall=FRIDAY).claims, *judge_read(rules, who, wall=FRIDAY).claims)
+    others = (
+        *judge_cancel(rules.on(who, REAL, wall=FRIDAY), account=REAL, wall=FRIDAY).claims,
+        *judge_read(rules, who, wall=FRIDAY).claims,
+    )
 
     assert {claim.counter for claim in (*order_claims, *others)} <= {
         name for meter in found.values() for name in (meter.counter, *meter.also)

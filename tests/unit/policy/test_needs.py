@@ -21,7 +21,7 @@ MARKET: dict[str, Any] = {"order_type": OrderType.MARKET}
 def needs(text: str, what: Any = None, **fields: Any) -> Needs:
     """What an order needs under one policy."""
     what = what or order(**fields)
-    return policies(text).needs(caller(), REAL, order=what, wall=FRIDAY)
+    return policies(text).on(caller(), REAL, wall=FRIDAY).needs_of(what)
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_a_keys_own_limits_have_needs_too() -> None:
     """Money on the key values the order as a policy's does."""
     who = caller(limits=KeyLimits(max_order_value=Decimal(1)))
 
-    assert policies().needs(who, REAL, order=order(**MARKET), wall=FRIDAY).quote
-    assert not policies().needs(caller(), REAL, order=order(**MARKET), wall=FRIDAY).quote
+    assert policies().on(who, REAL, wall=FRIDAY).needs_of(order(**MARKET)).quote
+    assert not policies().on(caller(), REAL, wall=FRIDAY).needs_of(order(**MARKET)).quote
 
 
 def test_selectors_choose_needs() -> None:
     """A policy for paper needs nothing for a real order."""
     rules = policies(f'[applies_to]\nenvironments = ["simulate"]\n{COLLAR}')
 
-    assert rules.needs(caller(), PAPER, order=order(), wall=FRIDAY).quote
-    assert not rules.needs(caller(), REAL, order=order(), wall=FRIDAY).quote
+    assert rules.on(caller(), PAPER, wall=FRIDAY).needs_of(order()).quote
+    assert not rules.on(caller(), REAL, wall=FRIDAY).needs_of(order()).quote
 
 
 def test_terms_are_the_tightest_that_bind() -> None:
@@ -92,9 +92,9 @@ def test_terms_are_the_tightest_that_bind() -> None:
         "[policy]\nexpires_at = 2026-11-20T04:00:00Z\n[reference]\nprice_age_max_s = 0",
     )
 
-    assert rules.terms(caller(), REAL, wall=FRIDAY) == ValueTerms(Decimal("7.5"), 1250)
-    assert rules.needs(caller(), REAL, order=order(), wall=FRIDAY).price_age_max_ms == 1250
-    assert policies().terms(caller(), REAL, wall=FRIDAY) == ValueTerms(Decimal(5), 5000)
+    assert rules.on(caller(), REAL, wall=FRIDAY).terms == ValueTerms(Decimal("7.5"), 1250)
+    assert rules.on(caller(), REAL, wall=FRIDAY).needs_of(order()).price_age_max_ms == 1250
+    assert policies().on(caller(), REAL, wall=FRIDAY).terms == ValueTerms(Decimal(5), 5000)
 
 
 @pytest.mark.parametrize(

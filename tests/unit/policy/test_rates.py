@@ -53,7 +53,7 @@ def test_a_rate_of_zero_allows_nothing(key: str) -> None:
     effect = Effect.ORDER_CHANGE if key == "changes" else Effect.ORDER_NEW
     judgement = {
         "reads": lambda: judge_read(rules, caller(), wall=FRIDAY),
-        "cancels": lambda: judge_cancel(rules, caller(), account=REAL, wall=FRIDAY),
+        "cancels": lambda: judge_cancel(rules.on(caller(), REAL, wall=FRIDAY), account=REAL, wall=FRIDAY),
     }.get(key, lambda: asked(rules, effect=effect))()
 
     assert codes(judgement) == [Code.RATE]
@@ -70,10 +70,11 @@ def test_w09_a_cancel_meets_no_limit_but_its_own_rate() -> None:
     )
     rated = policies('[rates]\ncancels = "100/60s"')
 
-    assert judge_cancel(tight, caller(), account=REAL, wall=FRIDAY) == judge_cancel(
-        policies(), caller(), account=REAL, wall=FRIDAY
+    said, nothing = (
+        judge_cancel(rules.on(caller(), REAL, wall=FRIDAY), account=REAL, wall=FRIDAY) for rules in (tight, policies())
     )
-    (claim,) = judge_cancel(rated, caller(), account=REAL, wall=FRIDAY).claims
+    assert said == nothing
+    (claim,) = judge_cancel(rated.on(caller(), REAL, wall=FRIDAY), account=REAL, wall=FRIDAY).claims
     assert (claim.counter, claim.cap, claim.window_ms) == ("cancels/key=bot-a", 100, 60_000)
 
 
