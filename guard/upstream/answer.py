@@ -26,6 +26,8 @@ _WATCHED: Final = (b"content-length", b"transfer-encoding", b"content-encoding",
 _SWITCHING: Final = 101
 _OK: Final = 200
 _BODILESS: Final = frozenset({204, 304})
+_AFTER_END: Final = "has bytes after its end"
+_TOO_LONG: Final = f"has a head of more than {HEAD_BYTES_MAX} bytes"
 
 
 class Whole(Struct, frozen=True):
@@ -56,78 +58,99 @@ def _bad(message: str) -> _Stop:
     return _Stop(Broken("bad_answer", message))
 
 
+class Framing(Struct, frozen=True):
+    """What a final head says of its answer. `length` None: the body is chunked."""
+
+    status: int
+    content_type: str
+    length: int | None
+    is_reusable: bool
+
+
 class AnswerReader:
-    """The answers of one connection. After a `Broken` it is used up."""
+    """The answers of one connection. After a `Broken`, or the last one that its daemon wanted to give, it is used up.
+
+    The parser reads final heads, each whole, and chunked bodies; what has a length is counted here.
+    """
 
     def __init__(self, *, body_bytes_max: int) -> None:
         self._body_bytes_max = body_bytes_max
-        self._parser = httptools.HttpResponseParser(self)
         self._stopped: Broken | None = None
+        self._last: tuple[bytes, Framing] | None = None  # the same head means the same again
+        self._fields: dict[bytes, list[bytes]] = {}
         self._begin()
 
     def _begin(self) -> None:
-        self._head = bytearray()
-        self._head_bytes = 0
-        self._in_body = False
-        self._fields: dict[bytes, list[bytes]] = {name: [] for name in _WATCHED}
-        self._length: int | None = None
+        self._held: bytes | bytearray = b""
+        self._interim_bytes = 0
+        self._framing: Framing | None = None
         self._raw_bytes = 0
         self._tail = b""
-        self._content = bytearray()
-        self._content_type = ""
+        self._content: bytes | bytearray = b""
         self._is_done = False
-        self._keeps_alive = False
 
     @property
     def has_begun(self) -> bool:
         """At least one byte of the present answer has come."""
-        return self._head_bytes > 0
+        return bool(self._held) or self._interim_bytes > 0 or self._framing is not None
 
     def feed(self, data: bytes) -> Whole | Broken | None:
         """The answer, when `data` completes it; None while more is needed."""
         if self._stopped is not None:
             return self._stopped
         try:
-            whole = self._feed(data)
+            framing = self._framing
+            if framing is None:
+                rest = self._heads(data)
+                framing = self._framing
+                if rest is None or framing is None:
+                    return None
+                data = rest
+            if framing.length is None:
+                self._chunked(data)
+            else:
+                self._counted(data, framing.length)
         except _Stop as stop:
             self._stopped = stop.broken
             return stop.broken
-        if whole is not None:
-            self._begin()
+        if not self._is_done:
+            return None
+        whole = Whole(framing.status, framing.content_type, bytes(self._content), framing.is_reusable)
+        self._begin()
+        if not whole.is_reusable:
+            self._stopped = Broken("bad_answer", _AFTER_END)
         return whole
-
-    def _feed(self, data: bytes) -> Whole | None:
-        if not self._in_body:
-            rest = self._heads(data)
-            if rest is None:
-                return None
-            data = rest
-        if data:
-            self._body(data)
-        return self._whole() if self._is_done else None
 
     # ------------------------------------------------------------ the head
 
     def _heads(self, data: bytes) -> bytes | None:
-        """Collect heads up to the final one; then what follows it. The parser sees final heads only, each whole."""
-        searched = max(0, len(self._head) - len(_HEAD_END) + 1)
-        self._head += data
-        self._head_bytes += len(data)
-        while (end := self._head.find(_HEAD_END, searched)) >= 0:
+        """Collect heads up to the final one; then what follows it, its meaning in `_framing`."""
+        held: bytes | bytearray = data
+        searched = 0
+        if self._held:
+            searched = max(0, len(self._held) - len(_HEAD_END) + 1)
+            self._held += data
+            held = self._held
+        while (end := held.find(_HEAD_END, searched)) >= 0:
             searched, end = 0, end + len(_HEAD_END)
-            head, rest = bytes(self._head[:end]), bytes(self._head[end:])
-            if self._head_bytes - len(rest) > HEAD_BYTES_MAX:
-                break
-            if self._is_interim(head):
-                self._head = bytearray(rest)
-                continue
-            self._in_body = True
-            self._parse(head)
-            return rest
-        if not _VERSION.startswith(self._head[: len(_VERSION)]):
+            head, rest = bytes(held[:end]), bytes(held[end:])
+            if self._interim_bytes + end > HEAD_BYTES_MAX:
+                raise _bad(_TOO_LONG)
+            if self._last is not None and self._last[0] == head:
+                self._framing = self._last[1]
+                return rest
+            if not self._is_interim(head):
+                self._framing = framing = self._framed(head)
+                self._last = None if framing.length is None else (head, framing)
+                return rest
+            self._interim_bytes += end
+            held = self._held = bytearray(rest)
+        if not _VERSION.startswith(held[: len(_VERSION)]):
             raise _bad("is no HTTP/1.1")
-        if self._head_bytes > HEAD_BYTES_MAX:
-            raise _bad(f"has a head of more than {HEAD_BYTES_MAX} bytes")
+        if self._interim_bytes + len(held) > HEAD_BYTES_MAX:
+            raise _bad(_TOO_LONG)
+        if held is not self._held:
+            self._held = bytearray(held)
         return None
 
     def _is_interim(self, head: bytes) -> bool:
@@ -139,6 +162,29 @@ class AnswerReader:
             raise _bad("switches protocols")
         return status < _OK
 
+    def _framed(self, head: bytes) -> Framing:
+        """What a final head means, and how its body is framed."""
+        self._fields = {name: [] for name in _WATCHED}
+        self._parser = httptools.HttpResponseParser(self)
+        self._parse(head)
+        status = self._parser.get_status_code()
+        lengths, codings, encodings, types = self._fields.values()
+        if any(encoding.lower() != b"identity" for encoding in encodings):
+            raise _bad("has a content encoding")
+        is_typed = bool(types) and _TYPE.fullmatch(types[0]) and len(types[0]) <= CONTENT_TYPE_CHARS_MAX
+        content_type = types[0].decode("ascii") if is_typed else ""
+        if status in _BODILESS and not codings:
+            return Framing(status, content_type, 0, self._keeps_alive)
+        if len(lengths) + len(codings) != 1:
+            raise _bad("does not say its length once")
+        if lengths:
+            self._bound(int(lengths[0]))
+            return Framing(status, content_type, int(lengths[0]), self._keeps_alive)
+        if codings[0].lower() != b"chunked" or status in _BODILESS:
+            raise _bad("has a transfer coding where only chunked can be, or none")
+        self._content = bytearray()
+        return Framing(status, content_type, None, self._keeps_alive)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser for each field."""
         if self._raw_bytes:
@@ -148,33 +194,31 @@ class AnswerReader:
             values.append(value)
 
     def on_headers_complete(self) -> None:
-        """Called by the parser when the head is whole: decide how the body is framed."""
-        lengths, codings, encodings, types = self._fields.values()
-        if any(encoding.lower() != b"identity" for encoding in encodings):
-            raise _bad("has a content encoding")
-        if types and _TYPE.fullmatch(types[0]) and len(types[0]) <= CONTENT_TYPE_CHARS_MAX:
-            self._content_type = types[0].decode("ascii")
-        if self._parser.get_status_code() in _BODILESS and not codings:
-            self._length = 0
-            return
-        if len(lengths) + len(codings) != 1:
-            raise _bad("does not say its length once")
-        if lengths:
-            self._length = int(lengths[0])
-            self._bound(self._length)
-        elif codings[0].lower() != b"chunked" or self._parser.get_status_code() in _BODILESS:
-            raise _bad("has a transfer coding where only chunked can be, or none")
+        """Called by the parser when the head is whole: here it knows whether the connection stays open."""
+        self._keeps_alive = self._parser.should_keep_alive()
 
     # ------------------------------------------------------------ the body
 
-    def _body(self, data: bytes) -> None:
-        if self._is_done:
-            raise _bad("has bytes after its end")
+    def _counted(self, data: bytes, length: int) -> None:
+        if self._raw_bytes:
+            self._content += data
+        else:
+            self._content = data if len(data) == length else bytearray(data)
+        self._raw_bytes += len(data)
+        if self._raw_bytes > length:
+            raise _bad(_AFTER_END)
+        self._is_done = self._raw_bytes == length
+
+    def _chunked(self, data: bytes) -> None:
+        if not data:
+            return
         self._raw_bytes += len(data)
         self._tail = (self._tail + data[-len(_LAST_CHUNK) :])[-len(_LAST_CHUNK) :]
         self._parse(data)
         if self._raw_bytes - len(self._content) > HEAD_BYTES_MAX + OVERHEAD_MAX * len(self._content):
             raise _bad("is chunked into too little")
+        if self._is_done and self._tail != _LAST_CHUNK:  # the parser swallows line ends between two answers
+            raise _bad(_AFTER_END)
 
     def on_body(self, part: bytes) -> None:
         """Called by the parser for each piece of content."""
@@ -182,14 +226,13 @@ class AnswerReader:
         self._bound(len(self._content))
 
     def on_message_complete(self) -> None:
-        """Called by the parser at the end; only in here does it know whether the connection stays open."""
+        """Called by the parser at the end."""
         self._is_done = True
-        self._keeps_alive = self._parser.should_keep_alive()
 
     def on_message_begin(self) -> None:
         """Called by the parser at the first byte of an answer, and so also of one that nobody asked for."""
         if self._is_done:
-            raise _bad("has bytes after its end")
+            raise _bad(_AFTER_END)
 
     def _bound(self, body_bytes: int) -> None:
         if body_bytes > self._body_bytes_max:
@@ -203,10 +246,3 @@ class AnswerReader:
             raise cause if isinstance(cause, _Stop) else _bad("cannot be read") from error
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise _bad("breaks the grammar of HTTP") from error
-
-    def _whole(self) -> Whole:
-        # The parser swallows line ends between two answers; the count and the last chunk show them.
-        is_exact = self._tail == _LAST_CHUNK if self._length is None else self._raw_bytes == self._length
-        if not is_exact:
-            raise _bad("has bytes after its end")
-        return Whole(self._parser.get_status_code(), self._content_type, bytes(self._content), self._keeps_alive)
