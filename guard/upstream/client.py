@@ -24,6 +24,7 @@ from guard.upstream.pool import Idle, Slots, urgency_of
 ANSWER_BYTES_MAX: Final = 32 * 2**20
 CLOSE_MAX_S: Final = 1.0  # how long `close` waits for the transports' last words
 Observer = Callable[[Outbound, Answer | Failure], None]
+_WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -111,15 +112,19 @@ class Client:
                 return refused
         connection: Connection | None = None
         try:
-            connection = self._idle.pick(is_trade=request.is_trade)
-            if connection is None:
-                has_waited = True
-                dialled = await self._dial(deadline_s=deadline_s)
-                if isinstance(dialled, Failure):
-                    return dialled
-                connection = dialled
-            if has_waited and request.may_leave is not None and not request.may_leave():
-                return Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
+            if has_waited and not _may_leave(request):
+                return _WITHDRAWN
+            while (connection := self._idle.pick(is_trade=request.is_trade)) is not None:
+                asked = connection.ask(data, deadline_s=deadline_s)
+                if asked is not None:
+                    return await asked
+                connection.drop()  # it was found closed
+            dialled = await self._dial(deadline_s=deadline_s)
+            if isinstance(dialled, Failure):
+                return dialled
+            connection = dialled
+            if not _may_leave(request):
+                return _WITHDRAWN
             asked = connection.ask(data, deadline_s=deadline_s)
             if asked is None:
                 return Failure("reset", "the daemon closed the connection before the request", is_sent=False)
@@ -172,3 +177,8 @@ class Client:
         self._idle.forget(connection)
         if not self._open:
             self._all_gone.set()
+
+
+def _may_leave(request: Outbound) -> bool:
+    """It had to wait for a connection, and is still wanted."""
+    return request.may_leave is None or request.may_leave()

@@ -25,7 +25,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._probe: select.poll | None = None
         self._asked: Asked | None = None
+        self._deadline_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_s = 0.0
         self._is_spent = False
         self.idle_since_s = 0.0
 
@@ -46,7 +48,8 @@ class Connection(asyncio.Protocol):
         before the request would be taken for its answer. Under TLS the kernel's buffer may hold records that are no
         answer (session tickets), so there only what the loop has seen counts.
         """
-        if not self.is_reusable or self._transport is None or self._transport.is_closing():
+        transport = self._transport
+        if self._is_spent or self._asked is not None or transport is None or transport.is_closing():
             return False
         return self._probe is None or not self._probe.poll(0)
 
@@ -60,10 +63,12 @@ class Connection(asyncio.Protocol):
         if not self.is_quiet() or self._transport is None:
             return None
         loop = asyncio.get_running_loop()
-        self._asked = loop.create_future()
-        self._timer = loop.call_at(deadline_s, self._expire)
+        self._asked = asked = loop.create_future()
+        self._deadline_s = deadline_s
+        if self._timer is None or self._rings_s > deadline_s:
+            self._ring_at(deadline_s)
         self._transport.write(request)
-        return self._asked
+        return asked
 
     def drop(self) -> None:
         """Close at once; a request in flight fails as reset."""
@@ -109,19 +114,31 @@ class Connection(asyncio.Protocol):
         else:
             self._fail("reset", "the daemon closed the connection without an answer")
 
-    def _expire(self) -> None:
-        self._fail("timeout", "the daemon did not answer in time")
+    def _ring_at(self, at_s: float) -> None:
+        """One timer for request after request: it rings no later than the deadline of the present one."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_s, self._timer = at_s, asyncio.get_running_loop().call_at(at_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._asked is None:
+            return
+        if self._deadline_s > self._rings_s:  # a later request's
+            self._ring_at(self._deadline_s)
+        else:
+            self._fail("timeout", "the daemon did not answer in time")
 
     def _fail(self, kind: str, message: str) -> None:
         self._is_spent = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             self._transport.abort()
         self._settle(Failure(kind, message, is_sent=True))  # type: ignore[arg-type]
 
     def _settle(self, result: Answer | Failure) -> None:
         asked, self._asked = self._asked, None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if asked is not None and not asked.done():
             asked.set_result(result)

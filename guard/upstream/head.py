@@ -6,11 +6,13 @@ No cookies, no caller's credentials: `Authorization` is the guard's key for the 
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from guard.errors import SettingsFault
 from guard.terms import Outbound
 
+BEGINNINGS_MAX: Final = 512  # targets whose first bytes are kept
 _PATH: Final = re.compile(r"/[A-Za-z0-9/_-]{1,127}")
 _TOKEN: Final = re.compile(r"[!-~]{1,4096}")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[!-~]{1,255}")
@@ -30,21 +32,26 @@ class Heads:
         self._authorization: Mapping[str, str] = {
             name: f"Authorization: Bearer {text}\r\n" for name, text in lent.items() if text is not None
         }
+        self._beginning = lru_cache(maxsize=BEGINNINGS_MAX)(self._begun)
+
+    def _begun(self, method: str, path: str, lend: str) -> bytes:
+        """What every request to this target begins with."""
+        if not _PATH.fullmatch(path):
+            raise AssertionError("the target must be a constant of the catalogue")
+        return f"{method} {path}{self._fixed}{self._authorization.get(lend, '')}".encode("ascii")
 
     def render(self, request: Outbound) -> bytes:
         """The request's bytes. A path, key or body that cannot be ours is a bug."""
-        if not _PATH.fullmatch(request.path):
-            raise AssertionError("the target must be a constant of the catalogue")
-        lines = [request.method, " ", request.path, self._fixed, self._authorization.get(request.lend, "")]
+        head = self._beginning(request.method, request.path, request.lend)
         if request.idempotency_key is not None:
             if not _IDEMPOTENCY_KEY.fullmatch(request.idempotency_key):
                 raise AssertionError("the Idempotency-Key must be one of the guard's own")
-            lines.append(f"Idempotency-Key: {request.idempotency_key}\r\n")
+            head += b"Idempotency-Key: %b\r\n" % request.idempotency_key.encode("ascii")
         if request.traceparent is not None and _TRACEPARENT.fullmatch(request.traceparent):
-            lines.append(f"traceparent: {request.traceparent}\r\n")
+            head += b"traceparent: %b\r\n" % request.traceparent.encode("ascii")
         body = request.body or b""
         if request.method == "POST":
-            lines.append(f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n")
-        elif body:
+            return b"%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+        if body:
             raise AssertionError("a GET carries no body")
-        return "".join([*lines, "\r\n"]).encode("ascii") + body
+        return head + b"\r\n"

@@ -40,26 +40,23 @@ Waiter = asyncio.Future[bool]
 
 
 class Line:
-    """Who waits, of one urgency: a queue for each owner, and the owners in turn."""
+    """Who waits, of one urgency: a queue for each owner, and the owners in turn; `count` of them altogether."""
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[Waiter]] = {}
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.count = 0
 
     def append(self, waiter: Waiter, owner: str) -> None:
         """The last of its owner."""
         self._queues.setdefault(owner, deque()).append(waiter)
-        self._count += 1
+        self.count += 1
 
     def popleft(self) -> Waiter:
         """The first of the owner whose turn it is, who is then the last of the owners."""
         owner = next(iter(self._queues))
         queue = self._queues.pop(owner)
         waiter = queue.popleft()
-        self._count -= 1
+        self.count -= 1
         if queue:
             self._queues[owner] = queue
         return waiter
@@ -69,7 +66,7 @@ class Line:
         longest: deque[Waiter] = max(self._queues.values(), key=len, default=deque())
         if len(longest) < len(self._queues.get(owner, ())) + 2:
             return None
-        self._count -= 1
+        self.count -= 1
         return longest.pop()
 
     def remove(self, waiter: Waiter, owner: str) -> None:
@@ -77,7 +74,7 @@ class Line:
         queue = self._queues.get(owner, deque())
         if waiter in queue:
             queue.remove(waiter)
-            self._count -= 1
+            self.count -= 1
             if not queue:
                 del self._queues[owner]
 
@@ -90,12 +87,13 @@ class Slots:
         self._limits = (slots_max, slots_max - kept, slots_max - 2 * kept)
         self._waiters_max = waiters_max
         self._lines = (Line(), Line(), Line())
+        self._places = tuple(zip(self._lines, self._limits, strict=True))
         self._is_closed = False
         self.in_use = 0
 
     def take_now(self, urgency: Urgency) -> bool:
         """Take a slot that is free for this urgency, where nobody of it waits."""
-        if self._is_closed or self._lines[urgency] or self.in_use >= self._limits[urgency]:
+        if self._is_closed or self._lines[urgency].count or self.in_use >= self._limits[urgency]:
             return False
         self.in_use += 1
         return True
@@ -107,7 +105,7 @@ class Slots:
         if self.take_now(urgency):
             return None
         line = self._lines[urgency]
-        if len(line) >= self._waiters_max:
+        if line.count >= self._waiters_max:
             last = line.give_way(owner)
             if last is None:
                 return _TOO_MANY
@@ -129,8 +127,8 @@ class Slots:
     def give_back(self) -> None:
         """Return a slot; it goes to the first of the most urgent who may have it."""
         self.in_use -= 1
-        for line, limit in zip(self._lines, self._limits, strict=True):
-            while line and self.in_use < limit:
+        for line, limit in self._places:
+            while line.count and self.in_use < limit:
                 waiter = line.popleft()
                 if not waiter.done():
                     self.in_use += 1
@@ -140,7 +138,7 @@ class Slots:
         """Refuse everyone who waits and everyone who comes."""
         self._is_closed = True
         for line in self._lines:
-            while line:
+            while line.count:
                 waiter = line.popleft()
                 if not waiter.done():
                     waiter.set_result(False)
@@ -169,15 +167,11 @@ class Idle:
         return len(self._connections)
 
     def pick(self, *, is_trade: bool) -> Connection | None:
-        """The connection used last, if it may carry such a request; ones found closed on the way are dropped."""
-        now_s = asyncio.get_running_loop().time()
-        idle_max_s = TRADE_IDLE_MAX_S if is_trade else self._idle_max_s
-        while self._connections and now_s - self._connections[-1].idle_since_s < idle_max_s:
-            connection = self._connections.pop()
-            if connection.is_quiet():
-                return connection
-            connection.drop()
-        return None
+        """The connection used last, if it may carry such a request; whether it is open still, only it knows."""
+        if not self._connections:
+            return None
+        idle_s = asyncio.get_running_loop().time() - self._connections[-1].idle_since_s
+        return self._connections.pop() if idle_s < (TRADE_IDLE_MAX_S if is_trade else self._idle_max_s) else None
 
     def put(self, connection: Connection) -> None:
         """Keep a connection for the next request."""

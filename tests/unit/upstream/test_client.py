@@ -16,7 +16,7 @@ from guard.errors import SettingsFault
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream import Client, Link
 from guard.upstream.connection import Connection
-from tests.support.scripted_daemon import Talk, answer, scripted
+from tests.support.scripted_daemon import Talk, answer, scripted, well
 
 READ = Outbound("GET", "/api/accounts", None, 5.0)
 ORDER = Outbound("POST", "/api/order", b"{}", 5.0, is_trade=True)
@@ -156,6 +156,28 @@ async def test_a_full_pool_makes_room_for_a_trade() -> None:
 
         assert daemon.connections == 2
         assert client.connections == 1
+        await client.close()
+
+
+async def test_a_connection_found_closed_is_passed_over() -> None:
+    """The next idle one is asked; the closed one is dropped, and nothing is dialled for it."""
+    both = asyncio.Barrier(2)
+
+    async def together(talk: Talk) -> None:
+        await talk.request()
+        await both.wait()
+        await talk.say(answer())
+        await well(talk)
+
+    async with scripted(default=together) as daemon:
+        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}"))
+        await asyncio.gather(client.send(READ), client.send(READ))
+        client._idle._connections[-1].eof_received()
+
+        assert isinstance(await client.send(ORDER), Answer)
+        await asyncio.sleep(0.01)
+
+        assert (client.dials_total, client.connections) == (2, 1)
         await client.close()
 
 

@@ -149,6 +149,23 @@ async def test_a_deadline_ends_the_request_and_the_connection(bench: Bench) -> N
     assert bench.transport.is_gone
 
 
+async def test_each_request_has_its_own_deadline_whatever_the_one_before_had() -> None:
+    """A later deadline outlives the timer of the request before; an earlier one does not wait for it."""
+    for before_s, within_s in ((0.01, 0.05), (5.0, 0.05)):
+        made = Bench().open()
+        began = asyncio.get_running_loop().time()
+        _ = made.ask(within_s=before_s)
+        made.connection.data_received(OK)
+
+        failure = await made.ask(within_s=within_s)
+
+        assert isinstance(failure, Failure)
+        assert failure.kind == "timeout"
+        assert within_s - 0.01 < asyncio.get_running_loop().time() - began < 1.0
+        made.transport.sock.close()
+        made.transport.peer.close()
+
+
 async def test_an_answer_after_the_deadline_reaches_nobody(bench: Bench) -> None:
     """What comes late finds no request and no connection."""
     asked = bench.ask(within_s=0.001)
