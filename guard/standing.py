@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -22,6 +22,7 @@ from guard.errors import SettingsFault
 from guard.journal.shelf import Shelf
 from guard.policy import RULES, PolicyDoc, PolicyError, PolicySet, compile_set, parse_policy
 from guard.policy.diff import compare, verdict
+from guard.resting import Pieces
 from guard.settings import Settings
 from guard.terms import Account, Env
 
@@ -263,11 +264,14 @@ def warmed(policies: PolicySet, keyring: Keyring, *, now: datetime) -> PolicySet
     return policies
 
 
-def pieces_of(standing: Standing) -> list[list[Any] | dict[Any, Any]]:
+def pieces_of(standing: Standing) -> Pieces:
     """What it is made of: for whoever lets go of it, and has to do so bit by bit."""
-    keys = standing.keyring
-    policies = [] if standing.policies is None else standing.policies.pieces()
-    return [list(keys.records), list(keys.principals.values()), *policies]
+    return [*pieces_of_keys(standing.keyring), *(standing.policies.pieces() if standing.policies is not None else ())]
+
+
+def pieces_of_keys(keyring: Keyring) -> Pieces:
+    """The same of keys alone."""
+    return [list(keyring.records), list(keyring.principals.values())]
 
 
 def stand(settings: Settings, keyring: Keyring, issuers: tuple[Issuer, ...], policies: PolicySet | None) -> Standing:

@@ -100,7 +100,7 @@ def principal_of(record: KeyRecord) -> Principal:
     )
 
 
-class Keyring(Struct, frozen=True):
+class Keyring(Struct, frozen=True, weakref=True):
     """All keys at one moment. Records stand in the file's order; the maps are made once, so that a look-up is a hash.
 
     `sha256` is the lower-case hex digest of `source()`, the records without hashes, for the journal's configuration.

@@ -7,6 +7,7 @@ and spaces are no drift. With `policies.watch` a change that has stood still for
 import asyncio
 from pathlib import Path
 from typing import Final
+from weakref import ref
 
 import structlog
 
@@ -15,7 +16,8 @@ from guard.admin.change import Who
 from guard.admin.policies import PolicyChanges
 from guard.errors import SettingsFault
 from guard.policy import PolicySet
-from guard.standing import Standing, compiled, mark_of, read_steadily
+from guard.resting import Pieces, let_go
+from guard.standing import Standing, compiled, mark_of, pieces_of_keys, read_steadily
 from guard.walk.desk import Desk
 
 EVERY_S: Final = 2.0
@@ -38,11 +40,8 @@ class Watch:
     @property
     def drift(self) -> dict[str, bool]:
         """By kind, as of the last look; of what has changed since, a reload say, nothing is held against it."""
-        return {kind: self._differs[kind] and self._is_of_now(kind) for kind in KINDS}
-
-    def _is_of_now(self, kind: str) -> bool:
         standing = self._desk.standing
-        return self._seen[kind][1] is (standing.policies if kind == "policies" else standing.keyring)
+        return {kind: self._differs[kind] and self._seen[kind][1] == _in_force(standing, kind) for kind in KINDS}
 
     def concerns(self) -> tuple[str, ...]:
         """Drift in words."""
@@ -66,14 +65,15 @@ class Watch:
         policies, keys = settings.path(settings.policies.dir), settings.path(settings.keys.file)
         marks = await asyncio.to_thread(lambda: {"policies": mark_of(policies), "keys": _mark(keys)})
         for kind, mark in marks.items():
-            now = (mark, standing.policies if kind == "policies" else standing.keyring)
+            now = (mark, _in_force(standing, kind))
             if self._seen.get(kind) == now:
                 if kind == "policies":
                     await self._follow(mark)
                 continue
             differs = _policies_differ if kind == "policies" else _keys_differ
-            self._differs[kind] = await asyncio.to_thread(differs, standing, self._desk)
+            self._differs[kind], left_over = await asyncio.to_thread(differs, standing, self._desk)
             self._seen[kind] = now
+            await let_go(left_over)
 
     async def _follow(self, mark: object) -> None:
         """The files have stood still since the last look: where that is wanted they are reloaded, once."""
@@ -84,21 +84,29 @@ class Watch:
         _log.info("watched", result=change.result, sha256=change.sha256)
 
 
-def _policies_differ(standing: Standing, desk: Desk) -> bool:
+def _in_force(standing: Standing, kind: str) -> object:
+    """What the disk is held against, told without holding on to it: what is replaced has to be let go of bit by bit."""
+    if kind == "keys":
+        return ref(standing.keyring)
+    return None if standing.policies is None else standing.policies.hashes
+
+
+def _policies_differ(standing: Standing, desk: Desk) -> tuple[bool, Pieces]:
+    """And what is left over of looking."""
     settings = standing.settings
     files = read_steadily(settings.path(settings.policies.dir))
     built = compiled(settings, standing.keyring, files.texts, now=desk.clock.wall())
     if files.errors or not isinstance(built, PolicySet):
-        return True
-    return standing.policies is None or built.hashes != standing.policies.hashes
+        return True, []
+    return standing.policies is None or built.hashes != standing.policies.hashes, built.pieces()
 
 
-def _keys_differ(standing: Standing, _: Desk) -> bool:
+def _keys_differ(standing: Standing, _: Desk) -> tuple[bool, Pieces]:
     try:
         found = keyfile.load(standing.settings.path(standing.settings.keys.file))
     except SettingsFault:
-        return True
-    return dict(found.by_grant) != dict(standing.keyring.by_grant)
+        return True, []
+    return dict(found.by_grant) != dict(standing.keyring.by_grant), pieces_of_keys(found)
 
 
 def _mark(path: Path) -> object:

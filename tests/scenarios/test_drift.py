@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from weakref import ref
 
 import pytest
 
@@ -105,6 +106,19 @@ async def test_keys_drift_too(tmp_path: Path) -> None:
         assert not await metric(scene, "keys")
         await scene.guard.watch.look()
         assert not await metric(scene, "keys")
+
+
+async def test_a_look_holds_on_to_nothing_that_is_replaced(tmp_path: Path) -> None:
+    """What a reload replaces goes with it, bit by bit, and not with the next look, all at once."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        await scene.guard.watch.look()
+        policies, keys = ref(scene.guard.desk.standing.policies), ref(scene.guard.desk.standing.keyring)
+        in_place(tmp_path / "policies")
+        assert (await operate(scene.guard, "/admin/policy/reload", {}))[1]["result"] == "applied"
+        assert policies() is None
+        write_keys(tmp_path / "keys.json", *PEOPLE, record("new"))
+        assert (await operate(scene.guard, "/admin/keys/reload", {}))[1]["result"] == "applied"
+        assert keys() is None
 
 
 @pytest.mark.parametrize("change", [in_place, by_rename, by_mount])
