@@ -18,6 +18,11 @@ from guard.policy.notation import plain
 from guard.terms import Conversion, Missing, Money
 
 
+def fits(amount: Decimal, cap: Decimal) -> bool:
+    """At most the cap; a cap of zero allows nothing."""
+    return 0 < cap >= amount
+
+
 class Met(Struct, frozen=True):
     """One cap that an amount meets: both in the cap's currency. `tag` names what a counter of it adds up.
 
@@ -33,8 +38,8 @@ class Met(Struct, frozen=True):
 
     @property
     def fits(self) -> bool:
-        """At most the cap; a cap of zero allows nothing."""
-        return 0 < self.cap >= self.value.amount
+        """At most the cap."""
+        return fits(self.value.amount, self.cap)
 
     def quantity(self, room: Decimal | Fraction, qty: Decimal) -> Fraction:
         """How much fits into `room` of the cap's currency when `qty` of it is worth `worth`. Exact, reduced once."""
@@ -81,7 +86,12 @@ class Amounts(Struct, frozen=True):
 
     def tag_of(self, currency: str) -> str:
         """The part of a counter's name that says what it adds up, and in which currency."""
-        return "+".join(self.members_of(currency))
+        return "+".join(self.members_of(currency)) if self.members else currency
+
+    def holds(self, money: Money) -> bool:
+        """It meets a cap in its own currency, and fits."""
+        cap = self.by_currency.get(money.currency, self.in_each)
+        return cap is not None and fits(money.amount, cap)
 
     def meet(self, money: Money, *, wall: datetime) -> tuple[Met, ...] | Missing:
         """Every cap that the amount has to meet: that in its own currency, else all that it can be converted into."""

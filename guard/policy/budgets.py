@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.policy.amounts import Amounts, Met, currency_of_tag
-from guard.policy.notation import Bad, Reset, from_units, ledger_units, plain, read_reset
+from guard.policy.notation import Bad, Reset, cap_units, from_units, ledger_units, plain, read_reset
 from guard.policy.periods import (
     RESET_OF,
     RESETS,
@@ -31,7 +31,18 @@ from guard.policy.periods import (
     wall_of,
 )
 from guard.policy.rule import Meter, Proposal, Reach, Rule, Scope
-from guard.terms import LEDGER_MAX, LEDGER_UNIT, Claim, Conversion, Effect, Missing, Reason, Shortfall, TimeInForce
+from guard.terms import (
+    LEDGER_MAX,
+    LEDGER_UNIT,
+    Account,
+    Claim,
+    Conversion,
+    Effect,
+    Missing,
+    Reason,
+    Shortfall,
+    TimeInForce,
+)
 
 CELLS_MAX: Final = 16_384  # counters whose cells of the present periods are at hand
 _GTC = "gtc"
@@ -66,6 +77,11 @@ class _DayCells(NamedTuple):
 
 
 @lru_cache(maxsize=CELLS_MAX)
+def _money_cell(scope: Scope, key: str, account: Account | None, *, word: str, tag: str) -> str:
+    return f"{word}/{scope.subject(key, account)}|{tag}"
+
+
+@lru_cache(maxsize=CELLS_MAX)
 def _day_cells(counter: str, tag: str, *, market: str, reset: Reset | None, minute: int) -> _DayCells:
     parts = parts_of(tag.split("+")) if reset is None else (reset,)
     own = _own_part(market, parts) if reset is None else None
@@ -79,11 +95,14 @@ def _gtc(counter: str, reset: Reset | None) -> str:
 
 
 @lru_cache(maxsize=CELLS_MAX)
-def _one_order(name: str, cap: int, *, market: str, reset: Reset | None, minute: int) -> tuple[Claim, ...]:
-    parts = RESETS if reset is None else (reset,)
-    own = RESET_OF[market] if reset is None else None
+def _one_order(
+    limit: "OrdersPerDay", key: str, account: Account | None, *, market: str, minute: int
+) -> tuple[Claim, ...]:
+    parts = RESETS if limit.reset is None else (limit.reset,)
+    own = RESET_OF[market] if limit.reset is None else None
+    name = f"{_PER_DAY}{limit.scope.subject(key, account)}"
     counter, also = _cells(name, parts, own=own, wall=wall_of(minute))
-    return (Claim("spend", counter, amount=1, cap=cap, also=also),)
+    return (Claim("spend", counter, amount=1, cap=limit.cap, also=also),)
 
 
 def fill_cell(counter: str, *, market: str, wall: datetime) -> str:
@@ -127,20 +146,19 @@ class MoneyBudget(Rule, frozen=True):
         if isinstance(met, Missing):
             numbers = {"observed": plain(worth.value.amount), "unit": worth.value.currency}
             return None if proposal.is_reducing else self.reason(met.code, met.message, **numbers)
-        claims: list[Claim] = []
+        claims, is_reducing = [], proposal.is_reducing
         for one in met:
-            amount = ledger_units(one.value.amount)
+            amount, cap = ledger_units(one.value.amount), cap_units(one.cap)
             # A capped claim of more than the ledger holds never fits; uncapped it must not get there at all.
-            if (amount > LEDGER_MAX) if proposal.is_reducing else one.cap == 0:
-                return self._above(amount, ledger_units(one.cap), one.value.currency)
+            if (amount > LEDGER_MAX) if is_reducing else cap == 0:
+                return self._above(amount, cap, one.value.currency)
             counter, also = self.cells(proposal, one.tag)
-            cap = None if proposal.is_reducing else ledger_units(one.cap)
-            claims.append(Claim(self.kind, counter, amount=amount, cap=cap, also=also))
+            claims.append(Claim(self.kind, counter, amount=amount, cap=None if is_reducing else cap, also=also))
         return tuple(claims)
 
     def cells(self, proposal: Proposal, tag: str) -> tuple[str, tuple[str, ...]]:
         """The cell that the order holds its value on, and those that count against the cap with it."""
-        return f"{self.word}/{self.scope.subject(proposal)}|{tag}", ()
+        return _money_cell(self.scope, proposal.key, proposal.account, word=self.word, tag=tag), ()
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
         """What the sum would have become."""
@@ -203,7 +221,7 @@ class DailyValue(MoneyBudget, frozen=True):
 
     def cells(self, proposal: Proposal, tag: str) -> tuple[str, tuple[str, ...]]:
         """The cell of the order's budget day, or of good-till-cancelled orders; each counts with the other."""
-        counter, _ = super().cells(proposal, tag)
+        counter = _money_cell(self.scope, proposal.key, proposal.account, word=self.word, tag=tag)
         market = proposal.order.market if self.reset is None else ""
         day = _day_cells(counter, tag, market=market, reset=self.reset, minute=turned_at(self.reset, proposal.wall))
         return day.of_gtc if proposal.order.time_in_force is TimeInForce.GTC else day.of_day
@@ -249,8 +267,8 @@ class OrdersPerDay(Rule, frozen=True):
         if self.cap == 0:
             return self._above(1)
         market = proposal.order.market if self.reset is None else ""
-        name = f"orders_per_day/{self.scope.subject(proposal)}"
-        return _one_order(name, self.cap, market=market, reset=self.reset, minute=turned_at(self.reset, proposal.wall))
+        minute = turned_at(self.reset, proposal.wall)
+        return _one_order(self, proposal.key, proposal.account, market=market, minute=minute)
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
         """How many orders the day would have had."""
@@ -266,7 +284,7 @@ class OrdersPerDay(Rule, frozen=True):
         own = parts[0] if self.reset is None else None
         found = []
         for subject in reach.subjects(self.scope):
-            counter, also = _cells(f"orders_per_day/{subject}", parts, own=own, wall=reach.wall)
+            counter, also = _cells(f"{_PER_DAY}{subject}", parts, own=own, wall=reach.wall)
             resets_at = min(next_reset(part, reach.wall) for part in parts)
             meter = Meter(
                 policy=self.policy,

@@ -5,9 +5,10 @@ Every reader takes text and gives a value or a `Bad` that says what to write ins
 """
 
 import re
-from decimal import ROUND_CEILING, Clamped, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import Clamped, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from fnmatch import translate
 from functools import lru_cache
+from math import ceil
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -93,7 +94,13 @@ def plain(number: Decimal) -> str:
 
 def ledger_units(amount: Decimal) -> int:
     """The amount in 1/10,000, rounded up. Raises a decimal signal where it cannot be held exactly before rounding."""
-    return int(EXACT.multiply(amount, _UNIT).to_integral_value(rounding=ROUND_CEILING))
+    return ceil(EXACT.multiply(amount, _UNIT))
+
+
+@lru_cache(maxsize=4096)
+def cap_units(cap: Decimal) -> int:
+    """A cap in 1/10,000: policies have few of them, and they are asked for with every order."""
+    return ledger_units(cap)
 
 
 def from_units(units: int) -> Decimal:

@@ -117,6 +117,8 @@ class MaxValue(Rule, frozen=True):
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses a larger value, and an order whose value cannot be compared."""
         worth = self.measured(proposal)
+        if isinstance(worth, Money) and self.caps.holds(worth):
+            return None
         if worth is None or (proposal.is_reducing and no_price(worth)):
             return None
         if isinstance(worth, Missing):

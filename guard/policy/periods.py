@@ -70,7 +70,6 @@ def period_name(reset: Reset, wall: datetime) -> str:
     return _name_in(reset, minute_of(wall))
 
 
-@lru_cache(maxsize=64)
 def minute_of(wall: datetime) -> int:
     """The minute since 1970. Clocks are set to whole minutes, so a period never turns within one."""
     return (wall - _EPOCH) // _MINUTE

@@ -13,14 +13,9 @@ import msgspec
 from guard.codes import Code
 from guard.policy.notation import Rate, plain
 from guard.policy.rule import Meter, Proposal, Reach, Request, Rule, Scope
-from guard.terms import Claim, Effect, Reason, Shortfall
+from guard.terms import Account, Claim, Effect, Reason, Shortfall
 
 CLAIMS_MAX: Final = 16_384  # counters of which the claim, always the same, is at hand
-
-
-@lru_cache(maxsize=CLAIMS_MAX)
-def _stamp(counter: str, count: int, window_ms: int) -> tuple[Claim, ...]:
-    return (Claim("rate", counter, amount=1, cap=count, window_ms=window_ms),)
 
 
 class RateLimit(Rule, frozen=True):
@@ -48,7 +43,7 @@ class RateLimit(Rule, frozen=True):
             return None
         if self.rate.count == 0:
             return self._above(1)
-        return _stamp(f"{self.word}/{self.scope.subject(request)}", self.rate.count, self.rate.window_ms)
+        return _stamp(self, request.key, request.account)
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
         """How many there would have been in the window."""
@@ -73,6 +68,12 @@ class RateLimit(Rule, frozen=True):
             )
             for subject in reach.subjects(self.scope)
         )
+
+
+@lru_cache(maxsize=CLAIMS_MAX)
+def _stamp(limit: RateLimit, key: str, account: Account | None) -> tuple[Claim, ...]:
+    counter, rate = f"{limit.word}/{limit.scope.subject(key, account)}", limit.rate
+    return (Claim("rate", counter, amount=1, cap=rate.count, window_ms=rate.window_ms),)
 
 
 class NewOrderRate(RateLimit, frozen=True):

@@ -101,12 +101,9 @@ class Scope(Struct, frozen=True):
             return False
         return self.per != "policy" or self.policy == other.policy
 
-    def subject(self, request: Request) -> str:
-        """The counter's subject for this request."""
-        account = request.account
-        if self.per == "key" and not self.by_env:
-            return f"key={request.key}{self.chosen}"
-        return self.of(key=request.key, account=account, env=None if account is None else account.env)
+    def subject(self, key: str, account: Account | None) -> str:
+        """The counter's subject for a request of this key on this account."""
+        return self.of(key=key, account=account, env=None if account is None else account.env)
 
     def of(self, *, key: str, account: Account | None, env: Env | None) -> str:
         """The counter's subject for a key, an account and an environment, as far as it needs them."""

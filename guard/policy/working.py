@@ -5,12 +5,15 @@ ends, and its value shrinks with each fill. An order that only reduces a fresh p
 neither.
 """
 
-from typing import ClassVar, Literal, Self
+from functools import lru_cache
+from typing import ClassVar, Final, Literal, Self
 
 from guard.codes import Code
 from guard.policy.budgets import MoneyBudget
 from guard.policy.rule import Meter, Proposal, Reach, Rule, Scope
-from guard.terms import Claim, Reason, Shortfall
+from guard.terms import Account, Claim, Reason, Shortfall
+
+CELLS_MAX: Final = 16_384  # counters of which the claim, always the same, is at hand
 
 
 class OpenValue(MoneyBudget, frozen=True):
@@ -36,10 +39,10 @@ class OpenOrders(Rule, frozen=True):
 
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...]:
         """One on the counter, as long as the order lives."""
-        if self.cap == 0 and not proposal.is_reducing:
+        cap = None if proposal.is_reducing else self.cap
+        if cap == 0:
             return self._above(1)
-        counter = f"open_orders/{self.scope.subject(proposal)}"
-        return (Claim("count", counter, amount=1, cap=None if proposal.is_reducing else self.cap),)
+        return _one_order(self.scope, proposal.key, proposal.account, cap=cap)
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
         """How many there would have been."""
@@ -55,3 +58,8 @@ class OpenOrders(Rule, frozen=True):
             Meter(self.policy, self.name, subject, f"open_orders/{subject}", self.cap, "orders")
             for subject in reach.subjects(self.scope)
         )
+
+
+@lru_cache(maxsize=CELLS_MAX)
+def _one_order(scope: Scope, key: str, account: Account | None, *, cap: int | None) -> tuple[Claim, ...]:
+    return (Claim("count", f"open_orders/{scope.subject(key, account)}", amount=1, cap=cap),)

@@ -25,20 +25,22 @@ READ = Request("bot-a", Effect.READ, None, FRIDAY)
 )
 def test_a_subject_is_what_is_measured(scope: Scope, subject: str) -> None:
     """Key, account or policy, with what the selectors leave out and the environment where it matters."""
-    assert scope.subject(REQUEST) == subject
+    assert scope.subject(REQUEST.key, REQUEST.account) == subject
 
 
 def test_only_policies_with_a_counter_per_policy_name_themselves() -> None:
     """A counter belongs to what it measures, so a rename of the policy changes nothing."""
-    assert Scope("key", "desk").subject(REQUEST) == Scope("key", "renamed").subject(REQUEST)
+    assert Scope("key", "desk").subject(REQUEST.key, REQUEST.account) == Scope("key", "renamed").subject(
+        REQUEST.key, REQUEST.account
+    )
 
 
 def test_a_scope_that_needs_an_account_is_never_asked_without() -> None:
     """Asking about a read per account, or by environment, is a bug."""
     with pytest.raises(AssertionError):
-        Scope("account", "desk").subject(READ)
+        Scope("account", "desk").subject(READ.key, READ.account)
     with pytest.raises(AssertionError):
-        Scope("key", "desk", by_env=True).subject(READ)
+        Scope("key", "desk", by_env=True).subject(READ.key, READ.account)
 
 
 def test_a_reach_names_subjects_without_an_order() -> None:
