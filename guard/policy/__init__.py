@@ -25,7 +25,7 @@ from guard.policy.needs import excusable
 from guard.policy.plan import Plan
 from guard.policy.prices import ValueTerms
 from guard.policy.reducing import exits_claim, exits_of, is_reducing, reducible
-from guard.policy.room import largest_qty
+from guard.policy.room import largest_bound, largest_qty, whole_lots
 from guard.policy.rule import Maker, Meter
 from guard.policy.valuation import value
 
@@ -52,6 +52,7 @@ __all__ = [
     "judge",
     "judge_cancel",
     "judge_read",
+    "largest_bound",
     "largest_qty",
     "may_touch",
     "meters",
@@ -60,4 +61,5 @@ __all__ = [
     "reducible",
     "sees_own_only",
     "value",
+    "whole_lots",
 ]

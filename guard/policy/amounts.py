@@ -43,8 +43,8 @@ class Met(Struct, frozen=True):
 
     def quantity(self, room: Decimal | Fraction, qty: Decimal) -> Fraction:
         """How much fits into `room` of the cap's currency when `qty` of it is worth `worth`. Exact, reduced once."""
-        numbers = (room, qty, self.worth.amount, self.factor)
-        (space, by), (asked, per), (worth, whole), (rate, unit) = [number.as_integer_ratio() for number in numbers]
+        (space, by), (asked, per) = room.as_integer_ratio(), qty.as_integer_ratio()
+        (worth, whole), (rate, unit) = self.worth.amount.as_integer_ratio(), self.factor.as_integer_ratio()
         return Fraction(space * asked * whole * unit, by * per * worth * rate)
 
     @property

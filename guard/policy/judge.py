@@ -8,6 +8,7 @@ adds risk is judged by everything; a read and a cancel meet only the rate that i
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from operator import attrgetter
 from typing import Final
 
@@ -48,6 +49,7 @@ _NO_COVER: Final = Reason(
     "no policy with orders.max_value covers this order; ask for one, or for a limit on the key",
     rule="require_cover",
 )
+_NOT_ASKED: Final = (None, None)
 _UNCAPPED: Final = LEDGER_MAX + 1
 _MISSING: Final = frozenset(
     {
@@ -105,23 +107,24 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     shape = (order.market, order.symbol, order.side, order.order_type, order.time_in_force)
     is_known = world is not None and isinstance(world.instrument, Instrument)
     has_passed = shape in plan.passed and not is_known  # then the rules that hang on the shape alone are not asked
-    granted = None if plan.lacks_cover else _at_a_glance(plan.others if has_passed else plan.rules, proposal)
     if plan.converting:
         proposal = _converted(proposal, plan)
-    if granted is None:
-        # All reasons are told, also those of the rules that the thinned list left out.
-        every = plan.every_other if has_passed else plan.every
-        answers: list[tuple[Maker | None, Answer]] = [(rule, _ask(rule, proposal)) for part in every for rule in part]
-        if plan.lacks_cover:
-            answers.append((None, _NO_COVER))
-        return _collect(answers, proposal)
-    if not (has_passed or is_known):
-        plan.has_passed(shape)
-    return Judgement(claims=granted[0], makers=granted[1], proposal=proposal)
+    found = _NOT_ASKED if plan.lacks_cover else _at_a_glance(plan.others if has_passed else plan.rules, proposal)
+    if isinstance(found, Judgement):
+        if not (has_passed or is_known):
+            plan.has_passed(shape)
+        return found
+    # All reasons are told, also those of the rules that the thinned list left out.
+    every, (no, why) = chain.from_iterable(plan.every_other if has_passed else plan.every), found
+    answers: list[tuple[Maker | None, Answer]]
+    answers = [(rule, why if rule is no else _ask(rule, proposal)) for rule in every]
+    if plan.lacks_cover:
+        answers.append((None, _NO_COVER))
+    return _collect(answers, proposal)
 
 
-def _at_a_glance(rules: Iterable[OrderRule], proposal: Proposal) -> Granting | None:
-    """What the thinned rules claim; None where one of them says no, or breaks."""
+def _at_a_glance(rules: Iterable[OrderRule], proposal: Proposal) -> Judgement | tuple[OrderRule | None, Reason | None]:
+    """What the thinned rules claim; else the first of them that says no, and why. One that breaks is asked again."""
     claims: list[Claim] = []
     makers: list[Maker] = []
     try:
@@ -130,13 +133,12 @@ def _at_a_glance(rules: Iterable[OrderRule], proposal: Proposal) -> Granting | N
             if answer is None:
                 continue
             if isinstance(answer, Reason):
-                return None
-            for claim in answer:
-                claims.append(claim)
-                makers.append(rule)
+                return rule, answer
+            claims += answer
+            makers += [rule] * len(answer)
     except Exception:  # noqa: BLE001 - every rule is asked again then, and the one that breaks refuses by itself
-        return None
-    return _tightest(claims, makers)
+        return _NOT_ASKED
+    return Judgement((), *_tightest(claims, makers), proposal=proposal)
 
 
 def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueTerms) -> Proposal:
@@ -302,9 +304,8 @@ def _collect(answers: Iterable[tuple[Maker | None, Answer]], proposal: Proposal 
             reasons.append(answer)
             refusing.append((maker, answer.code))
         elif maker is not None:
-            for claim in answer:
-                claims.append(claim)
-                makers.append(maker)
+            claims += answer
+            makers += [maker] * len(answer)
     told = in_order(_told_once(reasons)) if reasons else ()
     return Judgement(told, *_tightest(claims, makers), tuple(refusing), proposal)
 

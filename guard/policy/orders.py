@@ -142,7 +142,7 @@ class MaxValue(Rule, frozen=True):
         met = self.caps.meet(worth, wall=proposal.wall) if isinstance(worth, Money) else ()
         if isinstance(met, Missing) or not met:
             return None
-        return min(one.quantity(one.cap, proposal.order.qty) for one in met)
+        return min([one.quantity(one.cap, proposal.order.qty) for one in met])
 
     def conversions(self, proposal: Proposal) -> tuple[Conversion, ...]:
         """The exchange rates that the order met."""

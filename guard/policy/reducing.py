@@ -6,19 +6,25 @@ holds uncapped: so it is known in the synchronous step, however many orders are 
 """
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from guard.policy.notation import EXACT, from_units, ledger_units
 from guard.terms import Account, Claim, Missing, PlaceOrder, Position, Side
 
 POSITION_AGE_MAX_MS: Final = 10_000
+CELLS_MAX: Final = 16_384  # accounts, symbols and sides whose counter is at hand
 _NONE: Final = Decimal(0)
 
 
 def exits_claim(order: PlaceOrder, account: Account) -> Claim:
     """What the order, while it works, takes off a position on the other side: its quantity, uncapped."""
-    counter = f"exits/account={account.env.word}:{account.acc_id}|{order.symbol}|{order.side.name}"
-    return Claim("working", counter, amount=ledger_units(order.qty))
+    return Claim("working", _cell(account, order.symbol, order.side), amount=ledger_units(order.qty))
+
+
+@lru_cache(maxsize=CELLS_MAX)
+def _cell(account: Account, symbol: str, side: Side) -> str:
+    return f"exits/account={account.env.word}:{account.acc_id}|{symbol}|{side.name}"
 
 
 def exits_of(used: int) -> Decimal:

@@ -17,21 +17,36 @@ from guard.terms import Claim, Instrument, Missing, Shortfall
 Short = tuple[Claim, Maker, Shortfall]
 
 
-def largest_qty(judgement: Judgement, short: Sequence[Short], *, lot: int | None = None) -> Decimal | None:
+def largest_qty(judgement: Judgement, short: Sequence[Short]) -> Decimal | None:
     """The quantity, in whole lots (shares or contracts where no lot is known); 0 where not even one fits.
 
-    `lot`: where the world that was judged does not tell it, and somebody else does. `short`: the judgement's claims
-    that do not fit, with their makers and what the ledger said of them. None: not a matter of quantity, or nothing
-    stands against the order.
+    `short` and None as for `largest_bound`.
+    """
+    bound, proposal = largest_bound(judgement, short), judgement.proposal
+    if bound is None or proposal is None:
+        return None
+    known = None if proposal.world is None else proposal.world.instrument
+    return whole_lots(bound, known.lot_size if isinstance(known, Instrument) else None)
+
+
+def largest_bound(judgement: Judgement, short: Sequence[Short]) -> Fraction | None:
+    """How much would have passed, if parts of a share could be had.
+
+    `short`: the judgement's claims that do not fit, with their makers and what the ledger said of them. None: not a
+    matter of quantity, or nothing stands against the order.
     """
     proposal = judgement.proposal
     if proposal is None or not (judgement.refusing or short):
         return None
     bound = _lowest(proposal, judgement, short)
     exits = _as_exit(proposal, judgement, short)
-    if bound is None or (exits is not None and exits > bound):
-        bound = exits
-    return None if bound is None else _whole_lots(proposal, bound, lot=lot)
+    return exits if bound is None or (exits is not None and exits > bound) else bound
+
+
+def whole_lots(bound: Fraction, lot: int | None) -> Decimal:
+    """As much of it as whole lots make."""
+    lot = lot or 1
+    return Decimal(bound // lot * lot)
 
 
 def _lowest(proposal: Proposal, judgement: Judgement, short: Sequence[Short]) -> Fraction | None:
@@ -53,9 +68,3 @@ def _as_exit(proposal: Proposal, judgement: Judgement, short: Sequence[Short]) -
         return most
     bound = _lowest(proposal, left, beside)
     return None if bound is None else min(bound, most)
-
-
-def _whole_lots(proposal: Proposal, bound: Fraction, *, lot: int | None) -> Decimal:
-    known = None if proposal.world is None else proposal.world.instrument
-    lot = (known.lot_size if isinstance(known, Instrument) else None) or lot or 1
-    return Decimal(bound // lot * lot)

@@ -18,12 +18,13 @@ the reference price; nor does a BUY above zero while the market is below: it is 
 
 from datetime import datetime
 from decimal import Decimal, DecimalException
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
 from guard.codes import Code
-from guard.markets import currency_of, kind_of
+from guard.markets import CODES_MAX, currency_of, kind_of
 from guard.policy.notation import EXACT, plain
 from guard.policy.prices import Seen, ValueTerms, seen, too_old
 from guard.terms import Instrument, Missing, Money, OrderType, PlaceOrder, Side, Valuation, World
@@ -124,24 +125,32 @@ def class_of(order: PlaceOrder, world: World | None) -> str:
 
 
 def _contract(order: PlaceOrder, world: World | None) -> _Contract | Missing:
-    spelt = kind_of(order.market, order.code)
     known = world.instrument if world is not None else None
-    if isinstance(known, Missing) and (spelt != "stock" or known.code is Code.UNSUPPORTED_INSTRUMENT):
-        return known
-    if isinstance(known, Instrument):
-        if known.multiplier <= 0:
-            return Missing(Code.REFERENCE_UNAVAILABLE, f"the multiplier of {order.symbol} is not known")
-        currency = known.currency or currency_of(order.market, order.code)
-        found = _Contract(currency, known.kind, known.multiplier, known.strike)
-    elif spelt != "stock":
-        article = "an" if spelt == "option" else "a"
-        message = f"{order.symbol} is {article} {spelt} and its multiplier is not known"
-        return Missing(Code.REFERENCE_UNAVAILABLE, message)
-    else:
-        found = _Contract(currency_of(order.market, order.code), spelt)
-    if not found.currency:
-        return Missing(Code.REFERENCE_UNAVAILABLE, f"the currency of {order.symbol} is not known")
-    return found
+    if known is None:
+        return _spelt(order.market, order.code, symbol=order.symbol)
+    if isinstance(known, Missing):
+        is_stock = kind_of(order.market, order.code) == "stock" and known.code is not Code.UNSUPPORTED_INSTRUMENT
+        return _spelt(order.market, order.code, symbol=order.symbol) if is_stock else known
+    if known.multiplier <= 0:
+        return Missing(Code.REFERENCE_UNAVAILABLE, f"the multiplier of {order.symbol} is not known")
+    currency = known.currency or currency_of(order.market, order.code)
+    if not currency:
+        return _no_currency(order.symbol)
+    return _Contract(currency, known.kind, known.multiplier, known.strike)
+
+
+@lru_cache(maxsize=CODES_MAX)
+def _spelt(market: str, code: str, *, symbol: str) -> _Contract | Missing:
+    """What its code alone tells of it."""
+    kind, currency = kind_of(market, code), currency_of(market, code)
+    if kind != "stock":
+        article = "an" if kind == "option" else "a"
+        return Missing(Code.REFERENCE_UNAVAILABLE, f"{symbol} is {article} {kind} and its multiplier is not known")
+    return _Contract(currency, kind) if currency else _no_currency(symbol)
+
+
+def _no_currency(symbol: str) -> Missing:
+    return Missing(Code.REFERENCE_UNAVAILABLE, f"the currency of {symbol} is not known")
 
 
 def _limit(
@@ -153,10 +162,11 @@ def _limit(
     is_future = contract.kind == "future"
     if order.price is None or (order.price <= 0 and not is_future):
         return Missing(Code.PRICE_UNAVAILABLE, f"a {order.order_type.name} order without a limit price has no value")
-    limit, ratio = order.price, max(order.adjust_side_and_limit or _ZERO, _ZERO)
-    size = EXACT.multiply(limit.copy_abs(), EXACT.add(_ONE, ratio))
-    note = f"the limit {plain(limit)} may be moved by {plain(ratio)}" if ratio else ""
-    own = _Priced(size, "limit, adjusted" if ratio else "limit", note)
+    limit, ratio = order.price, order.adjust_side_and_limit
+    own = _Priced(limit.copy_abs(), "limit")
+    if ratio is not None and ratio > 0:
+        size = EXACT.multiply(own.price, EXACT.add(_ONE, ratio))
+        own = _Priced(size, "limit, adjusted", f"the limit {plain(limit)} may be moved by {plain(ratio)}")
     if world is None or (order.side is Side.BUY and limit > 0 and not is_future):
         return own
     found = seen(world.quote, side=order.side, terms=terms, is_taker=False)
@@ -223,10 +233,10 @@ def _trail(order: PlaceOrder, size: Decimal) -> Decimal | None:
 
 
 def _valued(order: PlaceOrder, contract: _Contract, priced: _Priced, stands_for: Money | Missing | None) -> Valuation:
-    unit = EXACT.multiply(priced.price, contract.multiplier)
+    unit, times, currency = priced.price, "", contract.currency
+    if contract.multiplier != _ONE:
+        unit, times = EXACT.multiply(unit, contract.multiplier), f" x {plain(contract.multiplier)}"
     amount = EXACT.multiply(order.qty, unit)
-    times = "" if contract.multiplier == _ONE else f" x {plain(contract.multiplier)}"
-    currency = contract.currency
     text = f"{plain(order.qty)} x {plain(priced.price)} {currency}{times} = {plain(amount)} {currency}"
     if priced.note:
         text = f"{text}; {priced.note}"

@@ -18,8 +18,9 @@ from guard.policy import (
     judge,
     judge_cancel,
     judge_read,
-    largest_qty,
+    largest_bound,
     value,
+    whole_lots,
 )
 from guard.reference import NOTHING
 from guard.terms import (
@@ -84,25 +85,27 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
         situation.reducible = judgement.proposal.reducible
     outbound = outbound_of(desk, visit, situation)
     body = outbound.body if outbound and outbound.body else b""
-    slots = _slots(visit, situation)
-    crowded = [reason for slot in slots if (reason := _no_room(desk, visit, slot)) is not None]
-    if crowded and visit.effect is Effect.ORDER_CANCEL:
-        slots, crowded = (), []  # it passes, and nobody remembers its key
-    own = (*slots, *exits)
+    reasons, slot = list(judgement.reasons), _slot(visit, situation)
+    crowded = None if slot is None else _no_room(desk, visit, slot)
+    if crowded is not None and visit.effect is Effect.ORDER_CANCEL:
+        slot = None  # it passes, and nobody remembers its key
+    elif crowded is not None:
+        reasons.insert(0, crowded)
+    own = [claim for claim in (slot, exits) if claim is not None]
     # What is cancelled one by one is not sent itself.
     shared = bucket_claims(visit, situation) if situation.each is None else ()
     body = body if situation.each is None else b""
     ruled = judgement.claims
     if holder is not None and situation.comes_back:
         ruled = counted_again(ruled, lambda cell: held_on(desk.state, holder, cell))
-    claims = (*own, *(claim for claim, _ in shared), *ruled)
-    makers = (*(None for _ in own), *(maker for _, maker in shared), *judgement.makers)
+    claims = (*own, *[claim for claim, _ in shared], *ruled)
+    makers = (*[None] * len(own), *[maker for _, maker in shared], *judgement.makers)
     seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)
     if isinstance(seen, Taken):
-        return Look(Judged(claims, makers), [], outbound, taken=seen, slot=claims[seen.index])
+        return Look(Judged(claims, makers), [], outbound, taken=seen, slot=slot)
     is_simulated = situation.env is Env.SIMULATE
     judged = Judged(claims, makers, seen.used, body, _resulting(situation), is_simulated, working)
-    found = _with_shortfalls(Look(judged, [*crowded, *judgement.reasons], outbound), seen, t_us=visit.t_us)
+    found = _with_shortfalls(Look(judged, reasons, outbound), seen, t_us=visit.t_us)
     if found.reasons:
         found.largest_qty = _largest(desk, situation, judgement, judged=judged, seen=seen)
     return found
@@ -117,10 +120,12 @@ def _largest(
         maker = judged.makers[shortfall.index]
         if maker is not None:
             short.append((judged.claims[shortfall.index], maker, shortfall))
-    found = largest_qty(judgement, short, lot=lot_of(situation))
-    if found and lot_of(situation) is None and _learns_lot(desk, situation):
-        found = largest_qty(judgement, short, lot=lot_of(situation))
-    return None if found is None else str(found)
+    bound, lot = largest_bound(judgement, short), lot_of(situation)
+    if bound is None:
+        return None
+    if lot is None and bound >= 1 and _learns_lot(desk, situation):
+        lot = lot_of(situation)
+    return str(whole_lots(bound, lot))
 
 
 def lot_of(situation: Situation) -> int | None:
@@ -220,11 +225,12 @@ def as_judged(situation: Situation, order: PlaceOrder, *, effect: Effect) -> tup
     return order, Effect.ORDER_NEW if situation.comes_back else effect
 
 
-def _exits(visit: Visit, situation: Situation) -> tuple[Claim, ...]:
+def _exits(visit: Visit, situation: Situation) -> Claim | None:
     """What an order takes off a position while it works: counted for every order, so that no exit is taken twice."""
-    if situation.order is None or situation.account is None or visit.effect is Effect.ORDER_CANCEL:
-        return ()
-    return (exits_claim(situation.order, situation.account),)
+    order, account = situation.order, situation.account
+    if order is None or account is None or visit.effect is Effect.ORDER_CANCEL:
+        return None
+    return exits_claim(order, account)
 
 
 def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
@@ -232,8 +238,8 @@ def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
     return _besides(desk, _exits(visit, situation), holder=_changed(visit, situation))
 
 
-def _besides(desk: Desk, exits: tuple[Claim, ...], *, holder: str | None) -> int:
-    return sum([beside(desk.state, claim.counter, holder=holder) for claim in exits])
+def _besides(desk: Desk, exits: Claim | None, *, holder: str | None) -> int:
+    return 0 if exits is None else beside(desk.state, exits.counter, holder=holder)
 
 
 def _changed(visit: Visit, situation: Situation) -> str | None:
@@ -247,13 +253,13 @@ def mark_of(visit: Visit) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""
 
 
-def _slots(visit: Visit, situation: Situation) -> tuple[Claim, ...]:
+def _slot(visit: Visit, situation: Situation) -> Claim | None:
     key, principal, account = visit.call.head.get("idempotency-key"), visit.principal, situation.account
     if key is None or principal is None or account is None:
-        return ()
+        return None
     counter = idempotency_cell(principal.name, visit.call.path, key)
     meaning = digest(situation.intent, env=account.env, acc_id=account.acc_id)
-    return (Claim("slot", counter, 0, window_ms=IDEMPOTENCY_WINDOW_MS, value=meaning),)
+    return Claim("slot", counter, 0, window_ms=IDEMPOTENCY_WINDOW_MS, value=meaning)
 
 
 def _no_room(desk: Desk, visit: Visit, slot: Claim) -> Reason | None:
