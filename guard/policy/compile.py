@@ -8,6 +8,7 @@ spacing are.
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from guard.policy.keylimits import KeyRules, rules_of_limits
 from guard.policy.needs import wants_of
 from guard.policy.notation import Bad, matches, read_zone
 from guard.policy.plan import Plan, Validity, joined, plan_of, validity_of
+from guard.policy.selection import SHARED_MAX, Answers, Selection
 from guard.terms import Account, Env, KeyLimits, Principal
 
 MATCHES_MAX: Final = 32_768  # keys, environments and accounts whose plan is at hand
@@ -28,22 +30,37 @@ _SOLD_OPTIONS: Final = (
     "a sold option meets orders.max_value with its premium alone, whatever it obliges to; "
     "limit that with orders.max_underlying_value"
 )
-SHARED_MAX: Final = 1024  # sets of policies that keys have in common
 
 
 class _Match(Struct, frozen=True):
+    """What binds a key: the policies' `files` that `answers` choose, and what is its `own`."""
+
     limits: KeyLimits
-    bounds: tuple[Bound, ...]
+    answers: Answers
+    files: tuple[Bound, ...]
+    own: tuple[Bound, ...]
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """All of it."""
+        return (*self.files, *self.own)
+
+
+class _Shared(Struct, frozen=True):
+    """What keys that are chosen alike have in common, between two expiries."""
+
+    validity: Validity
+    plan: Plan
 
 
 class _Planned(Struct, frozen=True):
-    match: _Match
+    limits: KeyLimits
     validity: Validity
     plan: Plan
 
     def binds(self, limits: KeyLimits, wall: datetime) -> bool:
         """It was made for these limits of the key, and for this time."""
-        known = self.match.limits
+        known = self.limits
         return (known is limits or known == limits) and self.validity.holds(wall)
 
 
@@ -77,13 +94,12 @@ class PolicySet:
         self.warnings: tuple[str, ...] = ()
         self._tz = tz
         self._bounds = tuple(bound_of(doc) for doc in docs)
-        self._ids = frozenset(doc.id for doc in docs)
         self._flags = () if flags is None else (Bound("flags", flags.rules, wants=wants_of(flags.rules)),)
         self._source = canonical(docs)
         self.sha256 = hashlib.sha256(self._source).hexdigest()
         self._matches: dict[tuple[str, Env | None], _Match] = {}
         self._plans: dict[tuple[str, Env | None, int], _Planned] = {}
-        self._shared: dict[tuple[str, ...], Plan] = {}
+        self._shared: dict[Answers, _Shared] = {}
         ends = {doc.id: doc.policy.expires_at for doc in self.all_docs}
         # Policies that end by themselves, and when; what has ended binds nobody and is told all the same.
         self.ends = {name: end.isoformat() for name, end in ends.items() if end is not None}
@@ -161,42 +177,50 @@ class PolicySet:
         if known is not None and known.binds(principal.limits, wall):
             return known.plan
         match = self._match(principal, env)
-        bounds = [bound for bound in self.binding(principal, env, wall) if account is None or bound.reaches(account)]
-        files = [bound for bound in bounds if bound.policy in self._ids]
-        own = [bound for bound in bounds if bound.policy not in self._ids]
-        plan = joined(self._plan_of(files), own, key=principal.name, needs_cover=self.require_cover)
+        shared = self._shared_by(match, account, wall)
+        plan = joined(shared.plan, match.own, key=principal.name, needs_cover=self.require_cover)
         if len(self._plans) >= MATCHES_MAX:
             self._plans.clear()
-        self._plans[place] = _Planned(match, validity_of(match.bounds, wall), plan)
+        self._plans[place] = _Planned(match.limits, shared.validity, plan)
         return plan
 
-    def _plan_of(self, bounds: list[Bound]) -> Plan:
-        """The plan of these policies, which keys with the same selectors have in common."""
-        place = tuple(bound.policy for bound in bounds)
-        plan = self._shared.get(place)
-        if plan is None:
+    def _shared_by(self, match: _Match, account: Account | None, wall: datetime) -> _Shared:
+        """The plan of the policies' files; a key's own limits neither expire nor look at the account."""
+        answers, files = match.answers, match.files
+        if account is not None and self.names_accounts:
+            answers = self._selection.reaching(answers, account)
+            files = self._selection.chosen(answers)
+        shared = self._shared.get(answers)
+        if shared is None or not shared.validity.holds(wall):
             if len(self._shared) >= SHARED_MAX:
                 self._shared.clear()
-            plan = self._shared[place] = plan_of(bounds)
-        return plan
+            bounds = [bound for bound in files if bound.expires_at is None or wall < bound.expires_at]
+            shared = self._shared[answers] = _Shared(validity_of(files, wall), plan_of(bounds))
+        return shared
 
     def _match(self, principal: Principal, env: Env | None) -> _Match:
         match = self._matches.get((principal.name, env))
         if match is None or (match.limits is not principal.limits and match.limits != principal.limits):
-            match = _Match(principal.limits, self.matching(principal, env))
+            match = self.matching(principal, env)
             if len(self._matches) >= MATCHES_MAX:
                 self._matches.clear()
             self._matches[principal.name, env] = match
         return match
 
-    def matching(self, principal: Principal, env: Env | None) -> tuple[Bound, ...]:
+    def matching(self, principal: Principal, env: Env | None) -> _Match:
         """What the selectors choose, worked out afresh."""
         name = principal.name
-        chosen = tuple(bound for bound in self._bounds if bound.selects(name, env))
+        answers = self._selection.answers(name, env)
+        files = self._selection.chosen(answers)
         if self._is_shadow:
-            return chosen
-        own = rules_of_limits(principal.limits, policy=f"key:{name}", tz=self._tz)
-        return (*chosen, Bound(f"key:{name}", own.rules, wants=wants_of(own.rules)), *self._flags)
+            return _Match(principal.limits, answers, files, ())
+        rules = rules_of_limits(principal.limits, policy=f"key:{name}", tz=self._tz).rules
+        own = (Bound(f"key:{name}", rules, wants=wants_of(rules)), *self._flags)
+        return _Match(principal.limits, answers, files, own)
+
+    @cached_property
+    def _selection(self) -> Selection:
+        return Selection(self._bounds)
 
 
 def canonical(docs: tuple[PolicyDoc, ...]) -> bytes:

@@ -172,7 +172,7 @@ def test_the_cache_is_bounded_and_says_what_a_fresh_look_says() -> None:
     for place in range(MATCHES_MAX + 10):
         who = caller(f"bot-{place}")
         if place % 500 == 0:
-            assert rules.binding(who, Env.REAL, FRIDAY) == list(rules.matching(who, Env.REAL))
+            assert rules.binding(who, Env.REAL, FRIDAY) == list(rules.matching(who, Env.REAL).bounds)
         assert bool(codes(asked(rules, order("2"), who=who))) is str(place).startswith("1")
 
     assert len(rules._matches) <= MATCHES_MAX
