@@ -98,18 +98,20 @@ class Circuit(Struct):
         self.is_probing = True
         return Pass(now_us, owner, is_turn=True)
 
-    def leave(self, way: Pass, result: Answer | Failure | None, *, now_us: int) -> None:
-        """What came of a request; None where nobody waited for its answer."""
+    def leave(self, way: Pass, result: Answer | Failure | None, *, now_us: int) -> bool:
+        """What came of a request; None where nobody waited for its answer. True: that opened or closed the circuit."""
         if way.is_turn:
             self.is_probing = False
         fault = "" if result is None else fault_of(result)
         if fault == "":
-            return
+            return False
         whose = None if fault is None else EVERYBODY if is_unprovoked(result) else way.owner
-        if self.opened_us is None:
+        was_us = self.opened_us
+        if was_us is None:
             self._count(now_us, fault, whose)
-        elif way.at_us >= self.opened_us:  # what was sent before is answered by the daemon of before
+        elif way.at_us >= was_us:  # what was sent before is answered by the daemon of before
             self._probed(now_us, fault, whose)
+        return (was_us is None) is not (self.opened_us is None)
 
     def _count(self, now_us: int, fault: str | None, whose: str | None) -> None:
         self.results.append((now_us, whose))
@@ -152,8 +154,9 @@ class Circuits(Struct):
         named = (("new orders and changes", self.trades), ("reads", self.reads))
         return tuple((name, circuit) for name, circuit in named if circuit.is_open)
 
-    def leave(self, way: Pass, result: Answer | Failure | None, *, is_trade: bool, now_us: int) -> None:
-        """What came of a request; see `Circuit.leave`."""
-        self.of(is_trade=is_trade).leave(way, result, now_us=now_us)
+    def leave(self, way: Pass, result: Answer | Failure | None, *, is_trade: bool, now_us: int) -> bool:
+        """What came of a request, and whether a circuit opened or closed by it; see `Circuit.leave`."""
+        has_turned = self.of(is_trade=is_trade).leave(way, result, now_us=now_us)
         if is_unprovoked(result):
-            self.of(is_trade=not is_trade).leave(Pass(way.at_us), result, now_us=now_us)
+            has_turned |= self.of(is_trade=not is_trade).leave(Pass(way.at_us), result, now_us=now_us)
+        return has_turned

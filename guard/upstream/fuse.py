@@ -16,6 +16,7 @@ class Fused:
         self._daemon = daemon
         self._circuits = circuits
         self._clock = clock
+        self._told: dict[str, Circuit] = {}
 
     async def send(self, request: Outbound) -> Answer | Failure:
         """The daemon's answer; or at once, and nothing sent, that the circuit is open."""
@@ -27,16 +28,16 @@ class Fused:
         try:
             result = await self._daemon.send(request)
         finally:
-            before = self._circuits.opened()
-            self._circuits.leave(way, result, is_trade=request.is_trade, now_us=self._clock.mono_us())
-            self._tell(before)
+            if self._circuits.leave(way, result, is_trade=request.is_trade, now_us=self._clock.mono_us()):
+                self._tell()
         return result
 
-    def _tell(self, before: tuple[tuple[str, Circuit], ...]) -> None:
+    def _tell(self) -> None:
         """What opened or closed just now, for the log."""
-        was, now = dict(before), dict(self._circuits.opened())
+        was, now = self._told, dict(self._circuits.opened())
         for name in now.keys() - was.keys():
             whose = now[name].keys or "everybody"
             _log.error("circuit_open", of=name, why=now[name].why, keys=whose, hint="they are refused, cancels pass")
         for name in was.keys() - now.keys():
             _log.warning("circuit_closed", of=name, hint="the daemon answers them again")
+        self._told = now

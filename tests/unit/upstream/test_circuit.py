@@ -27,7 +27,8 @@ def tell(
     """One request that is answered at once; False where it may not be sent."""
     way = circuit.enter(at_us, is_cancel=is_cancel, owner=owner)
     if way is not None:
-        circuit.leave(way, result, now_us=at_us)
+        was_open = circuit.is_open
+        assert circuit.leave(way, result, now_us=at_us) is (circuit.is_open != was_open)
     return way is not None
 
 
