@@ -26,7 +26,6 @@ _LONG_NUMBER: Final = re.compile(r"\d{8,}|\d{4}(?:[ -]\d{4})+")
 _TRIES: Final = r"(?:attempt|tries|try\b|retr|chance|剩|次)"
 _COUNT_OF_TRIES: Final = re.compile(rf"(?i:\d+(?=[^\d.;]{{0,16}}?{_TRIES}))|(?i:{_TRIES}[^\d.;]{{0,24}}\d+)")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_ID: Final = re.compile(r"[!-~]+")
 
 
 def redact(text: str) -> str:
@@ -48,44 +47,46 @@ class _Ids(NamedTuple):
     is_odd: bool
 
 
-def _is_id(value: object) -> bool:
-    if isinstance(value, int):
-        return not isinstance(value, bool) and 0 <= value < 2**64
-    return isinstance(value, str) and len(value) <= ID_CHARS_MAX and (not value or _ID.fullmatch(value) is not None)
+_NO_IDS: Final = _Ids(None, None, is_odd=False)
+
+
+def _id(given: object) -> str | None:
+    """An id as text; None: no order can have it."""
+    if type(given) is int:
+        return str(given) if 0 <= given < 2**64 else None
+    if type(given) is str and len(given) <= ID_CHARS_MAX and given.isascii() and given.isprintable():
+        return None if " " in given else given
+    return None
 
 
 def _ids(envelope: Mapping[str, Any]) -> _Ids:
     s2c = envelope.get("s2c")
     if not isinstance(s2c, dict):
-        return _Ids(None, None, is_odd=False)
+        return _NO_IDS
     given, given_ex = s2c.get("order_id"), s2c.get("order_id_ex")
-    read = str(given) if given is not None and _is_id(given) else None
-    read_ex = str(given_ex) if given_ex is not None and _is_id(given_ex) else None
-    is_odd = (given is not None and read is None) or (given_ex is not None and read_ex is None)
-    return _Ids(read, read_ex, is_odd)
+    read, read_ex = _id(given), _id(given_ex)
+    return _Ids(read, read_ex, (given is not None and read is None) or (given_ex is not None and read_ex is None))
 
 
 def _names_a_new_order(ids: _Ids, known_ids: Container[str]) -> bool:
+    order_id, order_id_ex, is_odd = ids
     # Where both are given the external id is the order's own; the number may be a hash of it (daemon.md §4.1).
-    own = ids.order_id_ex if ids.order_id_ex is not None else ids.order_id
-    if ids.is_odd or own is None or not own.strip("0"):
+    own = order_id if order_id_ex is None else order_id_ex
+    if is_odd or own is None or not own.strip("0") or own in known_ids:
         return False
-    given = [text for text in (ids.order_id, ids.order_id_ex) if text is not None and text.strip("0")]
-    return not any(text in known_ids for text in given)
+    return order_id is None or order_id is own or not order_id.strip("0") or order_id not in known_ids
 
 
 def _read(body: bytes) -> Mapping[str, Any]:
     if len(body) > BODY_BYTES_MAX:
         return {}
     try:
-        envelope = jiter.from_json(body, catch_duplicate_keys=True, float_mode="decimal", allow_inf_nan=False)
+        envelope = jiter.from_json(
+            body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True, float_mode="decimal"
+        )
     except ValueError:
         return {}
     return envelope if isinstance(envelope, dict) else {}
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _message(envelope: Mapping[str, Any]) -> str:
@@ -110,7 +111,7 @@ def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]
         return Outcome(verdict, message=redact(result.message), duration_us=result.duration_us)
     envelope = _read(result.body)
     said = envelope.get("ret_type")
-    ret_type = said if _is_whole(said) else None
+    ret_type = said if type(said) is int else None
     ids = _ids(envelope)
     is_named = effect is not Effect.ORDER_NEW or _names_a_new_order(ids, known_ids)
     return Outcome(
