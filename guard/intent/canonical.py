@@ -13,11 +13,9 @@ judged, to the digit. Three members carry more than they seem to:
 """
 
 import hashlib
-from decimal import Decimal
+from operator import attrgetter
 from typing import Final
 
-import msgspec
-from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from guard.intent import plain
@@ -39,48 +37,26 @@ from guard.terms import (
     Unlock,
 )
 
-_NO_PRICE: Final = Decimal(0)
-_ENCODER: Final = msgspec.json.Encoder()
+_ORDER: Final = (
+    '{"c2s":{"packet_id":{"conn_id":0,"serial_no":%d},"header":{%s%s"trd_market":%d%s},"trd_side":%d,"order_type":%d,'
+    '"code":"%s","qty":%s,"price":%s%s%s%s,"time_in_force":%d%s}}'
+)
+"""A new order. A `%s` without a name stands for members that may be absent; a code needs no escapes (`instrument`)."""
+_ADJUSTMENT: Final = ("adjust_price", "adjust_side_and_limit")
+_TERMS: Final = (
+    "fill_outside_rth",
+    "aux_price",
+    "trail_type",
+    "trail_value",
+    "trail_spread",
+    "session",
+    "position_id",
+)
+_rare: Final = attrgetter(*_ADJUSTMENT, *_TERMS)
+_NOTHING: Final = (None,) * len((*_ADJUSTMENT, *_TERMS))
 _BEGIN: Final = b'{"c2s":{"packet_id":{'
 _HEADER: Final = b'"header":{'
 _Pairs = list[tuple[str, object]]
-
-
-class _Packet(Struct, frozen=True, gc=False):
-    conn_id: int
-    serial_no: int
-
-
-class _OrderHeader(Struct, frozen=True, omit_defaults=True, gc=False):
-    trd_env: Env | None = None
-    acc_id: int | None = None
-    card_num: str | None = None
-    trd_market: int | None = None
-    jp_acc_type: int | None = None
-
-
-class _OrderBody(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """A new order's members in the order in which they are written; None is left out. Raw: digit by digit, escaped."""
-
-    packet_id: _Packet
-    header: _OrderHeader
-    trd_side: int
-    order_type: int
-    code: str
-    qty: Raw
-    price: Raw
-    adjust_price: bool | None = None
-    adjust_side_and_limit: Raw | None = None
-    sec_market: int | None = None
-    remark: Raw | None = None
-    time_in_force: int | None = None
-    fill_outside_rth: bool | None = None
-    aux_price: Raw | None = None
-    trail_type: int | None = None
-    trail_value: Raw | None = None
-    trail_spread: Raw | None = None
-    session: int | None = None
-    position_id: int | None = None
 
 
 def encode(intent: Intent, *, env: Env | None, acc_id: int | None, serial: int, remark: str | None) -> bytes:
@@ -89,12 +65,12 @@ def encode(intent: Intent, *, env: Env | None, acc_id: int | None, serial: int, 
     `env` and `acc_id` are the resolved account; None leaves what the body itself named. `serial` makes the packet id.
     `remark` stamps a new order that has none of its own.
     """
+    if isinstance(intent, PlaceOrder):
+        return _order(intent, env=env, acc_id=acc_id, serial=serial, remark=remark)
     if isinstance(intent, Read):
         return b"" if intent.body is None else intent.body
     if isinstance(intent, Unlock | Subscribe | AccPush):
         return _wrapped(_session(intent))
-    if isinstance(intent, PlaceOrder):
-        return _order(intent, _Packet(0, serial), _placed(intent.header, env, acc_id), remark=remark)
     head: _Pairs = [
         ("packet_id", {"conn_id": 0, "serial_no": serial}),
         ("header", _header(intent.header, env, acc_id)),
@@ -160,51 +136,45 @@ def _header(header: Header, env: Env | None, acc_id: int | None) -> dict[str, ob
     return {name: value for name, value in pairs if value is not None}
 
 
-def _placed(header: Header, env: Env | None, acc_id: int | None) -> _OrderHeader:
-    """`_header` of a new order."""
+def _order(order: PlaceOrder, *, env: Env | None, acc_id: int | None, serial: int, remark: str | None) -> bytes:
+    """Filled into a template: no other body is written as often."""
+    header = order.header
+    env = header.env if env is None else env
     account = header.acc_id if acc_id is None else acc_id
-    return _OrderHeader(
-        trd_env=header.env if env is None else env,
-        acc_id=account,
-        card_num=header.card_num if account is None else None,
-        trd_market=header.trd_market,
-        jp_acc_type=header.jp_acc_type,
-    )
-
-
-def _order(order: PlaceOrder, packet: _Packet, header: _OrderHeader, *, remark: str | None) -> bytes:
-    """Written by an encoder of its own: no other body is written as often."""
     said = remark if order.remark is None else order.remark
-    body = _OrderBody(
-        packet_id=packet,
-        header=header,
-        trd_side=order.side,
-        order_type=order.order_type,
-        code=order.symbol if order.market.startswith("FUTURES_") else order.code,
-        qty=_raw(order.qty),
-        price=_raw(_NO_PRICE if order.price is None else order.price),
-        adjust_price=order.adjust_price,
-        adjust_side_and_limit=_raw_or_none(order.adjust_side_and_limit),
-        sec_market=order.sec_market,
-        remark=None if said is None else Raw(plain.text(said).encode()),
-        time_in_force=order.time_in_force,
-        fill_outside_rth=order.fill_outside_rth,
-        aux_price=_raw_or_none(order.aux_price),
-        trail_type=order.trail_type,
-        trail_value=_raw_or_none(order.trail_value),
-        trail_spread=_raw_or_none(order.trail_spread),
-        session=order.session,
-        position_id=order.position_id,
-    )
-    return b'{"c2s":%b}' % _ENCODER.encode(body)
+    adjusted = terms = ""
+    if _rare(order) != _NOTHING:
+        adjusted, terms = _more(order, _ADJUSTMENT), _more(order, _TERMS)
+    return (
+        _ORDER
+        % (
+            serial,
+            "" if env is None else f'"trd_env":{env:d},',
+            _card(header) if account is None else f'"acc_id":{account},',
+            header.trd_market,
+            "" if header.jp_acc_type is None else f',"jp_acc_type":{header.jp_acc_type}',
+            order.side,
+            order.order_type,
+            order.symbol if order.market.startswith("FUTURES_") else order.code,
+            plain.digits(order.qty),
+            "0" if order.price is None else plain.digits(order.price),
+            adjusted,
+            "" if order.sec_market is None else f',"sec_market":{order.sec_market}',
+            "" if said is None else f',"remark":{plain.text(said)}',
+            order.time_in_force,
+            terms,
+        )
+    ).encode()
 
 
-def _raw(number: Decimal) -> Raw:
-    return Raw(format(number, "f").encode())
+def _card(header: Header) -> str:
+    return "" if header.card_num is None else f'"card_num":{plain.text(header.card_num)},'
 
 
-def _raw_or_none(number: Decimal | None) -> Raw | None:
-    return None if number is None else _raw(number)
+def _more(order: PlaceOrder, names: tuple[str, ...]) -> str:
+    """Members of an order that most orders have not, each behind a comma."""
+    pairs = [(name, getattr(order, name)) for name in names]
+    return "".join([f',"{name}":{plain.text(value)}' for name, value in pairs if value is not None])
 
 
 def _change(change: ModifyOrder | CancelOrder | CancelAll) -> _Pairs:

@@ -8,7 +8,7 @@ from typing import Final
 
 from guard.intent.strict import is_array, is_object
 
-_quoted: Final = json.JSONEncoder().encode
+_quoted: Final = json.encoder.encode_basestring_ascii
 _name: Final = lru_cache(maxsize=256)(_quoted)
 
 
@@ -18,16 +18,20 @@ def members(pairs: Iterable[tuple[str, object]]) -> str:
     for name, value in pairs:
         if value is None:
             continue
-        kind = type(value)
-        said = format(value, "f") if kind is Decimal else _quoted(value) if kind is str else text(value)
-        parts.append(f'"{name}":{said}')
+        parts.append(f'"{name}":{text(value)}')
     return "{" + ",".join(parts) + "}"
+
+
+def digits(number: Decimal) -> str:
+    """A number digit by digit."""
+    said = str(number)  # faster than a format by far
+    return format(number, "f") if "E" in said else said
 
 
 def text(value: object) -> str:
     """One value. Numbers must have been bounded before."""
     if type(value) is Decimal:
-        return format(value, "f")
+        return digits(value)
     if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, int):
