@@ -33,13 +33,13 @@ JP_ACCOUNTS: Final = choices(
 )
 _CARD: Final = re.compile(r"\d{4}|\d{16}", re.ASCII)  # the last four digits, or all sixteen
 _PARTS: Final = frozenset(f"header.{part}" for part in ("trd_env", "acc_id", "card_num", "trd_market", "jp_acc_type"))
+_CARDED: Final = ("header.trd_market",)
+_NAMED: Final = ("header.acc_id", "header.trd_market")
 
 
 def trade_header(fields: Fields) -> Header | None:
     """The header of a trade: account and market must be named, the environment may be left to the account's own."""
-    if not fields.has("header.card_num"):
-        fields.require("header.acc_id")
-    fields.require("header.trd_market")
+    fields.require(*_CARDED if fields.has("header.card_num") else _NAMED)
     return any_header(fields)
 
 
@@ -49,7 +49,7 @@ def any_header(fields: Fields) -> Header | None:
     An unknown market number is refused (B24: 999 once answered with real funds), so is account 0, which stands for
     whichever account comes first (W11: `acc_id` beside `card_num` would leave the choice to the daemon).
     """
-    if fields.has_none(_PARTS):
+    if not fields.has("header.trd_market") and fields.has_none(_PARTS):
         return None
     env = fields.choice("header.trd_env", ENVS)
     market = fields.choice("header.trd_market", MARKETS)

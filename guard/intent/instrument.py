@@ -54,13 +54,13 @@ class Odd(Struct, frozen=True):
 
 def instrument(code: str, *, trd_market: int, sec_market: int | None) -> Instrument | Odd:
     """The one instrument that code, header and `sec_market` all name. Funds keep no `sec_market` of their own."""
-    if len(code) > _CODE_CHARACTERS_MAX or not _CODE.fullmatch(code):
-        return _odd_spelling(code)
-    return _agreed(code, trd_market, sec_market)
+    return _odd_spelling(code) if len(code) > _CODE_CHARACTERS_MAX else _agreed(code, trd_market, sec_market)
 
 
 @lru_cache(maxsize=4096)  # programs trade few symbols, over and over; a code that gets here is short
 def _agreed(code: str, trd_market: int, sec_market: int | None) -> Instrument | Odd:
+    if not _CODE.fullmatch(code):
+        return _odd_spelling(code)
     words = market_words(trd_market)
     if not words:
         return Odd(f"trd_market {trd_market} takes no orders here")

@@ -181,9 +181,9 @@ def _names(fields: list[str]) -> Names:
             flat |= spellings
         if colon:
             members = _MESSAGE_FIELDS[message.rstrip("^~")]
-            inner[own] = MappingProxyType(_spellings(members, f"{own}."))
+            inner[own] = _spellings(members, f"{own}.")
             lifted |= inner[own] if message.endswith(("^", "~")) else {}
-    return Names(MappingProxyType(flat | lifted), MappingProxyType(proto), MappingProxyType(inner))
+    return Names(flat | lifted, proto, inner)
 
 
 NAMES: Final[Mapping[str, Names]] = MappingProxyType(

@@ -57,16 +57,16 @@ def _gather(names: Names, members: Members, *, is_flat: bool) -> Body | Refusal:
     values: dict[str, object] = {}
     reasons: list[Reason] = []
     for name, value in members.items():
-        if len(reasons) >= _REASONS_MAX:
-            break
         path = known.get(name)
-        if path is None:
+        if path is not None and type(value) in _SCALARS and path not in values and path not in _OBJECTS:
+            values[path] = value
+        elif len(reasons) >= _REASONS_MAX:
+            break
+        elif path is None:
             hint = _elsewhere(name, names, is_flat=is_flat)
             reasons.append(_unknown(name, known, hint, is_searched=len(reasons) < _SEARCHES_MAX))
         elif value is None:
             continue
-        elif type(value) in _SCALARS and path not in _OBJECTS and path not in values:
-            values[path] = value
         elif path in _OBJECTS and not is_object(value):
             reasons.append(Reason(Code.BAD_VALUE, f"{path} is an object"))
         elif path in names.inner and is_object(value):

@@ -25,22 +25,16 @@ Members = dict[str, object]
 
 def load(body: bytes) -> Members | Refusal:
     """The object that the body is, or why it is none: `body_too_large`, `bad_json`, `duplicate_key`."""
-    if len(body) > BODY_BYTES_MAX:
-        return refuse(Code.BODY_TOO_LARGE, f"a body has at most {BODY_BYTES_MAX} bytes")
-    if not body.strip():
-        return refuse(Code.BAD_JSON, "the body is empty; send {} where there is nothing to say")
-    if body.startswith(b"\xef\xbb\xbf"):
-        return refuse(Code.BAD_JSON, "the body starts with a byte order mark; send plain UTF-8")
     brackets = body.count(b"{") + body.count(b"[")
-    if brackets + body.count(b",") > PARTS_MAX:
-        return refuse(Code.BAD_JSON, f"the body has more than {PARTS_MAX} parts; ask in several requests")
+    if len(body) > PARTS_MAX and (len(body) > BODY_BYTES_MAX or brackets + body.count(b",") > PARTS_MAX):
+        return _not_json(body, "")
     try:
         # Only names are cached: a trade password's digest must not outlive its request in a parser's cache.
         value = jiter.from_json(
             body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True, float_mode="decimal"
         )
     except ValueError as error:
-        return _not_json(str(error))
+        return _not_json(body, str(error))
     if not is_object(value):
         return refuse(Code.BAD_JSON, "the body is one JSON object")
     # Each level opens with a bracket: only a body with many brackets can be deep. The parser itself stops at 200.
@@ -64,7 +58,16 @@ def is_array(value: object) -> TypeGuard[list[object]]:
     return type(value) is list
 
 
-def _not_json(why: str) -> Refusal:
+def _not_json(body: bytes, why: str) -> Refusal:
+    """What is wrong with a body that is too large, or that the parser refuses for the reason `why`."""
+    if len(body) > BODY_BYTES_MAX:
+        return refuse(Code.BODY_TOO_LARGE, f"a body has at most {BODY_BYTES_MAX} bytes")
+    if not body.strip():
+        return refuse(Code.BAD_JSON, "the body is empty; send {} where there is nothing to say")
+    if body.startswith(b"\xef\xbb\xbf"):
+        return refuse(Code.BAD_JSON, "the body starts with a byte order mark; send plain UTF-8")
+    if not why:
+        return refuse(Code.BAD_JSON, f"the body has more than {PARTS_MAX} parts; ask in several requests")
     code = Code.DUPLICATE_KEY if why.startswith("Detected duplicate key") else Code.BAD_JSON
     why = masked(why)
     short = why if len(why) <= _SHOWN_CHARACTERS_MAX else f"{why[:_SHOWN_CHARACTERS_MAX]}…"

@@ -142,6 +142,7 @@ def test_what_is_no_member_of_an_enum_is_refused(value: object) -> None:
 
     assert fields.choice("env", choices({"SIMULATE": 0, "REAL": 1})) is None
     assert fields.refusal().code is Code.BAD_VALUE
+    assert fields.refusal().reasons[0].message.endswith("is none of SIMULATE, REAL")
     assert pick(value, choices({"ONE": 1})) is None
 
 
