@@ -148,10 +148,12 @@ class Sources:
 
     def seen_currency(self, symbol: str, key: PositionKey) -> str:
         """The currency in which orders, else the account's positions, show the symbol; "" where none do."""
+        seen = self._currencies.get(symbol)
+        if seen:
+            return seen
         source = self._positions.get(key.account)
         kept = None if source is None else source.shelf.get(key)
-        held = "" if kept is None else kept.value.currencies.get(symbol, "")
-        return self._currencies.get(symbol) or held
+        return "" if kept is None else kept.value.currencies.get(symbol, "")
 
     def other_currency(self, order: PlaceOrder, key: PositionKey) -> str:
         """The currency that was seen where it is not the one that the market's table has; else ""."""

@@ -37,8 +37,13 @@ class Asked(Struct, frozen=True):
     @property
     def positions(self) -> PositionKey:
         """Whose positions."""
-        header = self.order.header
-        return PositionKey(self.account, header.trd_market, header.jp_acc_type)
+        return position_key(self.order, self.account)
+
+
+def position_key(order: PlaceOrder, account: Account) -> PositionKey:
+    """Under what the positions of the order's account are kept."""
+    header = order.header
+    return PositionKey(account, header.trd_market, header.jp_acc_type)
 
 
 def view(sources: Sources, asked: Asked) -> World:

@@ -34,6 +34,8 @@ from guard.walk.naming import meant
 from guard.walk.outlook import binding, known, needs_of
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
+_CANCELS: Final = (CancelOrder, CancelAll)
+_OF_SEVERAL: Final = (Unlock, AccPush)  # they name their accounts in a list of their own
 _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known")
 
 
@@ -78,16 +80,18 @@ async def _rows(desk: Desk, visit: Visit) -> tuple[AccountRow, ...] | Missing:
 def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow, ...] | Missing) -> Situation:
     """What the account list, the ledger and reference data make of the request, as they stand now."""
     situation = Situation(intent, rows=found)
-    principal, header = visit.principal, _header(intent)
-    if isinstance(intent, Unlock | AccPush):
+    principal, header = visit.principal, None
+    if isinstance(intent, _OF_SEVERAL):
         situation.acc_ids = intent.acc_ids
+    else:
+        header = getattr(intent, "header", None)
     if principal is None or header is None:
         return situation
     rows = listed(situation) or ()
     acc_id = resolve_acc_id(principal, rows, env=header.env, acc_id=header.acc_id, card_num=header.card_num)
-    situation.locate(header.env, acc_id)
     situation.acc_ids = _named(header, acc_id)
     if isinstance(intent, Read):
+        situation.locate(header.env, acc_id)
         return situation
     holder = meant(desk.state, intent, env=header.env, acc_id=acc_id)
     if isinstance(holder, Holder):
@@ -96,7 +100,7 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow
         situation.conflict = holder
     order_env = situation.holder.account.env if situation.holder else None
     env = resolve_env(principal, rows, body=header.env, order=order_env, acc_id=acc_id)
-    if env is None and isinstance(intent, CancelOrder | CancelAll):
+    if env is None and isinstance(intent, _CANCELS):
         env = cancel_env(principal)
     situation.locate(env, acc_id)
     situation.plan = binding(visit, situation)
@@ -109,10 +113,6 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow
         situation.needs = needs_of(visit, situation)
         situation.world = known(desk, visit, situation)
     return situation
-
-
-def _header(intent: Intent) -> Header | None:
-    return None if isinstance(intent, Unlock | AccPush) else getattr(intent, "header", None)
 
 
 def _named(header: Header, acc_id: int | None) -> tuple[int, ...] | None:
@@ -136,7 +136,7 @@ def resulting(intent: Intent, holder: Holder | None) -> PlaceOrder | Refusal | N
 
 def effect_of(intent: Intent, documented: Effect) -> Effect:
     """What the call really does: `modify-order` places nothing new, and some of its operations only cancel."""
-    if isinstance(intent, CancelOrder | CancelAll):
+    if isinstance(intent, _CANCELS):
         return Effect.ORDER_CANCEL
     return documented
 

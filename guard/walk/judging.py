@@ -12,6 +12,7 @@ from guard.intent import digest, encode, kept
 from guard.limits import Opening, Worth, beside, bound_met, held_on, look
 from guard.policy import (
     Judgement,
+    Maker,
     counted_again,
     exits_claim,
     exits_of,
@@ -85,28 +86,31 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
         situation.reducible = judgement.proposal.reducible
     outbound = outbound_of(desk, visit, situation)
     body = outbound.body if outbound and outbound.body else b""
-    reasons, slot = list(judgement.reasons), _slot(visit, situation)
-    crowded = None if slot is None else _no_room(desk, visit, slot)
-    if crowded is not None and visit.effect is Effect.ORDER_CANCEL:
-        slot = None  # it passes, and nobody remembers its key
-    elif crowded is not None:
-        reasons.insert(0, crowded)
-    own = [claim for claim in (slot, exits) if claim is not None]
-    # What is cancelled one by one is not sent itself.
-    shared = bucket_claims(visit, situation) if situation.each is None else ()
-    body = body if situation.each is None else b""
+    reasons = list(judgement.reasons)
+    slot = _slot(desk, visit, situation, reasons=reasons)
+    own = [] if slot is None else [slot]
+    if exits is not None:
+        own.append(exits)
+    by: list[Maker | None] = [None] * len(own)
+    if situation.each is None:
+        for claim, maker in bucket_claims(visit, situation):
+            own.append(claim)
+            by.append(maker)
+    else:
+        body = b""  # what is cancelled one by one is not sent itself
     ruled = judgement.claims
     if holder is not None and situation.comes_back:
         ruled = counted_again(ruled, lambda cell: held_on(desk.state, holder, cell))
-    claims = (*own, *[claim for claim, _ in shared], *ruled)
-    makers = (*[None] * len(own), *[maker for _, maker in shared], *judgement.makers)
+    claims, makers = (*own, *ruled), (*by, *judgement.makers)
     seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)
     if isinstance(seen, Taken):
         return Look(Judged(claims, makers), [], outbound, taken=seen, slot=slot)
     is_simulated = situation.env is Env.SIMULATE
     judged = Judged(claims, makers, seen.used, body, _resulting(situation), is_simulated, working)
-    found = _with_shortfalls(Look(judged, reasons, outbound), seen, t_us=visit.t_us)
-    if found.reasons:
+    found = Look(judged, reasons, outbound)
+    if isinstance(seen, Full):
+        _tell_shortfalls(found, seen, t_us=visit.t_us)
+    if reasons:
         found.largest_qty = _largest(desk, situation, judgement, judged=judged, seen=seen)
     return found
 
@@ -165,17 +169,19 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
     if cooling is not None:
         reasons.append(cooling[0])
         free_us = [cooling[1]] if cooling[1] else []
-    judged = Judged(claims, makers, used)
-    return _with_shortfalls(Look(judged, reasons, None), seen, t_us=visit.t_us, free_us=free_us)
+    found = Look(Judged(claims, makers, used), reasons, None, retry_after_s=wait_s(reasons, free_us))
+    if isinstance(seen, Full):
+        _tell_shortfalls(found, seen, t_us=visit.t_us, free_us=free_us)
+    return found
 
 
-def _with_shortfalls(found: Look, seen: Granted | Full | Taken, *, t_us: int, free_us: Sequence[int] = ()) -> Look:
+def _tell_shortfalls(found: Look, seen: Full, *, t_us: int, free_us: Sequence[int] = ()) -> None:
     """A reason, by whoever made the claim, for each one that does not fit; and when all of them will.
 
     `free_us`: how long the reasons that are there already stand, where that is known.
     """
     waits_us = list(free_us)
-    for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
+    for shortfall in seen.shortfalls:
         maker = found.judged.makers[shortfall.index]
         if maker is None:
             raise AssertionError("a slot fell short")
@@ -183,7 +189,6 @@ def _with_shortfalls(found: Look, seen: Granted | Full | Taken, *, t_us: int, fr
         if shortfall.free_at_us is not None:
             waits_us.append(shortfall.free_at_us - t_us)
     found.retry_after_s = wait_s(found.reasons, waits_us)
-    return found
 
 
 def wait_s(reasons: list[Reason], free_us: list[int]) -> float | None:
@@ -253,18 +258,27 @@ def mark_of(visit: Visit) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""
 
 
-def _slot(visit: Visit, situation: Situation) -> Claim | None:
+def _slot(desk: Desk, visit: Visit, situation: Situation, *, reasons: list[Reason]) -> Claim | None:
+    """What keeps the Idempotency-Key; where no more of them can be remembered that is one more reason.
+
+    A cancel passes all the same, and nobody remembers its key.
+    """
     key, principal, account = visit.call.head.get("idempotency-key"), visit.principal, situation.account
     if key is None or principal is None or account is None:
         return None
     counter = idempotency_cell(principal.name, visit.call.path, key)
     meaning = digest(situation.intent, env=account.env, acc_id=account.acc_id)
+    crowded = _no_room(desk, visit, counter)
+    if crowded is not None and visit.effect is Effect.ORDER_CANCEL:
+        return None
+    if crowded is not None:
+        reasons.insert(0, crowded)
     return Claim("slot", counter, 0, window_ms=IDEMPOTENCY_WINDOW_MS, value=meaning)
 
 
-def _no_room(desk: Desk, visit: Visit, slot: Claim) -> Reason | None:
+def _no_room(desk: Desk, visit: Visit, counter: str) -> Reason | None:
     """Too many Idempotency-Keys of the last day are remembered for one more."""
-    most = bound_met(desk.state, slot.counter, t_us=visit.t_us)
+    most = bound_met(desk.state, counter, t_us=visit.t_us)
     if most is None:
         return None
     message = f"{most} Idempotency-Keys of the last 24 hours are remembered, and no more can be; send it without"

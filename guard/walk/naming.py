@@ -5,11 +5,15 @@ looked up both ways, names that disagree are refused, and what is forwarded are 
 once answered: it cannot act on another order than the one that was judged.
 """
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.limits import Holder, State, find_order
 from guard.terms import Account, CancelOrder, Env, Intent, ModifyOrder, Reconfirm, Refusal, refuse
+
+_NAMING: Final = (ModifyOrder, CancelOrder, Reconfirm)
 
 
 def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) -> Holder | Refusal | None:
@@ -17,7 +21,7 @@ def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) 
 
     None: none that the guard knows. A refusal: its two names are those of different orders.
     """
-    if acc_id is None or not isinstance(intent, ModifyOrder | CancelOrder | Reconfirm):
+    if acc_id is None or not isinstance(intent, _NAMING):
         return None
     order_id, order_id_ex = _names(intent)
     for candidate in (Env.REAL, Env.SIMULATE) if env is None else (env,):
@@ -32,7 +36,7 @@ def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) 
 
 def forwarded(intent: Intent, holder: Holder | None) -> Intent:
     """The request with the order named as the daemon named it; as it came where the guard does not know the order."""
-    if holder is None or not isinstance(intent, ModifyOrder | CancelOrder | Reconfirm):
+    if holder is None or not isinstance(intent, _NAMING):
         return intent
     number = holder.order_id if holder.order_id is not None and _is_number(holder.order_id) else None
     if isinstance(intent, Reconfirm):

@@ -16,7 +16,7 @@ def binding(visit: Visit, situation: Situation) -> Plan | None:
     policies, principal, account = visit.standing.policies, visit.principal, situation.account
     if policies is None or principal is None or account is None:
         return None
-    return policies.on(principal, account, wall=visit.wall)
+    return policies.plan(principal, account.env, account, wall=visit.wall)
 
 
 def needs_of(visit: Visit, situation: Situation) -> Needs | None:
