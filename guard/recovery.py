@@ -7,6 +7,7 @@ fit those before it stops the start: counters that are guessed are worse than no
 
 import os
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -59,8 +60,11 @@ from guard.walk.desk import Known, Recent
 
 _ENVS: Final = {env.word: env for env in Env}
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
+_ACCOUNTS_MAX: Final = 256
 PART_ORDERS: Final = 64  # live orders in a `counters` record, or behind it in that of the change
 NO_OUTCOME: Final = "no outcome on record when the guard started"
+_CANCEL: Final = Effect.ORDER_CANCEL.value
+_CHANGE: Final = Effect.ORDER_CHANGE.value
 _STATES: Final = ("active", "reduce_only", "cancel_only", "locked")
 
 
@@ -293,10 +297,10 @@ def _decision(found: Recovered, record: Decision, ts: str) -> None:
 
 def opening_of(record: Decision) -> Opening:
     """What the ledger held for a decision, from its record alone."""
-    if record.effect == Effect.ORDER_CANCEL.value:
+    if record.effect == _CANCEL:
         account = _account_of(record)
         return Opening(step=record.id, claims=record.claims, of=record.of, account=account, order=bytes(record.order))
-    if record.effect == Effect.ORDER_CHANGE.value:
+    if record.effect == _CHANGE:
         return Opening(
             step=record.id,
             claims=record.claims,
@@ -323,7 +327,13 @@ def opening_of(record: Decision) -> Opening:
 def _account_of(record: Decision) -> Account | None:
     if record.environment is None or record.account is None:
         return None
-    return Account(_ENVS[record.environment], record.account)
+    return _account(record.environment, record.account)
+
+
+@lru_cache(maxsize=_ACCOUNTS_MAX)
+def _account(environment: str, acc_id: int) -> Account:
+    """One object for one account: its hash is made once."""
+    return Account(_ENVS[environment], acc_id)
 
 
 def _worth_of(record: Decision) -> Worth | None:
