@@ -4,6 +4,7 @@ The only place that knows how a refusal looks from outside. Nothing of the daemo
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -114,13 +115,21 @@ def passed_reply(answer: Answer, *, decision: str, headers: Headers = ()) -> Rep
     return Reply(answer.status, answer.body, plain + headers, _TEXT)
 
 
-def rate_headers(rates: tuple[RateState, ...]) -> Headers:
+def rate_headers(rates: Sequence[RateState]) -> Headers:
     """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers); nothing where no rate applies."""
-    if not rates:
-        return ()
-    policy = ", ".join([f"{_quoted(rate.name)};q={rate.quota};w={rate.window_s}" for rate in rates])
-    state = ", ".join([f"{_quoted(rate.name)};r={max(0, rate.remaining)};t={_ceil(rate.reset_s)}" for rate in rates])
-    return (("RateLimit-Policy", policy), ("RateLimit", state))
+    policies, states = [], []
+    for rate in rates:
+        name, policy = _told(rate.name, rate.quota, rate.window_s)
+        policies.append(policy)
+        states.append(f"{name};r={max(0, rate.remaining)};t={_ceil(rate.reset_s)}")
+    return (("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(states))) if policies else ()
+
+
+@lru_cache(maxsize=256)
+def _told(name: str, quota: int, window_s: int) -> tuple[str, str]:
+    """A rate's name as a structured-field string (RFC 8941 §3.3.3), and the rate itself."""
+    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return quoted, f"{quoted};q={quota};w={window_s}"
 
 
 def _part(reason: Reason) -> _ReasonPart:
@@ -143,10 +152,3 @@ def _ceil(seconds: float) -> int:
 def _whole_seconds(seconds: float | None) -> int:
     """`Retry-After` in whole seconds, never too early and never zero; one second where nobody knows."""
     return max(1, math.ceil(seconds)) if seconds is not None else 1
-
-
-@lru_cache(maxsize=256)
-def _quoted(name: str) -> str:
-    """A structured-field string (RFC 8941 §3.3.3)."""
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -4,6 +4,7 @@ The edge adds what only it knows: length, date, and whether the connection ends.
 """
 
 import re
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -13,7 +14,8 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 _BODILESS: Final = frozenset({204, 304})
-_SAFE_LINE: Final = re.compile(r"[A-Za-z0-9-]++: [ -~]*+")
+_STATUSES_MAX: Final = 64  # the daemon may know statuses that we do not
+_SAFE_LINES: Final = re.compile(r"(?:[A-Za-z0-9-]++: [ -~]*+\r\n)*+")
 
 
 def encode(reply: Reply, *, date: str, is_closing: bool, is_head: bool = False) -> bytes:
@@ -21,16 +23,23 @@ def encode(reply: Reply, *, date: str, is_closing: bool, is_head: bool = False) 
 
     A field of ours that could split the answer is a bug and raises.
     """
-    lines = [f"HTTP/1.1 {reply.status} {_PHRASES.get(reply.status, '')}"]
-    is_bodiless = reply.status in _BODILESS
-    if not is_bodiless:
-        lines += [f"Content-Type: {reply.content_type}", f"Content-Length: {len(reply.body)}"]
-    lines += [f"Date: {date}", "Cache-Control: no-store"]
+    fields = ""
     for name, value in reply.headers:
-        lines.append(f"{name}: {value}")
-        if not _SAFE_LINE.fullmatch(lines[-1]):
-            raise AssertionError(f"the answer's field {name!r} cannot be written")
-    if is_closing:
-        lines.append("Connection: close")
-    head = "\r\n".join(lines).encode("ascii") + b"\r\n\r\n"
-    return head if is_head or is_bodiless else head + reply.body
+        fields += f"{name}: {value}\r\n"
+    if fields.count("\n") != len(reply.headers) or not _SAFE_LINES.fullmatch(fields):
+        raise AssertionError(f"one of the answer's fields {reply.headers!r} cannot be written")
+    status, body = reply.status, reply.body
+    ending = "Connection: close\r\n\r\n" if is_closing else "\r\n"
+    if status in _BODILESS:
+        head = f"{_status_line(status)}Date: {date}\r\nCache-Control: no-store\r\n{fields}{ending}"
+        return head.encode("ascii")
+    head = (
+        f"{_status_line(status)}Content-Type: {reply.content_type}\r\nContent-Length: {len(body)}\r\n"
+        f"Date: {date}\r\nCache-Control: no-store\r\n{fields}{ending}"
+    )
+    return head.encode("ascii") if is_head else head.encode("ascii") + body
+
+
+@lru_cache(maxsize=_STATUSES_MAX)
+def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n"
