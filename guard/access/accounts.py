@@ -33,6 +33,7 @@ UNIFORM: Final = Reason(
     Code.ACCOUNT, "the request names no account that this key may use in this environment", rule="accounts"
 )
 _SUFFIX_DIGITS: Final = 4
+_UNNAMED: Final = frozenset({AccountAt.NONE, AccountAt.ANSWER})
 _NULL: Final = Raw(b"null")
 
 
@@ -117,7 +118,7 @@ def account_reasons(
     does not resolve, an empty list). `env` None: any environment in which the account is listed. A read that leaves it
     out leaves it to the daemon, so there the caller must be allowed all of them (B15).
     """
-    if endpoint.account in {AccountAt.NONE, AccountAt.ANSWER}:
+    if endpoint.account in _UNNAMED:
         return ()
     visible = visible_accounts(principal, rows)
     if visible is None and acc_ids and env is not None:

@@ -103,6 +103,8 @@ def principal_of(record: KeyRecord) -> Principal:
 class Keyring(Struct, frozen=True, weakref=True):
     """All keys at one moment. Records stand in the file's order; the maps are made once, so that a look-up is a hash.
 
+    `unending`: of `principals` those that no moment ends. Who is the very same as there needs no second look.
+
     `sha256` is the lower-case hex digest of `source()`, the records without hashes, for the journal's configuration.
     """
 
@@ -112,6 +114,7 @@ class Keyring(Struct, frozen=True, weakref=True):
     by_id: Mapping[str, KeyRecord]
     by_grant: Mapping[bytes, KeyRecord]
     principals: Mapping[str, Principal]
+    unending: Mapping[str, Principal]
 
     def source(self) -> bytes:
         """Canonical JSON of the records without hashes: what `sha256` is the digest of."""
@@ -128,11 +131,14 @@ def _source(records: tuple[KeyRecord, ...]) -> bytes:
 
 def keyring(records: tuple[KeyRecord, ...]) -> Keyring:
     """The snapshot of `records`; their ids and digests differ, which the parser has seen to."""
+    principals = {record.id: principal_of(record) for record in records}
+    is_ending = {record.id: record.is_disabled or record.expires_at is not None for record in records}
     return Keyring(
         records=records,
         sha256=hashlib.sha256(_source(records)).hexdigest(),
         by_digest={record.digest: record for record in records},
         by_id={record.id: record for record in records},
         by_grant={grant_of(record): record for record in records},
-        principals={record.id: principal_of(record) for record in records},
+        principals=principals,
+        unending={name: principal for name, principal in principals.items() if not is_ending[name]},
     )

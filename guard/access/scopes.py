@@ -5,6 +5,7 @@ environment. On top of either profile a reconfirmation needs a trade scope and a
 `trade:real` (contract §4 *Scopes*; the daemon's own history is daemon.md §5.3 B23, B30). Pure.
 """
 
+from functools import lru_cache
 from typing import Final, Literal
 
 from guard.codes import Code
@@ -27,6 +28,8 @@ SCOPES: Final = (
 IMPLIED: Final = {"admin": frozenset({"guard:operate", "guard:policy", "audit:read"})}
 PERSONAL: Final = IMPLIED["admin"]
 
+LACKING_MAX: Final = 4096  # pairs of an endpoint and scopes whose answer is kept
+
 _TRADE: Final = {Env.REAL: "trade:real", Env.SIMULATE: "trade:simulate"}
 _TRADE_SCOPES: Final = frozenset(_TRADE.values())
 _UNLOCKING: Final = ("trade:unlock", "trade:real")
@@ -44,10 +47,13 @@ def narrowed(scopes: frozenset[str], claim: str) -> frozenset[str]:
 
 def scope_reasons(endpoint: Endpoint, principal: Principal, *, profile: Profile) -> tuple[Reason, ...]:
     """Why the key may not call this endpoint at all; a public endpoint asks for nothing."""
-    reasons = [
-        _lacks(endpoint, wanted, profile) for wanted in _wanted(endpoint, profile) if not _has(principal, wanted)
-    ]
-    return tuple(reasons)
+    return _lacking(endpoint, principal.scopes, profile)
+
+
+@lru_cache(maxsize=LACKING_MAX)
+def _lacking(endpoint: Endpoint, scopes: frozenset[str], profile: Profile) -> tuple[Reason, ...]:
+    groups = _wanted(endpoint, profile)
+    return tuple([_lacks(endpoint, wanted, profile) for wanted in groups if scopes.isdisjoint(wanted)])
 
 
 def environment_reasons(endpoint: Endpoint, principal: Principal, env: Env | None) -> tuple[Reason, ...]:
@@ -56,15 +62,15 @@ def environment_reasons(endpoint: Endpoint, principal: Principal, env: Env | Non
     `env` None is unknown: it counts as real for new orders and changes, and for a cancel as the one the key may trade.
     An unlock always counts as real. A key without any trade scope is `scope_reasons`' business.
     """
-    held = principal.scopes & _TRADE_SCOPES
+    scopes = principal.scopes
     if endpoint.effect is Effect.UNLOCK:
-        return () if _has(principal, _UNLOCKING) or not held else (_elsewhere("unlocking", _UNLOCKING),)
-    if not endpoint.is_trade or not held:
-        return ()
-    if env is None and endpoint.effect is Effect.ORDER_CANCEL:
+        if _has(principal, _UNLOCKING) or scopes.isdisjoint(_TRADE_SCOPES):
+            return ()
+        return (_elsewhere("unlocking", _UNLOCKING),)
+    if not endpoint.is_trade or (env is None and endpoint.effect is Effect.ORDER_CANCEL):
         return ()
     wanted = _TRADE[Env.REAL if env is None else env]
-    if wanted in held:
+    if wanted in scopes or scopes.isdisjoint(_TRADE_SCOPES):
         return ()
     where = "an environment that is not known counts as real, which" if env is None else f"the {env.word} environment"
     return (_elsewhere(where, (wanted,)),)

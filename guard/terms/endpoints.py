@@ -49,7 +49,7 @@ class Bucket(Struct, frozen=True):
     per: Literal["account", "user"]
 
 
-class Endpoint(Struct, frozen=True):
+class Endpoint(Struct, frozen=True, cache_hash=True):
     """One row of the catalogue. `documented` and `runtime` are scopes of which any one is enough; () is public."""
 
     group: str

@@ -15,9 +15,11 @@ from guard.access import (
     still_valid,
 )
 from guard.codes import Code
-from guard.limits import BREAKER, NOBODY, Holder, change_in_flight, trading_rule
+from guard.journal import Journal
+from guard.limits import BREAKER, NOBODY, Holder, TradingRule, change_in_flight, trading_rule
 from guard.policy import may_touch
 from guard.terms import (
+    AccountAt,
     AccPush,
     CancelAll,
     CancelOrder,
@@ -30,6 +32,7 @@ from guard.terms import (
     Refusal,
     refuse,
 )
+from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.gather import listed
 
@@ -75,7 +78,7 @@ def revoked(desk: Desk, visit: Visit) -> Refusal | None:
     What is no cancel was judged by the key's limits too, so it ends with any change of them.
     """
     principal, standing = visit.principal, desk.standing
-    if principal is None:
+    if principal is None or standing.keyring.unending.get(principal.id) is principal:
         return None
     still = renewed if visit.effect is Effect.ORDER_CANCEL else still_valid
     if still(standing.keyring, principal, now=desk.clock.wall(), issuers=standing.issuers):
@@ -88,6 +91,8 @@ def rights(visit: Visit, situation: Situation) -> list[Reason]:
     endpoint, principal = visit.endpoint, visit.principal
     if endpoint is None or principal is None:
         return []
+    if endpoint.effect is Effect.READ and endpoint.account is AccountAt.NONE:
+        return []  # it is about no environment and no account
     if visit.effect is not None and visit.effect is not endpoint.effect:
         endpoint = msgspec.structs.replace(endpoint, effect=visit.effect)
     reasons = list(environment_reasons(endpoint, principal, situation.env))
@@ -124,20 +129,27 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
 
     `is_last`: the decision is on the disk already, and only what may have changed meanwhile is looked at.
     """
-    if visit.effect is Effect.ORDER_CANCEL:
+    effect = visit.effect
+    if effect is Effect.ORDER_CANCEL:
         return []
-    reasons = [] if is_last or visit.effect not in RISKY else _readiness(desk)
-    if not is_last and visit.effect is not Effect.STREAM:
-        reasons += _circuit(desk, visit)
-    key = visit.principal.name if visit.principal is not None else ""
-    rule = trading_rule(desk.state, key=key, account=situation.account, market=situation.market)
+    reasons: list[Reason] = []
+    is_risky = effect in RISKY
+    if not is_last:
+        if is_risky:
+            reasons += _readiness(desk)
+        circuit = desk.circuits.of(is_trade=is_risky)
+        if circuit.opened_us is not None and effect is not Effect.STREAM:
+            reasons += _circuit(desk, visit, circuit)
+    rule = _trading_rule(desk, visit, situation) if desk.state.trading else None
     state, way_out = "active" if rule is None else rule.state, "an operator has to set it active"
-    if visit.effect in RISKY and state in {"active", "reduce_only"} and desk.is_halted:
+    if is_risky and state in {"active", "reduce_only"} and desk.is_halted:
         state, way_out = "cancel_only", "an operator has to remove the file HALT from the state directory"
-    if state == "locked" or (state == "cancel_only" and visit.effect in RISKY):
+    if state == "active":
+        return reasons
+    if state == "locked" or (state == "cancel_only" and is_risky):
         by = f" by {rule.reason}" if rule is not None and rule.by == BREAKER else ""
         reasons.append(Reason(Code.HALTED, f"trading is {state}{by}; {way_out}", rule="state"))
-    if state == "reduce_only" and visit.effect in RISKY and not situation.is_reducing:
+    if state == "reduce_only" and is_risky and not situation.is_reducing:
         reasons.append(_not_reducing(situation))
     return reasons
 
@@ -155,31 +167,41 @@ def _not_reducing(situation: Situation) -> Reason:
     return Reason(Code.REDUCE_ONLY, told, rule="state", observed=f"{order.qty.normalize():f}", limit=most, unit="qty")
 
 
-def _circuit(desk: Desk, visit: Visit) -> list[Reason]:
+def _trading_rule(desk: Desk, visit: Visit, situation: Situation) -> TradingRule | None:
+    key = visit.principal.name if visit.principal is not None else ""
+    return trading_rule(desk.state, key=key, account=situation.account, market=situation.market)
+
+
+def _circuit(desk: Desk, visit: Visit, circuit: Circuit) -> list[Reason]:
     """The daemon keeps failing and is left alone for a while; only cancels still try."""
-    circuit = desk.circuits.of(is_trade=visit.effect in RISKY)
-    if circuit.wait_us(desk.clock.mono_us(), owner=visit.principal.name if visit.principal else "") is None:
+    owner = visit.principal.name if visit.principal else ""
+    if circuit.wait_us(desk.clock.mono_us(), owner=owner) is None:
         return []
     message = f"the daemon keeps failing and is left alone for a while: {circuit.why}; cancels still pass"
     return [Reason(Code.BREAKER_OPEN, message, rule="circuit")]
 
 
 def _readiness(desk: Desk) -> list[Reason]:
-    reasons = []
+    reasons, journal = [], desk.journal
     if desk.is_draining:
         reasons.append(Reason(Code.DRAINING, "the guard is shutting down; cancels still pass"))
-    if desk.journal.failed is not None:
-        reasons.append(Reason(Code.JOURNAL_UNAVAILABLE, "the record cannot be written; cancels still pass"))
-    elif desk.journal.space == "stop":
-        reasons.append(Reason(Code.JOURNAL_UNAVAILABLE, "the disk of the record is almost full; cancels still pass"))
-    elif not desk.journal.has_room(2):
-        reasons.append(Reason(Code.OVERLOADED, "too many decisions wait for the disk; try again"))
+    if not journal.has_room(2) or journal.space == "stop":
+        reasons.append(_unwritten(journal))
     if desk.standing.policies is None:
         reasons.append(Reason(Code.POLICY_UNAVAILABLE, "no policy could be loaded; `guard policy check` says why"))
     if not desk.standing.settings.trading.enabled:
         message = "trading is off: set [trading] enabled = true, or start with --enable-trading"
         reasons.append(Reason(Code.TRADING_DISABLED, message, rule="trading.enabled"))
     return reasons
+
+
+def _unwritten(journal: Journal) -> Reason:
+    """Why the record takes no decision and its outcome now."""
+    if journal.failed is not None:
+        return Reason(Code.JOURNAL_UNAVAILABLE, "the record cannot be written; cancels still pass")
+    if journal.space == "stop":
+        return Reason(Code.JOURNAL_UNAVAILABLE, "the disk of the record is almost full; cancels still pass")
+    return Reason(Code.OVERLOADED, "too many decisions wait for the disk; try again")
 
 
 def ownership(visit: Visit, situation: Situation) -> list[Reason]:

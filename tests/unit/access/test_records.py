@@ -51,6 +51,15 @@ def test_a_principal_carries_what_its_record_says() -> None:
     assert bot.is_restricted
 
 
+@pytest.mark.parametrize("members", [{"expires_at": "2099-01-01T00:00:00Z"}, {"allowed_machines": []}])
+def test_what_ends_or_is_disabled_is_always_looked_at_again(members: dict[str, Any]) -> None:
+    """`unending` holds the very principals that stand for ever, and no other."""
+    keys = ring(record(**members), record("b"))
+
+    assert set(keys.unending) == {"b"}
+    assert keys.unending["b"] is keys.principals["b"]
+
+
 def test_limits_are_known_by_name() -> None:
     """Rotated records give one policy."""
     assert set(ring(record(), record("bot@2"), record("b")).limits_by_name()) == {"bot", "b"}
