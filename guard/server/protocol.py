@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
             self._read(data)
         elif self._tenant is not None:
             self._tenant.data_received(data)
-        elif self._state in {_State.ANSWERING, _State.WRITING}:
+        elif self._state is _State.ANSWERING or self._state is _State.WRITING:
             # One chunk at most arrives after the pause; what is cut off here is refused with the rest of it.
             self._held = (self._held + data)[: self._edge.bounds.held_bytes_max]
             self._transport.pause_reading()
@@ -299,35 +299,32 @@ class Connection(asyncio.Protocol):
         self._phase, self._is_fresh = Phase.IDLE, False
         if not self._is_proven:
             self._edge.unproven.leave(self, address=self._peer)
-        upgrade = self._edge.wiring.upgrade
-        if request.raw_head is not None and upgrade is not None:
+        wiring = self._edge.wiring
+        if request.raw_head is not None and wiring.upgrade is not None:
             self._state = _State.HANDED_OVER
             self._edge.counts.handed_over += 1
-            self._tenant = upgrade(request.call, self._transport, request.raw_head)
+            self._tenant = wiring.upgrade(request.call, self._transport, request.raw_head)
             return
         self._state = _State.ANSWERING
-        self._edge.wiring.start(self._answer(request), "request")
+        wiring.start(self._answer(request), "request")
 
     async def _answer(self, request: Request) -> None:
-        is_head = request.call.method == "HEAD"
+        edge, call = self._edge, request.call
         try:
-            reply = await self._edge.wiring.handler(request.call)
-            if request.call.wait_s:
-                await asyncio.sleep(request.call.wait_s)
-            self._is_proven = self._is_proven or request.call.is_known
-            is_closing = self._is_last(request, reply)
-            answer = encode(reply, date=self._edge.date(), is_closing=is_closing, is_head=is_head)
+            reply = await edge.wiring.handler(call)
+            if call.wait_s:
+                await asyncio.sleep(call.wait_s)
+            self._is_proven = self._is_proven or call.is_known
+            is_closing = reply.close or self._has_ended or edge.is_draining or not request.is_kept_alive
+            answer = encode(reply, date=edge.date(), is_closing=is_closing, is_head=call.method == "HEAD")
         except asyncio.CancelledError:
             self._transport.abort()
             raise
         except Exception:  # noqa: BLE001 - whatever the walk raised, its caller is owed an answer and the log the trace
-            _log.exception("walk_failed", path=request.call.path)
+            _log.exception("walk_failed", path=call.path)
             is_closing = True
             answer, _ = self._refusal(_WALK_FAILED)
         self._write(answer, is_closing=is_closing)
-
-    def _is_last(self, request: Request, reply: Reply) -> bool:
-        return reply.close or self._has_ended or self._edge.is_draining or not request.is_kept_alive
 
     def _write(self, answer: bytes, *, is_closing: bool) -> None:
         if self._state is not _State.ANSWERING:  # the caller has hung up
@@ -345,10 +342,11 @@ class Connection(asyncio.Protocol):
         if self._has_ended or self._edge.is_draining or self._transport.is_closing():
             self.close()
             return
+        edge = self._edge
         self._state = _State.READING
-        self.deadline = self._edge.now() + self._edge.bounds.idle_timeout_s
+        self.deadline = edge.now() + edge.bounds.idle_timeout_s
         if not self._is_proven:
-            self._edge.wait_for_proof(self, self._peer)
+            edge.wait_for_proof(self, self._peer)
         if self._held:
             held, self._held = self._held, b""
             self._transport.resume_reading()

@@ -50,6 +50,9 @@ class Request(Struct, frozen=True):
     raw_head: bytes | None = None
 
 
+Known = tuple[bytes, Head, Meaning]  # a head as it was read, and what it means
+
+
 class Reader:
     """Reads the requests of one connection from `peer`, one at a time. After a refusal it is not to be fed again."""
 
@@ -62,7 +65,7 @@ class Reader:
         self._searched = 0
         self._head_end = 0
         self._begun: tuple[Head, Meaning] | None = None
-        self._last: tuple[bytes, Head, Meaning] | None = None  # the same head means the same again
+        self._last: Known | None = None  # the same head means the same again
 
     @property
     def phase(self) -> Phase:
@@ -80,10 +83,23 @@ class Reader:
             self._buffer += data
             held = self._buffer
         if self._begun is not None:
-            return self._read_body(held, self._begun, waiting=Progress.MORE)
+            return self._read_body(held, *self._begun, waiting=Progress.MORE)
         return self._read_head(held)
 
     def _read_head(self, held: bytes | bytearray) -> Request | Refusal | Progress:
+        last = self._last
+        if last is None or not held.startswith(last[0]):  # a head ends at its first empty line
+            fresh = self._search(held)
+            if not isinstance(fresh, tuple):
+                return fresh
+            self._last = last = fresh
+        raw, head, meaning = last
+        self._head_end = len(raw)
+        waiting = Progress.CONTINUE if meaning.is_continue_expected else Progress.MORE
+        return self._read_body(held, head, meaning, waiting=waiting)
+
+    def _search(self, held: bytes | bytearray) -> Known | Refusal | Progress:
+        """The head, where it is whole and of the right shape."""
         if held[0] not in _FIRST_BYTES:
             return _NOT_HTTP
         longest = self._bounds.head_bytes_max
@@ -93,35 +109,28 @@ class Reader:
                 return refuse(Code.HEADERS_TOO_LARGE, f"a head is at most {longest} bytes")
             self._searched = max(0, len(held) - 2)  # the last two bytes may begin an empty line
             return self._keep(held, Progress.MORE)
-        self._head_end = found.end()
+        raw = bytes(held[: found.end()])
         del found  # a match keeps its buffer from growing
-        raw = bytes(held[: self._head_end])
-        if self._last is None or self._last[0] != raw:
-            head = parse_head(str(raw, "latin-1"), fields_max=self._bounds.fields_max)
-            if isinstance(head, Refusal):
-                return head
-            meaning = read_fields(head, self._bounds)
-            if isinstance(meaning, Refusal):
-                return meaning
-            self._last = (raw, head, meaning)
-        _, head, meaning = self._last
-        self._begun = (head, meaning)
-        waiting = Progress.CONTINUE if meaning.is_continue_expected else Progress.MORE
-        return self._read_body(held, self._begun, waiting=waiting)
+        head = parse_head(str(raw, "latin-1"), fields_max=self._bounds.fields_max)
+        if isinstance(head, Refusal):
+            return head
+        meaning = read_fields(head, self._bounds)
+        return meaning if isinstance(meaning, Refusal) else (raw, head, meaning)
 
     def _read_body(
-        self, held: bytes | bytearray, begun: tuple[Head, Meaning], *, waiting: Progress
+        self, held: bytes | bytearray, head: Head, meaning: Meaning, *, waiting: Progress
     ) -> Request | Refusal | Progress:
-        head, meaning = begun
-        end = self._head_end + meaning.length_bytes
+        begin = self._head_end
+        end = begin + meaning.length_bytes
         if len(held) < end:
+            self._begun = (head, meaning)
             return self._keep(held, waiting)
         if len(held) > end:
             return _BYTES_AFTER
-        raw_head = bytes(held[: self._head_end]) if meaning.is_upgrade else None
-        body = bytes(held[self._head_end :])
-        self._start_over()
-        call = Call(head.method, head.path, meaning.head, body, self._peer, head.token)
+        raw_head = bytes(held[:begin]) if meaning.is_upgrade else None
+        call = Call(head.method, head.path, meaning.head, bytes(held[begin:]), self._peer, head.token)
+        if self._buffer:
+            self._start_over()
         return Request(call, meaning.is_kept_alive, raw_head)
 
     def _keep(self, held: bytes | bytearray, progress: Progress) -> Progress:

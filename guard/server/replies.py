@@ -108,11 +108,15 @@ def refusal_reply(
 
 def passed_reply(answer: Answer, *, decision: str, headers: Headers = ()) -> Reply:
     """The daemon's own answer: its status and body. JSON stays JSON, anything else can only be plain text."""
-    media_type = answer.content_type.partition(";")[0].strip().lower()
-    if media_type == _JSON:
+    if _is_json(answer.content_type):
         return Reply(answer.status, answer.body, (("Guard-Decision", decision), *headers), _JSON)
     plain: Headers = (("Guard-Decision", decision), ("X-Content-Type-Options", "nosniff"))
     return Reply(answer.status, answer.body, plain + headers, _TEXT)
+
+
+@lru_cache(maxsize=256)
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == _JSON
 
 
 def rate_headers(rates: Sequence[RateState]) -> Headers:

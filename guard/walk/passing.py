@@ -1,5 +1,6 @@
 """Everything that is no trade: reads, subscriptions, unlock, administration. The same checks, no reservation."""
 
+from collections.abc import Awaitable
 from typing import Literal
 
 from msgspec.structs import replace
@@ -58,20 +59,21 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     seen = hooks.shown(recorder.desk, visit, situation, result)
     if isinstance(seen, Refusal):
         return unusable(visit, seen, headers=headers)
-    headers = (*headers, *_whose(seen.answer), *seen.headers)
+    if seen.headers or seen.answer.status == UNAUTHORIZED:
+        headers = (*headers, *_whose(seen.answer), *seen.headers)
     return passed_reply(seen.answer, decision=visit.id, headers=headers)
 
 
-async def _sent(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hooks) -> Answer | Failure:
+def _sent(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hooks) -> Awaitable[Answer | Failure]:
     """Sent as it stands; a subscription as far as it is not another key's as well."""
 
-    async def ask(intent: Intent) -> Answer | Failure:
-        meant = replace(situation, intent=intent)
-        return await hooks.pass_on(recorder.desk, meant, _outbound(recorder, visit, meant))
+    def ask(intent: Intent) -> Awaitable[Answer | Failure]:
+        meant = situation if intent is situation.intent else replace(situation, intent=intent)
+        return hooks.pass_on(recorder.desk, meant, _outbound(recorder, visit, meant))
 
     if isinstance(situation.intent, Subscribe | AccPush):
-        return await carry(recorder.desk, visit, situation, ask)
-    return await ask(situation.intent)
+        return carry(recorder.desk, visit, situation, ask)
+    return ask(situation.intent)
 
 
 def _whose(answer: Answer) -> tuple[tuple[str, str], ...]:

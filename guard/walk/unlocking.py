@@ -1,6 +1,6 @@
 """Unlocking: which passwords may be tried now, what the daemon made of one, and what of that the caller is told."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -31,11 +31,16 @@ def waiting(desk: Desk, visit: Visit, situation: Situation) -> tuple[Reason, int
     return Reason(Code.COOLDOWN, message, rule="unlock.cooldown"), wait_us
 
 
-async def send(desk: Desk, situation: Situation, outbound: Outbound) -> Answer | Failure:
-    """Sends a call that is no trade. A password that is tried is counted, also when the caller hangs up meanwhile."""
+def send(desk: Desk, situation: Situation, outbound: Outbound) -> Awaitable[Answer | Failure]:
+    """Sends a call that is no trade."""
     intent = situation.intent
     if not isinstance(intent, Unlock) or not intent.unlock:
-        return await desk.daemon.send(outbound)
+        return desk.daemon.send(outbound)
+    return _tried(desk, situation, intent, outbound=outbound)
+
+
+async def _tried(desk: Desk, situation: Situation, intent: Unlock, *, outbound: Outbound) -> Answer | Failure:
+    """A password that is tried is counted, also when the caller hangs up meanwhile."""
     accounts = concerned(intent, situation.rows)
     verdicts: dict[int, Verdict] = dict.fromkeys(accounts, "wrong")
     desk.unlocks.begin(accounts, now_us=desk.clock.t_us())
