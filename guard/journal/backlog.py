@@ -8,13 +8,27 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal.place import Entry
+from guard.journal.place import Place
+from guard.journal.tree import Tree
 
 
-class _Waiter(NamedTuple):
+class Batch(Struct):
+    """Lines of one segment on their way to the disk, without their newlines; `tree` is that with all of them.
+
+    `is_lazy`: nobody waits for any of them.
+    """
+
+    segment: int
+    tree: Tree
+    lines: list[bytes]
+    is_lazy: bool
+
+
+class _Waiter(Struct, frozen=True):
     seq: int
     future: asyncio.Future[None]
 
@@ -46,15 +60,15 @@ class Backlog:
     Attributes:
         failed: why no more records are taken until a restart; None while they are.
         durable, signed: how far the record has come.
-        entries, bytes_: what waits to be written.
+        batches, records, bytes_: what waits to be written; so many lines, with so many bytes.
     """
 
     def __init__(self, seq: int) -> None:
         self.failed: str | None = None
         self.is_closing = False
         self.durable, self.signed = Mark(seq), Mark(0)
-        self.entries: list[Entry] = []
-        self.bytes_ = 0
+        self.batches: list[Batch] = []
+        self.records = self.bytes_ = 0
         self.lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0  # where `loop` runs
@@ -65,17 +79,29 @@ class Backlog:
 
     # ------------------------------------------------------------ the loop's side
 
-    def put(self, entries: list[Entry], size: int) -> None:
-        """Queues records of so many bytes; the caller holds the lock.
+    def put(self, lines: list[bytes], after: Place, *, size: int, is_lazy: bool) -> None:
+        """Queues lines of so many bytes that lead to a place, of whose segment they are; the caller holds the lock.
 
         What one turn of the loop appends is one batch: the writer thread is woken when the turn is over.
         """
-        self.entries += entries
+        batches = self.batches
+        if batches and batches[-1].segment == after.segment:
+            batch = batches[-1]
+            batch.lines += lines
+            batch.tree = after.tree
+            batch.is_lazy = batch.is_lazy and is_lazy
+        else:
+            batches.append(Batch(after.segment, after.tree, lines, is_lazy))
+        self.records += len(lines)
         self.bytes_ += size
+        if not self._is_wake_due:
+            self._wake_soon()
+
+    def _wake_soon(self) -> None:
         loop = self.loop
         if loop is None or threading.get_ident() != self._loop_thread or not loop.is_running():
             self._wake.notify()
-        elif not self._is_wake_due:
+        else:
             self._is_wake_due = True
             loop.call_soon(self._wake_now)
 
@@ -108,9 +134,10 @@ class Backlog:
             if mark is self.signed:
                 self._want(seq)
             loop = asyncio.get_running_loop()
-            if self.loop not in {None, loop}:
-                raise AssertionError("a journal serves one event loop")
-            self.serve(loop)
+            if loop is not self.loop:
+                if self.loop is not None:
+                    raise AssertionError("a journal serves one event loop")
+                self.serve(loop)
             future = loop.create_future()
             mark.waiters.append(_Waiter(seq, future))
         await future
@@ -141,23 +168,26 @@ class Backlog:
 
     # ------------------------------------------------------------ the writer thread's side
 
-    def take(self, left_s: Callable[[], float | None]) -> list[Entry] | None:
+    def take(self, left_s: Callable[[], float | None]) -> list[Batch] | None:
         """All that is queued; an empty list when `left_s` (seconds; None: nothing is due) is over; None at the end."""
         with self.lock:
-            while not self.entries:
+            while not self.batches:
                 left = left_s()
                 if self.signed.seq < self._wanted_seq or (left is not None and (left <= 0 or self.is_closing)):
                     return []
                 if self.is_closing:
                     return None
                 self._wake.wait(left)
-            batch, self.entries, self.bytes_ = self.entries, [], 0
-            return batch
+            return self._emptied()
+
+    def _emptied(self) -> list[Batch]:
+        batches, self.batches, self.records, self.bytes_ = self.batches, [], 0, 0
+        return batches
 
     @property
     def is_urgent(self) -> bool:
         """Somebody waits for a checkpoint that covers all there is, or this is the end."""
-        return self.signed.seq < self._wanted_seq or (self.is_closing and not self.entries)
+        return self.signed.seq < self._wanted_seq or (self.is_closing and not self.batches)
 
     def publish(self, mark: Mark, seq: int, *, then: Callable[[], None] | None = None) -> None:
         """The mark has come to `seq`. `then` is called on the loop, before those who waited go on."""
@@ -172,25 +202,25 @@ class Backlog:
         with self.lock:
             self.failed = why
             left = self.durable.drop() + self.signed.drop()
-            self.entries, self.bytes_ = [], 0
+            _ = self._emptied()
             self._settled.notify_all()
         self._tell(left, why=why)
 
     def _tell(self, waiters: list[_Waiter], *, then: Callable[[], None] | None = None, why: str | None = None) -> None:
-        if self.loop is None:
+        if self.loop is None or not (waiters or then):
             return
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            if then is not None:
-                self.loop.call_soon_threadsafe(then)
-            if waiters:
-                self.loop.call_soon_threadsafe(_resolve, waiters, why)
+            self.loop.call_soon_threadsafe(_resolve, waiters, then, why)
 
 
-def _resolve(waiters: list[_Waiter], why: str | None) -> None:
+def _resolve(waiters: list[_Waiter], then: Callable[[], None] | None, why: str | None) -> None:
+    if then is not None:
+        then()
     for waiter in waiters:
-        if waiter.future.done():  # its task was cancelled
+        future = waiter.future
+        if future.done():  # its task was cancelled
             continue
         if why is None:
-            waiter.future.set_result(None)
+            future.set_result(None)
         else:
-            waiter.future.set_exception(JournalFault(f"the record may not be on the disk: {why}"))
+            future.set_exception(JournalFault(f"the record may not be on the disk: {why}"))

@@ -9,12 +9,10 @@ failed fsync the kernel calls them clean.
 
 import time
 from collections.abc import Callable
-from itertools import groupby
 from typing import NamedTuple
 
-from guard.journal.backlog import Backlog
+from guard.journal.backlog import Backlog, Batch
 from guard.journal.notary import Notary
-from guard.journal.place import Entry
 from guard.journal.segmentfile import SegmentFile
 from guard.journal.space import Space
 from guard.journal.tree import Tree
@@ -63,8 +61,8 @@ class Committer:
     def run(self) -> None:
         """Works until the backlog is closed and empty."""
         try:
-            while (batch := self._backlog.take(self._left_s)) is not None:
-                self._commit(batch)
+            while (batches := self._backlog.take(self._left_s)) is not None:
+                self._commit(batches)
         except Exception as error:  # noqa: BLE001 - a thread that dies unheard would leave every waiter waiting
             self._backlog.fail(error)
 
@@ -83,18 +81,17 @@ class Committer:
         dues = [due for due in (self._sync_due_s, self._sign_due_s, look_due_s) if due is not None]
         return min(dues) - time.monotonic() if dues else None
 
-    def _commit(self, batch: list[Entry]) -> None:
-        for number, entries in groupby(batch, key=lambda entry: entry.segment):
-            if number != self._file.number:
-                self._rotate(number)
-            part = list(entries)
-            self._file.write(b"".join([entry.line for entry in part]))
-            self._tree = part[-1].tree
+    def _commit(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            if batch.segment != self._file.number:
+                self._rotate(batch.segment)
+            self._file.write(b"\n".join([*batch.lines, b""]))
+            self._tree = batch.tree
         now_s = time.monotonic()
-        is_urgent = any(not entry.is_lazy for entry in batch)
-        if batch and self._sign_due_s is None:
+        is_urgent = any(not batch.is_lazy for batch in batches)
+        if batches and self._sign_due_s is None:
             self._sign_due_s = now_s + self._lags.sign_s
-        if batch and self._sync_due_s is None:
+        if batches and self._sync_due_s is None:
             self._sync_due_s = now_s + self._lags.sync_s
         if is_urgent or self._is_due(self._sync_due_s, now_s) or self._is_due(self._sign_due_s, now_s):
             self._sync()

@@ -19,16 +19,6 @@ from guard.journal.tree import Tree, leaf
 DAY_US: Final = 86_400_000_000
 
 
-class Entry(Struct, frozen=True, gc=False):
-    """One line on its way to the disk, newline included. `is_lazy`: nobody waits for it. `tree`: with this line."""
-
-    seq: int
-    segment: int
-    line: bytes
-    is_lazy: bool
-    tree: Tree
-
-
 class Place(Struct, frozen=True, gc=False):
     """The end of the record: behind which head, in which segment (0: none yet), and how many bytes that has.
 
@@ -48,34 +38,34 @@ class Wanted(Struct, frozen=True, gc=False):
     type_: str
     members: Struct | Mapping[str, object]
     ts_us: int
-    is_lazy: bool
 
 
-def settle(wanted: Wanted, place: Place, *, segment_bytes_max: int) -> tuple[list[Entry], Place]:
-    """The record as an entry, led by the `segment` record of a new file where one is due; the place after it.
+def settle(wanted: Wanted, place: Place, *, segment_bytes_max: int) -> tuple[list[bytes], Place]:
+    """The record as a line, led by the `segment` record of a new file where one is due; the place after it.
 
-    A new file begins where the old one is full, and with each UTC day. A clock that goes back begins none.
-    `JournalFault` for what cannot be a line.
+    Lines have no newline. All are of the segment of that place. A new file begins where the old one is full, and with
+    each UTC day. A clock that goes back begins none. `JournalFault` for what cannot be a line.
     """
-    entry, after = _link(wanted, place)
+    line, after = _link(wanted, place)
     day = wanted.ts_us // DAY_US
     if place.segment > 0 and after.size <= segment_bytes_max and day <= place.day:
-        return [entry], after
+        return [line], after
     number, tree = place.segment + 1, place.tree
-    opens = replace(wanted, type_="segment", members=Segment(number, entry.seq, tree.size, tree.written()))
+    opens = replace(wanted, type_="segment", members=Segment(number, place.head.seq + 1, tree.size, tree.written()))
     opening, begun = _link(opens, Place(place.head, number, 0, day, tree))
-    entry, after = _link(wanted, begun)
-    return [opening, entry], after
+    line, after = _link(wanted, begun)
+    return [opening, line], after
 
 
-def _link(wanted: Wanted, place: Place) -> tuple[Entry, Place]:
-    seq = place.head.seq + 1
+def _link(wanted: Wanted, place: Place) -> tuple[bytes, Place]:
+    head, type_ = place.head, wanted.type_
+    seq = head.seq + 1
     try:
-        line = encode(wanted.members, seq=seq, ts_us=wanted.ts_us, type_=wanted.type_, prev=place.head.hash)
+        line = encode(wanted.members, seq=seq, ts_us=wanted.ts_us, type_=type_, prev=head.hash)
     except ValueError as error:
-        raise JournalFault(f"a {wanted.type_} record cannot be written: {error}") from error
-    if len(line) > LINE_BYTES_MAX:
-        raise JournalFault(f"a {wanted.type_} record of {len(line)} bytes is longer than {LINE_BYTES_MAX}")
+        raise JournalFault(f"a {type_} record cannot be written: {error}") from error
+    size = len(line)
+    if size > LINE_BYTES_MAX:
+        raise JournalFault(f"a {type_} record of {size} bytes is longer than {LINE_BYTES_MAX}")
     tree = place.tree.grown(leaf(line))
-    after = Place(Head(seq, digest(line)), place.segment, place.size + len(line) + 1, place.day, tree)
-    return Entry(seq, place.segment, line + b"\n", wanted.is_lazy, tree), after
+    return line, Place(Head(seq, digest(line)), place.segment, place.size + size + 1, place.day, tree)

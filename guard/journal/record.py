@@ -107,41 +107,31 @@ def encode(members: Struct | Mapping[str, object], *, seq: int, ts_us: int, type
     Raises `ValueError` for what JSON cannot hold or what would not be read back as the same head: a lone surrogate, a
     raw member that is not one JSON value, a member that has the name of the head's.
     """
-    own = _own(members)
-    line = b'{"seq":%d,"ts":"%s","type":%s%s,"prev":"%s"}' % (
-        seq,
-        timestamp(ts_us).encode(),
-        _named(type_),
-        b"," + own if own else b"",
-        prev.encode(),
-    )
-    raws = _RAWS.get(type(members))
-    if raws is not None:
-        _check_raws(members, raws, type_)
-        return line
-    head = _HEAD.decode(line)
-    if b"\n" in line or (head.seq, head.type, head.prev) != (seq, type_, prev):
+    own, raws = _own(members), _RAWS.get(type(members))
+    begins = f'{{"seq":{seq},"ts":"{timestamp(ts_us)}","type":{_named(type_)}{"," if own else ""}'
+    line = b"".join((begins.encode(), own, f',"prev":"{prev}"}}'.encode()))
+    is_whole = b"\n" not in line
+    if raws is None:
+        head = _HEAD.decode(line)
+        is_whole = is_whole and (head.seq, head.type, head.prev) == (seq, type_, prev)
+    for name in raws or ():
+        raw: Raw = getattr(members, name)
+        is_whole = is_whole and (raw is ABSENT or _ONE.decode(raw) == raw)
+    if not is_whole:
         raise ValueError(f"a raw member of this {type_} record breaks out of its line")
     return line
 
 
-def _check_raws(members: Struct | Mapping[str, object], names: tuple[str, ...], type_: str) -> None:
-    """Each raw member is one JSON value, and one line."""
-    for name in names:
-        raw: Raw = getattr(members, name)
-        if raw is not ABSENT and (_ONE.decode(raw) != raw or b"\n" in bytes(raw)):
-            raise ValueError(f"a raw member of this {type_} record breaks out of its line")
-
-
 @lru_cache(maxsize=64)
-def _named(type_: str) -> bytes:
-    return _ENCODER.encode(type_)
+def _named(type_: str) -> str:
+    return _ENCODER.encode(type_).decode()
 
 
 def _own(members: Struct | Mapping[str, object]) -> bytes:
-    names = members.__struct_encode_fields__ if isinstance(members, Struct) else members
-    if type(members) not in _RAWS and not _HEAD_NAMES.isdisjoint(names):
-        raise ValueError(f"a record has no members of its own named {', '.join(sorted(_HEAD_NAMES))}")
+    if type(members) not in _RAWS:
+        names = members.__struct_encode_fields__ if isinstance(members, Struct) else members
+        if not _HEAD_NAMES.isdisjoint(names):
+            raise ValueError(f"a record has no members of its own named {', '.join(sorted(_HEAD_NAMES))}")
     try:
         return _ENCODER.encode(members)[1:-1]
     except TypeError as error:

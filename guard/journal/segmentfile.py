@@ -26,9 +26,9 @@ class SegmentFile:
         self._disk, self._space = disk, space
         self._size = tail.size
         self._full: list[int] = []  # earlier segments that are sealed once the next one is durable
-        self._fd = -1
+        self._fd, self._path = -1, segment_path(state, tail.segment)
         if tail.segment > 0:
-            self._fd = disk.open(segment_path(state, tail.segment), os.O_WRONLY | os.O_APPEND)
+            self._fd = disk.open(self._path, os.O_WRONLY | os.O_APPEND)
 
     def write(self, data: bytes) -> None:
         """Appends all of `data`; a full disk gives up its ballast for that."""
@@ -60,7 +60,7 @@ class SegmentFile:
         path = segment_path(self._state, number)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._fd = self._space.relieved(lambda: self._disk.open(path, flags))
-        self.number, self._size = number, 0
+        self.number, self._path, self._size = number, path, 0
         sync_directory(self._disk, path.parent)
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class SegmentFile:
         self._fd = -1
 
     def _check(self) -> None:
-        path = segment_path(self._state, self.number)
+        path = self._path
         ours = self._disk.fstat(self._fd)
         try:
             named = self._disk.stat(path)

@@ -185,7 +185,7 @@ class Journal:
     @property
     def queue_records(self) -> int:
         """How many records wait to be written."""
-        return len(self._backlog.entries)
+        return self._backlog.records
 
     @property
     def vkey(self) -> str:
@@ -211,7 +211,7 @@ class Journal:
         backlog, bounds = self._backlog, self._bounds
         if backlog.failed is not None or backlog.is_closing:
             return False
-        fits = len(backlog.entries) + records <= bounds.queue_records_max * 3 // 4
+        fits = backlog.records + records <= bounds.queue_records_max * 3 // 4
         return fits and backlog.bytes_ + records * _ROOM_BYTES <= bounds.queue_bytes_max * 3 // 4
 
     def append(
@@ -232,16 +232,16 @@ class Journal:
         backlog, bounds = self._backlog, self._bounds
         with backlog.lock:
             backlog.refuse_if_closed()
-            wanted = Wanted(type_, members, ts_us, is_lazy=lazy)
-            entries, after = settle(wanted, self._place, segment_bytes_max=bounds.segment_bytes_max)
-            size = sum(len(entry.line) for entry in entries)
-            if len(backlog.entries) + len(entries) > bounds.queue_records_max:
-                raise JournalFault(f"the journal's queue is full: {len(backlog.entries)} records wait for the disk")
-            if backlog.entries and backlog.bytes_ + size > bounds.queue_bytes_max:
+            place = self._place
+            lines, after = settle(Wanted(type_, members, ts_us), place, segment_bytes_max=bounds.segment_bytes_max)
+            size = after.size - place.size if after.segment == place.segment else after.size
+            if backlog.records + len(lines) > bounds.queue_records_max:
+                raise JournalFault(f"the journal's queue is full: {backlog.records} records wait for the disk")
+            if backlog.records and backlog.bytes_ + size > bounds.queue_bytes_max:
                 raise JournalFault(f"the journal's queue is full: {backlog.bytes_} bytes wait for the disk")
-            backlog.put(entries, size)
+            backlog.put(lines, after, size=size, is_lazy=lazy)
             self._place = after
-            self.records_total += len(entries)
+            self.records_total += len(lines)
             if self._tap is not None:
                 self._tap(members, ts_us)
             return after.head.seq

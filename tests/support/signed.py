@@ -10,8 +10,8 @@ from guard.journal import Journal, read_lines
 from guard.journal.checkpoints import checkpoints_path, read_notes
 from guard.journal.examine import Claimed, examine
 from guard.journal.note import Checkpoint, Signer, Verifier, sign
-from guard.journal.place import Entry, Place, Wanted, settle
-from guard.journal.tree import Tree, TreeHead
+from guard.journal.place import Place, Wanted, settle
+from guard.journal.tree import Tree, TreeHead, leaf
 from tests.support.clock import START_US, ManualClock
 from tests.support.journal import decision, outcome, refusal
 
@@ -25,14 +25,16 @@ class Log:
 
     def __init__(self, *, segment_bytes_max: int = 4000) -> None:
         self.place = Place()
-        self.entries: list[Entry] = []
+        self.lines: list[bytes] = []
+        self._trees = [Tree()]
         self._bytes_max = segment_bytes_max
 
     def add(self, type_: str, members: Struct | dict[str, object]) -> int:
         """One more record; its seq."""
-        wanted = Wanted(type_, members, START_US, is_lazy=False)
-        entries, self.place = settle(wanted, self.place, segment_bytes_max=self._bytes_max)
-        self.entries += entries
+        lines, self.place = settle(Wanted(type_, members, START_US), self.place, segment_bytes_max=self._bytes_max)
+        self.lines += [line + b"\n" for line in lines]
+        for line in lines:
+            self._trees.append(self._trees[-1].grown(leaf(line)))
         return self.place.head.seq
 
     def fill(self, records: int) -> "Log":
@@ -41,23 +43,18 @@ class Log:
             self.add("x", {"n": n})
         return self
 
-    @property
-    def lines(self) -> list[bytes]:
-        """All lines."""
-        return [entry.line for entry in self.entries]
-
     def tree(self, size: int) -> Tree:
         """The tree of the first lines."""
-        return self.entries[size - 1].tree if size else Tree()
+        return self._trees[size]
 
     def signed(self, size: int | None = None, *, by: tuple[Signer, ...] = (OWN,), source: str = "here") -> Claimed:
         """A checkpoint over the first lines, or all."""
-        tree = self.tree(len(self.entries) if size is None else size)
+        tree = self.tree(len(self.lines) if size is None else size)
         return Claimed(sign(Checkpoint(by[0].name, TreeHead(tree.size, tree.root())).text, by), source)
 
     def begins(self) -> list[int]:
         """The seq of each segment's first record."""
-        return [entry.seq for entry in self.entries if b'"type":"segment"' in entry.line]
+        return [seq for seq, line in enumerate(self.lines, 1) if b'"type":"segment"' in line]
 
 
 def signed_state(state: Path) -> Path:

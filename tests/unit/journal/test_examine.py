@@ -31,8 +31,8 @@ def rewritten(log: Log, seq: int) -> list[bytes]:
     """The lines with one edited and every hash after it computed anew, as who holds the files can."""
     lines, prev = log.lines[: seq - 1], decode(log.lines[seq - 2][:-1])
     head = digest(prev.raw)
-    for entry in log.entries[seq - 1 :]:
-        line = decode(entry.line[:-1])
+    for written in log.lines[seq - 1 :]:
+        line = decode(written[:-1])
         members = {n: v for n, v in line.members().items() if n not in {"seq", "ts", "type", "prev"}}
         if line.seq == seq:
             members["n"] = "changed"

@@ -4,7 +4,7 @@ import pytest
 
 from guard.errors import JournalFault
 from guard.journal.chain import Head, verify
-from guard.journal.place import Entry, Place, Wanted, settle
+from guard.journal.place import Place, Wanted, settle
 from guard.journal.record import LINE_BYTES_MAX
 
 NOWHERE = Place(Head(), 0, 0)
@@ -12,40 +12,37 @@ NOWHERE = Place(Head(), 0, 0)
 
 def wanted(text: str = "x") -> Wanted:
     """A record of some size."""
-    return Wanted("note", {"text": text}, 0, is_lazy=False)
+    return Wanted("note", {"text": text}, 0)
 
 
 def test_the_first_record_ever_opens_the_first_segment() -> None:
     """The `segment` record has seq 1, the record itself seq 2."""
-    entries, place = settle(wanted(), NOWHERE, segment_bytes_max=1000)
+    lines, place = settle(wanted(), NOWHERE, segment_bytes_max=1000)
 
-    assert [(e.seq, e.segment) for e in entries] == [(1, 1), (2, 1)]
-    assert b'"type":"segment","segment":1,"first_seq":1' in entries[0].line
-    assert (place.head.seq, place.segment, place.size) == (2, 1, sum(len(e.line) for e in entries))
+    assert [line.split(b",", 1)[0] for line in lines] == [b'{"seq":1', b'{"seq":2']
+    assert b'"type":"segment","segment":1,"first_seq":1' in lines[0]
+    assert (place.head.seq, place.segment, place.size) == (2, 1, sum(len(line) + 1 for line in lines))
 
 
 def test_records_fill_a_segment_to_its_bound_and_the_chain_runs_on() -> None:
     """No file but one with a single record is larger than its bound, and each opens with its own number."""
-    place, entries = NOWHERE, list[Entry]()
+    place, files = NOWHERE, dict[int, list[bytes]]()
     for _ in range(20):
         new, place = settle(wanted("y" * 50), place, segment_bytes_max=800)
-        entries += new
+        files.setdefault(place.segment, []).extend(line + b"\n" for line in new)
 
-    sizes = {n: sum(len(e.line) for e in entries if e.segment == n) for n in {e.segment for e in entries}}
-    assert len(sizes) > 1
-    assert max(sizes.values()) <= 800
-    assert verify([e.line for e in entries]).head.seq == len(entries)
-    assert [e.seq for e in entries if b'"type":"segment"' in e.line] == [
-        min(e.seq for e in entries if e.segment == n) for n in sorted(sizes)
-    ]
+    assert len(files) > 1
+    assert max(sum(map(len, lines)) for lines in files.values()) <= 800
+    assert verify([line for lines in files.values() for line in lines]).head.seq == sum(map(len, files.values()))
+    assert all(b'"type":"segment","segment":%d,' % n in lines[0] for n, lines in files.items())
 
 
 def test_a_record_larger_than_a_segment_has_one_of_its_own() -> None:
     """A bound on files never refuses a record."""
     _, place = settle(wanted(), NOWHERE, segment_bytes_max=400)
-    entries, place = settle(wanted("z" * 1000), place, segment_bytes_max=400)
+    lines, place = settle(wanted("z" * 1000), place, segment_bytes_max=400)
 
-    assert [e.segment for e in entries] == [2, 2]
+    assert (len(lines), place.segment) == (2, 2)
     assert settle(wanted(), place, segment_bytes_max=400)[1].segment == 3
 
 
