@@ -86,7 +86,7 @@ class Stop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unfinished: tuple[str, ...] = ()
 
 
-class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Decision(Struct, frozen=True, omit_defaults=True, gc=False):
     """What was decided on one request; for a trade that was allowed it *is* the reservation.
 
     `key` and `code` are null where there is none. `order` is the canonical body that the daemon is sent, `resulting`,
@@ -138,7 +138,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str = ""
 
 
-class OutcomeRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OutcomeRecord(Struct, frozen=True, omit_defaults=True, gc=False):
     """What became of a decision that was sent (or could not be): the commit, the release, or `unknown`.
 
     `status`, `ret_type` and `message` are the daemon's (`plain` first); `by` and `reason` a person's who settled it.

@@ -3,10 +3,13 @@
 import hashlib
 import re
 from collections import deque
-from typing import Final, Literal
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
 
 import structlog
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from guard.errors import JournalFault
 from guard.journal import ABSENT, Decision, OutcomeRecord, Seen, plain, seen_of, timestamp
@@ -18,6 +21,7 @@ from guard.walk.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 from guard.walk.floods import Floods
 
 INTENT_BYTES_MAX: Final = 256
+AGENTS_MAX: Final = 64  # programs whose name is kept as it is written
 _DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 
 _log = structlog.get_logger("guard")
@@ -40,6 +44,9 @@ class Judged(Struct):
     shadow: tuple[Reason, ...] = ()
 
 
+NOT_JUDGED: Final = Judged()
+
+
 class Recorder:
     """Writes decisions and outcomes into the journal, and counts them."""
 
@@ -59,17 +66,18 @@ class Recorder:
         replays: str | None = None,
     ) -> int | None:
         """A request that passes; None where this kind is not recorded. Raises JournalFault."""
-        self._remember(visit, "allow", None)
-        if judged is not None:
+        self._remember(visit, None)
+        if judged is not None and judged.shadow:
             self._diverges(judged.shadow)
-        if not self._is_recorded(visit):
+        is_waited_for = visit.endpoint is None or visit.endpoint.record is RecordMode.DURABLE
+        if not is_waited_for and not self._is_recorded(visit):
             if visit.standing.settings.journal.reads != "refused":
                 self.floods.read(visit)
             return None
-        self.catch_up()
-        record = self._decision(visit, "allow", situation=situation, judged=judged, replays=replays)
-        is_lazy = visit.endpoint is not None and visit.endpoint.record is not RecordMode.DURABLE
-        seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=is_lazy)
+        if self._late:
+            self.catch_up()
+        record = record_of(visit, None, situation or NOTHING_KNOWN, judged or NOT_JUDGED, replays=replays)
+        seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=not is_waited_for)
         visit.is_decided = True
         return seq
 
@@ -92,90 +100,32 @@ class Recorder:
         """A request that does not pass. With the journal broken the operational log is told instead."""
         visit.outcome = "refused"
         self._count(visit, refusal)
-        self._remember(visit, "refuse", refusal)
+        self._remember(visit, refusal)
         if not self.floods.is_below(visit, refusal):
             return
-        record = self._decision(visit, "refuse", refusal=refusal, situation=situation, judged=judged)
+        record = record_of(visit, refusal, situation or NOTHING_KNOWN, judged or NOT_JUDGED)
         try:
             self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=True)
         except JournalFault as fault:
             _log.error("refusal_not_recorded", decision=visit.id, code=refusal.code.value, why=str(fault))
 
-    def _remember(self, visit: Visit, outcome: str, refusal: Refusal | None) -> None:
-        if visit.principal is None:
+    def _remember(self, visit: Visit, refusal: Refusal | None) -> None:
+        principal, endpoint = visit.principal, visit.endpoint
+        if principal is None:
             return
-        known = Known(
-            id=visit.id,
-            name=visit.principal.name,
-            ts=timestamp(visit.wall_us),
-            endpoint=visit.endpoint.path if visit.endpoint else "other",
-            outcome=outcome,
-            code=refusal.code.value if refusal else None,
-            reasons=refusal.reasons if refusal else (),
-            batch=visit.batch,
-            retry_after_s=refusal.retry_after_s if refusal else None,
-            largest_qty=refusal.largest_qty if refusal else None,
-        )
+        path = "other" if endpoint is None else endpoint.path
+        known = Known(visit.id, principal.name, timestamp(visit.wall_us), path, "allow", batch=visit.batch)
+        if refusal is not None:
+            known.outcome, known.code, known.reasons = "refuse", refusal.code, refusal.reasons
+            known.retry_after_s, known.largest_qty = refusal.retry_after_s, refusal.largest_qty
         self.desk.recent.put(known)
 
     def _is_recorded(self, visit: Visit) -> bool:
-        endpoint, reads = visit.endpoint, visit.standing.settings.journal.reads
-        if endpoint is None or endpoint.record in {RecordMode.DURABLE, RecordMode.APPENDED}:
+        """Whether what passes and is not waited for gets a record of its own."""
+        mode, reads = visit.endpoint.record if visit.endpoint else None, visit.standing.settings.journal.reads
+        if mode is RecordMode.APPENDED:
             return True
-        return reads == "all" or (reads == "account" and endpoint.record is RecordMode.ACCOUNT)
-
-    def _decision(
-        self,
-        visit: Visit,
-        outcome: Literal["allow", "refuse"],
-        *,
-        refusal: Refusal | None = None,
-        situation: Situation | None = None,
-        judged: Judged | None = None,
-        replays: str | None = None,
-    ) -> Decision:
-        head, principal = visit.call.head, visit.principal
-        seen = situation or NOTHING_KNOWN
-        judged = judged or Judged()
-        key = head.get("idempotency-key")
-        return Decision(
-            id=visit.id,
-            t=visit.t_us,
-            key=principal.id if principal else None,
-            endpoint=visit.endpoint.path if visit.endpoint else _unknown_path(visit.call.path),
-            outcome=outcome,
-            code=refusal.code.value if refusal else None,
-            reasons=refusal.reasons if refusal else (),
-            policy_sha256=visit.standing.policy_sha256,
-            config_sha256=visit.standing.config_sha256,
-            effect=visit.effect.value if visit.effect else None,
-            intent=_intent(head.get("guard-intent")),
-            environment=_environment(visit, seen),
-            account=seen.acc_id,
-            market=seen.market,
-            symbol=seen.symbol,
-            of=seen.holder.id if seen.holder else None,
-            replays=replays,
-            batch=visit.batch,
-            anew=seen.comes_back,
-            order=Raw(judged.order) if judged.order else ABSENT,
-            resulting=Raw(judged.resulting) if judged.resulting else ABSENT,
-            valuation=seen.worth if isinstance(seen.worth, Valuation) else None,
-            world=_seen(seen, judged),
-            claims=judged.claims,
-            used=judged.used,
-            shadow=judged.shadow,
-            idempotency=hashlib.sha256(key.encode()).hexdigest() if key else None,
-            packet_id=getattr(seen.intent, "packet_id", None),
-            retry_after_s=refusal.retry_after_s if refusal else None,
-            largest_qty=refusal.largest_qty if refusal else None,
-            peer=visit.call.peer,
-            user_agent=_plain(head.get("user-agent"), 100),
-            request_id=_plain(head.get("x-request-id"), 100),
-            jti=plain(principal.jti, chars_max=100) if principal and principal.jti else None,
-            scopes=tuple(sorted(principal.scopes)) if principal and principal.jti else (),
-            note=refusal.note if refusal else visit.why,
-        )
+        return reads == "all" or (reads == "account" and mode is RecordMode.ACCOUNT)
 
     # ------------------------------------------------------------ outcomes
 
@@ -195,21 +145,23 @@ class Recorder:
         if not is_decided:
             return
         record = OutcomeRecord(
-            decision=visit.id,
-            t=t_us,
-            verdict=outcome.verdict,
-            status=outcome.status,
-            ret_type=outcome.ret_type,
-            order_id=outcome.order_id,
-            order_id_ex=outcome.order_id_ex,
-            duration_us=outcome.duration_us,
-            message=outcome.message,
+            visit.id,
+            t_us,
+            outcome.verdict,
+            outcome.status,
+            outcome.ret_type,
+            outcome.order_id,
+            outcome.order_id_ex,
+            outcome.duration_us,
+            outcome.message,
             claims=claims,
         )
-        self._late.append(record)
         try:
-            self.catch_up()
+            if self._late:
+                self.catch_up()
+            desk.journal.append("outcome", record, lazy=True)
         except JournalFault as fault:
+            self._late.append(record)
             _log.error("outcome_not_recorded", decision=visit.id, verdict=outcome.verdict.value, why=str(fault))
 
     def catch_up(self) -> None:
@@ -270,12 +222,65 @@ class Recorder:
 
 
 _TRADES: Final = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE, Effect.ORDER_CANCEL})
+_TOLD: Final = frozenset({"guard-intent", "idempotency-key", "user-agent", "x-request-id"})
 
 
-def _environment(visit: Visit, seen: Situation) -> str | None:
-    """Where a trade counts, also where neither body nor order said so; for the rest, what was named."""
-    env = seen.account.env if seen.account is not None and visit.effect in _TRADES else seen.env
-    return None if env is None else env.word
+def record_of(
+    visit: Visit, refusal: Refusal | None, seen: Situation, judged: Judged, *, replays: str | None = None
+) -> Decision:
+    """What is written of one decision; what few requests have is added to what all of them have."""
+    call, principal, endpoint, standing = visit.call, visit.principal, visit.endpoint, visit.standing
+    terms, env = seen.holder if seen.order is None else seen.order, seen.env
+    if seen.account is not None and visit.effect in _TRADES:
+        env = seen.account.env  # where a trade counts, also where neither body nor order said so
+    record = Decision(
+        visit.id,
+        visit.t_us,
+        None if principal is None else principal.id,
+        _unknown_path(call.path) if endpoint is None else endpoint.path,
+        "allow" if refusal is None else "refuse",
+        None if refusal is None else refusal.code,
+        () if refusal is None else refusal.reasons,
+        standing.policy_sha256,
+        standing.config_sha256,
+        visit.effect,
+        environment=None if env is None else env.word,
+        account=seen.acc_id,
+        market=None if terms is None else terms.market,
+        symbol=None if terms is None else terms.symbol,
+        batch=visit.batch,
+        order=Raw(judged.order) if judged.order else ABSENT,
+        resulting=Raw(judged.resulting) if judged.resulting else ABSENT,
+        valuation=seen.worth if isinstance(seen.worth, Valuation) else None,
+        world=_seen(seen, judged),
+        claims=judged.claims,
+        used=judged.used,
+        shadow=judged.shadow,
+        packet_id=getattr(seen.intent, "packet_id", None),
+        peer=call.peer,
+        note=visit.why,
+    )
+    more = {} if _TOLD.isdisjoint(call.head) else _said(call.head)
+    if refusal is not None:
+        more |= {"retry_after_s": refusal.retry_after_s, "largest_qty": refusal.largest_qty, "note": refusal.note}
+    if visit.effect is not Effect.ORDER_NEW:
+        more |= {"of": seen.holder.id if seen.holder else None, "anew": seen.comes_back}
+    if replays is not None:
+        more["replays"] = replays
+    if principal is not None and principal.jti:
+        more |= {"jti": plain(principal.jti, chars_max=100), "scopes": tuple(sorted(principal.scopes))}
+    return replace(record, **more) if more else record
+
+
+def _said(head: Mapping[str, str]) -> dict[str, Any]:
+    """What a caller says of itself and its request in the head."""
+    key = head.get("idempotency-key")
+    return {
+        "intent": _intent(head.get("guard-intent")),
+        "idempotency": hashlib.sha256(key.encode()).hexdigest() if key else None,
+        "user_agent": _agent(head.get("user-agent")),
+        "request_id": _plain(head.get("x-request-id")),
+    }
 
 
 def _seen(situation: Situation, judged: Judged) -> Seen | None:
@@ -299,5 +304,8 @@ def _intent(text: str | None) -> str | None:
     return said.encode()[:INTENT_BYTES_MAX].decode("utf-8", "ignore")
 
 
-def _plain(text: str | None, chars_max: int) -> str | None:
-    return None if text is None else plain(masked(text), chars_max=chars_max)
+def _plain(text: str | None) -> str | None:
+    return None if text is None else plain(masked(text), chars_max=100)
+
+
+_agent: Final = lru_cache(maxsize=AGENTS_MAX)(_plain)  # a program says the same with every request
