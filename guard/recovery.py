@@ -235,18 +235,7 @@ def fold_record(found: Recovered, record: object, ts: str) -> None:
         case Decision():
             _decision(found, record, ts)
         case OutcomeRecord():
-            outcome = Outcome(
-                record.verdict,
-                status=record.status,
-                ret_type=record.ret_type,
-                order_id=record.order_id,
-                order_id_ex=record.order_id_ex,
-                message=record.message,
-                duration_us=record.duration_us or 0,
-            )
-            settle(found.state, record.decision, outcome, t_us=record.t)
-            post(found.state, record.claims, t_us=record.t)
-            found.recent.settle(record.decision, outcome)
+            _outcome(found, record)
         case Order():
             learned(found.state, found.recent, record)
         case Reconciled():
@@ -263,6 +252,22 @@ def fold_record(found: Recovered, record: object, ts: str) -> None:
             found.is_crashed = False
         case _:
             pass
+
+
+def _outcome(found: Recovered, record: OutcomeRecord) -> None:
+    outcome = Outcome(
+        record.verdict,
+        status=record.status,
+        ret_type=record.ret_type,
+        order_id=record.order_id,
+        order_id_ex=record.order_id_ex,
+        message=record.message,
+        duration_us=record.duration_us or 0,
+    )
+    settle(found.state, record.decision, outcome, t_us=record.t)
+    if record.claims:
+        post(found.state, record.claims, t_us=record.t)
+    found.recent.settle(record.decision, outcome)
 
 
 def _change(found: Recovered, record: Policy | Keys | Counters) -> None:

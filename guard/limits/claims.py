@@ -1,21 +1,22 @@
 """Which lists of claims make sense. A list that does not is a bug of the caller, never a refusal."""
 
 from guard.limits.state import LOG_KINDS, SUM_KINDS
-from guard.terms import Claim
+from guard.terms import Claim, ClaimKind
 
 
 def check_cells(claims: tuple[Claim, ...]) -> None:
     """A cell stands once in a list, or as windows of one kind: two claims on one sum would each see the same room."""
     if len({claim.counter for claim in claims}) == len(claims):
         return
-    kinds: dict[str, str] = {}
+    kinds: dict[str, ClaimKind] = {}
     for claim in claims:
-        earlier = kinds.setdefault(claim.counter, claim.kind)
-        if claim.kind != earlier:
-            raise AssertionError(f"claims of two kinds on {claim.counter}: {earlier} and {claim.kind}")
-    cells = [claim.counter for claim in claims if claim.kind not in LOG_KINDS]
-    if len(set(cells)) != len(cells):
-        raise AssertionError(f"two claims on one cell: {min(cell for cell in cells if cells.count(cell) > 1)}")
+        cell, kind = claim.counter, claim.kind
+        if cell in kinds:
+            if kinds[cell] != kind:
+                raise AssertionError(f"claims of two kinds on {cell}: {kinds[cell]} and {kind}")
+            if kind not in LOG_KINDS:
+                raise AssertionError(f"two claims on one cell: {cell}")
+        kinds[cell] = kind
 
 
 def check(claims: tuple[Claim, ...]) -> None:

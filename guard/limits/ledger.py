@@ -15,7 +15,6 @@ Both calls may be repeated with the same step id: a reserve until the step is se
 decides: `look` does, and a claim without room that is reserved all the same is counted (a shadow, a cancel).
 """
 
-from collections.abc import Iterable
 from sys import intern
 
 from guard.limits import windows
@@ -38,10 +37,7 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     before = _raise(state, opening)
     if state.touched is not None:
         touch(state, opening.holder)
-    _stamp(state, opening.claims, now_us)
-    for claim in opening.claims:
-        if claim.kind == "slot":
-            take_slot(state, claim, step=opening.step, t_us=now_us)
+    _mark(state, opening.claims, now_us, step=opening.step)
     is_new = opening.holder == opening.step
     state.steps[opening.step] = Step(
         opening.step,
@@ -65,7 +61,7 @@ def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
     if claims:
         check(claims)
         sweep(state, t_us=now_us, claims=len(claims))
-        _stamp(state, claims, now_us)
+        _mark(state, claims, now_us)
 
 
 def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
@@ -129,27 +125,24 @@ def _open(state: State, opening: Opening) -> Holder:
     return holder
 
 
-def _stamp(state: State, claims: tuple[Claim, ...], now_us: int) -> None:
-    """One stamp on each log cell, however many windows look at it."""
-    stamped = [claim for claim in claims if claim.kind in LOG_KINDS]
-    for claim in _widest(stamped) if len(stamped) > 1 else stamped:
-        cell = claim.counter
+def _mark(state: State, claims: tuple[Claim, ...], now_us: int, *, step: str = "") -> None:
+    """One stamp on each log cell, however many windows look at it: the widest keeps it. The slots are the step's."""
+    widest: dict[str, Claim] = {}
+    for claim in claims:
+        kind = claim.kind
+        if kind in LOG_KINDS:
+            earlier = widest.get(claim.counter)
+            if earlier is None or earlier.window_ms < claim.window_ms:
+                widest[claim.counter] = claim
+        elif kind == "slot":
+            take_slot(state, claim, step=step, t_us=now_us)
+    for cell, claim in widest.items():
         window_us = claim.window_ms * 1000
         log = state.logs.get(cell)
         if log is None:
             log = state.logs[cell] = windows.new_log(is_rate=claim.kind == "rate")
             remember(state, now_us + window_us, cell, is_slot=False)
         windows.add(log, t_us=now_us, window_us=window_us)
-
-
-def _widest(claims: list[Claim]) -> Iterable[Claim]:
-    """Of each cell the claim with the widest window."""
-    widest: dict[str, Claim] = {}
-    for claim in claims:
-        earlier = widest.setdefault(claim.counter, claim)
-        if earlier.window_ms < claim.window_ms:
-            widest[claim.counter] = claim
-    return widest.values()
 
 
 def _unstamp(state: State, step: Step, verdict: Verdict) -> None:
