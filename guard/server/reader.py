@@ -42,7 +42,7 @@ class Phase(Enum):
     BODY = "body"
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """One whole request. `raw_head` is given for a WebSocket handshake only, as it was read."""
 
     call: Call

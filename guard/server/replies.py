@@ -56,7 +56,7 @@ class _Body(Struct, frozen=True):
     guard: _GuardPart
 
 
-class RateState(Struct, frozen=True):
+class RateState(Struct, frozen=True, gc=False):
     """Where one rate stands: `remaining` of `quota` requests in `window_s`; some come back in `reset_s` seconds."""
 
     name: str

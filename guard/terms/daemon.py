@@ -39,7 +39,7 @@ class Outbound(Struct, frozen=True):
     may_leave: Callable[[], bool] | None = None
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """What the daemon said, whole and within bounds."""
 
     status: int
@@ -48,7 +48,7 @@ class Answer(Struct, frozen=True):
     duration_us: int = 0
 
 
-class Failure(Struct, frozen=True):
+class Failure(Struct, frozen=True, gc=False):
     """No whole answer. `is_sent`: at least one byte of the request may have left, so nobody knows what happened.
 
     `held` and `open` are the guard's own doing and say nothing about the daemon: no slot was free, the request was
@@ -69,7 +69,7 @@ class Daemon(Protocol):
         ...
 
 
-class Outcome(Struct, frozen=True, omit_defaults=True):
+class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
     """The verdict on a trade, with what the daemon said of it."""
 
     verdict: Verdict

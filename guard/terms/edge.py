@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 
-class Call(Struct):
+class Call(Struct, gc=False):
     """One request as the edge read it; `head` has lower-case names of the headers that the walk looks at.
 
     `is_known`: the walk verified its key; `wait_s`: it was refused, as one of too many, and is told so only then. The
@@ -22,7 +22,7 @@ class Call(Struct):
     wait_s: float = 0.0
 
 
-class Reply(Struct):
+class Reply(Struct, gc=False):
     """One answer. `headers` without length, date and connection: the edge writes those."""
 
     status: int

@@ -30,7 +30,7 @@ _AFTER_END: Final = "has bytes after its end"
 _TOO_LONG: Final = f"has a head of more than {HEAD_BYTES_MAX} bytes"
 
 
-class Whole(Struct, frozen=True):
+class Whole(Struct, frozen=True, gc=False):
     """One whole answer. `is_reusable`: the connection may carry another request."""
 
     status: int
@@ -70,17 +70,19 @@ class Framing(Struct, frozen=True):
 class AnswerReader:
     """The answers of one connection. After a `Broken`, or the last one that its daemon wanted to give, it is used up.
 
-    The parser reads final heads, each whole, and chunked bodies; what has a length is counted here.
+    The parser reads final heads, each whole, and chunked bodies; what has a length is counted here. `has_begun`: at
+    least one byte of the present answer has come.
     """
 
     def __init__(self, *, body_bytes_max: int) -> None:
         self._body_bytes_max = body_bytes_max
         self._stopped: Broken | None = None
-        self._last: tuple[bytes, Framing] | None = None  # the same head means the same again
+        self._last: tuple[bytes, int, Framing | None] = (b"", 0, None)  # the same head means the same again
         self._fields: dict[bytes, list[bytes]] = {}
         self._begin()
 
     def _begin(self) -> None:
+        self.has_begun = False
         self._held: bytes | bytearray = b""
         self._interim_bytes = 0
         self._framing: Framing | None = None
@@ -89,15 +91,14 @@ class AnswerReader:
         self._content: bytes | bytearray = b""
         self._is_done = False
 
-    @property
-    def has_begun(self) -> bool:
-        """At least one byte of the present answer has come."""
-        return bool(self._held) or self._interim_bytes > 0 or self._framing is not None
-
     def feed(self, data: bytes) -> Whole | Broken | None:
         """The answer, when `data` completes it; None while more is needed."""
         if self._stopped is not None:
             return self._stopped
+        head, length, known = self._last
+        if known is not None and not self.has_begun and data.startswith(head) and len(data) == len(head) + length:
+            return Whole(known.status, known.content_type, data[len(head) :], known.is_reusable)
+        self.has_begun = True
         try:
             framing = self._framing
             if framing is None:
@@ -136,12 +137,13 @@ class AnswerReader:
             head, rest = bytes(held[:end]), bytes(held[end:])
             if self._interim_bytes + end > HEAD_BYTES_MAX:
                 raise _bad(_TOO_LONG)
-            if self._last is not None and self._last[0] == head:
-                self._framing = self._last[1]
+            if self._last[0] == head:
+                self._framing = self._last[2]
                 return rest
             if not self._is_interim(head):
                 self._framing = framing = self._framed(head)
-                self._last = None if framing.length is None else (head, framing)
+                if framing.length is not None and framing.is_reusable:
+                    self._last = (head, framing.length, framing)
                 return rest
             self._interim_bytes += end
             held = self._held = bytearray(rest)

@@ -203,15 +203,7 @@ class Desk:
         """A request begins: its id, its one notion of now, and the standing it is judged under."""
         clock = self.clock
         wall_us = clock.wall_us()
-        return Visit(
-            call=call,
-            id=clock.new_id(),
-            wall=utc(wall_us),
-            wall_us=wall_us,
-            t_us=clock.t_us(),
-            started_us=clock.mono_us(),
-            standing=self.standing,
-        )
+        return Visit(call, clock.new_id(), utc(wall_us), wall_us, clock.t_us(), clock.mono_us(), self.standing)
 
     def renew(self, visit: "Visit") -> None:
         """The visit waited meanwhile: it is decided at the time and by the standing of its decision."""
@@ -243,7 +235,7 @@ class KnownIds(Container[str]):
         return isinstance(order_id, str) and is_known_order(self._state, self._account, order_id)
 
 
-class Visit(Struct):
+class Visit(Struct, gc=False):
     """One request on its way: what was found out so far, and what will be counted of it.
 
     `more`: what was asked for beyond what the rules need, because it may change a refusal. A position that was read
@@ -272,7 +264,7 @@ class Visit(Struct):
     why: str = ""
 
 
-class Situation(Struct):
+class Situation(Struct, gc=False):
     """What is known of the world for one request; a datum that is missing is a value here.
 
     `plan` is what binds a trade of its key on its account, under the standing of its visit; None where one of these is

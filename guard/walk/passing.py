@@ -34,6 +34,7 @@ from guard.walk.shadow import shadowed_read
 from guard.walk.subscribing import DONE, carry
 
 UNAUTHORIZED = 401
+_HELD = (Subscribe, AccPush)
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 
 
@@ -48,15 +49,16 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     allowed = _admit(recorder, visit, situation, hooks=hooks)
     if isinstance(allowed, Reply):
         return allowed
+    desk = recorder.desk
     result = await _sent(recorder, visit, situation, hooks=hooks)
     if result is not DONE:
         visit.daemon_us += result.duration_us
-        recorder.desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
-        recorder.desk.is_daemon_up = isinstance(result, Answer)
-    headers = quota_headers(recorder.desk, visit, allowed.claims)
+        desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
+        desk.is_daemon_up = isinstance(result, Answer)
+    headers = quota_headers(desk, visit, allowed.claims)
     if not isinstance(result, Answer):
         return failed(visit, result, effect=endpoint.effect, headers=headers)
-    seen = hooks.shown(recorder.desk, visit, situation, result)
+    seen = hooks.shown(desk, visit, situation, result)
     if isinstance(seen, Refusal):
         return unusable(visit, seen, headers=headers)
     if seen.headers or seen.answer.status == UNAUTHORIZED:
@@ -66,14 +68,14 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
 
 def _sent(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hooks) -> Awaitable[Answer | Failure]:
     """Sent as it stands; a subscription as far as it is not another key's as well."""
+    if not isinstance(situation.intent, _HELD):
+        return hooks.pass_on(recorder.desk, situation, _outbound(recorder, visit, situation))
 
     def ask(intent: Intent) -> Awaitable[Answer | Failure]:
-        meant = situation if intent is situation.intent else replace(situation, intent=intent)
+        meant = replace(situation, intent=intent)
         return hooks.pass_on(recorder.desk, meant, _outbound(recorder, visit, meant))
 
-    if isinstance(situation.intent, Subscribe | AccPush):
-        return carry(recorder.desk, visit, situation, ask)
-    return ask(situation.intent)
+    return carry(recorder.desk, visit, situation, ask)
 
 
 def _whose(answer: Answer) -> tuple[tuple[str, str], ...]:

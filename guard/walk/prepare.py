@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from guard.codes import Code
 from guard.limits import find_slot, unknowns
 from guard.policy import excusable
-from guard.terms import CancelOrder, Effect, Header, Intent, Needs, Reason
+from guard.terms import CancelOrder, Effect, Header, Intent, Needs, Read, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
 from guard.walk.gather import at_hand, gather, understood
@@ -25,6 +25,8 @@ async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     All that can be had is at hand by then. Mostly it is so at once, and nothing is awaited.
     """
     situation = at_hand(desk, visit, intent)
+    if situation is not None and isinstance(intent, Read):
+        return situation  # nothing more is asked for before a read
     is_sought = situation is not None and _is_sought(desk, visit, situation)
     if situation is not None and not is_sought and _is_complete(desk, visit, situation):
         return situation

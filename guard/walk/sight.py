@@ -12,9 +12,10 @@ from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.gather import listed
 
 FILTERED = "Guard-Filtered"
+_CUT = frozenset({*DIAGNOSTICS, *SUBSCRIPTIONS, *ORDER_ROWS})
 
 
-class Shown(Struct, frozen=True):
+class Shown(Struct, frozen=True, gc=False):
     """The answer as the caller gets it, and what is said of it in its head."""
 
     answer: Answer
@@ -24,7 +25,7 @@ class Shown(Struct, frozen=True):
 def shown(desk: Desk, visit: Visit, situation: Situation, answer: Answer) -> Shown | Refusal:
     """The daemon's answer, cut; what cannot be cut is not shown."""
     endpoint, principal = visit.endpoint, visit.principal
-    if endpoint is None:
+    if endpoint is None or (endpoint.path not in _CUT and endpoint.account is not AccountAt.ANSWER):
         return Shown(answer)
     if endpoint.path in DIAGNOSTICS:
         return _with(answer, cut_members(answer.body, DIAGNOSTICS[endpoint.path]))
