@@ -4,7 +4,7 @@ What a counter adds up depends on which currencies are converted into its own, s
 orders in dollars, "USD+HKD+JPY" those in all three. Two limits that add up the same thing share one counter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -79,6 +79,13 @@ class Amounts(Struct, frozen=True):
             currency in other.by_currency and cap <= other.by_currency[currency]
             for currency, cap in self.by_currency.items()
         )
+
+    @property
+    def kin(self) -> Hashable:
+        """What two limits have in common where one of them can imply the other."""
+        fx = self.fx
+        converted = None if fx is None else (fx.as_of, fx.max_age_days, fx.buffer_percent, frozenset(self.by_currency))
+        return self.in_each is None, converted
 
     def members_of(self, currency: str) -> tuple[str, ...]:
         """The currencies that are added up under this one."""

@@ -9,7 +9,7 @@ each fill moves to the period of the fill (`fill_cell`). A day order counts in t
 order that only reduces a fresh position is counted, and refused by none of this.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -133,8 +133,16 @@ class MoneyBudget(Rule, frozen=True):
     scope: Scope
 
     def implies(self, other: Self) -> bool:
-        """Smaller caps on the same counters."""
-        return self.scope.same(other.scope) and self.caps.implies(other.caps)
+        """Smaller caps on the same counters: an order in a currency of one rule alone is refused by the other.
+
+        But for one that only reduces a position, which has to be counted all the same.
+        """
+        return self.kin == other.kin and self.caps.implies(other.caps)
+
+    @property
+    def kin(self) -> Hashable:
+        """The same counters."""
+        return self.scope.what, self.caps.kin, frozenset(self.caps.by_currency)
 
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...] | None:
         """The order's whole value, on the counter of each cap that it meets."""
@@ -215,9 +223,10 @@ class DailyValue(MoneyBudget, frozen=True):
     noun: ClassVar[str] = "daily value"
     reset: Reset | None
 
-    def implies(self, other: Self) -> bool:
-        """Smaller caps on the same counters, which return to zero at the same time."""
-        return self.reset == other.reset and super().implies(other)
+    @property
+    def kin(self) -> Hashable:
+        """The same counters, which return to zero at the same time."""
+        return self.reset, super().kin
 
     def cells(self, proposal: Proposal, tag: str) -> tuple[str, tuple[str, ...]]:
         """The cell of the order's budget day, or of good-till-cancelled orders; each counts with the other."""
@@ -259,6 +268,11 @@ class OrdersPerDay(Rule, frozen=True):
     def implies(self, other: Self) -> bool:
         """Fewer on the same counters."""
         return self.reset == other.reset and self.scope.same(other.scope) and self.cap <= other.cap
+
+    @property
+    def kin(self) -> Hashable:
+        """The same counters."""
+        return self.reset, self.scope.what
 
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...] | None:
         """One order on the day's counter; a change is not another order."""

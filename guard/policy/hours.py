@@ -6,6 +6,7 @@ that is no trading day is closed, and a market whose state is closed is closed, 
 typhoons). Where the calendar is not known the days are Monday to Friday.
 """
 
+from collections.abc import Hashable
 from datetime import date, datetime, timedelta
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
@@ -30,6 +31,11 @@ class Hours(Rule, frozen=True):
 
     name: ClassVar[str] = "hours"
     windows: dict[str, tuple[Window, ...] | None]
+
+    @property
+    def kin(self) -> Hashable:
+        """The same hours."""
+        return frozenset(self.windows.items())
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses outside the windows, while the exchange is closed, and in a market that has no windows."""

@@ -3,6 +3,7 @@
 A rule on size can also say how much it would have let through (`largest`), for `largest_qty`.
 """
 
+from collections.abc import Hashable
 from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar, Self
@@ -113,6 +114,11 @@ class MaxValue(Rule, frozen=True):
     def implies(self, other: Self) -> bool:
         """Smaller caps on the same measure."""
         return self.caps.implies(other.caps)
+
+    @property
+    def kin(self) -> Hashable:
+        """The same measure."""
+        return self.caps.kin
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses a larger value, and an order whose value cannot be compared."""

@@ -6,7 +6,7 @@ and where it refuses every rule is asked, for all reasons are told. The cost of 
 different things are limited, not on how many policies say so.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
 from functools import reduce
 from itertools import chain
@@ -150,20 +150,24 @@ def terms_of(bounds: Iterable[Bound]) -> ValueTerms:
 
 
 def thinned(rules: Iterable[_R]) -> tuple[_R, ...]:
-    """The rules that no other one implies, in their order; of two that say the same the first."""
-    kept: list[_R] = []
-    of_kind: dict[type[_R], list[_R]] = {}
+    """The rules that no other one implies, in their order; of two that say the same the first.
+
+    Only kin are compared, so counters of their own cost nothing; among kin mostly one is left to compare with.
+    """
+    kept: dict[int, _R] = {}
+    of_kin: dict[tuple[type[_R], Hashable], list[_R]] = {}
     for rule in rules:
-        rivals = of_kind.setdefault(type(rule), [])
+        rivals = of_kin.setdefault((type(rule), rule.kin), [])
         if any(rival.implies(rule) for rival in rivals):
             continue
-        beaten = {id(rival) for rival in rivals if rule.implies(rival)}
+        beaten = [rival for rival in rivals if rule.implies(rival)]
+        for rival in beaten:
+            del kept[id(rival)]
         if beaten:
-            rivals[:] = [rival for rival in rivals if id(rival) not in beaten]
-            kept = [other for other in kept if id(other) not in beaten]
+            rivals[:] = [rival for rival in rivals if id(rival) in kept]
         rivals.append(rule)
-        kept.append(rule)
-    return tuple(kept)
+        kept[id(rule)] = rule
+    return tuple(kept.values())
 
 
 class Validity(Struct, frozen=True):

@@ -5,6 +5,7 @@ what the log shows. A rate of 0 allows nothing and is refused here, since no sta
 """
 
 import hashlib
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import ClassVar, Final, Self
 
@@ -31,6 +32,11 @@ class RateLimit(Rule, frozen=True):
         """Fewer in the same window on the same log."""
         is_same = self.rate.window_ms == other.rate.window_ms and self.scope.same(other.scope)
         return is_same and self.rate.count <= other.rate.count
+
+    @property
+    def kin(self) -> Hashable:
+        """The same window on the same log."""
+        return self.rate.window_ms, self.scope.what
 
     @property
     def unit(self) -> str:
@@ -130,6 +136,11 @@ class Duplicates(Rule, frozen=True):
 
     name: ClassVar[str] = "orders.duplicate_window_s"
     window_s: int
+
+    @property
+    def kin(self) -> Hashable:
+        """The same window."""
+        return self.window_s
 
     def judge(self, proposal: Proposal) -> tuple[Claim, ...] | None:
         """One mark that stands for the window; a change of an order is never a duplicate."""

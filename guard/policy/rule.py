@@ -5,6 +5,7 @@ and the rule that made the claim writes the reason (`refuse`). No clock, no log,
 inside a rule is a refusal of the order, made by the judge.
 """
 
+from collections.abc import Hashable
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -95,11 +96,14 @@ class Scope(Struct, frozen=True):
     chosen: str = ""
     by_env: bool = False
 
+    @property
+    def what(self) -> tuple[str, str, bool, str]:
+        """What is counted: the same for two scopes whose counters are the same."""
+        return self.per, self.chosen, self.by_env, self.policy if self.per == "policy" else ""
+
     def same(self, other: "Scope") -> bool:
         """Both count the same."""
-        if (self.per, self.chosen, self.by_env) != (other.per, other.chosen, other.by_env):
-            return False
-        return self.per != "policy" or self.policy == other.policy
+        return self.what == other.what
 
     def subject(self, key: str, account: Account | None) -> str:
         """The counter's subject for a request of this key on this account."""
@@ -153,6 +157,11 @@ class Rule(Struct, frozen=True):
         """
         return replace(other, policy=self.policy) == self
 
+    @property
+    def kin(self) -> Hashable:
+        """Rules of one kind imply each other only where this is the same; the others need not be compared."""
+        return None
+
     def reason(self, code: Code, message: str, **numbers: str | None) -> Reason:
         """A reason of this rule."""
         return Reason(code, message, self.policy, self.name, **numbers)
@@ -198,6 +207,11 @@ class OrderRule(Protocol):
 
     def implies(self, other: Self, /) -> bool:
         """Whatever passes this rule passes the other of its kind, and claims the same counters under caps as tight."""
+        ...
+
+    @property
+    def kin(self) -> Hashable:
+        """Rules of its kind that it could imply, or that could imply it, have the same."""
         ...
 
     def refuse(self, claim: Claim, shortfall: Shortfall, /) -> Reason:

@@ -5,6 +5,7 @@ ends, and its value shrinks with each fill. An order that only reduces a fresh p
 neither.
 """
 
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import ClassVar, Final, Literal, Self
 
@@ -36,6 +37,11 @@ class OpenOrders(Rule, frozen=True):
     def implies(self, other: Self) -> bool:
         """Fewer on the same counter."""
         return self.scope.same(other.scope) and self.cap <= other.cap
+
+    @property
+    def kin(self) -> Hashable:
+        """The same counter."""
+        return self.scope.what
 
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...]:
         """One on the counter, as long as the order lives."""

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from guard.markets import currency_of
 from guard.policy import Judgement, value
 from guard.policy.judge import _collect
 from guard.policy.notation import EXACT, from_units, ledger_units
+from guard.policy.plan import thinned
 from guard.policy.rule import Proposal, Rule
 from guard.terms import Effect, KeyLimits, OrderType, PlaceOrder, Side, TimeInForce
 from tests.support.policy import FRIDAY, PAPER, REAL, Book, asked, caller, order, policies, worth
@@ -282,6 +284,66 @@ def test_thinned_rules_say_what_all_rules_say(
     for claim, maker in zip(found.claims, found.makers, strict=True):
         assert isinstance(maker, Rule)
         assert (maker.policy, maker.name, claim.counter, claim.window_ms, claim.cap) in caps
+
+
+LOW = st.integers(1, 3)
+ALWAYS = "\n".join(f'{market} = "always"' for market in ALL_MARKETS if market not in {"HK", "US"})
+KINDRED: dict[str, list[str]] = {
+    "instruments": ['symbols = ["HK.{0}", "HK.{1}"]', 'blocked_symbols = ["HK.{0}", "US.{1}"]'],
+    "orders": [
+        'max_value = ["{0} HKD", "{1} USD"]',
+        'max_value = "{0} HKD"',
+        'max_premium = "{0} USD"',
+        "max_qty = {0}",
+        "per_day = {0}",
+        "duplicate_window_s = {0}",
+        "price_collar_percent = {{ stock = {0}, option = {1} }}",
+        "price_collar_percent = {{ stock = {0} }}",
+    ],
+    "hours": ['HK = "09:0{0}-16:00"\nUS = "always"', 'US = "always"\nHK = "09:0{0}-16:00"'],
+    "budgets": [
+        "open_orders = {0}",
+        'open_value = "{0} USD"',
+        'daily_value = ["{0} HKD", "{1} USD"]',
+        'daily_value = "{0} HKD"\nper = "account"',
+        'daily_value = "{0} HKD"\nper = "policy"',
+        'daily_value = "{0} HKD"\nresets = "0{1}:00 UTC"',
+    ],
+    "rates": ['new_orders = "{0}/{1}s"', 'changes = ["{0}/1s", "{1}/2s"]', 'changes = "{0}/1s"\nper = "policy"'],
+    "fx": ['USDHKD = "7.{0}"\nas_of = 2026-11-20', 'USDHKD = "7.1"\nas_of = 2026-11-20\nbuffer_percent = {0}'],
+}
+
+
+@st.composite
+def kindred(draw: st.DrawFn) -> str:
+    """A policy like many others: a few kinds of limits, each with a few numbers."""
+    parts = []
+    for table, lines in KINDRED.items():
+        by_name = {line.split(" ")[0]: line for line in draw(st.lists(st.sampled_from(lines), max_size=2))}
+        chosen = list(by_name.values())[:1] if table in {"hours", "fx"} else list(by_name.values())
+        if chosen:
+            if table == "orders" and "price_collar_percent" in by_name and draw(st.booleans()):
+                parts.append("[reference]\nprice_collar_missing = 'skip'")
+            told = [line.format(draw(LOW), draw(LOW)) for line in chosen]
+            parts.append("\n".join([f"[{table}]", *told, *([ALWAYS] if table == "hours" else [])]))
+    return "\n".join(parts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(sources=st.lists(kindred(), min_size=2, max_size=8))
+def test_thinned_is_what_comparing_every_two_rules_leaves(sources: list[str]) -> None:
+    """Kin alone are compared, and nothing is kept or left out for that: a rule stands that no other one implies."""
+    rules = [rule for bound in policies(*sources)._bounds for rule in bound.rules]
+
+    def is_implied(place: int) -> bool:
+        rule: Any = rules[place]
+        return any(
+            type(rival) is type(rule) and rival.implies(rule) and (index < place or not rule.implies(rival))
+            for index, rival in enumerate(rules)
+            if index != place
+        )
+
+    assert thinned(rules) == tuple(rule for place, rule in enumerate(rules) if not is_implied(place))
 
 
 @settings(max_examples=200)

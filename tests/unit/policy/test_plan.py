@@ -9,7 +9,7 @@ from guard.codes import Code
 from guard.policy.plan import plan_of, thinned, validity_of
 from guard.terms import Account, Effect, Env, Instrument, KeyLimits, Side
 from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, codes, order, policies
-from tests.support.worlds import world
+from tests.support.worlds import position, quote, world
 
 FX = '\n[fx]\nUSDHKD = "7.8"\nas_of = 2026-11-20'
 
@@ -69,6 +69,7 @@ def test_the_tighter_of_two_is_asked_alone(loose: str, tight: str) -> None:
             "[orders]\nprice_collar_percent = { stock = 9 }",
             "[orders]\nprice_collar_percent = { stock = 8 }\n[reference]\nprice_collar_missing = 'skip'",
         ),
+        ('[budgets]\ndaily_value = ["10 HKD", "5 USD"]', '[budgets]\ndaily_value = "10 HKD"'),
         ('[budgets]\ndaily_value = "10 HKD"', '[budgets]\nper = "account"\ndaily_value = "9 HKD"'),
         ('[budgets]\nper = "policy"\ndaily_value = "10 HKD"', '[budgets]\nper = "policy"\ndaily_value = "9 HKD"'),
         ('[budgets]\ndaily_value = "10 HKD"', '[budgets]\ndaily_value = "9 HKD"\nresets = "00:00 UTC"'),
@@ -81,6 +82,16 @@ def test_the_tighter_of_two_is_asked_alone(loose: str, tight: str) -> None:
 def test_rules_that_say_different_things_are_both_asked(one: str, other: str) -> None:
     """Another measure, another counter, another window, or each tighter somewhere."""
     assert {policy for policy, _ in kept(one, other)} == {"p0", "p1"}
+
+
+def test_an_exit_is_counted_in_its_currency_whatever_another_policy_has_no_limit_for() -> None:
+    """The policy in dollars alone refuses an order in another currency, but not one that only reduces a position."""
+    rules = policies('[budgets]\ndaily_value = ["1000 HKD", "100 USD"]', '[budgets]\ndaily_value = "100 USD"')
+    held = world(quote("10"), position=position(1))
+    (claim,) = asked(rules, order("1", "10", side=Side.SELL), world=held).claims
+
+    assert (claim.counter.split("|")[1], claim.cap) == ("HKD", None)
+    assert codes(asked(rules, order("1", "10"))) == [Code.FX_UNAVAILABLE]
 
 
 def test_two_hundred_policies_cost_as_much_as_what_they_limit() -> None:
