@@ -92,17 +92,17 @@ def _put(values: dict[str, object], path: str, value: object, reasons: list[Reas
 def _merge(values: dict[str, object], inside: Members, known: Mapping[str, str], reasons: list[Reason]) -> None:
     """The fields of one object (the trade header, say) beside the others, by their paths."""
     for name, value in inside.items():
-        if len(reasons) >= _REASONS_MAX:
-            return
         path = known.get(name)
-        if path is None:
+        if path is not None and type(value) in _SCALARS and path not in values:
+            values[path] = value
+        elif len(reasons) >= _REASONS_MAX:
+            return
+        elif path is None:
             reasons.append(_unknown(name, known, "", is_searched=len(reasons) < _SEARCHES_MAX))
-            continue
-        if value is None:
-            continue
-        if is_object(value) or is_array(value):
-            _check_inside(name, value, None, reasons)
-        _put(values, path, value, reasons)
+        elif value is not None:
+            if is_object(value) or is_array(value):
+                _check_inside(name, value, None, reasons)
+            _put(values, path, value, reasons)
 
 
 def _check_inside(name: str, value: object, known: Mapping[str, str] | None, reasons: list[Reason]) -> None:

@@ -31,12 +31,8 @@ def find_order(
 
 
 def is_known_order(state: State, account: Account, order_id_ex: str) -> bool:
-    """The daemon has given this id (either of the two) to an earlier order of the account: an old answer again (B33).
-
-    Live orders are always known, ended ones while they are among the latest ids of the account.
-    """
-    ids = state.ids.get(account)
-    return ids is not None and (order_id_ex in ids.recent or order_id_ex in ids.live_ex or order_id_ex in ids.live)
+    """The id is one of `OrderIds` of the account."""
+    return order_id_ex in state.ids.get(account, ())
 
 
 def owner_of(state: State, account: Account, names: OrderNames) -> str:

@@ -150,6 +150,13 @@ class OrderIds(Struct, gc=False):
     live_ex: dict[str, str] = field(default_factory=dict)
     recent: OrderedDict[str, str] = field(default_factory=OrderedDict)
 
+    def __contains__(self, order_id: object) -> bool:
+        """The daemon has given this id (either of an order's two) to an earlier order: an old answer again (B33).
+
+        Live orders are always known, ended ones while they are among the latest ids.
+        """
+        return order_id in self.recent or order_id in self.live_ex or order_id in self.live
+
 
 class TradingRule(Struct, frozen=True):
     """An operator's word. An empty list does not narrow; three empty lists are everyone.

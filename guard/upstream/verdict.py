@@ -8,9 +8,10 @@ else is *unknown*: only evidence releases money. Source: contract §4, `Verdict 
 
 import re
 from collections.abc import Container, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import jiter
+from msgspec import Struct
 
 from guard.terms import Answer, Effect, Failure, Outcome, Verdict
 
@@ -39,7 +40,7 @@ def redact(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text)[:MESSAGE_CHARS_MAX]
 
 
-class _Ids(NamedTuple):
+class _Ids(Struct, frozen=True):
     """The ids of an answer as text. `is_odd`: one was given that no order can have."""
 
     order_id: str | None
@@ -69,10 +70,10 @@ def _ids(envelope: Mapping[str, Any]) -> _Ids:
 
 
 def _names_a_new_order(ids: _Ids, known_ids: Container[str]) -> bool:
-    order_id, order_id_ex, is_odd = ids
+    order_id, order_id_ex = ids.order_id, ids.order_id_ex
     # Where both are given the external id is the order's own; the number may be a hash of it (daemon.md §4.1).
     own = order_id if order_id_ex is None else order_id_ex
-    if is_odd or own is None or not own.strip("0") or own in known_ids:
+    if ids.is_odd or own is None or not own.strip("0") or own in known_ids:
         return False
     return order_id is None or order_id is own or not order_id.strip("0") or order_id not in known_ids
 

@@ -6,7 +6,7 @@ journal's records fold into; `traffic` counts reads and dry runs, from zero with
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,7 @@ from guard.access import Tickets
 from guard.clock import Clock, utc
 from guard.codes import MEANING, Code
 from guard.journal import Journal
-from guard.limits import Holder, State, is_known_order
+from guard.limits import Holder, State
 from guard.metrics import Metrics
 from guard.policy import Plan
 from guard.reference import Reference
@@ -222,17 +222,6 @@ class Desk:
     def is_halted(self) -> bool:
         """The HALT file lies in the state directory: cancels only, for everyone. A link to nowhere is one too."""
         return os.access(self._halt, os.F_OK, follow_symlinks=False)  # says no without raising: half of lexists's cost
-
-
-class KnownIds(Container[str]):
-    """The order ids that an account has been given before; an answer that names one is an old answer again (B33)."""
-
-    def __init__(self, state: State, account: Account) -> None:
-        self._state = state
-        self._account = account
-
-    def __contains__(self, order_id: object) -> bool:
-        return isinstance(order_id, str) and is_known_order(self._state, self._account, order_id)
 
 
 class Visit(Struct, gc=False):

@@ -16,7 +16,7 @@ from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Ver
 from guard.upstream import judge
 from guard.walk.breaker import Counted, counted, trip
 from guard.walk.broker import bucket_of
-from guard.walk.desk import Desk, KnownIds, Situation, Visit
+from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, revoked, state_reasons
 from guard.walk.recorder import Judged, Recorder
 
@@ -152,7 +152,7 @@ def verdict(desk: Desk, sending: Sending, result: Answer | Failure) -> Outcome:
     visit.daemon_us += result.duration_us
     desk.is_daemon_up = isinstance(result, Answer)
     desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
-    known_ids = KnownIds(desk.state, account) if account else ()
+    known_ids = desk.state.ids.get(account, ()) if account else ()
     return judge(visit.effect or Effect.ORDER_CHANGE, result, known_ids=known_ids)
 
 
