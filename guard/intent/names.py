@@ -11,7 +11,6 @@ its snake_case form, W11, B12, B13); the fields of the reference's own examples.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
@@ -186,7 +185,5 @@ def _names(fields: list[str]) -> Names:
     return Names(flat | lifted, proto, inner)
 
 
-NAMES: Final[Mapping[str, Names]] = MappingProxyType(
-    {path: _names(fields) for path, fields in _entries(_BODIES).items()}
-)
+NAMES: Final[Mapping[str, Names]] = {path: _names(fields) for path, fields in _entries(_BODIES).items()}
 """The names of every endpoint that takes a body, by path."""

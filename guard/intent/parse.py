@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -35,19 +34,17 @@ from guard.terms import (
 _ORDER: Final = "/api/order"
 _MARK: Final = re.compile(rf"{STAMP}[0-9A-Z]{{26}}")
 _NUMBERS: Final = msgspec.json.Encoder(decimal_format="number")
-_READERS: Final[Mapping[str, Callable[[Fields], Intent | Refusal]]] = MappingProxyType(
-    {
-        _ORDER: place_order,
-        "/api/modify-order": modify_order,
-        "/api/cancel-all-order": cancel_all_order,
-        "/api/reconfirm-order": reconfirm_order,
-        "/api/unlock-trade": unlock_trade,
-        "/api/subscribe": subscribe,
-        "/api/unsubscribe": unsubscribe,
-        "/api/sub-acc-push": sub_acc_push,
-        "/api/unsub-acc-push": unsub_acc_push,
-    }
-)
+_READERS: Final[Mapping[str, Callable[[Fields], Intent | Refusal]]] = {
+    _ORDER: place_order,
+    "/api/modify-order": modify_order,
+    "/api/cancel-all-order": cancel_all_order,
+    "/api/reconfirm-order": reconfirm_order,
+    "/api/unlock-trade": unlock_trade,
+    "/api/subscribe": subscribe,
+    "/api/unsubscribe": unsubscribe,
+    "/api/sub-acc-push": sub_acc_push,
+    "/api/unsub-acc-push": unsub_acc_push,
+}
 """The endpoints whose bodies are understood whole; every other one is a read."""
 
 
@@ -72,7 +69,8 @@ def parse(endpoint: Endpoint, body: bytes) -> Intent | Refusal:
 
 def _unmarked(found: Intent | Refusal) -> Intent | Refusal:
     """A caller's order bears no mark of the guard's: it would be taken for the order of the decision that it names."""
-    if isinstance(found, PlaceOrder) and found.remark is not None and _MARK.fullmatch(found.remark.strip()):
+    remark = found.remark if isinstance(found, PlaceOrder) else None
+    if remark is not None and STAMP in remark and _MARK.fullmatch(remark.strip()):
         return refuse(Code.BAD_VALUE, f"remark: {STAMP!r} and a decision's id is the guard's own mark; write another")
     return found
 
