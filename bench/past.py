@@ -1,21 +1,25 @@
 """A long record, as of a guard that was busy for years: the orders of a real guard, again and again.
 
 What is repeated are the records of one order from its decision to its end as a guard wrote them, each time with its own
-ids and its own time, so that nothing is live afterwards; the chain of hashes holds. It is one segment without a
-snapshot: the longest start that a record of this length can make.
+ids and its own time, so that nothing is live afterwards; the chain of hashes holds. It lies in segments, as a guard
+makes them, without a snapshot: the longest start that a record of this length can make.
 """
 
 import asyncio
 import tempfile
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, Self
 
 from core import sample
 
 from guard import logs
 from guard.journal.entries import Segment
+from guard.journal.place import DAY_US
 from guard.journal.record import encode, timestamp
+from guard.journal.tree import Tree, leaf
+from guard.journal.writer import SEGMENT_BYTES_MAX
 
 STEP_US: Final = 1_000_000
 REST_US: Final = 10 * 86_400 * 1_000_000
@@ -32,21 +36,53 @@ def lay(state: Path, *, records: int) -> None:
     state.mkdir(mode=0o700)
     journal.mkdir(mode=0o700)
     patterns, orders = [_pattern(told) for told in members], records // len(members)
-    at_us, seq = members[0]["t"] - REST_US - orders * STEP_US, 1
-    first = Segment(segment=1, first_seq=1, tree_size=0, compact=())
-    line = encode(first, seq=1, ts_us=at_us, type_="segment", prev=ZEROS)
-    path = journal / "00000001.jsonl"
-    path.touch(mode=0o600)
-    with path.open("wb") as file:
-        file.write(line + b"\n")
+    at_us = members[0]["t"] - REST_US - orders * STEP_US
+    with _Record(journal) as record:
         for number in range(orders):
             at_us += STEP_US
             ts = timestamp(at_us).encode()
             for pattern in patterns:
-                seq += 1
-                prev = sha256(line).hexdigest().encode()
-                line = pattern % {b"seq": seq, b"ts": ts, b"t": at_us, b"number": number, b"prev": prev}
-                file.write(line + b"\n")
+                record.put(pattern, {b"ts": ts, b"t": at_us, b"number": number}, at_us=at_us)
+
+
+class _Record:
+    """Chained lines in the files of a journal: a new one where the last is full, and with each UTC day."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._file: BinaryIO = BytesIO()
+        self._segment = self._seq = self._bytes = self._day = 0
+        self._prev, self._tree, self._leaves = ZEROS.encode(), Tree(), list[bytes]()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def put(self, pattern: bytes, blanks: dict[bytes, Any], *, at_us: int) -> None:
+        """The next record."""
+        day = at_us // DAY_US
+        if day != self._day or self._bytes + len(pattern) > SEGMENT_BYTES_MAX:
+            self._day = day
+            self._begin(at_us)
+        self._write(pattern % {**blanks, b"seq": self._seq + 1, b"prev": self._prev})
+
+    def _begin(self, at_us: int) -> None:
+        self._file.close()
+        self._tree, self._leaves = self._tree.grown_by(self._leaves), []
+        self._segment, self._bytes = self._segment + 1, 0
+        path = self._journal / f"{self._segment:08}.jsonl"
+        path.touch(mode=0o600)
+        self._file = path.open("wb")
+        first = Segment(self._segment, self._seq + 1, self._tree.size, self._tree.written())
+        self._write(encode(first, seq=self._seq + 1, ts_us=at_us, type_="segment", prev=self._prev.decode()))
+
+    def _write(self, line: bytes) -> None:
+        self._seq += 1
+        self._bytes += self._file.write(line + b"\n")
+        self._prev = sha256(line).hexdigest().encode()
+        self._leaves.append(leaf(line))
 
 
 def _pattern(told: dict[str, Any]) -> bytes:

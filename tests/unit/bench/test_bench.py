@@ -12,7 +12,8 @@ import pytest
 from bench.machine import Unfit, filesystem_of, real_disk
 from guard.catalogue import find
 from guard.intent import parse
-from guard.journal.segments import replay
+from guard.journal.examine import examine
+from guard.journal.segments import read_lines, replay, segment_numbers
 from guard.recovery import Recovered, fold
 from guard.terms import Endpoint, Refusal
 
@@ -142,16 +143,20 @@ def test_the_interpreter_that_is_named_is_taken_and_the_fastest_otherwise(monkey
 
 
 def test_a_long_record_is_one_that_a_guard_could_have_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Its chain holds, its orders are over, and it is as long as it was asked to be."""
+    """Its chain and its trees hold over all segments, its orders are over, and it is as long as it was asked to be."""
     monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    importlib.import_module("past").lay(tmp_path / "state", records=300)
+    past, state = importlib.import_module("past"), tmp_path / "state"
+    monkeypatch.setattr(past, "SEGMENT_BYTES_MAX", 100_000)
+    past.lay(state, records=300)
 
-    found, last = Recovered(), 0
-    for line in replay(tmp_path / "state"):
+    found, segments = Recovered(), len(segment_numbers(state))
+    for line in replay(state):
         fold(found, line)
-        last = line.seq
-    assert last == found.records == 301
+    assert segments > 1
+    assert found.records == 300 + segments
     assert not found.state.holders
+    whole = examine(read_lines(state), (), ())
+    assert (whole.records, whole.message) == (found.records, "cannot verify: there is no checkpoint")
 
 
 def test_the_proxy_of_the_benchmark_refuses_a_bad_body_as_the_guard_does(monkeypatch: pytest.MonkeyPatch) -> None:
