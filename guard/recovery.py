@@ -310,7 +310,7 @@ def opening_of(record: Decision) -> Opening:
             step=record.id,
             claims=record.claims,
             holder=record.of,
-            order=bytes(record.resulting),
+            order=kept(bytes(record.resulting), decision=record.id),
             worth=_worth_of(record),
         )
     account = _account_of(record)

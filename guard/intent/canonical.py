@@ -56,6 +56,7 @@ _rare: Final = attrgetter(*_ADJUSTMENT, *_TERMS)
 _NOTHING: Final = (None,) * len((*_ADJUSTMENT, *_TERMS))
 _BEGIN: Final = b'{"c2s":{"packet_id":{'
 _HEADER: Final = b'"header":{'
+_MARK: Final = b',"remark":"%b' % STAMP.encode()
 _Pairs = list[tuple[str, object]]
 
 
@@ -84,8 +85,10 @@ def kept(body: bytes, *, decision: str) -> bytes:
     """The canonical body of a new order as a live one keeps it: `order_of` needs neither packet id nor our own mark."""
     if not body.startswith(_BEGIN):
         return body
-    mark = b',"remark":"%b%b"' % (STAMP.encode(), decision.encode())
-    return b'{"c2s":{%b' % body[body.index(_HEADER) :].replace(mark, b"", 1)
+    terms = body[body.index(_HEADER) :]
+    if _MARK in terms:
+        terms = terms.replace(b'%b%b"' % (_MARK, decision.encode()), b"", 1)
+    return b'{"c2s":{' + terms
 
 
 def digest(intent: Intent, *, env: Env | None, acc_id: int | None) -> str:

@@ -8,6 +8,7 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 from guard.limits.currencies import note_currency
 from guard.limits.dump import dump
 from guard.limits.grafting import Graft, apart, graft, missing, together
+from guard.limits.holder import About, Basis, Holder, Parts, Worth
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, look, quota_of, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
@@ -17,29 +18,20 @@ from guard.limits.promoting import promote
 from guard.limits.slots import bound_met, find_slot
 from guard.limits.snapshot import Part, restore, snapshot
 from guard.limits.staging import Staging
-from guard.limits.state import (
-    Basis,
-    Holder,
-    Opening,
-    Slot,
-    State,
-    Step,
-    TradingRule,
-    TradingState,
-    Worth,
-    advance,
-)
+from guard.limits.state import Opening, Slot, State, Step, TradingRule, TradingState, advance
 from guard.limits.trading import BREAKER, STRICTNESS, key_rule, set_trading, trading_for, trading_rule
 
 __all__ = [
     "BREAKER",
     "NOBODY",
     "STRICTNESS",
+    "About",
     "Basis",
     "Graft",
     "Holder",
     "Opening",
     "Part",
+    "Parts",
     "Slot",
     "Staging",
     "State",

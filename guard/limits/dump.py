@@ -8,8 +8,10 @@ from typing import Any
 from msgspec import to_builtins
 
 from guard.limits import windows
+from guard.limits.holder import Holder
 from guard.limits.slots import find_slot
-from guard.limits.state import Holder, OrderIds, State
+from guard.limits.snapshot import live
+from guard.limits.state import OrderIds, State
 
 
 def dump(state: State) -> dict[str, Any]:
@@ -40,9 +42,8 @@ def _logs(state: State) -> dict[str, Any]:
 
 
 def _holder(holder: Holder) -> dict[str, Any]:
-    plain: dict[str, Any] = to_builtins(holder)
-    del plain["cells"], plain["held"], plain["kinds"]
-    parts = zip(holder.cells, holder.held, holder.kinds, strict=True)
+    plain: dict[str, Any] = to_builtins(live(holder))
+    parts = zip(plain.pop("cells"), plain.pop("held"), plain.pop("kinds"), strict=True)
     return plain | {"holds": {cell: [kind, amount] for cell, amount, kind in parts}}
 
 

@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from guard.limits import windows
-from guard.limits.state import Basis, Holder, Log, State, Step, advance
+from guard.limits.holder import Basis, Holder
+from guard.limits.state import Log, State, Step, advance
 from guard.limits.sums import move, put
 from guard.limits.sweep import remember
 from guard.terms import Claim, ClaimKind
@@ -24,7 +25,7 @@ _KINDS: Final[dict[str, ClaimKind]] = {"s": "spend", "w": "working", "c": "count
 
 
 class Held(Struct, frozen=True, omit_defaults=True):
-    """What a live order holds, as in `Holder`, and what that is a part of."""
+    """What a live order holds, cell by cell, and what that is a part of."""
 
     cells: tuple[str, ...] = ()
     held: tuple[int, ...] = ()
@@ -134,10 +135,11 @@ def graft_elsewhere(state: State, new: Graft, *, t_us: int) -> None:
 
 def held_of(holder: Holder, other: Holder) -> Held | None:
     """What the same order holds in the second ledger and not in this one; None where that is nothing."""
-    fresh = _cells_of(other) - _cells_of(holder)
+    fresh = _cells_of(other.bases, other.holds.cells) - _cells_of(holder.bases, holder.holds.cells)
     if not fresh:
         return None
-    parts = [one for one in zip(other.cells, other.held, other.kinds, strict=True) if one[0] in fresh]
+    holds = other.holds
+    parts = [one for one in zip(holds.cells, holds.amounts, holds.kinds, strict=True) if one[0] in fresh]
     return Held(
         tuple(cell for cell, _, _ in parts),
         tuple(amount for _, amount, _ in parts),
@@ -146,9 +148,9 @@ def held_of(holder: Holder, other: Holder) -> Held | None:
     )
 
 
-def _cells_of(order: Holder | Held) -> set[str]:
-    """The cells that it is on: it holds something there, or claimed it once."""
-    return {cell for basis in order.bases for cell in basis.cells}.union(order.cells)
+def _cells_of(bases: tuple[Basis, ...], held: tuple[str, ...]) -> set[str]:
+    """The cells that an order is on: it holds something there, or claimed it once."""
+    return {cell for basis in bases for cell in basis.cells}.union(held)
 
 
 def _only(basis: Basis, cells: set[str]) -> Basis:
@@ -188,7 +190,7 @@ def _logs(state: State, other: State) -> Iterator[tuple[str, Log]]:
 
 def hold(state: State, holder: Holder, new: Held) -> None:
     """The order holds this too, but for cells that it is on already."""
-    fresh = _cells_of(new) - _cells_of(holder)
+    fresh = _cells_of(new.bases, new.cells) - _cells_of(holder.bases, holder.holds.cells)
     for cell, amount, kind in zip(new.cells, new.held, new.kinds, strict=True):
         if cell in fresh:
             put(state, holder, cell, amount, kind=_KINDS[kind])

@@ -15,13 +15,16 @@ Both calls may be repeated with the same step id: a reserve until the step is se
 decides: `look` does, and a claim without room that is reserved all the same is counted (a shadow, a cancel).
 """
 
-from sys import intern
+from msgspec.structs import replace
 
 from guard.limits import windows
+from guard.limits.bodies import short
 from guard.limits.claims import check
+from guard.limits.holder import About, Holder
 from guard.limits.order_ids import forget_order, note_order_ids
+from guard.limits.shared import same_about
 from guard.limits.slots import settle_slot, take_slot
-from guard.limits.state import LOG_KINDS, SUM_KINDS, Holder, Opening, State, Step, advance, touch
+from guard.limits.state import LOG_KINDS, SUM_KINDS, Opening, State, Step, advance, touch
 from guard.limits.sums import give_back, part, put, rebase, take
 from guard.limits.sweep import remember, sweep
 from guard.terms import Claim, Outcome, Verdict
@@ -112,16 +115,9 @@ def _open(state: State, opening: Opening) -> Holder:
     """A new live order, as yet only sent."""
     if opening.account is None:
         raise AssertionError(f"step {opening.step} opens an order without an account")
-    holder = Holder(
-        id=opening.step,
-        key=intern(opening.key),
-        account=opening.account,
-        market=intern(opening.market),
-        symbol=intern(opening.symbol),
-        order=opening.order,
-        step=opening.step,
-    )
-    state.holders[holder.id] = holder
+    form, own = short(opening.order)
+    about = same_about(About(opening.key, opening.account, opening.market, opening.symbol, form))
+    holder = state.holders[opening.step] = Holder(opening.step, about, own, step=opening.step)
     return holder
 
 
@@ -172,7 +168,9 @@ def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -
         return
     holder.status = "working"
     if is_accepted and not is_new:
-        holder.order = step.order or holder.order
+        if step.order:
+            form, holder.own = short(step.order)
+            holder.about = same_about(replace(holder.about, form=form))
         rebase(holder, step.claims, worth=step.worth)
     if is_new and not step.told:
         return  # it took its targets when it was sent

@@ -5,8 +5,9 @@ Between a look and the `reserve` that follows it there must be no `await`.
 
 from guard.limits import windows
 from guard.limits.claims import check_cells
+from guard.limits.holder import Holder
 from guard.limits.slots import find_slot
-from guard.limits.state import SUM_KINDS, Holder, State
+from guard.limits.state import SUM_KINDS, State
 from guard.limits.sums import part
 from guard.terms import Claim, Full, Granted, Shortfall, Taken
 

@@ -4,7 +4,8 @@ from sys import intern
 from typing import Final
 
 from guard.codes import Code
-from guard.limits.state import Holder, OrderIds, State, touch
+from guard.limits.holder import Holder
+from guard.limits.state import OrderIds, State, touch
 from guard.terms import Account, OrderNames, Refusal, refuse
 
 RECENT_IDS_MAX: Final = 65_536  # of one account; two for an order that has ended
@@ -65,7 +66,6 @@ def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
     if ids is None:
         ids = state.ids[holder.account] = OrderIds(holder.account)
     touch(state, holder.id)
-    holder.account = ids.account
     if order_id and order_id != _NO_ID and holder.order_id is None:
         holder.order_id = order_id
         _note(ids, order_id, ids.live, holder)

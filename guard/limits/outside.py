@@ -1,10 +1,12 @@
 """A live order that was placed elsewhere, taken into the ledger: nobody's, holding what it takes off a position."""
 
 from collections.abc import Mapping
-from sys import intern
 
+from guard.limits.bodies import short
+from guard.limits.holder import About, Holder
 from guard.limits.order_ids import NOBODY, note_order_ids
-from guard.limits.state import Holder, Opening, State, advance
+from guard.limits.shared import same_about
+from guard.limits.state import Opening, State, advance
 from guard.limits.sums import take
 from guard.terms import Claim
 
@@ -24,15 +26,8 @@ def adopt(
         return
     if opening.account is None:
         raise AssertionError(f"order {opening.step} without an account")
-    holder = Holder(
-        id=opening.step,
-        key=NOBODY,
-        account=opening.account,
-        market=intern(opening.market),
-        symbol=intern(opening.symbol),
-        order=opening.order,
-        status="working",
-    )
-    state.holders[holder.id] = holder
+    form, own = short(opening.order)
+    about = same_about(About(NOBODY, opening.account, opening.market, opening.symbol, form))
+    holder = state.holders[opening.step] = Holder(opening.step, about, own, "working")
     take(state, holder, tuple(Claim("working", cell, amount) for cell, amount in targets.items()))
     note_order_ids(state, holder, order_id=order_id, order_id_ex=order_id_ex)

@@ -12,7 +12,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from guard.limits.state import Basis, Holder, Log, State, advance
+from guard.limits.holder import Basis, Holder
+from guard.limits.state import Log, State, advance
 from guard.limits.sums import move, part, put
 from guard.limits.sweep import remember
 from guard.terms import ClaimKind
@@ -51,7 +52,8 @@ def plain_of(cell: str, words: Collection[str]) -> str | None:
 
 def hold_plain(state: State, holder: Holder, words: Collection[str]) -> None:
     """The order holds on the plain cells what it holds on their shadows."""
-    for cell, amount, kind in zip(holder.cells, holder.held, holder.kinds, strict=True):
+    holds = holder.holds
+    for cell, amount, kind in zip(holds.cells, holds.amounts, holds.kinds, strict=True):
         plain = plain_of(cell, words)
         if plain is not None and amount > part(holder, plain):
             put(state, holder, plain, amount, kind=_KINDS[kind])

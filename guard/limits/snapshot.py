@@ -14,10 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.limits import windows
+from guard.limits.bodies import short
+from guard.limits.holder import NONE_FILLED, About, Basis, Holder, HolderStatus, Parts
 from guard.limits.order_ids import NOBODY
+from guard.limits.shared import same_about, same_cells, same_whole
 from guard.limits.slots import find_slot
-from guard.limits.state import Basis, Holder, Log, OrderIds, Slot, State, Step, TradingRule, put_slot
-from guard.limits.sums import move, same_cells, same_whole
+from guard.limits.state import Log, OrderIds, Slot, State, Step, TradingRule, put_slot
+from guard.limits.sums import move
 from guard.limits.sweep import remember
 from guard.terms import Account
 
@@ -25,7 +28,6 @@ ORDERS_MAX: Final = 32  # in a part; an order's body is at most 64 KiB, and hard
 CELLS_MAX: Final = 500
 STAMPS_MAX: Final = 2_000
 IDS_MAX: Final = 1_000
-_NONE_FILLED: Final = Decimal(0)  # one for all orders of which nothing is filled
 _T = TypeVar("_T")
 
 
@@ -41,10 +43,30 @@ class Spent(Struct, frozen=True, tag="spent"):
     spent: dict[str, int]
 
 
+class Live(Struct, frozen=True):
+    """A live order by itself, with all that it shares with others; `held` and `kinds` are of `cells`."""
+
+    id: str
+    key: str
+    account: Account
+    market: str
+    symbol: str
+    order: bytes
+    status: HolderStatus = "sent"
+    order_id: str | None = None
+    order_id_ex: str | None = None
+    cells: tuple[str, ...] = ()
+    held: tuple[int, ...] = ()
+    kinds: str = ""
+    bases: tuple[Basis, ...] = ()
+    step: str | None = None
+    filled: Decimal = NONE_FILLED
+
+
 class Holders(Struct, frozen=True, tag="holders"):
     """Live orders, oldest first."""
 
-    holders: tuple[Holder, ...]
+    holders: tuple[Live, ...]
 
 
 class Steps(Struct, frozen=True, tag="steps"):
@@ -100,7 +122,7 @@ def snapshot(state: State) -> Iterator[Part]:
     for cells in _slices(state.spent.items(), CELLS_MAX):
         yield Spent(dict(cells))
     for holders in _slices(state.holders.values(), ORDERS_MAX):
-        yield Holders(tuple(holders))
+        yield Holders(tuple(map(live, holders)))
     for steps in _slices(state.steps.values(), ORDERS_MAX):
         yield Steps(tuple(steps))
     for cell, log in state.logs.items():
@@ -140,8 +162,8 @@ def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
                 state.spent[intern(cell)] = amount
                 move(state.sums, intern(cell), amount)
         case Holders():
-            for holder in part.holders:
-                _put_holder(state, holder, accounts)
+            for order in part.holders:
+                _put_holder(state, order)
         case Ids():
             account = accounts.setdefault(part.account, part.account)
             ids = state.ids.setdefault(account, OrderIds(account))
@@ -169,25 +191,54 @@ def _put_plain(state: State, part: Steps | Stamps | Slots | Currencies | Trading
             state.trading |= {rule.scope: rule for rule in part.rules}
 
 
-def _put_holder(state: State, holder: Holder, accounts: dict[Account, Account]) -> None:
-    """With its strings shared again, as `reserve` shares them."""
-    holder.key, holder.market, holder.symbol = intern(holder.key), intern(holder.market), intern(holder.symbol)
-    holder.cells, holder.kinds = same_cells(tuple(map(intern, holder.cells))), intern(holder.kinds)
-    holder.bases, holder.filled = _bases(holder), holder.filled or _NONE_FILLED
-    holder.account = accounts.setdefault(holder.account, holder.account)
-    state.holders[holder.id] = holder
-    for cell, amount in zip(holder.cells, holder.held, strict=True):
+def live(holder: Holder) -> Live:
+    """The order by itself."""
+    about, holds = holder.about, holder.holds
+    return Live(
+        id=holder.id,
+        key=about.key,
+        account=about.account,
+        market=about.market,
+        symbol=about.symbol,
+        order=holder.order,
+        status=holder.status,
+        order_id=holder.order_id,
+        order_id_ex=holder.order_id_ex,
+        cells=holds.cells,
+        held=holds.amounts,
+        kinds=holds.kinds,
+        bases=holder.bases,
+        step=holder.step,
+        filled=holder.filled,
+    )
+
+
+def _put_holder(state: State, order: Live) -> None:
+    """With what it has in common with others shared again, as `reserve` shares it."""
+    form, own = short(order.order)
+    holder = state.holders[order.id] = Holder(
+        id=order.id,
+        about=same_about(About(order.key, order.account, order.market, order.symbol, form)),
+        own=own,
+        status=order.status,
+        order_id=order.order_id,
+        order_id_ex=order.order_id_ex,
+        holds=Parts(_cells(order.cells), order.held, intern(order.kinds)),
+        bases=tuple(replace(basis, cells=_cells(basis.cells), kinds=intern(basis.kinds)) for basis in order.bases),
+        step=order.step,
+        filled=order.filled or NONE_FILLED,
+    )
+    if len(holder.bases) == 1:
+        holder.bases = same_whole(holder.bases[0])
+        whole = holder.bases[0]
+        if (whole.cells, whole.amounts, whole.kinds) == (order.cells, order.held, order.kinds):
+            holder.holds = whole
+    for cell, amount in zip(holder.holds.cells, order.held, strict=True):
         move(state.sums, cell, amount)
 
 
-def _bases(holder: Holder) -> tuple[Basis, ...]:
-    bases = [replace(basis, cells=same_cells(tuple(map(intern, basis.cells)))) for basis in holder.bases]
-    if len(bases) != 1:
-        return tuple(bases)
-    [whole] = same_whole(bases[0])
-    if holder.held == whole.amounts:
-        holder.held = whole.amounts
-    return same_whole(whole)
+def _cells(cells: tuple[str, ...]) -> tuple[str, ...]:
+    return same_cells(tuple(map(intern, cells)))
 
 
 def _names(state: State, live: dict[str, str]) -> Iterator[tuple[str, str]]:

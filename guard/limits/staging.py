@@ -14,8 +14,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from guard.limits.grafting import Graft, Held, graft_elsewhere, held_of, hold, missing_elsewhere
+from guard.limits.holder import Holder
 from guard.limits.promoting import hold_plain, promote_elsewhere
-from guard.limits.state import Holder, State
+from guard.limits.state import State
 from guard.limits.sums import move
 
 ORDERS_MAX: Final = 32  # built in one go, or fewer where they hold more than
@@ -46,7 +47,7 @@ class Staging:
             self._build(name, held)
             built += 1
             holder = self._holders.get(name)
-            cells += len(holder.cells) if holder is not None else 1
+            cells += len(holder.holds.cells) if holder is not None else 1
             if built >= ORDERS_MAX or cells >= CELLS_MAX:
                 break
         self._is_through = not built

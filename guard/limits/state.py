@@ -1,54 +1,23 @@
 """What the ledger knows: plain data, changed only by the functions of this room.
 
 Every amount is an `int` (ledger units for money, ones for counts), every time an `int` of microseconds on the record's
-own clock `t`. Strings that repeat from order to order are interned and what an order holds is two tuples, because
-there may be 10⁵ live orders and a full collection must stay short.
+own clock `t`.
 """
 
 from collections import OrderedDict
-from decimal import Decimal
-from sys import intern
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 from msgspec import Struct, field
 
+from guard.limits.holder import Holder, Worth
 from guard.terms import Account, Claim, ClaimKind, Outcome
 
 SUM_KINDS: Final[frozenset[ClaimKind]] = frozenset({"spend", "working", "count"})
 LOG_KINDS: Final[frozenset[ClaimKind]] = frozenset({"rate", "once"})
 
 StepStatus = Literal["sent", "unknown"]
-HolderStatus = Literal["sent", "working", "changing", "unknown", "done"]
 TradingState = Literal["active", "reduce_only", "cancel_only", "locked"]
 Scope = tuple[frozenset[str], frozenset[int], frozenset[str]]
-
-
-class Worth(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What an order was valued at: `value` is quantity x `price` x `multiplier`, in its own currency.
-
-    Decimals as text, which takes half their room.
-    """
-
-    value: str
-    price: str
-    multiplier: str = "1"
-
-    @classmethod
-    def of(cls, value: Decimal, price: Decimal, multiplier: Decimal) -> Self:
-        """To the digit."""
-        return cls(str(value), str(price), intern(str(multiplier)))
-
-
-class Basis(Struct, frozen=True, gc=False):
-    """What an order claimed as a whole, before any of it was filled, and what it was valued at then.
-
-    The cells are named as in `Holder`. What a fill leaves of each is a part of these amounts.
-    """
-
-    cells: tuple[str, ...]
-    amounts: tuple[int, ...]
-    kinds: str
-    worth: Worth | None = None
 
 
 class Opening(Struct, frozen=True):
@@ -93,32 +62,6 @@ class Step(Struct, gc=False):
     worth: Worth | None = None
     account: Account | None = None
     unknown_us: int = 0
-
-
-class Holder(Struct, gc=False):
-    """A live order: whose it is, what it is, and what it holds.
-
-    `held[i]` on `cells[i]`, whose kind begins with `kinds[i]` (s, w, c). `bases` is what that is a part of, the latest
-    last; an earlier one stays for cells that no later one names. `step` is the placing or changing step that is not
-    settled yet. Status `done`: the order has ended, only that step is waited for. `filled`: how much of it is,
-    as far as that is known.
-    """
-
-    id: str
-    key: str
-    account: Account
-    market: str
-    symbol: str
-    order: bytes
-    status: HolderStatus = "sent"
-    order_id: str | None = None
-    order_id_ex: str | None = None
-    cells: tuple[str, ...] = ()
-    held: tuple[int, ...] = ()
-    kinds: str = ""
-    bases: tuple[Basis, ...] = ()
-    step: str | None = None
-    filled: Decimal = Decimal(0)
 
 
 class Slot(Struct, gc=False):

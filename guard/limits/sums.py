@@ -1,26 +1,13 @@
 """Sums and the parts that orders hold of them. Whatever moves a part moves the sum with it, so they cannot disagree."""
 
-from functools import lru_cache
 from sys import intern
-from typing import Final
 
-from guard.limits.state import SUM_KINDS, Basis, Holder, State, Worth
+from guard.limits.holder import NOTHING, Basis, Holder, Parts, Worth
+from guard.limits.shared import same_cells, same_whole
+from guard.limits.state import SUM_KINDS, State
 from guard.terms import Claim, ClaimKind
 
 _KINDS: dict[str, ClaimKind] = {kind[0]: kind for kind in SUM_KINDS}
-SHARED_MAX: Final = 4096  # lists of cells, and wholes, of which orders that are alike have one object
-
-
-@lru_cache(maxsize=SHARED_MAX)
-def same_cells(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """One object for equal lists: the orders of one key in one symbol are on the same cells all day."""
-    return cells
-
-
-@lru_cache(maxsize=SHARED_MAX)
-def same_whole(whole: Basis) -> tuple[Basis, ...]:
-    """One object for what equal orders claim as a whole."""
-    return (whole,)
 
 
 def move(sums: dict[str, int], cell: str, delta: int) -> None:
@@ -34,10 +21,8 @@ def move(sums: dict[str, int], cell: str, delta: int) -> None:
 
 def part(holder: Holder, cell: str) -> int:
     """What the order holds on the cell."""
-    for at, name in enumerate(holder.cells):
-        if name == cell:
-            return holder.held[at]
-    return 0
+    holds = holder.holds
+    return holds.amounts[holds.cells.index(cell)] if cell in holds.cells else 0
 
 
 def take(state: State, holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None = None) -> None:
@@ -50,9 +35,8 @@ def take(state: State, holder: Holder, claims: tuple[Claim, ...], *, worth: Wort
             held.append(claim.amount)
             kinds += claim.kind[0]
             totals[cell] = totals.get(cell, 0) + claim.amount
-    cells = same_cells(tuple(names))
-    holder.bases = same_whole(Basis(cells, tuple(held), intern(kinds), worth))
-    holder.cells, holder.held, holder.kinds = cells, holder.bases[0].amounts, intern(kinds)
+    holder.bases = same_whole(Basis(same_cells(tuple(names)), tuple(held), intern(kinds), worth))
+    holder.holds = holder.bases[0]
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
@@ -72,18 +56,16 @@ def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind
     if amount == earlier:
         return
     move(state.sums, cell, amount - earlier)
+    cells, held, kinds = holder.holds.cells, holder.holds.amounts, holder.holds.kinds
     if not earlier:
-        holder.cells += (intern(cell),)
-        holder.held += (amount,)
-        holder.kinds = intern(holder.kinds + kind[0])
-        return
-    at = holder.cells.index(cell)
-    if amount:
-        holder.held = (*holder.held[:at], amount, *holder.held[at + 1 :])
-        return
-    holder.cells = holder.cells[:at] + holder.cells[at + 1 :]
-    holder.held = holder.held[:at] + holder.held[at + 1 :]
-    holder.kinds = intern(holder.kinds[:at] + holder.kinds[at + 1 :])
+        cells, held, kinds = (*cells, intern(cell)), (*held, amount), kinds + kind[0]
+    elif amount:
+        at = cells.index(cell)
+        held = (*held[:at], amount, *held[at + 1 :])
+    else:
+        at = cells.index(cell)
+        cells, held, kinds = cells[:at] + cells[at + 1 :], held[:at] + held[at + 1 :], kinds[:at] + kinds[at + 1 :]
+    holder.holds = Parts(same_cells(cells), held, intern(kinds))
 
 
 def claimed_as(holder: Holder, cell: str) -> ClaimKind | None:
@@ -96,9 +78,10 @@ def claimed_as(holder: Holder, cell: str) -> ClaimKind | None:
 
 def give_back(state: State, holder: Holder, *, keep_spend: bool) -> None:
     """The order lets go of everything. With `keep_spend`, what it spent stays in the sums as spent."""
-    for cell, amount, kind in zip(holder.cells, holder.held, holder.kinds, strict=True):
+    holds = holder.holds
+    for cell, amount, kind in zip(holds.cells, holds.amounts, holds.kinds, strict=True):
         if keep_spend and kind == "s":
             move(state.spent, cell, amount)
         else:
             move(state.sums, cell, -amount)
-    holder.cells, holder.held, holder.kinds = (), (), ""
+    holder.holds = NOTHING

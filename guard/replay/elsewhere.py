@@ -85,9 +85,9 @@ class Elsewhere:
         holder, real = self.state.holders.get(record.decision), self.real.holders.get(record.decision)
         if holder is None or holder.status == "done":
             return
-        held = dict(zip(holder.cells, holder.held, strict=True))
+        held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
         # Where both worlds count on one cell, what happened is on record; the rest is worked out as it was then.
-        shared = set() if real is None else set(real.cells)
+        shared = set() if real is None else set(real.holds.cells)
         if shared.issuperset(held) or record.filled_qty is None:
             names = {cell.rpartition("|")[0] for cell in held} - {""}
             amounts = {c: n for c, n in record.targets.items() if c in held or c.rpartition("|")[0] in names}

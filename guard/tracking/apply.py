@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
+from guard.intent import kept
 from guard.journal import Order, Reconciled
 from guard.limits import (
     Opening,
@@ -59,7 +60,7 @@ def _outside(state: State, record: Order) -> None:
         account=account,
         market=record.market or "",
         symbol=record.symbol or "",
-        order=bytes(record.order),
+        order=kept(bytes(record.order), decision=record.decision),
     )
     names = {"order_id": record.order_id, "order_id_ex": record.order_id_ex}
     adopt(state, opening, record.targets, **names, t_us=record.t)

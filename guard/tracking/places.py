@@ -6,13 +6,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from guard.limits import Holder, State, Step
+from guard.limits import About, Holder, State, Step
 from guard.terms import Account, Op
 from guard.tracking.slices import in_slices
 from guard.upstream.orderlist import OrderRow
 
 PLACES_MAX: Final = 10_000
-KEPT_MIN: Final = 1_000  # orders whose place is remembered at least, ended ones among them
+KINDS_MAX: Final = 10_000  # kinds of orders whose place is remembered from one look to the next
 _NOT_LIVE: Final = frozenset({"sent", "unknown"})
 
 
@@ -45,22 +45,25 @@ class Wants(Struct):
 
 
 class Places:
-    """Remembers which place an order belongs to, so that its body is read once. Equal places are one object."""
+    """Remembers which place orders that are alike belong to, so that it is read once. Equal places are one object."""
 
     def __init__(self) -> None:
-        self._of: dict[str, Place] = {}
+        self._of: dict[About, Place] = {}
         self._one: dict[Place, Place] = {}
 
     def of(self, holder: Holder) -> Place:
         """Where the daemon lists the order."""
-        place = self._of.get(holder.id)
+        about = holder.about
+        place = self._of.get(about)
         if place is None:
-            place = self._of[holder.id] = self._place(holder.account, holder.order)
+            place = self._place(about.account, holder.order)
+            if about.form:  # it has the header; without one the orders of an account are not alike
+                self._of[about] = place
         return place
 
     @property
     def remembered(self) -> int:
-        """Of how many orders the place is known."""
+        """Of how many kinds of orders the place is known."""
         return len(self._of)
 
     def one(self, place: Place) -> Place:
@@ -72,26 +75,19 @@ class Places:
 
     async def wanted(self, state: State) -> dict[Place, Wants]:
         """Every place where something is looked for. An order that ends meanwhile is looked for once more."""
+        if len(self._of) > KINDS_MAX:
+            self._of.clear()
         live: dict[int, Place] = {}
         async for holder in in_slices(state.holders.values()):
             if holder.status not in _NOT_LIVE:
                 place = self.of(holder)
                 live[id(place)] = place
-        await self._keep(state)
         found = {place: Wants([], has_live=True) for place in live.values()}
         for step in state.steps.values():
             at = None if step.status == "sent" else self._of_step(state, step)
             if at is not None:
                 found.setdefault(at, Wants([])).doubts.append(step)
         return found
-
-    async def _keep(self, state: State) -> None:
-        """Forgets the places of orders that have ended, once these are as many as those that are live."""
-        if len(self._of) <= 2 * len(state.holders) + KEPT_MIN:
-            return
-        async for name in in_slices(self._of):
-            if name not in state.holders:
-                self._of.pop(name, None)
 
     def _of_step(self, state: State, step: Step) -> Place | None:
         holder = state.holders.get(step.holder or step.of or "")

@@ -98,9 +98,8 @@ class Tracks:
             is_over=row.status.is_over,
             is_idle=is_idle,
         )
-        amounts = targets(
-            wholes(holder), dict(zip(holder.cells, holder.held, strict=True)), progress, market=holder.market
-        )
+        held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+        amounts = targets(wholes(holder), held, progress, market=holder.market)
         text = f"{filled.normalize():f}"
         known = desk.recent.get(holder.id)
         is_told = known is not None and (known.status, known.filled_qty) == (row.status.word, text)

@@ -296,9 +296,8 @@ def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
     if visit.effect is Effect.ORDER_CHANGE:
         if holder is None:
             raise AssertionError("a change of no order passed the door")
-        return Opening(
-            step=visit.id, claims=judged.claims, holder=holder.id, order=judged.resulting, worth=worth_of(situation)
-        )
+        order = kept(judged.resulting, decision=visit.id)
+        return Opening(step=visit.id, claims=judged.claims, holder=holder.id, order=order, worth=worth_of(situation))
     return Opening(
         step=visit.id,
         claims=judged.claims,

@@ -65,7 +65,7 @@ def _ledger(state: State, simulator: Simulator, stamps: frozenset[str]) -> list[
         held[word] = held.get(word, 0) + amount
     in_doubt = dict.fromkeys(held, 0)
     for name in lost & state.holders.keys():
-        for cell, amount in zip(state.holders[name].cells, state.holders[name].held, strict=True):
+        for cell, amount in zip(state.holders[name].holds.cells, state.holders[name].holds.amounts, strict=True):
             in_doubt[cell.partition("/")[0]] += amount
     spent = sum((one.fill_value for one in simulator.orders.values()), Decimal(0)) * LEDGER_UNIT
     truth = {"daily_value": int(spent), "open_value": 0, "open_orders": 0, "exits": 0}

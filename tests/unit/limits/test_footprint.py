@@ -6,14 +6,17 @@ from typing import Any, Final
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
+from guard.intent import encode, kept
 from guard.limits import State, Worth, end_order, reserve, restore, settle, snapshot
+from guard.policy.stand_ins import order_in
 from tests.support.ledger import REAL, accepted, new_order, sums, through_json
 
 MANY: Final = 2_000
-ALIKE_MAX: Final = 660  # bytes of an order beside others of the same size and price
-OTHER_MAX: Final = 1_060  # of one whose quantity and price nobody else has
-BODY: Final = b"x" * 190  # about as long as the canonical body of an order
+ALIKE_MAX: Final = 450  # bytes of an order beside others of the same size and price
+OTHER_MAX: Final = 820  # of one whose quantity and price nobody else has
+ORDER: Final = order_in("HK", "HK.00700", REAL)
 
 
 def _size(thing: Any, seen: set[int]) -> int:
@@ -38,7 +41,9 @@ def opened(state: State, first: int, *, alike: bool) -> None:
         cells = (sums("working", "exits", 10_000 * qty), sums("spend", "value", 3_000 * qty), sums("count", "open", 1))
         worth = Worth.of(Decimal(3 * qty), Decimal(qty) / 8, Decimal(1))
         step = f"{n:026}"
-        reserve(state, new_order(step, *cells, order=BODY + str(n).encode(), worth=worth), t_us=n)
+        order = replace(ORDER, qty=Decimal(qty), price=Decimal(qty) / 8, remark=f"b{n:010}")
+        body = kept(encode(order, env=None, acc_id=None, serial=n, remark=None), decision=step)
+        reserve(state, new_order(step, *cells, order=body, worth=worth), t_us=n)
         settle(state, step, accepted(f"9{n:017}", f"7{n:09}"), t_us=n)
 
 

@@ -181,7 +181,7 @@ def test_a_change_may_claim_cells_the_order_did_not_hold() -> None:
     assert state.sums == {"d|1": 100, "d|2": 120}
     settle(state, "m", REFUSED, t_us=3)
     assert state.sums == {"d|1": 100}
-    assert state.holders["o"].cells == ("d|1",)
+    assert state.holders["o"].holds.cells == ("d|1",)
 
 
 def test_pitfall_6_a_released_change_touches_its_own_claims_only() -> None:

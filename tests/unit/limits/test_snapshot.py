@@ -171,8 +171,8 @@ def test_strings_are_shared_as_in_the_live_state() -> None:
     first, second = (state.holders[name] for name in ("o1", "o4"))
 
     assert first.key is second.key
-    assert first.cells[0] is second.cells[0]
-    assert first.kinds is second.kinds
+    assert first.holds.cells[0] is second.holds.cells[0]
+    assert first.holds.kinds is second.holds.kinds
     assert first.account is second.account
 
 

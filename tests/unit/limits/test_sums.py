@@ -1,13 +1,19 @@
 """Sums and parts move together."""
 
-from guard.limits.state import Holder, State
+from guard.limits import State
+from guard.limits.holder import About, Basis, Holder, Parts
 from guard.limits.sums import give_back, move, part, put, take
 from tests.support.ledger import REAL, rate, sums
 
 
+def a_new_order() -> Holder:
+    """A live order that holds nothing yet."""
+    return Holder("o", About("bot", REAL, "HK", "HK.00700", b""), b"{}")
+
+
 def an_order(state: State, *amounts: int) -> Holder:
     """A live order that holds these amounts on spend cells a, b, c."""
-    holder = Holder("o", "bot", REAL, "HK", "HK.00700", b"{}")
+    holder = a_new_order()
     take(state, holder, tuple(sums("spend", cell, amount) for cell, amount in zip("abc", amounts, strict=False)))
     return holder
 
@@ -22,9 +28,9 @@ def test_a_cell_that_comes_to_nothing_is_dropped() -> None:
 
 def test_a_new_order_takes_sums_only() -> None:
     """Stamps and zero amounts are no parts."""
-    state, holder = State(), Holder("o", "bot", REAL, "HK", "HK.00700", b"{}")
+    state, holder = State(), a_new_order()
     take(state, holder, (sums("spend", "a", 3), rate("r", 1, 1), sums("count", "n", 1), sums("working", "w", 0)))
-    assert (holder.cells, holder.held, holder.kinds) == (("a", "n"), (3, 1), "sc")
+    assert holder.holds == Basis(("a", "n"), (3, 1), "sc")
     assert state.sums == {"a": 3, "n": 1}
 
 
@@ -37,7 +43,7 @@ def test_put_sets_adds_and_removes_parts() -> None:
     put(state, holder, "w", 4, kind="working")
     put(state, holder, "w", 4, kind="count")
     put(state, holder, "none", 0, kind="count")
-    assert (holder.cells, holder.held, holder.kinds) == (("b", "c", "w"), (7, 3, 4), "ssw")
+    assert holder.holds == Parts(("b", "c", "w"), (7, 3, 4), "ssw")
     assert state.sums == {"b": 107, "c": 3, "w": 4}
     assert [part(holder, cell) for cell in "abcwx"] == [0, 7, 3, 4, 0]
 
@@ -49,5 +55,5 @@ def test_giving_back_all_or_keeping_what_was_spent() -> None:
     put(state, ended, "w", 5, kind="working")
     give_back(state, ended, keep_spend=True)
     give_back(state, refused, keep_spend=False)
-    assert (ended.cells, ended.held, ended.kinds) == ((), (), "")
+    assert ended.holds == Parts()
     assert state.sums == state.spent == {"a": 1, "b": 2}

@@ -1,24 +1,59 @@
-"""Places are remembered for live orders, not for all that ever were."""
+"""A place is remembered for orders that are alike, not for each of them."""
 
-from guard.limits import State, end_order, reserve, settle
-from guard.tracking.places import KEPT_MIN, Places
-from tests.support.ledger import accepted, new_order, sums
+import pytest
 
-BODY = b'{"c2s":{"header":{"trd_env":1,"acc_id":1,"trd_market":1}}}'
+from guard.intent import encode, kept
+from guard.limits import State, reserve, settle
+from guard.policy.stand_ins import order_in
+from guard.terms import Account, Env
+from guard.tracking.places import Places
+from tests.support.ledger import REAL, accepted, new_order, sums
+
+ELSEWHERE = Account(Env.REAL, 2)
 
 
-async def test_the_places_of_orders_that_have_ended_are_forgotten() -> None:
-    """However many orders there were, there are at most as many as live ones once more, and a few."""
+def placed(state: State, name: str, market: str, account: Account = REAL) -> None:
+    """A live order of one share, as the ledger keeps it."""
+    body = encode(order_in(market, f"{market}.1", account), env=None, acc_id=None, serial=1, remark=None)
+    live(state, name, kept(body, decision=name), account)
+
+
+def live(state: State, name: str, body: bytes, account: Account = REAL) -> None:
+    """A live order with this body."""
+    reserve(state, new_order(name, sums("count", "n", 1), account=account, order=body), t_us=0)
+    settle(state, name, accepted(name, None), t_us=0)
+
+
+async def test_orders_that_are_alike_share_what_is_remembered() -> None:
+    """However many there were; another market or account is another place."""
     state, places = State(), Places()
-    for turn in range(4):
-        names = [f"{turn}/{n}" for n in range(KEPT_MIN)]
-        for name in names:
-            reserve(state, new_order(name, sums("count", "n", 1), order=BODY), t_us=turn)
-            settle(state, name, accepted(name, None), t_us=turn)
-        [place] = await places.wanted(state)
-        assert (place.account.acc_id, place.trd_market) == (1, 1)
-        assert places.remembered <= 2 * len(state.holders) + KEPT_MIN
-        for name in names[1:]:
-            end_order(state, name, t_us=turn)
-    _ = await places.wanted(state)
-    assert places.remembered <= 2 * len(state.holders) + KEPT_MIN
+    for n in range(100):
+        placed(state, f"hk{n}", "HK")
+    placed(state, "us", "US")
+    placed(state, "other", "HK", ELSEWHERE)
+
+    wanted = await places.wanted(state)
+    assert [(place.account, place.trd_market) for place in wanted] == [(REAL, 1), (REAL, 2), (ELSEWHERE, 1)]
+    assert places.remembered == 3
+
+
+async def test_orders_with_nothing_in_common_are_looked_at_one_by_one() -> None:
+    """What is kept of a body without a quantity does not tell which others are like it."""
+    state, places = State(), Places()
+    for market in (1, 2):
+        live(state, f"{market}", b'{"c2s":{"header":{"trd_market":%d}}}' % market)
+
+    assert [place.trd_market for place in await places.wanted(state)] == [1, 2]
+    assert places.remembered == 0
+
+
+async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kinds of orders that ended long ago go."""
+    monkeypatch.setattr("guard.tracking.places.KINDS_MAX", 1)
+    places, earlier, later = Places(), State(), State()
+    placed(earlier, "hk", "HK")
+    placed(earlier, "us", "US")
+    placed(later, "sg", "SG")
+    _ = await places.wanted(earlier)
+    _ = await places.wanted(later)
+    assert places.remembered == 1

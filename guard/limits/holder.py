@@ -1,0 +1,109 @@
+"""A live order as the ledger keeps it: plain data, in as few bytes as its likes allow.
+
+There may be 10⁵ of them. What orders have in common is one object for all of them (`shared`), and what differs is kept
+once: an order of which nothing is filled holds the very amounts that it claimed.
+"""
+
+from decimal import Decimal
+from sys import intern
+from typing import Final, Literal, Self
+
+from msgspec import Struct
+
+from guard.limits.bodies import whole
+from guard.terms import Account
+
+HolderStatus = Literal["sent", "working", "changing", "unknown", "done"]
+NONE_FILLED: Final = Decimal(0)  # one for all orders of which nothing is filled
+
+
+class Worth(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What an order was valued at: `value` is quantity x `price` x `multiplier`, in its own currency.
+
+    Decimals as text, which takes half their room.
+    """
+
+    value: str
+    price: str
+    multiplier: str = "1"
+
+    @classmethod
+    def of(cls, value: Decimal, price: Decimal, multiplier: Decimal) -> Self:
+        """To the digit."""
+        return cls(str(value), str(price), intern(str(multiplier)))
+
+
+class Parts(Struct, frozen=True, gc=False):
+    """Amounts on cells: `amounts[i]` on `cells[i]`, whose kind begins with `kinds[i]` (s, w, c)."""
+
+    cells: tuple[str, ...] = ()
+    amounts: tuple[int, ...] = ()
+    kinds: str = ""
+
+
+class Basis(Parts, frozen=True, gc=False):
+    """What an order claimed as a whole, before any of it was filled, and what it was valued at then.
+
+    What a fill leaves of each is a part of these amounts.
+    """
+
+    worth: Worth | None = None
+
+
+class About(Struct, frozen=True, gc=False):
+    """Whose an order is and what it is about. `form`: how its body begins, which its likes have too."""
+
+    key: str
+    account: Account
+    market: str
+    symbol: str
+    form: bytes
+
+
+NOTHING: Final = Parts()
+
+
+class Holder(Struct, gc=False):
+    """A live order: whose it is, what it is, and what it holds.
+
+    `own` is what its body has beside the form that it shares, in short. `holds` is a part of `bases`, the latest last;
+    an earlier one stays for cells that no later one names. `step` is the placing or changing step that is not settled
+    yet. Status `done`: the order has ended, only that step is waited for. `filled`: how much of it is, as far as that
+    is known.
+    """
+
+    id: str
+    about: About
+    own: bytes
+    status: HolderStatus = "sent"
+    order_id: str | None = None
+    order_id_ex: str | None = None
+    holds: Parts = NOTHING
+    bases: tuple[Basis, ...] = ()
+    step: str | None = None
+    filled: Decimal = NONE_FILLED
+
+    @property
+    def key(self) -> str:
+        """Whose it is."""
+        return self.about.key
+
+    @property
+    def account(self) -> Account:
+        """Where it was placed."""
+        return self.about.account
+
+    @property
+    def market(self) -> str:
+        """The market, as policies call it."""
+        return self.about.market
+
+    @property
+    def symbol(self) -> str:
+        """The instrument."""
+        return self.about.symbol
+
+    @property
+    def order(self) -> bytes:
+        """Its canonical body."""
+        return whole(self.about.form, self.own)
