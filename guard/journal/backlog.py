@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -26,6 +27,13 @@ class Batch(Struct):
     tree: Tree
     lines: list[bytes]
     is_lazy: bool
+
+
+class Room(NamedTuple):
+    """How much may wait to be written; a first batch may be as large as it is."""
+
+    records: int
+    bytes_: int
 
 
 class _Waiter(Struct, frozen=True):
@@ -63,12 +71,13 @@ class Backlog:
         batches, records, bytes_: what waits to be written; so many lines, with so many bytes.
     """
 
-    def __init__(self, seq: int) -> None:
+    def __init__(self, seq: int, room: Room) -> None:
         self.failed: str | None = None
         self.is_closing = False
         self.durable, self.signed = Mark(seq), Mark(0)
         self.batches: list[Batch] = []
         self.records = self.bytes_ = 0
+        self._room = room
         self.lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0  # where `loop` runs
@@ -79,21 +88,26 @@ class Backlog:
 
     # ------------------------------------------------------------ the loop's side
 
-    def put(self, lines: list[bytes], after: Place, *, size: int, is_lazy: bool) -> None:
-        """Queues lines of so many bytes that lead to a place, of whose segment they are; the caller holds the lock.
+    def put(self, lines: list[bytes], after: Place, *, is_lazy: bool) -> None:
+        """Queues lines that lead to a place, of whose segment they are; the caller holds the lock.
 
-        What one turn of the loop appends is one batch: the writer thread is woken when the turn is over.
+        What one turn of the loop appends is one batch: the writer thread is woken when the turn is over. `JournalFault`
+        where there is no room for them; nothing has changed then.
         """
-        batches = self.batches
-        if batches and batches[-1].segment == after.segment:
-            batch = batches[-1]
+        records, bytes_ = self.records + len(lines), self.bytes_ + sum(map(len, lines)) + len(lines)
+        if records > self._room.records:
+            raise JournalFault(f"the journal's queue is full: {self.records} records wait for the disk")
+        if bytes_ > self._room.bytes_ and self.records:
+            raise JournalFault(f"the journal's queue is full: {self.bytes_} bytes wait for the disk")
+        self.records, self.bytes_ = records, bytes_
+        batch = self.batches[-1] if self.batches else None
+        if batch is None or batch.segment != after.segment:
+            self.batches.append(Batch(after.segment, after.tree, lines, is_lazy))
+        else:
             batch.lines += lines
             batch.tree = after.tree
-            batch.is_lazy = batch.is_lazy and is_lazy
-        else:
-            batches.append(Batch(after.segment, after.tree, lines, is_lazy))
-        self.records += len(lines)
-        self.bytes_ += size
+            if not is_lazy:
+                batch.is_lazy = False
         if not self._is_wake_due:
             self._wake_soon()
 
@@ -116,7 +130,8 @@ class Backlog:
 
     def refuse_if_closed(self) -> None:
         """`JournalFault` where nothing more is taken; the caller holds the lock."""
-        self.refuse_if_failed()
+        if self.failed is not None:
+            self.refuse_if_failed()
         if self.is_closing:
             raise JournalFault("the journal is closed")
 

@@ -107,7 +107,13 @@ def encode(members: Struct | Mapping[str, object], *, seq: int, ts_us: int, type
     Raises `ValueError` for what JSON cannot hold or what would not be read back as the same head: a lone surrogate, a
     raw member that is not one JSON value, a member that has the name of the head's.
     """
-    own, raws = _own(members), _RAWS.get(type(members))
+    raws = _RAWS.get(type(members))
+    if raws is None:
+        _check_names(members)
+    try:
+        own = _ENCODER.encode(members)[1:-1]
+    except TypeError as error:
+        raise ValueError(str(error)) from error
     begins = f'{{"seq":{seq},"ts":"{timestamp(ts_us)}","type":{_named(type_)}{"," if own else ""}'
     line = b"".join((begins.encode(), own, f',"prev":"{prev}"}}'.encode()))
     is_whole = b"\n" not in line
@@ -127,15 +133,10 @@ def _named(type_: str) -> str:
     return _ENCODER.encode(type_).decode()
 
 
-def _own(members: Struct | Mapping[str, object]) -> bytes:
-    if type(members) not in _RAWS:
-        names = members.__struct_encode_fields__ if isinstance(members, Struct) else members
-        if not _HEAD_NAMES.isdisjoint(names):
-            raise ValueError(f"a record has no members of its own named {', '.join(sorted(_HEAD_NAMES))}")
-    try:
-        return _ENCODER.encode(members)[1:-1]
-    except TypeError as error:
-        raise ValueError(str(error)) from error
+def _check_names(members: Struct | Mapping[str, object]) -> None:
+    names = members.__struct_encode_fields__ if isinstance(members, Struct) else members
+    if not _HEAD_NAMES.isdisjoint(names):
+        raise ValueError(f"a record has no members of its own named {', '.join(sorted(_HEAD_NAMES))}")
 
 
 def decode(line: bytes) -> Line:

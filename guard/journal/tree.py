@@ -14,6 +14,8 @@ from hashlib import sha256
 from itertools import chain
 from typing import Final, NamedTuple, Self
 
+from msgspec import Struct
+
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
 
@@ -42,7 +44,7 @@ def node(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-class Tree(NamedTuple):
+class Tree(Struct, frozen=True, gc=False):
     """A tree of `size` leaves as its compact range."""
 
     size: int = 0
@@ -52,7 +54,7 @@ class Tree(NamedTuple):
         """The tree with one more leaf."""
         hashes, size = self.hashes, self.size
         while size & 1:
-            leaf_hash = node(hashes[-1], leaf_hash)
+            leaf_hash = sha256(b"\x01" + hashes[-1] + leaf_hash).digest()  # a node, without a call for it
             hashes, size = hashes[:-1], size >> 1
         return Tree(self.size + 1, (*hashes, leaf_hash))
 

@@ -6,7 +6,7 @@ told in `committer`.
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
@@ -16,7 +16,7 @@ from msgspec import Struct
 from guard.clock import Clock
 from guard.errors import GuardFault, JournalFault, StateFault
 from guard.journal import signingkey, statedir, stateformat
-from guard.journal.backlog import Backlog
+from guard.journal.backlog import Backlog, Room
 from guard.journal.checkpoints import CheckpointFile
 from guard.journal.committer import Committer, Heard, Lags, Works
 from guard.journal.disk import Disk
@@ -73,14 +73,13 @@ class Journal:
     """The open journal of one state directory.
 
     Attributes:
-        records_total: records appended since it was opened.
         on_sync: called on the event loop after each sync with its seconds; for the metrics.
         on_checkpoint: called on the event loop with each new checkpoint; it may come later than the next one's making.
     """
 
     def __init__(self, state: Path, tail: Tail, place: Place, *, lock_fd: int, means: Means) -> None:
         """Not for callers: `Journal.open` has the lock and has recovered the tail before it comes here."""
-        self.records_total = 0
+        self._first_seq = place.head.seq + 1
         self.on_sync: Callable[[float], None] = lambda _: None
         self.on_checkpoint: Callable[[str], None] = lambda _: None
         self._tap: Tap | None = None
@@ -88,8 +87,8 @@ class Journal:
         self._state, self._lock_fd = state, lock_fd
         self._clock, self._disk, self._bounds = means.clock, means.disk, means.bounds
         self._place = place
-        self._backlog = Backlog(place.head.seq)
         disk, bounds = means.disk, means.bounds
+        self._backlog = Backlog(place.head.seq, Room(bounds.queue_records_max, bounds.queue_bytes_max))
         self._space = Space(state, disk=disk, marks=bounds.marks)
         self._notary = Notary(means.signer, CheckpointFile(state, disk=disk, space=self._space), clock=means.clock)
         works = Works(SegmentFile(state, tail, disk=disk, space=self._space), self._notary, self._space)
@@ -173,6 +172,11 @@ class Journal:
         return self._place.head.seq
 
     @property
+    def records_total(self) -> int:
+        """Records appended since it was opened."""
+        return self.last_seq + 1 - self._first_seq
+
+    @property
     def written_seq(self) -> int:
         """The seq of the last record that is in the file, though perhaps not on the medium yet."""
         return self._committer.written_seq
@@ -229,19 +233,12 @@ class Journal:
         failed or is closed, the queue is full, or the record cannot be written as JSON; no seq is used up then.
         """
         ts_us = self._clock.wall_us() if wall_us is None else wall_us
-        backlog, bounds = self._backlog, self._bounds
+        backlog, wanted = self._backlog, Wanted(type_, members, ts_us)
         with backlog.lock:
             backlog.refuse_if_closed()
-            place = self._place
-            lines, after = settle(Wanted(type_, members, ts_us), place, segment_bytes_max=bounds.segment_bytes_max)
-            size = after.size - place.size if after.segment == place.segment else after.size
-            if backlog.records + len(lines) > bounds.queue_records_max:
-                raise JournalFault(f"the journal's queue is full: {backlog.records} records wait for the disk")
-            if backlog.records and backlog.bytes_ + size > bounds.queue_bytes_max:
-                raise JournalFault(f"the journal's queue is full: {backlog.bytes_} bytes wait for the disk")
-            backlog.put(lines, after, size=size, is_lazy=lazy)
+            lines, after = settle(wanted, self._place, segment_bytes_max=self._bounds.segment_bytes_max)
+            backlog.put(lines, after, is_lazy=lazy)
             self._place = after
-            self.records_total += len(lines)
             if self._tap is not None:
                 self._tap(members, ts_us)
             return after.head.seq
@@ -255,14 +252,14 @@ class Journal:
             self._tap = tap
             return self._place.head.seq
 
-    async def durable(self, seq: int) -> None:
-        """Returns once the record is on the medium, in the file that the path names; `JournalFault` if nobody can know.
+    def durable(self, seq: int) -> Coroutine[None, None, None]:
+        """To be awaited: the record is on the medium, in the file that the path names; `JournalFault` if nobody knows.
 
         All callers share one event loop.
         """
-        if seq > self.last_seq:
+        if seq > self._place.head.seq:
             raise AssertionError(f"record {seq} was never appended")
-        await self._backlog.reach(self._backlog.durable, seq)
+        return self._backlog.reach(self._backlog.durable, seq)
 
     async def find(self, ts: str, decision: str) -> Line | None:
         """The decision of this id, appended for the time `ts`; None where it is kept no more. `JournalFault`."""
