@@ -7,7 +7,7 @@ medium (*durable*), and under a signed checkpoint (*signed*).
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -82,7 +82,8 @@ class Backlog:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0  # where `loop` runs
         self._is_wake_due = False
-        self._wake = threading.Condition(self.lock)
+        self._rings = SimpleQueue[None]()  # what the writer thread sleeps on
+        self._is_asleep = False
         self._settled = threading.Condition(self.lock)
         self._wanted_seq = 0  # a checkpoint is wanted that covers this record
 
@@ -114,7 +115,7 @@ class Backlog:
     def _wake_soon(self) -> None:
         loop = self.loop
         if loop is None or threading.get_ident() != self._loop_thread or not loop.is_running():
-            self._wake.notify()
+            self._ring()
         else:
             self._is_wake_due = True
             loop.call_soon(self._wake_now)
@@ -126,7 +127,13 @@ class Backlog:
     def _wake_now(self) -> None:
         with self.lock:
             self._is_wake_due = False
-            self._wake.notify()
+            self._ring()
+
+    def _ring(self) -> None:
+        """Wakes the writer thread where it sleeps; the caller holds the lock."""
+        if self._is_asleep:
+            self._is_asleep = False
+            self._rings.put(None)
 
     def refuse_if_closed(self) -> None:
         """`JournalFault` where nothing more is taken; the caller holds the lock."""
@@ -164,12 +171,12 @@ class Backlog:
 
     def _want(self, seq: int) -> None:
         self._wanted_seq = max(self._wanted_seq, seq)
-        self._wake.notify()
+        self._ring()
 
     def flush(self, seq: int) -> None:
         """Blocks until the record is durable: for the start and for tools, never on the event loop."""
         with self.lock:
-            self._wake.notify()
+            self._ring()
             self._settled.wait_for(lambda: self.failed is not None or self.durable.seq >= seq)
             if self.durable.seq < seq:
                 self.refuse_if_failed()
@@ -178,22 +185,28 @@ class Backlog:
         """Nothing more is taken; False where that was so before."""
         with self.lock:
             was_open, self.is_closing = not self.is_closing, True
-            self._wake.notify()
+            self._ring()
             return was_open
 
     # ------------------------------------------------------------ the writer thread's side
 
     def take(self, left_s: Callable[[], float | None]) -> list[Batch] | None:
         """All that is queued; an empty list when `left_s` (seconds; None: nothing is due) is over; None at the end."""
-        with self.lock:
-            while not self.batches:
+        while True:
+            with self.lock:
+                self._is_asleep = False
+                if self.batches:
+                    return self._emptied()
                 left = left_s()
                 if self.signed.seq < self._wanted_seq or (left is not None and (left <= 0 or self.is_closing)):
                     return []
                 if self.is_closing:
                     return None
-                self._wake.wait(left)
-            return self._emptied()
+                self._is_asleep = True
+            try:
+                self._rings.get(timeout=left)
+            except Empty:  # a ring that comes just now wakes once more, for nothing
+                continue
 
     def _emptied(self) -> list[Batch]:
         batches, self.batches, self.records, self.bytes_ = self.batches, [], 0, 0
@@ -224,8 +237,10 @@ class Backlog:
     def _tell(self, waiters: list[_Waiter], *, then: Callable[[], None] | None = None, why: str | None = None) -> None:
         if self.loop is None or not (waiters or then):
             return
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        try:
             self.loop.call_soon_threadsafe(_resolve, waiters, then, why)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            return
 
 
 def _resolve(waiters: list[_Waiter], then: Callable[[], None] | None, why: str | None) -> None:

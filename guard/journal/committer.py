@@ -87,22 +87,18 @@ class Committer:
                 self._rotate(batch.segment)
             self._file.write(b"\n".join([*batch.lines, b""]))
             self._tree = batch.tree
-        now_s = time.monotonic()
-        is_urgent = any(not batch.is_lazy for batch in batches)
-        if batches and self._sign_due_s is None:
-            self._sign_due_s = now_s + self._lags.sign_s
-        if batches and self._sync_due_s is None:
-            self._sync_due_s = now_s + self._lags.sync_s
-        if is_urgent or self._is_due(self._sync_due_s, now_s) or self._is_due(self._sign_due_s, now_s):
+        now_s, is_asked = time.monotonic(), self._backlog.is_urgent
+        if batches:
+            self._sync_due_s = self._sync_due_s or now_s + self._lags.sync_s
+            self._sign_due_s = self._sign_due_s or now_s + self._lags.sign_s
+        is_sign_due = is_asked or _is_over(self._sign_due_s, now_s)
+        if is_sign_due or any(not batch.is_lazy for batch in batches) or _is_over(self._sync_due_s, now_s):
             self._sync()
-        if self._is_due(self._sign_due_s, now_s):
+        if is_sign_due:
             self._sign()
         if self._look_due_s <= now_s:
             self._space.look()
             self._look_due_s = now_s + self._lags.look_s
-
-    def _is_due(self, due_s: float | None, now_s: float) -> bool:
-        return self._backlog.is_urgent or (due_s is not None and due_s <= now_s)
 
     def _rotate(self, number: int) -> None:
         self._file.rotate(number)
@@ -123,3 +119,7 @@ class Committer:
             self._notary.sign(self._tree)
         self._sign_due_s = None
         self._backlog.publish(self._backlog.signed, self._tree.size, then=self.heard.signed)
+
+
+def _is_over(due_s: float | None, now_s: float) -> bool:
+    return due_s is not None and due_s <= now_s

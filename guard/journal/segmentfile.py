@@ -29,6 +29,7 @@ class SegmentFile:
         self._fd, self._path = -1, segment_path(state, tail.segment)
         if tail.segment > 0:
             self._fd = disk.open(self._path, os.O_WRONLY | os.O_APPEND)
+            self._ours = disk.fstat(self._fd)
 
     def write(self, data: bytes) -> None:
         """Appends all of `data`; a full disk gives up its ballast for that."""
@@ -60,6 +61,7 @@ class SegmentFile:
         path = segment_path(self._state, number)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._fd = self._space.relieved(lambda: self._disk.open(path, flags))
+        self._ours = self._disk.fstat(self._fd)
         self.number, self._path, self._size = number, path, 0
         sync_directory(self._disk, path.parent)
 
@@ -72,15 +74,15 @@ class SegmentFile:
         self._fd = -1
 
     def _check(self) -> None:
+        """One look by name: while it is open, no other file can have its number."""
         path = self._path
-        ours = self._disk.fstat(self._fd)
         try:
             named = self._disk.stat(path)
         except FileNotFoundError:
             raise JournalFault(f"{path} was deleted or moved while it was being written") from None
-        if not os.path.samestat(ours, named) or ours.st_nlink == 0:
+        if not os.path.samestat(self._ours, named):
             raise JournalFault(f"{path} was replaced by another file while it was being written")
-        if ours.st_size != self._size:
+        if named.st_size != self._size:
             raise JournalFault(
-                f"{path} has {ours.st_size} bytes where {self._size} were written: someone else changed it"
+                f"{path} has {named.st_size} bytes where {self._size} were written: someone else changed it"
             )
