@@ -5,7 +5,7 @@ the claims that the ledger has to grant. Every policy whose selectors match must
 be judged is refused. Never: a counter read, a clock, a file, a network, a float. Pure.
 """
 
-from guard.policy.breaker import BreakerLimit, outcome_claim
+from guard.policy.breaker import COUNTED, BreakerLimit, outcome_claim
 from guard.policy.budgets import counted_again, fill_cell
 from guard.policy.compile import PolicySet, compile_set
 from guard.policy.document import PolicyDoc, PolicyError, parse_policy
@@ -30,6 +30,7 @@ from guard.policy.rule import Maker, Meter
 from guard.policy.valuation import value
 
 __all__ = [
+    "COUNTED",
     "RULES",
     "BreakerLimit",
     "Judgement",

@@ -5,6 +5,8 @@ is then halted until a person sets it active. The walk posts the claims, asks `t
 rest.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Final
 
 from guard.codes import Code
@@ -55,9 +57,12 @@ class DaemonRefusals(BreakerLimit, frozen=True):
     verdict: ClassVar[Verdict] = Verdict.REFUSED
 
 
-def outcome_claim(verdict: Verdict, key: str) -> Claim | None:
-    """The stamp of an outcome that no limit asks for: one that is loaded later starts from what happened."""
-    for kind in (Unknowns, DaemonRefusals):
-        if kind.verdict is verdict:
-            return Claim("rate", f"{kind.word}/key={key}", amount=1, window_ms=_KEPT_MS)
-    return None
+COUNTED: Final[Mapping[Verdict, str]] = MappingProxyType(
+    {kind.verdict: kind.word for kind in (Unknowns, DaemonRefusals)}
+)
+"""The outcomes that a breaker may count, and the word of their counters."""
+
+
+def outcome_claim(verdict: Verdict, key: str) -> Claim:
+    """The stamp of such an outcome that no limit asks for: one that is loaded later starts from what happened."""
+    return Claim("rate", f"{COUNTED[verdict]}/key={key}", amount=1, window_ms=_KEPT_MS)

@@ -158,4 +158,4 @@ class Sources:
     def other_currency(self, order: PlaceOrder, key: PositionKey) -> str:
         """The currency that was seen where it is not the one that the market's table has; else ""."""
         seen = self.seen_currency(order.symbol, key)
-        return "" if seen == currency_of(order.market, order.code) else seen
+        return "" if not seen or seen == currency_of(order.market, order.code) else seen

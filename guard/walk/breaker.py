@@ -12,7 +12,7 @@ from msgspec import Struct
 from guard.errors import JournalFault
 from guard.journal import StateRecord, StateScope, plain
 from guard.limits import BREAKER, STRICTNESS, TradingRule, key_rule, set_trading, used
-from guard.policy import BreakerLimit, breaker_limits, outcome_claim
+from guard.policy import COUNTED, BreakerLimit, breaker_limits, outcome_claim
 from guard.terms import Claim, Outcome, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.recorder import Recorder
@@ -34,18 +34,17 @@ _NOTHING: Final = Counted()
 def counted(visit: Visit, situation: Situation, outcome: Outcome, *, is_simulated: bool) -> Counted:
     """What this outcome counts; never raises. A simulated stub answer says nothing about a key."""
     principal, plan = visit.principal, situation.plan
-    if principal is None or plan is None or (is_simulated and is_stub(outcome)):
+    if outcome.verdict not in COUNTED or principal is None or plan is None or (is_simulated and is_stub(outcome)):
         return _NOTHING
     limits = breaker_limits(plan, outcome.verdict)
     if limits:
         return Counted(tuple(limit.claim(principal.name) for limit in limits), limits)
-    kept = outcome_claim(outcome.verdict, principal.name)
-    return _NOTHING if kept is None else Counted((kept,))
+    return Counted((outcome_claim(outcome.verdict, principal.name),))
 
 
 def trip(recorder: Recorder, visit: Visit, limits: tuple[BreakerLimit, ...], *, t_us: int) -> None:
     """Stops the key where an outcome that was just counted is one too many."""
-    if visit.principal is None:
+    if not limits or visit.principal is None:
         return
     name, desk = visit.principal.name, recorder.desk
     reason = _why(desk, name, limits, t_us=t_us)

@@ -19,11 +19,13 @@ from guard.terms import (
     CancelAll,
     CancelOrder,
     Effect,
+    Env,
     Header,
     Intent,
     Missing,
     ModifyOrder,
     PlaceOrder,
+    Principal,
     Read,
     Reconfirm,
     Refusal,
@@ -36,6 +38,7 @@ from guard.walk.outlook import binding, known, needs_of
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
 _CANCELS: Final = (CancelOrder, CancelAll)
 _OF_SEVERAL: Final = (Unlock, AccPush)  # they name their accounts in a list of their own
+Rows = tuple[AccountRow, ...]
 _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known")
 
 
@@ -67,7 +70,7 @@ async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     return situation
 
 
-async def _rows(desk: Desk, visit: Visit) -> tuple[AccountRow, ...] | Missing:
+async def _rows(desk: Desk, visit: Visit) -> Rows | Missing:
     if visit.effect is not Effect.ORDER_CANCEL:
         return await desk.book.rows()
     try:
@@ -77,7 +80,7 @@ async def _rows(desk: Desk, visit: Visit) -> tuple[AccountRow, ...] | Missing:
         return _TOO_LATE
 
 
-def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow, ...] | Missing) -> Situation:
+def understood(desk: Desk, visit: Visit, intent: Intent, found: Rows | Missing) -> Situation:
     """What the account list, the ledger and reference data make of the request, as they stand now."""
     situation = Situation(intent, rows=found)
     principal, header = visit.principal, None
@@ -87,22 +90,21 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow
         header = getattr(intent, "header", None)
     if principal is None or header is None:
         return situation
-    rows = listed(situation) or ()
-    acc_id = resolve_acc_id(principal, rows, env=header.env, acc_id=header.acc_id, card_num=header.card_num)
+    rows, acc_id = () if isinstance(found, Missing) else found, header.acc_id
+    if header.card_num is not None:
+        acc_id = resolve_acc_id(principal, rows, env=header.env, acc_id=acc_id, card_num=header.card_num)
     situation.acc_ids = _named(header, acc_id)
     if isinstance(intent, Read):
         situation.locate(header.env, acc_id)
         return situation
-    holder = meant(desk.state, intent, env=header.env, acc_id=acc_id)
-    if isinstance(holder, Holder):
-        situation.holder = holder
-    else:
-        situation.conflict = holder
-    order_env = situation.holder.account.env if situation.holder else None
-    env = resolve_env(principal, rows, body=header.env, order=order_env, acc_id=acc_id)
-    if env is None and isinstance(intent, _CANCELS):
-        env = cancel_env(principal)
-    situation.locate(env, acc_id)
+    if not isinstance(intent, PlaceOrder):
+        holder = meant(desk.state, intent, env=header.env, acc_id=acc_id)
+        if isinstance(holder, Holder):
+            situation.holder = holder
+        else:
+            situation.conflict = holder
+    env = header.env
+    situation.locate(_environment(principal, situation, rows, acc_id=acc_id) if env is None else env, acc_id)
     situation.plan = binding(visit, situation)
     order = resulting(intent, situation.holder)
     if isinstance(order, Refusal):
@@ -113,6 +115,13 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: tuple[AccountRow
         situation.needs = needs_of(visit, situation)
         situation.world = known(desk, visit, situation)
     return situation
+
+
+def _environment(principal: Principal, situation: Situation, rows: Rows, *, acc_id: int | None) -> Env | None:
+    """Where the request is to count, which its body does not say."""
+    order_env = situation.holder.account.env if situation.holder else None
+    env = resolve_env(principal, rows, body=None, order=order_env, acc_id=acc_id)
+    return cancel_env(principal) if env is None and isinstance(situation.intent, _CANCELS) else env
 
 
 def _named(header: Header, acc_id: int | None) -> tuple[int, ...] | None:
@@ -141,6 +150,6 @@ def effect_of(intent: Intent, documented: Effect) -> Effect:
     return documented
 
 
-def listed(situation: Situation) -> tuple[AccountRow, ...] | None:
+def listed(situation: Situation) -> Rows | None:
     """The account list, or None where it could not be had."""
     return None if isinstance(situation.rows, Missing) else situation.rows

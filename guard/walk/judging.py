@@ -207,7 +207,9 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
         return judge_cancel(plan, account=account, wall=visit.wall)
     if order is None:
         return Judgement()
-    order, effect = as_judged(situation, order, effect=visit.effect)
+    effect: Effect = visit.effect
+    if situation.holder is not None:
+        order, effect = as_judged(situation, order, effect=effect)
     found = judge(
         plan,
         order,

@@ -117,7 +117,7 @@ def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Seque
     `beside`: what stands against the order beside rules and ledger. Only `reduce_only` hangs on what the world is
     like. Asked for once.
     """
-    if visit.more is not None or visit.effect not in RISKY:
+    if not (beside or seen.reasons) or visit.more is not None or visit.effect not in RISKY:
         return None
     if any(reason.code is not Code.REDUCE_ONLY for reason in beside):
         return None
