@@ -163,7 +163,7 @@ def _order(order: PlaceOrder, *, env: Env | None, acc_id: int | None, serial: in
             "0" if order.price is None else plain.digits(order.price),
             adjusted,
             "" if order.sec_market is None else f',"sec_market":{order.sec_market}',
-            "" if said is None else f',"remark":{plain.text(said)}',
+            "" if said is None else f',"remark":{plain.quoted(said)}',
             order.time_in_force,
             terms,
         )
@@ -171,7 +171,7 @@ def _order(order: PlaceOrder, *, env: Env | None, acc_id: int | None, serial: in
 
 
 def _card(header: Header) -> str:
-    return "" if header.card_num is None else f'"card_num":{plain.text(header.card_num)},'
+    return "" if header.card_num is None else f'"card_num":{plain.quoted(header.card_num)},'
 
 
 def _more(order: PlaceOrder, names: tuple[str, ...]) -> str:

@@ -33,6 +33,7 @@ JP_ACCOUNTS: Final = choices(
 )
 _CARD: Final = re.compile(r"\d{4}|\d{16}", re.ASCII)  # the last four digits, or all sixteen
 _PARTS: Final = frozenset(f"header.{part}" for part in ("trd_env", "acc_id", "card_num", "trd_market", "jp_acc_type"))
+_SELDOM: Final = frozenset({"header.card_num", "header.jp_acc_type"})
 _CARDED: Final = ("header.trd_market",)
 _NAMED: Final = ("header.acc_id", "header.trd_market")
 
@@ -56,6 +57,8 @@ def any_header(fields: Fields) -> Header | None:
     acc_id = fields.identifier("header.acc_id")
     if acc_id == 0:
         fields.note(Code.BAD_VALUE, "acc_id 0 names no account")
+    if fields.has_none(_SELDOM):
+        return Header(env, acc_id, None, market or 0)
     return Header(env, acc_id, _card(fields), market or 0, fields.choice("header.jp_acc_type", JP_ACCOUNTS))
 
 

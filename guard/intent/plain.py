@@ -8,8 +8,9 @@ from typing import Final
 
 from guard.intent.strict import is_array, is_object
 
-_quoted: Final = json.encoder.encode_basestring_ascii
-_name: Final = lru_cache(maxsize=256)(_quoted)
+quoted: Final = json.encoder.encode_basestring_ascii
+"""A text in quotes, whatever is not printable ASCII escaped."""
+_name: Final = lru_cache(maxsize=256)(quoted)
 
 
 def members(pairs: Iterable[tuple[str, object]]) -> str:
@@ -37,7 +38,7 @@ def text(value: object) -> str:
     if isinstance(value, int):
         return int.__repr__(value)
     if type(value) is str:
-        return _quoted(value)
+        return quoted(value)
     if is_array(value):
         return "[" + ",".join([text(item) for item in value]) + "]"
     if is_object(value):
