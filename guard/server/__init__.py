@@ -11,7 +11,7 @@ from guard.server.handshake import TlsServer, bound_sockets
 from guard.server.listener import Listener, serve, socket_file
 from guard.server.protocol import Counts, Wiring
 from guard.server.reader import Progress, Reader, Request
-from guard.server.replies import RateState, passed_reply, rate_headers, refusal_reply
+from guard.server.replies import passed_reply, refusal_reply
 from guard.server.wire import encode
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Counts",
     "Listener",
     "Progress",
-    "RateState",
     "Reader",
     "Request",
     "TlsServer",
@@ -28,7 +27,6 @@ __all__ = [
     "bound_sockets",
     "encode",
     "passed_reply",
-    "rate_headers",
     "refusal_reply",
     "serve",
     "socket_file",

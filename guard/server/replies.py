@@ -1,10 +1,9 @@
-"""Answers before they are written: a refusal in the contract's one body, the daemon's own answer, rate fields. Pure.
+"""Answers before they are written: a refusal in the contract's one body, the daemon's own answer. Pure.
 
 The only place that knows how a refusal looks from outside. Nothing of the daemon's headers is ever copied.
 """
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -54,16 +53,6 @@ class _Body(Struct, frozen=True):
     s2c: None
     error: str
     guard: _GuardPart
-
-
-class RateState(Struct, frozen=True, gc=False):
-    """Where one rate stands: `remaining` of `quota` requests in `window_s`; some come back in `reset_s` seconds."""
-
-    name: str
-    quota: int
-    window_s: int
-    remaining: int
-    reset_s: float
 
 
 _encoder: Final = msgspec.json.Encoder()
@@ -119,23 +108,6 @@ def _is_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == _JSON
 
 
-def rate_headers(rates: Sequence[RateState]) -> Headers:
-    """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers); nothing where no rate applies."""
-    policies, states = [], []
-    for rate in rates:
-        name, policy = _told(rate.name, rate.quota, rate.window_s)
-        policies.append(policy)
-        states.append(f"{name};r={max(0, rate.remaining)};t={_ceil(rate.reset_s)}")
-    return (("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(states))) if policies else ()
-
-
-@lru_cache(maxsize=256)
-def _told(name: str, quota: int, window_s: int) -> tuple[str, str]:
-    """A rate's name as a structured-field string (RFC 8941 §3.3.3), and the rate itself."""
-    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return quoted, f"{quoted};q={quota};w={window_s}"
-
-
 def _part(reason: Reason) -> _ReasonPart:
     return _ReasonPart(
         reason.code,
@@ -147,10 +119,6 @@ def _part(reason: Reason) -> _ReasonPart:
         reason.message,
         reason.until,
     )
-
-
-def _ceil(seconds: float) -> int:
-    return max(0, math.ceil(seconds))
 
 
 def _whole_seconds(seconds: float | None) -> int:

@@ -1,20 +1,40 @@
-"""Where a caller's rates stand after a request, for the RateLimit fields of its answer."""
+"""Where a caller's rates stand after a request, for the RateLimit fields of its answer.
+
+By draft-ietf-httpapi-ratelimit-headers: what each rate allows in which window, what is left of it, and in how many
+whole seconds some of it comes back.
+"""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from guard.limits import quota_of
-from guard.server import RateState, rate_headers
+from guard.limits import State, quota_of
 from guard.terms import TRADE_EFFECTS, Claim
 from guard.walk.desk import Desk, Visit
 
+Headers = tuple[tuple[str, str], ...]
 
-def quota_headers(desk: Desk, visit: Visit, claims: Sequence[Claim]) -> tuple[tuple[str, str], ...]:
+
+def quota_headers(desk: Desk, visit: Visit, claims: Sequence[Claim]) -> Headers:
     """`RateLimit-Policy` and `RateLimit` of the rates among these claims; reads are counted apart from trades."""
-    state, now_us = desk.state if visit.effect in TRADE_EFFECTS else desk.traffic, desk.clock.t_us()
-    rates: list[RateState] = []
+    state = desk.state if visit.effect in TRADE_EFFECTS else desk.traffic
+    return rate_headers(state, claims, now_us=desk.clock.t_us())
+
+
+def rate_headers(state: State, claims: Sequence[Claim], *, now_us: int) -> Headers:
+    """The two fields; nothing where no rate applies."""
+    policies, lefts = [], []
     for claim in claims:
-        if claim.kind == "rate" and claim.cap is not None:
+        cap = claim.cap
+        if claim.kind == "rate" and cap is not None:
             count, free_us = quota_of(state, claim.counter, t_us=now_us, window_ms=claim.window_ms)
-            name, _, _ = claim.counter.partition("/")
-            rates.append(RateState(name, claim.cap, claim.window_ms // 1000, claim.cap - count, free_us / 1_000_000))
-    return rate_headers(rates)
+            name, policy = _words(claim.counter.partition("/")[0], cap, claim.window_ms // 1000)
+            policies.append(policy)
+            lefts.append(f"{name};r={cap - count if count < cap else 0};t={-(-free_us // 1_000_000)}")
+    return (("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(lefts))) if policies else ()
+
+
+@lru_cache(maxsize=256)
+def _words(name: str, quota: int, window_s: int) -> tuple[str, str]:
+    """A rate's name as a structured-field string (RFC 8941 §3.3.3), and what it allows."""
+    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return quoted, f"{quoted};q={quota};w={window_s}"

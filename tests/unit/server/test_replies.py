@@ -5,7 +5,7 @@ import json
 import pytest
 
 from guard.codes import MEANING, Code
-from guard.server.replies import RateState, passed_reply, rate_headers, refusal_reply
+from guard.server.replies import passed_reply, refusal_reply
 from guard.terms import Answer, Reason, Refusal, refuse
 
 
@@ -135,14 +135,3 @@ def test_anything_else_of_the_daemon_is_plain_text(sent: str) -> None:
 
     assert reply.content_type == "text/plain; charset=utf-8"
     assert dict(reply.headers) == {"Guard-Decision": "01K", "X-Content-Type-Options": "nosniff"}
-
-
-def test_rates_are_told_by_the_draft() -> None:
-    """One list of quotas, one of what remains, seconds rounded up, names quoted."""
-    rates = (RateState("orders", 15, 30, 3, 11.2), RateState('a"b\\', 3000, 60, -1, -0.5))
-
-    assert rate_headers(rates) == (
-        ("RateLimit-Policy", '"orders";q=15;w=30, "a\\"b\\\\";q=3000;w=60'),
-        ("RateLimit", '"orders";r=3;t=12, "a\\"b\\\\";r=0;t=0'),
-    )
-    assert rate_headers(()) == ()
