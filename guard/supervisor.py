@@ -45,6 +45,7 @@ class Supervisor:
         self._cancel_grace_s = cancel_grace_s
         self._work: set[asyncio.Task[Any]] = set()
         self._services: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_ending = False
         self._is_closed = False
 
@@ -67,7 +68,9 @@ class Supervisor:
         if self._is_closed:
             coro.close()
             raise AssertionError(f"task {name} started after the drain")
-        task = asyncio.get_running_loop().create_task(coro, name=name)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # which is a system call
+        task = self._loop.create_task(coro, name=name)
         (self._services if service else self._work).add(task)
         task.add_done_callback(self._ended)
         return task
@@ -77,7 +80,7 @@ class Supervisor:
 
         Elsewhere a task of its own does it, which whoever waits may leave.
         """
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None or task not in self._work:
             return await asyncio.shield(self.start(coro, name))
         task.set_name(name)

@@ -120,10 +120,10 @@ def account_reasons(
     """
     if endpoint.account in _UNNAMED:
         return ()
+    if acc_ids and env is not None and not principal.is_restricted:
+        listed = {row.account.acc_id for row in rows if row.account.env is env}
+        return () if listed.issuperset(acc_ids) else (UNIFORM,)
     visible = visible_accounts(principal, rows)
-    if visible is None and acc_ids and env is not None:
-        listed = [row.account.acc_id for row in rows if row.account.env is env]
-        return () if all(acc_id in listed for acc_id in acc_ids) else (UNIFORM,)
     usable = {row.account for row in rows} if visible is None else visible
     if acc_ids is None:
         return _naming_none(endpoint, principal, usable)

@@ -64,6 +64,7 @@ class Client:
         self._open: set[Connection] = set()
         self._all_gone = asyncio.Event()
         self._is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.dials_total = 0
         self.observe: Observer | None = None
 
@@ -80,7 +81,9 @@ class Client:
     async def send(self, request: Outbound) -> Answer | Failure:
         """The daemon's answer, or what went wrong and whether a byte may have left; within `request.timeout_s`."""
         started_us = self._clock.mono_us()  # uvloop's own clock counts milliseconds
-        deadline_s = asyncio.get_running_loop().time() + request.timeout_s
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # which is a system call
+        deadline_s = self._loop.time() + request.timeout_s
         head = self._heads.render(request)
         result = await self._attempt(request, head, deadline_s=deadline_s)
         if isinstance(result, Failure) and result.kind == "reset" and not (result.is_sent or request.is_trade):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from guard.terms import Answer, Failure
-from guard.upstream.answer import AnswerReader, Broken, Whole
+from guard.upstream.answer import AnswerReader, Whole
 
 Asked = asyncio.Future[Answer | Failure]
 _SERVER_ERROR: Final = 500  # whatever went wrong over there, nothing else is asked on that connection
@@ -25,6 +25,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._probe: select.poll | None = None
         self._asked: Asked | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._deadline_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._rings_s = 0.0
@@ -62,11 +63,13 @@ class Connection(asyncio.Protocol):
             raise AssertionError("one request at a time")
         if not self.is_quiet() or self._transport is None:
             return None
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()  # which is a system call
         self._asked = asked = loop.create_future()
         self._deadline_s = deadline_s
         if self._timer is None or self._rings_s > deadline_s:
-            self._ring_at(deadline_s)
+            self._ring_at(loop, deadline_s)
         self._transport.write(request)
         return asked
 
@@ -89,11 +92,12 @@ class Connection(asyncio.Protocol):
             self.drop()
             return
         result = self._reader.feed(data)
-        if isinstance(result, Broken):
-            self._fail(result.kind, f"the daemon's answer {result.message}")
-        elif isinstance(result, Whole):
-            self._is_spent = self._is_spent or not result.is_reusable or result.status >= _SERVER_ERROR
+        if isinstance(result, Whole):
+            if not result.is_reusable or result.status >= _SERVER_ERROR:
+                self._is_spent = True
             self._settle(Answer(result.status, result.content_type, result.body))
+        elif result is not None:
+            self._fail(result.kind, f"the daemon's answer {result.message}")
 
     def eof_received(self) -> bool:
         """The daemon says no more; the transport closes itself."""
@@ -114,18 +118,18 @@ class Connection(asyncio.Protocol):
         else:
             self._fail("reset", "the daemon closed the connection without an answer")
 
-    def _ring_at(self, at_s: float) -> None:
+    def _ring_at(self, loop: asyncio.AbstractEventLoop, at_s: float) -> None:
         """One timer for request after request: it rings no later than the deadline of the present one."""
         if self._timer is not None:
             self._timer.cancel()
-        self._rings_s, self._timer = at_s, asyncio.get_running_loop().call_at(at_s, self._ring)
+        self._rings_s, self._timer = at_s, loop.call_at(at_s, self._ring, loop)
 
-    def _ring(self) -> None:
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         if self._asked is None:
             return
         if self._deadline_s > self._rings_s:  # a later request's
-            self._ring_at(self._deadline_s)
+            self._ring_at(loop, self._deadline_s)
         else:
             self._fail("timeout", "the daemon did not answer in time")
 

@@ -127,6 +127,9 @@ class Slots:
     def give_back(self) -> None:
         """Return a slot; it goes to the first of the most urgent who may have it."""
         self.in_use -= 1
+        critical, trades, others = self._lines
+        if not (critical.count or trades.count or others.count):
+            return
         for line, limit in self._places:
             while line.count and self.in_use < limit:
                 waiter = line.popleft()
@@ -161,6 +164,7 @@ class Idle:
     def __init__(self, *, idle_max_s: float) -> None:
         self._idle_max_s = idle_max_s
         self._connections: deque[Connection] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -168,18 +172,19 @@ class Idle:
 
     def pick(self, *, is_trade: bool) -> Connection | None:
         """The connection used last, if it may carry such a request; whether it is open still, only it knows."""
-        if not self._connections:
+        if self._loop is None or not self._connections:
             return None
-        idle_s = asyncio.get_running_loop().time() - self._connections[-1].idle_since_s
+        idle_s = self._loop.time() - self._connections[-1].idle_since_s
         return self._connections.pop() if idle_s < (TRADE_IDLE_MAX_S if is_trade else self._idle_max_s) else None
 
     def put(self, connection: Connection) -> None:
         """Keep a connection for the next request."""
-        loop = asyncio.get_running_loop()
-        connection.idle_since_s = loop.time()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # which is a system call
+        connection.idle_since_s = self._loop.time()
         self._connections.append(connection)
         if self._timer is None:
-            self._timer = loop.call_later(self._idle_max_s, self._sweep)
+            self._timer = self._loop.call_later(self._idle_max_s, self._sweep)
 
     def drop_oldest(self) -> None:
         """Make room for a new connection."""

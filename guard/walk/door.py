@@ -34,10 +34,10 @@ from guard.terms import (
 )
 from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.gather import listed
 
 NO_KEY = refuse(Code.UNAUTHENTICATED, "a valid key is needed: send the header Authorization: Bearer <key>")
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
+_OF_AN_ORDER = (ModifyOrder, CancelOrder, Reconfirm)
 
 
 def unknown(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
@@ -48,9 +48,9 @@ def unknown(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
 
 def admitted(desk: Desk, visit: Visit) -> Refusal | None:
     """Counts the request as under way, unless its key has too many; a cancel passes whatever there is."""
-    name = visit.principal.name if visit.principal is not None else ""
-    most = visit.standing.settings.bounds.requests_per_key_max
-    crowded = desk.crowd.enter(name, most=None if visit.effect is Effect.ORDER_CANCEL else most)
+    name = "" if visit.principal is None else visit.principal.name
+    most = None if visit.effect is Effect.ORDER_CANCEL else visit.standing.settings.bounds.requests_per_key_max
+    crowded = desk.crowd.enter(name, most=most)
     if crowded is None:
         visit.under_way = name
     return crowded
@@ -58,16 +58,15 @@ def admitted(desk: Desk, visit: Visit) -> Refusal | None:
 
 def identify(visit: Visit) -> Refusal | None:
     """Who is asking, into `visit.principal`. A public endpoint may be asked by nobody, but never with a wrong key."""
-    endpoint, standing = visit.endpoint, visit.standing
+    endpoint, standing, call = visit.endpoint, visit.standing, visit.call
     profile = standing.settings.scopes.profile
-    bearer = visit.call.token or bearer_of(visit.call.head.get("authorization"))
-    if endpoint is not None and bearer is None and not getattr(endpoint, profile):
+    bearer = call.token or bearer_of(call.head.get("authorization"))
+    if bearer is None and endpoint is not None and not getattr(endpoint, profile):
         return None
     found = authenticate(standing.keyring, bearer, now=visit.wall, issuers=standing.issuers)
     if isinstance(found, Refusal):
         return found
-    visit.principal = found
-    visit.call.is_known = True
+    visit.principal, call.is_known = found, True
     lacking = scope_reasons(endpoint, found, profile=profile) if endpoint is not None else ()
     return Refusal(lacking) if lacking else None
 
@@ -96,15 +95,12 @@ def rights(visit: Visit, situation: Situation) -> list[Reason]:
     if visit.effect is not None and visit.effect is not endpoint.effect:
         endpoint = msgspec.structs.replace(endpoint, effect=visit.effect)
     reasons = list(environment_reasons(endpoint, principal, situation.env))
-    rows = listed(situation)
-    if rows is None and visit.effect not in RISKY and _may_without_list(principal, situation):
-        return reasons
-    if isinstance(situation.rows, Missing):
-        return [*reasons, Reason(situation.rows.code, situation.rows.message, rule="accounts")]
-    return [
-        *reasons,
-        *account_reasons(endpoint, principal, rows=rows or (), env=situation.env, acc_ids=situation.acc_ids),
-    ]
+    rows = situation.rows
+    if not isinstance(rows, Missing):
+        reasons += account_reasons(endpoint, principal, rows=rows, env=situation.env, acc_ids=situation.acc_ids)
+    elif visit.effect in RISKY or not _may_without_list(principal, situation):
+        reasons.append(Reason(rows.code, rows.message, rule="accounts"))
+    return reasons
 
 
 def _may_without_list(principal: Principal, situation: Situation) -> bool:
@@ -207,7 +203,7 @@ def _unwritten(journal: Journal) -> Reason:
 def ownership(visit: Visit, situation: Situation) -> list[Reason]:
     """Whether the order that is meant is known, and whether this key may touch it. A cancel of all means its own."""
     intent, holder = situation.intent, situation.holder
-    if visit.principal is None or not isinstance(intent, ModifyOrder | CancelOrder | Reconfirm):
+    if visit.principal is None or not isinstance(intent, _OF_AN_ORDER):
         return []
     if situation.conflict is not None:
         return list(situation.conflict.reasons)
