@@ -12,12 +12,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from weakref import ref
 
 from msgspec import Struct
 
 THRESHOLD: Final = (2_000, 50, 50)  # objects made beyond those let go, before the youngest are looked through; rounds
 SWITCH_S: Final = 0.0002
 LET_GO_S: Final = 0.0005  # spent in one go on what is needed no more
+GONE_S: Final = 0.5  # waited for requests that still use it
+_LOOK_S: Final = 0.0002
 _LET_GO: Final = 16  # let go of between two looks at the clock
 Pieces = list[list[Any] | dict[Any, Any]]
 
@@ -56,8 +59,16 @@ def uncollected() -> Iterator[Made]:
             gc.enable()
 
 
-async def let_go(pieces: Pieces) -> None:
-    """Empties these, and the list of them; what nobody else names is gone then."""
+async def let_go(pieces: Pieces, whole: "ref[Any] | None" = None) -> None:
+    """Empties these, and the list of them; what nobody else names is gone then.
+
+    `whole`: what they are the pieces of. While a request that is under way uses it nothing would be gone yet, and all
+    of it at once with that request: so its end is waited for, if it comes soon.
+    """
+    until_s, wait_s = time.perf_counter() + GONE_S, 0.0
+    while whole is not None and whole() is not None and time.perf_counter() < until_s:
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s + _LOOK_S, GONE_S)
     until_s = time.perf_counter() + LET_GO_S
     while pieces:
         piece = pieces[-1]

@@ -31,7 +31,7 @@ WARMED_MAX: Final = 500  # keys whose plans a reload makes before it swaps
 _log = structlog.get_logger("guard")
 
 
-class Standing(Struct, frozen=True):
+class Standing(Struct, frozen=True, weakref=True):
     """One consistent set of everything that decides. `policies` None: none could be loaded, new orders are refused."""
 
     settings: Settings

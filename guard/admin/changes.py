@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Container
 from typing import Literal
+from weakref import ref
 
 import structlog
 from msgspec import Raw, Struct
@@ -81,9 +82,9 @@ class Changes:
             with uncollected() as made:
                 change = await self._keys(was, who)
                 made.stays = change.result == "applied"
-                left_over = pieces_of(was) if made.stays else []
+                left_over, old = (pieces_of(was), ref(was)) if made.stays else ([], None)
                 del was
-                await let_go(left_over)
+                await let_go(left_over, old)
         _log.info("keys_reload", result=change.result, by=who.by, errors=change.errors)
         if change.result == "applied":
             self._after_keys()

@@ -16,7 +16,7 @@ from guard.admin.change import Who
 from guard.admin.policies import PolicyChanges
 from guard.errors import SettingsFault
 from guard.policy import PolicySet
-from guard.resting import Pieces, let_go
+from guard.resting import Pieces, let_go, uncollected
 from guard.standing import Standing, compiled, mark_of, pieces_of_keys, read_steadily
 from guard.walk.desk import Desk
 
@@ -71,9 +71,10 @@ class Watch:
                     await self._follow(mark)
                 continue
             differs = _policies_differ if kind == "policies" else _keys_differ
-            self._differs[kind], left_over = await asyncio.to_thread(differs, standing, self._desk)
-            self._seen[kind] = now
-            await let_go(left_over)
+            with uncollected():
+                self._differs[kind], left_over = await asyncio.to_thread(differs, standing, self._desk)
+                self._seen[kind] = now
+                await let_go(left_over)
 
     async def _follow(self, mark: object) -> None:
         """The files have stood still since the last look: where that is wanted they are reloaded, once."""

@@ -126,7 +126,7 @@ class PolicySet:
         A request that is under way may use it meanwhile: what is costly to make again is not taken from it.
         """
         inner = [piece for shadow in self.shadows for piece in shadow.pieces()]
-        return [self._plans, self._matches, list(self._bounds), list(self.docs), *inner]
+        return [list(self.docs), list(self._bounds), self._matches, self._plans, *inner]  # what uses it goes before it
 
     def without_flags(self) -> "PolicySet":
         """The same files without what the start-up flags add."""

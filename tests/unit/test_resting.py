@@ -3,10 +3,11 @@
 import asyncio
 import gc
 from typing import Any
+from weakref import ref
 
 import pytest
 
-from guard.resting import THRESHOLD, let_go, uncollected
+from guard.resting import THRESHOLD, Pieces, let_go, uncollected
 
 
 def test_while_much_is_made_nothing_is_looked_through() -> None:
@@ -56,3 +57,23 @@ async def test_everything_is_let_go_of_and_others_go_on_meanwhile() -> None:
     rest.cancel()
     assert (pieces, many, named) == ([], [], {})
     assert turns > 2
+
+
+class Whole:
+    """Made of pieces, and used by somebody."""
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_what_is_still_used_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch, ends: bool) -> None:
+    """A request that is under way holds the whole: its pieces go after it, or once that has taken too long."""
+    monkeypatch.setattr("guard.resting.GONE_S", 30.0 if ends else 0.02)
+    used = [Whole()]
+    pieces: Pieces = [[1]]
+    going = asyncio.ensure_future(let_go(pieces, ref(used[0])))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert pieces == [[1]]
+    if ends:
+        used.clear()
+    await asyncio.wait_for(going, 10)
+    assert pieces == []
