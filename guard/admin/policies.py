@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
+from weakref import ref
 
 import msgspec
 import structlog
@@ -22,7 +23,6 @@ from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import Policy, plain
 from guard.journal.shelf import Shelf
-from guard.limits import promote
 from guard.policy import PolicyError, PolicySet
 from guard.policy.cases import run_tests
 from guard.resting import Pieces, let_go, uncollected
@@ -95,8 +95,9 @@ class PolicyChanges:
             with uncollected() as made:
                 change = await self._reloaded(was, who, until)
                 made.stays = change.result == "applied"
+                old = ref(was) if made.stays else None
                 del was
-                await let_go(self._left_over)
+                await let_go(self._left_over, old)
         return self._counted(change, who)
 
     async def approve(self, sha256: str, who: Who) -> Change:
@@ -115,8 +116,9 @@ class PolicyChanges:
                 found = await asyncio.to_thread(held_against, was.policies, built)
                 change = await self._applied(Asked(was, built, found, who, until=pending.until, asked=pending))
                 made.stays = change.result == "applied"
+                old = ref(was) if made.stays else None
                 del was, built
-                await let_go(self._left_over)
+                await let_go(self._left_over, old)
         return self._counted(change, who)
 
     async def tick(self) -> None:
@@ -127,9 +129,10 @@ class PolicyChanges:
             over = self.agreed.temporary
             if over is not None and self.agreed.is_due(self._desk.clock.wall()):
                 with uncollected() as made:
+                    old = ref(self._desk.standing)
                     await self._reverted(self._desk.standing, over)
                     made.stays = True
-                    await let_go(self._left_over)
+                    await let_go(self._left_over, old)
 
     async def rehearsal(self) -> Mapping[str, object] | None:
         """What the set that waits would have done; None where nothing waits."""
@@ -241,8 +244,6 @@ class PolicyChanges:
         if fault is None:
             self._left_over += pieces_of(self._desk.standing)
             self._desk.standing = standing
-            if record.carried:  # reads and refusals, which no order holds
-                promote(self._desk.traffic, record.carried, t_us=record.t)
             if recount is not None:
                 recount.take_over(t_us=record.t)
                 recount.put_on_traffic(t_us=record.t)

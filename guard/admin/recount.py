@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -20,15 +20,16 @@ from guard.clock import utc
 from guard.errors import JournalFault
 from guard.journal import Counters
 from guard.journal.entries import ABSENT
-from guard.limits import Graft, Staging, State, graft, missing, together
+from guard.limits import Graft, Staging, State, together
 from guard.recovery import PART_ORDERS
 from guard.replay.counting import Counting
-from guard.resting import let_go
+from guard.resting import Pieces, let_go
 from guard.walk.desk import Desk
 
 SLICE_S: Final = 0.001  # worked in one go
 SLICE_MAX_S: Final = 0.02  # where more comes in than is folded so
 FEW: Final = 4  # records, or orders, that the step of the change may leave to itself
+FEW_CELLS: Final = 64  # as many cells as these orders are on
 PASSES_MAX: Final = 500  # after which it leaves to itself what there is, under a load that never lets it come to few
 QUEUE_MAX: Final = 16  # records that wait for the disk: orders go first
 TARGETS_BYTES_MAX: Final = 12 * 2**20  # below what a line holds
@@ -57,9 +58,10 @@ class Recount:
     ) -> None:
         self.batch: str | None = None
         self._desk, self._counting, self._tail, self._words = desk, counting, tail, words
-        other = State() if counting is None else counting.state
+        other, reads = (State(), State()) if counting is None else (counting.state, counting.traffic)
         self._staging = Staging(desk.state, other, words)
-        self._old: list[dict[str, Any]] = [other.holders]
+        self._reads = Staging(desk.traffic, reads, words)
+        self._old: Pieces = []
         self._names: set[str] = set()
         self._part = Graft(holders={})
         self._rest = Graft()
@@ -74,12 +76,19 @@ class Recount:
         while (part := self._staging.build()) is not None:
             await self._told(part)
             await self._catch_up()
+        while self._reads.build() is not None:
+            await self._catch_up()
         for _ in range(PASSES_MAX):
             await asyncio.sleep(0)  # the step of the change has its turn of the loop for itself
-            if len(self._tail) <= FEW and self._staging.changed <= FEW:
+            if len(self._tail) <= FEW and self._staging.changed <= FEW and self._stirred <= FEW_CELLS:
                 return
             await self._told(self._staging.build_again())
+            _ = self._reads.build_again()
             await self._catch_up()
+
+    @property
+    def _stirred(self) -> int:
+        return self._staging.stirred + self._reads.stirred
 
     async def _catch_up(self) -> None:
         """What was appended meanwhile, until less than a slice is left."""
@@ -147,15 +156,14 @@ class Recount:
 
     def put_on_traffic(self, *, t_us: int) -> None:
         """Reads that are on record, put on the rates that count them from now on, in memory as all of these."""
-        if self._counting is None or self._fault is not None:
-            return
-        found = missing(self._desk.traffic, self._counting.traffic)
-        graft(self._desk.traffic, found, t_us=t_us)
-        self._names.update(found.counters)
+        if self._fault is None:
+            rest = self._reads.rest()
+            _ = self._reads.take_over(rest, t_us=t_us)
+            self._names.update(rest.counters)
 
     async def end(self) -> None:
         """Nobody listens any more. What was needed for it is let go of a little at a time: that takes its time too."""
-        await let_go([*self._old, *self._staging.close()])
+        await let_go([*self._old, *self._staging.close(), *self._reads.close()])
 
     # ------------------------------------------------------------ told
 

@@ -72,18 +72,20 @@ def missing(state: State, other: State) -> Graft:
     return msgspec.structs.replace(missing_elsewhere(state, other), holders=held)
 
 
-def missing_elsewhere(state: State, other: State) -> Graft:
-    """What is missing of all but live orders: open steps, what ended orders spent, stamps."""
+def missing_elsewhere(state: State, other: State, cells: Iterable[str] | None = None) -> Graft:
+    """What is missing of all but live orders: open steps, what ended orders spent, stamps.
+
+    `cells`: where such a thing may be missing, if that is known.
+    """
     steps = {}
     for step in other.steps.values():
         moved = _moved(state.steps.get(step.id), step)
         if moved.claims:
             steps[step.id] = moved
-    return Graft(
-        steps=steps,
-        spent={cell: amount for cell, amount in other.spent.items() if amount > state.spent.get(cell, 0)},
-        logs=dict(_logs(state, other)),
-    )
+    looked_at = (*other.spent, *other.logs) if cells is None else sorted(cells)
+    spent = {cell: amount for cell in looked_at if (amount := missing_spent(state, other, cell))}
+    logs = {cell: log for cell in looked_at if (log := missing_log(state, other, cell)) is not None}
+    return Graft(steps=steps, spent=spent, logs=logs)
 
 
 def together(parts: Iterable[Graft]) -> Graft:
@@ -171,18 +173,28 @@ def _moved(known: Step | None, other: Step) -> Moved:
     return Moved(claims, before, tuple(cell for cell in other.told if cell not in cells))
 
 
-def _logs(state: State, other: State) -> Iterator[tuple[str, Log]]:
-    now_us = state.at_us
-    for cell, log in other.logs.items():
-        known = state.logs.get(cell)
-        if known is not None and known.widest_us >= log.widest_us and known.stamps == log.stamps:
-            continue  # nearly all are: what is limited anew was often counted before
-        if windows.is_over(log, t_us=now_us):
-            continue
-        stamps = windows.stamps_in(log, t_us=now_us, window_us=log.widest_us)
-        have = windows.stamps_in(known, t_us=now_us, window_us=log.widest_us)
-        if known is None or known.widest_us < log.widest_us or (stamps != have and Counter(stamps) - Counter(have)):
-            yield cell, Log(stamps, log.widest_us, log.is_rate)
+def missing_spent(state: State, other: State, cell: str) -> int:
+    """What ended orders spent on it in the second ledger, where that is more than in this one; else 0."""
+    amount = other.spent.get(cell, 0)
+    return amount if amount > state.spent.get(cell, 0) else 0
+
+
+def missing_log(state: State, other: State, cell: str) -> Log | None:
+    """The stamps of the second ledger, where this one has not all of them or keeps them for a shorter time."""
+    log, known, now_us = other.logs.get(cell), state.logs.get(cell), state.at_us
+    if log is None or (known is not None and known.widest_us >= log.widest_us and known.stamps == log.stamps):
+        return None  # nearly all are: what is limited anew was often counted before
+    if windows.is_over(log, t_us=now_us):
+        return None
+    stamps = windows.stamps_in(log, t_us=now_us, window_us=log.widest_us)
+    have = windows.stamps_in(known, t_us=now_us, window_us=log.widest_us)
+    if known is not None and known.widest_us >= log.widest_us and _has_all(have, stamps):
+        return None
+    return Log(stamps, log.widest_us, log.is_rate)
+
+
+def _has_all(have: list[int], stamps: list[int]) -> bool:
+    return stamps == have or not Counter(stamps) - Counter(have)
 
 
 # ---------------------------------------------------------------- put in
@@ -210,7 +222,7 @@ def _claim(step: Step, moved: Moved) -> None:
 def _stamp(state: State, cell: str, log: Log) -> None:
     known = state.logs.get(cell)
     stamps = list(log.stamps)
-    if known is not None and known.stamps != stamps:
+    if known is not None and stamps[-len(known.stamps) :] != known.stamps:  # else the other only looks further back
         stamps = sorted((Counter(stamps) | Counter(known.stamps)).elements())
     widest_us = max(log.widest_us, known.widest_us if known else 0)
     state.logs[cell] = Log(stamps, widest_us, log.is_rate)

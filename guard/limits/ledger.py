@@ -39,7 +39,7 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     sweep(state, t_us=now_us, claims=len(opening.claims))
     before = _raise(state, opening)
     if state.touched is not None:
-        touch(state, opening.holder)
+        touch(state, opening.holder, [claim.counter for claim in opening.claims])
     _mark(state, opening.claims, now_us, step=opening.step)
     is_new = opening.holder == opening.step
     state.steps[opening.step] = Step(
@@ -64,6 +64,8 @@ def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
     if claims:
         check(claims)
         sweep(state, t_us=now_us, claims=len(claims))
+        if state.touched is not None:
+            touch(state, None, [claim.counter for claim in claims])
         _mark(state, claims, now_us)
 
 
@@ -74,7 +76,7 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
     if step is None:
         return
     if state.touched is not None:
-        touch(state, step.holder)
+        touch(state, step.holder, [claim.counter for claim in step.claims])
     if outcome.verdict is not Verdict.UNKNOWN:
         del state.steps[step_id]
         _unstamp(state, step, outcome.verdict)

@@ -50,6 +50,7 @@ def set_spent(state: State, targets: Mapping[str, int], *, t_us: int) -> None:
     for cell, amount in targets.items():
         if amount < 0:
             raise AssertionError(f"{amount} spent on {cell}")
+        touch(state, None, (cell,))
         delta = amount - state.spent.get(cell, 0)
         move(state.spent, cell, delta)
         move(state.sums, cell, delta)
@@ -65,7 +66,7 @@ def end_order(state: State, holder_id: str, *, t_us: int) -> None:
     holder = state.holders.get(holder_id)
     if holder is None or holder.status == "done":
         return
-    touch(state, holder_id)
+    touch(state, holder_id, holder.holds.cells)
     give_back(state, holder, keep_spend=True)
     if holder.step is None:
         forget_order(state, holder)

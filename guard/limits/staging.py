@@ -1,26 +1,37 @@
 """Counters that nobody kept, made beside the ledger a few orders at a time, and taken over in one step.
 
-`graft` and `promote` look at every live order, and with 50,000 of them that is felt. Here the orders as they shall be
-are built meanwhile, in slices between which others go on; what changes in either ledger after it was built is built
-again. Taking over then costs what has changed since the last slice, and cells, however many orders are live. The
-ledger is what `promote` and `graft` would have made of it in that moment.
+`graft` and `promote` look at every live order and every cell, and with 50,000 of them that is felt. Here the orders as
+they shall be are built meanwhile, in slices between which others go on, and the cells are found on which stamps or what
+ended orders spent are missing; what changes in either ledger after that is built, or looked at, again. Taking over then
+costs what has changed since the last slice, and what is missing, however many orders are live and cells are counted on.
+The ledger is what `promote` and `graft` would have made of it in that moment.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from copy import copy
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
-from guard.limits.grafting import Graft, Held, graft_elsewhere, held_of, hold, missing_elsewhere
+from guard.limits.grafting import (
+    Graft,
+    Held,
+    graft_elsewhere,
+    held_of,
+    hold,
+    missing_elsewhere,
+    missing_log,
+    missing_spent,
+)
 from guard.limits.holder import Holder
 from guard.limits.promoting import hold_plain, promote_elsewhere
-from guard.limits.state import State
+from guard.limits.state import State, Touched
 from guard.limits.sums import move
 
-ORDERS_MAX: Final = 32  # built in one go, or fewer where they hold more than
-CELLS_MAX: Final = 1_024  # so many cells together: a fraction of a millisecond
+ORDERS_MAX: Final = 8  # built in one go, or fewer where they hold more than
+CELLS_MAX: Final = 256  # so many cells together: a fraction of a millisecond; also looked at in one go, or fewer of
+STAMPS_MAX: Final = 4_096  # so many stamps together
 
 
 class Staging:
@@ -31,14 +42,16 @@ class Staging:
 
     def __init__(self, state: State, other: State, words: Collection[str] = ()) -> None:
         self._state, self._other, self._words = state, other, words
-        state.touched, other.touched = {}, {}
+        self._touched = state.touched, other.touched = Touched(), Touched()
         self._scratch = State()  # its sums tell what an order adds
         self._left = iter(list(state.holders))
+        self._cells_left = iter((*other.spent, *other.logs))
         self._is_through = False
         self._holders: dict[str, Holder] = {}
         self._adds: dict[str, dict[str, int]] = {}
         self._sums: dict[str, int] = {}
         self._told: dict[str, None] = {}
+        self._missing: set[str] = set()
 
     def build(self) -> Graft | None:
         """The next few orders, as a graft that says what they lack; None once only what changes meanwhile is left."""
@@ -50,22 +63,30 @@ class Staging:
             cells += len(holder.holds.cells) if holder is not None else 1
             if built >= ORDERS_MAX or cells >= CELLS_MAX:
                 break
-        self._is_through = not built
-        return Graft(holders=held) if built else None
+        looked_at = self._look(self._cells_left) if not built else 0
+        self._is_through = not (built or looked_at)
+        return None if self._is_through else Graft(holders=held)
 
     @property
     def changed(self) -> int:
         """How many orders have changed since they were built; it grows with what goes on."""
         return len(self._changes())
 
+    @property
+    def stirred(self) -> int:
+        """How many cells may have changed since they were looked at."""
+        return sum(len(touched.cells) for touched in self._touched)
+
     def build_again(self, *, count: int = ORDERS_MAX) -> Graft:
-        """Some of the orders that have changed; it takes the place of what was said of them. After the last `build`."""
+        """Some of what has changed; it takes the place of what was said of these orders. After the last `build`."""
         held = dict[str, Held]()
         for name in list(islice(self._changes(), count)):
-            for ledger in (self._state, self._other):
-                if ledger.touched is not None:
-                    ledger.touched.pop(name, None)
+            for touched in self._touched:
+                touched.orders.pop(name, None)
             self._build(name, held)
+        for touched in self._touched:
+            cells = list(islice(touched.cells, CELLS_MAX))
+            touched.cells.difference_update(cells[: self._look(cells)])
         return Graft(holders=held)
 
     def rest(self) -> Graft:
@@ -74,13 +95,13 @@ class Staging:
         while not self._is_through:
             part = self.build()
             holders |= {} if part is None else part.holders
-        while self._changes():
+        while self.changed or self.stirred:
             holders |= self.build_again().holders
-        return replace(missing_elsewhere(self._state, self._other), holders=holders)
+        return replace(missing_elsewhere(self._state, self._other, self._missing), holders=holders)
 
     def take_over(self, rest: Graft, *, t_us: int) -> dict[str, Holder]:
         """The ledger counts it from now on. What its orders were before is for the caller to let go of, bit by bit."""
-        if self.changed:
+        if self.changed or self.stirred:
             raise AssertionError("orders have changed since the rest was told")
         state, before = self._state, self._state.holders
         state.holders, self._holders = self._holders, {}
@@ -91,16 +112,38 @@ class Staging:
         graft_elsewhere(state, rest, t_us=t_us)
         return before
 
-    def close(self) -> tuple[dict[str, Holder], dict[str, dict[str, int]]]:
-        """Nobody listens any more. What is left over is for the caller to let go of, bit by bit."""
+    def close(self) -> list[dict[Any, Any]]:
+        """Nobody listens any more. What is left over is for the caller to let go of, bit by bit; the second ledger too.
+
+        None of it is needed again.
+        """
         self._state.touched = self._other.touched = None
-        return self._holders, self._adds
+        other, ids = self._other, self._other.ids.values()
+        theirs = (other.holders, other.sums, other.spent, other.logs, other.slots, other.steps)
+        named = (names for one in ids for names in (one.live, one.live_ex, one.recent))
+        return [self._holders, self._adds, self._sums, self._told, *theirs, *named]
+
+    # ------------------------------------------------------------ one cell
+
+    def _look(self, cells: Iterable[str]) -> int:
+        """Whether something is missing on the next few of these; how many were looked at."""
+        looked_at = stamps = 0
+        for cell in cells:
+            is_missing = missing_spent(self._state, self._other, cell) or missing_log(self._state, self._other, cell)
+            (self._missing.add if is_missing else self._missing.discard)(cell)
+            looked_at += 1
+            log = self._other.logs.get(cell)
+            stamps += 0 if log is None else len(log.stamps)
+            if looked_at >= CELLS_MAX or stamps >= STAMPS_MAX:
+                break
+        return looked_at
 
     # ------------------------------------------------------------ one order
 
     def _changes(self) -> dict[str, None]:
         """Those of the ledger in force first: in the order in which new ones began."""
-        return {**(self._state.touched or {}), **(self._other.touched or {})}
+        ours, others = self._touched
+        return {**ours.orders, **others.orders}
 
     def _build(self, name: str, told: dict[str, Held]) -> None:
         for cell, amount in self._adds.pop(name, {}).items():

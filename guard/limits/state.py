@@ -5,6 +5,7 @@ own clock `t`.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from msgspec import Struct, field
@@ -123,14 +124,20 @@ class TradingRule(Struct, frozen=True):
         return frozenset(self.keys), frozenset(self.accounts), frozenset(self.markets)
 
 
+class Touched(Struct):
+    """Live orders that have changed, begun or ended, in that order; cells whose stamps or spent amount may have."""
+
+    orders: dict[str, None] = field(default_factory=dict)
+    cells: set[str] = field(default_factory=set)
+
+
 class State(Struct):
     """The fold over the record. `sums[cell]` is always `spent[cell]` plus what all holders hold there.
 
     `spent` is what ended orders have used up. `due` is a heap of (time, cell, is_slot) that says when to look whether
     a log or slot can be forgotten; it decides memory, never an answer. `currencies`: symbols that the daemon's orders
     or positions show in another currency than their market's, oldest first. `kept`: how many slots each key has.
-    `touched`: live orders that have changed, begun or ended since somebody began to listen, in that order; None while
-    nobody does.
+    `touched`: what has changed since somebody began to listen; None while nobody does.
     """
 
     at_us: int = 0
@@ -145,13 +152,15 @@ class State(Struct):
     trading: dict[Scope, TradingRule] = field(default_factory=dict)
     due: list[tuple[int, str, bool]] = field(default_factory=list)
     currencies: dict[str, str] = field(default_factory=dict)
-    touched: dict[str, None] | None = None
+    touched: Touched | None = None
 
 
-def touch(state: State, holder_id: str | None) -> None:
-    """This live order changes, begins or ends: for whoever listens."""
-    if state.touched is not None and holder_id is not None:
-        state.touched[holder_id] = None
+def touch(state: State, holder_id: str | None, cells: Iterable[str] = ()) -> None:
+    """This live order changes, begins or ends, and these cells may have other stamps or more spent: for who listens."""
+    if state.touched is not None:
+        state.touched.cells.update(cells)
+        if holder_id is not None:
+            state.touched.orders[holder_id] = None
 
 
 def advance(state: State, *, t_us: int) -> int:

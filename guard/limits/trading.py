@@ -5,7 +5,7 @@ A breaker sets a rule like a person does, for one key; whoever sets that key act
 
 from typing import Final
 
-from guard.limits.state import Scope, State, TradingRule, TradingState, advance
+from guard.limits.state import Scope, State, TradingRule, TradingState, advance, touch
 from guard.terms import Account
 
 BREAKER: Final = "breaker"  # who set the rule of a key that stopped itself, and how the names of its counters begin
@@ -42,6 +42,7 @@ def _reset_breaker(state: State, key: str) -> None:
         del state.trading[rule.scope]
     for cell, log in state.logs.items():
         if cell.startswith(f"{BREAKER}_") and cell.endswith(f"/key={key}"):
+            touch(state, None, (cell,))
             log.stamps.clear()
 
 

@@ -13,6 +13,7 @@ from guard.limits import (
     end_order,
     graft,
     missing,
+    post,
     reserve,
     set_targets,
     settle,
@@ -137,6 +138,41 @@ def test_twice_is_once_and_nothing_is_lowered() -> None:
     assert used(state, MONEY, t_us=2) == 340
     assert used(state, RATE, t_us=2, window_ms=60_000) == 2
     assert missing(state, other).counters == ()
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "together"),
+    [
+        ([], [1, 2], [1, 2]),
+        ([1, 2], [1, 2], [1, 2]),
+        ([2], [1, 2], [1, 2]),  # it only looks further back
+        ([1], [1, 2], [1, 2]),
+        ([1, 3], [2, 4], [1, 2, 3, 4]),
+        ([1, 1], [1], [1, 1]),
+        ([1], [1, 1, 2], [1, 1, 2]),
+        ([1, 2], [2], [1, 2]),
+    ],
+)
+def test_stamps_of_both_stand(here: list[int], there: list[int], together: list[int]) -> None:
+    """Each as often as in the ledger that has it more often; what is told is told only where one is missing."""
+    state, other = State(), State()
+    for each, stamps in ((state, here), (other, there)):
+        for t_us in stamps:
+            post(each, (Claim("rate", RATE, 1, window_ms=60_000),), t_us=t_us)
+    found = missing(state, other)
+    graft(state, found, t_us=5)
+    assert [stamp for log in state.logs.values() for stamp in log.stamps] == together
+    assert found.is_empty == (together == here)
+
+
+def test_what_no_window_counts_any_more_is_not_told() -> None:
+    """However wide it was: a limit that comes later begins with nothing."""
+    state, other = State(), State()
+    post(other, (Claim("rate", RATE, 1, window_ms=300_000),), t_us=1)
+    post(state, (), t_us=300_000_000)
+    assert missing(state, other).counters == (RATE,)
+    post(state, (), t_us=300_000_001)
+    assert missing(state, other).is_empty
 
 
 def test_what_has_ended_since_is_left_out() -> None:

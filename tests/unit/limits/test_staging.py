@@ -14,6 +14,7 @@ from guard.limits import (
     Opening,
     Staging,
     State,
+    TradingRule,
     Worth,
     adopt,
     apart,
@@ -23,9 +24,12 @@ from guard.limits import (
     missing,
     note_filled,
     note_order_ids,
+    post,
     promote,
     reserve,
+    set_spent,
     set_targets,
+    set_trading,
     settle,
     together,
 )
@@ -36,20 +40,19 @@ from guard.terms import Account, Claim, Env, Outcome, Verdict
 ACCOUNT: Final = Account(Env.REAL, 1)
 OLD: Final = "open_orders/key=bot"
 SHADOW: Final = "open_value/shadow:key=bot|HKD"
-MONEY: Final = "daily_value/account=1|HKD|2026-11-22"
-RATE: Final = "new_orders/account=1"
-WORDS: Final = ("open_value",)
+MONEY: Final = tuple(f"daily_value/account={n}|HKD|2026-11-22" for n in range(4))
+RATES: Final = tuple(f"new_orders/account={n}" for n in range(6))  # counted by either, not always for as long
+SEEN: Final = tuple(f"changes/shadow:key=bot{n}" for n in range(4))
+PLAIN: Final = tuple(f"changes/key=bot{n}" for n in range(4))
+STOPS: Final = tuple(f"breaker_unknowns/key=bot{n}" for n in range(2))
+WORDS: Final = ("open_value", "changes")
+WINDOWS_MS: Final = (5_000, 60_000, 300_000)
 ENDS: Final = (Verdict.ACCEPTED, Verdict.REFUSED, Verdict.NOT_SENT, Verdict.UNKNOWN)
 
 
 def old(amount: int) -> tuple[Claim, ...]:
     """What is claimed under the policies in force, one of them a shadow."""
     return Claim("count", OLD, 1), Claim("working", SHADOW, amount)
-
-
-def new(amount: int) -> tuple[Claim, ...]:
-    """What the policies to come claim."""
-    return Claim("spend", MONEY, amount), Claim("rate", RATE, 1, window_ms=60_000)
 
 
 class Past:
@@ -62,32 +65,56 @@ class Past:
     def reserve(self, name: str, *, holder: str) -> None:
         """An order, or a change of one."""
         amount = self.dice.choice([50, 100, 300])
-        for state, claims in ((self.state, old(amount)), (self.other, new(amount))):
+        money = Claim("spend", self.dice.choice(MONEY), amount)
+        for state, sums in ((self.state, old(amount)), (self.other, (money,))):
+            claims = *sums, *self.rates()
             if holder == name or holder in state.holders:
                 worth = Worth(str(amount), "1")
                 opening = Opening(name, claims, holder=holder, key="bot", account=ACCOUNT, worth=worth)
                 reserve(state, opening, t_us=self.at_us)
+
+    def rates(self) -> tuple[Claim, ...]:
+        """Some rates, each for some window."""
+        cells = self.dice.sample([*RATES, *SEEN, *PLAIN], self.dice.randrange(3))
+        return tuple(Claim("rate", cell, 1, window_ms=self.dice.choice(WINDOWS_MS)) for cell in cells)
 
     def both(self, do: Callable[[State], None]) -> None:
         """Something that is told to both."""
         do(self.state)
         do(self.other)
 
+    def ended(self) -> None:
+        """What belongs to no live order: stamps of reads and of breakers, what a list tells of money that was spent."""
+        dice, at_us = self.dice, self.at_us
+        chosen = dice.choice([[self.state], [self.other], [self.state, self.other]])
+        rule = TradingRule("active", keys=(f"bot{dice.randrange(2)}",))
+        spent = {dice.choice(MONEY): dice.choice([0, 40, 500])}
+        claims = Claim("rate", dice.choice(STOPS), 1, window_ms=dice.choice(WINDOWS_MS)), *self.rates()
+        what = dice.randrange(5)
+        for state in chosen:
+            match what:
+                case 0:
+                    set_trading(state, rule, t_us=at_us)
+                case 1:
+                    set_spent(state, spent, t_us=at_us)
+                case _:
+                    post(state, claims, t_us=at_us)
+
     def step(self) -> None:
         """One thing more."""
         dice, at_us = self.dice, self.at_us
         self.turn += 1
-        self.at_us += dice.choice([0, 1, 9_000_000])
+        self.at_us += dice.choice([0, 0, 0, 1, 9_000_000, 9_000_000, 200_000_000])
         idle = [name for name, holder in self.state.holders.items() if holder.step is None]
         steps = sorted(self.state.steps)
-        match dice.randrange(12):
+        match dice.randrange(16):
             case 0 if idle:
                 self.reserve(f"c{self.turn}", holder=dice.choice(idle))
             case 1 | 2 | 3 if steps:
                 name, outcome = dice.choice(steps), Outcome(dice.choice(ENDS), order_id=str(self.turn))
                 self.both(lambda state: settle(state, name, outcome, t_us=at_us))
             case 4 if idle:
-                name, cell = dice.choice(idle), dice.choice([MONEY, SHADOW])
+                name, cell = dice.choice(idle), dice.choice([*MONEY, SHADOW])
                 set_targets(
                     self.state if cell == SHADOW else self.other, name, {cell: dice.choice([0, 70])}, t_us=at_us
                 )
@@ -103,6 +130,8 @@ class Past:
             case 8 if dice.random() < 0.5:
                 opening = Opening(f"out{self.turn}", (), account=ACCOUNT)
                 adopt(self.state, opening, {SHADOW: 5}, order_id=f"o{self.turn}", order_id_ex=None, t_us=at_us)
+            case 9 | 10 | 11 | 12:
+                self.ended()
             case _:
                 self.reserve(f"o{self.turn}", holder=f"o{self.turn}")
 
@@ -119,10 +148,12 @@ def told(state: State) -> tuple[object, object]:
     return dump(state), [(name, msgspec.structs.asdict(holder)) for name, holder in state.holders.items()]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(150))
 def test_built_in_slices_it_is_what_grafting_at_once_makes_of_it(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Orders come, settle, fill, change and end between slices; live and from the parts on record: one ledger."""
     monkeypatch.setattr(module, "ORDERS_MAX", 3)
+    monkeypatch.setattr(module, "CELLS_MAX", 12)
+    monkeypatch.setattr(module, "STAMPS_MAX", 2)
     past = Past(seed)
     for _ in range(past.dice.randrange(10, 80)):
         past.step()
@@ -134,7 +165,8 @@ def test_built_in_slices_it_is_what_grafting_at_once_makes_of_it(seed: int, monk
     for _ in range(past.dice.randrange(4)):
         past.step()
         parts.append(staging.build_again(count=past.dice.randrange(1, 4)))
-    past.step()
+    for _ in range(past.dice.randrange(6)):
+        past.step()
 
     was = deepcopy(past.state)
     once = at_once(deepcopy(was), missing(was, past.other), t_us=past.at_us)
@@ -148,6 +180,33 @@ def test_built_in_slices_it_is_what_grafting_at_once_makes_of_it(seed: int, monk
     assert told(past.state) == told(once)
     assert told(past.state) == told(at_once(was, together(on_record), t_us=past.at_us))
     assert (past.state.touched, past.other.touched) == (None, None)
+
+
+def a_rate(cell: str) -> tuple[Claim, ...]:
+    """One stamp."""
+    return (Claim("rate", cell, 1, window_ms=60_000),)
+
+
+@pytest.mark.parametrize("what", ["a stamp is given back", "a breaker begins anew"])
+def test_a_stamp_that_goes_in_the_last_moment_is_missing_again(what: str) -> None:
+    """Both had it when they were looked at: what the ledger in force lets go of meanwhile, the other one tells."""
+    state, other, cell = State(), State(), RATES[0] if what == "a stamp is given back" else STOPS[0]
+    opening = Opening("a", a_rate(RATES[0]), holder="a", account=ACCOUNT)
+    reserve(state, opening, t_us=7)
+    post(other, a_rate(RATES[0]), t_us=7)
+    for each in (state, other):
+        post(each, a_rate(STOPS[0]), t_us=8)
+    staging = Staging(state, other)
+    while staging.build() is not None:
+        pass
+    if what == "a stamp is given back":
+        settle(state, "a", Outcome(Verdict.NOT_SENT), t_us=9)
+    else:
+        set_trading(state, TradingRule("active", keys=("bot0",)), t_us=9)
+    rest = staging.rest()
+
+    assert rest == missing(state, other)
+    assert rest.counters == (cell,)
 
 
 def test_what_is_given_up_changes_nothing() -> None:
@@ -175,10 +234,13 @@ def test_a_slice_ends_where_its_orders_hold_much(monkeypatch: pytest.MonkeyPatch
     sizes = []
     while (part := staging.build()) is not None:
         sizes.append(len(part.holders))
-    assert sizes == [2, 2, 2, 2, 1]
-    assert staging.changed == 0
-    touch(past.state, "o1")
-    assert staging.changed == 1
+    assert sizes[:5] == [2, 2, 2, 2, 1]
+    assert set(sizes[5:]) == {0}, "then the cells are looked at"
+    assert (staging.changed, staging.stirred) == (0, 0)
+    touch(past.state, "o1", [OLD, SHADOW])
+    assert (staging.changed, staging.stirred) == (1, 2)
+    _ = staging.build_again()
+    assert (staging.changed, staging.stirred) == (0, 0)
 
 
 @pytest.mark.parametrize("seed", range(5))
