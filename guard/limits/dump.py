@@ -49,7 +49,7 @@ def _holder(holder: Holder) -> dict[str, Any]:
 
 def _ids(ids: OrderIds) -> dict[str, Any]:
     return {
-        "live": dict(ids.live),
-        "live_ex": dict(ids.live_ex),
-        "recent": [[name, owner] for name, owner in ids.recent.items()],
+        "live": {str(name): order for name, order in ids.live.items()},
+        "live_ex": {str(name): order for name, order in ids.live_ex.items()},
+        "recent": [[str(name), owner] for name, owner in ids.recent.items()],
     }

@@ -13,6 +13,8 @@ from msgspec import Struct
 from guard.limits.bodies import whole
 from guard.terms import Account
 
+Name = int | str  # of an order, as the daemon calls it; see `slim`
+DIGITS_MAX: Final = 19
 HolderStatus = Literal["sent", "working", "changing", "unknown", "done"]
 NONE_FILLED: Final = Decimal(0)  # one for all orders of which nothing is filled
 
@@ -69,15 +71,15 @@ class Holder(Struct, gc=False):
     `own` is what its body has beside the form that it shares, in short. `holds` is a part of `bases`, the latest last;
     an earlier one stays for cells that no later one names. `step` is the placing or changing step that is not settled
     yet. Status `done`: the order has ended, only that step is waited for. `filled`: how much of it is, as far as that
-    is known.
+    is known. `by_id` and `by_ex` are `order_id` and `order_id_ex`.
     """
 
     id: str
     about: About
     own: bytes
     status: HolderStatus = "sent"
-    order_id: str | None = None
-    order_id_ex: str | None = None
+    by_id: Name | None = None
+    by_ex: Name | None = None
     holds: Parts = NOTHING
     bases: tuple[Basis, ...] = ()
     step: str | None = None
@@ -104,6 +106,27 @@ class Holder(Struct, gc=False):
         return self.about.symbol
 
     @property
+    def order_id(self) -> str | None:
+        """The daemon's number of it."""
+        return None if self.by_id is None else str(self.by_id)
+
+    @property
+    def order_id_ex(self) -> str | None:
+        """The daemon's other name of it."""
+        return None if self.by_ex is None else str(self.by_ex)
+
+    @property
+    def is_nameless(self) -> bool:
+        """The daemon has not told yet what it calls it."""
+        return self.by_id is None and self.by_ex is None
+
+    @property
     def order(self) -> bytes:
         """Its canonical body."""
         return whole(self.about.form, self.own)
+
+
+def slim(name: str) -> Name:
+    """The name as a number where it is nothing else, which takes half the room. Equal where the names are equal."""
+    is_number = len(name) <= DIGITS_MAX and name.isdecimal() and name.isascii() and name[0] != "0"
+    return int(name) if is_number else name

@@ -4,7 +4,7 @@ from sys import intern
 from typing import Final
 
 from guard.codes import Code
-from guard.limits.holder import Holder
+from guard.limits.holder import Holder, Name, slim
 from guard.limits.state import OrderIds, State, touch
 from guard.terms import Account, OrderNames, Refusal, refuse
 
@@ -23,8 +23,8 @@ def find_order(
     ids = state.ids.get(account)
     if ids is None:
         return None
-    by_id = ids.live.get(order_id) if order_id else None
-    by_ex = ids.live_ex.get(order_id_ex) if order_id_ex else None
+    by_id = ids.live.get(slim(order_id)) if order_id else None
+    by_ex = ids.live_ex.get(slim(order_id_ex)) if order_id_ex else None
     if by_id is not None and by_ex is not None and by_id != by_ex:
         return refuse(Code.CONFLICTING_FIELDS, "order_id and order_id_ex name two different orders")
     found = by_id or by_ex
@@ -48,16 +48,16 @@ def owner_of(state: State, account: Account, names: OrderNames) -> str:
     if known:
         return known.pop() if len(known) == 1 else NOBODY
     holder = state.holders.get(names.decision or "")
-    is_unnamed = holder is not None and holder.order_id is None and holder.order_id_ex is None
-    return holder.key if holder is not None and is_unnamed and holder.account == account else NOBODY
+    return holder.key if holder is not None and holder.is_nameless and holder.account == account else NOBODY
 
 
-def _owner(state: State, ids: OrderIds, live: dict[str, str], name: str | None) -> str | None:
+def _owner(state: State, ids: OrderIds, live: dict[Name, str], name: str | None) -> str | None:
     """The owner of a live order of this name, else of the latest one that had it; None where nobody knows of any."""
     if not name or name == _NO_ID:
         return None
-    holder = state.holders.get(live.get(name, ""))
-    return ids.recent.get(name) if holder is None else holder.key
+    known = slim(name)
+    holder = state.holders.get(live.get(known, ""))
+    return ids.recent.get(known) if holder is None else holder.key
 
 
 def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> None:
@@ -66,12 +66,12 @@ def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
     if ids is None:
         ids = state.ids[holder.account] = OrderIds(holder.account)
     touch(state, holder.id)
-    if order_id and order_id != _NO_ID and holder.order_id is None:
-        holder.order_id = order_id
-        _note(ids, order_id, ids.live, holder)
-    if order_id_ex and order_id_ex != _NO_ID and holder.order_id_ex is None:
-        holder.order_id_ex = order_id_ex
-        _note(ids, order_id_ex, ids.live_ex, holder)
+    if order_id and order_id != _NO_ID and holder.by_id is None:
+        holder.by_id = slim(order_id)
+        _note(ids, holder.by_id, ids.live, holder)
+    if order_id_ex and order_id_ex != _NO_ID and holder.by_ex is None:
+        holder.by_ex = slim(order_id_ex)
+        _note(ids, holder.by_ex, ids.live_ex, holder)
 
 
 def note_outside(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> None:
@@ -81,7 +81,7 @@ def note_outside(state: State, account: Account, *, order_id: str | None, order_
         ids = state.ids[account] = OrderIds(account)
     for name in (order_id, order_id_ex):
         if name and name != _NO_ID:
-            _remember(ids, name, NOBODY)
+            _remember(ids, slim(name), NOBODY)
 
 
 def forget_order(state: State, holder: Holder) -> None:
@@ -89,11 +89,11 @@ def forget_order(state: State, holder: Holder) -> None:
     del state.holders[holder.id]
     ids = state.ids.get(holder.account)
     if ids is not None:
-        _end(ids, holder.order_id, ids.live, holder)
-        _end(ids, holder.order_id_ex, ids.live_ex, holder)
+        _end(ids, holder.by_id, ids.live, holder)
+        _end(ids, holder.by_ex, ids.live_ex, holder)
 
 
-def _note(ids: OrderIds, name: str, live: dict[str, str], holder: Holder) -> None:
+def _note(ids: OrderIds, name: Name, live: dict[Name, str], holder: Holder) -> None:
     """A name belongs to the first live order that bore it; of one that has ended meanwhile it is remembered at once."""
     if holder.status != "done":
         live.setdefault(name, holder.id)
@@ -101,14 +101,14 @@ def _note(ids: OrderIds, name: str, live: dict[str, str], holder: Holder) -> Non
         _remember(ids, name, holder.key)
 
 
-def _end(ids: OrderIds, name: str | None, live: dict[str, str], holder: Holder) -> None:
+def _end(ids: OrderIds, name: Name | None, live: dict[Name, str], holder: Holder) -> None:
     if name is None or live.get(name, holder.id) != holder.id:
         return
     live.pop(name, None)
     _remember(ids, name, holder.key)
 
 
-def _remember(ids: OrderIds, name: str, owner: str) -> None:
+def _remember(ids: OrderIds, name: Name, owner: str) -> None:
     """The first key whose order bore a name stays its owner. Live orders are not among the latest: each is known."""
     ids.recent[name] = ids.recent.get(name) or intern(owner)
     ids.recent.move_to_end(name)

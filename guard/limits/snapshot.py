@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from guard.limits import windows
 from guard.limits.bodies import short
-from guard.limits.holder import NONE_FILLED, About, Basis, Holder, HolderStatus, Parts
+from guard.limits.holder import NONE_FILLED, About, Basis, Holder, HolderStatus, Name, Parts, slim
 from guard.limits.order_ids import NOBODY
 from guard.limits.shared import same_about, same_cells, same_whole
 from guard.limits.slots import find_slot
@@ -170,7 +170,7 @@ def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
             ids.live.update(_names(state, part.live))
             ids.live_ex.update(_names(state, part.live_ex))
             owners = (intern(owner) for owner in part.owners) if part.owners else repeat(NOBODY)
-            ids.recent.update(zip(part.recent, owners, strict=False))
+            ids.recent.update(zip(map(slim, part.recent), owners, strict=False))
         case _:
             _put_plain(state, part)
 
@@ -221,8 +221,8 @@ def _put_holder(state: State, order: Live) -> None:
         about=same_about(About(order.key, order.account, order.market, order.symbol, form)),
         own=own,
         status=order.status,
-        order_id=order.order_id,
-        order_id_ex=order.order_id_ex,
+        by_id=None if order.order_id is None else slim(order.order_id),
+        by_ex=None if order.order_id_ex is None else slim(order.order_id_ex),
         holds=Parts(_cells(order.cells), order.held, intern(order.kinds)),
         bases=tuple(replace(basis, cells=_cells(basis.cells), kinds=intern(basis.kinds)) for basis in order.bases),
         step=order.step,
@@ -241,25 +241,27 @@ def _cells(cells: tuple[str, ...]) -> tuple[str, ...]:
     return same_cells(tuple(map(intern, cells)))
 
 
-def _names(state: State, live: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """The names of live orders, as the same text that their orders hold."""
-    for name, order in live.items():
-        holder = state.holders.get(order)
+def _names(state: State, live: dict[str, str]) -> Iterator[tuple[Name, str]]:
+    """The names of live orders, as the same objects that their orders hold."""
+    for text, order in live.items():
+        name, holder = slim(text), state.holders.get(order)
         if holder is None:
             yield name, order
         else:
-            own = (holder.order_id, holder.order_id_ex)
+            own = (holder.by_id, holder.by_ex)
             yield next((each for each in own if each == name), name), holder.id
 
 
 def _ids(ids: OrderIds) -> Iterator[Ids]:
     yield Ids(ids.account)
     for live in _slices(ids.live.items(), IDS_MAX):
-        yield Ids(ids.account, live=dict(live))
+        yield Ids(ids.account, live={str(name): order for name, order in live})
     for live in _slices(ids.live_ex.items(), IDS_MAX):
-        yield Ids(ids.account, live_ex=dict(live))
+        yield Ids(ids.account, live_ex={str(name): order for name, order in live})
     for recent in _slices(ids.recent.items(), IDS_MAX):
-        yield Ids(ids.account, recent=tuple(name for name, _ in recent), owners=tuple(owner for _, owner in recent))
+        yield Ids(
+            ids.account, recent=tuple(str(name) for name, _ in recent), owners=tuple(owner for _, owner in recent)
+        )
 
 
 def _slices(many: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
-from guard.limits.holder import Holder, Worth
+from guard.limits.holder import Holder, Name, Worth, slim
 from guard.terms import Account, Claim, ClaimKind, Outcome
 
 SUM_KINDS: Final[frozenset[ClaimKind]] = frozenset({"spend", "working", "count"})
@@ -90,16 +90,17 @@ class OrderIds(Struct, gc=False):
     """The order ids of one account: of live orders, and the latest ones of those that have ended, with their owners."""
 
     account: Account
-    live: dict[str, str] = field(default_factory=dict)
-    live_ex: dict[str, str] = field(default_factory=dict)
-    recent: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    live: dict[Name, str] = field(default_factory=dict)
+    live_ex: dict[Name, str] = field(default_factory=dict)
+    recent: OrderedDict[Name, str] = field(default_factory=OrderedDict)
 
     def __contains__(self, order_id: object) -> bool:
         """The daemon has given this id (either of an order's two) to an earlier order: an old answer again (B33).
 
         Live orders are always known, ended ones while they are among the latest ids.
         """
-        return order_id in self.recent or order_id in self.live_ex or order_id in self.live
+        name = slim(str(order_id))
+        return name in self.live_ex or name in self.live or name in self.recent
 
 
 class TradingRule(Struct, frozen=True):

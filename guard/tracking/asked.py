@@ -50,4 +50,4 @@ class Asked(Struct):
 
 
 def _is_nameless(holder: Holder | None) -> bool:
-    return holder is not None and holder.order_id is None and holder.order_id_ex is None
+    return holder is not None and holder.is_nameless

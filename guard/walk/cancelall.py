@@ -78,7 +78,7 @@ class CancelAlls:
             return reply
         done = [target for h in own if (target := Target(h.id, h.account, decision=visit.id)).name(h)]
         # An order without a name may have come after the request for all: it is cancelled once it has one.
-        coming = self.begin(sending, [h for h in own if h.order_id is None and h.order_id_ex is None])
+        coming = self.begin(sending, [h for h in own if h.is_nameless])
         for target in done:
             target.end(Verdict.ACCEPTED.value)
         return msgspec.structs.replace(reply, body=_with_results(reply.body, (*done, *coming)))

@@ -217,4 +217,4 @@ def test_a_snapshot_of_a_guard_before_this_one_is_taken_up() -> None:
     end_order(state, "o", t_us=10)
     names = [OrderNames(name, None) for name in ("5", "7", "x7")]
     assert [owner_of(state, REAL, name) for name in names] == ["other", "bot", "bot"]
-    assert list(state.ids[REAL].recent) == ["5", "7", "x7"]
+    assert list(state.ids[REAL].recent) == [5, 7, "x7"]
