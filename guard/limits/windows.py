@@ -11,6 +11,7 @@ from typing import Final
 from guard.limits.state import Log
 
 KEPT_MIN_US: Final = 60_000_000  # how long a rate's stamps are kept whatever is claimed
+OVER_SHARE: Final = 8  # stamps that no window counts any more go once they are an eighth
 
 
 def new_log(*, is_rate: bool) -> Log:
@@ -56,14 +57,14 @@ def _first(log: Log, t_us: int, window_us: int) -> int:
 
 
 def add(log: Log, *, t_us: int, window_us: int) -> None:
-    """One stamp at `t_us`, which is not before the last one. Stamps that every window has left go once they are half.
+    """One stamp at `t_us`, which is not before the last one. Stamps that every window has left go once they are some.
 
-    That keeps the cost of a stamp the same however long the log. What waits to go does not count, and goes before a
-    wider window could count it again.
+    That keeps the cost of a stamp the same however long the log, and the log hardly longer than its widest window is
+    full. What waits to go does not count, and goes before a wider window could count it again.
     """
     stamps, until_us = log.stamps, t_us - log.widest_us
-    half = (len(stamps) + 1) // 2
-    if not half or stamps[half - 1] <= until_us or window_us > log.widest_us:
+    some = (len(stamps) + OVER_SHARE - 1) // OVER_SHARE
+    if not some or stamps[some - 1] <= until_us or window_us > log.widest_us:
         del stamps[: bisect_right(stamps, until_us)]
     # An empty log of `once` is as good as a forgotten one: whether it was forgotten in between must not show.
     if window_us > log.widest_us or not (stamps or log.is_rate):

@@ -51,14 +51,23 @@ def test_adding_forgets_what_the_widest_window_has_left() -> None:
     assert log.widest_us == 100
 
 
-def test_forgetting_waits_until_half_is_over() -> None:
-    """One old stamp of three stays for now and does not count; with a second one both go."""
-    log = log_of(1, 2, 50)
+def test_forgetting_waits_until_an_eighth_is_over() -> None:
+    """One old stamp of nine stays for now and does not count; with a second one both go."""
+    log = log_of(1, 2, *range(50, 57))
     windows.add(log, t_us=101, window_us=10)
-    assert log.stamps == [1, 2, 50, 101]
-    assert windows.count(log, t_us=101, window_us=100) == 3
+    assert log.stamps == [1, 2, *range(50, 57), 101]
+    assert windows.count(log, t_us=101, window_us=100) == 9
     windows.add(log, t_us=102, window_us=10)
-    assert log.stamps == [50, 101, 102]
+    assert log.stamps == [*range(50, 57), 101, 102]
+
+
+def test_a_log_is_hardly_longer_than_its_window_is_full() -> None:
+    """However long it goes on: memory of a steady rate does not swing between once and twice what counts."""
+    log, most = log_of(widest_us=1000), 0
+    for t_us in range(10_000):
+        windows.add(log, t_us=t_us, window_us=10)
+        most = max(most, len(log.stamps))
+    assert 1000 <= most <= 1000 * 8 / 7 + 1
 
 
 def test_a_wider_window_does_not_bring_back_what_had_left() -> None:
