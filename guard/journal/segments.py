@@ -7,6 +7,7 @@ import mmap
 import os
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -51,6 +52,10 @@ def read_lines(
     At the end of the last segment `wait(is_torn)` is asked, `is_torn` meaning that a line has begun and not ended: it
     may sleep, and True means to look again. Raises `JournalFault` where there is no journal or it cannot be read.
     """
+    return chain.from_iterable(_pieces(state, first, last, wait))
+
+
+def _pieces(state: Path, first: int, last: int, wait: Callable[[bool], bool]) -> Iterator[list[bytes]]:
     following = _after(state, first - 1, last)
     if following is None:
         raise JournalFault(f"{journal_dir(state)}: no journal there")
@@ -60,13 +65,13 @@ def read_lines(
             with segment_path(state, number).open("rb") as file:
                 segment = _Segment(file)
                 while following is None:
-                    yield from segment.lines()
+                    yield from segment.pieces()
                     following = _after(state, number, last)
                     if following is None and not wait(bool(segment.torn)):
                         break
-                yield from segment.lines()  # what was written between the last look and the opening of the next file
+                yield from segment.pieces()  # what was written between the last look and the opening of the next file
                 if segment.torn:
-                    yield segment.torn
+                    yield [segment.torn]
         except OSError as error:
             raise JournalFault(f"{segment_path(state, number)}: cannot be read: {error.strerror}") from error
 
@@ -97,13 +102,13 @@ class _Segment:
         self._file = file
         self.torn = b""
 
-    def lines(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[list[bytes]]:
         while parts := self._file.readlines(_READ_BYTES):
             if self.torn:
                 parts[0], self.torn = self.torn + parts[0], b""
             if not parts[-1].endswith(b"\n"):
                 self.torn = parts.pop()
-            yield from parts
+            yield parts
 
 
 def _after(state: Path, number: int, last: int) -> int | None:

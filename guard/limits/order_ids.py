@@ -110,7 +110,7 @@ def _end(ids: OrderIds, name: Name | None, live: dict[Name, str], holder: Holder
 
 def _remember(ids: OrderIds, name: Name, owner: str) -> None:
     """The first key whose order bore a name stays its owner. Live orders are not among the latest: each is known."""
-    ids.recent[name] = ids.recent.get(name) or intern(owner)
-    ids.recent.move_to_end(name)
-    if len(ids.recent) > RECENT_IDS_MAX:
-        ids.recent.popitem(last=False)
+    recent = ids.recent
+    recent[name] = recent.pop(name, NOBODY) or intern(owner)
+    if len(recent) > RECENT_IDS_MAX:
+        recent.popitem(last=False)
