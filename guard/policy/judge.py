@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import chain
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -49,7 +49,6 @@ _NO_COVER: Final = Reason(
     "no policy with orders.max_value covers this order; ask for one, or for a limit on the key",
     rule="require_cover",
 )
-_NOT_ASKED: Final = (None, None)
 _UNCAPPED: Final = LEDGER_MAX + 1
 _MISSING: Final = frozenset(
     {
@@ -61,6 +60,30 @@ _MISSING: Final = frozenset(
 )
 
 Granting = tuple[tuple[Claim, ...], tuple[Maker, ...]]
+_R = TypeVar("_R", bound=Request)
+_Asked_contra = TypeVar("_Asked_contra", bound=Request, contravariant=True)
+
+
+class _Rule(Maker, Protocol[_Asked_contra]):
+    """A rule on what is asked: orders, or any request."""
+
+    @property
+    def policy(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def judge(self, request: _Asked_contra, /) -> Answer: ...
+
+
+class _No(NamedTuple):
+    """The rule that said no, and why; None where none was asked, or one broke."""
+
+    rule: Maker | None = None
+    why: Reason | None = None
+
+
+_NOT_ASKED: Final = _No()
 
 
 class Judgement(Struct, frozen=True):
@@ -110,35 +133,38 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     if plan.converting:
         proposal = _converted(proposal, plan)
     found = _NOT_ASKED if plan.lacks_cover else _at_a_glance(plan.others if has_passed else plan.rules, proposal)
-    if isinstance(found, Judgement):
-        if not (has_passed or is_known):
-            plan.has_passed(shape)
-        return found
-    # All reasons are told, also those of the rules that the thinned list left out.
-    every, (no, why) = chain.from_iterable(plan.every_other if has_passed else plan.every), found
-    answers: list[tuple[Maker | None, Answer]]
-    answers = [(rule, why if rule is no else _ask(rule, proposal)) for rule in every]
-    if plan.lacks_cover:
-        answers.append((None, _NO_COVER))
-    return _collect(answers, proposal)
+    if isinstance(found, _No):
+        # All reasons are told, also those of the rules that the thinned list left out.
+        answers = _in_full(chain.from_iterable(plan.every_other if has_passed else plan.every), proposal, said=found)
+        if plan.lacks_cover:
+            answers.append((None, _NO_COVER))
+        return _collect(answers, proposal)
+    if not (has_passed or is_known):
+        plan.has_passed(shape)
+    return Judgement((), *found, proposal=proposal)
 
 
-def _at_a_glance(rules: Iterable[OrderRule], proposal: Proposal) -> Judgement | tuple[OrderRule | None, Reason | None]:
+def _at_a_glance(rules: Iterable[_Rule[_R]], request: _R) -> Granting | _No:
     """What the thinned rules claim; else the first of them that says no, and why. One that breaks is asked again."""
     claims: list[Claim] = []
     makers: list[Maker] = []
     try:
         for rule in rules:
-            answer = rule.judge(proposal)
+            answer = rule.judge(request)
             if answer is None:
                 continue
             if isinstance(answer, Reason):
-                return rule, answer
+                return _No(rule, answer)
             claims += answer
             makers += [rule] * len(answer)
     except Exception:  # noqa: BLE001 - every rule is asked again then, and the one that breaks refuses by itself
         return _NOT_ASKED
-    return Judgement((), *_tightest(claims, makers), proposal=proposal)
+    return _tightest(claims, makers)
+
+
+def _in_full(rules: Iterable[_Rule[_R]], request: _R, *, said: _No) -> list[tuple[Maker | None, Answer]]:
+    """What every rule says; that of one is known already."""
+    return [(rule, said.why if rule is said.rule else _ask(rule, request)) for rule in rules]
 
 
 def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueTerms) -> Proposal:
@@ -169,17 +195,19 @@ def breaker_limits(plan: Plan, verdict: Verdict) -> tuple[BreakerLimit, ...]:
 
 def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime) -> Judgement:
     """A request that changes nothing: `rates.reads` of the policies whose key selectors match."""
-    request = Request(key=principal.name, effect=Effect.READ, account=None, wall=wall)
     plan = policies.plan(principal, None, None, wall=wall)
-    answers = [(rule, _ask_rate(rule, request)) for rule in plan.reads]
-    return _collect([(rule, _ask_rate(rule, request)) for rule in plan.all_reads] if _says_no(answers) else answers)
+    request = Request(plan.key, Effect.READ, None, wall)
+    found = _at_a_glance(plan.reads, request)
+    return _collect(_in_full(plan.all_reads, request, said=found)) if isinstance(found, _No) else Judgement((), *found)
 
 
 def judge_cancel(plan: Plan, *, account: Account, wall: datetime) -> Judgement:
     """A cancel: `rates.cancels` and nothing else, whatever limits, hours or budgets say."""
-    request = Request(key=plan.key, effect=Effect.ORDER_CANCEL, account=account, wall=wall)
-    answers = [(rule, _ask_rate(rule, request)) for rule in plan.cancels]
-    return _collect([(rule, _ask_rate(rule, request)) for rule in plan.all_cancels] if _says_no(answers) else answers)
+    request = Request(plan.key, Effect.ORDER_CANCEL, account, wall)
+    found = _at_a_glance(plan.cancels, request)
+    return (
+        _collect(_in_full(plan.all_cancels, request, said=found)) if isinstance(found, _No) else Judgement((), *found)
+    )
 
 
 def may_touch(
@@ -268,27 +296,12 @@ def _accounts(named: tuple[int, ...] | None, principal: Principal, env: Env) -> 
     return tuple(Account(env, acc_id) for acc_id in sorted(allowed))
 
 
-def _says_no(answers: Iterable[tuple[Maker | None, Answer]]) -> bool:
-    return any(isinstance(answer, Reason) for _, answer in answers)
-
-
-def _ask(rule: OrderRule, proposal: Proposal) -> Answer:
-    try:
-        return rule.judge(proposal)
-    except Exception as error:  # noqa: BLE001 - a rule that breaks must refuse, whatever broke it
-        return _broken(rule, error)
-
-
-def _ask_rate(rule: RateLimit, request: Request) -> Answer:
+def _ask(rule: _Rule[_R], request: _R) -> Answer:
     try:
         return rule.judge(request)
-    except Exception as error:  # noqa: BLE001 - as above
-        return _broken(rule, error)
-
-
-def _broken(rule: OrderRule | RateLimit, error: Exception) -> Reason:
-    message = f"rule {rule.name} of policy {rule.policy} failed: {type(error).__name__}"
-    return Reason(Code.RULE_ERROR, message, rule.policy, rule.name)
+    except Exception as error:  # noqa: BLE001 - a rule that breaks must refuse, whatever broke it
+        message = f"rule {rule.name} of policy {rule.policy} failed: {type(error).__name__}"
+        return Reason(Code.RULE_ERROR, message, rule.policy, rule.name)
 
 
 def _collect(answers: Iterable[tuple[Maker | None, Answer]], proposal: Proposal | None = None) -> Judgement:

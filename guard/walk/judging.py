@@ -53,6 +53,7 @@ from guard.walk.unlocking import waiting
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
 PLAIN_KINDS: Final[frozenset[InstrumentKind]] = frozenset({"stock", "fund"})
 _REMARK: Final = "g:"
+_UNJUDGED: Final = Judgement()
 
 
 class Look(Struct):
@@ -155,14 +156,15 @@ def _learns_lot(desk: Desk, situation: Situation) -> bool:
 def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
     """Everything against a call that is no trade: rights, the guard's own state, read rates; nothing is changed."""
     policies, principal = visit.standing.policies, visit.principal
-    judgement = Judgement()
+    judgement = _UNJUDGED
     if policies is not None and principal is not None:
         judgement = judge_read(policies, principal, wall=visit.wall)
-    shared = bucket_claims(visit, situation)
-    claims = (*(claim for claim, _ in shared), *judgement.claims)
-    makers = (*(maker for _, maker in shared), *judgement.makers)
+    claims: tuple[Claim, ...] = judgement.claims
+    makers: tuple[Maker | None, ...] = judgement.makers
+    for claim, maker in bucket_claims(visit, situation):
+        claims, makers = (claim, *claims), (maker, *makers)
     seen = look(desk.traffic, claims, t_us=visit.t_us)
-    used = seen.used if isinstance(seen, Granted | Full) else ()
+    used = () if isinstance(seen, Taken) else seen.used
     reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation), *judgement.reasons]
     reasons += objections(desk, visit, situation.intent)
     cooling, free_us = waiting(desk, visit, situation), []
@@ -202,11 +204,11 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
     plan, account, order, world = situation.plan, situation.account, situation.order, situation.world
     if plan is None or account is None or visit.effect is None:
         situation.worth = None if order is None else value(order)
-        return Judgement()
+        return _UNJUDGED
     if visit.effect is Effect.ORDER_CANCEL:
         return judge_cancel(plan, account=account, wall=visit.wall)
     if order is None:
-        return Judgement()
+        return _UNJUDGED
     effect: Effect = visit.effect
     if situation.holder is not None:
         order, effect = as_judged(situation, order, effect=effect)
