@@ -8,7 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from msgspec import Struct
 
@@ -18,7 +18,7 @@ from guard.journal.tree import Tree
 
 
 class Batch(Struct):
-    """Lines of one segment on their way to the disk, without their newlines; `tree` is that with all of them.
+    """Lines of one segment on their way to the disk, their last newlines left out; `tree` is that with all of them.
 
     `is_lazy`: nobody waits for any of them.
     """
@@ -68,7 +68,7 @@ class Backlog:
     Attributes:
         failed: why no more records are taken until a restart; None while they are.
         durable, signed: how far the record has come.
-        batches, records, bytes_: what waits to be written; so many lines, with so many bytes.
+        batches, bytes_: what waits to be written, with so many bytes.
     """
 
     def __init__(self, seq: int, room: Room) -> None:
@@ -76,8 +76,8 @@ class Backlog:
         self.is_closing = False
         self.durable, self.signed = Mark(seq), Mark(0)
         self.batches: list[Batch] = []
-        self.records = self.bytes_ = 0
-        self._room = room
+        self.bytes_ = 0
+        self._room, self._taken_seq = room, seq
         self.lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0  # where `loop` runs
@@ -89,23 +89,28 @@ class Backlog:
 
     # ------------------------------------------------------------ the loop's side
 
-    def put(self, lines: list[bytes], after: Place, *, is_lazy: bool) -> None:
-        """Queues lines that lead to a place, of whose segment they are; the caller holds the lock.
+    @property
+    def records(self) -> int:
+        """How many records wait to be written."""
+        return self.batches[-1].tree.size - self._taken_seq if self.batches else 0
+
+    def put(self, line: bytes, after: Place, *, is_lazy: bool) -> None:
+        """Queues what leads to a place, of whose segment it is; the caller holds the lock.
 
         What one turn of the loop appends is one batch: the writer thread is woken when the turn is over. `JournalFault`
-        where there is no room for them; nothing has changed then.
+        where there is no room for it; nothing has changed then.
         """
-        records, bytes_ = self.records + len(lines), self.bytes_ + sum(map(len, lines)) + len(lines)
-        if records > self._room.records:
+        bytes_, batches = self.bytes_ + len(line) + 1, self.batches
+        if after.tree.size - self._taken_seq > self._room.records:
             raise JournalFault(f"the journal's queue is full: {self.records} records wait for the disk")
-        if bytes_ > self._room.bytes_ and self.records:
+        if bytes_ > self._room.bytes_ and batches:
             raise JournalFault(f"the journal's queue is full: {self.bytes_} bytes wait for the disk")
-        self.records, self.bytes_ = records, bytes_
-        batch = self.batches[-1] if self.batches else None
-        if batch is None or batch.segment != after.segment:
-            self.batches.append(Batch(after.segment, after.tree, lines, is_lazy))
+        self.bytes_ = bytes_
+        if not batches or batches[-1].segment != after.segment:
+            batches.append(Batch(after.segment, after.tree, [line], is_lazy))
         else:
-            batch.lines += lines
+            batch = batches[-1]
+            batch.lines.append(line)
             batch.tree = after.tree
             if not is_lazy:
                 batch.is_lazy = False
@@ -135,12 +140,10 @@ class Backlog:
             self._is_asleep = False
             self._rings.put(None)
 
-    def refuse_if_closed(self) -> None:
-        """`JournalFault` where nothing more is taken; the caller holds the lock."""
-        if self.failed is not None:
-            self.refuse_if_failed()
-        if self.is_closing:
-            raise JournalFault("the journal is closed")
+    def refuse(self) -> NoReturn:
+        """`JournalFault`: nothing more is taken; the caller holds the lock."""
+        self.refuse_if_failed()
+        raise JournalFault("the journal is closed")
 
     def refuse_if_failed(self) -> None:
         """`JournalFault` after a fault of the disk; the caller holds the lock."""
@@ -209,7 +212,9 @@ class Backlog:
                 continue
 
     def _emptied(self) -> list[Batch]:
-        batches, self.batches, self.records, self.bytes_ = self.batches, [], 0, 0
+        batches, self.batches, self.bytes_ = self.batches, [], 0
+        if batches:
+            self._taken_seq = batches[-1].tree.size
         return batches
 
     @property

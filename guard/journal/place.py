@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from guard.errors import JournalFault
 from guard.journal.chain import Head, digest
@@ -32,36 +31,29 @@ class Place(Struct, frozen=True, gc=False):
     tree: Tree = Tree()
 
 
-class Wanted(Struct, frozen=True, gc=False):
-    """A record that wants a place."""
+def settle(
+    place: Place, type_: str, members: Struct | Mapping[str, object], *, ts_us: int, segment_bytes_max: int
+) -> tuple[bytes, Place]:
+    """The record as a line, led by that of the `segment` record of a new file where one is due; the place after it.
 
-    type_: str
-    members: Struct | Mapping[str, object]
-    ts_us: int
-
-
-def settle(wanted: Wanted, place: Place, *, segment_bytes_max: int) -> tuple[list[bytes], Place]:
-    """The record as a line, led by the `segment` record of a new file where one is due; the place after it.
-
-    Lines have no newline. All are of the segment of that place. A new file begins where the old one is full, and with
+    No newline ends them. Both are of the segment of that place. A new file begins where the old one is full, and with
     each UTC day. A clock that goes back begins none. `JournalFault` for what cannot be a line.
     """
-    line, after = _link(wanted, place)
-    day = wanted.ts_us // DAY_US
-    if place.segment > 0 and after.size <= segment_bytes_max and day <= place.day:
-        return [line], after
+    line, after = _link(place, type_, members, ts_us=ts_us)
+    day = ts_us // DAY_US
+    if after.size <= segment_bytes_max and day <= place.day and place.segment:
+        return line, after
     number, tree = place.segment + 1, place.tree
-    opens = replace(wanted, type_="segment", members=Segment(number, place.head.seq + 1, tree.size, tree.written()))
-    opening, begun = _link(opens, Place(place.head, number, 0, day, tree))
-    line, after = _link(wanted, begun)
-    return [opening, line], after
+    opens, begun = Segment(number, tree.size + 1, tree.size, tree.written()), Place(place.head, number, 0, day, tree)
+    opening, begun = _link(begun, "segment", opens, ts_us=ts_us)
+    line, after = _link(begun, type_, members, ts_us=ts_us)
+    return opening + b"\n" + line, after
 
 
-def _link(wanted: Wanted, place: Place) -> tuple[bytes, Place]:
-    head, type_ = place.head, wanted.type_
-    seq = head.seq + 1
+def _link(place: Place, type_: str, members: Struct | Mapping[str, object], *, ts_us: int) -> tuple[bytes, Place]:
+    seq = place.head.seq + 1
     try:
-        line = encode(wanted.members, seq=seq, ts_us=wanted.ts_us, type_=type_, prev=head.hash)
+        line = encode(members, seq=seq, ts_us=ts_us, type_=type_, prev=place.head.hash)
     except ValueError as error:
         raise JournalFault(f"a {type_} record cannot be written: {error}") from error
     size = len(line)

@@ -122,7 +122,8 @@ def encode(members: Struct | Mapping[str, object], *, seq: int, ts_us: int, type
         is_whole = is_whole and (head.seq, head.type, head.prev) == (seq, type_, prev)
     for name in raws or ():
         raw: Raw = getattr(members, name)
-        is_whole = is_whole and (raw is ABSENT or _ONE.decode(raw) == raw)
+        if raw is not ABSENT and _ONE.decode(raw) != raw:
+            is_whole = False
     if not is_whole:
         raise ValueError(f"a raw member of this {type_} record breaks out of its line")
     return line

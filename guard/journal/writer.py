@@ -23,7 +23,7 @@ from guard.journal.disk import Disk
 from guard.journal.entries import Vkey
 from guard.journal.notary import Notary
 from guard.journal.note import Signer
-from guard.journal.place import Place, Wanted, settle
+from guard.journal.place import Place, settle
 from guard.journal.record import Line
 from guard.journal.resume import resume
 from guard.journal.seek import decision_at
@@ -233,11 +233,12 @@ class Journal:
         failed or is closed, the queue is full, or the record cannot be written as JSON; no seq is used up then.
         """
         ts_us = self._clock.wall_us() if wall_us is None else wall_us
-        backlog, wanted = self._backlog, Wanted(type_, members, ts_us)
+        backlog, bytes_max = self._backlog, self._bounds.segment_bytes_max
         with backlog.lock:
-            backlog.refuse_if_closed()
-            lines, after = settle(wanted, self._place, segment_bytes_max=self._bounds.segment_bytes_max)
-            backlog.put(lines, after, is_lazy=lazy)
+            if backlog.failed is not None or backlog.is_closing:
+                backlog.refuse()
+            line, after = settle(self._place, type_, members, ts_us=ts_us, segment_bytes_max=bytes_max)
+            backlog.put(line, after, is_lazy=lazy)
             self._place = after
             if self._tap is not None:
                 self._tap(members, ts_us)

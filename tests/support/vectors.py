@@ -5,7 +5,7 @@ from typing import Final
 
 from guard.journal.entries import Prune, Segment
 from guard.journal.note import Checkpoint, sign
-from guard.journal.place import Place, Wanted, settle
+from guard.journal.place import Place, settle
 from guard.journal.succession import introduction
 from guard.journal.tree import Tree, TreeHead, inclusion, leaf, roots
 from tests.support.clock import START_US
@@ -23,8 +23,8 @@ def lines() -> list[bytes]:
     """Five lines without their newlines: the segment's own and four records."""
     place, found = Place(), list[bytes]()
     for number, (type_, members) in enumerate(MEMBERS):
-        new, place = settle(Wanted(type_, members, START_US + number), place, segment_bytes_max=10**6)
-        found += new
+        line, place = settle(place, type_, members, ts_us=START_US + number, segment_bytes_max=10**6)
+        found += line.split(b"\n")
     return found
 
 

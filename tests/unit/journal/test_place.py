@@ -4,20 +4,21 @@ import pytest
 
 from guard.errors import JournalFault
 from guard.journal.chain import Head, verify
-from guard.journal.place import Place, Wanted, settle
+from guard.journal.place import Place, settle
 from guard.journal.record import LINE_BYTES_MAX
 
 NOWHERE = Place(Head(), 0, 0)
 
 
-def wanted(text: str = "x") -> Wanted:
-    """A record of some size."""
-    return Wanted("note", {"text": text}, 0)
+def settled(place: Place, text: str = "x", *, segment_bytes_max: int) -> tuple[list[bytes], Place]:
+    """A record of some size: its line, and the one that opens its segment."""
+    lines, after = settle(place, "note", {"text": text}, ts_us=0, segment_bytes_max=segment_bytes_max)
+    return lines.split(b"\n"), after
 
 
 def test_the_first_record_ever_opens_the_first_segment() -> None:
     """The `segment` record has seq 1, the record itself seq 2."""
-    lines, place = settle(wanted(), NOWHERE, segment_bytes_max=1000)
+    lines, place = settled(NOWHERE, segment_bytes_max=1000)
 
     assert [line.split(b",", 1)[0] for line in lines] == [b'{"seq":1', b'{"seq":2']
     assert b'"type":"segment","segment":1,"first_seq":1' in lines[0]
@@ -28,7 +29,7 @@ def test_records_fill_a_segment_to_its_bound_and_the_chain_runs_on() -> None:
     """No file but one with a single record is larger than its bound, and each opens with its own number."""
     place, files = NOWHERE, dict[int, list[bytes]]()
     for _ in range(20):
-        new, place = settle(wanted("y" * 50), place, segment_bytes_max=800)
+        new, place = settled(place, "y" * 50, segment_bytes_max=800)
         files.setdefault(place.segment, []).extend(line + b"\n" for line in new)
 
     assert len(files) > 1
@@ -39,16 +40,16 @@ def test_records_fill_a_segment_to_its_bound_and_the_chain_runs_on() -> None:
 
 def test_a_record_larger_than_a_segment_has_one_of_its_own() -> None:
     """A bound on files never refuses a record."""
-    _, place = settle(wanted(), NOWHERE, segment_bytes_max=400)
-    lines, place = settle(wanted("z" * 1000), place, segment_bytes_max=400)
+    _, place = settled(NOWHERE, segment_bytes_max=400)
+    lines, place = settled(place, "z" * 1000, segment_bytes_max=400)
 
     assert (len(lines), place.segment) == (2, 2)
-    assert settle(wanted(), place, segment_bytes_max=400)[1].segment == 3
+    assert settled(place, segment_bytes_max=400)[1].segment == 3
 
 
 def test_what_cannot_be_a_line_is_a_fault_and_the_place_stays() -> None:
     """Neither text that JSON cannot hold nor a line beyond its bound."""
     with pytest.raises(JournalFault, match="a note record cannot be written"):
-        settle(wanted("\ud800"), NOWHERE, segment_bytes_max=400)
+        settled(NOWHERE, "\ud800", segment_bytes_max=400)
     with pytest.raises(JournalFault, match="longer than"):
-        settle(wanted("z" * LINE_BYTES_MAX), NOWHERE, segment_bytes_max=400)
+        settled(NOWHERE, "z" * LINE_BYTES_MAX, segment_bytes_max=400)
