@@ -4,6 +4,7 @@ The names, labels and buckets are the contract's §6. A label value that is not 
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -106,11 +107,13 @@ class Metrics(Collector):
     def __init__(self, *, keys_max: int) -> None:
         self._keys_max = keys_max
         self._keys: dict[str, str] = {"": ""}
-        self._counters: dict[str, dict[Labels, float]] = {
-            name: ({} if family.labels else {(): 0.0}) for name, family in FAMILIES.items() if family.kind == "counter"
+        self._counters: dict[str, defaultdict[Labels, float]] = {
+            name: defaultdict(int, {} if family.labels else {(): 0})
+            for name, family in FAMILIES.items()
+            if family.kind == "counter"
         }
-        self._histograms: dict[str, dict[Labels, _Histogram]] = {
-            name: ({} if family.labels else {(): _Histogram()})
+        self._histograms: dict[str, defaultdict[Labels, _Histogram]] = {
+            name: defaultdict(_Histogram, {} if family.labels else {(): _Histogram()})
             for name, family in FAMILIES.items()
             if family.kind == "histogram"
         }
@@ -135,15 +138,11 @@ class Metrics(Collector):
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
         """One more."""
-        rows = self._counters[name]
-        rows[labels] = rows.get(labels, 0) + by
+        self._counters[name][labels] += by
 
     def observe(self, name: str, seconds: float, *labels: str) -> None:
         """One duration."""
-        rows = self._histograms[name]
-        histogram = rows.get(labels)
-        if histogram is None:
-            histogram = rows[labels] = _Histogram()
+        histogram = self._histograms[name][labels]
         histogram.counts[bisect_left(BUCKETS_S, seconds)] += 1
         histogram.sum_s += seconds
 

@@ -6,7 +6,7 @@ then, in ledger units: it may have been read before a fill that the counters kno
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -46,7 +46,13 @@ class Seen(Struct, frozen=True, omit_defaults=True):
 
 def seen_of(world: World, *, exits: int = 0) -> Seen:
     """What a record holds of the world."""
-    found = {name: getattr(world, name) for name in World.__struct_fields__}
-    missing = {name: datum for name, datum in found.items() if isinstance(datum, Missing) and datum is not NOT_ASKED}
-    known = {name: datum for name, datum in found.items() if not isinstance(datum, Missing)}
+    known, missing = dict[str, Any](), dict[str, Missing]()
+    for name in World.__struct_fields__:
+        datum = getattr(world, name)
+        if datum is None or datum is NOT_ASKED:
+            continue
+        if isinstance(datum, Missing):
+            missing[name] = datum
+        else:
+            known[name] = datum
     return Seen(**known, missing=missing, exits=exits)

@@ -140,7 +140,7 @@ class Recent:
         """What became of it."""
         known = self._known.get(decision)
         if known is not None:
-            known.verdict = outcome.verdict.value
+            known.verdict = outcome.verdict
             known.order_id = outcome.order_id or known.order_id
             known.order_id_ex = outcome.order_id_ex or known.order_id_ex
 

@@ -138,7 +138,7 @@ class Recorder:
         the outcome itself counts.
         """
         desk = self.desk
-        desk.metrics.count("guard_order_outcomes_total", outcome.verdict.value)
+        desk.metrics.count("guard_order_outcomes_total", outcome.verdict)
         desk.recent.settle(visit.id, outcome)
         if outcome.verdict is Verdict.UNKNOWN:
             _log.warning("outcome_unknown", decision=visit.id, why=outcome.message)
@@ -191,10 +191,10 @@ class Recorder:
     def _count(self, visit: Visit, refusal: Refusal) -> None:
         metrics = self.desk.metrics
         visit.call.wait_s = max(visit.call.wait_s, self._wait_s(visit))
-        policy = refusal.reasons[0].policy
-        metrics.count("guard_refusals_total", refusal.code.value, policy if not policy.startswith("key:") else "key")
+        code, policy = refusal.code, refusal.reasons[0].policy
+        metrics.count("guard_refusals_total", code, policy if not policy.startswith("key:") else "key")
         if visit.principal is not None:
-            metrics.count("guard_refusals_by_key_total", metrics.key(visit.principal.name), refusal.code.value)
+            metrics.count("guard_refusals_by_key_total", metrics.key(visit.principal.name), code)
 
     def _wait_s(self, visit: Visit) -> float:
         """How long the answer waits, where its source is refused too often. A key's cancel never does."""
