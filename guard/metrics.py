@@ -92,6 +92,11 @@ class _Histogram:
         self.counts = [0] * (len(BUCKETS_S) + 1)
         self.sum_s = 0.0
 
+    def add(self, seconds: float) -> None:
+        """One duration."""
+        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        self.sum_s += seconds
+
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative counts as the exposition wants them."""
         total, rows = 0, []
@@ -117,6 +122,10 @@ class Metrics(Collector):
             for name, family in FAMILIES.items()
             if family.kind == "histogram"
         }
+        self._requests = self._counters["guard_requests_total"]
+        self._by_key = self._counters["guard_requests_by_key_total"]
+        self._took = self._histograms["guard_request_duration_seconds"]
+        self._overhead = self._histograms["guard_overhead_seconds"][()]
         self._readings: dict[str, Reading] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -142,9 +151,16 @@ class Metrics(Collector):
 
     def observe(self, name: str, seconds: float, *labels: str) -> None:
         """One duration."""
-        histogram = self._histograms[name][labels]
-        histogram.counts[bisect_left(BUCKETS_S, seconds)] += 1
-        histogram.sum_s += seconds
+        self._histograms[name][labels].add(seconds)
+
+    def answered(self, path: str, key: str | None, outcome: str, *, took_s: float, overhead_s: float) -> None:
+        """One request, what became of it and how long it took; `key` None: nobody's."""
+        endpoint = self.endpoint(path)
+        self._requests[endpoint, outcome] += 1
+        if key is not None:
+            self._by_key[self.key(key), outcome] += 1
+        self._took[endpoint,].add(took_s)
+        self._overhead.add(overhead_s)
 
     def gauge(self, name: str, read: Reading) -> None:
         """A figure that is read at exposition; `read` gives (label values, value) pairs."""

@@ -211,14 +211,15 @@ class Recorder:
 
     def finished(self, visit: Visit) -> None:
         """Counts the request once it is answered."""
-        metrics = self.desk.metrics
-        endpoint = metrics.endpoint(visit.call.path)
-        elapsed_us = self.desk.clock.mono_us() - visit.started_us
-        metrics.count("guard_requests_total", endpoint, visit.outcome)
-        if visit.principal is not None:
-            metrics.count("guard_requests_by_key_total", metrics.key(visit.principal.name), visit.outcome)
-        metrics.observe("guard_request_duration_seconds", elapsed_us / 1e6, endpoint)
-        metrics.observe("guard_overhead_seconds", max(0, elapsed_us - visit.daemon_us) / 1e6)
+        desk, principal = self.desk, visit.principal
+        took_us = desk.clock.mono_us() - visit.started_us
+        desk.metrics.answered(
+            visit.call.path,
+            None if principal is None else principal.name,
+            visit.outcome,
+            took_s=took_us / 1e6,
+            overhead_s=max(0, took_us - visit.daemon_us) / 1e6,
+        )
 
 
 _TRADES: Final = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE, Effect.ORDER_CANCEL})

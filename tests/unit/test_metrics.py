@@ -34,14 +34,31 @@ def test_unknown_keys_and_paths_become_other() -> None:
     metrics = Metrics(keys_max=2)
     metrics.know_keys(["a", "b", "c"])
     for number in range(10_000):
-        metrics.count("guard_requests_by_key_total", metrics.key(f"k{number}"), "refused")
-        metrics.count("guard_requests_total", metrics.endpoint(f"/api/{number}"), "refused")
+        metrics.answered(f"/api/{number}", f"k{number}", "refused", took_s=0.1, overhead_s=0.1)
 
     seen = _samples(metrics)
 
     assert [metrics.key(name) for name in ("a", "b", "c", "")] == ["a", "b", "other", ""]
     assert seen["guard_requests_by_key_total", (("key", "other"), ("outcome", "refused"))] == 10_000
     assert len([name for name, _ in seen if name == "guard_requests_total"]) == 1
+
+
+def test_an_answered_request_is_counted_by_endpoint_and_by_key_and_its_times_are_kept() -> None:
+    """All that the daemon did not take is overhead; a stranger counts for no key."""
+    metrics = Metrics(keys_max=2)
+    metrics.know_keys(["a"])
+    metrics.answered("/api/order", "a", "allowed", took_s=0.25, overhead_s=0.125)
+    metrics.answered("/api/order", None, "refused", took_s=0.5, overhead_s=0.5)
+
+    seen = _samples(metrics)
+
+    assert [
+        seen["guard_requests_total", (("endpoint", "/api/order"), ("outcome", o))] for o in ("allowed", "refused")
+    ] == [1, 1]
+    assert [value for (name, _), value in seen.items() if name == "guard_requests_by_key_total"] == [1]
+    assert seen["guard_request_duration_seconds_sum", (("endpoint", "/api/order"),)] == 0.75
+    assert seen["guard_request_duration_seconds_bucket", (("endpoint", "/api/order"), ("le", "0.25"))] == 1
+    assert (seen["guard_overhead_seconds_count", ()], seen["guard_overhead_seconds_sum", ()]) == (2, 0.625)
 
 
 def test_buckets_span_what_the_contract_says() -> None:
