@@ -1,6 +1,6 @@
-"""What a frame that is delivered to a socket costs the guard and a plain relay of aiohttp, beside the rest of a run.
+"""What a frame that is delivered to a socket costs the guard, a plain relay of aiohttp, and the sends alone.
 
-Daemon, relay and callers are those of `stream.py`, which also measures a thousand sockets. Both contestants are alive
+Daemon, relay and callers are those of `stream.py`, which also measures a thousand sockets. All contestants are alive
 at once; in every round each of them has its callers in turn, so a ratio is of one round.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 import stream
-from contestants import BIN, free_port
+from contestants import free_port
 
 SOCKETS: Final = (1, 100)
 DELIVERIES: Final = 10_000
@@ -35,12 +35,9 @@ def measure(folder: Path, *, rounds: int, say: Callable[[str], None]) -> list[Fr
     with ExitStack() as alive:
         alive.enter_context(stream.process(*stream.me("daemon", upstream), core=stream.OTHER_CORE))
         stream.wait_for(upstream)
-        places = {name: free_port() for name in ("guard", "aiohttp")}
+        places = {name: free_port() for name in stream.CONTESTANTS}
         config = stream.lay_out(folder / "guard", data=places["guard"], upstream=upstream)
-        commands = {
-            "guard": [str(BIN / "guard"), "serve", "--config", str(config)],
-            "aiohttp": stream.me("relay", places["aiohttp"], upstream),
-        }
+        commands = stream.commands(config, places, upstream)
         pids = {}
         for name, command in commands.items():
             log = alive.enter_context((folder / f"{name}.log").open("w"))
@@ -61,8 +58,8 @@ def _round(name: str, port: int, upstream: int, *, pid: int, sockets: int, turn:
     return [Frames(name, turn, sockets, burst, each["cpu_us"], each["frames_per_s"]) for burst, each in figures.items()]
 
 
-def ratios(frames: list[Frames], *, sockets: int, burst: int) -> list[float]:
-    """The guard against the relay, within a round."""
+def ratios(frames: list[Frames], *, sockets: int, burst: int, against: str = "aiohttp") -> list[float]:
+    """The guard against the relay, or the sends alone, within a round."""
     at = [each for each in frames if (each.sockets, each.burst) == (sockets, burst)]
-    theirs = {each.turn: each.cpu_us for each in at if each.name == "aiohttp"}
+    theirs = {each.turn: each.cpu_us for each in at if each.name == against}
     return [each.cpu_us / theirs[each.turn] for each in at if each.name == "guard" and theirs.get(each.turn)]

@@ -3,7 +3,8 @@
 A daemon that pushes quotes, one contestant at a time on a core of its own, and callers who ask for the next burst when
 every socket has the last one whole, so nobody is overrun and nothing is conflated. CPU is the contestant's own, by
 frame delivered to a socket. The relay opens a stream of the daemon for each caller and passes on what comes, on uvloop,
-without looking at it: no key, no scope, no bound. The guard does all it does in production.
+without looking at it: no key, no scope, no bound. The guard does all it does in production. Beside them stand the sends
+alone (`sends.py`), below which no relay can be.
 
     python bench/stream.py [--quick] [--json] [--report docs/performance-stream.md]
 """
@@ -32,6 +33,7 @@ from aiohttp import web
 from contestants import BIN, free_port
 
 ROOT: Final = Path(__file__).parents[1]
+CONTESTANTS: Final = ("guard", "aiohttp", "sends")
 SOCKETS: Final = (1, 100, 1000)
 BURSTS: Final = (1, 32)
 PER_KEY: Final = 16  # what the guard allows one key
@@ -56,8 +58,9 @@ contestant's own, in µs by frame delivered to one socket; a burst is what the d
 
 {where}. Median of {rounds} rounds. Load average at the end: {load}; single frames suffer most from neighbours.
 
-A frame that comes alone costs one system call for each socket, which no relay can save, and little else. Frames that
-come together are written together, so the more there is to do the less each frame costs.
+A frame that comes alone costs one system call for each socket, which no relay can save, and little else: *sends* is a
+loop that does nothing else. Frames that come together are written together, so the more there is to do the less each
+frame costs.
 """
 
 
@@ -282,6 +285,9 @@ def measured(
             raise machine.Unfit("the callers could not open their sockets")
         time.sleep(0.5)
         found: dict[str, Any] = {"bytes_per_socket": (machine.rss_bytes(pid) - idle) // sockets}
+        callers.stdin.write("1 3\n")  # warm, and whoever still holds streams of callers of before has noticed
+        callers.stdin.flush()
+        callers.stdout.readline()
         for burst in BURSTS:
             times = min(BURSTS_MAX, max(5, deliveries // (sockets * burst)))
             taken = []
@@ -303,15 +309,11 @@ def measured(
 def run(deliveries: int) -> dict[str, Any]:
     """Every contestant at every number of sockets."""
     found: dict[str, Any] = {}
-    upstream, ports = free_port(), {"guard": free_port(), "aiohttp": free_port()}
+    upstream, ports = free_port(), {name: free_port() for name in CONTESTANTS}
     with tempfile.TemporaryDirectory() as place, process(*me("daemon", upstream), core=OTHER_CORE):
         wait_for(upstream)
         config = lay_out(Path(place) / "guard", data=ports["guard"], upstream=upstream)
-        commands = {
-            "guard": [str(BIN / "guard"), "serve", "--config", str(config)],
-            "aiohttp": me("relay", ports["aiohttp"], upstream),
-        }
-        for name, command in commands.items():
+        for name, command in commands(config, ports, upstream).items():
             for sockets in SOCKETS:
                 with (
                     (Path(place) / f"{name}.log").open("w") as log,
@@ -324,6 +326,15 @@ def run(deliveries: int) -> dict[str, Any]:
     return found
 
 
+def commands(config: Path, ports: dict[str, int], upstream: int) -> dict[str, list[str]]:
+    """How each contestant is started."""
+    return {
+        "guard": [str(BIN / "guard"), "serve", "--config", str(config)],
+        "aiohttp": me("relay", ports["aiohttp"], upstream),
+        "sends": [sys.executable, str(ROOT / "bench" / "sends.py"), str(ports["sends"]), str(upstream)],
+    }
+
+
 def me(role: str, *ports: int) -> list[str]:
     """The command of another role of this script."""
     return [sys.executable, __file__, "--role", role, *map(str, ports)]
@@ -331,14 +342,15 @@ def me(role: str, *ports: int) -> list[str]:
 
 def table(found: dict[str, Any]) -> str:
     """The figures for people."""
-    lines = [f"{'sockets':>7} {'burst':>5} {'guard µs':>9} {'aiohttp µs':>10} {'ratio':>6} {'guard frames/s':>14}"]
+    head = ("guard µs", "aiohttp µs", "ratio", "sends µs", "ratio", "guard frames/s")
+    lines = [f"{'sockets':>7} {'burst':>5} {' '.join(f'{each:>10}' for each in head)}"]
     for sockets in map(str, SOCKETS):
         for burst in BURSTS:
-            ours, theirs = (found[name][sockets][f"burst_{burst}"] for name in ("guard", "aiohttp"))
-            ratio = ours["cpu_us"] / theirs["cpu_us"]
-            line = f"{sockets:>7} {burst:>5} {ours['cpu_us']:>9} {theirs['cpu_us']:>10} {ratio:>6.2f}"
-            lines.append(f"{line} {ours['frames_per_s']:>14}")
-    sizes = (f"bytes per open socket, {name}: {found[name]['1000']['bytes_per_socket']}" for name in found)
+            at = {name: found[name][sockets][f"burst_{burst}"] for name in CONTESTANTS}
+            ours, theirs, least = (at[name]["cpu_us"] for name in CONTESTANTS)
+            told = (ours, theirs, f"{ours / theirs:.2f}", least, f"{ours / least:.2f}", at["guard"]["frames_per_s"])
+            lines.append(f"{sockets:>7} {burst:>5} {' '.join(f'{each:>10}' for each in told)}")
+    sizes = (f"bytes per open socket, {name}: {found[name]['1000']['bytes_per_socket']}" for name in CONTESTANTS)
     return "\n".join((*lines, *sizes))
 
 

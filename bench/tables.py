@@ -223,10 +223,14 @@ def frames_table(results: Results) -> str:
     places = sorted({(each.sockets, each.burst) for each in results.frames})
     for sockets, burst in places:
         at = [each for each in results.frames if (each.sockets, each.burst) == (sockets, burst)]
-        told = [spread([each.cpu_us for each in at if each.name == name]) for name in ("guard", "aiohttp")]
-        ratio = spread(fanout.ratios(results.frames, sockets=sockets, burst=burst))
-        rows.append([str(sockets), str(burst), *told, ratio])
-    return table(["sockets", "frames at once", "guard, CPU µs/frame", "aiohttp relay", "guard ÷ relay"], rows)
+        told = [spread([each.cpu_us for each in at if each.name == name]) for name in ("guard", "aiohttp", "sends")]
+        relay, least = (
+            spread(fanout.ratios(results.frames, sockets=sockets, burst=burst, against=name))
+            for name in ("aiohttp", "sends")
+        )
+        rows.append([str(sockets), str(burst), *told, relay, least])
+    head = ["sockets", "frames at once", "guard, CPU µs/frame", "aiohttp relay", "the sends alone"]
+    return table([*head, "guard ÷ relay", "guard ÷ sends"], rows)
 
 
 def memory_table(results: Results) -> str:
