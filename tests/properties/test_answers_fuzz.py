@@ -94,6 +94,37 @@ def test_how_the_network_cuts_a_stream_never_changes_a_first_answer(stream: byte
         assert broken_too == broken or broken_too is not None
 
 
+WELL_FRAMED = st.sampled_from(
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 11\r\n\r\n{\r\n\r\nHTTP}\n",
+        b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 204 No\r\n\r\n",
+        b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(WELL_FRAMED, max_size=4), STREAMS, st.integers(1, 60))
+def test_what_was_answered_before_changes_nothing(before: list[bytes], stream: bytes, size: int) -> None:
+    """A head that came before means what it means to a reader that never saw it, in one piece or in many."""
+    used = AnswerReader(body_bytes_max=BODY_BYTES_MAX)
+    for raw in (*before, *before):
+        pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+        assert [used.feed(piece) for piece in pieces][-1] == read(raw, len(raw))[0][0]
+        assert not used.has_begun
+    fresh = AnswerReader(body_bytes_max=BODY_BYTES_MAX)
+    for at in range(0, len(stream), size):
+        result = used.feed(stream[at : at + size])
+        assert result == fresh.feed(stream[at : at + size])
+        if isinstance(result, Broken):
+            break
+    assert used.has_begun == fresh.has_begun
+
+
 @pytest.mark.parametrize("is_trade", [True, False], ids=["trade", "read"])
 def test_any_bytes_on_a_socket_give_an_answer_or_a_failure(is_trade: bool) -> None:
     """Over a real socket too: one value for each request, a sent one, and a verdict on it."""

@@ -39,6 +39,7 @@ EDGE_CODES: Final = {
     Code.BODY_TOO_LARGE,
 }
 RAWS: Final = [case.raw for case in CORPUS if len(case.raw) < 2000]
+ACCEPTED: Final = [raw for raw in RAWS if isinstance(Reader(Bounds(), peer="p").feed(raw), Request)]
 ODD: Final = st.sampled_from(
     [b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"%", b"#", b"?", b";", b",", b"\\", b"//", b"..", b"_",
      b"\xe9", b"HTTP/1.1", b"Content-Length: 3\r\n", b"Host: b\r\n", b"Transfer-Encoding: chunked\r\n", b"\r\n\r\n"]
@@ -146,6 +147,22 @@ class SecondOpinion:
     def on_message_complete(self) -> None:
         """Told by the parser."""
         self.messages += 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(ACCEPTED), max_size=3), mutants(), st.lists(st.integers(1, 600), max_size=3))
+def test_what_a_connection_asked_before_changes_nothing(before: list[bytes], raw: bytes, places: list[int]) -> None:
+    """A head that came before means what it means to a reader that never saw it, in one piece or in many."""
+    used = Reader(Bounds(), peer="p")
+    for each in (*before, *before[:1]):
+        assert used.feed(each) == read([each])
+    got: Outcome = Progress.MORE
+    for piece in cut(raw, places):
+        got = used.feed(piece)
+        if isinstance(got, Request | Refusal):
+            break
+
+    assert got == read(cut(raw, places))
 
 
 @settings(max_examples=200)
