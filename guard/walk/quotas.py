@@ -24,12 +24,12 @@ def rate_headers(state: State, claims: Sequence[Claim], *, now_us: int) -> Heade
     """The two fields; nothing where no rate applies."""
     policies, lefts = [], []
     for claim in claims:
-        cap = claim.cap
-        if claim.kind == "rate" and cap is not None:
-            count, free_us = quota_of(state, claim.counter, t_us=now_us, window_ms=claim.window_ms)
-            name, policy = _words(claim.counter.partition("/")[0], cap, claim.window_ms // 1000)
-            policies.append(policy)
-            lefts.append(f"{name};r={cap - count if count < cap else 0};t={-(-free_us // 1_000_000)}")
+        if claim.kind != "rate" or claim.cap is None:
+            continue
+        count, free_us = quota_of(state, claim.counter, t_us=now_us, window_ms=claim.window_ms)
+        name, policy = _words(claim.counter.partition("/")[0], claim.cap, claim.window_ms // 1000)
+        policies.append(policy)
+        lefts.append(f"{name};r={max(0, claim.cap - count)};t={-(-free_us // 1_000_000)}")
     return (("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(lefts))) if policies else ()
 
 

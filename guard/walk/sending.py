@@ -72,7 +72,11 @@ def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
 
 def recordable(outcome: Outcome) -> Outcome:
     """The outcome as a record holds it: no control characters, no number that no daemon of ours says."""
-    ret_type = outcome.ret_type if outcome.ret_type is not None and abs(outcome.ret_type) < RET_TYPE_MAX else None
+    ret_type = outcome.ret_type
+    if ret_type is not None and abs(ret_type) >= RET_TYPE_MAX:
+        ret_type = None
+    if not outcome.message and ret_type == outcome.ret_type:
+        return outcome
     return replace(outcome, ret_type=ret_type, message=plain(outcome.message))
 
 
