@@ -15,7 +15,7 @@ import past
 from contestants import Caller, Server, Size
 from field import Plan
 from load import Job
-from starts import KEPT_S, Start, again, started, until_quiet
+from starts import KEPT, KEPT_S, NEW, Start, again, started, until_quiet
 
 CONNECTIONS: Final = 64
 SIZES: Final = {"smallest": Size(), "10 000 keys": Size(keys=10_000), "200 policies": Size(policies=200)}
@@ -41,7 +41,7 @@ class Scale(msgspec.Struct):
 
     def records_per_s(self) -> list[float]:
         """How fast a record is read back: what the longest start without a snapshot took longer than an empty one."""
-        whole = sorted((start for start in self.starts if not start.has_snapshot), key=lambda start: start.records)
+        whole = sorted((start for start in self.starts if not start.how), key=lambda start: start.records)
         if len(whole) < 2:
             return []
         empty, full = whole[0], whole[-1]
@@ -58,8 +58,9 @@ def measure(folder: Path, daemon: Server, caller: Caller, *, plan: Plan, say: Ca
         _ = contestants.lay_out(folder / name, data=contestants.free_port(), daemon=daemon.port)
         if records:
             past.lay(folder / name / "state", records=records)
+            found.starts.append(started(folder / name, how=NEW))
         found.starts.append(started(folder / name))
-    found.starts.append(started(folder / "long", has_snapshot=True))
+    found.starts.append(started(folder / "long", how=KEPT))
     with ExitStack() as alive:
         servers = {PAST: alive.enter_context(again(folder / "long", PAST))}
         for at, (name, size) in enumerate(sizes.items()):

@@ -1,8 +1,8 @@
 """What a start takes: a new process until it says that it is ready, in seconds and in CPU seconds; then what it holds.
 
-Without a record; with the one that a busy guard left behind; with a long one, once without a snapshot, so that every
-record is read back and the chain verified from the first, and once with the snapshot that the guard then made beside
-its work. The disk's cache is warm.
+Without a record; with the one that a busy guard left behind; with a long one without a snapshot, so that every record
+is read back and the chain verified from the first, once with policies that are new to it, which count the past anew,
+once with the same as before; and with the snapshot that the guard then made beside its work. The disk's cache is warm.
 """
 
 import time
@@ -21,27 +21,32 @@ from contestants import BIN, CONTESTANT_CORE, Server
 QUIET_SHARE: Final = 0.05
 QUIET_S: Final = 300.0
 KEPT_S: Final = 7  # the guard looks after its record every five seconds
+NEW: Final = "with policies that are new to it"
+KEPT: Final = "after a snapshot"
 
 
 class Start(msgspec.Struct):
-    """From the process to its being ready: records there are, CPU seconds, seconds; then bytes resident, at rest."""
+    """From the process to its being ready: records there are, CPU seconds, seconds; then bytes resident, at rest.
+
+    `how`: what sets it apart from a plain restart.
+    """
 
     records: int
     seconds: float
     ready_s: float
     rss: int
-    has_snapshot: bool = False
+    how: str = ""
 
 
-def started(folder: Path, *, has_snapshot: bool = False) -> Start:
-    """The guard of this folder as a new process, until it has nothing left to do."""
+def started(folder: Path, *, how: str = "") -> Start:
+    """The guard of this folder as a new process, until it has nothing left to do; a `NEW` one makes no snapshot yet."""
     records = sum(_lines(path) for path in (folder / "state" / "journal").glob("*.jsonl"))
     began_s = time.monotonic()
     with again(folder, "guard") as server:
         _until_ready(server.ops)
         ready_s, cpu_s = time.monotonic() - began_s, machine.cpu_us(server.pid) / 1e6
-        until_quiet(server.pid, for_s=KEPT_S)
-        return Start(records, cpu_s, ready_s, machine.rss_bytes(server.pid), has_snapshot)
+        until_quiet(server.pid, for_s=0 if how == NEW else KEPT_S)
+        return Start(records, cpu_s, ready_s, machine.rss_bytes(server.pid), how)
 
 
 @contextmanager

@@ -208,13 +208,13 @@ def start_table(results: Results) -> str:
     starts = results.scale.starts if results.scale else []
     rows = [
         [_records(start), f"{start.ready_s:.2f}", f"{start.seconds:.2f}", f"{start.rss / 2**20:.1f}"]
-        for start in sorted(starts, key=lambda start: (start.records, start.has_snapshot))
+        for start in sorted(starts, key=lambda start: (start.records, start.seconds))
     ]
     return table(["records", "seconds until ready", "CPU seconds", "then idle, RSS MiB"], rows)
 
 
 def _records(start: Start) -> str:
-    return _grouped(start.records) + (", after a snapshot" if start.has_snapshot else "")
+    return _grouped(start.records) + (f", {start.how}" if start.how else "")
 
 
 def frames_table(results: Results) -> str:

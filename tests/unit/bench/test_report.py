@@ -74,10 +74,10 @@ def results(bench: Any, *, with_scale: bool = True) -> Any:
 
 
 def scale(bench: Any) -> Any:
-    """Guards that all cost the same, and three starts."""
+    """Guards that all cost the same, and four starts."""
     module, start = bench("scale"), bench("starts").Start
     starts = [start(0, 1.0, 1.5, 58_000_000), start(100_000, 2.0, 2.5, 60_000_000)]
-    starts.append(start(100_005, 1.1, 1.6, 1, has_snapshot=True))
+    starts += [start(100_005, 1.1, 1.6, 1, how="after a snapshot"), start(100_004, 9.0, 9.5, 1, how="with others")]
     names = [*module.SIZES, module.OPEN, module.PAST]
     return module.Scale(100_000, 1_000_000, {name: [100.0, 100.0] for name in names}, starts)
 
