@@ -52,9 +52,12 @@ def bucket_claims(visit: Visit, situation: Situation) -> tuple[tuple[Claim, Make
 
     Reads leave the guard's own part of a bucket alone: without it there would be no price to judge an order by.
     """
-    endpoint, place = visit.endpoint, bucket_of(visit, situation)
-    if endpoint is None or endpoint.bucket is None or place is None:
+    place = bucket_of(visit, situation)
+    if place is None:
         return ()
+    endpoint = visit.endpoint
+    if endpoint is None or endpoint.bucket is None:
+        raise AssertionError(f"a claim on {place} without a bucket")
     bucket = endpoint.bucket
     is_counted_only = visit.effect is Effect.ORDER_CANCEL
     cap = None if is_counted_only else bucket.count - part_kept(endpoint.path, window_s=bucket.window_s)

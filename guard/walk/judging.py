@@ -54,6 +54,7 @@ IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
 PLAIN_KINDS: Final[frozenset[InstrumentKind]] = frozenset({"stock", "fund"})
 _REMARK: Final = "g:"
 _UNJUDGED: Final = Judgement()
+_NO_EXITS: Final = exits_of(0)
 
 
 class Look(Struct):
@@ -221,7 +222,7 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
         wall=visit.wall,
         mark=mark_of(visit),
         world=world,
-        exits=exits_of(exits),
+        exits=_NO_EXITS if world is None else exits_of(exits),
     )
     situation.worth = found.worth
     return found

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from guard.codes import Code
+from guard.policy.budgets import MoneyBudget
 from guard.policy.plan import plan_of, thinned, validity_of
 from guard.terms import Account, Effect, Env, Instrument, KeyLimits, Side
 from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, codes, order, policies
@@ -92,6 +93,25 @@ def test_an_exit_is_counted_in_its_currency_whatever_another_policy_has_no_limit
 
     assert (claim.counter.split("|")[1], claim.cap) == ("HKD", None)
     assert codes(asked(rules, order("1", "10"))) == [Code.FX_UNAVAILABLE]
+
+
+def test_counters_of_their_own_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Policies that count each for itself, or by another reset, cost as many looks as there are, not their square."""
+    compared: list[str] = []
+    implies = MoneyBudget.implies
+
+    def noted(self: MoneyBudget, other: MoneyBudget) -> bool:
+        compared.append(other.policy)
+        return implies(self, other)
+
+    monkeypatch.setattr(MoneyBudget, "implies", noted)
+    alone = [f'[budgets]\nper = "policy"\ndaily_value = "{n} HKD"\nopen_value = "{n} HKD"' for n in range(1, 101)]
+    resets = [f'[budgets]\ndaily_value = "1 HKD"\nresets = "00:{n:02} UTC"' for n in range(60)]
+    assert len(kept(*alone, *resets)) == 260
+    assert not compared
+
+    assert len(kept(*(text.replace('per = "policy"', "") for text in alone))) == 2
+    assert len(compared) == 2 * 99
 
 
 def test_two_hundred_policies_cost_as_much_as_what_they_limit() -> None:
