@@ -11,7 +11,6 @@ _CODES: Final = (
     (b',"sec_market":', b"\2"),
     (b',"remark":', b"\3"),
     (b',"time_in_force":', b"\4"),
-    (b',"aux_price":', b"\5"),
 )
 
 
@@ -21,7 +20,7 @@ def short(body: bytes) -> tuple[bytes, bytes]:
     if not mark:
         return b"", body
     for name, code in _CODES:
-        own = own.replace(name, code)
+        own = own.replace(name, code, 1)
     return form, own
 
 

@@ -9,19 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from sys import intern
-from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from guard.limits import windows
 from guard.limits.holder import Basis, Holder
-from guard.limits.state import Log, State, Step, advance
+from guard.limits.state import KIND_OF, Log, State, Step, advance
 from guard.limits.sums import move, put
 from guard.limits.sweep import remember
-from guard.terms import Claim, ClaimKind
-
-_KINDS: Final[dict[str, ClaimKind]] = {"s": "spend", "w": "working", "c": "count"}
+from guard.terms import Claim
 
 
 class Held(Struct, frozen=True, omit_defaults=True):
@@ -205,7 +202,7 @@ def hold(state: State, holder: Holder, new: Held) -> None:
     fresh = _cells_of(new.bases, new.cells) - _cells_of(holder.bases, holder.holds.cells)
     for cell, amount, kind in zip(new.cells, new.held, new.kinds, strict=True):
         if cell in fresh:
-            put(state, holder, cell, amount, kind=_KINDS[kind])
+            put(state, holder, cell, amount, kind=KIND_OF[kind])
     more = tuple(found for basis in new.bases if (found := _only(basis, fresh)).cells)
     # What it claims already stays the latest: an earlier basis is kept for cells that no later one names.
     holder.bases = (*more, *holder.bases)

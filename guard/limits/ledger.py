@@ -15,19 +15,24 @@ Both calls may be repeated with the same step id: a reserve until the step is se
 decides: `look` does, and a claim without room that is reserved all the same is counted (a shadow, a cancel).
 """
 
+from operator import attrgetter
+from typing import Final
+
 from msgspec.structs import replace
 
 from guard.limits import windows
 from guard.limits.bodies import short
-from guard.limits.claims import check
+from guard.limits.claims import parted
 from guard.limits.holder import About, Holder
 from guard.limits.order_ids import forget_order, note_order_ids
 from guard.limits.shared import same_about
-from guard.limits.slots import settle_slot, take_slot
+from guard.limits.slots import settle_slots, take_slot
 from guard.limits.state import LOG_KINDS, SUM_KINDS, Opening, State, Step, advance, touch
 from guard.limits.sums import give_back, part, put, rebase, take
 from guard.limits.sweep import remember, sweep
 from guard.terms import Claim, Outcome, Verdict
+
+_KIND: Final = attrgetter("kind")
 
 
 def reserve(state: State, opening: Opening, *, t_us: int) -> None:
@@ -35,24 +40,16 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     now_us = advance(state, t_us=t_us)
     if opening.step in state.steps or (opening.holder == opening.step and opening.step in state.holders):
         return
-    check(opening.claims)
+    on_sums, others = parted(opening.claims)
     sweep(state, t_us=now_us, claims=len(opening.claims))
-    before = _raise(state, opening)
+    before = _raise(state, opening, on_sums)
     if state.touched is not None:
         touch(state, opening.holder, [claim.counter for claim in opening.claims])
-    _mark(state, opening.claims, now_us, step=opening.step)
-    is_new = opening.holder == opening.step
-    state.steps[opening.step] = Step(
-        opening.step,
-        opening.holder,
-        opening.of,
-        opening.claims,
-        before,
-        now_us,
-        order=b"" if is_new else opening.order,
-        worth=None if is_new else opening.worth,
-        account=None if is_new else opening.account,
-    )
+    _mark(state, others, now_us, step=opening.step)
+    step = Step(opening.step, opening.holder, opening.of, opening.claims, before, now_us)
+    if opening.holder != opening.step:
+        step.order, step.worth, step.account = opening.order, opening.worth, opening.account
+    state.steps[step.id] = step
 
 
 def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
@@ -62,11 +59,11 @@ def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
             raise AssertionError(f"{claim.kind} claim on {claim.counter} needs a step")
     now_us = advance(state, t_us=t_us)
     if claims:
-        check(claims)
+        _, others = parted(claims)
         sweep(state, t_us=now_us, claims=len(claims))
         if state.touched is not None:
             touch(state, None, [claim.counter for claim in claims])
-        _mark(state, claims, now_us)
+        _mark(state, others, now_us)
 
 
 def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
@@ -77,28 +74,27 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
         return
     if state.touched is not None:
         touch(state, step.holder, [claim.counter for claim in step.claims])
-    if outcome.verdict is not Verdict.UNKNOWN:
+    is_unknown = outcome.verdict is Verdict.UNKNOWN
+    if not is_unknown:
         del state.steps[step_id]
         _unstamp(state, step, outcome.verdict)
-    for claim in step.claims:
-        if claim.kind == "slot":
-            settle_slot(state, claim, step=step, outcome=outcome)
+    if "slot" in map(_KIND, step.claims):
+        settle_slots(state, step, outcome)
     holder = None if step.holder is None else state.holders.get(step.holder)
-    if outcome.verdict is Verdict.UNKNOWN:
+    if is_unknown:
         _doubt(step, holder, t_us=state.at_us)
     elif holder is not None:
         _settle_holder(state, holder, step, outcome)
 
 
-def _raise(state: State, opening: Opening) -> tuple[int, ...]:
+def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, ...]:
     """What the holder held before, one number a claim, after raising it to what is claimed."""
-    if opening.holder is None:
-        for claim in opening.claims:
-            if claim.kind in SUM_KINDS:
-                raise AssertionError(f"step {opening.step} claims {claim.counter} for no order")
-        return (0,) * len(opening.claims)
     if opening.holder == opening.step:
-        take(state, _open(state, opening), opening.claims, worth=opening.worth)
+        take(state, _open(state, opening), on_sums, worth=opening.worth)
+        return (0,) * len(opening.claims)
+    if opening.holder is None:
+        if on_sums:
+            raise AssertionError(f"step {opening.step} claims {on_sums[0].counter} for no order")
         return (0,) * len(opening.claims)
     holder = state.holders.get(opening.holder)
     if holder is None:
@@ -123,17 +119,16 @@ def _open(state: State, opening: Opening) -> Holder:
     return holder
 
 
-def _mark(state: State, claims: tuple[Claim, ...], now_us: int, *, step: str = "") -> None:
+def _mark(state: State, claims: list[Claim], now_us: int, *, step: str = "") -> None:
     """One stamp on each log cell, however many windows look at it: the widest keeps it. The slots are the step's."""
     widest: dict[str, Claim] = {}
     for claim in claims:
-        kind = claim.kind
-        if kind in LOG_KINDS:
-            earlier = widest.get(claim.counter)
-            if earlier is None or earlier.window_ms < claim.window_ms:
-                widest[claim.counter] = claim
-        elif kind == "slot":
+        if claim.kind == "slot":
             take_slot(state, claim, step=step, t_us=now_us)
+            continue
+        cell = claim.counter
+        if cell not in widest or widest[cell].window_ms < claim.window_ms:
+            widest[cell] = claim
     for cell, claim in widest.items():
         window_us = claim.window_ms * 1000
         log = state.logs.get(cell)

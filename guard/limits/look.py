@@ -3,13 +3,17 @@
 Between a look and the `reserve` that follows it there must be no `await`.
 """
 
+from itertools import repeat
+from typing import Final
+
 from guard.limits import windows
 from guard.limits.claims import check_cells
-from guard.limits.holder import Holder
 from guard.limits.slots import find_slot
 from guard.limits.state import SUM_KINDS, State
 from guard.limits.sums import part
 from guard.terms import Claim, Full, Granted, Shortfall, Taken
+
+_ZEROS: Final = repeat(0)  # what absent cells stand at
 
 
 def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | None = None) -> Granted | Full | Taken:
@@ -21,19 +25,24 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
     """
     check_cells(claims)
     now_us = max(t_us, state.at_us)
-    taken = _taken(state, claims, now_us)
-    if taken is not None:
-        return taken
     own = None if holder is None else state.holders.get(holder)
     counts: list[int] = []
     shortfalls: list[Shortfall] = []
     sums = state.sums
     for claim in claims:
-        cap = claim.cap
-        if own is None and claim.kind in SUM_KINDS and not claim.also:
+        if claim.kind in SUM_KINDS:
             count = sums.get(claim.counter, 0)
+            if claim.also:
+                count += sum(map(sums.get, claim.also, _ZEROS))
+            if own is not None:
+                count -= part(own, claim.counter)
+        elif claim.kind != "slot":
+            count = _stamps(state, claim, now_us)
+        elif (slot := find_slot(state, claim.counter, t_us=now_us)) is None:
+            count = 0
         else:
-            count = _without(state, claim, own, now_us)
+            return Taken(len(counts), slot.value, slot.step)
+        cap = claim.cap
         if cap is not None and (cap <= 0 or count + claim.amount > cap):
             shortfalls.append(Shortfall(len(counts), count, _free_at(state, claim, now_us)))
         counts.append(count)
@@ -64,27 +73,8 @@ def quota_of(state: State, counter: str, *, t_us: int, window_ms: int) -> tuple[
     return count, 0 if oldest_us is None else oldest_us + window_us - now_us
 
 
-def _taken(state: State, claims: tuple[Claim, ...], now_us: int) -> Taken | None:
-    for index, claim in enumerate(claims):
-        if claim.kind != "slot":
-            continue
-        slot = find_slot(state, claim.counter, t_us=now_us)
-        if slot is not None:
-            return Taken(index, slot.value, slot.step)
-    return None
-
-
-def _without(state: State, claim: Claim, own: Holder | None, now_us: int) -> int:
-    """What is used on the claim's cells without the holder's own part of the one that it sets."""
-    if claim.kind == "slot":
-        return 0
-    if claim.kind in SUM_KINDS:
-        count = state.sums.get(claim.counter, 0)
-        if own is not None:
-            count -= part(own, claim.counter)
-        for cell in claim.also:
-            count += state.sums.get(cell, 0)
-        return count
+def _stamps(state: State, claim: Claim, now_us: int) -> int:
+    """How many stamps lie in the claim's window."""
     window_us = claim.window_ms * 1000
     count = windows.count(state.logs.get(claim.counter), t_us=now_us, window_us=window_us)
     for cell in claim.also:

@@ -61,17 +61,28 @@ def _owner(state: State, ids: OrderIds, live: dict[Name, str], name: str | None)
 
 
 def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> None:
-    """The ids under which the daemon knows the order. Noted ids stay; an id belongs to its first live order."""
+    """The ids under which the daemon knows the order. Noted ids stay; an id belongs to the first live order bearing it.
+
+    Of an order that has ended meanwhile they are remembered at once.
+    """
     ids = state.ids.get(holder.account)
     if ids is None:
         ids = state.ids[holder.account] = OrderIds(holder.account)
-    touch(state, holder.id)
+    if state.touched is not None:
+        touch(state, holder.id)
+    is_over = holder.status == "done"
     if order_id and order_id != _NO_ID and holder.by_id is None:
-        holder.by_id = slim(order_id)
-        _note(ids, holder.by_id, ids.live, holder)
+        name = holder.by_id = slim(order_id)
+        if is_over:
+            _remember(ids, name, holder.key)
+        else:
+            ids.live.setdefault(name, holder.id)
     if order_id_ex and order_id_ex != _NO_ID and holder.by_ex is None:
-        holder.by_ex = slim(order_id_ex)
-        _note(ids, holder.by_ex, ids.live_ex, holder)
+        name = holder.by_ex = slim(order_id_ex)
+        if is_over:
+            _remember(ids, name, holder.key)
+        else:
+            ids.live_ex.setdefault(name, holder.id)
 
 
 def note_outside(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> None:
@@ -91,14 +102,6 @@ def forget_order(state: State, holder: Holder) -> None:
     if ids is not None:
         _end(ids, holder.by_id, ids.live, holder)
         _end(ids, holder.by_ex, ids.live_ex, holder)
-
-
-def _note(ids: OrderIds, name: Name, live: dict[Name, str], holder: Holder) -> None:
-    """A name belongs to the first live order that bore it; of one that has ended meanwhile it is remembered at once."""
-    if holder.status != "done":
-        live.setdefault(name, holder.id)
-    else:
-        _remember(ids, name, holder.key)
 
 
 def _end(ids: OrderIds, name: Name | None, live: dict[Name, str], holder: Holder) -> None:

@@ -13,13 +13,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from guard.limits.holder import Basis, Holder
-from guard.limits.state import Log, State, advance
+from guard.limits.state import KIND_OF, Log, State, advance
 from guard.limits.sums import move, part, put
 from guard.limits.sweep import remember
-from guard.terms import ClaimKind
 
 SHADOW: Final = "/shadow:"
-_KINDS: Final[dict[str, ClaimKind]] = {"s": "spend", "w": "working", "c": "count"}
 
 
 def promote(state: State, words: Collection[str], *, t_us: int) -> None:
@@ -56,7 +54,7 @@ def hold_plain(state: State, holder: Holder, words: Collection[str]) -> None:
     for cell, amount, kind in zip(holds.cells, holds.amounts, holds.kinds, strict=True):
         plain = plain_of(cell, words)
         if plain is not None and amount > part(holder, plain):
-            put(state, holder, plain, amount, kind=_KINDS[kind])
+            put(state, holder, plain, amount, kind=KIND_OF[kind])
     holder.bases = tuple(_basis(basis, words) for basis in holder.bases)
 
 

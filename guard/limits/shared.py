@@ -4,9 +4,11 @@ It decides memory, never an answer: an order whose likes were forgotten meanwhil
 """
 
 from functools import lru_cache
+from sys import intern
 from typing import Final
 
-from guard.limits.holder import About, Basis
+from guard.limits.holder import About, Basis, Worth
+from guard.terms import ClaimKind
 
 SHARED_MAX: Final = 4096  # of each kind
 
@@ -14,13 +16,15 @@ SHARED_MAX: Final = 4096  # of each kind
 @lru_cache(maxsize=SHARED_MAX)
 def same_cells(cells: tuple[str, ...]) -> tuple[str, ...]:
     """The orders of one key in one symbol are on the same cells all day."""
-    return cells
+    return tuple(map(intern, cells))
 
 
 @lru_cache(maxsize=SHARED_MAX)
-def same_whole(whole: Basis) -> tuple[Basis, ...]:
+def same_whole(
+    cells: tuple[str, ...], amounts: tuple[int, ...], kinds: tuple[ClaimKind, ...], worth: Worth | None
+) -> tuple[Basis, ...]:
     """What equal orders claim as a whole."""
-    return (whole,)
+    return (Basis(same_cells(cells), amounts, intern("".join(kind[0] for kind in kinds)), worth),)
 
 
 @lru_cache(maxsize=SHARED_MAX)

@@ -19,7 +19,7 @@ from guard.limits.holder import NONE_FILLED, About, Basis, Holder, HolderStatus,
 from guard.limits.order_ids import NOBODY
 from guard.limits.shared import same_about, same_cells, same_whole
 from guard.limits.slots import find_slot
-from guard.limits.state import Log, OrderIds, Slot, State, Step, TradingRule, put_slot
+from guard.limits.state import KIND_OF, Log, OrderIds, Slot, State, Step, TradingRule, put_slot
 from guard.limits.sums import move
 from guard.limits.sweep import remember
 from guard.terms import Account
@@ -223,13 +223,15 @@ def _put_holder(state: State, order: Live) -> None:
         status=order.status,
         by_id=None if order.order_id is None else slim(order.order_id),
         by_ex=None if order.order_id_ex is None else slim(order.order_id_ex),
-        holds=Parts(_cells(order.cells), order.held, intern(order.kinds)),
-        bases=tuple(replace(basis, cells=_cells(basis.cells), kinds=intern(basis.kinds)) for basis in order.bases),
+        holds=Parts(same_cells(order.cells), order.held, intern(order.kinds)),
+        bases=tuple(map(_basis, order.bases)),
         step=order.step,
         filled=order.filled or NONE_FILLED,
     )
-    if len(holder.bases) == 1:
-        holder.bases = same_whole(holder.bases[0])
+    if len(order.bases) == 1:
+        [basis] = order.bases
+        kinds = tuple(KIND_OF[letter] for letter in basis.kinds)
+        holder.bases = same_whole(basis.cells, basis.amounts, kinds, basis.worth)
         whole = holder.bases[0]
         if (whole.cells, whole.amounts, whole.kinds) == (order.cells, order.held, order.kinds):
             holder.holds = whole
@@ -237,8 +239,8 @@ def _put_holder(state: State, order: Live) -> None:
         move(state.sums, cell, amount)
 
 
-def _cells(cells: tuple[str, ...]) -> tuple[str, ...]:
-    return same_cells(tuple(map(intern, cells)))
+def _basis(basis: Basis) -> Basis:
+    return replace(basis, cells=same_cells(basis.cells), kinds=intern(basis.kinds))
 
 
 def _names(state: State, live: dict[str, str]) -> Iterator[tuple[Name, str]]:

@@ -14,6 +14,7 @@ from guard.limits.holder import Holder, Name, Worth, slim
 from guard.terms import Account, Claim, ClaimKind, Outcome
 
 SUM_KINDS: Final[frozenset[ClaimKind]] = frozenset({"spend", "working", "count"})
+KIND_OF: Final[dict[str, ClaimKind]] = {kind[0]: kind for kind in SUM_KINDS}
 LOG_KINDS: Final[frozenset[ClaimKind]] = frozenset({"rate", "once"})
 
 StepStatus = Literal["sent", "unknown"]

@@ -1,13 +1,18 @@
 """Sums and the parts that orders hold of them. Whatever moves a part moves the sum with it, so they cannot disagree."""
 
+from collections.abc import Sequence
+from operator import attrgetter
 from sys import intern
+from typing import Final
 
-from guard.limits.holder import NOTHING, Basis, Holder, Parts, Worth
+from guard.limits.holder import NOTHING, Holder, Parts, Worth
 from guard.limits.shared import same_cells, same_whole
-from guard.limits.state import SUM_KINDS, State
+from guard.limits.state import KIND_OF, SUM_KINDS, State
 from guard.terms import Claim, ClaimKind
 
-_KINDS: dict[str, ClaimKind] = {kind[0]: kind for kind in SUM_KINDS}
+_CELL: Final = attrgetter("counter")
+_AMOUNT: Final = attrgetter("amount")
+_KIND: Final = attrgetter("kind")
 
 
 def move(sums: dict[str, int], cell: str, delta: int) -> None:
@@ -25,29 +30,24 @@ def part(holder: Holder, cell: str) -> int:
     return holds.amounts[holds.cells.index(cell)] if cell in holds.cells else 0
 
 
-def take(state: State, holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None = None) -> None:
-    """A new order takes all it claims; it holds nothing yet."""
-    names, held, kinds, totals = [], [], "", state.sums
-    for claim in claims:
-        if claim.amount and claim.kind in SUM_KINDS:
-            cell = intern(claim.counter)
-            names.append(cell)
-            held.append(claim.amount)
-            kinds += claim.kind[0]
-            totals[cell] = totals.get(cell, 0) + claim.amount
-    holder.bases = same_whole(Basis(same_cells(tuple(names)), tuple(held), intern(kinds), worth))
-    holder.holds = holder.bases[0]
+def take(state: State, holder: Holder, claims: Sequence[Claim], *, worth: Worth | None = None) -> None:
+    """A new order takes all it claims on sums; it holds nothing yet."""
+    if not all(map(_AMOUNT, claims)):
+        claims = tuple(filter(_AMOUNT, claims))
+    cells, amounts = tuple(map(_CELL, claims)), tuple(map(_AMOUNT, claims))
+    holder.bases = same_whole(cells, amounts, tuple(map(_KIND, claims)), worth)
+    holder.holds = whole = holder.bases[0]
+    totals = state.sums
+    for cell, amount in zip(whole.cells, amounts, strict=True):
+        totals[cell] = totals.get(cell, 0) + amount
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
     """A change was accepted: from now on its claims are what the order claims as a whole."""
     named = [claim for claim in claims if claim.kind in SUM_KINDS]
-    cells = tuple(intern(claim.counter) for claim in named)
-    basis = Basis(
-        cells, tuple(claim.amount for claim in named), intern("".join(claim.kind[0] for claim in named)), worth
-    )
-    kept = tuple(earlier for earlier in holder.bases if not set(earlier.cells) <= set(cells))
-    holder.bases = (*kept, basis)
+    new = same_whole(tuple(map(_CELL, named)), tuple(map(_AMOUNT, named)), tuple(map(_KIND, named)), worth)
+    kept = tuple(earlier for earlier in holder.bases if not set(earlier.cells) <= set(new[0].cells))
+    holder.bases = kept + new
 
 
 def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind) -> None:
@@ -72,7 +72,7 @@ def claimed_as(holder: Holder, cell: str) -> ClaimKind | None:
     """As what the order claimed the cell; None where it never did."""
     for basis in reversed(holder.bases):
         if cell in basis.cells:
-            return _KINDS[basis.kinds[basis.cells.index(cell)]]
+            return KIND_OF[basis.kinds[basis.cells.index(cell)]]
     return None
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard.limits.claims import check, check_cells
+from guard.limits.claims import check_cells, parted
 from guard.terms import Claim
 from tests.support.ledger import once, rate, slot, sums
 
@@ -18,7 +18,7 @@ from tests.support.ledger import once, rate, slot, sums
 )
 def test_sensible_lists_pass(claims: tuple[Claim, ...]) -> None:
     """Cells stand once; only a cell of stamps may be looked at through several windows."""
-    check(claims)
+    parted(claims)
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,11 @@ def test_two_claims_on_one_cell_are_a_bug(claims: tuple[Claim, ...]) -> None:
 def test_amounts_and_windows_fit_their_kind(claim: Claim) -> None:
     """Sums take no negative target, windows have a length, a step leaves exactly one stamp."""
     with pytest.raises(AssertionError, match="claim"):
-        check((claim,))
+        parted((claim,))
+
+
+def test_claims_on_sums_are_told_from_the_others() -> None:
+    """Each in the order in which they were made."""
+    one, two, three, four = sums("spend", "a", 1), rate("r", 1, 1), sums("count", "n", 1), slot("s")
+    assert parted((one, two, three, four)) == ([one, three], [two, four])
+    assert parted(()) == ([], [])

@@ -3,7 +3,7 @@
 from guard.limits import State
 from guard.limits.holder import About, Basis, Holder, Parts
 from guard.limits.sums import give_back, move, part, put, take
-from tests.support.ledger import REAL, rate, sums
+from tests.support.ledger import REAL, sums
 
 
 def a_new_order() -> Holder:
@@ -26,10 +26,10 @@ def test_a_cell_that_comes_to_nothing_is_dropped() -> None:
     assert cells == {}
 
 
-def test_a_new_order_takes_sums_only() -> None:
-    """Stamps and zero amounts are no parts."""
+def test_a_new_order_takes_no_nothing() -> None:
+    """Zero amounts are no parts."""
     state, holder = State(), a_new_order()
-    take(state, holder, (sums("spend", "a", 3), rate("r", 1, 1), sums("count", "n", 1), sums("working", "w", 0)))
+    take(state, holder, (sums("spend", "a", 3), sums("count", "n", 1), sums("working", "w", 0)))
     assert holder.holds == Basis(("a", "n"), (3, 1), "sc")
     assert state.sums == {"a": 3, "n": 1}
 
