@@ -20,6 +20,10 @@ ANSWER_BYTES_MAX: Final = 1 << 20
 _NO_KEY: Final = "GUARD_KEY: set it to a key with the scope guard:policy and an owner"
 
 
+class NotSent(SettingsFault):
+    """There was no guard to connect to, so nothing was asked of it."""
+
+
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
@@ -41,7 +45,7 @@ def _connection(place: tuple[str, int] | str, timeout_s: float) -> http.client.H
 
 
 def post(ops: str, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
-    """The status and the body of the guard's answer. Raises SettingsFault where there is no key or no guard."""
+    """The status and the body of the guard's answer. Raises SettingsFault where there is no key or no answer."""
     return ask("POST", ops, path, msgspec.json.encode(body))
 
 
@@ -54,6 +58,10 @@ def ask(
         raise SettingsFault([_NO_KEY if method == "POST" else "GUARD_KEY: set it to the key that is asked about"])
     try:
         with contextlib.closing(_connection(address(place), timeout_s)) as connection:
+            try:
+                connection.connect()
+            except OSError as error:
+                raise NotSent([f"{place}: the guard could not be asked: {error}"]) from error
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
             connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()

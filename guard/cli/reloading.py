@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from guard.cli.ops import ask, post
+from guard.cli.ops import NotSent, ask, post
 from guard.cli.sources import ConfigOption, JsonFlag, OpsOption, StateOption, settings_of, told
 from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, parse_policy
@@ -24,6 +24,10 @@ PENDING: Final = 3
 WORKED_OUT_S: Final = 150.0  # a replay of the last day may stand behind what waits
 NAMED_MIN: Final = 8  # digits: an empty name, or nearly so, would approve whatever waits
 _FIRST: Final = 10
+_IN_DOUBT: Final = (
+    'mode = "enforce" stands there, and whether it is in force is not known: guard policy reload puts it in force, '
+    'and with mode = "shadow" written there again takes it back'
+)
 
 ReasonOption = Annotated[str | None, typer.Option(help="Goes into the record.")]
 
@@ -89,10 +93,15 @@ def promote(
         _replace(path, text)
         typer.echo(f'{path}: mode = "enforce"', err=True)
         body = {"reason": reason or f"policy {policy} promoted"}
-        status, answer = post(ops or settings.listen.ops, "/admin/policy/reload", body)
-        if status != http.HTTPStatus.OK and path.read_text(encoding="utf-8") == text:
-            _replace(path, before)  # what was refused is not left for the next reload
-            typer.echo(f'{path}: mode = "shadow" again', err=True)
+        try:
+            status, answer = post(ops or settings.listen.ops, "/admin/policy/reload", body)
+        except NotSent:
+            _take_back(path, text, before)
+            raise
+        except SettingsFault as fault:
+            raise SettingsFault([*fault.errors, f"{path}: {_IN_DOUBT}"]) from fault
+        if status != http.HTTPStatus.OK:
+            _take_back(path, text, before)
     _end(status, answer, as_json=as_json)
 
 
@@ -158,6 +167,13 @@ def _promoted(directory: Path, policy: str) -> tuple[Path, str, str]:
     if path.is_symlink():
         raise SettingsFault([f"{path}: is a link, so its text comes from elsewhere: edit it there, then reload"])
     return path, texts[doc.file], _edited(texts[doc.file], doc)
+
+
+def _take_back(path: Path, text: str, before: str) -> None:
+    """What was not done is not left for the next reload, or start; where somebody else has written since, it is."""
+    if path.read_text(encoding="utf-8") == text:
+        _replace(path, before)
+        typer.echo(f'{path}: mode = "shadow" again', err=True)
 
 
 def _edited(text: str, doc: PolicyDoc) -> str:

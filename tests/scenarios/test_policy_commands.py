@@ -145,6 +145,31 @@ async def test_a_promotion_that_is_refused_leaves_the_file_as_it_was(tmp_path: P
         assert is_passed(await scene.place(qty=200))
 
 
+async def test_a_promotion_that_reaches_no_guard_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """Nobody listens there: a later start does not enforce what nobody was told is enforced."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE, "watched.toml": WATCHED}) as scene:
+        code, told = await run(scene, "promote", "watched", "--ops", f"unix:{tmp_path}/nobody")
+        assert code == 1, told
+        assert "could not be asked" in told
+        assert 'mode = "shadow" again' in told
+        assert (tmp_path / "policies/watched.toml").read_text() == WATCHED
+
+
+async def test_a_promotion_without_an_answer_says_that_it_may_be_in_force(tmp_path: Path) -> None:
+    """The guard heard it and fell silent: the file stays as it may be in force, and what to do is told."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _ = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE, "watched.toml": WATCHED}) as scene:
+        async with await asyncio.start_unix_server(silent, f"{tmp_path}/ops"):
+            code, told = await run(scene, "promote", "watched", "--ops", f"unix:{tmp_path}/ops")
+        assert code == 1, told
+        assert "whether it is in force is not known: guard policy reload" in told
+        assert (tmp_path / "policies/watched.toml").read_text() == WATCHED.replace("'shadow'", "'enforce'")
+
+
 async def test_a_mounted_file_is_not_edited(tmp_path: Path) -> None:
     """A link leads to a text that comes from elsewhere: it is edited there."""
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE}) as scene:
