@@ -46,12 +46,19 @@ def register(recorder: Recorder, changes: Changes, watch: Watch, *, dials: Dials
     if dials is not None:
         _single(metrics, "guard_upstream_dials_total", lambda: dials.dials_total)
     metrics.gauge("guard_policy_info", lambda: [((desk.standing.policy_sha256,), 1.0)])
-    metrics.gauge("guard_config_drift", lambda: [((kind,), float(is_so)) for kind, is_so in watch.drift.items()])
+    metrics.gauge("guard_config_drift", lambda: _drift(changes, watch))
     metrics.gauge("guard_build_info", lambda: [((__version__,), 1.0)])
     metrics.gauge("guard_trading_state", lambda: _trading(desk))
     metrics.gauge("guard_key_expiry_timestamp_seconds", lambda: _expiries(desk))
     metrics.gauge("guard_reference_age_seconds", lambda: _ages(desk))
     metrics.gauge("guard_limit_used_ratio", lambda: _ratios(recorder))
+
+
+def _drift(changes: Changes, watch: Watch) -> Rows:
+    """Files that are not in force, and counters that are not what the record shows."""
+    for kind, is_so in watch.drift.items():
+        yield (kind,), float(is_so)
+    yield ("counters",), float(changes.recounting.lost is not None)
 
 
 def _single(metrics: Metrics, name: str, read: Callable[[], float]) -> None:

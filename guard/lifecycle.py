@@ -200,7 +200,7 @@ class Guard:
         )
         self.changes.policies.last_ok = not self.policy_errors
         self.watch = Watch(self.desk, self.changes.policies)
-        self.desk.concerns.append(self.watch.concerns)
+        self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns]
         self.journal.on_sync = lambda seconds: metrics.observe("guard_journal_fsync_seconds", seconds)
         self.journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)
         dials: Dials | None = self._client

@@ -66,9 +66,9 @@ class Changes:
         self._shelf = shelf
         self._after_keys = after_keys
         self._turn = asyncio.Lock()
-        self._recounting = Recounting(desk, shelf, desk.directory)
+        self.recounting = Recounting(desk, shelf, desk.directory)
         self.policies = PolicyChanges(
-            desk, shelf, turn=self._turn, agreed=agreed, rehearse=rehearse, recounting=self._recounting
+            desk, shelf, turn=self._turn, agreed=agreed, rehearse=rehearse, recounting=self.recounting
         )
 
     # ------------------------------------------------------------ keys
@@ -104,7 +104,7 @@ class Changes:
         removed = sorted(set(old.by_id) - set(keyring.by_id))
         changes = (*(f"key {name} added" for name in added), *(f"key {name} removed" for name in removed))
         self._desk.metrics.know_keys(record.name for record in keyring.records)
-        async with self._recounting.at_best(standing) as recount:
+        async with self.recounting.at_best(standing) as recount:
             return self._swap(standing, changes, who=who, recount=recount)
 
     def _standing_with_keys(self, was: Standing) -> list[Standing | None]:

@@ -36,7 +36,7 @@ TARGETS_BYTES_MAX: Final = 12 * 2**20  # below what a line holds
 _PAUSE_S: Final = 0.005
 _LEFT_OUT: Final = "{} trades are not counted on the new limits in full: what these look at is not on record"
 FROM_NOW: Final = "new limits count from now on; change one of them and reload to try again"
-_NOT_REBUILT: Final = f"the counters of the new limits could not be made from the record ({{}}): {FROM_NOW}"
+NOT_REBUILT: Final = f"the counters of the new limits could not be made from the record ({{}}): {FROM_NOW}"
 _log = structlog.get_logger("guard.admin")
 Tail = deque[tuple[Struct | Mapping[str, object], int]]
 
@@ -67,6 +67,7 @@ class Recount:
         self._rest = Graft()
         self._about_reads = about_reads
         self._fault: str | None = None
+        self._is_in_force = False
 
     # ------------------------------------------------------------ in slices
 
@@ -153,6 +154,7 @@ class Recount:
         is_new = self.batch is not None or bool(self._words) or not self._rest.is_empty
         if is_new and self._fault is None:
             self._old.append(self._staging.take_over(self._rest, t_us=t_us))
+        self._is_in_force = True
 
     def put_on_traffic(self, *, t_us: int) -> None:
         """Reads that are on record, put on the rates that count them from now on, in memory as all of these."""
@@ -167,6 +169,12 @@ class Recount:
 
     # ------------------------------------------------------------ told
 
+    def still_lost(self, before: str | None) -> str | None:
+        """Why counters begin at zero that should not, after this: `before` why some did before it."""
+        if self._counting is None or not self._is_in_force:
+            return before
+        return self._fault  # all that the limits in force count was made anew, or none of it
+
     @property
     def counters(self) -> tuple[str, ...]:
         """The names of all counters that it puts something on."""
@@ -178,7 +186,7 @@ class Recount:
         if self._counting is None:
             return ()
         if self._fault is not None:
-            return (_NOT_REBUILT.format(self._fault),)
+            return (NOT_REBUILT.format(self._fault),)
         left_out = self._counting.left_out
         told = (_LEFT_OUT.format(left_out),) if left_out else ()
         return told if self._about_reads is None else (*told, self._about_reads)
@@ -210,4 +218,4 @@ class NotRebuilt(Struct, frozen=True):
     @property
     def warnings(self) -> tuple[str, ...]:
         """That, in words."""
-        return (_NOT_REBUILT.format(self.why),)
+        return (NOT_REBUILT.format(self.why),)

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from guard.admin.recount import FROM_NOW, NotRebuilt, Recount, Tail
+from guard.admin.recount import FROM_NOW, NOT_REBUILT, NotRebuilt, Recount, Tail
 from guard.beside import beside
 from guard.errors import JournalFault
 from guard.journal.shelf import Shelf
@@ -44,6 +44,11 @@ class Recounting:
         self._desk = desk
         self._shelf = shelf
         self._directory = directory
+        self.lost: str | None = None  # why limits that are in force began at zero, until a later change makes it good
+
+    def concerns(self) -> tuple[str, ...]:
+        """That, in words."""
+        return () if self.lost is None else (f"counters: {NOT_REBUILT.format(self.lost)}",)
 
     @asynccontextmanager
     async def of(self, standing: Standing, words: tuple[str, ...] = ()) -> AsyncIterator[Recount | None]:
@@ -52,7 +57,9 @@ class Recounting:
         What decides under it is on the shelf already. Raises JournalFault where the record cannot be read.
         """
         policies, found = standing.policies, None
-        is_new = policies is not None and await asyncio.to_thread(_counts_more, standing, self._desk.standing)
+        is_new = policies is not None and (
+            self.lost is not None or await asyncio.to_thread(_counts_more, standing, self._desk.standing)
+        )
         if not is_new and not words:
             yield None
             return
@@ -66,6 +73,7 @@ class Recounting:
             found = Recount(self._desk, counting, tail, words=words, about_reads=about_reads)
             await found.prepare()
             yield found
+            self.lost = found.still_lost(self.lost)
         finally:
             _ = self._desk.journal.tap(None)
             if found is not None:
@@ -80,7 +88,7 @@ class Recounting:
                 found = await stack.enter_async_context(self.of(standing))
             except JournalFault as fault:
                 _log.error("counters_not_rebuilt", why=str(fault), hint=FROM_NOW)
-                found = NotRebuilt(str(fault))
+                found, self.lost = NotRebuilt(str(fault)), str(fault)
             yield found
 
     async def _past(self, standing: Standing, policies: PolicySet, until: int) -> Counting:

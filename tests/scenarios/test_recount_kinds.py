@@ -118,3 +118,13 @@ async def test_the_answer_to_a_reload_of_keys_says_that_counters_could_not_be_re
         (warning,) = told["warnings"]
         assert "could not be made from the record" in warning
         assert "reload to try again" in warning
+        _, ready = await operate(scene.guard, "/readyz")
+        assert f"counters: {warning}" in ready["reasons"]
+        assert 'guard_config_drift{kind="counters"} 1.0' in str((await operate(scene.guard, "/metrics"))[1])
+
+        path.write_bytes(path.read_bytes().replace(b'"type":"decisiom"', b'"type":"decision"', 1))
+        keys.write_text(keys.read_text().replace("30000", "29999"))
+        status, told = await operate(scene.guard, "/admin/keys/reload", {"reason": "once more"})
+        assert (status, told["result"], told["warnings"]) == (200, "applied", [])
+        assert not any("counters" in reason for reason in (await operate(scene.guard, "/readyz"))[1]["reasons"])
+        assert 'guard_config_drift{kind="counters"} 0.0' in str((await operate(scene.guard, "/metrics"))[1])

@@ -104,3 +104,25 @@ async def test_what_comes_back_counts_what_went_while_it_was_away(tmp_path: Path
     scene.clock.advance(s=600)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place(price=200, remark="5")) == (403, "orders_per_day")
+
+
+async def test_an_end_whose_counters_cannot_be_made_is_told_to_operators(tmp_path: Path) -> None:
+    """It comes all the same; that its limit begins at zero stands in status and metric, not only in the log."""
+    limited = WIDE + "per_day = 3\n"
+    async with stage(tmp_path, *KEYS, policies={"desk.toml": limited}) as scene:
+        write(scene, WIDE, "desk.toml")
+        body = {"reason": "a long day", "until": end(scene.clock)}
+        assert (await operate(scene.guard, "/admin/policy/reload", body))[1]["result"] == "applied"
+        for number in (1, 2, 3):
+            await scene.placed(price=200, remark=str(number))
+        await scene.written()
+        path = tmp_path / "state/journal/00000001.jsonl"
+        path.write_bytes(path.read_bytes().replace(b'"type":"decision"', b'"type":"decisiom"', 1))
+        scene.clock.advance(s=600)
+        await scene.guard.changes.policies.tick()
+
+        assert is_passed(await scene.place(price=200, remark="4")), "counted from now on"
+        for place, name in (("/readyz", "reasons"), ("/status", "degraded")):
+            reasons = (await operate(scene.guard, place))[1][name]
+            assert any(reason.startswith("counters: ") and "from now on" in reason for reason in reasons)
+        assert 'guard_config_drift{kind="counters"} 1.0' in str((await operate(scene.guard, "/metrics"))[1])
