@@ -249,8 +249,14 @@ class Backlog:
 
 
 def _resolve(waiters: list[_Waiter], then: Callable[[], None] | None, why: str | None) -> None:
-    if then is not None:
-        then()
+    try:
+        if then is not None:
+            then()
+    finally:
+        _wake(waiters, why)
+
+
+def _wake(waiters: list[_Waiter], why: str | None) -> None:
     for waiter in waiters:
         future = waiter.future
         if future.done():  # its task was cancelled

@@ -244,6 +244,23 @@ async def test_each_sync_is_told_to_the_metrics_on_the_loop(state: Path) -> None
     await journal.close()
 
 
+async def test_who_hears_of_a_sync_and_breaks_keeps_nobody_waiting(state: Path) -> None:
+    """The loop is told of the fault; who waits for the record, or for a checkpoint, goes on."""
+    journal, faults = open_journal(state), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+
+    def break_(_: object) -> None:
+        raise LookupError
+
+    journal.on_sync = journal.on_checkpoint = break_
+    async with asyncio.timeout(5):
+        await journal.durable(journal.append("a", {}))
+        await journal.checkpoint()
+
+    assert [type(fault) for fault in faults] == [LookupError] * 2
+    await journal.close()
+
+
 # ---------------------------------------------------------------- bounds and refusals
 
 
