@@ -9,6 +9,7 @@ stream for a while it is let go. What is lost with a stream is never passed over
 import asyncio
 from typing import Final, Protocol
 
+import structlog
 from aiohttp import WSMsgType
 
 from guard.stream.bounds import Bounds
@@ -19,6 +20,8 @@ from guard.supervisor import Supervisor
 from guard.terms import Refusal
 
 _ABNORMAL: Final = 1006
+
+_log = structlog.get_logger("guard.stream")
 
 
 class Ears(Protocol):
@@ -145,17 +148,24 @@ class Feed:
         finally:
             if self._attempt is attempt:
                 self._attempt = None
-        refusal = found if isinstance(found, Refusal) else None
-        self._ears.on_dialled(refusal)
-        if not isinstance(found, Refusal):
+        refusal = None
+        if isinstance(found, Refusal):
+            refusal = found
+        else:
             self._stream = found
+        attempt.set_result(refusal)  # whoever waits goes on in the next turn
+        self._ears.on_dialled(refusal)
+        if refusal is None:
             self._ears.on_open()
-        attempt.set_result(refusal)
         return found
 
     async def _listen(self, stream: Stream) -> None:
+        """Every frame to its end. A fault of ours loses frames too, so whoever was fed is told of it likewise."""
+        ending = End.FAILED.value
         try:
             ending = await self._hear(stream)
+        except Exception:  # noqa: BLE001 - a bug of ours must end the sockets, not leave them open and unfed
+            _log.exception("stream_failed")
         finally:
             if self._stream is stream:
                 self._stream = None

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
+import structlog
 
 from guard.codes import Code
 from guard.stream.bounds import Bounds
@@ -27,6 +28,7 @@ class Ears:
 
     def __init__(self) -> None:
         self.needs = True
+        self.breaks_on = ""
         self.told: list[object] = []
 
     def is_needed(self) -> bool:
@@ -39,6 +41,8 @@ class Ears:
 
     def on_frame(self, frame: Frame | None) -> None:
         """A frame."""
+        if frame is not None and frame.kind == self.breaks_on:
+            raise RuntimeError("a bug")
         self.told.append(None if frame is None else frame.kind)
 
     async def on_lost(self, ending: Ending) -> None:
@@ -134,6 +138,23 @@ async def test_a_stream_that_ends_at_once_is_not_dialled_in_a_circle() -> None:
         stay_s[0] = QUICK.redial_max_s + 0.01
         await until(lambda: len(dials) == 7)
         assert dials[-1] - dials[-2] < stay_s[0] + QUICK.redial_max_s
+
+
+async def test_a_fault_of_ours_loses_frames_too_and_is_told_like_a_lost_stream() -> None:
+    """Nobody is left with a socket that is fed no more; the stream is opened again, and goes on."""
+    live = Live()
+    async with feeding(live) as (feed, ears, daemon):
+        await feed.ready()
+        ears.breaks_on = "notify"
+        with structlog.testing.capture_logs() as logged:
+            await live.push(frame("quote"), frame("notify"), frame("quote"))
+            await until(lambda: ears.told.count("open") == 2)
+        await live.push(frame("trade", acc_id=7))
+        await until(lambda: ears.told[-1] == "trade")
+
+        assert ears.told == ["dialled", "open", "quote", End.FAILED.value.word, "dialled", "open", "trade"]
+        assert [each["event"] for each in logged] == ["stream_failed"]
+        assert daemon.connections == 2
 
 
 async def test_a_stream_that_nobody_needs_is_not_opened_again() -> None:
