@@ -281,16 +281,14 @@ class Relay:
 
     def _sweep(self) -> None:
         """Keys, silent callers and, less often, accounts; for as long as there are sockets."""
-        self._timer = None
+        loop = asyncio.get_running_loop()
+        # First of all: a fault in this look must not make it the last one.
+        self._timer = loop.call_later(self._bounds.sweep_s, self._sweep) if self._seats else None
         self.revalidate()
         for socket in self._audience:
             socket.keep_alive()
-        loop = asyncio.get_running_loop()
-        if not self._seats:
-            return
-        self._timer = loop.call_later(self._bounds.sweep_s, self._sweep)
         is_idle = self._renewal is None or self._renewal.done()
-        if is_idle and loop.time() - self._views_s >= self._bounds.views_every_s:
+        if self._seats and is_idle and loop.time() - self._views_s >= self._bounds.views_every_s:
             self._views_s = loop.time()
             self._renewal = self._desk.supervisor.start(self._look_again(), "stream accounts", service=True)
 

@@ -594,6 +594,22 @@ async def test_silent_callers_are_found_by_the_sweep(tmp_path: Path) -> None:
         assert count(guard, "guard_ws_closed_total", "silent") == 1
 
 
+async def test_a_fault_in_a_sweep_is_not_the_end_of_sweeps(tmp_path: Path) -> None:
+    """The next look finds who is silent all the same."""
+    bounds = Bounds(sweep_s=0.01, ping_every_s=0.0, pong_within_s=0.0, daemon_close_s=0.02)
+    async with guarding(tmp_path, bounds=bounds) as (guard, _):
+        faults: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        guard.relay.revalidate, whole = None, guard.relay.revalidate  # type: ignore[assignment, method-assign]
+        caller = await Visitor(guard).opened()
+        await until(lambda: len(faults) == 2)
+        assert caller.socket.is_open
+        guard.relay.revalidate = whole  # type: ignore[method-assign]
+
+        assert await caller.closed() == 1011
+        assert {type(each["exception"]) for each in faults} == {TypeError}
+
+
 async def test_everything_is_closed_at_the_end(tmp_path: Path) -> None:
     """Shutting down tells every caller 1001 at once; handshakes afterwards are refused."""
     async with guarding(tmp_path) as (guard, _):
