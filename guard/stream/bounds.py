@@ -10,8 +10,9 @@ class Bounds(Struct, frozen=True):
     caller at once is at most `write_bytes` and one frame; of what waited for it `drain_bytes` in a turn of the loop. A
     caller that leaves more than `unsent_bytes_max` unread is cut off, so a socket holds at most that and one write.
     `message_bytes_max` is what a caller's frame may say it has before it is refused unread, `controls_max` how many
-    control frames may come between two sweeps. A caller that is silent for `ping_every_s` is asked with a ping and has
-    `pong_within_s` to answer. Every `sweep_s` keys are looked at again, every `views_every_s` accounts.
+    control frames may come between two sweeps, and how many frames of any kind once the socket has ended. A caller that
+    is silent for `ping_every_s` is asked with a ping and has `pong_within_s` to answer. Every `sweep_s` keys are looked
+    at again, every `views_every_s` accounts.
 
     The daemon is asked with a ping every `daemon_ping_every_s`, and given `daemon_close_s` to say goodbye. Between two
     attempts to reach it lie `redial_first_s`, twice as much each time, at most `redial_max_s`. Its stream is let go

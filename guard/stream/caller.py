@@ -186,6 +186,7 @@ class CallerSocket(asyncio.Protocol):
         if self.stage is not Stage.OPEN:
             return
         self.stage = Stage.ENDED
+        self._controls = 0
         self._drop_backlog()
         if ending.code is not None and self._frames.state is State.OPEN:
             self._frames.send_close(ending.code, ending.text)
@@ -211,7 +212,7 @@ class CallerSocket(asyncio.Protocol):
         events = self._frames.events_received()
         self._controls += len(events)
         if self.stage is not Stage.OPEN:
-            self._flush()
+            self._hear_out()
         elif any(getattr(event, "opcode", None) in _MESSAGES for event in events):
             self.end(End.MESSAGE.value)
         elif self._frames.state is not State.OPEN:
@@ -221,6 +222,13 @@ class CallerSocket(asyncio.Protocol):
         else:
             self._flush()
             self._check_unsent()  # pings whose pongs are not read
+
+    def _hear_out(self) -> None:
+        """The answer to our close is waited for, whatever comes before it; but not as much as a caller likes."""
+        if self._controls > self._bounds.controls_max:
+            self._transport.abort()
+        else:
+            self._flush()
 
     def eof_received(self) -> bool:
         """The caller closed its side of the connection: ours follows, within the time that an end may take."""

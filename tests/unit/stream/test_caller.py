@@ -286,6 +286,29 @@ async def test_a_flood_of_control_frames_ends_the_socket() -> None:
     peer.socket.connection_lost(None)
 
 
+@pytest.mark.parametrize("end", [End.SHUT_DOWN, End.FLOOD], ids=lambda end: end.value.word)
+@pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG, Opcode.TEXT])
+async def test_a_caller_is_not_heard_for_ever_after_the_end(opcode: Opcode, end: End) -> None:
+    """While its close is waited for it may send as many frames as the bound; one more and the connection is cut."""
+    peer = Peer(Bounds(controls_max=10))
+    peer.accept()
+    for _ in range(10):
+        peer.client.send_pong(b"")
+    peer.say()
+    peer.socket.end(end.value)
+    said = Frame(opcode, b"x").serialize(mask=True, extensions=[])
+    sent, was_cut = [], []
+    for _ in range(11):
+        peer.socket.data_received(said)
+        sent.append(len(peer.wire.sent))
+        was_cut.append(peer.wire.is_aborted)
+
+    assert was_cut == [False] * 10 + [True]
+    assert sent[-1] == sent[-2]
+    peer.socket.connection_lost(None)
+    assert peer.ends == [end.value]
+
+
 async def test_a_caller_that_pings_and_does_not_read_is_slow_too() -> None:
     """Pongs count against the same bound."""
     peer = Peer(Bounds(unsent_bytes_max=1000))
