@@ -81,7 +81,7 @@ class Backlog:
         self.lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0  # where `loop` runs
-        self._is_wake_due = False
+        self._is_turning = False  # a turn of the loop has put something in and is not over
         self._rings = SimpleQueue[None]()  # what the writer thread sleeps on
         self._is_asleep = False
         self._settled = threading.Condition(self.lock)
@@ -97,8 +97,8 @@ class Backlog:
     def put(self, line: bytes, after: Place, *, is_lazy: bool) -> None:
         """Queues what leads to a place, of whose segment it is; the caller holds the lock.
 
-        What one turn of the loop appends is one batch: the writer thread is woken when the turn is over. `JournalFault`
-        where there is no room for it; nothing has changed then.
+        What one turn of the loop appends is one batch, which the writer thread takes when the turn is over: before that
+        the loop would not hear of its end. `JournalFault` where there is no room for it; nothing has changed then.
         """
         bytes_, batches = self.bytes_ + len(line) + 1, self.batches
         if after.tree.size - self._taken_seq > self._room.records:
@@ -114,7 +114,7 @@ class Backlog:
             batch.tree = after.tree
             if not is_lazy:
                 batch.is_lazy = False
-        if not self._is_wake_due:
+        if not self._is_turning:
             self._wake_soon()
 
     def _wake_soon(self) -> None:
@@ -122,17 +122,21 @@ class Backlog:
         if loop is None or threading.get_ident() != self._loop_thread or not loop.is_running():
             self._ring()
         else:
-            self._is_wake_due = True
-            loop.call_soon(self._wake_now)
+            self._is_turning = True
+            loop.call_soon(self._turn_is_over)
 
     def serve(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on this is the loop that appends and waits; called on it."""
         self.loop, self._loop_thread = loop, threading.get_ident()
 
-    def _wake_now(self) -> None:
+    def _turn_is_over(self) -> None:
         with self.lock:
-            self._is_wake_due = False
-            self._ring()
+            self._hurry()
+
+    def _hurry(self) -> None:
+        """What is queued is taken now, whether the turn of the loop is over or not; the caller holds the lock."""
+        self._is_turning = False
+        self._ring()
 
     def _ring(self) -> None:
         """Wakes the writer thread where it sleeps; the caller holds the lock."""
@@ -174,12 +178,12 @@ class Backlog:
 
     def _want(self, seq: int) -> None:
         self._wanted_seq = max(self._wanted_seq, seq)
-        self._ring()
+        self._hurry()
 
     def flush(self, seq: int) -> None:
         """Blocks until the record is durable: for the start and for tools, never on the event loop."""
         with self.lock:
-            self._ring()
+            self._hurry()
             self._settled.wait_for(lambda: self.failed is not None or self.durable.seq >= seq)
             if self.durable.seq < seq:
                 self.refuse_if_failed()
@@ -188,17 +192,20 @@ class Backlog:
         """Nothing more is taken; False where that was so before."""
         with self.lock:
             was_open, self.is_closing = not self.is_closing, True
-            self._ring()
+            self._hurry()
             return was_open
 
     # ------------------------------------------------------------ the writer thread's side
 
     def take(self, left_s: Callable[[], float | None]) -> list[Batch] | None:
-        """All that is queued; an empty list when `left_s` (seconds; None: nothing is due) is over; None at the end."""
+        """All that is queued, once the turn that queued it is over; None at the end.
+
+        An empty list when `left_s` (seconds; None: nothing is due) is over, or somebody waits for a signature.
+        """
         while True:
             with self.lock:
                 self._is_asleep = False
-                if self.batches:
+                if self.batches and not (self._is_turning and self._is_loop_running):
                     return self._emptied()
                 left = left_s()
                 if self.signed.seq < self._wanted_seq or (left is not None and (left <= 0 or self.is_closing)):
@@ -210,6 +217,10 @@ class Backlog:
                 self._rings.get(timeout=left)
             except Empty:  # a ring that comes just now wakes once more, for nothing
                 continue
+
+    @property
+    def _is_loop_running(self) -> bool:
+        return self.loop is not None and self.loop.is_running()
 
     def _emptied(self) -> list[Batch]:
         batches, self.batches, self.bytes_ = self.batches, [], 0

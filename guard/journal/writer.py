@@ -89,6 +89,7 @@ class Journal:
         self._place = place
         disk, bounds = means.disk, means.bounds
         self._backlog = Backlog(place.head.seq, Room(bounds.queue_records_max, bounds.queue_bytes_max))
+        self._calm = Room(bounds.queue_records_max * 3 // 4, bounds.queue_bytes_max * 3 // 4)
         self._space = Space(state, disk=disk, marks=bounds.marks)
         self._notary = Notary(means.signer, CheckpointFile(state, disk=disk, space=self._space), clock=means.clock)
         works = Works(SegmentFile(state, tail, disk=disk, space=self._space), self._notary, self._space)
@@ -212,11 +213,10 @@ class Journal:
 
     def has_room(self, records: int) -> bool:
         """Whether that many records can be appended now and leave a quarter of the queue free."""
-        backlog, bounds = self._backlog, self._bounds
-        if backlog.failed is not None or backlog.is_closing:
+        backlog, calm = self._backlog, self._calm
+        if backlog.failed is not None or backlog.is_closing or backlog.records + records > calm.records:
             return False
-        fits = backlog.records + records <= bounds.queue_records_max * 3 // 4
-        return fits and backlog.bytes_ + records * _ROOM_BYTES <= bounds.queue_bytes_max * 3 // 4
+        return backlog.bytes_ + records * _ROOM_BYTES <= calm.bytes_
 
     def append(
         self,

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from guard.errors import JournalFault
-from guard.journal import ABSENT, Decision, OutcomeRecord, Seen, plain, seen_of, timestamp
+from guard.journal import ABSENT, Decision, OutcomeRecord, plain, seen_of, timestamp
 from guard.journal.gaps import Missed, note
 from guard.policy import Maker
 from guard.terms import Call, Claim, Effect, Outcome, Reason, RecordMode, Refusal, Valuation, Verdict, masked
@@ -253,17 +253,17 @@ def record_of(
         order=Raw(judged.order) if judged.order else ABSENT,
         resulting=Raw(judged.resulting) if judged.resulting else ABSENT,
         valuation=seen.worth if isinstance(seen.worth, Valuation) else None,
-        world=_seen(seen, judged),
+        world=None if seen.world is None or not judged.claims else seen_of(seen.world, exits=judged.exits),
         claims=judged.claims,
         used=judged.used,
         shadow=judged.shadow,
         packet_id=getattr(seen.intent, "packet_id", None),
         peer=call.peer,
-        note=visit.why,
+        note=visit.why if refusal is None else refusal.note,
     )
     more = {} if _TOLD.isdisjoint(call.head) else _said(call.head)
     if refusal is not None:
-        more |= {"retry_after_s": refusal.retry_after_s, "largest_qty": refusal.largest_qty, "note": refusal.note}
+        more |= {"retry_after_s": refusal.retry_after_s, "largest_qty": refusal.largest_qty}
     if visit.effect is not Effect.ORDER_NEW:
         more |= {"of": seen.holder.id if seen.holder else None, "anew": seen.comes_back}
     if replays is not None:
@@ -282,13 +282,6 @@ def _said(head: Mapping[str, str]) -> dict[str, Any]:
         "user_agent": _agent(head.get("user-agent")),
         "request_id": _plain(head.get("x-request-id")),
     }
-
-
-def _seen(situation: Situation, judged: Judged) -> Seen | None:
-    """What the rules looked at, where there was anything to look at and they were asked."""
-    if situation.world is None or not judged.claims:
-        return None
-    return seen_of(situation.world, exits=judged.exits)
 
 
 def _unknown_path(path: str) -> str:

@@ -136,6 +136,25 @@ async def test_what_one_turn_of_the_loop_appends_is_one_batch(state: Path) -> No
     await journal.close()
 
 
+def test_a_turn_that_never_ends_keeps_nothing_back(state: Path) -> None:
+    """The loop was stopped in the middle of one: what it appended is written when the thread next looks around."""
+
+    async def begun() -> Journal:
+        journal = open_journal(state, bounds=Bounds(look_s=0.02))
+        journal.append("a", {})
+        return journal
+
+    loop = asyncio.new_event_loop()
+    journal = loop.run_until_complete(begun())
+    end_s = time.monotonic() + 5
+    while journal.written_seq < journal.last_seq and time.monotonic() < end_s:
+        time.sleep(0.005)
+
+    assert journal.written_seq == journal.last_seq == 2
+    loop.close()
+    journal.shut()
+
+
 async def test_an_append_that_blocks_its_loop_until_it_is_durable_is_written(state: Path) -> None:
     """`flush` does not wait for the end of a turn that only ends after it."""
     journal = open_journal(state)
