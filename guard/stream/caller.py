@@ -7,7 +7,7 @@ bound unread is cut off. Every end is told once to its house; afterwards nothing
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, Protocol, cast
 
@@ -30,6 +30,8 @@ _HANDSHAKE: Final = (
 _SWITCHING: Final = 101
 _MESSAGES: Final = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
+Write = Callable[[bytes], object]
+
 
 class Stage(Enum):
     """Where a socket stands: before its answer, open, or ended (bytes may still be on their way out)."""
@@ -50,6 +52,10 @@ class House(Protocol):
         """So many frames that waited were `relayed` at last, `conflated`, or `dropped` because the socket ended."""
         ...
 
+    def turned(self, socket: "CallerSocket") -> None:
+        """Its `is_ready` may have changed while it is open."""
+        ...
+
 
 class CallerSocket(asyncio.Protocol):
     """One caller's socket.
@@ -60,6 +66,7 @@ class CallerSocket(asyncio.Protocol):
         decision: the id under which it was let in.
         task: what relays to it; the owner's.
         is_hasty: the caller sent bytes before the handshake was answered (RFC 6455 §4.1 forbids it).
+        write: hands whole frames to the transport; for whoever has seen that the socket `is_ready`.
     """
 
     def __init__(self, transport: asyncio.Transport, bounds: Bounds, house: House) -> None:
@@ -69,6 +76,7 @@ class CallerSocket(asyncio.Protocol):
         self.task: asyncio.Task[None] | None = None
         self.is_hasty = False
         self.stage = Stage.HANDSHAKE
+        self.write: Write = transport.write
         self._transport = transport
         self._bounds = bounds
         self._house = house
@@ -120,23 +128,21 @@ class CallerSocket(asyncio.Protocol):
 
     # ------------------------------------------------------------ while it is open
 
-    def push(self, frames: Sequence[Frame], joined: bytes) -> int:
-        """Send these frames, which `joined` holds in one piece; how many went to the transport at once.
+    @property
+    def is_ready(self) -> bool:
+        """Nothing waits, and the transport takes more: frames go out by `write`. Otherwise `keep` them."""
+        return self.stage is Stage.OPEN and not self._is_full and self._backlog is None
 
-        The rest waits. A caller for whom too much waits is cut off instead.
-        """
+    def keep(self, frames: Sequence[Frame]) -> None:
+        """These frames wait until the caller reads on; one for whom too much waits is cut off instead."""
         if self.stage is not Stage.OPEN:
-            return 0
-        if not self._is_full and self._backlog is None:
-            self._transport.write(joined)
-            return len(frames)
+            return
         if self._backlog is None:
             self._backlog = Backlog()
-        conflated = sum(self._backlog.put(frame) for frame in frames)
+        conflated = sum([self._backlog.put(frame) for frame in frames])
         if conflated:
             self._house.tally("conflated", conflated)
         self._check_unsent()
-        return 0
 
     def _check_unsent(self) -> None:
         waiting = 0 if self._backlog is None else self._backlog.unsent_bytes
@@ -146,6 +152,7 @@ class CallerSocket(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The transport holds enough: frames wait here from now on."""
         self._is_full = True
+        self._house.turned(self)
 
     def resume_writing(self) -> None:
         """The caller has read: what waits goes out, oldest first, until the transport is full again."""
@@ -154,15 +161,17 @@ class CallerSocket(asyncio.Protocol):
 
     def _drain(self) -> None:
         """A part in a turn of the loop: a transport says that it is full only after it has tried to write."""
-        if self._is_full or self._backlog is None or self.stage is not Stage.OPEN:
+        if self._is_full or self.stage is not Stage.OPEN:
             return
-        data, count = self._backlog.take(self._bounds.drain_bytes)
-        if self._backlog:
-            self._loop.call_soon(self._drain)
-        else:
-            self._backlog = None
-        self._transport.write(data)
-        self._house.tally("relayed", count)
+        if self._backlog is not None:
+            data, count = self._backlog.take(self._bounds.drain_bytes)
+            if self._backlog:
+                self._loop.call_soon(self._drain)
+            else:
+                self._backlog = None
+            self._transport.write(data)
+            self._house.tally("relayed", count)
+        self._house.turned(self)
 
     def keep_alive(self) -> None:
         """Ask a silent caller whether it is there; end one that did not answer."""

@@ -81,7 +81,9 @@ class Relay:
             answer_s=settings.daemon.read_timeout_s,
         )
         self._owners = Owners(desk.state)
-        self._audience = Audience(self._bounds, judge=self._may_see, tally=self.tally, now=desk.clock.wall)
+        self._audience = Audience(
+            self._bounds, sees=seeing.may_see, sees_order=self._may_see_order, tally=self.tally, now=desk.clock.wall
+        )
         # One that has ended belongs to the edge's connection alone.
         self._seats = Seats(self._bounds)
         self._timer: asyncio.TimerHandle | None = None
@@ -228,6 +230,10 @@ class Relay:
         elif socket.task is not None:
             socket.task.cancel()
 
+    def turned(self, socket: CallerSocket) -> None:
+        """A socket has fallen behind, or caught up."""
+        self._audience.turned(socket)
+
     def tally(self, result: str, frames: int) -> None:
         """Frames towards callers, by what was done with them."""
         self._desk.metrics.count(_FRAMES, "to_caller", result, by=frames)
@@ -256,11 +262,9 @@ class Relay:
             self._on_trade(frame.acc_id)
         self._audience.hear(frame)
 
-    def _may_see(self, principal: Principal | None, view: View, frame: Frame) -> bool:
-        """Scopes, accounts, markets; and of trade frames what `rights.see` says by the policies of this moment."""
-        if not self._seeing.may_see(view, frame):
-            return False
-        if frame.kind != "trade" or principal is None:
+    def _may_see_order(self, principal: Principal | None, frame: Frame) -> bool:
+        """Of the orders that a key's view shows, those that `rights.see` does by the policies of this moment."""
+        if principal is None:
             return True
         order = frame.order
         env = None if order is None else order.account.env

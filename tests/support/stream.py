@@ -4,6 +4,7 @@ import asyncio
 import json
 from base64 import b64encode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from websockets.client import ClientProtocol
@@ -14,11 +15,12 @@ from websockets.uri import parse_uri
 
 from guard.lifecycle import Guard
 from guard.simulator.proto import push_body
+from guard.stream.audience import Audience
 from guard.stream.bounds import Bounds
 from guard.stream.caller import CallerSocket
 from guard.stream.ending import Ending
 from guard.stream.session import Frame as Push
-from guard.stream.session import Slot, text_frame
+from guard.stream.session import Kind, Slot, text_frame
 from tests.support.guards import call
 from tests.support.scripted_daemon import Script, Talk
 
@@ -43,11 +45,16 @@ def trade(proto_id: int = 2208, *, acc_id: int = 7, env: int = 1, **names: Any) 
 
 
 class Wire(asyncio.Transport):
-    """A transport that remembers what it was told. `unsent_bytes` is what it claims to hold back."""
+    """A transport that remembers what it was told. `unsent_bytes` is what it claims to hold back.
+
+    `on_write` is called from within each write, as a transport tells its protocol that it is full.
+    """
 
     def __init__(self, *, is_tls: bool = False) -> None:
         super().__init__()
         self.sent = b""
+        self.writes: list[bytes] = []
+        self.on_write: Callable[[], None] | None = None
         self.unsent_bytes = 0
         self.has_ended = False
         self.is_closed = False
@@ -58,6 +65,9 @@ class Wire(asyncio.Transport):
         """Remember the bytes; after our end of the stream there must be none."""
         assert not self.has_ended
         self.sent += bytes(data)
+        self.writes.append(bytes(data))
+        if self.on_write is not None:
+            self.on_write()
 
     def write_eof(self) -> None:
         """Our side is closed."""
@@ -85,17 +95,32 @@ class Wire(asyncio.Transport):
         return self.unsent_bytes
 
 
-def pushed(data: bytes, slot: Slot | None = None) -> Push:
+def pushed(data: bytes, slot: Slot | None = None, *, kind: Kind = "quote") -> Push:
     """A classified frame of a slot, or an event."""
-    return Push("quote", None, (), text_frame(data), slot=slot)
+    return Push(kind, None, (), text_frame(data), slot=slot)
 
 
 class Peer:
-    """A caller's socket with the caller at its other end: what it is sent is read by the client's side of RFC 6455."""
+    """A caller's socket with the caller at its other end: what it is sent is read by the client's side of RFC 6455.
 
-    def __init__(self, bounds: Bounds | None = None, *, is_tls: bool = False) -> None:
+    It listens in an audience of its own, or in the one that it is given.
+    """
+
+    def __init__(self, bounds: Bounds | None = None, *, is_tls: bool = False, audience: Audience | None = None) -> None:
         self.ends: list[Ending] = []
         self.tallies: dict[str, int] = {}
+        self.at_once = 0
+        self.audience = (
+            audience
+            if audience is not None
+            else Audience(
+                bounds or Bounds(),
+                sees=lambda *_: True,
+                sees_order=lambda *_: True,
+                tally=self._count,
+                now=lambda: datetime.max.replace(tzinfo=UTC),
+            )
+        )
         self.wire = Wire(is_tls=is_tls)
         self.socket = CallerSocket(self.wire, bounds or Bounds(), self)
         self.client = ClientProtocol(parse_uri("ws://guard/ws"), state=State.OPEN)
@@ -104,6 +129,11 @@ class Peer:
     def ended(self, _: CallerSocket, ending: Ending) -> None:
         """The socket's house: an end."""
         self.ends.append(ending)
+        self.audience.leave(self.socket)
+
+    def turned(self, socket: CallerSocket) -> None:
+        """The socket's house: it keeps up, or does not."""
+        self.audience.turned(socket)
 
     def tally(self, result: str, frames: int) -> None:
         """The socket's house: what became of frames that waited."""
@@ -111,12 +141,19 @@ class Peer:
 
     def push(self, *texts: bytes, slot: Slot | None = None) -> int:
         """Send text frames, of one slot or events; how many went out at once."""
-        frames = [pushed(each, slot) for each in texts]
-        return self.socket.push(frames, b"".join(each.wire for each in frames))
+        before = self.at_once
+        for each in texts:
+            self.audience.hear(pushed(each, slot))
+        self.audience.flush()
+        return self.at_once - before
+
+    def _count(self, _: str, frames: int) -> None:
+        self.at_once += frames
 
     def accept(self) -> bytes:
-        """Open the socket; its answer to the handshake."""
+        """Open the socket, which listens from then on; its answer to the handshake."""
         self.socket.accept(WS_KEY, decision="01DECISION")
+        self.audience.enter(self.socket)
         answer = self.wire.sent
         self._read = len(answer)
         return answer

@@ -19,54 +19,106 @@ class Room:
 
     def __init__(self, bounds: Bounds | None = None) -> None:
         self.counts: dict[str, int] = {}
-        self.judged: list[tuple[str, Frame]] = []
+        self.views: list[View] = []
+        self.asked: list[str] = []
+        self.hidden: set[str] = set()
         self.now = NOW
-        self.audience = Audience(bounds or Bounds(), judge=self._judge, tally=self._tally, now=lambda: self.now)
+        self.audience = Audience(
+            bounds or Bounds(),
+            sees=self._sees,
+            sees_order=self._sees_order,
+            tally=self._tally,
+            now=lambda: self.now,
+        )
 
-    def _judge(self, principal: Principal | None, view: View, frame: Frame) -> bool:
-        self.judged.append((principal.name if principal else "", frame))
+    def _sees(self, view: View, _: Frame) -> bool:
+        self.views.append(view)
         return view is not NOTHING
+
+    def _sees_order(self, principal: Principal | None, _: Frame) -> bool:
+        name = principal.name if principal else ""
+        self.asked.append(name)
+        return name not in self.hidden
 
     def _tally(self, result: str, frames: int) -> None:
         self.counts[result] = self.counts.get(result, 0) + frames
 
     def enter(self, name: str | None, view: View = ALL, *, until: datetime | None = None) -> Peer:
         """A caller who has opened a socket."""
-        peer = Peer()
+        peer = Peer(audience=self.audience)
         if name is not None:
             peer.socket.principal = Principal(id=name, name=name, scopes=frozenset(), until=until)
         peer.socket.view = view
         peer.accept()
-        self.audience.enter(peer.socket)
         return peer
 
 
-async def test_a_frame_is_judged_once_for_all_sockets_of_a_key() -> None:
-    """Three sockets of one key and one of another: two judgements, four deliveries."""
+async def test_a_frame_is_judged_once_for_all_sockets_with_a_view() -> None:
+    """Three sockets of one key and one of another, which see the same: one judgement, four deliveries."""
     room = Room()
     peers = [room.enter(name) for name in ("a", "a", "a", "b")]
     room.audience.hear(pushed(b"x"))
     await asyncio.sleep(0)
 
-    assert sorted(name for name, _ in room.judged) == ["a", "b"]
+    assert (room.views, room.asked) == ([ALL], [])
     assert [peer.texts() for peer in peers] == [[b"x"]] * 4
     assert room.counts == {"relayed": 4}
+
+
+async def test_an_order_is_judged_once_for_each_key_besides() -> None:
+    """What one key may not see goes to the sockets of the others, in its place among what came before and after."""
+    room = Room()
+    room.hidden = {"b"}
+    peers = [room.enter(name) for name in ("a", "a", "b", "c")]
+    writes = [len(peer.wire.writes) for peer in peers]
+    for frame in (pushed(b"1"), pushed(b"order", kind="trade"), pushed(b"2")):
+        room.audience.hear(frame)
+    await asyncio.sleep(0)
+
+    assert sorted(room.asked) == ["a", "b", "c"]
+    assert [peer.texts() for peer in peers] == [[b"1", b"order", b"2"]] * 2 + [[b"1", b"2"], [b"1", b"order", b"2"]]
+    assert [len(peer.wire.writes) for peer in peers] == [before + 1 for before in writes]
+    assert room.counts == {"relayed": 11, "filtered": 1}
+
+
+async def test_an_order_that_is_for_nobody_goes_to_nobody() -> None:
+    """Nor does it make anybody wait for anything."""
+    room = Room()
+    room.hidden = {"a", "b"}
+    peers = [room.enter(name) for name in ("a", "b")]
+    room.audience.hear(pushed(b"order", kind="trade"))
+    await asyncio.sleep(0)
+
+    assert [peer.texts() for peer in peers] == [[], []]
+    assert room.counts == {"filtered": 2}
+
+
+async def test_whoever_opens_in_a_turn_is_shown_nothing_of_what_came_before() -> None:
+    """It was judged for those that were there: an order goes to nobody who was not asked about it."""
+    room = Room()
+    first = room.enter("a")
+    room.audience.hear(pushed(b"order", kind="trade"))
+    late = room.enter("b")
+    room.audience.hear(pushed(b"quote"))
+    await asyncio.sleep(0)
+
+    assert room.asked == ["a"]
+    assert (first.texts(), late.texts()) == ([b"order", b"quote"], [b"quote"])
 
 
 async def test_what_one_turn_brings_is_one_write() -> None:
     """Frames in their order, in one piece for each socket; the next turn is another."""
     room = Room()
     peer = room.enter("a")
-    writes: list[bytes] = []
-    peer.wire.write = writes.append  # type: ignore[assignment, method-assign]
+    before = len(peer.wire.writes)
     for data in (b"1", b"2", b"3"):
         room.audience.hear(pushed(data))
-    assert writes == []
+    assert len(peer.wire.writes) == before
     await asyncio.sleep(0)
     room.audience.hear(pushed(b"4"))
     await asyncio.sleep(0)
 
-    assert writes == [b"".join(pushed(data).wire for data in (b"1", b"2", b"3")), pushed(b"4").wire]
+    assert peer.wire.writes[before:] == [b"".join(pushed(data).wire for data in (b"1", b"2", b"3")), pushed(b"4").wire]
 
 
 async def test_a_large_turn_is_written_in_pieces_of_a_bound() -> None:
@@ -106,6 +158,44 @@ async def test_a_credential_that_has_ended_is_shown_nothing_more() -> None:
 
     assert (ending.texts(), stays.texts()) == ([], [b"x"])
     assert room.counts == {"filtered": 1, "relayed": 1}
+
+    room.audience.leave(ending.socket)
+    room.audience.hear(pushed(b"y"))
+    await asyncio.sleep(0)
+    assert stays.texts() == [b"y"]
+
+
+async def test_each_credential_ends_at_its_own_time() -> None:
+    """Whichever comes first, and also where the first to end has left before."""
+    room = Room()
+    names = {name: room.enter(name, until=NOW + timedelta(seconds=end)) for end, name in enumerate("abc", start=1)}
+    room.audience.leave(names["a"].socket)
+    for _ in range(4):
+        room.audience.hear(pushed(str(room.now.second).encode()))
+        await asyncio.sleep(0)
+        room.now += timedelta(seconds=1)
+
+    assert {name: peer.texts() for name, peer in names.items()} == {"a": [], "b": [b"0", b"1"], "c": [b"0", b"1", b"2"]}
+
+
+async def test_a_transport_that_is_full_in_the_middle_of_a_write_has_the_frame_and_keeps_the_next() -> None:
+    """It says so from within `write`; nothing is lost or doubled, and once it has been read it is written to again."""
+    room = Room()
+    peers = [room.enter("a") for _ in range(3)]
+    wire, socket = peers[1].wire, peers[1].socket
+    wire.on_write = socket.pause_writing
+    for data in (b"1", b"2", b"3"):
+        room.audience.hear(pushed(data))
+        room.audience.flush()
+    assert [peer.texts() for peer in peers] == [[b"1", b"2", b"3"], [b"1"], [b"1", b"2", b"3"]]
+
+    wire.on_write = None
+    socket.resume_writing()
+    room.audience.hear(pushed(b"4"))
+    room.audience.flush()
+    assert peers[1].texts() == [b"2", b"3", b"4"]
+    assert room.counts == {"relayed": 10}
+    assert peers[1].tallies == {"relayed": 2}
 
 
 async def test_who_has_left_is_not_written_to() -> None:
