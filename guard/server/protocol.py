@@ -140,6 +140,10 @@ class _State(Enum):
     CLOSED = "closed"
 
 
+# Met by every request: a look-up in a class of words costs ten times as much as one in a module.
+_READING, _ANSWERING, _WRITING, _IDLE = _State.READING, _State.ANSWERING, _State.WRITING, Phase.IDLE
+
+
 class Connection(asyncio.Protocol):
     """One caller's connection; `deadline` is when its present wait ends, by the edge's `now`."""
 
@@ -164,8 +168,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
-        self._state = _State.READING
-        self._phase = Phase.IDLE
+        self._state = _READING
+        self._phase = _IDLE
         self._is_fresh = True
         self._held = b""
         self._has_ended = False
@@ -178,7 +182,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """No request has begun and none is being answered."""
-        return self._state is _State.READING and self._phase is Phase.IDLE
+        return self._state is _READING and self._phase is _IDLE
 
     @property
     def is_fresh(self) -> bool:
@@ -208,11 +212,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, or keep for later what arrives during an answer."""
-        if self._state is _State.READING:
+        if self._state is _READING:
             self._read(data)
         elif self._tenant is not None:
             self._tenant.data_received(data)
-        elif self._state is _State.ANSWERING or self._state is _State.WRITING:
+        elif self._state is _ANSWERING or self._state is _WRITING:
             # One chunk at most arrives after the pause; what is cut off here is refused with the rest of it.
             self._held = (self._held + data)[: self._edge.bounds.held_bytes_max]
             self._transport.pause_reading()
@@ -222,7 +226,7 @@ class Connection(asyncio.Protocol):
         if self._tenant is not None:
             return self._tenant.eof_received()
         self._has_ended = True
-        is_answered = self._state in {_State.ANSWERING, _State.WRITING}
+        is_answered = self._state in {_ANSWERING, _WRITING}
         return is_answered and self._transport.can_write_eof()  # TLS cannot stay half open
 
     def pause_writing(self) -> None:
@@ -236,7 +240,7 @@ class Connection(asyncio.Protocol):
         self._is_write_blocked = False
         if self._tenant is not None:
             self._tenant.resume_writing()
-        elif self._state is _State.WRITING:
+        elif self._state is _WRITING:
             self._read_next()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -252,9 +256,9 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """The deadline has passed: an idle connection goes silently, half a request is told, a stuck one is cut."""
-        if self._state is not _State.READING or self._transport.is_closing():
+        if self._state is not _READING or self._transport.is_closing():
             self._transport.abort()
-        elif self._phase is Phase.IDLE:
+        elif self._phase is _IDLE:
             self.close()
         else:
             self._edge.counts.timed_out += 1
@@ -296,7 +300,7 @@ class Connection(asyncio.Protocol):
 
     def _dispatch(self, request: Request) -> None:
         self.deadline = NEVER
-        self._phase, self._is_fresh = Phase.IDLE, False
+        self._phase, self._is_fresh = _IDLE, False
         if not self._is_proven:
             self._edge.unproven.leave(self, address=self._peer)
         wiring = self._edge.wiring
@@ -305,7 +309,7 @@ class Connection(asyncio.Protocol):
             self._edge.counts.handed_over += 1
             self._tenant = wiring.upgrade(request.call, self._transport, request.raw_head)
             return
-        self._state = _State.ANSWERING
+        self._state = _ANSWERING
         wiring.start(self._answer(request), "request")
 
     async def _answer(self, request: Request) -> None:
@@ -327,13 +331,13 @@ class Connection(asyncio.Protocol):
         self._write(answer, is_closing=is_closing)
 
     def _write(self, answer: bytes, *, is_closing: bool) -> None:
-        if self._state is not _State.ANSWERING:  # the caller has hung up
+        if self._state is not _ANSWERING:  # the caller has hung up
             return
         self._transport.write(answer)
         if is_closing:
             self.close()
         elif self._is_write_blocked:
-            self._state = _State.WRITING
+            self._state = _WRITING
             self.deadline = self._edge.now() + self._edge.bounds.write_timeout_s
         else:
             self._read_next()
@@ -343,7 +347,7 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         edge = self._edge
-        self._state = _State.READING
+        self._state = _READING
         self.deadline = edge.now() + edge.bounds.idle_timeout_s
         if not self._is_proven:
             edge.wait_for_proof(self, self._peer)

@@ -83,7 +83,7 @@ class Reader:
             self._buffer += data
             held = self._buffer
         if self._begun is not None:
-            return self._read_body(held, *self._begun, waiting=Progress.MORE)
+            return self._read_body(held, *self._begun)
         return self._read_head(held)
 
     def _read_head(self, held: bytes | bytearray) -> Request | Refusal | Progress:
@@ -95,8 +95,7 @@ class Reader:
             self._last = last = fresh
         raw, head, meaning = last
         self._head_end = len(raw)
-        waiting = Progress.CONTINUE if meaning.is_continue_expected else Progress.MORE
-        return self._read_body(held, head, meaning, waiting=waiting)
+        return self._read_body(held, head, meaning)
 
     def _search(self, held: bytes | bytearray) -> Known | Refusal | Progress:
         """The head, where it is whole and of the right shape."""
@@ -117,14 +116,13 @@ class Reader:
         meaning = read_fields(head, self._bounds)
         return meaning if isinstance(meaning, Refusal) else (raw, head, meaning)
 
-    def _read_body(
-        self, held: bytes | bytearray, head: Head, meaning: Meaning, *, waiting: Progress
-    ) -> Request | Refusal | Progress:
+    def _read_body(self, held: bytes | bytearray, head: Head, meaning: Meaning) -> Request | Refusal | Progress:
         begin = self._head_end
         end = begin + meaning.length_bytes
         if len(held) < end:
+            is_told = meaning.is_continue_expected and self._begun is None
             self._begun = (head, meaning)
-            return self._keep(held, waiting)
+            return self._keep(held, Progress.CONTINUE if is_told else Progress.MORE)
         if len(held) > end:
             return _BYTES_AFTER
         raw_head = bytes(held[:begin]) if meaning.is_upgrade else None

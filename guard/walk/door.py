@@ -37,6 +37,7 @@ from guard.walk.desk import Desk, Situation, Visit
 
 NO_KEY = refuse(Code.UNAUTHENTICATED, "a valid key is needed: send the header Authorization: Bearer <key>")
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
+_CANCEL, _READ, _NOWHERE = Effect.ORDER_CANCEL, Effect.READ, AccountAt.NONE  # asked of every request
 _OF_AN_ORDER = (ModifyOrder, CancelOrder, Reconfirm)
 
 
@@ -49,7 +50,7 @@ def unknown(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
 def admitted(desk: Desk, visit: Visit) -> Refusal | None:
     """Counts the request as under way, unless its key has too many; a cancel passes whatever there is."""
     name = "" if visit.principal is None else visit.principal.name
-    most = None if visit.effect is Effect.ORDER_CANCEL else visit.standing.settings.bounds.requests_per_key_max
+    most = None if visit.effect is _CANCEL else visit.standing.settings.bounds.requests_per_key_max
     crowded = desk.crowd.enter(name, most=most)
     if crowded is None:
         visit.under_way = name
@@ -79,7 +80,7 @@ def revoked(desk: Desk, visit: Visit) -> Refusal | None:
     principal, standing = visit.principal, desk.standing
     if principal is None or standing.keyring.unending.get(principal.id) is principal:
         return None
-    still = renewed if visit.effect is Effect.ORDER_CANCEL else still_valid
+    still = renewed if visit.effect is _CANCEL else still_valid
     if still(standing.keyring, principal, now=desk.clock.wall(), issuers=standing.issuers):
         return None
     return Refusal(NO_KEY.reasons, note=f"key {principal.id}: revoked or ended while the request was under way")
@@ -90,7 +91,7 @@ def rights(visit: Visit, situation: Situation) -> list[Reason]:
     endpoint, principal = visit.endpoint, visit.principal
     if endpoint is None or principal is None:
         return []
-    if endpoint.effect is Effect.READ and endpoint.account is AccountAt.NONE:
+    if endpoint.effect is _READ and endpoint.account is _NOWHERE:
         return []  # it is about no environment and no account
     if visit.effect is not None and visit.effect is not endpoint.effect:
         endpoint = msgspec.structs.replace(endpoint, effect=visit.effect)
@@ -126,7 +127,7 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
     `is_last`: the decision is on the disk already, and only what may have changed meanwhile is looked at.
     """
     effect = visit.effect
-    if effect is Effect.ORDER_CANCEL:
+    if effect is _CANCEL:
         return []
     reasons: list[Reason] = []
     is_risky = effect in RISKY
@@ -243,7 +244,7 @@ def _touch(visit: Visit, situation: Situation, owner: str) -> Reason | None:
     principal, account, effect, policies = visit.principal, situation.account, visit.effect, visit.standing.policies
     if principal is None or effect is None or account is None or owner == principal.name:
         return None
-    if owner == NOBODY and effect is Effect.ORDER_CANCEL:
+    if owner == NOBODY and effect is _CANCEL:
         return None
     if policies is None:
         return Reason(Code.NOT_YOUR_ORDER, "the order is another key's", rule="rights.touch")
@@ -252,7 +253,7 @@ def _touch(visit: Visit, situation: Situation, owner: str) -> Reason | None:
 
 def in_the_way(desk: Desk, visit: Visit, holder: Holder | None) -> Refusal | None:
     """Another change of the same order: while it is under way, or nobody knows what became of it, only cancels pass."""
-    if holder is None or visit.effect is Effect.ORDER_CANCEL:
+    if holder is None or visit.effect is _CANCEL:
         return None
     match change_in_flight(desk.state, holder.id):
         case "none":
