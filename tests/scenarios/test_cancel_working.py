@@ -190,7 +190,9 @@ async def test_an_operators_one_request_for_all_meets_no_order_outside_its_scope
         rule = TradingRule("cancel_only", ("bot",), reason="odd", by="Ada")
         cancel_scope(cancelling, state, rule, batch="b", by=scene.guard.desk.standing.keyring.principals["desk"])
         first = next(iter(state.holders.values()))
-        state.holders["late"] = structs.replace(first, id="late", key="other")  # as a decision's reservation does
+        state.holders["late"] = structs.replace(
+            first, id="late", about=structs.replace(first.about, key="other")
+        )  # as a decision's reservation does
         async with asyncio.timeout(5):
             while scene.guard.supervisor.in_flight:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.005)
