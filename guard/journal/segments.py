@@ -91,8 +91,13 @@ def replay_typed(state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: 
 
 
 def first_line(state: Path, number: int) -> bytes:
-    """The first line of a segment, its newline included; empty where there is none yet."""
-    return next(read_lines(state, first=number, last=number), b"")
+    """The first line of a segment, its newline included; empty where there is none yet. It alone is read."""
+    path = segment_path(state, number)
+    try:
+        with path.open("rb") as file:
+            return file.readline()
+    except OSError as error:
+        raise JournalFault(f"{path}: cannot be read: {error.strerror}") from error
 
 
 class _Segment:

@@ -1,5 +1,6 @@
 """The journal's files: reading them, and recovering the last one."""
 
+import tracemalloc
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +13,7 @@ from guard.journal.chain import ZEROS, Head, digest
 from guard.journal.disk import Disk
 from guard.journal.entries import Recovered
 from guard.journal.record import encode
-from guard.journal.segments import read_lines, recover, replay, segment_numbers
+from guard.journal.segments import first_line, read_lines, recover, replay, segment_numbers
 from tests.support.disk import FaultyDisk
 from tests.support.journal import decision, file_of, open_journal
 
@@ -51,6 +52,22 @@ def test_reading_can_begin_at_a_later_segment(state: Path) -> None:
     last = segment_numbers(state)[-1]
 
     assert next(read_lines(state, first=last)).startswith(file_of(state, last).read_bytes()[:10])
+
+
+def test_the_first_line_is_read_alone(state: Path) -> None:
+    """Who looks after the record asks for it every five seconds: what follows it in a full file takes no memory."""
+    with file_of(state, 1).open("ab") as file:
+        file.write((b"x" * 99 + b"\n") * 10_000)
+    tracemalloc.start()
+    try:
+        line, (_, peak) = first_line(state, 1), tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert line == file_of(state, 1).read_bytes().split(b"\n")[0] + b"\n"
+    assert peak < 64 * 1024
+    with pytest.raises(JournalFault, match="cannot be read"):
+        first_line(state, 99)
 
 
 def test_a_journal_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
