@@ -218,9 +218,7 @@ def _claim(step: Step, moved: Moved) -> None:
 
 def _stamp(state: State, cell: str, log: Log) -> None:
     known = state.logs.get(cell)
-    stamps = list(log.stamps)
-    if known is not None and stamps[-len(known.stamps) :] != known.stamps:  # else the other only looks further back
-        stamps = sorted((Counter(stamps) | Counter(known.stamps)).elements())
+    stamps = windows.union(log.stamps, known.stamps if known else [])
     widest_us = max(log.widest_us, known.widest_us if known else 0)
     state.logs[cell] = Log(stamps, widest_us, log.is_rate)
     if known is None:  # a log that is known is looked at again already

@@ -5,13 +5,13 @@ and stamps are stamps. Where a plain cell is kept already, the larger of the two
 May be repeated.
 """
 
-from collections import Counter
 from collections.abc import Collection
 from sys import intern
 from typing import Final
 
 from msgspec.structs import replace
 
+from guard.limits import windows
 from guard.limits.holder import Basis, Holder
 from guard.limits.state import KIND_OF, Log, State, advance
 from guard.limits.sums import move, part, put
@@ -30,16 +30,49 @@ def promote(state: State, words: Collection[str], *, t_us: int) -> None:
 def promote_elsewhere(state: State, words: Collection[str], *, t_us: int) -> None:
     """All of it but what live orders hold."""
     advance(state, t_us=t_us)
-    for cell, amount in list(state.spent.items()):
-        plain = plain_of(cell, words)
-        if plain is not None and amount > state.spent.get(plain, 0):
-            delta = amount - state.spent.get(plain, 0)
-            move(state.spent, plain, delta)
-            move(state.sums, plain, delta)
-    for cell, log in list(state.logs.items()):
+    for cell in (*state.spent, *state.logs):
         plain = plain_of(cell, words)
         if plain is not None:
-            _stamp(state, plain, log)
+            put_spent(state, plain, promoted_spent(state, plain))
+            log = promoted_log(state, plain)
+            if log is not None:
+                put_log(state, plain, log)
+
+
+def promoted_spent(state: State, plain: str) -> int:
+    """What ended orders spent on the shadow of this cell, where that is more than on the cell; else 0."""
+    amount = state.spent.get(shadow_of(plain), 0)
+    return amount if amount > state.spent.get(plain, 0) else 0
+
+
+def promoted_log(state: State, plain: str) -> Log | None:
+    """The stamps that the cell has with those of its shadow; None where that makes no difference."""
+    shadow, known = state.logs.get(shadow_of(plain)), state.logs.get(plain)
+    if shadow is None or (known is not None and known.widest_us >= shadow.widest_us and known.stamps == shadow.stamps):
+        return None
+    widest_us = max(shadow.widest_us, known.widest_us if known else 0)
+    return Log(windows.union(shadow.stamps, known.stamps if known else []), widest_us, shadow.is_rate)
+
+
+def put_spent(state: State, plain: str, amount: int) -> None:
+    """Ended orders have spent so much on the cell, unless they have spent more."""
+    more = amount - state.spent.get(plain, 0)
+    if more > 0:
+        move(state.spent, plain, more)
+        move(state.sums, plain, more)
+
+
+def put_log(state: State, plain: str, log: Log) -> None:
+    """These are the cell's stamps."""
+    if plain not in state.logs:  # a log that is known is looked at again already, and twice is once too often
+        remember(state, (log.stamps[-1] if log.stamps else state.at_us) + log.widest_us, plain, is_slot=False)
+    state.logs[plain] = log
+
+
+def shadow_of(plain: str) -> str:
+    """The shadow's cell of this one."""
+    word, _, rest = plain.partition("/")
+    return f"{word}{SHADOW}{rest}"
 
 
 def plain_of(cell: str, words: Collection[str]) -> str | None:
@@ -73,12 +106,3 @@ def _basis(basis: Basis, words: Collection[str]) -> Basis:
         amounts=(*basis.amounts, *(amount for _, amount, _ in more)),
         kinds=intern(basis.kinds + "".join(kind for _, _, kind in more)),
     )
-
-
-def _stamp(state: State, plain: str, shadow: Log) -> None:
-    known = state.logs.get(plain)
-    stamps = sorted((Counter(shadow.stamps) | Counter(known.stamps if known else ())).elements())
-    widest_us = max(shadow.widest_us, known.widest_us if known else 0)
-    state.logs[plain] = Log(stamps, widest_us, shadow.is_rate)
-    if known is None:  # a log that is known is looked at again already, and twice is once too often
-        remember(state, (stamps[-1] if stamps else state.at_us) + widest_us, plain, is_slot=False)

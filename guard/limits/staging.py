@@ -25,12 +25,12 @@ from guard.limits.grafting import (
     missing_spent,
 )
 from guard.limits.holder import Holder
-from guard.limits.promoting import hold_plain, promote_elsewhere
-from guard.limits.state import State, Touched
+from guard.limits.promoting import hold_plain, plain_of, promoted_log, promoted_spent, put_log, put_spent
+from guard.limits.state import Log, State, Touched, advance
 from guard.limits.sums import move
 
 ORDERS_MAX: Final = 8  # built in one go, or fewer where they hold more than
-CELLS_MAX: Final = 256  # so many cells together: a fraction of a millisecond; also looked at in one go, or fewer of
+CELLS_MAX: Final = 128  # so many cells together: a fraction of a millisecond; also looked at in one go, or fewer of
 STAMPS_MAX: Final = 4_096  # so many stamps together
 
 
@@ -45,13 +45,15 @@ class Staging:
         self._touched = state.touched, other.touched = Touched(), Touched()
         self._scratch = State()  # its sums tell what an order adds
         self._left = iter(list(state.holders))
-        self._cells_left = iter((*other.spent, *other.logs))
+        self._cells_left = iter((*other.spent, *other.logs, *((*state.spent, *state.logs) if words else ())))
         self._is_through = False
         self._holders: dict[str, Holder] = {}
         self._adds: dict[str, dict[str, int]] = {}
         self._sums: dict[str, int] = {}
         self._told: dict[str, None] = {}
         self._missing: set[str] = set()
+        self._spent: dict[str, int] = {}  # of promoted cells, and their stamps
+        self._logs: dict[str, Log] = {}
 
     def build(self) -> Graft | None:
         """The next few orders, as a graft that says what they lack; None once only what changes meanwhile is left."""
@@ -107,8 +109,11 @@ class Staging:
         state.holders, self._holders = self._holders, {}
         for cell, delta in self._sums.items():
             move(state.sums, cell, delta)
-        if self._words:
-            promote_elsewhere(state, self._words, t_us=t_us)
+        advance(state, t_us=t_us)
+        for plain, amount in self._spent.items():
+            put_spent(state, plain, amount)
+        for plain, log in self._logs.items():
+            put_log(state, plain, log)
         graft_elsewhere(state, rest, t_us=t_us)
         return before
 
@@ -121,7 +126,7 @@ class Staging:
         other, ids = self._other, self._other.ids.values()
         theirs = (other.holders, other.sums, other.spent, other.logs, other.slots, other.steps)
         named = (names for one in ids for names in (one.live, one.live_ex, one.recent))
-        return [self._holders, self._adds, self._sums, self._told, *theirs, *named]
+        return [self._holders, self._adds, self._sums, self._told, self._spent, self._logs, *theirs, *named]
 
     # ------------------------------------------------------------ one cell
 
@@ -131,12 +136,25 @@ class Staging:
         for cell in cells:
             is_missing = missing_spent(self._state, self._other, cell) or missing_log(self._state, self._other, cell)
             (self._missing.add if is_missing else self._missing.discard)(cell)
+            if self._words:
+                self._promote(plain_of(cell, self._words) or cell)
             looked_at += 1
-            log = self._other.logs.get(cell)
-            stamps += 0 if log is None else len(log.stamps)
+            stamps += sum(len(ledger.logs[cell].stamps) for ledger in (self._state, self._other) if cell in ledger.logs)
             if looked_at >= CELLS_MAX or stamps >= STAMPS_MAX:
                 break
         return looked_at
+
+    def _promote(self, plain: str) -> None:
+        """What the cell goes on from, if its word is promoted: looked at again whenever it or its shadow changes."""
+        self._spent.pop(plain, None)
+        self._logs.pop(plain, None)
+        if plain.partition("/")[0] not in self._words:
+            return
+        spent, log = promoted_spent(self._state, plain), promoted_log(self._state, plain)
+        if spent:
+            self._spent[plain] = spent
+        if log is not None:
+            self._logs[plain] = log
 
     # ------------------------------------------------------------ one order
 

@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from guard.limits import windows
-from guard.limits.state import State, drop_slot
+from guard.limits.state import State, drop_slot, touch
 
 SWEPT_MAX: Final = 4  # entries looked at for each claim posted; a claim adds at most one, so the heap drains
 
@@ -39,6 +39,8 @@ def _sweep_slot(state: State, cell: str, t_us: int) -> None:
 
 def _sweep_log(state: State, cell: str, t_us: int) -> None:
     log = state.logs[cell]
+    if state.touched is not None:
+        touch(state, None, (cell,))
     if windows.is_forgettable(log, t_us=t_us):
         del state.logs[cell]
     elif windows.is_over(log, t_us=t_us):

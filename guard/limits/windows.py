@@ -6,6 +6,7 @@ read that pruned would be a change of state that no record shows.
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from typing import Final
 
 from guard.limits.state import Log
@@ -79,6 +80,18 @@ def remove(log: Log | None, *, stamp_us: int) -> None:
     at = bisect_left(log.stamps, stamp_us)
     if at < len(log.stamps) and log.stamps[at] == stamp_us:
         del log.stamps[at]
+
+
+def union(first: list[int], second: list[int]) -> list[int]:
+    """Every stamp as often as in the list that has it more often, ascending as both are.
+
+    Nearly always one of them only looks further back than the other, or they are the same.
+    """
+    if not second or first[-len(second) :] == second:
+        return list(first)
+    if not first or second[-len(first) :] == first:
+        return list(second)
+    return sorted((Counter(first) | Counter(second)).elements())
 
 
 def free_at(stamps: list[int], *, cap: int, window_us: int) -> int | None:

@@ -88,7 +88,7 @@ class Past:
         dice, at_us = self.dice, self.at_us
         chosen = dice.choice([[self.state], [self.other], [self.state, self.other]])
         rule = TradingRule("active", keys=(f"bot{dice.randrange(2)}",))
-        spent = {dice.choice(MONEY): dice.choice([0, 40, 500])}
+        spent = {dice.choice([*MONEY, *SEEN, *PLAIN]): dice.choice([0, 40, 500])}
         claims = Claim("rate", dice.choice(STOPS), 1, window_ms=dice.choice(WINDOWS_MS)), *self.rates()
         what = dice.randrange(5)
         for state in chosen:
@@ -207,6 +207,35 @@ def test_a_stamp_that_goes_in_the_last_moment_is_missing_again(what: str) -> Non
 
     assert rest == missing(state, other)
     assert rest.counters == (cell,)
+
+
+def test_a_shadow_that_is_forgotten_meanwhile_is_not_gone_on_from() -> None:
+    """Nobody counts its stamps any more, so the cell does not get them, however far back it looks itself."""
+    state = State()
+    post(state, a_rate(SEEN[0]), t_us=1)
+    post(state, (Claim("rate", PLAIN[0], 1, window_ms=300_000),), t_us=2)
+    staging = Staging(state, State(), WORDS)
+    while staging.build() is not None:
+        pass
+    post(state, a_rate(RATES[0]), t_us=62_000_000)
+    assert SEEN[0] not in state.logs
+    was = deepcopy(state)
+    _ = staging.take_over(staging.rest(), t_us=62_000_000)
+    assert told(state) == told(at_once(was, Graft(), t_us=62_000_000))
+    assert state.logs[PLAIN[0]].stamps == [2]
+
+
+@pytest.mark.parametrize("now", [0, 4, 12])
+def test_what_a_shadow_has_spent_is_taken_as_of_the_last_moment(now: int) -> None:
+    """It was looked at when it stood at nine."""
+    state = State()
+    set_spent(state, {SEEN[0]: 9, PLAIN[0]: 1}, t_us=1)
+    staging = Staging(state, State(), WORDS)
+    while staging.build() is not None:
+        pass
+    set_spent(state, {SEEN[0]: now}, t_us=2)
+    _ = staging.take_over(staging.rest(), t_us=3)
+    assert state.spent[PLAIN[0]] == state.sums[PLAIN[0]] == max(now, 1)
 
 
 def test_what_is_given_up_changes_nothing() -> None:

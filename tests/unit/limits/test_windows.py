@@ -1,5 +1,8 @@
 """Exact windows: what counts, what is forgotten, when there is room again."""
 
+from collections import Counter
+from itertools import combinations_with_replacement
+
 import pytest
 
 from guard.limits import windows
@@ -136,3 +139,14 @@ def test_removing_takes_one_stamp_of_that_time(stamp_us: int, left: list[int]) -
 def test_free_at_is_when_one_more_fits(cap: int, expected: int | None) -> None:
     """With cap 1 all must leave, with cap 3 of three the oldest; with cap 0 it never fits."""
     assert windows.free_at([1, 5, 6], cap=cap, window_us=10) == expected
+
+
+def test_a_union_has_every_stamp_as_often_as_where_it_is_more_often() -> None:
+    """All pairs of short ascending lists; neither is changed or handed on."""
+    lists = [list(some) for size in range(5) for some in combinations_with_replacement(range(4), size)]
+    for first in lists:
+        for second in lists:
+            found = windows.union(first, second)
+            assert found == sorted((Counter(first) | Counter(second)).elements())
+            assert found is not first
+            assert found is not second
