@@ -13,6 +13,7 @@ from guard.access import scope_reasons
 from guard.access.tickets import PREFIX as TICKET
 from guard.catalogue import BY_PATH
 from guard.codes import Code
+from guard.limits import trading_for
 from guard.terms import Endpoint, Reason, Refusal, in_order, refuse
 from guard.walk.desk import NOTHING_KNOWN, Desk, Visit
 from guard.walk.door import NO_KEY, identify, revoked, state_reasons, unknown
@@ -60,3 +61,9 @@ def _in_the_way(desk: Desk, visit: Visit) -> Refusal | None:
     if desk.is_draining:
         reasons.append(Reason(Code.DRAINING, "the guard is shutting down"))
     return Refusal(in_order(reasons)) if reasons else None
+
+
+def is_locked(desk: Desk, name: str) -> bool:
+    """Nothing but cancels passes for this key, so it is shown nothing either."""
+    trading = desk.state.trading
+    return bool(trading) and trading_for(desk.state, key=name, account=None, market=None) == "locked"

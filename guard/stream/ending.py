@@ -30,6 +30,7 @@ class End(Enum):
     MESSAGE = Ending("client_data", 1008, "this stream is from server to client; send no messages")
     FLOOD = Ending("flood", 1008, "too many control frames at once")
     REVOKED = Ending("revoked", 4001, "the key is no longer valid", LINGER_REVOKED_S)
+    LOCKED = Ending("locked", 4023, "trading is locked: nothing but cancels passes until an operator sets it active")
     SLOW = Ending("slow", 4008, "frames are not read as fast as they come")
     SILENT = Ending("silent", 1011, "no answer to a ping")
     DAEMON_LOST = Ending("daemon_lost", 1012, "the daemon's stream has ended; connect again")

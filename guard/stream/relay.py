@@ -2,10 +2,11 @@
 
 The order is fixed: who asks and may they → the daemon's stream open → accounts looked up → [one synchronous step: the
 key still valid, the guard still open, the decision recorded, 101] → frames, until one side ends. Open sockets are
-looked at again every half second and after every reload of keys, so none outlives its key by a second (B03). What a key
-may see is looked up anew while its socket lives; an account list that cannot be had shows a restricted key no trade.
-When the daemon's stream is lost every socket that was fed by it is closed: a caller that was told nothing would take a
-gap for silence (ADR 10). A caller without a key is fed by nothing and is let be.
+looked at again every half second and after every reload of keys, so none outlives its key by a second (B03), nor the
+moment from which nothing but cancels passes for it. What a key may see is looked up anew while its socket lives; an
+account list that cannot be had shows a restricted key no trade. When the daemon's stream is lost every socket that was
+fed by it is closed: a caller that was told nothing would take a gap for silence (ADR 10). A caller without a key is fed
+by nothing and is let be.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from guard.codes import Code
 from guard.errors import JournalFault
 from guard.policy import sees_own_only
 from guard.server import encode
-from guard.stream.admission import admit, admit_still
+from guard.stream.admission import admit, admit_still, is_locked
 from guard.stream.audience import Audience
 from guard.stream.bounds import Bounds
 from guard.stream.caller import CallerSocket
@@ -108,7 +109,7 @@ class Relay:
     def revalidate(self) -> None:
         """End every socket whose key was revoked, changed or has expired, or whose token's issuer is believed no more.
 
-        To be called when keys have changed.
+        And of those for whom trading is locked. To be called when keys have changed.
         """
         desk = self._desk
         standing, now = desk.standing, desk.clock.wall()
@@ -116,6 +117,8 @@ class Relay:
             who = socket.principal
             if who is not None and not still_valid(standing.keyring, who, now=now, issuers=standing.issuers):
                 socket.end(End.REVOKED.value)
+            elif is_locked(desk, _name(who)):
+                socket.end(End.LOCKED.value)
 
     def tick(self) -> None:
         """Once a second: subscriptions of keys that are gone end, and a stream that nobody needs is let go."""

@@ -403,6 +403,24 @@ async def test_b03_a_change_during_the_handshake_leaves_no_open_socket(tmp_path:
         assert decision["outcome"] == "refuse"
 
 
+async def test_locked_ends_the_sockets_of_whom_it_locks(tmp_path: Path) -> None:
+    """Nothing but cancels passes, so a stream that is open goes on no longer than one could be opened; others stay."""
+    async with guarding(tmp_path, bounds=Bounds(sweep_s=0.01, daemon_close_s=0.02)) as (guard, _):
+        locked, other = await Visitor(guard).opened(), await Visitor(guard, "quotes").opened()
+        for state in ("cancel_only", "locked"):
+            assert locked.socket.is_open
+            change = {"state": state, "scope": {"keys": ["bot"]}, "reason": "test"}
+            assert (await operate(guard, "/admin/state", change))[0] == 200
+            await asyncio.sleep(0.05)
+
+        assert await locked.closed() == 4023
+        assert other.socket.is_open
+        assert count(guard, "guard_ws_closed_total", "locked") == 1
+        assert await Visitor(guard).refusal() == (423, "halted")
+        assert (await operate(guard, "/admin/state", {"state": "locked", "reason": "all of them"}))[0] == 200
+        assert await other.closed() == 4023
+
+
 async def test_a_policy_reload_keeps_sockets(tmp_path: Path) -> None:
     """What changes for orders does not cut a stream whose key still stands."""
     async with guarding(tmp_path) as (guard, _):
