@@ -91,8 +91,9 @@ class Backlog:
 
     @property
     def records(self) -> int:
-        """How many records wait to be written."""
-        return self.batches[-1].tree.size - self._taken_seq if self.batches else 0
+        """How many records wait to be written. Each attribute is read once, the thread may take them meanwhile."""
+        batches, taken_seq = self.batches, self._taken_seq
+        return max(batches[-1].tree.size - taken_seq, 0) if batches else 0
 
     def put(self, line: bytes, after: Place, *, is_lazy: bool) -> None:
         """Queues what leads to a place, of whose segment it is; the caller holds the lock.

@@ -1,0 +1,50 @@
+"""What waits for the disk, asked by one thread while another takes it."""
+
+from guard.journal.backlog import Backlog, Batch, Room
+from guard.journal.chain import Head
+from guard.journal.place import Place
+from guard.journal.tree import Tree
+
+
+class Fleeting(list[Batch]):
+    """Batches that the writer thread takes in the very moment in which somebody looks whether there are any."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        super().__init__(backlog.batches)
+        self._backlog = backlog
+
+    def __len__(self) -> int:
+        """How many there were."""
+        count = super().__len__()
+        self._backlog.batches = []
+        return count
+
+
+def queued(*sizes: int) -> Backlog:
+    """A backlog with a record for each of these tree sizes."""
+    backlog = Backlog(0, Room(10, 1000))
+    for size in sizes:
+        with backlog.lock:
+            backlog.put(b"{}", Place(Head(size), 1, 3 * size, 0, Tree(size)), is_lazy=True)
+    return backlog
+
+
+def test_how_many_records_wait_is_told_by_the_last_and_the_first() -> None:
+    """None, some, and none again once they were taken; what comes then is counted from there."""
+    backlog = queued()
+    assert backlog.records == 0
+    backlog = queued(1, 2, 3)
+    assert backlog.records == 3
+    assert [batch.lines for batch in backlog.take(lambda: 0) or ()] == [[b"{}"] * 3]
+    assert backlog.records == 0
+    with backlog.lock:
+        backlog.put(b"{}", Place(Head(4), 1, 12, 0, Tree(4)), is_lazy=False)
+    assert backlog.records == 1
+
+
+def test_who_counts_what_is_taken_meanwhile_gets_a_number() -> None:
+    """`has_room` looks without the lock: an order must not fail because the thread was quick."""
+    backlog = queued(1, 2)
+    backlog.batches = Fleeting(backlog)
+    assert backlog.records == 2
+    assert backlog.records == 0
