@@ -24,6 +24,7 @@ RET_TYPE_MAX: Final = 2**31
 MEETS_OTHERS: Final = refuse(
     Code.NOT_YOUR_ORDER, "an order of another came in between, which a cancel of all would end; it was not sent"
 )
+_INTERRUPTED: Final = Outcome(Verdict.NOT_SENT, message="interrupted")
 _log = structlog.get_logger("guard")
 
 
@@ -129,7 +130,7 @@ class Carried(Struct, frozen=True):
 async def carry(recorder: Recorder, sending: Sending, carrying: "Carrying | None" = None) -> Carried:
     """Owned by the program: whatever happens here, the step is settled and an outcome is written."""
     desk, carrying = recorder.desk, carrying or CARRYING
-    outcome, result, late = Outcome(Verdict.NOT_SENT, message="interrupted"), None, None
+    outcome, result, late = _INTERRUPTED, None, None
     try:
         late = await carrying.last_look(recorder, sending)
         if late is None:
