@@ -1,18 +1,12 @@
 """Which lists of claims make sense. A list that does not is a bug of the caller, never a refusal."""
 
-from operator import attrgetter
-from typing import Final
-
 from guard.limits.state import LOG_KINDS, SUM_KINDS
 from guard.terms import Claim, ClaimKind
-
-_CELL: Final = attrgetter("counter")
-_AMOUNT: Final = attrgetter("amount")
 
 
 def check_cells(claims: tuple[Claim, ...]) -> None:
     """A cell stands once in a list, or as windows of one kind: two claims on one sum would each see the same room."""
-    if len(set(map(_CELL, claims))) == len(claims):
+    if len({claim.counter for claim in claims}) == len(claims):
         return
     kinds: dict[str, ClaimKind] = {}
     for claim in claims:
@@ -34,13 +28,15 @@ def parted(claims: tuple[Claim, ...]) -> tuple[list[Claim], list[Claim]]:
     on_sums: list[Claim] = []
     others: list[Claim] = []
     for claim in claims:
-        (on_sums if claim.kind in SUM_KINDS else others).append(claim)
-    if min(map(_AMOUNT, on_sums), default=0) < 0:
-        claim = min(on_sums, key=_AMOUNT)
-        raise AssertionError(f"{claim.kind} claim of {claim.amount} on {claim.counter}")
-    for claim in others:
+        kind = claim.kind
+        if kind in SUM_KINDS:
+            if claim.amount < 0:
+                raise AssertionError(f"{kind} claim of {claim.amount} on {claim.counter}")
+            on_sums.append(claim)
+            continue
         if claim.window_ms <= 0:
-            raise AssertionError(f"{claim.kind} claim without a window on {claim.counter}")
-        if claim.amount != 1 and claim.kind in LOG_KINDS:
-            raise AssertionError(f"{claim.kind} claim of {claim.amount} on {claim.counter}: a step leaves one stamp")
+            raise AssertionError(f"{kind} claim without a window on {claim.counter}")
+        if claim.amount != 1 and kind in LOG_KINDS:
+            raise AssertionError(f"{kind} claim of {claim.amount} on {claim.counter}: a step leaves one stamp")
+        others.append(claim)
     return on_sums, others

@@ -15,9 +15,6 @@ Both calls may be repeated with the same step id: a reserve until the step is se
 decides: `look` does, and a claim without room that is reserved all the same is counted (a shadow, a cancel).
 """
 
-from operator import attrgetter
-from typing import Final
-
 from msgspec.structs import replace
 
 from guard.limits import windows
@@ -26,13 +23,11 @@ from guard.limits.claims import parted
 from guard.limits.holder import About, Holder
 from guard.limits.order_ids import forget_order, note_order_ids
 from guard.limits.shared import same_about
-from guard.limits.slots import settle_slots, take_slot
+from guard.limits.slots import settle_slot, take_slot
 from guard.limits.state import LOG_KINDS, SUM_KINDS, Opening, State, Step, advance, touch
 from guard.limits.sums import give_back, part, put, rebase, take
 from guard.limits.sweep import remember, sweep
 from guard.terms import Claim, Outcome, Verdict
-
-_KIND: Final = attrgetter("kind")
 
 
 def reserve(state: State, opening: Opening, *, t_us: int) -> None:
@@ -78,8 +73,9 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
     if not is_unknown:
         del state.steps[step_id]
         _unstamp(state, step, outcome.verdict)
-    if "slot" in map(_KIND, step.claims):
-        settle_slots(state, step, outcome)
+    for claim in step.claims:
+        if claim.kind == "slot":
+            settle_slot(state, claim, step=step, outcome=outcome)
     holder = None if step.holder is None else state.holders.get(step.holder)
     if is_unknown:
         _doubt(step, holder, t_us=state.at_us)

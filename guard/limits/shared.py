@@ -8,7 +8,6 @@ from sys import intern
 from typing import Final
 
 from guard.limits.holder import About, Basis, Worth
-from guard.terms import ClaimKind
 
 SHARED_MAX: Final = 4096  # of each kind
 
@@ -20,11 +19,9 @@ def same_cells(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=SHARED_MAX)
-def same_whole(
-    cells: tuple[str, ...], amounts: tuple[int, ...], kinds: tuple[ClaimKind, ...], worth: Worth | None
-) -> tuple[Basis, ...]:
+def same_whole(cells: tuple[str, ...], amounts: tuple[int, ...], kinds: str, worth: Worth | None) -> tuple[Basis, ...]:
     """What equal orders claim as a whole."""
-    return (Basis(same_cells(cells), amounts, intern("".join(kind[0] for kind in kinds)), worth),)
+    return (Basis(same_cells(cells), amounts, intern(kinds), worth),)
 
 
 @lru_cache(maxsize=SHARED_MAX)

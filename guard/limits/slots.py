@@ -45,17 +45,13 @@ def take_slot(state: State, claim: Claim, *, step: str, t_us: int) -> None:
     remember(state, until_us, claim.counter, is_slot=True)
 
 
-def settle_slots(state: State, step: Step, outcome: Outcome) -> None:
-    """Stores what became of the step; not sent frees its slots. A slot that is no longer the step's is left alone."""
-    for claim in step.claims:
-        slot = state.slots.get(claim.counter) if claim.kind == "slot" else None
-        if slot is not None and slot.step == step.id:
-            _settle(state, claim.counter, slot, outcome)
-
-
-def _settle(state: State, counter: str, slot: Slot, outcome: Outcome) -> None:
+def settle_slot(state: State, claim: Claim, *, step: Step, outcome: Outcome) -> None:
+    """Stores what became of the step; not sent frees the slot. A slot that is no longer the step's is left alone."""
+    slot = state.slots.get(claim.counter)
+    if slot is None or slot.step != step.id:
+        return
     is_over = slot.until_us <= state.at_us and outcome.verdict is not Verdict.UNKNOWN
     if is_over or outcome.verdict is Verdict.NOT_SENT:
-        drop_slot(state, counter)
+        drop_slot(state, claim.counter)
         return
     slot.outcome = outcome

@@ -19,7 +19,7 @@ from guard.limits.holder import NONE_FILLED, About, Basis, Holder, HolderStatus,
 from guard.limits.order_ids import NOBODY
 from guard.limits.shared import same_about, same_cells, same_whole
 from guard.limits.slots import find_slot
-from guard.limits.state import KIND_OF, Log, OrderIds, Slot, State, Step, TradingRule, put_slot
+from guard.limits.state import Log, OrderIds, Slot, State, Step, TradingRule, put_slot
 from guard.limits.sums import move
 from guard.limits.sweep import remember
 from guard.terms import Account
@@ -230,8 +230,7 @@ def _put_holder(state: State, order: Live) -> None:
     )
     if len(order.bases) == 1:
         [basis] = order.bases
-        kinds = tuple(KIND_OF[letter] for letter in basis.kinds)
-        holder.bases = same_whole(basis.cells, basis.amounts, kinds, basis.worth)
+        holder.bases = same_whole(basis.cells, basis.amounts, basis.kinds, basis.worth)
         whole = holder.bases[0]
         if (whole.cells, whole.amounts, whole.kinds) == (order.cells, order.held, order.kinds):
             holder.holds = whole

@@ -1,18 +1,12 @@
 """Sums and the parts that orders hold of them. Whatever moves a part moves the sum with it, so they cannot disagree."""
 
 from collections.abc import Sequence
-from operator import attrgetter
 from sys import intern
-from typing import Final
 
 from guard.limits.holder import NOTHING, Holder, Parts, Worth
 from guard.limits.shared import same_cells, same_whole
 from guard.limits.state import KIND_OF, SUM_KINDS, State
 from guard.terms import Claim, ClaimKind
-
-_CELL: Final = attrgetter("counter")
-_AMOUNT: Final = attrgetter("amount")
-_KIND: Final = attrgetter("kind")
 
 
 def move(sums: dict[str, int], cell: str, delta: int) -> None:
@@ -32,21 +26,25 @@ def part(holder: Holder, cell: str) -> int:
 
 def take(state: State, holder: Holder, claims: Sequence[Claim], *, worth: Worth | None = None) -> None:
     """A new order takes all it claims on sums; it holds nothing yet."""
-    if not all(map(_AMOUNT, claims)):
-        claims = tuple(filter(_AMOUNT, claims))
-    cells, amounts = tuple(map(_CELL, claims)), tuple(map(_AMOUNT, claims))
-    holder.bases = same_whole(cells, amounts, tuple(map(_KIND, claims)), worth)
-    holder.holds = whole = holder.bases[0]
-    totals = state.sums
-    for cell, amount in zip(whole.cells, amounts, strict=True):
-        totals[cell] = totals.get(cell, 0) + amount
+    cells, amounts, kinds, totals = [], [], "", state.sums
+    for claim in claims:
+        amount = claim.amount
+        if amount:
+            cell = claim.counter
+            cells.append(cell)
+            amounts.append(amount)
+            kinds += claim.kind[0]
+            totals[cell] = totals.get(cell, 0) + amount
+    holder.bases = same_whole(tuple(cells), tuple(amounts), kinds, worth)
+    holder.holds = holder.bases[0]
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
     """A change was accepted: from now on its claims are what the order claims as a whole."""
     named = [claim for claim in claims if claim.kind in SUM_KINDS]
-    new = same_whole(tuple(map(_CELL, named)), tuple(map(_AMOUNT, named)), tuple(map(_KIND, named)), worth)
-    kept = tuple(earlier for earlier in holder.bases if not set(earlier.cells) <= set(new[0].cells))
+    cells, amounts = tuple(claim.counter for claim in named), tuple(claim.amount for claim in named)
+    new = same_whole(cells, amounts, "".join(claim.kind[0] for claim in named), worth)
+    kept = tuple(earlier for earlier in holder.bases if not set(earlier.cells) <= set(cells))
     holder.bases = kept + new
 
 
