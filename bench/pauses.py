@@ -58,8 +58,9 @@ for line in sys.stdin:
 """
 NOTES: Final = """
 * Orders are in every pause: what one turn of the loop brings is walked together. The first row is that alone.
-* A reload works in slices of a millisecond; the step of the swap costs what has changed since the last slice, and one
-  look at each counter, not at each live order. Under more orders than it can count in its slices, these grow to 20 ms.
+* A reload works in slices of a millisecond; the step of the swap costs what has changed since the last slice, and what
+  new counters begin with, not a look at each live order or counter. Under more orders than it can count in its slices,
+  these grow to 20 ms.
 * With many policies an order that is under way while they change may have to plan its rules anew; what is planned
   beforehand is the first 500 keys.
 * A new budget takes as long as the record of its days takes to be read, by a process of low priority; beyond 120 s the
