@@ -229,7 +229,8 @@ def canonical(docs: tuple[PolicyDoc, ...]) -> bytes:
     for entry in found:
         del entry["file"]
         entry.pop("id_line", None)
-    return msgspec.json.encode(found, order="sorted")
+    # One by one: whoever encodes keeps the interpreter to itself meanwhile.
+    return b"[%b]" % b",".join(msgspec.json.encode(entry, order="sorted") for entry in found)
 
 
 def _lean(value: Any) -> Any:
