@@ -199,17 +199,18 @@ class Backlog:
     # ------------------------------------------------------------ the writer thread's side
 
     def take(self, left_s: Callable[[], float | None]) -> list[Batch] | None:
-        """All that is queued, once the turn that queued it is over; None at the end.
+        """All that is queued, once the turn that queued it is over or somebody waits for a signature; None at the end.
 
-        An empty list when `left_s` (seconds; None: nothing is due) is over, or somebody waits for a signature.
+        An empty list when `left_s` (seconds; None: nothing is due) is over.
         """
         while True:
             with self.lock:
                 self._is_asleep = False
-                if self.batches and not (self._is_turning and self._is_loop_running):
+                is_wanted = self.signed.seq < self._wanted_seq
+                if self.batches and (is_wanted or not (self._is_turning and self._is_loop_running)):
                     return self._emptied()
                 left = left_s()
-                if self.signed.seq < self._wanted_seq or (left is not None and (left <= 0 or self.is_closing)):
+                if is_wanted or (left is not None and (left <= 0 or self.is_closing)):
                     return []
                 if self.is_closing:
                     return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,32 @@ async def test_a_checkpoint_never_covers_what_is_not_synced(state: Path) -> None
 
     let.set()
     assert Checkpoint.read(Note.read(await asked).text).head == head_of(state)
+    await journal.close()
+
+
+async def test_who_asks_in_the_middle_of_a_turn_has_it_signed_once(state: Path) -> None:
+    """What was asked for is taken at once, though the turn goes on; nothing is signed again and again until it ends."""
+    let, is_syncing = threading.Event(), threading.Event()
+
+    class Held(FaultyDisk):
+        def fdatasync(self, fd: int) -> None:
+            is_syncing.set()
+            let.wait(5)
+            super().fdatasync(fd)
+
+    disk = Held()
+    journal = open_journal(state, disk=disk, bounds=PATIENT)
+    journal.append("a", {})
+    await asyncio.to_thread(is_syncing.wait, 5)
+    before = disk.calls["fsync"]
+    journal.append("b", {})
+    journal.sign_soon()
+    journal.append("c", {})
+    let.set()
+    time.sleep(0.1)  # noqa: ASYNC251 - the turn goes on
+
+    assert journal.written_seq == journal.last_seq == 4
+    assert disk.calls["fsync"] - before <= 2, "the file of checkpoints and the directory that it is new in"
     await journal.close()
 
 
