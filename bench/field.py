@@ -80,7 +80,7 @@ class Plan(msgspec.Struct):
     open_s: float = 1.2
     patience_s: float = 120.0
     memory: int = 400_000  # for two minutes and more: before, the windows of a minute are not full
-    memory_more: int = 300_000
+    memory_more: int = 1_000_000
     memory_rate: float = 3_000.0
     orders: int = 25_000
     open_orders: int = 100_000
