@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
+from guard.limits.holder import Parts
 from guard.limits.order_ids import forget_order
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
 from guard.limits.sums import claimed_as, give_back, move, part, put
@@ -14,12 +15,19 @@ from guard.terms import ClaimKind
 
 
 def set_targets(
-    state: State, holder_id: str, targets: Mapping[str, int], *, t_us: int, kind: ClaimKind = "spend"
+    state: State,
+    holder_id: str,
+    targets: Mapping[str, int],
+    *,
+    t_us: int,
+    kind: ClaimKind = "spend",
+    ends: bool = False,
 ) -> None:
     """The order holds exactly these amounts on these cells; other cells stay. An order that has ended holds nothing.
 
     While a step of the order is open its claims stay reserved, and a refusal goes back to what was told here. `kind`
-    is that of cells which the order never claimed.
+    is that of cells which the order never claimed. `ends`: `end_order` follows in the same breath, so what an order
+    without an open step holds of working and count cells is not set first.
     """
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
@@ -31,8 +39,10 @@ def set_targets(
     touch(state, holder_id)
     step = None if holder.step is None else state.steps[holder.step]
     reserved = {} if step is None else _tell(step, targets)
+    freed = _freed(holder.holds) if ends and step is None else ()
     for cell, amount in targets.items():
-        put(state, holder, cell, max(amount, reserved.get(cell, 0)), kind=claimed_as(holder, cell) or kind)
+        if cell not in freed:
+            put(state, holder, cell, max(amount, reserved.get(cell, 0)), kind=claimed_as(holder, cell) or kind)
 
 
 def note_filled(state: State, holder_id: str, qty: Decimal, *, t_us: int) -> None:
@@ -91,6 +101,11 @@ def change_in_flight(state: State, holder_id: str) -> Literal["none", "in_flight
     if holder is None or holder.step is None:
         return "none"
     return "unknown" if state.steps[holder.step].status == "unknown" else "in_flight"
+
+
+def _freed(holds: Parts) -> list[str]:
+    """The cells that an order lets go of when it ends."""
+    return [cell for cell, kind in zip(holds.cells, holds.kinds, strict=True) if kind != "s"]
 
 
 def _tell(step: Step, targets: Mapping[str, int]) -> dict[str, int]:

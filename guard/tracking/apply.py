@@ -38,7 +38,7 @@ def learned(state: State, recent: Recent, record: Order) -> None:
         note_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
     if record.filled_qty is not None:
         note_filled(state, record.decision, Decimal(record.filled_qty), t_us=record.t)
-    set_targets(state, record.decision, record.targets, t_us=record.t)
+    set_targets(state, record.decision, record.targets, t_us=record.t, ends=record.ended)
     if record.ended:
         end_order(state, record.decision, t_us=record.t)
     recent.learn(record.decision, status=record.status, filled_qty=record.filled_qty)

@@ -3,6 +3,7 @@
 import pytest
 
 from guard.limits import State, change_in_flight, dump, end_order, reserve, set_spent, set_targets, settle, unknowns
+from guard.terms import Outcome
 from tests.support.ledger import ACCEPTED, REFUSED, UNKNOWN, change, new_order, sums
 
 DAY, OPEN, COUNT = "daily_value/key=bot|HKD|2026-11-20", "open_value/key=bot|HKD", "open_orders/key=bot"
@@ -43,6 +44,24 @@ def test_an_end_keeps_the_spend_and_frees_the_rest() -> None:
     assert state.sums == {DAY: 30}
     assert state.spent == {DAY: 30}
     assert state.holders == {}
+
+
+@pytest.mark.parametrize("is_changing", [False, True])
+@pytest.mark.parametrize("verdict", [ACCEPTED, REFUSED])
+def test_what_ends_with_a_fill_is_as_if_both_were_told_apart(verdict: Outcome, *, is_changing: bool) -> None:
+    """What the end frees need not be set first, and while a change is open everything is."""
+    ended = []
+    for ends in (False, True):
+        state = with_order()
+        if is_changing:
+            reserve(state, change("c", "o", sums("spend", DAY, 200), sums("working", OPEN, 200)), t_us=2)
+        set_targets(state, "o", {DAY: 70, OPEN: 30, COUNT: 1, "other": 5}, t_us=3, ends=ends)
+        end_order(state, "o", t_us=3)
+        settle(state, "c", verdict, t_us=4)
+        ended.append(dump(state))
+    assert ended[0] == ended[1]
+    assert ended[0]["holders"] == {}
+    assert OPEN not in ended[0]["sums"]
 
 
 def test_a_fill_moves_between_cells_in_one_call() -> None:
