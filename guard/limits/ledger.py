@@ -15,6 +15,8 @@ Both calls may be repeated with the same step id: a reserve until the step is se
 decides: `look` does, and a claim without room that is reserved all the same is counted (a shadow, a cancel).
 """
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from guard.limits import windows
@@ -28,6 +30,9 @@ from guard.limits.state import LOG_KINDS, SUM_KINDS, Opening, State, Step, advan
 from guard.limits.sums import give_back, part, put, rebase, take
 from guard.limits.sweep import remember, sweep
 from guard.terms import Claim, Outcome, Verdict
+
+_ACCEPTED: Final = Verdict.ACCEPTED  # looking up a member of an enum takes longer than half a dozen steps
+_UNKNOWN: Final = Verdict.UNKNOWN
 
 
 def reserve(state: State, opening: Opening, *, t_us: int) -> None:
@@ -69,15 +74,16 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
         return
     if state.touched is not None:
         touch(state, step.holder, [claim.counter for claim in step.claims])
-    is_unknown = outcome.verdict is Verdict.UNKNOWN
-    if not is_unknown:
+    verdict = outcome.verdict
+    if verdict is not _UNKNOWN:
         del state.steps[step_id]
-        _unstamp(state, step, outcome.verdict)
+        if verdict is not _ACCEPTED:
+            _unstamp(state, step, verdict)
     for claim in step.claims:
         if claim.kind == "slot":
             settle_slot(state, claim, step=step, outcome=outcome)
     holder = None if step.holder is None else state.holders.get(step.holder)
-    if is_unknown:
+    if verdict is _UNKNOWN:
         _doubt(step, holder, t_us=state.at_us)
     elif holder is not None:
         _settle_holder(state, holder, step, outcome)
@@ -136,8 +142,6 @@ def _mark(state: State, claims: list[Claim], now_us: int, *, step: str = "") -> 
 
 def _unstamp(state: State, step: Step, verdict: Verdict) -> None:
     """Not sent gives every stamp back; a refusal only the duplicate's, for a byte has left."""
-    if verdict is Verdict.ACCEPTED:
-        return
     given_back = LOG_KINDS if verdict is Verdict.NOT_SENT else {"once"}
     for cell in {claim.counter for claim in step.claims if claim.kind in given_back}:
         windows.remove(state.logs.get(cell), stamp_us=step.t_us)
@@ -152,7 +156,7 @@ def _doubt(step: Step, holder: Holder | None, *, t_us: int) -> None:
 
 def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -> None:
     holder.step = None
-    is_new, is_accepted = step.holder == step.id, outcome.verdict is Verdict.ACCEPTED
+    is_new, is_accepted = step.holder == step.id, outcome.verdict is _ACCEPTED
     if is_accepted:
         note_order_ids(state, holder, order_id=outcome.order_id, order_id_ex=outcome.order_id_ex)
     if holder.status == "done" or (is_new and not is_accepted):
