@@ -10,13 +10,15 @@ from typing import Final
 from weakref import ref
 
 import structlog
+from msgspec import Struct
 
-from guard.access import keyfile
+from guard.access import Keyring, keyfile
 from guard.admin.change import Who
 from guard.admin.policies import PolicyChanges
 from guard.errors import SettingsFault
 from guard.policy import PolicySet
 from guard.resting import Pieces, let_go, uncollected
+from guard.settings import Settings
 from guard.standing import Standing, compiled, mark_of, pieces_of_keys, read_steadily
 from guard.walk.desk import Desk
 
@@ -40,8 +42,8 @@ class Watch:
     @property
     def drift(self) -> dict[str, bool]:
         """By kind, as of the last look; of what has changed since, a reload say, nothing is held against it."""
-        standing = self._desk.standing
-        return {kind: self._differs[kind] and self._seen[kind][1] == _in_force(standing, kind) for kind in KINDS}
+        against = _against(self._desk.standing)
+        return {kind: self._differs[kind] and self._seen[kind][1] == _in_force(against, kind) for kind in KINDS}
 
     def concerns(self) -> tuple[str, ...]:
         """Drift in words."""
@@ -60,19 +62,19 @@ class Watch:
             await self._look()
 
     async def _look(self) -> None:
-        standing = self._desk.standing
-        settings = standing.settings
+        against = _against(self._desk.standing)
+        settings = against.settings
         policies, keys = settings.path(settings.policies.dir), settings.path(settings.keys.file)
         marks = await asyncio.to_thread(lambda: {"policies": mark_of(policies), "keys": _mark(keys)})
         for kind, mark in marks.items():
-            now = (mark, _in_force(standing, kind))
+            now = (mark, _in_force(against, kind))
             if self._seen.get(kind) == now:
                 if kind == "policies":
                     await self._follow(mark)
                 continue
             differs = _policies_differ if kind == "policies" else _keys_differ
             with uncollected():
-                self._differs[kind], left_over = await asyncio.to_thread(differs, standing, self._desk)
+                self._differs[kind], left_over = await asyncio.to_thread(differs, against, self._desk)
                 self._seen[kind] = now
                 await let_go(left_over)
 
@@ -85,29 +87,40 @@ class Watch:
         _log.info("watched", result=change.result, sha256=change.sha256)
 
 
-def _in_force(standing: Standing, kind: str) -> object:
-    """What the disk is held against, told without holding on to it: what is replaced has to be let go of bit by bit."""
-    if kind == "keys":
-        return ref(standing.keyring)
-    return None if standing.policies is None else standing.policies.hashes
+class Against(Struct, frozen=True):
+    """What the disk is held against, without the policies themselves: a reload lets go of them meanwhile."""
+
+    settings: Settings
+    keyring: Keyring
+    hashes: tuple[str, str] | None
 
 
-def _policies_differ(standing: Standing, desk: Desk) -> tuple[bool, Pieces]:
+def _against(standing: Standing) -> Against:
+    policies = standing.policies
+    return Against(standing.settings, standing.keyring, None if policies is None else policies.hashes)
+
+
+def _in_force(against: Against, kind: str) -> object:
+    """The same for one kind, told without holding on to it."""
+    return ref(against.keyring) if kind == "keys" else against.hashes
+
+
+def _policies_differ(against: Against, desk: Desk) -> tuple[bool, Pieces]:
     """And what is left over of looking."""
-    settings = standing.settings
+    settings = against.settings
     files = read_steadily(settings.path(settings.policies.dir))
-    built = compiled(settings, standing.keyring, files.texts, now=desk.clock.wall())
+    built = compiled(settings, against.keyring, files.texts, now=desk.clock.wall())
     if files.errors or not isinstance(built, PolicySet):
         return True, []
-    return standing.policies is None or built.hashes != standing.policies.hashes, built.pieces()
+    return built.hashes != against.hashes, built.pieces()
 
 
-def _keys_differ(standing: Standing, _: Desk) -> tuple[bool, Pieces]:
+def _keys_differ(against: Against, _: Desk) -> tuple[bool, Pieces]:
     try:
-        found = keyfile.load(standing.settings.path(standing.settings.keys.file))
+        found = keyfile.load(against.settings.path(against.settings.keys.file))
     except SettingsFault:
         return True, []
-    return dict(found.by_grant) != dict(standing.keyring.by_grant), pieces_of_keys(found)
+    return dict(found.by_grant) != dict(against.keyring.by_grant), pieces_of_keys(found)
 
 
 def _mark(path: Path) -> object:

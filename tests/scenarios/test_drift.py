@@ -1,5 +1,7 @@
 """What lies on the disk and what is in force: drift, mounts that are swapped, editors that rename, a watcher."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -119,6 +121,30 @@ async def test_a_look_holds_on_to_nothing_that_is_replaced(tmp_path: Path) -> No
         write_keys(tmp_path / "keys.json", *PEOPLE, record("new"))
         assert (await operate(scene.guard, "/admin/keys/reload", {}))[1]["result"] == "applied"
         assert keys() is None
+
+
+async def test_a_look_that_is_under_way_holds_no_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads for a second where there are many, and what a reload replaces meanwhile goes all the same."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        await scene.guard.watch.look()
+        reading, read = threading.Event(), threading.Event()
+
+        def slowly(folder: Path) -> Files:
+            reading.set()
+            assert read.wait(30)
+            return read_steadily(folder)
+
+        monkeypatch.setattr("guard.admin.watch.read_steadily", slowly)
+        policies = ref(scene.guard.desk.standing.policies)
+        in_place(tmp_path / "policies")
+        look = asyncio.ensure_future(scene.guard.watch.look())
+        try:
+            assert await asyncio.to_thread(reading.wait, 30)
+            assert (await operate(scene.guard, "/admin/policy/reload", {}))[1]["result"] == "applied"
+            assert policies() is None
+        finally:
+            read.set()
+            await look
 
 
 @pytest.mark.parametrize("change", [in_place, by_rename, by_mount])
