@@ -313,8 +313,8 @@ def run(deliveries: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place, process(*me("daemon", upstream), core=OTHER_CORE):
         wait_for(upstream)
         config = lay_out(Path(place) / "guard", data=ports["guard"], upstream=upstream)
-        for name, command in commands(config, ports, upstream).items():
-            for sockets in SOCKETS:
+        for sockets in SOCKETS:
+            for name, command in commands(config, ports, upstream).items():
                 with (
                     (Path(place) / f"{name}.log").open("w") as log,
                     process(*command, core=CONTESTANT_CORE, stdout=log, stderr=log) as contestant,
