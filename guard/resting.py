@@ -8,6 +8,7 @@ what a callback may wait for it. What is needed no more is let go of bit by bit,
 import asyncio
 import gc
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,21 +43,45 @@ def come_to_rest() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
+class _Pause:
+    """The collector, off while anybody wants it off: a scrape that ends must not wake it in the middle of a reload."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted_by = 0
+        self._was_on = False
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._wanted_by:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._wanted_by += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._wanted_by -= 1
+            if not self._wanted_by and self._was_on:
+                gc.enable()
+
+
+_PAUSE: Final = _Pause()
+
+
 @contextmanager
 def uncollected() -> Iterator[Made]:
     """A reload makes many objects, and looking through them as they grow would stop the loop, in a thread or not.
 
     What comes into force joins what stands since the start; it goes once nobody names it, as it is free of cycles.
     """
-    made, was_on = Made(), gc.isenabled()
-    gc.disable()
+    made = Made()
+    _PAUSE.begin()
     try:
         yield made
     finally:
         if made.stays and gc.get_threshold() == THRESHOLD:  # not in a program that never came to rest
             gc.freeze()
-        if was_on:
-            gc.enable()
+        _PAUSE.end()
 
 
 async def let_go(pieces: Pieces, whole: "ref[Any] | None" = None) -> None:

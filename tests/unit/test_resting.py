@@ -39,6 +39,24 @@ def test_what_comes_into_force_is_looked_through_no_more(
     assert len(frozen) == (is_at_rest and stays)
 
 
+@pytest.mark.parametrize("is_on", [True, False])
+def test_the_collector_rests_until_the_last_one_is_done(is_on: bool) -> None:
+    """A scrape that began before a reload and ends within it does not wake it; after both it is as it was."""
+    was_on = gc.isenabled()
+    (gc.enable if is_on else gc.disable)()
+    try:
+        scrape, reload = uncollected(), uncollected()
+        scrape.__enter__()
+        reload.__enter__()
+        assert not gc.isenabled()
+        scrape.__exit__(None, None, None)
+        assert not gc.isenabled()
+        reload.__exit__(None, None, None)
+        assert gc.isenabled() is is_on
+    finally:
+        (gc.enable if was_on else gc.disable)()
+
+
 async def test_everything_is_let_go_of_and_others_go_on_meanwhile() -> None:
     """Lists and maps are empty in the end, however large; the loop turns while that goes on."""
     turns = 0
