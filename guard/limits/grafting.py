@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from guard.limits import windows
 from guard.limits.holder import Basis, Holder
-from guard.limits.state import KIND_OF, Log, State, Step, advance
+from guard.limits.state import KIND_OF, LogPart, State, Step, advance
 from guard.limits.sums import move, put
 from guard.limits.sweep import remember
 from guard.terms import Claim
@@ -44,7 +44,7 @@ class Graft(Struct, frozen=True, omit_defaults=True):
     holders: dict[str, Held] = {}
     steps: dict[str, Moved] = {}
     spent: dict[str, int] = {}
-    logs: dict[str, Log] = {}
+    logs: dict[str, LogPart] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -176,7 +176,7 @@ def missing_spent(state: State, other: State, cell: str) -> int:
     return amount if amount > state.spent.get(cell, 0) else 0
 
 
-def missing_log(state: State, other: State, cell: str) -> Log | None:
+def missing_log(state: State, other: State, cell: str) -> LogPart | None:
     """The stamps of the second ledger, where this one has not all of them or keeps them for a shorter time."""
     log, known, now_us = other.logs.get(cell), state.logs.get(cell), state.at_us
     if log is None or (known is not None and known.widest_us >= log.widest_us and known.stamps == log.stamps):
@@ -187,7 +187,7 @@ def missing_log(state: State, other: State, cell: str) -> Log | None:
     have = windows.stamps_in(known, t_us=now_us, window_us=log.widest_us)
     if known is not None and known.widest_us >= log.widest_us and _has_all(have, stamps):
         return None
-    return Log(stamps, log.widest_us, log.is_rate)
+    return LogPart(stamps, log.widest_us, log.is_rate)
 
 
 def _has_all(have: list[int], stamps: list[int]) -> bool:
@@ -216,10 +216,10 @@ def _claim(step: Step, moved: Moved) -> None:
     step.told += tuple(cell for cell in moved.told if cell not in cells)
 
 
-def _stamp(state: State, cell: str, log: Log) -> None:
+def _stamp(state: State, cell: str, log: LogPart) -> None:
     known = state.logs.get(cell)
     stamps = windows.union(log.stamps, known.stamps if known else [])
     widest_us = max(log.widest_us, known.widest_us if known else 0)
-    state.logs[cell] = Log(stamps, widest_us, log.is_rate)
+    state.logs[cell] = windows.log_of(stamps, widest_us, is_rate=log.is_rate)
     if known is None:  # a log that is known is looked at again already
         remember(state, (stamps[-1] if stamps else state.at_us) + widest_us, cell, is_slot=False)

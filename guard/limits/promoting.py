@@ -51,7 +51,9 @@ def promoted_log(state: State, plain: str) -> Log | None:
     if shadow is None or (known is not None and known.widest_us >= shadow.widest_us and known.stamps == shadow.stamps):
         return None
     widest_us = max(shadow.widest_us, known.widest_us if known else 0)
-    return Log(windows.union(shadow.stamps, known.stamps if known else []), widest_us, shadow.is_rate)
+    return windows.log_of(
+        windows.union(shadow.stamps, known.stamps if known else []), widest_us, is_rate=shadow.is_rate
+    )
 
 
 def put_spent(state: State, plain: str, amount: int) -> None:

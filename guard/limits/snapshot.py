@@ -19,7 +19,7 @@ from guard.limits.holder import NONE_FILLED, About, Basis, Holder, HolderStatus,
 from guard.limits.order_ids import NOBODY
 from guard.limits.shared import same_about, same_cells, same_whole
 from guard.limits.slots import find_slot
-from guard.limits.state import Log, OrderIds, Slot, State, Step, TradingRule, put_slot
+from guard.limits.state import LogPart, OrderIds, Slot, State, Step, TradingRule, put_slot
 from guard.limits.sums import move
 from guard.limits.sweep import remember
 from guard.terms import Account
@@ -79,7 +79,7 @@ class Stamps(Struct, frozen=True, tag="stamps"):
     """Stamps of one log, which may go on in the next part."""
 
     cell: str
-    log: Log
+    log: LogPart
 
 
 class Slots(Struct, frozen=True, tag="slots"):
@@ -129,7 +129,7 @@ def snapshot(state: State) -> Iterator[Part]:
         if not windows.is_forgettable(log, t_us=state.at_us):
             stamps = windows.stamps_in(log, t_us=state.at_us, window_us=log.widest_us)
             for some in list(_slices(stamps, STAMPS_MAX)) or [[]]:
-                yield Stamps(cell, Log(some, log.widest_us, log.is_rate))
+                yield Stamps(cell, LogPart(some, log.widest_us, log.is_rate))
     held = ((cell, slot) for cell, slot in state.slots.items() if find_slot(state, cell, t_us=state.at_us))
     for slots in _slices(held, CELLS_MAX):
         yield Slots(dict(slots))
@@ -180,8 +180,8 @@ def _put_plain(state: State, part: Steps | Stamps | Slots | Currencies | Trading
         case Steps():
             state.steps |= {step.id: step for step in part.steps}
         case Stamps():
-            begun = state.logs.setdefault(part.cell, Log([], part.log.widest_us, part.log.is_rate))
-            begun.stamps += part.log.stamps
+            log = windows.log_of((), part.log.widest_us, is_rate=part.log.is_rate)
+            state.logs.setdefault(part.cell, log).stamps.extend(part.log.stamps)
         case Slots():
             for counter, slot in part.slots.items():
                 put_slot(state, counter, slot)

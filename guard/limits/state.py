@@ -4,6 +4,7 @@ Every amount is an `int` (ledger units for money, ones for counts), every time a
 own clock `t`.
 """
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final, Literal
@@ -81,6 +82,14 @@ class Log(Struct, gc=False):
     A rate remembers that window when it runs empty: its cell is a subject's, and narrower claims of others must not
     make it forget stamps that the wider one still counts. A cell of `once` is one order's, and starts anew.
     """
+
+    stamps: "array[int]"  # signed 64-bit microseconds: a fifth of what a list of them takes
+    widest_us: int
+    is_rate: bool = True
+
+
+class LogPart(Struct, frozen=True):
+    """A log, or a part of one, as it is written."""
 
     stamps: list[int]
     widest_us: int

@@ -44,7 +44,7 @@ def _sweep_log(state: State, cell: str, t_us: int) -> None:
     if windows.is_forgettable(log, t_us=t_us):
         del state.logs[cell]
     elif windows.is_over(log, t_us=t_us):
-        log.stamps.clear()
+        del log.stamps[:]
         remember(state, t_us + log.widest_us, cell, is_slot=False)
     else:
         remember(state, log.stamps[-1] + log.widest_us, cell, is_slot=False)

@@ -43,7 +43,7 @@ def _reset_breaker(state: State, key: str) -> None:
     for cell, log in state.logs.items():
         if cell.startswith(f"{BREAKER}_") and cell.endswith(f"/key={key}"):
             touch(state, None, (cell,))
-            log.stamps.clear()
+            del log.stamps[:]
 
 
 def trading_rule(state: State, *, key: str, account: Account | None, market: str | None) -> TradingRule | None:

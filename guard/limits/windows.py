@@ -5,8 +5,10 @@ window up to that starts from what happened. It is pruned only where a stamp is 
 read that pruned would be a change of state that no record shows.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from guard.limits.state import Log
@@ -17,7 +19,12 @@ OVER_SHARE: Final = 8  # stamps that no window counts any more go once they are 
 
 def new_log(*, is_rate: bool) -> Log:
     """A log without stamps."""
-    return Log([], KEPT_MIN_US if is_rate else 0, is_rate)
+    return log_of((), KEPT_MIN_US if is_rate else 0, is_rate=is_rate)
+
+
+def log_of(stamps: Iterable[int], widest_us: int, *, is_rate: bool = True) -> Log:
+    """A log of these stamps, which ascend."""
+    return Log(array("q", stamps), widest_us, is_rate)
 
 
 def is_over(log: Log, *, t_us: int) -> bool:
@@ -41,7 +48,7 @@ def stamps_in(log: Log | None, *, t_us: int, window_us: int) -> list[int]:
     """The stamps in (t-w, t], ascending."""
     if log is None:
         return []
-    return log.stamps[_first(log, t_us, window_us) :]
+    return log.stamps[_first(log, t_us, window_us) :].tolist()
 
 
 def span(log: Log | None, *, t_us: int, window_us: int) -> tuple[int, int | None]:
@@ -82,7 +89,7 @@ def remove(log: Log | None, *, stamp_us: int) -> None:
         del log.stamps[at]
 
 
-def union(first: list[int], second: list[int]) -> list[int]:
+def union(first: Sequence[int], second: Sequence[int]) -> list[int]:
     """Every stamp as often as in the list that has it more often, ascending as both are.
 
     Nearly always one of them only looks further back than the other, or they are the same.

@@ -272,10 +272,10 @@ def test_one_stamp_a_step_on_a_cell_with_several_windows() -> None:
     """Two windows on one rate cell are one request."""
     state = State()
     reserve(state, new_order("o", rate("r", 15, 30), rate("r", 100, 3600)), t_us=0)
-    assert state.logs["r"].stamps == [0]
+    assert list(state.logs["r"].stamps) == [0]
     assert state.logs["r"].widest_us == 3600 * SECOND
     settle(state, "o", NOT_SENT, t_us=1)
-    assert state.logs["r"].stamps == []
+    assert list(state.logs["r"].stamps) == []
 
 
 def test_posting_stamps_rates_without_a_step() -> None:

@@ -29,7 +29,7 @@ from guard.limits import (
     used,
 )
 from guard.limits.snapshot import CELLS_MAX, IDS_MAX, ORDERS_MAX, STAMPS_MAX, Holders, Ids, Stamps, Time
-from guard.limits.state import Log
+from guard.limits.windows import log_of
 from guard.terms import OrderNames, Taken
 from tests.support.ledger import (
     ACCEPTED,
@@ -154,7 +154,7 @@ def test_parts_are_small() -> None:
         settle(state, f"o{n}", accepted(str(n), f"ex{n}"), t_us=n)
     state.spent |= {f"cell{n}": n for n in range(1, 2 * CELLS_MAX)}
     state.sums |= state.spent
-    state.logs["many"] = Log(list(range(2 * STAMPS_MAX + 5)), 60 * SECOND)
+    state.logs["many"] = log_of(range(2 * STAMPS_MAX + 5), 60 * SECOND)
     state.ids[REAL].recent |= dict.fromkeys((str(n) for n in range(2 * IDS_MAX)), "bot")
     parts = list(snapshot(state))
 

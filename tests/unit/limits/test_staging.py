@@ -222,7 +222,7 @@ def test_a_shadow_that_is_forgotten_meanwhile_is_not_gone_on_from() -> None:
     was = deepcopy(state)
     _ = staging.take_over(staging.rest(), t_us=62_000_000)
     assert told(state) == told(at_once(was, Graft(), t_us=62_000_000))
-    assert state.logs[PLAIN[0]].stamps == [2]
+    assert list(state.logs[PLAIN[0]].stamps) == [2]
 
 
 @pytest.mark.parametrize("now", [0, 4, 12])
