@@ -17,7 +17,7 @@ _CODES: Final = (
 def short(body: bytes) -> tuple[bytes, bytes]:
     """The form that other bodies may have too, and what is this one's own. No form: nothing was made short."""
     form, mark, own = body.partition(_SHARED_UNTIL)
-    if not mark:
+    if not (form and mark):
         return b"", body
     for name, code in _CODES:
         own = own.replace(name, code, 1)

@@ -28,8 +28,8 @@ def test_a_body_comes_back_byte_for_byte(remark: str | None, qty: Decimal, aux_p
     assert whole(*short(short(body)[1])) == short(body)[1]
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"c2s":{"header":{"trd_market":1}}}', b"x" * 100])
-def test_a_body_without_a_quantity_stays_as_it_is(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"c2s":{"header":{"trd_market":1}}}', b"x" * 100, b'"qty":1'])
+def test_a_body_without_a_quantity_behind_a_form_stays_as_it_is(body: bytes) -> None:
     """Nothing in it tells what others would have too."""
     assert short(body) == (b"", body)
     assert whole(b"", body) == body
