@@ -94,10 +94,11 @@ def union(first: Sequence[int], second: Sequence[int]) -> list[int]:
 
     Nearly always one of them only looks further back than the other, or they are the same.
     """
+    first, second = list(first), list(second)  # a list never equals a row of numbers
     if not second or first[-len(second) :] == second:
-        return list(first)
+        return first
     if not first or second[-len(first) :] == first:
-        return list(second)
+        return second
     return sorted((Counter(first) | Counter(second)).elements())
 
 

@@ -1,5 +1,6 @@
 """Exact windows: what counts, what is forgotten, when there is room again."""
 
+from array import array
 from collections import Counter
 from itertools import combinations_with_replacement
 
@@ -150,3 +151,17 @@ def test_a_union_has_every_stamp_as_often_as_where_it_is_more_often() -> None:
             assert found == sorted((Counter(first) | Counter(second)).elements())
             assert found is not first
             assert found is not second
+
+
+class _Uncountable(int):
+    """A stamp that raises where it is counted."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("known", [[], [3], [2, 3], [1, 2, 3]])
+def test_stamps_that_end_alike_are_not_counted_however_they_are_kept(known: list[int]) -> None:
+    """What is to be counted comes as a list from a record, and the log is a row of numbers: equal all the same."""
+    told = [_Uncountable(stamp) for stamp in (1, 2, 3)]
+    assert windows.union(told, array("q", known)) == [1, 2, 3]
+    assert windows.union(array("q", known), told) == [1, 2, 3]
