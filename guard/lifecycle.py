@@ -44,7 +44,7 @@ from guard.replay.counting import Counting
 from guard.server import Listener, Wiring, serve
 from guard.settings import Settings, address
 from guard.snapshots import resume
-from guard.standing import Before, Standing, at_start, load_keys, stand
+from guard.standing import Before, Standing, at_start, load_keys, stand, warmed
 from guard.stream import SEEING, Relay, Seeing
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
@@ -142,6 +142,8 @@ class Guard:
         before = Before(recovered.policy_sha256, agreed.expired, agreed.temporary is not None)
         found = at_start(self.settings, keyring, self.shelf, before=before, now=self.clock.wall())
         self.policy_errors = list(found.errors)
+        if found.policies is not None:
+            warmed(found.policies, keyring, now=self.clock.wall())
         standing = stand(self.settings, keyring, issuers, found.policies)
         try:
             self.shelf.put(standing.config_sha256, standing.config)

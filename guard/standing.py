@@ -27,7 +27,7 @@ from guard.settings import Settings
 from guard.terms import Account, Env
 
 READS_MAX: Final = 5
-WARMED_MAX: Final = 500  # keys whose plans a reload makes before it swaps
+WARMED_MAX: Final = 500  # keys whose plans a start makes before it opens, and a reload before it swaps
 _log = structlog.get_logger("guard")
 
 

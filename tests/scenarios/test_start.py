@@ -49,6 +49,17 @@ async def test_bad_policies_at_start_leave_the_last_good_ones_in_force(tmp_path:
             assert is_passed(await scene.place(remark=names[-1]))
 
 
+async def test_the_first_order_after_a_start_finds_its_rules_planned(tmp_path: Path) -> None:
+    """A start makes the plans of the keys before the doors open: with a thousand policies one takes milliseconds."""
+    async with stage(tmp_path, policies=TIGHT) as scene:
+        policies = scene.guard.desk.standing.policies
+        assert policies is not None
+        before = [len(piece) for piece in policies.pieces()]
+        assert is_passed(await scene.place())
+
+        assert [len(piece) for piece in policies.pieces()] == before
+
+
 async def test_bad_policies_without_any_good_ones_stop_orders_and_let_cancels_pass(tmp_path: Path) -> None:
     """Where no good policy is on record new orders and changes are 503 policy_unavailable; a cancel passes."""
     async with stage(tmp_path) as scene:
