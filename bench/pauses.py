@@ -58,6 +58,8 @@ for line in sys.stdin:
 """
 NOTES: Final = """
 * Orders are in every pause: what one turn of the loop brings is walked together. The first row is that alone.
+* Right after a start the first row has one pause more: a thousand keys place their first orders while the files are
+  looked at with the collector off, and what these keys have from then on (claims by name) is looked through in one go.
 * A reload works in slices of a millisecond; the step of the swap costs what has changed since the last slice, and what
   new counters begin with, not a look at each live order or counter. Under more orders than it can count in its slices,
   these grow to 20 ms.
