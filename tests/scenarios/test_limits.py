@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -251,6 +251,43 @@ async def test_a_budget_tells_what_it_would_have_become(tmp_path: Path) -> None:
         reason = said(await scene.place(remark="3", qty=100, price=0.01))["guard"]["reasons"][0]
 
         assert (reason["observed"], reason["limit"], reason["unit"]) == ("40001", "40000", "HKD")
+
+
+STRICT: Final = """
+[instruments]
+markets = ["HK"]
+blocked_symbols = ["HK.09988"]
+[orders]
+sides = ["BUY"]
+types = ["NORMAL"]
+time_in_force = ["DAY"]
+max_value = "100000000 HKD"
+max_qty = 1000
+"""
+OTHERWISE: Final[dict[str, dict[str, Any]]] = {
+    "symbol": {"code": "09988"},
+    "side": {"side": "SELL"},
+    "order_type": {"order_type": "MARKET"},
+    "time_in_force": {"time_in_force": "GTC"},
+    "max_order_qty": {"qty": 1100},
+}
+
+
+@pytest.mark.parametrize("code", OTHERWISE)
+async def test_an_order_that_passed_vouches_for_none_unlike_it(tmp_path: Path, code: str) -> None:
+    """What is remembered of orders like one another opens no way: one thing changed, and it is refused for that alone.
+
+    Nor does an order that was refused for its size, with everything else in order.
+    """
+    async with stage(tmp_path, policies=STRICT) as scene:
+        for _ in range(2):
+            assert is_passed(await scene.place())
+            assert codes(await scene.place(qty=1200)) == ["max_order_qty"]
+            assert codes(await scene.place(**OTHERWISE[code])) == [code]
+        both = codes(await scene.place(**({"qty": 1200} | OTHERWISE[code])))
+
+        assert both == list(dict.fromkeys([code, "max_order_qty"]))
+        assert len(scene.reached()) == 2
 
 
 async def test_real_and_simulated_money_are_counted_apart(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """When the record is signed: in time, before a new segment, on request, at the end, and never ahead of the disk."""
 
 import asyncio
+import errno
+import os
 import threading
 import time
 from pathlib import Path
@@ -17,6 +19,20 @@ from tests.support.disk import FaultyDisk
 from tests.support.journal import decision, file_of, open_journal, outcome
 
 PATIENT = Bounds(sign_lag_s=60)
+
+
+class Held(FaultyDisk):
+    """A disk that stands still within a sync until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let, self.is_syncing = threading.Event(), threading.Event()
+
+    def fdatasync(self, fd: int) -> None:
+        """Waits, and then syncs or not."""
+        self.is_syncing.set()
+        self.let.wait(5)
+        super().fdatasync(fd)
 
 
 @pytest.fixture
@@ -85,51 +101,54 @@ async def test_a_stream_of_records_is_signed_again_and_again(state: Path) -> Non
 
 async def test_a_checkpoint_never_covers_what_is_not_synced(state: Path) -> None:
     """The disk stands still within a sync: what is written already is not signed."""
-    let, is_syncing = threading.Event(), threading.Event()
-
-    class Held(FaultyDisk):
-        def fdatasync(self, fd: int) -> None:
-            is_syncing.set()
-            let.wait(5)
-            super().fdatasync(fd)
-
-    journal = open_journal(state, disk=Held(), bounds=Bounds(sign_lag_s=0.001))
+    disk = Held()
+    journal = open_journal(state, disk=disk, bounds=Bounds(sign_lag_s=0.001))
     seq = journal.append("decision", decision())
-    await asyncio.to_thread(is_syncing.wait, 5)
+    await asyncio.to_thread(disk.is_syncing.wait, 5)
     asked = asyncio.ensure_future(journal.checkpoint())
     await asyncio.sleep(0.05)
     assert journal.written_seq == seq
     assert largest(state) is None
     assert not asked.done()
 
-    let.set()
+    disk.let.set()
     assert Checkpoint.read(Note.read(await asked).text).head == head_of(state)
     await journal.close()
 
 
 async def test_who_asks_in_the_middle_of_a_turn_has_it_signed_once(state: Path) -> None:
     """What was asked for is taken at once, though the turn goes on; nothing is signed again and again until it ends."""
-    let, is_syncing = threading.Event(), threading.Event()
-
-    class Held(FaultyDisk):
-        def fdatasync(self, fd: int) -> None:
-            is_syncing.set()
-            let.wait(5)
-            super().fdatasync(fd)
-
     disk = Held()
     journal = open_journal(state, disk=disk, bounds=PATIENT)
     journal.append("a", {})
-    await asyncio.to_thread(is_syncing.wait, 5)
+    await asyncio.to_thread(disk.is_syncing.wait, 5)
     before = disk.calls["fsync"]
     journal.append("b", {})
     journal.sign_soon()
     journal.append("c", {})
-    let.set()
+    disk.let.set()
     time.sleep(0.1)  # noqa: ASYNC251 - the turn goes on
 
     assert journal.written_seq == journal.last_seq == 4
     assert disk.calls["fsync"] - before <= 2, "the file of checkpoints and the directory that it is new in"
+    await journal.close()
+
+
+async def test_a_disk_that_is_full_in_the_middle_of_a_turn_lets_nobody_wait(state: Path) -> None:
+    """More was put in while the disk stood still in a sync, and then it is full: all hear, nothing more is kept."""
+    disk = Held()
+    journal = open_journal(state, disk=disk, bounds=PATIENT)
+    first = asyncio.ensure_future(journal.durable(journal.append("decision", decision("01K1"))))
+    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    disk.fails["fdatasync"] = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    second = asyncio.ensure_future(journal.durable(journal.append("decision", decision("01K2"))))
+    disk.let.set()
+    heard = await asyncio.wait_for(asyncio.gather(first, second, return_exceptions=True), 5)
+
+    assert [type(fault) for fault in heard] == [JournalFault, JournalFault]
+    with pytest.raises(JournalFault, match="closed until a restart"):
+        journal.append("decision", decision("01K3"))
+    assert not any(b"01K2" in line or b"01K3" in line for line in read_lines(state))
     await journal.close()
 
 

@@ -16,9 +16,12 @@ from tests.support.ledger import once, rate, slot, sums
     ],
     ids=["each cell once", "one rate cell, two windows", "one duplicate cell, two windows"],
 )
-def test_sensible_lists_pass(claims: tuple[Claim, ...]) -> None:
-    """Cells stand once; only a cell of stamps may be looked at through several windows."""
-    parted(claims)
+def test_sensible_lists_are_parted(claims: tuple[Claim, ...]) -> None:
+    """Cells stand once; only a cell of stamps may be looked at through several windows. None is lost."""
+    on_sums, others = parted(claims)
+
+    assert on_sums == [claim for claim in claims if claim.kind in {"spend", "working", "count"}]
+    assert others == [claim for claim in claims if claim.kind in {"rate", "once", "slot"}]
 
 
 @pytest.mark.parametrize(
