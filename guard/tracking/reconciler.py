@@ -170,9 +170,13 @@ class Reconciler:
                 await self._look(place, Wants([]))
 
     def _is_quiet(self) -> bool:
-        """No place is due, nobody poked, and nothing is in doubt: a large book need not be looked through."""
-        due_us = min(self._asked_us.values(), default=0) + LIVE_EVERY_US
-        return self._desk.clock.t_us() < due_us and not self._poked and not unknowns(self._desk.state)
+        """Nothing is in doubt and no list both due and its account's turn: a large book need not be looked through."""
+        asked, poked = self._asked_us, self._poked
+        if not asked or unknowns(self._desk.state) or not poked <= {place.account for place in asked}:
+            return False
+        last_us = self._desk.clock.t_us() - LIVE_EVERY_US
+        due = (place for place, at_us in asked.items() if at_us <= last_us or place.account in poked)
+        return not any(map(self._lists.may_ask, due))
 
     def _is_due(self, place: Place, wants: Wants) -> bool:
         now_us = self._desk.clock.t_us()
@@ -185,7 +189,8 @@ class Reconciler:
         return now_us >= due_us or place.account in self._poked
 
     async def _account(self, places: Iterable[tuple[Place, Wants]]) -> None:
-        for place, wants in places:
+        """Whose last question is the longest ago goes first: the pace lets one by, and no market may wait for ever."""
+        for place, wants in sorted(places, key=lambda each: self._asked_us.get(each[0], 0)):
             if self._lists.may_ask(place):
                 await self._look(place, wants)
 

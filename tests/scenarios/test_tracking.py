@@ -1,6 +1,7 @@
 """Orders after they were answered: fills, ends, and what stays charged; live, twice, and after a restart."""
 
 import asyncio
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -8,8 +9,10 @@ from typing import Any, Final
 import pytest
 from websockets.frames import Frame, Opcode
 
+from guard.limits import State
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Order, Status
+from guard.tracking.places import Place, Wants
 from tests.support.guards import OPEN_POLICY, operate, said
 from tests.support.scripted_daemon import Talk, scripted
 from tests.support.stage import TRADING, Stage, again, code_of, decision_of, is_passed, stage
@@ -291,6 +294,46 @@ async def test_a_push_asks_at_once_and_the_pace_is_kept(tmp_path: Path) -> None:
             await scene.guard.reconciler.turn()
             scene.clock.advance(us=100_000)
         assert 2 <= len(scene.reached("/api/orders")) <= 8
+
+
+async def test_every_market_of_an_account_has_its_turn(tmp_path: Path) -> None:
+    """The pace lets one question by every six seconds: orders in two markets are asked for in turn, none never."""
+    async with stage(tmp_path, policies={"open.toml": OPEN_POLICY}) as scene:
+        await scene.placed()
+        await scene.placed(market="US", code="AAPL", qty=1, price=100)
+        for _ in range(120):
+            await scene.guard.reconciler.turn()
+            scene.clock.advance(us=500_000)
+        asked = [json.loads(each.body or b"")["c2s"]["header"]["trd_market"] for each in scene.reached("/api/orders")]
+        assert len(asked) >= 10
+        assert abs(asked.count(1) - asked.count(2)) <= 1
+
+
+@pytest.mark.parametrize("is_poked", [False, True])
+async def test_a_large_book_is_looked_through_only_when_a_list_may_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_poked: bool
+) -> None:
+    """While the pace says no, nobody looks for what to ask; the questions come no later for it."""
+    monkeypatch.setattr("guard.tracking.reconciler.MANY", 0)
+    async with stage(tmp_path, policies={"open.toml": OPEN_POLICY}) as scene:
+        await scene.placed()
+        account = next(iter(scene.guard.desk.state.holders.values())).account
+        looks, wanted = 0, scene.guard.reconciler._places.wanted
+
+        async def counted(state: State) -> dict[Place, Wants]:
+            nonlocal looks
+            looks += 1
+            return await wanted(state)
+
+        monkeypatch.setattr(scene.guard.reconciler._places, "wanted", counted)
+        for _ in range(120):
+            if is_poked:
+                scene.guard.reconciler.poke(account)
+            await scene.guard.reconciler.turn()
+            scene.clock.advance(us=500_000)
+        asked = len(scene.reached("/api/orders"))
+        assert 10 <= asked <= 13
+        assert asked <= looks <= asked + 2 + 12 * (not is_poked)  # until the first question there is nothing to go by
 
 
 async def test_a_trade_push_asks_at_once_for_what_is_live_or_in_doubt(tmp_path: Path) -> None:
