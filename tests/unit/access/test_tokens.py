@@ -38,7 +38,7 @@ def why(text: str, *, now_s: int = 0) -> str:
 def test_a_good_token_is_believed() -> None:
     """Its claims come back, its end in UTC."""
     assert verify(token(claims(scope="qot:read")), ONE, now=NOW) == Claims(
-        sub="bot", jti="t1", until=NOW + timedelta(seconds=600), signer=ONE[0].signer(ONE[0].keys[0]), scope="qot:read"
+        sub="bot", jti="t1", since=NOW - timedelta(seconds=10), until=NOW + timedelta(seconds=600), signer=ONE[0].signer(ONE[0].keys[0]), scope="qot:read"
     )
 
 
@@ -150,9 +150,9 @@ def test_every_required_claim_is_required(name: str) -> None:
         ({"iss": [ISSUER]}, "no issuer"),
         ({"aud": "other"}, "no issuer"),
         ({"aud": ["other"]}, "no issuer"),
-        ({"aud": {"guard": 1}}, "no issuer"),
-        ({"aud": 5}, "no issuer"),
-        ({"aud": [AUDIENCE, 5]}, "InvalidAudience"),
+        ({"aud": {"guard": 1}}, "aud is neither"),
+        ({"aud": 5}, "aud is neither"),
+        ({"aud": [AUDIENCE, 5]}, "aud is neither"),
     ],
 )
 def test_every_claim_is_checked(members: dict[str, object], sentence: str) -> None:
