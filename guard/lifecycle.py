@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
-from guard.access import Issuer, Keyring
+from guard.access import Issuers, Keyring
 from guard.admin import Changes, build_app
 from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
@@ -135,7 +135,7 @@ class Guard:
         self.clock.resume(recovered.t_us)
         return journal, recovered
 
-    def _stand(self, recovered: Recovered, keyring: Keyring, issuers: tuple[Issuer, ...]) -> Standing:
+    def _stand(self, recovered: Recovered, keyring: Keyring, issuers: Issuers) -> Standing:
         """What is in force from the start on. What cannot be kept beside the record does not decide anything."""
         over_by(recovered, self.clock.wall())
         agreed = recovered.agreed

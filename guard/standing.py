@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct
 
 from guard import __version__
-from guard.access import Issuer, Keyring, keyfile, parse_issuer
+from guard.access import Issuers, Keyring, keyfile, parse_issuer
 from guard.catalogue.table import TABLE
 from guard.errors import SettingsFault
 from guard.journal.shelf import Shelf
@@ -36,7 +36,7 @@ class Standing(Struct, frozen=True, weakref=True):
 
     settings: Settings
     keyring: Keyring
-    issuers: tuple[Issuer, ...]
+    issuers: Issuers
     policies: PolicySet | None
     config: bytes
     config_sha256: str
@@ -47,7 +47,7 @@ class Standing(Struct, frozen=True, weakref=True):
         return self.policies.sha256 if self.policies else ""
 
 
-def load_keys(settings: Settings) -> tuple[Keyring, tuple[Issuer, ...]]:
+def load_keys(settings: Settings) -> tuple[Keyring, Issuers]:
     """Keys and issuers from their files. Raises SettingsFault with every error."""
     errors: list[str] = []
     keyring: Keyring | None = None
@@ -76,7 +76,7 @@ def load_keys(settings: Settings) -> tuple[Keyring, tuple[Issuer, ...]]:
             issuers.append(issuer)
     if errors or keyring is None:
         raise SettingsFault(errors)
-    return keyring, tuple(issuers)
+    return keyring, Issuers(*issuers)
 
 
 def policy_files(directory: Path, *, are_tests: bool = False) -> list[Path]:
@@ -274,7 +274,7 @@ def pieces_of_keys(keyring: Keyring) -> Pieces:
     return [list(keyring.records), list(keyring.principals.values())]
 
 
-def stand(settings: Settings, keyring: Keyring, issuers: tuple[Issuer, ...], policies: PolicySet | None) -> Standing:
+def stand(settings: Settings, keyring: Keyring, issuers: Issuers, policies: PolicySet | None) -> Standing:
     """The standing of these parts, with the hash of everything that decides (contract §7, `config_sha256`)."""
     deciding = {
         "version": __version__,

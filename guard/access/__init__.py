@@ -3,7 +3,8 @@
 In: keys.json and JWKS texts (at load), then for each call the bearer, the endpoint, the request's own `now` and the
 daemon's account list. Out: a `Principal` or a `Refusal`, and reasons for scope, environment and account.
 It must never: let anybody in without a credential, hold a plaintext key, say why a credential failed, reveal which
-accounts exist, or remember an answer. All of it is pure but `guard.access.keyfile`, which reads and writes keys.json.
+accounts exist, or remember an answer; that a token's signature held is none (`guard.access.proven`). All of it is pure
+but `guard.access.keyfile`, which reads and writes keys.json.
 """
 
 from guard.access.accounts import (
@@ -16,7 +17,7 @@ from guard.access.accounts import (
 )
 from guard.access.callers import authenticate, bearer_of, renewed, still_valid
 from guard.access.cutting import Cut, cut_lines, cut_members, cut_rows
-from guard.access.issuers import Issuer, parse_issuer
+from guard.access.issuers import Issuer, Issuers, parse_issuer
 from guard.access.parse import parse_keys
 from guard.access.records import KeyRecord, Keyring
 from guard.access.scopes import cancel_env, environment_reasons, operator_reasons, scope_reasons
@@ -25,6 +26,7 @@ from guard.access.tickets import Tickets, Wait
 __all__ = [
     "Cut",
     "Issuer",
+    "Issuers",
     "KeyRecord",
     "Keyring",
     "Tickets",

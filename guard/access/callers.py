@@ -14,10 +14,11 @@ from typing import Final
 
 from msgspec import structs
 
-from guard.access.issuers import Issuer
+from guard.access.issuers import NOBODY, Issuers
+from guard.access.proven import Claims
 from guard.access.records import KeyRecord, Keyring, credential_of
 from guard.access.scopes import expand, narrowed
-from guard.access.tokens import TOKEN_CHARS_MAX, Claims, is_token, verify
+from guard.access.tokens import TOKEN_CHARS_MAX, is_token, verify
 from guard.codes import Code
 from guard.terms import Principal, Refusal, refuse
 
@@ -40,7 +41,7 @@ def bearer_of(header: str | None) -> str | None:
 
 
 def authenticate(
-    keyring: Keyring, bearer: str | None, *, now: datetime, issuers: tuple[Issuer, ...] = ()
+    keyring: Keyring, bearer: str | None, *, now: datetime, issuers: Issuers = NOBODY
 ) -> Principal | Refusal:
     """The caller; or `unauthenticated`, with one message for every cause. The cause is in `note`, for the record."""
     if not bearer:
@@ -58,15 +59,13 @@ def authenticate(
     return keyring.unending.get(record.id) or _ended(record, now) or keyring.principals[record.id]
 
 
-def still_valid(keyring: Keyring, principal: Principal, *, now: datetime, issuers: tuple[Issuer, ...] = ()) -> bool:
+def still_valid(keyring: Keyring, principal: Principal, *, now: datetime, issuers: Issuers = NOBODY) -> bool:
     """The same record is still in the keyring with the same rights, and neither it nor the credential has ended."""
     record = keyring.by_grant.get(principal.grant)
     return record is not None and record.id == principal.id and _stands(record, principal, now=now, issuers=issuers)
 
 
-def renewed(
-    keyring: Keyring, principal: Principal, *, now: datetime, issuers: tuple[Issuer, ...] = ()
-) -> Principal | None:
+def renewed(keyring: Keyring, principal: Principal, *, now: datetime, issuers: Issuers = NOBODY) -> Principal | None:
     """The caller with the rights of its record as it is now, for a cancel, which asks who it is and not for limits.
 
     None: the record is gone, has another secret or owner or has ended, or the key may cancel less than it might before.
@@ -92,18 +91,16 @@ def _may_as_much(fresh: Principal, principal: Principal) -> bool:
     return all(new is None or (old is not None and old <= new) for new, old in bound)
 
 
-def _stands(record: KeyRecord, principal: Principal, *, now: datetime, issuers: tuple[Issuer, ...]) -> bool:
+def _stands(record: KeyRecord, principal: Principal, *, now: datetime, issuers: Issuers) -> bool:
     """Neither the record nor the credential has ended, and who signed the credential is still believed."""
     if _ended(record, now) is not None:
         return False
     if principal.jti is not None and principal.until is not None and now >= principal.until:
         return False
-    return principal.signer is None or any(
-        issuer.signer(key) == principal.signer for issuer in issuers for key in issuer.keys
-    )
+    return principal.signer is None or principal.signer in issuers.signers
 
 
-def _of_token(keyring: Keyring, token: str, *, now: datetime, issuers: tuple[Issuer, ...]) -> Principal | Refusal:
+def _of_token(keyring: Keyring, token: str, *, now: datetime, issuers: Issuers) -> Principal | Refusal:
     claims = verify(token, issuers, now=now)
     if isinstance(claims, str):
         return _denied(claims)

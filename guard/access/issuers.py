@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import jiter
 from msgspec import Struct
 
+from guard.access.proven import Proven
+
 if TYPE_CHECKING:
     import jwt
 
@@ -60,6 +62,21 @@ class Issuer(Struct, frozen=True):
         """This key as this issuer's: what a token that it signed rests on."""
         name = json.dumps([self.issuer, self.audience, key.thumbprint.hex()])
         return hashlib.sha256(name.encode()).digest()
+
+
+class Issuers:
+    """Everybody who is believed at one moment: swapped whole, so nothing that was believed under others outlives them.
+
+    `signers`: what a token may rest on. `proven`: the tokens whose signature held.
+    """
+
+    def __init__(self, *each: Issuer) -> None:
+        self.each = each
+        self.signers = frozenset(issuer.signer(key) for issuer in each for key in issuer.keys)
+        self.proven = Proven()
+
+
+NOBODY: Final = Issuers()
 
 
 def parse_issuer(

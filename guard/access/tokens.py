@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import jiter
-from msgspec import Struct
 
-from guard.access.issuers import Issuer, IssuerKey
+from guard.access.issuers import Issuer, IssuerKey, Issuers
+from guard.access.proven import Claims, digest_of
 
 TOKEN_CHARS_MAX: Final = 8192
 _TEXT_CHARS_MAX: Final = 256
@@ -32,20 +32,6 @@ _TIMES: Final = ("exp", "iat", "nbf")
 _NO_KEYS_OF_ITS_OWN: Final = ("jwk", "jku", "x5u", "x5c")
 
 
-class Claims(Struct, frozen=True):
-    """What a believed token says: the key id, the token's own id, its first moment and its end (UTC), its `scope`.
-
-    `signer`: the issuer's key that signed it.
-    """
-
-    sub: str
-    jti: str
-    since: datetime
-    until: datetime
-    signer: bytes
-    scope: str | None = None
-
-
 class _Disbelief(ValueError):
     """Why a token is not believed; caught in `verify`."""
 
@@ -55,25 +41,30 @@ def is_token(bearer: str) -> bool:
     return bearer.count(".") == _PARTS - 1
 
 
-def verify(token: str, issuers: tuple[Issuer, ...], *, now: datetime) -> Claims | str:
+def verify(token: str, issuers: Issuers, *, now: datetime) -> Claims | str:
     """The claims of a token that an issuer signed for us and whose time has come and not passed; else why not."""
+    if len(token) > TOKEN_CHARS_MAX:
+        return f"token: longer than {TOKEN_CHARS_MAX} characters"
+    digest = digest_of(token)
+    claims = issuers.proven.get(digest)
     try:
+        if claims is not None:
+            _check_time(claims, now)
+            return claims
         said, header, signature = _open(token)
-        issuer = _issuer(said, issuers)
+        issuer = _issuer(said, issuers.each)
         key = _key(header, issuer)
         claims = _claims(said, issuer, key)
         _check_time(claims, now)
-        if not _is_signed(token, signature, key, header["alg"]):
-            raise _Disbelief("its signature is not the key's")
+        _check_signature(token, signature, key, header["alg"])
     except _Disbelief as why:
         return f"token: {why}"
+    issuers.proven.put(digest, claims)
     return claims
 
 
 def _open(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
     """Claims, header and signature, each as the token has it."""
-    if len(token) > TOKEN_CHARS_MAX:
-        raise _Disbelief(f"longer than {TOKEN_CHARS_MAX} characters")
     parts = token.split(".")
     if len(parts) != _PARTS or not all(_PART.fullmatch(part) for part in parts):
         raise _Disbelief("not three parts of unpadded base64url")
@@ -167,10 +158,11 @@ def _check_time(claims: Claims, now: datetime) -> None:
         raise _Disbelief("not valid yet")
 
 
-def _is_signed(token: str, signature: bytes, key: IssuerKey, algorithm: str) -> bool:
-    """The library's word on the signature, with the algorithm that the key was bound to when the JWKS was read."""
-    bound = key.by_algorithm[algorithm]
-    return bound.Algorithm.verify(token.rpartition(".")[0].encode(), bound.key, signature)
+def _check_signature(token: str, signature: bytes, key: IssuerKey, algorithm: str) -> None:
+    """The library's word on it, with the algorithm that the key was bound to when the JWKS was read."""
+    bound, message = key.by_algorithm[algorithm], token.rpartition(".")[0].encode()
+    if not bound.Algorithm.verify(message, bound.key, signature):
+        raise _Disbelief("its signature is not the key's")
 
 
 def _moment(seconds: int) -> datetime:

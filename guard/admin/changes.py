@@ -118,7 +118,7 @@ class Changes:
         built = build_policies(was.settings, keyring, docs, now=now)
         if isinstance(built, list):
             raise SettingsFault([str(error) for error in built])
-        if dict(keyring.by_grant) == dict(was.keyring.by_grant) and issuers == was.issuers:
+        if dict(keyring.by_grant) == dict(was.keyring.by_grant) and issuers.each == was.issuers.each:
             return [None]
         policies = None if was.policies is None else warmed(built, keyring, now=now)
         standing = stand(was.settings, keyring, issuers, policies)

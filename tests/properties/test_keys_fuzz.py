@@ -5,11 +5,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 import jiter
+import jwt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.access import (
     Issuer,
+    Issuers,
     Keyring,
     authenticate,
     bearer_of,
@@ -54,7 +56,30 @@ PLAUSIBLE: Final = st.sampled_from(
     ]
 )
 KEYS: Final = ring(record(), record("b", scopes=["admin"], owner="Ada"))
-ISSUERS: Final = (issuer(),)
+ISSUERS: Final = Issuers(issuer())
+LETTERS: Final = "ABCxyz019-_.="
+
+
+def library_believes(text: str) -> bool:
+    """What the library's own reading of the whole token says, its times aside."""
+    (ours,) = ISSUERS.each
+    try:
+        jwt.decode(
+            text,
+            ours.keys[0].by_algorithm["EdDSA"],
+            algorithms=["EdDSA"],
+            audience=ours.audience,
+            issuer=ours.issuer,
+            options={
+                "require": ["exp", "iat", "aud", "iss", "sub", "jti"],
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
+        )
+    except jwt.PyJWTError:
+        return False
+    return True
 
 
 @settings(max_examples=200)
@@ -123,9 +148,12 @@ def test_what_a_header_yields_is_one_clean_token_or_nothing(header: str) -> None
 @given(st.dictionaries(st.sampled_from([*claims(), "nbf", "scope", "x"]), JSON, max_size=4))
 def test_no_claims_raise_and_none_widen(members: dict[str, Any]) -> None:
     """Signed by the issuer, with whatever values: at most what the key itself may do."""
-    found = authenticate(KEYS, token({**claims(), **members}), now=NOW, issuers=ISSUERS)
+    text = token({**claims(), **members})
+    found = authenticate(KEYS, text, now=NOW, issuers=ISSUERS)
 
+    assert authenticate(KEYS, text, now=NOW, issuers=ISSUERS) == found
     if isinstance(found, Principal):
+        assert library_believes(text)
         assert found.scopes <= KEYS.principals[found.id].scopes
         assert found.until is not None
         assert found.until > NOW
@@ -142,6 +170,19 @@ def test_no_header_and_no_payload_raise(header: dict[str, Any], payload: str) ->
     clean = payload.encode("utf-8", "replace").decode()
     for text in (token(None, **header), signed(json.dumps(header), clean)):
         assert isinstance(authenticate(KEYS, text, now=NOW, issuers=ISSUERS), Principal | Refusal)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, 400), st.sampled_from(LETTERS)), min_size=1, max_size=3))
+def test_nothing_is_believed_that_the_library_does_not_believe(changes: list[tuple[int, str]]) -> None:
+    """A good token with some letters changed or taken out: we are at least as strict, the first time and then."""
+    text = token()
+    for place, letter in changes:
+        text = text[:place] + letter.strip("=") + text[place + 1 :]
+
+    found = [authenticate(KEYS, text, now=NOW, issuers=ISSUERS) for _ in range(2)]
+    assert found[0] == found[1]
+    assert isinstance(found[0], Refusal) or library_believes(text)
 
 
 @settings(max_examples=150)

@@ -10,6 +10,7 @@ import pytest
 from guard.access.scopes import SCOPES
 from guard.simulator.faults import Hold
 from guard.terms import Reply
+from tests.support import tokens
 from tests.support.guards import codes, order, record, said, write_keys
 from tests.support.stage import (
     ACCOUNTS,
@@ -35,6 +36,10 @@ MEANT: Final = {  # two examples of the reference cannot be meant; the order tha
 }
 PUBLIC: Final = {row["path"] for row in ROWS if not row["documented_scope_any_of"]}
 TRADES: Final = {"order_new", "order_change", "order_cancel"}
+ISSUING: Final = (
+    f'[[jwt]]\nissuer = "{tokens.ISSUER}"\naudience = "{tokens.AUDIENCE}"\njwks_file = "jwks.json"\n'
+    'algorithms = ["EdDSA"]\n'
+)
 
 
 def body_of(row: dict[str, Any]) -> Any:
@@ -197,6 +202,27 @@ async def test_b03_a_key_revoked_while_its_order_waits_is_not_sent(tmp_path: Pat
         assert scene.reached() == []
         assert scene.ledger()["holders"] == scene.ledger()["logs"] == {}
         assert code_of(await scene.ask("/api/ping")) == (401, "unauthenticated")
+
+
+async def test_a_token_that_was_believed_ends_at_once_with_its_issuers_key(tmp_path: Path) -> None:
+    """Its signature was verified before and is remembered: 401 the moment the key set is read without that key."""
+    jwks_file, toml = tmp_path / "jwks.json", f"{TRADING}{ISSUING}"
+    jwks_file.write_bytes(tokens.jwks(tokens.jwk("OKP", kid="a")))
+    async with stage(tmp_path, toml=toml) as scene:
+        now_s = int(scene.clock.wall().timestamp())
+        head = {"authorization": f"Bearer {tokens.token(tokens.claims(iat=now_s, exp=now_s + 60), kid='a')}"}
+        for _ in range(2):
+            assert is_passed(await scene.ask(ORDER, order(), who=None, **head))
+        jwks_file.write_bytes(tokens.jwks(tokens.jwk("OKP", kid="b")))
+        await scene.guard.reload()
+        assert code_of(await scene.ask(ORDER, order(), who=None, **head)) == (401, "unauthenticated")
+
+        jwks_file.write_bytes(tokens.jwks(tokens.jwk("OKP", kid="a")))
+        await scene.guard.reload()
+        assert is_passed(await scene.ask(ACCOUNTS, who=None, **head))
+        scene.clock.advance(s=60)
+        assert code_of(await scene.ask(ACCOUNTS, who=None, **head)) == (401, "unauthenticated")
+        assert len(scene.reached()) == 2
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from guard.access.issuers import NOBODY
 from guard.admin.changes import StateBody
 from guard.simulator.faults import HttpError, Reset
 from guard.simulator.orders import Status
@@ -34,7 +35,7 @@ async def _locked(scene: Stage) -> None:
 async def _no_policies(scene: Stage) -> None:
     desk = scene.guard.desk
     desk.standing = type(desk.standing)(
-        desk.standing.settings, desk.standing.keyring, (), None, b"{}", desk.standing.config_sha256
+        desk.standing.settings, desk.standing.keyring, NOBODY, None, b"{}", desk.standing.config_sha256
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from guard.access.issuers import NOBODY
 from guard.admin.change import Who
 from guard.admin.changes import ScopeBody, StateBody
 from guard.simulator.faults import Delay, Hold, HttpError, RetType
@@ -68,7 +69,7 @@ async def _exhausted(scene: Stage) -> None:
 async def _no_policies(scene: Stage) -> None:
     desk = scene.guard.desk
     desk.standing = type(desk.standing)(
-        desk.standing.settings, desk.standing.keyring, (), None, b"{}", desk.standing.config_sha256
+        desk.standing.settings, desk.standing.keyring, NOBODY, None, b"{}", desk.standing.config_sha256
     )
 
 

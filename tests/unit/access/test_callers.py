@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guard.access import Issuer, authenticate, bearer_of, renewed, still_valid
+from guard.access import Issuer, Issuers, authenticate, bearer_of, renewed, still_valid
 from guard.codes import Code
 from guard.terms import Principal, Refusal
 from tests.support.keys import NOW, PLAIN, hash_of, record, ring
@@ -148,7 +148,7 @@ def test_a_key_bound_to_machines_never_works_and_the_record_says_why() -> None:
 def test_a_token_speaks_for_exactly_the_key_id_of_its_sub() -> None:
     """`bot` and `bot@2` are one principal, yet each is its own credential."""
     keys = ring(record(expires_at="2026-11-23T02:00:00Z"), record("bot@2"))
-    issuers = (issuer(),)
+    issuers = Issuers(issuer())
 
     assert isinstance(authenticate(keys, token(claims(sub="bot")), now=NOW, issuers=issuers), Refusal)
     found = authenticate(keys, token(claims(sub="bot@2")), now=NOW, issuers=issuers)
@@ -158,7 +158,7 @@ def test_a_token_speaks_for_exactly_the_key_id_of_its_sub() -> None:
 
 def test_a_token_ends_with_itself_or_its_key_whichever_is_first() -> None:
     """`until` is the earlier end."""
-    issuers = (issuer(),)
+    issuers = Issuers(issuer())
     long_key = authenticate(ring(record()), token(), now=NOW, issuers=issuers)
     short_key = authenticate(ring(record(expires_at="2026-11-23T02:31:00Z")), token(), now=NOW, issuers=issuers)
 
@@ -172,7 +172,7 @@ def test_a_token_ends_with_itself_or_its_key_whichever_is_first() -> None:
 
 def test_revoking_or_disabling_a_key_id_revokes_its_tokens() -> None:
     """A token has no rights of its own."""
-    issuers = (issuer(),)
+    issuers = Issuers(issuer())
     bot = authenticate(KEYS, token(), now=NOW, issuers=issuers)
 
     assert isinstance(bot, Principal)
@@ -196,7 +196,7 @@ def test_revoking_or_disabling_a_key_id_revokes_its_tokens() -> None:
 )
 def test_a_scope_claim_can_only_narrow(has: list[str], claim: str | None, left: set[str]) -> None:
     """What the record does not give, no token adds."""
-    found = authenticate(ring(record(scopes=has)), token(claims(scope=claim)), now=NOW, issuers=(issuer(),))
+    found = authenticate(ring(record(scopes=has)), token(claims(scope=claim)), now=NOW, issuers=Issuers(issuer()))
 
     assert isinstance(found, Principal)
     assert found.scopes == left
@@ -204,7 +204,7 @@ def test_a_scope_claim_can_only_narrow(has: list[str], claim: str | None, left: 
 
 def test_cve_2026_35030_tokens_that_begin_alike_are_different_callers() -> None:
     """No answer is kept by a part of the credential."""
-    issuers = (issuer(),)
+    issuers = Issuers(issuer())
     one = authenticate(KEYS, token(claims(sub="bot")), now=NOW, issuers=issuers)
     two = authenticate(KEYS, token(claims(sub="b")), now=NOW, issuers=issuers)
 
@@ -235,11 +235,11 @@ def test_b29_a_bad_token_never_falls_back_to_a_key() -> None:
 )
 def test_a_token_ends_with_the_key_that_signed_it(believed: tuple[Issuer, ...], stands: bool) -> None:
     """Whose signature is believed no more speaks for nobody, however long the token would have lived."""
-    bot = authenticate(KEYS, token(), now=NOW, issuers=(issuer(),))
+    bot = authenticate(KEYS, token(), now=NOW, issuers=Issuers(issuer()))
 
     assert isinstance(bot, Principal)
-    assert still_valid(KEYS, bot, now=NOW, issuers=believed) is stands
-    assert (renewed(KEYS, bot, now=NOW, issuers=believed) is not None) is stands
+    assert still_valid(KEYS, bot, now=NOW, issuers=Issuers(*believed)) is stands
+    assert (renewed(KEYS, bot, now=NOW, issuers=Issuers(*believed)) is not None) is stands
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_a_key_is_renewed_unless_it_may_cancel_less(is_now: dict[str, Any], stan
 
 def test_a_renewed_token_has_no_more_scopes_and_no_longer_life() -> None:
     """What a token lacked it does not get by a reload; what its key lost it loses."""
-    issuers = (issuer(),)
+    issuers = Issuers(issuer())
     was = ring(record(scopes=["trade:real", "acc:read"]))
     caller = authenticate(was, token(claims(scope="trade:real qot:read")), now=NOW, issuers=issuers)
     ends = "2026-11-23T02:31:00Z"

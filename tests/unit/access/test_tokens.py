@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from guard.access.tokens import Claims, is_token, verify
+from guard.access.issuers import NOBODY, Issuers
+from guard.access.proven import Claims
+from guard.access.tokens import is_token, verify
 from tests.support.keys import NOW
 from tests.support.tokens import (
     AUDIENCE,
@@ -24,7 +26,8 @@ from tests.support.tokens import (
     token,
 )
 
-ONE = (issuer(),)
+ONE = Issuers(issuer())
+SIGNER = ONE.each[0].signer(ONE.each[0].keys[0])
 HEAD = '{"alg":"EdDSA","typ":"JWT"}'
 
 
@@ -38,7 +41,12 @@ def why(text: str, *, now_s: int = 0) -> str:
 def test_a_good_token_is_believed() -> None:
     """Its claims come back, its end in UTC."""
     assert verify(token(claims(scope="qot:read")), ONE, now=NOW) == Claims(
-        sub="bot", jti="t1", since=NOW - timedelta(seconds=10), until=NOW + timedelta(seconds=600), signer=ONE[0].signer(ONE[0].keys[0]), scope="qot:read"
+        sub="bot",
+        jti="t1",
+        since=NOW - timedelta(seconds=10),
+        until=NOW + timedelta(seconds=600),
+        signer=SIGNER,
+        scope="qot:read",
     )
 
 
@@ -53,7 +61,7 @@ def test_an_hmac_secret_signs_for_its_own_family(algorithm: str) -> None:
     """HS* with an oct key."""
     text = token(algorithm=algorithm, key=SECRET)
 
-    assert isinstance(verify(text, (issuer("oct", algorithm),), now=NOW), Claims)
+    assert isinstance(verify(text, Issuers(issuer("oct", algorithm)), now=NOW), Claims)
 
 
 @pytest.mark.parametrize(("kind", "algorithm"), [("RSA", "RS256"), ("RSA", "PS384"), ("EC", "ES256"), ("OKP", "EdDSA")])
@@ -61,7 +69,7 @@ def test_each_asymmetric_family_is_verified(kind: str, algorithm: str) -> None:
     """RSA, EC and Ed25519."""
     text = token(algorithm=algorithm, key=private(kind))
 
-    assert isinstance(verify(text, (issuer(kind, algorithm),), now=NOW), Claims)
+    assert isinstance(verify(text, Issuers(issuer(kind, algorithm)), now=NOW), Claims)
 
 
 @pytest.mark.parametrize("typ", [None, "JWT", "jwt", "at+jwt"])
@@ -219,12 +227,12 @@ def test_cve_2026_48526_a_public_key_is_never_an_hmac_secret(shape: str) -> None
     body = f"{b64(json.dumps({'alg': 'HS256'}).encode())}.{b64(json.dumps(claims()).encode())}"
     forged = f"{body}.{b64(hmac.new(secret, body.encode(), hashlib.sha256).digest())}"
 
-    assert "alg is not one of the issuer's" in str(verify(forged, (issuer("RSA", "RS256"),), now=NOW))
+    assert "alg is not one of the issuer's" in str(verify(forged, Issuers(issuer("RSA", "RS256")), now=NOW))
 
 
 def test_a_token_names_its_key_where_there_are_several() -> None:
     """No key is tried out: without a kid, several keys are none."""
-    two = (issuer("EC", "ES256", jwk("EC", kid="a"), jwk("EC", kid="b")),)
+    two = Issuers(issuer("EC", "ES256", jwk("EC", kid="a"), jwk("EC", kid="b")))
     text = {"algorithm": "ES256", "key": private("EC")}
 
     assert isinstance(verify(token(kid="b", **text), two, now=NOW), Claims)
@@ -234,7 +242,7 @@ def test_a_token_names_its_key_where_there_are_several() -> None:
 
 def test_a_key_serves_only_the_algorithm_that_it_names() -> None:
     """`alg` of a JWK binds it within the issuer's list."""
-    one = (issuer("RSA", "RS256", jwk("RSA", alg="RS256"), algorithms=("RS256", "PS256")),)
+    one = Issuers(issuer("RSA", "RS256", jwk("RSA", alg="RS256"), algorithms=("RS256", "PS256")))
 
     assert isinstance(verify(token(algorithm="RS256", key=private("RSA")), one, now=NOW), Claims)
     assert "alg is not one of the key's" in str(verify(token(algorithm="PS256", key=private("RSA")), one, now=NOW))
@@ -242,7 +250,8 @@ def test_a_key_serves_only_the_algorithm_that_it_names() -> None:
 
 def test_the_issuer_is_chosen_by_iss_and_aud() -> None:
     """A token of one issuer is not verified with another's key."""
-    issuers = (issuer("EC", "ES256", issuer="https://two.example"), issuer("OKP", "EdDSA", audience="else"), issuer())
+    two = issuer("EC", "ES256", issuer="https://two.example")
+    issuers = Issuers(two, issuer("OKP", "EdDSA", audience="else"), issuer())
 
     assert isinstance(verify(token(), issuers, now=NOW), Claims)
     crossed = token(claims(iss="https://two.example"), algorithm="EdDSA")
@@ -251,4 +260,4 @@ def test_the_issuer_is_chosen_by_iss_and_aud() -> None:
 
 def test_nobody_is_believed_without_issuers() -> None:
     """Tokens are off unless configured."""
-    assert "no issuer is configured" in str(verify(token(), (), now=NOW))
+    assert "no issuer is configured" in str(verify(token(), NOBODY, now=NOW))

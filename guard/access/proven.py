@@ -1,0 +1,75 @@
+"""Tokens whose signature held, so that it is worked out once and not for each request that shows the token again.
+
+What is kept is a fact that no moment changes: these bytes, all of them, were signed by this issuer's key and say this.
+What a moment can change is not kept: time, key record and rights are looked at for each request. A memory belongs to
+one set of issuers and goes with it (`Issuers`): a key that was taken away, renamed or bound to another algorithm leaves
+nothing behind that could still be believed. Only who was believed gets in, so nobody fills it without an issuer's
+signature; what was not seen for longest makes room, and costs its signature again.
+
+Of a token the SHA-256 of the whole is held and never a part of it. A look-up by digest takes no constant time and need
+not: whoever guesses learns about digests of his own guesses, which lead to nobody's token, and that a token was seen
+before is told by the time of an answer to him alone who holds it whole, and could use it. Pure.
+"""
+
+import hashlib
+from collections import OrderedDict
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+TOKENS_MAX: Final = 4096
+BYTES_MAX: Final = 4 * 2**20
+_ENTRY_BYTES: Final = 640  # digest, claims, two times and their place; measured
+_CHAR_BYTES: Final = 4  # at most
+
+
+class Claims(Struct, frozen=True):
+    """What a believed token says: the key id, the token's own id, its first moment and its end (UTC), its `scope`.
+
+    `signer`: the issuer's key that signed it.
+    """
+
+    sub: str
+    jti: str
+    since: datetime
+    until: datetime
+    signer: bytes
+    scope: str | None = None
+
+
+def digest_of(token: str) -> bytes:
+    """What a token is remembered by. A query string may have brought text that no header can: it must not raise."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+class Proven:
+    """The claims of tokens whose signature held under one set of issuers, by `digest_of`."""
+
+    def __init__(self) -> None:
+        self._claims: OrderedDict[bytes, Claims] = OrderedDict()  # what was seen last stands last
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def get(self, digest: bytes) -> Claims | None:
+        """What this token says, if its signature held before."""
+        claims = self._claims.get(digest)
+        if claims is not None:
+            self._claims.move_to_end(digest)
+        return claims
+
+    def put(self, digest: bytes, claims: Claims) -> None:
+        """Its signature held."""
+        if digest in self._claims:
+            return
+        self._claims[digest] = claims
+        self._bytes += _bytes(claims)
+        while len(self._claims) > TOKENS_MAX or self._bytes > BYTES_MAX:
+            _, oldest = self._claims.popitem(last=False)
+            self._bytes -= _bytes(oldest)
+
+
+def _bytes(claims: Claims) -> int:
+    return _ENTRY_BYTES + _CHAR_BYTES * (len(claims.sub) + len(claims.jti) + len(claims.scope or ""))
