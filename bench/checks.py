@@ -18,11 +18,14 @@ from machine import Unfit
 SERIAL_FIRST: Final = 9_000_000_000  # far from the caller's own
 PLACED: Final = 2
 REFUSED: Final = 1
-WITHOUT_POLICY: Final = frozenset({"direct", "nginx", "envoy", *FORWARDERS})
+WITHOUT_POLICY: Final = frozenset({"direct", "nginx", "envoy", "bare", *FORWARDERS})
+WITHOUT_RULES: Final = ("floor", "floor-unsynced")  # orders alone: the key, one limit, a record of them
 
 
 def answers(servers: list[Server]) -> None:
     """Every contestant answers a quote and an order as the daemon does; who has a policy refuses what breaks it.
+
+    The floor has a part of one, and is asked for that part.
 
     Each has then placed `PLACED` orders and refused `REFUSED`. Raises `Unfit` with what was answered instead.
     """
@@ -36,14 +39,17 @@ def answers(servers: list[Server]) -> None:
             continue
         refused = ask(server.port, "refused", serial=serial)
         _expect(server, "an order above the limit", refused, status=403, has="max_order_value")
+        stranger = ask(server.port, "order", serial=serial + 2, bearer=asks.STRANGER)
+        _expect(server, "an order with a wrong key", stranger, status=401, has="unauthenticated")
+        if server.name in WITHOUT_RULES:
+            continue
         again = ask(server.port, "order", serial=serial)
         _expect(server, "the same order again", again, status=409, has="duplicate_order")
         for what, (body, status, code) in asks.ODD.items():
             given = post(server.port, asks.ORDER.path, body, bearer=asks.plaintext(0))
             _expect(server, f"an order with {what}", given, status=status, has=code)
-        for name in ("quote", "order"):
-            stranger = ask(server.port, name, serial=serial + 2, bearer=asks.STRANGER)
-            _expect(server, f"a {name} with a wrong key", stranger, status=401, has="unauthenticated")
+        stranger = ask(server.port, "quote", serial=serial + 2, bearer=asks.STRANGER)
+        _expect(server, "a quote with a wrong key", stranger, status=401, has="unauthenticated")
 
 
 def _order_id(server: Server, serial: int) -> object:

@@ -260,6 +260,18 @@ def idiomatic(folder: Path, behind: Server, *, synced: bool = True, name: str = 
         yield server
 
 
+@contextmanager
+def floor(folder: Path, behind: Server, *, name: str) -> Iterator[Server]:
+    """The least that a proxy in Python does: `bare` forwards, `floor` also has a record, `folder/audit.jsonl`."""
+    port = free_port()
+    folder.mkdir(mode=0o700)
+    command = [sys.executable, str(HERE / "floor.py"), "--port", str(port), "--daemon", str(behind.port)]
+    command += [] if name == "bare" else ["--record", str(folder / "audit.jsonl")]
+    command += ["--sync"] if name == "floor" else []
+    with serving(name, command, port=port, core=CONTESTANT_CORE, log=folder / "floor.log") as server:
+        yield server
+
+
 def ask(port: int, name: str, *, serial: int, bearer: str | None = None) -> tuple[int, dict[str, object]]:
     """One request of this kind: status and parsed body, which is empty where there is no JSON."""
     wanted = asks.BY_NAME[name]

@@ -24,6 +24,7 @@ from forwarders import FORWARDERS
 from load import Job, Result
 
 SYNCED: Final = ("nginx-lua", "guard", "aiohttp")
+PYTHON: Final = ("bare", "floor-unsynced")
 UNSYNCED: Final = ("direct", "nginx", "envoy", "nginx-lua-unsynced", "guard-unsynced", "aiohttp-unsynced")
 READING: Final = ("direct", "nginx", "envoy", "nginx-lua", "guard", "aiohttp")
 OPEN_RATE: Final = 800.0
@@ -52,17 +53,17 @@ class Scenario(NamedTuple):
 
 
 SCENARIOS: Final = (
-    *(Scenario("order", "order", connections, SYNCED) for connections in (1, 16, 64)),
-    Scenario("unsynced", "order", 1, UNSYNCED),
-    Scenario("unsynced", "order", 64, (*UNSYNCED, *FORWARDERS)),
-    Scenario("quote", "quote", 1, READING),
-    Scenario("quote", "quote", 64, (*READING, *FORWARDERS)),
+    *(Scenario("order", "order", connections, (*SYNCED, "floor")) for connections in (1, 16, 64)),
+    Scenario("unsynced", "order", 1, (*UNSYNCED, *PYTHON)),
+    Scenario("unsynced", "order", 64, (*UNSYNCED, *PYTHON, *FORWARDERS)),
+    Scenario("quote", "quote", 1, (*READING, "bare")),
+    Scenario("quote", "quote", 64, (*READING, "bare", *FORWARDERS)),
     *(Scenario("refused", "refused", connections, SYNCED) for connections in (1, 64)),
     Scenario("strange", "strange", 64, SYNCED, shown="strange"),
     Scenario("token", "order", 64, ("guard-unsynced", "aiohttp-unsynced"), shown="tokens"),
     Scenario("history", "history", HISTORY_CONNECTIONS, ("direct", "nginx", "envoy", "guard", "aiohttp")),
-    Scenario("quote", "quote", OPEN_CONNECTIONS, READING, OPEN_RATE),
-    Scenario("unsynced", "order", OPEN_CONNECTIONS, UNSYNCED, OPEN_RATE),
+    Scenario("quote", "quote", OPEN_CONNECTIONS, (*READING, "bare"), OPEN_RATE),
+    Scenario("unsynced", "order", OPEN_CONNECTIONS, (*UNSYNCED, *PYTHON), OPEN_RATE),
     Scenario("scraped", "order", OPEN_CONNECTIONS, ("guard-unsynced",), OPEN_RATE, is_scraped=True),
 )
 
@@ -222,13 +223,16 @@ class Field:
         return found
 
     def group(self, present: list[Server], scenario: Scenario, *, turn: int, patience: Patience) -> list[Window]:
-        """The windows of one scenario in one round, again and again until the machine was ours or patience ends."""
+        """The windows of one scenario in one round, again and again until the machine was ours or patience ends.
+
+        One without any answer has no figures and is left out.
+        """
         found: list[Window] = []
         for _ in patience.tries():
             before, own_us = machine.usage(), self._own_us()
             windows = [self._window(server, scenario, turn) for server in present]
             foreign = machine.foreign_percent(before, machine.usage(), own_us=self._own_us() - own_us)
-            found = [msgspec.structs.replace(window, foreign_percent=foreign) for window in windows]
+            found = [msgspec.structs.replace(window, foreign_percent=foreign) for window in windows if window.answers]
             if foreign <= FOREIGN_PERCENT_MAX or patience.left_s <= 0:
                 break
         return found

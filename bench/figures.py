@@ -12,10 +12,12 @@ import fanout
 from field import OPEN_RATE
 from measure import Results
 from scale import OPEN
-from tables import View, cpu, p50, rps, shown, spread, table
+from tables import Figure, View, cpu, p50, rps, shown, spread, table
 
 TELLING: Final = 100_000
+FLOOR: Final = "floor-unsynced"
 SAID: Final = {OPEN: "many open orders (100 000 in a full run)"}
+Found = Callable[[Results], Sequence[float]]
 
 
 class Wanted(NamedTuple):
@@ -24,12 +26,20 @@ class Wanted(NamedTuple):
     what: str
     must: float
     aim: float
-    found: Callable[[Results], Sequence[float]]
+    found: Found
     is_more_better: bool = False
+    least: Found | None = None  # the same of the floor, where it has one
 
     def row(self, results: Results) -> list[str]:
         """Its line in the table."""
-        values = [value for value in self.found(results) if not math.isnan(value)]
+        return self._row(self.found(results))
+
+    def floor_row(self, results: Results) -> list[str]:
+        """The line of the floor."""
+        return self._row(self.least(results) if self.least else [])
+
+    def _row(self, found: Sequence[float]) -> list[str]:
+        values = [value for value in found if not math.isnan(value)]
         sign = "≥" if self.is_more_better else "≤"
         bounds = [f"{sign} {self.must:g}", f"{sign} {self.aim:g}"]
         if not values:
@@ -43,8 +53,16 @@ class Wanted(NamedTuple):
         return "aim met" if holds(self.aim) else "met" if holds(self.must) else "**not met**"
 
 
-def _unsynced(other: str) -> Callable[[Results], Sequence[float]]:
-    return lambda results: View(results, "unsynced", connections=64).against("guard-unsynced", other, cpu)
+def _unsynced(other: str, *, mine: str = "guard-unsynced") -> Found:
+    return lambda results: View(results, "unsynced", connections=64).against(mine, other, cpu)
+
+
+def _durable(figure: Figure, *, mine: str = "guard") -> Found:
+    return lambda results: View(results, "order", connections=64).against(mine, "nginx-lua", figure)
+
+
+def _quote(*, mine: str = "guard") -> Found:
+    return lambda results: View(results, "quote", connections=64).against(mine, "nginx-lua", cpu)
 
 
 def _durable_against_not(results: Results) -> list[float]:
@@ -53,17 +71,20 @@ def _durable_against_not(results: Results) -> list[float]:
     return [durable[each.turn] / each.rps for each in free if each.name == "guard-unsynced" and each.turn in durable]
 
 
-def _scaled(name: str) -> Callable[[Results], Sequence[float]]:
+def _scaled(name: str) -> Found:
     return lambda results: [] if results.scale is None else results.scale.ratios(name)
 
 
-def _added(results: Results) -> list[float]:
-    view = View(results, "unsynced", rate=OPEN_RATE)
-    mine, theirs = view.above("guard-unsynced", "direct", p50), view.above("nginx", "direct", p50)
-    return [one / other for one, other in zip(mine, theirs, strict=False) if other > 0]
+def _added(*, mine: str = "guard-unsynced") -> Found:
+    def found(results: Results) -> list[float]:
+        view = View(results, "unsynced", rate=OPEN_RATE)
+        ours, theirs = view.above(mine, "direct", p50), view.above("nginx", "direct", p50)
+        return [one / other for one, other in zip(ours, theirs, strict=False) if other > 0]
+
+    return found
 
 
-def _framed(burst: int) -> Callable[[Results], Sequence[float]]:
+def _framed(burst: int) -> Found:
     return lambda results: fanout.ratios(results.frames, sockets=100, burst=burst)
 
 
@@ -78,30 +99,41 @@ def _mb_a_million(results: Results) -> list[float]:
 
 
 WANTED = (
-    Wanted("CPU an order, recorded, no fsync, 64 connections ÷ nginx + Lua", 2.5, 1.3, _unsynced("nginx-lua-unsynced")),
-    Wanted("the same ÷ Envoy without policy", 1.2, 0.7, _unsynced("envoy")),
-    Wanted("the same ÷ the aiohttp proxy", 0.25, 0.15, _unsynced("aiohttp-unsynced")),
+    Wanted(
+        "CPU an order, recorded, no fsync, 64 connections ÷ nginx + Lua",
+        2.5,
+        1.3,
+        _unsynced("nginx-lua-unsynced"),
+        least=_unsynced("nginx-lua-unsynced", mine=FLOOR),
+    ),
+    Wanted("the same ÷ Envoy without policy", 1.2, 0.7, _unsynced("envoy"), least=_unsynced("envoy", mine=FLOOR)),
+    Wanted(
+        "the same ÷ the aiohttp proxy",
+        0.25,
+        0.15,
+        _unsynced("aiohttp-unsynced"),
+        least=_unsynced("aiohttp-unsynced", mine=FLOOR),
+    ),
     Wanted(
         "CPU a durable order at 64 connections ÷ nginx + Lua with one fdatasync an order",
         0.8,
         0.5,
-        lambda results: View(results, "order", connections=64).against("guard", "nginx-lua", cpu),
+        _durable(cpu),
+        least=_durable(cpu, mine="floor"),
     ),
     Wanted(
         "durable orders a second at 64 connections ÷ the same",
         3.5,
         7,
-        lambda results: View(results, "order", connections=64).against("guard", "nginx-lua", rps),
+        _durable(rps),
         is_more_better=True,
+        least=_durable(rps, mine="floor"),
     ),
     Wanted("durable ÷ not durable, orders a second at 64", 0.65, 0.85, _durable_against_not, is_more_better=True),
+    Wanted("CPU a quote at 64 connections ÷ nginx + Lua", 1.8, 1.0, _quote(), least=_quote(mine="bare")),
     Wanted(
-        "CPU a quote at 64 connections ÷ nginx + Lua",
-        1.8,
-        1.0,
-        lambda results: View(results, "quote", connections=64).against("guard", "nginx-lua", cpu),
+        f"added p50 at {OPEN_RATE:.0f}/s, order not synced ÷ nginx plain", 2.0, 1.3, _added(), least=_added(mine=FLOOR)
     ),
-    Wanted(f"added p50 at {OPEN_RATE:.0f}/s, order not synced ÷ nginx plain", 2.0, 1.3, _added),
     *(
         Wanted(f"CPU an order with {SAID.get(name, name)} ÷ the smallest set-up", must, aim, _scaled(name))
         for name, must, aim in (("10 000 keys", 1.2, 1.05), (OPEN, 1.2, 1.05), ("200 policies", 1.6, 1.2))
@@ -131,6 +163,12 @@ WANTED = (
 def figures_table(results: Results) -> str:
     """Every figure with its bounds and what was found."""
     return table(["measure", "must", "aim", "found", ""], [wanted.row(results) for wanted in WANTED])
+
+
+def floor_table(results: Results) -> str:
+    """The figures that are about a request, and what the floor has of them."""
+    rows = [wanted.floor_row(results) for wanted in WANTED if wanted.least]
+    return table(["measure", "must", "aim", "the floor", ""], rows)
 
 
 def missed(results: Results) -> int:

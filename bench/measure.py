@@ -98,8 +98,8 @@ class Run:
             if server.name.startswith("guard"):
                 self._check(server.name, field, folder / server.name / "state")
             elif server.name not in checks.WITHOUT_POLICY:
-                audit = folder / server.name / "audit.jsonl"
-                self._add(server.name, checks.audit_holds(audit, sent=field.sent[server.name]))
+                sent = field.sent[server.name] | ({"refused": 0} if server.name in checks.WITHOUT_RULES else {})
+                self._add(server.name, checks.audit_holds(folder / server.name / "audit.jsonl", sent=sent))
         self._counted(field)
 
     def _contestants(self, folder: Path, daemon: Server) -> Iterator[AbstractContextManager[Server]]:
@@ -111,6 +111,8 @@ class Run:
         for name in FORWARDERS:
             if name not in self.skipped:
                 yield forwarding(name, folder / name, daemon)
+        for name in ("bare", *checks.WITHOUT_RULES):
+            yield contestants.floor(folder / name, daemon, name=name)
         for synced in (True, False):
             end = "" if synced else "-unsynced"
             if "nginx-lua" not in self.skipped:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import tables
 from field import FOREIGN_PERCENT_MAX, OPEN_CONNECTIONS, OPEN_RATE
-from figures import WANTED, figures_table, missed
+from figures import WANTED, figures_table, floor_table, missed
 from forwarders import FORWARDERS
 from measure import Results
 from tables import View, cpu, p50, rps, shown, spread
@@ -22,6 +22,11 @@ NOISY: Final = (
     "as the contestants'; what can be read are the CPU ratios, within their spread."
 )
 HELD: Final = "Figures to hold"
+FLOOR: Final = "What no proxy in Python can be cheaper than"
+FLOOR_WORDS: Final = (
+    "The figures to hold that are about a request, as the floor has them. What is *not met* here no Python program can "
+    "meet on this machine; where it is met, what lies between the floor and the bound is all that the checks may cost."
+)
 PAUSES: Final = (
     "How long the loop pauses during a scrape, a reload, a rotation, a snapshot and a checkpoint is measured by "
     "`bench/pauses.py`: [`performance-pauses.md`](performance-pauses.md)."
@@ -50,6 +55,7 @@ def _titled(results: Results) -> list[tuple[str, str]]:
             f"At a fixed rate: {OPEN_RATE:.0f} requests a second over {OPEN_CONNECTIONS} connections",
             tables.paced_table(results, OPEN_RATE),
         ),
+        (FLOOR, _floor(results)),
         ("Orders while the metrics are read", tables.scraped_table(results)),
         ("Sizes: order at 64 connections, durable", tables.scale_table(results)),
         ("A start", tables.start_table(results)),
@@ -85,6 +91,13 @@ def document(results: Results) -> str:
     parts += ["\n".join(_bulleted(_memory_words(results))), "## Checked after the run"]
     parts += ["\n".join(_bulleted(_checked(results))), limits.strip().format(samples=samples)]
     return "\n\n".join(parts) + "\n"
+
+
+def _floor(results: Results) -> str:
+    """What the floor costs, and which of the figures even it does not hold."""
+    if not any(window.name == "bare" for window in results.windows):
+        return "Not measured."
+    return f"{tables.floor_table(results)}\n\n{FLOOR_WORDS}\n\n{floor_table(results)}"
 
 
 def _bulleted(lines: list[str]) -> list[str]:

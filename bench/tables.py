@@ -1,7 +1,7 @@
 """Windows made into tables: medians over the rounds with the smallest and the largest, ratios within one round."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
 import fanout
@@ -22,6 +22,9 @@ TITLES = {
     "mitmproxy": "mitmproxy, no policy",
     "nginx-lua": "nginx + Lua",
     "nginx-lua-unsynced": "nginx + Lua",
+    "bare": "floor, no policy",
+    "floor": "floor",
+    "floor-unsynced": "floor",
     "guard": "guard",
     "guard-unsynced": "guard",
     "aiohttp": "aiohttp proxy",
@@ -37,6 +40,12 @@ ASKS = {
     "strange": "order with a wrong key",
 }
 UNSYNCED = {"unsynced", "token"}
+FLOORS = (
+    ("quote", "bare", "a quote, forwarded"),
+    ("unsynced", "bare", "an order, forwarded"),
+    ("unsynced", "floor-unsynced", "an order, recorded, not synced"),
+    ("order", "floor", "an order, durable"),
+)
 Figure = Callable[[Window], float]
 
 
@@ -156,6 +165,28 @@ def forwarders_table(results: Results) -> str:
         view, name = View(results, ask, connections=64), "guard-unsynced" if ask in UNSYNCED else "guard"
         rows.append([ASKS[ask], *(spread(view.against(name, other, cpu)) for other in FORWARDERS)])
     return table(["64 connections", *(f"÷ {TITLES[name].removesuffix(', no policy')}" for name in FORWARDERS)], rows)
+
+
+def floor_table(results: Results) -> str:
+    """The least that a proxy in Python costs, against the others and the guard against it, within the same round."""
+    others, rows = ("nginx-lua", "envoy", "aiohttp"), []
+    for ask, name, title in FLOORS:
+        end = "-unsynced" if ask in UNSYNCED else ""
+        for view, how in _places(results, ask):
+            told = [spread(view.against(name, other if other == "envoy" else other + end, cpu)) for other in others]
+            row = [f"{title}, {how}", spread(view.of(name, cpu)), *told]
+            rows.append([*row, spread(view.against(f"guard{end}", name, cpu))])
+    head = ["request, connections", "floor, CPU µs", *(f"floor ÷ {TITLES[other]}" for other in others)]
+    return table([*head, "guard ÷ floor"], rows)
+
+
+def _places(results: Results, ask: str) -> Iterator[tuple[View, str]]:
+    """The numbers of connections of a scenario, and its rate."""
+    windows = [window for window in results.windows if window.ask == ask]
+    for connections in sorted({window.connections for window in windows if not window.rate}):
+        yield View(results, ask, connections=connections), str(connections)
+    for rate in sorted({window.rate for window in windows if window.rate}):
+        yield View(results, ask, rate=rate), f"{rate:.0f} a second"
 
 
 def paced_table(results: Results, rate: float) -> str:

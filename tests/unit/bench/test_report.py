@@ -7,8 +7,15 @@ from typing import Any, Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[3]
-CPU_US: Final = {"direct": 10.0, "nginx": 30.0, "nginx-lua": 100.0, "guard": 200.0, "aiohttp": 800.0}
-
+CPU_US: Final = {
+    "direct": 10.0,
+    "nginx": 30.0,
+    "bare": 25.0,
+    "floor": 50.0,
+    "nginx-lua": 100.0,
+    "guard": 200.0,
+    "aiohttp": 800.0,
+}
 FRAME_US: Final = {"guard": 1.0, "aiohttp": 8.0}
 
 
@@ -123,3 +130,21 @@ def test_the_tables_hold_every_scenario(bench: Any) -> None:
     assert cells(text, "the metrics are read 10 times a second")
     assert cells(text, "1 000 000 records of the past")
     assert cells(text, "100 005, after a snapshot")[1:3] == ["1.60", "1.10"]
+
+
+def test_the_floor_has_its_own_table_of_the_figures(bench: Any) -> None:
+    """The floor is compared in its own round, the guard with it; a run without it says so."""
+    found = results(bench)
+    text = bench("report").document(found)
+
+    assert cells(text, "an order, recorded, not synced, 64")[1:] == [
+        "75.0 (50.0-100)",
+        "0.50 (0.50-0.50)",
+        "-",
+        "0.06 (0.06-0.06)",
+        "4.00 (4.00-4.00)",
+    ]
+    rows = cells(bench("figures").floor_table(found), "CPU a durable order")
+    assert rows[3:] == ["0.50 (0.50-0.50)", "aim met"]
+    found.windows = [window for window in found.windows if window.name not in {"bare", "floor", "floor-unsynced"}]
+    assert "cheaper than\n\nNot measured." in bench("report").document(found)
