@@ -27,6 +27,7 @@ from guard.terms import Needs, OrderType, PlaceOrder, Side, TimeInForce
 
 SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers
 Shape = tuple[str, str, Side, OrderType, TimeInForce]
+Kind = tuple[str, str, Side, OrderType, bool]  # all that `needs_of` looks at
 _R = TypeVar("_R", bound=OrderRule)
 
 
@@ -52,7 +53,7 @@ class Plan(Struct, frozen=True):
     every: tuple[tuple[OrderRule, ...], ...]
     every_other: tuple[tuple[OrderRule, ...], ...]
     passed: set[Shape]
-    needed: dict[tuple[str, str, OrderType, bool], Needs]
+    needed: dict[Kind, Needs]
     key: str = ""
     lacks_cover: bool = False
 
@@ -61,7 +62,8 @@ class Plan(Struct, frozen=True):
         wants, age_ms = self.wants, self.terms.price_age_max_ms or 0
         if wants.collars:  # they look at every price of the order
             return needs_of(wants, order, price_age_max_ms=age_ms)
-        kind = (order.market, order.code, order.order_type, order.price is not None and order.price > 0)
+        has_price = order.price is not None and order.price > 0
+        kind = (order.market, order.code, order.side, order.order_type, has_price)
         found = self.needed.get(kind)
         if found is None:
             if len(self.needed) >= SHAPES_MAX:

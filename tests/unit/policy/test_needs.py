@@ -67,6 +67,20 @@ def test_only_what_the_rules_look_at_is_needed(text: str, fields: dict[str, Any]
     assert found.is_nothing is (not wanted)
 
 
+@pytest.mark.parametrize("text", [VALUE, f'{VALUE}\nmax_underlying_value = "1 HKD"', HOURS])
+def test_what_one_order_needs_says_nothing_of_another(text: str) -> None:
+    """Under one plan each order needs what it needs under a plan that has seen no other."""
+    plan = policies(text).on(caller(), REAL, wall=FRIDAY)
+    bodies = [
+        fields | {"side": side} | more
+        for fields in ({}, OIL, CALL)
+        for more in ({}, MARKET, {"price": "0"}, {"price": None})
+        for side in (Side.SELL, Side.BUY)
+    ]
+    for fields in [*bodies, *reversed(bodies)]:
+        assert plan.needs_of(order(**fields)) == needs(text, **fields), fields
+
+
 def test_a_keys_own_limits_have_needs_too() -> None:
     """Money on the key values the order as a policy's does."""
     who = caller(limits=KeyLimits(max_order_value=Decimal(1)))
