@@ -40,12 +40,15 @@ def take(state: State, holder: Holder, claims: Sequence[Claim], *, worth: Worth 
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
-    """A change was accepted: from now on its claims are what the order claims as a whole."""
+    """A change was accepted: from now on its claims are what the order claims as a whole.
+
+    `bases` is another object then, also where it claims the same again: by that a list is known to be older.
+    """
     named = [claim for claim in claims if claim.kind in SUM_KINDS]
     cells, amounts = tuple(claim.counter for claim in named), tuple(claim.amount for claim in named)
     new = same_whole(cells, amounts, "".join(claim.kind[0] for claim in named), worth)
     kept = tuple(earlier for earlier in holder.bases if not set(earlier.cells) <= set(cells))
-    holder.bases = kept + new
+    holder.bases = (*kept, *new)
 
 
 def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind) -> None:

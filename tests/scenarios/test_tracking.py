@@ -177,9 +177,14 @@ async def test_an_order_that_was_enabled_elsewhere_holds_again_what_it_may_spend
         assert held(scene) == holds(0, 0, 0, 0)
 
 
-async def test_an_enabled_order_is_not_freed_by_a_list_that_lags(tmp_path: Path) -> None:
-    """After an ENABLE the list may go on to show the order as disabled: that is no evidence for a while."""
-    async with stage(tmp_path, policies=LIMITS) as scene:
+@pytest.mark.parametrize("per_day", [2, 0])
+async def test_an_enabled_order_is_not_freed_by_a_list_that_lags(tmp_path: Path, per_day: int) -> None:
+    """After an ENABLE the list may go on to show the order as disabled: that is no evidence for a while.
+
+    Also where it comes back on the very terms that it was on before: nothing of the day counts it again.
+    """
+    limits = LIMITS if per_day else LIMITS.replace("per_day = 50\n", "")
+    async with stage(tmp_path, policies=limits) as scene:
         name = await scene.placed(qty=300)
         assert is_passed(await scene.cancel(name, op="DISABLE"))
         await round_trip(scene)
@@ -187,11 +192,11 @@ async def test_an_enabled_order_is_not_freed_by_a_list_that_lags(tmp_path: Path)
         assert is_passed(await scene.modify(name, op="ENABLE", qty=None, price=None))
         at_daemon(scene, name).status = Status.DISABLED
         await round_trip(scene, s=5)
-        assert held(scene) == holds(60_000, 60_000, 300, 1, per_day=2)
+        assert held(scene) == holds(60_000, 60_000, 300, 1, per_day=per_day)
         at_daemon(scene, name).status = Status.SUBMITTED
         await round_trip(scene)
         await round_trip(scene)
-        assert held(scene) == holds(60_000, 60_000, 300, 1, per_day=2)
+        assert held(scene) == holds(60_000, 60_000, 300, 1, per_day=per_day)
 
 
 async def test_a_fill_told_twice_is_written_once(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from guard.limits import State
 from guard.limits.holder import About, Basis, Holder, Parts
-from guard.limits.sums import give_back, move, part, put, take
+from guard.limits.sums import give_back, move, part, put, rebase, take
 from tests.support.ledger import REAL, sums
 
 
@@ -57,3 +57,14 @@ def test_giving_back_all_or_keeping_what_was_spent() -> None:
     give_back(state, refused, keep_spend=False)
     assert ended.holds == Parts()
     assert state.sums == state.spent == {"a": 1, "b": 2}
+
+
+def test_a_change_to_the_same_again_is_a_change() -> None:
+    """Whoever remembers the terms of before sees that they are other ones, equal as they may be."""
+    holder, claims = a_new_order(), (sums("spend", "a", 3),)
+    take(State(), holder, claims)
+    for _ in range(2):
+        before = holder.bases
+        rebase(holder, claims, worth=None)
+        assert holder.bases == before
+        assert holder.bases is not before
