@@ -13,9 +13,10 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
@@ -226,6 +227,16 @@ class Core:
         """One order through all of it."""
         self.counted(*self.judged())
 
+    def whole_and_ended(self) -> None:
+        """One order through all of it, and the oldest is over."""
+        self.whole()
+        self.ended()
+
+    def count_next(self, judged: Iterator[tuple[tuple[Claim, ...], Valuation]]) -> None:
+        """The next of these is counted, and the oldest is over."""
+        self.counted(*next(judged))
+        self.ended()
+
 
 def measured(rules: int, lives: list[int], *, count: int, rounds: int) -> list[Point]:
     """The rows of so many rules; the numbers of open orders take turns, so that a neighbour's noise falls on all."""
@@ -237,8 +248,8 @@ def measured(rules: int, lives: list[int], *, count: int, rounds: int) -> list[P
         for core, (judging, counting, whole) in zip(cores, times, strict=True):
             known = iter([core.judged() for _ in range(count)])
             judging.append(_each_us(core.judged, count))
-            counting.append(_each_us(lambda core=core, known=known: (core.counted(*next(known)), core.ended()), count))
-            whole.append(_each_us(lambda core=core: (core.whole(), core.ended()), count))
+            counting.append(_each_us(partial(core.count_next, known), count))
+            whole.append(_each_us(core.whole_and_ended, count))
     plan = found.plan(KEY, ACCOUNT.env, ACCOUNT, wall=WALL)
     bound = sum(len(each.rules) for each in plan.bounds)
     return [

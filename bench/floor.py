@@ -18,6 +18,7 @@ import gc
 import os
 import queue
 import threading
+from collections.abc import Callable
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +40,8 @@ _HEAD: Final = (
     "Content-Type: application/json\r\nContent-Length: "
 ).encode()
 _CLAIMS: Final = 1_500  # bytes of a decision that are the same for all orders of a key and day: its counters' names
+
+Write = Callable[[bytes], object]
 
 
 class Decision(msgspec.Struct):
@@ -192,10 +195,12 @@ class Caller(asyncio.Protocol):
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._held = b""
+        self.answered: Write
+        self.write: Write
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is ready."""
-        self.answered = cast("asyncio.Transport", transport).write
+        self.answered = self.write = cast("asyncio.Transport", transport).write
 
     def data_received(self, data: bytes) -> None:
         """A request, or a part of it."""
@@ -225,7 +230,8 @@ class Recorded(Caller):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is ready."""
-        self._write = cast("asyncio.Transport", transport).write
+        super().connection_made(transport)
+        self.answered = self.settled
 
     def asked(self, request: bytes) -> None:
         """A whole request. An order is decided and recorded, anything else goes on."""
@@ -253,7 +259,7 @@ class Recorded(Caller):
         canonical = self._canonical
         self._pool.send(self, b"%b%d\r\n\r\n%b" % (_HEAD, len(canonical), canonical))
 
-    def answered(self, answer: bytes) -> None:
+    def settled(self, answer: bytes) -> None:
         """The daemon's answer goes back; that to an order is looked at and recorded first."""
         if self._decision:
             record, said = self._record, jiter.from_json(answer[answer.find(_END) + 4 :])
@@ -262,11 +268,11 @@ class Recorded(Caller):
             ids = placed["order_id"], placed["order_id_ex"]
             record.append(Outcome(record.seq, self._decision, said["ret_type"], *ids, record.prev), None)
             self._decision = 0
-        self._write(answer)
+        self.write(answer)
 
     def _refuse(self, status: bytes, code: bytes) -> None:
         body = b'{"err_code":"%b"}' % code
-        self._write(
+        self.write(
             b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
         )
 

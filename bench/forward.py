@@ -2,7 +2,7 @@
 
 import os
 
-from mitmproxy import http
+from mitmproxy import http  # type: ignore[import-not-found]  # in an environment of its own
 
 AUTHORIZATION = f"Bearer {os.environ['DAEMON_KEY']}"
 

@@ -24,6 +24,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import asks
 import daemon as light
 import structlog
 import uvloop
@@ -46,8 +47,10 @@ RATE_S: Final = 50.0
 OPENING: Final = 64  # orders opened at a time before anything is measured
 CALM_S: Final = 0.5
 LEVELS: Final = ((3_000, 50), (50_000, 50), (3_000, 1_000))  # live orders, policies
-BUDGET: Final = '[orders]\nmax_value = "9000000 HKD"\n[budgets]\nopen_orders = 1000000\n'
-BUDGET += 'daily_value = "9000000000 HKD"\nresets = "{hour:02}:{minute:02} Asia/Hong_Kong"\n'
+BUDGET: Final = (
+    '[orders]\nmax_value = "9000000 HKD"\n[budgets]\nopen_orders = 1000000\n'
+    'daily_value = "9000000000 HKD"\nresets = "{hour:02}:{minute:02} Asia/Hong_Kong"\n'
+)
 SCRAPED_MIN: Final = 10_000  # bytes
 SCRAPER: Final = """
 import sys, urllib.request
@@ -71,7 +74,7 @@ NOTES: Final = """
   up the loop for as long. Compare `work`, and the rest on a machine that does nothing else.
 * Not in here: a daemon's own order list of tens of thousands of rows, which is understood in one go.
 """
-BODY: Final = {"market": "HK", "acc_id": light.ACC_ID, "env": "simulate", "side": "BUY", "code": "00700", "qty": 100}
+BODY: Final = {"market": "HK", "acc_id": asks.ACC_ID, "env": "simulate", "side": "BUY", "code": "00700", "qty": 100}
 
 
 class Pause(NamedTuple):
@@ -286,7 +289,7 @@ ACTS: Final = {
 @asynccontextmanager
 async def running(folder: Path, orders: int, policies: int) -> "Any":
     """The guard with its live orders, and more coming."""
-    guard.keeper.ROUND_S = 1e6  # snapshots when they are asked for
+    guard.keeper.ROUND_S = 1e6  # type: ignore[misc]  # snapshots when they are asked for
     made = Guard(load(lay_out(folder, policies), Overrides(), {"GUARD_DAEMON_KEY": "fc_bench"}), daemon=Stub())
     await made.start()
     come_to_rest()

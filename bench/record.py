@@ -18,7 +18,7 @@ import tempfile
 import time
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 HERE: Final = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -132,7 +132,7 @@ def _large(state: Path, records: int) -> None:
     why = Reason(Code.RATE, "16 new orders in 30 s are above 15", "desk", "rates.new_orders", "16", "15", "30s")
     for n in range(records // 2):
         is_refused = n % 5 == 0
-        members = {
+        members: dict[str, Any] = {
             "id": f"01M{n:023d}", "t": n, "key": f"bot-{n % 7}", "endpoint": "/api/order", "policy_sha256": SHA,
             "config_sha256": SHA, "effect": "order_new", "environment": "real", "account": 281756478875559548,
             "market": "HK", "symbol": "HK.00700", "order": Raw(BODY), "valuation": worth, "claims": claims,
@@ -170,7 +170,7 @@ def read(work: Path, records: int) -> tuple[list[tuple[str, ...]], str]:
     _large(state, records)
     spent = time.perf_counter() - started
     size = sum(path.stat().st_size for path in (state / "journal").glob("*.jsonl"))
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, words in COMMANDS:
         cost = _cost(words, state, state.parent, is_plain="without" in name)
         rows.append((name, f"{cost.wall_s:.1f}", f"{cost.cpu_s:.1f}", f"{cost.rss_mib:.0f}"))

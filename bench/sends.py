@@ -24,7 +24,9 @@ def relay(port: int, upstream: int) -> None:
     stream = socket.create_connection(("127.0.0.1", upstream))
     stream.sendall(_ASK)
     stream.recv(4096)
-    ready, held, callers = select.epoll(), {}, {}
+    ready = select.epoll()
+    held: dict[int, socket.socket] = {}
+    callers: dict[int, socket.socket] = {}
     for each in (listening, stream):
         ready.register(each, select.EPOLLIN)
     while True:

@@ -20,6 +20,6 @@ def _skipped(_disk: Disk, _descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    Disk.fdatasync = _skipped  # type: ignore[method-assign]
-    Disk.fsync = _skipped  # type: ignore[method-assign]
+    Disk.fdatasync = _skipped  # type: ignore[assignment,method-assign]
+    Disk.fsync = _skipped  # type: ignore[assignment,method-assign]
     sys.exit(serve(msgspec.json.decode(sys.argv[1], type=Wanted)))

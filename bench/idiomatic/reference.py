@@ -53,4 +53,5 @@ class Reference:
         if order.price is not None:
             return order.qty * order.price
         quote = await self._ask(ask, "/api/quote", {"symbol": order.symbol}, kept_s=PRICE_KEPT_S)
-        return order.qty * quote["basic_qot_list"][0]["cur_price"] * MARKET_BUFFER
+        price: Decimal = quote["basic_qot_list"][0]["cur_price"]
+        return order.qty * price * MARKET_BUFFER

@@ -5,11 +5,10 @@ import subprocess
 import sys
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from bench.machine import Unfit, filesystem_of, real_disk
 from guard.catalogue import find
 from guard.intent import parse
 from guard.journal.examine import examine
@@ -18,6 +17,7 @@ from guard.recovery import Recovered, fold
 from guard.terms import Endpoint, Refusal
 
 ROOT: Final = Path(__file__).parents[3]
+machine: Final[Any] = importlib.import_module("bench.machine")  # its own programs call it `machine`
 MOUNTS: Final = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 23 22 0:21 / /proc rw,nosuid - proc proc rw
@@ -59,14 +59,14 @@ def test_help_names_the_options(script: str, options: set[str]) -> None:
 )
 def test_the_innermost_and_latest_mount_decides(path: str, kind: str) -> None:
     """A path lies on the mount with the longest name that holds it, and of two with one name on the later one."""
-    assert filesystem_of(Path(path), MOUNTS) == kind
+    assert machine.filesystem_of(Path(path), MOUNTS) == kind
 
 
 def test_a_directory_in_memory_is_refused(tmp_path: Path) -> None:
     """On tmpfs a durable order would look free, so nothing is measured there."""
-    assert real_disk(tmp_path, mounts=MOUNTS) == "ext4"
-    with pytest.raises(Unfit, match="tmpfs"):
-        real_disk(tmp_path, mounts="22 1 0:25 / / rw - tmpfs tmpfs rw")
+    assert machine.real_disk(tmp_path, mounts=MOUNTS) == "ext4"
+    with pytest.raises(machine.Unfit, match="tmpfs"):
+        machine.real_disk(tmp_path, mounts="22 1 0:25 / / rw - tmpfs tmpfs rw")
 
 
 @pytest.mark.parametrize(
