@@ -39,8 +39,8 @@ PAUSE_S: Final = 2.0
 class Scenario(NamedTuple):
     """One kind of request, how many at a time or at which rate, and who is asked. `name` is the table it goes into.
 
-    `shown`: what the callers show, their keys, tokens or a key that nobody has. `is_scraped`: the guard's metrics are
-    read meanwhile, every `SCRAPE_S`.
+    `shown`: what the callers show: their keys, a token each, a new token each time, or a key that nobody has.
+    `is_scraped`: the guard's metrics are read meanwhile, every `SCRAPE_S`.
     """
 
     name: str
@@ -61,6 +61,7 @@ SCENARIOS: Final = (
     *(Scenario("refused", "refused", connections, SYNCED) for connections in (1, 64)),
     Scenario("strange", "strange", 64, SYNCED, shown="strange"),
     Scenario("token", "order", 64, ("guard-unsynced", "aiohttp-unsynced"), shown="tokens"),
+    Scenario("fresh", "order", 64, ("guard-unsynced", "aiohttp-unsynced"), shown="fresh"),
     Scenario("history", "history", HISTORY_CONNECTIONS, ("direct", "nginx", "envoy", "guard", "aiohttp")),
     Scenario("quote", "quote", OPEN_CONNECTIONS, (*READING, "bare"), OPEN_RATE),
     Scenario("unsynced", "order", OPEN_CONNECTIONS, (*UNSYNCED, *PYTHON), OPEN_RATE),
@@ -182,6 +183,7 @@ class Field:
         self.caller, self.servers, self.plan = caller, servers, plan
         self.sent = {server.name: dict.fromkeys(BY_NAME, 0) for server in servers}
         self.bearers = {"keys": [], "tokens": tokens.bearers(), "strange": [STRANGER]}
+        self.bearers["fresh"] = tokens.bearers(tokens.FRESH)
         for server in servers:
             self.sent[server.name]["order"] += checks.PLACED
             self.sent[server.name]["refused"] += 0 if server.name in checks.WITHOUT_POLICY else checks.REFUSED
@@ -238,8 +240,10 @@ class Field:
         return found
 
     def _window(self, server: Server, scenario: Scenario, turn: int) -> Window:
+        job = self._job(scenario)
+        job.shown = self.sent[server.name][scenario.ask]
         with scraping(server.ops) if scenario.is_scraped else nullcontext():
-            return self.window(server, self._job(scenario), turn, name=scenario.name)
+            return self.window(server, job, turn, name=scenario.name)
 
     def _job(self, scenario: Scenario) -> Job:
         plan = self.plan

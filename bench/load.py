@@ -1,9 +1,9 @@
 """The caller: a process of its own that asks, times the answers, and reads the CPU time of those it asks.
 
 One job a line on standard input, one result a line on standard output, both JSON. Keep-alive connections on uvloop and
-httptools, one request at a time on each, a key of its own for each. *Closed*: every answer is followed by the next
-request. *Open*: requests begin on a timetable whatever the answers do, so that a slow answer cannot hide the ones that
-would have come behind it. Every status is checked; latencies are in microseconds.
+httptools, one request at a time on each, a key of its own for each; tokens may be new with each request. *Closed*:
+every answer is followed by the next request. *Open*: requests begin on a timetable whatever the answers do, so that a
+slow answer cannot hide the ones that would have come behind it. Every status is checked; latencies are in microseconds.
 """
 
 import asyncio
@@ -29,7 +29,8 @@ _SERIALS: Final = itertools.count(1)
 class Job(msgspec.Struct):
     """What to do. `rate` 0 is a closed loop; `count` ends the job after so many requests, else `measure_s` does.
 
-    `bearers`: what the callers show in turn; without any, each shows its key.
+    `bearers`: what the callers show, each its own; where there are more of them than connections, every request shows
+    the next, beginning with the one at place `shown`. Without any, each caller shows its key.
     """
 
     port: int
@@ -37,6 +38,7 @@ class Job(msgspec.Struct):
     connections: int
     pids: list[int] = []
     bearers: list[str] = []
+    shown: int = 0
     rate: float = 0.0
     count: int = 0
     warm_s: float = 0.0
@@ -60,6 +62,8 @@ class Run:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.asks = [BY_NAME[name] for name in job.asks]
+        bearers = job.bearers or [plaintext(number) for number in range(job.connections)]
+        self.heads = [[head(ask, bearer=bearer, port=job.port) for ask in self.asks] for bearer in bearers]
         self.sent = dict.fromkeys(job.asks, 0)
         self.bad: list[str] = []
         self.latencies: list[int] = []
@@ -110,10 +114,8 @@ class Caller(asyncio.Protocol):
 
     def __init__(self, run: Run, number: int) -> None:
         self._run = run
-        bearers = run.job.bearers
-        bearer = bearers[number % len(bearers)] if bearers else plaintext(number)
-        self._heads = [head(ask, bearer=bearer, port=run.job.port) for ask in run.asks]
         self._turn = number
+        self._shown = run.job.shown + number  # in steps of all connections: nobody shows what another one does
         self._parser = httptools.HttpResponseParser(self)
         self._begun_ns = 0
         self._is_asking = False
@@ -146,7 +148,9 @@ class Caller(asyncio.Protocol):
         run.sent[ask.name] += 1
         run.in_flight += 1
         if self._transport is not None:
-            self._transport.write(self._heads[which] + ask.render(next(_SERIALS)))
+            heads = run.heads[self._shown % len(run.heads)]
+            self._transport.write(heads[which] + ask.render(next(_SERIALS)))
+        self._shown += run.job.connections
 
     def on_message_complete(self) -> None:
         """A whole answer: note it, and go on."""

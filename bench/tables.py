@@ -33,13 +33,14 @@ TITLES = {
 ASKS = {
     "order": "order, durable",
     "unsynced": "order, not synced",
-    "token": "order by token, not synced",
+    "token": "order by a token met before, not synced",
+    "fresh": "order by a new token, not synced",
     "quote": "quote",
     "history": "history of 5 MB",
     "refused": "refused order",
     "strange": "order with a wrong key",
 }
-UNSYNCED = {"unsynced", "token"}
+UNSYNCED = {"unsynced", "token", "fresh"}
 FLOORS = (
     ("quote", "bare", "a quote, forwarded"),
     ("unsynced", "bare", "an order, forwarded"),

@@ -1,4 +1,8 @@
-"""An issuer of signed tokens, made up for one run: RS256, as most issuers sign, one token for each caller's key."""
+"""An issuer of signed tokens, made up for one run: RS256, as most issuers sign; tokens for each caller's key.
+
+A few that are shown again and again, as programs do until one ends, and so many that the guard, which remembers whose
+signature held, remembers none of them when its turn comes again.
+"""
 
 import json
 import time
@@ -14,6 +18,7 @@ ISSUER: Final = "https://issuer.example"
 AUDIENCE: Final = "guard"
 ALGORITHM: Final = "RS256"
 LIFETIME_S: Final = 3600
+FRESH: Final = 6144  # more than `guard.access.proven.TOKENS_MAX`
 _KID: Final = "bench"
 
 
@@ -34,10 +39,11 @@ def issuer() -> str:
     return json.dumps(words)
 
 
-def bearers() -> list[str]:
-    """A fresh token for each key."""
+@cache
+def bearers(count: int = asks.KEYS) -> list[str]:
+    """So many tokens, for each key in turn; all differ."""
     now = int(time.time())  # noqa: TID251 - not the product
-    return [_signed(number, now) for number in range(asks.KEYS)]
+    return [_signed(number, now) for number in range(count)]
 
 
 def _signed(number: int, now: int) -> str:

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import pytest
 
+from guard.access.proven import TOKENS_MAX
+
 ROOT: Final = Path(__file__).parents[3]
 CPU_US: Final = {
     "direct": 10.0,
@@ -148,3 +150,8 @@ def test_the_floor_has_its_own_table_of_the_figures(bench: Any) -> None:
     assert rows[3:] == ["0.50 (0.50-0.50)", "aim met"]
     found.windows = [window for window in found.windows if window.name not in {"bare", "floor", "floor-unsynced"}]
     assert "cheaper than\n\nNot measured." in bench("report").document(found)
+
+
+def test_new_tokens_are_new_to_the_guard(bench: Any) -> None:
+    """By the time a token is shown again the guard has forgotten it, so its row is that of tokens never met."""
+    assert bench("tokens").FRESH > TOKENS_MAX
