@@ -236,8 +236,9 @@ class Routes:
             return await handler(request)
         except web.HTTPNotFound:
             return self._refused(refuse(Code.UNKNOWN_ENDPOINT, "no such route on the ops listener"))
-        except web.HTTPMethodNotAllowed:
-            return self._refused(refuse(Code.METHOD, "this route is asked otherwise"))
+        except web.HTTPMethodNotAllowed as wrong:
+            allowed = ", ".join(sorted(wrong.allowed_methods))
+            return self._refused(refuse(Code.METHOD, f"this route is asked with {allowed}", limit=allowed))
         except web.HTTPRequestEntityTooLarge:
             return self._refused(refuse(Code.BODY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes"))
 

@@ -65,6 +65,6 @@ def find(method: str, path: str) -> Endpoint | Refusal:
     if endpoint is not None:
         return endpoint
     if path in BY_PATH:
-        allowed = " or ".join(e.method for e in BY_PATH[path])
-        return refuse(Code.METHOD, f"{path} is asked with {allowed}")
+        allowed = [endpoint.method for endpoint in BY_PATH[path]]
+        return refuse(Code.METHOD, f"{path} is asked with {' or '.join(allowed)}", limit=", ".join(allowed))
     return refuse(Code.UNKNOWN_ENDPOINT, "no such endpoint; `guard endpoints` lists the 68 that exist")

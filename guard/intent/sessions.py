@@ -12,7 +12,7 @@ from guard.intent.fields import Choices, Fields, choices, pick, shown
 from guard.intent.orders import SESSIONS
 from guard.intent.strict import is_object
 from guard.markets import PREFIX_OF_QOT, QOT_MARKET_OF
-from guard.terms import AccPush, Refusal, Subscribe, Unlock
+from guard.terms import AccPush, Refusal, Subscribe, Unlock, refuse
 
 FIRMS: Final = choices(
     {"FUTUSECURITIES": 1, "FUTUINC": 2, "FUTUSG": 3, "FUTUAU": 4, "FUTUCA": 5, "FUTUMY": 6, "FUTUJP": 7}
@@ -97,13 +97,13 @@ def _acc_push(fields: Fields, *, is_subscribe: bool) -> AccPush | Refusal:
 
 
 def _subscription(fields: Fields, *, is_subscribe: bool) -> Subscribe | Refusal:
+    if fields.flag("is_unsub_all"):  # whatever else is missing beside it
+        return refuse(Code.BAD_VALUE, "is_unsub_all would end the subscriptions of everybody on this login")
     fields.require("security_list")
     fields.require("sub_type_list")
     said = fields.flag("is_sub_or_un_sub")
     if said is not None and said is not is_subscribe:
         fields.note(Code.BAD_VALUE, "is_sub_or_un_sub contradicts the path")
-    if fields.flag("is_unsub_all"):
-        fields.note(Code.BAD_VALUE, "is_unsub_all would end the subscriptions of everybody on this login")
     securities = tuple(_security(fields, item) for item in _filled(fields, "security_list"))
     sub_types = _members(fields, "sub_type_list", SUB_TYPES)
     extra: dict[str, object] = {path: value for path in _FLAGS if (value := fields.flag(path)) is not None}

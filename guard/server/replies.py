@@ -21,6 +21,7 @@ _GATEWAY_TIMEOUT: Final = 504
 _TOO_MANY_REQUESTS: Final = 429
 _UNAVAILABLE: Final = 503
 _UNAUTHORIZED: Final = 401
+_NOT_ALLOWED: Final = 405
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain; charset=utf-8"
 
@@ -90,6 +91,8 @@ def refusal_reply(
     extra: Headers = (("Guard-Decision", decision),)
     if status == _UNAUTHORIZED:
         extra += (("WWW-Authenticate", "Bearer"),)
+    if status == _NOT_ALLOWED:
+        extra += (("Allow", refusal.reasons[0].limit or ""),)  # RFC 9110 §15.5.6
     if status == _TOO_MANY_REQUESTS or (status == _UNAVAILABLE and is_retryable):
         extra += (("Retry-After", str(_whole_seconds(refusal.retry_after_s))),)
     return Reply(status, _encoder.encode(body), extra + headers)

@@ -77,7 +77,7 @@ async def answer(recorder: Recorder, visit: Visit) -> Reply:
     if wanted is None:
         return refused(recorder, visit, refuse(Code.UNKNOWN_ENDPOINT, "no such question; see /guard/v1/me"))
     if call.method != wanted:
-        return refused(recorder, visit, refuse(Code.METHOD, f"{call.path} is asked with {wanted}"))
+        return refused(recorder, visit, refuse(Code.METHOD, f"{call.path} is asked with {wanted}", limit=wanted))
     if decision is not None:
         return await _decision(recorder, visit, decision[1])
     if call.path == TICKET:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from guard.admin.changes import StateBody
 from guard.simulator.faults import Delay, Fault, Garbage, HttpError, Reset, RetType, Unreachable
 from tests.support.disk import FaultyDisk
-from tests.support.guards import operate, order, record, said
+from tests.support.guards import call, operate, order, record, said
 from tests.support.stage import ACCOUNTS, DAILY, TRADING, account, code_of, decision_of, is_passed, stage
 
 ROWS: Final[list[dict[str, Any]]] = json.loads((Path(__file__).parents[1] / "seed/endpoints.json").read_text())
@@ -186,6 +187,22 @@ async def test_paths_and_methods_that_do_not_exist_reach_nobody(tmp_path: Path) 
         assert code_of(await scene.ask("/guard/v1/nothing")) == (404, "unknown_endpoint")
         assert code_of(await scene.ask("/guard/v1/me", {})) == (405, "method")
         assert scene.daemon.requests == type(scene.daemon.requests)()
+
+
+async def test_a_wrong_method_is_told_the_right_ones(tmp_path: Path) -> None:
+    """Every 405 names in `Allow` what the path takes (RFC 9110 §15.5.6), as its words do."""
+    async with stage(tmp_path) as scene:
+        for path, allowed in [
+            ("/api/order", "POST"),
+            ("/api/accounts", "GET"),
+            ("/api/delay-statistics", "GET, POST"),
+            ("/guard/v1/me", "GET"),
+            ("/guard/v1/check", "POST"),
+        ]:
+            reply = await scene.guard.pipeline.handle(replace(call(path), method="PUT"))
+            assert (reply.status, dict(reply.headers)["Allow"]) == (405, allowed)
+        status, told = await operate(scene.guard, "/admin/policy/reload")
+        assert (status, told["guard"]["reasons"][0]["limit"]) == (405, "POST")
 
 
 async def test_a_dry_run_says_what_would_happen_and_does_nothing(tmp_path: Path) -> None:

@@ -67,8 +67,9 @@ def test_b20_the_path_says_whether_it_begins_or_ends(path: str, is_subscribe: bo
 
 @pytest.mark.parametrize("path", ["/api/subscribe", "/api/unsubscribe"])
 def test_b30_ending_everybodys_subscriptions_is_refused(path: str) -> None:
-    """is_unsub_all acts on the whole login."""
+    """is_unsub_all acts on the whole login; it needs no lists, so it is what is told also without them."""
     assert codes(path, SUB | {"is_unsub_all": True}) == ["bad_value"]
+    assert codes(path, {"is_unsub_all": True}) == ["bad_value"]
 
 
 @pytest.mark.parametrize(
