@@ -73,6 +73,9 @@ class _Rule(Maker, Protocol[_Asked_contra]):
     @property
     def name(self) -> str: ...
 
+    @property
+    def is_of_shape(self) -> bool: ...
+
     def judge(self, request: _Asked_contra, /) -> Answer: ...
 
 
@@ -133,15 +136,15 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     if plan.converting:
         proposal = _converted(proposal, plan)
     found = _NOT_ASKED if plan.lacks_cover else _at_a_glance(plan.others if has_passed else plan.rules, proposal)
-    if isinstance(found, _No):
-        # All reasons are told, also those of the rules that the thinned list left out.
-        answers = _in_full(chain.from_iterable(plan.every_other if has_passed else plan.every), proposal, said=found)
-        if plan.lacks_cover:
-            answers.append((None, _NO_COVER))
-        return _collect(answers, proposal)
-    if not (has_passed or is_known):
+    if not isinstance(found, _No):
+        if not (has_passed or is_known):
+            plan.has_passed(shape)
+        return Judgement((), *found, proposal=proposal)
+    # All reasons are told, also those of the rules that the thinned list left out.
+    answers = _in_full(chain.from_iterable(plan.every_other if has_passed else plan.every), proposal, said=found)
+    if not (has_passed or is_known or any(rule.is_of_shape for rule, _ in answers)):
         plan.has_passed(shape)
-    return Judgement((), *found, proposal=proposal)
+    return _collect([*answers, (None, _NO_COVER)] if plan.lacks_cover else answers, proposal)
 
 
 def _at_a_glance(rules: Iterable[_Rule[_R]], request: _R) -> Granting | _No:
@@ -162,9 +165,18 @@ def _at_a_glance(rules: Iterable[_Rule[_R]], request: _R) -> Granting | _No:
     return _tightest(claims, makers)
 
 
-def _in_full(rules: Iterable[_Rule[_R]], request: _R, *, said: _No) -> list[tuple[Maker | None, Answer]]:
-    """What every rule says; that of one is known already."""
-    return [(rule, said.why if rule is said.rule else _ask(rule, request)) for rule in rules]
+def _in_full(rules: Iterable[_Rule[_R]], request: _R, *, said: _No) -> list[tuple[_Rule[_R], Answer]]:
+    """What each rule says that says anything; of one it is known already. One that breaks refuses by itself."""
+    found: list[tuple[_Rule[_R], Answer]] = []
+    for rule in rules:
+        try:
+            answer = said.why if rule is said.rule else rule.judge(request)
+        except Exception as error:  # noqa: BLE001 - a rule that breaks must refuse, whatever broke it
+            message = f"rule {rule.name} of policy {rule.policy} failed: {type(error).__name__}"
+            answer = Reason(Code.RULE_ERROR, message, rule.policy, rule.name)
+        if answer is not None:
+            found.append((rule, answer))
+    return found
 
 
 def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueTerms) -> Proposal:
@@ -296,14 +308,6 @@ def _accounts(named: tuple[int, ...] | None, principal: Principal, env: Env) -> 
     return tuple(Account(env, acc_id) for acc_id in sorted(allowed))
 
 
-def _ask(rule: _Rule[_R], request: _R) -> Answer:
-    try:
-        return rule.judge(request)
-    except Exception as error:  # noqa: BLE001 - a rule that breaks must refuse, whatever broke it
-        message = f"rule {rule.name} of policy {rule.policy} failed: {type(error).__name__}"
-        return Reason(Code.RULE_ERROR, message, rule.policy, rule.name)
-
-
 def _collect(answers: Iterable[tuple[Maker | None, Answer]], proposal: Proposal | None = None) -> Judgement:
     """Reasons in the contract's order, and the claims."""
     claims: list[Claim] = []
@@ -330,7 +334,9 @@ def _tightest(claims: list[Claim], makers: list[Maker]) -> Granting:
     kept: dict[tuple[str, int], tuple[Claim, Maker]] = {}
     for one in zip(claims, makers, strict=True):
         place = (one[0].counter, one[0].window_ms)
-        kept[place] = _tighter(kept[place], one) if place in kept else one
+        other = kept.setdefault(place, one)
+        if other is not one:
+            kept[place] = _tighter(other, one)
     return tuple([claim for claim, _ in kept.values()]), tuple([maker for _, maker in kept.values()])
 
 

@@ -162,9 +162,17 @@ class Rule(Struct, frozen=True):
         """Rules of one kind imply each other only where this is the same; the others need not be compared."""
         return None
 
-    def reason(self, code: Code, message: str, **numbers: str | None) -> Reason:
+    def reason(
+        self,
+        code: Code,
+        message: str,
+        *,
+        observed: str | None = None,
+        limit: str | None = None,
+        unit: str | None = None,
+    ) -> Reason:
         """A reason of this rule."""
-        return Reason(code, message, self.policy, self.name, **numbers)
+        return Reason(code, message, self.policy, self.name, observed, limit, unit)
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:  # noqa: ARG002 - for rules that claim
         """Rules that claim say here why a claim does not fit."""
