@@ -22,7 +22,7 @@ from guard.policy.plan import Plan
 from guard.policy.prices import ValueTerms
 from guard.policy.rates import RateLimit
 from guard.policy.reducing import reducible
-from guard.policy.rule import Answer, Maker, Meter, OrderRule, Proposal, Reach, Request
+from guard.policy.rule import Answer, Granting, Maker, Meter, OrderRule, Proposal, Reach, Request
 from guard.policy.valuation import value
 from guard.terms import (
     LEDGER_MAX,
@@ -59,7 +59,6 @@ _MISSING: Final = frozenset(
     }
 )
 
-Granting = tuple[tuple[Claim, ...], tuple[Maker, ...]]
 _R = TypeVar("_R", bound=Request)
 _Asked_contra = TypeVar("_Asked_contra", bound=Request, contravariant=True)
 
@@ -208,9 +207,14 @@ def breaker_limits(plan: Plan, verdict: Verdict) -> tuple[BreakerLimit, ...]:
 def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime) -> Judgement:
     """A request that changes nothing: `rates.reads` of the policies whose key selectors match."""
     plan = policies.plan(principal, None, None, wall=wall)
+    if plan.granted:
+        return Judgement((), *plan.granted[0])
     request = Request(plan.key, Effect.READ, None, wall)
     found = _at_a_glance(plan.reads, request)
-    return _collect(_in_full(plan.all_reads, request, said=found)) if isinstance(found, _No) else Judgement((), *found)
+    if isinstance(found, _No):
+        return _collect(_in_full(plan.all_reads, request, said=found))
+    plan.granted.append(found)
+    return Judgement((), *found)
 
 
 def judge_cancel(plan: Plan, *, account: Account, wall: datetime) -> Judgement:

@@ -22,7 +22,7 @@ from guard.policy.needs import Wants, needs_of
 from guard.policy.orders import MaxValue
 from guard.policy.prices import BUFFER_PERCENT, PRICE_AGE_MAX_MS, ValueTerms
 from guard.policy.rates import RateLimit
-from guard.policy.rule import OrderRule
+from guard.policy.rule import Granting, OrderRule
 from guard.terms import Needs, OrderType, PlaceOrder, Side, TimeInForce
 
 SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers
@@ -36,8 +36,9 @@ class Plan(Struct, frozen=True):
 
     `rules`, `reads`, `cancels` are thinned; `bounds` are all policies that bind, `every` their rules on orders, part by
     part. `others` and `every_other` are the rules that do not hang on an order's shape alone, `passed` shapes that all
-    the rest let through, `needed` what orders need to have known: bounded caches of pure answers. `lacks_cover`: no
-    money limit covers an order, and one is required.
+    the rest let through, `needed` what orders need to have known: bounded caches of pure answers. `granted` is what a
+    read claims, once one was granted: nothing of it hangs on the read. `lacks_cover`: no money limit covers an order,
+    and one is required.
     """
 
     bounds: tuple[Bound, ...]
@@ -54,6 +55,7 @@ class Plan(Struct, frozen=True):
     every_other: tuple[tuple[OrderRule, ...], ...]
     passed: set[Shape]
     needed: dict[Kind, Needs]
+    granted: list[Granting]
     key: str = ""
     lacks_cover: bool = False
 
@@ -112,6 +114,7 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         every_other=(_others(every),),
         passed=set(),
         needed={},
+        granted=[],
     )
 
 
@@ -138,6 +141,7 @@ def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -
         every_other=(*shared.every_other, *mine.every_other),
         passed=set(),
         needed={},
+        granted=[],
         key=key,
         lacks_cover=needs_cover and not covers,
     )

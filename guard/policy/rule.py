@@ -84,6 +84,10 @@ class Maker(Protocol):
         ...
 
 
+Granting = tuple[tuple[Claim, ...], tuple[Maker, ...]]
+"""Claims, and who made each of them."""
+
+
 class Scope(Struct, frozen=True):
     """What a counter counts: `per` whom, within which policy, and the part of the selectors that `per` does not fix.
 

@@ -1,6 +1,6 @@
 """Exact sliding windows, and the same order again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -179,3 +179,20 @@ def test_nothing_of_a_callers_stands_in_a_counters_name() -> None:
     judgement = asked("[orders]\nduplicate_window_s = 5", order(remark="a|b\n"), wall=FRIDAY + timedelta(days=1))
 
     assert "a|b" not in judgement.claims[0].counter
+
+
+def test_a_read_claims_what_binds_it_now_whatever_an_earlier_one_claimed() -> None:
+    """What a read claims is worked out once, for one key between two expiries: neither another key's nor a past one."""
+    rules = policies(
+        '[policy]\nexpires_at = 2026-11-21T00:00:00Z\n[applies_to]\nkeys = ["bot-a"]\n[rates]\nreads = "10/60s"',
+        '[rates]\nreads = "20/60s"',
+    )
+    later = datetime(2026, 11, 22, tzinfo=UTC)
+
+    def caps(name: str, wall: datetime) -> list[int | None]:
+        return [claim.cap for claim in judge_read(rules, caller(name=name), wall=wall).claims]
+
+    for _ in range(2):
+        assert caps("bot-a", FRIDAY)[:1] == [10]
+        assert caps("bot-b", FRIDAY) == [20]
+        assert caps("bot-a", later) == [20]
