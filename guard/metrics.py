@@ -107,7 +107,11 @@ class _Histogram:
 
 
 class Metrics(Collector):
-    """All counters of one guard. `keys_max`: how many key ids may be labels, in the order they were made known."""
+    """All counters of one guard. `keys_max`: how many key ids may be labels, in the order they were made known.
+
+    Attributes:
+        daemon: how long the daemon took, answer by answer.
+    """
 
     def __init__(self, *, keys_max: int) -> None:
         self._keys_max = keys_max
@@ -126,6 +130,7 @@ class Metrics(Collector):
         self._by_key = self._counters["guard_requests_by_key_total"]
         self._took = self._histograms["guard_request_duration_seconds"]
         self._overhead = self._histograms["guard_overhead_seconds"][()]
+        self.daemon = self._histograms["guard_upstream_duration_seconds"][()]
         self._readings: dict[str, Reading] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -155,10 +160,10 @@ class Metrics(Collector):
 
     def answered(self, path: str, key: str | None, outcome: str, *, took_s: float, overhead_s: float) -> None:
         """One request, what became of it and how long it took; `key` None: nobody's."""
-        endpoint = self.endpoint(path)
+        endpoint = path if path in BY_PATH else "other"
         self._requests[endpoint, outcome] += 1
         if key is not None:
-            self._by_key[self.key(key), outcome] += 1
+            self._by_key[self._keys.get(key, "other"), outcome] += 1
         self._took[endpoint,].add(took_s)
         self._overhead.add(overhead_s)
 

@@ -33,11 +33,8 @@ class Alike(NamedTuple):
     code: str | None = None
 
 
-class Reading(NamedTuple):
-    """One key's reads of one endpoint; the empty key is nobody's."""
-
-    key: str
-    endpoint: str
+Reading = tuple[str, str]
+"""A key, the empty one nobody's, and the endpoint that it reads."""
 
 
 class Floods:
@@ -46,8 +43,8 @@ class Floods:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._refusals = Tally(SECOND_US, places_max=PLACES_MAX, other=Alike("other"), tell=self._denied)
-        self._reads = Tally(
-            MINUTE_US, places_max=READS_PLACES_MAX, other=Reading("other", "other"), tell=self._accessed
+        self._reads: Tally[Reading] = Tally(
+            MINUTE_US, places_max=READS_PLACES_MAX, other=("other", "other"), tell=self._accessed
         )
 
     def is_below(self, visit: Visit, refusal: Refusal) -> bool:
@@ -57,8 +54,9 @@ class Floods:
 
     def read(self, visit: Visit) -> None:
         """A market-data read that passed."""
-        key = visit.principal.id if visit.principal else ""
-        self._reads.add(Reading(key, visit.endpoint.path if visit.endpoint else "other"), wall_us=visit.wall_us)
+        principal, endpoint = visit.principal, visit.endpoint
+        place = ("" if principal is None else principal.id, "other" if endpoint is None else endpoint.path)
+        self._reads.add(place, wall_us=visit.wall_us)
 
     def sum_up(self, wall_us: int | None = None) -> None:
         """Writes what is over by now; everything without a time."""
@@ -71,7 +69,8 @@ class Floods:
             self._write("denied", Denied(second=timestamp(began_us), count=extra, **place._asdict()))
 
     def _accessed(self, place: Reading, began_us: int, count: int) -> None:
-        self._write("access", Access(minute=timestamp(began_us), count=count, **place._asdict()))
+        key, endpoint = place
+        self._write("access", Access(minute=timestamp(began_us), count=count, key=key, endpoint=endpoint))
 
     def _write(self, type_: str, record: Struct) -> None:
         try:

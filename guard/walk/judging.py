@@ -172,7 +172,9 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
     if cooling is not None:
         reasons.append(cooling[0])
         free_us = [cooling[1]] if cooling[1] else []
-    found = Look(Judged(claims, makers, used), reasons, None, retry_after_s=wait_s(reasons, free_us))
+    found = Look(Judged(claims, makers, used), reasons, None)
+    if reasons:
+        found.retry_after_s = wait_s(reasons, free_us)
     if isinstance(seen, Full):
         _tell_shortfalls(found, seen, t_us=visit.t_us, free_us=free_us)
     return found

@@ -53,7 +53,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     result = await _sent(recorder, visit, situation, hooks=hooks)
     if result is not DONE:
         visit.daemon_us += result.duration_us
-        desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
+        desk.metrics.daemon.add(result.duration_us / 1e6)
         desk.is_daemon_up = isinstance(result, Answer)
     headers = quota_headers(desk, visit, allowed.claims)
     if not isinstance(result, Answer):

@@ -69,15 +69,17 @@ class Recorder:
         self._remember(visit, None)
         if judged is not None and judged.shadow:
             self._diverges(judged.shadow)
-        is_waited_for = visit.endpoint is None or visit.endpoint.record is RecordMode.DURABLE
-        if not is_waited_for and not self._is_recorded(visit):
-            if visit.standing.settings.journal.reads != "refused":
-                self.floods.read(visit)
-            return None
+        mode = _DURABLE if visit.endpoint is None else visit.endpoint.record
+        if mode is not _DURABLE:
+            reads = visit.standing.settings.journal.reads
+            if not _is_recorded(mode, reads):
+                if reads != "refused":
+                    self.floods.read(visit)
+                return None
         if self._late:
             self.catch_up()
         record = record_of(visit, None, situation or NOTHING_KNOWN, judged or NOT_JUDGED, replays=replays)
-        seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=not is_waited_for)
+        seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=mode is not _DURABLE)
         visit.is_decided = True
         return seq
 
@@ -119,13 +121,6 @@ class Recorder:
             known.outcome, known.code, known.reasons = "refuse", refusal.code, refusal.reasons
             known.retry_after_s, known.largest_qty = refusal.retry_after_s, refusal.largest_qty
         self.desk.recent.put(known)
-
-    def _is_recorded(self, visit: Visit) -> bool:
-        """Whether what passes and is not waited for gets a record of its own."""
-        mode, reads = visit.endpoint.record if visit.endpoint else None, visit.standing.settings.journal.reads
-        if mode is RecordMode.APPENDED:
-            return True
-        return reads == "all" or (reads == "account" and mode is RecordMode.ACCOUNT)
 
     # ------------------------------------------------------------ outcomes
 
@@ -222,6 +217,12 @@ class Recorder:
         )
 
 
+def _is_recorded(mode: RecordMode, reads: str) -> bool:
+    """Whether what passes and is not waited for gets a record of its own."""
+    return mode is _APPENDED or reads == "all" or (reads == "account" and mode is _ACCOUNT)
+
+
+_DURABLE, _APPENDED, _ACCOUNT = RecordMode.DURABLE, RecordMode.APPENDED, RecordMode.ACCOUNT
 _TRADES: Final = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE, Effect.ORDER_CANCEL})
 _TOLD: Final = frozenset({"guard-intent", "idempotency-key", "user-agent", "x-request-id"})
 

@@ -156,7 +156,7 @@ def verdict(desk: Desk, sending: Sending, result: Answer | Failure) -> Outcome:
     visit, account = sending.visit, sending.situation.account
     visit.daemon_us += result.duration_us
     desk.is_daemon_up = isinstance(result, Answer)
-    desk.metrics.observe("guard_upstream_duration_seconds", result.duration_us / 1e6)
+    desk.metrics.daemon.add(result.duration_us / 1e6)
     known_ids = desk.state.ids.get(account, ()) if account else ()
     return judge(visit.effect or Effect.ORDER_CHANGE, result, known_ids=known_ids)
 

@@ -31,7 +31,15 @@ class Tally(Generic[Place]):
 
     def add(self, place: Place, *, wall_us: int) -> int:
         """One more; how many that makes in this period."""
-        period, counts = wall_us // self._period_us, self._counts
+        period, found = wall_us // self._period_us, self._counts.get(place)
+        if found is None or found.period != period:
+            found = self._begun(place, period)
+        found.count += 1
+        return found.count
+
+    def _begun(self, place: Place, period: int) -> _Count:
+        """The place's count of this period, which may share that of `other`; of an earlier one is told."""
+        counts = self._counts
         if place not in counts and len(counts) >= self._places_max:
             place = self._other
         found = counts.get(place)
@@ -39,8 +47,7 @@ class Tally(Generic[Place]):
             if found is not None:
                 self._close(place, found)
             found = counts[place] = _Count(period)
-        found.count += 1
-        return found.count
+        return found
 
     def close(self, wall_us: int | None = None) -> None:
         """Tells every period but the one that `wall_us` lies in; all without it."""
