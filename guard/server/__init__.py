@@ -7,9 +7,9 @@ caller hung up; keep anything without a bound of `Bounds`; know what an endpoint
 """
 
 from guard.server.bounds import TURNED_AWAY_MAX, Bounds
+from guard.server.edge import Counts, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
 from guard.server.listener import Listener, serve, socket_file
-from guard.server.protocol import Counts, Wiring
 from guard.server.reader import Progress, Reader, Request
 from guard.server.replies import passed_reply, refusal_reply
 from guard.server.wire import encode

@@ -11,8 +11,9 @@ from ssl import SSLContext
 from typing import Final
 
 from guard.server.bounds import Bounds
+from guard.server.edge import Counts, Edge, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
-from guard.server.protocol import Connection, Counts, Edge, Wiring
+from guard.server.protocol import Connection
 
 FRESH_S: Final = 0.25  # how long the first request of a connection may take to come once no more are accepted
 _OWNER_ONLY: Final = 0o177  # umask under which a socket file is made

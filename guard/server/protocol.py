@@ -6,126 +6,24 @@ connection ends: what would come next on it cannot be trusted.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from email.utils import formatdate
 from enum import Enum
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import structlog
-from msgspec import Struct
 
 from guard.codes import Code
-from guard.server.bounds import Bounds
-from guard.server.fields import NO_HANDSHAKE
+from guard.server.edge import NEVER, Edge
 from guard.server.reader import Phase, Progress, Reader, Request
-from guard.server.replies import refusal_reply
-from guard.server.unproven import Unproven
 from guard.server.wire import CONTINUE, encode
-from guard.terms import Call, Refusal, Reply, refuse
-
-NEVER: Final = float("inf")
+from guard.terms import Refusal, refuse
 
 _log = structlog.get_logger("guard.server")
 _OVERLOADED: Final = refuse(Code.OVERLOADED, "the guard has as many connections as it may; try again")
-_WS_VERSIONS: Final = (("Sec-WebSocket-Version", "13"),)  # RFC 6455 §4.4
 _TOO_SLOW: Final = refuse(Code.REQUEST_TIMEOUT, "the request did not arrive in time")
 # Not `overloaded`: that says "try again", and nobody here knows how far the walk came before it failed.
 _WALK_FAILED: Final = refuse(
     Code.RULE_ERROR, "the guard failed on this request; look at the record before you send it again"
 )
-
-
-class Wiring(Struct, frozen=True):
-    """What a listener is connected to.
-
-    `handler` answers a call and is not expected to raise. `start(coroutine, name)` runs it as a task of the program.
-    `upgrade(call, transport, raw_head)` takes a WebSocket handshake over: the protocol it returns is told everything
-    that happens to the transport from then on, and must write the answer itself. Without it, a handshake is an ordinary
-    call. `refused(decision, refusal, peer)` hears of every request that the edge refused by itself, and says for
-    how many seconds the answer waits.
-    """
-
-    handler: Callable[[Call], Awaitable[Reply]]
-    start: Callable[[Coroutine[Any, Any, None], str], object]
-    new_id: Callable[[], str]
-    upgrade: Callable[[Call, asyncio.Transport, bytes], asyncio.Protocol] | None = None
-    refused: Callable[[str, Refusal, str], float] | None = None
-
-
-class Counts(Struct):
-    """What a listener has seen. `open` is now, the rest since the start.
-
-    `timed_out` are requests cut off half-way, `evicted` connections without proof or at rest that made room.
-    """
-
-    open: int = 0
-    total: int = 0
-    overloaded: int = 0
-    timed_out: int = 0
-    evicted: int = 0
-    handed_over: int = 0
-
-
-class Edge:
-    """What the connections of one listener share: wiring, bounds, counts, `now` in seconds, the date of this second."""
-
-    def __init__(self, wiring: Wiring, bounds: Bounds, *, now: Callable[[], float]) -> None:
-        self.wiring = wiring
-        self.bounds = bounds
-        self.now = now
-        self.counts = Counts()
-        self.connections: set[Connection] = set()
-        self.unproven = Unproven["Connection"](bounds.unproven_per_address_max)
-        self.is_draining = False
-        self.emptied = asyncio.Event()
-        self._date = ""
-        self._date_second = -1
-
-    def date(self) -> str:
-        """The `Date` field, made anew once a second."""
-        second = int(self.now())
-        if second != self._date_second:
-            self._date_second, self._date = second, formatdate(usegmt=True)
-        return self._date
-
-    def enter(self, connection: "Connection") -> None:
-        """Count a connection that has come."""
-        self.connections.add(connection)
-        self.emptied.clear()
-        self.counts.open = len(self.connections)
-        self.counts.total += 1
-
-    def leave(self, connection: "Connection") -> None:
-        """Count a connection that has gone; `emptied` says when it was the last."""
-        self.connections.discard(connection)
-        self.counts.open = len(self.connections)
-        if not self.connections:
-            self.emptied.set()
-
-    def wait_for_proof(self, connection: "Connection", address: str) -> None:
-        """A connection without a verified key waits; the oldest such one of its address may have to go."""
-        evicted = self.unproven.enter(connection, address=address)
-        if evicted is not None:
-            self.counts.evicted += 1
-            evicted.abort()
-
-    def make_room(self) -> bool:
-        """Ends the connection of a verified key that has rested longest, so that one key cannot hold them all.
-
-        False: none rests. What rests has no request, so nothing is lost but a connection.
-        """
-        longest = min((each for each in self.connections if each.is_resting), key=lambda c: c.deadline, default=None)
-        if longest is None:
-            return False
-        self.counts.evicted += 1
-        longest.close()
-        return True
-
-    def sweep(self) -> None:
-        """End every wait whose deadline has passed."""
-        now = self.now()
-        for connection in [each for each in self.connections if each.deadline <= now]:
-            connection.expire()
 
 
 class _State(Enum):
@@ -327,7 +225,7 @@ class Connection(asyncio.Protocol):
         except Exception:  # noqa: BLE001 - whatever the walk raised, its caller is owed an answer and the log the trace
             _log.exception("walk_failed", path=call.path)
             is_closing = True
-            answer, _ = self._refusal(_WALK_FAILED)
+            answer, _ = edge.refusal(_WALK_FAILED, peer=self._peer)
         self._write(answer, is_closing=is_closing)
 
     def _write(self, answer: bytes, *, is_closing: bool) -> None:
@@ -360,7 +258,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer, stop sending, and read away what still comes: closing now could reset the answer away."""
-        answer, wait_s = self._refusal(refusal)
+        answer, wait_s = self._edge.refusal(refusal, peer=self._peer)
         self._state = _State.LINGERING
         self.deadline = self._edge.now() + wait_s + self._edge.bounds.linger_timeout_s
         if wait_s:
@@ -374,15 +272,6 @@ class Connection(asyncio.Protocol):
         self._transport.write(answer)
         if self._transport.can_write_eof():
             self._transport.write_eof()
-
-    def _refusal(self, refusal: Refusal) -> tuple[bytes, float]:
-        """The answer, and how long it waits."""
-        decision, wait_s = self._edge.wiring.new_id(), 0.0
-        if self._edge.wiring.refused is not None:
-            wait_s = self._edge.wiring.refused(decision, refusal, self._peer)
-        extra = _WS_VERSIONS if refusal is NO_HANDSHAKE else ()
-        reply = refusal_reply(refusal, decision=decision, policy_sha256=None, headers=extra)
-        return encode(reply, date=self._edge.date(), is_closing=True), wait_s
 
     def _turn_away(self) -> None:
         self._edge.counts.overloaded += 1

@@ -5,10 +5,9 @@ address never runs out: beyond its bound the connection that has gone longest wi
 is read. One whose request is being answered, or over which a key was verified, is not among them.
 """
 
-from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-C = TypeVar("C", bound=Hashable)
+C = TypeVar("C")
 
 
 class Unproven(Generic[C]):

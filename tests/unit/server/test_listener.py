@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from guard.server.bounds import Bounds
+from guard.server.edge import Wiring
 from guard.server.listener import Listener, serve
-from guard.server.protocol import Wiring
 from guard.terms import Call, Reply
 from tests.support.edge_corpus import get
 

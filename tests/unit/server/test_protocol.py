@@ -10,7 +10,8 @@ import pytest
 
 from guard.codes import Code
 from guard.server.bounds import Bounds
-from guard.server.protocol import NEVER, Connection, Edge, Wiring
+from guard.server.edge import NEVER, Edge, Wiring
+from guard.server.protocol import Connection
 from guard.terms import Call, Refusal, Reply
 from tests.support.edge_corpus import KEY, ORDER, WS, get, head, post
 

@@ -1,0 +1,157 @@
+"""What the connections of one listener share: what they are wired to, their bounds and counts, one clock and date.
+
+Whoever knows of all connections decides here: whose wait is over, who makes room for whom, and how a refusal of the
+edge's own looks when it is written.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from email.utils import formatdate
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
+
+from guard.server.bounds import Bounds
+from guard.server.fields import NO_HANDSHAKE
+from guard.server.replies import refusal_reply
+from guard.server.unproven import Unproven
+from guard.server.wire import encode
+from guard.terms import Call, Refusal, Reply
+
+NEVER: Final = float("inf")
+_WS_VERSIONS: Final = (("Sec-WebSocket-Version", "13"),)  # RFC 6455 §4.4
+
+
+class Wiring(Struct, frozen=True):
+    """What a listener is connected to.
+
+    `handler` answers a call and is not expected to raise. `start(coroutine, name)` runs it as a task of the program.
+    `upgrade(call, transport, raw_head)` takes a WebSocket handshake over: the protocol it returns is told everything
+    that happens to the transport from then on, and must write the answer itself. Without it, a handshake is an ordinary
+    call. `refused(decision, refusal, peer)` hears of every request that the edge refused by itself, and says for
+    how many seconds the answer waits.
+    """
+
+    handler: Callable[[Call], Awaitable[Reply]]
+    start: Callable[[Coroutine[Any, Any, None], str], object]
+    new_id: Callable[[], str]
+    upgrade: Callable[[Call, asyncio.Transport, bytes], asyncio.Protocol] | None = None
+    refused: Callable[[str, Refusal, str], float] | None = None
+
+
+class Counts(Struct):
+    """What a listener has seen. `open` is now, the rest since the start.
+
+    `timed_out` are requests cut off half-way, `evicted` connections without proof or at rest that made room.
+    """
+
+    open: int = 0
+    total: int = 0
+    overloaded: int = 0
+    timed_out: int = 0
+    evicted: int = 0
+    handed_over: int = 0
+
+
+class Connected(Protocol):
+    """What the edge asks of a connection; `deadline` is when its present wait ends, by the edge's `now`."""
+
+    deadline: float
+
+    @property
+    def is_idle(self) -> bool:
+        """No request has begun and none is being answered."""
+        ...
+
+    @property
+    def is_fresh(self) -> bool:
+        """It was accepted, and its first request is still to come."""
+        ...
+
+    @property
+    def is_resting(self) -> bool:
+        """A key was verified over it, and its caller asks for nothing now."""
+        ...
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        ...
+
+    def close(self) -> None:
+        """End once what was written is out."""
+        ...
+
+    def abort(self) -> None:
+        """End now."""
+        ...
+
+
+class Edge:
+    """What the connections of one listener share: wiring, bounds, counts, `now` in seconds, the date of this second."""
+
+    def __init__(self, wiring: Wiring, bounds: Bounds, *, now: Callable[[], float]) -> None:
+        self.wiring = wiring
+        self.bounds = bounds
+        self.now = now
+        self.counts = Counts()
+        self.connections: set[Connected] = set()
+        self.unproven = Unproven[Connected](bounds.unproven_per_address_max)
+        self.is_draining = False
+        self.emptied = asyncio.Event()
+        self._date = ""
+        self._date_second = -1
+
+    def date(self) -> str:
+        """The `Date` field, made anew once a second."""
+        second = int(self.now())
+        if second != self._date_second:
+            self._date_second, self._date = second, formatdate(usegmt=True)
+        return self._date
+
+    def enter(self, connection: Connected) -> None:
+        """Count a connection that has come."""
+        self.connections.add(connection)
+        self.emptied.clear()
+        self.counts.open = len(self.connections)
+        self.counts.total += 1
+
+    def leave(self, connection: Connected) -> None:
+        """Count a connection that has gone; `emptied` says when it was the last."""
+        self.connections.discard(connection)
+        self.counts.open = len(self.connections)
+        if not self.connections:
+            self.emptied.set()
+
+    def wait_for_proof(self, connection: Connected, address: str) -> None:
+        """A connection without a verified key waits; the oldest such one of its address may have to go."""
+        evicted = self.unproven.enter(connection, address=address)
+        if evicted is not None:
+            self.counts.evicted += 1
+            evicted.abort()
+
+    def make_room(self) -> bool:
+        """Ends the connection of a verified key that has rested longest, so that one key cannot hold them all.
+
+        False: none rests. What rests has no request, so nothing is lost but a connection.
+        """
+        longest = min((each for each in self.connections if each.is_resting), key=lambda c: c.deadline, default=None)
+        if longest is None:
+            return False
+        self.counts.evicted += 1
+        longest.close()
+        return True
+
+    def sweep(self) -> None:
+        """End every wait whose deadline has passed."""
+        now = self.now()
+        for connection in [each for each in self.connections if each.deadline <= now]:
+            connection.expire()
+
+    def refusal(self, refusal: Refusal, *, peer: str) -> tuple[bytes, float]:
+        """A refusal of the edge's own as it is written, counted and recorded, and for how long it waits."""
+        decision, wait_s = self.wiring.new_id(), 0.0
+        if self.wiring.refused is not None:
+            wait_s = self.wiring.refused(decision, refusal, peer)
+        extra = _WS_VERSIONS if refusal is NO_HANDSHAKE else ()
+        reply = refusal_reply(refusal, decision=decision, policy_sha256=None, headers=extra)
+        return encode(reply, date=self.date(), is_closing=True), wait_s
