@@ -1,8 +1,9 @@
 """What in the interpreter itself stops the loop: looking through objects, and threads that do not give way.
 
 A look through the youngest objects takes as long as there are many; so it is made often, and what stands is looked
-through no more. A thread that computes gives the interpreter up after `SWITCH_S` where the loop asks for it: that is
-what a callback may wait for it. What is needed no more is let go of bit by bit, since even that takes its time.
+through no more: that loses nothing as long as requests leave no cycles behind, which a test holds them to. A thread
+that computes gives the interpreter up after `SWITCH_S` where the loop asks for it: that is what a callback may wait for
+it. What is needed no more is let go of bit by bit, since even that takes its time.
 """
 
 import asyncio
@@ -17,7 +18,10 @@ from weakref import ref
 
 from msgspec import Struct
 
-THRESHOLD: Final = (2_000, 50, 50)  # objects made beyond those let go, before the youngest are looked through; rounds
+# Objects made beyond those let go, before the youngest are looked through; every second time with those of the time
+# before, so that no look is at more than twice as many; after how many of these all that does not stand is.
+THRESHOLD: Final = (2_000, 0, 1_250)
+YOUNG_MAX: Final = 2 * THRESHOLD[0]  # made while the collector rests, that are looked through afterwards
 SWITCH_S: Final = 0.0002
 LET_GO_S: Final = 0.0005  # spent in one go on what is needed no more
 GONE_S: Final = 0.5  # waited for requests that still use it
@@ -61,25 +65,35 @@ class _Pause:
     def end(self) -> None:
         with self._lock:
             self._wanted_by -= 1
-            if not self._wanted_by and self._was_on:
+            if self._wanted_by:
+                return
+            if _is_at_rest() and gc.get_count()[0] > YOUNG_MAX:
+                gc.freeze()
+            if self._was_on:
                 gc.enable()
 
 
 _PAUSE: Final = _Pause()
 
 
+def _is_at_rest() -> bool:
+    """Not so in a program that never came to rest: a test, a command."""
+    return gc.get_threshold() == THRESHOLD
+
+
 @contextmanager
 def uncollected() -> Iterator[Made]:
     """A reload makes many objects, and looking through them as they grow would stop the loop, in a thread or not.
 
-    What comes into force joins what stands since the start; it goes once nobody names it, as it is free of cycles.
+    What comes into force joins what stands since the start; it goes once nobody names it, as it is free of cycles. So
+    does all that is young at the end, where it is much: a thousand keys may have placed their first orders meanwhile.
     """
     made = Made()
     _PAUSE.begin()
     try:
         yield made
     finally:
-        if made.stays and gc.get_threshold() == THRESHOLD:  # not in a program that never came to rest
+        if made.stays and _is_at_rest():
             gc.freeze()
         _PAUSE.end()
 

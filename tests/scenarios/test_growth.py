@@ -7,13 +7,14 @@ from typing import Final
 
 import pytest
 
-from guard.simulator.faults import RetType
+from guard.simulator.faults import Reset, RetType
 from guard.walk import desk
 from tests.support.stage import DAILY, ORDER, TRADING, Stage, stage
 
 ROUNDS: Final = 240
 STEP_S: Final = 5  # in so many rounds any window of these policies is full, and many minutes pass
 RECENT: Final = 50
+CYCLES: Final = 20
 QUOTE: Final = "/api/quote"
 
 
@@ -39,3 +40,38 @@ async def test_requests_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest
         before = await _rounds(scene, ROUNDS)
         after = await _rounds(scene, 2 * ROUNDS)
     assert after - before < ROUNDS, "objects stay behind"
+
+
+async def _one_of_each(scene: Stage, n: int) -> None:
+    """What becomes of requests: passed, changed, ended, refused by either, lost."""
+    name = await scene.placed(remark=f"n{n:06}")
+    assert (await scene.modify(name, qty=200)).status == 200
+    assert (await scene.cancel(name)).status == 200
+    assert (await scene.ask(QUOTE, {"symbol": "HK.00700"})).status == 200
+    assert (await scene.place(qty=10_000_000)).status == 403
+    assert (await scene.place(who=None)).status == 401
+    assert (await scene.ask("/api/nothing", {})).status == 404
+    assert (await scene.ask(ORDER, {"qty": "1"})).status == 400
+    scene.daemon.faults.add(RetType(-1), path=ORDER)
+    assert b'"ret_type":-1' in (await scene.place(remark=f"r{n:06}")).body.replace(b" ", b"")
+    scene.daemon.faults.add(Reset(acts=True), path=ORDER)
+    assert (await scene.place(remark=f"l{n:06}")).status == 504
+    scene.clock.advance(s=STEP_S)
+
+
+async def test_requests_leave_no_cycles(tmp_path: Path) -> None:
+    """The collector finds nothing after any of them, so what stands need not be looked through for what is lost."""
+    async with stage(tmp_path, policies=DAILY, toml=TRADING) as scene:
+        await _one_of_each(scene, 0)  # a type that is looked at for the first time leaves some
+        await scene.guard.reconciler.turn()
+        gc.collect()
+        gc.disable()
+        try:
+            for n in range(1, CYCLES + 1):
+                await _one_of_each(scene, n)
+            await scene.guard.reconciler.turn()
+            await scene.written()
+            found = gc.collect()
+        finally:
+            gc.enable()
+        assert found < CYCLES, "one in each round, or more"

@@ -7,7 +7,7 @@ from weakref import ref
 
 import pytest
 
-from guard.resting import THRESHOLD, Pieces, let_go, uncollected
+from guard.resting import THRESHOLD, YOUNG_MAX, Pieces, let_go, uncollected
 
 
 def test_while_much_is_made_nothing_is_looked_through() -> None:
@@ -37,6 +37,28 @@ def test_what_comes_into_force_is_looked_through_no_more(
     with uncollected() as made:
         made.stays = stays
     assert len(frozen) == (is_at_rest and stays)
+
+
+@pytest.mark.parametrize("is_at_rest", [True, False])
+@pytest.mark.parametrize("many", [YOUNG_MAX // 4, 2 * YOUNG_MAX])
+def test_much_that_was_made_meanwhile_is_not_looked_through_in_one_go(is_at_rest: bool, many: int) -> None:
+    """A thousand first orders during a reload: what they leave stands from then on. A little is looked through."""
+    before, threshold = gc.get_freeze_count(), gc.get_threshold()
+    gc.set_threshold(*(THRESHOLD if is_at_rest else (1_000_000, 0, 0)))
+    try:
+        gc.collect()
+        scrape, reload = uncollected(), uncollected()
+        scrape.__enter__()
+        reload.__enter__()
+        _made = [[] for _ in range(many)]  # type: list[list[int]]
+        scrape.__exit__(None, None, None)
+        assert gc.get_freeze_count() == before, "the reload still makes more"
+        reload.__exit__(None, None, None)
+        stands = gc.get_freeze_count() - before
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*threshold)
+    assert (stands >= many) is (is_at_rest and many > YOUNG_MAX)
 
 
 @pytest.mark.parametrize("is_on", [True, False])
