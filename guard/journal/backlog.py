@@ -7,12 +7,12 @@ medium (*durable*), and under a signed checkpoint (*signed*).
 import asyncio
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from typing import NamedTuple, NoReturn
 
 from msgspec import Struct
 
 from guard.errors import JournalFault
+from guard.journal.bell import Bell
 from guard.journal.place import Place
 from guard.journal.tree import Tree
 
@@ -71,18 +71,20 @@ class Backlog:
         batches, bytes_: what waits to be written, with so many bytes.
     """
 
-    def __init__(self, seq: int, room: Room) -> None:
+    def __init__(self, seq: int, room: Room, *, rest_s: float) -> None:
+        """`rest_s`: how long what nobody waits for may rest here, to be written with what somebody waits for."""
         self.failed: str | None = None
         self.is_closing = False
         self.durable, self.signed = Mark(seq), Mark(0)
         self.batches: list[Batch] = []
         self.bytes_ = 0
-        self._room, self._taken_seq = room, seq
+        self._room, self._taken_seq, self._rest_s = room, seq, rest_s
         self.lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0  # where `loop` runs
         self._is_turning = False  # a turn of the loop has put something in and is not over
-        self._rings = SimpleQueue[None]()  # what the writer thread sleeps on
+        self._is_resting = False  # what is lazy has begun to rest
+        self._bell = Bell()  # what the writer thread sleeps on
         self._is_asleep = False
         self._settled = threading.Condition(self.lock)
         self._wanted_seq = 0  # a checkpoint is wanted that covers this record
@@ -99,7 +101,8 @@ class Backlog:
         """Queues what leads to a place, of whose segment it is; the caller holds the lock.
 
         What one turn of the loop appends is one batch, which the writer thread takes when the turn is over: before that
-        the loop would not hear of its end. `JournalFault` where there is no room for it; nothing has changed then.
+        the loop would not hear of its end. For what is lazy alone it is not woken until that has rested. `JournalFault`
+        where there is no room for it; nothing has changed then.
         """
         bytes_, batches = self.bytes_ + len(line) + 1, self.batches
         if after.tree.size - self._taken_seq > self._room.records:
@@ -115,13 +118,16 @@ class Backlog:
             batch.tree = after.tree
             if not is_lazy:
                 batch.is_lazy = False
-        if not self._is_turning:
-            self._wake_soon()
+        if not (self._is_turning or (is_lazy and self._is_resting)):
+            self._wake_in_time(is_lazy=is_lazy)
 
-    def _wake_soon(self) -> None:
+    def _wake_in_time(self, *, is_lazy: bool) -> None:
         loop = self.loop
         if loop is None or threading.get_ident() != self._loop_thread or not loop.is_running():
-            self._ring()
+            self._hurry()
+        elif is_lazy:
+            self._is_resting = True
+            loop.call_later(self._rest_s, self._rest_is_over)
         else:
             self._is_turning = True
             loop.call_soon(self._turn_is_over)
@@ -132,18 +138,22 @@ class Backlog:
 
     def _turn_is_over(self) -> None:
         with self.lock:
-            self._hurry()
+            self._is_turning = False
+            is_asleep, self._is_asleep = self._is_asleep, False
+        if is_asleep:  # rung without the lock, which the thread wants as soon as it is awake
+            self._bell.ring()
+
+    def _rest_is_over(self) -> None:
+        self._is_resting = False
+        if self.batches and not self._is_turning:
+            self._turn_is_over()
 
     def _hurry(self) -> None:
         """What is queued is taken now, whether the turn of the loop is over or not; the caller holds the lock."""
         self._is_turning = False
-        self._ring()
-
-    def _ring(self) -> None:
-        """Wakes the writer thread where it sleeps; the caller holds the lock."""
         if self._is_asleep:
             self._is_asleep = False
-            self._rings.put(None)
+            self._bell.ring()
 
     def refuse(self) -> NoReturn:
         """`JournalFault`: nothing more is taken; the caller holds the lock."""
@@ -196,6 +206,10 @@ class Backlog:
             self._hurry()
             return was_open
 
+    def let_go(self) -> None:
+        """Gives the bell back; it is closed, and the thread has ended."""
+        self._bell.close()
+
     # ------------------------------------------------------------ the writer thread's side
 
     def take(self, left_s: Callable[[], float | None]) -> list[Batch] | None:
@@ -215,10 +229,7 @@ class Backlog:
                 if self.is_closing:
                     return None
                 self._is_asleep = True
-            try:
-                self._rings.get(timeout=left)
-            except Empty:  # a ring that comes just now wakes once more, for nothing
-                continue
+            self._bell.sleep(left)
 
     @property
     def _is_loop_running(self) -> bool:

@@ -36,6 +36,7 @@ from guard.journal.tree import Tree
 SEGMENT_BYTES_MAX: Final = 128 * 2**20
 QUEUE_RECORDS_MAX: Final = 8192
 QUEUE_BYTES_MAX: Final = 64 * 2**20
+REST_S: Final = 0.005  # how long a lazy record may wait for one that is not, to be written with it
 SYNC_LAG_S: Final = 0.05  # how long a lazy record may be written but not synced
 SIGN_LAG_S: Final = 0.75  # how long a record may be without a checkpoint; a second is promised
 LOOK_S: Final = 1.0  # how often the free space is looked at
@@ -50,6 +51,7 @@ class Bounds(Struct, frozen=True):
     segment_bytes_max: int = SEGMENT_BYTES_MAX
     queue_records_max: int = QUEUE_RECORDS_MAX
     queue_bytes_max: int = QUEUE_BYTES_MAX
+    rest_s: float = REST_S
     sync_lag_s: float = SYNC_LAG_S
     sign_lag_s: float = SIGN_LAG_S
     look_s: float = LOOK_S
@@ -88,7 +90,8 @@ class Journal:
         self._clock, self._disk, self._bounds = means.clock, means.disk, means.bounds
         self._place = place
         disk, bounds = means.disk, means.bounds
-        self._backlog = Backlog(place.head.seq, Room(bounds.queue_records_max, bounds.queue_bytes_max))
+        room = Room(bounds.queue_records_max, bounds.queue_bytes_max)
+        self._backlog = Backlog(place.head.seq, room, rest_s=bounds.rest_s)
         self._calm = Room(bounds.queue_records_max * 3 // 4, bounds.queue_bytes_max * 3 // 4)
         self._space = Space(state, disk=disk, marks=bounds.marks)
         self._notary = Notary(means.signer, CheckpointFile(state, disk=disk, space=self._space), clock=means.clock)
@@ -158,6 +161,7 @@ class Journal:
         if self._thread.is_alive():
             return  # descriptors and lock stay with the thread, and go when the process ends
         self._committer.close()
+        self._backlog.let_go()
         self._disk.close(self._lock_fd)
 
     # ------------------------------------------------------------ what the guard asks
@@ -229,8 +233,9 @@ class Journal:
         """Gives the record its place in the chain and queues it; returns its seq. Any thread, waits for nothing.
 
         `wall_us`: the time it was decided at, for `ts`; now if left out. `lazy`: nobody waits for it, so it is written
-        at once but synced with a later batch, at most `sync_lag_s` later. Raises `JournalFault` where the journal has
-        failed or is closed, the queue is full, or the record cannot be written as JSON; no seq is used up then.
+        with what comes next, at most `rest_s` later, and synced with a later batch, at most `sync_lag_s` after that.
+        Raises `JournalFault` where the journal has failed or is closed, the queue is full, or the record cannot be
+        written as JSON; no seq is used up then.
         """
         ts_us = self._clock.wall_us() if wall_us is None else wall_us
         backlog, bytes_max = self._backlog, self._bounds.segment_bytes_max

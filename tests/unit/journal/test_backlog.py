@@ -22,7 +22,7 @@ class Fleeting(list[Batch]):
 
 def queued(*sizes: int) -> Backlog:
     """A backlog with a record for each of these tree sizes."""
-    backlog = Backlog(0, Room(10, 1000))
+    backlog = Backlog(0, Room(10, 1000), rest_s=1)
     for size in sizes:
         with backlog.lock:
             backlog.put(b"{}", Place(Head(size), 1, 3 * size, 0, Tree(size)), is_lazy=True)

@@ -219,14 +219,42 @@ async def test_waiting_for_what_was_never_appended_is_a_bug(state: Path) -> None
     await journal.close()
 
 
-async def test_a_lazy_record_is_written_at_once_and_synced_soon(state: Path) -> None:
-    """Nobody waits for it, but its sync does not wait for the next record either."""
+async def test_a_lazy_record_is_written_and_synced_soon(state: Path) -> None:
+    """Nobody waits for it, but it does not wait for the next record either."""
     journal = open_journal(state, bounds=Bounds(sync_lag_s=0.01))
     seq = journal.append("outcome", outcome(), lazy=True)
 
     await asyncio.wait_for(journal.durable(seq), 5)
     await journal.close()
     assert types_of(state) == ["segment", "outcome"]
+
+
+async def test_a_lazy_record_rests_until_one_comes_that_somebody_waits_for(state: Path) -> None:
+    """The outcome of an order is written with the decision on the next: the thread is woken once for both."""
+    disk = FaultyDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(rest_s=60, look_s=60))
+    await journal.durable(journal.append("decision", decision()))
+    before = disk.calls["write"]
+    seq = journal.append("outcome", outcome(), lazy=True)
+    await asyncio.sleep(0.02)
+    assert (disk.calls["write"], journal.queue_records) == (before, 1)
+
+    await journal.durable(journal.append("decision", decision()))
+    assert (disk.calls["write"], journal.queue_records) == (before + 1, 0)
+    assert journal.written_seq == seq + 1
+    await journal.close()
+
+
+async def test_a_lazy_record_alone_is_written_when_it_has_rested(state: Path) -> None:
+    """Nothing has to follow it; and what comes then rests as long again."""
+    journal = open_journal(state, bounds=Bounds(rest_s=0.01, look_s=60, sync_lag_s=60))
+    for _ in range(3):
+        seq = journal.append("outcome", outcome(), lazy=True)
+        assert journal.written_seq < seq
+        async with asyncio.timeout(5):
+            while journal.written_seq < seq:  # noqa: ASYNC110 - a thread writes
+                await asyncio.sleep(0.001)
+    await journal.close()
 
 
 async def test_lazy_records_ride_on_the_next_sync(state: Path) -> None:
