@@ -35,9 +35,11 @@ def record(name: str, **members: Any) -> dict[str, Any]:
 
 
 def write_keys(path: Path, *records: Mapping[str, Any]) -> None:
-    """A keys.json of mode 0600."""
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"version": 1, "keys": records}))
+    """A keys.json of mode 0600; who reads it meanwhile reads the old one or the new one, never a part."""
+    draft = path.with_suffix(".draft")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps({"version": 1, "keys": records}))
+    draft.rename(path)
 
 
 def lay_out(
