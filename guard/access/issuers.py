@@ -42,11 +42,14 @@ _CURVE: Final = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": 
 
 
 class IssuerKey(Struct, frozen=True):
-    """One key of an issuer, ready for each algorithm that it may be used with. `thumbprint` tells it from any other."""
+    """One key of an issuer, ready for each algorithm that it may be used with.
+
+    `signer`: this key as this issuer's, which is what a token that it signed rests on.
+    """
 
     kid: str | None
     by_algorithm: "Mapping[str, jwt.PyJWK]"
-    thumbprint: bytes
+    signer: bytes
 
 
 class Issuer(Struct, frozen=True):
@@ -58,11 +61,6 @@ class Issuer(Struct, frozen=True):
     keys: tuple[IssuerKey, ...]
     lifetime_max_s: int = 3600
 
-    def signer(self, key: IssuerKey) -> bytes:
-        """This key as this issuer's: what a token that it signed rests on."""
-        name = json.dumps([self.issuer, self.audience, key.thumbprint.hex()])
-        return hashlib.sha256(name.encode()).digest()
-
 
 class Issuers:
     """Everybody who is believed at one moment: swapped whole, so nothing that was believed under others outlives them.
@@ -72,7 +70,7 @@ class Issuers:
 
     def __init__(self, *each: Issuer) -> None:
         self.each = each
-        self.signers = frozenset(issuer.signer(key) for issuer in each for key in issuer.keys)
+        self.signers = frozenset(key.signer for issuer in each for key in issuer.keys)
         self.proven = Proven()
 
 
@@ -95,7 +93,7 @@ def parse_issuer(
         return [rows]
     keys: list[IssuerKey] = []
     for place, row in enumerate(rows):
-        key = _key(row, algorithms)
+        key = _key(row, algorithms, whose=(issuer, audience))
         if isinstance(key, str):
             errors.append(f"{path}: keys[{place}]: {key}")
         elif key is not None:
@@ -133,7 +131,7 @@ def _kid_errors(keys: list[IssuerKey], *, path: str) -> list[str]:
     return [f"{path}: two keys have the kid {kid!r:.80}" for kid in sorted(set(named)) if named.count(kid) > 1]
 
 
-def _key(row: object, algorithms: tuple[str, ...]) -> IssuerKey | str | None:
+def _key(row: object, algorithms: tuple[str, ...], *, whose: tuple[str, str]) -> IssuerKey | str | None:
     """The key, why it cannot be used, or None for a key that is for encryption and none of our business."""
     import jwt  # noqa: PLC0415 - 2 MB that only a guard with issuers needs
 
@@ -149,15 +147,15 @@ def _key(row: object, algorithms: tuple[str, ...]) -> IssuerKey | str | None:
     if not names:
         return f"its alg or curve fits none of {', '.join(algorithms)}"
     try:
-        return IssuerKey(row.get("kid"), {name: _bound(row, name) for name in names}, _thumbprint(row))
+        return IssuerKey(row.get("kid"), {name: _bound(row, name) for name in names}, _signer(row, whose))
     except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
         return f"{type(error).__name__}: it is malformed or too short for {', '.join(names)}"
 
 
-def _thumbprint(row: Mapping[str, Any]) -> bytes:
-    """Of the members that make the key what it is (RFC 7638 §3.2), and of the name that tokens call it by."""
+def _signer(row: Mapping[str, Any], whose: tuple[str, str]) -> bytes:
+    """Of what makes the key what it is (RFC 7638 §3.2), the name that tokens call it by, issuer and audience."""
     members = {name: row[name] for name in ("kid", "kty", "crv", "x", "y", "e", "n", "k") if name in row}
-    return hashlib.sha256(json.dumps(members, sort_keys=True).encode()).digest()
+    return hashlib.sha256(json.dumps([*whose, members], sort_keys=True).encode()).digest()
 
 
 def _unfit(row: Mapping[str, Any], algorithms: tuple[str, ...]) -> str | None:

@@ -37,7 +37,7 @@ def counted(whole: Issuer) -> tuple[Issuers, Counting]:
     ((name, bound),) = key.by_algorithm.items()
     counting = Counting(bound)
     own: Any = {name: counting}
-    return Issuers(structs.replace(whole, keys=(IssuerKey(key.kid, own, key.thumbprint),))), counting
+    return Issuers(structs.replace(whole, keys=(IssuerKey(key.kid, own, key.signer),))), counting
 
 
 def is_believed(text: str, issuers: Issuers, *, s: int = 0) -> bool:

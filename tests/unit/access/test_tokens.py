@@ -27,7 +27,7 @@ from tests.support.tokens import (
 )
 
 ONE = Issuers(issuer())
-SIGNER = ONE.each[0].signer(ONE.each[0].keys[0])
+SIGNER = ONE.each[0].keys[0].signer
 HEAD = '{"alg":"EdDSA","typ":"JWT"}'
 
 
