@@ -14,7 +14,7 @@ import structlog
 from guard.codes import Code
 from guard.server.edge import NEVER, Edge
 from guard.server.reader import Phase, Progress, Reader, Request
-from guard.server.wire import CONTINUE, encode
+from guard.server.wire import CONTINUE, pieces
 from guard.terms import Refusal, refuse
 
 _log = structlog.get_logger("guard.server")
@@ -218,20 +218,21 @@ class Connection(asyncio.Protocol):
                 await asyncio.sleep(call.wait_s)
             self._is_proven = self._is_proven or call.is_known
             is_closing = reply.close or self._has_ended or edge.is_draining or not request.is_kept_alive
-            answer = encode(reply, date=edge.date(), is_closing=is_closing, is_head=call.method == "HEAD")
+            answer = pieces(reply, date=edge.date(), is_closing=is_closing, is_head=call.method == "HEAD")
         except asyncio.CancelledError:
             self._transport.abort()
             raise
         except Exception:  # noqa: BLE001 - whatever the walk raised, its caller is owed an answer and the log the trace
             _log.exception("walk_failed", path=call.path)
             is_closing = True
-            answer, _ = edge.refusal(_WALK_FAILED, peer=self._peer)
+            told, _ = edge.refusal(_WALK_FAILED, peer=self._peer)
+            answer = (told,)
         self._write(answer, is_closing=is_closing)
 
-    def _write(self, answer: bytes, *, is_closing: bool) -> None:
+    def _write(self, answer: tuple[bytes, ...], *, is_closing: bool) -> None:
         if self._state is not _ANSWERING:  # the caller has hung up
             return
-        self._transport.write(answer)
+        self._transport.writelines(answer)
         if is_closing:
             self.close()
         elif self._is_write_blocked:

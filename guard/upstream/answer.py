@@ -8,6 +8,7 @@ wrong somewhere, and nobody knows where.
 """
 
 import re
+from io import BytesIO
 from typing import Final, Literal
 
 import httptools
@@ -88,7 +89,8 @@ class AnswerReader:
         self._framing: Framing | None = None
         self._raw_bytes = 0
         self._tail = b""
-        self._content: bytes | bytearray = b""
+        self._content: bytes | BytesIO = b""
+        self._content_bytes = 0
         self._is_done = False
 
     def feed(self, data: bytes) -> Whole | Broken | None:
@@ -116,7 +118,9 @@ class AnswerReader:
             return stop.broken
         if not self._is_done:
             return None
-        whole = Whole(framing.status, framing.content_type, bytes(self._content), framing.is_reusable)
+        content = self._content
+        body = content if isinstance(content, bytes) else content.getvalue()
+        whole = Whole(framing.status, framing.content_type, body, framing.is_reusable)
         self._begin()
         if not whole.is_reusable:
             self._stopped = Broken("bad_answer", _AFTER_END)
@@ -184,7 +188,7 @@ class AnswerReader:
             return Framing(status, content_type, int(lengths[0]), self._keeps_alive)
         if codings[0].lower() != b"chunked" or status in _BODILESS:
             raise _bad("has a transfer coding where only chunked can be, or none")
-        self._content = bytearray()
+        self._content = BytesIO()
         return Framing(status, content_type, None, self._keeps_alive)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -202,14 +206,17 @@ class AnswerReader:
     # ------------------------------------------------------------ the body
 
     def _counted(self, data: bytes, length: int) -> None:
-        if self._raw_bytes:
-            self._content += data
-        else:
-            self._content = data if len(data) == length else bytearray(data)
+        """What comes in pieces is put into room for all of it: it neither grows nor is copied when it is whole."""
         self._raw_bytes += len(data)
         if self._raw_bytes > length:
             raise _bad(_AFTER_END)
         self._is_done = self._raw_bytes == length
+        if self._is_done and len(data) == length:
+            self._content = data
+        elif data:
+            if not isinstance(self._content, BytesIO):
+                self._content = BytesIO(bytes(length))
+            self._content.write(data)
 
     def _chunked(self, data: bytes) -> None:
         if not data:
@@ -217,15 +224,17 @@ class AnswerReader:
         self._raw_bytes += len(data)
         self._tail = (self._tail + data[-len(_LAST_CHUNK) :])[-len(_LAST_CHUNK) :]
         self._parse(data)
-        if self._raw_bytes - len(self._content) > HEAD_BYTES_MAX + OVERHEAD_MAX * len(self._content):
+        if self._raw_bytes - self._content_bytes > HEAD_BYTES_MAX + OVERHEAD_MAX * self._content_bytes:
             raise _bad("is chunked into too little")
         if self._is_done and self._tail != _LAST_CHUNK:  # the parser swallows line ends between two answers
             raise _bad(_AFTER_END)
 
     def on_body(self, part: bytes) -> None:
         """Called by the parser for each piece of content."""
-        self._content += part
-        self._bound(len(self._content))
+        self._content_bytes += len(part)
+        self._bound(self._content_bytes)
+        if isinstance(self._content, BytesIO):
+            self._content.write(part)
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end."""

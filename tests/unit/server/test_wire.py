@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard.server.wire import encode
+from guard.server.wire import JOINED_BYTES_MAX, encode, pieces
 from guard.terms import Reply
 
 DATE = "Sun, 22 Nov 2026 09:46:28 GMT"
@@ -19,6 +19,18 @@ def test_an_answer_is_one_piece() -> None:
     )
 
 
+@pytest.mark.parametrize(("more", "count"), [(0, 1), (1, 2)])
+def test_a_large_body_is_not_copied(more: int, count: int) -> None:
+    """It is written behind its head as it is; the bytes on the wire are the same."""
+    body = b"x" * (JOINED_BYTES_MAX + more)
+    written = pieces(Reply(200, body), date=DATE, is_closing=False)
+
+    assert len(written) == count
+    assert (written[-1] is body) is (count == 2)
+    assert b"".join(written) == encode(Reply(200, body), date=DATE, is_closing=False)
+    assert len(pieces(Reply(200, body), date=DATE, is_closing=False, is_head=True)) == 1
+
+
 def test_the_last_answer_of_a_connection_says_so() -> None:
     """Connection: close stands in it."""
     assert b"\r\nConnection: close\r\n\r\n" in encode(Reply(503, b"{}"), date=DATE, is_closing=True)
@@ -26,7 +38,7 @@ def test_the_last_answer_of_a_connection_says_so() -> None:
 
 def test_an_answer_to_head_has_the_length_but_not_the_body() -> None:
     """RFC 9110 §9.3.2."""
-    answer = encode(Reply(405, b"{}"), date=DATE, is_closing=False, is_head=True)
+    (answer,) = pieces(Reply(405, b"{}"), date=DATE, is_closing=False, is_head=True)
 
     assert b"Content-Length: 2\r\n" in answer
     assert answer.endswith(b"\r\n\r\n")
