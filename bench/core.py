@@ -38,7 +38,7 @@ from guard.limits import Opening, State, Worth, end_order, look, reserve, settle
 from guard.policy import PolicyDoc, PolicySet, compile_set, exits_claim, judge, parse_policy, value
 from guard.recovery import Recovered, fold
 from guard.resting import come_to_rest
-from guard.settings import Overrides, load
+from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import (
     Account,

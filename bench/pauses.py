@@ -37,7 +37,7 @@ from guard.admin.change import Who
 from guard.keeper import Keeper
 from guard.lifecycle import Guard
 from guard.resting import come_to_rest
-from guard.settings import Overrides, load
+from guard.settingsfile import Overrides, load
 from guard.terms import Answer, Call, Outbound
 from policies import ALIKE, write
 from policies import texts as policy_texts

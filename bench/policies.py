@@ -30,7 +30,7 @@ from guard.clock import SystemClock
 from guard.lifecycle import Guard
 from guard.policy import PolicyDoc, PolicySet, compile_set, judge, parse_policy, value
 from guard.replay import Options, replayed
-from guard.settings import Overrides, load
+from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import Account, Call, Effect, Env, Header, KeyLimits, OrderType, PlaceOrder, Principal, Side
 

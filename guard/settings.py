@@ -1,21 +1,16 @@
-"""Settings: `guard.toml`, `GUARD_*` variables and flags, read into one frozen value. Every error is told at once.
+"""Settings: every table and key that `guard.toml` may have, as one frozen value, and what is wrong with it as a whole.
 
-Relative paths in the file are relative to the file's own folder. Unknown tables and keys are refused. What this
-version cannot do yet is refused rather than ignored. Source: contract §3.
+Each key has its default here. What this version cannot do yet is refused rather than ignored. Source: contract §3. How
+it is read: `settingsfile`.
 """
 
-import difflib
 import re
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import msgspec
 from msgspec import Meta, Struct
 
-from guard.errors import SettingsFault
 from guard.terms import KeyLimits
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -177,113 +172,6 @@ _ORIGIN: Final = re.compile(
     re.ASCII,
 )
 
-TABLES: Final[Mapping[str, type[Struct]]] = {
-    "listen": Listen,
-    "ops": Ops,
-    "trading": Trading,
-    "daemon": DaemonSettings,
-    "keys": Keys,
-    "policies": Policies,
-    "state": State,
-    "journal": JournalSettings,
-    "bounds": BoundsSettings,
-    "scopes": Scopes,
-    "metrics": Metrics,
-}
-
-_ALL: Final = frozenset({*TABLES, "jwt"})
-
-_S = TypeVar("_S", bound=Struct)
-
-
-def _suggest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
-
-
-def read_table(cls: type[_S], raw: object, *, where: str) -> tuple[_S | None, list[str]]:
-    """One TOML table as its struct, with an error for every key that is unknown, missing or of the wrong kind."""
-    if not isinstance(raw, dict):
-        return None, [f"{where}: a table is expected"]
-    fields = {f.encode_name: f for f in msgspec.structs.fields(cls)}
-    errors = [f"{where}.{name}: unknown key{_suggest(name, list(fields))}" for name in raw if name not in fields]
-    values: dict[str, object] = {}
-    for name, entry in fields.items():
-        if name not in raw:
-            if entry.required:
-                errors.append(f"{where}.{name}: is required")
-            continue
-        try:
-            values[entry.name] = msgspec.convert(raw[name], entry.type)
-        except msgspec.ValidationError as error:
-            errors.append(f"{where}.{name}: {error}")
-    return (None if errors else cls(**values)), errors
-
-
-def _tables(raw: Mapping[str, object], origin: str) -> tuple[dict[str, object], list[str]]:
-    known = [*TABLES, "jwt"]
-    errors = [f"{origin}: [{name}]: unknown table{_suggest(name, known)}" for name in raw if name not in known]
-    values: dict[str, object] = {}
-    for name, cls in TABLES.items():
-        if name in raw:
-            table, found = read_table(cls, raw[name], where=f"{origin}: {name}")
-            values[name] = table
-            errors += found
-    issuers = raw.get("jwt", [])
-    if not isinstance(issuers, list):
-        return values, [*errors, f"{origin}: jwt: write [[jwt]], one table an issuer"]
-    read = [read_table(Jwt, row, where=f"{origin}: jwt[{place}]") for place, row in enumerate(issuers)]
-    values["jwt"] = tuple(row for row, _ in read if row is not None)
-    return values, errors + [error for _, found in read for error in found]
-
-
-def parse_settings(text: str, *, origin: str, root: str) -> tuple[Settings, list[str]]:
-    """The text of a settings file, checked; a table with an error has its defaults."""
-    reading = _parsed(text, origin=origin, root=root)
-    return reading.settings, reading.errors
-
-
-def _parsed(text: str, *, origin: str, root: str) -> "Reading":
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        return Reading(Settings(root=root), [f"{origin}: not TOML: {error}"], _ALL)
-    values, errors = _tables(raw, origin)
-    read = {name: table for name, table in values.items() if table is not None}
-    return Reading(Settings(**read, root=root), errors, frozenset(values.keys() - read.keys()))  # type: ignore[arg-type]
-
-
-class Overrides(Struct, frozen=True):
-    """What flags and `GUARD_*` variables set; None leaves the file's word. `limits` form the policy `flags`."""
-
-    listen: str | None = None
-    ops: str | None = None
-    daemon: str | None = None
-    keys: str | None = None
-    policies: str | None = None
-    state: str | None = None
-    enable_trading: bool | None = None
-    limits: KeyLimits = KeyLimits()
-
-
-def apply(settings: Settings, over: Overrides) -> Settings:
-    """The settings with flags and variables on top; their paths are relative to the working directory."""
-    change = msgspec.structs.replace
-
-    def here(name: str | None, old: str) -> str:
-        return old if name is None else str(Path(name).absolute())
-
-    return change(
-        settings,
-        listen=change(settings.listen, data=over.listen or settings.listen.data, ops=over.ops or settings.listen.ops),
-        daemon=change(settings.daemon, url=over.daemon or settings.daemon.url),
-        keys=change(settings.keys, file=here(over.keys, settings.keys.file)),
-        policies=change(settings.policies, dir=here(over.policies, settings.policies.dir)),
-        state=change(settings.state, dir=here(over.state, settings.state.dir)),
-        trading=settings.trading if over.enable_trading is None else Trading(enabled=over.enable_trading),
-        flags=None if over.limits == KeyLimits() else over.limits,
-    )
-
 
 def address(text: str) -> tuple[str, int] | str:
     """A listener's "host:port" as a pair, "unix:PATH" as the path. Raises ValueError with what to write instead."""
@@ -319,65 +207,3 @@ def check(settings: Settings) -> list[str]:
     except (ZoneInfoNotFoundError, ValueError):
         errors.append(f"keys.tz: {settings.keys.tz!r} is no time zone; write one like Asia/Hong_Kong")
     return errors
-
-
-def _secret(settings: Settings, name: str | None, where: str) -> tuple[str | None, list[str]]:
-    if name is None:
-        return None, []
-    try:
-        text = settings.path(name).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        return None, [f"{where}: {name}: cannot be read: {error}"]
-    if not _is_one_key(text):
-        return None, [f"{where}: {name}: must hold one key and nothing else"]
-    return text, []
-
-
-def _is_one_key(text: str) -> bool:
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text
-
-
-def _from_environment(environ: Mapping[str, str]) -> tuple[str | None, list[str]]:
-    text = environ.get("GUARD_DAEMON_KEY", "").strip()
-    if _is_one_key(text):
-        return text, []
-    return None, ["GUARD_DAEMON_KEY: must hold one key and nothing else"] if text else []
-
-
-class Reading(Struct):
-    """What was read and what is wrong with it. `unread`: tables with their defaults, since theirs cannot be known."""
-
-    settings: Settings
-    errors: list[str]
-    unread: frozenset[str] = frozenset()
-
-
-def read(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Reading:
-    """The settings of a start and every error. `config` None: `guard.toml` where it exists."""
-    path = config or Path("guard.toml")
-    root = str(path.parent.absolute())
-    text = ""
-    unreadable: list[str] = []
-    if config is not None or path.exists():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            unreadable = [f"{path}: cannot be read: {error}"]
-    reading = (
-        Reading(Settings(root=root), unreadable, _ALL) if unreadable else _parsed(text, origin=str(path), root=root)
-    )
-    settings = apply(reading.settings, over)
-    own, bad = _secret(settings, settings.daemon.key_file, "daemon.key_file")
-    given, worse = _from_environment(environ)
-    public, worst = _secret(settings, settings.daemon.public_key_file, "daemon.public_key_file")
-    settings = msgspec.structs.replace(settings, daemon_key=given or own, public_key=public)
-    unread = reading.unread - {"keys"} if over.keys else reading.unread
-    return Reading(settings, [*reading.errors, *check(settings), *bad, *worse, *worst], unread)
-
-
-def load(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Settings:
-    """The settings of a start. Raises SettingsFault with every error."""
-    reading = read(config, over, environ)
-    if reading.errors:
-        raise SettingsFault(reading.errors)
-    return reading.settings

@@ -23,7 +23,8 @@ from guard.cli.serve import unusable
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.journal.statedir import journal_dir
-from guard.settings import Overrides, Settings
+from guard.settings import Settings
+from guard.settingsfile import Overrides
 from guard.standing import build_policies, parse_texts, read_texts
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")

@@ -24,7 +24,8 @@ from guard.errors import GuardFault, SettingsFault
 from guard.lifecycle import Guard
 from guard.logs import configure
 from guard.serving.handover import tell
-from guard.settings import Overrides, Settings, load
+from guard.settings import Settings
+from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
 from guard.simulator.app import STOP_S, application
 from guard.simulator.keys import parse_keys

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from guard import settings
+from guard import settingsfile
 from guard.policy.keylimits import rules_of_limits
-from guard.settings import Overrides, Reading
+from guard.settingsfile import Overrides, Reading
 from guard.terms import KeyLimits
 
 _AMOUNT: Final = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?", re.ASCII)
@@ -116,7 +116,7 @@ def _amount(flag: str, text: str | None, errors: list[str]) -> Decimal | None:
 
 def read(config: Path | None, over: Overrides) -> Reading:
     """The settings of this command with everything that is wrong, the limits of the flags included."""
-    reading = settings.read(config, over, os.environ)
+    reading = settingsfile.read(config, over, os.environ)
     if over.limits != KeyLimits():
         wrong = rules_of_limits(over.limits, policy="flags", tz="UTC").errors
         reading.errors += [f"--{field.replace('_', '-')}: {bad.message} ({bad.hint})" for field, bad in wrong]

@@ -24,7 +24,7 @@ from guard.cli.probe import Finding, find_daemon
 from guard.cli.rehearsal import Rehearsed, rehearse
 from guard.errors import SettingsFault
 from guard.logs import silence
-from guard.settings import Overrides, load
+from guard.settingsfile import Overrides, load
 
 FILES: Final = ("guard.toml", "keys.json", "policies")
 

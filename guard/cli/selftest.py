@@ -14,7 +14,7 @@ from guard.cli import flags
 from guard.cli.consoles import of_tables
 from guard.cli.serve import ready
 from guard.selftest import ELSEWHERE, Row, against, drill
-from guard.settings import Overrides
+from guard.settingsfile import Overrides
 
 _COLOURS: Final = {"held": "green", "open": "yellow", "failed": "red"}
 _TEXT_MAX: Final = 160

@@ -12,7 +12,8 @@ from guard.cli import flags
 from guard.errors import GuardFault, SettingsFault
 from guard.logs import configure
 from guard.serving.handover import Wanted, command, tell
-from guard.settings import Overrides, Reading, Settings
+from guard.settings import Settings
+from guard.settingsfile import Overrides, Reading
 from guard.standing import load_keys
 from guard.upstream.origin import parse_origin, tls_context
 

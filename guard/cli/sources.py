@@ -10,7 +10,8 @@ import typer
 
 from guard.access import Keyring, keyfile
 from guard.errors import SettingsFault
-from guard.settings import Settings, parse_settings
+from guard.settings import Settings
+from guard.settingsfile import parse_settings
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for programs.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the directory and ops.")]

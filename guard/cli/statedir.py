@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from guard.errors import SettingsFault
-from guard.settings import parse_settings
+from guard.settingsfile import parse_settings
 
 State = Annotated[
     Path | None, typer.Option("--state", envvar="GUARD_STATE", help="The state directory (else the settings').")

@@ -10,7 +10,7 @@ from guard.selftest import drill
 from guard.selftest.case import Start
 from guard.selftest.daemon import KEY
 from guard.selftest.stage import write_keys
-from guard.settings import Overrides, load
+from guard.settingsfile import Overrides, load
 
 _SETTINGS = '[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n'
 

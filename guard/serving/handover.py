@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.errors import GuardFault, SettingsFault, StateFault
-from guard.settings import Overrides
+from guard.settingsfile import Overrides
 
 EXIT_SETTINGS: Final = 2
 EXIT_STATE: Final = 3

@@ -15,7 +15,8 @@ from guard.lifecycle import Guard
 from guard.logs import configure
 from guard.resting import come_to_rest
 from guard.serving.handover import Wanted, tell
-from guard.settings import Settings, load
+from guard.settings import Settings
+from guard.settingsfile import load
 from guard.tracing import tracing_of
 
 

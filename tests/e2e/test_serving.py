@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from guard.serving.handover import Wanted, command
-from guard.settings import Overrides
+from guard.settingsfile import Overrides
 from guard.terms import KeyLimits
 
 _LOADED: Final = (

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from guard.lifecycle import Guard
-from guard.settings import Overrides, load
+from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import KeyLimits
 from tests.support.clock import ManualClock

@@ -13,7 +13,8 @@ from guard.errors import SettingsFault
 from guard.intent import parse
 from guard.selftest import CASES, Row, against, drill
 from guard.selftest.page import page
-from guard.settings import Overrides, Settings, load
+from guard.settings import Settings
+from guard.settingsfile import Overrides, load
 from guard.terms import Endpoint, Intent, Refusal
 from guard.walk.hooks import HOOKS
 from tests.support.guards import OPEN_POLICY, lay_out, record

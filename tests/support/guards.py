@@ -12,7 +12,7 @@ import aiohttp
 from guard.clock import Clock
 from guard.journal import Disk
 from guard.lifecycle import Guard
-from guard.settings import Overrides, load
+from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import Call, Daemon, Reply
 

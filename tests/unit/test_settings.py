@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from guard.errors import SettingsFault
-from guard.settings import Overrides, Settings, address, check, load, parse_settings
+from guard.settings import Settings, address, check
+from guard.settingsfile import Overrides, load, parse_settings
 from guard.terms import KeyLimits
 
 

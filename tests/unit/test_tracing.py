@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from guard.lifecycle import Guard
-from guard.settings import Overrides, load
+from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import Answer, Failure, Outbound
 from guard.tracing import Tracing, tracing_of

@@ -6,7 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from guard.admin.weakened import weakened
-from guard.settings import Settings, parse_settings
+from guard.settings import Settings
+from guard.settingsfile import parse_settings
 from tests.support.guards import lay_out, of_type, operate, running
 
 
