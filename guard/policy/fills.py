@@ -48,7 +48,8 @@ class Progress(Struct, frozen=True):
     """How far an order has come. `price` is its limit as the daemon lists it, `average` that of its fills.
 
     `at`: when the last fill happened, as far as it is known. `is_over`: nothing more can be filled. `is_idle`: nothing
-    can be filled until somebody enables the order again.
+    can be filled until somebody enables the order again. `accepted`: the quantity that the daemon accepted last, where
+    that is known; else each cell goes by the quantity that it was claimed for.
     """
 
     qty: Decimal
@@ -58,6 +59,7 @@ class Progress(Struct, frozen=True):
     average: Decimal | None = None
     is_over: bool = False
     is_idle: bool = False
+    accepted: Fraction | None = None
 
     @property
     def rests(self) -> bool:
@@ -95,7 +97,8 @@ def _parts(whole: Whole, progress: Progress) -> tuple[Fraction, Fraction]:
     if progress.rests:
         return spent * whole.amount, Fraction(0)
     # The list may be behind what was last accepted: the larger of the two quantities is what may still be filled.
-    qty = max(Fraction(progress.qty), _ONE / (unit * Fraction(whole.price)))
+    accepted = _ONE / (unit * Fraction(whole.price)) if progress.accepted is None else progress.accepted
+    qty = max(Fraction(progress.qty), accepted)
     rest = max(qty - Fraction(progress.filled), Fraction(0)) * Fraction(valued) * unit
     return spent * whole.amount, rest * whole.amount
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 import structlog
@@ -97,6 +98,7 @@ class Tracks:
             average=row.fill_average,
             is_over=row.status.is_over,
             is_idle=is_idle,
+            accepted=accepted(holder),
         )
         held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
         amounts = targets(wholes(holder), held, progress, market=holder.market)
@@ -135,6 +137,16 @@ def wholes(holder: Holder) -> dict[str, Whole]:
         for cell, amount in zip(basis.cells, basis.amounts, strict=True):
             found[cell] = _whole(amount, basis.worth)
     return found
+
+
+def accepted(holder: Holder) -> Fraction | None:
+    """The quantity that the order's latest terms were valued for, whichever counters they were claimed on.
+
+    What an order holds on counters of policies that were not in force at its latest change goes by this as well.
+    """
+    worth = holder.bases[-1].worth if holder.bases else None
+    unit = Fraction(0) if worth is None else Fraction(worth.price) * Fraction(worth.multiplier)
+    return None if worth is None or not unit else Fraction(worth.value) / unit
 
 
 def _whole(amount: int, worth: Worth | None) -> Whole:

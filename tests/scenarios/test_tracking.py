@@ -12,8 +12,9 @@ from websockets.frames import Frame, Opcode
 from guard.limits import State
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Order, Status
+from guard.terms import LEDGER_UNIT
 from guard.tracking.places import Place, Wants
-from tests.support.guards import OPEN_POLICY, operate, said
+from tests.support.guards import OPEN_POLICY, operate, record, said
 from tests.support.scripted_daemon import Talk, scripted
 from tests.support.stage import TRADING, Stage, again, code_of, decision_of, is_passed, stage
 from tests.support.stream import Visitor, frame, pushing, settings_for
@@ -230,6 +231,23 @@ async def test_a_good_till_cancelled_fill_counts_in_the_period_of_the_fill(tmp_p
         await round_trip(scene)
         cells = {cell: amount for cell, amount in scene.guard.desk.state.sums.items() if cell.startswith("daily")}
         assert sorted(cells.values()) == [200_000_000] * 2
+
+
+async def test_a_change_under_other_policies_counts_where_the_order_stood_before(tmp_path: Path) -> None:
+    """Counters that no policy in force has go by the accepted change too: they may be in force again the same day."""
+    per_key = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\nper = "key"\ndaily_value = "500000 HKD"'
+    async with stage(tmp_path, record("bot"), record("desk", owner="Ada"), policies=per_key) as scene:
+        desk, cell = tmp_path / "policies/desk.toml", "daily_value/key="
+        less, more = await scene.placed(qty=300), await scene.placed(qty=100)
+        desk.write_text(per_key.replace('"key"', '"account"'))
+        await scene.guard.reload()
+        await scene.modify(less, qty=100)
+        await scene.modify(more, qty=200)
+        await round_trip(scene)
+        desk.write_text(per_key)
+        await scene.guard.reload()
+        sums = scene.guard.desk.state.sums
+        assert [amount for name, amount in sums.items() if name.startswith(cell)] == [60_000 * LEDGER_UNIT]
 
 
 async def test_a_change_is_followed_on_its_new_terms(tmp_path: Path) -> None:

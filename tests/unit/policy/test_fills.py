@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -49,6 +50,9 @@ def after(cell: str, so_far: Progress, *, whole: Whole = WHOLE, **held: int) -> 
         (progress(0, price=Decimal(210)), 21_000, 21_000),
         (progress(0, qty=Decimal(200)), 40_000, 40_000),
         (progress(0, qty=Decimal(50)), 20_000, 20_000),
+        (progress(0, qty=Decimal(50), accepted=Fraction(40)), 10_000, 10_000),
+        (progress(0, qty=Decimal(50), accepted=Fraction(120)), 24_000, 24_000),
+        (progress(30, "190", qty=Decimal(50), accepted=Fraction(50)), 9_700, 4_000),
     ],
 )
 def test_filled_value_and_rest(so_far: Progress, day: int, working: int) -> None:
