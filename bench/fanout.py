@@ -58,8 +58,10 @@ def _round(name: str, port: int, upstream: int, *, pid: int, sockets: int, turn:
     return [Frames(name, turn, sockets, burst, each["cpu_us"], each["frames_per_s"]) for burst, each in figures.items()]
 
 
-def ratios(frames: list[Frames], *, sockets: int, burst: int, against: str = "aiohttp") -> list[float]:
-    """The guard against the relay, or the sends alone, within a round."""
+def ratios(
+    frames: list[Frames], *, sockets: int, burst: int, against: str = "aiohttp", mine: str = "guard"
+) -> list[float]:
+    """The guard against the relay, or the sends alone, within a round; or another of them as `mine`."""
     at = [each for each in frames if (each.sockets, each.burst) == (sockets, burst)]
     theirs = {each.turn: each.cpu_us for each in at if each.name == against}
-    return [each.cpu_us / theirs[each.turn] for each in at if each.name == "guard" and theirs.get(each.turn)]
+    return [each.cpu_us / theirs[each.turn] for each in at if each.name == mine and theirs.get(each.turn)]

@@ -31,6 +31,12 @@ PAUSES: Final = (
     "How long the loop pauses during a scrape, a reload, a rotation, a snapshot and a checkpoint is measured by "
     "`bench/pauses.py`: [`performance-pauses.md`](performance-pauses.md)."
 )
+ASKS_IN_SHORT: Final = {
+    "quote": "quote",
+    "order": "durable order",
+    "unsynced": "order not synced",
+    "refused": "refused order",
+}
 DIVIDER: Final = "<!-- figures -->"
 
 
@@ -90,7 +96,7 @@ def document(results: Results) -> str:
         if title == HELD:
             parts.append(PAUSES)
     parts += ["\n".join(_bulleted(_memory_words(results))), "## Checked after the run"]
-    parts += ["\n".join(_bulleted(_checked(results))), limits.strip().format(samples=samples)]
+    parts += ["\n".join(_bulleted(_checked(results))), limits.strip().format(samples=samples, ahead=_ahead(results))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -113,7 +119,6 @@ def _short(results: Results) -> list[str]:
     alike = [_added(quote, "aiohttp"), _added(order, "aiohttp-unsynced")]
     spent = {name: shown(median(view.of("guard", cpu))) for name, view in busy.items()}
     rates = {name: shown(median(view.of("guard", rps))) for name, view in busy.items()}
-    ratios = {name: spread(view.against("guard", "aiohttp", cpu)) for name, view in busy.items()}
     added_words = (
         f"Added to the daemon's own answer at {OPEN_RATE:.0f} a second, median: {added[0]} µs for a quote, "
         f"{added[1]} µs for an order that is recorded but not synced; the aiohttp proxy adds {alike[0]} and "
@@ -124,20 +129,36 @@ def _short(results: Results) -> list[str]:
         f"{rates['refused']} refusals a second, for {spent['quote']}, {spent['order']} and {spent['refused']} µs of "
         "CPU each."
     )
-    ratio_words = (
-        f"CPU against the aiohttp proxy in the same round: quote {ratios['quote']}, order {ratios['order']}, refusal "
-        f"{ratios['refused']}; below 1 the guard is cheaper."
-    )
-    lua = {
-        name: spread(view.against("guard", "nginx-lua", cpu)) if view.of("nginx-lua", cpu) else "-"
-        for name, view in busy.items()
-    }
+    alike_words = _against(results, "aiohttp")
+    ratio_words = f"CPU against the aiohttp proxy in the same round: {alike_words}. Below 1 the guard is cheaper."
     lua_words = (
-        f"Against nginx with the same checks in Lua: quote {lua['quote']}, order {lua['order']}, refusal "
-        f"{lua['refused']}."
+        f"Against nginx with as many of the same checks as Lua can carry: {_against(results, 'nginx-lua')}. nginx "
+        "syncs each durable order by itself, while its one worker waits."
     )
     held = f"{len(WANTED) - missed(results)} of {len(WANTED)} figures to hold are met; the table says which are not."
     return [added_words, busy_words, ratio_words, lua_words, held, *_memory_words(results)]
+
+
+def _against(results: Results, other: str) -> str:
+    """The guard's CPU against another's with the same job, by the kind of request, at 64 connections."""
+    told = []
+    for ask, title in ASKS_IN_SHORT.items():
+        end = "-unsynced" if ask in tables.UNSYNCED else ""
+        ratios = View(results, ask, connections=64).against(f"guard{end}", other + end, cpu)
+        told.append(f"{title} {spread(ratios)}")
+    return ", ".join(told)
+
+
+def _ahead(results: Results) -> str:
+    """What costs the guard more CPU than one who has the same job, as found."""
+    told = [
+        f"{tables.TITLES[other]} ({'; '.join(dearer)})"
+        for other in ("nginx-lua", "aiohttp")
+        if (dearer := [f"{what} {shown(ratio)}" for what, ratio in tables.dearer(results, other)])
+    ]
+    frames = [f"{what} {shown(ratio)}" for what, ratio in tables.dearer_frames(results)]
+    told += [f"a plain relay of frames ({'; '.join(frames)})"] if frames else []
+    return ", ".join(told) or "nobody in this run"
 
 
 def _added(view: View, name: str) -> str:

@@ -67,6 +67,8 @@ def spread(values: Sequence[float]) -> str:
     """Median (smallest-largest)."""
     if not values:
         return "-"
+    if len(values) == 1:  # measured once
+        return shown(values[0])
     return f"{shown(median(values))} ({shown(min(values))}-{shown(max(values))})"
 
 
@@ -157,6 +159,24 @@ def ratio_table(results: Results) -> str:
                 [f"{title}, {connections}", *(spread(view.against(f"guard{end}", name, cpu)) for name in names)]
             )
     return table(["request, connections", *(f"÷ {TITLES[name]}" for name in others)], rows)
+
+
+def dearer(results: Results, other: str) -> Iterator[tuple[str, float]]:
+    """What costs the guard more CPU than it costs another who has the same job: median ratios of one round above 1."""
+    for ask, title in ASKS.items():
+        end = "-unsynced" if ask in UNSYNCED else ""
+        for view, how in _places(results, ask):
+            ratios = view.against(f"guard{end}", other + end, cpu)
+            if ratios and median(ratios) > 1:
+                yield f"{title}, {how}:", median(ratios)
+
+
+def dearer_frames(results: Results) -> Iterator[tuple[str, float]]:
+    """Which frames cost the guard more CPU than a plain relay."""
+    for sockets, burst in sorted({(each.sockets, each.burst) for each in results.frames}):
+        ratios = fanout.ratios(results.frames, sockets=sockets, burst=burst)
+        if ratios and median(ratios) > 1:
+            yield f"{burst} at once to {sockets}:", median(ratios)
 
 
 def forwarders_table(results: Results) -> str:
