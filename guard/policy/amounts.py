@@ -95,6 +95,10 @@ class Amounts(Struct, frozen=True):
         """The part of a counter's name that says what it adds up, and in which currency."""
         return "+".join(self.members_of(currency)) if self.members else currency
 
+    def cap_in(self, currency: str) -> Decimal | None:
+        """The cap that an amount in this currency meets alone; None where it has to be converted."""
+        return self.by_currency.get(currency, self.in_each)
+
     def holds(self, money: Money) -> bool:
         """It meets a cap in its own currency, and fits."""
         cap = self.by_currency.get(money.currency, self.in_each)

@@ -144,6 +144,11 @@ class MoneyBudget(Rule, frozen=True):
         """The same counters."""
         return self.scope.what, self.caps.kin, frozenset(self.caps.by_currency)
 
+    def limits_in(self, currency: str) -> tuple[Hashable, Decimal] | None:
+        """What the counter of this currency adds up."""
+        cap = self.caps.cap_in(currency)
+        return None if cap is None else ((self.word, self.scope.what, self.caps.tag_of(currency)), cap)
+
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...] | None:
         """The order's whole value, on the counter of each cap that it meets."""
         worth = proposal.worth
@@ -227,6 +232,11 @@ class DailyValue(MoneyBudget, frozen=True):
     def kin(self) -> Hashable:
         """The same counters, which return to zero at the same time."""
         return self.reset, super().kin
+
+    def limits_in(self, currency: str) -> tuple[Hashable, Decimal] | None:
+        """What the counter of this currency adds up until it returns to zero."""
+        found = super().limits_in(currency)
+        return None if found is None else ((self.reset, found[0]), found[1])
 
     def cells(self, proposal: Proposal, tag: str) -> tuple[str, tuple[str, ...]]:
         """The cell of the order's budget day, or of good-till-cancelled orders; each counts with the other."""

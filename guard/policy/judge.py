@@ -129,19 +129,21 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     proposal = Proposal(plan.key, effect, account, wall, order, worth, mark)
     if world is not None:
         proposal = _in_world(proposal, world, exits=exits, terms=plan.terms)
-    shape = (order.market, order.symbol, order.side, order.order_type, order.time_in_force)
+    currency = "" if isinstance(proposal.worth, Missing) else proposal.worth.value.currency
+    shape = (order.market, order.symbol, order.side, order.order_type, order.time_in_force, currency)
+    # Once a shape has passed, the rules that hang on it alone are not asked again, unless the instrument is known.
     is_known = world is not None and isinstance(world.instrument, Instrument)
-    has_passed = shape in plan.passed and not is_known  # then the rules that hang on the shape alone are not asked
+    left = None if is_known else plan.passed.get(shape)
     if plan.converting:
         proposal = _converted(proposal, plan)
-    found = _NOT_ASKED if plan.lacks_cover else _at_a_glance(plan.others if has_passed else plan.rules, proposal)
+    found = _NOT_ASKED if plan.lacks_cover else _at_a_glance(plan.rules if left is None else left, proposal)
     if not isinstance(found, _No):
-        if not (has_passed or is_known):
+        if left is None and not is_known:
             plan.has_passed(shape)
         return Judgement((), *found, proposal=proposal)
     # All reasons are told, also those of the rules that the thinned list left out.
-    answers = _in_full(chain.from_iterable(plan.every_other if has_passed else plan.every), proposal, said=found)
-    if not (has_passed or is_known or any(rule.is_of_shape for rule, _ in answers)):
+    answers = _in_full(chain.from_iterable(plan.every if left is None else plan.every_other), proposal, said=found)
+    if left is None and not (is_known or any(rule.is_of_shape for rule, _ in answers)):
         plan.has_passed(shape)
     return _collect([*answers, (None, _NO_COVER)] if plan.lacks_cover else answers, proposal)
 

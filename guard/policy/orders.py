@@ -120,6 +120,11 @@ class MaxValue(Rule, frozen=True):
         """The same measure."""
         return self.caps.kin
 
+    def limits_in(self, currency: str) -> tuple[Hashable, Decimal] | None:
+        """The value of one order."""
+        cap = self.caps.cap_in(currency)
+        return None if cap is None else (self.noun, cap)
+
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses a larger value, and an order whose value cannot be compared."""
         worth = self.measured(proposal)

@@ -8,6 +8,7 @@ different things are limited, not on how many policies say so.
 
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import reduce
 from itertools import chain
 from operator import or_
@@ -26,7 +27,7 @@ from guard.policy.rule import Granting, OrderRule
 from guard.terms import Needs, OrderType, PlaceOrder, Side, TimeInForce
 
 SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers
-Shape = tuple[str, str, Side, OrderType, TimeInForce]
+Shape = tuple[str, str, Side, OrderType, TimeInForce, str]
 Kind = tuple[str, str, Side, OrderType, bool]  # all that `needs_of` looks at
 _R = TypeVar("_R", bound=OrderRule)
 
@@ -35,10 +36,10 @@ class Plan(Struct, frozen=True):
     """What is asked of a request of one key, in one environment and account, between two expiries.
 
     `rules`, `reads`, `cancels` are thinned; `bounds` are all policies that bind, `every` their rules on orders, part by
-    part. `others` and `every_other` are the rules that do not hang on an order's shape alone, `passed` shapes that all
-    the rest let through, `needed` what orders need to have known: bounded caches of pure answers. `granted` is what a
-    read claims, once one was granted: nothing of it hangs on the read. `lacks_cover`: no money limit covers an order,
-    and one is required.
+    part. `others` and `every_other` are the rules that do not hang on an order's shape alone. Bounded caches of pure
+    answers: `passed` has the shapes that all the rest let through, with what is left to ask in their currency, `needed`
+    what orders need to have known. `granted` is what a read claims, once one was granted: nothing of it hangs on the
+    read. `lacks_cover`: no money limit covers an order, and one is required.
     """
 
     bounds: tuple[Bound, ...]
@@ -53,7 +54,7 @@ class Plan(Struct, frozen=True):
     others: tuple[OrderRule, ...]
     every: tuple[tuple[OrderRule, ...], ...]
     every_other: tuple[tuple[OrderRule, ...], ...]
-    passed: set[Shape]
+    passed: dict[Shape, tuple[OrderRule, ...]]
     needed: dict[Kind, Needs]
     granted: list[Granting]
     key: str = ""
@@ -77,7 +78,7 @@ class Plan(Struct, frozen=True):
         """The rules that hang on the shape alone have nothing against it."""
         if len(self.passed) >= SHAPES_MAX:
             self.passed.clear()
-        self.passed.add(shape)
+        self.passed[shape] = thinned_in(shape[-1], self.others)
 
     @property
     def all_rules(self) -> tuple[OrderRule, ...]:
@@ -112,7 +113,7 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         others=_others(rules),
         every=(every,),
         every_other=(_others(every),),
-        passed=set(),
+        passed={},
         needed={},
         granted=[],
     )
@@ -139,7 +140,7 @@ def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -
         others=(*shared.others, *mine.others),
         every=(*shared.every, *mine.every),
         every_other=(*shared.every_other, *mine.every_other),
-        passed=set(),
+        passed={},
         needed={},
         granted=[],
         key=key,
@@ -174,6 +175,27 @@ def thinned(rules: Iterable[_R]) -> tuple[_R, ...]:
         rivals.append(rule)
         kept[id(rule)] = rule
     return tuple(kept.values())
+
+
+def thinned_in(currency: str, rules: Sequence[OrderRule]) -> tuple[OrderRule, ...]:
+    """What is left of these rules for orders in this currency: of limits on one measure the tightest, the first of two.
+
+    The rules of a key and those of the policies, which put amounts in other words, meet here alone.
+    """
+    tightest: dict[Hashable, tuple[Decimal, OrderRule]] = {}
+    beaten: set[int] = set()
+    for rule in rules:
+        limited = rule.limits_in(currency)
+        if limited is None:
+            continue
+        measure, cap = limited
+        best = tightest.setdefault(measure, (cap, rule))
+        if cap < best[0]:
+            tightest[measure] = (cap, rule)
+            beaten.add(id(best[1]))
+        elif best[1] is not rule:
+            beaten.add(id(rule))
+    return tuple([rule for rule in rules if id(rule) not in beaten])
 
 
 class Validity(Struct, frozen=True):

@@ -166,6 +166,13 @@ class Rule(Struct, frozen=True):
         """Rules of one kind imply each other only where this is the same; the others need not be compared."""
         return None
 
+    def limits_in(self, currency: str) -> tuple[Hashable, Decimal] | None:  # noqa: ARG002 - for rules on money
+        """What an order in this currency is measured by, and the most of it; None where that is not all there is to it.
+
+        Of two rules with the same measure the one that allows less implies the other, for orders in this currency.
+        """
+        return None
+
     def reason(
         self,
         code: Code,
@@ -224,6 +231,10 @@ class OrderRule(Protocol):
     @property
     def kin(self) -> Hashable:
         """Rules of its kind that it could imply, or that could imply it, have the same."""
+        ...
+
+    def limits_in(self, currency: str, /) -> tuple[Hashable, Decimal] | None:
+        """What an order in this currency is measured by, and the most of it; None where that is not all."""
         ...
 
     def refuse(self, claim: Claim, shortfall: Shortfall, /) -> Reason:

@@ -8,7 +8,7 @@ import pytest
 from guard.codes import Code
 from guard.policy.budgets import MoneyBudget
 from guard.policy.plan import plan_of, thinned, validity_of
-from guard.terms import Account, Effect, Env, Instrument, KeyLimits, Side
+from guard.terms import LEDGER_UNIT, Account, Effect, Env, Instrument, KeyLimits, Side
 from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, codes, order, policies
 from tests.support.worlds import position, quote, world
 
@@ -203,6 +203,45 @@ def test_a_shape_that_passed_is_not_asked_again_until_its_instrument_is_known() 
     assert codes(asked(rules, warrant, world=world(what=known))) == [Code.SYMBOL]
     assert codes(asked(rules, order(code="09988", side=Side.SELL))) == [Code.SIDE]
     assert codes(asked(rules, order("101", code="09988"))) == [Code.MAX_ORDER_QTY]
+
+
+@pytest.mark.parametrize("in_each", ["20", "30", "40"])
+@pytest.mark.parametrize("in_hkd", ["20", "30", "40"])
+@pytest.mark.parametrize("price", ["2", "2.5", "3.5", "5"])
+def test_of_limits_on_one_measure_the_tightest_is_left_for_an_order_in_its_currency(
+    in_each: str, in_hkd: str, price: str
+) -> None:
+    """The key's one number and the policy's amount are one limit to an order in dollars of Hong Kong, not in others."""
+    text = f'[orders]\nmax_value = "{in_hkd} HKD"\n[budgets]\ndaily_value = ["{in_hkd} HKD", "70 USD"]'
+    limits = KeyLimits(max_order_value=Decimal(in_each), max_daily_value=Decimal(in_each))
+    rules, who = policies(text), caller(limits=limits)
+    assert not codes(asked(rules, order("10", "0.1"), who=who))
+    (left,) = rules.plan(who, Env.REAL, REAL, wall=FRIDAY).passed.values()
+    assert len(left) == 2
+
+    first, again = asked(policies(text), order("10", price), who=who), asked(rules, order("10", price), who=who)
+    assert again.reasons == first.reasons
+    assert again.claims == first.claims
+    if not again.reasons:
+        assert [claim.cap for claim in again.claims] == [int(min(in_each, in_hkd)) * LEDGER_UNIT]
+    assert codes(asked(rules, order("9", "1", market="US", code="AAPL"), who=who)) == [Code.FX_UNAVAILABLE]
+
+
+def test_a_limit_of_another_measure_is_left() -> None:
+    """Another reset, another subject, another sum of currencies, the value of one order: each has its own counter."""
+    budget = '[budgets]\ndaily_value = "{} HKD"'
+    sources = (
+        budget.format(50),
+        budget.format(60) + '\nresets = "08:30 Asia/Hong_Kong"',
+        budget.format(70) + '\nper = "account"',
+        budget.format(80) + '\n[fx]\nUSDHKD = "7.8"\nas_of = 2026-11-20',
+        '[budgets]\nopen_value = "90 HKD"\n[orders]\nmax_value = "40 HKD"',
+    )
+    rules = policies(*sources)
+    for _ in range(2):
+        assert len({claim.counter for claim in asked(rules, order("1", "1")).claims}) == len(sources)
+    (left,) = rules.plan(caller(), Env.REAL, REAL, wall=FRIDAY).passed.values()
+    assert len(left) == len(sources) + 1
 
 
 def test_the_memory_for_shapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
