@@ -28,17 +28,21 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
     own = None if holder is None else state.holders.get(holder)
     counts: list[int] = []
     shortfalls: list[Shortfall] = []
-    sums = state.sums
+    sums, logs = state.sums, state.logs
     for claim in claims:
-        if claim.kind in SUM_KINDS:
-            count = sums.get(claim.counter, 0)
+        kind, counter = claim.kind, claim.counter
+        if kind in SUM_KINDS:
+            count = sums.get(counter, 0)
             if claim.also:
                 count += sum(map(sums.get, claim.also, _ZEROS))
             if own is not None:
-                count -= part(own, claim.counter)
-        elif claim.kind != "slot":
-            count = _stamps(state, claim, now_us)
-        elif (slot := find_slot(state, claim.counter, t_us=now_us)) is None:
+                count -= part(own, counter)
+        elif kind != "slot":
+            window_us = claim.window_ms * 1000
+            count = windows.count(logs.get(counter), t_us=now_us, window_us=window_us)
+            for cell in claim.also:
+                count += windows.count(logs.get(cell), t_us=now_us, window_us=window_us)
+        elif (slot := find_slot(state, counter, t_us=now_us)) is None:
             count = 0
         else:
             return Taken(len(counts), slot.value, slot.step)
@@ -71,15 +75,6 @@ def quota_of(state: State, counter: str, *, t_us: int, window_ms: int) -> tuple[
     now_us, window_us = max(t_us, state.at_us), window_ms * 1000
     count, oldest_us = windows.span(state.logs.get(counter), t_us=now_us, window_us=window_us)
     return count, 0 if oldest_us is None else oldest_us + window_us - now_us
-
-
-def _stamps(state: State, claim: Claim, now_us: int) -> int:
-    """How many stamps lie in the claim's window."""
-    window_us = claim.window_ms * 1000
-    count = windows.count(state.logs.get(claim.counter), t_us=now_us, window_us=window_us)
-    for cell in claim.also:
-        count += windows.count(state.logs.get(cell), t_us=now_us, window_us=window_us)
-    return count
 
 
 def _free_at(state: State, claim: Claim, now_us: int) -> int | None:

@@ -51,10 +51,18 @@ def whole_lots(bound: Fraction, lot: int | None) -> Decimal:
 
 def _lowest(proposal: Proposal, judgement: Judgement, short: Sequence[Short]) -> Fraction | None:
     """The bound of everything that refuses the order as it is."""
-    bounds = [None if rule is None else rule.largest(proposal) for rule, _ in judgement.refusing]
-    bounds += [maker.largest_beside(proposal, claim, shortfall.used) for claim, maker, shortfall in short]
-    known = [bound for bound in bounds if bound is not None]
-    return min(known) if len(known) == len(bounds) else None
+    lowest: Fraction | None = None
+    for rule, _ in judgement.refusing:
+        bound = None if rule is None else rule.largest(proposal)
+        if bound is None:
+            return None
+        lowest = bound if lowest is None or bound < lowest else lowest
+    for claim, maker, shortfall in short:
+        bound = maker.largest_beside(proposal, claim, shortfall.used)
+        if bound is None:
+            return None
+        lowest = bound if lowest is None or bound < lowest else lowest
+    return lowest
 
 
 def _as_exit(proposal: Proposal, judgement: Judgement, short: Sequence[Short]) -> Fraction | None:
