@@ -8,7 +8,6 @@ adds risk is judged by everything; a read and a cancel meet only the rate that i
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
-from itertools import chain
 from operator import attrgetter
 from typing import Final, NamedTuple, Protocol, TypeVar
 
@@ -18,7 +17,7 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.policy.breaker import BreakerLimit
 from guard.policy.compile import PolicySet
-from guard.policy.plan import Plan
+from guard.policy.plan import Plan, Thinned
 from guard.policy.prices import ValueTerms
 from guard.policy.rates import RateLimit
 from guard.policy.reducing import reducible
@@ -134,18 +133,31 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     # Once a shape has passed, the rules that hang on it alone are not asked again, unless the instrument is known.
     is_known = world is not None and isinstance(world.instrument, Instrument)
     left = None if is_known else plan.passed.get(shape)
+    asked = plan.orders if left is None else left
     if plan.converting:
         proposal = _converted(proposal, plan)
-    found = _NOT_ASKED if plan.lacks_cover else _at_a_glance(plan.rules if left is None else left, proposal)
+    found = _NOT_ASKED if plan.lacks_cover else _at_a_glance(asked.rules, proposal)
     if not isinstance(found, _No):
         if left is None and not is_known:
             plan.has_passed(shape)
         return Judgement((), *found, proposal=proposal)
-    # All reasons are told, also those of the rules that the thinned list left out.
-    answers = _in_full(chain.from_iterable(plan.every if left is None else plan.every_other), proposal, said=found)
+    answers = _all_told(plan, asked, proposal, said=found)
     if left is None and not (is_known or any(rule.is_of_shape for rule, _ in answers)):
         plan.has_passed(shape)
     return _collect([*answers, (None, _NO_COVER)] if plan.lacks_cover else answers, proposal)
+
+
+def _all_told(plan: Plan, asked: Thinned, proposal: Proposal, *, said: _No) -> list[tuple[_Rule[Proposal], Answer]]:
+    """What each rule says, in the order of the policies. What another one stands for is asked where that refuses."""
+    answers = _in_full(asked.rules, proposal, said=said)
+    found, behind = answers, asked.behind
+    while more := [other for rule, why in found if isinstance(why, Reason) for other in behind.get(id(rule), ())]:
+        found = _in_full(more, proposal, said=_NOT_ASKED)
+        answers = [*answers, *found]
+        if found:
+            place = {id(rule): n for n, rule in enumerate(plan.all_rules)}
+            answers.sort(key=lambda answer: place[id(answer[0])])
+    return answers
 
 
 def _at_a_glance(rules: Iterable[_Rule[_R]], request: _R) -> Granting | _No:

@@ -2,16 +2,16 @@
 
 A rule implies another when it lets no order through that the other refuses, and claims the same counters under caps at
 least as tight. What is implied can change neither verdict nor claims, only add reasons: so the thinned list decides,
-and where it refuses every rule is asked, for all reasons are told. The cost of an order then depends on how many
-different things are limited, not on how many policies say so.
+and where one of it refuses, those that it stands for are asked too, for all reasons are told. The cost of an order then
+depends on how many different things are limited, not on how many policies say so.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import reduce
 from itertools import chain
-from operator import or_
+from operator import itemgetter, or_
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -27,23 +27,33 @@ from guard.policy.rule import Granting, OrderRule
 from guard.terms import Needs, OrderType, PlaceOrder, Side, TimeInForce
 
 SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers
+_CAP: Final = itemgetter(0)
 Shape = tuple[str, str, Side, OrderType, TimeInForce, str]
 Kind = tuple[str, str, Side, OrderType, bool]  # all that `needs_of` looks at
 _R = TypeVar("_R", bound=OrderRule)
+Behind = Mapping[int, tuple[OrderRule, ...]]
+"""The rules that another one stands for, by the identity of that."""
+
+
+class Thinned(Struct, frozen=True):
+    """The rules that are asked, and those that each of them stands for: they pass what it lets through."""
+
+    rules: tuple[OrderRule, ...]
+    behind: Behind
 
 
 class Plan(Struct, frozen=True):
     """What is asked of a request of one key, in one environment and account, between two expiries.
 
-    `rules`, `reads`, `cancels` are thinned; `bounds` are all policies that bind, `every` their rules on orders, part by
-    part. `others` and `every_other` are the rules that do not hang on an order's shape alone. Bounded caches of pure
-    answers: `passed` has the shapes that all the rest let through, with what is left to ask in their currency, `needed`
-    what orders need to have known. `granted` is what a read claims, once one was granted: nothing of it hangs on the
-    read. `lacks_cover`: no money limit covers an order, and one is required.
+    `orders`, `reads`, `cancels` are thinned; `bounds` are all policies that bind, `every` their rules on orders, part
+    by part. `others` are those of the thinned that do not hang on an order's shape alone. Bounded caches of pure
+    answers: `passed` has the shapes that all the rest let through, with what is `left` to ask in its currency,
+    `needed` what orders need to have known. `granted` is what a read claims, once one was granted: nothing of it hangs
+    on the read. `lacks_cover`: no money limit covers an order, and one is required.
     """
 
     bounds: tuple[Bound, ...]
-    rules: tuple[OrderRule, ...]
+    orders: Thinned
     reads: tuple[RateLimit, ...]
     cancels: tuple[RateLimit, ...]
     converting: tuple[MaxValue | MoneyBudget, ...]
@@ -53,8 +63,8 @@ class Plan(Struct, frozen=True):
     breaker: tuple[BreakerLimit, ...]
     others: tuple[OrderRule, ...]
     every: tuple[tuple[OrderRule, ...], ...]
-    every_other: tuple[tuple[OrderRule, ...], ...]
-    passed: dict[Shape, tuple[OrderRule, ...]]
+    passed: dict[Shape, Thinned]
+    left: dict[str, Thinned]
     needed: dict[Kind, Needs]
     granted: list[Granting]
     key: str = ""
@@ -78,7 +88,16 @@ class Plan(Struct, frozen=True):
         """The rules that hang on the shape alone have nothing against it."""
         if len(self.passed) >= SHAPES_MAX:
             self.passed.clear()
-        self.passed[shape] = thinned_in(shape[-1], self.others)
+        currency = shape[-1]
+        left = self.left.get(currency)
+        if left is None:
+            left = self.left[currency] = thinned_in(currency, self.others, self.orders.behind)
+        self.passed[shape] = left
+
+    @property
+    def rules(self) -> tuple[OrderRule, ...]:
+        """The rules on orders that are asked."""
+        return self.orders.rules
 
     @property
     def all_rules(self) -> tuple[OrderRule, ...]:
@@ -99,10 +118,11 @@ class Plan(Struct, frozen=True):
 def plan_of(bounds: Sequence[Bound]) -> Plan:
     """The plan of these policies."""
     every = tuple(rule for bound in bounds for rule in bound.rules)
-    rules = thinned(every)
+    groups = _grouped(every)
+    rules = tuple(group[0] for group in groups)
     return Plan(
         bounds=tuple(bounds),
-        rules=rules,
+        orders=Thinned(rules, {id(group[0]): tuple(group[1:]) for group in groups if len(group) > 1}),
         reads=thinned(rule for bound in bounds for rule in bound.reads),
         cancels=thinned(rule for bound in bounds for rule in bound.cancels),
         converting=tuple(rule for bound in bounds for rule in bound.converting),
@@ -112,8 +132,8 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         breaker=tuple(limit for bound in bounds for limit in bound.breaker),
         others=_others(rules),
         every=(every,),
-        every_other=(_others(every),),
         passed={},
+        left={},
         needed={},
         granted=[],
     )
@@ -129,7 +149,7 @@ def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -
     covers = shared.covers or mine.covers
     return Plan(
         bounds=(*shared.bounds, *mine.bounds),
-        rules=(*shared.rules, *mine.rules),
+        orders=_beside(shared.orders, mine.orders),
         reads=(*shared.reads, *mine.reads),
         cancels=(*shared.cancels, *mine.cancels),
         converting=(*shared.converting, *mine.converting),
@@ -139,13 +159,18 @@ def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -
         breaker=(*shared.breaker, *mine.breaker),
         others=(*shared.others, *mine.others),
         every=(*shared.every, *mine.every),
-        every_other=(*shared.every_other, *mine.every_other),
         passed={},
+        left={},
         needed={},
         granted=[],
         key=key,
         lacks_cover=needs_cover and not covers,
     )
+
+
+def _beside(shared: Thinned, mine: Thinned) -> Thinned:
+    behind = {**shared.behind, **mine.behind} if mine.behind else shared.behind
+    return Thinned((*shared.rules, *mine.rules), behind)
 
 
 def terms_of(bounds: Iterable[Bound]) -> ValueTerms:
@@ -157,45 +182,52 @@ def terms_of(bounds: Iterable[Bound]) -> ValueTerms:
 
 
 def thinned(rules: Iterable[_R]) -> tuple[_R, ...]:
-    """The rules that no other one implies, in their order; of two that say the same the first.
+    """The rules that no other one implies, in their order; of two that say the same the first."""
+    return tuple([group[0] for group in _grouped(rules)])
+
+
+def _grouped(rules: Iterable[_R]) -> list[list[_R]]:
+    """Each rule that no other one implies, with those that it implies behind it.
 
     Only kin are compared, so counters of their own cost nothing; among kin mostly one is left to compare with.
     """
-    kept: dict[int, _R] = {}
+    groups: dict[int, list[_R]] = {}
     of_kin: dict[tuple[type[_R], Hashable], list[_R]] = {}
     for rule in rules:
         rivals = of_kin.setdefault((type(rule), rule.kin), [])
-        if any(rival.implies(rule) for rival in rivals):
+        better = next((rival for rival in rivals if rival.implies(rule)), None)
+        if better is not None:
+            groups[id(better)].append(rule)
             continue
+        group = groups[id(rule)] = [rule]
         beaten = [rival for rival in rivals if rule.implies(rival)]
         for rival in beaten:
-            del kept[id(rival)]
+            group += groups.pop(id(rival))
         if beaten:
-            rivals[:] = [rival for rival in rivals if id(rival) in kept]
+            rivals[:] = [rival for rival in rivals if id(rival) in groups]
         rivals.append(rule)
-        kept[id(rule)] = rule
-    return tuple(kept.values())
+    return list(groups.values())
 
 
-def thinned_in(currency: str, rules: Sequence[OrderRule]) -> tuple[OrderRule, ...]:
+def thinned_in(currency: str, rules: Sequence[OrderRule], behind: Behind) -> Thinned:
     """What is left of these rules for orders in this currency: of limits on one measure the tightest, the first of two.
 
     The rules of a key and those of the policies, which put amounts in other words, meet here alone.
     """
-    tightest: dict[Hashable, tuple[Decimal, OrderRule]] = {}
-    beaten: set[int] = set()
+    on_one_measure: dict[Hashable, list[tuple[Decimal, OrderRule]]] = {}
     for rule in rules:
         limited = rule.limits_in(currency)
-        if limited is None:
+        if limited is not None:
+            on_one_measure.setdefault(limited[0], []).append((limited[1], rule))
+    more, beaten = dict[int, tuple[OrderRule, ...]](), set[int]()
+    for limits in on_one_measure.values():
+        if len(limits) == 1:
             continue
-        measure, cap = limited
-        best = tightest.setdefault(measure, (cap, rule))
-        if cap < best[0]:
-            tightest[measure] = (cap, rule)
-            beaten.add(id(best[1]))
-        elif best[1] is not rule:
-            beaten.add(id(rule))
-    return tuple([rule for rule in rules if id(rule) not in beaten])
+        _, best = min(limits, key=_CAP)
+        others = [rule for _, rule in limits if rule is not best]
+        more[id(best)] = (*behind.get(id(best), ()), *others)
+        beaten.update(map(id, others))
+    return Thinned(tuple([rule for rule in rules if id(rule) not in beaten]), {**behind, **more} if more else behind)
 
 
 class Validity(Struct, frozen=True):

@@ -251,6 +251,12 @@ def variants(draw: st.DrawFn) -> list[str]:
     account=ACCOUNTS,
     effect=EFFECTS,
     held=st.integers(0, 20),
+    own=st.builds(
+        KeyLimits,
+        max_order_value=st.none() | st.integers(0, 150).map(Decimal),
+        max_daily_value=st.none() | st.integers(0, 150).map(Decimal),
+        max_orders_per_minute=st.none() | st.integers(0, 3),
+    ),
 )
 def test_thinned_rules_say_what_all_rules_say(
     *,
@@ -261,16 +267,18 @@ def test_thinned_rules_say_what_all_rules_say(
     account: object,
     effect: Effect,
     held: int,
+    own: KeyLimits,
 ) -> None:
-    """Asked one by one, all rules of all policies give the same reasons, claims and makers, whatever passed before."""
+    """Asked one by one, all rules of policies and key give the same reasons, claims and makers, whatever was before."""
     at = PAPER if account is PAPER else REAL
     rules, what = policies(*sources), order(str(qty), "10", market=place[0], code=place[1], side=side)
     where = world(quote("10", symbol=what.symbol), position=position(held, symbol=what.symbol))
-    asked(rules, order("1", "0.001", market=place[0], code=place[1], side=side), account=at)
-    found = asked(rules, what, account=at, effect=effect, world=where)
+    who = caller(limits=own)
+    asked(rules, order("1", "0.001", market=place[0], code=place[1], side=side), who=who, account=at)
+    found = asked(rules, what, who=who, account=at, effect=effect, world=where)
     assert found.proposal is not None
 
-    answers = [(rule, rule.judge(found.proposal)) for bound in rules._bounds for rule in bound.rules]
+    answers = [(rule, rule.judge(found.proposal)) for rule in rules.on(who, at, wall=FRIDAY).all_rules]
     plain = _collect(answers)
     assert found.reasons == plain.reasons
     assert set(found.claims) == set(plain.claims)

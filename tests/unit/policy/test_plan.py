@@ -217,7 +217,7 @@ def test_of_limits_on_one_measure_the_tightest_is_left_for_an_order_in_its_curre
     rules, who = policies(text), caller(limits=limits)
     assert not codes(asked(rules, order("10", "0.1"), who=who))
     (left,) = rules.plan(who, Env.REAL, REAL, wall=FRIDAY).passed.values()
-    assert len(left) == 2
+    assert len(left.rules) == 2
 
     first, again = asked(policies(text), order("10", price), who=who), asked(rules, order("10", price), who=who)
     assert again.reasons == first.reasons
@@ -241,7 +241,7 @@ def test_a_limit_of_another_measure_is_left() -> None:
     for _ in range(2):
         assert len({claim.counter for claim in asked(rules, order("1", "1")).claims}) == len(sources)
     (left,) = rules.plan(caller(), Env.REAL, REAL, wall=FRIDAY).passed.values()
-    assert len(left) == len(sources) + 1
+    assert len(left.rules) == len(sources) + 1
 
 
 def test_the_memory_for_shapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
