@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from guard.intent.parse import KEPT_BYTES_MAX, KEPT_MAX, _known
 from guard.terms import Env, Header, Read
 from tests.support.bodies import ACCOUNT, HEADER, codes, read_as
 
@@ -108,3 +109,27 @@ def test_the_quotas_account_is_a_header_without_a_proto() -> None:
 
     assert isinstance(read, Read)
     assert read.header == HEAD
+
+
+def test_a_body_that_was_in_order_is_so_again_for_the_same_path_alone() -> None:
+    """What was read is known by path and body; a refusal, a long body and one with an account are read each time."""
+    quote = b'{"symbol":"HK.00700"}'
+    found = read_as("/api/quote", quote)
+    assert read_as("/api/quote", bytes(bytearray(quote))) is found == Read(quote)
+    assert ("/api/kline", quote) not in _known
+
+    for path, body in (
+        ("/api/quote", b'{"nonsense":1}'),
+        ("/api/quote", quote + b" " * KEPT_BYTES_MAX),
+        ("/api/funds", b'{"currency":"HKD"}'),
+        ("/api/unlock-trade", b'{"unlock":true,"pwd_md5":"0123456789abcdef0123456789abcdef"}'),
+    ):
+        assert read_as(path, body) == read_as(path, body)
+        assert (path, body) not in _known
+
+
+def test_no_more_bodies_are_known_than_may_be() -> None:
+    """However many different ones are asked for."""
+    for number in range(2 * KEPT_MAX + 3):
+        assert isinstance(read_as("/api/quote", b'{"symbol":"HK.%05d"}' % number), Read)
+        assert len(_known) <= KEPT_MAX
