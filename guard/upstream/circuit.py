@@ -157,6 +157,6 @@ class Circuits(Struct):
     def leave(self, way: Pass, result: Answer | Failure | None, *, is_trade: bool, now_us: int) -> bool:
         """What came of a request, and whether a circuit opened or closed by it; see `Circuit.leave`."""
         has_turned = self.of(is_trade=is_trade).leave(way, result, now_us=now_us)
-        if is_unprovoked(result):
+        if not isinstance(result, Answer) and is_unprovoked(result):
             has_turned |= self.of(is_trade=not is_trade).leave(Pass(way.at_us), result, now_us=now_us)
         return has_turned

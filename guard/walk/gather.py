@@ -37,6 +37,7 @@ from guard.walk.outlook import binding, known, needs_of
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
 _CANCELS: Final = (CancelOrder, CancelAll)
+_NOWHERE: Final = AccountAt.NONE
 _OF_SEVERAL: Final = (Unlock, AccPush)  # they name their accounts in a list of their own
 Rows = tuple[AccountRow, ...]
 _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known")
@@ -45,8 +46,8 @@ _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not 
 def at_hand(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
     """The situation, where nobody has to be asked about accounts; None where somebody has."""
     endpoint = visit.endpoint
-    if visit.principal is None or endpoint is None or endpoint.account is AccountAt.NONE:
-        return understood(desk, visit, intent, ())
+    if visit.principal is None or endpoint is None or endpoint.account is _NOWHERE:
+        return Situation(intent)
     rows = desk.book.at_hand()
     if rows is None:
         return None
@@ -59,7 +60,7 @@ def at_hand(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
 async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     """Everything that the synchronous step needs, asked for beforehand."""
     endpoint = visit.endpoint
-    if visit.principal is None or endpoint is None or endpoint.account is AccountAt.NONE:
+    if visit.principal is None or endpoint is None or endpoint.account is _NOWHERE:
         return Situation(intent)
     situation = understood(desk, visit, intent, await _rows(desk, visit))
     account = situation.account

@@ -19,6 +19,7 @@ from guard.terms import (
     Intent,
     Outbound,
     Principal,
+    Read,
     Refusal,
     Reply,
     Subscribe,
@@ -35,6 +36,7 @@ from guard.walk.subscribing import DONE, carry
 
 UNAUTHORIZED = 401
 _HELD = (Subscribe, AccPush)
+_STREAM, _READ = Effect.STREAM, Effect.READ  # asked of every request
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 
 
@@ -43,7 +45,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     endpoint = visit.endpoint
     if endpoint is None:
         raise AssertionError("a call to no endpoint reached the daemon's side")
-    if endpoint.effect is Effect.STREAM:
+    if endpoint.effect is _STREAM:
         message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
         return refused(recorder, visit, refuse(Code.BAD_HEADER, message))
     allowed = _admit(recorder, visit, situation, hooks=hooks)
@@ -98,7 +100,7 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
     try:
         recorder.allowed(visit, situation, judged)
     except JournalFault as fault:
-        if visit.effect is not Effect.READ:  # what changes something is not done unrecorded
+        if visit.effect is not _READ:  # what changes something is not done unrecorded
             return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
     if visit.principal is not None:
         desk.holdings.seen(visit.principal.name, now_us=visit.t_us)
@@ -108,18 +110,21 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
 
 
 def _outbound(recorder: Recorder, visit: Visit, situation: Situation) -> Outbound:
-    settings, endpoint, principal = visit.standing.settings.daemon, visit.endpoint, visit.principal
+    endpoint, principal, intent = visit.endpoint, visit.principal, situation.intent
     if endpoint is None:
         raise AssertionError("a call to no endpoint was to be sent")
-    env, acc_id, serial = situation.env, situation.acc_id, recorder.desk.next_serial()
-    body = encode(situation.intent, env=env, acc_id=acc_id, serial=serial, remark=None)
+    if isinstance(intent, Read):
+        body = intent.body  # as it came; None for a GET
+    else:
+        env, acc_id, serial = situation.env, situation.acc_id, recorder.desk.next_serial()
+        body = encode(intent, env=env, acc_id=acc_id, serial=serial, remark=None)
     return Outbound(
         method=endpoint.method,
         path=endpoint.path,
-        body=body if endpoint.method == "POST" else None,
-        timeout_s=settings.read_timeout_s,
+        body=body,
+        timeout_s=visit.standing.settings.daemon.read_timeout_s,
         lend=_lent(principal, endpoint),
-        owner=principal.name if principal else "",
+        owner="" if principal is None else principal.name,
         traceparent=visit.call.head.get("traceparent"),
     )
 

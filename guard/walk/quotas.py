@@ -24,12 +24,13 @@ def rate_headers(state: State, claims: Sequence[Claim], *, now_us: int) -> Heade
     """The two fields; nothing where no rate applies."""
     policies, lefts = [], []
     for claim in claims:
-        if claim.kind != "rate" or claim.cap is None:
+        cap, counter, window_ms = claim.cap, claim.counter, claim.window_ms
+        if claim.kind != "rate" or cap is None:
             continue
-        count, free_us = quota_of(state, claim.counter, t_us=now_us, window_ms=claim.window_ms)
-        name, policy = _words(claim.counter.partition("/")[0], claim.cap, claim.window_ms // 1000)
+        count, free_us = quota_of(state, counter, t_us=now_us, window_ms=window_ms)
+        name, policy = _words(counter.partition("/")[0], cap, window_ms // 1000)
         policies.append(policy)
-        lefts.append(f"{name};r={max(0, claim.cap - count)};t={-(-free_us // 1_000_000)}")
+        lefts.append(f"{name};r={cap - count if count < cap else 0};t={-(-free_us // 1_000_000)}")
     return (("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(lefts))) if policies else ()
 
 

@@ -13,6 +13,7 @@ from guard.walk.gather import listed
 
 FILTERED = "Guard-Filtered"
 _CUT = frozenset({*DIAGNOSTICS, *SUBSCRIPTIONS, *ORDER_ROWS})
+_ANSWER = AccountAt.ANSWER
 
 
 class Shown(Struct, frozen=True, gc=False):
@@ -25,7 +26,7 @@ class Shown(Struct, frozen=True, gc=False):
 def shown(desk: Desk, visit: Visit, situation: Situation, answer: Answer) -> Shown | Refusal:
     """The daemon's answer, cut; what cannot be cut is not shown."""
     endpoint, principal = visit.endpoint, visit.principal
-    if endpoint is None or (endpoint.path not in _CUT and endpoint.account is not AccountAt.ANSWER):
+    if endpoint is None or (endpoint.path not in _CUT and endpoint.account is not _ANSWER):
         return Shown(answer)
     if endpoint.path in DIAGNOSTICS:
         return _with(answer, cut_members(answer.body, DIAGNOSTICS[endpoint.path]))
@@ -34,7 +35,7 @@ def shown(desk: Desk, visit: Visit, situation: Situation, answer: Answer) -> Sho
     if endpoint.path in SUBSCRIPTIONS:
         held = frozenset(desk.holdings.held(principal.name))
         return _with(answer, cut_lines(answer.body, is_held=lambda *line: line in held))
-    if endpoint.account is AccountAt.ANSWER and principal.is_restricted:
+    if endpoint.account is _ANSWER and principal.is_restricted:
         visible = visible_accounts(principal, listed(situation) or ())
         body = cut_account_list(answer.body, visible or frozenset())
         return body if isinstance(body, Refusal) else Shown(replace(answer, body=body))
