@@ -72,9 +72,7 @@ def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
 
 def quota_of(state: State, counter: str, *, t_us: int, window_ms: int) -> tuple[int, int]:
     """The stamps in the window, and how long until the oldest leaves it and some of the quota comes back; 0: none."""
-    now_us, window_us = max(t_us, state.at_us), window_ms * 1000
-    count, oldest_us = windows.span(state.logs.get(counter), t_us=now_us, window_us=window_us)
-    return count, 0 if oldest_us is None else oldest_us + window_us - now_us
+    return windows.quota(state.logs.get(counter), t_us=max(t_us, state.at_us), window_us=window_ms * 1000)
 
 
 def _free_at(state: State, claim: Claim, now_us: int) -> int | None:

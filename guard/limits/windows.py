@@ -51,12 +51,12 @@ def stamps_in(log: Log | None, *, t_us: int, window_us: int) -> list[int]:
     return log.stamps[_first(log, t_us, window_us) :].tolist()
 
 
-def span(log: Log | None, *, t_us: int, window_us: int) -> tuple[int, int | None]:
-    """How many stamps lie in (t-w, t], and the oldest of them."""
-    if log is None:
-        return 0, None
-    first, stamps = _first(log, t_us, window_us), log.stamps
-    return len(stamps) - first, stamps[first] if first < len(stamps) else None
+def quota(log: Log | None, *, t_us: int, window_us: int) -> tuple[int, int]:
+    """How many stamps lie in (t-w, t], and how long until the oldest of them leaves it; 0: there is none."""
+    stamps: Sequence[int] = () if log is None else log.stamps
+    first = 0 if log is None else _first(log, t_us, window_us)
+    count = len(stamps) - first
+    return count, stamps[first] + window_us - t_us if count else 0
 
 
 def _first(log: Log, t_us: int, window_us: int) -> int:
