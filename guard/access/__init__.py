@@ -15,7 +15,7 @@ from guard.access.accounts import (
     resolve_env,
     visible_accounts,
 )
-from guard.access.callers import authenticate, bearer_of, renewed, still_valid
+from guard.access.callers import authenticate, bearer_of, digest_of, renewed, still_valid
 from guard.access.cutting import Cut, cut_lines, cut_members, cut_rows
 from guard.access.issuers import Issuer, Issuers, parse_issuer
 from guard.access.parse import parse_keys
@@ -39,6 +39,7 @@ __all__ = [
     "cut_lines",
     "cut_members",
     "cut_rows",
+    "digest_of",
     "environment_reasons",
     "operator_reasons",
     "parse_issuer",

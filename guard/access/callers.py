@@ -40,18 +40,27 @@ def bearer_of(header: str | None) -> str | None:
     return match[1] if match else ""
 
 
+def digest_of(bearer: str | None) -> bytes:
+    """By what a key is found."""
+    # surrogatepass: a query string may have brought text that no header can; it must fail, not raise.
+    return hashlib.sha256((bearer or "").encode("utf-8", "surrogatepass")).digest()
+
+
 def authenticate(
-    keyring: Keyring, bearer: str | None, *, now: datetime, issuers: Issuers = NOBODY
+    keyring: Keyring, bearer: str | None, *, now: datetime, issuers: Issuers = NOBODY, digest: bytes | None = None
 ) -> Principal | Refusal:
-    """The caller; or `unauthenticated`, with one message for every cause. The cause is in `note`, for the record."""
+    """The caller; or `unauthenticated`, with one message for every cause. The cause is in `note`, for the record.
+
+    `digest` is this very bearer's (`digest_of`), for who has it at hand.
+    """
     if not bearer:
         return _denied("no credential" if bearer is None else "malformed Authorization header")
     if len(bearer) > TOKEN_CHARS_MAX:
         return _denied(f"a credential longer than {TOKEN_CHARS_MAX} characters")
     if is_token(bearer):
         return _of_token(keyring, bearer, now=now, issuers=issuers)
-    # surrogatepass: a query string may have brought text that no header can; it must fail, not raise.
-    digest = hashlib.sha256(bearer.encode("utf-8", "surrogatepass")).digest()
+    if digest is None:
+        digest = digest_of(bearer)
     record = keyring.by_digest.get(digest)
     is_same = hmac.compare_digest(digest, _DECOY if record is None else record.digest)
     if record is None or not is_same:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from guard.codes import Code
 from guard.server.bounds import Bounds
 from guard.server.grammar import Head
-from guard.terms import Refusal, refuse
+from guard.terms import Presented, Refusal, refuse
 
 WS_PATH: Final = "/ws"
 
@@ -75,9 +75,13 @@ _NOT_JSON: Final = refuse(Code.MEDIA_TYPE, "a body is application/json in UTF-8"
 
 
 class Meaning(Struct, frozen=True):
-    """What the fields of a head amount to. `length_bytes` is the body's; `is_upgrade` a proper WebSocket handshake."""
+    """What the fields of a head amount to. `length_bytes` is the body's; `is_upgrade` a proper WebSocket handshake.
+
+    `presented` goes along with every request of this head.
+    """
 
     head: Mapping[str, str]
+    presented: Presented
     length_bytes: int
     is_continue_expected: bool
     is_kept_alive: bool
@@ -138,6 +142,7 @@ def _meaning(head: Head, values: dict[str, str], *, words: AbstractSet[str], bou
     is_continue_expected = "expect" in values and length > 0
     return Meaning(
         head=_seen_by_the_walk(values),
+        presented=Presented(),
         length_bytes=length,
         is_continue_expected=is_continue_expected,
         is_kept_alive="close" not in words,

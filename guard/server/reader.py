@@ -126,7 +126,8 @@ class Reader:
         if len(held) > end:
             return _BYTES_AFTER
         raw_head = bytes(held[:begin]) if meaning.is_upgrade else None
-        call = Call(head.method, head.path, meaning.head, bytes(held[begin:]), self._peer, head.token)
+        body = bytes(held[begin:])
+        call = Call(head.method, head.path, meaning.head, body, self._peer, head.token, meaning.presented)
         if self._buffer:
             self._start_over()
         return Request(call, meaning.is_kept_alive, raw_head)

@@ -20,7 +20,7 @@ from guard.terms.claims import (
     Valuation,
 )
 from guard.terms.daemon import STAMP, Answer, Daemon, Failure, OrderNames, Outbound, Outcome, Verdict
-from guard.terms.edge import Call, Reply
+from guard.terms.edge import Call, Presented, Reply
 from guard.terms.endpoints import TRADE_EFFECTS, AccountAt, Bucket, Effect, Endpoint, RecordMode
 from guard.terms.intents import (
     AccPush,
@@ -96,6 +96,7 @@ __all__ = [
     "Outcome",
     "PlaceOrder",
     "Position",
+    "Presented",
     "Principal",
     "Quote",
     "Read",

@@ -2,7 +2,19 @@
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+
+class Presented(Struct, gc=False):
+    """The credential that a head presents, and its digest, once the walk has looked for it: `is_read`.
+
+    The same head presents the same again, so it is worked out once for a head and not for each request; it goes when
+    the head does. Who that is, and whether the key still stands, is looked up anew for each request.
+    """
+
+    is_read: bool = False
+    bearer: str | None = None
+    digest: bytes = b""
 
 
 class Call(Struct, gc=False):
@@ -18,6 +30,7 @@ class Call(Struct, gc=False):
     body: bytes
     peer: str
     token: str | None = None
+    presented: Presented = field(default_factory=Presented)
     is_known: bool = False
     wait_s: float = 0.0
 

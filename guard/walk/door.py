@@ -9,6 +9,7 @@ from guard.access import (
     account_reasons,
     authenticate,
     bearer_of,
+    digest_of,
     environment_reasons,
     renewed,
     scope_reasons,
@@ -61,10 +62,13 @@ def identify(visit: Visit) -> Refusal | None:
     """Who is asking, into `visit.principal`. A public endpoint may be asked by nobody, but never with a wrong key."""
     endpoint, standing, call = visit.endpoint, visit.standing, visit.call
     profile = standing.settings.scopes.profile
-    bearer = call.token or bearer_of(call.head.get("authorization"))
-    if bearer is None and endpoint is not None and not getattr(endpoint, profile):
+    shown = call.presented
+    if not shown.is_read:
+        shown.bearer = call.token or bearer_of(call.head.get("authorization"))
+        shown.is_read, shown.digest = True, digest_of(shown.bearer)
+    if shown.bearer is None and endpoint is not None and not getattr(endpoint, profile):
         return None
-    found = authenticate(standing.keyring, bearer, now=visit.wall, issuers=standing.issuers)
+    found = authenticate(standing.keyring, shown.bearer, now=visit.wall, issuers=standing.issuers, digest=shown.digest)
     if isinstance(found, Refusal):
         return found
     visit.principal, call.is_known = found, True

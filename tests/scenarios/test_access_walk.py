@@ -8,10 +8,12 @@ from typing import Any, Final
 import pytest
 
 from guard.access.scopes import SCOPES
+from guard.server import Bounds, Reader, Request
 from guard.simulator.faults import Hold
 from guard.terms import Reply
 from tests.support import tokens
-from tests.support.guards import codes, order, record, said, write_keys
+from tests.support.edge_corpus import get
+from tests.support.guards import codes, key, order, record, said, write_keys
 from tests.support.stage import (
     ACCOUNTS,
     CANCEL_ALL,
@@ -202,6 +204,23 @@ async def test_b03_a_key_revoked_while_its_order_waits_is_not_sent(tmp_path: Pat
         assert scene.reached() == []
         assert scene.ledger()["holders"] == scene.ledger()["logs"] == {}
         assert code_of(await scene.ask("/api/ping")) == (401, "unauthenticated")
+
+
+async def test_b03_a_head_that_comes_again_is_looked_up_again(tmp_path: Path) -> None:
+    """What a head presents is worked out once for a connection, whose it is each time: a revoked key is nobody's."""
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person")) as scene:
+        reader = Reader(Bounds(), peer="127.0.0.1")
+
+        async def asked(name: str | None) -> int:
+            fields = () if name is None else (f"Authorization: Bearer {key(name)}",)
+            request = reader.feed(get(*fields, target="/api/user-info"))
+            assert isinstance(request, Request)
+            return (await scene.guard.pipeline.handle(request.call)).status
+
+        assert [await asked(name) for name in ("bot", "bot", "desk", None, "bot", "bot")] == [200] * 6
+        write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
+        await scene.guard.reload()
+        assert [await asked(name) for name in ("bot", "bot", "desk", None, "bot")] == [401, 401, 200, 200, 401]
 
 
 async def test_a_token_that_was_believed_ends_at_once_with_its_issuers_key(tmp_path: Path) -> None:

@@ -141,6 +141,18 @@ def test_requests_follow_each_other_on_one_connection() -> None:
         assert isinstance(reader.feed(raw), Request)
 
 
+def test_what_a_head_presents_goes_with_that_head_alone() -> None:
+    """Requests of one head share what the walk works out of it, until another head comes: it is never another's."""
+    reader, shared = Reader(Bounds(), peer="unix"), []
+    for raw in (post(), post(), post("Authorization: Bearer a"), post("Authorization: Bearer a"), post(), post()):
+        request = reader.feed(raw)
+        assert isinstance(request, Request)
+        shared.append(request.call.presented)
+
+    assert [shared[0] is shared[1], shared[2] is shared[3], shared[4] is shared[5]] == [True] * 3
+    assert len({id(each) for each in shared}) == 3
+
+
 def test_the_phase_says_how_far_a_request_has_come() -> None:
     """Before the first byte idle, then in the head, then in the body."""
     reader = Reader(Bounds(), peer="unix")
