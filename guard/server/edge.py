@@ -7,18 +7,29 @@ edge's own looks when it is written.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
+from guard.codes import Code
 from guard.server.bounds import Bounds
 from guard.server.fields import NO_HANDSHAKE
+from guard.server.reader import Phase
 from guard.server.replies import refusal_reply
 from guard.server.unproven import Unproven
 from guard.server.wire import encode
-from guard.terms import Call, Refusal, Reply
+from guard.terms import Call, Refusal, Reply, refuse
+
+Admission = Literal["read", "told", "cut"]
+"""What becomes of a connection that has come: it is read, told that there are too many, or ended without a word."""
 
 NEVER: Final = float("inf")
+OVERLOADED: Final = refuse(Code.OVERLOADED, "the guard has as many connections as it may; try again")
+TOO_SLOW: Final = refuse(Code.REQUEST_TIMEOUT, "the request did not arrive in time")
+# Not `overloaded`: that says "try again", and nobody here knows how far the walk came before it failed.
+WALK_FAILED: Final = refuse(
+    Code.RULE_ERROR, "the guard failed on this request; look at the record before you send it again"
+)
 _WS_VERSIONS: Final = (("Sec-WebSocket-Version", "13"),)  # RFC 6455 §4.4
 
 
@@ -108,12 +119,18 @@ class Edge:
             self._date_second, self._date = second, formatdate(usegmt=True)
         return self._date
 
-    def enter(self, connection: Connected) -> None:
-        """Count a connection that has come."""
+    def admit(self, connection: Connected, address: str) -> Admission:
+        """Count a connection that has come, and say what becomes of it."""
+        counts, bounds = self.counts, self.bounds
         self.connections.add(connection)
         self.emptied.clear()
-        self.counts.open = len(self.connections)
-        self.counts.total += 1
+        counts.open = len(self.connections)
+        counts.total += 1
+        if counts.open <= bounds.connections_max or self.make_room():
+            self.wait_for_proof(connection, address)
+            return "read"
+        counts.overloaded += 1
+        return "cut" if counts.open > bounds.connections_max + bounds.turned_away_max else "told"
 
     def leave(self, connection: Connected) -> None:
         """Count a connection that has gone; `emptied` says when it was the last."""
@@ -141,6 +158,13 @@ class Edge:
         longest.close()
         return True
 
+    def deadline(self, present: float, *, before: Phase, phase: Phase) -> float:
+        """A head has one from its first byte on, a body from its head on, both one together; no byte moves it."""
+        bounds, now = self.bounds, self.now()
+        begun = present - bounds.header_timeout_s if before is Phase.HEAD else now
+        limit_s = bounds.body_timeout_s if phase is Phase.BODY else bounds.header_timeout_s
+        return min(now + limit_s, begun + bounds.request_timeout_s)
+
     def sweep(self) -> None:
         """End every wait whose deadline has passed."""
         now = self.now()
@@ -155,3 +179,9 @@ class Edge:
         extra = _WS_VERSIONS if refusal is NO_HANDSHAKE else ()
         reply = refusal_reply(refusal, decision=decision, policy_sha256=None, headers=extra)
         return encode(reply, date=self.date(), is_closing=True), wait_s
+
+
+def peer_of(transport: asyncio.Transport) -> str:
+    """The caller's address without its port, as records carry it; `unix` on a socket file."""
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else "unix"

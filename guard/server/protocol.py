@@ -7,23 +7,16 @@ connection ends: what would come next on it cannot be trusted.
 
 import asyncio
 from enum import Enum
-from typing import Final, cast
+from typing import cast
 
 import structlog
 
-from guard.codes import Code
-from guard.server.edge import NEVER, Edge
+from guard.server.edge import NEVER, OVERLOADED, TOO_SLOW, WALK_FAILED, Edge, peer_of
 from guard.server.reader import Phase, Progress, Reader, Request
 from guard.server.wire import CONTINUE, pieces
-from guard.terms import Refusal, refuse
+from guard.terms import Refusal
 
 _log = structlog.get_logger("guard.server")
-_OVERLOADED: Final = refuse(Code.OVERLOADED, "the guard has as many connections as it may; try again")
-_TOO_SLOW: Final = refuse(Code.REQUEST_TIMEOUT, "the request did not arrive in time")
-# Not `overloaded`: that says "try again", and nobody here knows how far the walk came before it failed.
-_WALK_FAILED: Final = refuse(
-    Code.RULE_ERROR, "the guard failed on this request; look at the record before you send it again"
-)
 
 
 class _State(Enum):
@@ -99,14 +92,14 @@ class Connection(asyncio.Protocol):
         edge = self._edge
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=edge.bounds.answer_buffer_bytes_max)
-        self._peer = _peer(self._transport)
+        self._peer = peer_of(self._transport)
         self._reader = Reader(edge.bounds, peer=self._peer)
-        edge.enter(self)
         self.deadline = edge.now() + edge.bounds.header_timeout_s
-        if edge.counts.open > edge.bounds.connections_max and not edge.make_room():
-            self._turn_away()
-        else:
-            edge.wait_for_proof(self, self._peer)
+        admission = edge.admit(self, self._peer)
+        if admission == "told":
+            self._refuse(OVERLOADED)
+        elif admission == "cut":
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Read on, or keep for later what arrives during an answer."""
@@ -160,7 +153,7 @@ class Connection(asyncio.Protocol):
             self.close()
         else:
             self._edge.counts.timed_out += 1
-            self._refuse(_TOO_SLOW)
+            self._refuse(TOO_SLOW)
 
     def close(self) -> None:
         """End the connection once what was written is out."""
@@ -186,15 +179,10 @@ class Connection(asyncio.Protocol):
             self._note_phase()
 
     def _note_phase(self) -> None:
-        """A head has a deadline from its first byte on, a body from its head on, both one; no byte moves it."""
         phase, before = self._reader.phase, self._phase
-        if phase is before:
-            return
-        self._phase = phase
-        bounds, now = self._edge.bounds, self._edge.now()
-        begun = self.deadline - bounds.header_timeout_s if before is Phase.HEAD else now
-        limit_s = bounds.body_timeout_s if phase is Phase.BODY else bounds.header_timeout_s
-        self.deadline = min(now + limit_s, begun + bounds.request_timeout_s)
+        if phase is not before:
+            self._phase = phase
+            self.deadline = self._edge.deadline(self.deadline, before=before, phase=phase)
 
     def _dispatch(self, request: Request) -> None:
         self.deadline = NEVER
@@ -225,7 +213,7 @@ class Connection(asyncio.Protocol):
         except Exception:  # noqa: BLE001 - whatever the walk raised, its caller is owed an answer and the log the trace
             _log.exception("walk_failed", path=call.path)
             is_closing = True
-            told, _ = edge.refusal(_WALK_FAILED, peer=self._peer)
+            told, _ = edge.refusal(WALK_FAILED, peer=self._peer)
             answer = (told,)
         self._write(answer, is_closing=is_closing)
 
@@ -273,17 +261,3 @@ class Connection(asyncio.Protocol):
         self._transport.write(answer)
         if self._transport.can_write_eof():
             self._transport.write_eof()
-
-    def _turn_away(self) -> None:
-        self._edge.counts.overloaded += 1
-        bounds = self._edge.bounds
-        if self._edge.counts.open > bounds.connections_max + bounds.turned_away_max:
-            self._transport.abort()
-        else:
-            self._refuse(_OVERLOADED)
-
-
-def _peer(transport: asyncio.Transport) -> str:
-    """The caller's address without its port, as records carry it; `unix` on a socket file."""
-    name = transport.get_extra_info("peername")
-    return str(name[0]) if isinstance(name, tuple) else "unix"
