@@ -19,10 +19,9 @@ def remember(state: State, due_us: int, cell: str, *, is_slot: bool) -> None:
 
 def sweep(state: State, *, t_us: int, claims: int) -> None:
     """Looks at the next few cells that are due, in proportion to the claims posted, and forgets those that are over."""
-    due = state.due
-    for _ in range(SWEPT_MAX * claims):
-        if not due or due[0][0] > t_us:
-            return
+    due, left = state.due, SWEPT_MAX * claims
+    while left and due and due[0][0] <= t_us:
+        left -= 1
         _, cell, is_slot = heappop(due)
         if is_slot:
             _sweep_slot(state, cell, t_us)

@@ -142,6 +142,8 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
         if circuit.opened_us is not None and effect is not Effect.STREAM:
             reasons += _circuit(desk, visit, circuit)
     rule = _trading_rule(desk, visit, situation) if desk.state.trading else None
+    if not is_risky and rule is None:
+        return reasons
     state, way_out = "active" if rule is None else rule.state, "an operator has to set it active"
     if is_risky and state in {"active", "reduce_only"} and desk.is_halted:
         state, way_out = "cancel_only", "an operator has to remove the file HALT from the state directory"

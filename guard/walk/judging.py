@@ -35,6 +35,7 @@ from guard.terms import (
     InstrumentKind,
     Outbound,
     PlaceOrder,
+    Read,
     Reason,
     Refusal,
     Taken,
@@ -167,11 +168,13 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
     seen = look(desk.traffic, claims, t_us=visit.t_us)
     used = () if isinstance(seen, Taken) else seen.used
     reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation), *judgement.reasons]
-    reasons += objections(desk, visit, situation.intent)
-    cooling, free_us = waiting(desk, visit, situation), []
-    if cooling is not None:
-        reasons.append(cooling[0])
-        free_us = [cooling[1]] if cooling[1] else []
+    intent, free_us = situation.intent, []
+    if not isinstance(intent, Read):
+        reasons += objections(desk, visit, intent)
+        cooling = waiting(desk, visit, situation)
+        if cooling is not None:
+            reasons.append(cooling[0])
+            free_us = [cooling[1]] if cooling[1] else []
     found = Look(Judged(claims, makers, used), reasons, None)
     if reasons:
         found.retry_after_s = wait_s(reasons, free_us)
