@@ -108,15 +108,14 @@ class Circuit(Struct):
         whose = None if fault is None else EVERYBODY if is_unprovoked(result) else way.owner
         was_us = self.opened_us
         if was_us is None:
-            self._count(now_us, fault, whose)
+            self.results.append((now_us, whose))
+            if fault is not None:
+                self._count(now_us, fault)
         elif way.at_us >= was_us:  # what was sent before is answered by the daemon of before
             self._probed(now_us, fault, whose)
         return (was_us is None) is not (self.opened_us is None)
 
-    def _count(self, now_us: int, fault: str | None, whose: str | None) -> None:
-        self.results.append((now_us, whose))
-        if fault is None:
-            return
+    def _count(self, now_us: int, fault: str) -> None:
         while self.results[0][0] <= now_us - WINDOW_US:
             self.results.popleft()
         faults = [one for _, one in self.results if one is not None]

@@ -22,16 +22,16 @@ def quota_headers(desk: Desk, visit: Visit, claims: Sequence[Claim]) -> Headers:
 
 def rate_headers(state: State, claims: Sequence[Claim], *, now_us: int) -> Headers:
     """The two fields; nothing where no rate applies."""
-    policies, lefts = [], []
+    policies = lefts = ""
     for claim in claims:
         cap, counter, window_ms = claim.cap, claim.counter, claim.window_ms
         if claim.kind != "rate" or cap is None:
             continue
         count, free_us = quota_of(state, counter, t_us=now_us, window_ms=window_ms)
         name, policy = _words(counter.partition("/")[0], cap, window_ms // 1000)
-        policies.append(policy)
-        lefts.append(f"{name};r={cap - count if count < cap else 0};t={-(-free_us // 1_000_000)}")
-    return (("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(lefts))) if policies else ()
+        left = f"{name};r={cap - count if count < cap else 0};t={-(-free_us // 1_000_000)}"
+        policies, lefts = (f"{policies}, {policy}", f"{lefts}, {left}") if policies else (policy, left)
+    return (("RateLimit-Policy", policies), ("RateLimit", lefts)) if policies else ()
 
 
 @lru_cache(maxsize=256)
