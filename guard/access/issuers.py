@@ -170,7 +170,7 @@ def _unfit(row: Mapping[str, Any], algorithms: tuple[str, ...]) -> str | None:
 
 
 def _bound(row: dict[str, Any], algorithm: str) -> "jwt.PyJWK":
-    """The key for this algorithm and no other; the library checks the token's `alg` against it once more."""
+    """The key for this algorithm and no other, long enough for it: here, since no token asks again."""
     import jwt  # noqa: PLC0415 - 2 MB that only a guard with issuers needs
 
     key = jwt.PyJWK(row, algorithm=algorithm)

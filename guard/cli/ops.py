@@ -17,7 +17,11 @@ from guard.settings import address
 
 TIMEOUT_S: Final = 150.0  # a reload may read days of the record back, for what its new limits count
 ANSWER_BYTES_MAX: Final = 1 << 20
-_NO_KEY: Final = "GUARD_KEY: set it to a key with the scope guard:policy and an owner"
+_SCOPES: Final = {
+    "/admin/policy": "guard:policy",
+    "/admin/keys": "guard:policy",
+    "/admin/decisions": "guard:operate",
+}
 
 
 class NotSent(SettingsFault):
@@ -55,7 +59,9 @@ def ask(
     """The same for any method and listener."""
     key = os.environ.get("GUARD_KEY", "")
     if not key:
-        raise SettingsFault([_NO_KEY if method == "POST" else "GUARD_KEY: set it to the key that is asked about"])
+        scope = next((scope for route, scope in _SCOPES.items() if path.startswith(route)), None)
+        wanted = "the key that is asked about" if scope is None else f"a key with the scope {scope} and an owner"
+        raise SettingsFault([f"GUARD_KEY: set it to {wanted}"])
     try:
         with contextlib.closing(_connection(address(place), timeout_s)) as connection:
             try:

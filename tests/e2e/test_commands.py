@@ -292,6 +292,25 @@ async def test_a_reload_that_is_not_allowed_exits_1_and_says_why(
     assert told in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("policy", "reload"), "guard:policy"),
+        (("policy", "approve", "0" * 64, "--reason", "seen"), "guard:policy"),
+        (("keys", "reload"), "guard:policy"),
+        (("settle", "0" * 26, "--verdict", "refused", "--reason", "seen"), "guard:operate"),
+        (("me",), "the key that is asked about"),
+    ],
+)
+def test_without_a_key_a_command_says_which_it_wants(tmp_path: Path, words: tuple[str, ...], wanted: str) -> None:
+    """The scope that the guard would ask for, before anybody is asked."""
+    lay_out(tmp_path)
+    done = run_here(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "GUARD_KEY: set it to" in done.stderr
+    assert wanted in done.stderr
+
+
 def test_a_guard_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     """No traceback where nobody listens, over TCP and over a socket file."""
     lay_out(tmp_path)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from guard.access import keyfile
 from guard.cli.policy import app
 
 KEY = "made-up-key"
@@ -73,6 +74,16 @@ def test_the_shipped_policies_are_valid() -> None:
     assert (code, err) == (0, "")
     assert "agent-*" in out
     assert "3 policies valid, sha256 " in out
+
+
+def test_keys_are_not_called_uncovered_by_files_that_could_not_be_read(tmp_path: Path) -> None:
+    """What a broken file covers nobody knows: the error is told, and no key is said to have no policy."""
+    keyfile.add(tmp_path / "keys.json", {"id": "bot", "hash": "sha256:" + "0" * 64, "scopes": ["trade:real"]})
+    (tmp_path / "policies").mkdir()
+    for text, words in (("", ["no_policy"]), ("[orders]\nmax_valu = '1 HKD'", [])):
+        (tmp_path / "policies/desk.toml").write_text(text)
+        told = json.loads(run("check", "--json")[1])
+        assert ([one["code"] for one in told["findings"]], bool(told["errors"])) == (words, not words)
 
 
 def test_json_says_the_same_to_programs() -> None:
