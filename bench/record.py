@@ -23,6 +23,7 @@ from typing import Any, Final
 HERE: Final = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
+import machine  # noqa: E402 - after the path
 import structlog  # noqa: E402 - after the path
 from msgspec import Raw, Struct  # noqa: E402 - after the path
 
@@ -32,6 +33,7 @@ from guard.journal import Bounds, Decision, Disk, Journal, OutcomeRecord  # noqa
 from guard.terms import Claim, Money, Reason, Valuation, Verdict  # noqa: E402 - likewise
 from tests.support import guards  # noqa: E402 - the same files as the tests lay out
 
+FOREIGN_PERCENT_MAX: Final = 15.0
 CONCURRENT: Final = (1, 16, 64)
 SHA: Final = "5f" * 32
 BODY: Final = (
@@ -189,18 +191,30 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
-def document(orders: list[tuple[str, ...]], reading: list[tuple[str, ...]], *, what: str, load: float) -> str:
+def others(foreign_percent: float) -> str:
+    """How much of the machine was not ours, and what that leaves of the figures."""
+    said = f"Other programs used {foreign_percent:.0f} % of the machine meanwhile."
+    if foreign_percent <= FOREIGN_PERCENT_MAX:
+        return said
+    return (
+        f"{said} The tails of the first table and the seconds of the second are theirs as much as ours: the medians at "
+        "one order at once, the CPU seconds and the memory are what to compare with. Measure again on a quiet machine "
+        "before you lean on the rest."
+    )
+
+
+def document(orders: list[tuple[str, ...]], reading: list[tuple[str, ...]], *, what: str, noise: str) -> str:
     """The page."""
     heads = ("orders at once", "disk", "orders/s", "p50 µs", "p99 µs")
     about = (__doc__ or "").partition("\n\n")[2].strip()
     python, system = platform.python_version(), platform.release()
-    machine = f"CPython {python}, {os.cpu_count()} cores, Linux {system}, load average {load:.1f} when it began."
+    where = f"CPython {python}, {os.cpu_count()} cores, Linux {system}."
     return f"""# Performance of the record
 
 Written by `bench/record.py --report docs/performance-record.md`, beside [performance](performance.md),
 which measures the guard over sockets. {about}
 
-{machine}
+{where} {noise}
 
 ## What *durable* costs an order
 
@@ -225,10 +239,12 @@ def main() -> None:
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     structlog.configure(processors=[_silent])
-    load = os.getloadavg()[0]
+    before, spent = machine.usage(), os.times()
     orders = price_of_durable(given.work, given.rounds, given.seconds)
     reading, what = read(given.work, given.records)
-    text = document(orders, reading, what=what, load=load)
+    own_s = sum(now - was for now, was in zip(os.times()[:4], spent[:4], strict=True))
+    foreign = machine.foreign_percent(before, machine.usage(), own_us=own_s * 1e6)
+    text = document(orders, reading, what=what, noise=others(foreign))
     print(text)
     if given.report:
         given.report.write_text(text, encoding="utf-8")

@@ -172,3 +172,11 @@ def test_where_the_others_are_ahead_is_what_was_found(bench: Any) -> None:
         bench("fanout").Frames(name, 0, 1, 1, cost, 1.0) for name, cost in (("guard", 3.0), ("aiohttp", 2.0))
     ]
     assert "a plain relay of frames (1 at once to 1: 1.50)" in bench("report").document(found)
+
+
+def test_a_record_measured_beside_others_says_so(bench: Any) -> None:
+    """What others used of the machine stands in the page, and where it was much, what is not to be leant on."""
+    others = bench("record").others
+
+    assert others(3.0) == "Other programs used 3 % of the machine meanwhile."
+    assert "Measure again on a quiet machine" in others(60.0)
