@@ -126,7 +126,9 @@ class Keyring(Struct, frozen=True, weakref=True):
 
 
 def _source(records: tuple[KeyRecord, ...]) -> bytes:
-    return _ENCODER.encode([_public(record) for record in sorted(records, key=lambda record: record.id)])
+    # One by one: whoever encodes a thousand at once keeps the interpreter to itself meanwhile.
+    ordered = sorted(records, key=lambda record: record.id)
+    return b"[%b]" % b",".join(_ENCODER.encode(_public(record)) for record in ordered)
 
 
 def keyring(records: tuple[KeyRecord, ...]) -> Keyring:

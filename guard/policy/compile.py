@@ -225,12 +225,15 @@ class PolicySet:
 
 def canonical(docs: tuple[PolicyDoc, ...]) -> bytes:
     """The content of policies as JSON with sorted keys and lists, what was left out left out, by id."""
-    found = [_lean(msgspec.to_builtins(doc)) for doc in sorted(docs, key=lambda doc: doc.id)]
-    for entry in found:
-        del entry["file"]
-        entry.pop("id_line", None)
-    # One by one: whoever encodes keeps the interpreter to itself meanwhile.
-    return b"[%b]" % b",".join(msgspec.json.encode(entry, order="sorted") for entry in found)
+    # One by one: whoever encodes, or lets go of a thousand at once, keeps the interpreter to itself meanwhile.
+    return b"[%b]" % b",".join(map(_canonical, sorted(docs, key=lambda doc: doc.id)))
+
+
+def _canonical(doc: PolicyDoc) -> bytes:
+    entry = _lean(msgspec.to_builtins(doc))
+    del entry["file"]
+    entry.pop("id_line", None)
+    return msgspec.json.encode(entry, order="sorted")
 
 
 def _lean(value: Any) -> Any:
