@@ -26,7 +26,7 @@ SWITCH_S: Final = 0.0002
 LET_GO_S: Final = 0.0005  # spent in one go on what is needed no more
 GONE_S: Final = 0.5  # waited for requests that still use it
 _LOOK_S: Final = 0.0002
-_LET_GO: Final = 16  # let go of between two looks at the clock
+_LET_GO: Final = 4  # let go of between two looks at the clock
 Pieces = list[list[Any] | dict[Any, Any]]
 
 

@@ -159,7 +159,7 @@ class PolicyChanges:
         if until is not None and self.agreed.temporary is not None:  # a later end would take the place of this one
             return Change("refused", was.policy_sha256, errors=(OTHER_END,))
         try:
-            await asyncio.to_thread(self._shelf.put, built.sha256, msgspec.json.encode(loaded.texts))
+            await asyncio.to_thread(self._keep, built.sha256, loaded.texts)
         except OSError as error:
             return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
         asked = Asked(was, built, await asyncio.to_thread(held_against, was.policies, built), who, until)
@@ -176,6 +176,9 @@ class PolicyChanges:
         if was.policies is None or built.hashes != was.policies.hashes:
             built = warmed(built, was.keyring, now=self._desk.clock.wall())
         return [Loaded(files.texts, built)]
+
+    def _keep(self, sha256: str, texts: Mapping[str, str]) -> None:
+        self._shelf.put(sha256, msgspec.json.encode(texts))
 
     def _kept(self, was: Standing, sha256: str) -> PolicySet | None:
         raw = self._shelf.get(sha256)

@@ -26,7 +26,7 @@ from guard.replay.counting import Counting
 from guard.resting import Pieces, let_go
 from guard.walk.desk import Desk
 
-SLICE_S: Final = 0.001  # worked in one go
+SLICE_S: Final = 0.0005  # worked in one go
 SLICE_MAX_S: Final = 0.02  # where more comes in than is folded so
 FEW: Final = 4  # records, or orders, that the step of the change may leave to itself
 FEW_CELLS: Final = 64  # as many cells as these orders are on
@@ -165,7 +165,9 @@ class Recount:
 
     async def end(self) -> None:
         """Nobody listens any more. What was needed for it is let go of a little at a time: that takes its time too."""
-        await let_go([*self._old, *self._staging.close(), *self._reads.close()])
+        pieces = [*self._old, *self._staging.close(), *self._reads.close()]
+        await asyncio.sleep(0)  # the step of the change had its turn of the loop for itself
+        await let_go(pieces)
 
     # ------------------------------------------------------------ told
 
