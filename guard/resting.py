@@ -3,7 +3,8 @@
 A look through the youngest objects takes as long as there are many; so it is made often, and what stands is looked
 through no more: that loses nothing as long as requests leave no cycles behind, which a test holds them to. A thread
 that computes gives the interpreter up after `SWITCH_S` where the loop asks for it: that is what a callback may wait for
-it. What is needed no more is let go of bit by bit, since even that takes its time.
+it. What is needed no more is let go of bit by bit, since even that takes its time. Memory of a few large answers stays
+ours: the system gives it page by page, which costs more than all else that such an answer does.
 """
 
 import asyncio
@@ -25,6 +26,8 @@ YOUNG_MAX: Final = 2 * THRESHOLD[0]  # made while the collector rests, that are 
 SWITCH_S: Final = 0.0002
 LET_GO_S: Final = 0.0005  # spent in one go on what is needed no more
 GONE_S: Final = 0.5  # waited for requests that still use it
+# The C library keeps what is let go of, up to twice the largest piece that it has given back to the system so far.
+PIECE_BYTES: Final = 16 * 2**20
 _LOOK_S: Final = 0.0002
 _LET_GO: Final = 4  # let go of between two looks at the clock
 Pieces = list[list[Any] | dict[Any, Any]]
@@ -45,6 +48,7 @@ def come_to_rest() -> None:
     gc.freeze()
     gc.set_threshold(*THRESHOLD)
     sys.setswitchinterval(SWITCH_S)
+    bytes(PIECE_BYTES)  # given back at once, and never touched, so that it took no memory: glibc has learnt its size
 
 
 class _Pause:
