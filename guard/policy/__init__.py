@@ -9,22 +9,13 @@ from guard.policy.breaker import COUNTED, BreakerLimit, outcome_claim
 from guard.policy.budgets import counted_again, fill_cell
 from guard.policy.compile import PolicySet, compile_set
 from guard.policy.document import PolicyDoc, PolicyError, parse_policy
-from guard.policy.judge import (
-    RULES,
-    Judgement,
-    breaker_limits,
-    cancels_account,
-    judge,
-    judge_cancel,
-    judge_read,
-    may_touch,
-    meters,
-    sees_own_only,
-)
+from guard.policy.judge import RULES, Judgement, breaker_limits, judge, judge_cancel, judge_read
+from guard.policy.metering import meters
 from guard.policy.needs import excusable
 from guard.policy.plan import Plan
 from guard.policy.prices import ValueTerms
 from guard.policy.reducing import exits_claim, exits_of, is_reducing, reducible
+from guard.policy.rights import cancels_account, may_touch, sees_own_only
 from guard.policy.room import largest_bound, largest_qty, whole_lots
 from guard.policy.rule import Maker, Meter
 from guard.policy.valuation import value

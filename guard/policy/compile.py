@@ -7,7 +7,7 @@ spacing are.
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -15,21 +15,17 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.policy.assemble import Bound, bound_of, max_age_days
+from guard.policy.assemble import Bound, bound_of
 from guard.policy.document import RESERVED_IDS, PolicyDoc, PolicyError
+from guard.policy.doubts import warnings_of
 from guard.policy.keylimits import KeyRules, rules_of_limits
 from guard.policy.needs import wants_of
-from guard.policy.notation import Bad, matches, read_zone
+from guard.policy.notation import Bad, read_zone
 from guard.policy.plan import Plan, Validity, joined, plan_of, validity_of
 from guard.policy.selection import SHARED_MAX, Answers, Selection
 from guard.terms import Account, Env, KeyLimits, Principal
 
 MATCHES_MAX: Final = 32_768  # keys, environments and accounts whose plan is at hand
-_WITH_OPTIONS: Final = ("HK", "US")
-_SOLD_OPTIONS: Final = (
-    "a sold option meets orders.max_value with its premium alone, whatever it obliges to; "
-    "limit that with orders.max_underlying_value"
-)
 
 
 class _Match(Struct, frozen=True):
@@ -280,7 +276,7 @@ def compile_set(
         if doc.policy.mode == "shadow"
     )
     policies = PolicySet(enforced, flags=own, tz=tz, require_cover=require_cover, shadows=shadows)
-    policies.warnings = tuple(_warnings(ordered, keys=keys, now=now))
+    policies.warnings = tuple(warnings_of(ordered, keys=keys, now=now))
     return policies
 
 
@@ -302,40 +298,3 @@ def _same_ids(docs: list[PolicyDoc]) -> list[PolicyError]:
             message = f"{doc.id!r} is the guard's own name"
             errors.append(PolicyError(doc.file, doc.id_line, "policy.id", "reserved_id", message, "choose another id"))
     return errors
-
-
-def _warnings(docs: tuple[PolicyDoc, ...], *, keys: Mapping[str, KeyLimits], now: datetime) -> list[str]:
-    found: list[str] = []
-    for doc in docs:
-        expires_at = doc.policy.expires_at
-        if expires_at is not None and expires_at <= now:
-            found.append(f"{doc.file}: policy {doc.id} expired at {expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
-        if doc.fx is not None and (now.astimezone(UTC).date() - doc.fx.as_of).days > max_age_days(doc.fx):
-            found.append(f"{doc.file}: the exchange rates of {doc.fx.as_of} are too old to be believed")
-        for field in ("keys", "except_keys") if keys else ():
-            patterns: tuple[str, ...] = getattr(doc.applies_to, field) or ()
-            found += [
-                f"{doc.file}: applies_to.{field}: no key matches {text!r}"
-                for text in patterns
-                if not any(matches(name, (text,)) for name in keys)
-            ]
-    found += [f"{doc.file}: {_SOLD_OPTIONS}" for doc in _sells_options(docs)]
-    return found
-
-
-def _sells_options(docs: tuple[PolicyDoc, ...]) -> list[PolicyDoc]:
-    """The policies under which an option may be sold that no limit sees for more than its premium (W07, W19)."""
-    if any(doc.orders.max_underlying_value is not None for doc in docs):
-        return []
-    return [
-        doc
-        for doc in docs
-        if doc.orders.max_value is not None
-        and _may(doc.applies_to.environments, ("real",))
-        and _may(doc.instruments.markets, _WITH_OPTIONS)
-        and _may(doc.orders.sides, ("SELL",))
-    ]
-
-
-def _may(chosen: tuple[str, ...] | None, words: tuple[str, ...]) -> bool:
-    return chosen is None or any(word in chosen for word in words)

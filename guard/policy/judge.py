@@ -5,7 +5,7 @@ each one that does not, `makers[i].refuse(claims[i], shortfall)` says why. A rul
 adds risk is judged by everything; a read and a cancel meet only the rate that is written for them (W09).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -19,16 +19,14 @@ from guard.policy.breaker import BreakerLimit
 from guard.policy.compile import PolicySet
 from guard.policy.plan import Plan, Thinned
 from guard.policy.prices import ValueTerms
-from guard.policy.rates import RateLimit
 from guard.policy.reducing import reducible
-from guard.policy.rule import Answer, Granting, Maker, Meter, OrderRule, Proposal, Reach, Request
+from guard.policy.rule import Answer, Granting, Maker, Proposal, Request
 from guard.policy.valuation import value
 from guard.terms import (
     LEDGER_MAX,
     Account,
     Claim,
     Effect,
-    Env,
     Instrument,
     Missing,
     PlaceOrder,
@@ -238,92 +236,6 @@ def judge_cancel(plan: Plan, *, account: Account, wall: datetime) -> Judgement:
     return (
         _collect(_in_full(plan.all_cancels, request, said=found)) if isinstance(found, _No) else Judgement((), *found)
     )
-
-
-def may_touch(
-    policies: PolicySet,
-    principal: Principal,
-    *,
-    owner: str | None,
-    effect: Effect,
-    account: Account,
-    wall: datetime,
-) -> Reason | None:
-    """Whether the key may change or cancel an order whose owner is `owner` (None: nobody's, placed elsewhere).
-
-    "own", also where no policy says: its own orders, and cancels of nobody's. "account": every order of the account.
-    """
-    if owner == principal.name or (owner is None and effect is Effect.ORDER_CANCEL):
-        return None
-    bounds = policies.binding(principal, account.env, wall)
-    words = {bound.touch: bound.policy for bound in bounds if bound.touch is not None and bound.reaches(account)}
-    if set(words) == {"account"}:
-        return None
-    whose = "placed elsewhere" if owner is None else "another key's"
-    message = f'the order is {whose}; rights.touch = "own" lets a key touch its own orders only'
-    return Reason(Code.NOT_YOUR_ORDER, message, words.get("own", ""), "rights.touch")
-
-
-def cancels_account(policies: PolicySet, principal: Principal, *, account: Account, wall: datetime) -> bool:
-    """Whether a cancel of all orders means everybody's on this account: `rights.cancel_all`, "own" unless told."""
-    bounds = policies.binding(principal, account.env, wall)
-    return {bound.cancel_all for bound in bounds if bound.cancel_all and bound.reaches(account)} == {"account"}
-
-
-def sees_own_only(
-    policies: PolicySet | None, principal: Principal, *, env: Env | None, acc_id: int | None, wall: datetime
-) -> bool:
-    """Whether the key is shown its own orders alone there: `rights.see`, the tightest of all policies that bind.
-
-    Without an environment or account any that says so is enough; without policies nobody knows what they would say.
-    """
-    return policies is None or any(
-        bound.see == "own" and (acc_id is None or bound.reaches(Account(each, acc_id)))
-        for each in (tuple(Env) if env is None else (env,))
-        for bound in policies.binding(principal, each, wall)
-    )
-
-
-def meters(policies: PolicySet, principal: Principal, *, wall: datetime) -> tuple[Meter, ...]:
-    """Every counter that the key meets now, one each with the tightest cap.
-
-    Counters per account are named for the accounts that the key or the policy is restricted to; others are not known
-    without an order.
-    """
-    asked: list[Meter] = []
-    for env in Env:
-        if f"trade:{env.word}" not in principal.scopes:
-            continue
-        for rules, accounts in _binding(policies, principal, env, wall=wall):
-            reach = Reach(key=principal.name, envs=(env,), accounts=_accounts(accounts, principal, env), wall=wall)
-            asked += [meter for rule in rules for meter in rule.meters(reach)]
-    reach = Reach(key=principal.name, envs=(), accounts=(), wall=wall)
-    for bound in policies.binding(principal, None, wall):
-        asked += [meter for rule in bound.reads for meter in rule.meters(reach)]
-    found: dict[tuple[str, int], Meter] = {}
-    for meter in asked:
-        place = (meter.counter, meter.window_ms)
-        if place not in found or meter.cap < found[place].cap:
-            found[place] = meter
-    return tuple(found.values())
-
-
-def _binding(
-    policies: PolicySet, principal: Principal, env: Env, *, wall: datetime
-) -> Iterator[tuple[tuple[OrderRule | RateLimit, ...], tuple[int, ...] | None]]:
-    """The rules that bind the key, and of which accounts; where none is named, without those that others imply."""
-    if not policies.names_accounts:
-        plan = policies.plan(principal, env, None, wall=wall)
-        yield (*plan.rules, *plan.cancels), None
-        return
-    for bound in policies.binding(principal, env, wall):
-        yield (*bound.rules, *bound.cancels), bound.applies_to.accounts
-
-
-def _accounts(named: tuple[int, ...] | None, principal: Principal, env: Env) -> tuple[Account, ...]:
-    ids = principal.acc_ids if named is None else frozenset(named)
-    allowed = (ids or frozenset()) & (principal.acc_ids or ids or frozenset())
-    return tuple(Account(env, acc_id) for acc_id in sorted(allowed))
 
 
 def _collect(answers: Iterable[tuple[Maker | None, Answer]], proposal: Proposal | None = None) -> Judgement:

@@ -19,20 +19,13 @@ from guard.policy import (
     judge,
     judge_cancel,
     judge_read,
-    largest_bound,
     value,
-    whole_lots,
 )
-from guard.reference import NOTHING
 from guard.terms import (
-    NOT_ASKED,
     Claim,
     Effect,
     Env,
     Full,
-    Granted,
-    Instrument,
-    InstrumentKind,
     Outbound,
     PlaceOrder,
     Read,
@@ -45,6 +38,7 @@ from guard.terms import (
 from guard.walk.broker import bucket_claims
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import rights, state_reasons
+from guard.walk.fitting import largest_of
 from guard.walk.naming import forwarded
 from guard.walk.recorder import Judged
 from guard.walk.replies import idempotency_cell
@@ -52,7 +46,6 @@ from guard.walk.subscribing import objections
 from guard.walk.unlocking import waiting
 
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
-PLAIN_KINDS: Final[frozenset[InstrumentKind]] = frozenset({"stock", "fund"})
 _REMARK: Final = "g:"
 _UNJUDGED: Final = Judgement()
 _NO_EXITS: Final = exits_of(0)
@@ -114,45 +107,8 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     if isinstance(seen, Full):
         _tell_shortfalls(found, seen, t_us=visit.t_us)
     if reasons:
-        found.largest_qty = _largest(desk, situation, judgement, judged=judged, seen=seen)
+        found.largest_qty = largest_of(desk, situation, judgement, judged=judged, seen=seen)
     return found
-
-
-def _largest(
-    desk: Desk, situation: Situation, judgement: Judgement, *, judged: Judged, seen: Granted | Full
-) -> str | None:
-    """The quantity that would pass, as text; None where no quantity would. Whole lots, where the lot is at hand."""
-    short = []
-    for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
-        maker = judged.makers[shortfall.index]
-        if maker is not None:
-            short.append((judged.claims[shortfall.index], maker, shortfall))
-    bound, lot = largest_bound(judgement, short), lot_of(situation)
-    if bound is None:
-        return None
-    if lot is None and bound >= 1 and _learns_lot(desk, situation):
-        lot = lot_of(situation)
-    return str(whole_lots(bound, lot))
-
-
-def lot_of(situation: Situation) -> int | None:
-    """How many make a lot of what the order trades; None where that is not known."""
-    known = None if situation.world is None else situation.world.instrument
-    return known.lot_size if isinstance(known, Instrument) else None
-
-
-def _learns_lot(desk: Desk, situation: Situation) -> bool:
-    """The instrument is at hand and is what the order was judged as; from now on it is in the situation's world."""
-    order, account, world, worth = situation.order, situation.account, situation.world or NOTHING, situation.worth
-    if order is None or account is None or world.instrument is not NOT_ASKED:
-        return False
-    found = desk.reference.instrument(order, account=account)
-    if not isinstance(found, Instrument) or found.lot_size is None or found.kind not in PLAIN_KINDS:
-        return False
-    if not isinstance(worth, Valuation) or found.currency != worth.value.currency:
-        return False
-    situation.world = replace(world, instrument=found)
-    return True
 
 
 def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:

@@ -13,8 +13,9 @@ from guard.policy import excusable
 from guard.terms import CancelOrder, Effect, Header, Intent, Needs, Read, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
+from guard.walk.fitting import lot_of
 from guard.walk.gather import at_hand, gather, understood
-from guard.walk.judging import Look, lot_of, working_exits
+from guard.walk.judging import Look, working_exits
 from guard.walk.outlook import needs_of
 from guard.walk.replies import idempotency_cell
 

@@ -1,0 +1,51 @@
+"""The counters that a key meets, named without a request: what it is told of its limits, and metrics of their use."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from guard.policy.compile import PolicySet
+from guard.policy.rates import RateLimit
+from guard.policy.rule import Meter, OrderRule, Reach
+from guard.terms import Account, Env, Principal
+
+
+def meters(policies: PolicySet, principal: Principal, *, wall: datetime) -> tuple[Meter, ...]:
+    """Every counter that the key meets now, one each with the tightest cap.
+
+    Counters per account are named for the accounts that the key or the policy is restricted to; others are not known
+    without an order.
+    """
+    asked: list[Meter] = []
+    for env in Env:
+        if f"trade:{env.word}" not in principal.scopes:
+            continue
+        for rules, accounts in _binding(policies, principal, env, wall=wall):
+            reach = Reach(key=principal.name, envs=(env,), accounts=_accounts(accounts, principal, env), wall=wall)
+            asked += [meter for rule in rules for meter in rule.meters(reach)]
+    reach = Reach(key=principal.name, envs=(), accounts=(), wall=wall)
+    for bound in policies.binding(principal, None, wall):
+        asked += [meter for rule in bound.reads for meter in rule.meters(reach)]
+    found: dict[tuple[str, int], Meter] = {}
+    for meter in asked:
+        place = (meter.counter, meter.window_ms)
+        if place not in found or meter.cap < found[place].cap:
+            found[place] = meter
+    return tuple(found.values())
+
+
+def _binding(
+    policies: PolicySet, principal: Principal, env: Env, *, wall: datetime
+) -> Iterator[tuple[tuple[OrderRule | RateLimit, ...], tuple[int, ...] | None]]:
+    """The rules that bind the key, and of which accounts; where none is named, without those that others imply."""
+    if not policies.names_accounts:
+        plan = policies.plan(principal, env, None, wall=wall)
+        yield (*plan.rules, *plan.cancels), None
+        return
+    for bound in policies.binding(principal, env, wall):
+        yield (*bound.rules, *bound.cancels), bound.applies_to.accounts
+
+
+def _accounts(named: tuple[int, ...] | None, principal: Principal, env: Env) -> tuple[Account, ...]:
+    ids = principal.acc_ids if named is None else frozenset(named)
+    allowed = (ids or frozenset()) & (principal.acc_ids or ids or frozenset())
+    return tuple(Account(env, acc_id) for acc_id in sorted(allowed))

@@ -1,0 +1,50 @@
+"""How much of a refused order would have fitted, in whole lots; its lot is looked up where it is at hand."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from guard.policy import Judgement, largest_bound, whole_lots
+from guard.reference import NOTHING
+from guard.terms import NOT_ASKED, Full, Granted, Instrument, InstrumentKind, Valuation
+from guard.walk.desk import Desk, Situation
+from guard.walk.recorder import Judged
+
+PLAIN_KINDS: Final[frozenset[InstrumentKind]] = frozenset({"stock", "fund"})
+
+
+def largest_of(
+    desk: Desk, situation: Situation, judgement: Judgement, *, judged: Judged, seen: Granted | Full
+) -> str | None:
+    """The quantity that would pass, as text; None where no quantity would. Whole lots, where the lot is at hand."""
+    short = []
+    for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
+        maker = judged.makers[shortfall.index]
+        if maker is not None:
+            short.append((judged.claims[shortfall.index], maker, shortfall))
+    bound, lot = largest_bound(judgement, short), lot_of(situation)
+    if bound is None:
+        return None
+    if lot is None and bound >= 1 and _learns_lot(desk, situation):
+        lot = lot_of(situation)
+    return str(whole_lots(bound, lot))
+
+
+def lot_of(situation: Situation) -> int | None:
+    """How many make a lot of what the order trades; None where that is not known."""
+    known = None if situation.world is None else situation.world.instrument
+    return known.lot_size if isinstance(known, Instrument) else None
+
+
+def _learns_lot(desk: Desk, situation: Situation) -> bool:
+    """The instrument is at hand and is what the order was judged as; from now on it is in the situation's world."""
+    order, account, world, worth = situation.order, situation.account, situation.world or NOTHING, situation.worth
+    if order is None or account is None or world.instrument is not NOT_ASKED:
+        return False
+    found = desk.reference.instrument(order, account=account)
+    if not isinstance(found, Instrument) or found.lot_size is None or found.kind not in PLAIN_KINDS:
+        return False
+    if not isinstance(worth, Valuation) or found.currency != worth.value.currency:
+        return False
+    situation.world = replace(world, instrument=found)
+    return True
