@@ -17,5 +17,7 @@ _SECRET: Final = re.compile(
 
 
 def masked(text: str) -> str:
-    """The text with every secret-looking run replaced."""
+    """The text with every secret-looking run replaced. Nearly every text is of short words: that is seen at once."""
+    if "eyJ" not in text and max(map(len, text.split()), default=0) < SECRET_CHARS_MIN:
+        return text
     return _SECRET.sub(MASK, text)

@@ -68,4 +68,6 @@ def refuse(code: Code, message: str, **fields: str | None) -> Refusal:
 
 def in_order(reasons: list[Reason]) -> tuple[Reason, ...]:
     """The reasons with the contract's primary one first; equal codes keep their order."""
+    if len(reasons) == 1:
+        return (reasons[0],)
     return tuple(sorted(reasons, key=lambda reason: PRECEDENCE[reason.code]))

@@ -3,9 +3,12 @@
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guard.codes import Code
 from guard.terms import Reason, masked, refuse
+from guard.terms.masking import _SECRET, MASK
 
 DIGEST = hashlib.sha256(b"x").hexdigest()
 
@@ -28,6 +31,16 @@ def test_keys_tokens_and_digests_are_masked_wherever_they_stand(secret: str) -> 
         assert "***" in masked(text)
         assert secret not in Reason(Code.BAD_VALUE, text).message
     assert refuse(Code.BAD_VALUE, f"no {secret}").reasons[0].message.startswith("no ***")
+
+
+@given(
+    st.lists(st.sampled_from([*"ag_-. \t\n;\u2003", "eyJ", "a" * 31, "f" * 32, "z" * 40, "é"]), max_size=12).map(
+        "".join
+    )
+)
+def test_a_text_of_short_words_is_told_by_their_length_alone(text: str) -> None:
+    """What is not searched for secrets has none: the same comes out as of a search."""
+    assert masked(text) == _SECRET.sub(MASK, text)
 
 
 @pytest.mark.parametrize(
