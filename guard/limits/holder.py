@@ -1,7 +1,8 @@
 """A live order as the ledger keeps it: plain data, in as few bytes as its likes allow.
 
 There may be 10⁵ of them. What orders have in common is one object for all of them (`shared`), and what differs is kept
-once: an order of which nothing is filled holds the very amounts that it claimed.
+once: an order of which nothing is filled holds the very amounts that it claimed. Its figures are one text, which takes
+a third of the room that they take as objects.
 """
 
 from decimal import Decimal
@@ -20,10 +21,7 @@ NONE_FILLED: Final = Decimal(0)  # one for all orders of which nothing is filled
 
 
 class Worth(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What an order was valued at: `value` is quantity x `price` x `multiplier`, in its own currency.
-
-    Decimals as text, which takes half their room.
-    """
+    """What an order was valued at: `value` is quantity x `price` x `multiplier`, in its own currency."""
 
     value: str
     price: str
@@ -35,21 +33,57 @@ class Worth(Struct, frozen=True, omit_defaults=True, gc=False):
         return cls(str(value), str(price), intern(str(multiplier)))
 
 
-class Parts(Struct, frozen=True, gc=False):
-    """Amounts on cells: `amounts[i]` on `cells[i]`, whose kind begins with `kinds[i]` (s, w, c)."""
+class Basis(Struct, frozen=True, gc=False):
+    """What an order claimed as a whole, before any of it was filled, and what it was valued at then: as it is written.
+
+    What a fill leaves of each is a part of these amounts: `amounts[i]` on `cells[i]`, whose kind begins with `kinds[i]`
+    (s, w, c).
+    """
 
     cells: tuple[str, ...] = ()
     amounts: tuple[int, ...] = ()
     kinds: str = ""
+    worth: Worth | None = None
 
 
-class Basis(Parts, frozen=True, gc=False):
-    """What an order claimed as a whole, before any of it was filled, and what it was valued at then.
+class Parts(Struct, frozen=True, gc=False):
+    """Amounts on cells, and what they were valued at where that is known, as it is kept: see `Basis`.
 
-    What a fill leaves of each is a part of these amounts.
+    `figures` are the amounts, and the worth's behind a semicolon.
     """
 
-    worth: Worth | None = None
+    cells: tuple[str, ...] = ()
+    kinds: str = ""
+    figures: bytes = b""
+
+    @classmethod
+    def of(cls, cells: tuple[str, ...], amounts: tuple[int, ...], kinds: str, *, worth: Worth | None = None) -> Self:
+        """These amounts on these cells."""
+        figures = " ".join(map(str, amounts))
+        if worth is not None:
+            figures += f";{worth.value} {worth.price} {worth.multiplier}"
+        return cls(cells, kinds, figures.encode())
+
+    @classmethod
+    def of_basis(cls, basis: Basis) -> Self:
+        """The same in short."""
+        return cls.of(basis.cells, basis.amounts, basis.kinds, worth=basis.worth)
+
+    @property
+    def amounts(self) -> tuple[int, ...]:
+        """One a cell."""
+        return tuple(map(int, self.figures.partition(b";")[0].split()))
+
+    @property
+    def worth(self) -> Worth | None:
+        """What they were valued at."""
+        figures = self.figures.partition(b";")[2]
+        return Worth(*figures.decode().split(" ")) if figures else None
+
+    @property
+    def basis(self) -> Basis:
+        """The same at length."""
+        return Basis(self.cells, self.amounts, self.kinds, self.worth)
 
 
 class About(Struct, frozen=True, gc=False):
@@ -68,10 +102,10 @@ NOTHING: Final = Parts()
 class Holder(Struct, gc=False):
     """A live order: whose it is, what it is, and what it holds.
 
-    `own` is what its body has beside the form that it shares, in short. `holds` is a part of `bases`, the latest last;
-    an earlier one stays for cells that no later one names. `step` is the placing or changing step that is not settled
-    yet. Status `done`: the order has ended, only that step is waited for. `filled`: how much of it is, as far as that
-    is known. `by_id` and `by_ex` are `order_id` and `order_id_ex`.
+    `own` is what its body has beside the form that it shares, in short. `claimed` is what `holds` is a part of: one, or
+    several, the latest last; an earlier one stays for cells that no later one names. `step` is the placing or changing
+    step that is not settled yet. Status `done`: the order has ended, only that step is waited for. `filled`: how much
+    of it is, as far as that is known. `by_id` and `by_ex` are `order_id` and `order_id_ex`.
     """
 
     id: str
@@ -81,9 +115,18 @@ class Holder(Struct, gc=False):
     by_id: Name | None = None
     by_ex: Name | None = None
     holds: Parts = NOTHING
-    bases: tuple[Basis, ...] = ()
+    claimed: Parts | tuple[Parts, ...] = ()
     step: str | None = None
     filled: Decimal = NONE_FILLED
+
+    @property
+    def bases(self) -> tuple[Parts, ...]:
+        """All that it claimed as a whole, the latest last."""
+        return (self.claimed,) if isinstance(self.claimed, Parts) else self.claimed
+
+    def claim(self, bases: tuple[Parts, ...]) -> None:
+        """It claims this as a whole from now on."""
+        self.claimed = bases[0] if len(bases) == 1 else bases
 
     @property
     def key(self) -> str:

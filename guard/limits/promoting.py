@@ -9,10 +9,8 @@ from collections.abc import Collection
 from sys import intern
 from typing import Final
 
-from msgspec.structs import replace
-
 from guard.limits import windows
-from guard.limits.holder import Basis, Holder
+from guard.limits.holder import Holder, Parts
 from guard.limits.state import KIND_OF, Log, State, advance
 from guard.limits.sums import move, part, put
 from guard.limits.sweep import remember
@@ -90,10 +88,10 @@ def hold_plain(state: State, holder: Holder, words: Collection[str]) -> None:
         plain = plain_of(cell, words)
         if plain is not None and amount > part(holder, plain):
             put(state, holder, plain, amount, kind=KIND_OF[kind])
-    holder.bases = tuple(_basis(basis, words) for basis in holder.bases)
+    holder.claim(tuple(_basis(basis, words) for basis in holder.bases))
 
 
-def _basis(basis: Basis, words: Collection[str]) -> Basis:
+def _basis(basis: Parts, words: Collection[str]) -> Parts:
     """With the plain cells beside their shadows: what a fill leaves of them is worked out from this."""
     more = [
         (plain, amount, kind)
@@ -102,9 +100,6 @@ def _basis(basis: Basis, words: Collection[str]) -> Basis:
     ]
     if not more:
         return basis
-    return replace(
-        basis,
-        cells=(*basis.cells, *(cell for cell, _, _ in more)),
-        amounts=(*basis.amounts, *(amount for _, amount, _ in more)),
-        kinds=intern(basis.kinds + "".join(kind for _, _, kind in more)),
-    )
+    cells, amounts, kinds = zip(*more, strict=True)
+    all_kinds = intern(basis.kinds + "".join(kinds))
+    return Parts.of((*basis.cells, *cells), (*basis.amounts, *amounts), all_kinds, worth=basis.worth)

@@ -11,13 +11,12 @@ from sys import intern
 from typing import Final, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from guard.limits import windows
 from guard.limits.bodies import short
-from guard.limits.holder import NONE_FILLED, About, Basis, Holder, HolderStatus, Name, Parts, slim
+from guard.limits.holder import NONE_FILLED, About, Basis, Holder, HolderStatus, Name, slim
 from guard.limits.order_ids import NOBODY
-from guard.limits.shared import same_about, same_cells, same_whole
+from guard.limits.shared import same_about, same_whole
 from guard.limits.slots import find_slot
 from guard.limits.state import LogPart, OrderIds, Slot, State, Step, TradingRule, put_slot
 from guard.limits.sums import move
@@ -207,7 +206,7 @@ def live(holder: Holder) -> Live:
         cells=holds.cells,
         held=holds.amounts,
         kinds=holds.kinds,
-        bases=holder.bases,
+        bases=tuple(parts.basis for parts in holder.bases),
         step=holder.step,
         filled=holder.filled,
     )
@@ -215,7 +214,7 @@ def live(holder: Holder) -> Live:
 
 def _put_holder(state: State, order: Live) -> None:
     """With what it has in common with others shared again, as `reserve` shares it."""
-    form, own = short(order.order)
+    (form, own), held = short(order.order), (order.cells, order.held, order.kinds)
     holder = state.holders[order.id] = Holder(
         id=order.id,
         about=same_about(About(order.key, order.account, order.market, order.symbol, form)),
@@ -223,23 +222,15 @@ def _put_holder(state: State, order: Live) -> None:
         status=order.status,
         by_id=None if order.order_id is None else slim(order.order_id),
         by_ex=None if order.order_id_ex is None else slim(order.order_id_ex),
-        holds=Parts(same_cells(order.cells), order.held, intern(order.kinds)),
-        bases=tuple(map(_basis, order.bases)),
         step=order.step,
         filled=order.filled or NONE_FILLED,
     )
-    if len(order.bases) == 1:
-        [basis] = order.bases
-        holder.bases = same_whole(basis.cells, basis.amounts, basis.kinds, basis.worth)
-        whole = holder.bases[0]
-        if (whole.cells, whole.amounts, whole.kinds) == (order.cells, order.held, order.kinds):
-            holder.holds = whole
+    holder.claim(tuple(same_whole(basis.cells, basis.amounts, basis.kinds, basis.worth) for basis in order.bases))
+    latest = order.bases[-1] if order.bases else None
+    is_untouched = latest is not None and (latest.cells, latest.amounts, latest.kinds) == held
+    holder.holds = holder.bases[-1] if is_untouched else same_whole(*held)
     for cell, amount in zip(holder.holds.cells, order.held, strict=True):
         move(state.sums, cell, amount)
-
-
-def _basis(basis: Basis) -> Basis:
-    return replace(basis, cells=same_cells(basis.cells), kinds=intern(basis.kinds))
 
 
 def _names(state: State, live: dict[str, str]) -> Iterator[tuple[Name, str]]:

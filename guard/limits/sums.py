@@ -35,20 +35,19 @@ def take(state: State, holder: Holder, claims: Sequence[Claim], *, worth: Worth 
             amounts.append(amount)
             kinds += claim.kind[0]
             totals[cell] = totals.get(cell, 0) + amount
-    holder.bases = same_whole(tuple(cells), tuple(amounts), kinds, worth)
-    holder.holds = holder.bases[0]
+    holder.holds = holder.claimed = same_whole(tuple(cells), tuple(amounts), kinds, worth)
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
     """A change was accepted: from now on its claims are what the order claims as a whole.
 
-    `bases` is another object then, also where it claims the same again: by that a list is known to be older.
+    `claimed` is another object then, also where it claims the same again: by that a list is known to be older.
     """
     named = [claim for claim in claims if claim.kind in SUM_KINDS]
     cells, amounts = tuple(claim.counter for claim in named), tuple(claim.amount for claim in named)
     new = same_whole(cells, amounts, "".join(claim.kind[0] for claim in named), worth)
     kept = tuple(earlier for earlier in holder.bases if not set(earlier.cells) <= set(cells))
-    holder.bases = (*kept, *new)
+    holder.claimed = (*kept, new)
 
 
 def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind) -> None:
@@ -66,7 +65,7 @@ def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind
     else:
         at = cells.index(cell)
         cells, held, kinds = cells[:at] + cells[at + 1 :], held[:at] + held[at + 1 :], kinds[:at] + kinds[at + 1 :]
-    holder.holds = Parts(same_cells(cells), held, intern(kinds))
+    holder.holds = Parts.of(same_cells(cells), held, intern(kinds))
 
 
 def claimed_as(holder: Holder, cell: str) -> ClaimKind | None:

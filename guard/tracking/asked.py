@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from guard.limits import Basis, Holder, State, Step, find_order
+from guard.limits import Holder, Parts, State, Step, find_order
 from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow
 from guard.upstream.reconcile import stamp_of
@@ -18,7 +18,7 @@ class Asked(Struct):
     place: Place
     at_us: int
     doubts: dict[str, Step]
-    terms: dict[str, tuple[Basis, ...]]
+    terms: dict[str, Parts | tuple[Parts, ...]]
     today: tuple[OrderRow, ...] = ()
     earlier: tuple[OrderRow, ...] | None = None
 
@@ -30,11 +30,11 @@ class Asked(Struct):
 
     def is_on_same_terms(self, holder: Holder) -> bool:
         """Nothing happened to the order since the question was asked."""
-        return holder.step is None and self.terms.get(holder.id) is holder.bases
+        return holder.step is None and self.terms.get(holder.id) is holder.claimed
 
     def noted(self, holder: Holder) -> None:
         """What the list showed has settled the order's step: the list is about the terms that it is on now."""
-        self.terms[holder.id] = holder.bases
+        self.terms[holder.id] = holder.claimed
 
     def shown(self, state: State) -> dict[str, OrderRow]:
         """The rows of live orders, by the decision that opened them; one without any id is known by its stamp."""

@@ -218,7 +218,7 @@ class Reconciler:
     async def _asked(self, place: Place, wants: Wants) -> Asked:
         """What there is as the question is asked; an order that changes before it is will be on other terms."""
         terms = {
-            holder.id: holder.bases
+            holder.id: holder.claimed
             async for holder in in_slices(self._desk.state.holders.values())
             if holder.step is None and self._places.of(holder) is place
         }

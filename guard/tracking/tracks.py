@@ -10,7 +10,7 @@ import structlog
 from msgspec import Struct
 
 from guard.journal import Order
-from guard.limits import Basis, Holder, Worth
+from guard.limits import Holder, Parts, Worth
 from guard.policy.fills import Progress, Whole, targets
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
@@ -26,7 +26,7 @@ _log = structlog.get_logger("guard")
 class Idle(Struct):
     """A disabled order: the terms that it was on, since when it was shown so on these, and how it was shown last."""
 
-    bases: tuple[Basis, ...]
+    terms: Parts | tuple[Parts, ...]
     since_us: int
     row: OrderRow
 
@@ -82,8 +82,8 @@ class Tracks:
             self._idle.pop(holder.id, None)
             return False
         seen = self._idle.get(holder.id)
-        if seen is None or seen.bases is not holder.bases:
-            seen = self._idle[holder.id] = Idle(holder.bases, asked.at_us, row)
+        if seen is None or seen.terms is not holder.claimed:
+            seen = self._idle[holder.id] = Idle(holder.claimed, asked.at_us, row)
         seen.row = row
         return asked.at_us - seen.since_us >= IDLE_AFTER_US
 
@@ -134,8 +134,9 @@ def wholes(holder: Holder) -> dict[str, Whole]:
     """What the order claimed as a whole, cell by cell; the latest terms count."""
     found: dict[str, Whole] = {}
     for basis in holder.bases:
+        worth = basis.worth
         for cell, amount in zip(basis.cells, basis.amounts, strict=True):
-            found[cell] = _whole(amount, basis.worth)
+            found[cell] = _whole(amount, worth)
     return found
 
 
