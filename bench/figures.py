@@ -161,7 +161,7 @@ WANTED = (
         "bytes a live order",
         500,
         300,
-        lambda results: [(results.memory.after_orders_twice - results.memory.after_orders) / results.memory.orders],
+        lambda results: [results.memory.order_bytes()],
     ),
 )
 

@@ -167,13 +167,18 @@ def _added(view: View, name: str) -> str:
 
 def _memory_words(results: Results) -> list[str]:
     memory = results.memory
-    each = (memory.after_orders_twice - memory.after_orders) / memory.orders
     counts = f"{memory.requests:,} and {memory.requests + memory.more:,}".replace(",", " ")
-    grown_kib = (memory.after_more - memory.after) / 1024
-    return [
-        f"Between {counts} requests the guard's memory changed by {grown_kib:+.0f} KiB.",
-        f"A live order takes {each:.0f} bytes of memory, its two records {memory.record_bytes} bytes on the disk.",
-    ]
+    grown_kib = (memory.readings[-1] - memory.readings[0]) / 1024
+    added_kib = memory.growth_per_million() / 1024
+    growth = (
+        f"Between {counts} requests the guard's memory changed by {grown_kib:+.0f} KiB; by the median of what was "
+        f"added from one of {len(memory.readings)} readings to the next a million add {added_kib:+.0f} KiB."
+    )
+    order = (
+        f"A live order takes {memory.order_bytes():.0f} bytes of memory, its two records {memory.record_bytes} bytes "
+        "on the disk."
+    )
+    return [growth, order]
 
 
 def _machine(results: Results) -> str:

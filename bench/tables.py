@@ -8,6 +8,7 @@ import fanout
 from field import OPEN_RATE, Window
 from forwarders import FORWARDERS
 from measure import Results
+from memory import STRETCH
 from scale import OPEN, PAST
 from starts import Start
 
@@ -288,12 +289,14 @@ def frames_table(results: Results) -> str:
 def memory_table(results: Results) -> str:
     """Resident memory of a guard."""
     memory, mib = results.memory, 2**20
-    all_requests = memory.requests + memory.more
+    step = memory.more // (len(memory.readings) - 1)
     rows = [
         ["start", f"{memory.at_start / mib:.1f}"],
-        [f"{_grouped(memory.requests)} quotes and refusals", f"{memory.after / mib:.1f}"],
-        [f"{_grouped(all_requests)} quotes and refusals", f"{memory.after_more / mib:.1f}"],
+        *(
+            [f"{_grouped(memory.requests + number * step)} quotes and refusals", f"{reading / mib:.2f}"]
+            for number, reading in enumerate(memory.readings)
+        ),
         [f"then {_grouped(memory.orders)} orders, all live", f"{memory.after_orders / mib:.1f}"],
-        [f"then {_grouped(2 * memory.orders)} orders, all live", f"{memory.after_orders_twice / mib:.1f}"],
+        [f"then {_grouped(STRETCH * memory.orders)} orders, all live", f"{memory.after_all_orders / mib:.1f}"],
     ]
     return table(["after", "RSS MiB"], rows)
