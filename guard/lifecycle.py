@@ -39,6 +39,7 @@ from guard.pipeline import Pipeline
 from guard.policy import PolicyError
 from guard.recovery import Recovered, first_records, over_by
 from guard.reference import AccountBook, Reference
+from guard.released import give_back, trim
 from guard.replay import counted
 from guard.replay.counting import Counting
 from guard.server import Listener, Wiring, serve
@@ -283,6 +284,8 @@ class Guard:
         _ = self.supervisor.start(self.unlocked.watch(), "unlocked", service=True)
         self._sweep = self.supervisor.start(self._every_second(), "sweep", service=True)
         _ = self.supervisor.start(self.watch.run(), "watch", service=True)
+        if (release := trim()) is not None:
+            _ = self.supervisor.start(give_back(release), "released", service=True)
         retention = timedelta(days=settings.journal.retention_days)
         self.keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
         self._keeping = self.supervisor.start(self.keeper.serve(), "keeper", service=True)
