@@ -12,7 +12,7 @@ from guard.tracking.slices import in_slices
 from guard.upstream.orderlist import OrderRow
 
 PLACES_MAX: Final = 10_000
-KINDS_MAX: Final = 10_000  # kinds of orders whose place is remembered from one look to the next
+KINDS_MAX: Final = 10_000  # kinds of orders whose place is remembered
 _NOT_LIVE: Final = frozenset({"sent", "unknown"})
 
 
@@ -58,6 +58,8 @@ class Places:
         if place is None:
             place = self._place(about.account, holder.order)
             if about.form:  # it has the header; without one the orders of an account are not alike
+                if len(self._of) >= KINDS_MAX:
+                    self._of.clear()
                 self._of[about] = place
         return place
 
@@ -75,8 +77,6 @@ class Places:
 
     async def wanted(self, state: State) -> dict[Place, Wants]:
         """Every place where something is looked for. An order that ends meanwhile is looked for once more."""
-        if len(self._of) > KINDS_MAX:
-            self._of.clear()
         live: dict[int, Place] = {}
         async for holder in in_slices(state.holders.values()):
             if holder.status not in _NOT_LIVE:

@@ -48,12 +48,13 @@ async def test_orders_with_nothing_in_common_are_looked_at_one_by_one() -> None:
 
 
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kinds of orders that ended long ago go."""
+    """Kinds of orders that ended long ago go, and no look finds room for more than so many."""
     monkeypatch.setattr("guard.tracking.places.KINDS_MAX", 1)
     places, earlier, later = Places(), State(), State()
     placed(earlier, "hk", "HK")
     placed(earlier, "us", "US")
     placed(later, "sg", "SG")
     _ = await places.wanted(earlier)
+    assert places.remembered == 1
     _ = await places.wanted(later)
     assert places.remembered == 1
