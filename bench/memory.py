@@ -7,9 +7,10 @@ than at the one before, while what an allocator takes, or does not give back, sh
 the median of what was added from one reading to the next. What doubles once in a million would pass for such a step:
 objects are counted in the gate (`tests/scenarios/test_growth.py`).
 
-Orders that are accepted stay live until they end, which the light daemon never tells, so these do add up. Tables of
-them double when they are full: between so many orders and `STRETCH` times as many each has doubled as often as the
-number did, so that it is as full at the second reading as at the first.
+Orders that are accepted stay live until they end, which the light daemon never tells, so these do add up. Each reading
+is taken after another minute of the mix, when the windows over orders are empty again. Tables of live orders double
+when they are full: between so many orders and `STRETCH` times as many each has doubled as often as the number did, so
+that it is as full at the second reading as at the first.
 """
 
 from collections.abc import Callable
@@ -82,13 +83,14 @@ def remember(field: Performer, plan: Wanted, folder: Path, say: Callable[[str], 
         say(f"memory: {count} requests")
         field.perform(server, Job(0, MIX, CONNECTIONS, rate=plan.memory_rate, count=count))
         readings.append(machine.rss_bytes(server.pid))
-    before = _record_bytes(folder)
-    after: list[int] = []
+    grown, after = 0, list[int]()
     for count in (plan.orders, (STRETCH - 1) * plan.orders):
         say(f"memory: {count} live orders")
+        grown -= _record_bytes(folder)
         field.perform(server, Job(0, ["order"], CONNECTIONS, count=count))
+        grown += _record_bytes(folder)
+        field.perform(server, Job(0, MIX, CONNECTIONS, rate=plan.memory_rate, count=plan.memory // 2))
         after.append(machine.rss_bytes(server.pid))
-    grown = _record_bytes(folder) - before
     return Memory(
         at_start=at_start,
         requests=plan.memory,
