@@ -23,6 +23,7 @@ from guard.admin.rehearsal import Rehearsal
 from guard.admin.runner import OpsRunner, site_of
 from guard.admin.watch import Watch
 from guard.admin.weakened import weakened
+from guard.beginning import first_records, over_by
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock
 from guard.doors import bounds_of, link_of
@@ -37,7 +38,7 @@ from guard.limits import unknowns
 from guard.metrics import Metrics
 from guard.pipeline import Pipeline
 from guard.policy import PolicyError
-from guard.recovery import Recovered, first_records, over_by
+from guard.recovery import Recovered
 from guard.reference import AccountBook, Reference
 from guard.released import give_back, trim
 from guard.replay import counted

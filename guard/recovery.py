@@ -1,22 +1,18 @@
 """The record read back at start: the same functions that run live fold it into the ledger.
 
-A decision without an outcome is *unknown*: its order may be at the daemon, so what it reserved stays held. Nothing
-outside a record changes state, and the clock resumes no earlier than the last time on record. A record that does not
-fit those before it stops the start: counters that are guessed are worse than none.
+Nothing outside a record changes state, and the clock resumes no earlier than the last time on record. A record that
+does not fit those before it stops the start: counters that are guessed are worse than none. What a start makes of the
+end of the record is told in `beginning`.
 """
 
-import os
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Struct, field
 
-from guard import __version__
 from guard.agreed import Agreed
-from guard.clock import utc
 from guard.errors import JournalFault
 from guard.intent import kept
 from guard.journal import (
@@ -33,19 +29,15 @@ from guard.journal import (
     StateRecord,
     Stop,
     Vkey,
-    gaps,
     replay_typed,
 )
-from guard.journal.entries import ABSENT
 from guard.limits import (
     Graft,
     Opening,
     State,
     TradingRule,
     Worth,
-    apart,
     graft,
-    missing,
     post,
     promote,
     reserve,
@@ -53,8 +45,7 @@ from guard.limits import (
     settle,
     together,
 )
-from guard.standing import Standing
-from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome, Verdict
+from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome
 from guard.tracking import learned, reconciled
 from guard.walk.desk import Known, Recent
 
@@ -62,7 +53,6 @@ _ENVS: Final = {env.word: env for env in Env}
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
 _ACCOUNTS_MAX: Final = 256
 PART_ORDERS: Final = 64  # live orders in a `counters` record, or behind it in that of the change
-NO_OUTCOME: Final = "no outcome on record when the guard started"
 _CANCEL: Final = Effect.ORDER_CANCEL.value
 _CHANGE: Final = Effect.ORDER_CHANGE.value
 _STATES: Final = ("active", "reduce_only", "cancel_only", "locked")
@@ -110,113 +100,6 @@ def recover(directory: Path) -> Recovered:
     for line in replay_typed(directory):
         fold(found, line)
     return found
-
-
-def doubt(found: Recovered, *, t_us: int) -> tuple[OutcomeRecord, ...]:
-    """Settles every decision without an outcome as unknown, and answers the records that say so from now on.
-
-    A cancel of all that was to be sent order by order was itself never sent.
-    """
-    open_steps = [step for step in found.state.steps.values() if step.status == "sent"]
-    verdicts = {step.id: Verdict.UNKNOWN if step.holder or step.order else Verdict.NOT_SENT for step in open_steps}
-    for step, verdict in verdicts.items():
-        outcome = Outcome(verdict, message=NO_OUTCOME)
-        settle(found.state, step, outcome, t_us=t_us)
-        found.recent.settle(step, outcome)
-    return tuple(
-        OutcomeRecord(decision=step, t=t_us, verdict=verdict, message=NO_OUTCOME) for step, verdict in verdicts.items()
-    )
-
-
-class Counts(Protocol):
-    """The counters of policies that are new, folded up to the end of the record."""
-
-    @property
-    def state(self) -> State:
-        """Their ledger."""
-        ...
-
-    def fold(self, record: Struct, *, wall: datetime) -> None:
-        """One record more."""
-        ...
-
-
-def first_records(
-    found: Recovered,
-    standing: Standing,
-    directory: Path,
-    *,
-    weakened: tuple[str, ...],
-    t_us: int,
-    counts: Counts | None = None,
-) -> list[tuple[str, Struct]]:
-    """What a start writes: itself, cancels that an earlier run could not record, doubts, and what is new in force.
-
-    `counts`: the counters of what is new, where these have to be made from the record.
-    """
-    sha256, was = standing.policy_sha256, found.policy_sha256
-    start = Start(
-        t=t_us,
-        version=__version__,
-        config_sha256=standing.config_sha256,
-        policy_sha256=sha256,
-        weakened=weakened,
-        pid=os.getpid(),
-    )
-    records: list[tuple[str, Struct]] = [("start", start)]
-    missed = gaps.read(directory)
-    if missed is not None:
-        records.append(("gap", missed))
-    doubts = doubt(found, t_us=t_us)
-    records += [("outcome", record) for record in doubts]
-    *parts, targets = [Raw(msgspec.json.encode(part)) for part in _counted(found, counts, doubts, t_us=t_us)] or [
-        ABSENT
-    ]
-    batch = f"start {t_us}" if parts else None
-    records += [("counters", Counters(t_us, batch, part)) for part in parts if batch is not None]
-    policies = []
-    if found.over is not None:
-        until = f"until {found.over.until:%Y-%m-%dT%H:%M:%SZ}"
-        back = Policy(
-            t=t_us, result="reverted", sha256=was or "", from_sha256=found.over.sha256, by="expiry", reason=until
-        )
-        policies.append(back)
-    if standing.policies is not None and sha256 != was:
-        policies.append(
-            Policy(
-                t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start", targets=targets, batch=batch
-            )
-        )
-    elif bytes(targets):
-        sha256 = standing.keyring.sha256
-        keys = Keys(t=t_us, result="applied", sha256=sha256, reason="start", targets=targets, batch=batch)
-        records.append(("keys", keys))
-    for record in policies:
-        found.agreed.fold(record)
-        records.append(("policy", record))
-    return records
-
-
-def _counted(
-    found: Recovered, counts: Counts | None, doubts: tuple[OutcomeRecord, ...], *, t_us: int
-) -> tuple[Graft, ...]:
-    """What counters that nobody kept stand at, put on the ledger; in parts that are fit for a record."""
-    if counts is None:
-        return ()
-    for record in doubts:
-        counts.fold(record, wall=utc(t_us))
-    new = missing(found.state, counts.state)
-    if new.is_empty:
-        return ()
-    graft(found.state, new, t_us=t_us)
-    return tuple(apart(new, size=PART_ORDERS))
-
-
-def over_by(found: Recovered, wall: datetime) -> None:
-    """What was in force only until a time that has passed since: what was before it was the last."""
-    found.over = found.agreed.ended(wall)
-    if found.over is not None:
-        found.policy_sha256 = found.over.back
 
 
 def fold(found: Recovered, line: Entry) -> None:

@@ -1,0 +1,132 @@
+"""What a start makes of the record that it found, and writes before the doors open.
+
+A decision without an outcome is *unknown*: its order may be at the daemon, so what it reserved stays held. What was in
+force only for a time that is over is so no more, and limits that the last run did not have begin with what the record
+shows.
+"""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+from msgspec import Raw, Struct
+
+from guard import __version__
+from guard.clock import utc
+from guard.journal import Counters, Keys, OutcomeRecord, Policy, Start, gaps
+from guard.journal.entries import ABSENT
+from guard.limits import Graft, State, apart, graft, missing, settle
+from guard.recovery import PART_ORDERS, Recovered
+from guard.standing import Standing
+from guard.terms import Outcome, Verdict
+
+NO_OUTCOME: Final = "no outcome on record when the guard started"
+
+
+def doubt(found: Recovered, *, t_us: int) -> tuple[OutcomeRecord, ...]:
+    """Settles every decision without an outcome as unknown, and answers the records that say so from now on.
+
+    A cancel of all that was to be sent order by order was itself never sent.
+    """
+    open_steps = [step for step in found.state.steps.values() if step.status == "sent"]
+    verdicts = {step.id: Verdict.UNKNOWN if step.holder or step.order else Verdict.NOT_SENT for step in open_steps}
+    for step, verdict in verdicts.items():
+        outcome = Outcome(verdict, message=NO_OUTCOME)
+        settle(found.state, step, outcome, t_us=t_us)
+        found.recent.settle(step, outcome)
+    return tuple(
+        OutcomeRecord(decision=step, t=t_us, verdict=verdict, message=NO_OUTCOME) for step, verdict in verdicts.items()
+    )
+
+
+class Counts(Protocol):
+    """The counters of policies that are new, folded up to the end of the record."""
+
+    @property
+    def state(self) -> State:
+        """Their ledger."""
+        ...
+
+    def fold(self, record: Struct, *, wall: datetime) -> None:
+        """One record more."""
+        ...
+
+
+def first_records(
+    found: Recovered,
+    standing: Standing,
+    directory: Path,
+    *,
+    weakened: tuple[str, ...],
+    t_us: int,
+    counts: Counts | None = None,
+) -> list[tuple[str, Struct]]:
+    """What a start writes: itself, cancels that an earlier run could not record, doubts, and what is new in force.
+
+    `counts`: the counters of what is new, where these have to be made from the record.
+    """
+    sha256, was = standing.policy_sha256, found.policy_sha256
+    start = Start(
+        t=t_us,
+        version=__version__,
+        config_sha256=standing.config_sha256,
+        policy_sha256=sha256,
+        weakened=weakened,
+        pid=os.getpid(),
+    )
+    records: list[tuple[str, Struct]] = [("start", start)]
+    missed = gaps.read(directory)
+    if missed is not None:
+        records.append(("gap", missed))
+    doubts = doubt(found, t_us=t_us)
+    records += [("outcome", record) for record in doubts]
+    *parts, targets = [Raw(msgspec.json.encode(part)) for part in _counted(found, counts, doubts, t_us=t_us)] or [
+        ABSENT
+    ]
+    batch = f"start {t_us}" if parts else None
+    records += [("counters", Counters(t_us, batch, part)) for part in parts if batch is not None]
+    policies = []
+    if found.over is not None:
+        until = f"until {found.over.until:%Y-%m-%dT%H:%M:%SZ}"
+        back = Policy(
+            t=t_us, result="reverted", sha256=was or "", from_sha256=found.over.sha256, by="expiry", reason=until
+        )
+        policies.append(back)
+    if standing.policies is not None and sha256 != was:
+        policies.append(
+            Policy(
+                t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start", targets=targets, batch=batch
+            )
+        )
+    elif bytes(targets):
+        sha256 = standing.keyring.sha256
+        keys = Keys(t=t_us, result="applied", sha256=sha256, reason="start", targets=targets, batch=batch)
+        records.append(("keys", keys))
+    for record in policies:
+        found.agreed.fold(record)
+        records.append(("policy", record))
+    return records
+
+
+def _counted(
+    found: Recovered, counts: Counts | None, doubts: tuple[OutcomeRecord, ...], *, t_us: int
+) -> tuple[Graft, ...]:
+    """What counters that nobody kept stand at, put on the ledger; in parts that are fit for a record."""
+    if counts is None:
+        return ()
+    for record in doubts:
+        counts.fold(record, wall=utc(t_us))
+    new = missing(found.state, counts.state)
+    if new.is_empty:
+        return ()
+    graft(found.state, new, t_us=t_us)
+    return tuple(apart(new, size=PART_ORDERS))
+
+
+def over_by(found: Recovered, wall: datetime) -> None:
+    """What was in force only until a time that has passed since: what was before it was the last."""
+    found.over = found.agreed.ended(wall)
+    if found.over is not None:
+        found.policy_sha256 = found.over.back
