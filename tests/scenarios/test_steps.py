@@ -34,7 +34,7 @@ new_orders = "10000/30s"
 reads = "10000/10s"
 """
 ORDER_MAX: Final = 480
-QUOTE_MAX: Final = 180
+QUOTE_MAX: Final = 95
 REFUSAL_MAX: Final = 480
 
 
