@@ -7,7 +7,7 @@ oldest order was placed that lived then: so every budget day, window and live or
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -74,11 +74,15 @@ def at_start(state: Path, standing: Standing, *, before: str | None, until: int,
     return counted(state, standing.policies, principals_of(days, standing.config_sha256), until=until, now=now)
 
 
-def put_together(lines: Iterable[bytes]) -> SoFar:
-    """What the process printed. Raises ValueError where it is not whole."""
-    first, *rest = lines
-    parts = iter(rest)
-    return SoFar(_restored(parts), _restored(parts), int(first))
+def put_together(lines: list[bytes]) -> SoFar:
+    """What the process printed. Raises ValueError where it is not whole.
+
+    The lines are taken out of the list: many megabytes let go of at once would stop a loop for milliseconds.
+    """
+    lines.reverse()
+    parts = iter(lambda: lines.pop() if lines else None, None)
+    left_out = int(next(parts, b""))
+    return SoFar(_restored(parts), _restored(parts), left_out)
 
 
 def _restored(lines: Iterator[bytes]) -> State:
