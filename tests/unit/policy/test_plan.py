@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from guard.codes import Code
 from guard.policy.budgets import MoneyBudget
+from guard.policy.orders import MaxQty, MaxValue
 from guard.policy.plan import plan_of, thinned, validity_of
+from guard.policy.rule import Proposal
 from guard.terms import LEDGER_UNIT, Account, Effect, Env, Instrument, KeyLimits, Side
 from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, codes, order, policies
 from tests.support.worlds import position, quote, world
@@ -225,6 +228,34 @@ def test_of_limits_on_one_measure_the_tightest_is_left_for_an_order_in_its_curre
     if not again.reasons:
         assert [claim.cap for claim in again.claims] == [int(min(in_each, in_hkd)) * LEDGER_UNIT]
     assert codes(asked(rules, order("9", "1", market="US", code="AAPL"), who=who)) == [Code.FX_UNAVAILABLE]
+
+
+def test_what_a_rule_stands_for_is_asked_only_where_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of policies alike each kind has one rule asked; once that says no, those that it stands for are, and in turn."""
+    asks: dict[str, int] = {"value": 0, "qty": 0}
+
+    def counted(kind: type[MaxValue | MaxQty], word: str) -> None:
+        judged = kind.judge
+
+        def judge(rule: Any, proposal: Proposal) -> Any:
+            asks[word] += 1
+            return judged(rule, proposal)
+
+        monkeypatch.setattr(kind, "judge", judge)
+
+    texts = [f'[orders]\nmax_value = "{100 + n} HKD"\nmax_qty = {20 + n}' for n in range(30)]
+    rules = policies(*reversed(texts))
+    counted(MaxValue, "value")
+    counted(MaxQty, "qty")
+
+    assert codes(asked(rules, order("10", "10.5"))) == [Code.MAX_ORDER_VALUE] * 5
+    assert asks["qty"] <= 2
+    assert asks["value"] == 30
+    told = asked(rules, order("22", "1")).reasons
+    assert [(reason.code, reason.policy) for reason in told] == [
+        (Code.MAX_ORDER_QTY, policy) for policy in ("p28", "p29")
+    ]
+    assert asks["value"] <= 32
 
 
 def test_a_limit_of_another_measure_is_left() -> None:
