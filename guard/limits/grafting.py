@@ -205,7 +205,8 @@ def hold(state: State, holder: Holder, new: Held) -> None:
             put(state, holder, cell, amount, kind=KIND_OF[kind])
     more = [Parts.of_basis(found) for basis in new.bases if (found := _only(basis, fresh)).cells]
     # What it claims already stays the latest: an earlier basis is kept for cells that no later one names.
-    holder.claim((*more, *holder.bases))
+    if more:  # else it is on the very terms of before, and stays known by them
+        holder.claim((*more, *holder.bases))
 
 
 def _claim(step: Step, moved: Moved) -> None:

@@ -88,7 +88,10 @@ def hold_plain(state: State, holder: Holder, words: Collection[str]) -> None:
         plain = plain_of(cell, words)
         if plain is not None and amount > part(holder, plain):
             put(state, holder, plain, amount, kind=KIND_OF[kind])
-    holder.claim(tuple(_basis(basis, words) for basis in holder.bases))
+    bases = holder.bases
+    grown = tuple(_basis(basis, words) for basis in bases)
+    if grown != bases:  # else it is on the very terms of before, and stays known by them
+        holder.claim(grown)
 
 
 def _basis(basis: Parts, words: Collection[str]) -> Parts:

@@ -1,7 +1,9 @@
 """Sums and parts move together."""
 
 from guard.limits import State
+from guard.limits.grafting import Held, hold
 from guard.limits.holder import About, Basis, Holder, Parts
+from guard.limits.promoting import hold_plain
 from guard.limits.sums import give_back, move, part, put, rebase, take
 from tests.support.ledger import REAL, sums
 
@@ -57,6 +59,17 @@ def test_giving_back_all_or_keeping_what_was_spent() -> None:
     give_back(state, refused, keep_spend=False)
     assert ended.holds == Parts()
     assert state.sums == state.spent == {"a": 1, "b": 2}
+
+
+def test_who_takes_on_no_other_counters_stays_on_its_terms() -> None:
+    """A promotion or graft that is about other cells does not make an older list true of an order that was changed."""
+    holder, claims = a_new_order(), (sums("spend", "a", 3),)
+    take(State(), holder, claims)
+    rebase(holder, claims, worth=None)
+    terms = holder.claimed
+    hold_plain(State(), holder, ("b",))
+    hold(State(), holder, Held())
+    assert holder.claimed is terms
 
 
 def test_a_change_to_the_same_again_is_a_change() -> None:
