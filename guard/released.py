@@ -3,7 +3,7 @@
 A table of live orders that is full is made anew at twice its size, and what the old one took stays a hole beside it.
 Larger thresholds would not keep that from happening, and smaller ones make every large answer pay for its pages anew.
 So a thread asks for the holes now and then: that takes 0.02 ms where there are none, and less than 1 ms where there are
-ten megabytes of them.
+ten megabytes of them. Not too often, for what is needed again at once has to be had anew.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Final
 
-EVERY_S: Final = 2.0
+EVERY_S: Final = 10.0
 Trim = Callable[[int], object]
 
 
