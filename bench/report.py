@@ -171,8 +171,8 @@ def _memory_words(results: Results) -> list[str]:
     grown_kib = (memory.readings[-1] - memory.readings[0]) / 1024
     added_kib = memory.growth_per_million() / 1024
     growth = (
-        f"Between {counts} requests the guard's memory changed by {grown_kib:+.0f} KiB; by the median of what was "
-        f"added from one of {len(memory.readings)} readings to the next a million add {added_kib:+.0f} KiB."
+        f"Between {counts} requests the guard's memory changed by {grown_kib:+.0f} KiB; by the medians of "
+        f"{len(memory.readings)} readings' differences a million add {added_kib:+.0f} KiB."
     )
     order = (
         f"A live order takes {memory.order_bytes():.0f} bytes of memory, its two records {memory.record_bytes} bytes "
