@@ -2,8 +2,9 @@
 
 Keys are found by the SHA-256 of what was presented and compared in constant time; a key that is not known costs the
 same work. A hash out of keys.json is no key. The keyring is an argument of every call, so that a revoked key ends with
-the next request (B03), and no answer is remembered between calls. Nobody is let in without a credential (B22), and a
-presented credential that fails never falls back to another identity (B29). Pure.
+the next request (B03), and no answer is remembered between calls: of a token only that its signature held, which ends
+with the issuers that it held under. Nobody is let in without a credential (B22), and a presented credential that fails
+never falls back to another identity (B29). Pure.
 """
 
 import hashlib
