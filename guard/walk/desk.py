@@ -17,7 +17,7 @@ from msgspec import Struct
 from guard.access import Tickets
 from guard.clock import Clock, utc
 from guard.codes import MEANING, Code
-from guard.journal import Journal
+from guard.journal import Journal, timestamp
 from guard.limits import Holder, State
 from guard.metrics import Metrics
 from guard.policy import Plan
@@ -112,34 +112,44 @@ class Known(Struct, gc=False):
         return {"decision": self.id, "retryable": is_retryable, **fields}
 
 
+Passed = tuple[str, int, str]
+"""What there is to know of what passed and is no trade: whose it was, when (µs of the wall clock), which endpoint."""
+
+
 class Recent:
     """The latest decisions of callers with a key, bounded; the record has them all."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Known] = OrderedDict()  # a plain dict seeks its first entry ever longer
+        self._known: OrderedDict[str, Known | Passed] = OrderedDict()  # a plain dict seeks its first entry ever longer
 
     def put(self, known: Known) -> None:
         """One more; the oldest goes."""
-        self._known[known.id] = known
-        if len(self._known) > RECENT_MAX:
-            self._known.popitem(last=False)
+        self.keep(known.id, known)
+
+    def keep(self, decision: str, found: Known | Passed) -> None:
+        """The same; what passed and is no trade is kept as little as it is, for most of what is asked is that."""
+        known = self._known
+        known[decision] = found
+        if len(known) > RECENT_MAX:
+            known.popitem(last=False)
 
     def get(self, decision: str) -> Known | None:
         """The decision, if it is recent."""
-        return self._known.get(decision)
+        found = self._known.get(decision)
+        return None if found is None else _whole(decision, found)
 
     def part_of(self, batch: str) -> list[Known]:
         """Those of one batch, oldest first."""
-        return [known for known in self._known.values() if known.batch == batch]
+        return [known for known in self._known.values() if isinstance(known, Known) and known.batch == batch]
 
     def latest(self, count: int) -> list[Known]:
         """The latest so many, oldest first."""
-        return list(self._known.values())[-count:]
+        return [_whole(decision, found) for decision, found in list(self._known.items())[-count:]]
 
     def settle(self, decision: str, outcome: Outcome) -> None:
         """What became of it."""
         known = self._known.get(decision)
-        if known is not None:
+        if isinstance(known, Known):
             known.verdict = outcome.verdict
             known.order_id = outcome.order_id or known.order_id
             known.order_id_ex = outcome.order_id_ex or known.order_id_ex
@@ -147,8 +157,15 @@ class Recent:
     def learn(self, decision: str, *, status: str, filled_qty: str | None) -> None:
         """What was learned of the order that it opened."""
         known = self._known.get(decision)
-        if known is not None:
+        if isinstance(known, Known):
             known.status, known.filled_qty = status, filled_qty
+
+
+def _whole(decision: str, found: Known | Passed) -> Known:
+    if isinstance(found, Known):
+        return found
+    name, wall_us, endpoint = found
+    return Known(decision, name, timestamp(wall_us), endpoint, "allow")
 
 
 class Parts(Struct, frozen=True):

@@ -116,6 +116,9 @@ class Recorder:
         if principal is None:
             return
         path = "other" if endpoint is None else endpoint.path
+        if refusal is None and visit.effect not in _TRADES:
+            self.desk.recent.keep(visit.id, (principal.name, visit.wall_us, path))
+            return
         known = Known(visit.id, principal.name, timestamp(visit.wall_us), path, "allow", batch=visit.batch)
         if refusal is not None:
             known.outcome, known.code, known.reasons = "refuse", refusal.code, refusal.reasons

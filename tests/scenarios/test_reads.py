@@ -1,6 +1,7 @@
 """Reads: forwarded byte for byte, rated, recorded as asked, and honest about a daemon that does not answer."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -267,3 +268,18 @@ async def test_a_caller_sees_until_when_a_temporary_limit_binds(tmp_path: Path) 
         assert {(row["policy"], row["limit"], row.get("until")) for row in limits} == {
             ("brief", "5", "2026-11-23T08:00:00+00:00")
         }
+
+
+async def test_what_became_of_a_read_is_told_like_any_other_decision(tmp_path: Path) -> None:
+    """It is kept as little as it is: whose it was, when, which endpoint; to others it is none."""
+    async with stage(tmp_path) as scene:
+        began = scene.clock.wall()
+        reply = await scene.ask("/api/quote", {"symbol": "HK.00700"})
+        place = f"/guard/v1/decisions/{decision_of(reply)}"
+        told = said(await scene.ask(place))
+
+        assert (told["decision"], told["outcome"], told["endpoint"]) == (decision_of(reply), "allow", "/api/quote")
+        assert datetime.fromisoformat(told["ts"]) == began
+        assert {told[name] for name in ("code", "verdict", "order_id", "batch", "record")} == {None}
+        assert code_of(await scene.ask(place, who="desk")) == (404, "unknown_endpoint")
+        assert scene.guard.desk.recent.latest(9)[0].id == decision_of(reply)
