@@ -20,15 +20,14 @@ _MARK_WITHIN: Final = 100  # bytes; seq and ts stand before the type
 
 
 class Run(NamedTuple):
-    """One whole snapshot: of the state behind record `at_seq`, in parts as they were written."""
+    """One whole snapshot: of the state behind record `at_seq`, in parts as they were written.
+
+    `record_bytes`: how much of the record it takes, roughly.
+    """
 
     at_seq: int
     bodies: tuple[bytes, ...]
-
-    @property
-    def record_bytes(self) -> int:
-        """How much of the record it takes, roughly."""
-        return sum(len(body) + RECORD_BYTES for body in self.bodies)
+    record_bytes: int
 
 
 class Goes(NamedTuple):
@@ -85,4 +84,4 @@ def _whole(parts: Iterable[Snapshot]) -> Iterator[Run]:
         begun.append(part)
         if part.last:
             bodies = tuple(bytes(one.body) for one in begun)
-            yield Run(part.at_seq, bodies)
+            yield Run(part.at_seq, bodies, sum(map(len, bodies)) + RECORD_BYTES * len(bodies))
