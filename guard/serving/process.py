@@ -11,7 +11,6 @@ import uvloop
 
 from guard.activation import inherited
 from guard.errors import GuardFault
-from guard.largepages import lay_together
 from guard.lifecycle import Guard
 from guard.logs import configure
 from guard.resting import come_to_rest
@@ -52,7 +51,6 @@ async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]
     await guard.start()
     come_to_rest()
     loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))
-    await asyncio.to_thread(lay_together)
     await stopped.wait()
     await guard.stop(reasons[0])
     if guard.tracing is not None:
