@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from guard import recovery
+from guard import beginning
 from guard.admin import recount
 from guard.admin.change import Who
 from guard.admin.recount import Recount
@@ -32,7 +32,7 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reconciler, "run", only_when_told)
     monkeypatch.setattr(staging, "ORDERS_MAX", 1)
     monkeypatch.setattr(recount, "PART_ORDERS", 2)
-    monkeypatch.setattr(recovery, "PART_ORDERS", 2)
+    monkeypatch.setattr(beginning, "PART_ORDERS", 2)
 
 
 async def reloaded(scene: Stage, text: str = NEW) -> Any:
