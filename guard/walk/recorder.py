@@ -79,7 +79,9 @@ class Recorder:
         if self._late:
             self.catch_up()
         record = record_of(visit, None, situation or NOTHING_KNOWN, judged or NOT_JUDGED, replays=replays)
-        seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=mode is not _DURABLE)
+        # A trade's record is on its way to the disk at once, also that of a cancel of all, which nobody waits for.
+        lazy = mode is not _DURABLE and visit.effect is not _CANCEL
+        seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=lazy)
         visit.is_decided = True
         return seq
 
@@ -225,6 +227,7 @@ def _is_recorded(mode: RecordMode, reads: str) -> bool:
     return mode is _APPENDED or reads == "all" or (reads == "account" and mode is _ACCOUNT)
 
 
+_CANCEL: Final = Effect.ORDER_CANCEL
 _DURABLE, _APPENDED, _ACCOUNT = RecordMode.DURABLE, RecordMode.APPENDED, RecordMode.ACCOUNT
 _TRADES: Final = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE, Effect.ORDER_CANCEL})
 _TOLD: Final = frozenset({"guard-intent", "idempotency-key", "user-agent", "x-request-id"})

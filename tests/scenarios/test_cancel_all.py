@@ -516,3 +516,19 @@ async def test_an_answer_never_lists_more_than_its_bound(tmp_path: Path, monkeyp
         reply = await scene.ask(CANCEL_ALL, account())
         assert (outcomes(reply), said(reply)["s2c"]["pending"]) == (["accepted"] * 2, 0)
         assert open_at_daemon(scene) == set(names(scene, "other"))
+
+
+@pytest.mark.parametrize(("path", "body"), ALL)
+async def test_its_record_does_not_rest(tmp_path: Path, path: str, body: dict[str, Any]) -> None:
+    """Nobody waits for a cancel's record, but it is on its way to the disk at once; its outcome may rest a little."""
+    async with shared(tmp_path) as scene:
+        append, seen = scene.guard.journal.append, list[tuple[str, bool]]()
+
+        def noted(type_: str, members: Any, *, wall_us: int | None = None, lazy: bool = False) -> int:
+            seen.append((type_, lazy))
+            return append(type_, members, wall_us=wall_us, lazy=lazy)
+
+        scene.guard.journal.append = noted  # type: ignore[method-assign]
+        assert is_passed(await scene.ask(path, body))
+    assert ("decision", False) in seen
+    assert ("decision", True) not in seen
