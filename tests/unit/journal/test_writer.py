@@ -257,6 +257,25 @@ async def test_a_lazy_record_alone_is_written_when_it_has_rested(state: Path) ->
     await journal.close()
 
 
+async def test_a_disk_that_fills_while_an_outcome_rests_stops_the_next_order(state: Path) -> None:
+    """Nobody waits for it, so nobody would hear of it: the journal is closed, and what comes next is told why."""
+    disk = FaultyDisk()
+    journal = open_journal(state, disk=disk, bounds=Bounds(rest_s=0.01, look_s=60))
+    await journal.durable(journal.append("decision", decision()))
+    lost = journal.append("outcome", outcome(), lazy=True)
+    disk.write_bytes_left = 0
+    async with asyncio.timeout(5):
+        while journal.failed is None:  # noqa: ASYNC110 - a thread writes
+            await asyncio.sleep(0.001)
+
+    with pytest.raises(JournalFault, match="closed until a restart"):
+        journal.append("decision", decision())
+    with pytest.raises(JournalFault):
+        await journal.durable(lost)
+    await journal.close()
+    assert types_of(state) == ["segment", "decision"]
+
+
 async def test_lazy_records_ride_on_the_next_sync(state: Path) -> None:
     """A hundred outcomes cost no sync of their own; the decision after them covers all."""
     disk = FaultyDisk()
