@@ -129,7 +129,7 @@ class Bench:
             daemon or self.wire,
             self.clock,
             self.supervisor,
-            bounds=bounds or Bounds(timeout_s=0.2),
+            bounds=bounds or Bounds(timeout_s=2.0),
             sleep=self._sleep,
         )
 
