@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from guard import heap
 from guard.access import Issuers, Keyring
 from guard.admin import Changes, build_app
 from guard.admin.change import Who
@@ -40,7 +41,6 @@ from guard.pipeline import Pipeline
 from guard.policy import PolicyError
 from guard.recovery import Recovered
 from guard.reference import AccountBook, Reference
-from guard.released import give_back, trim
 from guard.replay import counted
 from guard.replay.counting import Counting
 from guard.server import Listener, Wiring, serve
@@ -285,8 +285,7 @@ class Guard:
         _ = self.supervisor.start(self.unlocked.watch(), "unlocked", service=True)
         self._sweep = self.supervisor.start(self._every_second(), "sweep", service=True)
         _ = self.supervisor.start(self.watch.run(), "watch", service=True)
-        if (release := trim()) is not None:
-            _ = self.supervisor.start(give_back(release), "released", service=True)
+        _ = self.supervisor.start(heap.give_back(), "heap", service=True)
         retention = timedelta(days=settings.journal.retention_days)
         self.keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
         self._keeping = self.supervisor.start(self.keeper.serve(), "keeper", service=True)

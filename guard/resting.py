@@ -3,8 +3,7 @@
 A look through the youngest objects takes as long as there are many; so it is made often, and what stands is looked
 through no more: that loses nothing as long as requests leave no cycles behind, which a test holds them to. A thread
 that computes gives the interpreter up after `SWITCH_S` where the loop asks for it: that is what a callback may wait for
-it. What is needed no more is let go of bit by bit, since even that takes its time. Memory of a few large answers stays
-ours: the system gives it page by page, which costs more than all else that such an answer does.
+it. What is needed no more is let go of bit by bit, since even that takes its time.
 """
 
 import asyncio
@@ -19,6 +18,8 @@ from weakref import ref
 
 from msgspec import Struct
 
+from guard import heap
+
 # Objects made beyond those let go, before the youngest are looked through; every second time with those of the time
 # before, so that no look is at more than twice as many; after how many of these all that does not stand is.
 THRESHOLD: Final = (2_000, 0, 1_250)
@@ -26,8 +27,6 @@ YOUNG_MAX: Final = 2 * THRESHOLD[0]  # made while the collector rests, that are 
 SWITCH_S: Final = 0.0002
 LET_GO_S: Final = 0.0005  # spent in one go on what is needed no more
 GONE_S: Final = 0.5  # waited for requests that still use it
-# The C library keeps what is let go of, up to twice the largest piece that it has given back to the system so far.
-PIECE_BYTES: Final = 16 * 2**20
 _LOOK_S: Final = 0.0002
 _LET_GO: Final = 4  # let go of between two looks at the clock
 Pieces = list[list[Any] | dict[Any, Any]]
@@ -48,7 +47,7 @@ def come_to_rest() -> None:
     gc.freeze()
     gc.set_threshold(*THRESHOLD)
     sys.setswitchinterval(SWITCH_S)
-    bytes(PIECE_BYTES)  # given back at once, and never touched, so that it took no memory: glibc has learnt its size
+    heap.settle()
 
 
 class _Pause:

@@ -2,9 +2,6 @@
 
 import asyncio
 import gc
-import platform
-import subprocess
-import sys
 from typing import Any
 from weakref import ref
 
@@ -120,29 +117,3 @@ async def test_what_is_still_used_is_waited_for_but_not_for_ever(monkeypatch: py
         used.clear()
     await asyncio.wait_for(going, 10)
     assert pieces == []
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc learns from what is let go of")
-def test_memory_of_large_answers_is_used_again() -> None:
-    """Four of 5 MB at a time, made and let go of: the system gives no page for them after the first ones."""
-    text = """if True:
-        import resource
-        from guard.resting import PIECE_BYTES, come_to_rest
-
-        def told():
-            usage = resource.getrusage(resource.RUSAGE_SELF)
-            return usage.ru_minflt, usage.ru_maxrss
-
-        def answers():
-            held = [b"x" * 5_000_000 for _ in range(4)]
-
-        before = told()
-        come_to_rest()
-        assert (told()[1] - before[1]) * 1024 < PIECE_BYTES / 4
-        answers()
-        before = told()
-        answers(), answers(), answers()
-        print(told()[0] - before[0])
-    """
-    found = subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True)  # noqa: S603 - ours
-    assert int(found.stdout) < 100  # of 14,600 without
