@@ -6,37 +6,8 @@ from typing import Final
 
 import pytest
 
-GUARD: Final = Path(__file__).parents[2] / "guard"
-MODULES: Final = sorted(GUARD.rglob("*.py"))
+from tests.house.pure import MODULES, WORDS, name_of, pure
 
-WORDS: Final = frozenset({"terms", "codes", "errors", "markets"})
-PURE_ROOMS: Final = frozenset({"catalogue", "access", "intent", "policy", "limits"})
-PURE_MODULES: Final = frozenset(
-    {
-        "journal/record.py",
-        "journal/chain.py",
-        "journal/entries.py",
-        "journal/seen.py",
-        "journal/place.py",
-        "journal/tree.py",
-        "journal/note.py",
-        "journal/succession.py",
-        "journal/examine.py",
-        "upstream/verdict.py",
-        "upstream/circuit.py",
-        "server/unproven.py",
-        "walk/crowd.py",
-        "upstream/orderlist.py",
-        "upstream/reconcile.py",
-        "server/reader.py",
-        "stream/session.py",
-        "stream/backlog.py",
-        "walk/holdings.py",
-        "stream/pushes.py",
-    }
-    | {"server/bounds.py", "server/grammar.py", "server/fields.py", "server/replies.py", "server/wire.py"}
-)
-IMPURE_MODULES: Final = frozenset({"access/keyfile.py", "catalogue/page.py", "policy/page.py"})
 IO: Final = frozenset(
     {"asyncio", "aiohttp", "socket", "os", "pathlib", "time", "random", "secrets", "logging", "subprocess", "threading"}
 )
@@ -66,21 +37,10 @@ def _imports(path: Path) -> set[str]:
     return found
 
 
-def _name(path: Path) -> str:
-    return path.relative_to(GUARD).as_posix()
-
-
-def _is_pure(name: str) -> bool:
-    if name in IMPURE_MODULES:
-        return False
-    room = name.split("/", maxsplit=1)[0].removesuffix(".py")
-    return room in PURE_ROOMS | WORDS or name in PURE_MODULES
-
-
-@pytest.mark.parametrize("path", [m for m in MODULES if _is_pure(_name(m))], ids=_name)
+@pytest.mark.parametrize("path", pure(), ids=name_of)
 def test_pure_modules_do_no_io_and_know_no_other_room(path: Path) -> None:
     """A pure module imports no I/O, and of ours only the shared words and its own room."""
-    room = _name(path).split("/")[0]
+    room = name_of(path).split("/")[0]
     imports = _imports(path)
 
     assert not {i for i in imports if i.split(".")[0] in IO}
@@ -88,19 +48,19 @@ def test_pure_modules_do_no_io_and_know_no_other_room(path: Path) -> None:
     assert ours <= WORDS | {room}
 
 
-@pytest.mark.parametrize("path", [m for m in MODULES if _name(m).split("/")[0] in MAY_NAME], ids=_name)
+@pytest.mark.parametrize("path", [m for m in MODULES if name_of(m).split("/")[0] in MAY_NAME], ids=name_of)
 def test_rooms_name_only_what_stands_before_them(path: Path) -> None:
     """A room with I/O imports the shared words, its own room, and what the table allows."""
-    room = _name(path).split("/")[0]
+    room = name_of(path).split("/")[0]
     ours = {i.split(".")[1] for i in _imports(path) if i.startswith("guard.")}
 
     assert ours <= WORDS | {room} | MAY_NAME[room]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_name)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_nobody_imports_the_drivers(path: Path) -> None:
     """Only the command line imports the lifecycle, and only drivers import the pipeline."""
-    room = _name(path).split("/")[0].removesuffix(".py")
+    room = name_of(path).split("/")[0].removesuffix(".py")
     ours = {i.split(".")[1] for i in _imports(path) if i.startswith("guard.")}
 
     if room != "cli":
@@ -113,10 +73,10 @@ def test_imports_have_no_cycle() -> None:
     """The modules sort topologically."""
     from graphlib import TopologicalSorter  # noqa: PLC0415 - only this test sorts
 
-    names = {f"guard.{_name(m).removesuffix('.py').replace('/', '.').removesuffix('.__init__')}" for m in MODULES}
+    names = {f"guard.{name_of(m).removesuffix('.py').replace('/', '.').removesuffix('.__init__')}" for m in MODULES}
     graph = {}
     for path in MODULES:
-        me = f"guard.{_name(path).removesuffix('.py').replace('/', '.').removesuffix('.__init__')}"
+        me = f"guard.{name_of(path).removesuffix('.py').replace('/', '.').removesuffix('.__init__')}"
         graph[me] = {i for i in _imports(path) if i in names and i != me and path.name != "__init__.py"}
 
     assert list(TopologicalSorter(graph).static_order())
