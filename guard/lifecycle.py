@@ -288,7 +288,7 @@ class Guard:
         _ = self.supervisor.start(heap.give_back(), "heap", service=True)
         retention = timedelta(days=settings.journal.retention_days)
         self.keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
-        self._keeping = self.supervisor.start(self.keeper.serve(), "keeper", service=True)
+        _ = self.supervisor.start(self.keeper.serve(), "keeper", service=True)
         if self.certificate is not None:
             _ = self.supervisor.start(self.certificate.watch(), "certificate", service=True)
         _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)

@@ -123,14 +123,6 @@ def market_words(trd_market: int) -> tuple[str, ...]:
     return _WORDS_OF.get(trd_market, ())
 
 
-def market_of_header(trd_market: int) -> str | None:
-    """The one word of a `TrdMarket`: "FUTURES" for 5, which names no country; None where a policy has no word."""
-    words = market_words(trd_market)
-    if not words:
-        return None
-    return words[0] if len(words) == 1 else "FUTURES"
-
-
 def is_futures(trd_market: int) -> bool:
     """The trade header is one of a futures account: 5, or 10 to 13 in simulation."""
     return trd_market in _FUTURES_HEADERS

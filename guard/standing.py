@@ -175,14 +175,10 @@ def build_policies(
 
 
 class AtStart(Struct, frozen=True):
-    """The policies that a start found, and everything that is wrong with those of the directory.
-
-    `held_back`: the directory's are looser than the record's last ones, and nobody has agreed to that.
-    """
+    """The policies that a start found, and everything that is wrong with those of the directory."""
 
     policies: PolicySet | None
     errors: tuple[PolicyError, ...] = ()
-    held_back: bool = False
 
 
 class Before(Struct, frozen=True):
@@ -205,7 +201,7 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
     if isinstance(found, PolicySet) and not errors:
         if before.last is not None and _is_held_back(settings, before, last, found):
             _log.warning("policy_held_back", in_force=before.last, on_disk=found.sha256, hint="guard policy reload")
-            return AtStart(last, held_back=True)
+            return AtStart(last)
         try:
             shelf.put(found.sha256, msgspec.json.encode(texts))
         except OSError as error:

@@ -114,9 +114,7 @@ class Facts:
         self.runs: Listed[Row] = Listed()
         self.gaps: Listed[Row] = Listed()
         self.weakened: tuple[str, ...] = ()
-        self.intents = 0
         self.fills = 0
-        self.settled_by_hand = 0
 
     def take(self, views: Iterable[View]) -> None:
         """Counts every record of the time asked for. What settles an earlier doubt counts with the doubt."""
@@ -143,7 +141,6 @@ class Facts:
         counts[f"order_{outcome}"] += is_order
         self.effects[f"{effect or 'none'}_{outcome}"] += 1
         self.endpoints[str(members.get("endpoint"))[:100]] += 1
-        self.intents += members.get("intent") is not None
         if outcome == "refuse":
             self._refused(ts, members, key=key, is_order=is_order)
         if is_order:
@@ -202,7 +199,6 @@ class Facts:
         """The daemon's word, or that there was none; a person's word settles a doubt."""
         verdict, decision = str(members.get("verdict")), str(members.get("decision"))
         if members.get("by") is not None:
-            self.settled_by_hand += 1
             self._settle(ts, members, source="a person's word")
             return
         self.outcomes[verdict] += 1
@@ -217,7 +213,6 @@ class Facts:
 
     def reconciled(self, ts: str, members: Mapping[str, Any]) -> None:
         """Evidence, or a person, settled an unknown."""
-        self.settled_by_hand += members.get("by") is not None
         self._settle(ts, members, source=str(members.get("source")))
 
     def _settle(self, ts: str, members: Mapping[str, Any], *, source: str) -> None:

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from guard.journal.tree import HASH_BYTES, TreeHead
 
-NOTE_BYTES_MAX: Final = 64 * 1024
 _ED25519: Final = b"\x01"  # signature type of the specification
 _KEY_BYTES: Final = 32
 _PRIVATE: Final = "PRIVATE+KEY+"

@@ -19,7 +19,6 @@ from guard.markets import PREFIX_OF_QOT
 DIGITS_MAX: Final = 20
 EXPONENT_MIN: Final = -20
 MAGNITUDE_MAX: Final = 18
-CODE_CHARS_MAX: Final = 32
 MESSAGE_CHARS_MAX: Final = 160
 
 _T = TypeVar("_T")

@@ -91,7 +91,6 @@ class Source(Generic[K, V]):
         self._again: deque[_Group[K]] = deque()
         self._used: dict[K, int] = {}
         self._lanes = 0
-        self._lane_task: asyncio.Task[None] | None = None
         self._is_gathering = False
         self._cool_until_us = 0
 
@@ -153,7 +152,7 @@ class Source(Generic[K, V]):
         if not self._is_gathering and self._lanes < self._manner.lanes_max:
             self._is_gathering = True
             self._lanes += 1
-            self._lane_task = self._around.supervisor.start(self._lane(), f"reference {self._name}", service=True)
+            _ = self._around.supervisor.start(self._lane(), f"reference {self._name}", service=True)
         return future
 
     # ------------------------------------------------------------ asking

@@ -37,13 +37,6 @@ class _Body(Struct):
     c2s: _C2s
 
 
-class Wants(Struct):
-    """What is looked for in one place: steps in doubt, and whether orders are live there."""
-
-    doubts: list[Step]
-    has_live: bool = False
-
-
 class Places:
     """Remembers which place orders that are alike belong to, so that it is read once. Equal places are one object."""
 
@@ -75,18 +68,21 @@ class Places:
             self._of.clear()
         return self._one.setdefault(place, place)
 
-    async def wanted(self, state: State) -> dict[Place, Wants]:
-        """Every place where something is looked for. An order that ends meanwhile is looked for once more."""
+    async def wanted(self, state: State) -> dict[Place, list[Step]]:
+        """Every place where something is looked for, with the steps in doubt there.
+
+        An order that ends meanwhile is looked for once more.
+        """
         live: dict[int, Place] = {}
         async for holder in in_slices(state.holders.values()):
             if holder.status not in _NOT_LIVE:
                 place = self.of(holder)
                 live[id(place)] = place
-        found = {place: Wants([], has_live=True) for place in live.values()}
+        found: dict[Place, list[Step]] = {place: [] for place in live.values()}
         for step in state.steps.values():
             at = None if step.status == "sent" else self._of_step(state, step)
             if at is not None:
-                found.setdefault(at, Wants([])).doubts.append(step)
+                found.setdefault(at, []).append(step)
         return found
 
     def _of_step(self, state: State, step: Step) -> Place | None:

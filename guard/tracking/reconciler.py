@@ -12,13 +12,13 @@ from typing import Final
 import structlog
 
 from guard.errors import JournalFault
-from guard.limits import Holder, unknowns
+from guard.limits import Holder, Step, unknowns
 from guard.terms import Account, Missing
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
 from guard.tracking.lists import Lists
 from guard.tracking.outside import Outside
-from guard.tracking.places import Place, Places, Wants
+from guard.tracking.places import Place, Places
 from guard.tracking.scribe import POSITIONS, SOURCE, Scribe
 from guard.tracking.slices import in_slices
 from guard.tracking.tracks import Tracks
@@ -89,8 +89,8 @@ class Reconciler:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_WAIT_S), self._turn:
                 if self._lists.may_ask(place, spare=1):
-                    wants = (await self._places.wanted(self._desk.state)).get(place) or Wants([])
-                    await self._look(place, wants, is_fresh=True)
+                    doubts = (await self._places.wanted(self._desk.state)).get(place, [])
+                    await self._look(place, doubts, is_fresh=True)
 
     def disabled(self, name: str) -> Disabled | None:
         """How the daemon shows a live order that may be disabled; None where no list of late has shown it."""
@@ -137,10 +137,10 @@ class Reconciler:
         wanted = await self._places.wanted(self._desk.state)
         self._asked_us = {place: at_us for place, at_us in self._asked_us.items() if place in wanted}
         self._since_us = {place: at_us for place, at_us in self._since_us.items() if place in wanted}
-        due: dict[Account, list[tuple[Place, Wants]]] = {}
-        for place, wants in wanted.items():
-            if self._is_due(place, wants):
-                due.setdefault(place.account, []).append((place, wants))
+        due: dict[Account, list[tuple[Place, list[Step]]]] = {}
+        for place, doubts in wanted.items():
+            if self._is_due(place, doubts):
+                due.setdefault(place.account, []).append((place, doubts))
         self._poked &= {place.account for place in wanted}
         if not wanted:
             await self._idle(wanted)
@@ -152,7 +152,7 @@ class Reconciler:
     def _is_live(self, name: str) -> bool:
         return name in self._desk.state.holders or name in self._desk.state.steps
 
-    async def _idle(self, wanted: Mapping[Place, Wants]) -> None:
+    async def _idle(self, wanted: Mapping[Place, list[Step]]) -> None:
         """Where nothing is looked for is looked now and then, one market an account: somebody may trade elsewhere."""
         now_us = self._desk.clock.t_us()
         if now_us < self._idle_us:
@@ -167,7 +167,7 @@ class Reconciler:
                 default=None,
             )
             if place is not None and self._lists.may_ask(place):
-                await self._look(place, Wants([]))
+                await self._look(place, [])
 
     def _is_quiet(self) -> bool:
         """Nothing is in doubt and no list both due and its account's turn: a large book need not be looked through."""
@@ -178,27 +178,27 @@ class Reconciler:
         due = (place for place, at_us in asked.items() if at_us <= last_us or place.account in poked)
         return not any(map(self._lists.may_ask, due))
 
-    def _is_due(self, place: Place, wants: Wants) -> bool:
+    def _is_due(self, place: Place, doubts: list[Step]) -> bool:
         now_us = self._desk.clock.t_us()
         asked_us = self._asked_us.get(place)
         due_us = (self._since_us.setdefault(place, now_us) if asked_us is None else asked_us) + LIVE_EVERY_US
-        if wants.doubts:
-            first_us = min(step.unknown_us for step in wants.doubts) + FIRST_LOOK_US
+        if doubts:
+            first_us = min(step.unknown_us for step in doubts) + FIRST_LOOK_US
             is_new = asked_us is None or first_us > asked_us
             due_us = min(due_us, first_us if is_new else (asked_us or 0) + DOUBT_EVERY_US)
         return now_us >= due_us or place.account in self._poked
 
-    async def _account(self, places: Iterable[tuple[Place, Wants]]) -> None:
+    async def _account(self, places: Iterable[tuple[Place, list[Step]]]) -> None:
         """Whose last question is the longest ago goes first: the pace lets one by, and no market may wait for ever."""
-        for place, wants in sorted(places, key=lambda each: self._asked_us.get(each[0], 0)):
+        for place, doubts in sorted(places, key=lambda each: self._asked_us.get(each[0], 0)):
             if self._lists.may_ask(place):
-                await self._look(place, wants)
+                await self._look(place, doubts)
 
-    async def _look(self, place: Place, wants: Wants, *, is_fresh: bool = False) -> None:
+    async def _look(self, place: Place, doubts: list[Step], *, is_fresh: bool = False) -> None:
         self._asked_us[place] = self._looked_us[place] = self._desk.clock.t_us()
         self._poked.discard(place.account)
-        asked = await self._asked(place, wants)
-        today = await self._lists.today(place, is_fresh=is_fresh or bool(wants.doubts))
+        asked = await self._asked(place, doubts)
+        today = await self._lists.today(place, is_fresh=is_fresh or bool(doubts))
         if today is None:
             return
         asked.today = today
@@ -215,14 +215,14 @@ class Reconciler:
         except JournalFault as fault:
             _log.error("not_reconciled", why=str(fault))
 
-    async def _asked(self, place: Place, wants: Wants) -> Asked:
+    async def _asked(self, place: Place, doubts: list[Step]) -> Asked:
         """What there is as the question is asked; an order that changes before it is will be on other terms."""
         terms = {
             holder.id: holder.claimed
             async for holder in in_slices(self._desk.state.holders.values())
             if holder.step is None and self._places.of(holder) is place
         }
-        return Asked(place, self._desk.clock.t_us(), {step.id: step for step in wants.doubts}, terms)
+        return Asked(place, self._desk.clock.t_us(), {step.id: step for step in doubts}, terms)
 
     def _is_incomplete(self, asked: Asked) -> bool:
         """Something that is looked for is not among today's orders: it may be among earlier ones."""

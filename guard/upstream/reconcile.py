@@ -79,11 +79,6 @@ def find_new(
     return found
 
 
-def may_be_of(one: Sought, row: OrderRow) -> bool:
-    """The row may be what became of this step; it need not be."""
-    return row.remark == stamp_of(one.step) or _fits(one, row)
-
-
 def _fits(one: Sought, row: OrderRow) -> bool:
     order = one.order
     if row.code != order.code or row.direction is not order.side or row.qty != order.qty:

@@ -9,11 +9,11 @@ from typing import Any, Final
 import pytest
 from websockets.frames import Frame, Opcode
 
-from guard.limits import State
+from guard.limits import State, Step
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Order, Status
 from guard.terms import LEDGER_UNIT
-from guard.tracking.places import Place, Wants
+from guard.tracking.places import Place
 from tests.support.guards import OPEN_POLICY, operate, record, said
 from tests.support.scripted_daemon import Talk, scripted
 from tests.support.stage import TRADING, Stage, again, code_of, decision_of, is_passed, stage
@@ -343,7 +343,7 @@ async def test_a_large_book_is_looked_through_only_when_a_list_may_be_asked(
         account = next(iter(scene.guard.desk.state.holders.values())).account
         looks, wanted = 0, scene.guard.reconciler._places.wanted
 
-        async def counted(state: State) -> dict[Place, Wants]:
+        async def counted(state: State) -> dict[Place, list[Step]]:
             nonlocal looks
             looks += 1
             return await wanted(state)

@@ -58,14 +58,6 @@ def test_a_trade_header_market_stands_for_policy_words(number: int, words: tuple
     assert markets.market_words(number) == words
 
 
-@pytest.mark.parametrize(
-    ("number", "word"), [(1, "HK"), (5, "FUTURES"), (11, "FUTURES_US"), (123, "US_FUND"), (126, None), (0, None)]
-)
-def test_a_header_market_in_one_word(number: int, word: str | None) -> None:
-    """5 is FUTURES as a whole, for it names no country."""
-    assert markets.market_of_header(number) == word
-
-
 def test_futures_headers() -> None:
     """5 and 10 to 13 are futures accounts."""
     assert [n for n in range(200) if markets.is_futures(n)] == [5, 10, 11, 12, 13]

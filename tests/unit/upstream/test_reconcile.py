@@ -18,7 +18,6 @@ from guard.upstream.reconcile import (
     change_shown,
     find_new,
     made_at,
-    may_be_of,
     stamp_of,
 )
 
@@ -104,8 +103,6 @@ def test_a_stamped_row_leaves_the_other_one() -> None:
     """Two equal steps, one row with a stamp and one without: both are found."""
     stamped = replace(ROW, order_id_ex="B", remark=stamp_of("s2"))
     assert found(ROW, stamped, wanted=(sought("s1"), sought("s2"))) == [ROW, stamped]
-    assert may_be_of(sought("s2"), stamped)
-    assert not may_be_of(sought("s1"), stamped)
 
 
 def test_the_time_in_a_decision() -> None:
