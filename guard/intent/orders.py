@@ -103,6 +103,13 @@ def place_order(fields: Fields) -> PlaceOrder | Refusal:
     return replace(order, **rare) if rare else order
 
 
+def once_more(order: PlaceOrder, fields: Fields) -> PlaceOrder | None:
+    """The order with quantity, price and remark of another body; None where one of these is wrong."""
+    qty, price = quantity(fields), _price(fields, order.order_type, order.header.trd_market)
+    remark = _remark(fields)
+    return replace(order, qty=qty, price=price, remark=remark) if fields.is_good else None
+
+
 def quantity(fields: Fields) -> Decimal | None:
     """The quantity, in shares or contracts: above zero."""
     qty = fields.number("qty")

@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from guard.codes import Code
+from guard.intent.alike import keep, like
 from guard.intent.canonical import changed, encode
 from guard.intent.changes import cancel_all_order, modify_order, reconfirm_order
 from guard.intent.fields import Fields
@@ -62,12 +63,22 @@ def parse(endpoint: Endpoint, body: bytes) -> Intent | Refusal:
     known = _known.get((endpoint.path, body))
     if known is not None:
         return known
-    shaped = _shaped(endpoint.path, body)
+    members = load(body)
+    if isinstance(members, Refusal):
+        return members
+    reader = _READERS.get(endpoint.path)
+    if reader is place_order:
+        order = like(members)
+        if order is not None:
+            return _unmarked(order)
+    shaped = shape(NAMES[endpoint.path], members)
     if isinstance(shaped, Refusal):
         return shaped
-    reader = _READERS.get(endpoint.path)
     if reader is not None:
-        return _unmarked(reader(Fields(shaped.values)))
+        found = _unmarked(reader(Fields(shaped.values)))
+        if isinstance(found, PlaceOrder):
+            keep(members, found)
+        return found
     if endpoint.account is AccountAt.HEADER:
         return account_read(NAMES[endpoint.path], body, shaped)
     return _kept(endpoint.path, market_read(body))

@@ -8,20 +8,18 @@ values (W11): which of them the daemon would take is nobody's to guess.
 import difflib
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
 
 from guard.codes import Code
 from guard.intent.names import Names
-from guard.intent.strict import Members, is_array, is_object, masked
+from guard.intent.strict import SCALARS, Members, is_array, is_object, masked
 from guard.terms import Reason, Refusal, in_order, refuse
 
 WRAPPER: Final = "c2s"
 # Objects and nothing else; a header in a list would name an account that nobody saw. A security may be a string too.
 _OBJECTS: Final = frozenset({"header", "packet_id", "filter_conditions", "data_filter"})
-_SCALARS: Final = frozenset({str, int, bool, Decimal})
 _REASONS_MAX: Final = 8  # a body may hold thousands of unknown names, and the likeness of each would be looked for
 _SEARCHES_MAX: Final = 2  # a search for likeness takes most of a millisecond
 _NAME_CHARACTERS_MAX: Final = 40  # longer names are cut in messages and not searched for likeness
@@ -58,7 +56,7 @@ def _gather(names: Names, members: Members, *, is_flat: bool) -> Body | Refusal:
     reasons: list[Reason] = []
     for name, value in members.items():
         path = known.get(name)
-        if path is not None and type(value) in _SCALARS and path not in values and path not in _OBJECTS:
+        if path is not None and type(value) in SCALARS and path not in values and path not in _OBJECTS:
             values[path] = value
         elif len(reasons) >= _REASONS_MAX:
             break
@@ -93,7 +91,7 @@ def _merge(values: dict[str, object], inside: Members, known: Mapping[str, str],
     """The fields of one object (the trade header, say) beside the others, by their paths."""
     for name, value in inside.items():
         path = known.get(name)
-        if path is not None and type(value) in _SCALARS and path not in values:
+        if path is not None and type(value) in SCALARS and path not in values:
             values[path] = value
         elif len(reasons) >= _REASONS_MAX:
             return

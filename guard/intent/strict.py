@@ -6,6 +6,7 @@ with a fraction or exponent become `Decimal`, unbounded as yet: `fields` bounds 
 """
 
 import re
+from decimal import Decimal
 from typing import Final, TypeGuard
 
 import jiter
@@ -20,6 +21,8 @@ PARTS_MAX: Final = 4096
 _SHOWN_CHARACTERS_MAX: Final = 80
 _DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 
+SCALARS: Final = frozenset({str, int, bool, Decimal})
+"""The types of values that have no members."""
 Members = dict[str, object]
 
 
