@@ -15,6 +15,7 @@ from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_orde
 from guard.limits.orders import change_in_flight, end_order, held_on, note_filled, set_spent, set_targets, unknowns
 from guard.limits.outside import adopt
 from guard.limits.promoting import promote
+from guard.limits.rates import Rates, Told, rates_of, told_of
 from guard.limits.slots import bound_met, find_slot
 from guard.limits.snapshot import Part, restore, snapshot
 from guard.limits.staging import Staging
@@ -32,10 +33,12 @@ __all__ = [
     "Opening",
     "Part",
     "Parts",
+    "Rates",
     "Slot",
     "Staging",
     "State",
     "Step",
+    "Told",
     "TradingRule",
     "TradingState",
     "Worth",
@@ -63,6 +66,7 @@ __all__ = [
     "post",
     "promote",
     "quota_of",
+    "rates_of",
     "reserve",
     "restore",
     "set_spent",
@@ -71,6 +75,7 @@ __all__ = [
     "settle",
     "snapshot",
     "together",
+    "told_of",
     "trading_for",
     "trading_rule",
     "unknowns",

@@ -24,6 +24,7 @@ from guard.limits.bodies import short
 from guard.limits.claims import parted
 from guard.limits.holder import About, Holder
 from guard.limits.order_ids import forget_order, note_order_ids
+from guard.limits.rates import Rates, rates_of, widest
 from guard.limits.shared import same_about
 from guard.limits.slots import settle_slot, take_slot
 from guard.limits.state import LOG_KINDS, SUM_KINDS, Opening, State, Step, advance, touch
@@ -54,16 +55,15 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
 
 def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
     """Stamps rates that nobody will give back (reads, a breaker's refusals). No step, no holder."""
-    for claim in claims:
-        if claim.kind != "rate":
-            raise AssertionError(f"{claim.kind} claim on {claim.counter} needs a step")
     now_us = advance(state, t_us=t_us)
-    if claims:
-        _, others = parted(claims)
-        sweep(state, t_us=now_us, claims=len(claims))
-        if state.touched is not None:
-            touch(state, None, [claim.counter for claim in claims])
-        _mark(state, others, now_us)
+    if not claims:
+        return
+    rates = claims if isinstance(claims, Rates) else rates_of(claims)
+    sweep(state, t_us=now_us, claims=len(rates))
+    if state.touched is not None:
+        touch(state, None, [cell for cell, _ in rates.cells])
+    for cell, window_us in rates.cells:
+        _stamp(state, cell, now_us, window_us=window_us)
 
 
 def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
@@ -121,23 +121,21 @@ def _open(state: State, opening: Opening) -> Holder:
     return holder
 
 
-def _mark(state: State, claims: list[Claim], now_us: int, *, step: str = "") -> None:
-    """One stamp on each log cell, however many windows look at it: the widest keeps it. The slots are the step's."""
-    widest: dict[str, Claim] = {}
-    for claim in claims:
+def _mark(state: State, claims: list[Claim], now_us: int, *, step: str) -> None:
+    """One stamp on each log cell. The slots are the step's."""
+    for cell, claim in widest(claims).items():
         if claim.kind == "slot":
             take_slot(state, claim, step=step, t_us=now_us)
-            continue
-        cell = claim.counter
-        if cell not in widest or widest[cell].window_ms < claim.window_ms:
-            widest[cell] = claim
-    for cell, claim in widest.items():
-        window_us = claim.window_ms * 1000
-        log = state.logs.get(cell)
-        if log is None:
-            log = state.logs[cell] = windows.new_log(is_rate=claim.kind == "rate")
-            remember(state, now_us + window_us, cell, is_slot=False)
-        windows.add(log, t_us=now_us, window_us=window_us)
+        else:
+            _stamp(state, cell, now_us, window_us=claim.window_ms * 1000, is_rate=claim.kind == "rate")
+
+
+def _stamp(state: State, cell: str, now_us: int, *, window_us: int, is_rate: bool = True) -> None:
+    log = state.logs.get(cell)
+    if log is None:
+        log = state.logs[cell] = windows.new_log(is_rate=is_rate)
+        remember(state, now_us + window_us, cell, is_slot=False)
+    windows.add(log, t_us=now_us, window_us=window_us)
 
 
 def _unstamp(state: State, step: Step, verdict: Verdict) -> None:

@@ -11,6 +11,7 @@ from guard.limits.claims import check_cells
 from guard.limits.slots import find_slot
 from guard.limits.state import SUM_KINDS, State
 from guard.limits.sums import part
+from guard.limits.windows import first_in
 from guard.terms import Claim, Full, Granted, Shortfall, Taken
 
 _ZEROS: Final = repeat(0)  # what absent cells stand at
@@ -38,8 +39,8 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
             if own is not None:
                 count -= part(own, counter)
         elif kind != "slot":
-            window_us = claim.window_ms * 1000
-            count = windows.count(logs.get(counter), t_us=now_us, window_us=window_us)
+            window_us, log = claim.window_ms * 1000, logs.get(counter)
+            count = 0 if log is None else len(log.stamps) - first_in(log, now_us, window_us)
             for cell in claim.also:
                 count += windows.count(logs.get(cell), t_us=now_us, window_us=window_us)
         elif (slot := find_slot(state, counter, t_us=now_us)) is None:
@@ -72,7 +73,13 @@ def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
 
 def quota_of(state: State, counter: str, *, t_us: int, window_ms: int) -> tuple[int, int]:
     """The stamps in the window, and how long until the oldest leaves it and some of the quota comes back; 0: none."""
-    return windows.quota(state.logs.get(counter), t_us=max(t_us, state.at_us), window_us=window_ms * 1000)
+    log = state.logs.get(counter)
+    if log is None:
+        return 0, 0
+    stamps, window_us, now_us = log.stamps, window_ms * 1000, max(t_us, state.at_us)
+    first = first_in(log, now_us, window_us)
+    count = len(stamps) - first
+    return count, stamps[first] + window_us - now_us if count else 0
 
 
 def _free_at(state: State, claim: Claim, now_us: int) -> int | None:

@@ -39,27 +39,17 @@ def is_forgettable(log: Log, *, t_us: int) -> bool:
 
 def count(log: Log | None, *, t_us: int, window_us: int) -> int:
     """How many stamps lie in (t-w, t], no further back than the log is kept. `t_us` is not before the last stamp."""
-    if log is None:
-        return 0
-    return len(log.stamps) - _first(log, t_us, window_us)
+    return 0 if log is None else len(log.stamps) - first_in(log, t_us, window_us)
 
 
 def stamps_in(log: Log | None, *, t_us: int, window_us: int) -> list[int]:
     """The stamps in (t-w, t], ascending."""
     if log is None:
         return []
-    return log.stamps[_first(log, t_us, window_us) :].tolist()
+    return log.stamps[first_in(log, t_us, window_us) :].tolist()
 
 
-def quota(log: Log | None, *, t_us: int, window_us: int) -> tuple[int, int]:
-    """How many stamps lie in (t-w, t], and how long until the oldest of them leaves it; 0: there is none."""
-    stamps: Sequence[int] = () if log is None else log.stamps
-    first = 0 if log is None else _first(log, t_us, window_us)
-    count = len(stamps) - first
-    return count, stamps[first] + window_us - t_us if count else 0
-
-
-def _first(log: Log, t_us: int, window_us: int) -> int:
+def first_in(log: Log, t_us: int, window_us: int) -> int:
     """Where the stamps of the window begin. What is older than the log is kept for may or may not be there still."""
     return bisect_right(log.stamps, t_us - min(window_us, log.widest_us))
 
@@ -70,13 +60,13 @@ def add(log: Log, *, t_us: int, window_us: int) -> None:
     That keeps the cost of a stamp the same however long the log, and the log hardly longer than its widest window is
     full. What waits to go does not count, and goes before a wider window could count it again.
     """
-    stamps, until_us = log.stamps, t_us - log.widest_us
+    stamps, widest_us = log.stamps, log.widest_us
     some = (len(stamps) + OVER_SHARE - 1) // OVER_SHARE
-    if not some or stamps[some - 1] <= until_us or window_us > log.widest_us:
-        del stamps[: bisect_right(stamps, until_us)]
-    # An empty log of `once` is as good as a forgotten one: whether it was forgotten in between must not show.
-    if window_us > log.widest_us or not (stamps or log.is_rate):
-        log.widest_us = window_us
+    if not some or stamps[some - 1] <= t_us - widest_us or window_us > widest_us:
+        del stamps[: bisect_right(stamps, t_us - widest_us)]
+        # An empty log of `once` is as good as a forgotten one: whether it was forgotten in between must not show.
+        if window_us > widest_us or not (stamps or log.is_rate):
+            log.widest_us = window_us
     stamps.append(t_us)
 
 

@@ -5,7 +5,7 @@ each one that does not, `makers[i].refuse(claims[i], shortfall)` says why. A rul
 adds risk is judged by everything; a read and a cancel meet only the rate that is written for them (W09).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -56,6 +56,7 @@ _MISSING: Final = frozenset(
     }
 )
 
+_Kept = Callable[[tuple[Claim, ...]], tuple[Claim, ...]]
 _R = TypeVar("_R", bound=Request)
 _Asked_contra = TypeVar("_Asked_contra", bound=Request, contravariant=True)
 
@@ -216,8 +217,11 @@ def breaker_limits(plan: Plan, verdict: Verdict) -> tuple[BreakerLimit, ...]:
     return tuple([limit for limit in plan.breaker if limit.verdict is verdict]) if plan.breaker else ()
 
 
-def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime) -> Judgement:
-    """A request that changes nothing: `rates.reads` of the policies whose key selectors match."""
+def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime, kept: _Kept = tuple) -> Judgement:
+    """A request that changes nothing: `rates.reads` of the policies whose key selectors match.
+
+    `kept`: as what the claims are kept for all reads to come.
+    """
     plan = policies.plan(principal, None, None, wall=wall)
     if plan.granted:
         return Judgement((), *plan.granted[0])
@@ -225,8 +229,8 @@ def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime) -> 
     found = _at_a_glance(plan.reads, request)
     if isinstance(found, _No):
         return _collect(_in_full(plan.all_reads, request, said=found))
-    plan.granted.append(found)
-    return Judgement((), *found)
+    plan.granted.append((kept(found[0]), found[1]))
+    return Judgement((), *plan.granted[0])
 
 
 def judge_cancel(plan: Plan, *, account: Account, wall: datetime) -> Judgement:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.intent import digest, encode, kept
-from guard.limits import Opening, Worth, beside, bound_met, held_on, look
+from guard.limits import Opening, Worth, beside, bound_met, held_on, look, rates_of
 from guard.policy import (
     Judgement,
     Maker,
@@ -116,7 +116,7 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
     policies, principal = visit.standing.policies, visit.principal
     judgement = _UNJUDGED
     if policies is not None and principal is not None:
-        judgement = judge_read(policies, principal, wall=visit.wall)
+        judgement = judge_read(policies, principal, wall=visit.wall, kept=rates_of)
     claims: tuple[Claim, ...] = judgement.claims
     makers: tuple[Maker | None, ...] = judgement.makers
     for claim, maker in bucket_claims(visit, situation):

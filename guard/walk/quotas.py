@@ -5,9 +5,8 @@ whole seconds some of it comes back.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
-from guard.limits import State, quota_of
+from guard.limits import Rates, State, quota_of, told_of
 from guard.terms import TRADE_EFFECTS, Claim
 from guard.walk.desk import Desk, Visit
 
@@ -22,20 +21,10 @@ def quota_headers(desk: Desk, visit: Visit, claims: Sequence[Claim]) -> Headers:
 
 def rate_headers(state: State, claims: Sequence[Claim], *, now_us: int) -> Headers:
     """The two fields; nothing where no rate applies."""
-    policies = lefts = ""
-    for claim in claims:
-        cap, counter, window_ms = claim.cap, claim.counter, claim.window_ms
-        if claim.kind != "rate" or cap is None:
-            continue
+    policies, quotas = claims.told if isinstance(claims, Rates) else told_of(claims)
+    lefts = ""
+    for name, counter, cap, window_ms in quotas:
         count, free_us = quota_of(state, counter, t_us=now_us, window_ms=window_ms)
-        name, policy = _words(counter.partition("/")[0], cap, window_ms // 1000)
         left = f"{name};r={cap - count if count < cap else 0};t={-(-free_us // 1_000_000)}"
-        policies, lefts = (f"{policies}, {policy}", f"{lefts}, {left}") if policies else (policy, left)
-    return (("RateLimit-Policy", policies), ("RateLimit", lefts)) if policies else ()
-
-
-@lru_cache(maxsize=256)
-def _words(name: str, quota: int, window_s: int) -> tuple[str, str]:
-    """A rate's name as a structured-field string (RFC 8941 §3.3.3), and what it allows."""
-    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return quoted, f"{quoted};q={quota};w={window_s}"
+        lefts = f"{lefts}, {left}" if lefts else left
+    return (("RateLimit-Policy", policies), ("RateLimit", lefts)) if lefts else ()

@@ -1,0 +1,75 @@
+"""Claims on rates alone, looked over once: what is posted again and again need not be looked over each time.
+
+What a key's reads claim is the same for all of them: it is asked for with each one, stamped with each one, and told in
+the RateLimit fields of each answer.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from guard.limits.claims import parted
+from guard.terms import Claim
+
+WORDS_MAX: Final = 256
+
+
+Quota = tuple[str, str, int, int]
+"""A rate as callers are told where they stand: its name (RFC 8941 §3.3.3), counter and cap, and its window in ms."""
+Told = tuple[str, list[Quota]]
+"""What each of some rates allows, in one text, and where to look what is left of it."""
+
+
+class Rates(tuple[Claim, ...]):  # noqa: SLOT001 - a tuple that has attributes has no slots for them
+    """Claims on rates that nobody will give back.
+
+    Attributes:
+        cells: each cell that is stamped, with the widest of the windows that look at it, in µs.
+        told: what a caller is told of them.
+    """
+
+    cells: tuple[tuple[str, int], ...]
+    told: Told
+
+
+def rates_of(claims: tuple[Claim, ...]) -> Rates:
+    """These claims, looked over."""
+    for claim in claims:
+        if claim.kind != "rate":
+            raise AssertionError(f"{claim.kind} claim on {claim.counter} needs a step")
+    _, stamping = parted(claims)
+    rates = Rates(claims)
+    rates.cells = tuple([(cell, claim.window_ms * 1000) for cell, claim in widest(stamping).items()])
+    rates.told = told_of(claims)
+    return rates
+
+
+def widest(claims: Iterable[Claim]) -> dict[str, Claim]:
+    """Of each cell the claim that keeps its stamps longest: it gets one stamp, however many windows look at it."""
+    found: dict[str, Claim] = {}
+    for claim in claims:
+        cell = claim.counter
+        if cell not in found or found[cell].window_ms < claim.window_ms:
+            found[cell] = claim
+    return found
+
+
+def told_of(claims: Iterable[Claim]) -> Told:
+    """The rates among these claims that have a cap."""
+    policies = ""
+    quotas: list[Quota] = []
+    for claim in claims:
+        if claim.kind != "rate" or claim.cap is None:
+            continue
+        counter, cap, window_ms = claim.counter, claim.cap, claim.window_ms
+        name, policy = _words(counter.partition("/")[0], cap, window_ms // 1000)
+        policies = f"{policies}, {policy}" if policies else policy
+        quotas.append((name, counter, cap, window_ms))
+    return policies, quotas
+
+
+@lru_cache(maxsize=WORDS_MAX)
+def _words(name: str, quota: int, window_s: int) -> tuple[str, str]:
+    """A rate's name, and what it allows."""
+    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return quoted, f"{quoted};q={quota};w={window_s}"
