@@ -11,7 +11,6 @@ from collections.abc import Container, Mapping
 from typing import Any, Final
 
 import jiter
-from msgspec import Struct
 
 from guard.terms import Answer, Effect, Failure, Outcome, Verdict
 
@@ -40,17 +39,6 @@ def redact(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text)[:MESSAGE_CHARS_MAX]
 
 
-class _Ids(Struct, frozen=True):
-    """The ids of an answer as text. `is_odd`: one was given that no order can have."""
-
-    order_id: str | None
-    order_id_ex: str | None
-    is_odd: bool
-
-
-_NO_IDS: Final = _Ids(None, None, is_odd=False)
-
-
 def _id(given: object) -> str | None:
     """An id as text; None: no order can have it."""
     if type(given) is int:
@@ -60,20 +48,10 @@ def _id(given: object) -> str | None:
     return None
 
 
-def _ids(envelope: Mapping[str, Any]) -> _Ids:
-    s2c = envelope.get("s2c")
-    if not isinstance(s2c, dict):
-        return _NO_IDS
-    given, given_ex = s2c.get("order_id"), s2c.get("order_id_ex")
-    read, read_ex = _id(given), _id(given_ex)
-    return _Ids(read, read_ex, (given is not None and read is None) or (given_ex is not None and read_ex is None))
-
-
-def _names_a_new_order(ids: _Ids, known_ids: Container[str]) -> bool:
-    order_id, order_id_ex = ids.order_id, ids.order_id_ex
+def _names_a_new_order(order_id: str | None, order_id_ex: str | None, known_ids: Container[str]) -> bool:
     # Where both are given the external id is the order's own; the number may be a hash of it (daemon.md §4.1).
     own = order_id if order_id_ex is None else order_id_ex
-    if ids.is_odd or own is None or not own.strip("0") or own in known_ids:
+    if own is None or not own.strip("0") or own in known_ids:
         return False
     return order_id is None or order_id is own or not order_id.strip("0") or order_id not in known_ids
 
@@ -96,13 +74,12 @@ def _message(envelope: Mapping[str, Any]) -> str:
 
 
 def _verdict(*, status: int, ret_type: int | None, is_named: bool) -> Verdict:
-    if 400 <= status <= 499:  # noqa: PLR2004 - the class of client errors
-        return Verdict.UNKNOWN if status in _UNDECIDED_4XX else Verdict.REFUSED
-    if not 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
-        return Verdict.UNKNOWN
-    if ret_type in _REFUSING_TYPES:
-        return Verdict.REFUSED
-    return Verdict.ACCEPTED if ret_type == 0 and is_named else Verdict.UNKNOWN
+    if 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
+        if ret_type == 0:
+            return Verdict.ACCEPTED if is_named else Verdict.UNKNOWN
+        return Verdict.REFUSED if ret_type in _REFUSING_TYPES else Verdict.UNKNOWN
+    is_refused = 400 <= status <= 499 and status not in _UNDECIDED_4XX  # noqa: PLR2004 - the class of client errors
+    return Verdict.REFUSED if is_refused else Verdict.UNKNOWN
 
 
 def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]) -> Outcome:
@@ -111,16 +88,18 @@ def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]
         verdict = Verdict.UNKNOWN if result.is_sent else Verdict.NOT_SENT
         return Outcome(verdict, message=redact(result.message), duration_us=result.duration_us)
     envelope = _read(result.body)
-    said = envelope.get("ret_type")
+    said, s2c = envelope.get("ret_type"), envelope.get("s2c")
     ret_type = said if type(said) is int else None
-    ids = _ids(envelope)
-    is_named = effect is not Effect.ORDER_NEW or _names_a_new_order(ids, known_ids)
+    given, given_ex = (s2c.get("order_id"), s2c.get("order_id_ex")) if isinstance(s2c, dict) else (None, None)
+    order_id, order_id_ex = _id(given), _id(given_ex)
+    is_odd = (order_id is None and given is not None) or (order_id_ex is None and given_ex is not None)
+    is_named = effect is not Effect.ORDER_NEW or (not is_odd and _names_a_new_order(order_id, order_id_ex, known_ids))
     return Outcome(
         _verdict(status=result.status, ret_type=ret_type, is_named=is_named),
         status=result.status,
         ret_type=ret_type,
-        order_id=ids.order_id,
-        order_id_ex=ids.order_id_ex,
+        order_id=order_id,
+        order_id_ex=order_id_ex,
         message=_message(envelope),
         duration_us=result.duration_us,
     )
