@@ -25,7 +25,7 @@ from guard.reference.sources import (
     STATE_AGE_US,
     Sources,
 )
-from guard.reference.views import Asked, instrument, is_option, position_key, underlying, view
+from guard.reference.views import Asked, instrument, is_option, underlying, view
 from guard.supervisor import Supervisor
 from guard.terms import Account, Daemon, Instrument, Missing, Needs, PlaceOrder, World
 
@@ -100,7 +100,7 @@ class Reference:
 
     def is_in_other_currency(self, order: PlaceOrder, *, account: Account) -> bool:
         """The daemon showed the symbol in another currency than its market's."""
-        return bool(self._sources.other_currency(order, position_key(order, account)))
+        return bool(self._sources.other_currency(order, account))
 
     def ages_s(self) -> dict[str, float]:
         """How long ago the daemon last answered a question of each kind; kinds that were never asked are left out."""

@@ -61,6 +61,12 @@ def part_kept(path: str, *, window_s: int) -> int:
     return 0 if kind is None else MANNERS[kind].burst + window_s * _SECOND_US // MANNERS[kind].interval_us
 
 
+def position_key(order: PlaceOrder, account: Account) -> PositionKey:
+    """Under what the positions of the order's account are kept."""
+    header = order.header
+    return PositionKey(account, header.trd_market, header.jp_acc_type)
+
+
 class Sources:
     """What is kept of each kind, and who asks for it. Used on one event loop."""
 
@@ -155,7 +161,9 @@ class Sources:
         kept = None if source is None else source.shelf.get(key)
         return "" if kept is None else kept.value.currencies.get(symbol, "")
 
-    def other_currency(self, order: PlaceOrder, key: PositionKey) -> str:
+    def other_currency(self, order: PlaceOrder, account: Account) -> str:
         """The currency that was seen where it is not the one that the market's table has; else ""."""
-        seen = self.seen_currency(order.symbol, key)
+        seen = self._currencies.get(order.symbol)
+        if not seen and self._positions:
+            seen = self.seen_currency(order.symbol, position_key(order, account))
         return "" if not seen or seen == currency_of(order.market, order.code) else seen

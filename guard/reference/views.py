@@ -14,7 +14,7 @@ from guard.markets import FUTURES, kind_of
 from guard.reference import assembly
 from guard.reference.asks import PositionKey, calendar_key
 from guard.reference.assembly import Facts, Market, aged
-from guard.reference.sources import CALENDAR_AGE_US, FACT_AGE_US, POSITION_AGE_US, Sources
+from guard.reference.sources import CALENDAR_AGE_US, FACT_AGE_US, POSITION_AGE_US, Sources, position_key
 from guard.terms import NOT_ASKED, Account, Exchange, Instrument, Missing, Needs, PlaceOrder, Position, Quote, World
 
 NOTHING: Final = World(NOT_ASKED, NOT_ASKED, NOT_ASKED)
@@ -38,12 +38,6 @@ class Asked(Struct, frozen=True):
     def positions(self) -> PositionKey:
         """Whose positions."""
         return position_key(self.order, self.account)
-
-
-def position_key(order: PlaceOrder, account: Account) -> PositionKey:
-    """Under what the positions of the order's account are kept."""
-    header = order.header
-    return PositionKey(account, header.trd_market, header.jp_acc_type)
 
 
 def view(sources: Sources, asked: Asked) -> World:
@@ -100,7 +94,7 @@ def _untold_there() -> str:
 
 def _stock(sources: Sources, asked: Asked) -> Instrument | Missing:
     """What nobody asked about is what its market says, unless the daemon showed it in another currency (W08)."""
-    order, seen = asked.order, sources.other_currency(asked.order, asked.positions)
+    order, seen = asked.order, sources.other_currency(asked.order, asked.account)
     if not seen or kind_of(order.market, order.code) != "stock":
         return NOT_ASKED
     return Instrument(symbol=order.symbol, kind="stock", currency=seen, source="orders")

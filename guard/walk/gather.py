@@ -20,7 +20,6 @@ from guard.terms import (
     CancelOrder,
     Effect,
     Env,
-    Header,
     Intent,
     Missing,
     ModifyOrder,
@@ -33,7 +32,7 @@ from guard.terms import (
 )
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.naming import meant
-from guard.walk.outlook import binding, known, needs_of
+from guard.walk.outlook import known, needs_of
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
 _CANCELS: Final = (CancelOrder, CancelAll)
@@ -84,35 +83,34 @@ async def _rows(desk: Desk, visit: Visit) -> Rows | Missing:
 def understood(desk: Desk, visit: Visit, intent: Intent, found: Rows | Missing) -> Situation:
     """What the account list, the ledger and reference data make of the request, as they stand now."""
     situation = Situation(intent, rows=found)
-    principal, header = visit.principal, None
+    principal, header = visit.principal, getattr(intent, "header", None)
     if isinstance(intent, _OF_SEVERAL):
         situation.acc_ids = intent.acc_ids
-    else:
-        header = getattr(intent, "header", None)
     if principal is None or header is None:
         return situation
-    rows, acc_id = () if isinstance(found, Missing) else found, header.acc_id
+    rows, acc_id, env = () if isinstance(found, Missing) else found, header.acc_id, header.env
     if header.card_num is not None:
-        acc_id = resolve_acc_id(principal, rows, env=header.env, acc_id=acc_id, card_num=header.card_num)
-    situation.acc_ids = _named(header, acc_id)
+        acc_id = resolve_acc_id(principal, rows, env=env, acc_id=acc_id, card_num=header.card_num)
+    # What the body names: one account, none, or one that does not exist.
+    situation.acc_ids = (acc_id,) if acc_id is not None else None if header.card_num is None else ()
     if isinstance(intent, Read):
-        situation.locate(header.env, acc_id)
+        situation.locate(env, acc_id)
         return situation
     if not isinstance(intent, PlaceOrder):
-        holder = meant(desk.state, intent, env=header.env, acc_id=acc_id)
+        holder = meant(desk.state, intent, env=env, acc_id=acc_id)
         if isinstance(holder, Holder):
             situation.holder = holder
         else:
             situation.conflict = holder
-    env = header.env
     situation.locate(_environment(principal, situation, rows, acc_id=acc_id) if env is None else env, acc_id)
-    situation.plan = binding(visit, situation)
+    policies, account = visit.standing.policies, situation.account
+    if policies is not None and account is not None:
+        situation.plan = policies.plan(principal, account.env, account, wall=visit.wall)
     order = resulting(intent, situation.holder)
     if isinstance(order, Refusal):
         situation.conflict = order
-        return situation
-    situation.order = order
-    if order is not None:
+    elif order is not None:
+        situation.order = order
         situation.needs = needs_of(visit, situation)
         situation.world = known(desk, visit, situation)
     return situation
@@ -123,13 +121,6 @@ def _environment(principal: Principal, situation: Situation, rows: Rows, *, acc_
     order_env = situation.holder.account.env if situation.holder else None
     env = resolve_env(principal, rows, body=None, order=order_env, acc_id=acc_id)
     return cancel_env(principal) if env is None and isinstance(situation.intent, _CANCELS) else env
-
-
-def _named(header: Header, acc_id: int | None) -> tuple[int, ...] | None:
-    """The account that the body names: none, one, or one that does not exist."""
-    if header.acc_id is None and header.card_num is None:
-        return None
-    return () if acc_id is None else (acc_id,)
 
 
 def resulting(intent: Intent, holder: Holder | None) -> PlaceOrder | Refusal | None:

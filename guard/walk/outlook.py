@@ -11,14 +11,6 @@ from guard.walk.desk import Desk, Situation, Visit
 _ANY_AGE_MS: Final = 24 * 3600 * 1000
 
 
-def binding(visit: Visit, situation: Situation) -> Plan | None:
-    """What binds a trade of this key on this account now."""
-    policies, principal, account = visit.standing.policies, visit.principal, situation.account
-    if policies is None or principal is None or account is None:
-        return None
-    return policies.plan(principal, account.env, account, wall=visit.wall)
-
-
 def needs_of(visit: Visit, situation: Situation) -> Needs | None:
     """What the rules that bind this order look at; None where there is no order, or no rule looks at anything."""
     plan, order, more = situation.plan, situation.order, visit.more

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from guard.codes import Code
 from guard.limits import find_slot, unknowns
 from guard.policy import excusable
-from guard.terms import CancelOrder, Effect, Header, Intent, Needs, Read, Reason
+from guard.terms import CancelOrder, Effect, Header, Intent, Needs, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
 from guard.walk.fitting import lot_of
 from guard.walk.gather import at_hand, gather, understood
 from guard.walk.judging import Look, working_exits
+from guard.walk.naming import NAMING
 from guard.walk.outlook import needs_of
 from guard.walk.replies import idempotency_cell
 
@@ -26,8 +27,8 @@ async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     All that can be had is at hand by then. Mostly it is so at once, and nothing is awaited.
     """
     situation = at_hand(desk, visit, intent)
-    if situation is not None and isinstance(intent, Read):
-        return situation  # nothing more is asked for before a read
+    if situation is not None and situation.needs is None and not isinstance(intent, NAMING):
+        return situation  # no live order that the daemon may know better, and no rule that looks at the world
     is_sought = situation is not None and _is_sought(desk, visit, situation)
     if situation is not None and not is_sought and _is_complete(desk, visit, situation):
         return situation
