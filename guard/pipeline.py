@@ -54,10 +54,10 @@ class Pipeline:
 
     async def walk(self, visit: Visit) -> Reply:
         """Find, identify, parse, gather; then one of three roads: a question to the guard, a trade, anything else."""
-        if is_question(visit.call):
-            return await answer(self.recorder, visit)
         endpoint = self.hooks.find(visit.call.method, visit.call.path)
         if isinstance(endpoint, Refusal):
+            if is_question(visit.call):
+                return await answer(self.recorder, visit)
             return refused(self.recorder, visit, endpoint)
         visit.endpoint, visit.effect = endpoint, endpoint.effect
         stranger = self.hooks.identify(visit)
