@@ -234,6 +234,8 @@ async def test_a_lazy_record_rests_until_one_comes_that_somebody_waits_for(state
     disk = FaultyDisk()
     journal = open_journal(state, disk=disk, bounds=Bounds(rest_s=60, look_s=60))
     await journal.durable(journal.append("decision", decision()))
+    while not journal._backlog._is_asleep:  # noqa: ASYNC110 - a thread; until it sleeps it takes whatever there is
+        await asyncio.sleep(0.001)
     before = disk.calls["write"]
     seq = journal.append("outcome", outcome(), lazy=True)
     await asyncio.sleep(0.02)
