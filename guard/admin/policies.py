@@ -8,25 +8,25 @@ record, and found there again by a start.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 from weakref import ref
 
 import msgspec
 import structlog
-from msgspec import Struct
 
+from guard.admin import recorded, sets
 from guard.admin.change import Change, Who
-from guard.admin.control import PERSON, Compared, carried, held_against, may_approve, summary
-from guard.admin.recount import Recount
+from guard.admin.control import PERSON, Compared, held_against, may_approve
+from guard.admin.recorded import Asked
+from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import SHOWN_MAX, Recounting
 from guard.agreed import Agreed
 from guard.errors import JournalFault
-from guard.journal import Policy, plain
+from guard.journal import Policy
 from guard.journal.shelf import Shelf
 from guard.policy import PolicyError, PolicySet
-from guard.policy.cases import run_tests
 from guard.resting import Pieces, let_go, uncollected
-from guard.standing import Standing, compiled, pieces_of, read_steadily, stand, warmed
+from guard.standing import Standing, pieces_of, stand
 from guard.walk.desk import Desk
 
 OTHER_END: Final = (
@@ -35,27 +35,6 @@ OTHER_END: Final = (
 )
 Rehearse = Callable[[str], Awaitable[Mapping[str, object]]]
 _log = structlog.get_logger("guard.admin")
-
-
-class Loaded(Struct):
-    """What the directory says: its texts, and their set or everything that is wrong with them.
-
-    It comes in a list: a thread holds on to its answer for a moment, and would have to let go of the whole set then.
-    """
-
-    texts: Mapping[str, str]
-    built: PolicySet | list[PolicyError]
-
-
-class Asked(Struct, frozen=True):
-    """A change that may be applied: from what, to what, and how it was come to."""
-
-    was: Standing
-    built: PolicySet
-    found: Compared
-    who: Who
-    until: datetime | None = None
-    asked: Policy | None = None
 
 
 class PolicyChanges:
@@ -109,7 +88,7 @@ class PolicyChanges:
             was, pending = self._desk.standing, self.agreed.pending
             against = may_approve(pending, sha256, who, in_force=was.policy_sha256)
             with uncollected() as made:
-                built = None if against is not None else await asyncio.to_thread(self._kept, was, sha256)
+                built = None if against is not None else await self._kept(was, sha256)
                 if pending is None or built is None:
                     errors = (against or "its texts are not kept; reload again",)
                     return Change("refused", was.policy_sha256, errors=errors)
@@ -146,7 +125,7 @@ class PolicyChanges:
     # ------------------------------------------------------------ the steps
 
     async def _reloaded(self, was: Standing, who: Who, until: datetime | None) -> Change:
-        loaded = (await asyncio.to_thread(self._load, was)).pop()
+        loaded = (await asyncio.to_thread(sets.load, was, now=self._desk.clock.wall())).pop()
         built = loaded.built
         if isinstance(built, list):
             return self._refused(was, who, built)
@@ -159,7 +138,7 @@ class PolicyChanges:
         if until is not None and self.agreed.temporary is not None:  # a later end would take the place of this one
             return Change("refused", was.policy_sha256, errors=(OTHER_END,))
         try:
-            await asyncio.to_thread(self._keep, built.sha256, loaded.texts)
+            await asyncio.to_thread(sets.keep, self._shelf, built.sha256, loaded.texts)
         except OSError as error:
             return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
         asked = Asked(was, built, await asyncio.to_thread(held_against, was.policies, built), who, until)
@@ -167,26 +146,8 @@ class PolicyChanges:
             return self._pending(asked)
         return await self._applied(asked)
 
-    def _load(self, was: Standing) -> list[Loaded]:
-        files = read_steadily(was.settings.path(was.settings.policies.dir))
-        built = compiled(was.settings, was.keyring, files.texts, now=self._desk.clock.wall())
-        wrong = [*files.errors, *(built if isinstance(built, list) else run_tests(built, files.tests).failures)]
-        if wrong or isinstance(built, list):
-            return [Loaded(files.texts, wrong)]
-        if was.policies is None or built.hashes != was.policies.hashes:
-            built = warmed(built, was.keyring, now=self._desk.clock.wall())
-        return [Loaded(files.texts, built)]
-
-    def _keep(self, sha256: str, texts: Mapping[str, str]) -> None:
-        self._shelf.put(sha256, msgspec.json.encode(texts))
-
-    def _kept(self, was: Standing, sha256: str) -> PolicySet | None:
-        raw = self._shelf.get(sha256)
-        texts = {} if raw is None else msgspec.json.decode(raw, type=dict[str, str])
-        built = compiled(was.settings, was.keyring, texts, now=self._desk.clock.wall())
-        if raw is None or not isinstance(built, PolicySet) or built.sha256 != sha256:
-            return None
-        return warmed(built, was.keyring, now=self._desk.clock.wall())
+    async def _kept(self, was: Standing, sha256: str) -> PolicySet | None:
+        return await asyncio.to_thread(sets.kept, self._shelf, was, sha256, now=self._desk.clock.wall())
 
     def _pending(self, asked: Asked) -> Change:
         was, who, found = asked.was, asked.who, asked.found
@@ -245,19 +206,22 @@ class PolicyChanges:
         """In the same step: the record, the reference, the counters; the fault where it cannot be recorded."""
         fault = self._append(record)
         if fault is None:
-            self._left_over += pieces_of(self._desk.standing)
-            self._desk.standing = standing
-            if recount is not None:
-                recount.take_over(t_us=record.t)
-                recount.put_on_traffic(t_us=record.t)
+            self._swap(standing, recount, t_us=record.t)
         return fault
+
+    def _swap(self, standing: Standing, recount: Recount | NotRebuilt | None, *, t_us: int) -> None:
+        self._left_over += pieces_of(self._desk.standing)
+        self._desk.standing = standing
+        if recount is not None:
+            recount.take_over(t_us=t_us)
+            recount.put_on_traffic(t_us=t_us)
 
     async def _base(self, asked: Asked) -> tuple[Policy, str] | None:
         """A change on top of one that ends: it ends with it, unless it stands by itself beside what was before."""
         over = self.agreed.temporary
         if over is None or over.back is None or asked.until is not None:
             return None
-        back = await asyncio.to_thread(self._kept, asked.was, over.back)
+        back = await self._kept(asked.was, over.back)
         if back is None or (await asyncio.to_thread(held_against, back, asked.built)).is_safe:
             return None
         record = msgspec.structs.replace(self._record(asked, "applied"), until=over.until, back=over.back)
@@ -270,33 +234,20 @@ class PolicyChanges:
 
     async def _reverted(self, was: Standing, over: Policy) -> None:
         """Back to what was in force before; where that cannot be had, to nothing: new orders are refused then."""
-        built = await asyncio.to_thread(self._kept, was, over.back or "")
+        built = await self._kept(was, over.back or "")
         standing = stand(was.settings, was.keyring, was.issuers, built)
         try:
             await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
         except OSError as error:
             _log.error("config_not_kept", why=str(error))
         found = Compared() if built is None else await asyncio.to_thread(held_against, was.policies, built)
-        record = Policy(
-            t=self._desk.clock.t_us(),
-            result="reverted",
-            sha256=standing.policy_sha256,
-            from_sha256=over.sha256,
-            by="expiry",
-            reason=f"until {over.until:%Y-%m-%dT%H:%M:%SZ}" if over.until else None,
-            kind=found.kind,
-            changes=found.words,
-        )
+        record = recorded.reverted(over, standing, found, t_us=self._desk.clock.t_us())
         async with self._recounting.at_best(standing) as recount:
             if recount is not None:
                 targets, t_us = recount.at_best(), self._desk.clock.t_us()
                 record = msgspec.structs.replace(record, t=t_us, targets=targets, batch=recount.batch)
             fault = self._append(record)
-            self._left_over += pieces_of(was)
-            self._desk.standing = standing
-            if recount is not None:
-                recount.take_over(t_us=record.t)
-                recount.put_on_traffic(t_us=record.t)
+            self._swap(standing, recount, t_us=record.t)
         if fault is not None:  # a start finds the same end in the record, and goes back by itself
             self.agreed.fold(record)
             _log.error("revert_not_recorded", why=fault)
@@ -305,25 +256,9 @@ class PolicyChanges:
 
     # ------------------------------------------------------------ the record
 
-    def _record(self, asked: Asked, result: str) -> Policy:
-        who, first = asked.who, asked.asked
-        in_force = asked.was.policy_sha256
-        return Policy(
-            t=self._desk.clock.t_us(),
-            result=result,
-            sha256=asked.built.sha256,
-            from_sha256=in_force,
-            by=who.by,
-            reason=plain(who.reason) if who.reason else None,
-            kind=asked.found.kind,
-            changes=asked.found.words,
-            until=asked.until,
-            back=in_force if asked.until is not None else None,
-            asked_by=None if first is None else first.by,
-            asked_reason=None if first is None else first.reason,
-            replay=summary(self._rehearsed.get(asked.built.sha256, {})) if first is not None else {},
-            carried=carried(asked.was.policies, asked.built) if result == "applied" else (),
-        )
+    def _record(self, asked: Asked, result: Literal["applied", "pending"]) -> Policy:
+        shown = self._rehearsed.get(asked.built.sha256, {})
+        return recorded.allowed(asked, result, shown, t_us=self._desk.clock.t_us())
 
     def _append(self, record: Policy) -> str | None:
         """Into the record and what follows from it; the fault in words where it cannot be written."""
@@ -336,36 +271,19 @@ class PolicyChanges:
         return None
 
     def _refused(self, was: Standing, who: Who, errors: list[PolicyError]) -> Change:
-        record = Policy(
-            t=self._desk.clock.t_us(),
-            result="refused",
-            sha256=was.policy_sha256,
-            from_sha256=was.policy_sha256,
-            by=who.by,
-            reason=plain(who.reason) if who.reason else None,
-            errors=tuple(str(error) for error in errors),
-        )
-        fault = self._append(record)
-        if fault is not None:
-            _log.error("reload_not_recorded", result="refused", why=fault)
+        self._note(recorded.refused(was, who, errors, t_us=self._desk.clock.t_us()))
         return Change("refused", was.policy_sha256, errors=tuple(msgspec.to_builtins(error) for error in errors))
 
     def _withdraw(self, was: Standing, who: Who) -> None:
         """The files say again what is in force: what waited is asked for no more."""
-        pending = self.agreed.pending
-        if pending is None:
-            return
-        record = Policy(
-            t=self._desk.clock.t_us(),
-            result="withdrawn",
-            sha256=pending.sha256,
-            from_sha256=was.policy_sha256,
-            by=who.by,
-            reason=plain(who.reason) if who.reason else None,
-        )
+        if self.agreed.pending is not None:
+            self._note(recorded.withdrawn(self.agreed.pending, was, who, t_us=self._desk.clock.t_us()))
+
+    def _note(self, record: Policy) -> None:
+        """A record of what has changed nothing; where it cannot be written that is told elsewhere."""
         fault = self._append(record)
         if fault is not None:
-            _log.error("reload_not_recorded", result="withdrawn", why=fault)
+            _log.error("reload_not_recorded", result=record.result, why=fault)
 
     def _counted(self, change: Change, who: Who) -> Change:
         self.last_ok = change.result in {"applied", "unchanged", "pending"}

@@ -1,0 +1,52 @@
+"""Texts become a set of policies: those of the directory, and those that the shelf keeps by their hash.
+
+Blocking, all of it, and long: for a thread. A set that comes back has the plans of its keys made.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from guard.journal.shelf import Shelf
+from guard.policy import PolicyError, PolicySet
+from guard.policy.cases import run_tests
+from guard.standing import Standing, compiled, read_steadily, warmed
+
+
+class Loaded(Struct):
+    """What the directory says: its texts, and their set or everything that is wrong with them."""
+
+    texts: Mapping[str, str]
+    built: PolicySet | list[PolicyError]
+
+
+def load(was: Standing, *, now: datetime) -> list[Loaded]:
+    """The directory's, tested; the plans are made only where it is not the set in force.
+
+    It comes in a list: a thread holds on to its answer for a moment, and would have to let go of the whole set then.
+    """
+    files = read_steadily(was.settings.path(was.settings.policies.dir))
+    built = compiled(was.settings, was.keyring, files.texts, now=now)
+    wrong = [*files.errors, *(built if isinstance(built, list) else run_tests(built, files.tests).failures)]
+    if wrong or isinstance(built, list):
+        return [Loaded(files.texts, wrong)]
+    if was.policies is None or built.hashes != was.policies.hashes:
+        built = warmed(built, was.keyring, now=now)
+    return [Loaded(files.texts, built)]
+
+
+def keep(shelf: Shelf, sha256: str, texts: Mapping[str, str]) -> None:
+    """Beside the record, by hash. Raises OSError."""
+    shelf.put(sha256, msgspec.json.encode(texts))
+
+
+def kept(shelf: Shelf, was: Standing, sha256: str, *, now: datetime) -> PolicySet | None:
+    """The set of this hash; None where its texts are not kept, or do not make it under these settings and keys."""
+    raw = shelf.get(sha256)
+    texts = {} if raw is None else msgspec.json.decode(raw, type=dict[str, str])
+    built = compiled(was.settings, was.keyring, texts, now=now)
+    if raw is None or not isinstance(built, PolicySet) or built.sha256 != sha256:
+        return None
+    return warmed(built, was.keyring, now=now)
