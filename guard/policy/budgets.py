@@ -55,6 +55,10 @@ def parts_of(currencies: Iterable[str]) -> tuple[Reset, ...]:
     return tuple(sorted({part for currency in currencies for part in RESETS_OF_CURRENCY.get(currency, RESETS)}))
 
 
+def _resets(reset: Reset | None) -> tuple[Reset, ...]:
+    return RESETS if reset is None else (reset,)
+
+
 def _own_part(market: str, parts: tuple[Reset, ...]) -> Reset:
     """The part that an order of this market is counted in; the first where its currency is a stranger there."""
     own = RESET_OF[market]
@@ -129,6 +133,7 @@ class MoneyBudget(Rule, frozen=True):
     code: ClassVar[Code]
     word: ClassVar[str]
     noun: ClassVar[str]
+    claims_worth: ClassVar[bool] = True
     caps: Amounts
     scope: Scope
 
@@ -148,6 +153,10 @@ class MoneyBudget(Rule, frozen=True):
         """What the counter of this currency adds up."""
         cap = self.caps.cap_in(currency)
         return None if cap is None else ((self.word, self.scope.what, self.caps.tag_of(currency)), cap)
+
+    def is_steady_in(self, currency: str) -> bool:
+        """It need not be converted: one counter."""
+        return self.caps.cap_in(currency) is not None
 
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...] | None:
         """The order's whole value, on the counter of each cap that it meets."""
@@ -233,6 +242,11 @@ class DailyValue(MoneyBudget, frozen=True):
         """The same counters, which return to zero at the same time."""
         return self.reset, super().kin
 
+    @property
+    def resets(self) -> tuple[Reset, ...]:
+        """The days that it counts in."""
+        return _resets(self.reset)
+
     def limits_in(self, currency: str) -> tuple[Hashable, Decimal] | None:
         """What the counter of this currency adds up until it returns to zero."""
         found = super().limits_in(currency)
@@ -283,6 +297,15 @@ class OrdersPerDay(Rule, frozen=True):
     def kin(self) -> Hashable:
         """The same counters."""
         return self.reset, self.scope.what
+
+    def is_steady_in(self, currency: str) -> bool:  # noqa: ARG002 - whatever it is
+        """One on the day's counter, or none for a change."""
+        return True
+
+    @property
+    def resets(self) -> tuple[Reset, ...]:
+        """The days that it counts in."""
+        return _resets(self.reset)
 
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...] | None:
         """One order on the day's counter; a change is not another order."""

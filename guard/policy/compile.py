@@ -21,7 +21,7 @@ from guard.policy.doubts import warnings_of
 from guard.policy.keylimits import KeyRules, rules_of_limits
 from guard.policy.needs import wants_of
 from guard.policy.notation import Bad, read_zone
-from guard.policy.plan import Plan, Validity, joined, plan_of, validity_of
+from guard.policy.plan import Plan, Validity, joined, plan_of, validity_of, within_days
 from guard.policy.selection import SHARED_MAX, Answers, Selection
 from guard.terms import Account, Env, KeyLimits, Principal
 
@@ -177,7 +177,7 @@ class PolicySet:
         plan = joined(shared.plan, match.own, key=principal.name, needs_cover=self.require_cover)
         if len(self._plans) >= MATCHES_MAX:
             self._plans.clear()
-        self._plans[place] = _Planned(match.limits, shared.validity, plan)
+        self._plans[place] = _Planned(match.limits, within_days(shared.validity, plan.resets, wall), plan)
         return plan
 
     def _shared_by(self, match: _Match, account: Account | None, wall: datetime) -> _Shared:

@@ -15,9 +15,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.codes import Code
+from guard.policy.alike import NOTHING_GRANTED, Thinned
 from guard.policy.breaker import BreakerLimit
 from guard.policy.compile import PolicySet
-from guard.policy.plan import Plan, Thinned
+from guard.policy.plan import Plan
 from guard.policy.prices import ValueTerms
 from guard.policy.reducing import reducible
 from guard.policy.rule import Answer, Granting, Maker, Proposal, Request
@@ -128,22 +129,26 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     if world is not None:
         proposal = _in_world(proposal, world, exits=exits, terms=plan.terms)
     currency = "" if isinstance(proposal.worth, Missing) else proposal.worth.value.currency
-    shape = (order.market, order.symbol, order.side, order.order_type, order.time_in_force, currency)
+    place = (effect, account, order.market, order.time_in_force, currency)
+    shape = (place, order.symbol, order.side, order.order_type)
     # Once a shape has passed, the rules that hang on it alone are not asked again, unless the instrument is known.
     is_known = world is not None and isinstance(world.instrument, Instrument)
-    left = None if is_known else plan.passed.get(shape)
-    asked = plan.orders if left is None else left
+    alike = None if is_known else plan.passed.get(shape)
     if plan.converting:
         proposal = _converted(proposal, plan)
-    found = _NOT_ASKED if plan.lacks_cover else _at_a_glance(asked.rules, proposal)
+    known = NOTHING_GRANTED if alike is None else alike.granted(proposal)
+    asked = plan.orders if alike is None else alike.asked if known[0] else alike.left
+    found = _NOT_ASKED if plan.lacks_cover else _at_a_glance(asked.rules, proposal, known=known)
     if not isinstance(found, _No):
-        if left is None and not is_known:
+        if alike is None and not is_known:
             plan.has_passed(shape)
+        elif alike is not None and not (alike.is_learned or proposal.is_reducing):
+            alike.learn(found, currency)
         return Judgement((), *found, proposal=proposal)
     answers = _all_told(plan, asked, proposal, said=found)
-    if left is None and not (is_known or any(rule.is_of_shape for rule, _ in answers)):
+    if alike is None and not (is_known or any(rule.is_of_shape for rule, _ in answers)):
         plan.has_passed(shape)
-    return _collect([*answers, (None, _NO_COVER)] if plan.lacks_cover else answers, proposal)
+    return _collect([*answers, (None, _NO_COVER)] if plan.lacks_cover else answers, proposal, known=known)
 
 
 def _all_told(plan: Plan, asked: Thinned, proposal: Proposal, *, said: _No) -> list[tuple[_Rule[Proposal], Answer]]:
@@ -159,8 +164,11 @@ def _all_told(plan: Plan, asked: Thinned, proposal: Proposal, *, said: _No) -> l
     return answers
 
 
-def _at_a_glance(rules: Iterable[_Rule[_R]], request: _R) -> Granting | _No:
-    """What the thinned rules claim; else the first of them that says no, and why. One that breaks is asked again."""
+def _at_a_glance(rules: Iterable[_Rule[_R]], request: _R, *, known: Granting = NOTHING_GRANTED) -> Granting | _No:
+    """What the thinned rules claim; else the first of them that says no, and why. One that breaks is asked again.
+
+    `known`: what those claim that need not be asked.
+    """
     claims: list[Claim] = []
     makers: list[Maker] = []
     try:
@@ -174,7 +182,7 @@ def _at_a_glance(rules: Iterable[_Rule[_R]], request: _R) -> Granting | _No:
             makers += [rule] * len(answer)
     except Exception:  # noqa: BLE001 - every rule is asked again then, and the one that breaks refuses by itself
         return _NOT_ASKED
-    return _tightest(claims, makers)
+    return _tightest((*claims, *known[0]), (*makers, *known[1]))
 
 
 def _in_full(rules: Iterable[_Rule[_R]], request: _R, *, said: _No) -> list[tuple[_Rule[_R], Answer]]:
@@ -242,8 +250,13 @@ def judge_cancel(plan: Plan, *, account: Account, wall: datetime) -> Judgement:
     )
 
 
-def _collect(answers: Iterable[tuple[Maker | None, Answer]], proposal: Proposal | None = None) -> Judgement:
-    """Reasons in the contract's order, and the claims."""
+def _collect(
+    answers: Iterable[tuple[Maker | None, Answer]],
+    proposal: Proposal | None = None,
+    *,
+    known: Granting = NOTHING_GRANTED,
+) -> Judgement:
+    """Reasons in the contract's order, and the claims, with those that were not asked for."""
     claims: list[Claim] = []
     makers: list[Maker] = []
     reasons: list[Reason] = []
@@ -258,13 +271,13 @@ def _collect(answers: Iterable[tuple[Maker | None, Answer]], proposal: Proposal 
             claims += answer
             makers += [maker] * len(answer)
     told = in_order(_told_once(reasons)) if reasons else ()
-    return Judgement(told, *_tightest(claims, makers), tuple(refusing), proposal)
+    return Judgement(told, *_tightest((*claims, *known[0]), (*makers, *known[1])), tuple(refusing), proposal)
 
 
-def _tightest(claims: list[Claim], makers: list[Maker]) -> Granting:
+def _tightest(claims: tuple[Claim, ...], makers: tuple[Maker, ...]) -> Granting:
     """One claim for each cell and window: the tightest, with its maker."""
     if len(set(map(_CELL, claims))) == len(claims):
-        return tuple(claims), tuple(makers)
+        return claims, makers
     kept: dict[tuple[str, int], tuple[Claim, Maker]] = {}
     for one in zip(claims, makers, strict=True):
         place = (one[0].counter, one[0].window_ms)

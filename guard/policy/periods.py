@@ -94,6 +94,16 @@ def _turned_at(reset: Reset | None, minute: int) -> int:
     return max(minute_of(begins(part, period_of(part, wall))) for part in (RESETS if reset is None else (reset,)))
 
 
+@lru_cache(maxsize=64)
+def between(resets: tuple[Reset, ...], minute: int) -> tuple[datetime, datetime] | None:
+    """From the last to the next beginning of a period of any of these, as of that minute; None without any."""
+    wall = wall_of(minute)
+    if not resets:
+        return None
+    since = max(begins(reset, period_of(reset, wall)) for reset in resets)
+    return since, min(next_reset(reset, wall) for reset in resets)
+
+
 @lru_cache(maxsize=1024)
 def _name_in(reset: Reset, minute: int) -> str:
     return f"{period_of(reset, wall_of(minute))}@{reset}"

@@ -6,7 +6,7 @@ and where one of it refuses, those that it stands for are asked too, for all rea
 depends on how many different things are limited, not on how many policies say so.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import reduce
@@ -16,40 +16,36 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
+from guard.policy.alike import Alike, Behind, Place, Thinned
 from guard.policy.assemble import Bound
 from guard.policy.breaker import BreakerLimit
 from guard.policy.budgets import MoneyBudget
 from guard.policy.needs import Wants, needs_of
+from guard.policy.notation import Reset
 from guard.policy.orders import MaxValue
+from guard.policy.periods import between, minute_of
 from guard.policy.prices import BUFFER_PERCENT, PRICE_AGE_MAX_MS, ValueTerms
 from guard.policy.rates import RateLimit
 from guard.policy.rule import Granting, OrderRule
-from guard.terms import Needs, OrderType, PlaceOrder, Side, TimeInForce
+from guard.terms import Needs, OrderType, PlaceOrder, Side
 
-SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers
+SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers, and kinds of orders that are alike
 _CAP: Final = itemgetter(0)
-Shape = tuple[str, str, Side, OrderType, TimeInForce, str]
+Shape = tuple[Place, str, Side, OrderType]
 Kind = tuple[str, str, Side, OrderType, bool]  # all that `needs_of` looks at
 _R = TypeVar("_R", bound=OrderRule)
-Behind = Mapping[int, tuple[OrderRule, ...]]
-"""The rules that another one stands for, by the identity of that."""
-
-
-class Thinned(Struct, frozen=True):
-    """The rules that are asked, and those that each of them stands for: they pass what it lets through."""
-
-    rules: tuple[OrderRule, ...]
-    behind: Behind
 
 
 class Plan(Struct, frozen=True):
-    """What is asked of a request of one key, in one environment and account, between two expiries.
+    """What is asked of a request of one key, in one environment and account, between two expiries or resets.
 
     `orders`, `reads`, `cancels` are thinned; `bounds` are all policies that bind, `every` their rules on orders, part
-    by part. `others` are those of the thinned that do not hang on an order's shape alone. Bounded caches of pure
-    answers: `passed` has the shapes that all the rest let through, with what is `left` to ask in its currency,
-    `needed` what orders need to have known. `granted` is what a read claims, once one was granted: nothing of it hangs
-    on the read. `lacks_cover`: no money limit covers an order, and one is required.
+    by part. `others` are those of the thinned that do not hang on an order's shape alone. `resets`: where
+    periods begin that counters are named after. `lacks_cover`: no money limit covers an order, and one is required.
+
+    Bounded caches of pure answers: `passed` has the shapes that all the rest let through, `alike` what is asked of
+    them, `left` what can be in a currency, `needed` what orders need to have known. `granted` is what a read claims,
+    once one was granted: nothing of it hangs on the read.
     """
 
     bounds: tuple[Bound, ...]
@@ -63,7 +59,9 @@ class Plan(Struct, frozen=True):
     breaker: tuple[BreakerLimit, ...]
     others: tuple[OrderRule, ...]
     every: tuple[tuple[OrderRule, ...], ...]
-    passed: dict[Shape, Thinned]
+    resets: tuple[Reset, ...]
+    passed: dict[Shape, Alike]
+    alike: dict[Place, Alike]
     left: dict[str, Thinned]
     needed: dict[Kind, Needs]
     granted: list[Granting]
@@ -88,11 +86,20 @@ class Plan(Struct, frozen=True):
         """The rules that hang on the shape alone have nothing against it."""
         if len(self.passed) >= SHAPES_MAX:
             self.passed.clear()
-        currency = shape[-1]
+        place = shape[0]
+        alike = self.alike.get(place)
+        if alike is None:
+            if len(self.alike) >= SHAPES_MAX:
+                self.alike.clear()
+            left = self._left_in(place[-1])
+            alike = self.alike[place] = Alike(left, left)
+        self.passed[shape] = alike
+
+    def _left_in(self, currency: str) -> Thinned:
         left = self.left.get(currency)
         if left is None:
             left = self.left[currency] = thinned_in(currency, self.others, self.orders.behind)
-        self.passed[shape] = left
+        return left
 
     @property
     def rules(self) -> tuple[OrderRule, ...]:
@@ -118,6 +125,8 @@ class Plan(Struct, frozen=True):
 def plan_of(bounds: Sequence[Bound]) -> Plan:
     """The plan of these policies."""
     every = tuple(rule for bound in bounds for rule in bound.rules)
+    if len(set(map(id, every))) != len(every):
+        raise AssertionError("a rule stands twice in a plan: who refuses is told by identity")
     groups = _grouped(every)
     rules = tuple(group[0] for group in groups)
     return Plan(
@@ -132,11 +141,17 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         breaker=tuple(limit for bound in bounds for limit in bound.breaker),
         others=_others(rules),
         every=(every,),
+        resets=_resets(every),
         passed={},
+        alike={},
         left={},
         needed={},
         granted=[],
     )
+
+
+def _resets(rules: Iterable[OrderRule]) -> tuple[Reset, ...]:
+    return tuple(sorted({reset for rule in rules for reset in rule.resets}))
 
 
 def _others(rules: Iterable[OrderRule]) -> tuple[OrderRule, ...]:
@@ -159,7 +174,9 @@ def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -
         breaker=(*shared.breaker, *mine.breaker),
         others=(*shared.others, *mine.others),
         every=(*shared.every, *mine.every),
+        resets=tuple(sorted({*shared.resets, *mine.resets})),
         passed={},
+        alike={},
         left={},
         needed={},
         granted=[],
@@ -231,7 +248,7 @@ def thinned_in(currency: str, rules: Sequence[OrderRule], behind: Behind) -> Thi
 
 
 class Validity(Struct, frozen=True):
-    """Between which instants the same policies bind: from the last expiry to the next one."""
+    """Between which instants the same policies bind, or the same plan: from the last expiry or turn to the next."""
 
     since: datetime | None
     until: datetime | None
@@ -247,3 +264,13 @@ def validity_of(bounds: Iterable[Bound], wall: datetime) -> Validity:
     since = max((end for end in ends if end <= wall), default=None)
     until = min((end for end in ends if end > wall), default=None)
     return Validity(since, until)
+
+
+def within_days(validity: Validity, resets: tuple[Reset, ...], wall: datetime) -> Validity:
+    """The part of it around `wall` within which no period of these begins."""
+    turns = between(resets, minute_of(wall))
+    if turns is None:
+        return validity
+    since, until = turns
+    since = since if validity.since is None else max(since, validity.since)
+    return Validity(since, until if validity.until is None else min(until, validity.until))

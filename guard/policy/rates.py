@@ -38,6 +38,10 @@ class RateLimit(Rule, frozen=True):
         """The same window on the same log."""
         return self.rate.window_ms, self.scope.what
 
+    def is_steady_in(self, currency: str) -> bool:  # noqa: ARG002 - whatever it is
+        """One stamp on one log."""
+        return True
+
     @property
     def unit(self) -> str:
         """What is counted, and in which window: "orders/30s"."""

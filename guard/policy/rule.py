@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.codes import Code
+from guard.policy.notation import Reset
 from guard.policy.prices import ValueTerms
 from guard.terms import Account, Claim, Effect, Env, Missing, PlaceOrder, Reason, Shortfall, Valuation, World
 
@@ -153,6 +154,8 @@ class Rule(Struct, frozen=True):
 
     Then the same shape need not be asked again once it has passed.
     """
+    claims_worth: ClassVar[bool] = False
+    """The amount of its claims is what the order is worth."""
 
     def implies(self, other: Self) -> bool:
         """Whatever passes this rule passes the other, and claims the same counters under caps as tight. Here: equal.
@@ -172,6 +175,18 @@ class Rule(Struct, frozen=True):
         Of two rules with the same measure the one that allows less implies the other, for orders in this currency.
         """
         return None
+
+    def is_steady_in(self, currency: str) -> bool:  # noqa: ARG002 - for rules that claim
+        """Of orders in this currency that are alike (see `plan.Alike`) it claims the same, but for what they are worth.
+
+        That is said of those that it claims of at all, and that do not only reduce a position.
+        """
+        return False
+
+    @property
+    def resets(self) -> tuple[Reset, ...]:
+        """Where a period begins that its counters are named after."""
+        return ()
 
     def reason(
         self,
@@ -235,6 +250,20 @@ class OrderRule(Protocol):
 
     def limits_in(self, currency: str, /) -> tuple[Hashable, Decimal] | None:
         """What an order in this currency is measured by, and the most of it; None where that is not all."""
+        ...
+
+    @property
+    def claims_worth(self) -> bool:
+        """What it claims is what the order is worth."""
+        ...
+
+    def is_steady_in(self, currency: str, /) -> bool:
+        """Of orders that are alike it claims the same, but for what they are worth."""
+        ...
+
+    @property
+    def resets(self) -> tuple[Reset, ...]:
+        """Where a period begins that its counters are named after."""
         ...
 
     def refuse(self, claim: Claim, shortfall: Shortfall, /) -> Reason:

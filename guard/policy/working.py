@@ -43,6 +43,10 @@ class OpenOrders(Rule, frozen=True):
         """The same counter."""
         return self.scope.what
 
+    def is_steady_in(self, currency: str) -> bool:  # noqa: ARG002 - whatever it is
+        """One on one counter."""
+        return True
+
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...]:
         """One on the counter, as long as the order lives."""
         cap = None if proposal.is_reducing else self.cap

@@ -219,8 +219,8 @@ def test_of_limits_on_one_measure_the_tightest_is_left_for_an_order_in_its_curre
     limits = KeyLimits(max_order_value=Decimal(in_each), max_daily_value=Decimal(in_each))
     rules, who = policies(text), caller(limits=limits)
     assert not codes(asked(rules, order("10", "0.1"), who=who))
-    (left,) = rules.plan(who, Env.REAL, REAL, wall=FRIDAY).passed.values()
-    assert len(left.rules) == 2
+    (alike,) = rules.plan(who, Env.REAL, REAL, wall=FRIDAY).passed.values()
+    assert len(alike.left.rules) == 2
 
     first, again = asked(policies(text), order("10", price), who=who), asked(rules, order("10", price), who=who)
     assert again.reasons == first.reasons
@@ -271,8 +271,8 @@ def test_a_limit_of_another_measure_is_left() -> None:
     rules = policies(*sources)
     for _ in range(2):
         assert len({claim.counter for claim in asked(rules, order("1", "1")).claims}) == len(sources)
-    (left,) = rules.plan(caller(), Env.REAL, REAL, wall=FRIDAY).passed.values()
-    assert len(left.rules) == len(sources) + 1
+    (alike,) = rules.plan(caller(), Env.REAL, REAL, wall=FRIDAY).passed.values()
+    assert len(alike.left.rules) == len(sources) + 1
 
 
 def test_the_memory_for_shapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,3 +299,10 @@ def test_nothing_is_thinned_to_nothing() -> None:
     assert thinned(()) == ()
     assert plan_of(()).rules == ()
     assert validity_of((), FRIDAY).holds(FRIDAY + timedelta(days=10_000))
+
+
+def test_a_rule_stands_in_a_plan_once() -> None:
+    """Who refuses, and what stands behind it, is told by identity: a rule that stood twice would be told twice."""
+    bounds = policies("[orders]\nmax_qty = 1").binding(caller(), Env.REAL, FRIDAY)
+    with pytest.raises(AssertionError, match="twice"):
+        plan_of((*bounds, *bounds))

@@ -1,0 +1,72 @@
+"""Orders that are alike: what of their claims is the same for all of them is worked out for one, and is no more asked.
+
+Most of what a rule on counters does is naming them, and the names hang on little: which key, account and market, in
+which currency and on which day. So once an order has passed, the next one like it only has to be small enough.
+"""
+
+from collections.abc import Mapping
+from decimal import DecimalException
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from guard.policy.notation import ledger_units
+from guard.policy.rule import Granting, Maker, OrderRule, Proposal
+from guard.terms import Account, Claim, Effect, Missing, TimeInForce
+
+NOTHING_GRANTED: Final[Granting] = ((), ())
+Place = tuple[Effect, Account, str, TimeInForce, str]
+"""Of which orders are alike: the last two words are market and currency."""
+
+Behind = Mapping[int, tuple[OrderRule, ...]]
+"""The rules that another one stands for, by the identity of that."""
+
+
+class Thinned(Struct, frozen=True):
+    """The rules that are asked, and those that each of them stands for: they pass what it lets through."""
+
+    rules: tuple[OrderRule, ...]
+    behind: Behind
+
+
+class Alike(Struct):
+    """What is asked of orders that have their `Place` in common: effect, account, market, time in force and currency.
+
+    `left`: the rules that do not hang on an order's shape alone. Once one of these orders has passed them, the others
+    are not asked again what is `claims` of all of them: at the places in `valued` each holds what it is worth. `asked`
+    is what then still is; what those claim stands before. That holds as long as the plan does, within which no counter
+    gets another name, and not for an order that only reduces a position.
+    """
+
+    left: Thinned
+    asked: Thinned
+    claims: tuple[Claim, ...] = ()
+    makers: tuple[Maker, ...] = ()
+    valued: tuple[int, ...] = ()
+    is_learned: bool = False
+
+    def learn(self, granted: Granting, currency: str) -> None:
+        """What `left` claimed of one of them that does not only reduce a position."""
+        steady = {id(rule): rule for rule in self.left.rules if rule.is_steady_in(currency)}
+        first = next((n for n, maker in enumerate(granted[1]) if id(maker) in steady), None)
+        self.is_learned = True
+        if first is None or any(id(maker) not in steady for maker in granted[1][first:]):
+            return
+        self.asked = Thinned(tuple([rule for rule in self.left.rules if id(rule) not in steady]), self.left.behind)
+        self.claims, self.makers = granted[0][first:], granted[1][first:]
+        self.valued = tuple([n for n, maker in enumerate(self.makers) if steady[id(maker)].claims_worth])
+
+    def granted(self, proposal: Proposal) -> Granting:
+        """What one of these orders claims, where that is known but for its amount; else nothing, and all is asked."""
+        if not self.claims or proposal.is_reducing:
+            return NOTHING_GRANTED
+        claims, worth = list(self.claims), proposal.worth
+        if self.valued and not isinstance(worth, Missing):
+            try:
+                amount = ledger_units(worth.value.amount)
+            except DecimalException:  # the rule that it breaks refuses by itself
+                return NOTHING_GRANTED
+            for at in self.valued:
+                claims[at] = replace(claims[at], amount=amount)
+        return tuple(claims), self.makers
