@@ -173,10 +173,11 @@ class Backlog:
             self.refuse_if_failed()
             if mark is self.signed:
                 self._want(seq)
-            loop = asyncio.get_running_loop()
-            if loop is not self.loop:
-                if self.loop is not None:
+            loop = self.loop
+            if loop is None or threading.get_ident() != self._loop_thread or not loop.is_running():
+                if loop is not None:
                     raise AssertionError("a journal serves one event loop")
+                loop = asyncio.get_running_loop()
                 self.serve(loop)
             future = loop.create_future()
             mark.waiters.append(_Waiter(seq, future))
@@ -277,15 +278,11 @@ def _resolve(waiters: list[_Waiter], then: Callable[[], None] | None, why: str |
         if then is not None:
             then()
     finally:
-        _wake(waiters, why)
-
-
-def _wake(waiters: list[_Waiter], why: str | None) -> None:
-    for waiter in waiters:
-        future = waiter.future
-        if future.done():  # its task was cancelled
-            continue
-        if why is None:
-            future.set_result(None)
-        else:
-            future.set_exception(JournalFault(f"the record may not be on the disk: {why}"))
+        for waiter in waiters:
+            future = waiter.future
+            if future.done():  # its task was cancelled
+                continue
+            if why is None:
+                future.set_result(None)
+            else:
+                future.set_exception(JournalFault(f"the record may not be on the disk: {why}"))

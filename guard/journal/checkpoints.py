@@ -98,7 +98,7 @@ class CheckpointFile:
 
     def _write(self, text: str, *, at: int) -> int:
         data = text.encode()
-        if self._space.relieved(lambda: self._disk.pwrite(self._fd, data, at)) != len(data):
+        if self._space.relieved(self._disk.pwrite, self._fd, data, at) != len(data):
             raise OSError(errno.ENOSPC, "a checkpoint was written in part")
         return at + len(data)
 

@@ -7,6 +7,7 @@ signature that failed closes the journal until the next start, since nobody know
 failed fsync the kernel calls them clean.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -54,8 +55,7 @@ class Committer:
         self._backlog, self._lags = backlog, lags
         self._file, self._notary, self._space = works
         self._tree = tree  # of all that was written
-        self._sync_due_s: float | None = None
-        self._sign_due_s: float | None = None
+        self._sync_due_s = self._sign_due_s = math.inf
         self._look_due_s = 0.0
 
     def run(self) -> None:
@@ -77,22 +77,24 @@ class Committer:
         self._notary.close()
 
     def _left_s(self) -> float | None:
-        look_due_s = None if self._backlog.is_closing else self._look_due_s
-        dues = [due for due in (self._sync_due_s, self._sign_due_s, look_due_s) if due is not None]
-        return min(dues) - time.monotonic() if dues else None
+        look_due_s = math.inf if self._backlog.is_closing else self._look_due_s
+        due_s = min(self._sync_due_s, self._sign_due_s, look_due_s)
+        return None if due_s == math.inf else due_s - time.monotonic()
 
     def _commit(self, batches: list[Batch]) -> None:
+        is_awaited = False
         for batch in batches:
             if batch.segment != self._file.number:
                 self._rotate(batch.segment)
             self._file.write(b"\n".join([*batch.lines, b""]))
             self._tree = batch.tree
+            is_awaited = is_awaited or not batch.is_lazy
         now_s, is_asked = time.monotonic(), self._backlog.is_urgent
         if batches:
-            self._sync_due_s = self._sync_due_s or now_s + self._lags.sync_s
-            self._sign_due_s = self._sign_due_s or now_s + self._lags.sign_s
-        is_sign_due = is_asked or _is_over(self._sign_due_s, now_s)
-        if is_sign_due or any(not batch.is_lazy for batch in batches) or _is_over(self._sync_due_s, now_s):
+            self._sync_due_s = min(self._sync_due_s, now_s + self._lags.sync_s)
+            self._sign_due_s = min(self._sign_due_s, now_s + self._lags.sign_s)
+        is_sign_due = is_asked or self._sign_due_s <= now_s
+        if is_sign_due or is_awaited or self._sync_due_s <= now_s:
             self._sync()
         if is_sign_due:
             self._sign()
@@ -112,14 +114,10 @@ class Committer:
             self._file.sync()
             self.last_sync_s = time.perf_counter() - began_s
             self._backlog.publish(self._backlog.durable, self._tree.size, then=self.heard.synced)
-        self._sync_due_s = None
+        self._sync_due_s = math.inf
 
     def _sign(self) -> None:
         if self._tree.size:
             self._notary.sign(self._tree)
-        self._sign_due_s = None
+        self._sign_due_s = math.inf
         self._backlog.publish(self._backlog.signed, self._tree.size, then=self.heard.signed)
-
-
-def _is_over(due_s: float | None, now_s: float) -> bool:
-    return due_s is not None and due_s <= now_s

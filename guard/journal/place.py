@@ -5,30 +5,36 @@ a failed append uses up no seq.
 """
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Final
 
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal.chain import Head, digest
+from guard.journal.chain import ZEROS
 from guard.journal.entries import Segment
 from guard.journal.record import LINE_BYTES_MAX, encode
-from guard.journal.tree import Tree, leaf
+from guard.journal.tree import Tree
 
 DAY_US: Final = 86_400_000_000
 
 
 class Place(Struct, frozen=True, gc=False):
-    """The end of the record: behind which head, in which segment (0: none yet), and how many bytes that has.
+    """The end of the record: the hash of its last line, in which segment (0: none yet), and how many bytes that has.
 
     `day`: the UTC day, counted from 1970, on which the segment was begun. `tree`: of all lines so far.
     """
 
-    head: Head = Head()
+    hash: str = ZEROS
     segment: int = 0
     size: int = 0
     day: int = 0
     tree: Tree = Tree()
+
+    @property
+    def seq(self) -> int:
+        """The last record's number: leaf *i* is record *i+1*."""
+        return self.tree.size
 
 
 def settle(
@@ -44,20 +50,20 @@ def settle(
     if after.size <= segment_bytes_max and day <= place.day and place.segment:
         return line, after
     number, tree = place.segment + 1, place.tree
-    opens, begun = Segment(number, tree.size + 1, tree.size, tree.written()), Place(place.head, number, 0, day, tree)
+    opens, begun = Segment(number, tree.size + 1, tree.size, tree.written()), Place(place.hash, number, 0, day, tree)
     opening, begun = _link(begun, "segment", opens, ts_us=ts_us)
     line, after = _link(begun, type_, members, ts_us=ts_us)
     return opening + b"\n" + line, after
 
 
 def _link(place: Place, type_: str, members: Struct | Mapping[str, object], *, ts_us: int) -> tuple[bytes, Place]:
-    seq = place.head.seq + 1
+    before = place.tree
     try:
-        line = encode(members, seq=seq, ts_us=ts_us, type_=type_, prev=place.head.hash)
+        line = encode(members, seq=before.size + 1, ts_us=ts_us, type_=type_, prev=place.hash)
     except ValueError as error:
         raise JournalFault(f"a {type_} record cannot be written: {error}") from error
     size = len(line)
     if size > LINE_BYTES_MAX:
         raise JournalFault(f"a {type_} record of {size} bytes is longer than {LINE_BYTES_MAX}")
-    tree = place.tree.grown(leaf(line))
-    return line, Place(Head(seq, digest(line)), place.segment, place.size + size + 1, place.day, tree)
+    tree = before.grown(sha256(b"\x00" + line).digest())  # its leaf and its digest, without a call for each
+    return line, Place(sha256(line).hexdigest(), place.segment, place.size + size + 1, place.day, tree)

@@ -59,7 +59,7 @@ def resume(state: Path, tail: Tail) -> Place:
         raise JournalFault(f"{path}: it has not as many lines as its last record says: guard audit verify")
     if signed is not None and found is not None and found != signed.root:
         raise StateFault(f"{state}: the record was changed after it was signed: guard audit verify shows where")
-    return Place(tail.head, tail.segment, tail.size, day, tree)
+    return Place(tail.head.hash, tail.segment, tail.size, day, tree)
 
 
 def _shorter(state: Path, records: int, signed: TreeHead) -> str:

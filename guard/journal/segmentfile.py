@@ -5,7 +5,6 @@ on writing their audit log to a deleted file for days (hashicorp/vault#31718).
 """
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +34,7 @@ class SegmentFile:
         """Appends all of `data`; a full disk gives up its ballast for that."""
         rest = memoryview(data)
         while rest:
-            rest = self._space.relieved(partial(write_some, self._disk, self._fd, rest))
+            rest = self._space.relieved(write_some, self._disk, self._fd, rest)
         self._size += len(data)
 
     def sync(self) -> None:
@@ -60,7 +59,7 @@ class SegmentFile:
             self._fd = -1
         path = segment_path(self._state, number)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-        self._fd = self._space.relieved(lambda: self._disk.open(path, flags))
+        self._fd = self._space.relieved(self._disk.open, path, flags)
         self._ours = self._disk.fstat(self._fd)
         self.number, self._path, self._size = number, path, 0
         sync_directory(self._disk, path.parent)

@@ -11,13 +11,14 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, ParamSpec, TypeVar
 
 from msgspec import Struct
 
 from guard.journal.disk import Disk, sync_directory
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 Level = Literal["ample", "low", "stop"]
@@ -62,14 +63,14 @@ class Space:
         else:
             self.level = "ample"
 
-    def relieved(self, call: Callable[[], _T]) -> _T:
+    def relieved(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Does it, and where the disk is full once more without the ballast: such a write has written nothing."""
         try:
-            return call()
+            return call(*args, **kwargs)
         except OSError as error:
             if error.errno not in _FULL or not self._give_up():
                 raise
-            return call()
+            return call(*args, **kwargs)
 
     def _give_up(self) -> bool:
         self.level = "stop"

@@ -81,7 +81,7 @@ class Journal:
 
     def __init__(self, state: Path, tail: Tail, place: Place, *, lock_fd: int, means: Means) -> None:
         """Not for callers: `Journal.open` has the lock and has recovered the tail before it comes here."""
-        self._first_seq = place.head.seq + 1
+        self._first_seq = place.seq + 1
         self.on_sync: Callable[[float], None] = lambda _: None
         self.on_checkpoint: Callable[[str], None] = lambda _: None
         self._tap: Tap | None = None
@@ -91,7 +91,7 @@ class Journal:
         self._place = place
         disk, bounds = means.disk, means.bounds
         room = Room(bounds.queue_records_max, bounds.queue_bytes_max)
-        self._backlog = Backlog(place.head.seq, room, rest_s=bounds.rest_s)
+        self._backlog = Backlog(place.seq, room, rest_s=bounds.rest_s)
         self._calm = Room(bounds.queue_records_max * 3 // 4, bounds.queue_bytes_max * 3 // 4)
         self._space = Space(state, disk=disk, marks=bounds.marks)
         self._notary = Notary(means.signer, CheckpointFile(state, disk=disk, space=self._space), clock=means.clock)
@@ -174,7 +174,7 @@ class Journal:
     @property
     def last_seq(self) -> int:
         """The seq of the last record appended; 0 before the first."""
-        return self._place.head.seq
+        return self._place.seq
 
     @property
     def records_total(self) -> int:
@@ -247,7 +247,7 @@ class Journal:
             self._place = after
             if self._tap is not None:
                 self._tap(members, ts_us)
-            return after.head.seq
+            return after.tree.size
 
     def tap(self, tap: Tap | None) -> int:
         """From now on `tap` is told every record that is appended, with its time; None ends it. The last seq so far.
@@ -256,14 +256,14 @@ class Journal:
         """
         with self._backlog.lock:
             self._tap = tap
-            return self._place.head.seq
+            return self._place.seq
 
     def durable(self, seq: int) -> Coroutine[None, None, None]:
         """To be awaited: the record is on the medium, in the file that the path names; `JournalFault` if nobody knows.
 
         All callers share one event loop.
         """
-        if seq > self._place.head.seq:
+        if seq > self._place.seq:
             raise AssertionError(f"record {seq} was never appended")
         return self._backlog.reach(self._backlog.durable, seq)
 

@@ -36,7 +36,7 @@ class Log:
         self.lines += [line + b"\n" for line in lines]
         for line in lines:
             self._trees.append(self._trees[-1].grown(leaf(line)))
-        return self.place.head.seq
+        return self.place.seq
 
     def fill(self, records: int) -> "Log":
         """So many records more, and the segments' own."""

@@ -1,7 +1,6 @@
 """What waits for the disk, asked by one thread while another takes it."""
 
 from guard.journal.backlog import Backlog, Batch, Room
-from guard.journal.chain import Head
 from guard.journal.place import Place
 from guard.journal.tree import Tree
 
@@ -25,7 +24,7 @@ def queued(*sizes: int) -> Backlog:
     backlog = Backlog(0, Room(10, 1000), rest_s=1)
     for size in sizes:
         with backlog.lock:
-            backlog.put(b"{}", Place(Head(size), 1, 3 * size, 0, Tree(size)), is_lazy=True)
+            backlog.put(b"{}", Place(size=3 * size, segment=1, tree=Tree(size)), is_lazy=True)
     return backlog
 
 
@@ -38,7 +37,7 @@ def test_how_many_records_wait_is_told_by_the_last_and_the_first() -> None:
     assert [batch.lines for batch in backlog.take(lambda: 0) or ()] == [[b"{}"] * 3]
     assert backlog.records == 0
     with backlog.lock:
-        backlog.put(b"{}", Place(Head(4), 1, 12, 0, Tree(4)), is_lazy=False)
+        backlog.put(b"{}", Place(size=12, segment=1, tree=Tree(4)), is_lazy=False)
     assert backlog.records == 1
 
 

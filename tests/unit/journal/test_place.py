@@ -3,11 +3,11 @@
 import pytest
 
 from guard.errors import JournalFault
-from guard.journal.chain import Head, verify
+from guard.journal.chain import verify
 from guard.journal.place import Place, settle
 from guard.journal.record import LINE_BYTES_MAX
 
-NOWHERE = Place(Head(), 0, 0)
+NOWHERE = Place()
 
 
 def settled(place: Place, text: str = "x", *, segment_bytes_max: int) -> tuple[list[bytes], Place]:
@@ -22,7 +22,7 @@ def test_the_first_record_ever_opens_the_first_segment() -> None:
 
     assert [line.split(b",", 1)[0] for line in lines] == [b'{"seq":1', b'{"seq":2']
     assert b'"type":"segment","segment":1,"first_seq":1' in lines[0]
-    assert (place.head.seq, place.segment, place.size) == (2, 1, sum(len(line) + 1 for line in lines))
+    assert (place.seq, place.segment, place.size) == (2, 1, sum(len(line) + 1 for line in lines))
 
 
 def test_records_fill_a_segment_to_its_bound_and_the_chain_runs_on() -> None:

@@ -44,7 +44,7 @@ def test_the_place_is_behind_the_last_record_with_the_tree_of_all(state: Path) -
         file_of(state, number).unlink()
 
     place = place_of(state)
-    assert (place.tree, place.head.seq, place.day) == (tree, tree.size, START_US // DAY_US)
+    assert (place.tree, place.seq, place.day) == (tree, tree.size, START_US // DAY_US)
     assert (place.segment, place.size) == (max(segment_numbers(state)), file_of(state, place.segment).stat().st_size)
 
 
@@ -122,11 +122,11 @@ def test_an_older_checkpoint_is_no_hindrance(state: Path) -> None:
     journal.shut()
     checkpoints_path(state).write_bytes(old)
 
-    assert place_of(state).head.seq > 12
+    assert place_of(state).seq > 12
 
 
 def test_without_checkpoints_a_record_goes_on(state: Path) -> None:
     """A crash before the first one is no truncation; `verify` says that it cannot verify."""
     checkpoints_path(state).unlink()
 
-    assert place_of(state).tree.size == place_of(state).head.seq
+    assert place_of(state).tree.size == place_of(state).seq
