@@ -28,14 +28,14 @@ class Counted(Struct, frozen=True):
     limits: tuple[BreakerLimit, ...] = ()
 
 
-_NOTHING: Final = Counted()
+NOTHING_COUNTED: Final = Counted()
 
 
 def counted(visit: Visit, situation: Situation, outcome: Outcome, *, is_simulated: bool) -> Counted:
     """What this outcome counts; never raises. A simulated stub answer says nothing about a key."""
     principal, plan = visit.principal, situation.plan
     if outcome.verdict not in COUNTED or principal is None or plan is None or (is_simulated and is_stub(outcome)):
-        return _NOTHING
+        return NOTHING_COUNTED
     limits = breaker_limits(plan, outcome.verdict)
     if limits:
         return Counted(tuple(limit.claim(principal.name) for limit in limits), limits)
@@ -44,7 +44,7 @@ def counted(visit: Visit, situation: Situation, outcome: Outcome, *, is_simulate
 
 def trip(recorder: Recorder, visit: Visit, limits: tuple[BreakerLimit, ...], *, t_us: int) -> None:
     """Stops the key where an outcome that was just counted is one too many."""
-    if not limits or visit.principal is None:
+    if visit.principal is None:
         return
     name, desk = visit.principal.name, recorder.desk
     reason = _why(desk, name, limits, t_us=t_us)

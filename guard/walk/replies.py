@@ -34,6 +34,7 @@ from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
 
 TARPIT_S: Final = 0.25
+_ANSWERED: Final = frozenset({Verdict.ACCEPTED, Verdict.REFUSED})
 
 Headers = tuple[tuple[str, str], ...]
 _log = structlog.get_logger("guard")
@@ -105,7 +106,7 @@ def settled(
     In the simulated environment a stub answer passes, marked as unknown (contract §4 *Refusals*).
     """
     headers = quota_headers(recorder.desk, visit, judged.claims)
-    if isinstance(result, Answer) and outcome.verdict in {Verdict.ACCEPTED, Verdict.REFUSED}:
+    if isinstance(result, Answer) and outcome.verdict in _ANSWERED:
         return passed_reply(result, decision=visit.id, headers=headers)
     if isinstance(result, Answer) and judged.is_simulated and is_stub(outcome):
         return passed_reply(result, decision=visit.id, headers=(("Guard-Outcome", "unknown"), *headers))

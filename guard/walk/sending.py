@@ -14,7 +14,7 @@ from guard.journal import plain
 from guard.limits import Opening, post, reserve, settle
 from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, in_order, refuse
 from guard.upstream import judge
-from guard.walk.breaker import Counted, counted, trip
+from guard.walk.breaker import NOTHING_COUNTED, counted, trip
 from guard.walk.broker import bucket_of
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, revoked, state_reasons
@@ -62,13 +62,15 @@ def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
     """Settles the step and writes its outcome: at one time, and in the same words, so that a restart finds the same."""
     visit, desk = sending.visit, recorder.desk
     t_us, outcome = desk.clock.t_us(), recordable(outcome)
-    found, is_decided = Counted(), sending.seq is not None
+    found, is_decided = NOTHING_COUNTED, sending.seq is not None
     settle(desk.state, visit.id, outcome, t_us=t_us)
     if is_decided and visit.batch is None:  # what the guard sent by itself stops nobody
         found = counted(visit, sending.situation, outcome, is_simulated=sending.judged.is_simulated)
+    if found.claims:
         post(desk.state, found.claims, t_us=t_us)
     recorder.outcome(visit, outcome, t_us=t_us, is_decided=is_decided, claims=found.claims)
-    trip(recorder, visit, found.limits, t_us=t_us)
+    if found.limits:
+        trip(recorder, visit, found.limits, t_us=t_us)
 
 
 def recordable(outcome: Outcome) -> Outcome:
@@ -91,18 +93,12 @@ async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
             return refuse(Code.JOURNAL_UNAVAILABLE, str(fault))
     elif sending.seq is not None:
         _ = desk.supervisor.start(recorder.watch(visit, sending.seq), f"record {visit.id}")
-    await _turn(desk, sending)
+    place = bucket_of(visit, sending.situation)
+    if place is not None and visit.effect is not None:  # the gap that the broker wants; a cancel passes at once
+        wait_us = desk.turns.take(place, visit.effect, now_us=desk.clock.mono_us())
+        if wait_us:
+            await asyncio.sleep(-(-wait_us // 1000) / 1000)  # whole milliseconds, as coarse timers keep them
     return objection(desk, sending)
-
-
-async def _turn(desk: Desk, sending: Sending) -> None:
-    """Keeps the gap that the broker wants between two requests of a bucket; a cancel passes at once."""
-    place, effect = bucket_of(sending.visit, sending.situation), sending.visit.effect
-    if place is None or effect is None:
-        return
-    wait_us = desk.turns.take(place, effect, now_us=desk.clock.mono_us())
-    if wait_us:
-        await asyncio.sleep(-(-wait_us // 1000) / 1000)  # whole milliseconds, as coarse timers keep them
 
 
 def objection(desk: Desk, sending: Sending) -> Refusal | None:
