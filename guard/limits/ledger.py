@@ -42,7 +42,8 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     if opening.step in state.steps or (opening.holder == opening.step and opening.step in state.holders):
         return
     on_sums, others = parted(opening.claims)
-    sweep(state, t_us=now_us, claims=len(opening.claims))
+    if state.due and state.due[0][0] <= now_us:
+        sweep(state, t_us=now_us, claims=len(opening.claims))
     before = _raise(state, opening, on_sums)
     if state.touched is not None:
         touch(state, opening.holder, [claim.counter for claim in opening.claims])
@@ -59,7 +60,8 @@ def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
     if not claims:
         return
     rates = claims if isinstance(claims, Rates) else rates_of(claims)
-    sweep(state, t_us=now_us, claims=len(rates))
+    if state.due and state.due[0][0] <= now_us:
+        sweep(state, t_us=now_us, claims=len(rates))
     if state.touched is not None:
         touch(state, None, [cell for cell, _ in rates.cells])
     for cell, window_us in rates.cells:

@@ -49,15 +49,20 @@ class _Shared(Struct, frozen=True):
     plan: Plan
 
 
-class _Planned(Struct, frozen=True):
+class Binding(Struct, frozen=True):
+    """What was found for a key with these limits, and for how long that holds."""
+
     limits: KeyLimits
     validity: Validity
-    plan: Plan
 
     def binds(self, limits: KeyLimits, wall: datetime) -> bool:
         """It was made for these limits of the key, and for this time."""
         known = self.limits
         return (known is limits or known == limits) and self.validity.holds(wall)
+
+
+class _Planned(Binding, frozen=True):
+    plan: Plan
 
 
 class PolicySet:
@@ -70,6 +75,7 @@ class PolicySet:
         shadows: the policies that are only watched, each one a set of its own, without keys' limits and flags.
         shadow_sha256: hash of those, empty without any.
         names_accounts: some policy binds some accounts only.
+        readings: what `judge_read` found for the reads of each key.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class PolicySet:
         self._matches: dict[tuple[str, Env | None], _Match] = {}
         self._plans: dict[tuple[str, Env | None, int], _Planned] = {}
         self._shared: dict[Answers, _Shared] = {}
+        self.readings: dict[str, Any] = {}
         ends = {doc.id: doc.policy.expires_at for doc in self.all_docs}
         # Policies that end by themselves, and when; what has ended binds nobody and is told all the same.
         self.ends = {name: end.isoformat() for name, end in ends.items() if end is not None}
@@ -122,7 +129,8 @@ class PolicySet:
         A request that is under way may use it meanwhile: what is costly to make again is not taken from it.
         """
         inner = [piece for shadow in self.shadows for piece in shadow.pieces()]
-        return [list(self.docs), list(self._bounds), self._matches, self._plans, *inner]  # what uses it goes before it
+        # What uses a piece goes before it.
+        return [list(self.docs), list(self._bounds), self._matches, self._plans, self.readings, *inner]
 
     def without_flags(self) -> "PolicySet":
         """The same files without what the start-up flags add."""
@@ -142,6 +150,16 @@ class PolicySet:
         """What binds this key in this environment now. `env` None (a read): selectors other than keys say nothing."""
         bounds = self._match(principal, env).bounds
         return [bound for bound in bounds if bound.expires_at is None or wall < bound.expires_at]
+
+    def keep_reading(self, name: str, reading: Binding) -> None:
+        """What was found for the reads of this key."""
+        if len(self.readings) >= MATCHES_MAX:
+            self.readings.clear()
+        self.readings[name] = reading
+
+    def validity(self, wall: datetime) -> Validity:
+        """For how long the policies that bind at `wall`, whomever they bind, go on binding."""
+        return validity_of(self._bounds, wall)
 
     def on(self, principal: Principal, account: Account, *, wall: datetime) -> Plan:
         """What is asked of this key's trades on this account now."""

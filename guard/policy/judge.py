@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.policy.alike import NOTHING_GRANTED, Thinned
 from guard.policy.breaker import BreakerLimit
-from guard.policy.compile import PolicySet
+from guard.policy.compile import Binding, PolicySet
 from guard.policy.plan import Plan
 from guard.policy.prices import ValueTerms
 from guard.policy.reducing import reducible
@@ -104,6 +104,12 @@ class Judgement(Struct, frozen=True):
     def worth(self) -> Valuation | Missing | None:
         """The order's value, with the exchange rates that it met."""
         return None if self.proposal is None else self.proposal.worth
+
+
+class Reading(Binding, frozen=True):
+    """What every read of a key claims: nothing of it hangs on the read."""
+
+    judgement: Judgement
 
 
 def judge(  # noqa: PLR0913 - an order is judged by everything at once
@@ -230,15 +236,17 @@ def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime, kep
 
     `kept`: as what the claims are kept for all reads to come.
     """
+    known: Reading | None = policies.readings.get(principal.name)
+    if known is not None and known.binds(principal.limits, wall):
+        return known.judgement
     plan = policies.plan(principal, None, None, wall=wall)
-    if plan.granted:
-        return Judgement((), *plan.granted[0])
     request = Request(plan.key, Effect.READ, None, wall)
     found = _at_a_glance(plan.reads, request)
     if isinstance(found, _No):
         return _collect(_in_full(plan.all_reads, request, said=found))
-    plan.granted.append((kept(found[0]), found[1]))
-    return Judgement((), *plan.granted[0])
+    judgement = Judgement((), kept(found[0]), found[1])
+    policies.keep_reading(principal.name, Reading(principal.limits, policies.validity(wall), judgement))
+    return judgement
 
 
 def judge_cancel(plan: Plan, *, account: Account, wall: datetime) -> Judgement:

@@ -26,7 +26,7 @@ from guard.policy.orders import MaxValue
 from guard.policy.periods import between, minute_of
 from guard.policy.prices import BUFFER_PERCENT, PRICE_AGE_MAX_MS, ValueTerms
 from guard.policy.rates import RateLimit
-from guard.policy.rule import Granting, OrderRule
+from guard.policy.rule import OrderRule
 from guard.terms import Needs, OrderType, PlaceOrder, Side
 
 SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers, and kinds of orders that are alike
@@ -44,8 +44,7 @@ class Plan(Struct, frozen=True):
     periods begin that counters are named after. `lacks_cover`: no money limit covers an order, and one is required.
 
     Bounded caches of pure answers: `passed` has the shapes that all the rest let through, `alike` what is asked of
-    them, `left` what can be in a currency, `needed` what orders need to have known. `granted` is what a read claims,
-    once one was granted: nothing of it hangs on the read.
+    them, `left` what can be in a currency, `needed` what orders need to have known.
     """
 
     bounds: tuple[Bound, ...]
@@ -64,7 +63,6 @@ class Plan(Struct, frozen=True):
     alike: dict[Place, Alike]
     left: dict[str, Thinned]
     needed: dict[Kind, Needs]
-    granted: list[Granting]
     key: str = ""
     lacks_cover: bool = False
 
@@ -146,7 +144,6 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         alike={},
         left={},
         needed={},
-        granted=[],
     )
 
 
@@ -179,7 +176,6 @@ def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -
         alike={},
         left={},
         needed={},
-        granted=[],
         key=key,
         lacks_cover=needs_cover and not covers,
     )

@@ -134,15 +134,15 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
     if effect is _CANCEL:
         return []
     reasons: list[Reason] = []
-    is_risky = effect in RISKY
+    is_risky, circuits = effect in RISKY, desk.circuits
     if not is_last:
         if is_risky:
             reasons += _readiness(desk)
-        circuit = desk.circuits.of(is_trade=is_risky)
+        circuit = circuits.trades if is_risky else circuits.reads
         if circuit.opened_us is not None and effect is not Effect.STREAM:
             reasons += _circuit(desk, visit, circuit)
     rule = _trading_rule(desk, visit, situation) if desk.state.trading else None
-    if not is_risky and rule is None:
+    if rule is None and not is_risky:
         return reasons
     state, way_out = "active" if rule is None else rule.state, "an operator has to set it active"
     if is_risky and state in {"active", "reduce_only"} and desk.is_halted:

@@ -52,11 +52,9 @@ class Floods:
         place = _alike(visit, refusal)
         return place is None or self._refusals.add(place, wall_us=visit.wall_us) <= DENIED_PER_SECOND
 
-    def read(self, visit: Visit) -> None:
-        """A market-data read that passed."""
-        principal, endpoint = visit.principal, visit.endpoint
-        place = ("" if principal is None else principal.id, "other" if endpoint is None else endpoint.path)
-        self._reads.add(place, wall_us=visit.wall_us)
+    def read(self, key: str, path: str, *, wall_us: int) -> None:
+        """A read that passed: whose, nobody's being empty, and of which endpoint."""
+        self._reads.add((key, path), wall_us=wall_us)
 
     def sum_up(self, wall_us: int | None = None) -> None:
         """Writes what is over by now; everything without a time."""

@@ -27,14 +27,18 @@ def lines_of(intent: Subscribe) -> list[Line]:
 
 
 class Holdings:
-    """The lines and accounts of every key, by its name. True while anybody holds anything."""
+    """The lines and accounts of every key, by its name. True while anybody holds anything.
+
+    Attributes:
+        away_us: keys that hold something and have no socket any more; since when they have asked for nothing.
+    """
 
     def __init__(self) -> None:
         self._lines: dict[Line, dict[str, _Flags]] = {}
         self._counts: dict[str, int] = {}
         self._accounts: dict[str, frozenset[int]] = {}
         self._here: set[str] = set()
-        self._left_us: dict[str, int] = {}
+        self.away_us: dict[str, int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._lines or self._accounts)
@@ -107,30 +111,30 @@ class Holdings:
     def arrived(self, name: str) -> None:
         """A socket of the key has opened."""
         self._here.add(name)
-        self._left_us.pop(name, None)
+        self.away_us.pop(name, None)
 
     def left(self, name: str, *, now_us: int) -> None:
         """No socket of the key is open any more, or about to be."""
         if name in self._here and (name in self._counts or name in self._accounts):
-            self._left_us[name] = now_us
+            self.away_us[name] = now_us
         self._here.discard(name)
 
     def seen(self, name: str, *, now_us: int) -> None:
         """The key has asked for something."""
-        if name in self._left_us:
-            self._left_us[name] = now_us
+        if name in self.away_us:
+            self.away_us[name] = now_us
 
     def gone(self, live: Collection[str], *, now_us: int) -> list[str]:
         """Keys that hold something and are no longer in force, or have stayed away too long."""
         holders = self._counts.keys() | self._accounts.keys()
         long_ago_us = now_us - GONE_AFTER_US
-        return sorted(n for n in holders if n not in live or self._left_us.get(n, now_us) <= long_ago_us)
+        return sorted(n for n in holders if n not in live or self.away_us.get(n, now_us) <= long_ago_us)
 
     def forget(self, name: str) -> None:
         """The key holds nothing any more."""
         self.drop(name, self.held(name))
         self._accounts.pop(name, None)
-        self._left_us.pop(name, None)
+        self.away_us.pop(name, None)
 
     # ------------------------------------------------------------ what the daemon is told
 

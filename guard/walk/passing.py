@@ -26,7 +26,7 @@ from guard.terms import (
     in_order,
     refuse,
 )
-from guard.walk.desk import Situation, Visit
+from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import Hooks
 from guard.walk.quotas import quota_headers
 from guard.walk.recorder import Judged, Recorder
@@ -52,7 +52,10 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     if isinstance(allowed, Reply):
         return allowed
     desk = recorder.desk
-    result = await _sent(recorder, visit, situation, hooks=hooks)
+    if isinstance(situation.intent, _HELD):
+        result = await _shared(desk, visit, situation, hooks=hooks)
+    else:
+        result = await hooks.pass_on(desk, situation, _outbound(desk, visit, situation))
     if result is not DONE:
         visit.daemon_us += result.duration_us
         desk.metrics.daemon.add(result.duration_us / 1e6)
@@ -68,16 +71,14 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     return passed_reply(seen.answer, decision=visit.id, headers=headers)
 
 
-def _sent(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hooks) -> Awaitable[Answer | Failure]:
-    """Sent as it stands; a subscription as far as it is not another key's as well."""
-    if not isinstance(situation.intent, _HELD):
-        return hooks.pass_on(recorder.desk, situation, _outbound(recorder, visit, situation))
+def _shared(desk: Desk, visit: Visit, situation: Situation, *, hooks: Hooks) -> Awaitable[Answer | Failure]:
+    """A subscription is sent as far as it is not another key's as well."""
 
     def ask(intent: Intent) -> Awaitable[Answer | Failure]:
         meant = replace(situation, intent=intent)
-        return hooks.pass_on(recorder.desk, meant, _outbound(recorder, visit, meant))
+        return hooks.pass_on(desk, meant, _outbound(desk, visit, meant))
 
-    return carry(recorder.desk, visit, situation, ask)
+    return carry(desk, visit, situation, ask)
 
 
 def _whose(answer: Answer) -> tuple[tuple[str, str], ...]:
@@ -102,21 +103,21 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
     except JournalFault as fault:
         if visit.effect is not _READ:  # what changes something is not done unrecorded
             return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
-    if visit.principal is not None:
+    if visit.principal is not None and desk.holdings.away_us:
         desk.holdings.seen(visit.principal.name, now_us=visit.t_us)
     post(desk.traffic, judged.claims, t_us=visit.t_us)
     visit.outcome = "allowed"
     return judged
 
 
-def _outbound(recorder: Recorder, visit: Visit, situation: Situation) -> Outbound:
+def _outbound(desk: Desk, visit: Visit, situation: Situation) -> Outbound:
     endpoint, principal, intent = visit.endpoint, visit.principal, situation.intent
     if endpoint is None:
         raise AssertionError("a call to no endpoint was to be sent")
     if isinstance(intent, Read):
         body = intent.body  # as it came; None for a GET
     else:
-        env, acc_id, serial = situation.env, situation.acc_id, recorder.desk.next_serial()
+        env, acc_id, serial = situation.env, situation.acc_id, desk.next_serial()
         body = encode(intent, env=env, acc_id=acc_id, serial=serial, remark=None)
     return Outbound(
         method=endpoint.method,

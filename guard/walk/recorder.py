@@ -66,16 +66,14 @@ class Recorder:
         replays: str | None = None,
     ) -> int | None:
         """A request that passes; None where this kind is not recorded. Raises JournalFault."""
-        self._remember(visit, None)
         if judged is not None and judged.shadow:
             self._diverges(judged.shadow)
         mode = _DURABLE if visit.endpoint is None else visit.endpoint.record
-        if mode is not _DURABLE:
-            reads = visit.standing.settings.journal.reads
-            if not _is_recorded(mode, reads):
-                if reads != "refused":
-                    self.floods.read(visit)
-                return None
+        reads = visit.standing.settings.journal.reads
+        if mode not in _RECORDED[reads]:
+            self._passed(visit, is_counted=reads != "refused")
+            return None
+        self._remember(visit, None)
         if self._late:
             self.catch_up()
         record = record_of(visit, None, situation or NOTHING_KNOWN, judged or NOT_JUDGED, replays=replays)
@@ -115,17 +113,27 @@ class Recorder:
 
     def _remember(self, visit: Visit, refusal: Refusal | None) -> None:
         principal, endpoint = visit.principal, visit.endpoint
+        if refusal is None and visit.effect not in _TRADES:
+            self._passed(visit, is_counted=False)
+            return
         if principal is None:
             return
         path = "other" if endpoint is None else endpoint.path
-        if refusal is None and visit.effect not in _TRADES:
-            self.desk.recent.keep(visit.id, (principal.name, visit.wall_us, path))
-            return
         known = Known(visit.id, principal.name, timestamp(visit.wall_us), path, "allow", batch=visit.batch)
         if refusal is not None:
             known.outcome, known.code, known.reasons = "refuse", refusal.code, refusal.reasons
             known.retry_after_s, known.largest_qty = refusal.retry_after_s, refusal.largest_qty
         self.desk.recent.put(known)
+
+    def _passed(self, visit: Visit, *, is_counted: bool) -> None:
+        """What is no trade passes: as little is kept of it as there is to know, and a read is summed up."""
+        principal, endpoint, key = visit.principal, visit.endpoint, ""
+        path = "other" if endpoint is None else endpoint.path
+        if principal is not None:
+            key = principal.id
+            self.desk.recent.keep(visit.id, (principal.name, visit.wall_us, path))
+        if is_counted:
+            self.floods.read(key, path, wall_us=visit.wall_us)
 
     # ------------------------------------------------------------ outcomes
 
@@ -222,13 +230,11 @@ class Recorder:
         )
 
 
-def _is_recorded(mode: RecordMode, reads: str) -> bool:
-    """Whether what passes and is not waited for gets a record of its own."""
-    return mode is _APPENDED or reads == "all" or (reads == "account" and mode is _ACCOUNT)
-
-
 _CANCEL: Final = Effect.ORDER_CANCEL
-_DURABLE, _APPENDED, _ACCOUNT = RecordMode.DURABLE, RecordMode.APPENDED, RecordMode.ACCOUNT
+_DURABLE = RecordMode.DURABLE
+_WRITES: Final = frozenset({RecordMode.DURABLE, RecordMode.APPENDED})
+# What passes and gets a record of its own, by what `journal.reads` says.
+_RECORDED: Final = {"refused": _WRITES, "account": _WRITES | {RecordMode.ACCOUNT}, "all": frozenset(RecordMode)}
 _TRADES: Final = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE, Effect.ORDER_CANCEL})
 _TOLD: Final = frozenset({"guard-intent", "idempotency-key", "user-agent", "x-request-id"})
 

@@ -7,7 +7,7 @@ import pytest
 
 from guard.codes import Code
 from guard.policy import judge_cancel, judge_read
-from guard.terms import Account, Effect, Env, KeyLimits, OrderType, Side
+from guard.terms import Account, Claim, Effect, Env, KeyLimits, OrderType, Side
 from tests.support.policy import FRIDAY, PAPER, REAL, Book, asked, caller, codes, order, policies
 
 
@@ -196,3 +196,30 @@ def test_a_read_claims_what_binds_it_now_whatever_an_earlier_one_claimed() -> No
         assert caps("bot-a", FRIDAY)[:1] == [10]
         assert caps("bot-b", FRIDAY) == [20]
         assert caps("bot-a", later) == [20]
+
+
+def test_what_reads_claim_is_remembered_for_so_many_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past that it starts anew, and claims the same; a key whose own limits changed is asked for anew."""
+    monkeypatch.setattr("guard.policy.compile.MATCHES_MAX", 2)
+    rules = policies('[rates]\nreads = "20/60s"')
+    for name in ("a", "b", "c", "a"):
+        found = judge_read(rules, caller(name=name), wall=FRIDAY)
+        assert [claim.counter for claim in found.claims] == [f"reads/key={name}"]
+        assert judge_read(rules, caller(name=name), wall=FRIDAY) is found
+        assert judge_read(rules, caller(name, KeyLimits(max_orders_per_minute=1)), wall=FRIDAY) is not found
+        assert len(rules.readings) <= 2
+
+
+def test_what_reads_claim_may_be_kept_as_something_else() -> None:
+    """Whoever asks says as what, once for all reads to come; it says the same."""
+    rules = policies('[rates]\nreads = "20/60s"')
+    first = judge_read(rules, caller(), wall=FRIDAY, kept=Kept).claims
+    assert isinstance(first, Kept)
+    assert judge_read(rules, caller(), wall=FRIDAY).claims is first
+    assert first == judge_read(policies('[rates]\nreads = "20/60s"'), caller(), wall=FRIDAY).claims
+
+
+class Kept(tuple[Claim, ...]):
+    """Claims, and nothing more."""
+
+    __slots__ = ()
