@@ -168,12 +168,12 @@ class Guard:
         settings, daemon = self.settings, self._daemon
         metrics = Metrics(keys_max=settings.metrics.keys_max)
         metrics.know_keys(record.name for record in standing.keyring.records)
+        clock, circuits, link = self.clock, Circuits(), link_of(settings)
         if daemon is None:
-            daemon = self._client = Client(
-                link_of(settings), key=settings.daemon_key, public_key=settings.public_key, clock=self.clock
-            )
-        circuits = Circuits()
-        daemon = Fused(daemon, circuits, self.clock)
+            key, public_key = settings.daemon_key, settings.public_key
+            daemon = self._client = Client(link, key=key, public_key=public_key, clock=clock, circuits=circuits)
+        else:
+            daemon = Fused(daemon, circuits, clock)
         parts = Parts(
             journal=self.journal,
             daemon=daemon,

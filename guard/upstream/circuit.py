@@ -98,10 +98,17 @@ class Circuit(Struct):
         self.is_probing = True
         return Pass(now_us, owner, is_turn=True)
 
+    def refusal(self) -> Failure:
+        """What is told to whom it gave no leave."""
+        return Failure("open", f"the circuit to the daemon is open: {self.why}", is_sent=False)
+
     def leave(self, way: Pass, result: Answer | Failure | None, *, now_us: int) -> bool:
         """What came of a request; None where nobody waited for its answer. True: that opened or closed the circuit."""
         if way.is_turn:
             self.is_probing = False
+        if self.opened_us is None and isinstance(result, Answer) and result.status < _SERVER_ERROR:
+            self.results.append((now_us, None))
+            return False
         fault = "" if result is None else fault_of(result)
         if fault == "":
             return False
@@ -155,7 +162,10 @@ class Circuits(Struct):
 
     def leave(self, way: Pass, result: Answer | Failure | None, *, is_trade: bool, now_us: int) -> bool:
         """What came of a request, and whether a circuit opened or closed by it; see `Circuit.leave`."""
-        has_turned = self.of(is_trade=is_trade).leave(way, result, now_us=now_us)
-        if not isinstance(result, Answer) and is_unprovoked(result):
+        circuit = self.trades if is_trade else self.reads
+        has_turned = circuit.leave(way, result, now_us=now_us)
+        if isinstance(result, Answer):
+            return has_turned
+        if is_unprovoked(result):
             has_turned |= self.of(is_trade=not is_trade).leave(Pass(way.at_us), result, now_us=now_us)
         return has_turned

@@ -8,7 +8,6 @@ before its first byte. Redirects are answers, cookies are ignored. A cancelled `
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -16,14 +15,17 @@ from msgspec.structs import replace
 
 from guard.clock import Clock, SystemClock
 from guard.terms import Answer, Failure, Outbound
-from guard.upstream.connection import Connection
+from guard.upstream.answer import Whole
+from guard.upstream.circuit import Circuits
+from guard.upstream.connection import Asked, Connection
+from guard.upstream.fuse import CircuitLog
 from guard.upstream.head import Heads
 from guard.upstream.origin import parse_origin, tls_context
 from guard.upstream.pool import Idle, Slots, urgency_of
 
+Sent = tuple[Connection, Asked]  # a request on its way, and its answer to be
 ANSWER_BYTES_MAX: Final = 32 * 2**20
 CLOSE_MAX_S: Final = 1.0  # how long `close` waits for the transports' last words
-Observer = Callable[[Outbound, Answer | Failure], None]
 _WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
 
 
@@ -44,18 +46,25 @@ class Link(Struct, frozen=True, kw_only=True):
 
 
 class Client:
-    """The daemon behind a socket; implements `terms.Daemon`.
+    """The daemon behind a socket and its circuits; implements `terms.Daemon`.
 
     Attributes:
         dials_total: connections tried since the start.
-        observe: called with each request and its result; it must not raise.
     """
 
     def __init__(
-        self, link: Link, *, key: str | None = None, public_key: str | None = None, clock: Clock | None = None
+        self,
+        link: Link,
+        *,
+        key: str | None = None,
+        public_key: str | None = None,
+        clock: Clock | None = None,
+        circuits: Circuits | None = None,
     ) -> None:
         self._link = link
         self._clock = clock or SystemClock()
+        self._circuits = circuits or Circuits()
+        self._circuit_log = CircuitLog(self._circuits)
         self._origin = parse_origin(link.url)
         self._tls: ssl.SSLContext | None = tls_context(self._origin, ca_file=link.ca_file)
         self._heads = Heads(self._origin.authority, key=key, public_key=public_key)
@@ -66,7 +75,6 @@ class Client:
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.dials_total = 0
-        self.observe: Observer | None = None
 
     @property
     def in_flight(self) -> int:
@@ -80,18 +88,35 @@ class Client:
 
     async def send(self, request: Outbound) -> Answer | Failure:
         """The daemon's answer, or what went wrong and whether a byte may have left; within `request.timeout_s`."""
+        is_trade, circuit = request.is_trade, self._circuits.of(is_trade=request.is_trade)
         started_us = self._clock.mono_us()  # uvloop's own clock counts milliseconds
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()  # which is a system call
-        deadline_s = self._loop.time() + request.timeout_s
-        head = self._heads.render(request)
-        result = await self._attempt(request, head, deadline_s=deadline_s)
-        if isinstance(result, Failure) and result.kind == "reset" and not (result.is_sent or request.is_trade):
-            result = await self._attempt(request, head, deadline_s=deadline_s)
-        result = replace(result, duration_us=self._clock.mono_us() - started_us)
-        if self.observe is not None:
-            self.observe(request, result)
-        return result
+        way = circuit.enter(started_us, is_cancel=request.is_cancel, owner=request.owner)
+        if way is None:
+            return circuit.refusal()
+        sent: Sent | Failure | None = None
+        result: Answer | Failure | None = None
+        took_us = 0
+        try:
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()  # which is a system call
+            data, deadline_s = self._heads.render(request), self._loop.time() + request.timeout_s
+            sent = self._at_once(request, data, deadline_s=deadline_s)
+            if sent is None:
+                sent = await self._in_turn(request, data, deadline_s=deadline_s)
+            found = sent if isinstance(sent, Failure) else await sent[1]
+            took_us = self._clock.mono_us() - started_us
+            if isinstance(found, Whole):
+                result = Answer(found.status, found.content_type, found.body, took_us)
+            else:
+                result = replace(found, duration_us=took_us)
+            return result
+        finally:
+            # A cancelled request is still in flight on its connection, which is then not reusable and dropped.
+            if isinstance(sent, tuple):
+                self._put_back(sent[0])
+                self._slots.give_back()
+            if self._circuits.leave(way, result, is_trade=is_trade, now_us=started_us + took_us):
+                self._circuit_log.tell()
 
     async def close(self) -> None:
         """Drop every connection; requests under way fail as reset, waiting ones are held back."""
@@ -106,37 +131,69 @@ class Client:
                 async with asyncio.timeout(CLOSE_MAX_S):
                     await self._all_gone.wait()
 
-    async def _attempt(self, request: Outbound, data: bytes, *, deadline_s: float) -> Answer | Failure:
+    def _at_once(self, request: Outbound, data: bytes, *, deadline_s: float) -> Sent | None:
+        """Sends it on an open connection, and has a slot for it; None: one is not at hand, and neither is held."""
+        if not self._slots.take_now(urgency_of(request)):
+            return None
+        sent = None
+        try:
+            sent = self._on_idle(request, data, deadline_s=deadline_s)
+        finally:
+            if sent is None:
+                self._slots.give_back()
+        return sent
+
+    async def _in_turn(self, request: Outbound, data: bytes, *, deadline_s: float) -> Sent | Failure:
+        """The same, once it has its turn and a connection; or why it was not sent, and neither is held."""
         urgency = urgency_of(request)
         has_waited = not self._slots.take_now(urgency)
         if has_waited:
             refused = await self._slots.take(urgency, deadline_s=deadline_s, owner=request.owner)
             if refused is not None:
                 return refused
-        connection: Connection | None = None
+        found: Sent | Failure | None = None
         try:
             if has_waited and not _may_leave(request):
                 return _WITHDRAWN
-            while (connection := self._idle.pick(is_trade=request.is_trade)) is not None:
+            found = self._on_idle(request, data, deadline_s=deadline_s)
+            if found is None:
+                found = await self._on_new(request, data, deadline_s=deadline_s)
+            if isinstance(found, Failure) and found.kind == "reset" and not request.is_trade:
+                found = await self._on_new(request, data, deadline_s=deadline_s)
+            return found
+        finally:
+            if not isinstance(found, tuple):
+                self._slots.give_back()
+
+    def _on_idle(self, request: Outbound, data: bytes, *, deadline_s: float) -> Sent | None:
+        """Sends it on the connection used last that is still open."""
+        while (connection := self._idle.pick(is_trade=request.is_trade)) is not None:
+            asked = None
+            try:
                 asked = connection.ask(data, deadline_s=deadline_s)
-                if asked is not None:
-                    return await asked
-                connection.drop()  # it was found closed
-            dialled = await self._dial(deadline_s=deadline_s)
-            if isinstance(dialled, Failure):
-                return dialled
-            connection = dialled
+            finally:
+                if asked is None:
+                    connection.drop()  # it was found closed
+            if asked is not None:
+                return connection, asked
+        return None
+
+    async def _on_new(self, request: Outbound, data: bytes, *, deadline_s: float) -> Sent | Failure:
+        """Sends it on a new connection; every failure here is before the first byte."""
+        connection = await self._dial(deadline_s=deadline_s)
+        if isinstance(connection, Failure):
+            return connection
+        asked = None
+        try:
             if not _may_leave(request):
                 return _WITHDRAWN
             asked = connection.ask(data, deadline_s=deadline_s)
-            if asked is None:
-                return Failure("reset", "the daemon closed the connection before the request", is_sent=False)
-            return await asked
         finally:
-            # A cancelled request is still in flight on its connection, which is then not reusable and dropped.
-            if connection is not None:
+            if asked is None:
                 self._put_back(connection)
-            self._slots.give_back()
+        if asked is None:
+            return Failure("reset", "the daemon closed the connection before the request", is_sent=False)
+        return connection, asked
 
     async def _dial(self, *, deadline_s: float) -> Connection | Failure:
         """A new connection; every failure here is before the first byte."""

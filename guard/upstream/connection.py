@@ -9,15 +9,20 @@ import select
 from collections.abc import Callable
 from typing import Final, cast
 
-from guard.terms import Answer, Failure
+from guard.terms import Failure
 from guard.upstream.answer import AnswerReader, Whole
 
-Asked = asyncio.Future[Answer | Failure]
+Asked = asyncio.Future[Whole | Failure]
 _SERVER_ERROR: Final = 500  # whatever went wrong over there, nothing else is asked on that connection
 
 
 class Connection(asyncio.Protocol):
-    """An open connection, or one that is being opened. `on_lost` is told once when it is gone."""
+    """An open connection, or one that is being opened. `on_lost` is told once when it is gone.
+
+    Attributes:
+        is_reusable: nothing is in flight, and nothing has happened that forbids another request.
+        idle_since_s: for who keeps it meanwhile.
+    """
 
     def __init__(self, *, body_bytes_max: int, on_lost: Callable[["Connection"], None]) -> None:
         self._reader = AnswerReader(body_bytes_max=body_bytes_max)
@@ -30,17 +35,13 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._rings_s = 0.0
         self._is_spent = False
+        self.is_reusable = False
         self.idle_since_s = 0.0
 
     @property
     def is_connected(self) -> bool:
         """There is a transport below."""
         return self._transport is not None
-
-    @property
-    def is_reusable(self) -> bool:
-        """Nothing is in flight, and nothing has happened that forbids another request."""
-        return not self._is_spent and self._asked is None and self._transport is not None
 
     def is_quiet(self) -> bool:
         """A request may be written now: the peer has neither closed nor said anything unasked, down to the kernel.
@@ -50,7 +51,7 @@ class Connection(asyncio.Protocol):
         answer (session tickets), so there only what the loop has seen counts.
         """
         transport = self._transport
-        if self._is_spent or self._asked is not None or transport is None or transport.is_closing():
+        if not self.is_reusable or transport is None or transport.is_closing():
             return False
         return self._probe is None or not self._probe.poll(0)
 
@@ -61,16 +62,18 @@ class Connection(asyncio.Protocol):
         """
         if self._asked is not None:
             raise AssertionError("one request at a time")
-        if not self.is_quiet() or self._transport is None:
+        transport = self._transport
+        if transport is None or not self.is_quiet():
             return None
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()  # which is a system call
         self._asked = asked = loop.create_future()
+        self.is_reusable = False
         self._deadline_s = deadline_s
         if self._timer is None or self._rings_s > deadline_s:
             self._ring_at(loop, deadline_s)
-        self._transport.write(request)
+        transport.write(request)
         return asked
 
     def drop(self) -> None:
@@ -82,20 +85,22 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is ready."""
         self._transport = cast("asyncio.Transport", transport)
+        self.is_reusable = not self._is_spent
         if transport.get_extra_info("ssl_object") is None:
             self._probe = select.poll()
             self._probe.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of an answer; unasked ones end the connection."""
-        if self._asked is None:
+        asked = self._asked
+        if asked is None:
             self.drop()
             return
         result = self._reader.feed(data)
         if isinstance(result, Whole):
-            if not result.is_reusable or result.status >= _SERVER_ERROR:
-                self._is_spent = True
-            self._settle(Answer(result.status, result.content_type, result.body))
+            self._asked, self.is_reusable = None, result.is_reusable and result.status < _SERVER_ERROR
+            if not asked.done():
+                asked.set_result(result)
         elif result is not None:
             self._fail(result.kind, f"the daemon's answer {result.message}")
 
@@ -134,15 +139,12 @@ class Connection(asyncio.Protocol):
             self._fail("timeout", "the daemon did not answer in time")
 
     def _fail(self, kind: str, message: str) -> None:
-        self._is_spent = True
+        self._is_spent, self.is_reusable = True, False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._transport is not None:
             self._transport.abort()
-        self._settle(Failure(kind, message, is_sent=True))  # type: ignore[arg-type]
-
-    def _settle(self, result: Answer | Failure) -> None:
         asked, self._asked = self._asked, None
         if asked is not None and not asked.done():
-            asked.set_result(result)
+            asked.set_result(Failure(kind, message, is_sent=True))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The daemon behind a circuit: the same port, but while the circuit is open nothing except cancels is sent."""
+"""The daemon behind its circuits: while one is open, nothing except cancels is sent."""
 
 import structlog
 
@@ -9,31 +9,15 @@ from guard.upstream.circuit import Circuit, Circuits
 _log = structlog.get_logger("guard")
 
 
-class Fused:
-    """A daemon that is left alone while it fails; implements `terms.Daemon`."""
+class CircuitLog:
+    """Tells the log what opened or closed since it was last asked to."""
 
-    def __init__(self, daemon: Daemon, circuits: Circuits, clock: Clock) -> None:
-        self._daemon = daemon
+    def __init__(self, circuits: Circuits) -> None:
         self._circuits = circuits
-        self._clock = clock
         self._told: dict[str, Circuit] = {}
 
-    async def send(self, request: Outbound) -> Answer | Failure:
-        """The daemon's answer; or at once, and nothing sent, that the circuit is open."""
-        circuit = self._circuits.of(is_trade=request.is_trade)
-        way = circuit.enter(self._clock.mono_us(), is_cancel=request.is_cancel, owner=request.owner)
-        if way is None:
-            return Failure("open", f"the circuit to the daemon is open: {circuit.why}", is_sent=False)
-        result: Answer | Failure | None = None
-        try:
-            result = await self._daemon.send(request)
-        finally:
-            if self._circuits.leave(way, result, is_trade=request.is_trade, now_us=self._clock.mono_us()):
-                self._tell()
-        return result
-
-    def _tell(self) -> None:
-        """What opened or closed just now, for the log."""
+    def tell(self) -> None:
+        """Something has opened or closed."""
         was, now = self._told, dict(self._circuits.opened())
         for name in now.keys() - was.keys():
             whose = now[name].keys or "everybody"
@@ -41,3 +25,25 @@ class Fused:
         for name in was.keys() - now.keys():
             _log.warning("circuit_closed", of=name, hint="the daemon answers them again")
         self._told = now
+
+
+class Fused:
+    """A daemon in memory, which has no circuits of its own, behind them; implements `terms.Daemon`."""
+
+    def __init__(self, daemon: Daemon, circuits: Circuits, clock: Clock) -> None:
+        self._daemon, self._circuits, self._clock = daemon, circuits, clock
+        self._log = CircuitLog(circuits)
+
+    async def send(self, request: Outbound) -> Answer | Failure:
+        """The daemon's answer; or at once, and nothing sent, that the circuit is open."""
+        circuit = self._circuits.of(is_trade=request.is_trade)
+        way = circuit.enter(self._clock.mono_us(), is_cancel=request.is_cancel, owner=request.owner)
+        if way is None:
+            return circuit.refusal()
+        result: Answer | Failure | None = None
+        try:
+            result = await self._daemon.send(request)
+        finally:
+            if self._circuits.leave(way, result, is_trade=request.is_trade, now_us=self._clock.mono_us()):
+                self._log.tell()
+        return result

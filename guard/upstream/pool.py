@@ -88,12 +88,15 @@ class Slots:
         self._waiters_max = waiters_max
         self._lines = (Line(), Line(), Line())
         self._places = tuple(zip(self._lines, self._limits, strict=True))
+        self._is_waited_for = False  # somebody may be in a line
         self._is_closed = False
         self.in_use = 0
 
     def take_now(self, urgency: Urgency) -> bool:
         """Take a slot that is free for this urgency, where nobody of it waits."""
-        if self._is_closed or self._lines[urgency].count or self.in_use >= self._limits[urgency]:
+        if self.in_use >= self._limits[urgency] or self._is_closed:
+            return False
+        if self._is_waited_for and self._lines[urgency].count:
             return False
         self.in_use += 1
         return True
@@ -113,6 +116,7 @@ class Slots:
                 last.set_result(False)
         waiter: Waiter = asyncio.get_running_loop().create_future()
         line.append(waiter, owner)
+        self._is_waited_for = True
         try:
             async with asyncio.timeout_at(deadline_s):
                 is_given = await waiter
@@ -127,9 +131,9 @@ class Slots:
     def give_back(self) -> None:
         """Return a slot; it goes to the first of the most urgent who may have it."""
         self.in_use -= 1
-        critical, trades, others = self._lines
-        if not (critical.count or trades.count or others.count):
+        if not self._is_waited_for:
             return
+        self._is_waited_for = any(line.count for line in self._lines)
         for line, limit in self._places:
             while line.count and self.in_use < limit:
                 waiter = line.popleft()
@@ -172,10 +176,11 @@ class Idle:
 
     def pick(self, *, is_trade: bool) -> Connection | None:
         """The connection used last, if it may carry such a request; whether it is open still, only it knows."""
-        if self._loop is None or not self._connections:
+        connections = self._connections
+        if not connections or self._loop is None:
             return None
-        idle_s = self._loop.time() - self._connections[-1].idle_since_s
-        return self._connections.pop() if idle_s < (TRADE_IDLE_MAX_S if is_trade else self._idle_max_s) else None
+        longest_s = TRADE_IDLE_MAX_S if is_trade else self._idle_max_s
+        return connections.pop() if self._loop.time() - connections[-1].idle_since_s < longest_s else None
 
     def put(self, connection: Connection) -> None:
         """Keep a connection for the next request."""

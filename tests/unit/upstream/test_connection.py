@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from guard.terms import Answer, Failure
-from guard.upstream.connection import Connection
+from guard.terms import Failure
+from guard.upstream.answer import Whole
+from guard.upstream.connection import Asked, Connection
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -53,7 +54,7 @@ class Bench:
         self.connection.connection_made(self.transport)
         return self
 
-    def ask(self, within_s: float = 5.0) -> asyncio.Future[Answer | Failure]:
+    def ask(self, within_s: float = 5.0) -> Asked:
         """A request that is sent."""
         asked = self.connection.ask(b"GET", deadline_s=asyncio.get_running_loop().time() + within_s)
         assert asked is not None
@@ -76,7 +77,7 @@ async def test_an_answer_settles_the_request_and_frees_the_connection(bench: Ben
     bench.connection.data_received(OK)
     is_reusable.append(bench.connection.is_reusable)
 
-    assert await asked == Answer(200, "", b"ok")
+    assert await asked == Whole(200, "", b"ok", is_reusable=True)
     assert is_reusable == [False, True]
     assert bench.transport.written == [b"GET"]
 
@@ -181,7 +182,7 @@ async def test_bytes_that_nobody_asked_for_end_the_connection(bench: Bench) -> N
     bench.connection.data_received(OK)
     bench.connection.data_received(b"\r\n")
 
-    assert isinstance(await asked, Answer)
+    assert isinstance(await asked, Whole)
     assert bench.transport.is_gone
     assert not bench.connection.is_reusable
 
