@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from guard import __version__
 from guard.access import Issuers, Keyring, keyfile, parse_issuer
+from guard.access.issuers import JWKS_BYTES_MAX
 from guard.catalogue.table import TABLE
 from guard.errors import SettingsFault
 from guard.journal.shelf import Shelf
@@ -25,6 +26,7 @@ from guard.policy.diff import compare, verdict
 from guard.resting import Pieces
 from guard.settings import Settings
 from guard.terms import Account, Env
+from guard.wholefile import POLICY_BYTES_MAX, read_whole, why
 
 READS_MAX: Final = 5
 WARMED_MAX: Final = 500  # keys whose plans a start makes before it opens, and a reload before it swaps
@@ -58,9 +60,9 @@ def load_keys(settings: Settings) -> tuple[Keyring, Issuers]:
     issuers = []
     for row in settings.jwt:
         try:
-            jwks = settings.path(row.jwks_file).read_bytes()
+            jwks = read_whole(settings.path(row.jwks_file), bytes_max=JWKS_BYTES_MAX)
         except OSError as error:
-            errors.append(f"{row.jwks_file}: cannot be read: {error}")
+            errors.append(f"{row.jwks_file}: cannot be read: {why(error)}")
             continue
         issuer = parse_issuer(
             jwks,
@@ -107,7 +109,8 @@ def _read(directory: Path, *, are_tests: bool) -> tuple[dict[str, str], list[Pol
         return {}, [_unreadable(str(directory), error)]
     for path in paths:
         try:
-            texts[path.name] = path.read_text(encoding="utf-8")
+            raw = read_whole(path, bytes_max=POLICY_BYTES_MAX)
+            texts[path.name] = raw.decode().replace("\r\n", "\n").replace("\r", "\n")
         except (OSError, UnicodeDecodeError) as error:
             errors.append(_unreadable(path.name, error))
     return texts, errors
@@ -157,7 +160,7 @@ def parse_texts(texts: Mapping[str, str]) -> tuple[list[PolicyDoc], list[PolicyE
 
 
 def _unreadable(file: str, error: Exception) -> PolicyError:
-    return PolicyError(file=file, line=None, path="", code="unreadable", message=str(error), hint="check path and mode")
+    return PolicyError(file, None, "", "unreadable", f"cannot be read: {why(error)}", "check path and mode")
 
 
 def build_policies(

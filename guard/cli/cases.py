@@ -38,7 +38,7 @@ def run_cases(
     place = directory or settings.path(settings.policies.dir)
     policies, errors = compiled(place, settings)
     texts, unreadable = read_tests(place)
-    errors += unreadable
+    errors += (error for error in unreadable if error not in errors)
     if isinstance(policies, PolicySet) and not errors:
         cases = prepared(texts)
         report = run_prepared(policies, cases)

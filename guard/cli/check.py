@@ -118,12 +118,14 @@ def _files(settings: Settings, daemon_keys: Path | None) -> list[Finding]:
 
 
 def _policies(settings: Settings, keyring: Keyring | None) -> list[Finding]:
-    texts, unreadable = read_texts(settings.path(settings.policies.dir))
+    directory = settings.path(settings.policies.dir)
+    texts, unreadable = read_texts(directory)
     docs, wrong = parse_texts(texts)
     built = build_policies(settings, keyring or keyring_of(()), docs, now=SystemClock().wall())
     problems = [*unreadable, *wrong, *(built if isinstance(built, list) else [])]
     if problems or isinstance(built, list):
-        return [Finding("wrong", f"{settings.policies.dir}/{problem}") for problem in problems]
+        places = ("" if problem.file == str(directory) else f"{settings.policies.dir}/" for problem in problems)
+        return [Finding("wrong", f"{place}{problem}") for place, problem in zip(places, problems, strict=True)]
     warnings = built.warnings if keyring is not None else ()
     summary = Finding("ok", f"{settings.policies.dir}: {_count(len(docs), 'policy')}, sha256 {built.sha256}")
     if not docs and settings.policies.require_cover:

@@ -47,7 +47,8 @@ def diff(
 def _compiled(place: Path, settings: Settings) -> PolicySet:
     found, errors = compiled(place, settings)
     for error in errors:
-        typer.echo(f"guard: {place}: {error}", err=True)
+        where = "" if error.file == str(place) else f"{place}/"
+        typer.echo(f"guard: {where}{error}", err=True)
     if found is None:
         raise typer.Exit(1)
     return found

@@ -1,6 +1,7 @@
 """What lies on the disk and what is in force: drift, mounts that are swapped, editors that rename, a watcher."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from weakref import ref
 import pytest
 
 from guard.standing import Files, mark_of, read_steadily
+from guard.wholefile import read_whole
 from tests.support.guards import operate, record, write_keys
 from tests.support.stage import Stage, code_of, is_passed, stage
 
@@ -97,6 +99,18 @@ async def test_a_remark_is_no_drift_and_a_broken_file_is(tmp_path: Path) -> None
         assert await metric(scene, "policies")
 
 
+async def test_a_pipe_under_a_policys_name_holds_up_neither_a_reload_nor_the_stop(tmp_path: Path) -> None:
+    """It is a file that cannot be read: 422, the old policies in force, drift; and the guard still ends."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        os.mkfifo(tmp_path / "policies/pipe.toml")
+        await scene.guard.watch.look()
+        assert await metric(scene, "policies")
+        status, told = await operate(scene.guard, "/admin/policy/reload", {})
+
+        assert (status, [error["message"] for error in told["errors"]]) == (422, ["cannot be read: is no regular file"])
+        assert is_passed(await scene.place())
+
+
 async def test_keys_drift_too(tmp_path: Path) -> None:
     """A key that is in the file and not yet in force."""
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
@@ -177,10 +191,10 @@ def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Path, mo
     """Two files of two worlds are never one set: a swap in the middle of a reading begins it anew."""
     for name in ("a", "b"):
         (tmp_path / f"{name}.toml").write_text("old")
-    reading, swapped = Path.read_text, list[Path]()
+    swapped = list[Path]()
 
-    def read(path: Path, encoding: str | None = None) -> str:
-        text = reading(path, encoding=encoding)
+    def read(path: Path, *, bytes_max: int) -> bytes:
+        text = read_whole(path, bytes_max=bytes_max)
         if not swapped:
             swapped.append(path)
             for name in ("a", "b"):
@@ -188,7 +202,7 @@ def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Path, mo
                 (tmp_path / f"{name}.new").rename(tmp_path / f"{name}.toml")
         return text
 
-    monkeypatch.setattr(Path, "read_text", read)
+    monkeypatch.setattr("guard.standing.read_whole", read)
     assert read_steadily(tmp_path) == Files({"a.toml": "new", "b.toml": "new"})
 
 

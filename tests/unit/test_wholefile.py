@@ -1,0 +1,44 @@
+"""Files that are read while the guard runs: whole, regular, bounded."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from guard.wholefile import read_whole, why
+
+
+def test_a_file_is_read_whole_up_to_its_bound(tmp_path: Path) -> None:
+    """As many bytes as may be are read; one more is refused with the bound."""
+    (tmp_path / "a").write_bytes(b"12345")
+
+    assert read_whole(tmp_path / "a", bytes_max=5) == b"12345"
+    with pytest.raises(OSError, match="larger than 4 bytes"):
+        read_whole(tmp_path / "a", bytes_max=4)
+
+
+def test_a_file_without_an_end_is_read_no_further_than_its_bound(tmp_path: Path) -> None:
+    """A sparse file of a terabyte takes no more memory than is asked for."""
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(2**40)
+
+    with pytest.raises(OSError, match="larger than 4096 bytes"):
+        read_whole(tmp_path / "a", bytes_max=4096)
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe that nobody writes to, a device, a folder: refused at once, in words."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "zero").symlink_to("/dev/zero")
+
+    for name in ("pipe", "folder", "zero"):
+        with pytest.raises(OSError, match=r"regular file|directory") as caught:
+            read_whole(tmp_path / name, bytes_max=10)
+        assert str(tmp_path) not in why(caught.value)
+
+
+def test_a_fault_is_told_without_its_number() -> None:
+    """The words of the system alone; of any other error its own."""
+    assert why(FileNotFoundError(2, "No such file or directory", "/x")) == "No such file or directory"
+    assert why(ValueError("no UTF-8")) == "no UTF-8"
