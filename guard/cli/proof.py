@@ -21,6 +21,7 @@ from guard.journal.checkpoints import checkpoints_path, read_notes
 from guard.journal.examine import Claimed, Finding, examine
 from guard.journal.note import Verifier
 from guard.journal.proof import find, prove, prove_growth
+from guard.journal.segments import no_journal, segment_numbers
 
 _EXITS: Final = {"ok": 0, "edited": 1, "shorter": 2, "cannot_verify": 3, "torn": 4}
 _TORN_LOOKS: Final = 5  # a line that is being written is whole after one pause; a torn one stays so
@@ -121,6 +122,8 @@ def rotate_key(state: State = None, config: Config = None, as_json: AsJson = Fal
     both, so that whoever trusts the old key can follow. Prints the new verifier key.
     """
     where = directory(state, config)
+    if not segment_numbers(where):
+        raise no_journal(where)  # rather than beginning a record that nobody asked for
     disk = Disk()
     journal = Journal.open(where, clock=SystemClock(), disk=disk)
     try:

@@ -41,6 +41,11 @@ def segment_numbers(state: Path) -> list[int]:
     return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
 
 
+def no_journal(state: Path) -> JournalFault:
+    """What is told where a record was looked for and there is none."""
+    return JournalFault(f"{journal_dir(state)}: no journal there; name the guard's state directory (--state)")
+
+
 # ---------------------------------------------------------------- reading
 
 
@@ -58,7 +63,7 @@ def read_lines(
 def _pieces(state: Path, first: int, last: int, wait: Callable[[bool], bool]) -> Iterator[list[bytes]]:
     following = _after(state, first - 1, last)
     if following is None:
-        raise JournalFault(f"{journal_dir(state)}: no journal there")
+        raise no_journal(state)
     while following is not None:
         number, following = following, None
         try:

@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from guard.errors import JournalFault
 from guard.journal import Line, decode, replay
 from guard.journal.chain import BrokenChain, Head
-from guard.journal.segments import first_line, segment_numbers, segment_path
+from guard.journal.segments import first_line, no_journal, segment_numbers, segment_path
 from guard.recovery import Recovered
 from guard.snapshots import resume
 
@@ -24,7 +23,7 @@ def lines_from(state: Path, since: str) -> tuple[Recovered, Iterator[Line], int]
     """The ledger before the segment that `since` lies in, and all lines from there on, with their size in bytes."""
     numbers = segment_numbers(state)
     if not numbers:
-        raise JournalFault(f"{state}: no journal there")
+        raise no_journal(state)
     begun = [number for number in numbers if _begins(state, number) <= since]
     if not begun or begun[-1] == numbers[0]:
         return Recovered(), replay(state), _size(state, numbers)

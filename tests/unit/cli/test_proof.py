@@ -470,6 +470,15 @@ def test_a_new_key_follows_the_old_one_in_the_record(state: Path, tmp_path: Path
     assert (state / "journal.key").stat().st_mode & 0o777 == 0o600
 
 
+def test_where_there_is_no_record_there_is_no_key_to_change(tmp_path: Path) -> None:
+    """A wrong --state is told; it does not become a new record with a key of its own."""
+    result = guard_audit("rotate-key", "--state", tmp_path / "typo")
+
+    assert isinstance(result.exception, JournalFault)
+    assert "no journal there; name the guard's state directory" in str(result.exception)
+    assert not (tmp_path / "typo").exists()
+
+
 def test_the_key_stays_while_a_guard_runs(state: Path) -> None:
     """It signs every second; two processes must not."""
     journal = open_journal(state)
