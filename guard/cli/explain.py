@@ -7,6 +7,7 @@ listener with the key in GUARD_KEY, and shows what is used and left of every lim
 import contextlib
 import http
 import re
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -15,8 +16,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from guard.cli.consoles import of_tables
-from guard.cli.ops import ask
-from guard.cli.sources import OpsOption, print_json, settings_of, told
+from guard.cli.ops import Door, ask, data_door, ops_door
+from guard.cli.sources import OpsOption, print_json, told
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.clock import SystemClock
 from guard.explained import Explanation, explained
@@ -24,6 +25,7 @@ from guard.policy.explain import RuleLook
 
 ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _MARK: Final = {"passes": "[green]passes[/]", "refuses": "[red]refuses[/]"}
+_ME: Final = "/guard/v1/me"
 _COLUMNS: Final = ("policy", "rule", "subject", "limit", "used", "left", "unit", "resets_at", "until")
 
 
@@ -56,7 +58,8 @@ def explain(
 
 def me(
     data: Annotated[
-        str | None, typer.Option("--data", envvar="GUARD_DATA", help="host:port of the data listener.")
+        str | None,
+        typer.Option("--data", envvar="GUARD_DATA", help="The data listener: host:port or https://host:port."),
     ] = None,
     ops: OpsOption = None,
     config: Config = None,
@@ -66,7 +69,7 @@ def me(
     """What may the key in GUARD_KEY do: its scopes, and what is used and left of every limit."""
     del state
     with told(as_json=as_json):
-        status, answer = ask("GET", data or _data_of(ops) or settings_of(config).listen.data, "/guard/v1/me")
+        status, answer = ask("GET", _data_of(ops, config) if ops and not data else data_door(data, config), _ME)
     if status != http.HTTPStatus.OK:
         typer.echo(f"guard: {_why(answer, status)}", err=True)
         raise typer.Exit(1)
@@ -82,14 +85,13 @@ def me(
     console.print(table if about["limits"] else "no counted limit binds this key")
 
 
-def _data_of(ops: str | None) -> str | None:
-    """Where the guard behind this operator's door takes callers; None where it does not say so to this key."""
-    if ops is None:
-        return None
-    status, answer = ask("GET", ops, "/status")
+def _data_of(ops: str, config: Path | None) -> Door:
+    """Where the guard behind this operator's door takes callers; as the settings have it where it does not say so."""
+    door = ops_door(ops, config)
+    status, answer = ask("GET", door, "/status")
     if status != http.HTTPStatus.OK:
-        return None
-    return msgspec.json.decode(answer, type=_Status).listen.data
+        return data_door(None, config)
+    return door.beside(msgspec.json.decode(answer, type=_Status).listen.data)
 
 
 def _why(answer: bytes, status: int) -> str:

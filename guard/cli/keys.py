@@ -27,8 +27,8 @@ from guard.access.fields import WrongField, read_time
 from guard.access.keyfile import EditFault
 from guard.access.records import rights
 from guard.cli.consoles import of_tables
-from guard.cli.ops import post
-from guard.cli.sources import settings_of
+from guard.cli.ops import ops_door, post
+from guard.cli.sources import OpsOption, settings_of
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 
@@ -44,7 +44,6 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for progr
 FileOption = Annotated[Path | None, typer.Option("--file", envvar="GUARD_KEYS", help="The keys file.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the keys file and ops.")]
 StateOption = Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused here.")]
-OpsOption = Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help="host:port or unix:PATH.")]
 Words = Annotated[str | None, typer.Option(help="Comma-separated.")]
 Number = Annotated[str | None, typer.Option(help="A number.")]
 
@@ -178,7 +177,7 @@ def reload(
     """Tell a running guard to read its keys again, with the key in GUARD_KEY (scope guard:policy, with an owner)."""
     del state
     with _told(as_json=as_json):
-        status, answer = post(ops or settings_of(config).listen.ops, "/admin/keys/reload", {"reason": reason})
+        status, answer = post(ops_door(ops, config), "/admin/keys/reload", {"reason": reason})
     typer.echo(answer.decode("utf-8", "replace"))
     if status != HTTPStatus.OK:
         raise typer.Exit(1)

@@ -1,22 +1,35 @@
-"""How commands talk to a running guard: one request to the ops listener, over TCP or a unix socket.
+"""How commands talk to a running guard: one request to a listener of it, over TCP, TLS or a unix socket.
 
 The caller's key comes from `GUARD_KEY`, never from the command line, where other users of the machine could read it.
+Where the settings name a certificate, what answers must show that certificate before it is sent the key: a command runs
+beside its guard, and the name in a certificate is seldom the address that it is asked at. `https://host:port` asks a
+guard elsewhere, whose certificate must hold for that name by an authority that the system trusts (`SSL_CERT_FILE`).
 """
 
 import contextlib
 import http.client
 import os
 import socket
+import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
+from guard.cli.sources import settings_of
 from guard.errors import SettingsFault
-from guard.settings import address
+from guard.settings import Settings, address
+from guard.wholefile import why
 
 TIMEOUT_S: Final = 150.0  # a reload may read days of the record back, for what its new limits count
 ANSWER_BYTES_MAX: Final = 1 << 20
+_TLS: Final = "https://"
+_BEGIN: Final = "-----BEGIN CERTIFICATE-----"
+_END: Final = "-----END CERTIFICATE-----"
+_RENEWED: Final = "half a minute after it was put there, or at once with SIGHUP"
+_LOOK: Final = "is it running, and there? (--ops host:port, https://host:port or unix:PATH; --config names both)"
 _SCOPES: Final = {
     "/admin/policy": "guard:policy",
     "/admin/keys": "guard:policy",
@@ -26,6 +39,48 @@ _SCOPES: Final = {
 
 class NotSent(SettingsFault):
     """There was no guard to connect to, so nothing was asked of it."""
+
+
+class Door(Struct, frozen=True):
+    """A listener of a guard.
+
+    Attributes:
+        place: host:port, https://host:port, or unix:PATH.
+        certificate: the file whose first certificate must answer; None: none is asked for, but with https://.
+    """
+
+    place: str
+    certificate: Path | None = None
+
+    def beside(self, place: str) -> "Door":
+        """Another listener of the same guard: where one speaks TLS, the other does."""
+        return Door(f"{_TLS}{place}" if self.place.startswith(_TLS) else place, self.certificate)
+
+
+def ops_door(ops: str | None, config: Path | None) -> Door:
+    """The operator's door: as it was given, else as the settings have it."""
+    settings = _settings(config, is_needed=ops is None)
+    return Door(ops or settings.listen.ops, _certificate(settings))
+
+
+def data_door(data: str | None, config: Path | None) -> Door:
+    """The callers' door, likewise."""
+    settings = _settings(config, is_needed=data is None)
+    return Door(data or settings.listen.data, _certificate(settings))
+
+
+def _settings(config: Path | None, *, is_needed: bool) -> Settings:
+    """Settings that are wrong keep nobody from a guard whose place was given."""
+    try:
+        return settings_of(config)
+    except SettingsFault:
+        if is_needed:
+            raise
+        return Settings()
+
+
+def _certificate(settings: Settings) -> Path | None:
+    return settings.path(settings.listen.tls_cert) if settings.listen.tls_cert else None
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -42,19 +97,50 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def _connection(place: tuple[str, int] | str, timeout_s: float) -> http.client.HTTPConnection:
+class _OwnConnection(http.client.HTTPSConnection):
+    """HTTPS to whoever shows this very certificate."""
+
+    def __init__(self, host: str, port: int, *, certificate: Path, timeout_s: float) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # compared below instead
+        super().__init__(host, port, timeout=timeout_s, context=context)
+        self._certificate = certificate
+
+    def connect(self) -> None:
+        wanted = _first_of(self._certificate)
+        super().connect()
+        if self.sock.getpeercert(binary_form=True) != wanted:
+            self.close()
+            raise ssl.SSLError(f"shows another certificate than {self._certificate}; a new one is in use {_RENEWED}")
+
+
+def _first_of(path: Path) -> bytes:
+    """The certificate of a chain that is the listener's own, as it is shown."""
+    _, begin, rest = path.read_text(encoding="ascii").partition(_BEGIN)
+    try:
+        return ssl.PEM_cert_to_DER_cert(begin + rest[: rest.index(_END)] + _END)
+    except ValueError as error:
+        raise OSError(f"{path}: holds no certificate") from error
+
+
+def _connection(door: Door, timeout_s: float) -> http.client.HTTPConnection:
+    place = address(door.place.removeprefix(_TLS))
     if isinstance(place, str):
         return _UnixConnection(place, timeout_s)
+    if door.place.startswith(_TLS):
+        return http.client.HTTPSConnection(*place, timeout=timeout_s)
+    if door.certificate is not None:
+        return _OwnConnection(*place, certificate=door.certificate, timeout_s=timeout_s)
     return http.client.HTTPConnection(*place, timeout=timeout_s)
 
 
-def post(ops: str, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
+def post(ops: Door, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
     """The status and the body of the guard's answer. Raises SettingsFault where there is no key or no answer."""
     return ask("POST", ops, path, msgspec.json.encode(body))
 
 
 def ask(
-    method: str, place: str, path: str, body: bytes | None = None, *, timeout_s: float = TIMEOUT_S
+    method: str, door: Door, path: str, body: bytes | None = None, *, timeout_s: float = TIMEOUT_S
 ) -> tuple[int, bytes]:
     """The same for any method and listener."""
     key = os.environ.get("GUARD_KEY", "")
@@ -63,14 +149,14 @@ def ask(
         wanted = "the key that is asked about" if scope is None else f"a key with the scope {scope} and an owner"
         raise SettingsFault([f"GUARD_KEY: set it to {wanted}"])
     try:
-        with contextlib.closing(_connection(address(place), timeout_s)) as connection:
+        with contextlib.closing(_connection(door, timeout_s)) as connection:
             try:
                 connection.connect()
             except OSError as error:
-                raise NotSent([f"{place}: the guard could not be asked: {error}"]) from error
+                raise NotSent([f"{door.place}: the guard could not be asked: {why(error)}; {_LOOK}"]) from error
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
             connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read(ANSWER_BYTES_MAX)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise SettingsFault([f"{place}: the guard could not be asked: {error}"]) from error
+        raise SettingsFault([f"{door.place}: the guard could not be asked: {why(error)}; {_LOOK}"]) from error

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from guard.cli.ops import NotSent, ask, post
+from guard.cli.ops import Door, NotSent, ask, ops_door, post
 from guard.cli.sources import ConfigOption, JsonFlag, OpsOption, StateOption, settings_of, told
 from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, parse_policy
@@ -44,7 +44,7 @@ def reload(
     del state
     body = {name: text for name, text in (("reason", reason), ("until", until)) if text is not None}
     with told(as_json=as_json):
-        status, answer = post(ops or settings_of(config).listen.ops, "/admin/policy/reload", body)
+        status, answer = post(ops_door(ops, config), "/admin/policy/reload", body)
     _end(status, answer, as_json=as_json)
 
 
@@ -64,7 +64,7 @@ def approve(
     """
     del state
     with told(as_json=as_json):
-        place = ops or settings_of(config).listen.ops
+        place = ops_door(ops, config)
         waiting = _waiting(place, sha256)
         if not (is_sure or as_json):
             _show_waiting(waiting)
@@ -94,7 +94,7 @@ def promote(
         typer.echo(f'{path}: mode = "enforce"', err=True)
         body = {"reason": reason or f"policy {policy} promoted"}
         try:
-            status, answer = post(ops or settings.listen.ops, "/admin/policy/reload", body)
+            status, answer = post(ops_door(ops, config), "/admin/policy/reload", body)
         except NotSent:
             _take_back(path, text, before)
             raise
@@ -108,7 +108,7 @@ def promote(
 # ---------------------------------------------------------------- what waits
 
 
-def _waiting(ops: str, sha256: str) -> dict[str, Any]:
+def _waiting(ops: Door, sha256: str) -> dict[str, Any]:
     status, answer = ask("GET", ops, "/admin/policy", timeout_s=WORKED_OUT_S)
     found = _members(answer)
     waiting = found.get("pending") if status == http.HTTPStatus.OK else None

@@ -12,8 +12,8 @@ from typing import Annotated, Final
 
 import typer
 
-from guard.cli.ops import post
-from guard.cli.sources import settings_of
+from guard.cli.ops import ops_door, post
+from guard.cli.sources import OpsOption
 
 _ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -31,7 +31,7 @@ def settle(
     verdict: Annotated[Word, typer.Option(help="What became of it.")],
     reason: Annotated[str, typer.Option(help="How you know; goes into the record.")],
     order_id_ex: Annotated[str | None, typer.Option(help="The daemon's id of an accepted order.")] = None,
-    ops: Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help="host:port or unix:PATH.")] = None,
+    ops: OpsOption = None,
     config: Annotated[Path | None, typer.Option("--config", help="Settings that name ops.")] = None,
     state: Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value for programs.")] = False,
@@ -43,7 +43,7 @@ def settle(
     body = {"verdict": verdict.value, "reason": reason}
     if order_id_ex is not None:
         body["order_id_ex"] = order_id_ex
-    status, answer = post(ops or settings_of(config).listen.ops, f"/admin/decisions/{decision}/settle", body)
+    status, answer = post(ops_door(ops, config), f"/admin/decisions/{decision}/settle", body)
     if as_json:
         typer.echo(answer.decode("utf-8", "replace"))
     elif status == http.HTTPStatus.OK:

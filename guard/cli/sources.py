@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -16,7 +16,8 @@ from guard.settingsfile import parse_settings
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for programs.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the directory and ops.")]
 StateOption = Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused here.")]
-OpsOption = Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help="host:port or unix:PATH.")]
+_DOORS: Final = "host:port, https://host:port or unix:PATH."
+OpsOption = Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help=_DOORS)]
 DirArgument = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Default: policies.dir of the settings.")]
 
 

@@ -19,8 +19,10 @@ from guard.upstream.origin import Origin
 from tests.support.daemon import running_simulator
 from tests.support.guards import OPEN_POLICY, ask, key, lay_out, lines, order, record, running
 from tests.support.processes import run, run_here
+from tests.support.tls import write_pair
 
 DAEMON_KEY: Final = "fc_test"
+TLS: Final = '[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\ntls_cert = "cert.pem"\ntls_key = "key.pem"\n'
 NO_DAEMON: Final = "http://127.0.0.1:1"
 ALL: Final = frozenset({"qot:read", "acc:read", "trade:simulate", "trade:real", "admin"})
 Done = subprocess.CompletedProcess[str]
@@ -318,6 +320,36 @@ def test_a_guard_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
         done = run_here("policy", "reload", "--ops", ops, cwd=tmp_path, env={"GUARD_KEY": key("desk")})
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"guard: {ops}: the guard could not be asked: ")
+
+
+async def test_commands_reach_a_guard_that_has_a_certificate(tmp_path: Path) -> None:
+    """The settings name it; elsewhere `https://` does, for a name that an authority of the system's vouches for."""
+    write_pair(tmp_path)
+    async with running(lay_out(tmp_path, toml=TLS)) as guard:
+        (data, ops), elsewhere = guard.ports, {"SSL_CERT_FILE": str(tmp_path / "cert.pem"), "GUARD_KEY": key("desk")}
+        for words in (("policy", "reload"), ("keys", "reload")):
+            done = await _command(tmp_path, *words, "--ops", f"127.0.0.1:{ops}")
+            assert (done.returncode, done.stderr) == (0, "")
+        assert (await _command(tmp_path, "me", "--data", f"127.0.0.1:{data}")).returncode == 0
+        away = tmp_path / "away"
+        away.mkdir()
+        for place, code in ((f"https://localhost:{ops}", 0), (f"https://127.0.0.1:{ops}", 1), (f"localhost:{ops}", 1)):
+            done = await asyncio.to_thread(run, "policy", "reload", "--ops", place, cwd=away, env=elsewhere)
+            assert done.returncode == code, (place, done.stderr)
+
+
+async def test_no_command_sends_its_key_to_whom_has_another_certificate(tmp_path: Path) -> None:
+    """Somebody else on the port: told, with the file that should have answered, and nothing was asked of it."""
+    (tmp_path / "theirs").mkdir()
+    write_pair(tmp_path, serial=1)
+    write_pair(tmp_path / "theirs", serial=2)
+    lay_out(tmp_path, toml=TLS)
+    async with running(lay_out(tmp_path / "theirs", toml=TLS)) as guard:
+        done = await _command(tmp_path, "policy", "reload", "--ops", f"127.0.0.1:{guard.ports[1]}")
+
+    assert done.returncode == 1
+    assert f"another certificate than {tmp_path / 'cert.pem'}" in done.stderr
+    assert not [line for line in lines(tmp_path / "theirs/guard.toml") if line["type"] == "denied"]
 
 
 async def test_a_policy_edit_by_command(tmp_path: Path) -> None:
