@@ -13,6 +13,7 @@ from guard.access.fields import name_of, read_time
 from guard.access.parse import VERSION, read_document
 
 Document = dict[str, Any]
+_LIST: Final = "see `guard keys list`"
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -61,8 +62,8 @@ def revoked(document: Document, key_id: str, *, is_whole_name: bool) -> tuple[Do
     ]
     left = [row["id"] for row in rows if row["id"] not in gone and name_of(row["id"]) == name_of(key_id)]
     if not gone:
-        hint = f"; of that name there are {', '.join(left)}" if left else ""
-        raise EditRefused(f"{key_id}: there is no such key{hint}")
+        hint = f"of that name there are {', '.join(left)}" if left else _LIST
+        raise EditRefused(f"{key_id}: there is no such key; {hint}")
     return {**document, "keys": [row for row in rows if row["id"] not in gone]}, gone, left
 
 
@@ -77,7 +78,7 @@ def rotated(
     rows = document["keys"]
     alike = [row for row in rows if name_of(row["id"]) == name_of(key_id)]
     if not alike:
-        raise EditRefused(f"{key_id}: there is no such key")
+        raise EditRefused(f"{key_id}: there is no such key; {_LIST}")
     newest = max(alike, key=lambda row: _serial(row["id"]))
     if "@" in key_id and key_id != newest["id"]:
         raise EditRefused(f"{key_id}: the newest key of this name is {newest['id']}; rotate that one")

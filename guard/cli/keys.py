@@ -26,6 +26,7 @@ from guard.access.edits import stamp
 from guard.access.fields import WrongField, read_time
 from guard.access.keyfile import EditFault
 from guard.access.records import rights
+from guard.access.scopes import PERSONAL, expand
 from guard.cli.consoles import of_tables
 from guard.cli.ops import ops_door, post
 from guard.cli.sources import OpsOption, settings_of
@@ -280,9 +281,15 @@ def _mint(path: Path, edit: Callable[[str], None], *, as_json: bool) -> None:
         lines += [
             f"{row['id']}, the same caller: {row['state']} until {row['expires_at'] or 'revoked'}" for row in alike
         ]
-        typer.echo("\n".join([*lines, *errors]), err=True)
+        typer.echo("\n".join([*lines, *_unowned(record), *errors]), err=True)
     if errors:
         raise typer.Exit(1)
+
+
+def _unowned(record: KeyRecord) -> list[str]:
+    """What the key was given and may not use: the guard's own scopes are for persons."""
+    given = () if record.owner else sorted(expand(record.scopes) & PERSONAL)
+    return [f"without --owner {', '.join(given)} open nothing at the guard: 403 scope"] if given else []
 
 
 def _row(record: KeyRecord, now: datetime) -> dict[str, Any]:

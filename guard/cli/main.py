@@ -48,7 +48,12 @@ app.command(rich_help_panel="Change")(settle)
 app.command(rich_help_panel="Look")(explain)
 app.command(rich_help_panel="Look")(me)
 app.add_typer(keys.app, name="keys", help="Make, list, revoke and rotate the callers' keys.", rich_help_panel="Change")
-app.add_typer(policy.app, name="policy", help="Check and reload policies.", rich_help_panel="Change")
+app.add_typer(
+    policy.app,
+    name="policy",
+    help="Check, test, compare, replay and reload policies; suggest limits.",
+    rich_help_panel="Change",
+)
 app.add_typer(audit.app, name="audit", help="Verify, prove, search and follow the record.", rich_help_panel="Look")
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from guard.cli.ops import ops_door, post
-from guard.cli.sources import OpsOption
+from guard.cli.sources import OpsOption, told
 
 _ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -43,7 +43,8 @@ def settle(
     body = {"verdict": verdict.value, "reason": reason}
     if order_id_ex is not None:
         body["order_id_ex"] = order_id_ex
-    status, answer = post(ops_door(ops, config), f"/admin/decisions/{decision}/settle", body)
+    with told(as_json=as_json):
+        status, answer = post(ops_door(ops, config), f"/admin/decisions/{decision}/settle", body)
     if as_json:
         typer.echo(answer.decode("utf-8", "replace"))
     elif status == http.HTTPStatus.OK:
@@ -56,8 +57,8 @@ def settle(
 
 def _why(answer: bytes) -> list[str]:
     try:
-        told = json.loads(answer)
+        found = json.loads(answer)
     except ValueError:
         return ["the answer cannot be read"]
-    told = told if isinstance(told, dict) else {}
-    return [str(error) for error in told.get("errors") or [told.get("ret_msg", "no reason was given")]]
+    found = found if isinstance(found, dict) else {}
+    return [str(error) for error in found.get("errors") or [found.get("ret_msg", "no reason was given")]]

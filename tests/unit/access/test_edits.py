@@ -70,7 +70,7 @@ def test_revoking_nobody_is_refused_with_a_hint() -> None:
     """A slip of the pen must not look like a revocation."""
     with pytest.raises(EditRefused, match=r"bot@9: there is no such key; of that name there are bot"):
         edits.revoked(doc(record()), "bot@9", is_whole_name=False)
-    with pytest.raises(EditRefused, match=r"no such key$"):
+    with pytest.raises(EditRefused, match=r"no such key; see `guard keys list`$"):
         edits.revoked(doc(record()), "x", is_whole_name=True)
 
 

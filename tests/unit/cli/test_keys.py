@@ -68,6 +68,17 @@ def test_new_prints_the_plaintext_once_and_writes_only_the_hash(here: Path) -> N
     assert works(plaintext)
 
 
+@pytest.mark.parametrize(
+    ("scopes", "named"), [("guard:operate", "guard:operate"), ("admin", "guard:policy"), ("qot:read", "")]
+)
+def test_a_key_that_may_not_use_what_it_is_given_is_told_so(here: Path, scopes: str, named: str) -> None:
+    """The guard's own scopes are for persons: without an owner they open nothing."""
+    alone, owned = guard(f"new --id a --scopes {scopes}"), guard(f"new --id b --scopes {scopes} --owner Ada")
+
+    assert ("without --owner" in alone.stderr, named in alone.stderr) == (bool(named), True)
+    assert "without --owner" not in owned.stderr
+
+
 def test_every_limit_flag_reaches_the_file() -> None:
     """Flags are the record's fields."""
     said = answer(
