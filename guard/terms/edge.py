@@ -4,17 +4,21 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from guard.terms.callers import Principal
+
 
 class Presented(Struct, gc=False):
     """The credential that a head presents, and its digest, once the walk has looked for it: `is_read`.
 
     The same head presents the same again, so it is worked out once for a head and not for each request; it goes when
-    the head does. Who that is, and whether the key still stands, is looked up anew for each request.
+    the head does. `principal`: whose it was the last time. Whether it is still, and its key stands, is asked with each
+    request of the keys that are in force then.
     """
 
     is_read: bool = False
     bearer: str | None = None
     digest: bytes = b""
+    principal: Principal | None = None
 
 
 class Call(Struct, gc=False):

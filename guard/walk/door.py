@@ -59,18 +59,25 @@ def admitted(desk: Desk, visit: Visit) -> Refusal | None:
 
 
 def identify(visit: Visit) -> Refusal | None:
-    """Who is asking, into `visit.principal`. A public endpoint may be asked by nobody, but never with a wrong key."""
+    """Who is asking, into `visit.principal`. A public endpoint may be asked by nobody, but never with a wrong key.
+
+    A head that comes again is who it was, as long as the very same principal stands in the keyring and has no end.
+    """
     endpoint, standing, call = visit.endpoint, visit.standing, visit.call
-    profile = standing.settings.scopes.profile
-    shown = call.presented
-    if not shown.is_read:
-        shown.bearer = call.token or bearer_of(call.head.get("authorization"))
-        shown.is_read, shown.digest = True, digest_of(shown.bearer)
-    if shown.bearer is None and endpoint is not None and not getattr(endpoint, profile):
-        return None
-    found = authenticate(standing.keyring, shown.bearer, now=visit.wall, issuers=standing.issuers, digest=shown.digest)
-    if isinstance(found, Refusal):
-        return found
+    profile, shown = standing.settings.scopes.profile, call.presented
+    found = shown.principal
+    if found is None or standing.keyring.unending.get(found.id) is not found:
+        if not shown.is_read:
+            shown.bearer = call.token or bearer_of(call.head.get("authorization"))
+            shown.is_read, shown.digest = True, digest_of(shown.bearer)
+        if shown.bearer is None and endpoint is not None and not getattr(endpoint, profile):
+            return None
+        who = authenticate(
+            standing.keyring, shown.bearer, now=visit.wall, issuers=standing.issuers, digest=shown.digest
+        )
+        if isinstance(who, Refusal):
+            return who
+        found = shown.principal = who
     visit.principal, call.is_known = found, True
     lacking = scope_reasons(endpoint, found, profile=profile) if endpoint is not None else ()
     return Refusal(lacking) if lacking else None

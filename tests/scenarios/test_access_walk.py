@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from guard.access.scopes import SCOPES
 from guard.server import Bounds, Reader, Request
 from guard.simulator.faults import Hold
-from guard.terms import Reply
+from guard.terms import Presented, Reply
 from tests.support import tokens
 from tests.support.edge_corpus import get
-from tests.support.guards import codes, key, order, record, said, write_keys
+from tests.support.guards import call, codes, key, order, record, said, write_keys
 from tests.support.stage import (
     ACCOUNTS,
     CANCEL_ALL,
@@ -221,6 +222,42 @@ async def test_b03_a_head_that_comes_again_is_looked_up_again(tmp_path: Path) ->
         write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
         await scene.guard.reload()
         assert [await asked(name) for name in ("bot", "bot", "desk", None, "bot")] == [401, 401, 200, 200, 401]
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"hash": record("other")["hash"]}, 401),
+        ({"id": "renamed"}, 200),
+        ({"scopes": ["acc:read"]}, 403),
+        ({"expires_at": "2026-11-22T09:46:29Z"}, 200),
+        ({"allowed_machines": ["m"]}, 401),
+    ],
+    ids=["another secret", "another name", "a scope less", "an end to come", "disabled"],
+)
+async def test_b03_a_head_that_comes_again_is_who_it_is_now(
+    tmp_path: Path, changed: dict[str, Any], status: int
+) -> None:
+    """It was the bot's with all rights when it came first: then the keys are read anew, and a second goes by."""
+    desk = record("desk", owner="a person")
+    async with stage(tmp_path, record("bot"), desk) as scene:
+        presented = Presented()
+
+        async def asked() -> tuple[int, str | None]:
+            each = replace(call("/api/quote", {"symbol": "HK.00700"}), presented=presented)
+            reply = await scene.guard.pipeline.handle(each)
+            assert presented.principal is not None
+            return reply.status, presented.principal.id
+
+        assert await asked() == await asked() == (200, "bot")
+        write_keys(tmp_path / "keys.json", record("bot") | changed, desk)
+        await scene.guard.reload()
+        assert await asked() == await asked() == (status, changed.get("id", "bot"))
+        scene.clock.advance(s=1)
+        assert (await asked())[0] == (401 if "expires_at" in changed else status)
+        write_keys(tmp_path / "keys.json", record("bot"), desk)
+        await scene.guard.reload()
+        assert await asked() == (200, "bot")
 
 
 async def test_a_token_that_was_believed_ends_at_once_with_its_issuers_key(tmp_path: Path) -> None:
