@@ -19,7 +19,7 @@ from guard.walk.gather import effect_of
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.judging import opening_of
 from guard.walk.passing import pass_on
-from guard.walk.prepare import ask_more, more_to_ask, prepare
+from guard.walk.prepare import ask_more, at_once, more_to_ask, prepare
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import again, broken, refused, settled, turned_away
@@ -70,7 +70,7 @@ class Pipeline:
         crowded = admitted(self.desk, visit)
         if crowded is not None:
             return refused(self.recorder, visit, crowded)
-        situation = await prepare(self.desk, visit, intent)
+        situation = at_once(self.desk, visit, intent) or await prepare(self.desk, visit, intent)
         if not endpoint.is_trade:
             return await pass_on(self.recorder, visit, situation, hooks=self.hooks)
         sending = self.decide(visit, situation)

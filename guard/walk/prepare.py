@@ -21,19 +21,18 @@ from guard.walk.outlook import needs_of
 from guard.walk.replies import idempotency_cell
 
 
-async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
-    """What is known of the request in the step in which this returns: whoever acts on it must not await in between.
-
-    All that can be had is at hand by then. Mostly it is so at once, and nothing is awaited.
-    """
+def at_once(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
+    """What is known of the request, where all that can be had is at hand, as it mostly is; None: see `prepare`."""
     situation = at_hand(desk, visit, intent)
-    if situation is not None and situation.needs is None and not isinstance(intent, NAMING):
+    if situation is None or (situation.needs is None and not isinstance(intent, NAMING)):
         return situation  # no live order that the daemon may know better, and no rule that looks at the world
-    is_sought = situation is not None and _is_sought(desk, visit, situation)
-    if situation is not None and not is_sought and _is_complete(desk, visit, situation):
-        return situation
+    return None if _is_sought(desk, visit, situation) or not _is_complete(desk, visit, situation) else situation
+
+
+async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
+    """The same once it was asked for, in the step in which this returns: whoever acts on it must not await between."""
     situation = await gather(desk, visit, intent)
-    if is_sought or _is_sought(desk, visit, situation):
+    if _is_sought(desk, visit, situation):
         situation = await _looked(desk, visit, situation)
     needs, account, order = situation.needs, situation.account, situation.order
     if needs is not None and account is not None and order is not None and _is_asked_for(desk, visit, situation):

@@ -40,7 +40,7 @@ from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import against_original, in_the_way, ownership, rights, state_reasons
 from guard.walk.gather import effect_of
 from guard.walk.judging import judge_passing, judge_trade
-from guard.walk.prepare import ask_more, more_to_ask, prepare
+from guard.walk.prepare import ask_more, at_once, more_to_ask, prepare
 from guard.walk.recall import on_record
 from guard.walk.recorder import Recorder
 from guard.walk.replies import refused, turned_away
@@ -221,7 +221,7 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: b
     if isinstance(intent, Refusal):
         return intent
     visit.effect = effect_of(intent, endpoint.effect)
-    situation = await prepare(desk, visit, intent)
+    situation = at_once(desk, visit, intent) or await prepare(desk, visit, intent)
     if not endpoint.is_trade:
         seen = judge_passing(desk, visit, situation)
         return Refusal(in_order(seen.reasons), seen.retry_after_s) if seen.reasons else None
