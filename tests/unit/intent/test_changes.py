@@ -161,11 +161,12 @@ def test_the_callers_packet_id_is_kept_for_the_record() -> None:
         assert intent.packet_id == (1, 2)
 
 
-def test_w17_a_reconfirmation_names_order_and_reason() -> None:
+@pytest.mark.parametrize("reason", [0, 1, 2**31 - 1])
+def test_w17_a_reconfirmation_names_order_and_reason(reason: int) -> None:
     """Nothing else is in the message."""
-    body = ACCOUNT | {"order_id": "987", "reconfirm_reason": 1}
+    body = ACCOUNT | {"order_id": "987", "reconfirm_reason": reason}
 
-    assert read_as("/api/reconfirm-order", body) == Reconfirm(HEAD, "987", 1)
+    assert read_as("/api/reconfirm-order", body) == Reconfirm(HEAD, "987", reason)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +175,7 @@ def test_w17_a_reconfirmation_names_order_and_reason() -> None:
         ({"order_id": None, "reconfirm_reason": None}, ["missing_field", "missing_field"]),
         ({"order_id": 0}, ["bad_value"]),
         ({"reconfirm_reason": -1}, ["bad_value"]),
+        ({"reconfirm_reason": 2**31}, ["bad_value"]),
         ({"reconfirm_reason": 1.5}, ["bad_number"]),
         ({"reconfirm_reason": "1"}, ["bad_number"]),
     ],

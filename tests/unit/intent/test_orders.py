@@ -23,6 +23,12 @@ def _for(kind: OrderType) -> dict[str, object]:
     return needs
 
 
+@pytest.mark.parametrize("remark", ["", "x" * 64, "é" * 32])
+def test_a_remark_may_fill_its_room(remark: str) -> None:
+    """64 bytes, however many characters they are."""
+    assert order(remark=remark).remark == remark
+
+
 def test_the_references_example() -> None:
     """A limit order for the day, in shares and the instrument's currency."""
     placed = order()

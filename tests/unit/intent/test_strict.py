@@ -43,7 +43,8 @@ def _nested(depth: int) -> bytes:
         (b'{"a":1,"\\u0061":1}', "duplicate_key"),
         (b'{"x":{"a":1,"a":1}}', "duplicate_key"),
         (b'{"x":[{"a":1,"a":null}]}', "duplicate_key"),
-        (b"{" + b" " * BODY_BYTES_MAX + b"}", "body_too_large"),
+        (b"{" + b" " * (BODY_BYTES_MAX - 1) + b"}", "body_too_large"),
+        (b"{" + b" " * (BODY_BYTES_MAX - 1), "bad_json"),
         (b"[" * 60_000, "bad_json"),
         (b'{"a":[' + b",".join([b"[]"] * 2100) + b"]}", "bad_json"),
         (b'{"a":[' + b",".join([b"1"] * 5000) + b"]}", "bad_json"),
@@ -84,3 +85,8 @@ def test_numbers_are_exact() -> None:
         "c": Decimal(100),
         "d": Decimal("1E+999999"),
     }
+
+
+def test_a_body_may_fill_its_room() -> None:
+    """64 KiB, and not a byte more."""
+    assert load(b"{" + b" " * (BODY_BYTES_MAX - 2) + b"}") == {}

@@ -6,9 +6,11 @@ from typing import Final
 import pytest
 
 from guard.limits import (
+    Graft,
     Opening,
     State,
     Worth,
+    apart,
     dump,
     end_order,
     graft,
@@ -17,6 +19,7 @@ from guard.limits import (
     reserve,
     set_targets,
     settle,
+    together,
     used,
 )
 from guard.terms import Account, Claim, Env, Outcome, Verdict
@@ -185,3 +188,46 @@ def test_what_has_ended_since_is_left_out() -> None:
     graft(state, found, t_us=3)
 
     assert (state.holders, state.steps, used(state, MONEY, t_us=3)) == ({}, {}, 0)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_window_is_forgotten_once_whether_it_was_kept_already_or_not(is_known: bool) -> None:
+    """Orders go on after the stamps that were put in, and those that were there, are over."""
+    state, other = State(), State()
+    mark = (Claim("rate", RATE, 1, window_ms=1_000),)
+    if is_known:
+        post(state, mark, t_us=1)
+    post(other, mark, t_us=2)
+    graft(state, missing(state, other), t_us=3)
+    assert used(state, RATE, t_us=3, window_ms=1_000) == 1 + is_known
+    for turn in range(9):
+        opening = Opening(f"x{turn}", OLD, holder=f"x{turn}", key="bot", account=ACCOUNT)
+        reserve(state, opening, t_us=200_000_000 + turn)
+
+    assert (state.logs, state.due) == ({}, [])
+
+
+@pytest.mark.parametrize(("spent", "counters"), [(299, ()), (300, ()), (301, (MONEY,))])
+def test_what_ended_orders_spent_is_told_where_it_is_more(spent: int, counters: tuple[str, ...]) -> None:
+    """What both ledgers have is not told again."""
+    state, other = State(), State()
+    for each, amount in ((state, 300), (other, spent)):
+        reserve(each, Opening("a", new(amount)[:1], holder="a", key="bot", account=ACCOUNT), t_us=1)
+        settle(each, "a", Outcome(Verdict.ACCEPTED), t_us=2)
+        end_order(each, "a", t_us=3)
+
+    assert missing(state, other).counters == counters
+
+
+@pytest.mark.parametrize(("orders", "sizes"), [(0, [0]), (1, [1]), (2, [2]), (3, [2, 1]), (4, [2, 2]), (5, [2, 2, 1])])
+def test_parts_are_full_but_for_the_last(orders: int, sizes: list[int]) -> None:
+    """There is always one, for what is not the orders'; none but a lonely one is empty."""
+    state, other = State(), State()
+    for place in range(orders):
+        reserve(state, Opening(f"{place}", OLD, holder=f"{place}", key="bot", account=ACCOUNT), t_us=1)
+        reserve(other, Opening(f"{place}", new(1), holder=f"{place}", key="bot", account=ACCOUNT), t_us=1)
+    whole: Graft = missing(state, other)
+
+    parts = list(apart(whole, size=2))
+    assert [len(part.holders) for part in parts] == sizes
+    assert together(parts) == whole

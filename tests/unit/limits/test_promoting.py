@@ -3,6 +3,7 @@
 from typing import Final
 
 from guard.limits import Opening, State, Worth, dump, end_order, promote, reserve, settle, used
+from guard.limits.promoting import promoted_log, promoted_spent
 from guard.terms import Account, Claim, Env, Outcome, Verdict
 
 MONEY: Final = "daily_value/{}key=bot;real|HKD|2026-11-22"
@@ -66,3 +67,15 @@ def test_a_window_that_was_kept_already_is_forgotten_once() -> None:
         reserve(state, Opening(f"x{turn}", (claim,), holder=f"x{turn}", key="b", account=ACCOUNT), t_us=9_000_000)
 
     assert (state.logs, state.due) == ({}, [])
+
+
+def test_what_was_taken_over_makes_no_difference_any_more() -> None:
+    """A cell that stands as its shadow does has nothing to be put in again."""
+    state = State()
+    opened(state, "a", 100, t_us=1)
+    end_order(state, "a", t_us=2)
+    money, rate = MONEY.format(""), RATE.format("")
+    assert (promoted_spent(state, money), promoted_log(state, rate) is None) == (100, False)
+    promote(state, {"daily_value", "new_orders"}, t_us=3)
+
+    assert (promoted_spent(state, money), promoted_log(state, rate)) == (0, None)
