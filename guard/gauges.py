@@ -7,14 +7,13 @@ from guard import __version__
 from guard.access import KeyRecord
 from guard.admin.changes import Changes
 from guard.admin.watch import Watch
-from guard.limits import trading_for, unknowns
+from guard.limits import STRICTNESS, trading_for, unknowns
 from guard.metrics import Labels, Metrics
 from guard.policy import Meter, meters
 from guard.walk.desk import Desk
 from guard.walk.questions import used_of
 from guard.walk.recorder import Recorder
 
-STATES = ("active", "reduce_only", "cancel_only", "locked")
 Rows = Iterator[tuple[Labels, float]]
 
 
@@ -70,7 +69,7 @@ def _trading(desk: Desk) -> Rows:
     present = trading_for(desk.state, key="", account=None, market=None)
     if present == "active" and desk.is_halted:
         present = "cancel_only"
-    for state in STATES:
+    for state in STRICTNESS:
         yield (state,), float(state == present)
 
 

@@ -102,6 +102,9 @@ SEC_MARKET_OF: Final[Mapping[str, int]] = MappingProxyType(
 )
 """Trd_Common.TrdSecMarket by code prefix."""
 
+PREFIX_OF_SEC: Final[Mapping[int, str]] = MappingProxyType({number: prefix for prefix, number in SEC_MARKET_OF.items()})
+"""The code prefix of a TrdSecMarket."""
+
 QOT_MARKET_OF: Final[Mapping[str, int]] = MappingProxyType(
     {"HK": 1, "US": 11, "SH": 21, "SZ": 22, "SG": 31, "JP": 41, "AU": 51, "MY": 61, "CA": 71, "FX": 81}
 )

@@ -32,6 +32,7 @@ from guard.journal import (
     replay_typed,
 )
 from guard.limits import (
+    STRICTNESS,
     Graft,
     Opening,
     State,
@@ -55,7 +56,6 @@ _ACCOUNTS_MAX: Final = 256
 PART_ORDERS: Final = 64  # live orders in a `counters` record, or behind it in that of the change
 _CANCEL: Final = Effect.ORDER_CANCEL.value
 _CHANGE: Final = Effect.ORDER_CHANGE.value
-_STATES: Final = ("active", "reduce_only", "cancel_only", "locked")
 
 
 class Begun(Struct):
@@ -232,7 +232,7 @@ def _worth_of(record: Decision) -> Worth | None:
 def rule_of(record: StateRecord) -> TradingRule:
     """The trading rule of a `state` record; a state that this guard does not know is taken for the strictest."""
     return TradingRule(
-        state=record.state if record.state in _STATES else "locked",  # type: ignore[arg-type]
+        state=record.state if record.state in STRICTNESS else "locked",
         keys=record.scope.keys,
         accounts=record.scope.accounts,
         markets=record.scope.markets,

@@ -29,7 +29,7 @@ from guard.access.records import rights
 from guard.access.scopes import PERSONAL, expand
 from guard.cli.consoles import of_tables
 from guard.cli.ops import ops_door, post
-from guard.cli.sources import OpsOption, settings_of
+from guard.cli.sources import JsonFlag, OpsOption, StateOption, settings_of
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 
@@ -41,10 +41,8 @@ _DURATION: Final = re.compile(r"([0-9]{1,5})([dhm])", re.ASCII)
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for programs.")]
 FileOption = Annotated[Path | None, typer.Option("--file", envvar="GUARD_KEYS", help="The keys file.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the keys file and ops.")]
-StateOption = Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused here.")]
 Words = Annotated[str | None, typer.Option(help="Comma-separated.")]
 Number = Annotated[str | None, typer.Option(help="A number.")]
 

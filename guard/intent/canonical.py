@@ -20,8 +20,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from guard.intent import plain
-from guard.intent.orders import PRICELESS
 from guard.terms import (
+    PRICELESS,
     STAMP,
     AccPush,
     CancelAll,

@@ -13,12 +13,11 @@ from typing import Final
 from msgspec import Struct
 
 from guard.intent.fields import choices
-from guard.markets import PREFIXES, PREFIXES_OF, SEC_MARKET_OF, kind_of, market_words
+from guard.markets import PREFIX_OF_SEC, PREFIXES, PREFIXES_OF, SEC_MARKET_OF, kind_of, market_words
 
 SEC_MARKETS: Final = choices(
     {"HK": 1, "US": 2, "CN_SH": 31, "CN_SZ": 32, "SG": 41, "JP": 51, "AU": 61, "MY": 71, "CA": 81}
 )
-_PREFIX_OF_SEC: Final = {number: prefix for prefix, number in SEC_MARKET_OF.items()}
 _CODE_CHARACTERS_MAX: Final = 32
 _CODE: Final = re.compile(r"[A-Z0-9]+(?:[.-][A-Z0-9]+)*", re.ASCII)
 _PREFIX_WORDS: Final = frozenset({*PREFIXES, "CN", "BJ"})  # the daemon strips these eleven
@@ -67,7 +66,7 @@ def _agreed(code: str, trd_market: int, sec_market: int | None) -> Instrument | 
     prefix, bare = _split(code)
     if _split(bare)[0]:
         return Odd(f"a code has one prefix: {bare} has one of its own")
-    said = "" if sec_market is None else _PREFIX_OF_SEC[sec_market]
+    said = "" if sec_market is None else PREFIX_OF_SEC[sec_market]
     if said and prefix not in {"", "CN", said}:
         return Odd(f"sec_market says {said}, the code says {prefix}")
     if prefix in {"", "CN"}:

@@ -17,7 +17,7 @@ from guard.intent.fields import Fields, choices
 from guard.intent.header import trade_header
 from guard.intent.instrument import SEC_MARKETS, Instrument, Odd, instrument
 from guard.markets import is_futures
-from guard.terms import Header, OrderType, PlaceOrder, Refusal, Side, TimeInForce
+from guard.terms import PRICELESS, TRAILING, Header, OrderType, PlaceOrder, Refusal, Side, TimeInForce
 
 # SELL_SHORT and BUY_BACK are what the daemon answers; an order is BUY or SELL.
 SIDES: Final = choices({"BUY": Side.BUY, "SELL": Side.SELL})
@@ -30,23 +30,9 @@ SESSIONS: Final = choices({"NONE": 0, "RTH": 1, "ETH": 2, "ALL": 3, "OVERNIGHT":
 RATIO: Final = 1
 TRAILS: Final = choices({"RATIO": RATIO, "AMOUNT": 2})
 
-PRICELESS: Final = frozenset(
-    {
-        OrderType.MARKET,
-        OrderType.AUCTION,
-        OrderType.STOP,
-        OrderType.MARKET_IF_TOUCHED,
-        OrderType.TRAILING_STOP,
-        OrderType.TRAILING_STOP_LIMIT,  # its limit follows from trail_spread
-        OrderType.TWAP_MARKET,
-        OrderType.VWAP_MARKET,
-    }
-)
-"""The types that have no limit price of their own."""
 TRIGGERED: Final = frozenset(
     {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED}
 )
-TRAILING: Final = frozenset({OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT})
 _USERS: Final[Mapping[str, frozenset[OrderType]]] = {
     "aux_price": TRIGGERED,
     "trail_type": TRAILING,

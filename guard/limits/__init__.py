@@ -14,17 +14,19 @@ from guard.limits.look import beside, look, quota_of, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
 from guard.limits.orders import change_in_flight, end_order, held_on, note_filled, set_spent, set_targets, unknowns
 from guard.limits.outside import adopt
-from guard.limits.promoting import promote
+from guard.limits.promoting import SHADOW, promote, shadow_of
 from guard.limits.rates import Rates, Told, rates_of, told_of
 from guard.limits.slots import bound_met, find_slot
 from guard.limits.snapshot import Part, restore, snapshot
 from guard.limits.staging import Staging
-from guard.limits.state import Opening, Slot, State, Step, TradingRule, TradingState, advance
+from guard.limits.state import LOG_KINDS, Opening, Slot, State, Step, TradingRule, TradingState, advance
 from guard.limits.trading import BREAKER, STRICTNESS, key_rule, set_trading, trading_for, trading_rule
 
 __all__ = [
     "BREAKER",
+    "LOG_KINDS",
     "NOBODY",
+    "SHADOW",
     "STRICTNESS",
     "About",
     "Basis",
@@ -73,6 +75,7 @@ __all__ = [
     "set_targets",
     "set_trading",
     "settle",
+    "shadow_of",
     "snapshot",
     "together",
     "told_of",

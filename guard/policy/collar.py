@@ -13,8 +13,8 @@ from guard.codes import Code
 from guard.policy.notation import EXACT, plain
 from guard.policy.prices import NO_PRICE, seen
 from guard.policy.rule import Proposal, Rule
-from guard.policy.valuation import PRICELESS, class_of
-from guard.terms import Missing, PlaceOrder, Reason, Side
+from guard.policy.valuation import class_of
+from guard.terms import PRICELESS, Missing, PlaceOrder, Reason, Side
 
 _ZERO, _ONE, _HUNDREDTH = Decimal(0), Decimal(1), Decimal("0.01")
 

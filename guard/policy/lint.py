@@ -18,8 +18,7 @@ from guard.policy.locate import line_of
 from guard.policy.notation import Bad, matches, plain
 from guard.policy.periods import currencies_of
 from guard.policy.schema import expanded
-from guard.policy.valuation import PRICELESS
-from guard.terms import KeyLimits, OrderType, Principal
+from guard.terms import PRICELESS, KeyLimits, OrderType, Principal
 
 PARENTS_MAX: Final = 200  # of more policies only those that bind every key are looked at as parents
 _OPTIONS: Final = frozenset({"HK", "US"})

@@ -20,8 +20,7 @@ from guard.policy.instruments import BlockedSymbols, is_derivative
 from guard.policy.orders import MaxUnderlyingValue, MaxValue
 from guard.policy.prices import PRICE_AGE_MAX_MS
 from guard.policy.rule import OrderRule
-from guard.policy.valuation import PRICELESS
-from guard.terms import Needs, PlaceOrder, Reason, Side
+from guard.terms import PRICELESS, Needs, PlaceOrder, Reason, Side
 
 # What an order that only reduces a fresh position is not refused for.
 EXCUSED: Final = frozenset({Code.DAILY_VALUE, Code.OPEN_VALUE, Code.OPEN_ORDERS, Code.PRICE_UNAVAILABLE})

@@ -27,23 +27,9 @@ from guard.codes import Code
 from guard.markets import CODES_MAX, currency_of, kind_of
 from guard.policy.notation import EXACT, plain
 from guard.policy.prices import Seen, ValueTerms, seen, too_old
-from guard.terms import Instrument, Missing, Money, OrderType, PlaceOrder, Side, Valuation, World
+from guard.terms import PRICELESS, TRAILING, Instrument, Missing, Money, OrderType, PlaceOrder, Side, Valuation, World
 
-# Filled at the market's price, whatever `price` says; a trailing stop-limit's price is known only once it triggers.
-PRICELESS: Final = frozenset(
-    {
-        OrderType.MARKET,
-        OrderType.AUCTION,
-        OrderType.STOP,
-        OrderType.MARKET_IF_TOUCHED,
-        OrderType.TRAILING_STOP,
-        OrderType.TRAILING_STOP_LIMIT,
-        OrderType.TWAP_MARKET,
-        OrderType.VWAP_MARKET,
-    }
-)
 _TRIGGERED: Final = frozenset({OrderType.STOP, OrderType.MARKET_IF_TOUCHED})
-_TRAILING: Final = frozenset({OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT})
 _RATIO, _AMOUNT = 1, 2  # Trd_Common.TrailType; a ratio is in percent units: 20 is 20 %
 _ONE, _ZERO, _HUNDREDTH = Decimal(1), Decimal(0), Decimal("0.01")
 _DEFAULT: Final = ValueTerms()
@@ -204,7 +190,7 @@ def _at_market(order: PlaceOrder, world: World | None, *, terms: ValueTerms) -> 
             size, source = trigger.copy_abs(), "trigger"
         is_buffered = is_buy or _is_crossed(order, trigger, found)
         parts.append(f"trigger {plain(trigger)}")
-    if order.order_type in _TRAILING:
+    if order.order_type in TRAILING:
         trail = _trail(order, size)
         if trail is None:
             return Missing(Code.PRICE_UNAVAILABLE, f"a {order.order_type.name} order without a trail has no value")

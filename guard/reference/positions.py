@@ -10,13 +10,12 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from guard.markets import CURRENCIES, SEC_MARKET_OF, split_symbol
+from guard.markets import CURRENCIES, PREFIX_OF_SEC, split_symbol
 from guard.reference.envelope import code_of, inner, number, whole
 from guard.terms import Account
 
 POSITIONS_MAX: Final = 10_000
 
-_PREFIX_OF_SEC: Final = {number: prefix for prefix, number in SEC_MARKET_OF.items()}
 _LONG: Final = 0  # Trd_Common.PositionSide
 _SHORT: Final = 1
 
@@ -69,7 +68,7 @@ def _is_of(s2c: Mapping[str, Any], account: Account) -> bool:
 def _symbol(row: Mapping[str, Any], code: str) -> str | None:
     if split_symbol(code)[0] not in {"", "CN"}:
         return code
-    prefix = _PREFIX_OF_SEC.get(whole(row.get("sec_market")) or 0)
+    prefix = PREFIX_OF_SEC.get(whole(row.get("sec_market")) or 0)
     return f"{prefix}.{code}" if prefix else None
 
 

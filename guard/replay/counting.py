@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from guard.journal import Decision, Order, OutcomeRecord, Reconciled, StateRecord
-from guard.limits import State, post, reserve, set_trading, settle
+from guard.limits import LOG_KINDS, State, post, reserve, set_trading, settle
 from guard.policy import PolicySet, judge_read
 from guard.recovery import opening_of, rule_of
 from guard.replay.elsewhere import Elsewhere
@@ -22,7 +22,6 @@ from guard.replay.judging import asked, claimed, is_passing, reached
 from guard.replay.past import outcome_of
 from guard.terms import Principal
 
-_STAMPS = frozenset({"rate", "once"})
 Principals = Callable[[str], Mapping[str, Principal]]
 
 
@@ -95,6 +94,6 @@ class Counting:
         if opening.holder not in {None, record.id}:
             holder = self.state.holders.get(opening.holder or "")
             if holder is None or holder.step is not None:
-                claims = tuple(claim for claim in claims if claim.kind in _STAMPS)
+                claims = tuple(claim for claim in claims if claim.kind in LOG_KINDS)
                 opening = replace(opening, holder=None)
         reserve(self.state, replace(opening, claims=claims), t_us=record.t)

@@ -16,7 +16,6 @@ from guard.selftest.words import (
 )
 
 _READS: Final = ("/api/funds", "/api/positions", ORDERS, "/api/order-fills", "/api/history-orders", "/api/order-fee")
-_LINE: Final = {"symbols": ["HK.00001"], "sub_types": [1]}
 _RECONFIRM: Final = account() | {"reconfirm_reason": 1}
 
 

@@ -23,6 +23,8 @@ from guard.terms.daemon import STAMP, Answer, Daemon, Failure, OrderNames, Outbo
 from guard.terms.edge import Call, Presented, Reply
 from guard.terms.endpoints import TRADE_EFFECTS, AccountAt, Bucket, Effect, Endpoint, RecordMode
 from guard.terms.intents import (
+    PRICELESS,
+    TRAILING,
     AccPush,
     CancelAll,
     CancelOrder,
@@ -58,8 +60,10 @@ __all__ = [
     "LEDGER_MAX",
     "LEDGER_UNIT",
     "NOT_ASKED",
+    "PRICELESS",
     "STAMP",
     "TRADE_EFFECTS",
+    "TRAILING",
     "AccPush",
     "Account",
     "AccountAt",

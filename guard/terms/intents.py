@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import IntEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -38,6 +39,22 @@ class OrderType(IntEnum):
     TWAP_LIMIT = 17
     VWAP_MARKET = 18
     VWAP_LIMIT = 19
+
+
+PRICELESS: Final = frozenset(
+    {
+        OrderType.MARKET,
+        OrderType.AUCTION,
+        OrderType.STOP,
+        OrderType.MARKET_IF_TOUCHED,
+        OrderType.TRAILING_STOP,
+        OrderType.TRAILING_STOP_LIMIT,  # its limit follows from trail_spread
+        OrderType.TWAP_MARKET,
+        OrderType.VWAP_MARKET,
+    }
+)
+"""The types that have no limit price of their own: filled at the market's, whatever `price` says."""
+TRAILING: Final = frozenset({OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT})
 
 
 class TimeInForce(IntEnum):

@@ -14,7 +14,7 @@ from typing import Any, Final
 import jiter
 from msgspec import Struct
 
-from guard.markets import CURRENCIES, SEC_MARKET_OF, split_symbol
+from guard.markets import CURRENCIES, PREFIX_OF_SEC, split_symbol
 from guard.terms import Account, Answer, Failure, Side
 
 ROWS_MAX: Final = 100_000
@@ -25,7 +25,6 @@ _CODE: Final = re.compile(r"[!-~]{1,32}")
 _ID: Final = re.compile(r"[!-~]{1,64}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND: Final = 4_102_444_800  # 2100-01-01: later ones are milliseconds, or nonsense
-_PREFIX_OF: Final = {number: prefix for prefix, number in SEC_MARKET_OF.items()}
 _SMALL_END: Final = 1_000
 _SIDES: Final = frozenset({1, 2, 3, 4})
 
@@ -208,7 +207,7 @@ def _status(value: object) -> Status:
 def _symbol(code: str, sec_market: object) -> str | None:
     if split_symbol(code)[0] not in {"", "CN"}:
         return code
-    prefix = _PREFIX_OF.get(_whole(sec_market) or 0)
+    prefix = PREFIX_OF_SEC.get(_whole(sec_market) or 0)
     return f"{prefix}.{split_symbol(code)[1]}" if prefix else None
 
 

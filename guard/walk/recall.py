@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from guard.journal import Line
-from guard.walk.shadow import MARK
+from guard.limits import SHADOW
 
 _TOLD: Final = (
     *("effect", "environment", "account", "market", "symbol", "order", "resulting", "valuation", "of", "replays"),
@@ -34,4 +34,4 @@ def on_record(line: Line) -> dict[str, object]:
 
 def _is_told(claim: Mapping[str, object]) -> bool:
     counter = str(claim["counter"])
-    return MARK not in counter and not counter.startswith(_UNTOLD)
+    return SHADOW not in counter and not counter.startswith(_UNTOLD)

@@ -15,7 +15,19 @@ from guard.errors import JournalFault
 from guard.journal import ABSENT, Decision, OutcomeRecord, plain, seen_of, timestamp
 from guard.journal.gaps import Missed, note
 from guard.policy import Maker
-from guard.terms import Call, Claim, Effect, Outcome, Reason, RecordMode, Refusal, Valuation, Verdict, masked
+from guard.terms import (
+    TRADE_EFFECTS,
+    Call,
+    Claim,
+    Effect,
+    Outcome,
+    Reason,
+    RecordMode,
+    Refusal,
+    Valuation,
+    Verdict,
+    masked,
+)
 from guard.walk.crowd import Refused
 from guard.walk.desk import NOTHING_KNOWN, Desk, Known, Situation, Visit
 from guard.walk.floods import Floods
@@ -113,7 +125,7 @@ class Recorder:
 
     def _remember(self, visit: Visit, refusal: Refusal | None) -> None:
         principal, endpoint = visit.principal, visit.endpoint
-        if refusal is None and visit.effect not in _TRADES:
+        if refusal is None and visit.effect not in TRADE_EFFECTS:
             self._passed(visit, is_counted=False)
             return
         if principal is None:
@@ -235,7 +247,6 @@ _DURABLE = RecordMode.DURABLE
 _WRITES: Final = frozenset({RecordMode.DURABLE, RecordMode.APPENDED})
 # What passes and gets a record of its own, by what `journal.reads` says.
 _RECORDED: Final = {"refused": _WRITES, "account": _WRITES | {RecordMode.ACCOUNT}, "all": frozenset(RecordMode)}
-_TRADES: Final = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE, Effect.ORDER_CANCEL})
 _TOLD: Final = frozenset({"guard-intent", "idempotency-key", "user-agent", "x-request-id"})
 
 
@@ -245,7 +256,7 @@ def record_of(
     """What is written of one decision; what few requests have is added to what all of them have."""
     call, principal, endpoint, standing = visit.call, visit.principal, visit.endpoint, visit.standing
     terms, env = seen.holder if seen.order is None else seen.order, seen.env
-    if seen.account is not None and visit.effect in _TRADES:
+    if seen.account is not None and visit.effect in TRADE_EFFECTS:
         env = seen.account.env  # where a trade counts, also where neither body nor order said so
     record = Decision(
         visit.id,

@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.limits import State, held_on, look
+from guard.limits import State, held_on, look, shadow_of
 from guard.policy import (
     Judgement,
     PolicySet,
@@ -31,7 +31,6 @@ from guard.walk.judging import as_judged, mark_of
 from guard.walk.outlook import at_hand
 from guard.walk.recorder import Judged
 
-MARK: Final = "/shadow:"
 _log = structlog.get_logger("guard")
 
 
@@ -156,9 +155,4 @@ def _hands_off(visit: Visit, situation: Situation, *, shadow: PolicySet) -> tupl
 
 def _apart(claim: Claim) -> Claim:
     """The same claim on the shadow's own counters."""
-    return replace(claim, counter=_name(claim.counter), also=tuple(map(_name, claim.also)))
-
-
-def _name(counter: str) -> str:
-    word, _, rest = counter.partition("/")
-    return f"{word}{MARK}{rest}"
+    return replace(claim, counter=shadow_of(claim.counter), also=tuple(map(shadow_of, claim.also)))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from guard.codes import Code
-from guard.gauges import STATES
+from guard.limits import STRICTNESS
 from guard.metrics import FAMILIES
 from tests.support.processes import external
 from tests.support.promql import ENDINGS, TARGET_LABELS, recorded, selectors
@@ -39,7 +39,7 @@ CASES: Final[list[dict[str, Any]]] = [
 CLOSED: Final[dict[tuple[str, str], set[str]]] = {
     ("guard_refusals_total", "code"): {code.value for code in Code},
     ("guard_refusals_by_key_total", "code"): {code.value for code in Code},
-    ("guard_trading_state", "state"): set(STATES),
+    ("guard_trading_state", "state"): set(STRICTNESS),
     ("guard_ws_closed_total", "reason"): ENDINGS,
 }
 """Labels whose values the code fixes: a rule that names another value would never match."""

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from guard.intent.orders import PRICELESS, TRAILING, TRIGGERED
-from guard.terms import OrderType, Side, TimeInForce
+from guard.intent.orders import TRIGGERED
+from guard.terms import PRICELESS, TRAILING, OrderType, Side, TimeInForce
 from tests.support.bodies import ORDER, order, order_codes, read_as, why
 
 TRAIL = {"trail_type": "RATIO", "trail_value": 5}
