@@ -8,6 +8,7 @@ one lists nothing: a list that could not be had is the pipeline's to answer.
 """
 
 from collections.abc import Set as AbstractSet
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -35,6 +36,7 @@ UNIFORM: Final = Reason(
 _SUFFIX_DIGITS: Final = 4
 _UNNAMED: Final = frozenset({AccountAt.NONE, AccountAt.ANSWER})
 _NULL: Final = Raw(b"null")
+_ACCOUNT: Final = attrgetter("account")
 
 
 def _matches(row: AccountRow, card_num: str) -> bool:
@@ -120,9 +122,8 @@ def account_reasons(
     """
     if endpoint.account in _UNNAMED:
         return ()
-    if acc_ids and env is not None and not principal.is_restricted:
-        listed = {row.account.acc_id for row in rows if row.account.env is env}
-        return () if listed.issuperset(acc_ids) else (UNIFORM,)
+    if acc_ids is not None and len(acc_ids) == 1 and env is not None and not principal.is_restricted:
+        return () if Account(env, acc_ids[0]) in map(_ACCOUNT, rows) else (UNIFORM,)
     visible = visible_accounts(principal, rows)
     usable = {row.account for row in rows} if visible is None else visible
     if acc_ids is None:

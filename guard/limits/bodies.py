@@ -6,12 +6,8 @@ In the rest a byte below a blank stands for the name of a member. JSON has no su
 from typing import Final
 
 _SHARED_UNTIL: Final = b'"qty":'
-_CODES: Final = (
-    (b',"price":', b"\1"),
-    (b',"sec_market":', b"\2"),
-    (b',"remark":', b"\3"),
-    (b',"time_in_force":', b"\4"),
-)
+_PRICE, _SECURITY, _REMARK, _TIME = b',"price":', b',"sec_market":', b',"remark":', b',"time_in_force":'
+_NAMES: Final = ((b"\1", _PRICE), (b"\2", _SECURITY), (b"\3", _REMARK), (b"\4", _TIME))
 
 
 def short(body: bytes) -> tuple[bytes, bytes]:
@@ -19,15 +15,14 @@ def short(body: bytes) -> tuple[bytes, bytes]:
     form, mark, own = body.partition(_SHARED_UNTIL)
     if not (form and mark):
         return b"", body
-    for name, code in _CODES:
-        own = own.replace(name, code, 1)
-    return form, own
+    own = own.replace(_PRICE, b"\1", 1).replace(_SECURITY, b"\2", 1)
+    return form, own.replace(_REMARK, b"\3", 1).replace(_TIME, b"\4", 1)
 
 
 def whole(form: bytes, own: bytes) -> bytes:
     """The body that was made short."""
     if not form:
         return own
-    for name, code in _CODES:
+    for code, name in _NAMES:
         own = own.replace(code, name)
     return form + _SHARED_UNTIL + own

@@ -1,12 +1,17 @@
 """Which lists of claims make sense. A list that does not is a bug of the caller, never a refusal."""
 
+from operator import attrgetter
+from typing import Final
+
 from guard.limits.state import LOG_KINDS, SUM_KINDS
 from guard.terms import Claim, ClaimKind
+
+_COUNTER: Final = attrgetter("counter")
 
 
 def check_cells(claims: tuple[Claim, ...]) -> None:
     """A cell stands once in a list, or as windows of one kind: two claims on one sum would each see the same room."""
-    if len({claim.counter for claim in claims}) == len(claims):
+    if len(set(map(_COUNTER, claims))) == len(claims):
         return
     kinds: dict[str, ClaimKind] = {}
     for claim in claims:

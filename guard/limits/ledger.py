@@ -39,19 +39,23 @@ _UNKNOWN: Final = Verdict.UNKNOWN
 def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     """Takes what the step claims: sums rise, rates are stamped, slots taken. A step that is known changes nothing."""
     now_us = advance(state, t_us=t_us)
-    if opening.step in state.steps or (opening.holder == opening.step and opening.step in state.holders):
+    step_id, holder_id, claims = opening.step, opening.holder, opening.claims
+    is_new = holder_id == step_id
+    if step_id in state.steps or (is_new and step_id in state.holders):
         return
-    on_sums, others = parted(opening.claims)
+    on_sums, others = parted(claims)
     if state.due and state.due[0][0] <= now_us:
-        sweep(state, t_us=now_us, claims=len(opening.claims))
-    before = _raise(state, opening, on_sums)
-    if state.touched is not None:
-        touch(state, opening.holder, [claim.counter for claim in opening.claims])
-    _mark(state, others, now_us, step=opening.step)
-    step = Step(opening.step, opening.holder, opening.of, opening.claims, before, now_us)
-    if opening.holder != opening.step:
+        sweep(state, t_us=now_us, claims=len(claims))
+    if is_new:
+        take(state, _open(state, opening), on_sums, worth=opening.worth)
+        step = Step(step_id, step_id, opening.of, claims, (0,) * len(claims), now_us)
+    else:
+        step = Step(step_id, holder_id, opening.of, claims, _raise(state, opening, on_sums), now_us)
         step.order, step.worth, step.account = opening.order, opening.worth, opening.account
-    state.steps[step.id] = step
+    if state.touched is not None:
+        touch(state, holder_id, [claim.counter for claim in claims])
+    _mark(state, others, now_us, step=step_id)
+    state.steps[step_id] = step
 
 
 def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
@@ -92,10 +96,7 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
 
 
 def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, ...]:
-    """What the holder held before, one number a claim, after raising it to what is claimed."""
-    if opening.holder == opening.step:
-        take(state, _open(state, opening), on_sums, worth=opening.worth)
-        return (0,) * len(opening.claims)
+    """What a live order held before, one number a claim, after raising it to what is claimed."""
     if opening.holder is None:
         if on_sums:
             raise AssertionError(f"step {opening.step} claims {on_sums[0].counter} for no order")
@@ -125,11 +126,11 @@ def _open(state: State, opening: Opening) -> Holder:
 
 def _mark(state: State, claims: list[Claim], now_us: int, *, step: str) -> None:
     """One stamp on each log cell. The slots are the step's."""
-    for cell, claim in widest(claims).items():
+    for claim in claims if len(claims) == 1 else widest(claims).values():
         if claim.kind == "slot":
             take_slot(state, claim, step=step, t_us=now_us)
         else:
-            _stamp(state, cell, now_us, window_us=claim.window_ms * 1000, is_rate=claim.kind == "rate")
+            _stamp(state, claim.counter, now_us, window_us=claim.window_ms * 1000, is_rate=claim.kind == "rate")
 
 
 def _stamp(state: State, cell: str, now_us: int, *, window_us: int, is_rate: bool = True) -> None:

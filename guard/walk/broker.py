@@ -52,11 +52,10 @@ def bucket_claims(visit: Visit, situation: Situation) -> tuple[tuple[Claim, Make
 
     Reads leave the guard's own part of a bucket alone: without it there would be no price to judge an order by.
     """
-    endpoint = visit.endpoint
-    bucket = None if endpoint is None else endpoint.bucket
-    place = None if bucket is None else bucket_of(visit, situation)
-    if endpoint is None or bucket is None or place is None:
+    endpoint, place = visit.endpoint, bucket_of(visit, situation)
+    if place is None or endpoint is None or endpoint.bucket is None:
         return ()
+    bucket = endpoint.bucket
     is_counted_only = visit.effect is Effect.ORDER_CANCEL
     cap = None if is_counted_only else bucket.count - part_kept(endpoint.path, window_s=bucket.window_s)
     claim = Claim("rate", place, amount=1, cap=cap, window_ms=bucket.window_s * 1000)
