@@ -17,7 +17,6 @@ from guard.terms import Account
 Name = int | str  # of an order, as the daemon calls it; see `slim`
 DIGITS_MAX: Final = 19
 HolderStatus = Literal["sent", "working", "changing", "unknown", "done"]
-NONE_FILLED: Final = Decimal(0)  # one for all orders of which nothing is filled
 
 
 class Worth(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -96,7 +95,15 @@ class About(Struct, frozen=True, gc=False):
     form: bytes
 
 
+class Fills(Struct, frozen=True, gc=False):
+    """How much of an order is filled, and quantity x price of that: None where only the quantity is known."""
+
+    qty: Decimal = Decimal(0)
+    paid: Decimal | None = None
+
+
 NOTHING: Final = Parts()
+NONE_FILLED: Final = Fills()  # one for all orders of which nothing is filled
 
 
 class Holder(Struct, gc=False):
@@ -104,8 +111,8 @@ class Holder(Struct, gc=False):
 
     `own` is what its body has beside the form that it shares, in short. `claimed` is what `holds` is a part of: one, or
     several, the latest last; an earlier one stays for cells that no later one names. `step` is the placing or changing
-    step that is not settled yet. Status `done`: the order has ended, only that step is waited for. `filled`: how much
-    of it is, as far as that is known. `by_id` and `by_ex` are `order_id` and `order_id_ex`.
+    step that is not settled yet. Status `done`: the order has ended, only that step is waited for. `fills`: what is
+    filled of it, as far as that is known. `by_id` and `by_ex` are `order_id` and `order_id_ex`.
     """
 
     id: str
@@ -117,7 +124,7 @@ class Holder(Struct, gc=False):
     holds: Parts = NOTHING
     claimed: Parts | tuple[Parts, ...] = ()
     step: str | None = None
-    filled: Decimal = NONE_FILLED
+    fills: Fills = NONE_FILLED
 
     @property
     def bases(self) -> tuple[Parts, ...]:
@@ -127,6 +134,11 @@ class Holder(Struct, gc=False):
     def claim(self, bases: tuple[Parts, ...]) -> None:
         """It claims this as a whole from now on."""
         self.claimed = bases[0] if len(bases) == 1 else bases
+
+    @property
+    def filled(self) -> Decimal:
+        """How much of it is filled, as far as that is known. It never becomes less."""
+        return self.fills.qty
 
     @property
     def key(self) -> str:

@@ -109,8 +109,8 @@ def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, .
     holder.step, holder.status = opening.step, "changing"
     before = tuple(part(holder, claim.counter) if claim.kind in SUM_KINDS else 0 for claim in opening.claims)
     for claim, held in zip(opening.claims, before, strict=True):
-        if claim.kind in SUM_KINDS and claim.amount > held:
-            put(state, holder, claim.counter, claim.amount, kind=claim.kind)
+        if claim.kind in SUM_KINDS and claim.held > held:
+            put(state, holder, claim.counter, claim.held, kind=claim.kind)
     return before
 
 
@@ -175,7 +175,7 @@ def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -
     for claim, before in zip(step.claims, step.before, strict=True):
         if claim.kind not in SUM_KINDS:
             continue
-        amount = claim.amount if is_accepted else before
+        amount = claim.held if is_accepted else before
         if is_accepted and claim.counter in step.told:
             # A fill was learned while the step was open: which of the two is newer is not known, so the larger stays.
             amount = max(amount, before)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
-from guard.limits.holder import Parts
+from guard.limits.holder import Fills, Parts
 from guard.limits.order_ids import forget_order
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
 from guard.limits.sums import claimed_as, give_back, move, part, put
@@ -45,13 +45,21 @@ def set_targets(
             put(state, holder, cell, max(amount, reserved.get(cell, 0)), kind=claimed_as(holder, cell) or kind)
 
 
-def note_filled(state: State, holder_id: str, qty: Decimal, *, t_us: int) -> None:
-    """So much of the order is filled. It never becomes less: a list may lag."""
+def note_filled(state: State, holder_id: str, qty: Decimal, *, paid: Decimal | None = None, t_us: int) -> None:
+    """So much of the order is filled, for quantity x price of `paid`. It never becomes less: a list may lag."""
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
-    if holder is not None and qty > holder.filled:
-        touch(state, holder_id)
-        holder.filled = qty
+    known = None if holder is None else holder.fills
+    if (
+        holder is None
+        or known is None
+        or qty < known.qty
+        or not qty
+        or (qty == known.qty and paid in {None, known.paid})
+    ):
+        return
+    touch(state, holder_id)
+    holder.fills = Fills(qty, paid)
 
 
 def set_spent(state: State, targets: Mapping[str, int], *, t_us: int) -> None:
@@ -115,7 +123,7 @@ def _tell(step: Step, targets: Mapping[str, int]) -> dict[str, int]:
     for at, claim in enumerate(step.claims):
         if claim.kind in SUM_KINDS and claim.counter in targets:
             before[at] = targets[claim.counter]
-            reserved[claim.counter] = claim.amount
+            reserved[claim.counter] = claim.held
     step.before = tuple(before)
     step.told = tuple(sorted({*step.told, *reserved}))
     return reserved

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from guard.limits import windows
 from guard.limits.bodies import short
-from guard.limits.holder import NONE_FILLED, About, Basis, Holder, HolderStatus, Name, slim
+from guard.limits.holder import NONE_FILLED, About, Basis, Fills, Holder, HolderStatus, Name, slim
 from guard.limits.order_ids import NOBODY
 from guard.limits.shared import same_about, same_whole
 from guard.limits.slots import find_slot
@@ -59,7 +59,8 @@ class Live(Struct, frozen=True):
     kinds: str = ""
     bases: tuple[Basis, ...] = ()
     step: str | None = None
-    filled: Decimal = NONE_FILLED
+    filled: Decimal = NONE_FILLED.qty
+    paid: Decimal | None = None
 
 
 class Holders(Struct, frozen=True, tag="holders"):
@@ -209,6 +210,7 @@ def live(holder: Holder) -> Live:
         bases=tuple(parts.basis for parts in holder.bases),
         step=holder.step,
         filled=holder.filled,
+        paid=holder.fills.paid,
     )
 
 
@@ -223,7 +225,7 @@ def _put_holder(state: State, order: Live) -> None:
         by_id=None if order.order_id is None else slim(order.order_id),
         by_ex=None if order.order_id_ex is None else slim(order.order_id_ex),
         step=order.step,
-        filled=order.filled or NONE_FILLED,
+        fills=Fills(order.filled, order.paid) if order.filled else NONE_FILLED,
     )
     holder.claim(tuple(same_whole(basis.cells, basis.amounts, basis.kinds, basis.worth) for basis in order.bases))
     latest = order.bases[-1] if order.bases else None

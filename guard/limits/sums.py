@@ -44,7 +44,8 @@ def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) ->
     `claimed` is another object then, also where it claims the same again: by that a list is known to be older.
     """
     named = [claim for claim in claims if claim.kind in SUM_KINDS]
-    cells, amounts = tuple(claim.counter for claim in named), tuple(claim.amount for claim in named)
+    cells = tuple(claim.counter for claim in named)
+    amounts = tuple(claim.amount if claim.whole is None else claim.whole for claim in named)
     new = same_whole(cells, amounts, "".join(claim.kind[0] for claim in named), worth)
     kept = tuple(earlier for earlier in holder.bases if not set(earlier.cells) <= set(cells))
     holder.claimed = (*kept, new)

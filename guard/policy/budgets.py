@@ -126,6 +126,12 @@ def fill_cell(counter: str, *, market: str, wall: datetime) -> str:
     return counter
 
 
+def is_gtc(counter: str) -> bool:
+    """The cell holds good-till-cancelled orders, whose fills are counted elsewhere (`fill_cell`)."""
+    period = counter.rpartition("|")[2]
+    return period == _GTC or period.startswith(f"{_GTC}@")
+
+
 class MoneyBudget(Rule, frozen=True):
     """What the rules on sums of money have in common: an order holds its whole value on a counter of its currency."""
 

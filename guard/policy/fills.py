@@ -22,12 +22,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from guard.policy.budgets import fill_cell
+from guard.policy.budgets import fill_cell, is_gtc
 from guard.policy.notation import ledger_units
 
-_OPEN: Final = "open_value"
-_BY_VALUE: Final = frozenset({"daily_value", _OPEN})
-_BY_QUANTITY: Final = frozenset({"exits"})
+OPEN: Final = "open_value"
+BY_VALUE: Final = frozenset({"daily_value", OPEN})
+BY_QUANTITY: Final = frozenset({"exits"})
 _BY_NUMBER: Final = frozenset({"open_orders"})
 _ONE: Final = Fraction(1)
 
@@ -75,13 +75,23 @@ def targets(wholes: Mapping[str, Whole], held: Mapping[str, int], progress: Prog
     found: dict[str, int] = {}
     for cell, whole in wholes.items():
         word = cell.partition("/")[0]
-        if word in _BY_QUANTITY:
+        if word in BY_QUANTITY:
             found[cell] = 0 if progress.rests else ledger_units(max(progress.qty - progress.filled, Decimal(0)))
         elif word in _BY_NUMBER and not progress.is_over:
             found[cell] = 0 if progress.is_idle else whole.amount
-        elif word in _BY_VALUE:
+        elif word in BY_VALUE:
             found |= _charged(cell, _parts(whole, progress), held=held, market=market, at=progress.at)
     return {cell: amount for cell, amount in found.items() if amount != held.get(cell, 0)}
+
+
+def vanished(held: Mapping[str, int], *, market: str, at: datetime) -> dict[str, int]:
+    """Nobody knows what became of the order: what it held beyond any day counts as filled at `at`, and not for ever."""
+    found: dict[str, int] = {}
+    for cell, amount in held.items():
+        if amount and cell.partition("/")[0] in BY_VALUE and is_gtc(cell):
+            period = fill_cell(cell, market=market, wall=at)
+            found |= {cell: 0, period: held.get(period, 0) + amount}
+    return found
 
 
 def _parts(whole: Whole, progress: Progress) -> tuple[Fraction, Fraction]:
@@ -91,7 +101,7 @@ def _parts(whole: Whole, progress: Progress) -> tuple[Fraction, Fraction]:
         rest = Fraction(0) if progress.rests else max(_ONE - filled, Fraction(0))
         return filled * whole.amount, rest * whole.amount
     unit = Fraction(whole.multiplier) / Fraction(whole.value)
-    valued = max(whole.price, progress.price or whole.price)
+    valued = max(whole.price, abs(progress.price or whole.price))
     average = valued if progress.average is None else abs(progress.average)
     spent = Fraction(progress.filled) * Fraction(average) * unit
     if progress.rests:
@@ -107,7 +117,7 @@ def _charged(
     cell: str, parts: tuple[Fraction, Fraction], *, held: Mapping[str, int], market: str, at: datetime
 ) -> dict[str, int]:
     spent, rest = parts
-    if cell.partition("/")[0] == _OPEN:
+    if cell.partition("/")[0] == OPEN:
         return {cell: ceil(rest)}
     period = fill_cell(cell, market=market, wall=at)
     if period == cell:

@@ -15,12 +15,13 @@ from msgspec.structs import replace
 from guard.intent import order_of
 from guard.journal import Order, OutcomeRecord, Reconciled
 from guard.limits import Holder, State, advance, end_order, post, reserve, set_targets, settle
-from guard.policy.fills import Progress, targets
+from guard.policy.fills import Progress, targets, vanished
 from guard.recovery import opening_of
 from guard.replay.judging import Asked, Verdict
 from guard.terms import Claim, Outcome
 from guard.terms import Verdict as Came
-from guard.tracking.tracks import wholes
+from guard.tracking.apply import note_fills
+from guard.walk.changing import wholes
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 _FOREVER: Final = 2**63
@@ -85,12 +86,14 @@ class Elsewhere:
         holder, real = self.state.holders.get(record.decision), self.real.holders.get(record.decision)
         if holder is None or holder.status == "done":
             return
+        note_fills(self.state, record)
         held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
         # Where both worlds count on one cell, what happened is on record; the rest is worked out as it was then.
         shared = set() if real is None else set(real.holds.cells)
         if shared.issuperset(held) or record.filled_qty is None:
             names = {cell.rpartition("|")[0] for cell in held} - {""}
-            amounts = {c: n for c, n in record.targets.items() if c in held or c.rpartition("|")[0] in names}
+            lost = vanished(held, market=holder.market, at=wall) if record.filled_qty is None and record.ended else {}
+            amounts = lost | {c: n for c, n in record.targets.items() if c in held or c.rpartition("|")[0] in names}
         else:
             progress = _progress(holder, record, wall)
             found = targets(wholes(holder), held, progress, market=holder.market)

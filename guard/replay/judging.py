@@ -15,12 +15,11 @@ from guard.codes import Code
 from guard.intent import order_of
 from guard.journal import Decision, Seen
 from guard.journal.seen import NOT_ON_RECORD
-from guard.limits import State, held_on, look
+from guard.limits import State, look
 from guard.policy import (
     Judgement,
     Maker,
     PolicySet,
-    counted_again,
     exits_of,
     judge,
     judge_cancel,
@@ -43,6 +42,7 @@ from guard.terms import (
 )
 from guard.walk.broker import RULE as BROKER
 from guard.walk.broker import BrokerLimit
+from guard.walk.changing import Change
 
 SHADOW: Final = "/shadow:"
 TOUCH: Final = "rights.touch"
@@ -144,10 +144,7 @@ def own_of(record: Decision) -> tuple[tuple[Claim, Maker], ...]:
 def claimed(policies: PolicySet, one: Asked, state: State) -> Verdict:
     """What these policies claim of it, whatever they say: it went out. The reasons tell what was not on record."""
     judgement = judgement_of(policies, one, is_of_the_day=False)
-    holder, claims = one.record.of if one.effect is Effect.ORDER_CHANGE else None, judgement.claims
-    if holder is not None and one.record.anew:
-        claims = counted_again(claims, lambda cell: held_on(state, holder, cell))
-    return Verdict(judgement.reasons, claims, ())
+    return Verdict(judgement.reasons, _of_change(one, judgement, state), ())
 
 
 def judgement_of(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Judgement:
@@ -177,18 +174,24 @@ def judgement_of(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Jud
 
 def _looked(state: State, one: Asked, own: tuple[tuple[Claim, Maker], ...], judgement: Judgement) -> Verdict:
     """With the ledger's word on every claim."""
-    makers = (*(maker for _, maker in own), *judgement.makers)
+    makers = (*(maker for _, maker in own), *judgement.makers)  # what goes with a change has none, and no cap
     holder = one.record.of if one.effect is Effect.ORDER_CHANGE else None
-    ruled, reasons = judgement.claims, judgement.reasons
-    if holder is not None and one.record.anew:
-        ruled = counted_again(ruled, lambda cell: held_on(state, holder, cell))
-    claims = (*(claim for claim, _ in own), *ruled)
+    reasons = judgement.reasons
+    claims = (*(claim for claim, _ in own), *_of_change(one, judgement, state))
     found = look(state, claims, t_us=one.record.t, holder=holder)
     if isinstance(found, Taken):
         return Verdict(reasons, claims, (), is_repeat=True)
     shortfalls = found.shortfalls if isinstance(found, Full) else ()
     short = tuple((makers[s.index].refuse(claims[s.index], s), claims[s.index]) for s in shortfalls)
     return Verdict((*reasons, *(reason for reason, _ in short)), claims, found.used, short)
+
+
+def _of_change(one: Asked, judgement: Judgement, state: State) -> tuple[Claim, ...]:
+    """The claims, of a change with what the ledger knows of its order."""
+    holder = state.holders.get(one.record.of or "") if one.effect is Effect.ORDER_CHANGE else None
+    change = Change(holder, one.order, judgement.worth, comes_back=one.record.anew)
+    ruled = change.claims(judgement.claims)
+    return (*ruled, *change.carried(ruled))
 
 
 def touch(policies: PolicySet, one: Asked, state: State) -> Reason | None:

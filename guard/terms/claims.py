@@ -67,7 +67,9 @@ class Claim(Struct, frozen=True, omit_defaults=True, gc=False):
 
     `amount`: ledger units for money, 1 for counts and rates, 0 for slots. `cap` None: counted, never refused.
     `window_ms`: length of the sliding window (t-w, t], or a slot's lifetime. `also`: cells that count against the cap
-    unchanged. `value`: a slot's digest.
+    unchanged. `value`: a slot's digest. `whole`: what the order would hold were nothing of it filled, where that is
+    another amount. `unseen`: what it holds beyond that until a list shows it, for fills that nobody has told of yet may
+    have cost as much; no cap looks at it.
     """
 
     kind: ClaimKind
@@ -77,6 +79,13 @@ class Claim(Struct, frozen=True, omit_defaults=True, gc=False):
     window_ms: int = 0
     also: tuple[str, ...] = ()
     value: str = ""
+    whole: int | None = None
+    unseen: int = 0
+
+    @property
+    def held(self) -> int:
+        """What the order holds once the change is accepted, until more is known of it."""
+        return self.amount + self.unseen
 
 
 class Granted(Struct, frozen=True):

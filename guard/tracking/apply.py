@@ -36,12 +36,18 @@ def learned(state: State, recent: Recent, record: Order) -> None:
     holder = state.holders.get(record.decision)
     if holder is not None:
         note_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
-    if record.filled_qty is not None:
-        note_filled(state, record.decision, Decimal(record.filled_qty), t_us=record.t)
+    note_fills(state, record)
     set_targets(state, record.decision, record.targets, t_us=record.t, ends=record.ended)
     if record.ended:
         end_order(state, record.decision, t_us=record.t)
     recent.learn(record.decision, status=record.status, filled_qty=record.filled_qty)
+
+
+def note_fills(state: State, record: Order) -> None:
+    """How much of the order is filled, and what for; where the record tells it."""
+    if record.filled_qty is not None:
+        paid = None if record.filled_value is None else Decimal(record.filled_value)
+        note_filled(state, record.decision, Decimal(record.filled_qty), paid=paid, t_us=record.t)
 
 
 def _outside(state: State, record: Order) -> None:
@@ -64,8 +70,7 @@ def _outside(state: State, record: Order) -> None:
     )
     names = {"order_id": record.order_id, "order_id_ex": record.order_id_ex}
     adopt(state, opening, record.targets, **names, t_us=record.t)
-    if record.filled_qty is not None:
-        note_filled(state, record.decision, Decimal(record.filled_qty), t_us=record.t)
+    note_fills(state, record)
 
 
 def reconciled(state: State, recent: Recent, record: Reconciled) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -10,13 +9,14 @@ import structlog
 from msgspec import Struct
 
 from guard.journal import Order
-from guard.limits import Holder, Parts, Worth
-from guard.policy.fills import Progress, Whole, targets
+from guard.limits import Holder, Parts
+from guard.policy.fills import Progress, targets, vanished
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
 from guard.tracking.scribe import SOURCE, Scribe
 from guard.tracking.slices import in_slices
 from guard.upstream.orderlist import OrderRow, Status
+from guard.walk.changing import wholes
 
 VANISHED: Final = "vanished"
 IDLE_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so until it counts as one that rests
@@ -89,7 +89,7 @@ class Tracks:
 
     def _follow(self, holder: Holder, row: OrderRow, *, is_idle: bool) -> None:
         desk = self._scribe.desk
-        filled = row.qty if row.status is Status.FILLED_ALL and not row.filled else row.filled
+        filled = max(row.qty, row.filled) if row.status is Status.FILLED_ALL else row.filled
         progress = Progress(
             qty=row.qty,
             filled=filled,
@@ -126,18 +126,11 @@ class Tracks:
     def _vanish(self, holder: Holder) -> None:
         """It was listed, and is in neither list any more: it works no longer. What it may have spent stays spent."""
         _log.warning("order_vanished", decision=holder.id, order_id_ex=holder.order_id_ex)
-        t_us = self._scribe.desk.clock.t_us()
-        self._scribe.learn(Order(decision=holder.id, t=t_us, status=VANISHED, source=SOURCE, ended=True))
-
-
-def wholes(holder: Holder) -> dict[str, Whole]:
-    """What the order claimed as a whole, cell by cell; the latest terms count."""
-    found: dict[str, Whole] = {}
-    for basis in holder.bases:
-        worth = basis.worth
-        for cell, amount in zip(basis.cells, basis.amounts, strict=True):
-            found[cell] = _whole(amount, worth)
-    return found
+        clock, held = self._scribe.desk.clock, dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+        amounts = vanished(held, market=holder.market, at=clock.wall())
+        self._scribe.learn(
+            Order(decision=holder.id, t=clock.t_us(), status=VANISHED, source=SOURCE, ended=True, targets=amounts)
+        )
 
 
 def accepted(holder: Holder) -> Fraction | None:
@@ -148,12 +141,6 @@ def accepted(holder: Holder) -> Fraction | None:
     worth = holder.bases[-1].worth if holder.bases else None
     unit = Fraction(0) if worth is None else Fraction(worth.price) * Fraction(worth.multiplier)
     return None if worth is None or not unit else Fraction(worth.value) / unit
-
-
-def _whole(amount: int, worth: Worth | None) -> Whole:
-    if worth is None:
-        return Whole(amount)
-    return Whole(amount, Decimal(worth.value), Decimal(worth.price), Decimal(worth.multiplier))
 
 
 def _at(row: OrderRow, wall: datetime) -> datetime:

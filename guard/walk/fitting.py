@@ -20,8 +20,10 @@ def largest_of(
     short = []
     for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
         maker = judged.makers[shortfall.index]
+        claim = judged.claims[shortfall.index]
         if maker is not None:
-            short.append((judged.claims[shortfall.index], maker, shortfall))
+            spent = 0 if claim.whole is None else claim.amount - claim.whole  # by what is filled, whatever its quantity
+            short.append((claim, maker, replace(shortfall, used=shortfall.used + spent)))
     bound, lot = largest_bound(judgement, short), lot_of(situation)
     if bound is None:
         return None

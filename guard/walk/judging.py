@@ -9,11 +9,10 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.intent import digest, encode, kept
-from guard.limits import Opening, Worth, beside, bound_met, held_on, look, rates_of
+from guard.limits import Opening, Worth, beside, bound_met, look, rates_of
 from guard.policy import (
     Judgement,
     Maker,
-    counted_again,
     exits_claim,
     exits_of,
     judge,
@@ -26,6 +25,7 @@ from guard.terms import (
     Effect,
     Env,
     Full,
+    Missing,
     Outbound,
     PlaceOrder,
     Read,
@@ -36,6 +36,7 @@ from guard.terms import (
     in_order,
 )
 from guard.walk.broker import bucket_claims
+from guard.walk.changing import Change
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import rights, state_reasons
 from guard.walk.fitting import largest_of
@@ -94,10 +95,12 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
             by.append(maker)
     else:
         body = b""  # what is cancelled one by one is not sent itself
-    ruled = judgement.claims
-    if holder is not None and situation.comes_back:
-        ruled = counted_again(ruled, lambda cell: held_on(desk.state, holder, cell))
-    claims, makers = (*own, *ruled), (*by, *judgement.makers)
+    claims, makers = (*own, *judgement.claims), (*by, *judgement.makers)
+    if holder is not None:
+        change = change_of(visit, situation, situation.worth)
+        claims = change.claims(claims)
+        carried = change.carried(claims)
+        claims, makers = (*claims, *carried), (*makers, *(None for _ in carried))
     seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)
     if isinstance(seen, Taken):
         return Look(Judged(claims, makers), [], outbound, taken=seen, slot=slot)
@@ -189,6 +192,12 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
     )
     situation.worth = found.worth
     return found
+
+
+def change_of(visit: Visit, situation: Situation, worth: Valuation | Missing | None) -> Change:
+    """What the request changes, where that is a live order."""
+    holder = situation.holder if visit.effect is Effect.ORDER_CHANGE else None
+    return Change(holder, situation.order, worth, comes_back=situation.comes_back)
 
 
 def as_judged(situation: Situation, order: PlaceOrder, *, effect: Effect) -> tuple[PlaceOrder, Effect]:

@@ -69,8 +69,17 @@ def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
     if found.claims:
         post(desk.state, found.claims, t_us=t_us)
     recorder.outcome(visit, outcome, t_us=t_us, is_decided=is_decided, claims=found.claims)
+    if visit.effect is Effect.ORDER_CHANGE and outcome.verdict is Verdict.ACCEPTED:
+        _poke(desk, sending)
     if found.limits:
         trip(recorder, visit, found.limits, t_us=t_us)
+
+
+def _poke(desk: Desk, sending: Sending) -> None:
+    """What is held for fills that nobody has told of is to be free soon: a list shows how much that was."""
+    account = sending.situation.account
+    if account is not None and any(claim.unseen for claim in sending.judged.claims):
+        desk.lookout.poke(account)
 
 
 def recordable(outcome: Outcome) -> Outcome:

@@ -13,11 +13,10 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.limits import State, held_on, look, shadow_of
+from guard.limits import State, beside, look, shadow_of
 from guard.policy import (
     Judgement,
     PolicySet,
-    counted_again,
     exits_of,
     judge,
     judge_cancel,
@@ -26,8 +25,9 @@ from guard.policy import (
     value,
 )
 from guard.terms import Claim, Effect, Full, Reason, Taken
+from guard.walk.changing import Change
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.judging import as_judged, mark_of
+from guard.walk.judging import as_judged, change_of, mark_of
 from guard.walk.outlook import at_hand
 from guard.walk.recorder import Judged
 
@@ -53,6 +53,7 @@ class Shadow(Struct, frozen=True):
 
 
 _NOTHING: Final = Shadow()
+_NO_CHANGE: Final = Change(None, None, None)
 
 
 def shadowed(desk: Desk, visit: Visit, situation: Situation, judged: Judged) -> Judged:
@@ -60,15 +61,17 @@ def shadowed(desk: Desk, visit: Visit, situation: Situation, judged: Judged) -> 
     policies = visit.standing.policies
     if policies is None or not policies.shadows:
         return judged
-    holder = situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
-    back = holder if situation.comes_back else None
 
     def ask(shadow: PolicySet) -> tuple[Judgement, tuple[Reason, ...]]:
         return _judgement(desk, visit, situation, shadow=shadow, exits=judged.exits), _hands_off(
             visit, situation, shadow=shadow
         )
 
-    return _asked(policies.shadows, ask, state=desk.state, visit=visit, holder=holder, back=back).beside(judged)
+    def change(judgement: Judgement | None) -> Change:
+        return change_of(visit, situation, situation.worth if judgement is None else judgement.worth)
+
+    holder = situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
+    return _asked(policies.shadows, ask, change, state=desk.state, visit=visit, holder=holder).beside(judged)
 
 
 def shadowed_read(desk: Desk, visit: Visit, judged: Judged) -> Judged:
@@ -80,37 +83,37 @@ def shadowed_read(desk: Desk, visit: Visit, judged: Judged) -> Judged:
     def ask(shadow: PolicySet) -> tuple[Judgement, tuple[Reason, ...]]:
         return judge_read(shadow, principal, wall=visit.wall), ()
 
-    return _asked(policies.shadows, ask, state=desk.traffic, visit=visit, holder=None).beside(judged)
+    return _asked(policies.shadows, ask, lambda _: _NO_CHANGE, state=desk.traffic, visit=visit).beside(judged)
 
 
 def _asked(
     shadows: Iterable[PolicySet],
     ask: Callable[[PolicySet], tuple[Judgement, tuple[Reason, ...]]],
+    change: Callable[[Judgement | None], Change],
     *,
     state: State,
     visit: Visit,
-    holder: str | None,
-    back: str | None = None,
+    holder: str | None = None,
 ) -> Shadow:
-    """Every shadow by itself; where two count on one cell the larger amount stands. `back`: one that comes back."""
+    """Every shadow by itself; where two count on one cell the larger amount stands. `change`: None asks for all."""
     reasons: list[Reason] = []
     kept: dict[tuple[str, int], tuple[Claim, int]] = {}
     try:
         for shadow in shadows:
-            judgement, beside = ask(shadow)
-            claims = tuple(_apart(claim) for claim in judgement.claims)
-            if back is not None:
-                claims = counted_again(claims, lambda cell: held_on(state, back, cell))
+            judgement, hands_off = ask(shadow)
+            claims = change(judgement).claims(tuple(_apart(claim) for claim in judgement.claims))
             seen = look(state, claims, t_us=visit.t_us, holder=holder)
             if isinstance(seen, Taken):  # no policy claims a slot
                 continue
-            reasons += (*judgement.reasons, *beside)
+            reasons += (*judgement.reasons, *hands_off)
             for one in seen.shortfalls if isinstance(seen, Full) else ():
                 reasons.append(judgement.makers[one.index].refuse(claims[one.index], one))
             for claim, used in zip(claims, seen.used, strict=True):
                 place, free = (claim.counter, claim.window_ms), replace(claim, cap=None)
                 if place not in kept or kept[place][0].amount < free.amount:
                     kept[place] = (free, used)
+        for claim in change(None).carried([claim for claim, _ in kept.values()], is_shadow=True):
+            kept[claim.counter, 0] = (claim, beside(state, claim.counter, holder=holder))
     except Exception:  # noqa: BLE001 - a shadow that breaks must not be noticed by anybody but its operator
         _log.exception("shadow_failed", decision=visit.id)
         return _NOTHING

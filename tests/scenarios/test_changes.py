@@ -78,7 +78,10 @@ async def test_a_change_is_no_new_order_and_no_duplicate(tmp_path: Path) -> None
     ],
 )
 async def test_what_is_held_follows_the_verdict(tmp_path: Path, fault: Any, up: int, down: int) -> None:
-    """Accepted moves to the new value, refused and not sent go back, unknown holds the larger of old and new."""
+    """Accepted moves to the new value, refused and not sent go back, unknown holds the larger of old and new.
+
+    A price made smaller frees nothing before a list has shown how much was filled at the one before.
+    """
     for price, held in ((250, up), (150, down)):
         directory = tmp_path / str(price)
         directory.mkdir()
@@ -87,6 +90,7 @@ async def test_what_is_held_follows_the_verdict(tmp_path: Path, fault: Any, up: 
             if fault is not None:
                 scene.daemon.faults.add(fault, path=MODIFY)
             await scene.modify(mine, price=price)
+            await scene.guard.reconciler.turn()
             assert scene.held() == held
 
 
@@ -112,6 +116,7 @@ async def test_room_is_taken_before_a_change_is_sent_and_given_back_after_it(tmp
         assert scene.held() == 45_000
         go.set()
         assert is_passed(await smaller)
+        await scene.guard.reconciler.turn()
         assert scene.held() == 21_000
 
 
