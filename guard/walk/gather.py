@@ -84,36 +84,49 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: Rows | Missing) 
     """What the account list, the ledger and reference data make of the request, as they stand now."""
     situation = Situation(intent, rows=found)
     principal, header = visit.principal, getattr(intent, "header", None)
-    if isinstance(intent, _OF_SEVERAL):
-        situation.acc_ids = intent.acc_ids
     if principal is None or header is None:
+        if isinstance(intent, _OF_SEVERAL):
+            situation.acc_ids = intent.acc_ids
         return situation
     rows, acc_id, env = () if isinstance(found, Missing) else found, header.acc_id, header.env
     if header.card_num is not None:
         acc_id = resolve_acc_id(principal, rows, env=env, acc_id=acc_id, card_num=header.card_num)
     # What the body names: one account, none, or one that does not exist.
     situation.acc_ids = (acc_id,) if acc_id is not None else None if header.card_num is None else ()
-    if isinstance(intent, Read):
+    if isinstance(intent, PlaceOrder):
+        situation.order = intent
+    elif isinstance(intent, Read):
         situation.locate(env, acc_id)
         return situation
-    if not isinstance(intent, PlaceOrder):
-        holder = meant(desk.state, intent, env=env, acc_id=acc_id)
-        if isinstance(holder, Holder):
-            situation.holder = holder
-        else:
-            situation.conflict = holder
+    else:
+        _find_order(desk, situation, env=env, acc_id=acc_id)
     situation.locate(_environment(principal, situation, rows, acc_id=acc_id) if env is None else env, acc_id)
     policies, account = visit.standing.policies, situation.account
     if policies is not None and account is not None:
         situation.plan = policies.plan(principal, account.env, account, wall=visit.wall)
-    order = resulting(intent, situation.holder)
-    if isinstance(order, Refusal):
-        situation.conflict = order
-    elif order is not None:
-        situation.order = order
+    if situation.order is not None:
         situation.needs = needs_of(visit, situation)
         situation.world = known(desk, visit, situation)
     return situation
+
+
+def _find_order(desk: Desk, situation: Situation, *, env: Env | None, acc_id: int | None) -> None:
+    """The live order that is meant, and the order as it shall be; none where no order is changed, or it is not known.
+
+    Where it cannot be told, or its change makes something that is no order, that is the conflict.
+    """
+    intent = situation.intent
+    found = meant(desk.state, intent, env=env, acc_id=acc_id)
+    if not isinstance(found, Holder):
+        situation.conflict = found
+        return
+    situation.holder = found
+    if isinstance(intent, ModifyOrder | Reconfirm):
+        order = order_after(found.order, intent)
+        if isinstance(order, Refusal):
+            situation.conflict = order
+        else:
+            situation.order = order
 
 
 def _environment(principal: Principal, situation: Situation, rows: Rows, *, acc_id: int | None) -> Env | None:
@@ -121,18 +134,6 @@ def _environment(principal: Principal, situation: Situation, rows: Rows, *, acc_
     order_env = situation.holder.account.env if situation.holder else None
     env = resolve_env(principal, rows, body=None, order=order_env, acc_id=acc_id)
     return cancel_env(principal) if env is None and isinstance(situation.intent, _CANCELS) else env
-
-
-def resulting(intent: Intent, holder: Holder | None) -> PlaceOrder | Refusal | None:
-    """The order as it shall be; None where no order is placed or changed, or the one that is meant is not known.
-
-    A refusal: a change to something that is no order.
-    """
-    if isinstance(intent, PlaceOrder):
-        return intent
-    if holder is None or not isinstance(intent, ModifyOrder | Reconfirm):
-        return None
-    return order_after(holder.order, intent)
 
 
 def effect_of(intent: Intent, documented: Effect) -> Effect:

@@ -122,9 +122,9 @@ def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Seque
         return None
     if any(reason.code is not Code.REDUCE_ONLY for reason in beside):
         return None
-    has_lot = seen.largest_qty in {None, "0"} or lot_of(situation) is not None
-    more = Needs(instrument=not has_lot, position=bool(beside) or excusable(seen.reasons))
-    return None if more.is_nothing else more
+    is_lot_sought = seen.largest_qty not in {None, "0"} and lot_of(situation) is None
+    is_exit = bool(beside) or excusable(seen.reasons)
+    return Needs(instrument=is_lot_sought, position=is_exit) if is_lot_sought or is_exit else None
 
 
 async def ask_more(desk: Desk, visit: Visit, situation: Situation, more: Needs) -> Situation:
