@@ -50,7 +50,7 @@ class Request(Struct, frozen=True, gc=False):
     raw_head: bytes | None = None
 
 
-Known = tuple[bytes, Head, Meaning]  # a head as it was read, and what it means
+Known = tuple[bytes, Head, Meaning, int]  # a head as it was read, what it means, and the length with its body
 
 
 class Reader:
@@ -76,6 +76,10 @@ class Reader:
 
     def feed(self, data: bytes) -> Request | Refusal | Progress:
         """What the bytes so far amount to, `data` included."""
+        if self._last is not None and not self._buffer:
+            raw, head, meaning, length = self._last
+            if len(data) == length and data.startswith(raw):  # as it mostly comes
+                return self._whole(data, len(raw), head, meaning=meaning)
         if not data:
             return Progress.MORE
         held: bytes | bytearray = data
@@ -93,7 +97,7 @@ class Reader:
             if not isinstance(fresh, tuple):
                 return fresh
             self._last = last = fresh
-        raw, head, meaning = last
+        raw, head, meaning, _ = last
         self._head_end = len(raw)
         return self._read_body(held, head, meaning)
 
@@ -114,7 +118,7 @@ class Reader:
         if isinstance(head, Refusal):
             return head
         meaning = read_fields(head, self._bounds)
-        return meaning if isinstance(meaning, Refusal) else (raw, head, meaning)
+        return meaning if isinstance(meaning, Refusal) else (raw, head, meaning, len(raw) + meaning.length_bytes)
 
     def _read_body(self, held: bytes | bytearray, head: Head, meaning: Meaning) -> Request | Refusal | Progress:
         begin = self._head_end
@@ -125,12 +129,16 @@ class Reader:
             return self._keep(held, Progress.CONTINUE if is_told else Progress.MORE)
         if len(held) > end:
             return _BYTES_AFTER
-        raw_head = bytes(held[:begin]) if meaning.is_upgrade else None
-        body = bytes(held[begin:])
-        call = Call(head.method, head.path, meaning.head, body, self._peer, head.token, meaning.presented)
+        return self._whole(held, begin, head, meaning=meaning)
+
+    def _whole(self, held: bytes | bytearray, begin: int, head: Head, *, meaning: Meaning) -> Request:
+        """The request that is read."""
+        call = Call(
+            head.method, head.path, meaning.head, bytes(held[begin:]), self._peer, head.token, meaning.presented
+        )
         if self._buffer:
             self._start_over()
-        return Request(call, meaning.is_kept_alive, raw_head)
+        return Request(call, meaning.is_kept_alive, bytes(held[:begin]) if meaning.is_upgrade else None)
 
     def _keep(self, held: bytes | bytearray, progress: Progress) -> Progress:
         if held is not self._buffer:
