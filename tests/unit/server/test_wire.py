@@ -63,3 +63,15 @@ def test_a_field_that_could_split_the_answer_is_a_bug(field: tuple[str, str]) ->
     """Nothing but printable ASCII gets into an answer's head."""
     with pytest.raises(AssertionError, match="cannot be written"):
         encode(Reply(200, b"", (field,)), date=DATE, is_closing=False)
+
+
+def test_only_printable_ascii_is_written_in_a_field() -> None:
+    """Of all characters below 0x3000, those from blank to tilde and no other."""
+
+    def is_written(value: str) -> bool:
+        try:
+            return encode(Reply(200, b"", (("X", value),)), date=DATE, is_closing=False).count(b"\n") == 6
+        except AssertionError:
+            return False
+
+    assert [code for code in range(0x3000) if is_written(f"a{chr(code)}b")] == list(range(0x20, 0x7F))
