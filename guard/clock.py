@@ -8,13 +8,13 @@ that a wall clock that was set back between two runs cannot make `t` go back too
 import os
 import time
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Final, Protocol
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
-_TAIL_BITS: Final = 20  # the last two of 13 pairs of 5 bits: 130 bits hold the 128 of a ULID
-_SHIFTS: Final = tuple(range(100, -1, -10))  # the eleven before them
+_SHIFTS: Final = tuple(range(120, -1, -10))  # 13 pairs of 5 bits: 130 bits hold the 128 of a ULID
+_TAIL_BITS: Final = 20  # the last two of them, in which the ids of one millisecond differ
+_TAILS: Final = 1 << _TAIL_BITS
 _RANDOM_BITS: Final = 80
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -55,12 +55,6 @@ def utc(wall_us: int) -> datetime:
 
 def ulid(number: int) -> str:
     """128 bits as 26 characters of Crockford's base 32 (github.com/ulid/spec)."""
-    return _ulid_head(number >> _TAIL_BITS) + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
-
-
-@lru_cache(maxsize=8)
-def _ulid_head(number: int) -> str:
-    """All but the last four characters: what the ids of one millisecond have in common."""
     return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
@@ -69,7 +63,8 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._t_ahead_us = self.wall_us() - self.mono_us()
-        self._last_number = 0
+        self._above, self._tail = 0, 0  # the last id in two parts, and the first of them as it is written
+        self._head = ""
         self._last_ms = -1
 
     def wall(self) -> datetime:
@@ -94,9 +89,17 @@ class SystemClock:
 
     def new_id(self) -> str:
         """A new ULID: random in each new millisecond; within one, and where the clock steps back, the last plus one."""
-        number, now_ms = self._last_number + 1, time.time_ns() // 1_000_000
+        now_ms, tail = time.time_ns() // 1_000_000, self._tail + 1
+        if now_ms != self._last_ms or tail == _TAILS:
+            tail = self._renew(now_ms)
+        self._tail = tail
+        return self._head + _PAIRS[tail >> 10] + _PAIRS[tail & 1023]
+
+    def _renew(self, now_ms: int) -> int:
+        """The first part of the next id, and its tail."""
+        number = (self._above << _TAIL_BITS | self._tail) + 1
         if now_ms != self._last_ms:
             fresh = now_ms << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
             number, self._last_ms = max(number, fresh), now_ms
-        self._last_number = number
-        return ulid(number)
+        self._above, self._head = number >> _TAIL_BITS, ulid(number)[:-4]
+        return number % _TAILS

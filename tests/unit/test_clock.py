@@ -75,12 +75,25 @@ def test_ids_are_unique_and_sort_as_they_were_made() -> None:
 def test_ids_stay_in_order_when_the_wall_clock_is_set_back() -> None:
     """An id made after a step back is the last one plus one."""
     clock = SystemClock()
-    clock._last_number = (clock.wall_us() // 1000 + 3_600_000) << 80  # an id from an hour ahead
+    last = (clock.wall_us() // 1000 + 3_600_000) << 80  # an id from an hour ahead
+    clock._above = last >> 20
 
     first, second = clock.new_id(), clock.new_id()
 
-    assert first == ulid(clock._last_number - 1)
+    assert first == ulid(last + 1)
     assert first < second
+
+
+def test_ids_stay_in_order_when_one_millisecond_has_more_than_a_tail_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plus one is carried into what the ids of a millisecond have in common."""
+    clock = SystemClock()
+    monkeypatch.setattr("time.time_ns", lambda: 1_795_340_788_123_456_789)
+    clock.new_id()
+    clock._tail = 2**20 - 2
+    ids = [clock.new_id() for _ in range(3)]
+
+    above = clock._above << 20
+    assert ids == [ulid(above - 1), ulid(above), ulid(above + 1)]
 
 
 def test_the_manual_clock_moves_only_by_hand() -> None:
