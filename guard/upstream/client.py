@@ -100,9 +100,9 @@ class Client:
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()  # which is a system call
             data, deadline_s = self._heads.render(request), self._loop.time() + request.timeout_s
-            sent = self._at_once(request, data, deadline_s=deadline_s)
+            sent = self._at_once(request, data, deadline_s)
             if sent is None:
-                sent = await self._in_turn(request, data, deadline_s=deadline_s)
+                sent = await self._in_turn(request, data, deadline_s)
             found = sent if isinstance(sent, Failure) else await sent[1]
             took_us = self._clock.mono_us() - started_us
             if isinstance(found, Whole):
@@ -131,19 +131,19 @@ class Client:
                 async with asyncio.timeout(CLOSE_MAX_S):
                     await self._all_gone.wait()
 
-    def _at_once(self, request: Outbound, data: bytes, *, deadline_s: float) -> Sent | None:
+    def _at_once(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | None:
         """Sends it on an open connection, and has a slot for it; None: one is not at hand, and neither is held."""
         if not self._slots.take_now(urgency_of(request)):
             return None
         sent = None
         try:
-            sent = self._on_idle(request, data, deadline_s=deadline_s)
+            sent = self._on_idle(request, data, deadline_s)
         finally:
             if sent is None:
                 self._slots.give_back()
         return sent
 
-    async def _in_turn(self, request: Outbound, data: bytes, *, deadline_s: float) -> Sent | Failure:
+    async def _in_turn(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | Failure:
         """The same, once it has its turn and a connection; or why it was not sent, and neither is held."""
         urgency = urgency_of(request)
         has_waited = not self._slots.take_now(urgency)
@@ -155,22 +155,22 @@ class Client:
         try:
             if has_waited and not _may_leave(request):
                 return _WITHDRAWN
-            found = self._on_idle(request, data, deadline_s=deadline_s)
+            found = self._on_idle(request, data, deadline_s)
             if found is None:
-                found = await self._on_new(request, data, deadline_s=deadline_s)
+                found = await self._on_new(request, data, deadline_s)
             if isinstance(found, Failure) and found.kind == "reset" and not request.is_trade:
-                found = await self._on_new(request, data, deadline_s=deadline_s)
+                found = await self._on_new(request, data, deadline_s)
             return found
         finally:
             if not isinstance(found, tuple):
                 self._slots.give_back()
 
-    def _on_idle(self, request: Outbound, data: bytes, *, deadline_s: float) -> Sent | None:
+    def _on_idle(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | None:
         """Sends it on the connection used last that is still open."""
         while (connection := self._idle.pick(is_trade=request.is_trade)) is not None:
             asked = None
             try:
-                asked = connection.ask(data, deadline_s=deadline_s)
+                asked = connection.ask(data, deadline_s)
             finally:
                 if asked is None:
                     connection.drop()  # it was found closed
@@ -178,7 +178,7 @@ class Client:
                 return connection, asked
         return None
 
-    async def _on_new(self, request: Outbound, data: bytes, *, deadline_s: float) -> Sent | Failure:
+    async def _on_new(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | Failure:
         """Sends it on a new connection; every failure here is before the first byte."""
         connection = await self._dial(deadline_s=deadline_s)
         if isinstance(connection, Failure):
@@ -187,7 +187,7 @@ class Client:
         try:
             if not _may_leave(request):
                 return _WITHDRAWN
-            asked = connection.ask(data, deadline_s=deadline_s)
+            asked = connection.ask(data, deadline_s)
         finally:
             if asked is None:
                 self._put_back(connection)

@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
             return False
         return self._probe is None or not self._probe.poll(0)
 
-    def ask(self, request: bytes, *, deadline_s: float) -> Asked | None:
+    def ask(self, request: bytes, deadline_s: float) -> Asked | None:
         """Send a request; its answer or failure comes in the future, by `deadline_s` of the loop's clock.
 
         None: nothing was sent, and nothing will be. Called when something is in flight already: a bug.

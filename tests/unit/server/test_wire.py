@@ -70,7 +70,7 @@ def test_only_printable_ascii_is_written_in_a_field() -> None:
 
     def is_written(value: str) -> bool:
         try:
-            return encode(Reply(200, b"", (("X", value),)), date=DATE, is_closing=False).count(b"\n") == 6
+            return encode(Reply(200, b"", (("X", value),)), date=DATE, is_closing=False).count(b"\n") == 7
         except AssertionError:
             return False
 
