@@ -16,6 +16,7 @@ _SHIFTS: Final = tuple(range(120, -1, -10))  # 13 pairs of 5 bits: 130 bits hold
 _TAIL_BITS: Final = 20  # the last two of them, in which the ids of one millisecond differ
 _TAILS: Final = 1 << _TAIL_BITS
 _RANDOM_BITS: Final = 80
+STEP_US: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -56,6 +57,25 @@ def utc(wall_us: int) -> datetime:
 def ulid(number: int) -> str:
     """128 bits as 26 characters of Crockford's base 32 (github.com/ulid/spec)."""
     return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+
+
+class WallSteps:
+    """How far the wall clock has stepped against the monotonic one; a second or more is a step, and told once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._apart_us = self._now_apart_us()
+
+    def stepped_us(self) -> int:
+        """Since it was told last; 0 while the two go on together."""
+        step_us = self._now_apart_us() - self._apart_us
+        if abs(step_us) < STEP_US:
+            return 0
+        self._apart_us += step_us
+        return step_us
+
+    def _now_apart_us(self) -> int:
+        return self._clock.wall_us() - self._clock.mono_us()
 
 
 class SystemClock:

@@ -1,15 +1,18 @@
 """Figures that are read when Prometheus asks: one function a gauge, over what the guard is made of."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from guard import __version__
 from guard.access import KeyRecord
 from guard.admin.changes import Changes
 from guard.admin.watch import Watch
+from guard.certificate import Certificate
 from guard.limits import STRICTNESS, trading_for, unknowns
 from guard.metrics import Labels, Metrics
 from guard.policy import Meter, meters
+from guard.stream import Relay
+from guard.upstream import Client
+from guard.upstream.unlocked import Unlocked
 from guard.walk.desk import Desk
 from guard.walk.questions import used_of
 from guard.walk.recorder import Recorder
@@ -17,13 +20,7 @@ from guard.walk.recorder import Recorder
 Rows = Iterator[tuple[Labels, float]]
 
 
-class Dials(Protocol):
-    """A client that counts its connections."""
-
-    dials_total: int
-
-
-def register(recorder: Recorder, changes: Changes, watch: Watch, *, dials: Dials | None) -> None:
+def register(recorder: Recorder, changes: Changes, watch: Watch) -> None:
     """Tells the metrics where to read each gauge."""
     desk = recorder.desk
     metrics, journal = desk.metrics, desk.journal
@@ -42,8 +39,6 @@ def register(recorder: Recorder, changes: Changes, watch: Watch, *, dials: Dials
     }
     for name, read in one.items():
         _single(metrics, name, read)
-    if dials is not None:
-        _single(metrics, "guard_upstream_dials_total", lambda: dials.dials_total)
     metrics.gauge("guard_policy_info", lambda: [((desk.standing.policy_sha256,), 1.0)])
     metrics.gauge("guard_config_drift", lambda: _drift(changes, watch))
     metrics.gauge("guard_build_info", lambda: [((__version__,), 1.0)])
@@ -51,6 +46,20 @@ def register(recorder: Recorder, changes: Changes, watch: Watch, *, dials: Dials
     metrics.gauge("guard_key_expiry_timestamp_seconds", lambda: _expiries(desk))
     metrics.gauge("guard_reference_age_seconds", lambda: _ages(desk))
     metrics.gauge("guard_limit_used_ratio", lambda: _ratios(recorder))
+
+
+def register_edges(
+    metrics: Metrics, relay: Relay, unlocked: Unlocked, *, client: Client | None, certificate: Certificate | None
+) -> None:
+    """Likewise of the stream, the daemon's door and the listeners' certificate; what is not there says nothing."""
+    _single(metrics, "guard_ws_connections", lambda: relay.connections)
+    _optional(metrics, "guard_upstream_dials_total", lambda: None if client is None else client.dials_total)
+    _optional(metrics, "guard_daemon_trade_unlocked", lambda: unlocked.is_unlocked)
+    _optional(metrics, "guard_tls_not_after_timestamp_seconds", lambda: _end_s(certificate))
+
+
+def _end_s(certificate: Certificate | None) -> float | None:
+    return None if certificate is None else certificate.not_after.timestamp()
 
 
 def _drift(changes: Changes, watch: Watch) -> Rows:
@@ -62,6 +71,10 @@ def _drift(changes: Changes, watch: Watch) -> Rows:
 
 def _single(metrics: Metrics, name: str, read: Callable[[], float]) -> None:
     metrics.gauge(name, lambda: [((), float(read()))])
+
+
+def _optional(metrics: Metrics, name: str, read: Callable[[], float | None]) -> None:
+    metrics.gauge(name, lambda: [] if (value := read()) is None else [((), float(value))])
 
 
 def _trading(desk: Desk) -> Rows:

@@ -26,10 +26,10 @@ from guard.admin.watch import Watch
 from guard.admin.weakened import weakened
 from guard.beginning import first_records, over_by
 from guard.certificate import certificate_of
-from guard.clock import Clock, SystemClock
+from guard.clock import Clock, SystemClock, WallSteps
 from guard.doors import bounds_of, link_of
 from guard.errors import JournalFault, SettingsFault, StateFault
-from guard.gauges import Dials, register
+from guard.gauges import register, register_edges
 from guard.journal import Clock as ClockStep
 from guard.journal import Disk, Journal, Stop, gaps
 from guard.journal.shelf import Shelf
@@ -60,7 +60,7 @@ from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.origins import with_origins
 from guard.walk.recorder import Recorder
 
-CLOCK_STEP_US: Final = 1_000_000
+EVERY_S: Final = 1.0
 TAKE_OVER_S: Final = 15.0  # how long the guard before this one may take to close, once it has drained
 _log = structlog.get_logger("guard")
 
@@ -86,6 +86,7 @@ class Guard:
         self._sockets = sockets or {}
         self._disk = disk
         self.clock = clock or SystemClock()
+        self._wall = WallSteps(self.clock)
         self.directory = settings.path(settings.state.dir)
         self.shelf = Shelf(self.directory / "config")
         self.supervisor = Supervisor()
@@ -165,6 +166,31 @@ class Guard:
             return stand(self.settings, standing.keyring, standing.issuers, None), None
 
     def _build(self, standing: Standing, recovered: Recovered) -> None:
+        self.desk = self._desk(standing, recovered)
+        self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
+        self.recorder: Recorder = self.pipeline.recorder
+        self.reconciler = self.desk.lookout = Reconciler(self.recorder)
+        self.unlocked = Unlocked(self.desk.daemon)
+        self.desk.reference.hear_positions(self.reconciler.held)
+        self.relay = Relay(self.recorder, on_trade=self.reconciler.traded, seeing=self._seeing)
+        self.changes = Changes(
+            self.desk,
+            self.shelf,
+            cancelling=self.pipeline.cancelling,
+            agreed=recovered.agreed,
+            rehearse=Rehearsal(self.directory, self.clock),
+            after_keys=self.relay.revalidate,
+        )
+        self.changes.policies.last_ok = not self.policy_errors
+        self.watch = Watch(self.desk, self.changes.policies)
+        self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns]
+        if self.certificate is not None:
+            self.desk.concerns.append(self.certificate.concerns)
+        register(self.recorder, self.changes, self.watch)
+        register_edges(self.desk.metrics, self.relay, self.unlocked, client=self._client, certificate=self.certificate)
+
+    def _desk(self, standing: Standing, recovered: Recovered) -> Desk:
+        """What is shared by all requests, as the record has left it."""
         settings, daemon = self.settings, self._daemon
         metrics = Metrics(keys_max=settings.metrics.keys_max)
         metrics.know_keys(record.name for record in standing.keyring.records)
@@ -184,41 +210,13 @@ class Guard:
             supervisor=self.supervisor,
             circuits=circuits,
         )
-        self.desk = Desk(parts, standing=standing, state=recovered.state, directory=self.directory)
-        self.desk.recent = recovered.recent
-        for symbol, currency in recovered.state.currencies.items():
-            self.desk.reference.observe_currency(symbol, currency)
-        self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
-        self.recorder: Recorder = self.pipeline.recorder
-        self.reconciler = self.desk.lookout = Reconciler(self.recorder)
-        self.unlocked = unlocked = Unlocked(daemon)
-        self.desk.reference.hear_positions(self.reconciler.held)
-        self.relay = Relay(self.recorder, on_trade=self.reconciler.traded, seeing=self._seeing)
-        self.changes = Changes(
-            self.desk,
-            self.shelf,
-            cancelling=self.pipeline.cancelling,
-            agreed=recovered.agreed,
-            rehearse=Rehearsal(self.directory, self.clock),
-            after_keys=self.relay.revalidate,
-        )
-        self.changes.policies.last_ok = not self.policy_errors
-        self.watch = Watch(self.desk, self.changes.policies)
-        self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns]
         self.journal.on_sync = lambda seconds: metrics.observe("guard_journal_fsync_seconds", seconds)
         self.journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)
-        dials: Dials | None = self._client
-        register(self.recorder, self.changes, self.watch, dials=dials)
-        certificate = self.certificate
-        if certificate is not None:
-            self.desk.concerns.append(certificate.concerns)
-        ends = [] if certificate is None else [certificate]
-        metrics.gauge("guard_tls_not_after_timestamp_seconds", lambda: [((), e.not_after.timestamp()) for e in ends])
-        metrics.gauge(
-            "guard_daemon_trade_unlocked",
-            lambda: [] if unlocked.is_unlocked is None else [((), float(unlocked.is_unlocked))],
-        )
-        metrics.gauge("guard_ws_connections", lambda: [((), float(self.relay.connections))])
+        desk = Desk(parts, standing=standing, state=recovered.state, directory=self.directory)
+        desk.recent = recovered.recent
+        for symbol, currency in recovered.state.currencies.items():
+            desk.reference.observe_currency(symbol, currency)
+        return desk
 
     async def _record_start(self, standing: Standing, recovered: Recovered) -> None:
         """The start, what was found, and what is in force; on the disk before the door opens.
@@ -281,30 +279,35 @@ class Guard:
         except OSError as error:
             await runner.cleanup()
             raise SettingsFault([f"listen: {error}; is another guard running?"]) from error
-        _ = self.supervisor.start(self.reconciler.run(), "reconcile", service=True)
-        _ = self.supervisor.start(self.unlocked.watch(), "unlocked", service=True)
-        self._sweep = self.supervisor.start(self._every_second(), "sweep", service=True)
-        _ = self.supervisor.start(self.watch.run(), "watch", service=True)
-        _ = self.supervisor.start(heap.give_back(), "heap", service=True)
-        retention = timedelta(days=settings.journal.retention_days)
-        self.keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
-        _ = self.supervisor.start(self.keeper.serve(), "keeper", service=True)
-        if self.certificate is not None:
-            _ = self.supervisor.start(self.certificate.watch(), "certificate", service=True)
+        self._begin_services()
         _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)
+
+    def _begin_services(self) -> None:
+        retention = timedelta(days=self.settings.journal.retention_days)
+        self.keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
+        services = {
+            "reconcile": self.reconciler.run(),
+            "unlocked": self.unlocked.watch(),
+            "sweep": self._every_second(),
+            "watch": self.watch.run(),
+            "heap": heap.give_back(),
+            "keeper": self.keeper.serve(),
+        }
+        if self.certificate is not None:
+            services["certificate"] = self.certificate.watch()
+        for name, service in services.items():
+            _ = self.supervisor.start(service, name, service=True)
 
     async def _every_second(self) -> None:
         """Sums up floods of the second that is over, looks after the stream, and notices steps of the wall clock."""
-        apart_us = self.clock.wall_us() - self.clock.mono_us()
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(EVERY_S)
             self.recorder.floods.sum_up(self.clock.wall_us())
             self.relay.tick()
             await self.changes.policies.tick()
-            step_us = self.clock.wall_us() - self.clock.mono_us() - apart_us
-            if abs(step_us) < CLOCK_STEP_US:
+            step_us = self._wall.stepped_us()
+            if not step_us:
                 continue
-            apart_us += step_us
             self.desk.metrics.count("guard_clock_steps_total")
             _log.warning("clock_step", step_us=step_us)
             self._note("clock", ClockStep(t=self.clock.t_us(), step_us=step_us))

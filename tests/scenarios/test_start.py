@@ -1,5 +1,6 @@
 """Who may start, with which policies, and who must: a start keeps what it promises, or says why not."""
 
+import asyncio
 import json
 import shutil
 from contextlib import AbstractAsyncContextManager
@@ -132,3 +133,18 @@ async def test_a_full_disk_does_not_keep_the_door_shut(tmp_path: Path) -> None:
         assert is_passed(await scene.place())
     async with next_run(scene) as scene:
         assert len(await scene.records("gap")) == 1
+
+
+async def test_a_step_of_the_wall_clock_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, with its size, and counted; budget days go by that clock, so a reviewer has to know."""
+    monkeypatch.setattr("guard.lifecycle.EVERY_S", 0.01)
+    async with stage(tmp_path) as scene:
+        for step_s in (-90, 3600):
+            scene.clock.step_wall(s=step_s)
+            known = len(await scene.records("clock"))
+            async with asyncio.timeout(5):
+                while len(await scene.records("clock")) == known:  # noqa: ASYNC110 - a round looks for it
+                    await asyncio.sleep(0.01)
+
+        assert [record["step_us"] for record in await scene.records("clock")] == [-90_000_000, 3_600_000_000]
+        assert b"guard_clock_steps_total 2.0" in scene.guard.desk.metrics.render()

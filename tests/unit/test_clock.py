@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from guard.clock import Clock, SystemClock, ulid, utc
+from guard.clock import Clock, SystemClock, WallSteps, ulid, utc
 from tests.support.clock import START_US, ManualClock
 
 ALPHABET: Final = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
@@ -118,3 +118,37 @@ def test_the_manual_clock_starts_where_it_is_told_and_counts_its_ids() -> None:
     assert ManualClock(start).new_id() == ManualClock(start).new_id()
     clock = ManualClock()
     assert clock.new_id() < clock.new_id()
+
+
+class Apart(ManualClock):
+    """Its wall goes ahead by so much."""
+
+    ahead_us = 0
+
+    def wall_us(self) -> int:
+        """The wall's own time."""
+        return super().wall_us() + self.ahead_us
+
+
+@pytest.mark.parametrize("step_s", [-3600, -2, 1, 2, 3600])
+def test_a_step_of_the_wall_clock_is_told_once(step_s: int) -> None:
+    """A second or more in either direction; that time passes is none."""
+    clock = ManualClock()
+    steps = WallSteps(clock)
+    clock.advance(s=60)
+    assert steps.stepped_us() == 0
+    clock.step_wall(s=step_s)
+    clock.advance(us=7)
+    assert [steps.stepped_us(), steps.stepped_us()] == [step_s * 1_000_000, 0]
+
+
+def test_less_than_a_second_is_no_step_until_it_comes_to_one() -> None:
+    """What adds up is told when it is a second, whole."""
+    clock = Apart()
+    steps = WallSteps(clock)
+    told = []
+    for us in (999_999, 999_999, 1_000_000, 1_000_000):
+        clock.ahead_us = us
+        told.append(steps.stepped_us())
+
+    assert told == [0, 0, 1_000_000, 0]

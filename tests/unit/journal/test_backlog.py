@@ -1,5 +1,7 @@
 """What waits for the disk, asked by one thread while another takes it."""
 
+import asyncio
+
 from guard.journal.backlog import Backlog, Batch, Room
 from guard.journal.place import Place
 from guard.journal.tree import Tree
@@ -47,3 +49,16 @@ def test_who_counts_what_is_taken_meanwhile_gets_a_number() -> None:
     backlog.batches = Fleeting(backlog)
     assert backlog.records == 2
     assert backlog.records == 0
+
+
+async def test_who_waits_for_a_record_waits_no_longer_than_for_it() -> None:
+    """Those whose record has come are told once; the others go on waiting, and nobody is kept."""
+    backlog = queued(1, 2, 3)
+    waiting = [asyncio.ensure_future(backlog.reach(backlog.durable, seq)) for seq in (1, 2, 3)]
+    await asyncio.sleep(0)
+    backlog.publish(backlog.durable, 2)
+    await asyncio.gather(*waiting[:2])
+
+    assert [waiter.seq for waiter in backlog.durable.waiters] == [3]
+    assert not waiting[2].done()
+    waiting[2].cancel()
