@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from guard.codes import Code
-from guard.terms import Effect, Endpoint, Env, Principal, Reason
+from guard.terms import TRADE_EFFECTS, Effect, Endpoint, Env, Principal, Reason
 
 Profile = Literal["documented", "runtime"]
 
@@ -32,6 +32,7 @@ LACKING_MAX: Final = 4096  # pairs of an endpoint and scopes whose answer is kep
 
 _TRADE: Final = {Env.REAL: "trade:real", Env.SIMULATE: "trade:simulate"}
 _TRADE_SCOPES: Final = frozenset(_TRADE.values())
+_UNLOCK: Final = Effect.UNLOCK
 _UNLOCKING: Final = ("trade:unlock", "trade:real")
 
 
@@ -62,12 +63,12 @@ def environment_reasons(endpoint: Endpoint, principal: Principal, env: Env | Non
     `env` None is unknown: it counts as real for new orders and changes, and for a cancel as the one the key may trade.
     An unlock always counts as real. A key without any trade scope is `scope_reasons`' business.
     """
-    scopes = principal.scopes
-    if endpoint.effect is Effect.UNLOCK:
+    scopes, effect = principal.scopes, endpoint.effect
+    if effect is _UNLOCK:
         if _has(principal, _UNLOCKING) or scopes.isdisjoint(_TRADE_SCOPES):
             return ()
         return (_elsewhere("unlocking", _UNLOCKING),)
-    if not endpoint.is_trade or (env is None and endpoint.effect is Effect.ORDER_CANCEL):
+    if effect not in TRADE_EFFECTS or (env is None and effect is Effect.ORDER_CANCEL):
         return ()
     wanted = _TRADE[Env.REAL if env is None else env]
     if wanted in scopes or scopes.isdisjoint(_TRADE_SCOPES):

@@ -31,6 +31,7 @@ from guard.terms import PRICELESS, TRAILING, Instrument, Missing, Money, OrderTy
 
 _TRIGGERED: Final = frozenset({OrderType.STOP, OrderType.MARKET_IF_TOUCHED})
 _RATIO, _AMOUNT = 1, 2  # Trd_Common.TrailType; a ratio is in percent units: 20 is 20 %
+_BUY: Final = Side.BUY
 _ONE, _ZERO, _HUNDREDTH = Decimal(1), Decimal(0), Decimal("0.01")
 _DEFAULT: Final = ValueTerms()
 
@@ -153,7 +154,7 @@ def _limit(
     if ratio is not None and ratio > 0:
         size = EXACT.multiply(own.price, EXACT.add(_ONE, ratio))
         own = _Priced(size, "limit, adjusted", f"the limit {plain(limit)} may be moved by {plain(ratio)}")
-    if world is None or (order.side is Side.BUY and limit > 0 and not is_future):
+    if world is None or (order.side is _BUY and limit > 0 and not is_future):
         return own
     found = seen(world.quote, side=order.side, terms=terms, is_taker=False)
     if isinstance(found, Missing):

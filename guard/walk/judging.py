@@ -47,6 +47,7 @@ from guard.walk.subscribing import objections
 from guard.walk.unlocking import waiting
 
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
+_CANCEL, _CHANGE, _SIMULATE = Effect.ORDER_CANCEL, Effect.ORDER_CHANGE, Env.SIMULATE  # asked of every trade
 _REMARK: Final = "g:"
 _UNJUDGED: Final = Judgement()
 _NO_EXITS: Final = exits_of(0)
@@ -76,8 +77,9 @@ class Look(Struct):
 def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     """Every rule, then a look at every claim; nothing is changed. The valuation is noted in the situation."""
     holder = _changed(visit, situation)
-    exits = _exits(visit, situation)
-    working = max(visit.exits_before, _besides(desk, exits, holder=holder))
+    exits, working = _exits(visit, situation), visit.exits_before
+    if exits is not None:
+        working = max(working, beside(desk.state, exits.counter, holder=holder))
     judgement = _judgement(visit, situation, exits=working)
     if judgement.proposal is not None:
         situation.reducible = judgement.proposal.reducible
@@ -104,8 +106,8 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)
     if isinstance(seen, Taken):
         return Look(Judged(claims, makers), [], outbound, taken=seen, slot=slot)
-    is_simulated = situation.env is Env.SIMULATE
-    judged = Judged(claims, makers, seen.used, body, _resulting(situation), is_simulated, working)
+    resulting = b"" if situation.holder is None else _resulting(situation)
+    judged = Judged(claims, makers, seen.used, body, resulting, situation.env is _SIMULATE, working)
     found = Look(judged, reasons, outbound)
     if isinstance(seen, Full):
         _tell_shortfalls(found, seen, t_us=visit.t_us)
@@ -172,7 +174,7 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
     if plan is None or account is None or visit.effect is None:
         situation.worth = None if order is None else value(order)
         return _UNJUDGED
-    if visit.effect is Effect.ORDER_CANCEL:
+    if visit.effect is _CANCEL:
         return judge_cancel(plan, account=account, wall=visit.wall)
     if order is None:
         return _UNJUDGED
@@ -210,23 +212,20 @@ def as_judged(situation: Situation, order: PlaceOrder, *, effect: Effect) -> tup
 def _exits(visit: Visit, situation: Situation) -> Claim | None:
     """What an order takes off a position while it works: counted for every order, so that no exit is taken twice."""
     order, account = situation.order, situation.account
-    if order is None or account is None or visit.effect is Effect.ORDER_CANCEL:
+    if order is None or account is None or visit.effect is _CANCEL:
         return None
     return exits_claim(order, account)
 
 
 def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
     """What other working orders on this side will take off the position, in the ledger's units."""
-    return _besides(desk, _exits(visit, situation), holder=_changed(visit, situation))
-
-
-def _besides(desk: Desk, exits: Claim | None, *, holder: str | None) -> int:
-    return 0 if exits is None else beside(desk.state, exits.counter, holder=holder)
+    exits = _exits(visit, situation)
+    return 0 if exits is None else beside(desk.state, exits.counter, holder=_changed(visit, situation))
 
 
 def _changed(visit: Visit, situation: Situation) -> str | None:
     """The live order that the request changes: what it holds itself does not stand in its way."""
-    return situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
+    return situation.holder.id if situation.holder and visit.effect is _CHANGE else None
 
 
 def mark_of(visit: Visit) -> str:
@@ -246,7 +245,7 @@ def _slot(desk: Desk, visit: Visit, situation: Situation, *, reasons: list[Reaso
     counter = idempotency_cell(principal.name, visit.call.path, key)
     meaning = digest(situation.intent, env=account.env, acc_id=account.acc_id)
     crowded = _no_room(desk, visit, counter)
-    if crowded is not None and visit.effect is Effect.ORDER_CANCEL:
+    if crowded is not None and visit.effect is _CANCEL:
         return None
     if crowded is not None:
         reasons.insert(0, crowded)
@@ -267,22 +266,23 @@ def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
     principal, account, holder = visit.principal, situation.account, situation.holder
     if principal is None or account is None:
         raise AssertionError("a trade without key or account passed the door")
-    if visit.effect is Effect.ORDER_CANCEL:
+    if visit.effect is _CANCEL:
         of = holder.id if holder else None
         return Opening(step=visit.id, claims=judged.claims, of=of, account=account, order=judged.order)
-    if visit.effect is Effect.ORDER_CHANGE:
+    if visit.effect is _CHANGE:
         if holder is None:
             raise AssertionError("a change of no order passed the door")
         order = kept(judged.resulting, decision=visit.id)
         return Opening(step=visit.id, claims=judged.claims, holder=holder.id, order=order, worth=worth_of(situation))
+    placed = situation.order
     return Opening(
         step=visit.id,
         claims=judged.claims,
         holder=visit.id,
         key=principal.name,
         account=account,
-        market=situation.market or "",
-        symbol=situation.symbol or "",
+        market="" if placed is None else placed.market,
+        symbol="" if placed is None else placed.symbol,
         order=kept(judged.order, decision=visit.id),
         worth=worth_of(situation),
     )
@@ -297,7 +297,7 @@ def worth_of(situation: Situation) -> Worth | None:
 def _resulting(situation: Situation) -> bytes:
     """The order after a change, in the canonical form of a new one: what a later change starts from."""
     order, account = situation.order, situation.account
-    if situation.holder is None or order is None or account is None:
+    if order is None or account is None:
         return b""
     return encode(order, env=account.env, acc_id=account.acc_id, serial=0, remark=None)
 
@@ -315,7 +315,7 @@ def outbound_of(desk: Desk, visit: Visit, situation: Situation) -> Outbound | No
         body=encode(intent, env=account.env, acc_id=account.acc_id, serial=desk.next_serial(), remark=remark),
         timeout_s=daemon.order_timeout_s,
         is_trade=True,
-        is_cancel=visit.effect is Effect.ORDER_CANCEL,
+        is_cancel=visit.effect is _CANCEL,
         idempotency_key=visit.id,
         owner=visit.principal.name if visit.principal else "",
         traceparent=visit.call.head.get("traceparent"),

@@ -8,6 +8,7 @@ from guard.policy import Plan
 from guard.terms import NOT_ASKED, Needs, Side, World
 from guard.walk.desk import Desk, Situation, Visit
 
+_SELL: Final = Side.SELL
 _ANY_AGE_MS: Final = 24 * 3600 * 1000
 
 
@@ -34,7 +35,7 @@ def known(desk: Desk, visit: Visit, situation: Situation) -> World | None:
     needs, account, order = situation.needs, situation.account, situation.order
     if account is None or order is None:
         return None
-    if order.side is Side.SELL:
+    if order.side is _SELL:
         needs = replace(needs or Needs(), quote=True)
     elif needs is None and desk.reference.is_in_other_currency(order, account=account):
         needs = Needs()
