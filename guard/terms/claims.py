@@ -88,7 +88,7 @@ class Claim(Struct, frozen=True, omit_defaults=True, gc=False):
         return self.amount + self.unseen
 
 
-class Granted(Struct, frozen=True):
+class Granted(Struct, frozen=True, gc=False):
     """Every claim fits; `used` is each counter before this step, the holder's own part left out."""
 
     used: tuple[int, ...]

@@ -38,12 +38,16 @@ Reading = tuple[str, str]
 
 
 class Floods:
-    """Keeps count, and writes `denied` for each second and `access` for each minute that is over."""
+    """Keeps count, and writes `denied` for each second and `access` for each minute that is over.
+
+    Attributes:
+        reads: market-data reads that passed.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._refusals = Tally(SECOND_US, places_max=PLACES_MAX, other=Alike("other"), tell=self._denied)
-        self._reads: Tally[Reading] = Tally(
+        self.reads: Tally[Reading] = Tally(
             MINUTE_US, places_max=READS_PLACES_MAX, other=("other", "other"), tell=self._accessed
         )
 
@@ -52,14 +56,10 @@ class Floods:
         place = _alike(visit, refusal)
         return place is None or self._refusals.add(place, wall_us=visit.wall_us) <= DENIED_PER_SECOND
 
-    def read(self, key: str, path: str, *, wall_us: int) -> None:
-        """A read that passed: whose, nobody's being empty, and of which endpoint."""
-        self._reads.add((key, path), wall_us=wall_us)
-
     def sum_up(self, wall_us: int | None = None) -> None:
         """Writes what is over by now; everything without a time."""
         self._refusals.close(wall_us)
-        self._reads.close(wall_us)
+        self.reads.close(wall_us)
 
     def _denied(self, place: Alike, began_us: int, count: int) -> None:
         extra = count - DENIED_PER_SECOND

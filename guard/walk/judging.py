@@ -53,7 +53,7 @@ _UNJUDGED: Final = Judgement()
 _NO_EXITS: Final = exits_of(0)
 
 
-class Look(Struct):
+class Look(Struct, gc=False):
     """What rules and ledger say before anything is sent, and what would be sent.
 
     `outbound` is None where no account is known. `taken`: the Idempotency-Key was used before, on the cell of `slot`.

@@ -97,7 +97,9 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
     if look.reasons:
         refusal = Refusal(in_order(look.reasons), look.retry_after_s)
         return refused(recorder, visit, refusal, situation=situation, judged=look.judged)
-    judged = shadowed_read(desk, visit, look.judged)
+    judged, policies = look.judged, visit.standing.policies
+    if policies is not None and policies.shadows:
+        judged = shadowed_read(desk, visit, judged, shadows=policies.shadows)
     try:
         recorder.allowed(visit, situation, judged)
     except JournalFault as fault:

@@ -39,7 +39,7 @@ _DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 _log = structlog.get_logger("guard")
 
 
-class Judged(Struct):
+class Judged(Struct, gc=False):
     """What the rules and the ledger said: claims, who made them, what was used before; and what would be sent.
 
     `order` is the canonical body, `resulting` the whole order after a change. `exits`: what the rules were told other
@@ -145,7 +145,7 @@ class Recorder:
             key = principal.id
             self.desk.recent.keep(visit.id, (principal.name, visit.wall_us, path))
         if is_counted:
-            self.floods.read(key, path, wall_us=visit.wall_us)
+            self.floods.reads.add((key, path), wall_us=visit.wall_us)
 
     # ------------------------------------------------------------ outcomes
 

@@ -74,16 +74,16 @@ def shadowed(desk: Desk, visit: Visit, situation: Situation, judged: Judged) -> 
     return _asked(policies.shadows, ask, change, state=desk.state, visit=visit, holder=holder).beside(judged)
 
 
-def shadowed_read(desk: Desk, visit: Visit, judged: Judged) -> Judged:
+def shadowed_read(desk: Desk, visit: Visit, judged: Judged, *, shadows: Iterable[PolicySet]) -> Judged:
     """The same for what is no trade: the rate of reads alone."""
-    policies, principal = visit.standing.policies, visit.principal
-    if policies is None or principal is None or not policies.shadows:
+    principal = visit.principal
+    if principal is None:
         return judged
 
     def ask(shadow: PolicySet) -> tuple[Judgement, tuple[Reason, ...]]:
         return judge_read(shadow, principal, wall=visit.wall), ()
 
-    return _asked(policies.shadows, ask, lambda _: _NO_CHANGE, state=desk.traffic, visit=visit).beside(judged)
+    return _asked(shadows, ask, lambda _: _NO_CHANGE, state=desk.traffic, visit=visit).beside(judged)
 
 
 def _asked(

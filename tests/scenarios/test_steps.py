@@ -33,9 +33,9 @@ daily_value = ["100000000 HKD", "10000000 USD"]
 new_orders = "10000/30s"
 reads = "10000/10s"
 """
-ORDER_MAX: Final = 480
-QUOTE_MAX: Final = 95
-REFUSAL_MAX: Final = 480
+ORDER_MAX: Final = 280
+QUOTE_MAX: Final = 75
+REFUSAL_MAX: Final = 250
 
 
 class Steps:
