@@ -61,7 +61,7 @@ def _owner(state: State, ids: OrderIds, live: dict[Name, str], name: str | None)
 
 
 def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> None:
-    """The ids under which the daemon knows the order. Noted ids stay; an id belongs to the first live order bearing it.
+    """The ids under which the daemon knows the order. Noted ids stay; a name of another live order is not taken on.
 
     Of an order that has ended meanwhile they are remembered at once.
     """
@@ -70,19 +70,22 @@ def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
         ids = state.ids[holder.account] = OrderIds(holder.account)
     if state.touched is not None:
         touch(state, holder.id)
-    is_over = holder.status == "done"
-    if order_id and order_id != _NO_ID and holder.by_id is None:
-        name = holder.by_id = slim(order_id)
-        if is_over:
-            _remember(ids, name, holder.key)
-        else:
-            ids.live.setdefault(name, holder.id)
-    if order_id_ex and order_id_ex != _NO_ID and holder.by_ex is None:
-        name = holder.by_ex = slim(order_id_ex)
-        if is_over:
-            _remember(ids, name, holder.key)
-        else:
-            ids.live_ex.setdefault(name, holder.id)
+    if holder.by_id is None:
+        holder.by_id = _noted(ids, ids.live, order_id, holder)
+    if holder.by_ex is None:
+        holder.by_ex = _noted(ids, ids.live_ex, order_id_ex, holder)
+
+
+def _noted(ids: OrderIds, live: dict[Name, str], given: str | None, holder: Holder) -> Name | None:
+    """The name, noted as the order's; None where none is given, or it is that of another."""
+    if not given or given == _NO_ID:
+        return None
+    name = slim(given)
+    if holder.status == "done":
+        _remember(ids, name, holder.key)
+    elif live.setdefault(name, holder.id) != holder.id:
+        return None
+    return name
 
 
 def note_outside(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> None:

@@ -20,7 +20,7 @@ from guard.limits import (
 from guard.limits.order_ids import RECENT_IDS_MAX
 from guard.limits.snapshot import Ids
 from guard.terms import Account, Env, OrderNames, Refusal
-from tests.support.ledger import REAL, REFUSED, UNKNOWN, accepted, new_order, sums, through_json
+from tests.support.ledger import REAL, REFUSED, UNKNOWN, accepted, change, new_order, sums, through_json
 
 PAPER = Account(Env.SIMULATE, 1)
 
@@ -203,3 +203,16 @@ def test_an_order_without_ids_is_known_by_its_stamp() -> None:
     settle(state, "o", accepted("7", "x7"), t_us=1)
     assert owner_of(state, REAL, OrderNames("8", "x8", "g:o")) == NOBODY
     assert owner_of(state, REAL, stamped) == "bot"
+
+
+def test_the_answer_to_a_change_gives_no_order_anothers_name() -> None:
+    """An old answer again (B33), to a change: what is sent about the order from then on would have named the other."""
+    state = State()
+    place(state, "o", "7", "x7")
+    place(state, "p", None, "x8")
+    reserve(state, change("c", "p", sums("count", "n", 1)), t_us=1)
+    settle(state, "c", accepted("7", "x7"), t_us=2)
+    assert (state.holders["p"].order_id, state.holders["p"].order_id_ex) == (None, "x8")
+    reserve(state, change("d", "p", sums("count", "n", 1)), t_us=3)
+    settle(state, "d", accepted("8", "x8"), t_us=4)
+    assert found(state, "8", "x8") == "p"
