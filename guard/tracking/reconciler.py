@@ -98,7 +98,11 @@ class Reconciler:
         if listed_us is None or self._desk.clock.t_us() - listed_us > LISTED_AGE_MAX_US:
             return None
         row = self._tracks.disabled(name)
-        return Disabled() if row is None else Disabled(row.qty, row.price, row.aux_price, row.trail_value)
+        return (
+            Disabled()
+            if row is None
+            else Disabled(row.qty, row.price, row.aux_price, row.trail_value, row.trail_spread)
+        )
 
     def held(self, account: Account, trd_market: int, shown: Mapping[str, str]) -> None:  # noqa: ARG002 - as it is told
         """Positions were shown in these currencies."""

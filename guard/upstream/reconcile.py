@@ -114,7 +114,7 @@ def _unseen(one: Sought, free: Sequence[OrderRow]) -> Proof:
 
 def change_shown(row: OrderRow, *, was: PlaceOrder, becomes: PlaceOrder) -> Shown:
     """Whether the list shows the order before or after a change; what it shows of an order that is over, is final."""
-    shown = (row.qty, row.price, row.aux_price, row.trail_value)
+    shown = (row.qty, row.price, row.aux_price, row.trail_type, row.trail_value, row.trail_spread, None, None)
     before, after = _terms(was), _terms(becomes)
     if before == after:  # it was to be enabled again
         return "is_still" if row.status is Status.DISABLED else "became"
@@ -124,7 +124,9 @@ def change_shown(row: OrderRow, *, was: PlaceOrder, becomes: PlaceOrder) -> Show
 
 
 def _terms(order: PlaceOrder) -> tuple[object, ...]:
-    return order.qty, order.price, order.aux_price, order.trail_value
+    """All that a change may change. The last two no list shows: where only they differ, nothing is proved."""
+    trail = (order.trail_type, order.trail_value, order.trail_spread)
+    return order.qty, order.price, order.aux_price, *trail, order.adjust_price, order.adjust_side_and_limit
 
 
 def _agrees(shown: Sequence[object], other: Sequence[object], wanted: Sequence[object]) -> bool:

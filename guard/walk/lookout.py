@@ -15,6 +15,7 @@ class Disabled(Struct, frozen=True):
     price: Decimal | None = None
     aux_price: Decimal | None = None
     trail_value: Decimal | None = None
+    trail_spread: Decimal | None = None
 
     def is_as(self, order: PlaceOrder) -> bool:
         """Nothing that is shown is otherwise than the order says."""
@@ -23,6 +24,7 @@ class Disabled(Struct, frozen=True):
             (self.price, order.price),
             (self.aux_price, order.aux_price),
             (self.trail_value, order.trail_value),
+            (self.trail_spread, order.trail_spread),
         )
         return all(shown == known for shown, known in pairs if shown and known is not None)
 

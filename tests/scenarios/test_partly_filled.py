@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from guard.simulator.faults import HttpError, RetType
+from guard.replay.past import Options, replayed
+from guard.simulator.faults import HttpError, Reset, RetType
 from guard.terms import LEDGER_UNIT
 from tests.scenarios.test_tracking import LIMITS, fill, held, holds, round_trip
 from tests.support.guards import record, said
@@ -123,6 +124,34 @@ async def test_a_refused_change_leaves_other_counters_as_they_were(tmp_path: Pat
         scene.daemon.faults.add(RetType(-1), path=MODIFY)
         _ = await scene.ask(MODIFY, change(name, qty=300))
         assert scene.ledger()["sums"] == before
+
+
+async def test_a_change_in_doubt_counts_where_the_order_stood_before(tmp_path: Path) -> None:
+    """While nobody knows whether it became larger, counters that come back hold it as if it had."""
+    async with stage(tmp_path, policies=PER_KEY) as scene:
+        name = await scene.placed(qty=100)
+        (tmp_path / "policies/desk.toml").write_text(PER_ACCOUNT)
+        await scene.guard.reload()
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        assert (await scene.modify(name, qty=300)).status == 504
+        (tmp_path / "policies/desk.toml").write_text(PER_KEY)
+        await scene.guard.reload()
+        sums = {cell: amount for cell, amount in scene.ledger()["sums"].items() if "daily_value/" in cell}
+        assert list(sums.values()) == [60_000 * LEDGER_UNIT] * 2
+
+
+async def test_changes_of_partly_filled_orders_are_reproduced(tmp_path: Path) -> None:
+    """Judged again from the record they come out the same, refused and allowed ones, also under other policies."""
+    async with stage(tmp_path, policies=TIGHT) as scene:
+        name = await half_filled(scene)
+        for qty, price in ((1900, 100), (1000, 100), (1000, 90)):
+            _ = await scene.modify(name, qty=qty, price=price)
+        (tmp_path / "policies/desk.toml").write_text(PER_ACCOUNT)
+        await scene.guard.reload()
+        assert is_passed(await scene.modify(name, qty=1200, price=95))
+        await scene.written()
+        told = replayed(tmp_path / "state", Options("2020-01-01T00:00:00Z"), now=scene.clock.wall())
+        assert (told.replayed, told.reproduced) == (5, 5)
 
 
 async def test_a_shadow_counts_what_was_paid_too(tmp_path: Path) -> None:

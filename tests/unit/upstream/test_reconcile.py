@@ -129,6 +129,29 @@ def test_a_change_is_known_by_what_it_changes(members: dict[str, Any], shown: st
     assert change_shown(replace(ROW, **members), was=ORDER, becomes=CHANGED) == shown
 
 
+@pytest.mark.parametrize(
+    ("change", "members", "shown"),
+    [
+        ({"trail_spread": Decimal(1)}, {"trail_spread": Decimal(9)}, "is_still"),
+        ({"trail_spread": Decimal(1)}, {"trail_spread": Decimal(1)}, "became"),
+        ({"trail_type": 2}, {"trail_type": 1}, "is_still"),
+        ({"trail_type": 2}, {}, "other"),
+        ({"adjust_price": None, "adjust_side_and_limit": None}, {}, "other"),
+    ],
+)
+def test_a_change_that_no_list_shows_is_not_proved(change: dict[str, Any], members: dict[str, Any], shown: str) -> None:
+    """A spread, a kind of trail, how far a price may be moved: that quantity and price are the same proves nothing."""
+    was = replace(
+        ORDER,
+        trail_type=1,
+        trail_value=Decimal(5),
+        trail_spread=Decimal(9),
+        adjust_price=True,
+        adjust_side_and_limit=Decimal("0.01"),
+    )
+    assert change_shown(replace(ROW, **members), was=was, becomes=replace(was, **change)) == shown
+
+
 @pytest.mark.parametrize(("status", "shown"), [(Status.DISABLED, "is_still"), (Status.SUBMITTED, "became")])
 def test_enabling_is_known_by_the_status(status: Status, shown: str) -> None:
     """Nothing of the terms differs: the order works again, or it does not."""
