@@ -80,7 +80,13 @@ FAMILIES: Final[dict[str, Family]] = {
 }
 
 Labels = tuple[str, ...]
+Outcomes = defaultdict[str, defaultdict[str, int]]  # by one label; nested, since a tuple as a key costs twice as much
 Reading = Callable[[], Iterable[tuple[Labels, float]]]
+
+
+def _pairs(counts: Outcomes) -> list[tuple[Labels, float]]:
+    """Whoever renders them does so beside the loop, which may add to them meanwhile."""
+    return [((label, outcome), count) for label, of in dict(counts).items() for outcome, count in dict(of).items()]
 
 
 class _Histogram:
@@ -126,12 +132,15 @@ class Metrics(Collector):
             for name, family in FAMILIES.items()
             if family.kind == "histogram"
         }
-        self._requests = self._counters["guard_requests_total"]
-        self._by_key = self._counters["guard_requests_by_key_total"]
-        self._took = self._histograms["guard_request_duration_seconds"]
+        self._requests: Outcomes = defaultdict(lambda: defaultdict(int))  # of each endpoint, and of each key
+        self._by_key: Outcomes = defaultdict(lambda: defaultdict(int))
+        self._took: dict[str, _Histogram] = {}
         self._overhead = self._histograms["guard_overhead_seconds"][()]
         self.daemon = self._histograms["guard_upstream_duration_seconds"][()]
-        self._readings: dict[str, Reading] = {}
+        self._readings: dict[str, Reading] = {
+            "guard_requests_total": lambda: _pairs(self._requests),
+            "guard_requests_by_key_total": lambda: _pairs(self._by_key),
+        }
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -161,10 +170,13 @@ class Metrics(Collector):
     def answered(self, path: str, key: str | None, outcome: str, *, took_s: float, overhead_s: float) -> None:
         """One request, what became of it and how long it took; `key` None: nobody's."""
         endpoint = path if path in BY_PATH else "other"
-        self._requests[endpoint, outcome] += 1
+        self._requests[endpoint][outcome] += 1
         if key is not None:
-            self._by_key[self._keys.get(key, "other"), outcome] += 1
-        self._took[endpoint,].add(took_s)
+            self._by_key[self._keys.get(key, "other")][outcome] += 1
+        took = self._took.get(endpoint)
+        if took is None:
+            took = self._took[endpoint] = self._histograms["guard_request_duration_seconds"][endpoint,]
+        took.add(took_s)
         self._overhead.add(overhead_s)
 
     def gauge(self, name: str, read: Reading) -> None:

@@ -56,7 +56,7 @@ class CancelAlls:
     async def told(self, sending: Sending, targets: Sequence[Target]) -> Reply:
         """The answer, once all is done or it is time."""
         visit = sending.visit
-        spent_s = (self._desk.clock.mono_us() - visit.started_us) / 1_000_000
+        spent_s = (self._desk.clock.t_us() - visit.started_us) / 1_000_000
         left_s = visit.standing.settings.daemon.order_timeout_s * _PART_OF_TIMEOUT - spent_s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(left_s, 0)):

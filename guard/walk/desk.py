@@ -219,8 +219,8 @@ class Desk:
     def open_visit(self, call: Call) -> "Visit":
         """A request begins: its id, its one notion of now, and the standing it is judged under."""
         clock = self.clock
-        wall_us = clock.wall_us()
-        return Visit(call, clock.new_id(), utc(wall_us), wall_us, clock.t_us(), clock.mono_us(), self.standing)
+        wall_us, t_us = clock.wall_us(), clock.t_us()
+        return Visit(call, clock.new_id(), utc(wall_us), wall_us, t_us, t_us, self.standing)
 
     def renew(self, visit: "Visit") -> None:
         """The visit waited meanwhile: it is decided at the time and by the standing of its decision."""

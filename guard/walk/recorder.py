@@ -232,7 +232,7 @@ class Recorder:
     def finished(self, visit: Visit) -> None:
         """Counts the request once it is answered."""
         desk, principal = self.desk, visit.principal
-        took_us = desk.clock.mono_us() - visit.started_us
+        took_us = desk.clock.t_us() - visit.started_us
         desk.metrics.answered(
             visit.call.path,
             None if principal is None else principal.name,

@@ -97,7 +97,9 @@ async def guarding(
 
 def count(guard: Guard, name: str, *labels: str) -> float:
     """Where a counter stands."""
-    return guard.desk.metrics._counters[name].get(labels, 0)
+    metrics = guard.desk.metrics
+    counted = dict(metrics._readings[name]()) if name in metrics._readings else metrics._counters[name]
+    return counted.get(labels, 0)
 
 
 def frames(guard: Guard) -> dict[str, float]:
