@@ -86,7 +86,7 @@ def _closed(exchange: Exchange | None, begun: date, local: datetime) -> str:
 
 def _half_day(exchange: Exchange, begun: date, local: datetime) -> str:
     """Where the market's state is not known, a half-day is told from the calendar and the clock."""
-    if not exchange.is_half_day or exchange.state != "unknown" or begun != exchange.day or local.date() != begun:
+    if not exchange.is_half_day or exchange.state != "unknown" or begun != exchange.day:
         return ""
     noon = HALF_DAY_MIN.get(exchange.market, _NOON_MIN)
     minute = local.hour * 60 + local.minute

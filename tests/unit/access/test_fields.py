@@ -224,7 +224,9 @@ def test_times_without_zone_or_that_do_not_exist_are_refused(text: object) -> No
 def test_notes_and_owners_are_bounded_text() -> None:
     """An owner is somebody: not empty, not a line break."""
     assert fields.read_note("") == ""
+    assert fields.read_note("x" * 1000) == "x" * 1000
     assert fields.read_owner("Ada Lovelace") == "Ada Lovelace"
+    assert fields.read_owner("x" * 128) == "x" * 128
     for odd in ("x" * 1001, 5):
         with pytest.raises(WrongField):
             fields.read_note(odd)

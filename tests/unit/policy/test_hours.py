@@ -204,6 +204,16 @@ def test_half_days(wall: datetime, fields: dict[str, Any], *, is_open: bool) -> 
     assert codes(asked(RULES, wall=wall, world=where)) == ([] if is_open else [Code.HOURS])
 
 
+@pytest.mark.parametrize("is_afternoon_only", [True, False])
+def test_a_half_day_says_nothing_of_the_night_that_ends_on_it(is_afternoon_only: bool) -> None:
+    """Two in the morning of a half-day belongs to the day before, which was a whole one."""
+    day = {"day": date(2026, 11, 24), "is_trading_day": True, "was_trading_day": True, "is_half_day": True}
+    where = world(exchange=exchange("FUTURES_HK", **day, is_afternoon_only=is_afternoon_only))
+    night = order(market="FUTURES_HK", code="HSI2612")
+
+    assert codes(asked(RULES, night, wall=at("2026-11-24T02:00:00"), world=where)) == []
+
+
 @pytest.mark.parametrize(("wall", "is_open"), [("2026-11-27T17:59:59", True), ("2026-11-27T18:00:00", False)])
 def test_new_yorks_half_day_ends_at_one(wall: str, *, is_open: bool) -> None:
     """13:00 local on the day after Thanksgiving is 18:00 UTC."""
