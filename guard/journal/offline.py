@@ -94,7 +94,7 @@ def proof(text: str, keys: Keys) -> NoReturn:
     found, turns = sha256(b"\x00" + line).digest(), sides(index, size)
     for is_left, part in zip(turns, map(b64decode, hashes), strict=False):
         found = node(part, found) if is_left else node(found, part)
-    if index >= size or len(turns) != len(hashes) or found != signed_root:
+    if not 0 <= index < size or len(turns) != len(hashes) or found != signed_root:
         stop(EDITED, "NOT PROVED: the path does not lead to the signed root")
     stop(0, f"{line.decode()}\nok: this is record {index + 1} of the {size} that were signed")
 

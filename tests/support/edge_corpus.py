@@ -391,6 +391,8 @@ def _heads() -> list[Case]:
         Case("head: TE is not Transfer-Encoding", get("TE: trailers", "Connection: TE"), head={}),
         Case("head: an override of the method is nothing", get("X-HTTP-Method-Override: POST"), head={}),
         Case("head: close", get("Connection: close"), head={}),
+        Case("head: every word of Connection",
+             get("Connection: close, Keep-Alive,, Upgrade, HTTP2-Settings, TE", "Upgrade: h2c"), head={}),
         Case("head: two Connection lines", get("Connection: keep-alive", "Connection: close"), head={}),
     ]  # fmt: skip
 

@@ -41,10 +41,10 @@ def checkpoint() -> str:
     return sign(Checkpoint(OWN.name, TreeHead(5, trees()[5].root())).text, [OWN])
 
 
-def proof() -> str:
-    """The tlog-proof of the decision, record 3."""
-    path = roots(inclusion(2, 5), [leaf(line) for line in lines()])
-    head = ["c2sp.org/tlog-proof@v1", f"extra {b64encode(lines()[2]).decode()}", "index 2"]
+def proof(index: int = 2) -> str:
+    """The tlog-proof of one of them, by default of the decision, record 3."""
+    path = roots(inclusion(index, 5), [leaf(line) for line in lines()])
+    head = ["c2sp.org/tlog-proof@v1", f"extra {b64encode(lines()[index]).decode()}", f"index {index}"]
     return "\n".join([*head, *(b64encode(part).decode() for part in path), "", checkpoint()])
 
 
