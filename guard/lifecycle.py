@@ -210,7 +210,7 @@ class Guard:
             supervisor=self.supervisor,
             circuits=circuits,
         )
-        self.journal.on_sync = lambda seconds: metrics.observe("guard_journal_fsync_seconds", seconds)
+        self.journal.on_sync = metrics.fsync.add
         self.journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)
         desk = Desk(parts, standing=standing, state=recovered.state, directory=self.directory)
         desk.recent = recovered.recent

@@ -116,7 +116,7 @@ class Metrics(Collector):
     """All counters of one guard. `keys_max`: how many key ids may be labels, in the order they were made known.
 
     Attributes:
-        daemon: how long the daemon took, answer by answer.
+        daemon, fsync: how long the daemon took, answer by answer; how long the disk.
     """
 
     def __init__(self, *, keys_max: int) -> None:
@@ -137,6 +137,7 @@ class Metrics(Collector):
         self._took: dict[str, _Histogram] = {}
         self._overhead = self._histograms["guard_overhead_seconds"][()]
         self.daemon = self._histograms["guard_upstream_duration_seconds"][()]
+        self.fsync = self._histograms["guard_journal_fsync_seconds"][()]
         self._readings: dict[str, Reading] = {
             "guard_requests_total": lambda: _pairs(self._requests),
             "guard_requests_by_key_total": lambda: _pairs(self._by_key),
@@ -162,10 +163,6 @@ class Metrics(Collector):
     def count(self, name: str, *labels: str, by: float = 1) -> None:
         """One more."""
         self._counters[name][labels] += by
-
-    def observe(self, name: str, seconds: float, *labels: str) -> None:
-        """One duration."""
-        self._histograms[name][labels].add(seconds)
 
     def answered(self, path: str, key: str | None, outcome: str, *, took_s: float, overhead_s: float) -> None:
         """One request, what became of it and how long it took; `key` None: nobody's."""

@@ -7,7 +7,7 @@ a *service* (a loop that never ends by itself) is told to stop after the work is
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -75,16 +75,16 @@ class Supervisor:
         task.add_done_callback(self._ended)
         return task
 
-    async def see_through(self, coro: Coroutine[Any, Any, _T], name: str) -> _T:
-        """The result of work that no caller's hang-up can cancel: done here where this is the supervisor's own work.
+    def see_through(self, coro: Coroutine[Any, Any, _T], name: str) -> Awaitable[_T]:
+        """To be awaited at once: work that no caller's hang-up can cancel. The supervisor's own work does it itself.
 
         Elsewhere a task of its own does it, which whoever waits may leave.
         """
         task = asyncio.current_task(self._loop)
         if task is None or task not in self._work:
-            return await asyncio.shield(self.start(coro, name))
+            return asyncio.shield(self.start(coro, name))
         task.set_name(name)
-        return await coro
+        return coro
 
     async def drain(self, timeout_s: float, *, hurry: asyncio.Event | None = None) -> tuple[str, ...]:
         """Waits for the work, at most `timeout_s` and no longer once `hurry` is set; then cancels it, and the services.

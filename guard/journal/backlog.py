@@ -110,14 +110,13 @@ class Backlog:
         if bytes_ > self._room.bytes_ and batches:
             raise JournalFault(f"the journal's queue is full: {self.bytes_} bytes wait for the disk")
         self.bytes_ = bytes_
-        if not batches or batches[-1].segment != after.segment:
-            batches.append(Batch(after.segment, after.tree, [line], is_lazy))
-        else:
-            batch = batches[-1]
+        if batches and (batch := batches[-1]).segment == after.segment:
             batch.lines.append(line)
             batch.tree = after.tree
             if not is_lazy:
                 batch.is_lazy = False
+        else:
+            batches.append(Batch(after.segment, after.tree, [line], is_lazy))
         if not (self._is_turning or (is_lazy and self._is_resting)):
             self._wake_in_time(is_lazy=is_lazy)
 

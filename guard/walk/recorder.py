@@ -135,7 +135,7 @@ class Recorder:
         if refusal is not None:
             known.outcome, known.code, known.reasons = "refuse", refusal.code, refusal.reasons
             known.retry_after_s, known.largest_qty = refusal.retry_after_s, refusal.largest_qty
-        self.desk.recent.put(known)
+        self.desk.recent.keep(visit.id, known)
 
     def _passed(self, visit: Visit, *, is_counted: bool) -> None:
         """What is no trade passes: as little is kept of it as there is to know, and a read is summed up."""

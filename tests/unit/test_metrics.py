@@ -15,17 +15,17 @@ def test_counts_and_durations_come_out_as_they_went_in() -> None:
     metrics = Metrics(keys_max=10)
     metrics.count("guard_order_outcomes_total", "accepted")
     metrics.count("guard_order_outcomes_total", "accepted", by=2)
-    metrics.observe("guard_overhead_seconds", 0.0003)
-    metrics.observe("guard_overhead_seconds", 99.0)
+    metrics.fsync.add(0.0003)
+    metrics.fsync.add(99.0)
     metrics.gauge("guard_unknown_orders", lambda: [((), 4.0)])
 
     seen = _samples(metrics)
 
     assert seen["guard_order_outcomes_total", (("outcome", "accepted"),)] == 3
-    assert seen["guard_overhead_seconds_bucket", (("le", "0.00025"),)] == 0
-    assert seen["guard_overhead_seconds_bucket", (("le", "0.0005"),)] == 1
-    assert seen["guard_overhead_seconds_bucket", (("le", "+Inf"),)] == 2
-    assert seen["guard_overhead_seconds_sum", ()] == 99.0003
+    assert seen["guard_journal_fsync_seconds_bucket", (("le", "0.00025"),)] == 0
+    assert seen["guard_journal_fsync_seconds_bucket", (("le", "0.0005"),)] == 1
+    assert seen["guard_journal_fsync_seconds_bucket", (("le", "+Inf"),)] == 2
+    assert seen["guard_journal_fsync_seconds_sum", ()] == 99.0003
     assert seen["guard_unknown_orders", ()] == 4
 
 
