@@ -108,6 +108,10 @@ def _read(directory: Path, *, are_tests: bool) -> tuple[dict[str, str], list[Pol
     except OSError as error:
         return {}, [_unreadable(str(directory), error)]
     for path in paths:
+        if not path.name.isprintable():  # a byte that is no UTF-8 is not either: no record and no answer could name it
+            shown = ascii(path.name)
+            errors.append(PolicyError(shown, None, "", "unreadable", "has a name that cannot be printed", "rename it"))
+            continue
         try:
             raw = read_whole(path, bytes_max=POLICY_BYTES_MAX)
             texts[path.name] = raw.decode().replace("\r\n", "\n").replace("\r", "\n")

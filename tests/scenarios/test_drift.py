@@ -111,6 +111,18 @@ async def test_a_pipe_under_a_policys_name_holds_up_neither_a_reload_nor_the_sto
         assert is_passed(await scene.place())
 
 
+async def test_a_file_whose_name_cannot_be_told_is_refused_by_a_name_that_can(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8, a line's end: 422 with the name escaped, on record, nothing changed."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        for name in ("\udcff.toml", "a\nb.toml"):
+            (tmp_path / "policies" / name).write_text(NARROW)
+        status, told = await operate(scene.guard, "/admin/policy/reload", {})
+
+        assert (status, [error["hint"] for error in told["errors"]]) == (422, ["rename it"] * 2)
+        assert [error["file"] for error in told["errors"]] == ["'a\\nb.toml'", "'\\udcff.toml'"]
+        assert (await scene.records("policy"))[-1]["result"] == "refused"
+
+
 async def test_keys_drift_too(tmp_path: Path) -> None:
     """A key that is in the file and not yet in force."""
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
