@@ -32,6 +32,9 @@ _OWN_KEY: Final = (
     "could have made both anew: keep journal.vkey and a checkpoint elsewhere, and give them as --vkey and --held"
 )
 _NO_HELD: Final = "without a checkpoint kept elsewhere (--held), the owner of the key could have made the record anew"
+_NONE_BESIDE: Final = (
+    "holds none, though a guard writes one each second: what came after the one you keep could have been cut off"
+)
 
 Vkey = Annotated[
     Path | None,
@@ -151,9 +154,8 @@ def examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
 def _examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
     verifiers = _verifiers(vkey or signingkey.vkey_path(state))
     # Checkpoints first: a guard that runs meanwhile makes the record longer than they say, never shorter.
-    claims = _claims(checkpoints_path(state))
-    if held is not None:
-        claims += _claims(held) or _nothing(held)
+    beside = _claims(checkpoints_path(state))
+    claims = [*beside, *(() if held is None else _claims(held) or _nothing(held))]
     with progress("verifying") as bar:
         finding = examine(counted(state, read_lines(state, wait=_Patience()), bar), claims, verifiers)
     remarks = []
@@ -162,6 +164,8 @@ def _examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
             remarks.append(_OWN_KEY)
         elif held is None:
             remarks.append(_NO_HELD)
+        if not beside:
+            remarks.append(f"{checkpoints_path(state)} {_NONE_BESIDE}")
         if finding.signed is not None and finding.signed < finding.records:
             remarks.append(f"records {finding.signed + 1} to {finding.records} are under no checkpoint yet")
         if finding.first_seq > 1:

@@ -95,6 +95,19 @@ def test_what_was_kept_elsewhere_takes_the_remarks_away(state: Path, tmp_path: P
     assert (code, said["remarks"]) == (0, [])
 
 
+@pytest.mark.parametrize("left", [None, "", "garbage"])
+def test_a_record_beside_no_checkpoint_is_told_where_one_is_held(state: Path, tmp_path: Path, left: str | None) -> None:
+    """What is held fits, and yet whoever took the later ones away could have cut off what they covered."""
+    vkey, held = kept(state, tmp_path / "kept")
+    (state / "checkpoints").unlink()
+    if left is not None:
+        (state / "checkpoints").write_text(left)
+    code, found = report("--state", state, "--vkey", vkey, "--held", held)
+
+    assert code == 0
+    assert any("could have been cut off" in remark for remark in found["remarks"])
+
+
 def test_an_edited_record_is_named(state: Path) -> None:
     """Exit 1 with the first bad seq."""
     file_of(state).write_bytes(file_of(state).read_bytes().replace(b"HK.00700", b"HK.00701"))
