@@ -107,9 +107,10 @@ class Judgement(Struct, frozen=True):
 
 
 class Reading(Binding, frozen=True):
-    """What every read of a key claims: nothing of it hangs on the read."""
+    """What every read of a key claims: nothing of it hangs on the read. `kept`: as what its claims are."""
 
     judgement: Judgement
+    kept: _Kept
 
 
 def judge(  # noqa: PLR0913 - an order is judged by everything at once
@@ -237,7 +238,7 @@ def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime, kep
     `kept`: as what the claims are kept for all reads to come.
     """
     known: Reading | None = policies.readings.get(principal.name)
-    if known is not None and known.binds(principal.limits, wall):
+    if known is not None and known.kept is kept and known.binds(principal.limits, wall):
         return known.judgement
     plan = policies.plan(principal, None, None, wall=wall)
     request = Request(plan.key, Effect.READ, None, wall)
@@ -245,7 +246,7 @@ def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime, kep
     if isinstance(found, _No):
         return _collect(_in_full(plan.all_reads, request, said=found))
     judgement = Judgement((), kept(found[0]), found[1])
-    policies.keep_reading(principal.name, Reading(principal.limits, policies.validity(wall), judgement))
+    policies.keep_reading(principal.name, Reading(principal.limits, policies.validity(wall), judgement, kept))
     return judgement
 
 
