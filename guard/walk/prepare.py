@@ -24,7 +24,7 @@ from guard.walk.replies import idempotency_cell
 def at_once(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
     """What is known of the request, where all that can be had is at hand, as it mostly is; None: see `prepare`."""
     situation = at_hand(desk, visit, intent)
-    if situation is None or (situation.needs is None and not isinstance(intent, NAMING)):
+    if situation is None or (situation.needs is None and type(intent) not in NAMING):
         return situation  # no live order that the daemon may know better, and no rule that looks at the world
     return None if _is_sought(desk, visit, situation) or not _is_complete(desk, visit, situation) else situation
 
