@@ -247,7 +247,7 @@ _DURABLE = RecordMode.DURABLE
 _WRITES: Final = frozenset({RecordMode.DURABLE, RecordMode.APPENDED})
 # What passes and gets a record of its own, by what `journal.reads` says.
 _RECORDED: Final = {"refused": _WRITES, "account": _WRITES | {RecordMode.ACCOUNT}, "all": frozenset(RecordMode)}
-_TOLD: Final = frozenset({"guard-intent", "idempotency-key", "user-agent", "x-request-id"})
+_TOLD: Final = frozenset({"guard-intent", "idempotency-key", "x-request-id"})
 
 
 def record_of(
@@ -283,6 +283,7 @@ def record_of(
         shadow=judged.shadow,
         packet_id=getattr(seen.intent, "packet_id", None),
         peer=call.peer,
+        user_agent=_agent(call.head.get("user-agent")),
         note=visit.why if refusal is None else refusal.note,
     )
     more = {} if _TOLD.isdisjoint(call.head) else _said(call.head)
@@ -298,12 +299,11 @@ def record_of(
 
 
 def _said(head: Mapping[str, str]) -> dict[str, Any]:
-    """What a caller says of itself and its request in the head."""
+    """What a caller says of its request in the head."""
     key = head.get("idempotency-key")
     return {
         "intent": _intent(head.get("guard-intent")),
         "idempotency": hashlib.sha256(key.encode()).hexdigest() if key else None,
-        "user_agent": _agent(head.get("user-agent")),
         "request_id": _plain(head.get("x-request-id")),
     }
 
