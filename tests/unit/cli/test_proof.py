@@ -404,6 +404,17 @@ def test_that_the_log_only_grew_is_proved_in_the_form_of_a_witness(state: Path, 
     assert "does not go on" in str(result.exception) or "over" in str(result.exception)
 
 
+def test_a_log_that_has_not_grown_goes_on_from_its_last_checkpoint(state: Path, tmp_path: Path) -> None:
+    """Nothing came between: a proof without a hash."""
+    _, held = kept(state, tmp_path / "mine")
+    result = guard_audit("prove", "--held", held, "--state", state)
+
+    assert result.exit_code == 0, result.output
+    head, note = result.stdout.split("\n\n", 1)
+    assert head == "old 4"
+    assert note.strip() == held.read_text().strip()
+
+
 # ---------------------------------------------------------------- the shipped verifier on a whole record
 
 
