@@ -17,8 +17,9 @@ from aiohttp.typedefs import Handler
 from guard.access import authenticate, bearer_of, operator_reasons
 from guard.admin.asked import fitting, if_match
 from guard.admin.change import Change, Who
-from guard.admin.changes import Changes, StateBody
+from guard.admin.changes import Changes
 from guard.admin.health import degraded, status
+from guard.admin.trading import StateBody
 from guard.admin.weakened import LOOPBACK, is_loopback
 from guard.codes import Code
 from guard.errors import JournalFault

@@ -2,25 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Container
-from typing import Literal
+from collections.abc import Callable
 from weakref import ref
 
 import structlog
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from guard.admin.change import Change, Who
 from guard.admin.policies import PolicyChanges, Rehearse
 from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import SHOWN_MAX, Recounting
-from guard.admin.stopping import cancel_scope
+from guard.admin.trading import StateBody, set_state
 from guard.agreed import Agreed
 from guard.errors import JournalFault, SettingsFault
-from guard.journal import Keys, StateRecord, StateScope, plain
+from guard.journal import Keys, plain
 from guard.journal.entries import ABSENT
 from guard.journal.shelf import Shelf
-from guard.limits import TradingRule, set_trading
-from guard.markets import MARKETS
 from guard.resting import let_go, uncollected
 from guard.standing import Standing, build_policies, load_keys, pieces_of, stand, warmed
 from guard.terms import Principal
@@ -28,24 +25,6 @@ from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Desk
 
 _log = structlog.get_logger("guard.admin")
-
-
-class ScopeBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom a trading state binds; a list left out or empty does not narrow."""
-
-    keys: tuple[str, ...] = ()
-    accounts: tuple[int, ...] = ()
-    markets: tuple[str, ...] = ()
-
-
-class StateBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `POST /admin/state` (contract §5)."""
-
-    state: Literal["active", "reduce_only", "cancel_only", "locked"]
-    reason: str
-    scope: ScopeBody = ScopeBody()
-    drill: bool = False
-    cancel_working: bool = False
 
 
 class Changes:
@@ -130,52 +109,8 @@ class Changes:
     # ------------------------------------------------------------ trading state
 
     async def set_state(self, body: StateBody, *, by: str, principal: Principal | None = None) -> Change:
-        """Durable before it is acknowledged, in force at once. Working orders are cancelled whatever the disk does."""
-        errors = _state_errors(body, self._desk.standing.keyring.limits_by_name())
-        if errors:
-            return Change("refused", "", errors=tuple(errors))
-        desk, scope = self._desk, body.scope
-        t_us, batch = desk.clock.t_us(), desk.clock.new_id() if body.cancel_working else None
-        record = StateRecord(
-            t=t_us,
-            state=body.state,
-            scope=StateScope(scope.keys, scope.accounts, scope.markets),
-            reason=plain(body.reason),
-            by=by,
-            drill=body.drill,
-            cancel_working=body.cancel_working,
-            batch=batch,
-        )
-        rule = TradingRule(
-            state=body.state,
-            keys=scope.keys,
-            accounts=scope.accounts,
-            markets=scope.markets,
-            reason=plain(body.reason),
-            by=by,
-            drill=body.drill,
-            t=t_us,
-        )
-        fault, seq = None, None
-        try:
-            seq = desk.journal.append("state", record)
-            set_trading(desk.state, rule, t_us=t_us)
-        except JournalFault as found:
-            fault = found
-        told: tuple[str, ...] = ()
-        if batch is not None:
-            targets = cancel_scope(self._cancelling, desk.state, rule, batch=batch, by=principal)
-            told = (f"{len(targets)} working orders are being cancelled: batch {batch} in the record",)
-        try:
-            if seq is not None:
-                await desk.journal.durable(seq)
-        except JournalFault as found:
-            fault = found
-        if fault is not None:
-            hint = f"{fault}; a file named HALT in the state directory works now"
-            return Change("unrecorded", "", changes=told, errors=(hint,))
-        _log.warning("trading_state", state=body.state, by=by, reason=record.reason, drill=body.drill, batch=batch)
-        return Change("applied", "", changes=(f"trading is {body.state}", *told))
+        """Durable before it is acknowledged, in force at once."""
+        return await set_state(self._desk, self._cancelling, body, by=by, principal=principal)
 
     # ------------------------------------------------------------ swap and record
 
@@ -227,22 +162,3 @@ class Changes:
         self._desk.journal.append("keys", record)
         self._desk.journal.sign_soon()
         return t_us
-
-
-def _state_errors(body: StateBody, names: Container[str]) -> list[str]:
-    """What is wrong with the body. A rule for a key that is none would bind nobody, and say that it was applied."""
-    errors = [
-        f"scope.keys: {name!r} is no key of keys.json; name it without what follows '@'"
-        for name in body.scope.keys
-        if body.state != "active" and name not in names
-    ]
-    errors += [
-        f"scope.markets: {m!r} is no market; known: {', '.join(MARKETS)}"
-        for m in body.scope.markets
-        if m not in MARKETS
-    ]
-    if body.cancel_working and body.state == "active":
-        errors.append("cancel_working: only with a state that stops new orders; active lets them through again")
-    if not body.reason.strip():
-        errors.append("reason: say why, for the record")
-    return errors

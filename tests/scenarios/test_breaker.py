@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from guard.admin.changes import ScopeBody, StateBody
+from guard.admin.trading import ScopeBody, StateBody
 from guard.limits import dump
 from guard.simulator.faults import HttpError, Ids, RetType
 from guard.terms import Reply

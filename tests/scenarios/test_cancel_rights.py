@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from guard.access.issuers import NOBODY
-from guard.admin.changes import StateBody
+from guard.admin.trading import StateBody
 from guard.simulator.faults import HttpError, Reset
 from guard.simulator.orders import Status
 from tests.support.guards import order, record, said

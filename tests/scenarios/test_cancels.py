@@ -12,7 +12,7 @@ import pytest
 
 from guard.access.issuers import NOBODY
 from guard.admin.change import Who
-from guard.admin.changes import ScopeBody, StateBody
+from guard.admin.trading import ScopeBody, StateBody
 from guard.simulator.faults import Delay, Hold, HttpError, RetType
 from guard.terms import Reply
 from tests.support.disk import FaultyDisk

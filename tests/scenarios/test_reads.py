@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from guard.admin.changes import StateBody
+from guard.admin.trading import StateBody
 from guard.simulator.faults import Delay, Fault, Garbage, HttpError, Reset, RetType, Unreachable
 from tests.support.disk import FaultyDisk
 from tests.support.guards import call, operate, order, record, said

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
-from guard.admin.changes import ScopeBody, StateBody
+from guard.admin.trading import ScopeBody, StateBody
 from guard.terms import Reply
 from tests.scenarios.test_access_walk import ISSUING
 from tests.scenarios.test_change_control import end

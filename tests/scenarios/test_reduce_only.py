@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from msgspec import Struct
 
-from guard.admin.changes import ScopeBody, StateBody
+from guard.admin.trading import ScopeBody, StateBody
 from guard.simulator.faults import Delay, Unreachable
 from guard.simulator.faults import Stage as Call
 from guard.simulator.instruments import LISTED

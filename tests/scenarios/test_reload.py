@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from guard.admin.change import Who
-from guard.admin.changes import StateBody
+from guard.admin.trading import StateBody
 from guard.simulator.faults import Hold
 from tests.support.disk import FaultyDisk
 from tests.support.guards import codes, key, lines, operate, record, write_keys

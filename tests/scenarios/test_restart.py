@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from guard.admin.changes import ScopeBody, StateBody
+from guard.admin.trading import ScopeBody, StateBody
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold, RetType
 from tests.support.clock import ManualClock

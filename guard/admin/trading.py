@@ -1,0 +1,113 @@
+"""The trading state set by a person: checked, recorded, in force at once, and durable before it is acknowledged."""
+
+from collections.abc import Container
+from typing import Literal
+
+import structlog
+from msgspec import Struct
+
+from guard.admin.change import Change
+from guard.admin.stopping import cancel_scope
+from guard.errors import JournalFault
+from guard.journal import StateRecord, StateScope, plain
+from guard.limits import TradingRule, set_trading
+from guard.markets import MARKETS
+from guard.terms import Principal
+from guard.walk.cancelling import Cancelling
+from guard.walk.desk import Desk
+
+_log = structlog.get_logger("guard.admin")
+
+
+class ScopeBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom a trading state binds; a list left out or empty does not narrow."""
+
+    keys: tuple[str, ...] = ()
+    accounts: tuple[int, ...] = ()
+    markets: tuple[str, ...] = ()
+
+
+class StateBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /admin/state` (contract §5)."""
+
+    state: Literal["active", "reduce_only", "cancel_only", "locked"]
+    reason: str
+    scope: ScopeBody = ScopeBody()
+    drill: bool = False
+    cancel_working: bool = False
+
+
+async def set_state(
+    desk: Desk, cancelling: Cancelling, body: StateBody, *, by: str, principal: Principal | None = None
+) -> Change:
+    """Working orders of its scope are cancelled, where that is asked for, whatever the disk does."""
+    errors = _errors(body, desk.standing.keyring.limits_by_name())
+    if errors:
+        return Change("refused", "", errors=tuple(errors))
+    rule, batch = _rule(body, by=by, t_us=desk.clock.t_us()), desk.clock.new_id() if body.cancel_working else None
+    fault, seq = None, None
+    try:
+        seq = desk.journal.append("state", _record(rule, batch=batch))
+        set_trading(desk.state, rule, t_us=rule.t)
+    except JournalFault as found:
+        fault = found
+    told: tuple[str, ...] = ()
+    if batch is not None:
+        targets = cancel_scope(cancelling, desk.state, rule, batch=batch, by=principal)
+        told = (f"{len(targets)} working orders are being cancelled: batch {batch} in the record",)
+    try:
+        if seq is not None:
+            await desk.journal.durable(seq)
+    except JournalFault as found:
+        fault = found
+    if fault is not None:
+        hint = f"{fault}; a file named HALT in the state directory works now"
+        return Change("unrecorded", "", changes=told, errors=(hint,))
+    _log.warning("trading_state", state=rule.state, by=by, reason=rule.reason, drill=rule.drill, batch=batch)
+    return Change("applied", "", changes=(f"trading is {rule.state}", *told))
+
+
+def _rule(body: StateBody, *, by: str, t_us: int) -> TradingRule:
+    scope, reason = body.scope, plain(body.reason)
+    return TradingRule(
+        state=body.state,
+        keys=scope.keys,
+        accounts=scope.accounts,
+        markets=scope.markets,
+        reason=reason,
+        by=by,
+        drill=body.drill,
+        t=t_us,
+    )
+
+
+def _record(rule: TradingRule, *, batch: str | None) -> StateRecord:
+    return StateRecord(
+        t=rule.t,
+        state=rule.state,
+        scope=StateScope(rule.keys, rule.accounts, rule.markets),
+        reason=rule.reason,
+        by=rule.by,
+        drill=rule.drill,
+        cancel_working=batch is not None,
+        batch=batch,
+    )
+
+
+def _errors(body: StateBody, names: Container[str]) -> list[str]:
+    """What is wrong with the body. A rule for a key that is none would bind nobody, and say that it was applied."""
+    errors = [
+        f"scope.keys: {name!r} is no key of keys.json; name it without what follows '@'"
+        for name in body.scope.keys
+        if body.state != "active" and name not in names
+    ]
+    errors += [
+        f"scope.markets: {m!r} is no market; known: {', '.join(MARKETS)}"
+        for m in body.scope.markets
+        if m not in MARKETS
+    ]
+    if body.cancel_working and body.state == "active":
+        errors.append("cancel_working: only with a state that stops new orders; active lets them through again")
+    if not body.reason.strip():
+        errors.append("reason: say why, for the record")
+    return errors
