@@ -5,12 +5,14 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from guard.audit.charts import Series, bar, columns, stacked, strip, track
-from guard.audit.facts import IDLE_PERCENT, Facts
+from guard.audit.facts import IDLE_PERCENT, Facts, Use
 from guard.audit.markup import Content, Markup, el
+from guard.audit.spread import Spread
 from guard.audit.tables import more, number, table
 
 K = TypeVar("K")
 V = TypeVar("V")
+Row = tuple[Content, ...]
 
 ORDERS: Final = (
     Series("allow", "orders allowed", ("order_allow",)),
@@ -119,32 +121,7 @@ def limits(facts: Facts) -> Markup:
     """Each counter with a limit: how much of it was used, on which days it refused."""
     days = sorted(facts.days)
     by_use = _largest(facts.uses.items(), lambda pair: (sum(pair[1].hits.values()), pair[1].peak))
-    rows = []
-    for (word, subject, unit), use in by_use:
-        money = bool(unit)
-        cap = number(use.cap / 10_000 if money else use.cap)
-        share = use.percent
-        percents = " · ".join(f"{part:.0f}" for part in (share.percentile(50), share.percentile(95), use.peak))
-        rows.append(
-            (
-                [TITLES.get(word, word), el("span", _subject(subject), class_="sub2")],
-                f"{cap} {unit}".strip(),
-                track(share.percentile(50), share.percentile(95), use.peak),
-                f"{percents} %",
-                strip(days, use.peaks, use.hits),
-                _judged(len(use.hits), len(days), use.peak),
-            )
-        )
-    heads = ("limit", "at", "use", "median · p95 · peak", "day by day", "reading")
-    values = [
-        (
-            currency,
-            number(spread.count),
-            *(number(spread.percentile(part)) for part in (50, 95, 99)),
-            number(spread.largest),
-        )
-        for currency, spread in sorted(facts.values.items())
-    ]
+    rows = [_limit(name, use, days) for name, use in by_use]
     return section(
         "limits",
         "Limits against their use",
@@ -156,7 +133,7 @@ def limits(facts: Facts) -> Markup:
         ),
         table(
             "Counters with a limit: shaded to the 95th percentile, a tick at the median, a dot at the peak",
-            heads,
+            ("limit", "at", "use", "median · p95 · peak", "day by day", "reading"),
             rows,
             kinds="hnxnxt",
         ),
@@ -164,10 +141,29 @@ def limits(facts: Facts) -> Markup:
         table(
             "Value of orders that were allowed",
             ("currency", "orders", "median", "p95", "p99", "largest"),
-            values,
+            [_value(currency, spread) for currency, spread in sorted(facts.values.items())],
             kinds="hnnnnn",
         ),
     )
+
+
+def _limit(name: tuple[str, str, str], use: Use, days: list[str]) -> Row:
+    word, subject, unit = name
+    cap = number(use.cap / 10_000 if unit else use.cap)
+    half, most, peak = use.percent.percentile(50), use.percent.percentile(95), use.peak
+    return (
+        [TITLES.get(word, word), el("span", _subject(subject), class_="sub2")],
+        f"{cap} {unit}".strip(),
+        track(half, most, peak),
+        f"{half:.0f} · {most:.0f} · {peak:.0f} %",
+        strip(days, use.peaks, use.hits),
+        _judged(len(use.hits), len(days), peak),
+    )
+
+
+def _value(currency: str, spread: Spread) -> Row:
+    parts = (number(spread.percentile(part)) for part in (50, 95, 99))
+    return (currency, number(spread.count), *parts, number(spread.largest))
 
 
 def _subject(subject: str) -> str:
