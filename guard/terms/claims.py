@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from guard.codes import Code
 
@@ -62,6 +62,10 @@ class Missing(Struct, frozen=True):
 ClaimKind = Literal["spend", "working", "count", "rate", "once", "slot"]
 
 
+def _uncapped() -> None:
+    """A default that is made is written, too: in the record every claim has a cap, or says that it has none."""
+
+
 class Claim(Struct, frozen=True, omit_defaults=True, gc=False):
     """What an order *shall hold* on a counter afterwards: a target, never a delta.
 
@@ -75,7 +79,7 @@ class Claim(Struct, frozen=True, omit_defaults=True, gc=False):
     kind: ClaimKind
     counter: str
     amount: int
-    cap: int | None = None
+    cap: int | None = field(default_factory=_uncapped)
     window_ms: int = 0
     also: tuple[str, ...] = ()
     value: str = ""

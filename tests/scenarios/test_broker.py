@@ -84,8 +84,8 @@ async def test_the_claim_is_in_the_record_and_a_restart_counts_on(tmp_path: Path
         claims = (await scene.decision(reply))["claims"]
         assert {"kind": "rate", "counter": CELL, "amount": 1, "cap": 15, "window_ms": 30000} in claims
         cancelled = await scene.cancel(said(reply)["s2c"]["order_id_ex"])
-        uncapped = {"kind": "rate", "counter": "broker/2205/account=simulate:123456", "amount": 1, "window_ms": 30000}
-        assert (await scene.decision(cancelled))["claims"] == [uncapped]
+        uncapped = {"kind": "rate", "counter": "broker/2205/account=simulate:123456", "amount": 1, "cap": None}
+        assert (await scene.decision(cancelled))["claims"] == [uncapped | {"window_ms": 30000}]
         before = dump(scene.guard.desk.state)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as after:
         assert dump(after.guard.desk.state)["logs"] == before["logs"]
