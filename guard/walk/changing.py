@@ -68,21 +68,30 @@ class Change:
 
 
 def _changed(holder: Holder, order: PlaceOrder, worth: Valuation | Missing | None) -> Changed:
-    known, was = worth if isinstance(worth, Valuation) else None, holder.bases[-1].worth if holder.bases else None
-    before, now = (None if was is None else Decimal(was.price)), None if known is None else known.price
-    times = known.multiplier if known is not None else Decimal(1 if was is None else was.multiplier)
+    """Where nothing wants the order valued now, it is worth what its price says, and no less a piece than before."""
     original, paid = order_of(holder.order), holder.fills.paid
-    was_price = before or original.price or now or _ZERO
+    was = next((found for basis in reversed(holder.bases) if (found := basis.worth) is not None), None)
+    was_price = _size(original.price) if was is None else Decimal(was.price)
+    value: Decimal | None
+    if isinstance(worth, Valuation):
+        value, price, times = worth.value.amount, worth.price, worth.multiplier
+    else:
+        price, times = max(_size(order.price), was_price), Decimal(1 if was is None else was.multiplier)
+        value = None if was is None else EXACT.multiply(EXACT.multiply(order.qty, price), times)
     if paid is None:  # nobody told what for: for the larger of what it was valued at and of what it would be now
-        paid = EXACT.multiply(holder.filled, max(was_price.copy_abs(), now or _ZERO))
+        paid = EXACT.multiply(holder.filled, max(was_price, price))
     return Changed(
         qty=order.qty,
-        value=None if known is None else known.value.amount,
+        value=value,
         was_qty=original.qty,
-        was_unit=EXACT.multiply(was_price.copy_abs(), times),
+        was_unit=EXACT.multiply(was_price, times),
         filled=holder.filled,
-        paid=EXACT.multiply(paid.copy_abs(), times),
+        paid=EXACT.multiply(_size(paid), times),
     )
+
+
+def _size(number: Decimal | None) -> Decimal:
+    return _ZERO if number is None else number.copy_abs()
 
 
 def _whole(amount: int, worth: Worth | None) -> Whole:

@@ -36,6 +36,7 @@ LOWERED: Final = 50_000
 POLICY: Final = """
 [orders]
 max_value = "1000000 HKD"
+time_in_force = ["DAY", "GTC"]
 [budgets]
 daily_value = "160000 HKD"
 open_value = "{open_value} HKD"
@@ -97,12 +98,12 @@ class Tracking(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ callers
 
-    @rule(qty=qtys, price=prices, fault=faults)
-    def place(self, qty: int, price: int, fault: Fault | None) -> None:
+    @rule(qty=qtys, price=prices, fault=faults, tif=st.sampled_from(["DAY", "GTC"]))
+    def place(self, qty: int, price: int, fault: Fault | None, tif: str) -> None:
         """A new order; granted only where there is room."""
         if fault is not None:
             self.scene.daemon.faults.add(fault, path=ORDER)
-        reply = self.go(self.scene.place(qty=qty, price=price))
+        reply = self.go(self.scene.place(qty=qty, price=price, time_in_force=tif))
         self.scene.daemon.faults.clear()
         self.scene.clock.advance(us=1)
         if reply.status == 200 and said(reply)["ret_type"] == 0:
