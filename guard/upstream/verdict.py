@@ -19,6 +19,9 @@ MESSAGE_CHARS_MAX: Final = 200
 ID_CHARS_MAX: Final = 64
 _LOOK_AHEAD: Final = 64  # what stands after the cut decides whether digits before it belong to a long number
 
+# Looked up once: a member of an enumeration takes four times as long as a name of the module.
+_NEW: Final = Effect.ORDER_NEW
+_ACCEPTED, _REFUSED, _UNKNOWN = Verdict.ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN
 _REFUSING_TYPES: Final = frozenset({-1, -500})
 _UNDECIDED_4XX: Final = frozenset({408, 409})
 
@@ -76,10 +79,10 @@ def _message(envelope: Mapping[str, Any]) -> str:
 def _verdict(*, status: int, ret_type: int | None, is_named: bool) -> Verdict:
     if 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
         if ret_type == 0:
-            return Verdict.ACCEPTED if is_named else Verdict.UNKNOWN
-        return Verdict.REFUSED if ret_type in _REFUSING_TYPES else Verdict.UNKNOWN
+            return _ACCEPTED if is_named else _UNKNOWN
+        return _REFUSED if ret_type in _REFUSING_TYPES else _UNKNOWN
     is_refused = 400 <= status <= 499 and status not in _UNDECIDED_4XX  # noqa: PLR2004 - the class of client errors
-    return Verdict.REFUSED if is_refused else Verdict.UNKNOWN
+    return _REFUSED if is_refused else _UNKNOWN
 
 
 def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]) -> Outcome:
@@ -93,7 +96,7 @@ def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]
     given, given_ex = (s2c.get("order_id"), s2c.get("order_id_ex")) if isinstance(s2c, dict) else (None, None)
     order_id, order_id_ex = _id(given), _id(given_ex)
     is_odd = (order_id is None and given is not None) or (order_id_ex is None and given_ex is not None)
-    is_named = effect is not Effect.ORDER_NEW or (not is_odd and _names_a_new_order(order_id, order_id_ex, known_ids))
+    is_named = effect is not _NEW or (not is_odd and _names_a_new_order(order_id, order_id_ex, known_ids))
     return Outcome(
         _verdict(status=result.status, ret_type=ret_type, is_named=is_named),
         status=result.status,

@@ -55,7 +55,7 @@ def at_hand(desk: Desk, visit: Visit, situation: Situation, *, plan: Plan) -> Wo
     needs = plan.needs_of(order)
     if needs.is_nothing:
         return told
-    needs = replace(needs, quote=needs.quote or order.side is Side.SELL)
+    needs = replace(needs, quote=needs.quote or order.side is _SELL)
     found = desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us)
     if told is None:
         return found
