@@ -253,3 +253,26 @@ async def test_what_waited_for_a_connection_is_asked_once_more_before_it_leaves(
         assert isinstance(await client.send(READ), Answer)
         assert (len(daemon.requests), daemon.connections) == (2, 1)
         await client.close()
+
+
+@pytest.mark.parametrize("is_idle", [True, False], ids=["an idle connection", "a new connection"])
+async def test_a_bug_of_ours_while_sending_takes_no_slot_along(monkeypatch: pytest.MonkeyPatch, is_idle: bool) -> None:
+    """What raises before the request is on its way is heard by who sent it; the next one goes as if nothing was."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("broken")
+
+    async with scripted() as daemon:
+        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}", connections_max=1))
+        if is_idle:
+            assert isinstance(await client.send(READ), Answer)
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "ask", broken)
+            with pytest.raises(RuntimeError, match="broken"):
+                await client.send(ORDER)
+        assert client.in_flight == 0
+        assert isinstance(await client.send(ORDER), Answer)
+        await asyncio.sleep(0.01)
+
+        assert (client.in_flight, client.connections) == (0, 1)
+        await client.close()
