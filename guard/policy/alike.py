@@ -5,7 +5,7 @@ which currency and on which day. So once an order has passed, the next one like 
 """
 
 from collections.abc import Mapping
-from decimal import DecimalException
+from decimal import Decimal, DecimalException
 from typing import Final
 
 from msgspec import Struct
@@ -15,6 +15,7 @@ from guard.policy.notation import ledger_units
 from guard.policy.rule import Granting, Maker, OrderRule, Proposal
 from guard.terms import Account, Claim, Effect, Missing, TimeInForce
 
+_ANY: Final = Decimal("Infinity")
 NOTHING_GRANTED: Final[Granting] = ((), ())
 Place = tuple[Effect, Account, str, TimeInForce, str]
 """Of which orders are alike: the last two words are market and currency."""
@@ -35,12 +36,16 @@ class Alike(Struct):
 
     `left`: the rules that do not hang on an order's shape alone. Once one of these orders has passed them, the others
     are not asked again what is `claims` of all of them: at the places in `valued` each holds what it is worth. `asked`
-    is what then still is; what those claim stands before. That holds as long as the plan does, within which no counter
-    gets another name, and not for an order that only reduces a position.
+    is what then still is, `small` what is of an order of at most `qty_max` and `value_max`, the tightest caps on these;
+    what those claim stands before. That holds as long as the plan does, within which no counter gets another name, and
+    not for an order that only reduces a position.
     """
 
     left: Thinned
     asked: Thinned
+    small: Thinned
+    qty_max: Decimal = _ANY
+    value_max: Decimal = _ANY
     claims: tuple[Claim, ...] = ()
     makers: tuple[Maker, ...] = ()
     valued: tuple[int, ...] = ()
@@ -53,20 +58,30 @@ class Alike(Struct):
         self.is_learned = True
         if first is None or any(id(maker) not in steady for maker in granted[1][first:]):
             return
-        self.asked = Thinned(tuple([rule for rule in self.left.rules if id(rule) not in steady]), self.left.behind)
+        asked = [rule for rule in self.left.rules if id(rule) not in steady]
+        self.asked = Thinned(tuple(asked), self.left.behind)
+        capped = {id(rule): (rule.measure, limit[1]) for rule in asked if (limit := rule.limits_in(currency))}
+        self.qty_max = min([cap for measure, cap in capped.values() if measure == "qty"], default=_ANY)
+        self.value_max = min([cap for measure, cap in capped.values() if measure == "value"], default=_ANY)
+        large = {place for place, (measure, _) in capped.items() if measure is not None}
+        self.small = Thinned(tuple([rule for rule in asked if id(rule) not in large]), self.left.behind)
         self.claims, self.makers = granted[0][first:], granted[1][first:]
         self.valued = tuple([n for n, maker in enumerate(self.makers) if steady[id(maker)].claims_worth])
 
-    def granted(self, proposal: Proposal) -> Granting:
-        """What one of these orders claims, where that is known but for its amount; else nothing, and all is asked."""
-        if not self.claims or proposal.is_reducing:
-            return NOTHING_GRANTED
-        claims, worth = list(self.claims), proposal.worth
-        if self.valued and not isinstance(worth, Missing):
+    def of(self, proposal: Proposal) -> tuple[Thinned, Granting]:
+        """What is asked of one of these orders, and what it claims where that is known but for its amount."""
+        worth = proposal.worth
+        if not self.claims or isinstance(worth, Missing) or (proposal.world is not None and proposal.is_reducing):
+            return self.left, NOTHING_GRANTED
+        claims, value = self.claims, worth.value.amount
+        if self.valued:
             try:
-                amount = ledger_units(worth.value.amount)
+                amount = ledger_units(value)
             except DecimalException:  # the rule that it breaks refuses by itself
-                return NOTHING_GRANTED
+                return self.left, NOTHING_GRANTED
+            held = list(claims)
             for at in self.valued:
-                claims[at] = replace(claims[at], amount=amount)
-        return tuple(claims), self.makers
+                held[at] = replace(held[at], amount=amount)
+            claims = tuple(held)
+        is_small = 0 < proposal.order.qty <= self.qty_max and 0 < self.value_max >= value
+        return self.small if is_small else self.asked, (claims, self.makers)

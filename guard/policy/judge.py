@@ -143,9 +143,12 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     alike = None if is_known else plan.passed.get(shape)
     if plan.converting:
         proposal = _converted(proposal, plan)
-    known = NOTHING_GRANTED if alike is None else alike.granted(proposal)
-    asked = plan.orders if alike is None else alike.asked if known[0] else alike.left
-    found = _NOT_ASKED if plan.lacks_cover else _at_a_glance(asked.rules, proposal, known=known)
+    asked, known = (plan.orders, NOTHING_GRANTED) if alike is None else alike.of(proposal)
+    found: Granting | _No = known
+    if plan.lacks_cover:
+        found = _NOT_ASKED
+    elif asked.rules:
+        found = _at_a_glance(asked.rules, proposal, known=known)
     if not isinstance(found, _No):
         if alike is None and not is_known:
             plan.has_passed(shape)

@@ -6,7 +6,7 @@ A rule on size can also say how much it would have let through (`largest`), for 
 from collections.abc import Hashable
 from decimal import Decimal
 from fractions import Fraction
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from guard.codes import Code
 from guard.policy.amounts import Amounts, Met
@@ -83,11 +83,16 @@ class MaxQty(Rule, frozen=True):
     """At most this many shares or contracts in one order; inclusive, 0 allows nothing."""
 
     name: ClassVar[str] = "orders.max_qty"
+    measure: ClassVar[Literal["qty", "value"] | None] = "qty"
     cap: Decimal
 
     def implies(self, other: Self) -> bool:
         """A smaller cap."""
         return self.cap <= other.cap
+
+    def limits_in(self, currency: str) -> tuple[Hashable, Decimal] | None:  # noqa: ARG002 - the same in each
+        """The quantity of one order."""
+        return "order quantity", self.cap
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses a larger quantity."""
@@ -109,6 +114,7 @@ class MaxValue(Rule, frozen=True):
     name: ClassVar[str] = "orders.max_value"
     noun: ClassVar[str] = "order value"
     is_cover: ClassVar[bool] = True
+    measure: ClassVar[Literal["qty", "value"] | None] = "value"
     caps: Amounts
 
     def implies(self, other: Self) -> bool:
@@ -175,6 +181,7 @@ class MaxPremium(MaxValue, frozen=True):
     name: ClassVar[str] = "orders.max_premium"
     noun: ClassVar[str] = "option premium"
     is_cover: ClassVar[bool] = False
+    measure: ClassVar[None] = None
 
     def measured(self, proposal: Proposal) -> Money | Missing | None:
         """The premium; nothing for what is no option."""
@@ -187,6 +194,7 @@ class MaxUnderlyingValue(MaxValue, frozen=True):
     name: ClassVar[str] = "orders.max_underlying_value"
     noun: ClassVar[str] = "underlying value"
     is_cover: ClassVar[bool] = False
+    measure: ClassVar[None] = None
 
     def measured(self, proposal: Proposal) -> Money | Missing | None:
         """The value of the underlying; nothing for what is no option."""

@@ -90,7 +90,7 @@ class Plan(Struct, frozen=True):
             if len(self.alike) >= SHAPES_MAX:
                 self.alike.clear()
             left = self._left_in(place[-1])
-            alike = self.alike[place] = Alike(left, left)
+            alike = self.alike[place] = Alike(left, left, left)
         self.passed[shape] = alike
 
     def _left_in(self, currency: str) -> Thinned:

@@ -156,6 +156,8 @@ class Rule(Struct, frozen=True):
     """
     claims_worth: ClassVar[bool] = False
     """The amount of its claims is what the order is worth."""
+    measure: ClassVar[Literal["qty", "value"] | None] = None
+    """It compares this of an order with the cap of `limits_in`, and whatever is above nothing and within passes."""
 
     def implies(self, other: Self) -> bool:
         """Whatever passes this rule passes the other, and claims the same counters under caps as tight. Here: equal.
@@ -255,6 +257,11 @@ class OrderRule(Protocol):
     @property
     def claims_worth(self) -> bool:
         """What it claims is what the order is worth."""
+        ...
+
+    @property
+    def measure(self) -> Literal["qty", "value"] | None:
+        """What it compares with a cap, where that is all."""
         ...
 
     def is_steady_in(self, currency: str, /) -> bool:

@@ -57,7 +57,7 @@ class _Priced(Struct, frozen=True):
 
 def value(order: PlaceOrder, world: World | None = None, *, terms: ValueTerms = _DEFAULT) -> Valuation | Missing:
     """The order's value in its own currency. Without a world only limit orders on shares have one."""
-    contract = _contract(order, world)
+    contract = _spelt(order.market, order.code, symbol=order.symbol) if world is None else _contract(order, world)
     if isinstance(contract, Missing):
         return contract
     try:
@@ -220,16 +220,17 @@ def _trail(order: PlaceOrder, size: Decimal) -> Decimal | None:
 
 
 def _valued(order: PlaceOrder, contract: _Contract, priced: _Priced, stands_for: Money | Missing | None) -> Valuation:
-    unit, times, currency = priced.price, "", contract.currency
+    qty, price, times, currency = order.qty, priced.price, "", contract.currency
+    unit = price
     if contract.multiplier != _ONE:
-        unit, times = EXACT.multiply(unit, contract.multiplier), f" x {plain(contract.multiplier)}"
-    amount = EXACT.multiply(order.qty, unit)
-    text = f"{plain(order.qty)} x {plain(priced.price)} {currency}{times} = {plain(amount)} {currency}"
+        unit, times = EXACT.multiply(price, contract.multiplier), f" x {plain(contract.multiplier)}"
+    amount = EXACT.multiply(qty, unit)
+    text = f"{plain(qty)} x {plain(price)} {currency}{times} = {plain(amount)} {currency}"
     if priced.note:
         text = f"{text}; {priced.note}"
     return Valuation(
         value=Money(amount, currency),
-        price=priced.price,
+        price=price,
         source=priced.source,
         multiplier=contract.multiplier,
         arithmetic=text,
