@@ -7,26 +7,23 @@ is `--file`, else `GUARD_KEYS`, else `keys.file` of the settings, else keys.json
 
 import contextlib
 import hashlib
-import re
 import secrets
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import jiter
 import msgspec
 import typer
 from rich.table import Table
 
 from guard.access import KeyRecord, keyfile
 from guard.access.edits import stamp
-from guard.access.fields import WrongField, read_time
 from guard.access.keyfile import EditFault
 from guard.access.records import rights
 from guard.access.scopes import PERSONAL, expand
+from guard.cli import typed
 from guard.cli.consoles import of_tables
 from guard.cli.ops import ops_door, post
 from guard.cli.sources import JsonFlag, OpsOption, StateOption, settings_of
@@ -37,9 +34,7 @@ app = typer.Typer(no_args_is_help=True)
 
 PREFIX: Final = "gk_"
 SECRET_BYTES: Final = 32
-_DURATION: Final = re.compile(r"([0-9]{1,5})([dhm])", re.ASCII)
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
-_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 
 FileOption = Annotated[Path | None, typer.Option("--file", envvar="GUARD_KEYS", help="The keys file.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the keys file and ops.")]
@@ -72,22 +67,22 @@ def new(
     del state
     now = SystemClock().wall()
     limits = {
-        "allowed_markets": _words(allowed_markets),
-        "allowed_symbols": _words(allowed_symbols),
-        "allowed_trd_sides": _words(allowed_trd_sides),
-        "allowed_acc_ids": _acc_ids(allowed_acc_ids),
-        "allowed_card_nums": _words(allowed_card_nums),
-        "max_order_value": _number("--max-order-value", max_order_value),
-        "max_daily_value": _number("--max-daily-value", max_daily_value),
-        "max_orders_per_minute": _number("--max-orders-per-minute", max_orders_per_minute),
+        "allowed_markets": typed.words(allowed_markets),
+        "allowed_symbols": typed.words(allowed_symbols),
+        "allowed_trd_sides": typed.words(allowed_trd_sides),
+        "allowed_acc_ids": typed.numbers("--allowed-acc-ids", allowed_acc_ids),
+        "allowed_card_nums": typed.words(allowed_card_nums),
+        "max_order_value": typed.number("--max-order-value", max_order_value),
+        "max_daily_value": typed.number("--max-daily-value", max_daily_value),
+        "max_orders_per_minute": typed.number("--max-orders-per-minute", max_orders_per_minute),
         "hours_window": hours_window,
     }
     record = {
         "id": key_id,
-        "scopes": _words(scopes),
+        "scopes": typed.words(scopes),
         **limits,
         "created_at": stamp(now),
-        "expires_at": None if expires is None else stamp(_end(expires, now)),
+        "expires_at": None if expires is None else stamp(typed.end("--expires", expires, now=now)),
         "note": note,
         "owner": owner,
     }
@@ -153,9 +148,7 @@ def rotate(
     """Add the same key under a new secret as NAME@N, and end the old one after the overlap; both share all counters."""
     del state
     now = SystemClock().wall()
-    span = _duration(overlap)
-    if span is None:
-        raise typer.BadParameter("--overlap: write 24h, 30m or 2d")
+    span = typed.span("--overlap", overlap)
 
     def edit(digest: str) -> None:
         keyfile.rotate(path, key_id, new_hash=digest, now=now, overlap=span)
@@ -180,49 +173,6 @@ def reload(
     typer.echo(answer.decode("utf-8", "replace"))
     if status != HTTPStatus.OK:
         raise typer.Exit(1)
-
-
-# ---------------------------------------------------------------- what people type
-
-
-def _words(text: str | None) -> list[str] | None:
-    """An empty text is an empty list, which the file's own check refuses as ambiguous."""
-    return None if text is None else [word.strip() for word in text.split(",")] if text.strip() else []
-
-
-def _acc_ids(text: str | None) -> list[int] | None:
-    words = _words(text)
-    if words is not None and not all(word.isascii() and word.isdigit() for word in words):
-        raise typer.BadParameter("--allowed-acc-ids: write numbers, separated by commas")
-    return None if words is None else [int(word) for word in words]
-
-
-def _number(flag: str, text: str | None) -> int | Decimal | None:
-    if text is None:
-        return None
-    try:
-        number = jiter.from_json(text.encode(), float_mode="decimal", allow_inf_nan=False)
-    except ValueError:
-        number = None
-    if isinstance(number, bool) or not isinstance(number, int | Decimal):
-        raise typer.BadParameter(f"{flag}: {text!r} is not a plain number")
-    return number
-
-
-def _duration(text: str) -> timedelta | None:
-    match = _DURATION.fullmatch(text)
-    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
-
-
-def _end(text: str, now: datetime) -> datetime:
-    try:
-        span = _duration(text)
-        end = read_time(text) if span is None else now + span
-    except (WrongField, OverflowError):
-        raise typer.BadParameter(f"--expires: {text!r} is no duration like 30d and no time with its zone") from None
-    if end <= now:
-        raise typer.BadParameter(f"--expires: {text!r} is not in the future")
-    return end
 
 
 def _file(file: Path | None, config: Path | None) -> Path:
