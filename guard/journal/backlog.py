@@ -36,9 +36,8 @@ class Room(NamedTuple):
     bytes_: int
 
 
-class _Waiter(Struct, frozen=True):
-    seq: int
-    future: asyncio.Future[None]
+Waiter = tuple[int, asyncio.Future[None]]
+"""For which record somebody waits, and how he is told."""
 
 
 class Mark:
@@ -46,17 +45,17 @@ class Mark:
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
-        self.waiters: list[_Waiter] = []
+        self.waiters: list[Waiter] = []
 
-    def move(self, seq: int) -> list[_Waiter]:
+    def move(self, seq: int) -> list[Waiter]:
         """It has come this far; those who waited for that."""
         self.seq = seq
-        ready = [waiter for waiter in self.waiters if waiter.seq <= seq]
+        ready = [waiter for waiter in self.waiters if waiter[0] <= seq]
         if ready:
-            self.waiters = [waiter for waiter in self.waiters if waiter.seq > seq]
+            self.waiters = [waiter for waiter in self.waiters if waiter[0] > seq]
         return ready
 
-    def drop(self) -> list[_Waiter]:
+    def drop(self) -> list[Waiter]:
         """It will come no further; everyone who waited."""
         left, self.waiters = self.waiters, []
         return left
@@ -179,7 +178,7 @@ class Backlog:
                 loop = asyncio.get_running_loop()
                 self.serve(loop)
             future = loop.create_future()
-            mark.waiters.append(_Waiter(seq, future))
+            mark.waiters.append((seq, future))
         await future
 
     def want_signature(self, seq: int) -> None:
@@ -263,7 +262,7 @@ class Backlog:
             self._settled.notify_all()
         self._tell(left, why=why)
 
-    def _tell(self, waiters: list[_Waiter], *, then: Callable[[], None] | None = None, why: str | None = None) -> None:
+    def _tell(self, waiters: list[Waiter], *, then: Callable[[], None] | None = None, why: str | None = None) -> None:
         if self.loop is None or not (waiters or then):
             return
         try:
@@ -272,13 +271,12 @@ class Backlog:
             return
 
 
-def _resolve(waiters: list[_Waiter], then: Callable[[], None] | None, why: str | None) -> None:
+def _resolve(waiters: list[Waiter], then: Callable[[], None] | None, why: str | None) -> None:
     try:
         if then is not None:
             then()
     finally:
-        for waiter in waiters:
-            future = waiter.future
+        for _, future in waiters:
             if future.done():  # its task was cancelled
                 continue
             if why is None:

@@ -59,6 +59,6 @@ async def test_who_waits_for_a_record_waits_no_longer_than_for_it() -> None:
     backlog.publish(backlog.durable, 2)
     await asyncio.gather(*waiting[:2])
 
-    assert [waiter.seq for waiter in backlog.durable.waiters] == [3]
+    assert [seq for seq, _ in backlog.durable.waiters] == [3]
     assert not waiting[2].done()
     waiting[2].cancel()
