@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -25,8 +26,11 @@ from guard.cli.proof import prove_record, rotate_key, verify_record, write_verif
 from guard.cli.report import report_record
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.cli.times import Since, Until, since_until
+from guard.codes import Code
+from guard.journal.entries import RECORDS
 from guard.journal.search import Query, Row, View, Views, follow, row, search
 
+OUTCOMES: Final = ("allow", "refuse", "accepted", "refused", "unknown", "not_sent")
 _PAUSE_S: Final = 0.2
 _SLOW_S: Final = 2.0  # a search that took longer says how to have it faster
 
@@ -60,6 +64,10 @@ def search_record(
     as_json: AsJson = False,
 ) -> None:
     """Find records; --json prints the lines as they are written."""
+    _known("--code", code, tuple(Code))
+    _known("--outcome", outcome, OUTCOMES)
+    for name in types or ():
+        _known("--type", name, tuple(RECORDS))
     least, currency = _amount("--min-value", min_value)
     most, other = _amount("--max-value", max_value)
     if currency and other and currency != other:
@@ -86,9 +94,19 @@ def search_record(
             _write(view.line.raw)
     else:
         _print(found.views)
+    if not found.total:
+        typer.echo("no record matches", err=True)
     if 0 < limit < found.total:
         typer.echo(f"the last {limit} of {found.total} records; --limit 0 shows all", err=True)
     _tell_skipped(found.skipped)
+
+
+def _known(name: str, word: str | None, words: tuple[str, ...]) -> None:
+    """A mistyped word must not look like a record in which there is nothing."""
+    if word is not None and word not in words:
+        near = get_close_matches(word, words, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(words)}"
+        _refuse(name, f"there is no {word!r}; {hint}")
 
 
 def _found(state: Path, query: Query, *, limit: int) -> Found:

@@ -92,6 +92,28 @@ def test_a_time_that_is_none_is_wrong_usage(state: Path) -> None:
     assert "15m" in result.output
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--type", "polcy"], "did you mean policy?"),
+        (["--code", "max_order_valu"], "did you mean max_order_value?"),
+        (["--outcome", "nothing alike"], "write one of allow, refuse"),
+    ],
+)
+def test_a_word_that_no_record_has_is_wrong_usage(state: Path, words: list[str], told: str) -> None:
+    """A mistyped filter must not look like a record in which nothing of the kind ever happened."""
+    result = guard_audit("search", "--state", state, *words)
+
+    assert result.exit_code == 2
+    assert told in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_search_that_finds_nothing_says_so(state: Path) -> None:
+    """In words, beside an empty table; programs get no line."""
+    assert "no record matches" in guard_audit("search", "--state", state, "--key", "nobody").stderr
+    assert guard_audit("search", "--json", "--state", state, "--key", "nobody").stdout == ""
+
+
 @pytest.mark.parametrize("words", [["--min-value", "much"], ["--min-value", "1 HKD", "--max-value", "2 USD"]])
 def test_an_amount_that_is_none_is_wrong_usage(state: Path, words: list[str]) -> None:
     """No number, or two currencies at once."""
