@@ -316,8 +316,10 @@ def _told_once(reasons: list[Reason]) -> list[Reason]:
     told: set[tuple[Code, str]] = set()
     kept = []
     for reason in reasons:
-        same = (reason.code, reason.message)
-        if reason.code not in _MISSING or same not in told:
-            kept.append(reason)
-        told.add(same)
+        if reason.code in _MISSING:
+            same = (reason.code, reason.message)
+            if same in told:
+                continue
+            told.add(same)
+        kept.append(reason)
     return kept
