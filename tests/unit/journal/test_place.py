@@ -53,3 +53,13 @@ def test_what_cannot_be_a_line_is_a_fault_and_the_place_stays() -> None:
         settled(NOWHERE, "\ud800", segment_bytes_max=400)
     with pytest.raises(JournalFault, match="longer than"):
         settled(NOWHERE, "z" * LINE_BYTES_MAX, segment_bytes_max=400)
+
+
+def test_a_line_may_fill_its_bound() -> None:
+    """16 MiB, and not a byte more."""
+    room = LINE_BYTES_MAX - len(settled(NOWHERE, "", segment_bytes_max=400)[0][-1])
+    lines, _ = settled(NOWHERE, "z" * room, segment_bytes_max=400)
+
+    assert len(lines[-1]) == LINE_BYTES_MAX
+    with pytest.raises(JournalFault, match=f"of {LINE_BYTES_MAX + 1} bytes is longer than {LINE_BYTES_MAX}"):
+        settled(NOWHERE, "z" * (room + 1), segment_bytes_max=400)

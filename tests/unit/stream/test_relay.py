@@ -517,6 +517,7 @@ async def test_a_stream_that_nobody_needs_is_let_go(tmp_path: Path) -> None:
         assert count(guard, "guard_ws_closed_total", "hung_up") == 1
         guard.relay.tick()
         assert guard.relay._feed.is_open
+        assert guard.relay._taking is None, "nobody held anything"
 
         await asyncio.sleep(0.35)
         guard.relay.tick()
