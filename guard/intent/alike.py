@@ -2,8 +2,9 @@
 
 A program sends the same order over and over, with another quantity, price and remark. Where two bodies have the same
 names with values of the same types, and the same values but for these three, they mean the same order but for these
-three: whether such a member is right hangs on nothing else that may differ. Only orders that passed are kept, and where
-one of the three is wrong the whole body is read, for all that is wrong with it is told.
+three: whether such a member is right hangs on nothing else that may differ. Only orders that passed are kept, of short
+bodies (a number may have 65,000 zeros behind its point); and where one of the three is wrong the whole body is read,
+for all that is wrong with it is told.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from guard.terms import PlaceOrder
 
 LAYOUTS_MAX: Final = 64
 ORDERS_MAX: Final = 4096
+ORDER_BYTES_MAX: Final = 1024  # of an order that is kept
 _ANEW: Final = frozenset({"qty", "price", "remark"})
 _Rest = Callable[[Members], object]
 _rests: Final[dict[tuple[object, ...], _Rest]] = {}

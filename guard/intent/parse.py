@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.intent.alike import keep, like
+from guard.intent.alike import ORDER_BYTES_MAX, keep, like
 from guard.intent.canonical import changed, encode
 from guard.intent.changes import cancel_all_order, modify_order, reconfirm_order
 from guard.intent.fields import Fields
@@ -76,7 +76,7 @@ def parse(endpoint: Endpoint, body: bytes) -> Intent | Refusal:
         return shaped
     if reader is not None:
         found = _unmarked(reader(Fields(shaped.values)))
-        if isinstance(found, PlaceOrder):
+        if isinstance(found, PlaceOrder) and len(body) <= ORDER_BYTES_MAX:
             keep(members, found)
         return found
     if endpoint.account is AccountAt.HEADER:

@@ -1,5 +1,6 @@
 """Orders like one that was read before."""
 
+import json
 from decimal import Decimal
 from itertools import permutations
 
@@ -9,7 +10,7 @@ from guard.intent import alike
 from guard.intent.alike import keep, like
 from guard.intent.strict import Members
 from guard.terms import PlaceOrder
-from tests.support.bodies import ORDER, order, order_codes
+from tests.support.bodies import ORDER, order, order_codes, read_as
 
 BODY: Members = {**ORDER, "price": Decimal("300.0")}
 
@@ -71,6 +72,19 @@ def test_what_is_nested_or_spelled_otherwise_is_not_kept() -> None:
     for body in bodies:
         keep(body, order())
         assert like(body) is None
+
+
+def test_an_order_of_a_long_body_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number may have as many zeros behind its point as a body has room for: thousands of them would be 100 MB."""
+    orders: dict[object, PlaceOrder] = {}
+    monkeypatch.setattr(alike, "_orders", orders)
+    body = json.dumps(ORDER | {"order_type": "STOP_LIMIT"})[:-1] + ', "aux_price": 1.%s}'
+    longest = alike.ORDER_BYTES_MAX - len(body % "")
+
+    assert isinstance(read_as("/api/order", body % ("0" * (longest + 1))), PlaceOrder)
+    assert not orders
+    assert isinstance(read_as("/api/order", body % ("0" * longest)), PlaceOrder)
+    assert len(orders) == 1
 
 
 def test_no_more_orders_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
