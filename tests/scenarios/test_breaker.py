@@ -69,7 +69,7 @@ async def test_who_and_why_are_in_the_record_once(tmp_path: Path) -> None:
         assert "desk breaker.unknowns" in state["reason"]
         counted = [outcome for outcome in await scene.records("outcome") if "claims" in outcome]
         assert len(counted) == 4
-        claim = {"kind": "rate", "counter": "breaker_unknowns/key=bot", "amount": 1, "window_ms": 300_000}
+        claim = {"kind": "rate", "counter": "breaker_unknowns/key=bot", "amount": 1, "cap": None, "window_ms": 300_000}
         assert counted[0]["claims"] == [claim]
         _, told = await operate(scene.guard, "/status")
         assert [rule["by"] for rule in told["trading"]["rules"]] == ["breaker"]
