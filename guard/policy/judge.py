@@ -248,7 +248,7 @@ def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime, kep
     found = _at_a_glance(plan.reads, request)
     if isinstance(found, _No):
         return _collect(_in_full(plan.all_reads, request, said=found))
-    judgement = Judgement((), kept(found[0]), found[1])
+    judgement = Judgement((), kept(found[0]) if found[0] else (), found[1])
     policies.keep_reading(principal.name, Reading(principal.limits, policies.validity(wall), judgement, kept))
     return judgement
 

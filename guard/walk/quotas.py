@@ -21,6 +21,8 @@ def quota_headers(desk: Desk, visit: Visit, claims: Sequence[Claim]) -> Headers:
 
 def rate_headers(state: State, claims: Sequence[Claim], *, now_us: int) -> Headers:
     """The two fields; nothing where no rate applies."""
+    if not claims:
+        return ()
     policies, quotas = claims.told if isinstance(claims, Rates) else told_of(claims)
     lefts = ""
     for name, counter, cap, window_ms in quotas:

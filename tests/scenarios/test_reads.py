@@ -47,6 +47,19 @@ async def test_bytes_go_through_untouched(tmp_path: Path) -> None:
         assert reply.body == answer
 
 
+@pytest.mark.parametrize(("rates", "cells"), [("", None), ('[rates]\nreads = "9/60s"\n', ["reads/key=bot"])])
+async def test_a_read_that_claims_nothing_has_no_claims_in_its_record(
+    tmp_path: Path, rates: str, cells: list[str] | None
+) -> None:
+    """It stays short: there is one for each read of an account. With a rate it has the claim."""
+    async with stage(tmp_path, policies={"desk.toml": rates}) as scene:
+        await scene.ask("/api/funds", account())
+        [read] = await scene.records("decision")
+
+        claims = read.get("claims")
+        assert (None if claims is None else [claim["counter"] for claim in claims]) == cells
+
+
 async def test_w11_reads_are_read_strictly_too(tmp_path: Path) -> None:
     """Unknown names, two spellings of one field and doubled keys are refused on reads as well."""
     async with stage(tmp_path) as scene:
