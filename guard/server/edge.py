@@ -107,10 +107,34 @@ class Edge:
         self.counts = Counts()
         self.connections: set[Connected] = set()
         self.unproven = Unproven[Connected](bounds.unproven_per_address_max)
+        self.answering = 0
         self.is_draining = False
         self.emptied = asyncio.Event()
+        self._unsent: list[tuple[asyncio.Transport, tuple[bytes, ...]]] = []
         self._date = ""
         self._date_second = -1
+
+    def send(self, transport: asyncio.Transport, answer: tuple[bytes, ...]) -> None:
+        """Write an answer: at once where no other request is under way, else with the other answers of this turn.
+
+        Programs that wait are woken by each write; those that are written one after the other find their reader awake.
+        """
+        if not self.answering:
+            self.flush()
+            transport.writelines(answer)
+            return
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._unsent.append((transport, answer))
+
+    def flush(self) -> None:
+        """Write what waits for the end of this turn; whoever writes or ends a connection otherwise does so first."""
+        if not self._unsent:
+            return
+        unsent, self._unsent = self._unsent, []
+        for transport, answer in unsent:
+            if not transport.is_closing():
+                transport.writelines(answer)
 
     def date(self) -> str:
         """The `Date` field, made anew once a second."""

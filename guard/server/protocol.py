@@ -116,6 +116,7 @@ class Connection(asyncio.Protocol):
         """The caller sends no more: an answer still goes out, half a request is dropped."""
         if self._tenant is not None:
             return self._tenant.eof_received()
+        self._edge.flush()
         self._has_ended = True
         is_answered = self._state in {_ANSWERING, _WRITING}
         return is_answered and self._transport.can_write_eof()  # TLS cannot stay half open
@@ -125,6 +126,8 @@ class Connection(asyncio.Protocol):
         self._is_write_blocked = True
         if self._tenant is not None:
             self._tenant.pause_writing()
+        elif self.is_idle:
+            self._wait_for_taking()
 
     def resume_writing(self) -> None:
         """The caller has taken enough of its answer for the next request to be read."""
@@ -157,6 +160,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection once what was written is out."""
+        self._edge.flush()
         self._state = _State.CLOSING
         self.deadline = self._edge.now() + self._edge.bounds.write_timeout_s
         self._transport.close()
@@ -175,6 +179,7 @@ class Connection(asyncio.Protocol):
             self._refuse(outcome)
         else:
             if outcome is Progress.CONTINUE:
+                self._edge.flush()
                 self._transport.write(CONTINUE)
             self._note_phase()
 
@@ -193,6 +198,7 @@ class Connection(asyncio.Protocol):
         if request.raw_head is not None and wiring.upgrade is not None:
             self._state = _State.HANDED_OVER
             self._edge.counts.handed_over += 1
+            self._edge.flush()
             self._tenant = wiring.upgrade(request.call, self._transport, request.raw_head)
             return
         self._state = _ANSWERING
@@ -200,6 +206,7 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, request: Request) -> None:
         edge, call = self._edge, request.call
+        edge.answering += 1
         try:
             reply = await edge.wiring.handler(call)
             if call.wait_s:
@@ -215,19 +222,24 @@ class Connection(asyncio.Protocol):
             is_closing = True
             told, _ = edge.refusal(WALK_FAILED, peer=self._peer)
             answer = (told,)
+        finally:
+            edge.answering -= 1
         self._write(answer, is_closing=is_closing)
 
     def _write(self, answer: tuple[bytes, ...], *, is_closing: bool) -> None:
         if self._state is not _ANSWERING:  # the caller has hung up
             return
-        self._transport.writelines(answer)
+        self._edge.send(self._transport, answer)
         if is_closing:
             self.close()
         elif self._is_write_blocked:
-            self._state = _WRITING
-            self.deadline = self._edge.now() + self._edge.bounds.write_timeout_s
+            self._wait_for_taking()
         else:
             self._read_next()
+
+    def _wait_for_taking(self) -> None:
+        self._state = _WRITING
+        self.deadline = self._edge.now() + self._edge.bounds.write_timeout_s
 
     def _read_next(self) -> None:
         if self._has_ended or self._edge.is_draining or self._transport.is_closing():
@@ -258,6 +270,7 @@ class Connection(asyncio.Protocol):
     def _tell(self, answer: bytes) -> None:
         if self._state is not _State.LINGERING or self._transport.is_closing():
             return
+        self._edge.flush()
         self._transport.write(answer)
         if self._transport.can_write_eof():
             self._transport.write_eof()
