@@ -15,6 +15,13 @@ from tests.support.bodies import ORDER, order, order_codes, read_as
 BODY: Members = {**ORDER, "price": Decimal("300.0")}
 
 
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests have read orders like these in the same process."""
+    monkeypatch.setattr(alike, "_rests", {})
+    monkeypatch.setattr(alike, "_orders", {})
+
+
 def test_an_order_that_differs_in_quantity_price_and_remark_is_known() -> None:
     """The three are read each time, whatever else the order says is what it said before."""
     body = BODY | {"remark": "one"}

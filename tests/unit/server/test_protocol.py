@@ -3,7 +3,7 @@
 # ruff: noqa: D102 - the methods' names are asyncio's, or the wiring's
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -491,6 +491,123 @@ async def test_a_connection_that_is_going_is_neither_read_nor_told() -> None:
     door.wind(BOUNDS.header_timeout_s + 0.1)
     assert transport.is_aborted
     assert transport.written == []
+
+
+class TurnTransport(WireTransport):
+    """Says in a list that many share what was written to whom."""
+
+    def __init__(self, name: str, log: list[str]) -> None:
+        super().__init__()
+        self.name, self.log = name, log
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        super().write(data)
+        self.log.append(self.name)
+
+
+class Crowd:
+    """Callers whose requests are all under way when the first is answered."""
+
+    def __init__(self, *names: str) -> None:
+        self.log: list[str] = []
+        self.door = StreamDoor(bounds=Bounds(connections_max=len(names)))
+        self.callers = {name: self.door.connect(TurnTransport(name, self.log)) for name in names}
+        self.door.edge.answering += 1  # one more that is under way for as long as the test takes
+        for connection, _ in self.callers.values():
+            connection.data_received(get(KEY))
+
+    async def answer(self, count: int) -> None:
+        """Walk, without an end of the turn."""
+        for _ in range(count):
+            await self.door.walk()
+
+
+async def test_the_answers_of_a_turn_leave_together_in_their_order() -> None:
+    """Where others are under way an answer waits for the end of the turn; the last of all does not."""
+    crowd = Crowd("a", "b", "c")
+    await crowd.answer(2)
+    assert crowd.log == []
+    await asyncio.sleep(0)
+    assert crowd.log == ["a", "b"]
+
+    crowd.door.edge.answering -= 1
+    await crowd.answer(1)
+    assert crowd.log == ["a", "b", "c"]
+    assert crowd.door.edge.answering == 0
+
+
+async def test_an_answer_that_waits_goes_before_one_that_does_not() -> None:
+    """The last request under way may be the next on a connection whose answer still waits."""
+    crowd = Crowd("a")
+    await crowd.answer(1)
+    connection, transport = crowd.callers["a"]
+    crowd.door.edge.answering -= 1
+    crowd.door.answer = Reply(201, b"{}")
+    connection.data_received(get(KEY))
+    await crowd.answer(1)
+    await asyncio.sleep(0)
+
+    assert [status(answer) for answer in transport.written] == [200, 201]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        lambda connection: connection.eof_received(),
+        lambda connection: connection.close(),
+        lambda connection: connection.data_received(b"GET / HTTP/0.9\r\n\r\n"),
+        lambda connection: connection.data_received(post("Expect: 100-continue")[: -len(ORDER)]),
+        lambda connection: connection.data_received(get(KEY, *WS, target="/ws")),
+    ],
+    ids=["eof", "close", "refusal", "continue", "handshake"],
+)
+async def test_whatever_happens_in_the_turn_of_an_answer_the_answer_goes_first(
+    event: Callable[[Connection], object],
+) -> None:
+    """An end, a refusal, an invitation or a handshake on the same connection comes after what was answered before."""
+    crowd = Crowd("a")
+    await crowd.answer(1)
+    connection, transport = crowd.callers["a"]
+    event(connection)
+
+    assert status(transport.written[0]) == 200
+
+
+async def test_an_answer_to_one_who_has_gone_keeps_nobody_elses() -> None:
+    """A transport that closes in the same turn is written nothing; the others get their answers."""
+    crowd = Crowd("a", "b")
+    await crowd.answer(2)
+    connection, transport = crowd.callers["a"]
+    transport.is_closed = True
+    connection.connection_lost(None)
+    await asyncio.sleep(0)
+
+    assert crowd.log == ["b"]
+
+
+async def test_a_caller_whose_answer_is_not_taken_at_the_end_of_the_turn_gets_no_second_one() -> None:
+    """The transport says only at the write that it is full: the next request waits, and not for ever."""
+    crowd = Crowd("a")
+    await crowd.answer(1)
+    connection, transport = crowd.callers["a"]
+    connection.pause_writing()
+    connection.data_received(post())
+    assert crowd.door.walks == []
+
+    crowd.door.wind(BOUNDS.write_timeout_s + 0.1)
+    assert transport.is_aborted
+
+
+async def test_a_walk_that_is_cancelled_is_no_longer_under_way() -> None:
+    """The next lonely answer is written at once."""
+    door = Door(answer=Reply(200, b"{}"))
+    connection, _ = door.connect()
+    door.answer = asyncio.CancelledError()
+    connection.data_received(get(KEY))
+    with pytest.raises(asyncio.CancelledError):
+        await door.walk()
+
+    assert door.edge.answering == 0
 
 
 class Tenant(asyncio.Protocol):
