@@ -127,6 +127,7 @@ class Connection(asyncio.Protocol):
         if self._tenant is not None:
             self._tenant.pause_writing()
         elif self.is_idle:
+            self._edge.unproven.leave(self, address=self._peer)  # an answer is on its way to it
             self._wait_for_taking()
 
     def resume_writing(self) -> None:
@@ -166,7 +167,8 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def abort(self) -> None:
-        """End the connection now."""
+        """End the connection now; what was answered is written, as far as that can be at once."""
+        self._edge.flush()
         self._transport.abort()
 
     # ------------------------------------------------------------ a request and its answer

@@ -598,6 +598,35 @@ async def test_a_caller_whose_answer_is_not_taken_at_the_end_of_the_turn_gets_no
     assert transport.is_aborted
 
 
+async def _answered_twice(event: Callable[[Connection], object] = lambda _: None) -> WireTransport:
+    """Two callers without a key, of an address that may have one; both are answered in one turn, the first first."""
+    door = Door(bounds=Bounds(connections_max=2, unproven_per_address_max=1))
+    door.edge.answering += 1
+    (first, transport), (second, _) = [door.connect() for _ in range(2)]
+    transport.is_aborted = False  # the fake one goes on
+    for connection in (first, second):
+        connection.data_received(get())
+    await door.walk()
+    event(first)
+    await door.walk()
+    return transport
+
+
+async def test_who_has_to_go_in_the_turn_of_an_answer_has_it_first() -> None:
+    """A caller without a key makes room for the next of its address, but not for its answer."""
+    transport = await _answered_twice()
+
+    assert transport.is_aborted
+    assert [status(answer) for answer in transport.written] == [200]
+
+
+async def test_who_takes_an_answer_slowly_makes_no_room_meanwhile() -> None:
+    """Whether the answer was written at once or at the end of the turn."""
+    transport = await _answered_twice(lambda connection: connection.pause_writing())
+
+    assert not transport.is_aborted
+
+
 async def test_a_walk_that_is_cancelled_is_no_longer_under_way() -> None:
     """The next lonely answer is written at once."""
     door = Door(answer=Reply(200, b"{}"))
