@@ -65,8 +65,9 @@ class Alike(Struct):
         self.value_max = min([cap for measure, cap in capped.values() if measure == "value"], default=_ANY)
         large = {place for place, (measure, _) in capped.items() if measure is not None}
         self.small = Thinned(tuple([rule for rule in asked if id(rule) not in large]), self.left.behind)
-        self.claims, self.makers = granted[0][first:], granted[1][first:]
+        self.makers = granted[1][first:]
         self.valued = tuple([n for n, maker in enumerate(self.makers) if steady[id(maker)].claims_worth])
+        self.claims = granted[0][first:]  # last: they say that the rest is known
 
     def of(self, proposal: Proposal) -> tuple[Thinned, Granting]:
         """What is asked of one of these orders, and what it claims where that is known but for its amount."""
