@@ -65,8 +65,16 @@ async def test_both_thresholds_are_set() -> None:
 
 async def test_another_c_library_is_left_as_it_is() -> None:
     """Neither call stands in musl: nothing is set, and the service ends."""
-    heap.settle(object())
-    await asyncio.wait_for(heap.give_back(object()), 5)
+    asked: list[str] = []
+
+    class Musl:
+        def __getattr__(self, name: str) -> object:
+            asked.append(name)
+            raise AttributeError(name)
+
+    heap.settle(Musl())
+    await asyncio.wait_for(heap.give_back(Musl()), 5)
+    assert asked == ["mallopt", "malloc_trim"]
 
 
 @GLIBC

@@ -1,0 +1,43 @@
+"""Orders like one that passed, as one sends them who wants past a limit, or whose disk is full."""
+
+import asyncio
+from pathlib import Path
+
+from tests.scenarios.test_tracking import LIMITS
+from tests.support.disk import FaultyDisk
+from tests.support.stage import Stage, code_of, is_passed, stage
+
+DAY = LIMITS.replace("open_orders = 5\n", "").replace("500000", "100000")
+
+
+async def _flood(scene: Stage, *, count: int) -> list[tuple[int, str] | None]:
+    """So many orders of 20,000 HKD at once: the code of each that was refused."""
+    replies = await asyncio.gather(*[scene.place(qty=100, price=200, remark=f"n{n}") for n in range(count)])
+    return [None if is_passed(reply) else code_of(reply) for reply in replies]
+
+
+async def test_a_crowd_of_orders_like_one_that_passed_fills_the_day_and_no_more(tmp_path: Path) -> None:
+    """One of 20,000 makes them known; of thirty at once four more fit in 100,000, then not a share."""
+    async with stage(tmp_path, policies=DAY) as scene:
+        assert is_passed(await scene.place(qty=100, price=200))
+        told = await _flood(scene, count=30)
+
+        assert told.count(None) == 4
+        assert set(told) == {None, (403, "daily_value")}
+        assert code_of(await scene.place(qty=100, price=0.01)) == (403, "daily_value")
+        assert scene.held() == 100_000
+        assert len(scene.reached()) == 5
+
+
+async def test_where_the_record_is_gone_no_order_is_sent_for_being_like_one_that_passed(tmp_path: Path) -> None:
+    """The disk fills after the first: each of the others is refused, holds nothing of the day and reaches nobody."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, policies=DAY, disk=disk) as scene:
+        assert is_passed(await scene.place(qty=100, price=200))
+        await scene.written()
+        disk.write_bytes_left = 0
+        told = await _flood(scene, count=4)
+
+        assert set(told) == {(503, "journal_unavailable")}
+        assert scene.held() == 20_000
+        assert len(scene.reached()) == 1
