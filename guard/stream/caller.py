@@ -217,6 +217,12 @@ class CallerSocket(asyncio.Protocol):
             return
         self._heard_s = self._loop.time()
         self._is_asked = False
+        for begin in range(0, len(data), self._bounds.read_bytes):
+            self._hear(data[begin : begin + self._bounds.read_bytes])
+            if self._transport.is_closing():
+                return
+
+    def _hear(self, data: bytes) -> None:
         self._frames.receive_data(data)
         events = self._frames.events_received()
         self._controls += len(events)

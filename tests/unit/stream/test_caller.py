@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from websockets.frames import Frame, Opcode
+from websockets.server import ServerProtocol
 
 from guard.stream.bounds import Bounds
 from guard.stream.ending import End
@@ -283,6 +284,29 @@ async def test_a_flood_of_control_frames_ends_the_socket() -> None:
     peer.say()
 
     assert peer.closed_with() == (1008, End.FLOOD.value.text)
+    peer.socket.connection_lost(None)
+
+
+@pytest.mark.parametrize(("opcode", "end"), [(Opcode.PING, End.FLOOD), (Opcode.TEXT, End.MESSAGE)])
+async def test_a_flood_that_comes_in_one_piece_is_not_read_to_its_end(
+    opcode: Opcode, end: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transport hands on a quarter megabyte at once: read whole, its 43,000 frames hold up every order 0.2 s."""
+    read: list[int] = []
+    receive = ServerProtocol.receive_data
+
+    def counted(frames: ServerProtocol, data: bytes) -> None:
+        read.append(len(data))
+        receive(frames, data)
+
+    peer = Peer()
+    peer.accept()
+    monkeypatch.setattr(ServerProtocol, "receive_data", counted)
+    peer.socket.data_received(Frame(opcode, b"").serialize(mask=True, extensions=[]) * 43_000)
+
+    assert peer.ends == [end.value]
+    assert peer.wire.is_aborted
+    assert sum(read) <= 3 * Bounds().read_bytes
     peer.socket.connection_lost(None)
 
 
