@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.server.bounds import Bounds
@@ -77,7 +78,7 @@ _NOT_JSON: Final = refuse(Code.MEDIA_TYPE, "a body is application/json in UTF-8"
 class Meaning(Struct, frozen=True):
     """What the fields of a head amount to. `length_bytes` is the body's; `is_upgrade` a proper WebSocket handshake.
 
-    `presented` goes along with every request of this head.
+    `presented` goes along with every request of this head, and of heads with the same credential right after it.
     """
 
     head: Mapping[str, str]
@@ -88,8 +89,11 @@ class Meaning(Struct, frozen=True):
     is_upgrade: bool
 
 
-def read_fields(head: Head, bounds: Bounds) -> Meaning | Refusal:
-    """The meaning of a head's fields, or the first thing in them that is refused."""
+def read_fields(head: Head, bounds: Bounds, *, before: Meaning | None = None) -> Meaning | Refusal:
+    """The meaning of a head's fields, or the first thing in them that is refused.
+
+    `before`: that of the head before on this connection, which presents the same where its `Authorization` is the same.
+    """
     read = _READ_WS if head.path == WS_PATH else _READ
     values: dict[str, str] = {}
     connection = ""
@@ -104,7 +108,11 @@ def read_fields(head: Head, bounds: Bounds) -> Meaning | Refusal:
     if len(connection) > _CONNECTION_CHARS_MAX:
         return _BAD_CONNECTION
     words = {word.strip("\t ") for word in connection.split(",")} if connection else _CONNECTION_UNSAID
-    return _fault(head, values, words) or _meaning(head, values, words=words, bounds=bounds)
+    found = _fault(head, values, words) or _meaning(head, values, words=words, bounds=bounds)
+    if isinstance(found, Meaning) and before is not None and head.token is None:
+        same = found.head.get("authorization") == before.head.get("authorization")
+        return replace(found, presented=before.presented) if same else found
+    return found
 
 
 def _fault(head: Head, values: Mapping[str, str], words: AbstractSet[str]) -> Refusal | None:

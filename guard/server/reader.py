@@ -117,7 +117,9 @@ class Reader:
         head = parse_head(str(raw, "latin-1"), fields_max=self._bounds.fields_max)
         if isinstance(head, Refusal):
             return head
-        meaning = read_fields(head, self._bounds)
+        last = self._last
+        before = last[2] if last is not None and last[1].token is None else None  # a token is its head's alone
+        meaning = read_fields(head, self._bounds, before=before)
         return meaning if isinstance(meaning, Refusal) else (raw, head, meaning, len(raw) + meaning.length_bytes)
 
     def _read_body(self, held: bytes | bytearray, head: Head, meaning: Meaning) -> Request | Refusal | Progress:

@@ -1,24 +1,32 @@
 """The edge: a request as it was read, and an answer before it is written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 
 from guard.terms.callers import Principal
+from guard.terms.endpoints import Endpoint
+
+
+def nothing() -> None:
+    """What a reference to nothing leads to."""
 
 
 class Presented(Struct, gc=False):
     """The credential that a head presents, and its digest, once the walk has looked for it: `is_read`.
 
-    The same head presents the same again, so it is worked out once for a head and not for each request; it goes when
-    the head does. `principal`: whose it was the last time. Whether it is still, and its key stands, is asked with each
-    request of the keys that are in force then.
+    Heads with the same credential one after the other present the same, so it is worked out once for them and not for
+    each request. `principal`: whose it was the last time. Whether it is still, and its key stands, is asked with each
+    request of the keys that are in force then. `under` leads to what was in force, while that lives, when this
+    principal was let through at `endpoint` without an end.
     """
 
     is_read: bool = False
     bearer: str | None = None
     digest: bytes = b""
     principal: Principal | None = None
+    endpoint: Endpoint | None = None
+    under: Callable[[], object] = nothing
 
 
 class Call(Struct, gc=False):

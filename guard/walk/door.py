@@ -3,6 +3,8 @@
 Read twice for an order: when it is decided, and once more after its decision is on the disk.
 """
 
+import weakref
+
 import msgspec
 
 from guard.access import (
@@ -60,11 +62,16 @@ def admitted(desk: Desk, visit: Visit) -> Refusal | None:
 def identify(visit: Visit) -> Refusal | None:
     """Who is asking, into `visit.principal`. A public endpoint may be asked by nobody, but never with a wrong key.
 
-    A head that comes again is who it was, as long as the very same principal stands in the keyring and has no end.
+    Who comes again is who it was, as long as the very same principal stands in the keyring and has no end; at the same
+    endpoint, while nothing else has come in force, it may what it might.
     """
     endpoint, standing, call = visit.endpoint, visit.standing, visit.call
-    profile, shown = standing.settings.scopes.profile, call.presented
+    shown = call.presented
     found = shown.principal
+    if shown.under() is standing and shown.endpoint is endpoint:
+        visit.principal, call.is_known = found, True
+        return None
+    profile = standing.settings.scopes.profile
     if found is None or standing.keyring.unending.get(found.id) is not found:
         if not shown.is_read:
             shown.bearer = call.token or bearer_of(call.head.get("authorization"))
@@ -79,7 +86,11 @@ def identify(visit: Visit) -> Refusal | None:
         found = shown.principal = who
     visit.principal, call.is_known = found, True
     lacking = scope_reasons(endpoint, found, profile=profile) if endpoint is not None else ()
-    return Refusal(lacking) if lacking else None
+    if lacking:
+        return Refusal(lacking)
+    if standing.keyring.unending.get(found.id) is found:
+        shown.under, shown.endpoint = weakref.ref(standing), endpoint
+    return None
 
 
 def revoked(desk: Desk, visit: Visit) -> Refusal | None:

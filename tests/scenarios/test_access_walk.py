@@ -260,6 +260,16 @@ async def test_b03_a_head_that_comes_again_is_who_it_is_now(
         assert await asked() == (200, "bot")
 
 
+async def test_b30_who_was_let_through_at_one_endpoint_is_asked_for_its_rights_at_another(tmp_path: Path) -> None:
+    """One head after the other with the same credential: a key that reads quotes reads no accounts in between."""
+    async with stage(tmp_path, record("bot", scopes=["qot:read"])) as scene:
+        presented = Presented()
+        for _ in range(2):
+            for path, body, status in (("/api/quote", {"symbol": "HK.00700"}, 200), (ACCOUNTS, None, 403)):
+                each = replace(call(path, body), presented=presented)
+                assert (await scene.guard.pipeline.handle(each)).status == status
+
+
 async def test_a_token_that_was_believed_ends_at_once_with_its_issuers_key(tmp_path: Path) -> None:
     """Its signature was verified before and is remembered: 401 the moment the key set is read without that key."""
     jwks_file, toml = tmp_path / "jwks.json", f"{TRADING}{ISSUING}"

@@ -141,16 +141,30 @@ def test_requests_follow_each_other_on_one_connection() -> None:
         assert isinstance(reader.feed(raw), Request)
 
 
-def test_what_a_head_presents_goes_with_that_head_alone() -> None:
-    """Requests of one head share what the walk works out of it, until another head comes: it is never another's."""
-    reader, shared = Reader(Bounds(), peer="unix"), []
-    for raw in (post(), post(), post("Authorization: Bearer a"), post("Authorization: Bearer a"), post(), post()):
-        request = reader.feed(raw)
-        assert isinstance(request, Request)
-        shared.append(request.call.presented)
+def test_what_heads_present_goes_with_their_credential_alone() -> None:
+    """Requests of one credential share what the walk works out of it, until another one comes: it is never another's.
 
-    assert [shared[0] is shared[1], shared[2] is shared[3], shared[4] is shared[5]] == [True] * 3
-    assert len({id(each) for each in shared}) == 3
+    Neither path nor length of a head matter, a token in the target is a credential of its own.
+    """
+    bearer = "Authorization: Bearer a"
+    heads = (
+        (post(), get(), post()),
+        (post(bearer), post(bearer, body=b"{}"), get(bearer)),
+        (get("Authorization: bearer a"),),
+        (get("Authorization: Bearer b"),),
+        (post().replace(b"/api/order", b"/ws?token=a"),),
+        (post().replace(b"/api/order", b"/ws?token=b"),),
+        (post(), post()),
+    )
+    reader, shared = Reader(Bounds(), peer="unix"), []
+    for alike in heads:
+        requests = [reader.feed(raw) for raw in alike]
+        found = {id(request.call.presented) for request in requests if isinstance(request, Request)}
+        assert len(found) == 1
+        shared += requests
+
+    assert all(isinstance(request, Request) for request in shared)
+    assert len({id(request.call.presented) for request in shared if isinstance(request, Request)}) == len(heads)
 
 
 def test_the_phase_says_how_far_a_request_has_come() -> None:
