@@ -122,7 +122,10 @@ def _contract(market: str, prefix: str, bare: str) -> str:
 def _stock(market: str, prefix: str, bare: str) -> str:
     """Why the code is no stock of this market, "" where it is one or is something else."""
     grammar = _STOCK.get(prefix)
-    if grammar is None or market in _FUNDS or kind_of(market, bare) != "stock" or grammar.fullmatch(bare):
+    if market in _FUNDS and grammar is not None:
+        is_listed = kind_of(prefix, bare) != "stock" or grammar.fullmatch(bare)
+        return f"{bare} is no fund, it is listed: its trd_market is {prefix}" if is_listed else ""
+    if grammar is None or kind_of(market, bare) != "stock" or grammar.fullmatch(bare):
         return ""
     if prefix == "HK" and bare.isdigit() and len(bare) < _HK_DIGITS:
         return f"HK codes have five digits: {bare.zfill(_HK_DIGITS)}"

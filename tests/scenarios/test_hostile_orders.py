@@ -35,6 +35,23 @@ async def test_w03_a_second_prefix_names_no_other_market(tmp_path: Path, market:
 
 
 @pytest.mark.parametrize(
+    ("market", "code"),
+    [("US_FUND", "AAPL260116C200000"), ("US_FUND", "US.AAPL"), ("HK_FUND", "00700"), ("HK_FUND", "HK.80700")],
+)
+async def test_w03_nothing_listed_is_traded_as_a_fund(tmp_path: Path, market: str, code: str) -> None:
+    """The daemon goes by the code: an option would be valued without its multiplier, a share have a fund's hours."""
+    async with stage(tmp_path, policies='[orders]\nmax_value = ["2000 HKD", "2000 USD"]') as s:
+        reply = await s.ask(ORDER, order(market=market, code=code, price=5, qty=100))
+
+        assert code_of(reply) == (400, "bad_value")
+        assert "listed" in said(reply)["ret_msg"]
+        assert not s.reached()
+        fund = "HK0000123456" if market == "HK_FUND" else "IE00B4L5Y983"
+        await s.ask(ORDER, order(market=market, code=fund, price=5, qty=100))
+        assert len(s.reached()) == 1
+
+
+@pytest.mark.parametrize(
     "odd",
     [
         {"aux_price": 250},
