@@ -8,7 +8,7 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 from guard.limits.currencies import note_currency
 from guard.limits.dump import dump
 from guard.limits.grafting import Graft, apart, graft, missing, together
-from guard.limits.holder import About, Basis, Holder, Parts, Worth
+from guard.limits.holder import About, Basis, Fills, Holder, Parts, Worth
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, look, quota_of, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
@@ -30,6 +30,7 @@ __all__ = [
     "STRICTNESS",
     "About",
     "Basis",
+    "Fills",
     "Graft",
     "Holder",
     "Opening",

@@ -56,7 +56,7 @@ class Progress(Struct, frozen=True):
     filled: Decimal
     at: datetime
     price: Decimal | None = None
-    average: Decimal | None = None
+    average: Decimal | Fraction | None = None
     is_over: bool = False
     is_idle: bool = False
     accepted: Fraction | None = None
@@ -102,8 +102,8 @@ def _parts(whole: Whole, progress: Progress) -> tuple[Fraction, Fraction]:
         return filled * whole.amount, rest * whole.amount
     unit = Fraction(whole.multiplier) / Fraction(whole.value)
     valued = max(whole.price, abs(progress.price or whole.price))
-    average = valued if progress.average is None else abs(progress.average)
-    spent = Fraction(progress.filled) * Fraction(average) * unit
+    average = abs(Fraction(valued if progress.average is None else progress.average))
+    spent = Fraction(progress.filled) * average * unit
     if progress.rests:
         return spent * whole.amount, Fraction(0)
     # The list may be behind what was last accepted: the larger of the two quantities is what may still be filled.

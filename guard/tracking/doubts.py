@@ -16,6 +16,11 @@ from guard.upstream.reconcile import Absences, Proof, Sought, change_shown, find
 _log = structlog.get_logger("guard")
 
 
+def sought_of(holder: Holder) -> Sought:
+    """What is looked for of a new order."""
+    return Sought(holder.id, holder.key, order_of(holder.order), made_at(holder.id))
+
+
 class Doubts:
     """Settles one place's steps after another; remembers absences in between."""
 
@@ -51,7 +56,7 @@ class Doubts:
 
     def _new_orders(self, asked: Asked) -> None:
         state = self._scribe.state
-        sought = [self._sought(state.holders[name]) for name, step in asked.doubts.items() if self._is_open(step)]
+        sought = [sought_of(state.holders[name]) for name, step in asked.doubts.items() if self._is_open(step)]
         for step, proof in find_new(sought, asked.rows, is_known=lambda row: self._is_known(asked, row)).items():
             if isinstance(proof, OrderRow):
                 how = "its stamp" if proof.remark == f"g:{step}" else "account, code, side, quantity, price and time"
@@ -66,10 +71,6 @@ class Doubts:
         """A new order that is still in doubt, and that nobody has told the end of."""
         holder = self._scribe.state.holders.get(step.id)
         return step.holder == step.id and step.id in self._scribe.state.steps and holder is not None
-
-    @staticmethod
-    def _sought(holder: Holder) -> Sought:
-        return Sought(holder.id, holder.key, order_of(holder.order), made_at(holder.id))
 
     def _is_known(self, asked: Asked, row: OrderRow) -> bool:
         names = (row.order_id, row.order_id_ex)

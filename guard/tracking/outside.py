@@ -18,10 +18,11 @@ from guard.policy.notation import ledger_units
 from guard.terms import STAMP, PlaceOrder, Refusal
 from guard.tracking.apply import MANUAL
 from guard.tracking.asked import Asked
+from guard.tracking.doubts import sought_of
 from guard.tracking.places import Place
 from guard.tracking.scribe import SOURCE, Scribe
 from guard.upstream.orderlist import OrderRow
-from guard.upstream.reconcile import CREATED_SLACK, made_at
+from guard.upstream.reconcile import CREATED_SLACK, Sought, may_be
 
 IMPORTED_MAX: Final = 10_000  # live orders of nobody's; those beyond are counted, and not followed
 _log = structlog.get_logger("guard")
@@ -36,11 +37,13 @@ class Outside:
     def learn(self, asked: Asked) -> None:
         """The rows that are no order of ours. One that may be what becomes of an order under way waits for the next."""
         state, account = self._scribe.state, asked.place.account
-        under_way = [made_at(h.id) for h in state.holders.values() if h.step == h.id and h.account == account]
         new = [row for row in asked.today if not self._is_known(row, asked)]
+        under_way = (
+            [sought_of(h) for h in state.holders.values() if h.step == h.id and h.account == account] if new else []
+        )
         room = IMPORTED_MAX - sum(1 for h in state.holders.values() if h.key == NOBODY) if new else 0
         for row in new:
-            if under_way and (row.created is None or row.created >= min(under_way) - CREATED_SLACK):
+            if any(_waits_for(one, row) for one in under_way):
                 continue
             room -= self._note(row, asked.place, has_room=room > 0)
 
@@ -86,6 +89,11 @@ class Outside:
             )
         )
         return 0 if order is None else 1
+
+
+def _waits_for(one: Sought, row: OrderRow) -> bool:
+    """The row may be what becomes of the order, as may whatever was made after that was sent, however it looks."""
+    return row.created is None or row.created >= one.since - CREATED_SLACK or may_be(one, row)
 
 
 def _terms(row: OrderRow, place: Place) -> PlaceOrder | None:

@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 
 from guard.journal import Order
-from guard.limits import Holder, Parts
+from guard.limits import Fills, Holder, Parts
 from guard.policy.fills import Progress, targets, vanished
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
@@ -89,13 +89,14 @@ class Tracks:
 
     def _follow(self, holder: Holder, row: OrderRow, *, is_idle: bool) -> None:
         desk = self._scribe.desk
-        filled = max(row.qty, row.filled) if row.status is Status.FILLED_ALL else row.filled
+        fills = _fills(holder, row)
+        filled, paid = fills.qty, fills.paid
         progress = Progress(
             qty=row.qty,
             filled=filled,
             at=_at(row, desk.clock.wall()),
             price=row.price,
-            average=row.fill_average,
+            average=None if paid is None or not filled else Fraction(paid) / Fraction(filled),
             is_over=row.status.is_over,
             is_idle=is_idle,
             accepted=accepted(holder),
@@ -107,7 +108,7 @@ class Tracks:
         is_told = known is not None and (known.status, known.filled_qty) == (row.status.word, text)
         if not amounts and not row.status.is_over and (is_told or known is None):
             return
-        value = None if row.fill_average is None else f"{(filled * row.fill_average).normalize():f}"
+        value = None if paid is None else f"{paid.normalize():f}"
         self._scribe.learn(
             Order(
                 decision=holder.id,
@@ -131,6 +132,17 @@ class Tracks:
         self._scribe.learn(
             Order(decision=holder.id, t=clock.t_us(), status=VANISHED, source=SOURCE, ended=True, targets=amounts)
         )
+
+
+def _fills(holder: Holder, row: OrderRow) -> Fills:
+    """What the row shows as filled, and what for; never less than a list has shown before, for one may be behind.
+
+    But for fills that the exchange has taken back.
+    """
+    qty = max(row.qty, row.filled) if row.status is Status.FILLED_ALL else row.filled
+    known, paid = holder.fills, None if row.fill_average is None else qty * row.fill_average
+    is_behind = qty < known.qty or (qty == known.qty and paid is None)
+    return known if is_behind and row.status is not Status.FILL_CANCELLED else Fills(qty, paid)
 
 
 def accepted(holder: Holder) -> Fraction | None:

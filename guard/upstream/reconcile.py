@@ -19,7 +19,8 @@ from guard.upstream.orderlist import OrderRow, Status
 
 FIRST_ABSENCE_US: Final = 60_000_000  # after a step came into doubt, which is never before it was sent
 SECOND_ABSENCE_US: Final = 30_000_000  # after the first
-CREATED_SLACK: Final = timedelta(seconds=10)  # how far the broker's clock may be behind ours
+CREATED_SLACK: Final = timedelta(seconds=10)  # how far the broker's clock may be behind ours for a proof
+CLOCKS_SLACK: Final = timedelta(days=1)  # how far it may be for a doubt: a clock is wrong by hours, or was set back
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CROCKFORD: Final = {letter: number for number, letter in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
 _TIME_CHARS: Final = 10  # of a ULID: milliseconds since 1970
@@ -79,7 +80,12 @@ def find_new(
     return found
 
 
-def _fits(one: Sought, row: OrderRow) -> bool:
+def may_be(one: Sought, row: OrderRow) -> bool:
+    """The row may be this order, even where a clock is wrong: that it seems older is no proof that it is."""
+    return _fits(one, row, slack=CLOCKS_SLACK)
+
+
+def _fits(one: Sought, row: OrderRow, *, slack: timedelta = CREATED_SLACK) -> bool:
     order = one.order
     if row.code != order.code or row.direction is not order.side or row.qty != order.qty:
         return False
@@ -87,7 +93,7 @@ def _fits(one: Sought, row: OrderRow) -> bool:
         return False
     if row.remark is not None and row.remark != (order.remark or "").strip():
         return False
-    return row.created is None or row.created >= one.since - CREATED_SLACK
+    return row.created is None or row.created >= one.since - slack
 
 
 def _is_exact(one: Sought, row: OrderRow) -> bool:
@@ -106,7 +112,7 @@ def _only(one: Sought, exact: dict[str, list[OrderRow]], sought: Sequence[Sought
 
 
 def _unseen(one: Sought, free: Sequence[OrderRow]) -> Proof:
-    return Proof.UNCLEAR if any(_fits(one, row) for row in free) else Proof.ABSENT
+    return Proof.UNCLEAR if any(may_be(one, row) for row in free) else Proof.ABSENT
 
 
 # ---------------------------------------------------------------- changes and cancels
