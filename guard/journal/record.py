@@ -67,6 +67,7 @@ class _Head(Struct, frozen=True, gc=False):
     prev: str
 
 
+_LINE: Final = b'{"seq":%d,"ts":"%b.%06dZ","type":%b%b%b,"prev":"%b"}'
 _HEAD_NAMES: Final = frozenset(_Head.__struct_fields__)
 _ENCODER: Final = msgspec.json.Encoder()
 _HEAD: Final = msgspec.json.Decoder(_Head)
@@ -114,8 +115,8 @@ def encode(members: Struct | Mapping[str, object], *, seq: int, ts_us: int, type
         own = _ENCODER.encode(members)[1:-1]
     except TypeError as error:
         raise ValueError(str(error)) from error
-    begins = f'{{"seq":{seq},"ts":"{timestamp(ts_us)}","type":{_named(type_)}{"," if own else ""}'
-    line = b"".join((begins.encode(), own, f',"prev":"{prev}"}}'.encode()))
+    second, us = divmod(ts_us, 1_000_000)
+    line = _LINE % (seq, _second(second).encode(), us, _named(type_), b"," if own else b"", own, prev.encode())
     is_whole = b"\n" not in line
     if raws is None:
         head = _HEAD.decode(line)
@@ -130,8 +131,8 @@ def encode(members: Struct | Mapping[str, object], *, seq: int, ts_us: int, type
 
 
 @lru_cache(maxsize=64)
-def _named(type_: str) -> str:
-    return _ENCODER.encode(type_).decode()
+def _named(type_: str) -> bytes:
+    return _ENCODER.encode(type_)
 
 
 def _check_names(members: Struct | Mapping[str, object]) -> None:
