@@ -30,6 +30,7 @@ from guard.journal.entries import (
     StateScope,
     Stop,
     Vkey,
+    recorded,
 )
 from guard.journal.record import Entry, Line, decode, encode, plain, timestamp
 from guard.journal.seen import Seen, seen_of
@@ -72,6 +73,7 @@ __all__ = [
     "encode",
     "plain",
     "read_lines",
+    "recorded",
     "replay",
     "replay_typed",
     "seen_of",

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from guard.journal.seen import Seen
 from guard.terms import Claim, Reason, Valuation, Verdict
@@ -91,13 +92,14 @@ class Decision(Struct, frozen=True, omit_defaults=True, gc=False):
 
     `key` and `code` are null where there is none. `order` is the canonical body that the daemon is sent, `resulting`,
     for a change, the whole order that it leads to. `claims` and `used` run side by side: what the order shall hold, and
-    the counter before this step; of what is no trade, the rates that it met, which no start folds. `shadow`: why shadow
-    policies would have refused it; what they claim stands among the claims, without a cap. `world`: what the rules
-    looked at. `of`: the decision that opened the order, for a change or a cancel. `idempotency`: SHA-256 of the key.
-    `intent`: the caller's own word (Guard-Intent), untrusted. `packet_id`: the caller's own, never forwarded.
-    `replays`: the decision whose answer was given again. `batch`: the cancel of all (a decision, or what a `state`
-    record names) that it is a part of. `anew`: a change that was judged and counted as a new order, since it brings one
-    back (ENABLE). `scopes`: what a token left of its key's. `note` is for the record alone.
+    the counter before this step with what counts against the cap beside it (`recorded`); of what is no trade, the rates
+    that it met, which no start folds. `shadow`: why shadow policies would have refused it; what they claim stands among
+    the claims, without a cap. `world`: what the rules looked at. `of`: the decision that opened the order, for a change
+    or a cancel. `idempotency`: SHA-256 of the key. `intent`: the caller's own word (Guard-Intent), untrusted.
+    `packet_id`: the caller's own, never forwarded. `replays`: the decision whose answer was given again. `batch`: the
+    cancel of all (a decision, or what a `state` record names) that it is a part of. `anew`: a change that was judged
+    and counted as a new order, since it brings one back (ENABLE). `scopes`: what a token left of its key's. `note` is
+    for the record alone.
     """
 
     id: str
@@ -158,6 +160,11 @@ class OutcomeRecord(Struct, frozen=True, omit_defaults=True, gc=False):
     by: str | None = None
     reason: str | None = None
     claims: tuple[Claim, ...] = ()
+
+
+def recorded(claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
+    """Claims as a decision holds them: the policies that it names say which cells count against a cap with theirs."""
+    return tuple([replace(claim, also=()) if claim.also else claim for claim in claims])
 
 
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,7 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal import Decision, Line, Order, OutcomeRecord, Reconciled, Start
+from guard.journal import Decision, Line, Order, OutcomeRecord, Reconciled, Start, recorded
 from guard.journal.shelf import Shelf
 from guard.policy import PolicyDoc
 from guard.recovery import fold_record
@@ -163,7 +163,8 @@ class _Past:
         report.replayed += 1
         claimed = [(c, u) for c, u in zip(record.claims, record.used, strict=False) if SHADOW not in c.counter]
         was = (_marks(filter(is_judged, record.reasons)), tuple(c for c, _ in claimed), tuple(u for _, u in claimed))
-        now = (_marks(verdict.reasons), verdict.claims, verdict.used)
+        is_full = any(claim.also for claim, _ in claimed)  # an earlier record tells the cells, too
+        now = (_marks(verdict.reasons), verdict.claims if is_full else recorded(verdict.claims), verdict.used)
         if was == now:
             report.reproduced += 1
             return

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from guard.errors import JournalFault
-from guard.journal import ABSENT, Decision, OutcomeRecord, plain, seen_of, timestamp
+from guard.journal import ABSENT, Decision, OutcomeRecord, plain, recorded, seen_of, timestamp
 from guard.journal.gaps import Missed, note
 from guard.policy import Maker
 from guard.terms import (
@@ -278,7 +278,7 @@ def record_of(
         resulting=Raw(judged.resulting) if judged.resulting else ABSENT,
         valuation=seen.worth if isinstance(seen.worth, Valuation) else None,
         world=None if seen.world is None or not judged.claims else seen_of(seen.world, exits=judged.exits),
-        claims=judged.claims,
+        claims=recorded(judged.claims),
         used=judged.used,
         shadow=judged.shadow,
         packet_id=getattr(seen.intent, "packet_id", None),

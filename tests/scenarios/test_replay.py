@@ -5,9 +5,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.json import encode as encoded
+from msgspec.structs import replace
+
 from guard.admin.change import Who
 from guard.policy import RULES, PolicyDoc, parse_policy
 from guard.replay import Options, Replay, replayed
+from guard.terms import Claim
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.hooks import HOOKS
+from guard.walk.judging import Look
 from tests.support.stage import CANCEL_ALL, Stage, account, again, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
@@ -166,20 +173,49 @@ async def test_a_decision_that_was_made_up_is_not_reproduced(tmp_path: Path) -> 
         await scene.written()
         found = await past(scene)
         assert (found.replayed, found.unlike) == (2, 0)
-        forge(tmp_path / "state/journal/00000001.jsonl")
+        forge(tmp_path / "state/journal/00000001.jsonl", b'"used":[', b'"used":[1')
         found = await past(scene)
         assert (found.replayed, found.unlike) == (2, 1)
         assert "used" in found.broken[0].recorded
 
 
-def forge(path: Path) -> None:
-    """The counters before the second order, edited, and every hash after it taken anew."""
+async def test_an_earlier_record_that_names_what_counts_with_a_claim_is_held_to_it(tmp_path: Path) -> None:
+    """Cells that count against a cap beside the claim's own are left to the policies; where they are told, they fit."""
+    seen: list[tuple[Claim, ...]] = []
+
+    def judge(desk: Desk, visit: Visit, situation: Situation) -> Look:
+        look = HOOKS.judge(desk, visit, situation)
+        seen.append(look.judged.claims)
+        return look
+
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        scene.guard.pipeline.hooks = replace(HOOKS, judge=judge)
+        for price in (200, 201):
+            await scene.place(price=price)
+        await scene.written()
+        line = (path := tmp_path / "state/journal/00000001.jsonl").read_bytes()
+        assert b'"also"' not in line
+        told = [claim for claim in seen[1] if claim.also]
+        for claim in told:
+            short, full = encoded(replace(claim, also=()))[:-1], encoded(claim)[:-1]
+            forge(path, short, full)
+        found = await past(scene)
+        assert (len(told), found.replayed, found.unlike) == (2, 2, 0)
+        forge(path, told[0].also[0].encode(), b"elsewhere")
+        found = await past(scene)
+        assert (found.replayed, found.unlike) == (2, 1)
+        assert "elsewhere" in found.broken[0].recorded
+
+
+def forge(path: Path, was: bytes, is_: bytes) -> None:
+    """What the second order's record says, once, edited, and every hash after it taken anew."""
     prev, out, orders = "0" * 64, [], 0
     for line in path.read_bytes().splitlines():
         text = re.sub(rb'"prev":"[0-9a-f]{64}"', b'"prev":"%s"' % prev.encode(), line)
         orders += b'"type":"decision"' in text
         if orders == 2:
-            text, orders = text.replace(b'"used":[', b'"used":[1'), 3
+            assert was in text
+            text, orders = text.replace(was, is_, 1), 3
         prev = sha256(text).hexdigest()
         out.append(text + b"\n")
     path.write_bytes(b"".join(out))
