@@ -8,13 +8,13 @@ import msgspec
 from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.intent.alike import ORDER_BYTES_MAX, keep, like
 from guard.intent.canonical import changed, encode
 from guard.intent.changes import cancel_all_order, modify_order, reconfirm_order
 from guard.intent.fields import Fields
 from guard.intent.names import NAMES
 from guard.intent.orders import place_order
 from guard.intent.reads import account_read, market_read
+from guard.intent.repeats import ORDER_BYTES_MAX, keep, like
 from guard.intent.sessions import sub_acc_push, subscribe, unlock_trade, unsub_acc_push, unsubscribe
 from guard.intent.shape import Body, shape
 from guard.intent.strict import load

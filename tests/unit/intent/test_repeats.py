@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from guard.intent import alike
-from guard.intent.alike import keep, like
+from guard.intent import repeats
+from guard.intent.repeats import keep, like
 from guard.intent.strict import Members
 from guard.terms import PlaceOrder
 from tests.support.bodies import ORDER, order, order_codes, read_as
@@ -18,8 +18,8 @@ BODY: Members = {**ORDER, "price": Decimal("300.0")}
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests have read orders like these in the same process."""
-    monkeypatch.setattr(alike, "_rests", {})
-    monkeypatch.setattr(alike, "_orders", {})
+    monkeypatch.setattr(repeats, "_rests", {})
+    monkeypatch.setattr(repeats, "_orders", {})
 
 
 def test_an_order_that_differs_in_quantity_price_and_remark_is_known() -> None:
@@ -84,9 +84,9 @@ def test_what_is_nested_or_spelled_otherwise_is_not_kept() -> None:
 def test_an_order_of_a_long_body_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A number may have as many zeros behind its point as a body has room for: thousands of them would be 100 MB."""
     orders: dict[object, PlaceOrder] = {}
-    monkeypatch.setattr(alike, "_orders", orders)
+    monkeypatch.setattr(repeats, "_orders", orders)
     body = json.dumps(ORDER | {"order_type": "STOP_LIMIT"})[:-1] + ', "aux_price": 1.%s}'
-    longest = alike.ORDER_BYTES_MAX - len(body % "")
+    longest = repeats.ORDER_BYTES_MAX - len(body % "")
 
     assert isinstance(read_as("/api/order", body % ("0" * (longest + 1))), PlaceOrder)
     assert not orders
@@ -96,12 +96,12 @@ def test_an_order_of_a_long_body_is_not_kept(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_no_more_orders_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of bodies with one layout, and of layouts; the room is then made anew, and what comes next is kept."""
-    monkeypatch.setattr(alike, "ORDERS_MAX", 3)
-    monkeypatch.setattr(alike, "LAYOUTS_MAX", 2)
+    monkeypatch.setattr(repeats, "ORDERS_MAX", 3)
+    monkeypatch.setattr(repeats, "LAYOUTS_MAX", 2)
     orders: dict[object, PlaceOrder] = {}
     layouts: dict[object, object] = {}
-    monkeypatch.setattr(alike, "_orders", orders)
-    monkeypatch.setattr(alike, "_rests", layouts)
+    monkeypatch.setattr(repeats, "_orders", orders)
+    monkeypatch.setattr(repeats, "_rests", layouts)
 
     for names in permutations(BODY, len(BODY)):
         for acc_id in range(5):
