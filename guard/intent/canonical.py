@@ -58,7 +58,7 @@ _rare: Final = attrgetter(*_ADJUSTMENT, *_TERMS)
 _NOTHING: Final = (None,) * len((*_ADJUSTMENT, *_TERMS))
 _BEGIN: Final = b'{"c2s":{"packet_id":{'
 _HEADER: Final = b'"header":{'
-_MARK: Final = b',"remark":"%b' % STAMP.encode()
+_MARK: Final = b',"remark":"%b%%b"' % STAMP.encode()
 _Pairs = list[tuple[str, object]]
 
 
@@ -88,9 +88,7 @@ def kept(body: bytes, *, decision: str) -> bytes:
     if not body.startswith(_BEGIN):
         return body
     terms = body[body.index(_HEADER) :]
-    if _MARK in terms:
-        terms = terms.replace(b'%b%b"' % (_MARK, decision.encode()), b"", 1)
-    return b'{"c2s":{' + terms
+    return b'{"c2s":{' + terms.replace(_MARK % decision.encode(), b"", 1)
 
 
 def digest(intent: Intent, *, env: Env | None, acc_id: int | None) -> str:
