@@ -70,7 +70,7 @@ def parse(endpoint: Endpoint, body: bytes) -> Intent | Refusal:
     if reader is place_order:
         order = like(members)
         if order is not None:
-            return _unmarked(order)
+            return order if order.remark is None else _unmarked(order)
     shaped = shape(NAMES[endpoint.path], members)
     if isinstance(shaped, Refusal):
         return shaped

@@ -16,6 +16,7 @@ from guard.policy.rule import Granting, Maker, OrderRule, Proposal
 from guard.terms import Account, Claim, Effect, Missing, TimeInForce
 
 _ANY: Final = Decimal("Infinity")
+_ZERO: Final = Decimal(0)
 NOTHING_GRANTED: Final[Granting] = ((), ())
 Place = tuple[Effect, Account, str, TimeInForce, str]
 """Of which orders are alike: the last two words are market and currency."""
@@ -52,7 +53,7 @@ class Alike(Struct):
     is_learned: bool = False
 
     def learn(self, granted: Granting, currency: str) -> None:
-        """What `left` claimed of one of them that does not only reduce a position."""
+        """What `left` claimed of one of them that does not only reduce a position: it passed, so no cap is zero."""
         steady = {id(rule): rule for rule in self.left.rules if rule.is_steady_in(currency)}
         first = next((n for n, maker in enumerate(granted[1]) if id(maker) in steady), None)
         self.is_learned = True
@@ -84,5 +85,5 @@ class Alike(Struct):
             for at in self.valued:
                 held[at] = replace(held[at], amount=amount)
             claims = tuple(held)
-        is_small = 0 < proposal.order.qty <= self.qty_max and 0 < self.value_max >= value
+        is_small = _ZERO < proposal.order.qty <= self.qty_max and value <= self.value_max
         return self.small if is_small else self.asked, (claims, self.makers)

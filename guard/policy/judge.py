@@ -154,7 +154,7 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
             plan.has_passed(shape)
         elif alike is not None and not (alike.is_learned or proposal.is_reducing):
             alike.learn(found, currency)
-        return Judgement((), *found, proposal=proposal)
+        return Judgement((), found[0], found[1], (), proposal)
     answers = _all_told(plan, asked, proposal, said=found)
     if alike is None and not (is_known or any(rule.is_of_shape for rule, _ in answers)):
         plan.has_passed(shape)

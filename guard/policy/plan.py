@@ -31,6 +31,7 @@ from guard.terms import Needs, OrderType, PlaceOrder, Side
 
 SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers, and kinds of orders that are alike
 _CAP: Final = itemgetter(0)
+_ZERO: Final = Decimal(0)
 Shape = tuple[Place, str, Side, OrderType]
 Kind = tuple[str, str, Side, OrderType, bool]  # all that `needs_of` looks at
 _R = TypeVar("_R", bound=OrderRule)
@@ -68,16 +69,16 @@ class Plan(Struct, frozen=True):
 
     def needs_of(self, order: PlaceOrder) -> Needs:
         """What has to be known of the world before this order is judged; the same for orders that are alike in this."""
-        wants, age_ms = self.wants, self.terms.price_age_max_ms or 0
-        if wants.collars:  # they look at every price of the order
-            return needs_of(wants, order, price_age_max_ms=age_ms)
-        has_price = order.price is not None and order.price > 0
-        kind = (order.market, order.code, order.side, order.order_type, has_price)
+        price = order.price
+        kind = (order.market, order.code, order.side, order.order_type, price is not None and price > _ZERO)
         found = self.needed.get(kind)
         if found is None:
+            found = needs_of(self.wants, order, price_age_max_ms=self.terms.price_age_max_ms or 0)
+            if self.wants.collars:
+                return found  # they look at every price of the order
             if len(self.needed) >= SHAPES_MAX:
                 self.needed.clear()
-            found = self.needed[kind] = needs_of(wants, order, price_age_max_ms=age_ms)
+            self.needed[kind] = found
         return found
 
     def has_passed(self, shape: Shape) -> None:

@@ -88,9 +88,9 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: Rows | Missing) 
         if isinstance(intent, _OF_SEVERAL):
             situation.acc_ids = intent.acc_ids
         return situation
-    rows, acc_id, env = found if isinstance(found, tuple) else (), header.acc_id, header.env
+    acc_id, env = header.acc_id, header.env
     if header.card_num is not None:
-        acc_id = resolve_acc_id(principal, rows, env=env, acc_id=acc_id, card_num=header.card_num)
+        acc_id = resolve_acc_id(principal, listed(situation) or (), env=env, acc_id=acc_id, card_num=header.card_num)
     # What the body names: one account, none, or one that does not exist.
     situation.acc_ids = (acc_id,) if acc_id is not None else None if header.card_num is None else ()
     if isinstance(intent, PlaceOrder):
@@ -100,7 +100,7 @@ def understood(desk: Desk, visit: Visit, intent: Intent, found: Rows | Missing) 
         return situation
     else:
         _find_order(desk, situation, env=env, acc_id=acc_id)
-    situation.locate(_environment(principal, situation, rows, acc_id=acc_id) if env is None else env, acc_id)
+    situation.locate(_environment(principal, situation, acc_id=acc_id) if env is None else env, acc_id)
     policies, account = visit.standing.policies, situation.account
     if policies is not None and account is not None:
         situation.plan = policies.plan(principal, account.env, account, wall=visit.wall)
@@ -129,10 +129,10 @@ def _find_order(desk: Desk, situation: Situation, *, env: Env | None, acc_id: in
             situation.order = order
 
 
-def _environment(principal: Principal, situation: Situation, rows: Rows, *, acc_id: int | None) -> Env | None:
+def _environment(principal: Principal, situation: Situation, *, acc_id: int | None) -> Env | None:
     """Where the request is to count, which its body does not say."""
     order_env = situation.holder.account.env if situation.holder else None
-    env = resolve_env(principal, rows, body=None, order=order_env, acc_id=acc_id)
+    env = resolve_env(principal, listed(situation) or (), body=None, order=order_env, acc_id=acc_id)
     return cancel_env(principal) if env is None and type(situation.intent) in _CANCELS else env
 
 

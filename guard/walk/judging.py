@@ -81,23 +81,21 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     if exits is not None:
         working = max(working, beside(desk.state, exits.counter, holder=holder))
     judgement = _judgement(visit, situation, exits=working)
-    if judgement.proposal is not None:
-        situation.reducible = judgement.proposal.reducible
     outbound = outbound_of(desk, visit, situation)
     body = outbound.body if outbound and outbound.body else b""
     reasons = list(judgement.reasons)
     slot = _slot(desk, visit, situation, reasons=reasons)
-    own = [] if slot is None else [slot]
-    if exits is not None:
-        own.append(exits)
-    by: list[Maker | None] = [None] * len(own)
+    claims: tuple[Claim, ...] = judgement.claims
+    makers: tuple[Maker | None, ...] = judgement.makers
     if situation.each is None:
         for claim, maker in bucket_claims(visit, situation):
-            own.append(claim)
-            by.append(maker)
+            claims, makers = (claim, *claims), (maker, *makers)
     else:
         body = b""  # what is cancelled one by one is not sent itself
-    claims, makers = (*own, *judgement.claims), (*by, *judgement.makers)
+    if exits is not None:
+        claims, makers = (exits, *claims), (None, *makers)
+    if slot is not None:
+        claims, makers = (slot, *claims), (None, *makers)
     if holder is not None:
         change = change_of(visit, situation, situation.worth)
         claims = change.claims(claims)
@@ -171,14 +169,14 @@ def wait_s(reasons: list[Reason], free_us: list[int]) -> float | None:
 
 def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
     plan, account, order, world = situation.plan, situation.account, situation.order, situation.world
-    if plan is None or account is None or visit.effect is None:
+    effect = visit.effect
+    if plan is None or account is None or effect is None:
         situation.worth = None if order is None else value(order)
         return _UNJUDGED
-    if visit.effect is _CANCEL:
+    if effect is _CANCEL:
         return judge_cancel(plan, account=account, wall=visit.wall)
     if order is None:
         return _UNJUDGED
-    effect: Effect = visit.effect
     if situation.holder is not None:
         order, effect = as_judged(situation, order, effect=effect)
     found = judge(
@@ -192,7 +190,8 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
         world=world,
         exits=_NO_EXITS if world is None else exits_of(exits),
     )
-    situation.worth = found.worth
+    if found.proposal is not None:
+        situation.worth, situation.reducible = found.proposal.worth, found.proposal.reducible
     return found
 
 
