@@ -38,10 +38,10 @@ def parted(claims: tuple[Claim, ...]) -> tuple[list[Claim], list[Claim]]:
             if claim.amount < 0:
                 raise AssertionError(f"{kind} claim of {claim.amount} on {claim.counter}")
             on_sums.append(claim)
-            continue
-        if claim.window_ms <= 0:
+        elif claim.window_ms <= 0:
             raise AssertionError(f"{kind} claim without a window on {claim.counter}")
-        if claim.amount != 1 and kind in LOG_KINDS:
+        elif claim.amount != 1 and kind in LOG_KINDS:
             raise AssertionError(f"{kind} claim of {claim.amount} on {claim.counter}: a step leaves one stamp")
-        others.append(claim)
+        else:
+            others.append(claim)
     return on_sums, others

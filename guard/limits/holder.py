@@ -183,5 +183,4 @@ class Holder(Struct, gc=False):
 
 def slim(name: str) -> Name:
     """The name as a number where it is nothing else, which takes half the room. Equal where the names are equal."""
-    is_number = len(name) <= DIGITS_MAX and name.isdecimal() and name.isascii() and name[0] != "0"
-    return int(name) if is_number else name
+    return int(name) if name.isdecimal() and len(name) <= DIGITS_MAX and name.isascii() and name[0] != "0" else name

@@ -47,14 +47,18 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     if state.due and state.due[0][0] <= now_us:
         sweep(state, t_us=now_us, claims=len(claims))
     if is_new:
-        take(state, _open(state, opening), on_sums, worth=opening.worth)
+        _open(state, opening, on_sums)
         step = Step(step_id, step_id, opening.of, claims, (0,) * len(claims), now_us)
     else:
         step = Step(step_id, holder_id, opening.of, claims, _raise(state, opening, on_sums), now_us)
         step.order, step.worth, step.account = opening.order, opening.worth, opening.account
     if state.touched is not None:
         touch(state, holder_id, [claim.counter for claim in claims])
-    _mark(state, others, now_us, step=step_id)
+    for claim in others if len(others) == 1 else widest(others).values():  # one stamp on each log cell
+        if claim.kind == "slot":
+            take_slot(state, claim, step=step_id, t_us=now_us)
+        else:
+            _stamp(state, claim.counter, now_us, window_us=claim.window_ms * 1000, is_rate=claim.kind == "rate")
     state.steps[step_id] = step
 
 
@@ -114,23 +118,14 @@ def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, .
     return before
 
 
-def _open(state: State, opening: Opening) -> Holder:
-    """A new live order, as yet only sent."""
+def _open(state: State, opening: Opening, on_sums: list[Claim]) -> None:
+    """A new live order, as yet only sent, which takes all that it claims."""
     if opening.account is None:
         raise AssertionError(f"step {opening.step} opens an order without an account")
     form, own = short(opening.order)
     about = same_about(About(opening.key, opening.account, opening.market, opening.symbol, form))
-    holder = state.holders[opening.step] = Holder(opening.step, about, own, step=opening.step)
-    return holder
-
-
-def _mark(state: State, claims: list[Claim], now_us: int, *, step: str) -> None:
-    """One stamp on each log cell. The slots are the step's."""
-    for claim in claims if len(claims) == 1 else widest(claims).values():
-        if claim.kind == "slot":
-            take_slot(state, claim, step=step, t_us=now_us)
-        else:
-            _stamp(state, claim.counter, now_us, window_us=claim.window_ms * 1000, is_rate=claim.kind == "rate")
+    whole, name = take(state, on_sums, worth=opening.worth), opening.step
+    state.holders[name] = Holder(name, about, own, "sent", holds=whole, claimed=whole, step=name)
 
 
 def _stamp(state: State, cell: str, now_us: int, *, window_us: int, is_rate: bool = True) -> None:

@@ -65,22 +65,20 @@ def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
 
     Of an order that has ended meanwhile they are remembered at once.
     """
-    ids = state.ids.get(holder.account)
+    account = holder.about.account
+    ids = state.ids.get(account)
     if ids is None:
-        ids = state.ids[holder.account] = OrderIds(holder.account)
+        ids = state.ids[account] = OrderIds(account)
     if state.touched is not None:
         touch(state, holder.id)
-    if holder.by_id is None:
-        holder.by_id = _noted(ids, ids.live, order_id, holder)
-    if holder.by_ex is None:
-        holder.by_ex = _noted(ids, ids.live_ex, order_id_ex, holder)
+    if order_id and order_id != _NO_ID and holder.by_id is None:
+        holder.by_id = _noted(ids, ids.live, slim(order_id), holder)
+    if order_id_ex and order_id_ex != _NO_ID and holder.by_ex is None:
+        holder.by_ex = _noted(ids, ids.live_ex, slim(order_id_ex), holder)
 
 
-def _noted(ids: OrderIds, live: dict[Name, str], given: str | None, holder: Holder) -> Name | None:
-    """The name, noted as the order's; None where none is given, or it is that of another."""
-    if not given or given == _NO_ID:
-        return None
-    name = slim(given)
+def _noted(ids: OrderIds, live: dict[Name, str], name: Name, holder: Holder) -> Name | None:
+    """The name, noted as the order's; None where it is that of another."""
     if holder.status == "done":
         _remember(ids, name, holder.key)
     elif live.setdefault(name, holder.id) != holder.id:

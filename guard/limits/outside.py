@@ -28,6 +28,6 @@ def adopt(
         raise AssertionError(f"order {opening.step} without an account")
     form, own = short(opening.order)
     about = same_about(About(NOBODY, opening.account, opening.market, opening.symbol, form))
-    holder = state.holders[opening.step] = Holder(opening.step, about, own, "working")
-    take(state, holder, tuple(Claim("working", cell, amount) for cell, amount in targets.items()))
+    whole = take(state, tuple(Claim("working", cell, amount) for cell, amount in targets.items()))
+    holder = state.holders[opening.step] = Holder(opening.step, about, own, "working", holds=whole, claimed=whole)
     note_order_ids(state, holder, order_id=order_id, order_id_ex=order_id_ex)

@@ -24,8 +24,8 @@ def part(holder: Holder, cell: str) -> int:
     return holds.amounts[holds.cells.index(cell)] if cell in holds.cells else 0
 
 
-def take(state: State, holder: Holder, claims: Sequence[Claim], *, worth: Worth | None = None) -> None:
-    """A new order takes all it claims on sums; it holds nothing yet."""
+def take(state: State, claims: Sequence[Claim], *, worth: Worth | None = None) -> Parts:
+    """A new order takes all it claims on sums; what it holds from now on."""
     cells, amounts, kinds, totals = [], [], "", state.sums
     for claim in claims:
         amount = claim.amount
@@ -35,7 +35,7 @@ def take(state: State, holder: Holder, claims: Sequence[Claim], *, worth: Worth 
             amounts.append(amount)
             kinds += claim.kind[0]
             totals[cell] = totals.get(cell, 0) + amount
-    holder.holds = holder.claimed = same_whole(tuple(cells), tuple(amounts), kinds, worth)
+    return same_whole(tuple(cells), tuple(amounts), kinds, worth)
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:

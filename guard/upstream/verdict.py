@@ -76,7 +76,7 @@ def _message(envelope: Mapping[str, Any]) -> str:
     return redact(said) if isinstance(said, str) else ""
 
 
-def _verdict(*, status: int, ret_type: int | None, is_named: bool) -> Verdict:
+def _verdict(status: int, ret_type: int | None, *, is_named: bool) -> Verdict:
     if 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
         if ret_type == 0:
             return _ACCEPTED if is_named else _UNKNOWN
@@ -87,22 +87,18 @@ def _verdict(*, status: int, ret_type: int | None, is_named: bool) -> Verdict:
 
 def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]) -> Outcome:
     """The outcome of a trade of this effect. `known_ids`: ids, as text, of orders that exist already."""
-    if isinstance(result, Failure):
-        verdict = Verdict.UNKNOWN if result.is_sent else Verdict.NOT_SENT
+    if not isinstance(result, Answer):
+        verdict = _UNKNOWN if result.is_sent else Verdict.NOT_SENT
         return Outcome(verdict, message=redact(result.message), duration_us=result.duration_us)
-    envelope = _read(result.body)
+    envelope, status = _read(result.body), result.status
     said, s2c = envelope.get("ret_type"), envelope.get("s2c")
     ret_type = said if type(said) is int else None
-    given, given_ex = (s2c.get("order_id"), s2c.get("order_id_ex")) if isinstance(s2c, dict) else (None, None)
-    order_id, order_id_ex = _id(given), _id(given_ex)
-    is_odd = (order_id is None and given is not None) or (order_id_ex is None and given_ex is not None)
-    is_named = effect is not _NEW or (not is_odd and _names_a_new_order(order_id, order_id_ex, known_ids))
-    return Outcome(
-        _verdict(status=result.status, ret_type=ret_type, is_named=is_named),
-        status=result.status,
-        ret_type=ret_type,
-        order_id=order_id,
-        order_id_ex=order_id_ex,
-        message=_message(envelope),
-        duration_us=result.duration_us,
-    )
+    order_id, order_id_ex, is_named = None, None, effect is not _NEW
+    if isinstance(s2c, dict):
+        given, given_ex = s2c.get("order_id"), s2c.get("order_id_ex")
+        order_id, order_id_ex = _id(given), _id(given_ex)
+        is_odd = (order_id is None and given is not None) or (order_id_ex is None and given_ex is not None)
+        is_named = is_named or (not is_odd and _names_a_new_order(order_id, order_id_ex, known_ids))
+    verdict = _verdict(status, ret_type, is_named=is_named)
+    message = _message(envelope)
+    return Outcome(verdict, status, ret_type, order_id, order_id_ex, message, result.duration_us)

@@ -5,6 +5,7 @@ from guard.limits.grafting import Held, hold
 from guard.limits.holder import About, Basis, Holder, Parts
 from guard.limits.promoting import hold_plain
 from guard.limits.sums import give_back, move, part, put, rebase, take
+from guard.terms import Claim
 from tests.support.ledger import REAL, sums
 
 
@@ -16,8 +17,13 @@ def a_new_order() -> Holder:
 def an_order(state: State, *amounts: int) -> Holder:
     """A live order that holds these amounts on spend cells a, b, c."""
     holder = a_new_order()
-    take(state, holder, tuple(sums("spend", cell, amount) for cell, amount in zip("abc", amounts, strict=False)))
+    take_on(state, holder, tuple(sums("spend", cell, amount) for cell, amount in zip("abc", amounts, strict=False)))
     return holder
+
+
+def take_on(state: State, holder: Holder, claims: tuple[Claim, ...]) -> None:
+    """The order takes all it claims."""
+    holder.holds = holder.claimed = take(state, claims)
 
 
 def test_a_cell_that_comes_to_nothing_is_dropped() -> None:
@@ -31,7 +37,7 @@ def test_a_cell_that_comes_to_nothing_is_dropped() -> None:
 def test_a_new_order_takes_no_nothing() -> None:
     """Zero amounts are no parts."""
     state, holder = State(), a_new_order()
-    take(state, holder, (sums("spend", "a", 3), sums("count", "n", 1), sums("working", "w", 0)))
+    take_on(state, holder, (sums("spend", "a", 3), sums("count", "n", 1), sums("working", "w", 0)))
     assert holder.holds.basis == Basis(("a", "n"), (3, 1), "sc")
     assert state.sums == {"a": 3, "n": 1}
 
@@ -64,7 +70,7 @@ def test_giving_back_all_or_keeping_what_was_spent() -> None:
 def test_who_takes_on_no_other_counters_stays_on_its_terms() -> None:
     """A promotion or graft that is about other cells does not make an older list true of an order that was changed."""
     holder, claims = a_new_order(), (sums("spend", "a", 3),)
-    take(State(), holder, claims)
+    take_on(State(), holder, claims)
     rebase(holder, claims, worth=None)
     terms = holder.claimed
     hold_plain(State(), holder, ("b",))
@@ -75,7 +81,7 @@ def test_who_takes_on_no_other_counters_stays_on_its_terms() -> None:
 def test_a_change_to_the_same_again_is_a_change() -> None:
     """Whoever remembers the terms of before sees that they are other ones, equal as they may be."""
     holder, claims = a_new_order(), (sums("spend", "a", 3),)
-    take(State(), holder, claims)
+    take_on(State(), holder, claims)
     for _ in range(2):
         before, bases = holder.claimed, holder.bases
         rebase(holder, claims, worth=None)
