@@ -89,9 +89,10 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
         del state.steps[step_id]
         if verdict is not _ACCEPTED:
             _unstamp(state, step, verdict)
-    for claim in step.claims:
-        if claim.kind == "slot":
-            settle_slot(state, claim, step=step, outcome=outcome)
+    if state.slots:
+        for claim in step.claims:
+            if claim.kind == "slot":
+                settle_slot(state, claim, step=step, outcome=outcome)
     holder = None if step.holder is None else state.holders.get(step.holder)
     if verdict is _UNKNOWN:
         _doubt(step, holder, t_us=state.at_us)

@@ -25,6 +25,7 @@ MEETS_OTHERS: Final = refuse(
     Code.NOT_YOUR_ORDER, "an order of another came in between, which a cancel of all would end; it was not sent"
 )
 _INTERRUPTED: Final = Outcome(Verdict.NOT_SENT, message="interrupted")
+_CHANGE, _NOT_SENT = Effect.ORDER_CHANGE, Verdict.NOT_SENT  # asked of every trade
 _log = structlog.get_logger("guard")
 
 
@@ -69,7 +70,7 @@ def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
     if found.claims:
         post(desk.state, found.claims, t_us=t_us)
     recorder.outcome(visit, outcome, t_us=t_us, is_decided=is_decided, claims=found.claims)
-    if visit.effect is Effect.ORDER_CHANGE and outcome.verdict is Verdict.ACCEPTED:
+    if visit.effect is _CHANGE and outcome.verdict is Verdict.ACCEPTED:
         _poke(desk, sending)
     if found.limits:
         trip(recorder, visit, found.limits, t_us=t_us)
@@ -142,7 +143,7 @@ async def carry(recorder: Recorder, sending: Sending, carrying: "Carrying | None
             sending.may_have_left = True
             result = await desk.daemon.send(watched(desk, sending))
             outcome = carrying.verdict(desk, sending, result)
-            late = objection(desk, sending) if outcome.verdict is Verdict.NOT_SENT else None
+            late = objection(desk, sending) if outcome.verdict is _NOT_SENT else None
         if late is not None:
             outcome = Outcome(Verdict.NOT_SENT, message=late.reasons[0].message)
     except Exception as error:  # noqa: BLE001 - the caller is told what is known, whatever broke
