@@ -17,6 +17,7 @@ from guard.journal.record import LINE_BYTES_MAX, encode
 from guard.journal.tree import Tree
 
 DAY_US: Final = 86_400_000_000
+_UNBOUNDED: Final = 2**63
 
 
 class Place(Struct, frozen=True, gc=False):
@@ -45,25 +46,26 @@ def settle(
     No newline ends them. Both are of the segment of that place. A new file begins where the old one is full, and with
     each UTC day. A clock that goes back begins none. `JournalFault` for what cannot be a line.
     """
-    line, after = _link(place, type_, members, ts_us=ts_us)
-    day = ts_us // DAY_US
-    if after.size <= segment_bytes_max and day <= place.day and place.segment:
-        return line, after
-    number, tree = place.segment + 1, place.tree
-    opens, begun = Segment(number, tree.size + 1, tree.size, tree.written()), Place(place.hash, number, 0, day, tree)
-    opening, begun = _link(begun, "segment", opens, ts_us=ts_us)
-    line, after = _link(begun, type_, members, ts_us=ts_us)
-    return opening + b"\n" + line, after
-
-
-def _link(place: Place, type_: str, members: Struct | Mapping[str, object], *, ts_us: int) -> tuple[bytes, Place]:
-    before = place.tree
+    day, before = ts_us // DAY_US, place.tree
     try:
         line = encode(members, seq=before.size + 1, ts_us=ts_us, type_=type_, prev=place.hash)
     except ValueError as error:
         raise JournalFault(f"a {type_} record cannot be written: {error}") from error
-    size = len(line)
-    if size > LINE_BYTES_MAX:
-        raise JournalFault(f"a {type_} record of {size} bytes is longer than {LINE_BYTES_MAX}")
+    bytes_ = len(line)
+    if bytes_ > LINE_BYTES_MAX:
+        raise JournalFault(f"a {type_} record of {bytes_} bytes is longer than {LINE_BYTES_MAX}")
+    size = place.size + bytes_ + 1
+    if size > segment_bytes_max or day > place.day or not place.segment:
+        return _begin(place, type_, members, ts_us=ts_us)
     tree = before.grown(sha256(b"\x00" + line).digest())  # its leaf and its digest, without a call for each
-    return line, Place(sha256(line).hexdigest(), place.segment, place.size + size + 1, place.day, tree)
+    return line, Place(sha256(line).hexdigest(), place.segment, size, place.day, tree)
+
+
+def _begin(place: Place, type_: str, members: Struct | Mapping[str, object], *, ts_us: int) -> tuple[bytes, Place]:
+    """The same in a new file, which takes its first record however large that is."""
+    number, tree = place.segment + 1, place.tree
+    opens = Segment(number, tree.size + 1, tree.size, tree.written())
+    begun = Place(place.hash, number, 0, ts_us // DAY_US, tree)
+    opening, begun = settle(begun, "segment", opens, ts_us=ts_us, segment_bytes_max=_UNBOUNDED)
+    line, after = settle(begun, type_, members, ts_us=ts_us, segment_bytes_max=_UNBOUNDED)
+    return opening + b"\n" + line, after

@@ -263,7 +263,7 @@ class Journal:
 
         All callers share one event loop.
         """
-        if seq > self._place.seq:
+        if seq > self._place.tree.size:
             raise AssertionError(f"record {seq} was never appended")
         return self._backlog.reach(self._backlog.durable, seq)
 
