@@ -77,7 +77,8 @@ class Backlog:
         self.durable, self.signed = Mark(seq), Mark(0)
         self.batches: list[Batch] = []
         self.bytes_ = 0
-        self._room, self._taken_seq, self._rest_s = room, seq, rest_s
+        self._room, self._rest_s = room, rest_s
+        self._queued_seq = self._taken_seq = seq
         self.lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0  # where `loop` runs
@@ -92,9 +93,9 @@ class Backlog:
 
     @property
     def records(self) -> int:
-        """How many records wait to be written. Each attribute is read once, the thread may take them meanwhile."""
-        batches, taken_seq = self.batches, self._taken_seq
-        return max(batches[-1].tree.size - taken_seq, 0) if batches else 0
+        """How many records wait to be written, or were taken for that in this moment."""
+        taken_seq = self._taken_seq
+        return self._queued_seq - taken_seq
 
     def put(self, line: bytes, after: Place, *, is_lazy: bool) -> None:
         """Queues what leads to a place, of whose segment it is; the caller holds the lock.
@@ -103,12 +104,12 @@ class Backlog:
         the loop would not hear of its end. For what is lazy alone it is not woken until that has rested. `JournalFault`
         where there is no room for it; nothing has changed then.
         """
-        bytes_, batches = self.bytes_ + len(line) + 1, self.batches
-        if after.tree.size - self._taken_seq > self._room.records:
+        bytes_, batches, seq = self.bytes_ + len(line) + 1, self.batches, after.tree.size
+        if seq - self._taken_seq > self._room.records:
             raise JournalFault(f"the journal's queue is full: {self.records} records wait for the disk")
         if bytes_ > self._room.bytes_ and batches:
             raise JournalFault(f"the journal's queue is full: {self.bytes_} bytes wait for the disk")
-        self.bytes_ = bytes_
+        self.bytes_, self._queued_seq = bytes_, seq
         if batches and (batch := batches[-1]).segment == after.segment:
             batch.lines.append(line)
             batch.tree = after.tree
@@ -168,7 +169,8 @@ class Backlog:
         with self.lock:
             if seq <= mark.seq:
                 return
-            self.refuse_if_failed()
+            if self.failed is not None:
+                self.refuse_if_failed()
             if mark is self.signed:
                 self._want(seq)
             loop = self.loop
@@ -236,8 +238,7 @@ class Backlog:
 
     def _emptied(self) -> list[Batch]:
         batches, self.batches, self.bytes_ = self.batches, [], 0
-        if batches:
-            self._taken_seq = batches[-1].tree.size
+        self._taken_seq = self._queued_seq
         return batches
 
     @property

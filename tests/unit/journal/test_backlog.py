@@ -2,23 +2,9 @@
 
 import asyncio
 
-from guard.journal.backlog import Backlog, Batch, Room
+from guard.journal.backlog import Backlog, Room
 from guard.journal.place import Place
 from guard.journal.tree import Tree
-
-
-class Fleeting(list[Batch]):
-    """Batches that the writer thread takes in the very moment in which somebody looks whether there are any."""
-
-    def __init__(self, backlog: Backlog) -> None:
-        super().__init__(backlog.batches)
-        self._backlog = backlog
-
-    def __len__(self) -> int:
-        """How many there were."""
-        count = super().__len__()
-        self._backlog.batches = []
-        return count
 
 
 def queued(*sizes: int) -> Backlog:
@@ -41,14 +27,6 @@ def test_how_many_records_wait_is_told_by_the_last_and_the_first() -> None:
     with backlog.lock:
         backlog.put(b"{}", Place(size=12, segment=1, tree=Tree(4)), is_lazy=False)
     assert backlog.records == 1
-
-
-def test_who_counts_what_is_taken_meanwhile_gets_a_number() -> None:
-    """`has_room` looks without the lock: an order must not fail because the thread was quick."""
-    backlog = queued(1, 2)
-    backlog.batches = Fleeting(backlog)
-    assert backlog.records == 2
-    assert backlog.records == 0
 
 
 async def test_who_waits_for_a_record_waits_no_longer_than_for_it() -> None:
