@@ -81,8 +81,7 @@ class Recorder:
         if judged is not None and judged.shadow:
             self._diverges(judged.shadow)
         mode = _DURABLE if visit.endpoint is None else visit.endpoint.record
-        reads = visit.standing.settings.journal.reads
-        if mode not in _RECORDED[reads]:
+        if mode is not _DURABLE and mode not in _RECORDED[reads := visit.standing.settings.journal.reads]:
             self._passed(visit, is_counted=reads != "refused")
             return None
         self._remember(visit, None)
@@ -160,7 +159,7 @@ class Recorder:
         desk = self.desk
         desk.metrics.count("guard_order_outcomes_total", outcome.verdict)
         desk.recent.settle(visit.id, outcome)
-        if outcome.verdict is Verdict.UNKNOWN:
+        if outcome.verdict is _UNKNOWN:
             _log.warning("outcome_unknown", decision=visit.id, why=outcome.message)
         if not is_decided:
             return
@@ -242,7 +241,7 @@ class Recorder:
         )
 
 
-_CANCEL: Final = Effect.ORDER_CANCEL
+_NEW, _CANCEL, _UNKNOWN = Effect.ORDER_NEW, Effect.ORDER_CANCEL, Verdict.UNKNOWN  # asked of every trade
 _DURABLE = RecordMode.DURABLE
 _WRITES: Final = frozenset({RecordMode.DURABLE, RecordMode.APPENDED})
 # What passes and gets a record of its own, by what `journal.reads` says.
@@ -289,7 +288,7 @@ def record_of(
     more = {} if _TOLD.isdisjoint(call.head) else _said(call.head)
     if refusal is not None:
         more |= {"retry_after_s": refusal.retry_after_s, "largest_qty": refusal.largest_qty}
-    if visit.effect is not Effect.ORDER_NEW:
+    if visit.effect is not _NEW:
         more |= {"of": seen.holder.id if seen.holder else None, "anew": seen.comes_back}
     if replays is not None:
         more["replays"] = replays
