@@ -15,6 +15,7 @@ import structlog
 
 from guard.errors import SettingsFault
 from guard.settings import Settings
+from guard.wholefile import TEXT_BYTES_MAX, read_whole, why
 
 LOOK_S: Final = 30.0
 _log = structlog.get_logger("guard")
@@ -70,10 +71,12 @@ class Certificate:
         from cryptography import x509  # noqa: PLC0415 - 3 MB that only a guard with a certificate needs
 
         try:
+            cert, _ = [read_whole(path, bytes_max=TEXT_BYTES_MAX) for path in (self._cert, self._key)]
             context.load_cert_chain(self._cert, self._key)
-            return x509.load_pem_x509_certificates(self._cert.read_bytes())[0].not_valid_after_utc
+            return x509.load_pem_x509_certificates(cert)[0].not_valid_after_utc
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            message = f"listen.tls_cert: {self._cert} with {self._key} cannot be loaded: {error}"
+            which = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+            message = f"listen.tls_cert: {self._cert} with {self._key} cannot be loaded: {why(error)}{which}"
             raise SettingsFault([message]) from error
 
 

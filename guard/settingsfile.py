@@ -30,6 +30,7 @@ from guard.settings import (
     check,
 )
 from guard.terms import KeyLimits
+from guard.wholefile import read_text, why
 
 TABLES: Final[Mapping[str, type[Struct]]] = {
     "listen": Listen,
@@ -143,9 +144,9 @@ def _secret(settings: Settings, name: str | None, where: str) -> tuple[str | Non
     if name is None:
         return None, []
     try:
-        text = settings.path(name).read_text(encoding="utf-8").strip()
+        text = read_text(settings.path(name)).strip()
     except (OSError, UnicodeDecodeError) as error:
-        return None, [f"{where}: {name}: cannot be read: {error}"]
+        return None, [f"{where}: {name}: cannot be read: {why(error)}"]
     if not _is_one_key(text):
         return None, [f"{where}: {name}: must hold one key and nothing else"]
     return text, []
@@ -176,11 +177,11 @@ def read(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Re
     root = str(path.parent.absolute())
     text = ""
     unreadable: list[str] = []
-    if config is not None or path.exists():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            unreadable = [f"{path}: cannot be read: {error}"]
+    try:
+        text = read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        if config is not None or not isinstance(error, FileNotFoundError):
+            unreadable = [f"{path}: cannot be read: {why(error)}"]
     reading = (
         Reading(Settings(root=root), unreadable, _ALL) if unreadable else _parsed(text, origin=str(path), root=root)
     )

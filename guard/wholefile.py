@@ -1,4 +1,4 @@
-"""A file that is read whole while the guard runs: policies, their tests, the keys of token issuers.
+"""A file that is read whole while the guard runs: settings, policies, secrets, certificates, the keys of token issuers.
 
 Whoever edits the files of a running guard can leave anything under their names. A pipe would be waited for, which
 keeps a reload from its answer and the guard from its stop; a device or a file of gigabytes would fill memory. Both are
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 POLICY_BYTES_MAX: Final = 4 * 2**20  # one file; a list of 100,000 symbols is half as large
+TEXT_BYTES_MAX: Final = 2**20  # settings, a secret, a chain of certificates
+GIVEN_BYTES_MAX: Final = 64 * 2**20  # checkpoints of twenty years
 
 
 def read_whole(path: Path, *, bytes_max: int) -> bytes:
@@ -20,6 +22,23 @@ def read_whole(path: Path, *, bytes_max: int) -> bytes:
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "is no regular file", str(path))
+        raw = file.read(bytes_max + 1)
+    if len(raw) > bytes_max:
+        raise OSError(errno.EFBIG, f"is larger than {bytes_max} bytes", str(path))
+    return raw
+
+
+def read_text(path: Path, *, bytes_max: int = TEXT_BYTES_MAX) -> str:
+    """The text of a regular file. Raises OSError, and ValueError where it is no UTF-8."""
+    return read_whole(path, bytes_max=bytes_max).decode("utf-8")
+
+
+def read_given(path: Path, *, bytes_max: int = GIVEN_BYTES_MAX) -> bytes:
+    """The bytes of what a person names to a command. A pipe is waited for: `<(ssh host cat file)` is one.
+
+    Raises OSError, also where it is larger or has no end.
+    """
+    with path.open("rb") as file:
         raw = file.read(bytes_max + 1)
     if len(raw) > bytes_max:
         raise OSError(errno.EFBIG, f"is larger than {bytes_max} bytes", str(path))

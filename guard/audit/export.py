@@ -5,6 +5,7 @@ whole. A cell of a CSV that a spreadsheet would take for a formula gets an apost
 record was written by callers.
 """
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -59,7 +60,8 @@ def export(engine: Engine, wanted: Wanted) -> int:
     except OSError as error:
         raise JournalFault(f"{out}: cannot be written: {error.strerror}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
     return count
 
 

@@ -127,7 +127,7 @@ def _found(state: Path, query: Query, *, limit: int) -> Found:
 
 @app.command("export")
 def export_record(
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="Ends with .csv, .jsonl or .parquet.")],
+    out: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="Ends with .csv, .jsonl or .parquet.")],
     since: Since = None,
     until: Until = None,
     state: State = None,

@@ -26,6 +26,7 @@ from guard.journal.statedir import journal_dir
 from guard.settings import Settings
 from guard.settingsfile import Overrides
 from guard.standing import build_policies, parse_texts, read_texts
+from guard.wholefile import read_given, why
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _COLOURS: Final = {"ok": "green", "weak": "yellow", "wrong": "red"}
@@ -43,7 +44,12 @@ def check(
     state: flags.State = None,
     daemon_keys: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The daemon's own keys.json: no key may be in both.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            readable=False,
+            help="The daemon's own keys.json: no key may be in both.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     enable_trading: flags.Trading = None,
@@ -165,11 +171,11 @@ def _secrets(settings: Settings) -> list[Finding]:
 def _shared(path: Path, digests: frozenset[bytes]) -> Finding:
     """A caller's key that the daemon knows too walks past the guard."""
     try:
-        document: Any = jiter.from_json(path.read_bytes())
+        document: Any = jiter.from_json(read_given(path))
         rows = document["keys"]
         hashes = {str(row["id"]): str(row["hash"]).removeprefix("sha256:").lower() for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return Finding("wrong", f"{path}: cannot be read as a keys.json: {error}")
+        return Finding("wrong", f"{path}: cannot be read as a keys.json: {why(error)}")
     both = sorted(
         name for name, digest in hashes.items() if _DIGEST.fullmatch(digest) and bytes.fromhex(digest) in digests
     )

@@ -58,7 +58,9 @@ _Port = Annotated[int, typer.Option(help="Taken if it is free, else any other.",
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where everything is put; made anew.", metavar="DIR")] = Path("demo"),
+    folder: Annotated[
+        Path, typer.Option(readable=False, help="Where everything is put; made anew.", metavar="DIR")
+    ] = Path("demo"),
     port: _Port = 22500,
     ops_port: _Port = 22501,
     daemon_port: _Port = 22499,

@@ -19,6 +19,7 @@ from guard.access.records import keyring
 from guard.cli.demo import hash_of
 from guard.cli.probe import Finding
 from guard.errors import SettingsFault
+from guard.wholefile import read_given, why
 
 DAEMON_SCOPES: Final = ("qot:read", "acc:read", "trade:simulate", "trade:real", "trade:unlock")
 TRADES: Final = ("trade:simulate", "trade:real", "trade:unlock")
@@ -62,9 +63,9 @@ class Draft(Struct, frozen=True):
 def daemon_key(file: Path | None, variable: str | None) -> str | None:
     """The daemon's key for the guard, from a file or the environment. Raises SettingsFault where it is none."""
     try:
-        text = file.read_text(encoding="utf-8").strip() if file is not None else (variable or "").strip()
+        text = (read_given(file).decode() if file is not None else variable or "").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsFault([f"--daemon-key-file: {file}: cannot be read: {error}"]) from error
+        raise SettingsFault([f"--daemon-key-file: {file}: cannot be read: {why(error)}"]) from error
     if not text:
         return None
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -102,10 +103,10 @@ def draft(url: str, *, keys_from: Path | None, own: str | None, owner: str) -> D
 
 def _keys_of(path: Path) -> tuple[Document, Keyring]:
     try:
-        raw = path.read_bytes()
+        raw = read_given(path)
         found = parse_keys(raw, path=str(path))
     except OSError as error:
-        raise SettingsFault([f"{path}: cannot be read: {error.strerror}"]) from error
+        raise SettingsFault([f"{path}: cannot be read: {why(error)}"]) from error
     if isinstance(found, list):
         raise SettingsFault([*found, f"{path}: mend a copy of it and take that over; nothing was written"])
     return decode(raw), found

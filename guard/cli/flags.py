@@ -27,7 +27,8 @@ def _flag(name: str, metavar: str, text: str, *, panel: str | None = None) -> An
 
 
 Config = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Settings; guard.toml where it exists.", show_default=False)
+    Path | None,
+    typer.Option(metavar="FILE", readable=False, help="Settings; guard.toml where it exists.", show_default=False),
 ]
 Listen = Annotated[str | None, _flag("--listen", "HOST:PORT", "Where callers come in.")]
 Ops = Annotated[str | None, _flag("--ops", "HOST:PORT", "Where the operator comes in, or unix:PATH.")]

@@ -43,23 +43,28 @@ class Made(Struct, frozen=True):
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where the files go.", metavar="DIR")] = Path(),
+    folder: Annotated[Path, typer.Argument(readable=False, help="Where the files go.", metavar="DIR")] = Path(),
     keys_from: Annotated[
-        Path | None, typer.Option("--from", metavar="KEYS", help="The daemon's keys.json, or another guard's.")
+        Path | None,
+        typer.Option("--from", metavar="KEYS", readable=False, help="The daemon's keys.json, or another guard's."),
     ] = None,
     daemon: Annotated[
         str | None, typer.Option(metavar="URL", help="The daemon; looked for on 22499 and 22222 where it is left out.")
     ] = None,
     daemon_key_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The daemon's key for the guard; or GUARD_DAEMON_KEY."),
+        typer.Option(metavar="FILE", readable=False, help="The daemon's key for the guard; or GUARD_DAEMON_KEY."),
     ] = None,
     owner: Annotated[
         str | None, typer.Option(metavar="NAME", help="The person who answers for the operator's key; else your login.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    config: Annotated[Path | None, typer.Option(hidden=True, help="Taken by all commands; unused here.")] = None,
-    state: Annotated[Path | None, typer.Option(hidden=True, help="Taken by all commands; unused here.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(hidden=True, readable=False, help="Taken by all commands; unused here.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(hidden=True, readable=False, help="Taken by all commands; unused here.")
+    ] = None,
 ) -> None:
     """Set a guard up beside a daemon: find it, write settings, keys and policies, and try two orders dry.
 

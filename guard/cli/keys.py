@@ -36,8 +36,10 @@ PREFIX: Final = "gk_"
 SECRET_BYTES: Final = 32
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
-FileOption = Annotated[Path | None, typer.Option("--file", envvar="GUARD_KEYS", help="The keys file.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the keys file and ops.")]
+FileOption = Annotated[Path | None, typer.Option("--file", envvar="GUARD_KEYS", readable=False, help="The keys file.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", readable=False, help="Settings that name the keys file and ops.")
+]
 Words = Annotated[str | None, typer.Option(help="Comma-separated.")]
 Number = Annotated[str | None, typer.Option(help="A number.")]
 

@@ -75,8 +75,12 @@ def _root(
 @app.command(rich_help_panel="Look")
 def endpoints(
     as_json: Annotated[bool, typer.Option("--json", help="A list for programs.")] = False,
-    config: Annotated[Path | None, typer.Option(hidden=True, help="Taken by all commands; unused here.")] = None,
-    state: Annotated[Path | None, typer.Option(hidden=True, help="Taken by all commands; unused here.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(hidden=True, readable=False, help="Taken by all commands; unused here.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(hidden=True, readable=False, help="Taken by all commands; unused here.")
+    ] = None,
 ) -> None:
     """Show the 68 endpoints: what each does, and which scope it asks."""
     del config, state

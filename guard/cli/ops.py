@@ -21,7 +21,7 @@ from msgspec import Struct
 from guard.cli.sources import settings_of
 from guard.errors import SettingsFault
 from guard.settings import Settings, address
-from guard.wholefile import why
+from guard.wholefile import read_text, why
 
 TIMEOUT_S: Final = 150.0  # a reload may read days of the record back, for what its new limits count
 ANSWER_BYTES_MAX: Final = 1 << 20
@@ -116,7 +116,7 @@ class _OwnConnection(http.client.HTTPSConnection):
 
 def _first_of(path: Path) -> bytes:
     """The certificate of a chain that is the listener's own, as it is shown."""
-    _, begin, rest = path.read_text(encoding="ascii").partition(_BEGIN)
+    _, begin, rest = read_text(path).partition(_BEGIN)
     try:
         return ssl.PEM_cert_to_DER_cert(begin + rest[: rest.index(_END)] + _END)
     except ValueError as error:

@@ -24,8 +24,8 @@ _COLOUR: Final = {"looser": "red", "tighter": "green", "neutral": "dim", "mixed"
 
 
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="A", help="The directory as it was.")],
-    after: Annotated[Path, typer.Argument(metavar="B", help="The directory as it shall be.")],
+    before: Annotated[Path, typer.Argument(metavar="A", readable=False, help="The directory as it was.")],
+    after: Annotated[Path, typer.Argument(metavar="B", readable=False, help="The directory as it shall be.")],
     config: ConfigOption = None,
     state: StateOption = None,
     as_json: JsonFlag = False,

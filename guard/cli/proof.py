@@ -7,7 +7,7 @@
 import time
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -19,9 +19,10 @@ from guard.errors import GuardFault, JournalFault, SettingsFault
 from guard.journal import Disk, Journal, read_lines, signingkey
 from guard.journal.checkpoints import checkpoints_path, read_notes
 from guard.journal.examine import Claimed, Finding, examine
-from guard.journal.note import Verifier
+from guard.journal.note import Verifier, split
 from guard.journal.proof import find, prove, prove_growth
 from guard.journal.segments import no_journal, segment_numbers
+from guard.wholefile import read_given, why
 
 _EXITS: Final = {"ok": 0, "edited": 1, "shorter": 2, "cannot_verify": 3, "torn": 4}
 _TORN_LOOKS: Final = 5  # a line that is being written is whole after one pause; a torn one stays so
@@ -38,7 +39,9 @@ _NONE_BESIDE: Final = (
 
 Vkey = Annotated[
     Path | None,
-    typer.Option("--vkey", help="Verifier keys, one a line, kept elsewhere (else the state's journal.vkey)."),
+    typer.Option(
+        "--vkey", readable=False, help="Verifier keys, one a line, kept elsewhere (else the state's journal.vkey)."
+    ),
 ]
 
 
@@ -50,7 +53,9 @@ class Report(Finding, frozen=True, kw_only=True):
 
 def verify_record(
     vkey: Vkey = None,
-    held: Annotated[Path | None, typer.Option(help="Checkpoints kept elsewhere: one or more notes.")] = None,
+    held: Annotated[
+        Path | None, typer.Option(readable=False, help="Checkpoints kept elsewhere: one or more notes.")
+    ] = None,
     state: State = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -76,9 +81,11 @@ def verify_record(
 
 def prove_record(
     decision: Annotated[str | None, typer.Option(metavar="ID", help="The decision that is in the log.")] = None,
-    held: Annotated[Path | None, typer.Option(help="Show instead that the log goes on from this checkpoint.")] = None,
+    held: Annotated[
+        Path | None, typer.Option(readable=False, help="Show instead that the log goes on from this checkpoint.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help=f"Write it there, and {_SCRIPT} beside it (else it is printed).")
+        Path | None, typer.Option(readable=False, help=f"Write it there, and {_SCRIPT} beside it (else it is printed).")
     ] = None,
     state: State = None,
     config: Config = None,
@@ -93,7 +100,7 @@ def prove_record(
     if (decision is None) == (held is None):
         raise typer.BadParameter("give either --decision or --held")
     where = directory(state, config)
-    text = prove_growth(where, _last_note(held)) if held is not None else prove(where, find(where, str(decision)))
+    text = prove_growth(where, _held(held)[-1].note) if held is not None else prove(where, find(where, str(decision)))
     if out is None:
         typer.echo(msgspec.json.encode({"proof": text}) if as_json else text, nl=as_json)
         return
@@ -152,10 +159,10 @@ def examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
 
 
 def _examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
-    verifiers = _verifiers(vkey or signingkey.vkey_path(state))
+    verifiers = _verifiers(state, vkey)
     # Checkpoints first: a guard that runs meanwhile makes the record longer than they say, never shorter.
     beside = _claims(checkpoints_path(state))
-    claims = [*beside, *(() if held is None else _claims(held) or _nothing(held))]
+    claims = [*beside, *(() if held is None else _held(held))]
     with progress("verifying") as bar:
         finding = examine(counted(state, read_lines(state, wait=_Patience()), bar), claims, verifiers)
     remarks = []
@@ -176,18 +183,21 @@ def _examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
 def verifiers_of(state: Path, vkey: Path | None) -> list[Verifier]:
     """The keys that a record is verified with: those that were given, else the one beside it; none if unreadable."""
     try:
-        return _verifiers(vkey or signingkey.vkey_path(state))
+        return _verifiers(state, vkey)
     except GuardFault:
         return []
 
 
-def _verifiers(path: Path) -> list[Verifier]:
-    """The keys of a file; none where there is no file, so that an edit is still told."""
+def _verifiers(state: Path, vkey: Path | None) -> list[Verifier]:
+    """The keys of the file named; else of the one beside the record, none without it, so that an edit is still told."""
+    path = vkey or signingkey.vkey_path(state)
     try:
-        return [Verifier.read(line) for line in path.read_text(encoding="utf-8").split()]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
+        return [Verifier.read(line) for line in read_given(path).decode("utf-8").split()]
+    except OSError as error:
+        if vkey is None and isinstance(error, FileNotFoundError):
+            return []
+        raise JournalFault(f"{path}: cannot be read: {why(error)}; it should hold the verifier key") from error
+    except ValueError as error:
         raise JournalFault(f"{path}: no verifier key: {error}") from error
 
 
@@ -201,13 +211,15 @@ def _claims(path: Path) -> list[Claimed]:
     return [Claimed(note, str(path)) for note in notes]
 
 
-def _nothing(path: Path) -> NoReturn:
-    raise JournalFault(f"{path}: holds no checkpoint")
-
-
-def _last_note(path: Path) -> str:
-    claims = _claims(path) or _nothing(path)
-    return claims[-1].note
+def _held(path: Path) -> list[Claimed]:
+    """What was kept elsewhere; read once, as it may come through a pipe."""
+    try:
+        notes = split(read_given(path).decode("utf-8", "replace"))[0]
+    except OSError as error:
+        raise JournalFault(f"{path}: cannot be read: {why(error)}") from error
+    if not notes:
+        raise JournalFault(f"{path}: holds no checkpoint")
+    return [Claimed(note, str(path)) for note in notes]
 
 
 class _Patience:

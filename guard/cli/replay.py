@@ -36,7 +36,10 @@ _WHEN: Final = "2026-11-22, 2026-11-22T09:30:00Z, or 15m, 2h, 7d ago."
 def replay(
     since: Annotated[str, typer.Option(help=_WHEN)],
     policies: Annotated[
-        Path | None, typer.Option("--policies", help="Decide by these instead; without them only the past is checked.")
+        Path | None,
+        typer.Option(
+            "--policies", readable=False, help="Decide by these instead; without them only the past is checked."
+        ),
     ] = None,
     until: Annotated[str | None, typer.Option(help="The same; this moment itself is left out.")] = None,
     state: State = None,

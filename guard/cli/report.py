@@ -29,9 +29,11 @@ from guard.standing import parse_texts
 def report_record(
     since: Since = None,
     until: Until = None,
-    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("guard-report.html"),
+    out: Annotated[Path, typer.Option(readable=False, help="The file to write.")] = Path("guard-report.html"),
     vkey: Vkey = None,
-    held: Annotated[Path | None, typer.Option(help="Checkpoints kept elsewhere: one or more notes.")] = None,
+    held: Annotated[
+        Path | None, typer.Option(readable=False, help="Checkpoints kept elsewhere: one or more notes.")
+    ] = None,
     state: State = None,
     config: Config = None,
     as_json: AsJson = False,

@@ -32,8 +32,10 @@ def settle(
     reason: Annotated[str, typer.Option(help="How you know; goes into the record.")],
     order_id_ex: Annotated[str | None, typer.Option(help="The daemon's id of an accepted order.")] = None,
     ops: OpsOption = None,
-    config: Annotated[Path | None, typer.Option("--config", help="Settings that name ops.")] = None,
-    state: Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", readable=False, help="Settings that name ops.")] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", hidden=True, readable=False, help="Taken by all commands; unused.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value for programs.")] = False,
 ) -> None:
     """End an unknown by a person's word: accepted keeps its money, refused and not_sent give it back."""

@@ -16,6 +16,7 @@ from guard.errors import SettingsFault
 from guard.simulator import Simulator
 from guard.simulator.app import STOP_S, application
 from guard.simulator.keys import Key, parse_keys
+from guard.wholefile import read_given, why
 
 PORT_MAX = 65_535
 
@@ -47,14 +48,16 @@ def load_keys(path: Path | None) -> tuple[Key, ...] | None:
     if path is None:
         return None
     try:
-        return parse_keys(path.read_bytes())
+        return parse_keys(read_given(path))
     except (OSError, ValueError) as error:
-        raise SettingsFault([f"{path}: {error}"]) from None
+        raise SettingsFault([f"{path}: {why(error)}"]) from None
 
 
 def simulate(
     listen: Annotated[str, typer.Option(help="Where to listen, HOST:PORT.")] = "127.0.0.1:22499",
-    keys: Annotated[Path | None, typer.Option(help="The daemon's keys.json; without it: legacy mode.")] = None,
+    keys: Annotated[
+        Path | None, typer.Option(readable=False, help="The daemon's keys.json; without it: legacy mode.")
+    ] = None,
     sessions: Annotated[Sessions, typer.Option(help="Exchanges are open at any hour, or as in life.")] = Sessions.OPEN,
     profile: Annotated[Profile, typer.Option(help="Scopes as documented, or as really asked.")] = Profile.RUNTIME,
     seed: Annotated[int, typer.Option(help="The same seed shows the same market.")] = 1,

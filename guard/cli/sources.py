@@ -12,24 +12,31 @@ from guard.access import Keyring, keyfile
 from guard.errors import SettingsFault
 from guard.settings import Settings
 from guard.settingsfile import parse_settings
+from guard.wholefile import read_text, why
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for programs.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings that name the directory and ops.")]
-StateOption = Annotated[Path | None, typer.Option("--state", hidden=True, help="Taken by all commands; unused here.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", readable=False, help="Settings that name the directory and ops.")
+]
+StateOption = Annotated[
+    Path | None, typer.Option("--state", hidden=True, readable=False, help="Taken by all commands; unused here.")
+]
 _DOORS: Final = "host:port, https://host:port or unix:PATH."
 OpsOption = Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help=_DOORS)]
-DirArgument = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Default: policies.dir of the settings.")]
+DirArgument = Annotated[
+    Path | None, typer.Argument(metavar="[DIR]", readable=False, help="Default: policies.dir of the settings.")
+]
 
 
 def settings_of(config: Path | None) -> Settings:
     """The settings of this file, or of guard.toml where there is one. Raises SettingsFault with every error."""
     path = config or Path("guard.toml")
-    if config is None and not path.exists():
-        return Settings()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsFault([f"{path}: cannot be read: {error}"]) from error
+        if config is None and isinstance(error, FileNotFoundError):
+            return Settings()
+        raise SettingsFault([f"{path}: cannot be read: {why(error)}"]) from error
     settings, errors = parse_settings(text, origin=str(path), root=str(path.parent.absolute()))
     if errors:
         raise SettingsFault(errors)
@@ -39,10 +46,10 @@ def settings_of(config: Path | None) -> Settings:
 def keyring_of(settings: Settings) -> tuple[Keyring | None, list[str]]:
     """The keys that selectors may choose. Policies can be checked without any, so a bad file is only a warning."""
     path = settings.path(settings.keys.file)
-    if not path.exists():
-        return None, []
     try:
-        return keyfile.load(path), []
+        return (keyfile.load(path) if path.exists() else None), []
+    except OSError as error:
+        return None, [f"selectors were not compared with the keys: {path}: cannot be read: {why(error)}"]
     except SettingsFault as fault:
         return None, [f"selectors were not compared with the keys: {error}" for error in fault.errors]
 

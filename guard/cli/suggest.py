@@ -23,7 +23,9 @@ _WHEN: Final = "7d, 12h, 2026-11-22"
 def suggest(
     since: Annotated[str, typer.Option(help=f"From when on use is looked at: {_WHEN}.")],
     keys: Annotated[str, typer.Option(help="Only these keys, separated by commas.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Write the files here; what is there is not overwritten.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(readable=False, help="Write the files here; what is there is not overwritten.")
+    ] = None,
     state: State = None,
     config: Config = None,
     as_json: AsJson = False,

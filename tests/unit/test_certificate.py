@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import ssl
 from pathlib import Path
 
@@ -65,6 +66,18 @@ async def test_a_pair_that_does_not_fit_leaves_the_old_one_in_use_and_is_told(tm
         _, metrics = await operate_tls(guard, "/metrics")
         line = next(row for row in str(metrics).splitlines() if row.startswith("guard_tls_not_after"))
         assert float(line.split()[1]) == ends
+
+
+@pytest.mark.parametrize("name", ["cert.pem", "key.pem"])
+def test_a_pipe_in_a_files_place_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    """Nor opened: the look would hold a thread, and with it the guard's stop. The old certificate stays in use."""
+    certificate = Certificate(*write_pair(tmp_path, serial=1))
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    certificate.look()
+
+    assert certificate.wrong is not None
+    assert certificate.wrong.endswith(f"cannot be loaded: is no regular file ({tmp_path / name})")
 
 
 def test_a_start_names_the_files_that_cannot_be_used(tmp_path: Path) -> None:

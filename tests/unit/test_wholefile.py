@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.wholefile import read_whole, why
+from guard.wholefile import read_given, read_text, read_whole, why
 
 
 def test_a_file_is_read_whole_up_to_its_bound(tmp_path: Path) -> None:
@@ -36,6 +36,35 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r"regular file|directory") as caught:
             read_whole(tmp_path / name, bytes_max=10)
         assert str(tmp_path) not in why(caught.value)
+
+
+def test_a_text_is_read_like_any_whole_file(tmp_path: Path) -> None:
+    """Regular, bounded, UTF-8."""
+    (tmp_path / "a").write_text("é", encoding="utf-8")
+    (tmp_path / "b").write_bytes(b"\xff")
+    os.mkfifo(tmp_path / "pipe")
+
+    assert read_text(tmp_path / "a") == "é"
+    with pytest.raises(UnicodeDecodeError):
+        read_text(tmp_path / "b")
+    with pytest.raises(OSError, match="regular file"):
+        read_text(tmp_path / "pipe")
+    with pytest.raises(OSError, match="larger than 1 bytes"):
+        read_text(tmp_path / "a", bytes_max=1)
+
+
+def test_what_a_person_names_may_be_a_pipe_but_has_an_end(tmp_path: Path) -> None:
+    """A pipe is read to its end; a device that has none no further than the bound."""
+    ours, theirs = os.pipe()
+    os.write(theirs, b"note")
+    os.close(theirs)
+
+    assert read_given(Path(f"/dev/fd/{ours}")) == b"note"
+    os.close(ours)
+    with pytest.raises(OSError, match="larger than 4096 bytes"):
+        read_given(Path("/dev/zero"), bytes_max=4096)
+    with pytest.raises(FileNotFoundError):
+        read_given(tmp_path / "gone")
 
 
 def test_a_fault_is_told_without_its_number() -> None:

@@ -95,11 +95,15 @@ def test_times_bound_an_export(state: Path, tmp_path: Path) -> None:
     assert count == sum('"ts":"2026-11-03' in line for line in lines(state))
 
 
+@pytest.mark.parametrize("folder", ["nowhere", "file"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
-def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left(state: Path, tmp_path: Path, name: str) -> None:
-    """The name of the file, and no half of it."""
+def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left(
+    state: Path, tmp_path: Path, name: str, folder: str
+) -> None:
+    """The name of the file, and no half of it; also where its folder is none."""
+    (tmp_path / "file").write_text("")
     as_: Format = FORMATS[Path(name).suffix]
     with Engine() as engine, pytest.raises(JournalFault):
-        export(engine, Wanted(state, tmp_path / "nowhere" / name, as_))
+        export(engine, Wanted(state, tmp_path / folder / name, as_))
 
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]

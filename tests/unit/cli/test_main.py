@@ -53,6 +53,18 @@ def test_help_fits_a_terminal(tmp_path: Path, words: tuple[str, ...], flag: str)
     assert not [row for row in rows if len(row) < 3], "a flag without a word about it"
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_file_that_may_not_be_read_is_no_wrong_usage(words: tuple[str, ...]) -> None:
+    """The command itself tries to read it and has an exit code for that: 2 of `serve`, 3 of `verify`, never 64."""
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        command = command.commands[word]
+    paths = [each.type_descriptor for each in command.params if each.type_descriptor.annotation is Path]
+
+    assert paths or not command.params or words in {(), ("keys",), ("policy",), ("audit",), ("demo",)}
+    assert not [each for each in paths if each.parameter_info.readable]
+
+
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words not in {("serve",), ("demo",), ("simulate",)}])
 def test_every_command_takes_config_state_and_json(tmp_path: Path, words: tuple[str, ...]) -> None:
     """Contract §2: all take `--json`, `--state` and `--config`."""

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -206,6 +207,34 @@ def test_evidence_that_is_none_cannot_verify(state: Path, tmp_path: Path, flag: 
         path.write_text(text)
 
     assert report("--state", state, flag, path)[0] == 3
+
+
+@pytest.mark.parametrize("flag", ["--vkey", "--held"])
+@pytest.mark.parametrize(
+    ("name", "what"), [("gone", "No such file"), (".", "Is a directory"), ("zero", "is larger than")]
+)
+def test_evidence_that_cannot_be_read_is_named(state: Path, tmp_path: Path, flag: str, name: str, what: str) -> None:
+    """A mistyped path, a folder, a file without an end: which it is and why, without the system's own numbers."""
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    code, said = report("--state", state, flag, tmp_path / name)
+
+    assert code == 3
+    assert f"{tmp_path / name}: cannot be read: {what}" in said["message"]
+    assert "Errno" not in said["message"]
+
+
+def test_evidence_may_come_through_a_pipe(state: Path, tmp_path: Path) -> None:
+    """`--held <(ssh host cat checkpoints)`: what a pipe brings is read once, and whole."""
+    vkey, held = kept(state, tmp_path / "elsewhere")
+    words: list[str | Path] = ["--state", state]
+    for flag, path in (("--vkey", vkey), ("--held", held)):
+        ours, theirs = os.pipe()
+        os.write(theirs, path.read_bytes())
+        os.close(theirs)
+        words += [flag, f"/dev/fd/{ours}"]
+    code, said = report(*words)
+
+    assert (code, said["remarks"]) == (0, [])
 
 
 async def test_it_works_while_the_guard_runs(tmp_path: Path) -> None:
