@@ -60,6 +60,7 @@ _BEGIN: Final = b'{"c2s":{"packet_id":{'
 _HEADER: Final = b'"header":{'
 _MARK: Final = b',"remark":"%b%%b"' % STAMP.encode()
 _Pairs = list[tuple[str, object]]
+_Others = ModifyOrder | CancelOrder | CancelAll | Reconfirm | Unlock | Subscribe | AccPush | Read
 
 
 def encode(intent: Intent, *, env: Env | None, acc_id: int | None, serial: int, remark: str | None) -> bytes:
@@ -68,8 +69,33 @@ def encode(intent: Intent, *, env: Env | None, acc_id: int | None, serial: int, 
     `env` and `acc_id` are the resolved account; None leaves what the body itself named. `serial` makes the packet id.
     `remark` stamps a new order that has none of its own.
     """
-    if isinstance(intent, PlaceOrder):
-        return _order(intent, env=env, acc_id=acc_id, serial=serial, remark=remark)
+    if not isinstance(intent, PlaceOrder):
+        return _rarer(intent, env=env, acc_id=acc_id, serial=serial)
+    said = remark if intent.remark is None else intent.remark
+    adjusted = terms = ""
+    if _rare(intent) != _NOTHING:
+        adjusted, terms = _more(intent, _ADJUSTMENT), _more(intent, _TERMS)
+    return (
+        _ORDER
+        % (
+            serial,
+            _header_text(intent.header, env, acc_id),
+            intent.side,
+            intent.order_type,
+            intent.symbol if intent.market.startswith("FUTURES_") else intent.code,
+            plain.digits(intent.qty),
+            "0" if intent.price is None else plain.digits(intent.price),
+            adjusted,
+            "" if intent.sec_market is None else f',"sec_market":{intent.sec_market}',
+            "" if said is None else f',"remark":{plain.quoted(said)}',
+            intent.time_in_force,
+            terms,
+        )
+    ).encode()
+
+
+def _rarer(intent: _Others, *, env: Env | None, acc_id: int | None, serial: int) -> bytes:
+    """What is no new order."""
     if isinstance(intent, Read):
         return b"" if intent.body is None else intent.body
     if isinstance(intent, Unlock | Subscribe | AccPush):
@@ -143,31 +169,6 @@ def _header(header: Header, env: Env | None, acc_id: int | None) -> dict[str, ob
 def _header_text(header: Header, env: Env | None, acc_id: int | None) -> str:
     """The same as text: orders have few headers, over and over."""
     return plain.text(_header(header, env, acc_id))
-
-
-def _order(order: PlaceOrder, *, env: Env | None, acc_id: int | None, serial: int, remark: str | None) -> bytes:
-    """Filled into a template: no other body is written as often."""
-    said = remark if order.remark is None else order.remark
-    adjusted = terms = ""
-    if _rare(order) != _NOTHING:
-        adjusted, terms = _more(order, _ADJUSTMENT), _more(order, _TERMS)
-    return (
-        _ORDER
-        % (
-            serial,
-            _header_text(order.header, env, acc_id),
-            order.side,
-            order.order_type,
-            order.symbol if order.market.startswith("FUTURES_") else order.code,
-            plain.digits(order.qty),
-            "0" if order.price is None else plain.digits(order.price),
-            adjusted,
-            "" if order.sec_market is None else f',"sec_market":{order.sec_market}',
-            "" if said is None else f',"remark":{plain.quoted(said)}',
-            order.time_in_force,
-            terms,
-        )
-    ).encode()
 
 
 def _more(order: PlaceOrder, names: tuple[str, ...]) -> str:

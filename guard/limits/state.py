@@ -23,7 +23,7 @@ TradingState = Literal["active", "reduce_only", "cancel_only", "locked"]
 Scope = tuple[frozenset[str], frozenset[int], frozenset[str]]
 
 
-class Opening(Struct, frozen=True):
+class Opening(Struct, frozen=True, gc=False):
     """A decision that is about to be sent: what `reserve` needs, and what the decision record holds.
 
     `holder` equal to `step` opens a new order, which needs `account` and the fields after it; another `holder` changes

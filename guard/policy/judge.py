@@ -87,7 +87,7 @@ class _No(NamedTuple):
 _NOT_ASKED: Final = _No()
 
 
-class Judgement(Struct, frozen=True):
+class Judgement(Struct, frozen=True, gc=False):
     """The reasons against it (the primary one first), and the claims with who made each of them.
 
     `refusing`: the rules behind the reasons, with their codes; None for what is no rule's. `proposal` is the order as

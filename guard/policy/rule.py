@@ -23,7 +23,7 @@ Per = Literal["key", "account", "policy"]
 Answer = Reason | tuple[Claim, ...] | None
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """What is asked: by which key, with which effect, on which account (None: a read), when (wall clock, aware)."""
 
     key: str
@@ -32,7 +32,7 @@ class Request(Struct, frozen=True):
     wall: datetime
 
 
-class Proposal(Request, frozen=True):
+class Proposal(Request, frozen=True, gc=False):
     """An order as it is to be, what it is worth, and the mark that makes a repeat deliberate.
 
     `world` None: nothing was asked about the instrument. `reducible`: up to which quantity an order of this symbol and

@@ -45,7 +45,7 @@ class _Contract(Struct, frozen=True):
     strike: Decimal | None = None
 
 
-class _Priced(Struct, frozen=True):
+class _Priced(Struct, frozen=True, gc=False):
     """The price that the order is valued at, where it comes from, and how it was found."""
 
     price: Decimal

@@ -64,7 +64,7 @@ class Env(IntEnum):
 _WORDS = ("simulate", "real")
 
 
-class Account(Struct, frozen=True, order=True, cache_hash=True):
+class Account(Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """An account is the pair (environment, acc_id) of the daemon's account list."""
 
     env: Env

@@ -15,7 +15,7 @@ LEDGER_UNIT: Final = 10_000  # ledger amounts count ten-thousandths of the curre
 LEDGER_MAX: Final = 2**53  # a cap above this is a load error: another store may hold it as a double
 
 
-class Money(Struct, frozen=True, order=True):
+class Money(Struct, frozen=True, order=True, gc=False):
     """An amount and its currency (ISO-like: HKD, USD, CNH, JPY, SGD, AUD, CAD, MYR)."""
 
     amount: Decimal
@@ -34,7 +34,7 @@ class Conversion(Struct, frozen=True, omit_defaults=True):
     buffer_percent: Decimal = Decimal(0)
 
 
-class Valuation(Struct, frozen=True, omit_defaults=True):
+class Valuation(Struct, frozen=True, omit_defaults=True, gc=False):
     """What an order is worth for the limits, and how that was found; `arithmetic` is for people.
 
     `value` is quantity x `price` x `multiplier`; of an option that is the premium, and `underlying` what it stands for.

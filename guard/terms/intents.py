@@ -74,7 +74,7 @@ class Op(IntEnum):
     DELETE = 5
 
 
-class Header(Struct, frozen=True, omit_defaults=True):
+class Header(Struct, frozen=True, omit_defaults=True, cache_hash=True, gc=False):
     """The trade header as the body has it. `env` None: the body names none. One of `acc_id`, `card_num` may be None."""
 
     env: Env | None
@@ -84,7 +84,7 @@ class Header(Struct, frozen=True, omit_defaults=True):
     jp_acc_type: int | None = None
 
 
-class PlaceOrder(Struct, frozen=True, omit_defaults=True):
+class PlaceOrder(Struct, frozen=True, omit_defaults=True, gc=False):
     """A new order, or what an order shall be after a change.
 
     `market` is the policy's word (HK, US, CN, HKCC, SG, JP, AU, MY, CA, HK_FUND, US_FUND, FUTURES_HK, …), `symbol`

@@ -52,7 +52,7 @@ def at_hand(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
         return None
     situation = understood(desk, visit, intent, rows)
     account = situation.account
-    is_settled = account is None or not endpoint.is_trade or desk.book.lists(account)
+    is_settled = account is None or desk.book.lists(account) or not endpoint.is_trade
     return situation if is_settled else None
 
 
