@@ -35,7 +35,7 @@ def known(desk: Desk, visit: Visit, situation: Situation) -> World | None:
     needs, account, order = situation.needs, situation.account, situation.order
     if account is None or order is None:
         return None
-    if order.side is _SELL:
+    if order.side is _SELL and (needs is not None or desk.reference.has_price(order.symbol)):
         needs = replace(needs or Needs(), quote=True)
     elif needs is None and desk.reference.is_in_other_currency(order, account=account):
         needs = Needs()

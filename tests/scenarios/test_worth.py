@@ -74,6 +74,27 @@ async def test_a_refusal_whose_lot_is_at_hand_is_judged_once(tmp_path: Path) -> 
             assert len(judged) == looks
 
 
+async def test_a_sale_looks_at_a_price_that_was_told_and_at_none_before(tmp_path: Path) -> None:
+    """Below the market it is worth the market's price; while nobody asked for one it stands at its limit, and says so.
+
+    A price that has become too old to be believed is in the record as one that could not be had.
+    """
+    async with stage(tmp_path, policies='[orders]\nmax_value = "1000000 HKD"') as scene:
+        before = await scene.decision(await scene.place(side="SELL", price=200))
+        assert is_passed(await scene.place(side="BUY", order_type="MARKET"))
+        after = await scene.decision(await scene.place(side="SELL", price=200))
+        scene.clock.advance(s=60)
+        later = await scene.decision(await scene.place(side="SELL", price=200))
+
+        assert "world" not in before
+        assert (before["valuation"]["source"], Decimal(before["valuation"]["price"])) == ("limit", Decimal(200))
+        assert after["world"]["quote"]["symbol"] == "HK.00700"
+        assert after["valuation"]["source"] != "limit"
+        assert Decimal(after["valuation"]["price"]) > 200
+        assert "is 1 min old" in later["world"]["missing"]["quote"]["message"]
+        assert later["valuation"]["source"] == "limit"
+
+
 async def test_a_collar_refuses_a_price_far_from_the_market(tmp_path: Path) -> None:
     """A BUY at 400 with the market near 300 is beyond 10 %; at 200 it only waits."""
     rules = '[orders]\nmax_value = "1000000 HKD"\nprice_collar_percent = { stock = 10 }'
