@@ -72,12 +72,12 @@ def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
     return state.sums.get(counter, 0)
 
 
-def quota_of(state: State, counter: str, *, t_us: int, window_ms: int) -> tuple[int, int]:
+def quota_of(state: State, counter: str, *, t_us: int, window_us: int) -> tuple[int, int]:
     """The stamps in the window, and how long until the oldest leaves it and some of the quota comes back; 0: none."""
     log = state.logs.get(counter)
     if log is None:
         return 0, 0
-    stamps, window_us, now_us = log.stamps, window_ms * 1000, max(t_us, state.at_us)
+    stamps, now_us = log.stamps, max(t_us, state.at_us)
     first = first_in(log, now_us, window_us)
     count = len(stamps) - first
     return count, stamps[first] + window_us - now_us if count else 0

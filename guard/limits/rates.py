@@ -15,7 +15,7 @@ WORDS_MAX: Final = 256
 
 
 Quota = tuple[str, str, int, int]
-"""A rate as callers are told where they stand: its name (RFC 8941 §3.3.3), counter and cap, and its window in ms."""
+"""A rate as callers are told where they stand: its name (RFC 8941 §3.3.3), counter and cap, and its window in µs."""
 Told = tuple[str, list[Quota]]
 """What each of some rates allows, in one text, and where to look what is left of it."""
 
@@ -64,7 +64,7 @@ def told_of(claims: Iterable[Claim]) -> Told:
         counter, cap, window_ms = claim.counter, claim.cap, claim.window_ms
         name, policy = _words(counter.partition("/")[0], cap, window_ms // 1000)
         policies = f"{policies}, {policy}" if policies else policy
-        quotas.append((name, counter, cap, window_ms))
+        quotas.append((name, counter, cap, window_ms * 1000))
     return policies, quotas
 
 

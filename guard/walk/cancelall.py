@@ -20,7 +20,7 @@ from guard.terms import Answer, Refusal, Reply, Verdict, refuse
 from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Situation, Visit
 from guard.walk.meeting import met
-from guard.walk.quotas import quota_headers
+from guard.walk.quotas import rate_headers
 from guard.walk.recorder import Recorder
 from guard.walk.replies import Headers, unusable
 from guard.walk.sending import Carried, Sending
@@ -62,7 +62,7 @@ class CancelAlls:
             async with asyncio.timeout(max(left_s, 0)):
                 for target in targets:
                     await target.done.wait()
-        headers = quota_headers(self._desk, visit, sending.judged.claims)
+        headers = rate_headers(self._desk.state, sending.judged.claims, t_us=self._desk.clock.t_us())
         refusal = _of_all(targets)
         if refusal is not None:
             status = 504 if refusal.code is Code.OUTCOME_UNKNOWN else None

@@ -28,7 +28,7 @@ from guard.terms import (
 )
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import Hooks
-from guard.walk.quotas import quota_headers
+from guard.walk.quotas import rate_headers
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.replies import failed, refused, unusable
 from guard.walk.shadow import shadowed_read
@@ -60,7 +60,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
         visit.daemon_us += result.duration_us
         desk.metrics.daemon.add(result.duration_us / 1e6)
         desk.is_daemon_up = isinstance(result, Answer)
-    headers = quota_headers(desk, visit, allowed.claims)
+    headers = rate_headers(desk.traffic, allowed.claims, t_us=desk.clock.t_us())
     if not isinstance(result, Answer):
         return failed(visit, result, effect=endpoint.effect, headers=headers)
     seen = hooks.shown(desk, visit, situation, result)

@@ -127,7 +127,7 @@ def _resets_at(recorder: Recorder, visit: Visit, meter: Meter) -> str | None:
     if not meter.window_ms:
         return None
     state = _state_of(recorder, meter)
-    _, free_us = quota_of(state, meter.counter, t_us=visit.t_us, window_ms=meter.window_ms)
+    _, free_us = quota_of(state, meter.counter, t_us=visit.t_us, window_us=meter.window_ms * 1000)
     return (visit.wall + timedelta(microseconds=free_us)).isoformat() if free_us else None
 
 

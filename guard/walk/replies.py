@@ -30,7 +30,7 @@ from guard.terms import (
 )
 from guard.walk.desk import Known, Situation, Visit
 from guard.walk.door import unknown
-from guard.walk.quotas import quota_headers
+from guard.walk.quotas import rate_headers
 from guard.walk.recorder import Judged, Recorder
 
 TARPIT_S: Final = 0.25
@@ -59,11 +59,13 @@ def refused(
         recorder.refused(visit, refusal, situation, judged)
     else:
         recorder.refused_late(visit, refusal)
+    desk = recorder.desk
+    counts = desk.state if visit.effect in TRADE_EFFECTS else desk.traffic  # reads are counted apart from trades
     return refusal_reply(
         refusal,
         decision=visit.id,
         policy_sha256=visit.standing.policy_sha256 or None,
-        headers=quota_headers(recorder.desk, visit, judged.claims) if judged else (),
+        headers=rate_headers(counts, judged.claims, t_us=desk.clock.t_us()) if judged else (),
     )
 
 
@@ -105,7 +107,7 @@ def settled(
 
     In the simulated environment a stub answer passes, marked as unknown (contract §4 *Refusals*).
     """
-    headers = quota_headers(recorder.desk, visit, judged.claims)
+    headers = rate_headers(recorder.desk.state, judged.claims, t_us=recorder.desk.clock.t_us())
     if isinstance(result, Answer) and outcome.verdict in _ANSWERED:
         return passed_reply(result, decision=visit.id, headers=headers)
     if isinstance(result, Answer) and judged.is_simulated and is_stub(outcome):

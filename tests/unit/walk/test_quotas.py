@@ -19,14 +19,14 @@ def test_rates_are_told_by_the_draft() -> None:
     post(state, claims, t_us=SECOND)
     post(state, claims, t_us=2 * SECOND)
 
-    assert rate_headers(state, (*claims, Claim("spend", "value/key=a", 7, 9)), now_us=3 * SECOND + 1) == (
+    assert rate_headers(state, (*claims, Claim("spend", "value/key=a", 7, 9)), t_us=3 * SECOND + 1) == (
         ("RateLimit-Policy", '"orders";q=15;w=30, "a\\"b\\\\";q=1;w=60'),
         ("RateLimit", '"orders";r=13;t=28, "a\\"b\\\\";r=0;t=58'),
     )
-    assert rate_headers(state, claims, now_us=90 * SECOND)[1] == ("RateLimit", '"orders";r=15;t=0, "a\\"b\\\\";r=1;t=0')
+    assert rate_headers(state, claims, t_us=90 * SECOND)[1] == ("RateLimit", '"orders";r=15;t=0, "a\\"b\\\\";r=1;t=0')
 
 
 def test_where_no_rate_applies_nothing_is_told() -> None:
     """No empty fields."""
-    assert rate_headers(State(), (), now_us=0) == ()
-    assert rate_headers(State(), (rate("counted/key=a", None, 60),), now_us=0) == ()
+    assert rate_headers(State(), (), t_us=0) == ()
+    assert rate_headers(State(), (rate("counted/key=a", None, 60),), t_us=0) == ()
