@@ -39,7 +39,7 @@ _HEAD: Final = (
     f"POST {asks.ORDER.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {asks.DAEMON_KEY}\r\n"
     "Content-Type: application/json\r\nContent-Length: "
 ).encode()
-_CLAIMS: Final = 1_500  # bytes of a decision that are the same for all orders of a key and day: its counters' names
+_CLAIMS: Final = 700  # bytes of a decision that are the same for all orders of a key and day: its counters' names
 
 Write = Callable[[bytes], object]
 
