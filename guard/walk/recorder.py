@@ -232,12 +232,13 @@ class Recorder:
         """Counts the request once it is answered."""
         desk, principal = self.desk, visit.principal
         took_us = desk.clock.t_us() - visit.started_us
+        overhead_us = took_us - visit.daemon_us
         desk.metrics.answered(
             visit.call.path,
             None if principal is None else principal.name,
             visit.outcome,
             took_s=took_us / 1e6,
-            overhead_s=max(0, took_us - visit.daemon_us) / 1e6,
+            overhead_s=overhead_us / 1e6 if overhead_us > 0 else 0.0,
         )
 
 
