@@ -5,6 +5,7 @@ import subprocess
 import sys
 from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -127,6 +128,24 @@ def test_the_gate_holds_the_median_and_tries_twice(
 
     assert gate.held(measure, ratio_max=0.7, rounds=3) is is_held
     assert rounds == asked
+
+
+def test_the_gate_measures_both_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is first changes from round to round, and what is told leaves out the outer quarters."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    gate = importlib.import_module("gate")
+    asked: list[str] = []
+
+    def cpu_us(_field: object, server: SimpleNamespace) -> float:
+        asked.append(server.name)
+        return float(len(asked))
+
+    monkeypatch.setattr(gate, "cpu_us", cpu_us)
+    field = SimpleNamespace(servers=[SimpleNamespace(name=name) for name in ("direct", "guard", "aiohttp")])
+
+    assert gate.measured(field, 2) == {"direct": [1.0], "guard": [2.0, 5.0], "aiohttp": [3.0, 4.0]}
+    assert asked == ["direct", "guard", "aiohttp", "aiohttp", "guard"]
+    assert gate.middle([9.0, 0.1, 2.0, 3.0]) == [2.0, 3.0]
 
 
 def test_the_interpreter_that_is_named_is_taken_and_the_fastest_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
