@@ -1,13 +1,16 @@
 """The guard's doors as the settings describe them: to the daemon, to callers, to the operator."""
 
+import errno
+import os
 import resource
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
 from guard.server import TURNED_AWAY_MAX, Bounds
 from guard.settings import Settings
 from guard.upstream import Link
+from guard.wholefile import why
 
 FILES_KEPT: Final = 256  # of ours: journal, state, ops listener, streams to the daemon
 
@@ -40,6 +43,15 @@ def bounds_of(settings: Settings) -> Bounds:
         request_timeout_s=bounds.request_timeout_s,
         idle_timeout_s=bounds.idle_timeout_s,
     )
+
+
+def unopened(settings: Settings, door: Literal["data", "ops"], error: OSError) -> str:
+    """Why a listener could not be opened, in words: which one, where, and what to do."""
+    place = getattr(settings.listen, door)
+    if error.errno == errno.EADDRINUSE:
+        return f"listen.{door}: {place}: address already in use; is another guard running?"
+    words = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else why(error).lower()
+    return f"listen.{door}: {place}: {words}; write an address of this machine that its user may take"
 
 
 def connections_within(wanted: int, *, kept: int, beside: int = 1) -> int:

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 from msgspec import Struct
@@ -27,7 +27,7 @@ from guard.admin.weakened import weakened
 from guard.beginning import first_records, over_by
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
-from guard.doors import bounds_of, link_of
+from guard.doors import bounds_of, link_of, unopened
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import register, register_edges
 from guard.journal import Clock as ClockStep
@@ -271,14 +271,16 @@ class Guard:
         runner = OpsRunner(build_app(self.recorder, self.changes, bounds), bounds)
         await runner.setup()
         self._ops = runner
+        door: Literal["data", "ops"] = "ops"
         try:
             await site_of(runner, settings.listen.ops, tls, bounds, given=self._sockets.get("ops")).start()
+            door = "data"
             place = self._sockets.get("data") or address(settings.listen.data)
             at = Path(place) if isinstance(place, str) else place
             self._listener = await serve(wiring, at=at, bounds=bounds, tls=tls)
         except OSError as error:
             await runner.cleanup()
-            raise SettingsFault([f"listen: {error}; is another guard running?"]) from error
+            raise SettingsFault([unopened(settings, door, error)]) from error
         self._begin_services()
         _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)
 

@@ -79,6 +79,12 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_build_info": Family("gauge", "1, with the version of the guard.", ("version",)),
 }
 
+_BY_POLICY: Final = {  # counters with a policy's id, and where among the labels it stands
+    name: family.labels.index("policy")
+    for name, family in FAMILIES.items()
+    if family.kind == "counter" and "policy" in family.labels
+}
+
 Labels = tuple[str, ...]
 Outcomes = defaultdict[str, defaultdict[str, int]]  # by one label; nested, since a tuple as a key costs twice as much
 Reading = Callable[[], Iterable[tuple[Labels, float]]]
@@ -150,6 +156,14 @@ class Metrics(Collector):
         for name in names:
             if len(self._keys) <= self._keys_max:
                 self._keys.setdefault(name, name)
+
+    def keep_policies(self, ids: Iterable[str]) -> None:
+        """Policies that may stand in labels; what was counted of others is let go, or each reload could add some."""
+        kept = {"", "key", "flags", *ids}
+        for name, place in _BY_POLICY.items():
+            counts = self._counters[name]
+            for labels in [each for each in counts if each[place] not in kept]:
+                del counts[labels]
 
     def key(self, name: str) -> str:
         """The id as a label, or `other`."""

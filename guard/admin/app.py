@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Annotated, Final, TypeVar
 
 import msgspec
+import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
@@ -32,6 +33,10 @@ from guard.walk.recorder import Recorder
 
 BODY_BYTES_MAX: Final = 65_536
 PIECE_BYTES: Final = 65_536
+_FAILED: Final = refuse(
+    Code.RULE_ERROR, "the guard failed on this request; its log says why, and /status whether it was done all the same"
+)
+_log = structlog.get_logger("guard.admin")
 ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 _STATUS_OF: Final = {"applied": 200, "unchanged": 200, "pending": 200, "refused": 422, "stale": 412, "unrecorded": 503}
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -242,6 +247,11 @@ class Routes:
             return self._refused(refuse(Code.METHOD, f"this route is asked with {allowed}", limit=allowed))
         except web.HTTPRequestEntityTooLarge:
             return self._refused(refuse(Code.BODY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes"))
+        except (web.HTTPException, ConnectionError):  # an answer as it is; a caller that is gone
+            raise
+        except Exception:  # noqa: BLE001 - whatever was raised, the operator is owed an answer and the log the trace
+            _log.exception("ops_failed", path=request.path)
+            return self._refused(_FAILED)
 
 
 def _waiting(record: Policy, replay: Mapping[str, object] | None) -> dict[str, object]:

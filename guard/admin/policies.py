@@ -212,6 +212,7 @@ class PolicyChanges:
     def _swap(self, standing: Standing, recount: Recount | NotRebuilt | None, *, t_us: int) -> None:
         self._left_over += pieces_of(self._desk.standing)
         self._desk.standing = standing
+        self._desk.metrics.keep_policies(doc.id for doc in (standing.policies.all_docs if standing.policies else ()))
         if recount is not None:
             recount.take_over(t_us=t_us)
             recount.put_on_traffic(t_us=t_us)

@@ -10,7 +10,6 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -26,6 +25,7 @@ from guard.access.scopes import PERSONAL, expand
 from guard.cli import typed
 from guard.cli.consoles import of_tables
 from guard.cli.ops import ops_door, post
+from guard.cli.reloading import end
 from guard.cli.sources import JsonFlag, OpsOption, StateOption, settings_of
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
@@ -172,9 +172,7 @@ def reload(
     del state
     with _told(as_json=as_json):
         status, answer = post(ops_door(ops, config), "/admin/keys/reload", {"reason": reason})
-    typer.echo(answer.decode("utf-8", "replace"))
-    if status != HTTPStatus.OK:
-        raise typer.Exit(1)
+    end(status, answer, as_json=as_json, what="keys")
 
 
 def _file(file: Path | None, config: Path | None) -> Path:

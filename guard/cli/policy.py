@@ -5,6 +5,7 @@ a running guard enforces: it exits 0 when the files' policies are in force, 1 wi
 that were in force still are. Contract §2, §5.
 """
 
+from collections.abc import Iterable
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
@@ -84,7 +85,7 @@ def check(
     else:
         # What a file that cannot be read would have covered, nobody knows.
         findings = lint(policies, texts, keys.principals.values() if keys and not errors else ())
-        warnings += (*policies.warnings, *map(str, findings))
+        warnings += (*_unsaid(policies.warnings, findings), *map(str, findings))
         errors += run_tests(policies, tests).failures
     sha256 = policies.sha256 if isinstance(policies, PolicySet) and not errors else None
     if as_json:
@@ -102,6 +103,12 @@ def check(
         _show(place, docs, errors=errors, warnings=warnings, sha256=sha256)
     if errors:
         raise typer.Exit(1)
+
+
+def _unsaid(warnings: Iterable[str], findings: list[PolicyError]) -> list[str]:
+    """What no finding says with its line: that a selector matches no key, where the policy binds nobody for it."""
+    said = tuple(f"{found.file}: applies_to.keys: " for found in findings if found.code == "no_key")
+    return [each for each in warnings if not each.startswith(said)]
 
 
 def _given(doc: PolicyDoc) -> list[str]:

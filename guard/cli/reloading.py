@@ -45,7 +45,7 @@ def reload(
     body = {name: text for name, text in (("reason", reason), ("until", until)) if text is not None}
     with told(as_json=as_json):
         status, answer = post(ops_door(ops, config), "/admin/policy/reload", body)
-    _end(status, answer, as_json=as_json)
+    end(status, answer, as_json=as_json)
 
 
 def approve(
@@ -72,7 +72,7 @@ def approve(
                 raise SettingsFault([f"{waiting['sha256'][:12]}: still waits; nothing was approved"])
         body = {"sha256": waiting["sha256"], "reason": reason}
         status, answer = post(place, "/admin/policy/approve", body)
-    _end(status, answer, as_json=as_json)
+    end(status, answer, as_json=as_json)
 
 
 def promote(
@@ -102,7 +102,7 @@ def promote(
             raise SettingsFault([*fault.errors, f"{path}: {_IN_DOUBT}"]) from fault
         if status != http.HTTPStatus.OK:
             _take_back(path, text, before)
-    _end(status, answer, as_json=as_json)
+    end(status, answer, as_json=as_json)
 
 
 # ---------------------------------------------------------------- what waits
@@ -215,11 +215,12 @@ def _replace(path: Path, text: str) -> None:
 # ---------------------------------------------------------------- the answer
 
 
-def _end(status: int, answer: bytes, *, as_json: bool) -> None:
+def end(status: int, answer: bytes, *, as_json: bool, what: str = "policies") -> None:
+    """What came of a change of `what`, for people or programs, with its exit code."""
     if as_json:
         typer.echo(answer.decode("utf-8", "replace"))
     else:
-        _show(status, answer)
+        _show(status, answer, what)
     if status != http.HTTPStatus.OK:
         raise typer.Exit(1)
     if _members(answer).get("result") == "pending":
@@ -233,7 +234,7 @@ def _members(answer: bytes) -> dict[str, Any]:
         return {}
 
 
-def _show(status: int, answer: bytes) -> None:
+def _show(status: int, answer: bytes, what: str) -> None:
     found = _members(answer)
     if not found and not answer.startswith(b"{"):
         typer.echo(f"guard: an answer {status} that cannot be read", err=True)
@@ -247,7 +248,7 @@ def _show(status: int, answer: bytes) -> None:
         return
     for error in errors:
         typer.echo(f"guard: {_sentence(error)}", err=True)
-    typer.echo("guard: nothing was changed; the policies that were in force still are", err=True)
+    typer.echo(f"guard: nothing was changed; the {what} that were in force still are", err=True)
 
 
 def _show_done(found: dict[str, Any]) -> None:

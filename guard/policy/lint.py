@@ -178,7 +178,12 @@ def _parents(doc: PolicyDoc, docs: tuple[PolicyDoc, ...]) -> Found:
 def _nobody(doc: PolicyDoc, keys: tuple[Principal, ...]) -> Found:
     """A policy that no key can match; without any keys nothing is said."""
     if keys and not any(_meets(doc, key) for key in keys):
-        yield ("applies_to",), Bad("no_key", "no key of keys.json can match this policy", "see its selectors")
+        chosen = doc.applies_to.keys
+        is_named = chosen is not None and not any(matches(key.name, chosen) for key in keys)
+        message = "no key of keys.json can match this policy"
+        if is_named:
+            message = f"no key matches {', '.join(map(repr, chosen or ()))}, so the policy binds nobody"
+        yield ("applies_to",), Bad("no_key", message, "see its selectors")
 
 
 def _meets(doc: PolicyDoc, key: Principal) -> bool:

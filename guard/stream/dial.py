@@ -5,7 +5,6 @@ cookies and no proxies; failures are refusals.
 """
 
 import asyncio
-import os
 import ssl
 from types import SimpleNamespace
 from typing import Final
@@ -17,7 +16,7 @@ from guard.codes import Code
 from guard.stream.bounds import Bounds
 from guard.stream.session import FRAME_BYTES_MAX
 from guard.terms import Refusal, refuse
-from guard.upstream.origin import parse_origin, tls_context
+from guard.upstream.origin import brief, parse_origin, tls_context
 
 Stream = aiohttp.ClientWebSocketResponse[bool]
 
@@ -69,11 +68,11 @@ class Dialler:
         except aiohttp.WSServerHandshakeError as error:
             return _unwelcome(error.status)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return refuse(Code.DAEMON_UNREACHABLE, f"the daemon cannot be reached: {_brief(error)}; nothing was sent")
+            return refuse(Code.DAEMON_UNREACHABLE, f"the daemon cannot be reached: {brief(error)}; nothing was sent")
         except TimeoutError:
             return refuse(Code.DAEMON_TIMEOUT, "the daemon did not open its stream in time")
         except (aiohttp.ClientError, OSError) as error:
-            return refuse(Code.DAEMON_BAD_ANSWER, f"the daemon did not open its stream: {_brief(error)}")
+            return refuse(Code.DAEMON_BAD_ANSWER, f"the daemon did not open its stream: {brief(error)}")
 
     def _open_session(self, connect_s: float) -> aiohttp.ClientSession:
         if self._session is None:
@@ -94,13 +93,3 @@ def _unwelcome(status: int) -> Refusal:
         return refuse(Code.DAEMON_BAD_ANSWER, f"the daemon answered {status} instead of opening its stream")
     message = f"the daemon answered {status}: it does not take the guard's own key for /ws; the operator has to look"
     return refuse(Code.DAEMON_BAD_ANSWER, message)
-
-
-def _brief(error: Exception) -> str:
-    """What went wrong in a few words. The library's own text names the daemon's address, which is not the callers'."""
-    cause = getattr(error, "os_error", error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {cause.verify_message}"
-    if isinstance(cause, OSError) and cause.errno:
-        return os.strerror(cause.errno).lower()
-    return "no connection in time" if isinstance(error, TimeoutError) else type(cause).__name__

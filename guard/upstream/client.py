@@ -20,7 +20,7 @@ from guard.upstream.circuit import Circuits
 from guard.upstream.connection import Asked, Connection
 from guard.upstream.fuse import CircuitLog
 from guard.upstream.head import Heads
-from guard.upstream.origin import parse_origin, tls_context
+from guard.upstream.origin import brief, parse_origin, tls_context
 from guard.upstream.pool import Idle, Slots, urgency_of
 
 Sent = tuple[Connection, Asked]  # a request on its way, and its answer to be
@@ -218,7 +218,7 @@ class Client:
         except TimeoutError:
             return Failure("timeout", "the daemon could not be connected to in time", is_sent=False)
         except OSError as error:
-            return Failure("refused", f"the daemon cannot be connected to: {error}", is_sent=False)
+            return Failure("refused", f"the daemon cannot be connected to: {brief(error)}", is_sent=False)
         finally:
             if not is_open:
                 connection.drop()

@@ -4,6 +4,8 @@ An origin is scheme, host and port; a URL with more than that is refused, since 
 verified always, host name included; a private CA file replaces the system's authorities.
 """
 
+import os
+import socket
 import ssl
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -27,6 +29,22 @@ class Origin(Struct, frozen=True):
         """Host and port as the `Host` field has them (RFC 9110 §7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORT_OF[self.scheme] else f"{host}:{self.port}"
+
+
+def brief(error: Exception) -> str:
+    """Why there is no connection, in a few words. A library's own text names the daemon's address: not the callers'."""
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):
+        return "it does not speak TLS as it should"
+    if isinstance(cause, socket.gaierror):
+        return "its name has no address"
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    if isinstance(cause, OSError):
+        return os.strerror(cause.errno).lower() if cause.errno else "none of its addresses answers"
+    return type(cause).__name__
 
 
 def parse_origin(url: str) -> Origin:

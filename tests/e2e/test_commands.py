@@ -259,7 +259,8 @@ async def test_a_key_is_made_let_in_rotated_and_revoked(tmp_path: Path) -> None:
         made = await _command(tmp_path, "keys", "new", "--id", "late", "--scopes", "qot:read")
         plaintext = made.stdout.strip()
         assert (await status(plaintext)).status == 401
-        assert (await _command(tmp_path, "keys", "reload", "--ops", ops)).returncode == 0
+        taken = await _command(tmp_path, "keys", "reload", "--ops", ops)
+        assert (taken.returncode, taken.stdout.splitlines()[1:]) == (0, ["  key late added"])
         assert (await status(plaintext)).status == 200
 
         rotated = (await _command(tmp_path, "keys", "rotate", "late", "--overlap", "1h")).stdout.strip()
@@ -290,8 +291,10 @@ async def test_a_reload_that_is_not_allowed_exits_1_and_says_why(
     async with running(lay_out(tmp_path, *keys)) as guard:
         done = await _command(tmp_path, room, "reload", "--ops", f"127.0.0.1:{guard.ports[1]}", who=who)
 
-    assert done.returncode == 1
-    assert told in done.stdout + done.stderr
+    assert (done.returncode, done.stdout) == (1, "")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("guard: ")
+    assert told in said
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,23 @@ async def test_what_is_wrong_degrades_but_does_not_make_unready(tmp_path: Path) 
     ]
 
 
+async def test_a_fault_of_the_guards_own_has_the_body_of_every_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug behind a route is 503 `rule_error` with a decision, not a page of the library's; the door stays open."""
+
+    def broken(_: object) -> object:
+        raise ZeroDivisionError
+
+    async with running(lay_out(tmp_path)) as guard:
+        with monkeypatch.context() as patched:
+            patched.setattr("guard.admin.app.status", broken)
+            status, told = await operate(guard, "/status")
+        assert (status, told["err_code"]) == (503, "rule_error")
+        assert told["guard"]["decision"]
+        assert (await operate(guard, "/status"))[0] == 200
+
+
 async def test_only_draining_is_unready(tmp_path: Path) -> None:
     """While an order is still on its way the guard says 503 on /readyz, 200 on /livez, and waits for the order."""
     simulator, reached, gate = Simulator(), asyncio.Event(), asyncio.Event()

@@ -233,7 +233,9 @@ def test_exit_3_for_a_state_directory_in_use_and_exit_2_for_a_taken_port(tmp_pat
         taken = ("--listen", f"127.0.0.1:{first.data}", "--ops", f"127.0.0.1:{free_port()}", "--state", "another")
         done = run("serve", *taken, cwd=tmp_path, env=KEYED)
         assert done.returncode == 2
-        assert "is another guard running?" in done.stderr.splitlines()[-1]
+        place = f"127.0.0.1:{first.data}"
+        told = f"guard: listen.data: {place}: address already in use; is another guard running?"
+        assert done.stderr.splitlines()[-1] == told
 
         assert first.stop() == 0
     assert [line["type"] for line in of_type(config, "start") + of_type(config, "stop")] == ["start", "stop"]

@@ -58,6 +58,19 @@ async def test_an_edit_takes_effect_without_a_restart(tmp_path: Path) -> None:
         assert await metric(scene, f'guard_policy_info{{sha256="{told["sha256"]}"}} 1.0')
 
 
+async def test_a_policy_that_was_taken_away_is_no_label_any_more(tmp_path: Path) -> None:
+    """Its refusals were counted while it was in force; after the reload its name is no series."""
+    async with stage(tmp_path, *PEOPLE, policies=NARROW) as scene:
+        counted = 'guard_refusals_total{code="max_order_value",policy="desk"} 1.0'
+        assert code_of(await scene.place()) == (403, "max_order_value")
+        assert await metric(scene, counted)
+        write(scene, NARROW, name="other.toml")
+        (tmp_path / "policies" / "desk.toml").unlink()
+        await operate(scene.guard, RELOAD, {})
+
+        assert not await metric(scene, counted)
+
+
 async def test_what_decided_is_kept_beside_the_record(tmp_path: Path) -> None:
     """Under the hashes of every decision lie the texts that made it, also after reloads of policies and of keys."""
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:

@@ -1,10 +1,15 @@
 """What the doors may take of the process."""
 
+import errno
+import socket
 import subprocess
 import sys
 from typing import Final
 
 import pytest
+
+from guard.doors import unopened
+from guard.settings import Settings
 
 _ASK: Final = """
 import resource, sys
@@ -36,3 +41,25 @@ def test_callers_leave_the_files_that_the_guard_needs(
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own command
 
     assert done.stdout.splitlines()[-1] == f"{fits} {raised}"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.EADDRINUSE, "error while attempting to bind"), "already in use; is another guard running?"),
+        (OSError(errno.EADDRNOTAVAIL, "[Errno 99] error while"), "cannot assign requested address; write an address"),
+        (PermissionError(errno.EACCES, "error while attempting"), "permission denied; write an address"),
+        (
+            socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+            "name or service not known; write an address",
+        ),
+    ],
+)
+def test_a_door_that_does_not_open_is_told_in_words(error: OSError, told: str) -> None:
+    """Which listener, where, why and what to do; without a number of the system's and a library's sentence."""
+    said = unopened(Settings(), "data", error)
+
+    assert said.startswith(f"listen.data: {Settings().listen.data}: ")
+    assert told in said
+    assert "rrno" not in said
+    assert "attempting" not in said

@@ -43,6 +43,23 @@ def test_unknown_keys_and_paths_become_other() -> None:
     assert len([name for name, _ in seen if name == "guard_requests_total"]) == 1
 
 
+def test_a_policy_that_is_gone_is_no_label() -> None:
+    """A thousand reloads, each with a policy of another name, leave the names that are in force."""
+    metrics = Metrics(keys_max=2)
+    metrics.count("guard_refusals_total", "scope", "")
+    metrics.count("guard_refusals_total", "rate", "key")
+    for number in range(1000):
+        metrics.count("guard_refusals_total", "side", f"p{number}")
+        metrics.count("guard_shadow_divergence_total", f"s{number}", "side")
+        metrics.keep_policies([f"p{number}", f"s{number}"])
+
+    told = {
+        (name, dict(labels)["policy"]) for name, labels in _samples(metrics) if dict(labels).get("policy") is not None
+    }
+    refusals, shadows = "guard_refusals_total", "guard_shadow_divergence_total"
+    assert told == {(refusals, ""), (refusals, "key"), (refusals, "p999"), (shadows, "s999")}
+
+
 def test_an_answered_request_is_counted_by_endpoint_and_by_key_and_its_times_are_kept() -> None:
     """All that the daemon did not take is overhead; a stranger counts for no key."""
     metrics = Metrics(keys_max=2)

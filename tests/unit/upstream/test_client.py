@@ -117,6 +117,18 @@ async def test_a_daemon_on_ipv6_is_reached() -> None:
         await client.close()
 
 
+async def test_a_daemon_that_is_not_there_is_told_without_its_address() -> None:
+    """Callers read this: where the daemon is, past the guard, is not theirs to know."""
+    async with scripted() as daemon:
+        pass
+    client = Client(Link(url=f"http://127.0.0.1:{daemon.port}"), key="secret")
+    result = await client.send(ORDER)
+
+    assert isinstance(result, Failure)
+    assert result.message == "the daemon cannot be connected to: connection refused"
+    await client.close()
+
+
 async def test_a_name_that_resolves_to_nothing_is_refused_unsent() -> None:
     """DNS failures are connect failures."""
     client = Client(Link(url="http://daemon.invalid:1", connect_timeout_s=1.0))

@@ -1,12 +1,14 @@
 """Where the daemon is."""
 
+import errno
+import socket
 import ssl
 from pathlib import Path
 
 import pytest
 
 from guard.errors import SettingsFault
-from guard.upstream.origin import Origin, parse_origin, tls_context
+from guard.upstream.origin import Origin, brief, parse_origin, tls_context
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,19 @@ def test_a_ca_file_that_cannot_be_used_is_a_settings_fault(tmp_path: Path) -> No
     for scheme, file in (("https", tmp_path / "absent"), ("https", odd), ("http", odd)):
         with pytest.raises(SettingsFault):
             tls_context(Origin(scheme, "daemon", 443), ca_file=str(file))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('10.9.8.7', 22499)"), "connection refused"),
+        (OSError("Multiple exceptions: [Errno 111] ('10.9.8.7', 22499)"), "none of its addresses answers"),
+        (socket.gaierror(socket.EAI_NONAME, "10.9.8.7"), "its name has no address"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] 10.9.8.7"), "it does not speak TLS as it should"),
+        (TimeoutError("10.9.8.7"), "no connection in time"),
+        (ValueError("10.9.8.7"), "ValueError"),
+    ],
+)
+def test_why_there_is_no_connection_names_no_address(error: Exception, words: str) -> None:
+    """Callers read it; a library's own text would tell them where the daemon is, past the guard."""
+    assert brief(error) == words
