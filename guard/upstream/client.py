@@ -1,8 +1,13 @@
 """The client: pooled keep-alive connections to the one daemon, and exact knowledge of whether a byte has left.
 
 `send` answers every request with an `Answer` or a `Failure` and raises nothing. `Failure.is_sent` is False only when
-no byte of the request can have left. Nothing is retried but a request other than a trade whose connection closed
-before its first byte. Redirects are answers, cookies are ignored. A cancelled `send` closes its connection.
+no byte of the request can have left. Nothing is retried but what cannot have left: on an open connection that was found
+closed, or, unless it is a trade, on a new one that closed. Redirects are answers, cookies are ignored. A cancelled
+`send` closes its connection.
+
+Where others are under way, what is no trade leaves when the turn of the loop is over: a daemon that waits is woken by
+each write, and those that are written one after the other find it awake. A trade leaves at once: nothing may come
+between the last look at what could stop it and its first byte.
 """
 
 import asyncio
@@ -10,6 +15,7 @@ import contextlib
 import ssl
 from typing import Final
 
+import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -17,7 +23,7 @@ from guard.clock import Clock, SystemClock
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream.answer import Whole
 from guard.upstream.circuit import Circuits
-from guard.upstream.connection import Asked, Connection
+from guard.upstream.connection import UNSENT, Asked, Connection
 from guard.upstream.fuse import CircuitLog
 from guard.upstream.head import Heads
 from guard.upstream.origin import brief, parse_origin, tls_context
@@ -26,6 +32,7 @@ from guard.upstream.pool import Idle, Slots, urgency_of
 Sent = tuple[Connection, Asked]  # a request on its way, and its answer to be
 ANSWER_BYTES_MAX: Final = 32 * 2**20
 CLOSE_MAX_S: Final = 1.0  # how long `close` waits for the transports' last words
+_log = structlog.get_logger("guard")
 _WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
 
 
@@ -71,6 +78,7 @@ class Client:
         self._slots = Slots(slots_max=link.connections_max, waiters_max=link.waiters_max)
         self._idle = Idle(idle_max_s=link.idle_max_s)
         self._open: set[Connection] = set()
+        self._leaving: list[Connection] = []
         self._all_gone = asyncio.Event()
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -101,9 +109,13 @@ class Client:
                 self._loop = asyncio.get_running_loop()  # which is a system call
             data, deadline_s = self._heads.render(request), self._loop.time() + request.timeout_s
             sent = self._at_once(request, data, deadline_s)
-            if sent is None:
+            found = UNSENT if sent is None else await sent[1]
+            if found is UNSENT:
+                if sent is not None:
+                    self._slots.give_back()
+                sent = None
                 sent = await self._in_turn(request, data, deadline_s)
-            found = sent if isinstance(sent, Failure) else await sent[1]
+                found = sent if isinstance(sent, Failure) else await sent[1]
             took_us = self._clock.mono_us() - started_us
             if isinstance(found, Whole):
                 result = Answer(found.status, found.content_type, found.body, took_us)
@@ -132,19 +144,50 @@ class Client:
                     await self._all_gone.wait()
 
     def _at_once(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | None:
-        """Sends it on an open connection, and has a slot for it; None: one is not at hand, and neither is held."""
-        if not self._slots.take_now(urgency_of(request)):
+        """It leaves in this turn on an open connection, and has a slot; None: one is not at hand, and neither is held.
+
+        Its answer is `UNSENT` where its connection was found closed.
+        """
+        slots = self._slots
+        if not slots.take_now(urgency_of(request)):
             return None
-        sent = None
+        connection = asked = None
         try:
-            sent = self._on_idle(request, data, deadline_s)
+            connection = self._idle.pick(is_trade=request.is_trade)
+            if connection is None:
+                return None
+            asked = connection.take(data, deadline_s)
+            if asked is None:
+                return None
+            if request.is_trade or slots.in_use == 1:
+                connection.leave()
+            else:
+                self._leave_later(connection)
+            return connection, asked
         finally:
-            if sent is None:
-                self._slots.give_back()
-        return sent
+            if asked is None:
+                slots.give_back()
+                if connection is not None:
+                    connection.drop()  # it was found closed
+
+    def _leave_later(self, connection: Connection) -> None:
+        """What it took leaves when this turn of the loop is over."""
+        if not self._leaving:
+            asyncio.get_running_loop().call_soon(self._leave)
+        self._leaving.append(connection)
+
+    def _leave(self) -> None:
+        """What was to leave in this turn leaves."""
+        leaving, self._leaving = self._leaving, []
+        for connection in leaving:
+            try:
+                connection.leave()
+            except Exception:  # noqa: BLE001 - a bug of ours is one request's alone, and the others leave
+                _log.exception("leaving_failed")
+                connection.drop()
 
     async def _in_turn(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | Failure:
-        """The same, once it has its turn and a connection; or why it was not sent, and neither is held."""
+        """Sends it once it has its turn and a connection; or why it was not sent, and neither is held."""
         urgency = urgency_of(request)
         has_waited = not self._slots.take_now(urgency)
         if has_waited:
@@ -192,7 +235,7 @@ class Client:
             if asked is None:
                 self._put_back(connection)
         if asked is None:
-            return Failure("reset", "the daemon closed the connection before the request", is_sent=False)
+            return UNSENT
         return connection, asked
 
     async def _dial(self, *, deadline_s: float) -> Connection | Failure:

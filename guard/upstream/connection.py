@@ -1,7 +1,7 @@
 """One connection to the daemon: at most one request in flight, and after anything unexpected never used again.
 
-The one fact that everything else stands on is decided in `ask`: it answers None while no byte of the request can have
-left, and from the moment it hands bytes to the transport the request counts as sent.
+The one fact that everything else stands on is decided in `leave`: until it hands the request to the transport no byte
+can have left, and every failure says so; from that moment on the request counts as sent.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from guard.terms import Failure
 from guard.upstream.answer import AnswerReader, Whole
 
 Asked = asyncio.Future[Whole | Failure]
+UNSENT: Final = Failure("reset", "the daemon closed the connection before the request", is_sent=False)
 _SERVER_ERROR: Final = 500  # whatever went wrong over there, nothing else is asked on that connection
 
 
@@ -30,6 +31,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._probe: select.poll | None = None
         self._asked: Asked | None = None
+        self._unsent: bytes | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._deadline_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -43,38 +45,48 @@ class Connection(asyncio.Protocol):
         """There is a transport below."""
         return self._transport is not None
 
-    def is_quiet(self) -> bool:
-        """A request may be written now: the peer has neither closed nor said anything unasked, down to the kernel.
-
-        A peer's close that the loop has not yet seen would make a false *unknown* of a trade, and bytes that came
-        before the request would be taken for its answer. Under TLS the kernel's buffer may hold records that are no
-        answer (session tickets), so there only what the loop has seen counts.
-        """
-        transport = self._transport
-        if not self.is_reusable or transport is None or transport.is_closing():
-            return False
-        return self._probe is None or not self._probe.poll(0)
-
     def ask(self, request: bytes, deadline_s: float) -> Asked | None:
-        """Send a request; its answer or failure comes in the future, by `deadline_s` of the loop's clock.
+        """Take a request and send it. None: nothing was sent, and nothing will be."""
+        asked = self.take(request, deadline_s)
+        return asked if asked is not None and self.leave() else None
 
-        None: nothing was sent, and nothing will be. Called when something is in flight already: a bug.
+    def take(self, request: bytes, deadline_s: float) -> Asked | None:
+        """Keep a request for `leave`; its answer or failure comes in the future, by `deadline_s` of the loop's clock.
+
+        None: nothing can be sent here. Called when something is in flight: a bug.
         """
         if self._asked is not None:
             raise AssertionError("one request at a time")
-        transport = self._transport
-        if transport is None or not self.is_quiet():
+        if not self.is_reusable:
             return None
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()  # which is a system call
         self._asked = asked = loop.create_future()
+        self._unsent = request
         self.is_reusable = False
         self._deadline_s = deadline_s
         if self._timer is None or self._rings_s > deadline_s:
             self._ring_at(loop, deadline_s)
-        transport.write(request)
         return asked
+
+    def leave(self) -> bool:
+        """Send what was taken, unless it has failed since. False: nothing was sent, and nothing will be.
+
+        Nothing is sent to a peer that has closed or said anything unasked, down to the kernel. A close that the loop
+        has not yet seen would make a false *unknown* of a trade, and bytes that came before the request would be taken
+        for its answer. Under TLS the kernel's buffer may hold records that are no answer (session tickets), so there
+        only what the loop has seen counts.
+        """
+        request, transport = self._unsent, self._transport
+        if request is None or transport is None:
+            return False
+        if transport.is_closing() or (self._probe is not None and self._probe.poll(0)):
+            self.drop()
+            return False
+        self._unsent = None
+        transport.write(request)
+        return True
 
     def drop(self) -> None:
         """Close at once; a request in flight fails as reset."""
@@ -93,7 +105,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of an answer; unasked ones end the connection."""
         asked = self._asked
-        if asked is None:
+        if asked is None or self._unsent is not None:
             self.drop()
             return
         result = self._reader.feed(data)
@@ -146,5 +158,8 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         asked, self._asked = self._asked, None
-        if asked is not None and not asked.done():
-            asked.set_result(Failure(kind, message, is_sent=True))  # type: ignore[arg-type]
+        unsent, self._unsent = self._unsent, None
+        if asked is None or asked.done():
+            return
+        is_lost = unsent is not None and kind == "reset"
+        asked.set_result(UNSENT if is_lost else Failure(kind, message, is_sent=unsent is None))  # type: ignore[arg-type]

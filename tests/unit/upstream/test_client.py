@@ -1,8 +1,10 @@
 """The client over real sockets: TLS, IPv6, what it says beside the answer. Faults are in tests/faults."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,8 @@ from msgspec.structs import replace
 from guard.errors import SettingsFault
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream import Client, Link
-from guard.upstream.connection import Connection
-from tests.support.scripted_daemon import Talk, answer, scripted, well
+from guard.upstream.connection import Asked, Connection
+from tests.support.scripted_daemon import ScriptedDaemon, Talk, answer, scripted, well
 
 READ = Outbound("GET", "/api/accounts", None, 5.0)
 ORDER = Outbound("POST", "/api/order", b"{}", 5.0, is_trade=True)
@@ -267,6 +269,108 @@ async def test_what_waited_for_a_connection_is_asked_once_more_before_it_leaves(
         await client.close()
 
 
+@contextlib.asynccontextmanager
+async def warm(connections: int) -> AsyncIterator[tuple[Client, ScriptedDaemon]]:
+    """A client with so many idle connections; each has been asked once."""
+    all_here = asyncio.Barrier(connections)
+
+    async def together(talk: Talk) -> None:
+        await talk.request()
+        await all_here.wait()
+        await talk.say(answer())
+        await well(talk)
+
+    async with scripted(*[together] * connections) as daemon:
+        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}"))
+        await asyncio.gather(*[client.send(READ) for _ in range(connections)])
+        yield client, daemon
+        await client.close()
+
+
+async def test_reads_of_one_turn_leave_together_and_a_trade_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is alone waits for nothing, nor does a trade; all others are written when the turn is over."""
+    seen: list[str] = []
+    take, leave = Connection.take, Connection.leave
+
+    def taking(connection: Connection, request: bytes, deadline_s: float) -> Asked | None:
+        seen.append("take")
+        return take(connection, request, deadline_s)
+
+    def leaving(connection: Connection) -> bool:
+        seen.append("leave")
+        return leave(connection)
+
+    async with warm(4) as (client, daemon):
+        monkeypatch.setattr(Connection, "take", taking)
+        monkeypatch.setattr(Connection, "leave", leaving)
+        answers = await asyncio.gather(*[client.send(request) for request in (READ, READ, ORDER, READ)])
+
+        assert all(isinstance(each, Answer) for each in answers)
+        assert seen == ["take", "leave", "take", "take", "leave", "take", "leave", "leave"]
+        assert (client.dials_total, len(daemon.requests), client.in_flight) == (4, 8, 0)
+
+
+async def test_what_finds_its_connection_closed_at_the_end_of_the_turn_goes_on_another() -> None:
+    """It was not sent, so it is sent once; whoever leaves with it notices nothing."""
+    async with warm(3) as (client, daemon):
+        sending = [asyncio.ensure_future(client.send(READ)) for _ in range(3)]
+        await asyncio.sleep(0)
+        client._leaving[0].eof_received()
+
+        assert all(isinstance(each, Answer) for each in await asyncio.gather(*sending))
+        assert (client.dials_total, len(daemon.requests), client.in_flight) == (4, 6, 0)
+
+
+async def test_who_hangs_up_before_the_end_of_the_turn_takes_only_its_connection_along() -> None:
+    """Its slot is free again; whoever leaves with it notices nothing."""
+    async with warm(3) as (client, _):
+        sending = [asyncio.ensure_future(client.send(READ)) for _ in range(3)]
+        await asyncio.sleep(0)
+        sending[1].cancel()
+
+        first, second, third = await asyncio.gather(*sending, return_exceptions=True)
+        assert isinstance(second, asyncio.CancelledError)
+        assert isinstance(first, Answer)
+        assert isinstance(third, Answer)
+        await asyncio.sleep(0.01)
+        assert (client.connections, client.in_flight) == (2, 0)
+
+
+async def test_a_client_closed_before_the_end_of_the_turn_sends_nothing_more() -> None:
+    """What had not left is held back, and said to be."""
+    async with warm(2) as (client, _):
+        sending = [asyncio.ensure_future(client.send(READ)) for _ in range(2)]
+        await asyncio.sleep(0)
+        await client.close()
+        left, held = await asyncio.gather(*sending)
+
+        assert isinstance(left, Failure)
+        assert (left.kind, left.is_sent) == ("reset", True)
+        assert isinstance(held, Failure)
+        assert (held.kind, held.is_sent) == ("held", False)
+        assert client.in_flight == 0
+
+
+async def test_a_bug_of_ours_as_one_leaves_is_no_other_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own sender hears of it, or is served on another connection; the others leave."""
+    leave = Connection.leave
+    broken: list[Connection] = []
+
+    def once(connection: Connection) -> bool:
+        if not broken and client._slots.in_use == 3:
+            broken.append(connection)
+            raise RuntimeError("broken")
+        return leave(connection)
+
+    async with warm(3) as (client, daemon):
+        monkeypatch.setattr(Connection, "leave", once)
+        sending = [asyncio.ensure_future(client.send(READ)) for _ in range(3)]
+
+        assert all(isinstance(each, Answer) for each in await asyncio.gather(*sending))
+        assert broken
+        assert (client.dials_total, len(daemon.requests), client.in_flight) == (4, 6, 0)
+
+
 @pytest.mark.parametrize("is_idle", [True, False], ids=["an idle connection", "a new connection"])
 async def test_a_bug_of_ours_while_sending_takes_no_slot_along(monkeypatch: pytest.MonkeyPatch, is_idle: bool) -> None:
     """What raises before the request is on its way is heard by who sent it; the next one goes as if nothing was."""
@@ -279,7 +383,7 @@ async def test_a_bug_of_ours_while_sending_takes_no_slot_along(monkeypatch: pyte
         if is_idle:
             assert isinstance(await client.send(READ), Answer)
         with monkeypatch.context() as patch:
-            patch.setattr(Connection, "ask", broken)
+            patch.setattr(Connection, "take", broken)
             with pytest.raises(RuntimeError, match="broken"):
                 await client.send(ORDER)
         assert client.in_flight == 0

@@ -9,7 +9,7 @@ import pytest
 
 from guard.terms import Failure
 from guard.upstream.answer import Whole
-from guard.upstream.connection import Asked, Connection
+from guard.upstream.connection import UNSENT, Asked, Connection
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -111,12 +111,49 @@ async def test_nothing_is_written_to_a_connection_that_is_not_quiet(bench: Bench
     assert bench.transport.written == []
 
 
+@pytest.mark.parametrize("why", ["closed by the peer", "bytes unread", "bytes", "eof", "lost", "dropped"])
+async def test_what_is_lost_between_take_and_leave_was_not_sent(bench: Bench, why: str) -> None:
+    """Not a byte is written, and bytes that come meanwhile are nobody's answer."""
+    asked = bench.connection.take(b"GET", deadline_s=asyncio.get_running_loop().time() + 5)
+    assert asked is not None
+    if why == "closed by the peer":
+        bench.transport.peer.close()
+    if why == "bytes unread":
+        bench.transport.peer.send(OK)
+    if why == "bytes":
+        bench.connection.data_received(OK)
+    if why == "eof":
+        bench.connection.eof_received()
+    if why == "lost":
+        bench.connection.connection_lost(None)
+    if why == "dropped":
+        bench.connection.drop()
+
+    assert not bench.connection.leave()
+    assert await asked is UNSENT
+    assert bench.transport.written == []
+    assert not bench.connection.is_reusable
+
+
+async def test_a_deadline_between_take_and_leave_is_a_timeout_of_what_was_not_sent(bench: Bench) -> None:
+    """The turn was over too late: nothing is written any more."""
+    asked = bench.connection.take(b"GET", deadline_s=asyncio.get_running_loop().time())
+    assert asked is not None
+    failure = await asked
+
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.is_sent) == ("timeout", False)
+    assert not bench.connection.leave()
+    assert bench.transport.written == []
+
+
 async def test_under_tls_unread_records_do_not_matter() -> None:
     """A session ticket in the kernel's buffer is no answer."""
     bench = Bench(is_tls=True).open()
     bench.transport.peer.send(b"\x17\x03\x03")
 
-    assert bench.connection.is_quiet()
+    assert bench.ask() is not None
+    assert bench.transport.written == [b"GET"]
     bench.transport.sock.close()
     bench.transport.peer.close()
 
