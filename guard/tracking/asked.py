@@ -1,6 +1,8 @@
 """One look at one place: what was there when the question was asked, and what the daemon's lists then showed."""
 
-from msgspec import Struct
+from collections.abc import Iterable
+
+from msgspec import Struct, field
 
 from guard.limits import Holder, Parts, State, Step, find_order
 from guard.tracking.places import Place
@@ -11,14 +13,16 @@ from guard.upstream.reconcile import stamp_of
 class Asked(Struct):
     """A list is as old as its question, so what happened to an order since then is not in it.
 
-    `doubts`: the steps in doubt then; `terms`: the terms of live orders that no step was open for. `today` and
-    `earlier` are rows; `earlier` None: history was not asked or is not whole, so nothing can be told absent.
+    `doubts`: the steps in doubt then; `terms`: the terms of live orders that no step was open for, of which `nameless`
+    had no id yet. `today` and `earlier` are rows; `earlier` None: history was not asked or is not whole, so nothing can
+    be told absent.
     """
 
     place: Place
-    at_us: int
     doubts: dict[str, Step]
-    terms: dict[str, Parts | tuple[Parts, ...]]
+    at_us: int = 0
+    terms: dict[str, Parts | tuple[Parts, ...]] = field(default_factory=dict)
+    nameless: list[str] = field(default_factory=list)
     today: tuple[OrderRow, ...] = ()
     earlier: tuple[OrderRow, ...] | None = None
 
@@ -32,13 +36,16 @@ class Asked(Struct):
         """Nothing happened to the order since the question was asked."""
         return holder.step is None and self.terms.get(holder.id) is holder.claimed
 
-    def noted(self, holder: Holder) -> None:
-        """What the list showed has settled the order's step: the list is about the terms that it is on now."""
-        self.terms[holder.id] = holder.claimed
+    def note(self, holders: Iterable[Holder]) -> None:
+        """The list is about the terms that these are on now: before it is asked for, or once it has settled a step."""
+        for holder in holders:
+            self.terms[holder.id] = holder.claimed
+            if holder.by_ex is None and holder.is_nameless:
+                self.nameless.append(holder.id)
 
     def shown(self, state: State) -> dict[str, OrderRow]:
         """The rows of live orders, by the decision that opened them; one without any id is known by its stamp."""
-        nameless = {stamp_of(name): name for name in self.terms if _is_nameless(state.holders.get(name))}
+        nameless = {stamp_of(name): name for name in self.nameless if _is_nameless(state.holders.get(name))}
         found = {}
         for row in self.rows:
             holder = find_order(state, self.place.account, order_id=row.order_id, order_id_ex=row.order_id_ex)

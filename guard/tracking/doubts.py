@@ -61,7 +61,7 @@ class Doubts:
             if isinstance(proof, OrderRow):
                 how = "its stamp" if proof.remark == f"g:{step}" else "account, code, side, quantity, price and time"
                 self._end(step, Verdict.ACCEPTED, f"the daemon lists it, known by {how}", row=proof)
-                asked.noted(state.holders[step])
+                asked.note((state.holders[step],))
             elif proof is Proof.UNCLEAR:
                 self.is_back(step)
             elif self.is_gone(step, asked, since_us=asked.doubts[step].unknown_us):
@@ -94,7 +94,7 @@ class Doubts:
         else:
             self._end(step.id, Verdict.REFUSED, "the daemon lists the order as it was before")
         if holder.id in self._scribe.state.holders:
-            asked.noted(holder)
+            asked.note((holder,))
 
     # ------------------------------------------------------------ cancels
 

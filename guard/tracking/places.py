@@ -56,6 +56,20 @@ class Places:
                 self._of[about] = place
         return place
 
+    def of_each(self, holders: Iterable[Holder]) -> list[Place]:
+        """The same of each of these. What orders that are alike are about is nearly always one object."""
+        found: list[Place] = []
+        known: dict[int, Place] = {}
+        for holder in holders:
+            about = holder.about
+            place = known.get(id(about))
+            if place is None:
+                place = self.of(holder)
+                if about.form:
+                    known[id(about)] = place
+            found.append(place)
+        return found
+
     @property
     def remembered(self) -> int:
         """Of how many kinds of orders the place is known."""
@@ -74,10 +88,9 @@ class Places:
         An order that ends meanwhile is looked for once more.
         """
         live: dict[int, Place] = {}
-        async for holder in in_slices(state.holders.values()):
-            if holder.status not in _NOT_LIVE:
-                place = self.of(holder)
-                live[id(place)] = place
+        async for holders in in_slices(state.holders.values()):
+            places = self.of_each([holder for holder in holders if holder.status not in _NOT_LIVE])
+            live.update({id(place): place for place in places})
         found: dict[Place, list[Step]] = {place: [] for place in live.values()}
         for step in state.steps.values():
             at = None if step.status == "sent" else self._of_step(state, step)

@@ -221,12 +221,12 @@ class Reconciler:
 
     async def _asked(self, place: Place, doubts: list[Step]) -> Asked:
         """What there is as the question is asked; an order that changes before it is will be on other terms."""
-        terms = {
-            holder.id: holder.claimed
-            async for holder in in_slices(self._desk.state.holders.values())
-            if holder.step is None and self._places.of(holder) is place
-        }
-        return Asked(place, self._desk.clock.t_us(), {step.id: step for step in doubts}, terms)
+        asked = Asked(place, {step.id: step for step in doubts})
+        async for holders in in_slices(self._desk.state.holders.values()):
+            there = zip(holders, self._places.of_each(holders), strict=True)
+            asked.note(holder for holder, at in there if at is place and holder.step is None)
+        asked.at_us = self._desk.clock.t_us()
+        return asked
 
     def _is_incomplete(self, asked: Asked) -> bool:
         """Something that is looked for is not among today's orders: it may be among earlier ones."""

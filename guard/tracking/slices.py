@@ -9,9 +9,10 @@ SLICE: Final = 500  # looked at in one go: a fraction of a millisecond
 _T = TypeVar("_T")
 
 
-async def in_slices(things: Iterable[_T]) -> AsyncIterator[_T]:
-    """What there was at the beginning, one by one; some of it may be over by the time it is handed out."""
-    for at, thing in enumerate(tuple(things)):
-        if at and at % SLICE == 0:
+async def in_slices(things: Iterable[_T]) -> AsyncIterator[tuple[_T, ...]]:
+    """What there was at the beginning, so much at a time; some of it may be over by the time it is handed out."""
+    book = tuple(things)
+    for at in range(0, len(book), SLICE):
+        if at:
             await asyncio.sleep(0)
-        yield thing
+        yield book[at : at + SLICE]

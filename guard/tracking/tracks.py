@@ -42,12 +42,11 @@ class Tracks:
 
     async def keep(self, is_live: Callable[[str], bool]) -> None:
         """Forgets orders that are live no more."""
-        async for name in in_slices(self._listed):
-            if not is_live(name):
-                self._listed.pop(name, None)
-        async for name in in_slices(self._idle):
-            if not is_live(name):
-                self._idle.pop(name, None)
+        for seen in (self._listed, self._idle):
+            async for names in in_slices(seen):
+                for name in names:
+                    if not is_live(name):
+                        seen.pop(name, None)
 
     def listed_us(self, name: str) -> int | None:
         """When the list was asked for that showed the order last."""
@@ -62,7 +61,7 @@ class Tracks:
         """Everything that the lists say of orders without an open step."""
         state = self._scribe.state
         shown = asked.shown(state)
-        for name in asked.terms:
+        for name in [name for name in asked.terms if name in shown or name in self._listed]:
             holder = state.holders.get(name)
             if holder is None or not asked.is_on_same_terms(holder):
                 continue
@@ -71,7 +70,7 @@ class Tracks:
                 self._listed[name] = asked.at_us
                 self._doubts.is_back(name)
                 self._follow(holder, row, is_idle=self._is_idle(holder, row, asked))
-            elif name in self._listed and self._doubts.is_gone(name, asked, since_us=self._listed[name]):
+            elif self._doubts.is_gone(name, asked, since_us=self._listed[name]):
                 self._vanish(holder)
 
     # ------------------------------------------------------------ ours

@@ -37,6 +37,17 @@ async def test_orders_that_are_alike_share_what_is_remembered() -> None:
     assert places.remembered == 3
 
 
+def test_many_are_placed_as_each_alone_is() -> None:
+    """Alike or not, with something in common or nothing."""
+    state, places = State(), Places()
+    for n, market in enumerate(("HK", "US", "HK")):
+        placed(state, f"o{n}", market)
+        live(state, f"p{n}", b'{"c2s":{"header":{"trd_market":%d}}}' % (n + 1))
+    holders = list(state.holders.values())
+    assert places.of_each(holders) == [Places().of(holder) for holder in holders]
+    assert [place.trd_market for place in places.of_each(holders)] == [1, 1, 2, 2, 1, 3]
+
+
 async def test_orders_with_nothing_in_common_are_looked_at_one_by_one() -> None:
     """What is kept of a body without a quantity does not tell which others are like it."""
     state, places = State(), Places()

@@ -19,7 +19,7 @@ async def test_others_work_between_two_slices() -> None:
             await asyncio.sleep(0)
 
     worker = asyncio.ensure_future(other())
-    seen = [number async for number in in_slices(range(10 * SLICE))]
+    seen = [number async for some in in_slices(range(10 * SLICE)) for number in some]
     worker.cancel()
 
     assert seen == list(range(10 * SLICE))
@@ -30,10 +30,11 @@ async def test_what_is_added_or_removed_meanwhile_does_no_harm(monkeypatch: pyte
     """What was there at the beginning is handed out, whatever becomes of the book."""
     monkeypatch.setattr(slices, "SLICE", 2)
     book = dict.fromkeys("abcde")
-    seen = []
-    async for name in in_slices(book):
-        seen.append(name)
-        book.pop(name, None)
-        book[name.upper()] = None
+    seen: list[str] = []
+    async for names in in_slices(book):
+        seen += names
+        for name in names:
+            book.pop(name, None)
+            book[name.upper()] = None
 
     assert seen == list("abcde")

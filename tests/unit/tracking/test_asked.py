@@ -1,0 +1,46 @@
+"""Whose row is whose, in a list that was asked for."""
+
+from decimal import Decimal
+
+from guard.limits import State, note_order_ids, reserve, settle
+from guard.terms import Outcome, Verdict
+from guard.tracking.asked import Asked
+from guard.tracking.places import Place
+from guard.upstream.orderlist import OrderRow, Status
+from guard.upstream.reconcile import stamp_of
+from tests.support.ledger import REAL, accepted, new_order, sums
+
+NAMELESS = Outcome(Verdict.ACCEPTED)
+
+
+def row(order_id: str, remark: str) -> OrderRow:
+    """A working order of this number and remark."""
+    return OrderRow(order_id, None, "00700", "HK.00700", 1, Decimal(100), Status.SUBMITTED, remark=remark)
+
+
+def test_an_order_is_known_by_its_stamp_until_it_has_an_id() -> None:
+    """Also one whose id came after the question; a remark that names an order with an id is what anybody may write."""
+    state = State()
+    for name, said in (("named", accepted("1", None)), ("nameless", NAMELESS), ("late", NAMELESS), ("told", NAMELESS)):
+        reserve(state, new_order(name, sums("count", "n", 1)), t_us=0)
+        settle(state, name, said, t_us=0)
+    asked = Asked(Place(REAL, 1), {})
+    asked.note(state.holders[name] for name in ("named", "nameless", "late"))
+    asked.note((state.holders["told"],))
+    note_order_ids(state, state.holders["late"], order_id="3", order_id_ex=None)
+    asked.today = (
+        row("1", ""),
+        row("9", stamp_of("named")),
+        row("2", stamp_of("nameless")),
+        row("8", stamp_of("late")),
+        row("3", ""),
+        row("4", stamp_of("told")),
+    )
+
+    shown = asked.shown(state)
+    assert {name: found.order_id for name, found in shown.items()} == {
+        "named": "1",
+        "nameless": "2",
+        "late": "3",
+        "told": "4",
+    }
