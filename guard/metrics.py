@@ -86,7 +86,7 @@ _BY_POLICY: Final = {  # counters with a policy's id, and where among the labels
 }
 
 Labels = tuple[str, ...]
-Outcomes = defaultdict[str, defaultdict[str, int]]  # by one label; nested, since a tuple as a key costs twice as much
+Outcomes = dict[str, defaultdict[str, int]]  # by one label; nested, since a tuple as a key costs twice as much
 Reading = Callable[[], Iterable[tuple[Labels, float]]]
 
 
@@ -127,7 +127,6 @@ class Metrics(Collector):
 
     def __init__(self, *, keys_max: int) -> None:
         self._keys_max = keys_max
-        self._keys: dict[str, str] = {"": ""}
         self._counters: dict[str, defaultdict[Labels, float]] = {
             name: defaultdict(int, {} if family.labels else {(): 0})
             for name, family in FAMILIES.items()
@@ -139,7 +138,8 @@ class Metrics(Collector):
             if family.kind == "histogram"
         }
         self._requests: Outcomes = defaultdict(lambda: defaultdict(int))  # of each endpoint, and of each key
-        self._by_key: Outcomes = defaultdict(lambda: defaultdict(int))
+        self._others: defaultdict[str, int] = defaultdict(int)
+        self._by_key: Outcomes = {"": defaultdict(int), "other": self._others}
         self._took: dict[str, _Histogram] = {}
         self._overhead = self._histograms["guard_overhead_seconds"][()]
         self.daemon = self._histograms["guard_upstream_duration_seconds"][()]
@@ -154,8 +154,8 @@ class Metrics(Collector):
     def know_keys(self, names: Iterable[str]) -> None:
         """Key ids that may stand in labels."""
         for name in names:
-            if len(self._keys) <= self._keys_max:
-                self._keys.setdefault(name, name)
+            if len(self._by_key) < self._keys_max + 2:
+                self._by_key.setdefault(name, defaultdict(int))
 
     def keep_policies(self, ids: Iterable[str]) -> None:
         """Policies that may stand in labels; what was counted of others is let go, or each reload could add some."""
@@ -167,7 +167,7 @@ class Metrics(Collector):
 
     def key(self, name: str) -> str:
         """The id as a label, or `other`."""
-        return self._keys.get(name, "other")
+        return name if name in self._by_key else "other"
 
     @staticmethod
     def endpoint(path: str) -> str:
@@ -183,7 +183,7 @@ class Metrics(Collector):
         endpoint = path if path in BY_PATH else "other"
         self._requests[endpoint][outcome] += 1
         if key is not None:
-            self._by_key[self._keys.get(key, "other")][outcome] += 1
+            self._by_key.get(key, self._others)[outcome] += 1
         took = self._took.get(endpoint)
         if took is None:
             took = self._took[endpoint] = self._histograms["guard_request_duration_seconds"][endpoint,]

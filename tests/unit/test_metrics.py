@@ -72,7 +72,8 @@ def test_an_answered_request_is_counted_by_endpoint_and_by_key_and_its_times_are
     assert [
         seen["guard_requests_total", (("endpoint", "/api/order"), ("outcome", o))] for o in ("allowed", "refused")
     ] == [1, 1]
-    assert [value for (name, _), value in seen.items() if name == "guard_requests_by_key_total"] == [1]
+    by_key = {labels: value for (name, labels), value in seen.items() if name == "guard_requests_by_key_total"}
+    assert by_key == {(("key", "a"), ("outcome", "allowed")): 1}
     assert seen["guard_request_duration_seconds_sum", (("endpoint", "/api/order"),)] == 0.75
     assert seen["guard_request_duration_seconds_bucket", (("endpoint", "/api/order"), ("le", "0.25"))] == 1
     assert (seen["guard_overhead_seconds_count", ()], seen["guard_overhead_seconds_sum", ()]) == (2, 0.625)
