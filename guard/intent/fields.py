@@ -16,6 +16,7 @@ from guard.terms import Reason, Refusal, in_order
 DIGITS_MAX: Final = 15
 DECIMALS_MAX: Final = 9
 UINT64_MAX: Final = 2**64 - 1
+NUMBERS_MAX: Final = 4096  # with a point, that are known to be exact
 _INTEGER_END: Final = 10**DIGITS_MAX
 _ID_CHARACTERS_MAX: Final = 20
 _SHOWN_CHARACTERS_MAX: Final = 40
@@ -23,6 +24,8 @@ _REASONS_MAX: Final = 8
 _EXACT: Final = Context(prec=DIGITS_MAX, traps=[Inexact, InvalidOperation, Overflow])
 _ONE: Final = Decimal(1)
 _ZERO: Final = Decimal(0)
+_known: Final[dict[Decimal, tuple[Decimal, int]]] = {}
+"""Numbers in their shortest form, and how many decimals each has: equal ones are found however they are written."""
 
 T = TypeVar("T", bound=int)
 Choices = Mapping[int | str, T]
@@ -80,11 +83,12 @@ class Fields:
             return None
         if type(value) is int and -_INTEGER_END < value < _INTEGER_END:
             return Decimal(value)
-        number = _exact(value) if type(value) is Decimal else None
-        if number is None:
+        found = _exact(value) if type(value) is Decimal else None
+        if found is None:
             self.note(Code.BAD_NUMBER, f"{_short(path)} is a JSON number below 10^15 of at most {DIGITS_MAX} digits")
             return None
-        if _decimals(number) > decimals:
+        number, places = found
+        if places > decimals:
             self.note(Code.BAD_NUMBER, f"{_short(path)} has at most {decimals} decimals")
             return None
         return number
@@ -167,18 +171,24 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS_MAX else f"{text[:_SHOWN_CHARACTERS_MAX]}…"
 
 
-def _exact(value: Decimal) -> Decimal | None:
-    if not value:
-        return _ZERO if value.is_finite() else None
-    if not value.is_finite() or not -DECIMALS_MAX <= value.adjusted() < DIGITS_MAX:
+def _exact(value: Decimal) -> tuple[Decimal, int] | None:
+    """The number in its shortest form, and its decimals; None for what has none. Prices come over and over."""
+    if not value.is_finite():
+        return None
+    known = _known.get(value)
+    if known is not None:
+        return known
+    if value and not -DECIMALS_MAX <= value.adjusted() < DIGITS_MAX:
         return None
     whole = value.to_integral_value()
-    if whole == value:
-        return whole.quantize(_ONE, None, _EXACT)  # by position: by name it takes twice as long
     try:
-        return value.normalize(_EXACT)
+        number = value.normalize(_EXACT) if whole != value else whole.quantize(_ONE, None, _EXACT) if whole else _ZERO
     except Inexact:
         return None
+    if len(_known) >= NUMBERS_MAX:
+        _known.clear()
+    found = _known[number] = number, _decimals(number)
+    return found
 
 
 def _decimals(number: Decimal) -> int:

@@ -16,6 +16,7 @@ from guard.policy.notation import Rate, plain
 from guard.policy.rule import Meter, Proposal, Reach, Request, Rule, Scope
 from guard.terms import Account, Claim, Effect, Reason, Shortfall
 
+_NEW: Final = Effect.ORDER_NEW
 CLAIMS_MAX: Final = 16_384  # counters of which the claim, always the same, is at hand
 
 
@@ -148,7 +149,7 @@ class Duplicates(Rule, frozen=True):
 
     def judge(self, proposal: Proposal) -> tuple[Claim, ...] | None:
         """One mark that stands for the window; a change of an order is never a duplicate."""
-        if proposal.effect is not Effect.ORDER_NEW:
+        if proposal.effect is not _NEW:
             return None
         counter = f"duplicate/key={proposal.key}|{_digest(proposal)}"
         return (Claim("once", counter, amount=1, cap=1, window_ms=self.window_s * 1000),)
@@ -171,13 +172,19 @@ class Duplicates(Rule, frozen=True):
 
 def _digest(proposal: Proposal) -> str:
     order = proposal.order
-    numbers = (order.qty, order.price, order.aux_price, order.trail_value, order.trail_spread)
+    price, trigger, trail, spread = order.price, order.aux_price, order.trail_value, order.trail_spread
     same = (
         proposal.account,
         order.symbol,
         order.side,
         order.order_type,
-        [None if number is None else plain(number) for number in numbers],
+        (  # one by one: most orders have two of them
+            plain(order.qty),
+            None if price is None else plain(price),
+            None if trigger is None else plain(trigger),
+            None if trail is None else plain(trail),
+            None if spread is None else plain(spread),
+        ),
         order.trail_type,
         order.remark,
         proposal.mark,

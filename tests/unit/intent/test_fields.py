@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from guard.codes import Code
+from guard.intent import fields as module
 from guard.intent.fields import Fields, choices, pick, shown
 
 UINT64 = 2**64 - 1
@@ -72,6 +73,29 @@ def test_decimals_are_counted_without_trailing_zeros() -> None:
     fields = Fields({"n": Decimal("1.234")})
     assert fields.number("n", decimals=2) is None
     assert fields.refusal().reasons[0].message == "n has at most 2 decimals"
+
+
+def test_a_number_that_was_read_is_known_however_it_is_written_next() -> None:
+    """What is known of it is small, what was refused is not known, and a bound on decimals is asked each time."""
+    for _ in range(2):
+        for said in ("1.2300", "1.23", "1.23" + "0" * 60_000, "123E-2"):
+            fields = Fields({"n": Decimal(said)})
+            assert str(fields.number("n", decimals=2)) == "1.23"
+            assert fields.number("n", decimals=1) is None
+        assert Fields({"n": Decimal("0.1234567890123456")}).number("n") is None
+
+
+def test_so_many_numbers_are_known_and_none_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one after the last bound begins anew; a long one is known by its shortest form."""
+    known: dict[Decimal, tuple[Decimal, int]] = {}
+    monkeypatch.setattr(module, "_known", known)
+    monkeypatch.setattr(module, "NUMBERS_MAX", 3)
+    for n in range(10):
+        Fields({"n": Decimal(f"{n}.5" + "0" * 1_000)}).number("n")
+        assert len(known) <= 3
+
+    assert known
+    assert all(len(str(number)) == 3 for number in known)
 
 
 @pytest.mark.parametrize(
