@@ -163,7 +163,10 @@ class OutcomeRecord(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 def recorded(claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
-    """Claims as a decision holds them: the policies that it names say which cells count against a cap with theirs."""
+    """Claims as a decision holds them: the policies that it names say which cells count against a cap with theirs.
+
+    The ledger holds them so, too: it has looked at those by then.
+    """
     return tuple([replace(claim, also=()) if claim.also else claim for claim in claims])
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.intent import digest, encode, kept
+from guard.journal import recorded
 from guard.limits import Opening, Worth, beside, bound_met, look, rates_of
 from guard.policy import (
     Judgement,
@@ -105,7 +106,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     if isinstance(seen, Taken):
         return Look(Judged(claims, makers), [], outbound, taken=seen, slot=slot)
     resulting = b"" if situation.holder is None else _resulting(situation)
-    judged = Judged(claims, makers, seen.used, body, resulting, situation.env is _SIMULATE, working)
+    judged = Judged(recorded(claims), makers, seen.used, body, resulting, situation.env is _SIMULATE, working)
     found = Look(judged, reasons, outbound)
     if isinstance(seen, Full):
         _tell_shortfalls(found, seen, t_us=visit.t_us)

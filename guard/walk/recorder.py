@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from guard.errors import JournalFault
-from guard.journal import ABSENT, Decision, OutcomeRecord, plain, recorded, seen_of, timestamp
+from guard.journal import ABSENT, Decision, OutcomeRecord, plain, seen_of, timestamp
 from guard.journal.gaps import Missed, note
 from guard.policy import Maker
 from guard.terms import (
@@ -42,8 +42,9 @@ _log = structlog.get_logger("guard")
 class Judged(Struct, gc=False):
     """What the rules and the ledger said: claims, who made them, what was used before; and what would be sent.
 
-    `order` is the canonical body, `resulting` the whole order after a change. `exits`: what the rules were told other
-    working orders take off the position. `shadow`: what shadow policies would have refused it for.
+    `claims` are as their record holds them. `order` is the canonical body, `resulting` the whole order after a change.
+    `exits`: what the rules were told other working orders take off the position. `shadow`: what shadow policies would
+    have refused it for.
     """
 
     claims: tuple[Claim, ...] = ()
@@ -278,7 +279,7 @@ def record_of(
         resulting=Raw(judged.resulting) if judged.resulting else ABSENT,
         valuation=seen.worth if isinstance(seen.worth, Valuation) else None,
         world=None if seen.world is None or not judged.claims else seen_of(seen.world, exits=judged.exits),
-        claims=recorded(judged.claims),
+        claims=judged.claims,
         used=judged.used,
         shadow=judged.shadow,
         packet_id=getattr(seen.intent, "packet_id", None),

@@ -109,7 +109,7 @@ def _asked(
             for one in seen.shortfalls if isinstance(seen, Full) else ():
                 reasons.append(judgement.makers[one.index].refuse(claims[one.index], one))
             for claim, used in zip(claims, seen.used, strict=True):
-                place, free = (claim.counter, claim.window_ms), replace(claim, cap=None)
+                place, free = (claim.counter, claim.window_ms), replace(claim, cap=None, also=())
                 if place not in kept or kept[place][0].amount < free.amount:
                     kept[place] = (free, used)
         for claim in change(None).carried([claim for claim, _ in kept.values()], is_shadow=True):

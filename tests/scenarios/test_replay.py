@@ -1,6 +1,7 @@
 """The recorded past decided again: as it was, and as other policies would have it."""
 
 import re
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -9,12 +10,10 @@ from msgspec.json import encode as encoded
 from msgspec.structs import replace
 
 from guard.admin.change import Who
+from guard.journal import Decision, decode
 from guard.policy import RULES, PolicyDoc, parse_policy
 from guard.replay import Options, Replay, replayed
-from guard.terms import Claim
-from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.hooks import HOOKS
-from guard.walk.judging import Look
+from guard.replay.judging import asked, judgement_of
 from tests.support.stage import CANCEL_ALL, Stage, account, again, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
@@ -181,21 +180,20 @@ async def test_a_decision_that_was_made_up_is_not_reproduced(tmp_path: Path) -> 
 
 async def test_an_earlier_record_that_names_what_counts_with_a_claim_is_held_to_it(tmp_path: Path) -> None:
     """Cells that count against a cap beside the claim's own are left to the policies; where they are told, they fit."""
-    seen: list[tuple[Claim, ...]] = []
-
-    def judge(desk: Desk, visit: Visit, situation: Situation) -> Look:
-        look = HOOKS.judge(desk, visit, situation)
-        seen.append(look.judged.claims)
-        return look
-
     async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
-        scene.guard.pipeline.hooks = replace(HOOKS, judge=judge)
-        for price in (200, 201):
-            await scene.place(price=price)
+        await scene.place(price=200)
+        reply = await scene.place(price=201)
         await scene.written()
-        line = (path := tmp_path / "state/journal/00000001.jsonl").read_bytes()
-        assert b'"also"' not in line
-        told = [claim for claim in seen[1] if claim.also]
+        path, standing = tmp_path / "state/journal/00000001.jsonl", scene.guard.desk.standing
+        line = decode(encoded(await scene.decision(reply)))
+        record = line.typed()
+        assert isinstance(record, Decision)
+        assert standing.policies is not None
+        assert b'"also"' not in line.raw
+        one = asked(record, standing.keyring.principals, datetime.fromisoformat(line.ts))
+        assert not isinstance(one, str)
+        claims = judgement_of(standing.policies, one, is_of_the_day=True).claims
+        told = [claim for claim in claims if claim.also]
         for claim in told:
             short, full = encoded(replace(claim, also=()))[:-1], encoded(claim)[:-1]
             forge(path, short, full)

@@ -9,7 +9,6 @@ from typing import Final
 import msgspec
 import pytest
 from msgspec import Raw
-from msgspec.structs import replace
 
 from guard.catalogue import ENDPOINTS
 from guard.clock import utc
@@ -77,7 +76,7 @@ JUDGED: Final = (
     NOT_JUDGED,
     Judged(
         claims=(
-            Claim("spend", "daily_value/key=bot|HKD|day", 7, cap=9, also=("daily_value/key=bot|HKD|gtc",)),
+            Claim("spend", "daily_value/key=bot|HKD|day", 7, cap=9),
             Claim("rate", "new_orders/key=bot", 1, cap=15, window_ms=30_000),
         ),
         used=(2, 3),
@@ -169,7 +168,7 @@ def spelled_out(
         resulting=Raw(judged.resulting) if judged.resulting else ABSENT,
         valuation=seen.worth if isinstance(seen.worth, Valuation) else None,
         world=seen_of(seen.world, exits=judged.exits) if seen.world and judged.claims else None,
-        claims=tuple(replace(claim, also=()) for claim in judged.claims),  # cells that the policies name
+        claims=judged.claims,
         used=judged.used,
         shadow=judged.shadow,
         idempotency=sha256(b"once").hexdigest() if "idempotency-key" in head else None,
