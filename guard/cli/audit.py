@@ -32,6 +32,7 @@ from guard.journal.search import Query, Row, View, Views, follow, row, search
 
 OUTCOMES: Final = ("allow", "refuse", "accepted", "refused", "unknown", "not_sent")
 _PAUSE_S: Final = 0.2
+_HK_DIGITS: Final = 5
 _SLOW_S: Final = 2.0  # a search that took longer says how to have it faster
 
 app = typer.Typer(no_args_is_help=True)
@@ -72,6 +73,9 @@ def search_record(
     most, other = _amount("--max-value", max_value)
     if currency and other and currency != other:
         _refuse("--max-value", f"is in {other}, and --min-value in {currency}")
+    if least is not None and most is not None and most < least:
+        _refuse("--max-value", f"{max_value!r} is less than --min-value {min_value!r}")
+    _whole_symbol(symbol)
     begins, ends = since_until(since, until)
     query = Query(
         since=begins,
@@ -107,6 +111,15 @@ def _known(name: str, word: str | None, words: tuple[str, ...]) -> None:
         near = get_close_matches(word, words, n=1)
         hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(words)}"
         _refuse(name, f"there is no {word!r}; {hint}")
+
+
+def _whole_symbol(symbol: str | None) -> None:
+    """As records have it: with its market, and a Hong Kong code with all its digits."""
+    market, dot, code = (symbol or "HK.00700").upper().partition(".")
+    if not market or not dot or not code:
+        _refuse("--symbol", f"{symbol!r} lacks its market; write HK.00700, US.AAPL")
+    if market == "HK" and code.isdigit() and len(code) < _HK_DIGITS:
+        _refuse("--symbol", f"there is no {symbol!r}; did you mean HK.{code.zfill(_HK_DIGITS)}?")
 
 
 def _found(state: Path, query: Query, *, limit: int) -> Found:

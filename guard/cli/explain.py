@@ -70,13 +70,14 @@ def me(
     del state
     with told(as_json=as_json):
         status, answer = ask("GET", _data_of(ops, config) if ops and not data else data_door(data, config), _ME)
-    if status != http.HTTPStatus.OK:
-        typer.echo(f"guard: {_why(answer, status)}", err=True)
+    about = _members(answer)
+    if as_json and about:
+        typer.echo(answer.decode())
+    if status != http.HTTPStatus.OK or not about:
+        typer.echo(f"guard: {about.get('ret_msg', f'{status}, and no answer of a guard')}", err=True)
         raise typer.Exit(1)
     if as_json:
-        typer.echo(answer.decode())
         return
-    about = msgspec.json.decode(answer, type=dict[str, Any])
     console = of_tables()
     console.print(f"{escape(about['id'])}: {', '.join(about['scopes'])}")
     table = Table(*_COLUMNS, header_style="bold", box=None, pad_edge=False)
@@ -94,10 +95,11 @@ def _data_of(ops: str, config: Path | None) -> Door:
     return door.beside(msgspec.json.decode(answer, type=_Status).listen.data)
 
 
-def _why(answer: bytes, status: int) -> str:
-    with contextlib.suppress(msgspec.DecodeError, KeyError):
-        return str(msgspec.json.decode(answer, type=dict[str, Any])["ret_msg"])
-    return f"refused with {status}"
+def _members(answer: bytes) -> dict[str, Any]:
+    """Of the guard's answer; none where something else answered."""
+    with contextlib.suppress(msgspec.DecodeError):
+        return msgspec.json.decode(answer, type=dict[str, Any])
+    return {}
 
 
 def _show(found: Explanation) -> None:

@@ -80,7 +80,7 @@ def init(
         raise SettingsFault([f"{path}: is there already; choose another folder" for path in standing_in_the_way])
     url, findings = asyncio.run(find_daemon(daemon))
     own = draft.daemon_key(daemon_key_file, os.environ.get("GUARD_DAEMON_KEY"))
-    drafted = draft.draft(url, keys_from=keys_from, own=own, owner=owner or getpass.getuser())
+    drafted = draft.draft(url, keys_from=keys_from, own=own, owner=owner or _login())
     _write(folder, drafted)
     config = folder / "guard.toml"
     findings = (*findings, *drafted.findings, *check.findings(config, Overrides(), [], None))
@@ -101,6 +101,13 @@ def init(
         _show(made)
     if not made.ok:
         raise typer.Exit(1)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:  # a container's user has a number and often no name
+        raise SettingsFault(["--owner: this user has no name; write the person who answers for the key"]) from error
 
 
 def _write(folder: Path, drafted: Draft) -> None:

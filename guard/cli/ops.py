@@ -143,7 +143,9 @@ def ask(
     method: str, door: Door, path: str, body: bytes | None = None, *, timeout_s: float = TIMEOUT_S
 ) -> tuple[int, bytes]:
     """The same for any method and listener."""
-    key = os.environ.get("GUARD_KEY", "")
+    key = os.environ.get("GUARD_KEY", "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:  # a library that refuses it would print it
+        raise SettingsFault(["GUARD_KEY: must hold one key and nothing else"])
     if not key:
         scope = next((scope for route, scope in _SCOPES.items() if path.startswith(route)), None)
         wanted = "the key that is asked about" if scope is None else f"a key with the scope {scope} and an owner"

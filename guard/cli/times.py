@@ -12,8 +12,11 @@ Until = Annotated[str | None, typer.Option(help="The same; this moment itself is
 
 
 def since_until(since: str | None, until: str | None) -> tuple[str | None, str | None]:
-    """Both as `ts` is written."""
-    return _moment("--since", since), _moment("--until", until)
+    """Both as `ts` is written. Nothing can lie between two that are the wrong way round, which is told as such."""
+    begins, ends = _moment("--since", since), _moment("--until", until)
+    if begins is not None and ends is not None and ends <= begins:
+        raise typer.BadParameter(f"{until!r} is not after --since {since!r}", param_hint="--until")
+    return begins, ends
 
 
 def _moment(name: str, text: str | None) -> str | None:

@@ -316,6 +316,45 @@ def test_without_a_key_a_command_says_which_it_wants(tmp_path: Path, words: tupl
     assert wanted in done.stderr
 
 
+@pytest.mark.parametrize("text", ["gk_first\n# and a remark", "gk_first gk_second", "gk_schlüssel"])
+def test_what_is_no_key_is_neither_sent_nor_shown(tmp_path: Path, text: str) -> None:
+    """The library that refuses such a header prints it, and that would be a log's."""
+    lay_out(tmp_path)
+    done = run_here("me", "--data", "127.0.0.1:1", cwd=tmp_path, env={"GUARD_KEY": text})
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "guard: GUARD_KEY: must hold one key and nothing else\n"
+
+
+async def test_a_refusal_is_json_for_programs_and_a_sentence_for_people(tmp_path: Path) -> None:
+    """`guard me` with a key that nobody knows: exit 1 in both, and on standard output what was asked for."""
+    async with running(lay_out(tmp_path)) as guard:
+        words = ("me", "--data", f"127.0.0.1:{guard.ports[0]}")
+        told = await _command(tmp_path, *words, who="nobody")
+        given = await _command(tmp_path, *words, "--json", who="nobody")
+
+    assert (told.returncode, told.stdout) == (given.returncode, "") == (1, "")
+    assert told.stderr.startswith("guard: a valid key is needed")
+    assert json.loads(given.stdout)["err_code"] == "unauthenticated"
+
+
+async def test_what_answers_and_is_no_guard_is_told(tmp_path: Path) -> None:
+    """A page of another program's with status 200: a sentence, exit 1."""
+
+    async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\n<ht>")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(page, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        done = await _command(tmp_path, "me", "--data", f"127.0.0.1:{port}")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "guard: 200, and no answer of a guard\n"
+
+
 def test_a_guard_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     """No traceback where nobody listens, over TCP and over a socket file."""
     lay_out(tmp_path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from guard.activation import NAMES
+from guard.cli.main import EXIT_USAGE
 from guard.serving.handover import EXIT_SETTINGS, EXIT_STATE
 from tests.support.guards import lay_out
 from tests.support.processes import GUARD, external, run_here
@@ -71,7 +72,7 @@ def test_the_unit_says_what_serve_means() -> None:
     assert flags is not None
     help_text = run_here("serve", "--help", cwd=ROOT).stdout
     assert all(word in help_text for word in flags[1].split() if word.startswith("--"))
-    assert f"RestartPreventExitStatus={EXIT_SETTINGS} {EXIT_STATE}\n" in text
+    assert f"RestartPreventExitStatus={EXIT_SETTINGS} {EXIT_STATE} {EXIT_USAGE}\n" in text
     stop_s = re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
     assert stop_s is not None
     assert int(stop_s[1]) >= 2 * 15 - 1

@@ -55,6 +55,19 @@ def of_level(told: Mapping[str, Any], level: str) -> list[str]:
     return [row["what"] for row in told["findings"] if row["level"] == level]
 
 
+async def test_a_user_without_a_name_is_asked_for_an_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container a user is often a number alone: nothing is written before it is known who answers for the key."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 10001")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    code, told, complaint = await init(Simulator(legacy=True), tmp_path, "site")
+
+    assert (code, told, names(tmp_path)) == (1, {}, [])
+    assert complaint == "guard: --owner: this user has no name; write the person who answers for the key\n"
+
+
 async def test_a_new_folder_passes_check_and_shows_what_it_would_do(tmp_path: Path) -> None:
     """One order allowed and one refused, dry; files of the right modes; keys that work; what to do at the daemon."""
     code, told, complaint = await init(Simulator(legacy=True), tmp_path, "site", "--owner", "Ada Lovelace")
