@@ -230,7 +230,7 @@ def _last(settings: Settings, keyring: Keyring, shelf: Shelf, sha256: str | None
     if kept is None:
         return None
     again = compiled(settings, keyring, msgspec.json.decode(kept, type=dict[str, str]), now=now)
-    return again if isinstance(again, PolicySet) else None
+    return again if isinstance(again, PolicySet) and again.sha256 == sha256 else None  # else the text was edited
 
 
 def _is_held_back(settings: Settings, before: Before, last: PolicySet | None, found: PolicySet) -> bool:

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 _MODE: Final = 0o600
 
 
@@ -38,11 +40,13 @@ class Shelf:
         self._sync()
 
     def get(self, sha256: str) -> bytes | None:
-        """The content, or None where it is not here."""
+        """The content, or None where it is not here, or is damaged and no JSON any more."""
         try:
-            return self._path(sha256).read_bytes()
-        except OSError:
+            content = self._path(sha256).read_bytes()
+            msgspec.json.decode(content)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
+        return content
 
     def _path(self, sha256: str) -> Path:
         return self._directory / f"{sha256}.json"

@@ -74,6 +74,19 @@ async def test_bad_policies_without_any_good_ones_stop_orders_and_let_cancels_pa
         assert is_passed(await scene.ask("/api/quote", {"symbol": "HK.00700"}))
 
 
+@pytest.mark.parametrize(("found", "left"), [("60000 HKD", "90000 HKD"), ('"}', "")])
+async def test_kept_policies_that_were_edited_are_not_the_last_good_ones(tmp_path: Path, found: str, left: str) -> None:
+    """What the record names by its hash is that or nothing: no cap that grew on the disk binds, nor half a file."""
+    async with stage(tmp_path, policies=TIGHT) as scene:
+        sha256 = scene.guard.desk.standing.policy_sha256
+    (tmp_path / "policies/desk.toml").write_text(BAD)
+    kept = tmp_path / "state/config" / f"{sha256}.json"
+    assert found in kept.read_text()
+    kept.write_text(kept.read_text().replace(found, left))
+    async with next_run(scene) as scene:
+        assert code_of(await scene.place()) == (503, "policy_unavailable")
+
+
 async def test_policies_that_cannot_be_kept_do_not_bind_unseen(tmp_path: Path) -> None:
     """Where the texts that decide cannot be stored beside the record, no new order is decided by them."""
     async with stage(tmp_path) as scene:
