@@ -115,6 +115,8 @@ def _contract(market: str, prefix: str, bare: str) -> str:
         return "" if kind == "future" else f"{bare} is not one of them: {wanted}"
     if kind == "future":
         return f"{bare} is a futures contract: its trd_market is FUTURES"
+    if kind != "option" and kind_of("US", bare) == "option":
+        return f"{bare} is written like an option, and of {prefix} none are known: it would be taken for one share"
     padded = _PADDED_OPTION.fullmatch(bare)
     return f"an option's strike has no leading zeros: {padded[1]}{padded[2]}" if padded else ""
 

@@ -71,6 +71,8 @@ def test_one_reading(market: str, code: str, sec_market: int | None, symbol: str
         ("FUTURES", "US.AAPL", None),
         ("FUTURES", "US.AAPL260116C200000", None),
         ("FUTURES_SIMULATE_HK", "US.ES2603", None),
+        ("CA", "SHOP260116C100000", None),
+        ("AU", "AU.BHP260116P45000", 61),
         ("SG_FUND", "D05", None),
     ],
 )
