@@ -57,7 +57,7 @@ class _Priced(Struct, frozen=True, gc=False):
 
 def value(order: PlaceOrder, world: World | None = None, *, terms: ValueTerms = _DEFAULT) -> Valuation | Missing:
     """The order's value in its own currency. Without a world only limit orders on shares have one."""
-    contract = _spelt(order.market, order.code, symbol=order.symbol) if world is None else _contract(order, world)
+    contract = _spelt(order.market, order.code, order.symbol) if world is None else _contract(order, world)
     if isinstance(contract, Missing):
         return contract
     try:
@@ -114,10 +114,10 @@ def class_of(order: PlaceOrder, world: World | None) -> str:
 def _contract(order: PlaceOrder, world: World | None) -> _Contract | Missing:
     known = world.instrument if world is not None else None
     if known is None:
-        return _spelt(order.market, order.code, symbol=order.symbol)
+        return _spelt(order.market, order.code, order.symbol)
     if isinstance(known, Missing):
         is_stock = kind_of(order.market, order.code) == "stock" and known.code is not Code.UNSUPPORTED_INSTRUMENT
-        return _spelt(order.market, order.code, symbol=order.symbol) if is_stock else known
+        return _spelt(order.market, order.code, order.symbol) if is_stock else known
     if known.multiplier <= 0:
         return Missing(Code.REFERENCE_UNAVAILABLE, f"the multiplier of {order.symbol} is not known")
     currency = known.currency or currency_of(order.market, order.code)
@@ -127,7 +127,7 @@ def _contract(order: PlaceOrder, world: World | None) -> _Contract | Missing:
 
 
 @lru_cache(maxsize=CODES_MAX)
-def _spelt(market: str, code: str, *, symbol: str) -> _Contract | Missing:
+def _spelt(market: str, code: str, symbol: str) -> _Contract | Missing:
     """What its code alone tells of it."""
     kind, currency = kind_of(market, code), currency_of(market, code)
     if kind != "stock":
