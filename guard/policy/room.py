@@ -46,7 +46,7 @@ def largest_bound(judgement: Judgement, short: Sequence[Short]) -> Fraction | No
 def whole_lots(bound: Fraction, lot: int | None) -> Decimal:
     """As much of it as whole lots make."""
     lot = lot or 1
-    return Decimal(bound // lot * lot)
+    return Decimal(int(bound) // lot * lot)
 
 
 def _lowest(proposal: Proposal, judgement: Judgement, short: Sequence[Short]) -> Fraction | None:

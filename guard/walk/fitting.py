@@ -27,7 +27,7 @@ def largest_of(
     bound, lot = largest_bound(judgement, short), lot_of(situation)
     if bound is None:
         return None
-    if lot is None and bound >= 1 and _learns_lot(desk, situation):
+    if lot is None and int(bound) and _learns_lot(desk, situation):
         lot = lot_of(situation)
     return str(whole_lots(bound, lot))
 
