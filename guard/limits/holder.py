@@ -10,6 +10,7 @@ from sys import intern
 from typing import Final, Literal, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.limits.bodies import whole
 from guard.terms import Account
@@ -106,25 +107,111 @@ NOTHING: Final = Parts()
 NONE_FILLED: Final = Fills()  # one for all orders of which nothing is filled
 
 
+class Course(Struct, frozen=True, gc=False):
+    """Where a live order stands: what it holds, what that is a part of, what is filled of it, which step of it is open.
+
+    `claimed` is what `holds` is a part of: one, or several, the latest last; an earlier one stays for cells that no
+    later one names. `step` is the placing or changing step that is not settled yet. Status `done`: the order has ended,
+    only that step is waited for. `fills`: what is filled of it, as far as that is known.
+    """
+
+    holds: Parts
+    claimed: Parts | tuple[Parts, ...]
+    fills: Fills = NONE_FILLED
+    status: HolderStatus = "working"
+    step: str | None = None
+
+    @property
+    def short(self) -> "Parts | Course":
+        """As it is kept: most orders only work, and hold all that they claimed."""
+        is_usual = self.claimed is self.holds and self.fills is NONE_FILLED and self.status == "working"
+        return self.holds if is_usual and self.step is None else self
+
+
 class Holder(Struct, gc=False):
     """A live order: whose it is, what it is, and what it holds.
 
-    `own` is what its body has beside the form that it shares, in short. `claimed` is what `holds` is a part of: one, or
-    several, the latest last; an earlier one stays for cells that no later one names. `step` is the placing or changing
-    step that is not settled yet. Status `done`: the order has ended, only that step is waited for. `fills`: what is
-    filled of it, as far as that is known. `by_id` and `by_ex` are `order_id` and `order_id_ex`.
+    `own` is what its body has beside the form that it shares, in short. `course` is a `Course.short`. `by_id` and
+    `by_ex` are `order_id` and `order_id_ex`.
     """
 
     id: str
     about: About
     own: bytes
-    status: HolderStatus = "sent"
+    course: Parts | Course
     by_id: Name | None = None
     by_ex: Name | None = None
-    holds: Parts = NOTHING
-    claimed: Parts | tuple[Parts, ...] = ()
-    step: str | None = None
-    fills: Fills = NONE_FILLED
+
+    @property
+    def at_length(self) -> Course:
+        """Where it stands."""
+        course = self.course
+        return Course(course, course) if isinstance(course, Parts) else course
+
+    def opens(self, step: str) -> None:
+        """A step that changes it is open from now on."""
+        self.course = replace(self.at_length, status="changing", step=step)
+
+    def works(self) -> None:
+        """No step of it is open any more."""
+        course = self.course
+        if isinstance(course, Course):
+            is_usual = course.claimed is course.holds and course.fills is NONE_FILLED
+            self.course = course.holds if is_usual else replace(course, status="working", step=None)
+
+    @property
+    def holds(self) -> Parts:
+        """What it holds."""
+        course = self.course
+        return course if isinstance(course, Parts) else course.holds
+
+    @holds.setter
+    def holds(self, holds: Parts) -> None:
+        self.course = replace(self.at_length, holds=holds).short
+
+    @property
+    def claimed(self) -> Parts | tuple[Parts, ...]:
+        """What that is a part of."""
+        course = self.course
+        return course if isinstance(course, Parts) else course.claimed
+
+    @claimed.setter
+    def claimed(self, claimed: Parts | tuple[Parts, ...]) -> None:
+        self.course = replace(self.at_length, claimed=claimed).short
+
+    @property
+    def terms(self) -> Parts | tuple[Parts, ...] | None:
+        """What it claims as a whole; None while a step is open that may change that."""
+        course = self.course
+        if isinstance(course, Parts):
+            return course
+        return course.claimed if course.step is None else None
+
+    @property
+    def fills(self) -> Fills:
+        """What is filled of it."""
+        course = self.course
+        return NONE_FILLED if isinstance(course, Parts) else course.fills
+
+    @fills.setter
+    def fills(self, fills: Fills) -> None:
+        self.course = replace(self.at_length, fills=fills).short
+
+    @property
+    def status(self) -> HolderStatus:
+        """How far it has come."""
+        course = self.course
+        return "working" if isinstance(course, Parts) else course.status
+
+    @status.setter
+    def status(self, status: HolderStatus) -> None:
+        self.course = replace(self.at_length, status=status).short
+
+    @property
+    def step(self) -> str | None:
+        """Its step that is open."""
+        course = self.course
+        return None if isinstance(course, Parts) else course.step
 
     @property
     def bases(self) -> tuple[Parts, ...]:

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from guard.limits import windows
 from guard.limits.bodies import short
 from guard.limits.claims import parted
-from guard.limits.holder import About, Holder
+from guard.limits.holder import NONE_FILLED, About, Course, Holder
 from guard.limits.order_ids import forget_order, note_order_ids
 from guard.limits.rates import Rates, rates_of, widest
 from guard.limits.shared import same_about
@@ -111,7 +111,7 @@ def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, .
         raise AssertionError(f"step {opening.step} changes {opening.holder}, which is not a live order")
     if holder.step is not None:
         raise AssertionError(f"step {opening.step} changes {holder.id} while {holder.step} is not settled")
-    holder.step, holder.status = opening.step, "changing"
+    holder.opens(opening.step)
     before = tuple(part(holder, claim.counter) if claim.kind in SUM_KINDS else 0 for claim in opening.claims)
     for claim, held in zip(opening.claims, before, strict=True):
         if claim.kind in SUM_KINDS and claim.held > held:
@@ -126,7 +126,7 @@ def _open(state: State, opening: Opening, on_sums: list[Claim]) -> None:
     form, own = short(opening.order)
     about = same_about(About(opening.key, opening.account, opening.market, opening.symbol, form))
     whole, name = take(state, on_sums, worth=opening.worth), opening.step
-    state.holders[name] = Holder(name, about, own, "sent", holds=whole, claimed=whole, step=name)
+    state.holders[name] = Holder(name, about, own, Course(whole, whole, NONE_FILLED, "sent", name))
 
 
 def _stamp(state: State, cell: str, now_us: int, *, window_us: int, is_rate: bool = True) -> None:
@@ -152,7 +152,6 @@ def _doubt(step: Step, holder: Holder | None, *, t_us: int) -> None:
 
 
 def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -> None:
-    holder.step = None
     is_new, is_accepted = step.holder == step.id, outcome.verdict is _ACCEPTED
     if is_accepted:
         note_order_ids(state, holder, order_id=outcome.order_id, order_id_ex=outcome.order_id_ex)
@@ -160,7 +159,7 @@ def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -
         give_back(state, holder, keep_spend=False)
         forget_order(state, holder)
         return
-    holder.status = "working"
+    holder.works()
     if is_accepted and not is_new:
         if step.order:
             form, holder.own = short(step.order)

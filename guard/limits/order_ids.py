@@ -71,15 +71,16 @@ def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
         ids = state.ids[account] = OrderIds(account)
     if state.touched is not None:
         touch(state, holder.id)
+    is_over = holder.status == "done"
     if order_id and order_id != _NO_ID and holder.by_id is None:
-        holder.by_id = _noted(ids, ids.live, slim(order_id), holder)
+        holder.by_id = _noted(ids, ids.live, slim(order_id), holder, is_over=is_over)
     if order_id_ex and order_id_ex != _NO_ID and holder.by_ex is None:
-        holder.by_ex = _noted(ids, ids.live_ex, slim(order_id_ex), holder)
+        holder.by_ex = _noted(ids, ids.live_ex, slim(order_id_ex), holder, is_over=is_over)
 
 
-def _noted(ids: OrderIds, live: dict[Name, str], name: Name, holder: Holder) -> Name | None:
+def _noted(ids: OrderIds, live: dict[Name, str], name: Name, holder: Holder, *, is_over: bool) -> Name | None:
     """The name, noted as the order's; None where it is that of another."""
-    if holder.status == "done":
+    if is_over:
         _remember(ids, name, holder.key)
     elif live.setdefault(name, holder.id) != holder.id:
         return None

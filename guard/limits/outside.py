@@ -29,5 +29,5 @@ def adopt(
     form, own = short(opening.order)
     about = same_about(About(NOBODY, opening.account, opening.market, opening.symbol, form))
     whole = take(state, tuple(Claim("working", cell, amount) for cell, amount in targets.items()))
-    holder = state.holders[opening.step] = Holder(opening.step, about, own, "working", holds=whole, claimed=whole)
+    holder = state.holders[opening.step] = Holder(opening.step, about, own, whole)
     note_order_ids(state, holder, order_id=order_id, order_id_ex=order_id_ex)

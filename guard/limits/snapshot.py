@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from guard.limits import windows
 from guard.limits.bodies import short
-from guard.limits.holder import NONE_FILLED, About, Basis, Fills, Holder, HolderStatus, Name, slim
+from guard.limits.holder import NONE_FILLED, About, Basis, Course, Fills, Holder, HolderStatus, Name, slim
 from guard.limits.order_ids import NOBODY
 from guard.limits.shared import same_about, same_whole
 from guard.limits.slots import find_slot
@@ -217,20 +217,24 @@ def live(holder: Holder) -> Live:
 def _put_holder(state: State, order: Live) -> None:
     """With what it has in common with others shared again, as `reserve` shares it."""
     (form, own), held = short(order.order), (order.cells, order.held, order.kinds)
+    bases = tuple(same_whole(basis.cells, basis.amounts, basis.kinds, basis.worth) for basis in order.bases)
+    latest = order.bases[-1] if order.bases else None
+    is_untouched = latest is not None and (latest.cells, latest.amounts, latest.kinds) == held
+    course = Course(
+        holds=bases[-1] if is_untouched else same_whole(*held),
+        claimed=bases[0] if len(bases) == 1 else bases,
+        fills=Fills(order.filled, order.paid) if order.filled else NONE_FILLED,
+        status=order.status,
+        step=order.step,
+    )
     holder = state.holders[order.id] = Holder(
         id=order.id,
         about=same_about(About(order.key, order.account, order.market, order.symbol, form)),
         own=own,
-        status=order.status,
+        course=course.short,
         by_id=None if order.order_id is None else slim(order.order_id),
         by_ex=None if order.order_id_ex is None else slim(order.order_id_ex),
-        step=order.step,
-        fills=Fills(order.filled, order.paid) if order.filled else NONE_FILLED,
     )
-    holder.claim(tuple(same_whole(basis.cells, basis.amounts, basis.kinds, basis.worth) for basis in order.bases))
-    latest = order.bases[-1] if order.bases else None
-    is_untouched = latest is not None and (latest.cells, latest.amounts, latest.kinds) == held
-    holder.holds = holder.bases[-1] if is_untouched else same_whole(*held)
     for cell, amount in zip(holder.holds.cells, order.held, strict=True):
         move(state.sums, cell, amount)
 

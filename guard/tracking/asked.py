@@ -34,12 +34,19 @@ class Asked(Struct):
 
     def is_on_same_terms(self, holder: Holder) -> bool:
         """Nothing happened to the order since the question was asked."""
-        return holder.step is None and self.terms.get(holder.id) is holder.claimed
+        terms = holder.terms
+        return terms is not None and self.terms.get(holder.id) is terms
 
     def note(self, holders: Iterable[Holder]) -> None:
-        """The list is about the terms that these are on now: before it is asked for, or once it has settled a step."""
+        """The list is about the terms that these are on now: before it is asked for, or once it has settled a step.
+
+        Not where a step is open.
+        """
         for holder in holders:
-            self.terms[holder.id] = holder.claimed
+            terms = holder.terms
+            if terms is None:
+                continue
+            self.terms[holder.id] = terms
             if holder.by_ex is None and holder.is_nameless:
                 self.nameless.append(holder.id)
 

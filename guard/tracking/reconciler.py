@@ -224,7 +224,7 @@ class Reconciler:
         asked = Asked(place, {step.id: step for step in doubts})
         async for holders in in_slices(self._desk.state.holders.values()):
             there = zip(holders, self._places.of_each(holders), strict=True)
-            asked.note(holder for holder, at in there if at is place and holder.step is None)
+            asked.note(holder for holder, at in there if at is place)
         asked.at_us = self._desk.clock.t_us()
         return asked
 

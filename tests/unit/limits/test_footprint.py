@@ -14,8 +14,8 @@ from guard.policy.stand_ins import order_in
 from tests.support.ledger import REAL, accepted, new_order, sums, through_json
 
 MANY: Final = 2_000
-ALIKE_MAX: Final = 400  # bytes of an order beside others of the same size and price
-OTHER_MAX: Final = 510  # of one whose quantity and price nobody else has
+ALIKE_MAX: Final = 370  # bytes of an order beside others of the same size and price
+OTHER_MAX: Final = 480  # of one whose quantity and price nobody else has
 ORDER: Final = order_in("HK", "HK.00700", REAL)
 
 

@@ -1,11 +1,14 @@
 """Names and figures of orders, in less room."""
 
+from copy import copy
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from guard.limits.holder import Basis, Parts, Worth, slim
+from guard.limits.holder import NONE_FILLED, About, Basis, Fills, Holder, Parts, Worth, slim
+from tests.support.ledger import REAL
 
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False)
 WORTHS = st.none() | st.builds(Worth.of, DECIMALS, DECIMALS, DECIMALS)
@@ -45,3 +48,52 @@ def test_numbers_are_numbers() -> None:
 def test_what_an_order_claimed_comes_back_as_it_was(basis: Basis) -> None:
     """Amounts of any size, and what they were valued at to the digit."""
     assert Parts.of_basis(basis).basis == basis
+
+
+FIRST, LEFT = Parts(("a",), "s", b"3"), Parts(("a",), "s", b"2")
+ALTERATIONS = st.lists(
+    st.sampled_from(
+        [
+            ("holds", FIRST),
+            ("holds", LEFT),
+            ("claimed", FIRST),
+            ("claimed", (FIRST,)),
+            ("claimed", (LEFT, FIRST)),
+            ("fills", Fills(Decimal(1))),
+            ("fills", NONE_FILLED),
+            ("status", "unknown"),
+            ("status", "done"),
+            ("opens", "c"),
+            ("works", None),
+        ]
+    ),
+    max_size=12,
+)
+
+
+def standing(holder: Holder) -> dict[str, Any]:
+    """Where it stands."""
+    return {name: getattr(holder, name) for name in ("holds", "claimed", "fills", "status", "step")}
+
+
+@given(ALTERATIONS)
+def test_where_an_order_stands_is_known_however_it_is_kept(alterations: list[tuple[str, Any]]) -> None:
+    """Every part as a plain table would have it; in short just where it only works, on all that it claimed."""
+    holder = Holder("o", About("bot", REAL, "HK", "HK.00700", b""), b"{}", FIRST)
+    model = {"holds": FIRST, "claimed": FIRST, "fills": NONE_FILLED, "status": "working", "step": None}
+    for name, value in alterations:
+        twin, before = copy(holder), dict(model)
+        if name == "opens":
+            holder.opens(value)
+            model |= {"status": "changing", "step": value}
+        elif name == "works":
+            holder.works()
+            model |= {"status": "working", "step": None}
+        else:
+            setattr(holder, name, value)
+            model[name] = value
+        assert standing(holder) == model
+        assert holder.terms == (None if model["step"] else model["claimed"])
+        only_works = (model["fills"], model["status"], model["step"]) == (NONE_FILLED, "working", None)
+        assert isinstance(holder.course, Parts) == (only_works and model["claimed"] is model["holds"])
+        assert standing(twin) == before, "another copy of it stands where it stood"

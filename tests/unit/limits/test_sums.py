@@ -2,7 +2,7 @@
 
 from guard.limits import State
 from guard.limits.grafting import Held, hold
-from guard.limits.holder import About, Basis, Holder, Parts
+from guard.limits.holder import NOTHING, About, Basis, Holder, Parts
 from guard.limits.promoting import hold_plain
 from guard.limits.sums import give_back, move, part, put, rebase, take
 from guard.terms import Claim
@@ -11,7 +11,7 @@ from tests.support.ledger import REAL, sums
 
 def a_new_order() -> Holder:
     """A live order that holds nothing yet."""
-    return Holder("o", About("bot", REAL, "HK", "HK.00700", b""), b"{}")
+    return Holder("o", About("bot", REAL, "HK", "HK.00700", b""), b"{}", NOTHING)
 
 
 def an_order(state: State, *amounts: int) -> Holder:
