@@ -32,6 +32,8 @@ from guard.limits.sums import move
 ORDERS_MAX: Final = 8  # built in one go, or fewer where they hold more than
 CELLS_MAX: Final = 128  # so many cells together: a fraction of a millisecond; also looked at in one go, or fewer of
 STAMPS_MAX: Final = 4_096  # so many stamps together
+DRAWERS: Final = 64  # a table of all live orders would be laid out anew as it grows, 2 ms in one go for 50,000 of them
+Adds = dict[str, int]
 
 
 class Staging:
@@ -47,10 +49,9 @@ class Staging:
         self._left = iter(list(state.holders))
         self._cells_left = iter((*other.spent, *other.logs, *((*state.spent, *state.logs) if words else ())))
         self._is_through = False
-        self._holders: dict[str, Holder] = {}
-        self._adds: dict[str, dict[str, int]] = {}
-        self._sums: dict[str, int] = {}
-        self._told: dict[str, None] = {}
+        self._holders = state.holders.copy()  # in one piece, so that it does not grow either
+        self._drawers = tuple(dict[str, tuple[Adds, bool]]() for _ in range(DRAWERS))  # and whether it was told of
+        self._sums: Adds = {}
         self._missing: set[str] = set()
         self._spent: dict[str, int] = {}  # of promoted cells, and their stamps
         self._logs: dict[str, Log] = {}
@@ -126,7 +127,7 @@ class Staging:
         other, ids = self._other, self._other.ids.values()
         theirs = (other.holders, other.sums, other.spent, other.logs, other.slots, other.steps)
         named = (names for one in ids for names in (one.live, one.live_ex, one.recent))
-        return [self._holders, self._adds, self._sums, self._told, self._spent, self._logs, *theirs, *named]
+        return [self._holders, *self._drawers, self._sums, self._spent, self._logs, *theirs, *named]
 
     # ------------------------------------------------------------ one cell
 
@@ -164,24 +165,27 @@ class Staging:
         return {**ours.orders, **others.orders}
 
     def _build(self, name: str, told: dict[str, Held]) -> None:
-        for cell, amount in self._adds.pop(name, {}).items():
+        drawer = self._drawers[hash(name) % DRAWERS]
+        added, is_told = drawer.pop(name, ({}, False))
+        for cell, amount in added.items():
             move(self._sums, cell, -amount)
         holder, other = self._state.holders.get(name), self._other.holders.get(name)
         if holder is None:
             self._holders.pop(name, None)
             return
         held = None if other is None else held_of(holder, other)
-        if held is not None or name in self._told:
-            self._told[name] = None
+        if held is not None or is_told:
+            is_told = True
             told[name] = held or Held()
+        adds: Adds = {}
+        drawer[name] = adds, is_told
         if held is None and not self._words:
             self._holders[name] = holder
             return
         self._holders[name] = grown = copy(holder)
-        adds = self._scratch.sums = dict[str, int]()
+        self._scratch.sums = adds
         hold_plain(self._scratch, grown, self._words)
         if held is not None:
             hold(self._scratch, grown, held)
-        self._adds[name] = adds
         for cell, amount in adds.items():
             move(self._sums, cell, amount)
