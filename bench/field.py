@@ -73,7 +73,7 @@ class Plan(msgspec.Struct):
     """How much is measured. Times in seconds; `patience_s` is for waiting and measuring again, over the whole run.
 
     Memory is read after `memory` requests and `memory_more` of them, begun at `memory_rate` a second (0: as answered),
-    and after `orders`. `open_orders` and `records` are what the largest guards have to know.
+    and after `orders`, each time for `settle_s`. `open_orders` and `records` are what the largest guards have to know.
     """
 
     rounds: int = 9
@@ -81,9 +81,10 @@ class Plan(msgspec.Struct):
     closed_s: float = 0.8
     open_s: float = 1.2
     patience_s: float = 120.0
-    memory: int = 400_000  # for two minutes and more: before, the windows of a minute are not full
+    memory: int = 800_000  # for four minutes and more: before, what windows of a minute take is not as much as ever
     memory_more: int = 1_000_000
     memory_rate: float = 3_000.0
+    settle_s: float = 21.0  # in which the guard gives back twice what is free
     orders: int = 25_000
     open_orders: int = 100_000
     records: int = 1_000_000
@@ -98,6 +99,7 @@ QUICK: Final = Plan(
     memory=10_000,
     memory_more=10_000,
     memory_rate=0.0,
+    settle_s=0.5,
     orders=5_000,
     open_orders=5_000,
     records=20_000,

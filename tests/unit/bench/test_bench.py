@@ -4,6 +4,7 @@ import importlib
 import subprocess
 import sys
 from http import HTTPStatus
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -146,6 +147,18 @@ def test_the_gate_measures_both_side_by_side(monkeypatch: pytest.MonkeyPatch) ->
     assert gate.measured(field, 2) == {"direct": [1.0], "guard": [2.0, 5.0], "aiohttp": [3.0, 4.0]}
     assert asked == ["direct", "guard", "aiohttp", "aiohttp", "guard"]
     assert gate.middle([9.0, 0.1, 2.0, 3.0]) == [2.0, 3.0]
+
+
+def test_memory_is_the_least_that_is_read_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is free and not given back yet is in some readings and not in others."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    memory = importlib.import_module("memory")
+    monkeypatch.setattr(memory, "GLANCE_S", 0.0)
+    readings = chain([5, 7, 3], repeat(4))
+    monkeypatch.setattr(memory.machine, "rss_bytes", lambda _pid: next(readings))
+
+    assert memory.least_bytes(1, seconds=0.05) == 3
+    assert memory.least_bytes(1, seconds=0.0) == 4
 
 
 def test_the_interpreter_that_is_named_is_taken_and_the_fastest_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
