@@ -71,9 +71,9 @@ class Claim(Struct, frozen=True, omit_defaults=True, gc=False):
 
     `amount`: ledger units for money, 1 for counts and rates, 0 for slots. `cap` None: counted, never refused.
     `window_ms`: length of the sliding window (t-w, t], or a slot's lifetime. `also`: cells that count against the cap
-    unchanged. `value`: a slot's digest. `whole`: what the order would hold were nothing of it filled, where that is
-    another amount. `unseen`: what it holds beyond that until a list shows it, for fills that nobody has told of yet may
-    have cost as much; no cap looks at it.
+    unchanged; only who looks needs them, no record holds them. `value`: a slot's digest. `whole`: what the order would
+    hold were nothing of it filled, where that is another amount. `unseen`: what it holds beyond that until a list shows
+    it, for fills that nobody has told of yet may have cost as much; no cap looks at it.
     """
 
     kind: ClaimKind
