@@ -18,6 +18,8 @@ from guard.server.fields import Meaning, read_fields
 from guard.server.grammar import Head, parse_head
 from guard.terms import Call, Refusal, refuse
 
+HEADS_MAX: Final = 8  # of one connection that are kept: requests of one program differ in their length
+HEAD_KEPT_BYTES_MAX: Final = 1024
 # Lenient about line ends on purpose: a head of bare LFs ends here too and is refused now, not at its time-out.
 _EMPTY_LINE: Final = re.compile(rb"\n\r?+\n")
 _FIRST_BYTES: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
@@ -56,7 +58,7 @@ Known = tuple[bytes, Head, Meaning, int]  # a head as it was read, what it means
 class Reader:
     """Reads the requests of one connection from `peer`, one at a time. After a refusal it is not to be fed again."""
 
-    __slots__ = ("_begun", "_bounds", "_buffer", "_head_end", "_last", "_peer", "_searched")
+    __slots__ = ("_begun", "_bounds", "_buffer", "_head_end", "_heads", "_last", "_peer", "_searched")
 
     def __init__(self, bounds: Bounds, *, peer: str) -> None:
         self._bounds = bounds
@@ -66,6 +68,7 @@ class Reader:
         self._head_end = 0
         self._begun: tuple[Head, Meaning] | None = None
         self._last: Known | None = None  # the same head means the same again
+        self._heads: dict[bytes, Known] = {}  # as those before it do
 
     @property
     def phase(self) -> Phase:
@@ -114,13 +117,23 @@ class Reader:
             return self._keep(held, Progress.MORE)
         raw = bytes(held[: found.end()])
         del found  # a match keeps its buffer from growing
+        known = self._heads.get(raw)
+        if known is not None:
+            return known
         head = parse_head(str(raw, "latin-1"), fields_max=self._bounds.fields_max)
         if isinstance(head, Refusal):
             return head
         last = self._last
         before = last[2] if last is not None and last[1].token is None else None  # a token is its head's alone
         meaning = read_fields(head, self._bounds, before=before)
-        return meaning if isinstance(meaning, Refusal) else (raw, head, meaning, len(raw) + meaning.length_bytes)
+        if isinstance(meaning, Refusal):
+            return meaning
+        known = (raw, head, meaning, len(raw) + meaning.length_bytes)
+        if len(raw) <= HEAD_KEPT_BYTES_MAX:
+            if len(self._heads) >= HEADS_MAX:
+                self._heads.clear()
+            self._heads[raw] = known
+        return known
 
     def _read_body(self, held: bytes | bytearray, head: Head, meaning: Meaning) -> Request | Refusal | Progress:
         begin = self._head_end

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guard.codes import Code
 from guard.server.bounds import Bounds
-from guard.server.reader import Phase, Progress, Reader, Request
+from guard.server.reader import HEAD_KEPT_BYTES_MAX, HEADS_MAX, Phase, Progress, Reader, Request
 from guard.terms import Refusal
 from tests.support.edge_attacks import CORPUS
 from tests.support.edge_corpus import HOST, JSON, ORDER, WS, Case, get, head, post
@@ -165,6 +167,19 @@ def test_what_heads_present_goes_with_their_credential_alone() -> None:
 
     assert all(isinstance(request, Request) for request in shared)
     assert len({id(request.call.presented) for request in shared if isinstance(request, Request)}) == len(heads)
+
+
+@given(st.lists(st.integers(0, 2 * HEADS_MAX), max_size=40))
+def test_a_head_that_was_read_before_means_the_same_again(order: list[int]) -> None:
+    """Whatever heads came in between, what is kept of them is bounded, and none of the large ones is."""
+    raws = [post(f"X-Fill: {'x' * (n * 160)}", f"Authorization: Bearer {n % 3}") for n in range(2 * HEADS_MAX + 1)]
+    reader = Reader(Bounds(), peer="192.0.2.7")
+    for n in order:
+        request, alone = reader.feed(raws[n]), read([raws[n]])
+        assert isinstance(request, Request)
+        assert request == alone
+        assert len(reader._heads) <= HEADS_MAX
+        assert all(len(raw) <= HEAD_KEPT_BYTES_MAX for raw in reader._heads)
 
 
 def test_the_phase_says_how_far_a_request_has_come() -> None:
