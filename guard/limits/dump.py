@@ -11,7 +11,7 @@ from guard.limits import windows
 from guard.limits.holder import Holder
 from guard.limits.slots import find_slot
 from guard.limits.snapshot import live
-from guard.limits.state import OrderIds, State, Step
+from guard.limits.state import OrderIds, State
 
 
 def dump(state: State) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def dump(state: State) -> dict[str, Any]:
             cell: to_builtins(slot) for cell, slot in state.slots.items() if find_slot(state, cell, t_us=state.at_us)
         },
         "holders": {name: _holder(holder) for name, holder in state.holders.items()},
-        "steps": {name: _step(step) for name, step in state.steps.items()},
+        "steps": {name: to_builtins(step) for name, step in state.steps.items()},
         "ids": {f"{a.env.word}:{a.acc_id}": _ids(ids) for a, ids in state.ids.items()},
         "currencies": dict(state.currencies),
         "trading": sorted((to_builtins(rule) for rule in state.trading.values()), key=repr),
@@ -45,14 +45,6 @@ def _holder(holder: Holder) -> dict[str, Any]:
     plain: dict[str, Any] = to_builtins(live(holder))
     parts = zip(plain.pop("cells"), plain.pop("held"), plain.pop("kinds"), strict=True)
     return plain | {"holds": {cell: [kind, amount] for cell, amount, kind in parts}}
-
-
-def _step(step: Step) -> dict[str, Any]:
-    """Which other cells count against a cap matters to the look that grants a step, and no record names them."""
-    plain: dict[str, Any] = to_builtins(step)
-    for claim in plain["claims"]:
-        claim.pop("also", None)
-    return plain
 
 
 def _ids(ids: OrderIds) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 import json
 
-from msgspec.structs import replace
-
 from guard.limits import State, TradingRule, advance, dump, reserve, set_trading, settle
 from guard.limits.sweep import sweep
 from tests.support.ledger import SECOND, UNKNOWN, accepted, new_order, once, rate, slot, sums
@@ -51,12 +49,3 @@ def test_a_dump_shares_nothing_with_the_state() -> None:
     plain["logs"]["r"]["stamps"].clear()
     assert state.sums["a"] == 10
     assert list(state.logs["r"].stamps) == [0, 2]
-
-
-def test_cells_beside_a_claims_own_do_not_show() -> None:
-    """They mattered when the step was granted; the record does not name them, so a start does not know them."""
-    (plain, told) = (State(), State())
-    for state, also in ((plain, ()), (told, ("b", "c"))):
-        reserve(state, new_order("o", replace(sums("spend", "a", 5), also=also)), t_us=0)
-    assert plain.steps != told.steps
-    assert dump(plain) == dump(told)
