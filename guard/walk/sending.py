@@ -29,7 +29,7 @@ _CHANGE, _NOT_SENT = Effect.ORDER_CHANGE, Verdict.NOT_SENT  # asked of every tra
 _log = structlog.get_logger("guard")
 
 
-class Sending(Struct):
+class Sending(Struct, gc=False):
     """A decided trade on its way to the daemon. `seq`: its decision's record, None where there is none (a cancel).
 
     `meets_others`: for a cancel of all, whether by now it would end orders that it was not decided on.
@@ -42,11 +42,6 @@ class Sending(Struct):
     seq: int | None
     may_have_left: bool = False
     meets_others: Callable[[], bool] | None = None
-
-    @property
-    def waits(self) -> bool:
-        """It is sent only once its decision is on the disk; a cancel waits for nothing."""
-        return self.visit.effect in RISKY
 
 
 def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:
@@ -94,9 +89,12 @@ def recordable(outcome: Outcome) -> Outcome:
 
 
 async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
-    """The decision on the disk and its turn; then state, key and HALT once more: they may have changed meanwhile."""
+    """The decision on the disk and its turn; then state, key and HALT once more: they may have changed meanwhile.
+
+    A cancel waits for neither.
+    """
     desk, visit = recorder.desk, sending.visit
-    if sending.waits and sending.seq is not None:
+    if visit.effect in RISKY and sending.seq is not None:
         try:
             await desk.journal.durable(sending.seq)
         except JournalFault as fault:
@@ -125,7 +123,7 @@ def watched(desk: Desk, sending: Sending) -> Outbound:
     return replace(sending.outbound, may_leave=lambda: objection(desk, sending) is None)
 
 
-class Carried(Struct, frozen=True):
+class Carried(Struct, frozen=True, gc=False):
     """What became of a trade: its outcome; the daemon's answer, if it gave one; or what stood against it at last."""
 
     outcome: Outcome
