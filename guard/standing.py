@@ -164,6 +164,8 @@ def parse_texts(texts: Mapping[str, str]) -> tuple[list[PolicyDoc], list[PolicyE
 
 
 def _unreadable(file: str, error: Exception) -> PolicyError:
+    if isinstance(error, UnicodeDecodeError):
+        return PolicyError(file, None, "", "unreadable", f"is not UTF-8: byte {error.start}", "save it as UTF-8")
     return PolicyError(file, None, "", "unreadable", f"cannot be read: {why(error)}", "check path and mode")
 
 

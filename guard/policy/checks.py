@@ -30,7 +30,7 @@ def _each(check: Callable[[str], Bad | None]) -> Check:
 
 
 def _symbol(text: str) -> Bad | None:
-    return notation.check_symbol_pattern(text, frozenset(PREFIXES))
+    return notation.check_listed_symbol(text, frozenset(PREFIXES))
 
 
 def _aware(value: Any) -> Bad | None:

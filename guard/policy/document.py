@@ -8,7 +8,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final, Literal, get_args, get_origin
@@ -218,7 +218,11 @@ def _bad_pair(rates: Mapping[str, str]) -> Bad | None:
 
 
 def _known(type_: Any) -> str:
-    """The words that a Literal allows, as a hint."""
+    """What may be written there, as a hint: the words that a Literal allows, the form of a list or a time."""
+    if type_ == Texts | None:
+        return "write a text in quotes, or a list of them"
+    if datetime in get_args(type_):
+        return "write 2026-12-01T00:00:00Z"
     words = [arg for inner in (type_, *get_args(type_)) if get_origin(inner) is Literal for arg in get_args(inner)]
     return f"known: {', '.join(words)}" if words else ""
 

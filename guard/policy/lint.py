@@ -179,10 +179,9 @@ def _nobody(doc: PolicyDoc, keys: tuple[Principal, ...]) -> Found:
     """A policy that no key can match; without any keys nothing is said."""
     if keys and not any(_meets(doc, key) for key in keys):
         chosen = doc.applies_to.keys
-        is_named = chosen is not None and not any(matches(key.name, chosen) for key in keys)
         message = "no key of keys.json can match this policy"
-        if is_named:
-            message = f"no key matches {', '.join(map(repr, chosen or ()))}, so the policy binds nobody"
+        if chosen and not any(matches(key.name, chosen) for key in keys):
+            message = f"no key matches {', '.join(map(repr, chosen))}, so the policy binds nobody"
         yield ("applies_to",), Bad("no_key", message, "see its selectors")
 
 

@@ -20,6 +20,7 @@ CURRENCIES: Final = ("HKD", "USD", "CNH", "JPY", "SGD", "AUD", "CAD", "MYR")  # 
 RATE_COUNT_MAX: Final = 100_000  # a window is an exact log: one stamp a request
 RATE_WINDOW_S_MAX: Final = 86_400
 PATTERN_CHARS_MAX: Final = 64
+HK_DIGITS: Final = 5
 DAY_MIN: Final = 1440
 
 # Products of three numbers of 15 digits fit; whatever does not is an error rather than a rounded amount.
@@ -246,3 +247,13 @@ def check_symbol_pattern(text: str, prefixes: frozenset[str]) -> Bad | None:
     if not set(prefix) & set("*?") and prefix.upper() not in prefixes:
         return Bad("unknown_market", f"{prefix!r} is not a symbol's prefix", f"known: {', '.join(sorted(prefixes))}")
     return None
+
+
+def check_listed_symbol(text: str, prefixes: frozenset[str]) -> Bad | None:
+    """The same, and a Hong Kong code has all its digits: orders have, so a block of another would block nothing."""
+    prefix, _, code = text.upper().rpartition(".")
+    if prefix == "HK" and code.isdigit() and len(code) < HK_DIGITS:
+        return Bad(
+            "bad_pattern", f"{text!r} is no symbol: HK codes have five digits", f"write HK.{code.zfill(HK_DIGITS)}"
+        )
+    return check_symbol_pattern(text, prefixes)

@@ -83,7 +83,7 @@ def test_the_table_names_every_key_once() -> None:
 )
 def test_a_change_of_one_key_is_called_by_its_order(table: str, before: str, after: str, kind: str) -> None:
     """One key changes, everything else stays."""
-    frame = '[instruments]\nblocked_symbols = ["HK.1"]\n' if table == "applies_to" else ""
+    frame = '[instruments]\nblocked_symbols = ["HK.00001"]\n' if table == "applies_to" else ""
     found = compare(policies(f"{frame}[{table}]\n{before}"), policies(f"{frame}[{table}]\n{after}"))
 
     assert verdict(found) == kind

@@ -117,6 +117,8 @@ def test_the_id_is_the_files_stem_by_default() -> None:
         ("[applies_to]\naccounts = ['1']", "applies_to.accounts", "bad_type"),
         ("[instruments]\nmarkets = ['HKK']", "instruments.markets", "unknown_market"),
         ("[instruments]\nsymbols = ['00700']", "instruments.symbols", "bad_pattern"),
+        ("[instruments]\nsymbols = ['hk.700']", "instruments.symbols", "bad_pattern"),
+        ("[instruments]\nblocked_symbols = ['HK.700']", "instruments.blocked_symbols", "bad_pattern"),
         ("[instruments]\nblocked_symbols = ['ZZ.1']", "instruments.blocked_symbols", "unknown_market"),
         ("[orders]\nsides = ['BUYY']", "orders.sides", "bad_value"),
         ("[orders]\ntypes = ['LIMIT']", "orders.types", "bad_value"),
@@ -258,3 +260,19 @@ def test_any_text_is_a_policy_or_a_list_of_errors(text: str) -> None:
     found = parse_policy(text, file="desk.toml")
 
     assert isinstance(found, PolicyDoc) or found
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[orders]\nmax_value = 100000", "write a text in quotes, or a list of them"),
+        ("[policy]\nexpires_at = '2026-12-01'", "write 2026-12-01T00:00:00Z"),
+        ("[rights]\nsee = 'all'", "known: account, own"),
+    ],
+)
+def test_what_has_the_wrong_form_is_told_the_right_one(text: str, hint: str) -> None:
+    """Also where the decoder alone has refused it: its own words name types, not what to write."""
+    errors = parse_policy(text, file="a.toml")
+
+    assert isinstance(errors, list)
+    assert [error.hint for error in errors] == [hint]

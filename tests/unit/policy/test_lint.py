@@ -91,6 +91,7 @@ def test_a_policy_that_no_key_can_match_is_told() -> None:
         assert findings(f"[applies_to]\n{selectors}", keys=(bot,), require_cover=False) == [("applies_to", "no_key")]
         assert findings(f"[applies_to]\n{selectors}") == []
     tied = Principal("bot-a", "bot-a", frozenset({"trade:real"}), acc_ids=frozenset({1}))
+    assert findings("[applies_to]\nkeys = []", keys=(tied,), require_cover=False) == [("applies_to", "no_key")]
     assert findings("[applies_to]\naccounts = [2]", keys=(tied,), require_cover=False) == [("applies_to", "no_key")]
     assert findings("[applies_to]\naccounts = [1]", keys=(tied,), require_cover=False) == []
 

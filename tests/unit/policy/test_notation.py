@@ -142,6 +142,19 @@ def test_malformed_key_patterns_are_refused(text: str) -> None:
     assert notation.check_key_pattern("agent-*") is None
 
 
+def test_a_hong_kong_code_has_all_its_digits() -> None:
+    """Orders have five: a policy that blocks HK.700 would block nothing, so it is refused and told the right one."""
+    hk = frozenset({"HK", "US"})
+    for text in ("HK.700", "hk.0700"):
+        bad = notation.check_listed_symbol(text, hk)
+        assert bad is not None
+        assert bad.hint == "write HK.00700"
+
+    assert not [
+        each for each in ("HK.00700", "HK.7*", "HK.800000", "HK.HSI", "US.7") if notation.check_listed_symbol(each, hk)
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [("AAPL", "bad_pattern"), ("XX.1", "unknown_market"), ("US.A B", "bad_pattern"), ("US." + "x" * 64, "bad_pattern")],
