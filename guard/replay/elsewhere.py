@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from guard.intent import order_of
 from guard.journal import Order, OutcomeRecord, Reconciled
 from guard.limits import Holder, State, advance, end_order, post, reserve, set_targets, settle
+from guard.policy.budgets import is_gtc
 from guard.policy.fills import Progress, targets, vanished
 from guard.recovery import opening_of
 from guard.replay.judging import Asked, Verdict
@@ -97,8 +98,14 @@ class Elsewhere:
         else:
             progress = _progress(holder, record, wall)
             found = targets(wholes(holder), held, progress, market=holder.market)
-            amounts = {cell: amount for cell, amount in found.items() if cell not in shared}
-            amounts |= {cell: amount for cell, amount in record.targets.items() if cell in found or cell in held}
+            # In which period a fill of such an order counts is on record too, where both count it.
+            books = {_book(cell) for cell in held if is_gtc(cell)}
+            periods = {cell for cell in record.targets if _book(cell) in books and not is_gtc(cell)}
+            told = set(map(_book, periods))
+            amounts = {cell: n for cell, n in found.items() if cell not in shared and _book(cell) not in told}
+            amounts |= {
+                cell: n for cell, n in record.targets.items() if cell in found or cell in held or cell in periods
+            }
         if amounts:
             set_targets(self.state, record.decision, amounts, t_us=record.t)
         if record.ended:
@@ -132,6 +139,12 @@ class Elsewhere:
 
 
 ACCEPTED: Final = Outcome(Came.ACCEPTED, message="taken to be filled")
+
+
+def _book(cell: str) -> tuple[str, str]:
+    """What the counter's cells of all periods have in common, and of those that live orders hold beyond any."""
+    name, _, period = cell.rpartition("|")
+    return name, period.partition("@")[2] if period.endswith(",all") else ""
 
 
 def _progress(holder: Holder, record: Order, wall: datetime) -> Progress:

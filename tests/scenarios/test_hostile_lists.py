@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from guard.admin.change import Who
 from guard.simulator import Simulator
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Status
@@ -47,3 +48,26 @@ async def test_an_order_in_doubt_is_not_freed_by_a_clock_that_is_ahead(
             clock.advance(s=31)
             brokers.advance(s=31)
         assert held(s) == holds(60_000, 60_000, 300, 1)
+
+
+@pytest.mark.parametrize("resets", ["", 'resets = "00:00 UTC"'])
+async def test_a_fill_of_yesterday_that_is_learned_today_is_not_counted_anew_by_a_reload(
+    tmp_path: Path, resets: str
+) -> None:
+    """A limit that is new is counted from the record; what stood on the others' days stays there, and is all of it."""
+    kept = LIMITS.replace("[budgets]", f"[budgets]\n{resets}")
+    new = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\nper = "policy"\ndaily_value = "90000 HKD"\n' + resets
+    async with stage(tmp_path, policies={"desk.toml": kept}) as s:
+        name = await s.placed(qty=300, time_in_force="GTC")
+        await round_trip(s)
+        fill(s, name, 300, "199")
+        s.clock.advance(s=86_400)
+        await round_trip(s)
+        before = s.ledger()["sums"]
+        assert held(s)["daily_value"] == 59_700
+
+        (tmp_path / "policies/new.toml").write_text(new)
+        assert (await s.guard.changes.policies.reload(Who(reason="test"))).result == "applied"
+        after = s.ledger()["sums"]
+        assert {cell: amount for cell, amount in after.items() if "policy=new" not in cell} == before
+        assert sum(n for cell, n in after.items() if cell.startswith("daily_value/policy=new")) == 597_000_000
