@@ -3,7 +3,7 @@
 `Reader.feed` takes bytes as they come and answers what they amount to so far. The answer depends on the bytes alone and
 not on how they were cut, with one exception that the contract makes: bytes that arrive together with the end of a
 request refuse it, bytes that arrive after it was handed out belong to the next one. Reads nothing twice, keeps at most
-`head_bytes_max + body_bytes_max` bytes and never raises on input.
+`head_bytes_max + body_bytes_max` bytes of a request, with the head before and a few small ones, and never raises.
 """
 
 import re
