@@ -13,6 +13,7 @@ from guard.replay import counted
 from guard.tracking import Reconciler
 from tests.scenarios.test_promoted import ROOMY, WIDE, plain
 from tests.support.guards import record
+from tests.support.journal import overwrite
 from tests.support.stage import again, code_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
@@ -102,7 +103,7 @@ async def test_a_record_that_cannot_be_read_refuses_the_new_limits(tmp_path: Pat
         await scene.written()
         was = scene.guard.desk.standing
         path = tmp_path / "state/journal/00000001.jsonl"
-        path.write_bytes(path.read_bytes().replace(b'"type":"decision"', b'"type":"decisiom"', 1))
+        overwrite(path, b'"type":"decision"', b'"type":"decisiom"')
         (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
         change = await scene.guard.changes.policies.reload(Who("desk", "count"))
         assert change.result == "unrecorded"

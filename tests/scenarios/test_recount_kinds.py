@@ -8,6 +8,7 @@ import pytest
 from guard.admin.change import Change, Who
 from tests.scenarios.test_breaker import _declined, _lost, _set
 from tests.support.guards import operate, record
+from tests.support.journal import overwrite
 from tests.support.stage import TRADING, Stage, account, again, code_of, is_passed, stage
 
 KEYS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
@@ -110,7 +111,7 @@ async def test_the_answer_to_a_reload_of_keys_says_that_counters_could_not_be_re
         await scene.placed(price=200)
         await scene.written()
         path = tmp_path / "state/journal/00000001.jsonl"
-        path.write_bytes(path.read_bytes().replace(b'"type":"decision"', b'"type":"decisiom"', 1))
+        overwrite(path, b'"type":"decision"', b'"type":"decisiom"')
         keys = tmp_path / "keys.json"
         keys.write_text(keys.read_text().replace('"id": "bot"', '"id": "bot", "max_daily_value": 30000', 1))
         status, told = await operate(scene.guard, "/admin/keys/reload", {"reason": "less"})
@@ -122,7 +123,7 @@ async def test_the_answer_to_a_reload_of_keys_says_that_counters_could_not_be_re
         assert f"counters: {warning}" in ready["reasons"]
         assert 'guard_config_drift{kind="counters"} 1.0' in str((await operate(scene.guard, "/metrics"))[1])
 
-        path.write_bytes(path.read_bytes().replace(b'"type":"decisiom"', b'"type":"decision"', 1))
+        overwrite(path, b'"type":"decisiom"', b'"type":"decision"')
         keys.write_text(keys.read_text().replace("30000", "29999"))
         status, told = await operate(scene.guard, "/admin/keys/reload", {"reason": "once more"})
         assert (status, told["result"], told["warnings"]) == (200, "applied", [])

@@ -11,6 +11,7 @@ from guard.explained import explained
 from guard.tracking import Reconciler
 from tests.scenarios.test_change_control import end
 from tests.support.guards import operate, order, record, said
+from tests.support.journal import overwrite
 from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
 
 KEYS: Final = (record("bot"), record("desk", owner="a person"))
@@ -117,7 +118,7 @@ async def test_an_end_whose_counters_cannot_be_made_is_told_to_operators(tmp_pat
             await scene.placed(price=200, remark=str(number))
         await scene.written()
         path = tmp_path / "state/journal/00000001.jsonl"
-        path.write_bytes(path.read_bytes().replace(b'"type":"decision"', b'"type":"decisiom"', 1))
+        overwrite(path, b'"type":"decision"', b'"type":"decisiom"')
         scene.clock.advance(s=600)
         await scene.guard.changes.policies.tick()
 
