@@ -49,7 +49,7 @@ class Staging:
         self._left = iter(list(state.holders))
         self._cells_left = iter((*other.spent, *other.logs, *((*state.spent, *state.logs) if words else ())))
         self._is_through = False
-        self._holders = state.holders.copy()  # in one piece, so that it does not grow either
+        self._holders: dict[str, Holder] = {}
         self._drawers = tuple(dict[str, tuple[Adds, bool]]() for _ in range(DRAWERS))  # and whether it was told of
         self._sums: Adds = {}
         self._missing: set[str] = set()
@@ -57,7 +57,13 @@ class Staging:
         self._logs: dict[str, Log] = {}
 
     def build(self) -> Graft | None:
-        """The next few orders, as a graft that says what they lack; None once only what changes meanwhile is left."""
+        """The next few orders, as a graft that says what they lack; None once only what changes meanwhile is left.
+
+        At first none: the table of all orders is laid out, which takes 1 ms for 50,000.
+        """
+        if not self._holders and self._state.holders:  # in one piece, so that it does not grow, and for itself
+            self._holders = self._state.holders.copy()
+            return Graft()
         held, built, cells = dict[str, Held](), 0, 0
         for name in self._left:
             self._build(name, held)
