@@ -27,6 +27,7 @@ from guard.cli.report import report_record
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.cli.times import Since, Until, since_until
 from guard.codes import Code
+from guard.errors import JournalFault
 from guard.journal.entries import RECORDS
 from guard.journal.search import Query, Row, View, Views, follow, row, search
 
@@ -182,7 +183,12 @@ def tail_record(
         return is_following
 
     def emit(view: View) -> None:
-        _write(view.line.raw) if as_json else typer.echo("  ".join(part for part in row(view) if part))
+        try:
+            _write(view.line.raw) if as_json else typer.echo("  ".join(part for part in row(view) if part))
+        except BrokenPipeError:  # whoever reads has seen enough; it is not the record that cannot be read
+            raise typer.Exit(1) from None
+        except OSError as error:
+            raise JournalFault(f"standard output: cannot be written: {error.strerror}") from error
 
     try:
         follow(directory(state, config), last=last, views=views, emit=emit, pause=pause)

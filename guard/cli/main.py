@@ -1,5 +1,6 @@
 """The `guard` command: every subcommand, exit code 64 for wrong usage, faults as sentences instead of tracebacks."""
 
+import errno
 import json
 import sys
 from collections.abc import Callable
@@ -24,9 +25,11 @@ from guard.cli.settle import settle
 from guard.cli.simulate import simulate
 from guard.errors import GuardFault
 from guard.serving.handover import tell
+from guard.wholefile import why
 
 EXIT_USAGE: Final = 64
 EXIT_INTERRUPTED: Final = 130
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TYPER_USAGE: Final = 2  # what typer itself would exit with
 
 app = typer.Typer(
@@ -104,6 +107,11 @@ def run(command: Callable[..., Any]) -> int:
         return EXIT_INTERRUPTED
     except GuardFault as fault:
         tell(fault)
+        return 1
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        typer.echo(f"guard: standard output: cannot be written: {why(error)}", err=True)
         return 1
     return result if isinstance(result, int) else 0
 

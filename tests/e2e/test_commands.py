@@ -18,7 +18,7 @@ from guard.simulator.keys import Key
 from guard.upstream.origin import Origin
 from tests.support.daemon import running_simulator
 from tests.support.guards import OPEN_POLICY, ask, key, lay_out, lines, order, record, running
-from tests.support.processes import run, run_here
+from tests.support.processes import GUARD, environment, run, run_here
 from tests.support.tls import write_pair
 
 DAEMON_KEY: Final = "fc_test"
@@ -440,3 +440,27 @@ async def test_the_record_is_read_while_it_is_written(tmp_path: Path) -> None:
     assert run_here("audit", "verify", "--state", "nowhere", cwd=tmp_path).returncode == 3
     assert len(lines(config)) == len(whole)
     assert os.environ.get("GUARD_KEY") is None
+
+
+def _into_a_full_disk(folder: Path, *words: str) -> Done:
+    with Path("/dev/full").open("wb") as full:
+        return subprocess.run(  # noqa: S603 - our own command
+            [GUARD, *words],
+            cwd=folder,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.mark.parametrize("words", [("endpoints", "--json"), ("audit", "tail"), ("audit", "search", "--json")])
+async def test_a_full_disk_behind_standard_output_is_told_as_such(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Not as a traceback, and not as a record that cannot be read."""
+    async with running(lay_out(tmp_path)):
+        pass
+    done = await asyncio.to_thread(_into_a_full_disk, tmp_path, *words)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "guard: standard output: cannot be written: No space left on device"
