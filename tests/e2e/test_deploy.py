@@ -1,6 +1,8 @@
 """What `deploy/` promises: the unit is one that systemd accepts, the image is built from files that exist."""
 
+import asyncio
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -11,15 +13,19 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from guard.activation import NAMES
 from guard.cli.main import EXIT_USAGE
 from guard.serving.handover import EXIT_SETTINGS, EXIT_STATE
-from tests.support.guards import lay_out
+from tests.support.guards import lay_out, running
 from tests.support.processes import GUARD, external, run_here
+from tests.support.tls import write_pair
 
 ROOT: Final = Path(__file__).parents[2]
 UNIT: Final = ROOT / "deploy" / "guard.service"
 DOCKERFILE: Final = ROOT / "deploy" / "Dockerfile"
+TLS: Final = '[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\ntls_cert = "cert.pem"\ntls_key = "key.pem"\n'
 
 
 def _settled() -> str:
@@ -82,6 +88,24 @@ def _copied() -> list[list[str]]:
     """The words of each COPY from the project, by line: sources, then the destination."""
     lines = re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE.read_text(), re.MULTILINE)
     return [line.split() for line in lines]
+
+
+@pytest.mark.parametrize("toml", ["", TLS], ids=["plain", "certificate"])
+async def test_the_images_health_check_finds_the_guard(tmp_path: Path, toml: str) -> None:
+    """Also one with a certificate, whose operator's door speaks TLS; and it says so where nothing listens."""
+    write_pair(tmp_path)
+    found = re.search(r"^HEALTHCHECK .* CMD (\[.+\])$", DOCKERFILE.read_text(), re.MULTILINE)
+    assert found is not None
+    _, flag, program = json.loads(found[1])
+
+    async def code(port: int) -> int:
+        asked = await asyncio.create_subprocess_exec(sys.executable, flag, program.replace("22501", str(port)))
+        return await asked.wait()
+
+    async with running(lay_out(tmp_path, toml=toml)) as guard:
+        ops = guard.ports[1]
+        assert await code(ops) == 0
+    assert await code(ops) == 1
 
 
 def test_the_image_is_built_from_files_that_exist_and_are_not_ignored() -> None:
