@@ -150,7 +150,8 @@ def export_record(
 ) -> None:
     """Write the record as a table for other programs: CSV, JSON lines or Parquet, and a verifier beside it.
 
-    Columns and types are in docs/record-columns.md and stay. Each row holds its line as it was written. Needs DuckDB.
+    Columns and types are in docs/record-columns.md and stay. Each row holds its
+    line as it was written. Needs DuckDB.
     """
     as_ = FORMATS.get(out.suffix.lower())
     if as_ is None:

@@ -62,9 +62,10 @@ def verify_record(
 ) -> None:
     """Check that nobody edited, removed, added, moved or cut off a record.
 
-    Reads the whole record and holds it against the signed checkpoints beside it and those you kept. Exits 0 if all is
-    well, 1 if it was edited (with the first bad seq), 2 if it is shorter than a checkpoint, 3 if it cannot be verified,
-    4 if only the last line is torn, as a crash leaves it.
+    Reads the whole record and holds it against the signed checkpoints beside it
+    and those you kept. Exits 0 if all is well, 1 if it was edited (with the first
+    bad seq), 2 if it is shorter than a checkpoint, 3 if it cannot be verified, 4
+    if only the last line is torn, as a crash leaves it.
     """
     try:
         report = examined(directory(state, config), vkey, held)
@@ -93,9 +94,10 @@ def prove_record(
 ) -> None:
     """Show that a decision is in the log, without showing the others.
 
-    One text for whoever has the verifier key: the record itself, its path to the root, and the signed checkpoint
-    (c2sp.org/tlog-proof). With --held instead of --decision: that the log only grew since that checkpoint, in the form
-    that a witness takes (c2sp.org/tlog-witness).
+    One text for whoever has the verifier key: the record itself, its path to the
+    root, and the signed checkpoint (c2sp.org/tlog-proof). With --held instead of
+    --decision: that the log only grew since that checkpoint, in the form that a
+    witness takes (c2sp.org/tlog-witness).
     """
     if (decision is None) == (held is None):
         raise typer.BadParameter("give either --decision or --held")
@@ -128,8 +130,9 @@ def write_verifier(folder: Path) -> Path:
 def rotate_key(state: State = None, config: Config = None, as_json: AsJson = False) -> None:
     """Change the key that signs checkpoints; the guard must be stopped.
 
-    The record names the new key in a `vkey` record signed by both, and the last checkpoint of this run is signed by
-    both, so that whoever trusts the old key can follow. Prints the new verifier key.
+    The record names the new key in a `vkey` record signed by both, and the last
+    checkpoint of this run is signed by both, so that whoever trusts the old key
+    can follow. Prints the new verifier key.
     """
     where = directory(state, config)
     if not segment_numbers(where):

@@ -40,8 +40,9 @@ def report_record(
 ) -> None:
     """Write a report for a reviewer: one HTML file that opens in any browser, offline.
 
-    What came in, what was refused and why, limits against their use, who changed what, trading states and drills,
-    unknown outcomes, orders outside the guard, gaps, and the proof. It reads files only, also while the guard runs.
+    What came in, what was refused and why, limits against their use, who changed
+    what, trading states and drills, unknown outcomes, orders outside the guard,
+    gaps, and the proof. It reads files only, also while the guard runs.
     """
     where = directory(state, config)
     begins, ends = since_until(since, until)

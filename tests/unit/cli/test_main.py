@@ -1,5 +1,6 @@
 """The `guard` command itself: exit codes, one sentence instead of a traceback, and help that fits a terminal."""
 
+import inspect
 import itertools
 import json
 import re
@@ -51,6 +52,19 @@ def test_help_fits_a_terminal(tmp_path: Path, words: tuple[str, ...], flag: str)
     assert len([line for line in lines[2:] if line.strip()]) > 3
     rows = [line.strip(" │").split() for line in lines if line.startswith("│ -")]
     assert not [row for row in rows if len(row) < 3], "a flag without a word about it"
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words], ids=" ".join)
+def test_no_sentence_of_a_help_is_broken_by_its_source(words: tuple[str, ...]) -> None:
+    """A line break in a docstring is one on the terminal: longer lines than fit would leave half of each alone."""
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        command = command.commands[word]
+    _, *paragraphs = inspect.cleandoc(inspect.unwrap(command.callback).__doc__ or "" if command.callback else "").split(
+        "\n\n"
+    )
+
+    assert not [line for each in paragraphs for line in each.splitlines() if len(line) > WIDTH - 2]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
