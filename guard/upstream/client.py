@@ -151,24 +151,23 @@ class Client:
         slots = self._slots
         if not slots.take_now(urgency_of(request)):
             return None
-        connection = asked = None
+        connection = sent = None
         try:
             connection = self._idle.pick(is_trade=request.is_trade)
-            if connection is None:
-                return None
-            asked = connection.take(data, deadline_s)
-            if asked is None:
+            asked = None if connection is None else connection.take(data, deadline_s)
+            if connection is None or asked is None:
                 return None
             if request.is_trade or slots.in_use == 1:
                 connection.leave()
             else:
                 self._leave_later(connection)
-            return connection, asked
+            sent = connection, asked
         finally:
-            if asked is None:
+            if sent is None:
                 slots.give_back()
                 if connection is not None:
                     connection.drop()  # it was found closed
+        return sent
 
     def _leave_later(self, connection: Connection) -> None:
         """What it took leaves when this turn of the loop is over."""

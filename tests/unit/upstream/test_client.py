@@ -371,8 +371,11 @@ async def test_a_bug_of_ours_as_one_leaves_is_no_other_ones(monkeypatch: pytest.
         assert (client.dials_total, len(daemon.requests), client.in_flight) == (4, 6, 0)
 
 
+@pytest.mark.parametrize("where", ["take", "leave"])
 @pytest.mark.parametrize("is_idle", [True, False], ids=["an idle connection", "a new connection"])
-async def test_a_bug_of_ours_while_sending_takes_no_slot_along(monkeypatch: pytest.MonkeyPatch, is_idle: bool) -> None:
+async def test_a_bug_of_ours_while_sending_takes_no_slot_along(
+    monkeypatch: pytest.MonkeyPatch, is_idle: bool, where: str
+) -> None:
     """What raises before the request is on its way is heard by who sent it; the next one goes as if nothing was."""
 
     def broken(*_: object, **__: object) -> None:
@@ -383,7 +386,7 @@ async def test_a_bug_of_ours_while_sending_takes_no_slot_along(monkeypatch: pyte
         if is_idle:
             assert isinstance(await client.send(READ), Answer)
         with monkeypatch.context() as patch:
-            patch.setattr(Connection, "take", broken)
+            patch.setattr(Connection, where, broken)
             with pytest.raises(RuntimeError, match="broken"):
                 await client.send(ORDER)
         assert client.in_flight == 0
