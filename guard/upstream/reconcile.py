@@ -81,8 +81,8 @@ def find_new(
 
 
 def may_be(one: Sought, row: OrderRow) -> bool:
-    """The row may be this order, even where a clock is wrong: that it seems older is no proof that it is."""
-    return _fits(one, row, slack=CLOCKS_SLACK)
+    """The row may be this order. One that seems older may be, where it is as it was sent: a clock may be wrong."""
+    return _fits(one, row) or (_is_exact(one, row) and _fits(one, row, slack=CLOCKS_SLACK))
 
 
 def _fits(one: Sought, row: OrderRow, *, slack: timedelta = CREATED_SLACK) -> bool:

@@ -71,6 +71,7 @@ def test_without_a_remark_everything_else_must_agree() -> None:
         {"qty": Decimal(200)},
         {"remark": "theirs"},
         {"created": SENT - timedelta(days=1, seconds=1)},
+        {"created": SENT - timedelta(seconds=11), "price": Decimal(201)},
     ],
 )
 def test_another_order_is_no_match(members: dict[str, Any]) -> None:
