@@ -10,7 +10,7 @@ from guard.limits.dump import dump
 from guard.limits.grafting import Graft, apart, graft, missing, together
 from guard.limits.holder import About, Basis, Fills, Holder, Parts, Worth
 from guard.limits.ledger import post, reserve, settle
-from guard.limits.look import beside, look, quota_of, used
+from guard.limits.look import beside, free_in_us, left_of, look, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
 from guard.limits.orders import change_in_flight, end_order, held_on, note_filled, set_spent, set_targets, unknowns
 from guard.limits.outside import adopt
@@ -55,10 +55,12 @@ __all__ = [
     "end_order",
     "find_order",
     "find_slot",
+    "free_in_us",
     "graft",
     "held_on",
     "is_known_order",
     "key_rule",
+    "left_of",
     "look",
     "missing",
     "note_currency",
@@ -68,7 +70,6 @@ __all__ = [
     "owner_of",
     "post",
     "promote",
-    "quota_of",
     "rates_of",
     "reserve",
     "restore",

@@ -11,7 +11,7 @@ from typing import Final
 from guard.limits.claims import parted
 from guard.terms import Claim
 
-WORDS_MAX: Final = 256
+QUOTAS_MAX: Final = 4_096  # rates of which what is told of them is at hand
 
 
 Quota = tuple[str, str, int, int]
@@ -61,15 +61,14 @@ def told_of(claims: Iterable[Claim]) -> Told:
     for claim in claims:
         if claim.kind != "rate" or claim.cap is None:
             continue
-        counter, cap, window_ms = claim.counter, claim.cap, claim.window_ms
-        name, policy = _words(counter.partition("/")[0], cap, window_ms // 1000)
+        policy, quota = _quota(claim.counter, claim.cap, claim.window_ms)
         policies = f"{policies}, {policy}" if policies else policy
-        quotas.append((name, counter, cap, window_ms * 1000))
+        quotas.append(quota)
     return policies, quotas
 
 
-@lru_cache(maxsize=WORDS_MAX)
-def _words(name: str, quota: int, window_s: int) -> tuple[str, str]:
-    """A rate's name, and what it allows."""
-    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return quoted, f"{quoted};q={quota};w={window_s}"
+@lru_cache(maxsize=QUOTAS_MAX)
+def _quota(counter: str, cap: int, window_ms: int) -> tuple[str, Quota]:
+    """What a rate allows, and where to look what is left of it."""
+    name = '"' + counter.partition("/")[0].replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name};q={cap};w={window_ms // 1000}", (name, counter, cap, window_ms * 1000)

@@ -19,7 +19,7 @@ from guard.catalogue import BY_PATH
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.intent import parse
-from guard.limits import State, look, post, quota_of, used
+from guard.limits import State, free_in_us, look, post, used
 from guard.policy import Meter, meters
 from guard.server import refusal_reply
 from guard.terms import (
@@ -127,7 +127,7 @@ def _resets_at(recorder: Recorder, visit: Visit, meter: Meter) -> str | None:
     if not meter.window_ms:
         return None
     state = _state_of(recorder, meter)
-    _, free_us = quota_of(state, meter.counter, t_us=visit.t_us, window_us=meter.window_ms * 1000)
+    free_us = free_in_us(state, meter.counter, t_us=visit.t_us, window_us=meter.window_ms * 1000)
     return (visit.wall + timedelta(microseconds=free_us)).isoformat() if free_us else None
 
 

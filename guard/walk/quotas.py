@@ -6,7 +6,7 @@ whole seconds some of it comes back.
 
 from collections.abc import Sequence
 
-from guard.limits import Rates, State, quota_of, told_of
+from guard.limits import Rates, State, left_of, told_of
 from guard.terms import Claim
 
 Headers = tuple[tuple[str, str], ...]
@@ -17,9 +17,5 @@ def rate_headers(state: State, claims: Sequence[Claim], *, t_us: int) -> Headers
     if not claims:
         return ()
     policies, quotas = claims.told if isinstance(claims, Rates) else told_of(claims)
-    lefts = ""
-    for name, counter, cap, window_us in quotas:
-        count, free_us = quota_of(state, counter, t_us=t_us, window_us=window_us)
-        left = f"{name};r={cap - count if count < cap else 0};t={-(-free_us // 1_000_000)}"
-        lefts = f"{lefts}, {left}" if lefts else left
+    lefts = left_of(state, quotas, t_us=t_us)
     return (("RateLimit-Policy", policies), ("RateLimit", lefts)) if lefts else ()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard.limits import State, advance, dump, look, post, quota_of, reserve, settle, used
+from guard.limits import State, advance, dump, free_in_us, look, post, reserve, settle, used
 from guard.terms import Claim, Full, Granted, Shortfall, Taken
 from tests.support.ledger import ACCEPTED, SECOND, UNKNOWN, change, new_order, once, rate, slot, sums
 
@@ -138,12 +138,12 @@ def test_used_is_the_sum_or_the_windows_stamps() -> None:
 def test_some_quota_returns_when_the_oldest_stamp_leaves() -> None:
     """The time is counted from now, and is zero where nothing is used."""
     state = State()
-    assert quota_of(state, "r", t_us=0, window_us=10_000_000) == (0, 0)
+    assert free_in_us(state, "r", t_us=0, window_us=10_000_000) == 0
     for t_s in (1, 4):
         post(state, (rate("r", None, 10),), t_us=t_s * SECOND)
-    assert quota_of(state, "r", t_us=5 * SECOND, window_us=10_000_000)[1] == 6 * SECOND
-    assert quota_of(state, "r", t_us=11 * SECOND, window_us=10_000_000)[1] == 3 * SECOND
-    assert quota_of(state, "r", t_us=14 * SECOND, window_us=10_000_000)[1] == 0
+    assert free_in_us(state, "r", t_us=5 * SECOND, window_us=10_000_000) == 6 * SECOND
+    assert free_in_us(state, "r", t_us=11 * SECOND, window_us=10_000_000) == 3 * SECOND
+    assert free_in_us(state, "r", t_us=14 * SECOND, window_us=10_000_000) == 0
 
 
 def test_pitfall_8_what_has_left_does_not_come_back() -> None:
