@@ -131,10 +131,11 @@ def _open(state: State, opening: Opening, on_sums: list[Claim]) -> None:
 
 def _stamp(state: State, cell: str, now_us: int, *, window_us: int, is_rate: bool = True) -> None:
     log = state.logs.get(cell)
-    if log is None:
-        log = state.logs[cell] = windows.new_log(is_rate=is_rate)
-        remember(state, now_us + window_us, cell, is_slot=False)
-    windows.add(log, t_us=now_us, window_us=window_us)
+    if log is not None:
+        windows.add(log, t_us=now_us, window_us=window_us)
+        return
+    state.logs[cell] = windows.new_log(t_us=now_us, window_us=window_us, is_rate=is_rate)
+    remember(state, now_us + window_us, cell, is_slot=False)
 
 
 def _unstamp(state: State, step: Step, verdict: Verdict) -> None:

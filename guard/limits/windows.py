@@ -17,9 +17,9 @@ KEPT_MIN_US: Final = 60_000_000  # how long a rate's stamps are kept whatever is
 OVER_SHARE: Final = 8  # stamps that no window counts any more go once they are an eighth
 
 
-def new_log(*, is_rate: bool) -> Log:
-    """A log without stamps."""
-    return log_of((), KEPT_MIN_US if is_rate else 0, is_rate=is_rate)
+def new_log(*, t_us: int, window_us: int, is_rate: bool) -> Log:
+    """A log with its first stamp."""
+    return Log(array("q", (t_us,)), max(window_us, KEPT_MIN_US) if is_rate else window_us, is_rate)
 
 
 def log_of(stamps: Iterable[int], widest_us: int, *, is_rate: bool = True) -> Log:

@@ -115,10 +115,18 @@ def test_what_may_be_forgotten(log: Log, is_over: bool, is_forgettable: bool) ->
 
 def test_a_rate_is_kept_for_a_minute_whatever_is_claimed() -> None:
     """A reload from a second to a minute starts from the minute that was."""
-    log = windows.new_log(is_rate=True)
-    for t_us in (0, 59_000_000):
-        windows.add(log, t_us=t_us, window_us=1_000_000)
+    log = windows.new_log(t_us=0, window_us=1_000_000, is_rate=True)
+    windows.add(log, t_us=59_000_000, window_us=1_000_000)
     assert windows.count(log, t_us=59_999_999, window_us=60_000_000) == 2
+
+
+@pytest.mark.parametrize("is_rate", [True, False])
+@pytest.mark.parametrize("window_us", [1, 60_000_000, 60_000_001])
+def test_a_new_log_is_what_a_first_stamp_makes_of_an_empty_one(window_us: int, *, is_rate: bool) -> None:
+    """A log that was forgotten and one that only ran empty go on alike."""
+    log = windows.log_of((), windows.KEPT_MIN_US if is_rate else 7, is_rate=is_rate)
+    windows.add(log, t_us=9, window_us=window_us)
+    assert windows.new_log(t_us=9, window_us=window_us, is_rate=is_rate) == log
 
 
 def test_a_wider_claim_widens_the_log() -> None:
