@@ -35,7 +35,7 @@ def brief(error: Exception) -> str:
     """Why there is no connection, in a few words. A library's own text names the daemon's address: not the callers'."""
     cause = getattr(error, "os_error", error)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {cause.verify_message}"
+        return f"its certificate is not accepted: {cause.verify_message.partition(',')[0]}"  # what follows is the name
     if isinstance(cause, ssl.SSLError):
         return "it does not speak TLS as it should"
     if isinstance(cause, socket.gaierror):

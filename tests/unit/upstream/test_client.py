@@ -76,7 +76,7 @@ async def test_a_daemon_with_a_private_authority_is_talked_to_over_tls(certifica
 
 @pytest.mark.parametrize("wrong", ["authority", "name"])
 async def test_a_daemon_that_cannot_prove_its_name_is_sent_nothing(certificate: Certificate, wrong: str) -> None:
-    """An unknown authority or another name: refused before the first byte."""
+    """An unknown authority or another name: refused before the first byte, and told without the name."""
     async with scripted(tls=certificate.server) as daemon:
         host = "127.0.0.1" if wrong == "name" else "localhost"
         ca_file = None if wrong == "authority" else str(certificate.file)
@@ -86,6 +86,7 @@ async def test_a_daemon_that_cannot_prove_its_name_is_sent_nothing(certificate: 
 
         assert isinstance(result, Failure)
         assert (result.kind, result.is_sent) == ("refused", False)
+        assert host not in result.message
         assert daemon.requests == []
         await client.close()
 
