@@ -206,7 +206,7 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
     files = read_steadily(settings.path(settings.policies.dir))
     texts, errors = files.texts, list(files.errors)
     found = compiled(settings, keyring, texts, now=now)
-    last = _last(settings, keyring, shelf, before.last, now=now)
+    last = None if before.last is None else kept_set(settings, keyring, shelf, before.last, now=now)
     if isinstance(found, PolicySet) and not errors:
         if before.last is not None and _is_held_back(settings, before, last, found):
             _log.warning("policy_held_back", in_force=before.last, on_disk=found.sha256, hint="guard policy reload")
@@ -227,12 +227,15 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
     return AtStart(last, tuple(errors))
 
 
-def _last(settings: Settings, keyring: Keyring, shelf: Shelf, sha256: str | None, *, now: datetime) -> PolicySet | None:
-    kept = shelf.get(sha256) if sha256 else None
-    if kept is None:
+def kept_set(settings: Settings, keyring: Keyring, shelf: Shelf, sha256: str, *, now: datetime) -> PolicySet | None:
+    """The set that this hash names; None where its texts are not kept, were damaged or edited, or make it no more."""
+    raw = shelf.get(sha256)
+    try:
+        texts = None if raw is None else msgspec.json.decode(raw, type=dict[str, str])
+    except msgspec.ValidationError:
         return None
-    again = compiled(settings, keyring, msgspec.json.decode(kept, type=dict[str, str]), now=now)
-    return again if isinstance(again, PolicySet) and again.sha256 == sha256 else None  # else the text was edited
+    again = None if texts is None else compiled(settings, keyring, texts, now=now)
+    return again if isinstance(again, PolicySet) and again.sha256 == sha256 else None
 
 
 def _is_held_back(settings: Settings, before: Before, last: PolicySet | None, found: PolicySet) -> bool:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from guard.journal.shelf import Shelf
 from guard.policy import PolicyError, PolicySet
 from guard.policy.cases import run_tests
-from guard.standing import Standing, compiled, read_steadily, warmed
+from guard.standing import Standing, compiled, kept_set, read_steadily, warmed
 
 
 class Loaded(Struct):
@@ -44,9 +44,5 @@ def keep(shelf: Shelf, sha256: str, texts: Mapping[str, str]) -> None:
 
 def kept(shelf: Shelf, was: Standing, sha256: str, *, now: datetime) -> PolicySet | None:
     """The set of this hash; None where its texts are not kept, or do not make it under these settings and keys."""
-    raw = shelf.get(sha256)
-    texts = {} if raw is None else msgspec.json.decode(raw, type=dict[str, str])
-    built = compiled(was.settings, was.keyring, texts, now=now)
-    if raw is None or not isinstance(built, PolicySet) or built.sha256 != sha256:
-        return None
-    return warmed(built, was.keyring, now=now)
+    built = kept_set(was.settings, was.keyring, shelf, sha256, now=now)
+    return None if built is None else warmed(built, was.keyring, now=now)

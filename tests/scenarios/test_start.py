@@ -74,7 +74,7 @@ async def test_bad_policies_without_any_good_ones_stop_orders_and_let_cancels_pa
         assert is_passed(await scene.ask("/api/quote", {"symbol": "HK.00700"}))
 
 
-@pytest.mark.parametrize(("found", "left"), [("60000 HKD", "90000 HKD"), ('"}', "")])
+@pytest.mark.parametrize(("found", "left"), [("60000 HKD", "90000 HKD"), ('"}', ""), ('{"', '{"of":1,"')])
 async def test_kept_policies_that_were_edited_are_not_the_last_good_ones(tmp_path: Path, found: str, left: str) -> None:
     """What the record names by its hash is that or nothing: no cap that grew on the disk binds, nor half a file."""
     async with stage(tmp_path, policies=TIGHT) as scene:
