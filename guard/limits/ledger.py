@@ -44,7 +44,7 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     if step_id in state.steps or (is_new and step_id in state.holders):
         return
     on_sums, others = parted(claims)
-    if state.due and state.due[0][0] <= now_us:
+    if state.turns and state.turns[0] <= now_us:
         sweep(state, t_us=now_us, claims=len(claims))
     if is_new:
         _open(state, opening, on_sums)
@@ -68,7 +68,7 @@ def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
     if not claims:
         return
     rates = claims if isinstance(claims, Rates) else rates_of(claims)
-    if state.due and state.due[0][0] <= now_us:
+    if state.turns and state.turns[0] <= now_us:
         sweep(state, t_us=now_us, claims=len(rates))
     if state.touched is not None:
         touch(state, None, [cell for cell, _ in rates.cells])

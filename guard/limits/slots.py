@@ -23,7 +23,7 @@ def bound_met(state: State, counter: str, *, t_us: int) -> int | None:
     Where the next step forgets some, nothing is in the way.
     """
     own = state.kept.get(keeper_of(counter), 0)
-    if counter in state.slots or own < EACH_MIN or (state.due and state.due[0][0] <= t_us):
+    if counter in state.slots or own < EACH_MIN or (state.turns and state.turns[0] <= t_us):
         return None
     if own >= EACH_MAX:
         return EACH_MAX

@@ -145,10 +145,10 @@ class Touched(Struct):
 class State(Struct):
     """The fold over the record. `sums[cell]` is always `spent[cell]` plus what all holders hold there.
 
-    `spent` is what ended orders have used up. `due` is a heap of (time, cell, is_slot) that says when to look whether
-    a log or slot can be forgotten; it decides memory, never an answer. `currencies`: symbols that the daemon's orders
-    or positions show in another currency than their market's, oldest first. `kept`: how many slots each key has.
-    `touched`: what has changed since somebody began to listen; None while nobody does.
+    `spent` is what ended orders have used up. `due` says when to look whether a log or slot (cell,
+    is_slot) can be forgotten, `turns` is a heap of its times; they decide memory, never an answer. `currencies`:
+    symbols that the daemon's orders or positions show in another currency than their market's, oldest first. `kept`:
+    how many slots each key has. `touched`: what has changed since somebody began to listen; None while nobody does.
     """
 
     at_us: int = 0
@@ -161,7 +161,8 @@ class State(Struct):
     steps: dict[str, Step] = field(default_factory=dict)
     ids: dict[Account, OrderIds] = field(default_factory=dict)
     trading: dict[Scope, TradingRule] = field(default_factory=dict)
-    due: list[tuple[int, str, bool]] = field(default_factory=list)
+    due: dict[int, list[tuple[str, bool]]] = field(default_factory=dict)
+    turns: list[int] = field(default_factory=list)
     currencies: dict[str, str] = field(default_factory=dict)
     touched: Touched | None = None
 

@@ -1,6 +1,7 @@
 """Forgets logs and slots that can no longer count, a few with every step: memory stays bounded, no answer changes.
 
-`State.due` holds one entry for every log and one for every taking of a slot. An entry that comes too early is put back.
+`State.due` holds one entry for every log and one for every taking of a slot, by the end of the turn (a second) in which
+it is due; `State.turns` is the heap of these ends. An entry that comes too early is put back.
 """
 
 from heapq import heappop, heappush
@@ -9,20 +10,29 @@ from typing import Final
 from guard.limits import windows
 from guard.limits.state import State, drop_slot, touch
 
-SWEPT_MAX: Final = 4  # entries looked at for each claim posted; a claim adds at most one, so the heap drains
+SWEPT_MAX: Final = 4  # entries looked at for each claim posted; a claim adds at most one, so none are left in the end
+TURN_US: Final = 1_000_000  # what is due within it is looked at in any order
 
 
 def remember(state: State, due_us: int, cell: str, *, is_slot: bool) -> None:
     """Has the cell looked at again at `due_us` or some time after."""
-    heappush(state.due, (due_us, cell, is_slot))
+    turn_us = -(-due_us // TURN_US) * TURN_US
+    cells = state.due.get(turn_us)
+    if cells is None:
+        cells = state.due[turn_us] = []
+        heappush(state.turns, turn_us)
+    cells.append((cell, is_slot))
 
 
 def sweep(state: State, *, t_us: int, claims: int) -> None:
     """Looks at the next few cells that are due, in proportion to the claims posted, and forgets those that are over."""
-    due, left = state.due, SWEPT_MAX * claims
-    while left and due and due[0][0] <= t_us:
+    turns, left = state.turns, SWEPT_MAX * claims
+    while left and turns and turns[0] <= t_us:
         left -= 1
-        _, cell, is_slot = heappop(due)
+        cells = state.due[turns[0]]
+        cell, is_slot = cells.pop()
+        if not cells:
+            del state.due[heappop(turns)]
         if is_slot:
             _sweep_slot(state, cell, t_us)
         else:

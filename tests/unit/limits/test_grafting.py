@@ -204,7 +204,7 @@ def test_a_window_is_forgotten_once_whether_it_was_kept_already_or_not(is_known:
         opening = Opening(f"x{turn}", OLD, holder=f"x{turn}", key="bot", account=ACCOUNT)
         reserve(state, opening, t_us=200_000_000 + turn)
 
-    assert (state.logs, state.due) == ({}, [])
+    assert (state.logs, state.due, state.turns) == ({}, {}, [])
 
 
 @pytest.mark.parametrize(("spent", "counters"), [(299, ()), (300, ()), (301, (MONEY,))])

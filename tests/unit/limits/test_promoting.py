@@ -66,7 +66,7 @@ def test_a_window_that_was_kept_already_is_forgotten_once() -> None:
         claim = Claim("count", OPEN.format(""), 1)
         reserve(state, Opening(f"x{turn}", (claim,), holder=f"x{turn}", key="b", account=ACCOUNT), t_us=9_000_000)
 
-    assert (state.logs, state.due) == ({}, [])
+    assert (state.logs, state.due, state.turns) == ({}, {}, [])
 
 
 def test_what_was_taken_over_makes_no_difference_any_more() -> None:

@@ -85,7 +85,7 @@ def test_no_field_of_the_state_is_forgotten() -> None:
     """
     told = {"at_us", "spent", "holders", "steps", "logs", "slots", "ids", "currencies", "trading"}
 
-    assert set(State.__struct_fields__) == told | {"sums", "due", "kept", "touched"}
+    assert set(State.__struct_fields__) == told | {"sums", "due", "turns", "kept", "touched"}
 
 
 def test_currencies_that_were_seen_stay_in_their_order() -> None:

@@ -1,8 +1,14 @@
 """Memory stays bounded although every order brings cells of its own."""
 
 from guard.limits import State, dump, find_slot, post, reserve, settle, used
-from guard.limits.sweep import SWEPT_MAX, sweep
+from guard.limits.sweep import SWEPT_MAX, TURN_US, remember, sweep
 from tests.support.ledger import ACCEPTED, NOT_SENT, SECOND, UNKNOWN, new_order, once, rate, slot
+
+
+def entries(state: State) -> list[str]:
+    """The cells that are looked at again."""
+    assert sorted(state.turns) == sorted(state.due)
+    return [cell for cells in state.due.values() for cell, _ in cells]
 
 
 def test_cells_of_past_orders_are_forgotten() -> None:
@@ -13,23 +19,23 @@ def test_cells_of_past_orders_are_forgotten() -> None:
         settle(state, f"o{n}", NOT_SENT if n % 3 else ACCEPTED, t_us=n * SECOND)
     assert len(state.logs) <= 10
     assert len(state.slots) <= 10
-    assert len(state.due) <= 30
+    assert len(entries(state)) <= 30
 
 
 def test_a_busy_log_is_looked_at_again_and_kept() -> None:
-    """A log with a younger stamp outlives its first turn, with exactly one entry in the heap."""
+    """A log with a younger stamp outlives its first turn, with exactly one entry."""
     state = State()
     for t_s in range(100):
         post(state, (rate("r", None, 10),), t_us=t_s * SECOND)
     assert used(state, "r", t_us=99 * SECOND, window_ms=10_000) == 10
     assert len(state.logs["r"].stamps) <= 60 * 8 / 7 + 1
-    assert len(state.due) == 1
+    assert len(entries(state)) == 1
     post(state, (rate("other", None, 1),), t_us=200 * SECOND)
     assert set(state.logs) == {"other"}
 
 
 def test_a_wide_rate_loses_its_stamps_but_not_its_window() -> None:
-    """An hour's window is remembered without a stamp, with one entry in the heap, and is exact for narrow claims."""
+    """An hour's window is remembered without a stamp, with one entry, and is exact for narrow claims."""
     state = State()
     post(state, (rate("r", None, 3600),), t_us=0)
     for t_s in (4000, 8000):
@@ -39,7 +45,7 @@ def test_a_wide_rate_loses_its_stamps_but_not_its_window() -> None:
     for t_s in (9000, 9100, 9200):
         post(state, (rate("r", None, 1),), t_us=t_s * SECOND)
     assert used(state, "r", t_us=9200 * SECOND, window_ms=3_600_000) == 3
-    assert len([entry for entry in state.due if entry[1] == "r"]) == 1
+    assert entries(state).count("r") == 1
 
 
 def test_an_emptied_log_is_forgotten_in_its_turn() -> None:
@@ -53,12 +59,23 @@ def test_an_emptied_log_is_forgotten_in_its_turn() -> None:
 
 
 def test_a_sweep_with_nothing_due_does_nothing() -> None:
-    """Neither an empty heap nor one of later entries costs more than a look."""
+    """Neither no entries nor later ones cost more than a look."""
     state = State()
     sweep(state, t_us=5, claims=1)
     reserve(state, new_order("o", *(once(f"dup/{n}", 5) for n in range(10))), t_us=0)
     sweep(state, t_us=10 * SECOND, claims=1)
-    assert len(state.due) == 10 - SWEPT_MAX
+    assert len(entries(state)) == 10 - SWEPT_MAX
+
+
+def test_what_is_due_in_one_turn_waits_for_its_end() -> None:
+    """Nothing is looked at early, and a mark waits a turn at most."""
+    state = State()
+    for n, due_us in enumerate((1, TURN_US - 1, TURN_US, TURN_US + 1)):
+        remember(state, due_us, f"key/{n}", is_slot=True)
+    sweep(state, t_us=TURN_US - 1, claims=9)
+    assert len(entries(state)) == 4
+    sweep(state, t_us=TURN_US, claims=9)
+    assert (entries(state), state.turns) == (["key/3"], [2 * TURN_US])
 
 
 def test_the_slot_of_an_open_step_is_not_swept() -> None:
