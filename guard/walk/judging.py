@@ -264,8 +264,8 @@ def _no_room(desk: Desk, visit: Visit, counter: str) -> Reason | None:
 def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
     """What the ledger is asked to hold: a new order, a change of a live one, or a cancel that holds nothing."""
     principal, account, holder = visit.principal, situation.account, situation.holder
-    if principal is None or account is None:
-        raise AssertionError("a trade without key or account passed the door")
+    if account is None:
+        raise AssertionError("a trade without an account passed the door")
     if visit.effect is _CANCEL:
         of = holder.id if holder else None
         return Opening(step=visit.id, claims=judged.claims, of=of, account=account, order=judged.order)
@@ -274,6 +274,8 @@ def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
             raise AssertionError("a change of no order passed the door")
         order = kept(judged.resulting, decision=visit.id)
         return Opening(step=visit.id, claims=judged.claims, holder=holder.id, order=order, worth=worth_of(situation))
+    if principal is None:
+        raise AssertionError("an order without a key passed the door")
     placed = situation.order
     return Opening(
         step=visit.id,

@@ -12,10 +12,23 @@ from msgspec import structs
 
 from guard.admin.stopping import cancel_scope
 from guard.limits import TradingRule
+from guard.recovery import recover
 from guard.simulator.faults import Hold, RetType
 from tests.support.disk import FaultyDisk
 from tests.support.guards import operate, record, write_keys
-from tests.support.stage import CANCEL_ALL, DAILY, MODIFY, ORDER, TRADING, Stage, account, code_of, is_passed, stage
+from tests.support.stage import (
+    CANCEL_ALL,
+    DAILY,
+    MODIFY,
+    ORDER,
+    TRADING,
+    Stage,
+    account,
+    code_of,
+    is_passed,
+    ledger_of,
+    stage,
+)
 
 STATE: Final = "/admin/state"
 KEYS: Final = (record("bot"), record("other"), record("desk", owner="Ada Lovelace"))
@@ -90,6 +103,19 @@ async def test_who_and_why_are_in_the_record(tmp_path: Path, *, drill: bool) -> 
         ended = {line["decision"]: line["verdict"] for line in await scene.records("outcome")}
         assert [ended[part["id"]] for part in parts] == ["accepted"] * 3
         assert working(scene, names) == {"other"}
+
+
+async def test_the_guards_own_word_cancels_as_an_operators_does(tmp_path: Path) -> None:
+    """A cancel that no key asked for is sent, settled and read back like any other."""
+    async with two_bots(tmp_path) as (scene, names):
+        rule = TradingRule("cancel_only", ("bot",), reason="odd", by="guard")
+        cancel_scope(scene.guard.pipeline.cancelling, scene.guard.desk.state, rule, batch="b", by=None)
+        async with asyncio.timeout(5):
+            while scene.guard.supervisor.in_flight:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
+        assert working(scene, names) == {"other"}
+        await scene.written()
+        assert ledger_of(recover(tmp_path / "state").state) == scene.ledger()
 
 
 async def test_without_the_word_orders_stay(tmp_path: Path) -> None:
