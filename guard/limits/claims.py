@@ -9,10 +9,13 @@ from guard.terms import Claim, ClaimKind
 _COUNTER: Final = attrgetter("counter")
 
 
-def check_cells(claims: tuple[Claim, ...]) -> None:
-    """A cell stands once in a list, or as windows of one kind: two claims on one sum would each see the same room."""
+def check_cells(claims: tuple[Claim, ...]) -> bool:
+    """A cell stands once in a list, or as windows of one kind: two claims on one sum would each see the same room.
+
+    True: each stands once.
+    """
     if len(set(map(_COUNTER, claims))) == len(claims):
-        return
+        return True
     kinds: dict[str, ClaimKind] = {}
     for claim in claims:
         cell, kind = claim.counter, claim.kind
@@ -22,14 +25,15 @@ def check_cells(claims: tuple[Claim, ...]) -> None:
             if kind not in LOG_KINDS:
                 raise AssertionError(f"two claims on one cell: {cell}")
         kinds[cell] = kind
+    return False
 
 
 def parted(claims: tuple[Claim, ...]) -> tuple[list[Claim], list[Claim]]:
-    """Those on sums, and the others; `check_cells`, and amounts and windows that their kind can have.
+    """Those on sums, and of each other cell the widest; `check_cells`, and amounts and windows that fit their kind.
 
-    Amounts are whole and not negative, and a step leaves one stamp.
+    Amounts are whole and not negative, and a step leaves one stamp on a cell, however many windows look at it.
     """
-    check_cells(claims)
+    is_each_once = check_cells(claims)
     on_sums: list[Claim] = []
     others: list[Claim] = []
     for claim in claims:
@@ -44,4 +48,14 @@ def parted(claims: tuple[Claim, ...]) -> tuple[list[Claim], list[Claim]]:
             raise AssertionError(f"{kind} claim of {claim.amount} on {claim.counter}: a step leaves one stamp")
         else:
             others.append(claim)
-    return on_sums, others
+    return on_sums, others if is_each_once else _widest(others)
+
+
+def _widest(claims: list[Claim]) -> list[Claim]:
+    """Of each cell the claim that keeps its stamps longest."""
+    found: dict[str, Claim] = {}
+    for claim in claims:
+        cell = claim.counter
+        if cell not in found or found[cell].window_ms < claim.window_ms:
+            found[cell] = claim
+    return list(found.values())

@@ -24,7 +24,7 @@ from guard.limits.bodies import short
 from guard.limits.claims import parted
 from guard.limits.holder import NONE_FILLED, About, Course, Holder
 from guard.limits.order_ids import forget_order, note_order_ids
-from guard.limits.rates import Rates, rates_of, widest
+from guard.limits.rates import Rates, rates_of
 from guard.limits.shared import same_about
 from guard.limits.slots import settle_slot, take_slot
 from guard.limits.state import LOG_KINDS, SUM_KINDS, Opening, State, Step, advance, touch
@@ -54,7 +54,7 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
         step.order, step.worth, step.account = opening.order, opening.worth, opening.account
     if state.touched is not None:
         touch(state, holder_id, [claim.counter for claim in claims])
-    for claim in others if len(others) == 1 else widest(others).values():  # one stamp on each log cell
+    for claim in others:
         if claim.kind == "slot":
             take_slot(state, claim, step=step_id, t_us=now_us)
         else:

@@ -39,19 +39,9 @@ def rates_of(claims: tuple[Claim, ...]) -> Rates:
             raise AssertionError(f"{claim.kind} claim on {claim.counter} needs a step")
     _, stamping = parted(claims)
     rates = Rates(claims)
-    rates.cells = tuple([(cell, claim.window_ms * 1000) for cell, claim in widest(stamping).items()])
+    rates.cells = tuple([(claim.counter, claim.window_ms * 1000) for claim in stamping])
     rates.told = told_of(claims)
     return rates
-
-
-def widest(claims: Iterable[Claim]) -> dict[str, Claim]:
-    """Of each cell the claim that keeps its stamps longest: it gets one stamp, however many windows look at it."""
-    found: dict[str, Claim] = {}
-    for claim in claims:
-        cell = claim.counter
-        if cell not in found or found[cell].window_ms < claim.window_ms:
-            found[cell] = claim
-    return found
 
 
 def told_of(claims: Iterable[Claim]) -> Told:
