@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 
 from guard.journal import Order
-from guard.limits import Fills, Holder, Parts
+from guard.limits import NOBODY, Fills, Holder, Parts
 from guard.policy.fills import Progress, targets, vanished
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
@@ -32,11 +32,15 @@ class Idle(Struct):
 
 
 class Tracks:
-    """Learns from one place's lists after another; remembers what was listed, for only that can vanish."""
+    """Learns from one place's lists after another; remembers what was listed, for only that can vanish.
+
+    What was listed before a start is in the record; that it is not listed any more counts from the start on.
+    """
 
     def __init__(self, scribe: Scribe, doubts: Doubts) -> None:
         self._scribe = scribe
         self._doubts = doubts
+        self._begun_us = scribe.desk.clock.t_us()
         self._listed: dict[str, int] = {}
         self._idle: dict[str, Idle] = {}
 
@@ -61,7 +65,7 @@ class Tracks:
         """Everything that the lists say of orders without an open step."""
         state = self._scribe.state
         shown = asked.shown(state)
-        for name in [name for name in asked.terms if name in shown or name in self._listed]:
+        for name in [name for name in asked.terms if name in shown or self._was_listed(name)]:
             holder = state.holders.get(name)
             if holder is None or not asked.is_on_same_terms(holder):
                 continue
@@ -70,8 +74,14 @@ class Tracks:
                 self._listed[name] = asked.at_us
                 self._doubts.is_back(name)
                 self._follow(holder, row, is_idle=self._is_idle(holder, row, asked))
-            elif self._doubts.is_gone(name, asked, since_us=self._listed[name]):
+            elif self._doubts.is_gone(name, asked, since_us=self._listed.get(name, self._begun_us)):
                 self._vanish(holder)
+
+    def _was_listed(self, name: str) -> bool:
+        """A list has shown it, since the start or before: an order of nobody's is known from a list alone."""
+        holder, known = self._scribe.state.holders.get(name), self._scribe.desk.recent.get(name)
+        is_nobodys = holder is not None and holder.key == NOBODY
+        return name in self._listed or is_nobodys or (known is not None and known.status is not None)
 
     # ------------------------------------------------------------ ours
 

@@ -152,6 +152,20 @@ async def test_every_market_is_looked_at_while_nothing_is_going_on(tmp_path: Pat
         assert {holder.market for holder in imported(scene)} == {"HK", "US"}
 
 
+async def test_one_that_vanished_while_the_guard_was_down_is_let_go(tmp_path: Path) -> None:
+    """Orders of outside are known from lists alone, so one that no list shows any more works no longer."""
+    async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
+        name = await elsewhere(scene)
+        await seen(scene)
+        assert len(imported(scene)) == 1
+    del scene.daemon.orders[name]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert len(imported(scene)) == 1
+        for _ in range(4):
+            await round_trip(scene, s=31)
+        assert imported(scene) == []
+
+
 async def test_an_order_of_ours_is_never_taken_for_one_of_outside(tmp_path: Path) -> None:
     """Not while its answer is on the way, nor when it was lost, with or without the stamp."""
     async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:

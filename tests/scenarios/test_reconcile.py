@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import pytest
 
+from guard.recovery import recover
 from guard.simulator.faults import STUB_ORDER_ID, HttpError, Ids, Reset, Unreachable
 from guard.simulator.orders import Status
 from guard.terms import Reply
 from tests.support.guards import operate, record, said
-from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, decision_of, is_passed, stage
+from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, decision_of, is_passed, ledger_of, stage
 
 LIMITS: Final = """
 [orders]
@@ -359,3 +360,32 @@ async def test_an_order_that_vanishes_is_not_held_for_ever(tmp_path: Path) -> No
         await turn(scene, s=31)
         await turn(scene, s=31)
         assert (scene.held("open_value"), scene.held()) == (Decimal(0), Decimal(20_000))
+
+
+async def test_an_order_that_vanished_while_the_guard_was_down_is_not_held_for_ever(tmp_path: Path) -> None:
+    """It was listed before the start and is in neither list after it: twice, a minute after it at the soonest."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        await turn(scene, s=6)
+    del scene.daemon.orders[name]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        await turn(scene, s=59)
+        await turn(scene, s=29)
+        assert scene.held("open_value") == 20_000
+        await turn(scene, s=31)
+        await turn(scene, s=31)
+        assert (scene.held("open_value"), scene.held()) == (Decimal(0), Decimal(20_000))
+        await scene.written()
+        assert ledger_of(recover(tmp_path / "state").state) == scene.ledger()
+
+
+async def test_an_accepted_order_that_no_list_has_ever_shown_stays_held(tmp_path: Path) -> None:
+    """Only what was listed can vanish, before a restart and after it."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        del scene.daemon.orders[await scene.placed()]
+        for _ in range(4):
+            await turn(scene, s=31)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        for _ in range(5):
+            await turn(scene, s=31)
+        assert (scene.held("open_value"), scene.held()) == (Decimal(20_000), Decimal(20_000))
