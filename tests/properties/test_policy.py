@@ -297,7 +297,7 @@ def test_thinned_rules_say_what_all_rules_say(
 LOW = st.integers(1, 3)
 ALWAYS = "\n".join(f'{market} = "always"' for market in ALL_MARKETS if market not in {"HK", "US"})
 KINDRED: dict[str, list[str]] = {
-    "instruments": ['symbols = ["HK.{0}", "HK.{1}"]', 'blocked_symbols = ["HK.{0}", "US.{1}"]'],
+    "instruments": ['symbols = ["HK.0000{0}", "HK.0000{1}"]', 'blocked_symbols = ["HK.0000{0}", "US.{1}"]'],
     "orders": [
         'max_value = ["{0} HKD", "{1} USD"]',
         'max_value = "{0} HKD"',
