@@ -34,18 +34,25 @@ class Outside:
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
 
-    def learn(self, asked: Asked) -> None:
-        """The rows that are no order of ours. One that may be what becomes of an order under way waits for the next."""
+    def learn(self, asked: Asked) -> list[str]:
+        """The rows that are no order of ours. One that may be what becomes of an order under way waits for the next.
+
+        By which decisions those that work are followed from now on.
+        """
         state, account = self._scribe.state, asked.place.account
         new = [row for row in asked.today if not self._is_known(row, asked)]
         under_way = (
             [sought_of(h) for h in state.holders.values() if h.step == h.id and h.account == account] if new else []
         )
         room = IMPORTED_MAX - sum(1 for h in state.holders.values() if h.key == NOBODY) if new else 0
+        imported: list[str] = []
         for row in new:
             if any(_waits_for(one, row) for one in under_way):
                 continue
-            room -= self._note(row, asked.place, has_room=room > 0)
+            name = self._note(row, asked.place, has_room=len(imported) < room)
+            if name is not None:
+                imported.append(name)
+        return imported
 
     def _is_known(self, row: OrderRow, asked: Asked) -> bool:
         """By either id; or its stamp is that of an order which is live, and will be told to be this one."""
@@ -54,8 +61,8 @@ class Outside:
             return True
         return row.remark is not None and row.remark.removeprefix(STAMP) in state.holders
 
-    def _note(self, row: OrderRow, place: Place, *, has_room: bool) -> int:
-        """Counted, and written down; 1 where it was imported."""
+    def _note(self, row: OrderRow, place: Place, *, has_room: bool) -> str | None:
+        """Counted, and written down; the decision under which it was imported, if it was."""
         desk, account = self._scribe.desk, place.account
         if row.remark is not None and row.remark.startswith(STAMP):
             _log.error("order_after_release", remark=row.remark, order_id_ex=row.order_id_ex)
@@ -69,9 +76,10 @@ class Outside:
         if order is not None:
             body = Raw(encode(order, env=account.env, acc_id=account.acc_id, serial=0, remark=None))
             targets = {exits_claim(order, account).counter: ledger_units(max(row.qty - row.filled, Decimal(0)))}
+        name = None if order is None else desk.clock.new_id()
         self._scribe.learn(
             Order(
-                decision="" if order is None else desk.clock.new_id(),
+                decision=name or "",
                 t=desk.clock.t_us(),
                 status=row.status.word,
                 source=SOURCE,
@@ -88,7 +96,7 @@ class Outside:
                 targets=targets,
             )
         )
-        return 0 if order is None else 1
+        return name
 
 
 def _waits_for(one: Sought, row: OrderRow) -> bool:

@@ -215,7 +215,7 @@ class Reconciler:
         try:
             self._doubts.settle(asked)
             self._tracks.learn(asked)
-            self._outside.learn(asked)
+            self._tracks.note(self._outside.learn(asked), asked)
         except JournalFault as fault:
             _log.error("not_reconciled", why=str(fault))
 

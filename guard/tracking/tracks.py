@@ -1,6 +1,6 @@
 """Live orders, ours and imported ones, followed to their end by what the lists show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from fractions import Fraction
 from typing import Final
@@ -51,6 +51,11 @@ class Tracks:
                 for name in names:
                     if not is_live(name):
                         seen.pop(name, None)
+
+    def note(self, names: Iterable[str], asked: Asked) -> None:
+        """The list shows these, which are followed from now on."""
+        for name in names:
+            self._listed[name] = asked.at_us
 
     def listed_us(self, name: str) -> int | None:
         """When the list was asked for that showed the order last."""

@@ -166,6 +166,22 @@ async def test_one_that_vanished_while_the_guard_was_down_is_let_go(tmp_path: Pa
         assert imported(scene) == []
 
 
+async def test_one_that_a_list_has_just_shown_is_not_gone_for_the_next_one_that_does_not(tmp_path: Path) -> None:
+    """A minute after it was shown at the soonest, however long the guard runs: the list may be behind."""
+    async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
+        name = await elsewhere(scene)
+        scene.clock.advance(s=61)
+        await scene.guard.reconciler.turn()
+        del scene.daemon.orders[name]
+        for s in (28, 31):
+            scene.clock.advance(s=s)
+            await scene.guard.reconciler.turn()
+            assert len(imported(scene)) == 1
+        for _ in range(2):
+            await round_trip(scene, s=31)
+        assert imported(scene) == []
+
+
 async def test_an_order_of_ours_is_never_taken_for_one_of_outside(tmp_path: Path) -> None:
     """Not while its answer is on the way, nor when it was lost, with or without the stamp."""
     async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
