@@ -42,20 +42,21 @@ class Tracks:
         self._doubts = doubts
         self._begun_us = scribe.desk.clock.t_us()
         self._listed: dict[str, int] = {}
+        self._imported: dict[str, int] = {}
         self._idle: dict[str, Idle] = {}
 
     async def keep(self, is_live: Callable[[str], bool]) -> None:
         """Forgets orders that are live no more."""
-        for seen in (self._listed, self._idle):
+        for seen in (self._listed, self._imported, self._idle):
             async for names in in_slices(seen):
                 for name in names:
                     if not is_live(name):
                         seen.pop(name, None)
 
     def note(self, names: Iterable[str], asked: Asked) -> None:
-        """The list shows these, which are followed from now on."""
+        """The list shows these for the first time; what it shows of them is learned from the next one on."""
         for name in names:
-            self._listed[name] = asked.at_us
+            self._imported[name] = asked.at_us
 
     def listed_us(self, name: str) -> int | None:
         """When the list was asked for that showed the order last."""
@@ -79,8 +80,13 @@ class Tracks:
                 self._listed[name] = asked.at_us
                 self._doubts.is_back(name)
                 self._follow(holder, row, is_idle=self._is_idle(holder, row, asked))
-            elif self._doubts.is_gone(name, asked, since_us=self._listed.get(name, self._begun_us)):
+            elif self._doubts.is_gone(name, asked, since_us=self._shown_us(name)):
                 self._vanish(holder)
+
+    def _shown_us(self, name: str) -> int:
+        """Since when it may be absent: the last list that showed it, or the start."""
+        listed_us = self._listed.get(name)
+        return self._imported.get(name, self._begun_us) if listed_us is None else listed_us
 
     def _was_listed(self, name: str) -> bool:
         """A list has shown it, since the start or before: an order of nobody's is known from a list alone."""

@@ -172,6 +172,7 @@ async def test_one_that_a_list_has_just_shown_is_not_gone_for_the_next_one_that_
         name = await elsewhere(scene)
         scene.clock.advance(s=61)
         await scene.guard.reconciler.turn()
+        assert scene.guard.reconciler.disabled(imported(scene)[0].id) is None  # nobody has looked at that yet
         del scene.daemon.orders[name]
         for s in (28, 31):
             scene.clock.advance(s=s)
