@@ -153,7 +153,7 @@ def test_a_failure_after_the_first_byte_is_sent_and_never_retried(
     async def main() -> None:
         async with scripted(script) as daemon:
             client = client_of(daemon.port, answer_bytes_max=2**20)
-            timeout_s = 0.1 if kind == "timeout" else 5.0
+            timeout_s = 0.4 if kind == "timeout" else 5.0
 
             result = await client.send(trade(timeout_s) if is_trade else read(timeout_s))
 
