@@ -22,6 +22,7 @@ from guard.cli.demo import shipped_policies
 from guard.cli.draft import Draft
 from guard.cli.probe import Finding, find_daemon
 from guard.cli.rehearsal import Rehearsed, rehearse
+from guard.cli.sources import StateOption, UnusedConfig
 from guard.errors import SettingsFault
 from guard.logs import silence
 from guard.settingsfile import Overrides, load
@@ -59,12 +60,8 @@ def init(
         str | None, typer.Option(metavar="NAME", help="The person who answers for the operator's key; else your login.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(hidden=True, readable=False, help="Taken by all commands; unused here.")
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option(hidden=True, readable=False, help="Taken by all commands; unused here.")
-    ] = None,
+    config: UnusedConfig = None,
+    state: StateOption = None,
 ) -> None:
     """Set a guard up beside a daemon: find it, write settings, keys and policies, and try two orders dry.
 

@@ -4,7 +4,6 @@ import errno
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -23,6 +22,7 @@ from guard.cli.selftest import selftest
 from guard.cli.serve import serve
 from guard.cli.settle import settle
 from guard.cli.simulate import simulate
+from guard.cli.sources import StateOption, UnusedConfig
 from guard.errors import GuardFault
 from guard.serving.handover import tell
 from guard.wholefile import why
@@ -78,12 +78,8 @@ def _root(
 @app.command(rich_help_panel="Look")
 def endpoints(
     as_json: Annotated[bool, typer.Option("--json", help="A list for programs.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(hidden=True, readable=False, help="Taken by all commands; unused here.")
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option(hidden=True, readable=False, help="Taken by all commands; unused here.")
-    ] = None,
+    config: UnusedConfig = None,
+    state: StateOption = None,
 ) -> None:
     """Show the 68 endpoints: what each does, and which scope it asks."""
     del config, state

@@ -18,6 +18,9 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for progr
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", readable=False, help="Settings that name the directory and ops.")
 ]
+UnusedConfig = Annotated[
+    Path | None, typer.Option("--config", hidden=True, readable=False, help="Taken by all commands; unused here.")
+]
 StateOption = Annotated[
     Path | None, typer.Option("--state", hidden=True, readable=False, help="Taken by all commands; unused here.")
 ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.scenarios.test_tracking import LIMITS
 from tests.support.disk import FaultyDisk
-from tests.support.stage import Stage, code_of, is_passed, stage
+from tests.support.stage import Stage, again, code_of, is_passed, stage
 
 DAY = LIMITS.replace("open_orders = 5\n", "").replace("500000", "100000")
 
@@ -41,3 +41,33 @@ async def test_where_the_record_is_gone_no_order_is_sent_for_being_like_one_that
         assert set(told) == {(503, "journal_unavailable")}
         assert scene.held() == 20_000
         assert len(scene.reached()) == 1
+
+
+async def test_a_record_that_ended_in_a_full_disk_begins_where_the_ledger_was(tmp_path: Path) -> None:
+    """What was refused for want of a record is in neither; the day of two that passed is in both, to the last cell."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, policies=DAY, disk=disk) as scene:
+        assert is_passed(await scene.place(qty=100, price=200))
+        assert is_passed(await scene.place(qty=100, price=200, time_in_force="GTC", remark="rests"))
+        await scene.written()
+        disk.write_bytes_left = 0
+        assert set(await _flood(scene, count=3)) == {(503, "journal_unavailable")}
+        was = scene.ledger()
+        daemon, clock, config = scene.daemon, scene.clock, scene.config
+    async with again(config, daemon=daemon, clock=clock) as scene:
+        assert scene.ledger() == was
+        assert (await _flood(scene, count=9)).count(None) == 3
+
+
+async def test_who_waits_for_the_sweep_finds_the_mark_of_a_duplicate_till_its_very_end(tmp_path: Path) -> None:
+    """Marks are let go by the second, and other orders make that happen: none goes before its own five seconds."""
+    rules = DAY.replace("[budgets]", "duplicate_window_s = 5\n[budgets]")
+    async with stage(tmp_path, policies=rules) as scene:
+        scene.clock.advance(us=900_000)
+        assert is_passed(await scene.place(qty=100, price=200))
+        for price, us in ((201, 4_500_000), (202, 499_999)):
+            scene.clock.advance(us=us)
+            assert is_passed(await scene.place(qty=100, price=price)), "which sweeps"
+            assert code_of(await scene.place(qty=100, price=200)) == (409, "duplicate_order")
+        scene.clock.advance(us=1)
+        assert is_passed(await scene.place(qty=100, price=200))
