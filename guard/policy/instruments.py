@@ -14,8 +14,8 @@ SHOWN_MAX: Final = 8  # how many entries of a list a refusal names
 
 # A US option's code begins with the code of what it is an option on: AAPL260116C200000, or padded as OCC writes it.
 _US_OPTION: Final = re.compile(r"([A-Z.]+?) *[0-9]{6}[CP][0-9]+")
-# HKEX's stock code allocation: derivative warrants, inline warrants, and bull/bear contracts.
-_HK_STRUCTURED: Final = (range(10_000, 30_000), range(47_000, 48_000), range(49_500, 70_000))
+# HKEX's stock code allocation: derivative warrants, inline warrants, bull/bear contracts, and warrants in renminbi.
+_HK_STRUCTURED: Final = (range(10_000, 30_000), range(47_000, 49_000), range(49_500, 70_000), range(89_000, 90_000))
 _HK_CODE_CHARS: Final = 5
 _DERIVED: Final[frozenset[InstrumentKind]] = frozenset({"option", "warrant"})
 
@@ -79,7 +79,7 @@ class Symbols(Rule, frozen=True):
 
 
 class BlockedSymbols(Rule, frozen=True):
-    """None of these symbols, nor their options and warrants. Beats every allow-list, since every rule must pass.
+    """None of these symbols, nor their options, warrants and renminbi counters. Beats every allow-list: all must pass.
 
     Where neither the code nor the daemon tells what a derivative is on (options and warrants of Hong Kong), and the
     list names anything in that market, the derivative is refused: a blocked name has no back door.
@@ -98,6 +98,10 @@ class BlockedSymbols(Rule, frozen=True):
         order = proposal.order
         if matches_symbol(order.symbol, self.blocked):
             return self.reason(Code.SYMBOL, f"{order.symbol} is blocked", observed=order.symbol)
+        share = _share(order)
+        if share is not None and matches_symbol(share, self.blocked):
+            message = f"{order.symbol} is the renminbi counter of {share}, which is blocked"
+            return self.reason(Code.SYMBOL, message, observed=order.symbol, limit=share)
         prefix = order.symbol.split(".", 1)[0].upper()
         known = _known(proposal.world)
         owners = [owner for owner in (_root(order), None if known is None else known.underlying) if owner is not None]
@@ -122,6 +126,13 @@ def is_derivative(order: PlaceOrder) -> bool:
     code = order.code
     is_hk_code = order.market == "HK" and len(code) == _HK_CODE_CHARS and code.isascii() and code.isdecimal()
     return is_hk_code and any(int(code) in span for span in _HK_STRUCTURED)
+
+
+def _share(order: PlaceOrder) -> str | None:
+    """The share whose renminbi counter the order is for: 80700 is 00700 in another currency."""
+    if order.market != "HK" or len(order.code) != _HK_CODE_CHARS or not order.code.startswith("8"):
+        return None
+    return f"HK.0{order.code[1:]}"
 
 
 def _root(order: PlaceOrder) -> str | None:

@@ -61,6 +61,9 @@ def test_a_long_list_is_cut_in_the_refusal() -> None:
         ("HK", "TCH261230C500000", Code.REFERENCE_UNAVAILABLE),
         ("HK", "12345", Code.REFERENCE_UNAVAILABLE),
         ("HK", "55555", Code.REFERENCE_UNAVAILABLE),
+        ("HK", "47001", Code.REFERENCE_UNAVAILABLE),
+        ("HK", "48999", Code.REFERENCE_UNAVAILABLE),
+        ("HK", "89001", Code.REFERENCE_UNAVAILABLE),
         ("SG", "D05", None),
     ],
 )
@@ -91,6 +94,26 @@ def test_what_the_daemon_knows_of_a_derivative_decides(market: str, code: str, w
     judgement = asked(BLOCKED, order(market=market, code=code), world=world(what=what))
 
     assert codes(judgement) == ([] if found is None else [found])
+
+
+@pytest.mark.parametrize(
+    ("market", "code", "found"),
+    [
+        ("HK", "80700", Code.SYMBOL),
+        ("HK", "89988", Code.SYMBOL),
+        ("HK", "80005", None),
+        ("HK", "8070", None),
+        ("JP", "80700", None),
+    ],
+)
+def test_a_blocked_share_is_blocked_in_renminbi_too(market: str, code: str, found: Code | None) -> None:
+    """Its second counter is the same share under another code."""
+    rules = '[instruments]\nblocked_symbols = ["HK.00700", "HK.09988"]'
+    judgement = asked(rules, order(market=market, code=code), world=world(what=stock(f"{market}.{code}")))
+
+    assert codes(judgement) == ([] if found is None else [found])
+    if found is not None:
+        assert "is the renminbi counter of HK.0" in judgement.reasons[0].message
 
 
 def test_a_derivative_of_a_blocked_symbol_is_told() -> None:
