@@ -1,9 +1,9 @@
 """What has to be known of the world before an order is judged: asked for by the rules that bind, and by nothing else.
 
-A limit order on shares under plain money limits needs nothing. A price is needed where a rule has to value an order
-without a usable limit, or compares its price with one; contract data for options and futures; the exchange where hours
-bind. A position is never needed at first: it can only excuse a refusal, and is worth asking for once there is one
-(`excusable`).
+A purchase of shares at a limit under plain money limits needs nothing. A price is needed where a rule has to value a
+sale, or an order without a usable limit, or compares its price with one; contract data for options and futures; the
+exchange where hours bind. A position is never needed at first: it can only excuse a refusal, and is worth asking for
+once there is one (`excusable`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -71,8 +71,8 @@ def needs_of(wants: Wants, order: PlaceOrder, *, price_age_max_ms: int = PRICE_A
     return Needs(
         instrument=(wants.is_valued and (is_contract or not currency_of(order.market, order.code)))
         or (wants.is_blocked and is_derivative(order)),
-        # Below zero a future is bought for more than its limit says (see valuation).
-        quote=(wants.is_valued and (not has_limit or (spelt == "future" and order.side is Side.BUY)))
+        # A sale may fill far above its limit; below zero a future is bought for more than its limit says.
+        quote=(wants.is_valued and (not has_limit or order.side is Side.SELL or spelt == "future"))
         or (spelt in wants.collars and has_prices(order)),
         underlying=wants.has_underlying and spelt == "option",
         exchange=order.market in wants.hours,

@@ -210,7 +210,7 @@ ORDERS: Final = (
     ),
     Row(
         path="orders.per_day",
-        says="The most new orders in a budget day.",
+        says="The most new orders in a budget day: each key's, whatever `budgets.per` says.",
         order="cap",
         example="per_day = 200",
         unit="orders",

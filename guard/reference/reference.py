@@ -90,10 +90,6 @@ class Reference:
         """What is known already, judged by the same ages. Asks nobody."""
         return view(self._sources, Asked(order, account, needs, position_since_us))
 
-    def has_price(self, symbol: str) -> bool:
-        """Some price of the symbol was told, however old it is by now."""
-        return self._sources.prices.shelf.get(symbol) is not None
-
     def observe_currency(self, symbol: str, currency: str) -> None:
         """The daemon's own orders or positions show this symbol in this currency: that wins over every table."""
         self._sources.observe_currency(symbol, currency)

@@ -47,6 +47,14 @@ WORTH: Final = (
         twin=_PLAIN,
     ),
     Case(
+        id="W02-sale",
+        sentence="A sale at a tiny limit is worth what it will fill at.",
+        steps=(_too_much(order(side="SELL", qty=_HUGE, price=0.01)),),
+        proves=("orders.max_value",),
+        anywhere=True,
+        twin=_PLAIN,
+    ),
+    Case(
         id="B02+W04",
         sentence="A change is judged as the order that it leads to, not passed because the first one was small.",
         steps=(

@@ -5,10 +5,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from guard.policy import Plan
-from guard.terms import NOT_ASKED, Needs, Side, World
+from guard.terms import NOT_ASKED, Needs, World
 from guard.walk.desk import Desk, Situation, Visit
 
-_SELL: Final = Side.SELL
 _ANY_AGE_MS: Final = 24 * 3600 * 1000
 
 
@@ -29,15 +28,12 @@ def needs_of(visit: Visit, situation: Situation) -> Needs | None:
 def known(desk: Desk, visit: Visit, situation: Situation) -> World | None:
     """What is known already. None: nothing has to be.
 
-    A sale is worth the price that it may fill at, which may be above its limit: a price that is known is looked at. So
-    is a currency that the daemon's own orders or positions showed.
+    A currency that the daemon's own orders or positions showed is looked at, whether or not a rule wants it.
     """
     needs, account, order = situation.needs, situation.account, situation.order
     if account is None or order is None:
         return None
-    if order.side is _SELL and (needs is not None or desk.reference.has_price(order.symbol)):
-        needs = replace(needs or Needs(), quote=True)
-    elif needs is None and desk.reference.is_in_other_currency(order, account=account):
+    if needs is None and desk.reference.is_in_other_currency(order, account=account):
         needs = Needs()
     if needs is None:
         return None
@@ -47,7 +43,7 @@ def known(desk: Desk, visit: Visit, situation: Situation) -> World | None:
 def at_hand(desk: Desk, visit: Visit, situation: Situation, *, plan: Plan) -> World | None:
     """What this plan looks at, as far as it is known: whatever is cached, and nobody is asked for more.
 
-    What the enforcing ones were told stands where it wants nothing else. A sale is valued as in `known`.
+    What the enforcing ones were told stands where it wants nothing else.
     """
     account, order, told = situation.account, situation.order, situation.world
     if account is None or order is None:
@@ -55,7 +51,6 @@ def at_hand(desk: Desk, visit: Visit, situation: Situation, *, plan: Plan) -> Wo
     needs = plan.needs_of(order)
     if needs.is_nothing:
         return told
-    needs = replace(needs, quote=needs.quote or order.side is _SELL)
     found = desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us)
     if told is None:
         return found

@@ -12,7 +12,7 @@ from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import Look, judge_trade
 from tests.support.guards import order, said
-from tests.support.stage import ORDER, code_of, is_passed, stage
+from tests.support.stage import MODIFY, ORDER, code_of, is_passed, stage
 
 CALL: Final[dict[str, Any]] = {"market": "US", "code": "US.AAPL260116C200000"}
 
@@ -74,25 +74,34 @@ async def test_a_refusal_whose_lot_is_at_hand_is_judged_once(tmp_path: Path) -> 
             assert len(judged) == looks
 
 
-async def test_a_sale_looks_at_a_price_that_was_told_and_at_none_before(tmp_path: Path) -> None:
-    """Below the market it is worth the market's price; while nobody asked for one it stands at its limit, and says so.
+async def test_w02_a_sale_far_below_the_market_is_worth_the_market(tmp_path: Path) -> None:
+    """W02: it fills at the bid, whatever its limit says; as does an order whose limit is moved down there."""
+    rules = '[orders]\nmax_value = "100000 HKD"\n[budgets]\ndaily_value = "100000 HKD"'
+    async with stage(tmp_path, policies=rules) as scene:
+        assert code_of(await scene.place(side="SELL", qty=100_000, price=0.01)) == (403, "max_order_value")
+        assert scene.reached() == []
+        resting = await scene.placed(side="SELL", qty=100, price=320)
+        assert scene.held() == 32_000
+        lower = await scene.modify(resting, qty=400, price=0.01)
+        assert code_of(lower) == (403, "max_order_value")
+        assert (await scene.decision(lower))["valuation"]["source"] != "limit"
+        assert scene.reached(MODIFY) == []
 
-    A price that has become too old to be believed is in the record as one that could not be had.
-    """
+
+async def test_a_sale_whose_price_cannot_be_had_stands_at_its_limit(tmp_path: Path) -> None:
+    """An exit need not wait for quotes to come back; that there was no price is in the record."""
     async with stage(tmp_path, policies='[orders]\nmax_value = "1000000 HKD"') as scene:
-        before = await scene.decision(await scene.place(side="SELL", price=200))
-        assert is_passed(await scene.place(side="BUY", order_type="MARKET"))
-        after = await scene.decision(await scene.place(side="SELL", price=200))
+        asked = await scene.decision(await scene.place(side="SELL", price=200))
+        scene.daemon.faults.always(Unreachable(), path="/api/snapshot")
         scene.clock.advance(s=60)
-        later = await scene.decision(await scene.place(side="SELL", price=200))
+        blind = await scene.place(side="SELL", price=200)
+        assert is_passed(blind)
+        record = await scene.decision(blind)
 
-        assert "world" not in before
-        assert (before["valuation"]["source"], Decimal(before["valuation"]["price"])) == ("limit", Decimal(200))
-        assert after["world"]["quote"]["symbol"] == "HK.00700"
-        assert after["valuation"]["source"] != "limit"
-        assert Decimal(after["valuation"]["price"]) > 200
-        assert "is 1 min old" in later["world"]["missing"]["quote"]["message"]
-        assert later["valuation"]["source"] == "limit"
+        assert asked["world"]["quote"]["symbol"] == "HK.00700"
+        assert Decimal(asked["valuation"]["price"]) > 200
+        assert "is 1 min old" in record["world"]["missing"]["quote"]["message"]
+        assert (record["valuation"]["source"], Decimal(record["valuation"]["price"])) == ("limit", Decimal(200))
 
 
 async def test_a_collar_refuses_a_price_far_from_the_market(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ def needs(text: str, what: Any = None, **fields: Any) -> Needs:
     ("text", "fields", "wanted"),
     [
         (VALUE, {}, set()),
-        (VALUE, {"side": Side.SELL}, set()),
+        (VALUE, {"side": Side.SELL}, {"quote"}),
+        ('[budgets]\ndaily_value = "1 HKD"', {"side": Side.SELL}, {"quote"}),
+        ("[orders]\nmax_qty = 5", {"side": Side.SELL}, set()),
         (VALUE, {"order_type": OrderType.STOP_LIMIT, "aux_price": Decimal(9)}, set()),
         ("", MARKET, set()),
         ('[orders]\ntypes = ["MARKET"]\nmax_qty = 5', MARKET, set()),
@@ -40,7 +42,7 @@ def needs(text: str, what: Any = None, **fields: Any) -> Needs:
         (VALUE, {"price": None}, {"quote"}),
         (VALUE, CALL, {"instrument"}),
         (VALUE, OIL, {"instrument", "quote"}),
-        (VALUE, OIL | {"side": Side.SELL}, {"instrument"}),
+        (VALUE, OIL | {"side": Side.SELL}, {"instrument", "quote"}),
         (VALUE, OIL | {"price": "0"}, {"instrument", "quote"}),
         (VALUE, CALL | MARKET, {"instrument", "quote"}),
         ('[orders]\nmax_premium = "1 USD"', CALL, {"instrument"}),
@@ -60,7 +62,7 @@ def needs(text: str, what: Any = None, **fields: Any) -> Needs:
     ],
 )
 def test_only_what_the_rules_look_at_is_needed(text: str, fields: dict[str, Any], wanted: set[str]) -> None:
-    """A limit order on shares under money limits needs nothing; contracts, prices, hours are asked for by rules."""
+    """A purchase of shares at a limit needs nothing; sales, contracts, prices, hours are asked for by rules."""
     found = needs(text, **fields)
 
     assert {name for name in Needs.__struct_fields__ if getattr(found, name) is True} == wanted
