@@ -186,5 +186,6 @@ class AccountBook:
         rows = parse_account_list(answer.body)
         # An empty success is what a daemon says that has lost its login (B20): it proves nothing against a full list.
         if rows or (rows is not None and not self._rows):
-            self._rows, self._read_us = rows, asked_us
-            self._by_account = {row.account: row for row in rows}
+            self._read_us = asked_us
+            if rows != self._rows:  # what hangs on an unchanged list goes on hanging on the same one
+                self._rows, self._by_account = rows, {row.account: row for row in rows}

@@ -4,6 +4,7 @@ Read twice for an order: when it is decided, and once more after its decision is
 """
 
 import weakref
+from typing import Final
 
 import msgspec
 
@@ -40,7 +41,10 @@ from guard.walk.naming import NAMING
 
 NO_KEY = refuse(Code.UNAUTHENTICATED, "a valid key is needed: send the header Authorization: Bearer <key>")
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
+GRANTED_MAX: Final = 4096  # keys of which the last grant is kept
 _CANCEL, _READ, _NOWHERE = Effect.ORDER_CANCEL, Effect.READ, AccountAt.NONE  # asked of every request
+_granted: Final[dict[str, tuple[object, ...]]] = {}
+"""By key, all that its last grant of environment and account hung on."""
 
 
 def unknown(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
@@ -108,18 +112,27 @@ def revoked(desk: Desk, visit: Visit) -> Refusal | None:
 
 
 def rights(visit: Visit, situation: Situation) -> list[Reason]:
-    """Environment and account. A cancel does not wait for an account list that cannot be had."""
-    endpoint, principal = visit.endpoint, visit.principal
+    """Environment and account. A cancel does not wait for an account list that cannot be had.
+
+    What was granted to a key is granted again where everything that it hangs on is the same as the last time.
+    """
+    endpoint, principal, rows = visit.endpoint, visit.principal, situation.rows
     if endpoint is None or principal is None:
         return []
     if endpoint.effect is _READ and endpoint.account is _NOWHERE:
         return []  # it is about no environment and no account
+    asked = endpoint, visit.effect, principal, rows, situation.env, situation.acc_ids
+    if _granted.get(principal.id) == asked:
+        return []
     if visit.effect is not None and visit.effect is not endpoint.effect:
         endpoint = msgspec.structs.replace(endpoint, effect=visit.effect)
     reasons = list(environment_reasons(endpoint, principal, situation.env))
-    rows = situation.rows
     if not isinstance(rows, Missing):
         reasons += account_reasons(endpoint, principal, rows=rows, env=situation.env, acc_ids=situation.acc_ids)
+        if not reasons:
+            if len(_granted) >= GRANTED_MAX:
+                _granted.clear()
+            _granted[principal.id] = asked
     elif visit.effect in RISKY or not _may_without_list(principal, situation):
         reasons.append(Reason(rows.code, rows.message, rule="accounts"))
     return reasons
