@@ -18,6 +18,7 @@ from guard.walk.door import RISKY, admitted, against_original
 from guard.walk.gather import effect_of
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.judging import opening_of
+from guard.walk.naming import NAMING
 from guard.walk.passing import pass_on
 from guard.walk.prepare import ask_more, at_once, more_to_ask, prepare
 from guard.walk.questions import answer, is_question
@@ -96,11 +97,12 @@ class Pipeline:
         look = hooks.judge(desk, visit, situation)
         if look.taken is not None and look.slot is not None:
             return again(recorder, visit, situation, taken=look.taken, claim=look.slot)
-        reasons = [*hooks.rights(visit, situation), *hooks.ownership(visit, situation)]
-        waiting = hooks.in_the_way(desk, visit, situation.holder)
+        reasons, names_one = hooks.rights(visit, situation), type(situation.intent) in NAMING
+        reasons += hooks.ownership(visit, situation) if names_one else ()
+        waiting = hooks.in_the_way(desk, visit, situation.holder) if names_one else None
         if waiting is not None and not reasons:
             return refused(recorder, visit, waiting, situation=situation)
-        reasons += against_original(desk, situation) if not reasons else []
+        reasons += against_original(desk, situation) if names_one and not reasons else ()
         reasons += hooks.state(desk, visit, situation)
         more = more_to_ask(visit, situation, look, beside=reasons)
         if more is not None:
