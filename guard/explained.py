@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from guard.codes import MEANING, Code
@@ -22,6 +21,7 @@ from guard.policy.explain import Lines, RuleLook, looked
 from guard.policy.rule import Request
 from guard.replay.days import Day, Days
 from guard.replay.judging import asked, judgement_of, reached
+from guard.replay.kept import texts_of
 from guard.terms import Claim, Effect, Reason
 
 _TOLD: Final = (
@@ -36,7 +36,7 @@ _TOLD: Final = (
     "reason",
     "message",
 )
-_NOT_KEPT: Final = "the policies of that day are not kept here, so the rules cannot be asked again"
+_NOT_KEPT: Final = "what decided on that day is not kept here as it was, so the rules cannot be asked again"
 _OTHER_RULES: Final = "this version judges otherwise than the one that decided, so the rules are not asked again"
 
 
@@ -119,13 +119,16 @@ def _rules(state: Path, record: Decision, ts: str, *, now: datetime) -> tuple[tu
     if not reached(record):
         return (), "no rule was asked: what stands above was enough"
     shelf = Shelf(state / "config")
-    day = Days(shelf.get, docs=None, now=now).day(record.config_sha256, record.policy_sha256)
+    days = Days(shelf.get, docs=None, now=now)
+    day = days.day(record.config_sha256, record.policy_sha256)
     if not isinstance(day, Day) or day.policies is None:
-        return (), _OTHER_RULES if day == "engine changed" else _NOT_KEPT
+        note = _OTHER_RULES if day == "engine changed" else _NOT_KEPT
+        return (), "; ".join([note, *days.lacking.values()])
     one = asked(record, day.principals, datetime.fromisoformat(ts))
     if isinstance(one, str):
         return (), "the key is not known any more, so the rules cannot be asked again"
-    texts = msgspec.json.decode(shelf.get(record.policy_sha256) or b"{}", type=dict[str, str])
+    kept = texts_of(shelf.get, record.policy_sha256)
+    texts = {} if isinstance(kept, str) else kept
     stood = {(claim.counter, claim.window_ms): used for claim, used in zip(record.claims, record.used, strict=False)}
 
     def used(claim: Claim) -> int | None:

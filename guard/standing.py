@@ -211,8 +211,9 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
         if before.last is not None and _is_held_back(settings, before, last, found):
             _log.warning("policy_held_back", in_force=before.last, on_disk=found.sha256, hint="guard policy reload")
             return AtStart(last)
+        is_damaged = last is None and found.sha256 == before.last
         try:
-            shelf.put(found.sha256, msgspec.json.encode(texts))
+            shelf.put(found.sha256, msgspec.json.encode(texts), is_anew=is_damaged)
         except OSError as error:
             _log.error("policy_not_kept", why=str(error), hint="new orders are refused; cancels pass")
             return AtStart(None)

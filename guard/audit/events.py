@@ -9,8 +9,8 @@ from guard.audit.sections import NOBODY, ROWS_MAX, section
 from guard.audit.tables import moment, more, number, table
 from guard.journal.examine import Finding
 
-Differences = Callable[[str, str], Sequence[tuple[str, str, str]]]
-"""Two hashes of policies → what changed: policy, words, and looser, tighter, neutral or mixed. Empty: nobody knows."""
+Differences = Callable[[str, str], Sequence[tuple[str, str, str]] | str]
+"""Two hashes of policies → what changed: policy, words, and looser, tighter, neutral or mixed; or why nobody knows."""
 
 _GAP_TITLES: Final = {
     "gap": "journal could not be written",
@@ -26,12 +26,12 @@ def policies(facts: Facts, differences: Differences) -> Markup:
     for one in facts.reloads.shown:
         before, after = str(one.get("from_sha256") or ""), str(one.get("sha256") or "")
         changed = differences(before, after) if before and one.get("result") == "applied" else ()
+        notes = [changed] if isinstance(changed, str) else []
         told: list[Content] = [
-            el("div", el("span", kind, class_=f"tag {kind}"), f" {policy}: {words}") for policy, words, kind in changed
+            el("div", el("span", kind, class_=f"tag {kind}"), f" {policy}: {words}")
+            for policy, words, kind in (() if isinstance(changed, str) else changed)
         ]
-        told += [el("div", error, class_="note") for error in (one.get("errors") or [])[:5]]
-        if not told and changed == () and before and one.get("result") == "applied":
-            told = [el("span", "the texts are not both kept beside the record", class_="note")]
+        told += [el("div", error, class_="note") for error in (*notes, *(one.get("errors") or [])[:5])]
         hashes = [_hash(before), " → ", _hash(after)] if before else [_hash(after)]
         reason = el("span", str(one.get("reason") or "no reason was given"), class_="sub2")
         rows.append((moment(one["ts"]), [_who(one), reason], str(one.get("result")), hashes, told or "-"))

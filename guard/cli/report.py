@@ -21,9 +21,9 @@ from guard.errors import JournalFault
 from guard.journal import read_lines, timestamp
 from guard.journal.search import Views
 from guard.journal.shelf import Shelf
-from guard.policy import PolicySet, compile_set
+from guard.policy import PolicySet
 from guard.policy.diff import compare
-from guard.standing import parse_texts
+from guard.replay.kept import set_of, told
 
 
 def report_record(
@@ -76,21 +76,14 @@ def _differences(state: Path) -> Differences:
     shelf = Shelf(state / "config")
 
     @lru_cache(maxsize=64)
-    def kept(sha256: str) -> PolicySet | None:
-        content = shelf.get(sha256)
-        if content is None:
-            return None
-        try:
-            docs, errors = parse_texts(msgspec.json.decode(content, type=dict[str, str]))
-        except msgspec.DecodeError:
-            return None
-        found = compile_set(docs, keys={}, flags=None, tz="UTC", require_cover=True, now=SystemClock().wall())
-        return found if isinstance(found, PolicySet) and not errors else None
+    def kept(sha256: str) -> PolicySet | str:
+        found = set_of(shelf.get, sha256, now=SystemClock().wall())
+        return f"nobody knows what changed: {told(sha256, found)}" if isinstance(found, str) else found
 
-    def differences(before: str, after: str) -> Sequence[tuple[str, str, str]]:
+    def differences(before: str, after: str) -> Sequence[tuple[str, str, str]] | str:
         old, new = kept(before), kept(after)
-        if old is None or new is None:
-            return ()
+        if isinstance(old, str) or isinstance(new, str):
+            return old if isinstance(old, str) else str(new)
         return [(one.policy, one.words, one.kind) for one in compare(old, new)]
 
     return differences

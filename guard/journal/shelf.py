@@ -4,6 +4,7 @@ A year later a reviewer finds under the `policy_sha256` of a decision the very t
 """
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 from typing import Final
@@ -14,15 +15,20 @@ _MODE: Final = 0o600
 
 
 class Shelf:
-    """A directory of `<sha256>.json` files; written once, never changed."""
+    """A directory of `<sha256>.json` files; written once, never changed, and put anew where they were damaged."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def put(self, sha256: str, content: bytes) -> None:
-        """Keeps the content, on the disk before this returns. Raises OSError where that fails."""
-        path = self._path(sha256)
-        if path.exists():
+    def put(self, sha256: str, content: bytes, *, is_anew: bool = False) -> None:
+        """Keeps the content, on the disk before this returns. Raises OSError where that fails.
+
+        What is there already stays, unless `is_anew`, or it is damaged: no JSON, or not the bytes that the hash names
+        (policies are named by their set, which texts make that differ in a comment).
+        """
+        path, kept = self._path(sha256), self.get(sha256)
+        is_named_by_bytes = hashlib.sha256(content).hexdigest() == sha256
+        if not is_anew and kept is not None and (kept == content or not is_named_by_bytes):
             return
         self._directory.mkdir(mode=0o700, exist_ok=True)
         draft = path.with_suffix(".new")

@@ -13,8 +13,8 @@ import msgspec
 from guard.clock import SystemClock
 from guard.errors import JournalFault
 from guard.journal.shelf import Shelf
+from guard.replay.kept import docs_of, told
 from guard.replay.past import Options, replayed
-from guard.standing import parse_texts
 
 SHOWN_MAX: Final = 50
 _NICENESS: Final = 10  # the guard goes first
@@ -22,11 +22,11 @@ _NICENESS: Final = 10  # the guard goes first
 
 def main(state: Path, sha256: str, since: str) -> None:
     """Prints what `Replay.told` tells, with the first differences only."""
-    kept = Shelf(state / "config").get(sha256)
-    if kept is None:
-        raise JournalFault(f"{sha256}: not kept beside the record")
-    docs, _ = parse_texts(msgspec.json.decode(kept, type=dict[str, str]))
-    found = replayed(state, Options(since, docs=docs), now=SystemClock().wall())
+    now = SystemClock().wall()
+    docs = docs_of(Shelf(state / "config").get, sha256, now=now)
+    if isinstance(docs, str):
+        raise JournalFault(told(sha256, docs))
+    found = replayed(state, Options(since, docs=docs), now=now)
     del found.differences[SHOWN_MAX:]
     sys.stdout.buffer.write(msgspec.json.encode(found.told()))
 

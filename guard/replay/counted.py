@@ -99,7 +99,9 @@ def main(state: Path, config: str, sha256: str, *, until: int, now: datetime) ->
     days = Days(Shelf(state / "config").get, docs=None, now=now)
     day = days.day(config, sha256)
     if not isinstance(day, Day) or day.policies is None:
-        raise JournalFault(f"{sha256}: {day if isinstance(day, str) else 'no policies'}")
+        raise JournalFault(
+            "; ".join(days.lacking.values()) or f"{sha256}: {day if isinstance(day, str) else 'no policies'}"
+        )
     counting = counted(state, day.policies, principals_of(days, config), until=until, now=now)
     out = sys.stdout.buffer
     out.write(b"%d\n" % counting.left_out)

@@ -1,22 +1,19 @@
 """What decided on the day: policies, keys and settings as the hashes of a decision name them on the shelf.
 
-A `Day` is made once for each `config_sha256`. What is not on the shelf any more, or was written under other rules than
-today's, is told by a word: such decisions are counted, not guessed at.
+A `Day` is made once for each `config_sha256`. What is not on the shelf any more, is another thing than its hash names,
+or was written under other rules than today's, is told by a word: such decisions are counted, not guessed at.
 """
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from guard.policy import RULES, PolicyDoc, PolicySet, compile_set
+from guard.replay.kept import Get, Lacking, read, texts_of, told
 from guard.standing import parse_texts
 from guard.terms import KeyLimits, Principal
 
-Lacking = Literal["engine changed", "not kept"]
-Get = Callable[[str], bytes | None]
 _HASHES_MAX: Final = 10_000
 
 
@@ -54,13 +51,17 @@ class Day(Struct, frozen=True):
 
 
 class Days:
-    """Over the shelf of a state directory. `docs`: the policies to decide by instead; None: those of the day alone."""
+    """Over the shelf of a state directory. `docs`: the policies to decide by instead; None: those of the day alone.
+
+    `lacking`: by hash, what is wrong with what lacks, and what to do.
+    """
 
     def __init__(self, get: Get, *, docs: list[PolicyDoc] | None, now: datetime) -> None:
         self._get = get
         self._docs = docs
         self._now = now
         self._known: dict[tuple[str, str], Day | Lacking] = {}
+        self.lacking: dict[str, str] = {}
 
     def day(self, config_sha256: str, policy_sha256: str) -> Day | Lacking:
         """What decided under these hashes."""
@@ -74,34 +75,45 @@ class Days:
 
     def principals(self, config_sha256: str) -> dict[str, Principal]:
         """Whose keys there were, by id; nobody's where that is not kept."""
-        raw = self._get(config_sha256)
-        keys = None if raw is None else self._get(msgspec.json.decode(raw, type=_Deciding).keys)
-        if keys is None:
+        deciding = read(self._get, config_sha256, _Deciding)
+        if isinstance(deciding, str):
+            self._lacks(config_sha256, deciding)
             return {}
-        return {key.id: _principal(key) for key in msgspec.json.decode(keys, type=tuple[_Key, ...])}
+        found = self._keys(deciding.keys)
+        return {} if isinstance(found, str) else found
+
+    def _keys(self, sha256: str) -> dict[str, Principal] | Lacking:
+        keys = read(self._get, sha256, tuple[_Key, ...])
+        return self._lacks(sha256, keys) if isinstance(keys, str) else {key.id: _principal(key) for key in keys}
 
     def _made(self, config_sha256: str, policy_sha256: str) -> Day | Lacking:
-        raw = self._get(config_sha256)
-        if raw is None:
-            return "not kept"
-        deciding = msgspec.json.decode(raw, type=_Deciding)
+        deciding = read(self._get, config_sha256, _Deciding)
+        if isinstance(deciding, str):
+            return self._lacks(config_sha256, deciding)
         if deciding.rules != RULES:
             return "engine changed"
-        principals = self.principals(config_sha256)
-        if not principals and self._get(deciding.keys) is None:
-            return "not kept"
-        policies = None
-        if policy_sha256:
-            texts = self._get(policy_sha256)
-            if texts is None:
-                return "not kept"
-            docs, errors = parse_texts(msgspec.json.decode(texts, type=dict[str, str]))
-            compiled = None if errors else self._compiled(docs, deciding, principals)
-            if compiled is None or compiled.sha256 != policy_sha256:
-                return "engine changed"  # the same text means something else today
-            policies = compiled
+        principals = self._keys(deciding.keys)
+        if isinstance(principals, str):
+            return principals
+        policies = self._policies(policy_sha256, deciding, principals) if policy_sha256 else None
+        if isinstance(policies, str):
+            return policies
         other = None if self._docs is None else self._compiled(self._docs, deciding, principals)
         return Day(principals, policies, other, deciding.reads)
+
+    def _policies(self, sha256: str, deciding: _Deciding, principals: dict[str, Principal]) -> PolicySet | Lacking:
+        texts = texts_of(self._get, sha256)
+        if isinstance(texts, str):
+            return self._lacks(sha256, texts)
+        docs, errors = parse_texts(texts)
+        compiled = None if errors else self._compiled(docs, deciding, principals)
+        if compiled is None or compiled.sha256 != sha256:
+            return self._lacks(sha256, "another set")
+        return compiled
+
+    def _lacks(self, sha256: str, word: Lacking) -> Lacking:
+        self.lacking[sha256] = told(sha256, word)
+        return word
 
     def _compiled(
         self, docs: list[PolicyDoc], deciding: _Deciding, principals: dict[str, Principal]

@@ -85,6 +85,7 @@ class _Past:
             if count % _EVERY == 0:
                 tell(done, total)
         tell(total, total)
+        self._report.notes.update(self._days.lacking.values())
         return self._report
 
     def _line(self, line: Line) -> None:

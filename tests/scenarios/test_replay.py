@@ -1,18 +1,23 @@
 """The recorded past decided again: as it was, and as other policies would have it."""
 
+import json
 import re
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from msgspec.json import encode as encoded
 from msgspec.structs import replace
 
 from guard.admin.change import Who
+from guard.errors import JournalFault
+from guard.explained import explained
 from guard.journal import Decision, decode
 from guard.policy import RULES, PolicyDoc, parse_policy
-from guard.replay import Options, Replay, replayed
+from guard.replay import Options, Replay, days, replayed
+from guard.replay.__main__ import main as replay_of_kept
 from guard.replay.judging import asked, judgement_of
 from tests.support.stage import CANCEL_ALL, Stage, account, again, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
@@ -151,17 +156,60 @@ async def test_requests_that_no_rule_was_asked_about_are_counted(tmp_path: Path)
     assert found.left_out == {"unauthenticated": 1, "bad_value": 1}
 
 
-async def test_records_of_another_engine_are_counted(tmp_path: Path) -> None:
+async def test_records_of_another_engine_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decisions whose configuration names other rules, or is not kept, are told apart and not judged."""
     async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
         reply = await scene.place()
         kept = tmp_path / "state/config" / f"{(await scene.decision(reply))['config_sha256']}.json"
-        text = kept.read_text()
-        kept.chmod(0o600)
-        kept.write_text(text.replace(f'"rules":{RULES}', '"rules":0'))
-        assert (await past(scene)).left_out == {"engine changed": 1}
+        with monkeypatch.context() as later:
+            later.setattr(days, "RULES", RULES + 1)
+            assert (await past(scene)).left_out == {"engine changed": 1}
         kept.unlink()
-        assert (await past(scene)).left_out == {"not kept": 1}
+        found = await past(scene)
+        assert found.left_out == {"not kept": 1}
+        assert any(kept.name in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("of", "content", "word"),
+    [
+        ("config_sha256", "[]", "damaged"),
+        ("config_sha256", '{"keys":3}', "damaged"),
+        ("keys", "[]", "damaged"),
+        ("keys", '{"id":"bot"}', "damaged"),
+        ("policy_sha256", "[]", "damaged"),
+        ("policy_sha256", '{"desk.toml":1}', "damaged"),
+        ("policy_sha256", '{"desk.toml":"[orders"}', "another set"),
+        ("policy_sha256", json.dumps({"desk.toml": DESK.replace("60000 HKD", "60001 HKD")}), "another set"),
+        ("policy_sha256", "{", "not kept"),
+    ],
+)
+async def test_what_was_kept_and_edited_since_judges_nothing(tmp_path: Path, of: str, content: str, word: str) -> None:
+    """JSON of another shape, or another text than the hash names: told by file, not judged by, and nothing raises."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        record = await scene.decision(await scene.place())
+        folder = tmp_path / "state/config"
+        keys = json.loads((folder / f"{record['config_sha256']}.json").read_text())["keys"]
+        name = f"{keys if of == 'keys' else record[of]}.json"
+        (folder / name).write_text(content)
+        found = await past(scene)
+        told = explained(tmp_path / "state", record["id"], now=scene.clock.wall())
+
+    assert (found.replayed, found.left_out) == (0, {word: 1})
+    assert [note.partition(" ")[0] for note in found.notes] == [f"config/{name}"]
+    assert told is not None
+    assert told.rules == ()
+    assert f"config/{name}" in told.note
+
+
+@pytest.mark.parametrize("content", [json.dumps({"desk.toml": DESK.replace("60000 HKD", "60001 HKD")}), "[1]", "{"])
+async def test_a_rehearsal_by_texts_that_were_edited_is_refused(tmp_path: Path, content: str) -> None:
+    """What waits is replayed by the very set that its hash names, or not at all."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        name = (await scene.decision(await scene.place()))["policy_sha256"]
+        (tmp_path / "state/config" / f"{name}.json").write_text(content)
+        with pytest.raises(JournalFault, match=f"config/{name}.json"):
+            replay_of_kept(tmp_path / "state", name, PAST)
 
 
 async def test_a_decision_that_was_made_up_is_not_reproduced(tmp_path: Path) -> None:

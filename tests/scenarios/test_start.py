@@ -87,6 +87,19 @@ async def test_kept_policies_that_were_edited_are_not_the_last_good_ones(tmp_pat
         assert code_of(await scene.place()) == (503, "policy_unavailable")
 
 
+async def test_kept_policies_that_were_damaged_are_whole_again_after_a_start(tmp_path: Path) -> None:
+    """Any damage to the copy is mended from the files that are in force, so that it is the last good one when needed."""
+    async with stage(tmp_path, policies=TIGHT) as scene:
+        sha256 = scene.guard.desk.standing.policy_sha256
+    kept = tmp_path / "state/config" / f"{sha256}.json"
+    kept.write_text(kept.read_text().replace("60000 HKD", "90000 HKD"))
+    async with next_run(scene):
+        pass
+    (tmp_path / "policies/desk.toml").write_text(BAD)
+    async with next_run(scene) as scene:
+        assert scene.guard.desk.standing.policy_sha256 == sha256
+
+
 async def test_policies_that_cannot_be_kept_do_not_bind_unseen(tmp_path: Path) -> None:
     """Where the texts that decide cannot be stored beside the record, no new order is decided by them."""
     async with stage(tmp_path) as scene:

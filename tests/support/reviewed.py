@@ -29,7 +29,12 @@ from tests.support.clock import ManualClock
 from tests.support.journal import SHA, decision, outcome
 
 FIRST: Final = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
-OTHER_SHA: Final = "a1" * 32
+FIRST_SHA: Final = "366b1c2946418af5c7128266b1e2135cc90917d7b7e407c57561354b2a55dd8d"
+OTHER_SHA: Final = "291c333f434be552b3cc32a914233bf7506a5f0d2c2000a438638dea28b8ba94"
+SETS: Final = {  # by the hash of the set, the text of its one file
+    FIRST_SHA: '[orders]\nmax_value = "100000 HKD"\n[budgets]\ndaily_value = "500000 HKD"\n',
+    OTHER_SHA: '[orders]\nmax_value = "120000 HKD"\n[budgets]\ndaily_value = "400000 HKD"\n',
+}
 UNIT: Final = 10_000
 SPREADSHEET: Final = '=HYPERLINK("http://x","click")'
 REFUSALS: Final = (
@@ -164,7 +169,7 @@ def _events(day: int, at: int) -> Iterator[tuple[int, str, Any]]:
                 t=at,
                 result="applied",
                 sha256=OTHER_SHA,
-                from_sha256=SHA,
+                from_sha256=FIRST_SHA,
                 by="Ada Lovelace",
                 reason="board limit <b>2</b>",
             ),

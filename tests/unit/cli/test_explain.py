@@ -93,7 +93,7 @@ async def test_where_the_day_s_policies_are_not_kept_the_record_speaks_alone(tmp
     _, out, _ = run("explain", refused, "--state", str(tmp_path / "state"))
 
     assert "order value 40000 HKD is above 30000 HKD" in out
-    assert "the policies of that day are not kept here" in out
+    assert "what decided on that day is not kept here as it was" in out
 
 
 async def test_a_decision_that_is_not_on_record(tmp_path: Path, run: Run) -> None:

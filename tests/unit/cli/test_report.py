@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 from base64 import b64encode
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from guard.cli.audit import app
-from tests.support.journal import SHA, file_of
-from tests.support.reviewed import OTHER_SHA, SPREADSHEET, reviewed
+from tests.support.journal import file_of
+from tests.support.reviewed import OTHER_SHA, SETS, SPREADSHEET, reviewed
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +20,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three days, and the texts of both sets of policies."""
     found = reviewed(tmp_path_factory.mktemp("record") / "state")
     (found / "config").mkdir()
-    for sha, value, day in ((SHA, 100_000, 500_000), (OTHER_SHA, 120_000, 400_000)):
-        text = f'[orders]\nmax_value = "{value} HKD"\n[budgets]\ndaily_value = "{day} HKD"\n'
+    for sha, text in SETS.items():
         (found / "config" / f"{sha}.json").write_text(json.dumps({"desk.toml": text}))
     return found
 
@@ -70,6 +70,26 @@ def test_a_report_of_an_edited_record_says_that_first(state: Path, tmp_path: Pat
 
     assert json.loads(result.stdout)["result"] == "edited"
     assert page.index("The record was edited.") < page.index("What came in</h2>")
+
+
+@pytest.mark.parametrize(
+    ("kept", "word"),
+    [
+        (json.dumps({"desk.toml": SETS[OTHER_SHA].replace("120000", "99999")}), "makes another set than its name says"),
+        ("[1]", "is not what its name says"),
+        ("{", "is not there or no JSON"),
+    ],
+)
+def test_texts_that_were_edited_are_no_account_of_a_change(state: Path, tmp_path: Path, kept: str, word: str) -> None:
+    """What is kept is another set than the record names: no difference is told, but the file that is wrong."""
+    copy = tmp_path / "copy"
+    shutil.copytree(state, copy)
+    (copy / "config" / f"{OTHER_SHA}.json").write_text(kept)
+    result, page = report(copy, tmp_path / "r.html")
+
+    assert result.exit_code == 0
+    assert f"nobody knows what changed: config/{OTHER_SHA}.json {word}" in page
+    assert "99999" not in page
 
 
 def test_an_empty_time_is_a_report_too(state: Path, tmp_path: Path) -> None:
