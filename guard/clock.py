@@ -17,6 +17,10 @@ _TAIL_BITS: Final = 20  # the last two of them, in which the ids of one millisec
 _TAILS: Final = 1 << _TAIL_BITS
 _RANDOM_BITS: Final = 80
 STEP_US: Final = 1_000_000
+_BEHIND: Final = (
+    "clock: this machine's is {behind} behind the record that was there at the start, which ends at "
+    "{recorded:%Y-%m-%dT%H:%M:%SZ}; budget days, hours and expiry go by it: set it right and restart"
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -60,11 +64,27 @@ def ulid(number: int) -> str:
 
 
 class WallSteps:
-    """How far the wall clock has stepped against the monotonic one; a second or more is a step, and told once."""
+    """How far the wall clock has stepped against the monotonic one; a second or more is a step, and told once.
+
+    Also between two runs, as far as it can be known: that it is behind the end of the record.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._apart_us = self._now_apart_us()
+        self._recorded = _EPOCH
+
+    def goes_on_from(self, recorded: datetime) -> None:
+        """The last record was written at this wall time; a clock that is behind it was set back since."""
+        self._recorded = recorded
+        self._apart_us += max(0, (recorded - self._clock.wall()) // _MICROSECOND)
+
+    def concerns(self) -> tuple[str, ...]:
+        """That, in words, until the clock is as far again."""
+        behind = self._recorded - self._clock.wall()
+        if behind // _MICROSECOND < STEP_US:
+            return ()
+        return (_BEHIND.format(behind=timedelta(seconds=behind // timedelta(seconds=1)), recorded=self._recorded),)
 
     def stepped_us(self) -> int:
         """Since it was told last; 0 while the two go on together."""

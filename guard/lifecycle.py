@@ -9,7 +9,7 @@ import contextlib
 import gc
 import socket
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
@@ -136,6 +136,8 @@ class Guard:
         finally:
             gc.enable()
         self.clock.resume(recovered.t_us)
+        if recovered.ts:
+            self._wall.goes_on_from(datetime.fromisoformat(recovered.ts))
         return journal, recovered
 
     def _stand(self, recovered: Recovered, keyring: Keyring, issuers: Issuers) -> Standing:
@@ -183,7 +185,8 @@ class Guard:
         )
         self.changes.policies.last_ok = not self.policy_errors
         self.watch = Watch(self.desk, self.changes.policies)
-        self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns]
+        self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns, self._wall.concerns]
+        self.desk.concerns.append(self.reconciler.concerns)
         if self.certificate is not None:
             self.desk.concerns.append(self.certificate.concerns)
         register(self.recorder, self.changes, self.watch)

@@ -90,6 +90,7 @@ class Recovered(Struct):
     over: Policy | None = None
     vkey: str | None = None
     t_us: int = 0
+    ts: str = ""
     records: int = 0
     is_crashed: bool = False
 
@@ -114,6 +115,7 @@ def fold_record(found: Recovered, record: object, ts: str) -> None:
     """The record of a line that was read already. Raises ValueError or AssertionError where it does not fit."""
     found.records += 1
     found.t_us = max(found.t_us, getattr(record, "t", 0))
+    found.ts = ts
     match record:
         case Decision():
             _decision(found, record, ts)

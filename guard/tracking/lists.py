@@ -1,11 +1,12 @@
 """The daemon asked for its order lists, at the guard's own part of the broker's limit of 10 in 30 s an account."""
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from guard.clock import Clock
+from guard.clock import Clock, utc
 from guard.reference.pace import Pace
 from guard.terms import Account, Daemon, Outbound
 from guard.tracking.places import Place
@@ -17,6 +18,13 @@ BURST, INTERVAL_US = 3, 6_000_000  # at most 8 in 30 s
 HISTORY_BURST, HISTORY_INTERVAL_US = 2, 10_000_000  # at most 5 in 30 s
 TIMEOUT_S: Final = 5.0
 _BACK: Final = timedelta(days=85)  # the daemon's own reach is ninety days
+_AHEAD: Final = timedelta(days=2)  # its stamps are in the exchange's own time
+_LEAD_MAX: Final = timedelta(days=60)  # how far the broker is followed beyond our clock, which may be the right one
+_LEAD_TOLD: Final = timedelta(minutes=1)
+_BEHIND: Final = (
+    "clock: the daemon lists an order of {newest:%Y-%m-%dT%H:%M:%SZ}, and this machine's clock is {lead} behind that: "
+    "set it right, and look whether the daemon's is; budget days, hours and expiry go by it"
+)
 
 
 class Lists:
@@ -26,6 +34,14 @@ class Lists:
         self._daemon = daemon
         self._clock = clock
         self._paces: dict[tuple[str, Account], Pace] = {}
+        self._newest, self._apart = utc(0), timedelta(0)  # of all rows; and what its time was ahead of `mono` then
+
+    def concerns(self) -> tuple[str, ...]:
+        """What the lists say of this machine's clock."""
+        lead = self._lead()
+        if lead < _LEAD_TOLD:
+            return ()
+        return (_BEHIND.format(newest=self._newest.astimezone(UTC), lead=timedelta(minutes=lead // _LEAD_TOLD)),)
 
     def may_ask(self, place: Place, *, spare: int = 0) -> bool:
         """It is our turn to ask for this account's orders, and `spare` questions more could be asked at once."""
@@ -36,9 +52,13 @@ class Lists:
         return await self._ask(TODAY, place, {"refresh_cache": True} if is_fresh else {})
 
     async def history(self, place: Place) -> tuple[OrderRow, ...] | None:
-        """Orders that are over."""
-        now = self._clock.wall()
-        span = {"begin_time": _stamp(now - _BACK), "end_time": _stamp(now + timedelta(days=2))}
+        """Orders that are over. Where our clock is behind the broker's its time counts, so that none is left out.
+
+        How far it is behind say the newest order that was listed, and `t`, which was never set back.
+        """
+        wall = self._clock.wall()
+        now = wall + min(max(timedelta(0), self._lead(), utc(self._clock.t_us()) - wall), _LEAD_MAX)
+        span = {"begin_time": _stamp(now - _BACK), "end_time": _stamp(now + _AHEAD)}
         return await self._ask(HISTORY, place, {"filter_conditions": span})
 
     async def _ask(self, path: str, place: Place, more: dict[str, object]) -> tuple[OrderRow, ...] | None:
@@ -55,7 +75,18 @@ class Lists:
             header["jp_acc_type"] = place.jp_acc_type
         body = msgspec.json.encode({"c2s": {"header": header, **more}})
         result = await self._daemon.send(Outbound("POST", path, body, TIMEOUT_S))
-        return read_orders(result, account=place.account)
+        rows = read_orders(result, account=place.account)
+        self._look_at_clocks(rows or ())
+        return rows
+
+    def _look_at_clocks(self, rows: Sequence[OrderRow]) -> None:
+        newest = max((row.created for row in rows if row.created is not None), default=self._newest)
+        if newest > self._newest:
+            self._newest, self._apart = newest, newest - utc(self._clock.mono_us())
+
+    def _lead(self) -> timedelta:
+        """How far the broker's clock is ahead of ours, at least; also after ours was set."""
+        return utc(self._clock.mono_us()) + self._apart - self._clock.wall()
 
     def _pace(self, path: str, account: Account) -> Pace:
         pace = self._paces.get((path, account))

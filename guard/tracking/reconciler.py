@@ -58,6 +58,10 @@ class Reconciler:
         self._poked: set[Account] = set()
         self._wake = asyncio.Event()
 
+    def concerns(self) -> tuple[str, ...]:
+        """What the lists say of this machine's clock."""
+        return self._lists.concerns()
+
     def poke(self, account: Account) -> None:
         """Something happened on this account: its lists are asked as soon as the pace allows."""
         if account not in self._poked:

@@ -1,6 +1,7 @@
 """Trades whose outcome nobody knew: found, or released after two absences, or ended by a person; never sent again."""
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ from guard.recovery import recover
 from guard.simulator.faults import STUB_ORDER_ID, HttpError, Ids, Reset, Unreachable
 from guard.simulator.orders import Status
 from guard.terms import Reply
+from tests.support.clock import ManualClock
 from tests.support.guards import operate, record, said
 from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, decision_of, is_passed, ledger_of, stage
 
@@ -152,6 +154,49 @@ async def test_an_order_filled_and_over_is_found_among_earlier_ones(tmp_path: Pa
         await turn(scene, s=2)
         assert await verdict(scene, reply) == "accepted"
         assert (scene.held(), scene.held("open_value")) == (Decimal(19_900), Decimal(0))
+
+
+@pytest.mark.parametrize("days", [3, 40])
+async def test_an_order_is_found_by_a_guard_whose_clock_was_set_back(tmp_path: Path, days: int) -> None:
+    """The days that are on record are asked for, not those of the clock: what was bought is not given free."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        broker = scene.daemon.world.clock = ManualClock(scene.clock.wall())
+        reply = await doubted(scene, acts=True)
+        (order,) = scene.daemon.orders.values()
+    scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(199), at=broker.wall())
+    broker.advance(s=86_400)
+    scene.clock.step_wall(s=-days * 86_400)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        for _ in range(5):
+            await turn(scene, s=60)
+        assert await verdict(scene, reply) == "accepted"
+
+
+@pytest.mark.parametrize("days", [3, 40])
+async def test_an_order_is_found_by_a_guard_whose_clock_is_days_behind_the_broker(tmp_path: Path, days: int) -> None:
+    """What another order is listed as of says which days to ask for."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        broker = scene.daemon.world.clock = ManualClock(scene.clock.wall() + timedelta(days=days))
+        reply = await doubted(scene, acts=True)
+        (order,) = scene.daemon.orders.values()
+        scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(199), at=broker.wall())
+        broker.advance(s=86_400)
+        await scene.placed(price=200)
+        for _ in range(5):
+            await turn(scene, s=60)
+        assert await verdict(scene, reply) == "accepted"
+
+
+async def test_a_clock_behind_the_broker_is_told(tmp_path: Path) -> None:
+    """An order that is listed as of tomorrow: readiness says how far the clock is behind, until it is set."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        scene.daemon.world.clock = ManualClock(scene.clock.wall() + timedelta(days=1))
+        await scene.placed(price=200)
+        await turn(scene, s=10)
+        (concern,) = scene.guard.reconciler.concerns()
+        assert "this machine's clock is 23:59:00 behind" in concern
+        scene.clock.step_wall(s=86_400)
+        assert scene.guard.reconciler.concerns() == ()
 
 
 async def test_what_may_be_meant_but_need_not_be_settles_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from guard.admin.health import degraded
 from guard.errors import StateFault
 from tests.support.disk import FaultyDisk
 from tests.support.guards import made, record
@@ -88,7 +89,7 @@ async def test_kept_policies_that_were_edited_are_not_the_last_good_ones(tmp_pat
 
 
 async def test_kept_policies_that_were_damaged_are_whole_again_after_a_start(tmp_path: Path) -> None:
-    """Any damage to the copy is mended from the files that are in force, so that it is the last good one when needed."""
+    """Any damage to the copy is mended from the files in force, so that it is the last good one when needed."""
     async with stage(tmp_path, policies=TIGHT) as scene:
         sha256 = scene.guard.desk.standing.policy_sha256
     kept = tmp_path / "state/config" / f"{sha256}.json"
@@ -174,3 +175,24 @@ async def test_a_step_of_the_wall_clock_is_recorded(tmp_path: Path, monkeypatch:
 
         assert [record["step_us"] for record in await scene.records("clock")] == [-90_000_000, 3_600_000_000]
         assert b"guard_clock_steps_total 2.0" in scene.guard.desk.metrics.render()
+
+
+async def test_a_clock_that_was_set_back_between_two_runs_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Budget days go by it: the record has the step, metrics count it, and readiness says what to do."""
+    monkeypatch.setattr("guard.lifecycle.EVERY_S", 0.01)
+    async with stage(tmp_path) as scene:
+        await scene.place()
+    scene.clock.step_wall(s=-3 * 86_400)
+    async with next_run(scene) as scene:
+        async with asyncio.timeout(5):
+            while not await scene.records("clock"):  # noqa: ASYNC110 - a round looks for it
+                await asyncio.sleep(0.01)
+
+        assert [record["step_us"] for record in await scene.records("clock")] == [-3 * 86_400_000_000]
+        assert b"guard_clock_steps_total 1.0" in scene.guard.desk.metrics.render()
+        (concern,) = [word for word in degraded(scene.guard.desk) if word.startswith("clock:")]
+        assert "3 days, 0:00:00 behind the record" in concern
+        scene.clock.step_wall(s=3 * 86_400)
+        assert not [word for word in degraded(scene.guard.desk) if word.startswith("clock:")]

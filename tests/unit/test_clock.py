@@ -142,6 +142,26 @@ def test_a_step_of_the_wall_clock_is_told_once(step_s: int) -> None:
     assert [steps.stepped_us(), steps.stepped_us()] == [step_s * 1_000_000, 0]
 
 
+def test_a_clock_behind_the_record_is_a_step_and_told_until_it_is_as_far() -> None:
+    """Set back while no guard ran: told once as a step, and in words until the clock has caught up."""
+    clock = ManualClock()
+    steps = WallSteps(clock)
+    steps.goes_on_from(clock.wall() + timedelta(days=3, seconds=1))
+    assert [steps.stepped_us(), steps.stepped_us()] == [-(3 * 86_400 + 1) * 1_000_000, 0]
+    assert steps.concerns()[0].startswith("clock: this machine's is 3 days, 0:00:01 behind the record")
+    clock.advance(s=3 * 86_400 + 1)
+    assert (steps.stepped_us(), steps.concerns()) == (0, ())
+
+
+@pytest.mark.parametrize("ago_us", [0, 1, 10**12])
+def test_a_record_of_the_past_is_no_step(ago_us: int) -> None:
+    """The clock went on while no guard ran."""
+    clock = ManualClock()
+    steps = WallSteps(clock)
+    steps.goes_on_from(utc(clock.wall_us() - ago_us))
+    assert (steps.stepped_us(), steps.concerns()) == (0, ())
+
+
 def test_less_than_a_second_is_no_step_until_it_comes_to_one() -> None:
     """What adds up is told when it is a second, whole."""
     clock = Apart()
