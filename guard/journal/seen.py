@@ -2,7 +2,8 @@
 
 Only what was looked at is there: an order that no rule needed to look anything up for has none. A datum that was asked
 for and could not be had stands under its name in `missing`. `exits` is what other working orders took off the position
-then, in ledger units: it may have been read before a fill that the counters know of already.
+then, in ledger units: it may have been read before a fill that the counters know of already. What is filled of a
+changed order is taken off it, for the order's whole quantity is compared.
 """
 
 from collections.abc import Mapping

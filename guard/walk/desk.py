@@ -245,8 +245,9 @@ class Visit(Struct, gc=False):
     """One request on its way: what was found out so far, and what will be counted of it.
 
     `more`: what was asked for beyond what the rules need, because it may change a refusal. A position that was read
-    before `position_since_us` is not believed; `exits_before` is what worked on it when it was asked for. `batch` and
-    `why`: what a cancel that the guard made itself is a part of, and whose word it follows.
+    before `position_since_us` is not believed; `exits_before` is what worked on it when it was asked for, and
+    `filled_before` what of the changed order itself was filled by then. `batch` and `why`: what a cancel that the guard
+    made itself is a part of, and whose word it follows.
     """
 
     call: Call
@@ -266,6 +267,7 @@ class Visit(Struct, gc=False):
     more: Needs | None = None
     position_since_us: int = 0
     exits_before: int = 0
+    filled_before: int = 0
     batch: str | None = None
     why: str = ""
 

@@ -80,7 +80,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     holder = _changed(visit, situation)
     exits, working = _exits(visit, situation), visit.exits_before
     if exits is not None:
-        working = max(working, beside(desk.state, exits.counter, holder=holder))
+        working = max(working, beside(desk.state, exits.counter, holder=holder)) - visit.filled_before
     judgement = _judgement(visit, situation, exits=working)
     outbound = outbound_of(desk, visit, situation)
     body = outbound.body if outbound and outbound.body else b""

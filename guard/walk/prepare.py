@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from guard.codes import Code
 from guard.limits import find_slot, unknowns
 from guard.policy import excusable
-from guard.terms import CancelOrder, Effect, Header, Intent, Needs, Reason
+from guard.terms import LEDGER_UNIT, CancelOrder, Effect, Header, Intent, Needs, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
 from guard.walk.fitting import lot_of
@@ -130,11 +130,14 @@ def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Seque
 async def ask_more(desk: Desk, visit: Visit, situation: Situation, more: Needs) -> Situation:
     """Has asked for it: the situation after that. A position that was read before now may have changed since.
 
+    Of a changed order only the rest is still to come off it: what was filled before the question is not in the answer.
     So may what works on it: an exit whose fill is learned while the position is on its way still counts, for the
     position may have been read before that fill.
     """
     visit.more, visit.position_since_us = more, desk.clock.t_us() if more.position else 0
     visit.exits_before = working_exits(desk, visit, situation)
+    if more.position and situation.holder is not None and visit.effect is Effect.ORDER_CHANGE:
+        visit.filled_before = int(situation.holder.filled * LEDGER_UNIT)  # rounded down: it makes room
     needs, account, order = needs_of(visit, situation), situation.account, situation.order
     if needs is not None and account is not None and order is not None:
         await asyncio.gather(

@@ -202,3 +202,54 @@ async def test_a_fill_that_is_learned_while_the_position_is_on_its_way_frees_not
         reply, _ = await asyncio.gather(_sell(scene, 100), learn())
         assert scene.held("exits") == 0
         assert code_of(reply) == (403, "reduce_only")
+
+
+def _fill(scene: Stage, name: str, qty: int, *, price: int = 400) -> None:
+    """So much of a sale is executed, and comes off the position."""
+    book, row = scene.daemon.world.book, scene.daemon.orders[name]
+    book.fill(row, qty=Decimal(qty), price=Decimal(price), at=scene.clock.wall())
+    _hold(scene, -qty)
+
+
+async def test_of_a_partly_filled_exit_only_the_rest_is_still_to_come(tmp_path: Path) -> None:
+    """Its price may be changed, as may its quantity up to what is left of the position; one share more may not."""
+    async with stage(tmp_path, *KEYS) as scene:
+        _hold(scene, 300)
+        await _set(scene)
+        name = said(await _sell(scene, 200))["s2c"]["order_id_ex"]
+        _fill(scene, name, 150)
+        scene.clock.advance(s=6)
+        await scene.guard.reconciler.turn()
+
+        assert is_passed(await scene.modify(name, qty=200, price=390))
+        scene.clock.advance(s=6)
+        refused = await scene.modify(name, qty=301, price=390)
+        assert code_of(refused) == (403, "reduce_only")
+        assert said(refused)["guard"]["reasons"][0]["limit"] == "300"
+        scene.clock.advance(s=6)
+        assert is_passed(await scene.modify(name, qty=300, price=390))
+        scene.clock.advance(s=6)
+        assert code_of(await _sell(scene, 1)) == (403, "reduce_only")
+
+
+async def test_a_fill_of_its_own_that_is_learned_meanwhile_makes_a_change_no_larger(tmp_path: Path) -> None:
+    """The position was read before the fill: what came off it since is not to be sold once more."""
+    async with stage(tmp_path, *KEYS) as scene:
+        _hold(scene, 100)
+        await _set(scene)
+        name = said(await _sell(scene, 100))["s2c"]["order_id_ex"]
+        scene.clock.advance(s=6)
+        await scene.guard.reconciler.turn()
+        arrived, asked = asyncio.Event(), len(scene.reached(POSITIONS))
+        scene.daemon.faults.add(Late(arrived), path=POSITIONS)
+
+        async def learn() -> None:
+            await scene.until_reached(POSITIONS, times=asked + 1)
+            _fill(scene, name, 40)
+            scene.clock.advance(s=6)
+            await scene.guard.reconciler.turn()
+            arrived.set()
+
+        reply, _ = await asyncio.gather(scene.modify(name, qty=140, price=390), learn())
+        assert scene.held("exits") == 60
+        assert code_of(reply) == (403, "reduce_only")
