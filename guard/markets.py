@@ -158,6 +158,8 @@ def kind_of(market: str, code: str) -> Kind:
 
 # HKEX gives the dollar counters of its funds codes of their own: 3110 trades as 9110, 3433 as 9433, 2834 as 9834.
 _HK_DOLLARS: Final = re.compile(r"0(?:9[014]\d\d|98[0-4]\d)", re.ASCII)
+# Toronto writes what trades in US dollars with an extension: DLR.U beside DLR. Units (.UN) are in its own.
+_CA_DOLLARS: Final = (".U", "-U", ".V", "-V")
 
 # Futures are quoted in the currency of what they are on; a root that is not here is known to reference data only.
 _FUTURES_CURRENCY: Final[Mapping[str, Mapping[str, str]]] = {
@@ -171,16 +173,17 @@ _FUTURES_CURRENCY: Final[Mapping[str, Mapping[str, str]]] = {
 def currency_of(market: str, code: str) -> str:
     """The currency in which an instrument is priced, "" where only reference data (`future-info`) can tell.
 
-    HK codes 80000 to 89999 are renminbi counters and trade in CNH, as HKCC does; dollar counters of funds trade in USD,
-    so that dollars are not counted as if they were Hong Kong's. HK and SG futures follow their root;
-    an unknown one is "", never a guess, so that a money limit refuses instead of comparing dollars with yen (W08).
+    HK codes 80000 to 89999 are renminbi counters and trade in CNH, as HKCC does; dollar counters of funds there, and
+    what Toronto lists in US dollars, are in USD, so that dollars are not counted as if they were local ones. HK and SG
+    futures follow their root; an unknown one is "", never a guess, so that a money limit refuses instead of comparing
+    dollars with yen (W08).
     """
     roots = _FUTURES_CURRENCY.get(market)
     if roots is not None:
         return roots.get(code[:-4], "")
     if market == "HK" and len(code) == len("80000") and code.startswith("8"):
         return "CNH"
-    if market in {"HK", "HK_FUND"} and _HK_DOLLARS.fullmatch(code):
+    if (market in {"HK", "HK_FUND"} and _HK_DOLLARS.fullmatch(code)) or (market == "CA" and code.endswith(_CA_DOLLARS)):
         return "USD"
     row = _TABLE.get(market)
     return "" if row is None else row.currency
