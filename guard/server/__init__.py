@@ -7,7 +7,7 @@ caller hung up; keep anything without a bound of `Bounds`; know what an endpoint
 """
 
 from guard.server.bounds import TURNED_AWAY_MAX, Bounds
-from guard.server.edge import Counts, Wiring
+from guard.server.edge import Counts, Tenant, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
 from guard.server.listener import Listener, serve, socket_file
 from guard.server.reader import Progress, Reader, Request
@@ -22,6 +22,7 @@ __all__ = [
     "Progress",
     "Reader",
     "Request",
+    "Tenant",
     "TlsServer",
     "Wiring",
     "bound_sockets",

@@ -11,8 +11,9 @@ class Bounds(Struct, frozen=True):
     """How much, how many and how long.
 
     `head_bytes_max` counts the head with its empty line; `body_bytes_max` what `Content-Length` may say. Beyond
-    `connections_max` the one that has rested longest with a verified key ends for the newest; where none rests, that is
-    answered 503 and closed, and beyond `turned_away_max` more it is cut without a word.
+    `connections_max` one ends for the newest: of those without proof where they are most, else one that was refused,
+    does not take its answer, or has rested longest with a verified key; where all are at work, the newest is answered
+    503 and closed, and beyond `turned_away_max` more it is cut without a word.
     `header_timeout_s` runs from a connection's first moment or a head's first byte, `body_timeout_s` from the end of
     the head, `request_timeout_s` over both, `write_timeout_s` while a caller does not take its answer,
     `linger_timeout_s` while we read away what a caller still sends after a refusal (closing at once would reset the

@@ -7,6 +7,8 @@ edge's own looks when it is written.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
+from enum import IntEnum
+from itertools import islice
 from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
@@ -33,6 +35,27 @@ WALK_FAILED: Final = refuse(
 _WS_VERSIONS: Final = (("Sec-WebSocket-Version", "13"),)  # RFC 6455 §4.4
 
 
+ROOM_AT_ONCE: Final = 64  # of what nothing is lost with: whoever floods does not make each newcomer's look a long one
+
+
+class Cost(IntEnum):
+    """What is lost with a connection that ends for a newer one, the least first."""
+
+    NOTHING = 0  # it was refused or has ended, or its caller does not take the answer
+    CONNECTION = 1  # a key was verified over it, and its caller asks for nothing now
+    BEGINNING = 2  # half a request of a known caller's
+    PLACE = 3  # a request is being answered, a stream is open, or nobody knows yet whose it is
+
+
+class Tenant(asyncio.Protocol):
+    """Whoever has taken a handshake over."""
+
+    @property
+    def is_over(self) -> bool:
+        """It was refused or has ended: nothing but last words is lost with it."""
+        return False
+
+
 class Wiring(Struct, frozen=True):
     """What a listener is connected to.
 
@@ -46,14 +69,14 @@ class Wiring(Struct, frozen=True):
     handler: Callable[[Call], Awaitable[Reply]]
     start: Callable[[Coroutine[Any, Any, None], str], object]
     new_id: Callable[[], str]
-    upgrade: Callable[[Call, asyncio.Transport, bytes], asyncio.Protocol] | None = None
+    upgrade: Callable[[Call, asyncio.Transport, bytes], Tenant] | None = None
     refused: Callable[[str, Refusal, str], float] | None = None
 
 
 class Counts(Struct):
     """What a listener has seen. `open` is now, the rest since the start.
 
-    `timed_out` are requests cut off half-way, `evicted` connections without proof or at rest that made room.
+    `timed_out` are requests cut off half-way, `evicted` connections that made room.
     """
 
     open: int = 0
@@ -80,8 +103,12 @@ class Connected(Protocol):
         ...
 
     @property
-    def is_resting(self) -> bool:
-        """A key was verified over it, and its caller asks for nothing now."""
+    def cost(self) -> Cost:
+        """What would be lost with it now."""
+        ...
+
+    def make_way(self) -> None:
+        """End for a newer one."""
         ...
 
     def expire(self) -> None:
@@ -150,11 +177,13 @@ class Edge:
         self.emptied.clear()
         counts.open = len(self.connections)
         counts.total += 1
-        if counts.open <= bounds.connections_max or self.make_room():
+        is_crowded = counts.open > bounds.connections_max + bounds.turned_away_max
+        has_room = counts.open <= bounds.connections_max or self.make_room()
+        if has_room and not is_crowded:  # what has made room may still be on its way out
             self.wait_for_proof(connection, address)
             return "read"
         counts.overloaded += 1
-        return "cut" if counts.open > bounds.connections_max + bounds.turned_away_max else "told"
+        return "cut" if is_crowded else "told"
 
     def leave(self, connection: Connected) -> None:
         """Count a connection that has gone; `emptied` says when it was the last."""
@@ -167,20 +196,36 @@ class Edge:
         """A connection without a verified key waits; the oldest such one of its address may have to go."""
         evicted = self.unproven.enter(connection, address=address)
         if evicted is not None:
-            self.counts.evicted += 1
-            evicted.abort()
+            self._end(evicted)
 
     def make_room(self) -> bool:
-        """Ends the connection of a verified key that has rested longest, so that one key cannot hold them all.
+        """Ends connections for a newer one; False: all are at work.
 
-        False: none rests. What rests has no request, so nothing is lost but a connection.
+        Where most wait without proof, one of those; else what costs least, so that no key can hold them all.
         """
-        longest = min((each for each in self.connections if each.is_resting), key=lambda c: c.deadline, default=None)
-        if longest is None:
-            return False
-        self.counts.evicted += 1
-        longest.close()
+        if 2 * len(self.unproven) >= self.counts.open and self._end_stranger():
+            return True
+        costs = [(each.cost, each) for each in self.connections]
+        idle = [each for cost, each in costs if cost is Cost.NOTHING]
+        if idle:
+            for each in islice(idle, ROOM_AT_ONCE):
+                self._end(each)
+            return True
+        known = [(cost, each.deadline, each) for cost, each in costs if cost < Cost.PLACE]
+        if not known:
+            return self._end_stranger()
+        self._end(min(known, key=lambda one: one[:2])[2])
         return True
+
+    def _end_stranger(self) -> bool:
+        stranger = self.unproven.take_one()
+        if stranger is not None:
+            self._end(stranger)
+        return stranger is not None
+
+    def _end(self, connection: Connected) -> None:
+        self.counts.evicted += 1
+        connection.make_way()
 
     def deadline(self, present: float, *, before: Phase, phase: Phase) -> float:
         """A head has one from its first byte on, a body from its head on, both one together; no byte moves it."""

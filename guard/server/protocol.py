@@ -11,7 +11,7 @@ from typing import cast
 
 import structlog
 
-from guard.server.edge import NEVER, OVERLOADED, TOO_SLOW, WALK_FAILED, Edge, peer_of
+from guard.server.edge import NEVER, OVERLOADED, TOO_SLOW, WALK_FAILED, Cost, Edge, Tenant, peer_of
 from guard.server.reader import Phase, Progress, Reader, Request
 from guard.server.wire import CONTINUE, pieces
 from guard.terms import Refusal
@@ -20,10 +20,14 @@ _log = structlog.get_logger("guard.server")
 
 
 class _State(Enum):
-    """What a connection is doing. `READING` covers idle, head and body: the reader knows which."""
+    """What a connection is doing. `READING` covers idle, head and body: the reader knows which.
+
+    `HELD_BACK`: its refusal waits to be told.
+    """
 
     READING = "reading"
     ANSWERING = "answering"
+    HELD_BACK = "held back"
     WRITING = "writing"
     LINGERING = "lingering"
     HANDED_OVER = "handed over"
@@ -33,6 +37,8 @@ class _State(Enum):
 
 # Met by every request: a look-up in a class of words costs ten times as much as one in a module.
 _READING, _ANSWERING, _WRITING, _IDLE = _State.READING, _State.ANSWERING, _State.WRITING, Phase.IDLE
+_OWING = frozenset({_ANSWERING, _State.HELD_BACK, _WRITING})
+_LEAST = frozenset({_State.HELD_BACK, _WRITING, _State.LINGERING, _State.CLOSING, _State.CLOSED})
 
 
 class Connection(asyncio.Protocol):
@@ -43,12 +49,15 @@ class Connection(asyncio.Protocol):
         "_has_ended",
         "_held",
         "_is_fresh",
+        "_is_going",
         "_is_proven",
         "_is_write_blocked",
+        "_owed",
         "_peer",
         "_phase",
         "_reader",
         "_state",
+        "_telling",
         "_tenant",
         "_transport",
         "deadline",
@@ -64,9 +73,12 @@ class Connection(asyncio.Protocol):
         self._is_fresh = True
         self._held = b""
         self._has_ended = False
+        self._is_going = False
         self._is_proven = False
         self._is_write_blocked = False
-        self._tenant: asyncio.Protocol | None = None
+        self._tenant: Tenant | None = None
+        self._owed: tuple[bytes, ...] = ()
+        self._telling: asyncio.TimerHandle | None = None
         self._peer = ""
         self.deadline = NEVER
 
@@ -81,9 +93,17 @@ class Connection(asyncio.Protocol):
         return self.is_idle and self._is_fresh
 
     @property
-    def is_resting(self) -> bool:
-        """A key was verified over it, and its caller asks for nothing now."""
-        return self._is_proven and self.is_idle
+    def cost(self) -> Cost:
+        """What would be lost with it now."""
+        if self._is_going:
+            return Cost.PLACE
+        if self._tenant is not None:
+            return Cost.NOTHING if self._tenant.is_over else Cost.PLACE
+        if self._state in _LEAST:
+            return Cost.NOTHING
+        if self._state is not _READING or not self._is_proven:
+            return Cost.PLACE
+        return Cost.CONNECTION if self._phase is _IDLE else Cost.BEGINNING
 
     # ------------------------------------------------------------ what the transport tells
 
@@ -97,6 +117,7 @@ class Connection(asyncio.Protocol):
         self.deadline = edge.now() + edge.bounds.header_timeout_s
         admission = edge.admit(self, self._peer)
         if admission == "told":
+            self._is_going = True
             self._refuse(OVERLOADED)
         elif admission == "cut":
             self._transport.abort()
@@ -107,7 +128,7 @@ class Connection(asyncio.Protocol):
             self._read(data)
         elif self._tenant is not None:
             self._tenant.data_received(data)
-        elif self._state is _ANSWERING or self._state is _WRITING:
+        elif self._state in _OWING:
             # One chunk at most arrives after the pause; what is cut off here is refused with the rest of it.
             self._held = (self._held + data)[: self._edge.bounds.held_bytes_max]
             self._transport.pause_reading()
@@ -118,8 +139,7 @@ class Connection(asyncio.Protocol):
             return self._tenant.eof_received()
         self._edge.flush()
         self._has_ended = True
-        is_answered = self._state in {_ANSWERING, _WRITING}
-        return is_answered and self._transport.can_write_eof()  # TLS cannot stay half open
+        return self._state in _OWING and self._transport.can_write_eof()  # TLS cannot stay half open
 
     def pause_writing(self) -> None:
         """The caller does not take its answer as fast as we write it."""
@@ -142,6 +162,7 @@ class Connection(asyncio.Protocol):
         """Forget the connection; a walk that is under way goes on."""
         self._state = _State.CLOSED
         self.deadline = NEVER
+        self._take_owed()
         self._edge.leave(self)
         self._edge.unproven.leave(self, address=self._peer)
         if self._tenant is not None:
@@ -165,6 +186,18 @@ class Connection(asyncio.Protocol):
         self._state = _State.CLOSING
         self.deadline = self._edge.now() + self._edge.bounds.write_timeout_s
         self._transport.close()
+
+    def make_way(self) -> None:
+        """End it for a newer one; a refusal that waits is told before."""
+        self._is_going = True
+        owed = self._take_owed()
+        if owed:
+            self._edge.flush()
+            self._transport.writelines(owed)
+        if owed or (self._is_proven and self.is_idle):
+            self.close()
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """End the connection now; what was answered is written, as far as that can be at once."""
@@ -211,8 +244,6 @@ class Connection(asyncio.Protocol):
         edge.answering += 1
         try:
             reply = await edge.wiring.handler(call)
-            if call.wait_s:
-                await asyncio.sleep(call.wait_s)
             self._is_proven = self._is_proven or call.is_known
             is_closing = reply.close or self._has_ended or edge.is_draining or not request.is_kept_alive
             answer = pieces(reply, date=edge.date(), is_closing=is_closing, is_head=call.method == "HEAD")
@@ -226,7 +257,32 @@ class Connection(asyncio.Protocol):
             answer = (told,)
         finally:
             edge.answering -= 1
-        self._write(answer, is_closing=is_closing)
+        if call.wait_s:
+            self._hold_back(answer, call.wait_s, is_closing=is_closing)
+        else:
+            self._write(answer, is_closing=is_closing)
+
+    def _hold_back(self, answer: tuple[bytes, ...], wait_s: float, *, is_closing: bool) -> None:
+        """A refusal is told later. Meanwhile its connection has no more right to its place than one that is silent."""
+        if self._state is not _ANSWERING:  # the caller has hung up
+            return
+        self._state, self._owed = _State.HELD_BACK, answer
+        self._telling = asyncio.get_running_loop().call_later(wait_s, self._release, is_closing)
+        if not self._is_proven:
+            self._edge.wait_for_proof(self, self._peer)
+
+    def _release(self, is_closing: bool) -> None:  # noqa: FBT001 - the loop calls it
+        self._edge.unproven.leave(self, address=self._peer)
+        self._state = _ANSWERING
+        self._write(self._take_owed(), is_closing=is_closing)
+
+    def _take_owed(self) -> tuple[bytes, ...]:
+        """The refusal that waits to be told, which from here on nobody else tells."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        owed, self._owed = self._owed, ()
+        return owed
 
     def _write(self, answer: tuple[bytes, ...], *, is_closing: bool) -> None:
         if self._state is not _ANSWERING:  # the caller has hung up
@@ -262,17 +318,18 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer, stop sending, and read away what still comes: closing now could reset the answer away."""
         answer, wait_s = self._edge.refusal(refusal, peer=self._peer)
-        self._state = _State.LINGERING
+        self._state, self._owed = _State.LINGERING, (answer,)
         self.deadline = self._edge.now() + wait_s + self._edge.bounds.linger_timeout_s
         if wait_s:
-            asyncio.get_running_loop().call_later(wait_s, self._tell, answer)
+            self._telling = asyncio.get_running_loop().call_later(wait_s, self._tell)
         else:
-            self._tell(answer)
+            self._tell()
 
-    def _tell(self, answer: bytes) -> None:
+    def _tell(self) -> None:
+        owed = self._take_owed()
         if self._state is not _State.LINGERING or self._transport.is_closing():
             return
         self._edge.flush()
-        self._transport.write(answer)
+        self._transport.writelines(owed)
         if self._transport.can_write_eof():
             self._transport.write_eof()

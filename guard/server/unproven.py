@@ -2,7 +2,8 @@
 
 Nobody knows whose a connection is before a key came over it, and all bots of a host share its loopback address. So an
 address never runs out: beyond its bound the connection that has gone longest without proof is ended, and the new one
-is read. One whose request is being answered, or over which a key was verified, is not among them.
+is read. One whose request is being answered, or over which a key was verified, is not among them; one whose refusal
+waits to be told is.
 """
 
 from typing import Generic, TypeVar
@@ -16,25 +17,36 @@ class Unproven(Generic[C]):
     def __init__(self, each_max: int) -> None:
         self._each_max = each_max
         self._by_address: dict[str, dict[C, None]] = {}
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_address.values()))
+        return self._count
 
     def enter(self, connection: C, *, address: str) -> C | None:
         """One more, the newest of its address; the connection that has to go for it, if there is one."""
         held = self._by_address.setdefault(address, {})
-        held[connection] = None
-        if len(held) <= self._each_max:
+        if connection not in held:
+            held[connection] = None
+            self._count += 1
+        return None if len(held) <= self._each_max else self._take_oldest(address)
+
+    def take_one(self) -> C | None:
+        """The oldest of the address that has most of them, which is no longer among them; None where there are none."""
+        if not self._by_address:
             return None
-        oldest = next(iter(held))
-        del held[oldest]
+        return self._take_oldest(max(self._by_address, key=lambda one: len(self._by_address[one])))
+
+    def _take_oldest(self, address: str) -> C:
+        oldest = next(iter(self._by_address[address]))
+        self.leave(oldest, address=address)
         return oldest
 
     def leave(self, connection: C, *, address: str) -> None:
         """It is being answered, is proven, or is gone."""
         held = self._by_address.get(address)
-        if held is None:
+        if held is None or connection not in held:
             return
-        held.pop(connection, None)
+        del held[connection]
+        self._count -= 1
         if not held:
             del self._by_address[address]

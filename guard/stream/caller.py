@@ -16,6 +16,7 @@ from websockets.http11 import Request
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
+from guard.server import Tenant
 from guard.stream.backlog import Backlog
 from guard.stream.bounds import Bounds
 from guard.stream.ending import LINGER_S, End, Ending
@@ -57,7 +58,7 @@ class House(Protocol):
         ...
 
 
-class CallerSocket(asyncio.Protocol):
+class CallerSocket(Tenant):
     """One caller's socket.
 
     Attributes:
@@ -66,6 +67,7 @@ class CallerSocket(asyncio.Protocol):
         decision: the id under which it was let in.
         task: what relays to it; the owner's.
         is_hasty: the caller sent bytes before the handshake was answered (RFC 6455 §4.1 forbids it).
+        is_refused: its handshake is, and the answer may still wait.
         write: hands whole frames to the transport; for whoever has seen that the socket `is_ready`.
     """
 
@@ -75,6 +77,7 @@ class CallerSocket(asyncio.Protocol):
         self.decision = ""
         self.task: asyncio.Task[None] | None = None
         self.is_hasty = False
+        self.is_refused = False
         self.stage = Stage.HANDSHAKE
         self.write: Write = transport.write
         self._transport = transport
@@ -94,6 +97,11 @@ class CallerSocket(asyncio.Protocol):
     def is_open(self) -> bool:
         """Frames may be sent."""
         return self.stage is Stage.OPEN
+
+    @property
+    def is_over(self) -> bool:
+        """It was refused or has ended: nothing but last words is lost with it."""
+        return self.is_refused or self.stage is Stage.ENDED
 
     # ------------------------------------------------------------ the answer to the handshake
 

@@ -100,7 +100,7 @@ class Relay:
         """Open sockets."""
         return len(self._audience)
 
-    def upgrade(self, call: Call, transport: asyncio.Transport, raw_head: bytes) -> asyncio.Protocol:  # noqa: ARG002 - the head may hold a credential and is not needed
+    def upgrade(self, call: Call, transport: asyncio.Transport, raw_head: bytes) -> CallerSocket:  # noqa: ARG002 - the head may hold a credential and is not needed
         """Take a handshake over from the edge: the protocol that answers it and owns the connection's bytes."""
         socket = CallerSocket(transport, self._bounds, self)
         socket.task = self._desk.supervisor.start(self._serve(socket, call), "stream", service=True)
@@ -212,6 +212,7 @@ class Relay:
     async def _refuse(self, socket: CallerSocket, visit: Visit, refusal: Refusal) -> None:
         """Written down and told, in the contract's body; later to who is refused too often."""
         reply = refused(self._recorder, visit, refusal)
+        socket.is_refused = True
         if refusal.code in _DAEMONS:
             visit.outcome = "failed"
         if visit.call.wait_s:

@@ -135,6 +135,37 @@ def test_an_address_never_runs_out_for_a_caller_with_a_key(loop: Loop) -> None:
     run(loop, scenario, bounds=Bounds(unproven_per_address_max=10), echo=Knowing())
 
 
+class Slow(Knowing):
+    """A walk that refuses whom it does not know, and lets the refusal wait."""
+
+    async def handle(self, call: Call) -> Reply:
+        """As before with a key; else 401 after ten seconds."""
+        reply = await super().handle(call)
+        if call.is_known:
+            return reply
+        call.wait_s = 10.0
+        return Reply(401, b"{}")
+
+
+@LOOPS
+def test_refusals_that_wait_do_not_shut_the_door(loop: Loop) -> None:
+    """An address whose every connection waits for a refusal keeps nobody out: its oldest ones are told and ended."""
+
+    async def scenario(echo: Echo) -> None:
+        strangers = await silent(echo, 20)
+        for one in strangers:
+            one.sendall(get())
+        await until(lambda: len(echo.calls) == 20)
+        for _ in range(3):
+            await is_served(echo)
+        assert echo.listener.counts.overloaded == 0
+        assert strangers[0].recv(12) == b"HTTP/1.1 401"
+        for one in strangers:
+            one.close()
+
+    run(loop, scenario, bounds=Bounds(connections_max=20), echo=Slow())
+
+
 @LOOPS
 def test_a_request_that_is_answered_is_not_ended_for_a_newer_connection(loop: Loop) -> None:
     """Whose request is being walked may turn out to be known: it is left alone, however many come."""

@@ -164,25 +164,26 @@ def test_a_caller_that_ends_its_side_is_still_answered(loop: Loop) -> None:
 
 @LOOPS
 def test_too_many_connections(loop: Loop) -> None:
-    """One more than allowed is answered 503 at once; when one goes, there is room again."""
+    """One more than allowed is answered 503 at once while all are at work; when none is, there is room again."""
 
     async def scenario(echo: Echo) -> None:
+        echo.gate.clear()
         held = [await echo.connect() for _ in range(2)]
         for _, writer in held:
             writer.write(get())
-        for reader, _ in held:
-            await answer(reader)
+        await until(lambda: len(echo.calls) == 2)
         reader, writer = await echo.connect()
         status, fields, body = await answer(reader)
         assert (status, body["err_code"], fields["retry-after"]) == (503, "overloaded", "1")
         writer.close()
-        held[0][1].close()
-        await until(lambda: echo.listener.counts.open == 1)
+        echo.gate.set()
+        for reader, _ in held:
+            assert (await answer(reader))[0] == 200
         reader, writer = await echo.connect()
         writer.write(get())
         assert (await answer(reader))[0] == 200
-        writer.close()
-        held[1][1].close()
+        for _, one in ((reader, writer), *held):
+            one.close()
 
     run(loop, scenario, bounds=Bounds(connections_max=2))
 

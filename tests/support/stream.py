@@ -5,7 +5,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from websockets.client import ClientProtocol
 from websockets.frames import Close, Frame, Opcode
@@ -235,7 +235,7 @@ class Visitor:
         asked = call("/ws", who=who, **HANDSHAKE, **head)
         asked.token = token
         self.wire = Wire()
-        self.socket = cast("CallerSocket", guard.relay.upgrade(asked, self.wire, b"GET /ws HTTP/1.1\r\n\r\n"))
+        self.socket = guard.relay.upgrade(asked, self.wire, b"GET /ws HTTP/1.1\r\n\r\n")
         self._client = ClientProtocol(parse_uri("ws://guard/ws"), state=State.OPEN)
         self._read = 0
 

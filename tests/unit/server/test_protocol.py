@@ -7,10 +7,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.server.bounds import Bounds
-from guard.server.edge import NEVER, Edge, Wiring
+from guard.server.edge import NEVER, ROOM_AT_ONCE, Edge, Tenant, Wiring
 from guard.server.protocol import Connection
 from guard.terms import Call, Refusal, Reply
 from tests.support.edge_corpus import KEY, ORDER, WS, get, head, post
@@ -430,20 +431,25 @@ async def test_a_caller_that_does_not_read_gets_no_second_answer() -> None:
 
 
 async def test_too_many_connections_are_answered_and_far_too_many_are_cut() -> None:
-    """503 overloaded beyond the bound, nothing at all beyond as many again."""
+    """503 overloaded beyond the bound while all are at work, nothing at all beyond as many again."""
     door = Door()
-    transports = [door.connect()[1] for _ in range(5)]
+    busy = [door.connect() for _ in range(2)]
+    for connection, _ in busy:
+        connection.data_received(get())
+    transports = [door.connect()[1] for _ in range(3)]
 
-    assert [len(transport.written) for transport in transports] == [0, 0, 1, 1, 0]
-    assert status(transports[2].written[0]) == 503
-    assert b'"err_code":"overloaded"' in transports[2].written[0]
-    assert b"Retry-After: 1\r\n" in transports[2].written[0]
-    assert transports[4].is_aborted
+    assert [len(transport.written) for transport in transports] == [1, 1, 0]
+    assert status(transports[0].written[0]) == 503
+    assert b'"err_code":"overloaded"' in transports[0].written[0]
+    assert b"Retry-After: 1\r\n" in transports[0].written[0]
+    assert transports[2].is_aborted
     assert (door.edge.counts.open, door.edge.counts.total, door.edge.counts.overloaded) == (5, 5, 3)
+    for _ in busy:
+        await door.walk()
 
 
 async def test_one_key_cannot_hold_every_connection() -> None:
-    """What rests with a verified key goes for the newest, the longest first; what is at work, or unproven, stays."""
+    """What rests with a verified key goes for the newest, the longest first; what is at work stays."""
     door = Door()
     door.is_known = True
     first, second = door.connect(), door.connect()
@@ -457,11 +463,97 @@ async def test_one_key_cannot_hold_every_connection() -> None:
     assert (first[1].is_closed, second[1].is_closed, came.written) == (True, False, [])
     first[0].connection_lost(None)
     second[0].data_received(get())
-    assert status(door.connect()[1].written[0]) == 503
     third.data_received(get())
+    assert status(door.connect()[1].written[0]) == 503
     await door.walk()
     await door.walk()
     assert (door.edge.counts.evicted, second[1].is_closed) == (1, False)
+
+
+async def test_strangers_of_however_many_addresses_leave_room() -> None:
+    """Where most wait without proof, the oldest of the address that has most goes, and nobody's key is touched."""
+    door = Door(bounds=replace(BOUNDS, connections_max=5))
+    door.is_known = True
+    known, resting = door.connect()
+    known.data_received(get())
+    await door.walk()
+    strangers = [door.connect(WireTransport(peer=(f"198.51.100.{last}", 40123)))[1] for last in (1, 2, 2, 3)]
+
+    _, came = door.connect()
+
+    assert [each.is_aborted for each in strangers] == [False, True, False, False]
+    assert (came.written, resting.is_closed, door.edge.counts.evicted) == ([], False, 1)
+
+
+async def test_whoever_waits_for_a_refusal_does_not_hold_its_place() -> None:
+    """It waits among those without proof, and is told what it waits for when it has to go; no timer is left."""
+    door = Door(answer=Reply(401, b"{}"))
+    door.wait_s = 60.0
+    waiting = [door.connect() for _ in range(2)]
+    for connection, _ in waiting:
+        connection.data_received(get())
+        await door.walk()
+        assert connection.deadline == NEVER
+
+    for came, leaving in enumerate(waiting, start=1):
+        _, newest = door.connect()
+        assert (newest.written, newest.is_aborted) == ([], False)
+        assert [status(answer) for answer in leaving[1].written] == [401]
+        assert leaving[1].is_closed
+        leaving[0].connection_lost(None)
+        assert door.edge.counts.evicted == came
+
+
+async def test_a_key_that_is_refused_does_not_hold_its_places_either() -> None:
+    """Refusals that wait go before what rests, that before half a request, many at once; what leaves counts once."""
+    door = Door(bounds=replace(BOUNDS, connections_max=ROOM_AT_ONCE + 3))
+    door.is_known = True
+    begun, resting, *refused = (door.connect() for _ in range(ROOM_AT_ONCE + 3))
+    for connection, _ in (begun, resting):
+        connection.data_received(get())
+        await door.walk()
+    begun[0].data_received(get()[:-1])
+    door.answer, door.wait_s = Reply(403, b"{}"), 60.0
+    for connection, _ in refused:
+        connection.data_received(get())
+        await door.walk()
+
+    seen = []
+    for _ in range(4):
+        door.connect()
+        told = sum(one.is_closed for _, one in refused)
+        seen.append((told, resting[1].is_closed, begun[1].is_aborted))
+    assert seen == [
+        (ROOM_AT_ONCE, False, False),
+        (ROOM_AT_ONCE + 1, False, False),
+        (ROOM_AT_ONCE + 1, True, False),
+        (ROOM_AT_ONCE + 1, True, True),
+    ]
+    assert all([status(answer) for answer in one.written] == [403] for _, one in refused)
+    for connection, _ in refused:
+        connection.connection_lost(None)
+
+
+async def test_a_caller_that_leaves_before_it_is_told_leaves_nothing() -> None:
+    """Neither its answer nor a timer is kept for it, whether the edge refused it or the walk."""
+    door = Door(answer=Reply(401, b"{}"))
+    door.wait_s = 60.0
+    for raw in (get(), b"\0"):
+        connection, transport = door.connect()
+        connection.data_received(raw)
+        while door.walks:
+            await door.walk()
+        telling = connection._telling
+        assert telling is not None
+        connection.connection_lost(None)
+        assert telling.cancelled()
+        assert not connection._owed
+        assert transport.written == []
+    connection, transport = door.connect()
+    connection.data_received(get())
+    connection.connection_lost(None)
+    await door.walk()
+    assert (connection._telling, door.edge.counts.open, len(door.edge.unproven)) == (None, 0, 0)
 
 
 async def test_a_socket_file_has_no_address() -> None:
@@ -639,11 +731,16 @@ async def test_a_walk_that_is_cancelled_is_no_longer_under_way() -> None:
     assert door.edge.answering == 0
 
 
-class Tenant(asyncio.Protocol):
-    """A protocol that notes what it is told."""
+class Lodger(Tenant):
+    """A tenant that notes what it is told."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
+        self.has_ended = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.has_ended
 
     def data_received(self, data: bytes) -> None:
         self.told.append(data)
@@ -666,11 +763,11 @@ class StreamDoor(Door):
     """A door with a stream behind it."""
 
     def wiring(self) -> Wiring:
-        self.tenant = Tenant()
+        self.tenant = Lodger()
         self.taken: list[tuple[Call, asyncio.Transport, bytes]] = []
         return Wiring(self.handle, self.start, lambda: "01K", upgrade=self.upgrade)
 
-    def upgrade(self, call: Call, transport: asyncio.Transport, raw_head: bytes) -> asyncio.Protocol:
+    def upgrade(self, call: Call, transport: asyncio.Transport, raw_head: bytes) -> Tenant:
         self.taken.append((call, transport, raw_head))
         return self.tenant
 
@@ -695,6 +792,19 @@ async def test_a_handshake_is_handed_over_with_all_that_follows() -> None:
     assert transport.written == []
     assert (door.edge.counts.handed_over, door.edge.counts.open) == (1, 0)
     assert door.walks == []
+
+
+async def test_a_stream_that_was_refused_makes_room_and_an_open_one_does_not() -> None:
+    """What the stream keeps of a handshake that is over is let go for a newer connection."""
+    door = StreamDoor()
+    streams = [door.connect() for _ in range(2)]
+    for connection, _ in streams:
+        connection.data_received(get(*WS, target="/ws"))
+    assert status(door.connect()[1].written[0]) == 503
+
+    door.tenant.has_ended = True
+    assert door.connect()[1].written == []
+    assert [transport.is_aborted for _, transport in streams] == [True, True]
 
 
 async def test_without_a_stream_a_handshake_is_an_ordinary_call() -> None:
@@ -729,8 +839,10 @@ async def test_a_refusal_that_can_wait_is_told_later_and_the_connection_is_kept(
     connection.data_received(get())
     began_s = asyncio.get_running_loop().time()
     await door.walk()
-    assert asyncio.get_running_loop().time() - began_s >= 0.01
+    assert transport.written == []
+    await asyncio.sleep(0.02)
     assert len(transport.written) == 1
+    assert asyncio.get_running_loop().time() - began_s >= 0.01
     door.wait_s = 0.0
     connection.data_received(get())
     await door.walk()

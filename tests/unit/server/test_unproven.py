@@ -18,6 +18,15 @@ def test_the_oldest_of_an_address_goes_for_the_newest() -> None:
     assert len(waiting) == 3
 
 
+def test_room_is_made_by_the_address_that_has_most() -> None:
+    """Its oldest goes first, until nobody is left."""
+    waiting = Unproven[int](3)
+    for number, address in ((1, "a"), (2, "b"), (3, "b"), (3, "b"), (4, "c")):
+        waiting.enter(number, address=address)
+    assert [waiting.take_one() for _ in range(5)] == [2, 1, 3, 4, None]
+    assert len(waiting) == 0
+
+
 def test_leaving_twice_or_from_nowhere_is_nothing() -> None:
     """A connection that was ended for another one leaves once more when it is gone."""
     waiting = Unproven[int](1)
