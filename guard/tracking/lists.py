@@ -10,10 +10,11 @@ from guard.clock import Clock, utc
 from guard.reference.pace import Pace
 from guard.terms import Account, Daemon, Outbound
 from guard.tracking.places import Place
-from guard.upstream.orderlist import OrderRow, read_orders
+from guard.upstream.orderlist import OrderRow, is_logged_out, read_orders
 
 TODAY: Final = "/api/orders"
 HISTORY: Final = "/api/history-orders"
+STATE: Final = "/api/global-state"
 BURST, INTERVAL_US = 3, 6_000_000  # at most 8 in 30 s
 HISTORY_BURST, HISTORY_INTERVAL_US = 2, 10_000_000  # at most 5 in 30 s
 TIMEOUT_S: Final = 5.0
@@ -54,12 +55,16 @@ class Lists:
     async def history(self, place: Place) -> tuple[OrderRow, ...] | None:
         """Orders that are over. Where our clock is behind the broker's its time counts, so that none is left out.
 
-        How far it is behind say the newest order that was listed, and `t`, which was never set back.
+        How far it is behind say the newest order that was listed, and `t`, which was never set back. A daemon that has
+        lost its login for trading shows what it likes, and it is asked for this where something is missing.
         """
         wall = self._clock.wall()
         now = wall + min(max(timedelta(0), self._lead(), utc(self._clock.t_us()) - wall), _LEAD_MAX)
         span = {"begin_time": _stamp(now - _BACK), "end_time": _stamp(now + _AHEAD)}
-        return await self._ask(HISTORY, place, {"filter_conditions": span})
+        rows = await self._ask(HISTORY, place, {"filter_conditions": span})
+        if rows is None or is_logged_out(await self._daemon.send(Outbound("GET", STATE, None, TIMEOUT_S))):
+            return None
+        return rows
 
     async def _ask(self, path: str, place: Place, more: dict[str, object]) -> tuple[OrderRow, ...] | None:
         now_us, pace = self._clock.t_us(), self._pace(path, place.account)

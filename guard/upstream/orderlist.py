@@ -2,7 +2,7 @@
 
 A list says what is *not* there as well, and money is released on that. So it is read whole or not at all: one row that
 cannot be read, another account's header, two rows of one order that differ, and the list says nothing. Numbers are
-exact. Source: Trd_GetOrderList, Trd_GetHistoryOrderList, Trd_Common.Order.
+exact. Source: Trd_GetOrderList, Trd_GetHistoryOrderList, Trd_Common.Order; GetGlobalState.
 """
 
 import re
@@ -128,6 +128,16 @@ def read_orders(result: Answer | Failure, *, account: Account) -> tuple[OrderRow
     except ValueError:
         return None
     return _agreed(rows)
+
+
+def is_logged_out(result: Answer | Failure) -> bool:
+    """GetGlobalState says that the daemon is not logged in for trading: then it may list less than there is."""
+    if isinstance(result, Failure) or result.status != _OK:
+        return False
+    try:
+        return _opened(result.body).get("trd_logined") is False
+    except ValueError:
+        return False
 
 
 def _opened(body: bytes) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.terms import Account, Answer, Env
-from guard.upstream.orderlist import read_orders
+from guard.upstream.orderlist import is_logged_out, read_orders
 
 HERE = Account(Env.REAL, 1)
 values = st.recursive(
@@ -24,6 +24,7 @@ rows = st.dictionaries(st.sampled_from(NAMES), values, max_size=4).map(lambda od
 def test_any_bytes(body: bytes) -> None:
     """Bytes that are no list say nothing."""
     assert read_orders(Answer(200, "application/json", body), account=HERE) is None
+    assert not is_logged_out(Answer(200, "application/json", body))
 
 
 @settings(max_examples=200)

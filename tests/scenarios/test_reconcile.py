@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from guard.recovery import recover
-from guard.simulator.faults import STUB_ORDER_ID, HttpError, Ids, Reset, Unreachable
+from guard.simulator.faults import STUB_ORDER_ID, Garbage, HttpError, Ids, Reset, Unreachable
 from guard.simulator.orders import Status
 from guard.terms import Reply
 from tests.support.clock import ManualClock
@@ -405,6 +405,24 @@ async def test_an_order_that_vanishes_is_not_held_for_ever(tmp_path: Path) -> No
         await turn(scene, s=31)
         await turn(scene, s=31)
         assert (scene.held("open_value"), scene.held()) == (Decimal(0), Decimal(20_000))
+
+
+async def test_b20_what_a_daemon_without_its_login_does_not_list_is_there_all_the_same(tmp_path: Path) -> None:
+    """B20: a success without a row proves nothing then, neither of an order in doubt nor of one that was listed."""
+    nothing, logged_out = b'{"ret_type":0,"s2c":{"order_list":[]}}', b'{"ret_type":0,"s2c":{"trd_logined":false}}'
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        await scene.placed()
+        await turn(scene, s=6)
+        lost = await doubted(scene, acts=True, qty=200)
+        for path in LISTS:
+            scene.daemon.faults.always(Garbage(nothing), path=path)
+        scene.daemon.faults.always(Garbage(logged_out), path="/api/global-state")
+        for _ in range(6):
+            await turn(scene, s=61)
+        assert (scene.held("open_value"), await verdict(scene, lost)) == (Decimal(60_000), "unknown")
+        scene.daemon.faults.clear()
+        await turn(scene, s=61)
+        assert (scene.held("open_value"), await verdict(scene, lost)) == (Decimal(60_000), "accepted")
 
 
 async def test_an_order_that_vanished_while_the_guard_was_down_is_not_held_for_ever(tmp_path: Path) -> None:

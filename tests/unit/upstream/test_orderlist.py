@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from guard.terms import Account, Answer, Env, Failure
-from guard.upstream.orderlist import OrderRow, Status, read_orders
+from guard.upstream.orderlist import OrderRow, Status, is_logged_out, read_orders
 
 HERE = Account(Env.REAL, 281756478875559548)
 ROW: dict[str, Any] = {
@@ -168,3 +168,21 @@ def test_ends_are_final_and_a_disabled_order_is_none() -> None:
         "deleted",
         "fill_cancelled",
     }
+
+
+@pytest.mark.parametrize(
+    ("body", "is_out"),
+    [
+        (b'{"ret_type":0,"s2c":{"qot_logined":true,"trd_logined":false}}', True),
+        (b'{"ret_type":0,"s2c":{"qot_logined":false,"trd_logined":true}}', False),
+        (b'{"ret_type":0,"s2c":{"qot_logined":false}}', False),
+        (b'{"ret_type":0,"s2c":{"trd_logined":0}}', False),
+        (b'{"ret_type":-1,"s2c":{"trd_logined":false}}', False),
+        (b"ready", False),
+    ],
+)
+def test_b20_only_the_daemons_own_word_says_that_it_is_logged_out(body: bytes, *, is_out: bool) -> None:
+    """B20: whatever else it answers, or that it answers nothing, says nothing of its lists."""
+    assert is_logged_out(Answer(200, "application/json", body)) is is_out
+    assert not is_logged_out(Answer(403, "application/json", body))
+    assert not is_logged_out(Failure("reset", "gone", is_sent=True))
