@@ -102,7 +102,7 @@ def _quota_in(log: Log | None, now_us: int, window_us: int) -> tuple[int, int]:
 
 def _free_at(state: State, claim: Claim, now_us: int) -> int | None:
     """When a full window takes one more; None for what no window limits."""
-    if claim.cap is None or claim.kind in SUM_KINDS or claim.kind == "slot":
+    if claim.cap is None or claim.kind in SUM_KINDS:
         return None
     window_us = claim.window_ms * 1000
     stamps: list[int] = []

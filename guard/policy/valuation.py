@@ -83,19 +83,17 @@ def underlying_value(order: PlaceOrder, world: World | None, *, terms: ValueTerm
     return _stands_for(order, world, contract, terms=terms) if contract.kind == "option" else None
 
 
-def _stands_for(
-    order: PlaceOrder, world: World | None, contract: _Contract, *, terms: ValueTerms
-) -> Money | Missing | None:
-    """The value of the underlying; None without a world."""
-    if world is None:
-        return None
-    if contract.strike is None or contract.strike <= 0:
+def _stands_for(order: PlaceOrder, world: World | None, contract: _Contract, *, terms: ValueTerms) -> Money | Missing:
+    """The value of the underlying. Without a world no option has a contract (`_spelt`)."""
+    if world is None or contract.strike is None or contract.strike <= 0:
         return Missing(Code.REFERENCE_UNAVAILABLE, f"the strike of {order.symbol} is not known")
     quote = world.underlying
     if quote is None:
         return Missing(Code.PRICE_UNAVAILABLE, f"the price of what {order.symbol} is an option on is not known")
-    stale = quote if isinstance(quote, Missing) else too_old(quote, terms)
-    if stale is not None or isinstance(quote, Missing):
+    if isinstance(quote, Missing):
+        return quote
+    stale = too_old(quote, terms)
+    if stale is not None:
         return stale
     price = quote.last or quote.prev_close
     if price is None or price <= 0:

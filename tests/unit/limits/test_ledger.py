@@ -108,15 +108,19 @@ def test_a_new_order_remembers_what_it_is() -> None:
     assert (order.status, order.order_id, order.order_id_ex, order.step) == ("working", "7", "x7", None)
 
 
+BEFORE = b'{"order_type":1,"qty":100,"price":9}'
+AFTER = b'{"order_type":2,"qty":150,"price":8}'
+
+
 @pytest.mark.parametrize(
-    ("word", "body"), [(ACCEPTED, b"after"), (REFUSED, b"before"), (NOT_SENT, b"before"), (UNKNOWN, b"before")]
+    ("word", "body"), [(ACCEPTED, AFTER), (REFUSED, BEFORE), (NOT_SENT, BEFORE), (UNKNOWN, BEFORE)]
 )
 def test_an_order_becomes_what_it_was_changed_to(word: Outcome, body: bytes) -> None:
     """Once the change is accepted the next one starts from the changed order; a refused one leaves it as it was."""
     state = State()
-    reserve(state, new_order("o", sums("spend", "a", 100), order=b"before"), t_us=0)
+    reserve(state, new_order("o", sums("spend", "a", 100), order=BEFORE), t_us=0)
     settle(state, "o", ACCEPTED, t_us=1)
-    reserve(state, Opening("m", (sums("spend", "a", 150),), "o", order=b"after"), t_us=2)
+    reserve(state, Opening("m", (sums("spend", "a", 150),), "o", order=AFTER), t_us=2)
     settle(state, "m", word, t_us=3)
     assert state.holders["o"].order == body
 

@@ -170,6 +170,14 @@ def test_an_order_placed_elsewhere_is_nobodys() -> None:
     assert whose(state, "7", "x7") == whose(state, "7", "x7b") == "bot"
 
 
+def test_the_names_of_an_order_placed_elsewhere_are_no_new_orders() -> None:
+    """They are known from the moment on that it was seen; what the daemon writes for none is no name."""
+    state = State()
+    note_outside(state, REAL, order_id="0", order_id_ex="x7")
+    note_outside(state, REAL, order_id="8", order_id_ex=None)
+    assert [is_known_order(state, REAL, name) for name in ("x7", "8", "0", "")] == [True, True, False, False]
+
+
 def test_ids_of_two_owners_are_nobodys() -> None:
     """A row that names one key's number and another's external id is shown to neither."""
     state = State()

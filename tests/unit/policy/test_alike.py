@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guard.codes import Code
 from guard.policy import Judgement
 from guard.policy.budgets import MoneyBudget
 from guard.policy.rates import RateLimit
 from guard.terms import LEDGER_UNIT, Account, Effect, Env, Instrument, KeyLimits, Missing, OrderType, Side, TimeInForce
-from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, order, policies
+from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, codes, order, policies
 from tests.support.worlds import NOT_ASKED, position, stock, world
 
 TEXTS = (
@@ -180,3 +181,12 @@ def test_an_order_that_only_reduces_is_no_more_like_others() -> None:
     ]
 
     assert caps == [[9000 * LEDGER_UNIT]] * 2 + [[None], [9000 * LEDGER_UNIT]]
+
+
+def test_what_is_learned_of_an_instrument_is_asked_of_its_next_order() -> None:
+    """A symbol that passed while nothing was known of it is refused once the daemon says it is on a blocked one."""
+    rules, adjusted = policies('[instruments]\nblocked_symbols = ["US.GME"]'), order(market="US", code="GME1")
+    told = world(what=stock("US.GME1", kind="option", currency="USD", underlying="US.GME"))
+
+    for seen, against in ((None, []), (world(), []), (told, [Code.SYMBOL]), (None, []), (told, [Code.SYMBOL])):
+        assert codes(asked(rules, adjusted, world=seen)) == against
