@@ -16,7 +16,7 @@ from msgspec import Struct
 from guard.limits import windows
 from guard.limits.holder import Basis, Holder, Parts
 from guard.limits.state import KIND_OF, LogPart, State, Step, advance
-from guard.limits.sums import move, put
+from guard.limits.sums import move, put, spend
 from guard.limits.sweep import remember
 from guard.terms import Claim
 
@@ -123,7 +123,7 @@ def graft_elsewhere(state: State, new: Graft, *, t_us: int) -> None:
     for name, amount in new.spent.items():
         cell, more = intern(name), amount - state.spent.get(name, 0)
         if more > 0:
-            move(state.spent, cell, more)
+            spend(state, cell, more)
             move(state.sums, cell, more)
     for cell, log in new.logs.items():
         _stamp(state, cell, log)

@@ -10,7 +10,7 @@ from typing import Literal
 from guard.limits.holder import Fills, Parts
 from guard.limits.order_ids import forget_order
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
-from guard.limits.sums import claimed_as, give_back, move, part, put
+from guard.limits.sums import claimed_as, give_back, move, part, put, spend
 from guard.terms import ClaimKind
 
 
@@ -70,7 +70,7 @@ def set_spent(state: State, targets: Mapping[str, int], *, t_us: int) -> None:
             raise AssertionError(f"{amount} spent on {cell}")
         touch(state, None, (cell,))
         delta = amount - state.spent.get(cell, 0)
-        move(state.spent, cell, delta)
+        spend(state, cell, delta)
         move(state.sums, cell, delta)
 
 

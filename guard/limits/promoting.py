@@ -12,7 +12,7 @@ from typing import Final
 from guard.limits import windows
 from guard.limits.holder import Holder, Parts
 from guard.limits.state import KIND_OF, Log, State, advance
-from guard.limits.sums import move, part, put
+from guard.limits.sums import move, part, put, spend
 from guard.limits.sweep import remember
 
 SHADOW: Final = "/shadow:"
@@ -58,7 +58,7 @@ def put_spent(state: State, plain: str, amount: int) -> None:
     """Ended orders have spent so much on the cell, unless they have spent more."""
     more = amount - state.spent.get(plain, 0)
     if more > 0:
-        move(state.spent, plain, more)
+        spend(state, plain, more)
         move(state.sums, plain, more)
 
 

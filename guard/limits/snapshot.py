@@ -19,7 +19,7 @@ from guard.limits.order_ids import NOBODY
 from guard.limits.shared import same_about, same_whole
 from guard.limits.slots import find_slot
 from guard.limits.state import LogPart, OrderIds, Slot, State, Step, TradingRule, put_slot
-from guard.limits.sums import move
+from guard.limits.sums import move, spend
 from guard.limits.sweep import remember
 from guard.terms import Account
 
@@ -159,7 +159,7 @@ def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
             state.at_us = part.at_us
         case Spent():
             for cell, amount in part.spent.items():
-                state.spent[intern(cell)] = amount
+                spend(state, intern(cell), amount)
                 move(state.sums, intern(cell), amount)
         case Holders():
             for order in part.holders:

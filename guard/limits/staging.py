@@ -131,7 +131,7 @@ class Staging:
         """
         self._state.touched = self._other.touched = None
         other, ids = self._other, self._other.ids.values()
-        theirs = (other.holders, other.sums, other.spent, other.logs, other.slots, other.steps)
+        theirs = (other.holders, other.sums, other.spent, other.days, other.logs, other.slots, other.steps)
         named = (names for one in ids for names in (one.live, one.live_ex, one.recent))
         return [self._holders, *self._drawers, self._sums, self._spent, self._logs, *theirs, *named]
 

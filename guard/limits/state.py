@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
+from guard.limits.days import Days
 from guard.limits.holder import Holder, Name, Worth, slim
 from guard.terms import Account, Claim, ClaimKind, Outcome
 
@@ -145,15 +146,17 @@ class Touched(Struct):
 class State(Struct):
     """The fold over the record. `sums[cell]` is always `spent[cell]` plus what all holders hold there.
 
-    `spent` is what ended orders have used up. `due` says when to look whether a log or slot (cell,
-    is_slot) can be forgotten, `turns` is a heap of its times; they decide memory, never an answer. `currencies`:
-    symbols that the daemon's orders or positions show in another currency than their market's, oldest first. `kept`:
-    how many slots each key has. `touched`: what has changed since somebody began to listen; None while nobody does.
+    `spent` is what ended orders have used up, `days` the cells of it that are some day's. `due` says when to look
+    whether a log or slot (cell, is_slot) can be forgotten, `turns` is a heap of its times; they decide memory, never an
+    answer. `currencies`: symbols that the daemon's orders or positions show in another currency than their market's,
+    oldest first. `kept`: how many slots each key has. `touched`: what has changed since somebody began to listen; None
+    while nobody does.
     """
 
     at_us: int = 0
     sums: dict[str, int] = field(default_factory=dict)
     spent: dict[str, int] = field(default_factory=dict)
+    days: Days = field(default_factory=dict)
     logs: dict[str, Log] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)

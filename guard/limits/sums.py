@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from sys import intern
 
+from guard.limits.days import days_over, drop_day, note_day
 from guard.limits.holder import NOTHING, Holder, Parts, Worth
 from guard.limits.shared import same_cells, same_whole
-from guard.limits.state import KIND_OF, SUM_KINDS, State
+from guard.limits.state import KIND_OF, SUM_KINDS, State, touch
 from guard.terms import Claim, ClaimKind
 
 
@@ -16,6 +17,14 @@ def move(sums: dict[str, int], cell: str, delta: int) -> None:
         sums[cell] = left
     else:
         sums.pop(cell, None)
+
+
+def spend(state: State, cell: str, delta: int) -> None:
+    """So much more of what the sum stands at is what ended orders spent."""
+    was_spent = cell in state.spent
+    move(state.spent, cell, delta)
+    if was_spent != (cell in state.spent):
+        (drop_day if was_spent else note_day)(state.days, cell)
 
 
 def part(holder: Holder, cell: str) -> int:
@@ -82,7 +91,18 @@ def give_back(state: State, holder: Holder, *, keep_spend: bool) -> None:
     holds = holder.holds
     for cell, amount, kind in zip(holds.cells, holds.amounts, holds.kinds, strict=True):
         if keep_spend and kind == "s":
-            move(state.spent, cell, amount)
+            _leave(state, cell, amount)
         else:
             move(state.sums, cell, -amount)
     holder.holds = NOTHING
+
+
+def _leave(state: State, cell: str, amount: int) -> None:
+    """An order leaves this behind as spent; the first on its day ends what days long before it still count."""
+    is_first = cell not in state.spent
+    spend(state, cell, amount)
+    for past in days_over(state.days, cell) if is_first else ():
+        touch(state, None, (past,))
+        left = state.spent[past]
+        spend(state, past, -left)
+        move(state.sums, past, -left)

@@ -79,13 +79,14 @@ def test_the_restored_state_is_the_same() -> None:
 
 
 def test_no_field_of_the_state_is_forgotten() -> None:
-    """A new field needs a part here, or is worked out: `sums` from orders and spent, `due`, `kept` from slots.
+    """A new field needs a part here, or is worked out: `sums` and `days` from orders and spent, `due`, `kept` from
+    slots.
 
     `touched` is no state: a list for whoever listens at the moment.
     """
     told = {"at_us", "spent", "holders", "steps", "logs", "slots", "ids", "currencies", "trading"}
 
-    assert set(State.__struct_fields__) == told | {"sums", "due", "turns", "kept", "touched"}
+    assert set(State.__struct_fields__) == told | {"sums", "days", "due", "turns", "kept", "touched"}
 
 
 def test_currencies_that_were_seen_stay_in_their_order() -> None:

@@ -18,6 +18,7 @@ from guard.limits import (
     Worth,
     adopt,
     apart,
+    days,
     dump,
     end_order,
     graft,
@@ -40,7 +41,10 @@ from guard.terms import Account, Claim, Env, Outcome, Verdict
 ACCOUNT: Final = Account(Env.REAL, 1)
 OLD: Final = "open_orders/key=bot"
 SHADOW: Final = "open_value/shadow:key=bot|HKD"
-MONEY: Final = tuple(f"daily_value/account={n}|HKD|2026-11-22" for n in range(4))
+MONEY: Final = (
+    *(f"daily_value/account={n}|HKD|gtc" for n in range(4)),
+    *(f"daily_value/key=bot|HKD|2026-11-2{n}@08:30 Asia/Hong_Kong" for n in range(4)),
+)
 RATES: Final = tuple(f"new_orders/account={n}" for n in range(6))  # counted by either, not always for as long
 SEEN: Final = tuple(f"changes/shadow:key=bot{n}" for n in range(4))
 PLAIN: Final = tuple(f"changes/key=bot{n}" for n in range(4))
@@ -154,6 +158,7 @@ def test_built_in_slices_it_is_what_grafting_at_once_makes_of_it(seed: int, monk
     monkeypatch.setattr(module, "ORDERS_MAX", 3)
     monkeypatch.setattr(module, "CELLS_MAX", 12)
     monkeypatch.setattr(module, "STAMPS_MAX", 2)
+    monkeypatch.setattr(days, "DAYS_KEPT", 1)
     past = Past(seed)
     for _ in range(past.dice.randrange(10, 80)):
         past.step()
