@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from guard.access import Keyring
+
 Result = Literal["applied", "unchanged", "pending", "refused", "stale", "unrecorded"]
 
 
@@ -33,3 +35,26 @@ class Who(Struct, frozen=True):
 
     by: str | None = None
     reason: str | None = None
+
+
+class Moved(Struct, frozen=True):
+    """The records of keys.json in which two versions differ, by id."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    @classmethod
+    def between(cls, old: Keyring, new: Keyring) -> "Moved":
+        """From one keys file to the next."""
+        was, now = old.by_id, new.by_id
+        return cls(
+            added=tuple(sorted(now.keys() - was.keys())),
+            removed=tuple(sorted(was.keys() - now.keys())),
+            changed=tuple(sorted(name for name in now.keys() & was.keys() if now[name] != was[name])),
+        )
+
+    def words(self) -> tuple[str, ...]:
+        """For the answer."""
+        named = (("added", self.added), ("removed", self.removed), ("changed", self.changed))
+        return tuple(f"key {name} {what}" for what, names in named for name in names)

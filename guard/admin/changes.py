@@ -6,9 +6,9 @@ from collections.abc import Callable
 from weakref import ref
 
 import structlog
-from msgspec import Raw
+from msgspec import structs
 
-from guard.admin.change import Change, Who
+from guard.admin.change import Change, Moved, Who
 from guard.admin.policies import PolicyChanges, Rehearse
 from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import SHOWN_MAX, Recounting
@@ -79,12 +79,10 @@ class Changes:
         if standing is None:
             return Change("unchanged", old.sha256)
         keyring = standing.keyring
-        added = sorted(set(keyring.by_id) - set(old.by_id))
-        removed = sorted(set(old.by_id) - set(keyring.by_id))
-        changes = (*(f"key {name} added" for name in added), *(f"key {name} removed" for name in removed))
+        moved = Moved.between(old, keyring)
         self._desk.metrics.know_keys(record.name for record in keyring.records)
         async with self.recounting.at_best(standing) as recount:
-            return self._swap(standing, changes, who=who, recount=recount)
+            return self._swap(standing, moved, who=who, recount=recount)
 
     def _standing_with_keys(self, was: Standing) -> list[Standing | None]:
         """The policies of before with the keys of the file, kept by hash; None where these are what they were.
@@ -114,51 +112,35 @@ class Changes:
 
     # ------------------------------------------------------------ swap and record
 
-    def _swap(
-        self, standing: Standing, changes: tuple[str, ...], *, who: Who, recount: Recount | NotRebuilt | None
-    ) -> Change:
+    def _swap(self, standing: Standing, moved: Moved, *, who: Who, recount: Recount | NotRebuilt | None) -> Change:
         """One synchronous step: the record is appended, then the one reference and the new counters change."""
-        sha256 = standing.keyring.sha256
+        sha256, changes = standing.keyring.sha256, moved.words()
         targets, batch = (ABSENT, None) if recount is None else (recount.at_best(), recount.batch)
+        record = structs.replace(
+            self._record(sha256, "applied", who=who), **structs.asdict(moved), targets=targets, batch=batch
+        )
         try:
-            t_us = self._append(sha256, "applied", who=who, targets=targets, batch=batch)
+            self._append(record)
         except JournalFault as fault:
             return Change("unrecorded", sha256, errors=(str(fault),))
         self._desk.standing = standing
         if recount is None:
             return Change("applied", sha256, changes=changes)
-        recount.take_over(t_us=t_us)
+        recount.take_over(t_us=record.t)
         counters, warnings = recount.counters[:SHOWN_MAX], recount.warnings
         return Change("applied", sha256, changes=changes, counters=counters, warnings=warnings)
 
     def _refused(self, sha256: str, errors: tuple[str, ...], *, who: Who) -> None:
         try:
-            self._append(sha256, "refused", who=who, errors=errors)
+            self._append(structs.replace(self._record(sha256, "refused", who=who), errors=errors))
         except JournalFault as fault:
             _log.error("reload_not_recorded", result="refused", why=str(fault))
 
-    def _append(
-        self,
-        sha256: str,
-        result: str,
-        *,
-        who: Who,
-        errors: tuple[str, ...] = (),
-        targets: Raw = ABSENT,
-        batch: str | None = None,
-    ) -> int:
-        t_us = self._desk.clock.t_us()
-        record = Keys(
-            t=t_us,
-            result=result,
-            sha256=sha256,
-            from_sha256=self._desk.standing.keyring.sha256,
-            by=who.by,
-            reason=plain(who.reason) if who.reason else None,
-            errors=errors,
-            targets=targets,
-            batch=batch,
-        )
+    def _record(self, sha256: str, result: str, *, who: Who) -> Keys:
+        t_us, reason = self._desk.clock.t_us(), plain(who.reason) if who.reason else None
+        was = self._desk.standing.keyring.sha256
+        return Keys(t=t_us, result=result, sha256=sha256, from_sha256=was, by=who.by, reason=reason)
+
+    def _append(self, record: Keys) -> None:
         self._desk.journal.append("keys", record)
         self._desk.journal.sign_soon()
-        return t_us

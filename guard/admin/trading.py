@@ -64,7 +64,14 @@ async def set_state(
         hint = f"{fault}; a file named HALT in the state directory works now"
         return Change("unrecorded", "", changes=told, errors=(hint,))
     _log.warning("trading_state", state=rule.state, by=by, reason=rule.reason, drill=rule.drill, batch=batch)
-    return Change("applied", "", changes=(f"trading is {rule.state}", *told))
+    return Change("applied", "", changes=(f"trading is {rule.state}{_bound(rule)}", *told))
+
+
+def _bound(rule: TradingRule) -> str:
+    """Whom it binds, where that is not everyone."""
+    named = (("keys", rule.keys), ("accounts", rule.accounts), ("markets", rule.markets))
+    said = [f"{what} {', '.join(map(str, names))}" for what, names in named if names]
+    return f" for {'; '.join(said)}" if said else ""
 
 
 def _rule(body: StateBody, *, by: str, t_us: int) -> TradingRule:

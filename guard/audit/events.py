@@ -35,14 +35,14 @@ def policies(facts: Facts, differences: Differences) -> Markup:
         hashes = [_hash(before), " → ", _hash(after)] if before else [_hash(after)]
         reason = el("span", str(one.get("reason") or "no reason was given"), class_="sub2")
         rows.append((moment(one["ts"]), [_who(one), reason], str(one.get("result")), hashes, told or "-"))
+    moved = ("added", "removed", "changed")
     keys = [
         (
             moment(one["ts"]),
             _who(one),
             str(one.get("result")),
             str(one.get("reason") or "-"),
-            ", ".join(map(str, one.get("added") or [])) or "-",
-            ", ".join(map(str, one.get("removed") or [])) or "-",
+            *(", ".join(map(str, one.get(name) or [])) or "-" for name in moved),
         )
         for one in facts.key_reloads.shown
     ]
@@ -52,7 +52,7 @@ def policies(facts: Facts, differences: Differences) -> Markup:
         "Changes of policies and keys",
         table("Reloads of policies", heads, rows, kinds="txxtm"),
         more(facts.reloads.total, len(rows)),
-        table("Reloads of keys", ("when", "who", "result", "reason", "added", "removed"), keys, kinds="txxmmm"),
+        table("Reloads of keys", ("when", "who", "result", "reason", *moved), keys, kinds="txxmmmm"),
         more(facts.key_reloads.total, len(keys)),
     )
 

@@ -20,7 +20,8 @@ from rich.text import Text
 from guard.audit.engine import INSTALL, Engine, NoEngine
 from guard.audit.export import FORMATS, Wanted, export
 from guard.audit.find import Found, find
-from guard.cli.consoles import of_tables
+from guard.audit.rows import Row, row
+from guard.cli.consoles import fits, of_tables
 from guard.cli.progress import progress
 from guard.cli.proof import prove_record, rotate_key, verify_record, write_verifier
 from guard.cli.report import report_record
@@ -29,9 +30,10 @@ from guard.cli.times import Since, Until, since_until
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal.entries import RECORDS
-from guard.journal.search import Query, Row, View, Views, follow, row, search
+from guard.journal.search import Query, View, Views, follow, search
 
 OUTCOMES: Final = ("allow", "refuse", "accepted", "refused", "unknown", "not_sent")
+_HEADS: Final = ("time (UTC)", *Row._fields[1:])
 _PAUSE_S: Final = 0.2
 _HK_DIGITS: Final = 5
 _SLOW_S: Final = 2.0  # a search that took longer says how to have it faster
@@ -185,7 +187,7 @@ def tail_record(
 
     def emit(view: View) -> None:
         try:
-            _write(view.line.raw) if as_json else typer.echo("  ".join(part for part in row(view) if part))
+            _write(view.line.raw) if as_json else typer.echo(_line(row(view)))
         except BrokenPipeError:  # whoever reads has seen enough; it is not the record that cannot be read
             raise typer.Exit(1) from None
         except OSError as error:
@@ -217,10 +219,19 @@ def _amount(name: str, text: str | None) -> tuple[Decimal | None, str | None]:
 
 
 def _print(views: Iterable[View]) -> None:
-    table = Table(*Row._fields, header_style="bold", box=None, pad_edge=False)
-    for view in views:
-        table.add_row(*(Text(part) for part in row(view)))
-    of_tables().print(table)
+    """A table; where the terminal is too narrow for it, the lines of `tail`."""
+    console, rows = of_tables(), [row(view) for view in views]
+    table = Table(*_HEADS, header_style="bold", box=None, pad_edge=False)
+    for one in rows:
+        table.add_row(*map(Text, one))
+    if fits(console, table):
+        console.print(table)
+    else:
+        typer.echo("\n".join(map(_line, rows)))
+
+
+def _line(one: Row) -> str:
+    return "  ".join(part for part in one if part)
 
 
 def _write(line: bytes) -> None:

@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from guard.cli.consoles import of_tables
+from guard.cli.consoles import of_tables, show
 from guard.cli.ops import Door, ask, data_door, ops_door
 from guard.cli.sources import OpsOption, print_json, told
 from guard.cli.statedir import AsJson, Config, State, directory
@@ -83,7 +83,10 @@ def me(
     table = Table(*_COLUMNS, header_style="bold", box=None, pad_edge=False)
     for row in about["limits"]:
         table.add_row(*(escape(str(row.get(name) or "")) for name in _COLUMNS))
-    console.print(table if about["limits"] else "no counted limit binds this key")
+    if about["limits"]:
+        show(table, console)
+    else:
+        console.print("no counted limit binds this key")
 
 
 def _data_of(ops: str, config: Path | None) -> Door:
@@ -119,7 +122,7 @@ def _show(found: Explanation) -> None:
         for look in found.rules:
             cells = (look.policy, look.rule, look.words, _place(look), look.text)
             table.add_row(_MARK[look.said], *(escape(cell) for cell in cells))
-        console.print(table)
+        show(table, console)
     if found.note:
         console.print(escape(found.note))
     for event in found.events:

@@ -23,7 +23,7 @@ from guard.access.keyfile import EditFault
 from guard.access.records import rights
 from guard.access.scopes import PERSONAL, expand
 from guard.cli import typed
-from guard.cli.consoles import of_tables
+from guard.cli.consoles import show
 from guard.cli.ops import ops_door, post
 from guard.cli.reloading import end
 from guard.cli.sources import JsonFlag, OpsOption, StateOption, settings_of
@@ -34,6 +34,7 @@ app = typer.Typer(no_args_is_help=True)
 
 PREFIX: Final = "gk_"
 SECRET_BYTES: Final = 32
+_HEADS: Final = ("id", "state", "scopes", "limits", "owner", "expires", "hash")
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 FileOption = Annotated[Path | None, typer.Option("--file", envvar="GUARD_KEYS", readable=False, help="The keys file.")]
@@ -107,12 +108,12 @@ def list_keys(
     if as_json:
         _print_json(rows)
         return
-    table = Table("id", "state", "scopes", "limits", "owner", "expires", "hash", header_style="bold", box=None)
+    table = Table(*_HEADS, header_style="bold", box=None, pad_edge=False)
     for row in rows:
         limits = "\n".join(f"{name} {_plain(value)}" for name, value in row["limits"].items())
         scopes = "\n".join(row["scopes"])
         table.add_row(row["id"], row["state"], scopes, limits, row["owner"], row["expires_at"], row["hash"])
-    of_tables().print(table)
+    show(table)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from guard.catalogue import ENDPOINTS
 from guard.catalogue.page import COLUMNS, row
 from guard.cli import audit, keys, policy
 from guard.cli.check import check
-from guard.cli.consoles import of_tables
+from guard.cli.consoles import show
 from guard.cli.demo import demo
 from guard.cli.explain import explain, me
 from guard.cli.init import init
@@ -90,7 +90,7 @@ def endpoints(
     table = Table(*COLUMNS, header_style="bold", box=None, pad_edge=False)
     for entry in rows:
         table.add_row(*("-" if entry[name] is None else str(entry[name]) for name in COLUMNS))
-    of_tables().print(table)
+    show(table)
 
 
 def run(command: Callable[..., Any]) -> int:

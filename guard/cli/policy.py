@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from guard.cli.cases import run_cases
-from guard.cli.consoles import of_tables
+from guard.cli.consoles import of_tables, show
 from guard.cli.policy_diff import diff
 from guard.cli.reloading import approve, promote, reload
 from guard.cli.replay import replay
@@ -145,22 +145,30 @@ def _chosen(row: dict[str, Any]) -> str:
 def _show(
     place: Path, docs: list[PolicyDoc], *, errors: list[PolicyError], warnings: list[str], sha256: str | None
 ) -> None:
-    console, loud = of_tables(), Console(stderr=True)
+    console, loud = of_tables(), Console(stderr=True, soft_wrap=True, highlight=False)
     if docs and not errors:
         table = Table("policy", "applies to", "enforces", "until", header_style="bold", box=None, pad_edge=False)
         for row in map(_row, docs):
             name = row["id"] if row["mode"] == "enforce" else f"{row['id']} (shadow)"
             cells = (name, _chosen(row), ", ".join(row["enforces"]), row["expires_at"] or "")
             table.add_row(*(escape(cell) for cell in cells))
-        console.print(table)
+        show(table, console)
     for warning in warnings:
-        loud.print(f"[yellow]warning[/] {escape(warning)}", soft_wrap=True, highlight=False)
+        loud.print(f"[yellow]warning[/] {escape(warning)}")
     for error in errors:
-        loud.print(f"[red]error[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        loud.print(f"[red]error[/] {escape(str(error))}")
     count = f"{len(docs)} {'policy' if len(docs) == 1 else 'policies'}"
     if errors:
-        loud.print(f"{escape(str(place))}: {len(errors)} wrong; a guard would keep what it has", highlight=False)
+        loud.print(
+            f"{escape(str(place))}: {len(errors)} wrong; a guard would keep what it has",
+            soft_wrap=True,
+            highlight=False,
+        )
     elif docs:
-        console.print(f"{escape(str(place))}: {count} valid, sha256 {sha256}", soft_wrap=True, highlight=False)
+        console.print(f"{escape(str(place))}: {count} valid, sha256 {sha256}")
     else:
-        console.print(f"{escape(str(place))}: no policies: every trade would be refused as no_policy", highlight=False)
+        console.print(
+            f"{escape(str(place))}: no policies: every trade would be refused as no_policy",
+            soft_wrap=True,
+            highlight=False,
+        )

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from guard.cli.consoles import of_tables
+from guard.cli.consoles import of_tables, show
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.clock import SystemClock
 from guard.journal.search import moment
@@ -111,7 +111,7 @@ def _show(found: Replay, *, is_compared: bool) -> None:
         for group, count in sorted(found.groups.items()):
             cells = (group.kind.replace("_", " "), group.policy, group.rule, group.key, group.symbol)
             table.add_row(*map(escape, cells), str(count.certain), str(count.path_dependent))
-        console.print(table)
+        show(table, console)
     for one in found.differences[:SHOWN_MAX]:
         word = "certain" if one.certain else "path-dependent"
         told = f"{one.ts} {one.decision} {one.key} {one.symbol}: {one.kind.replace('_', ' ')}, {word}: {one.message}"

@@ -12,6 +12,7 @@ from rich.table import Table
 from guard import logs
 from guard.cli import flags
 from guard.cli.consoles import of_tables
+from guard.cli.consoles import show as show_table
 from guard.cli.serve import ready
 from guard.selftest import ELSEWHERE, Row, against, drill
 from guard.settingsfile import Overrides
@@ -95,7 +96,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
     for (case, result), some in alike.items():
         told = some[0].sentence if result == "held" else some[0].told
         table.add_row(case, f"[{_COLOURS[result]}]{result}[/]", ", ".join(row.key for row in some), _plain(told))
-    console.print(table)
+    show_table(table, console)
     failed = sum(row.result == "failed" for row in rows)
     console.print(f"{len(rows)} tried, {failed} failed; {len(ELSEWHERE)} shown elsewhere (docs/bypass-matrix.md)")
 

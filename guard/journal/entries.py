@@ -254,7 +254,7 @@ class Counters(Struct, frozen=True):
 class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reload of keys.json, applied or not; `sha256` is over the records without hashes.
 
-    `targets` and `batch` as in Policy.
+    `added`, `removed` and `changed` are ids of its records. `targets` and `batch` as in Policy.
     """
 
     t: int
@@ -266,6 +266,7 @@ class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     targets: Raw = ABSENT
     batch: str | None = None
 

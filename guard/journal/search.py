@@ -1,4 +1,4 @@
-"""Finding records: filters, the few columns that a person reads, and following a journal that is being written.
+"""Finding records: filters, and following a journal that is being written; what a person reads is `guard.audit.rows`.
 
 Nothing here checks the chain (that is `chain.verify`), and nothing stops at a line that cannot be read: it is counted.
 A record that belongs to a decision (an outcome, say) is shown, and found, with that decision's key, endpoint and
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from guard.journal.record import Line, decode, plain, timestamp
+from guard.journal.record import Line, decode, timestamp
 from guard.journal.segments import read_lines, segment_numbers
 
 _DECISIONS_KEPT: Final = 20_000  # an outcome follows its decision closely; a fill may come later and shows less then
@@ -53,20 +53,6 @@ class Query(Struct, frozen=True, kw_only=True):
     min_value: Decimal | None = None
     max_value: Decimal | None = None
     currency: str | None = None
-
-
-class Row(NamedTuple):
-    """A record in the columns of a table, fit for a terminal."""
-
-    time: str
-    seq: str
-    type: str
-    key: str
-    endpoint: str
-    outcome: str
-    symbol: str
-    value: str
-    message: str
 
 
 class Views:
@@ -184,7 +170,7 @@ def _matches(query: Query, view: View, decisions: frozenset[str]) -> bool:
         return False
     if query.code is not None and query.code not in _codes(members):
         return False
-    if query.policy is not None and query.policy not in {reason.get("policy") for reason in _reasons(members)}:
+    if query.policy is not None and query.policy not in {reason.get("policy") for reason in reasons_of(members)}:
         return False
     if not _is_worth(query, members.get("valuation")):
         return False
@@ -210,55 +196,10 @@ def _is_worth(query: Query, valuation: object) -> bool:
 
 
 def _codes(members: Mapping[str, object]) -> set[object]:
-    return {members.get("code"), *(reason.get("code") for reason in _reasons(members))}
+    return {members.get("code"), *(reason.get("code") for reason in reasons_of(members))}
 
 
-def _reasons(members: Mapping[str, object]) -> list[dict[str, object]]:
+def reasons_of(members: Mapping[str, object]) -> list[dict[str, object]]:
+    """Why a decision refused; none where the member has another shape."""
     reasons = members.get("reasons")
     return [reason for reason in reasons if isinstance(reason, dict)] if isinstance(reasons, list) else []
-
-
-# ---------------------------------------------------------------- what a person reads
-
-
-def row(view: View) -> Row:
-    """The columns of one record; foreign text cannot move the cursor."""
-    line, members = view
-    return Row(
-        time=plain(line.ts[:23].replace("T", " ")),
-        seq=str(line.seq),
-        type=plain(line.type),
-        key=_text(members, "key"),
-        endpoint=_text(members, "endpoint"),
-        outcome=" ".join(
-            _text(members, n) for n in ("outcome", "verdict", "result", "state", "code") if members.get(n)
-        ),
-        symbol=_text(members, "symbol"),
-        value=_value(members.get("valuation")),
-        message=_message(line.type, members),
-    )
-
-
-def _text(members: Mapping[str, object], name: str) -> str:
-    value = members.get(name)
-    return "" if value is None else plain(str(value))
-
-
-def _value(valuation: object) -> str:
-    money = valuation.get("value") if isinstance(valuation, dict) else None
-    return plain(f"{money.get('amount')} {money.get('currency')}") if isinstance(money, dict) else ""
-
-
-def _message(type_: str, members: Mapping[str, object]) -> str:
-    match type_:
-        case "segment":
-            return f"segment {_text(members, 'segment')} begins"
-        case "start":
-            return f"version {_text(members, 'version')}"
-        case "recovered":
-            return f"{_text(members, 'bytes')} bytes set aside in {_text(members, 'file')}"
-        case "access" | "denied":
-            return f"{_text(members, 'count')} times"
-        case _:
-            reasons = "; ".join(str(reason.get("message", "")) for reason in _reasons(members))
-            return plain(reasons) or next((t for n in ("message", "reason", "note") if (t := _text(members, n))), "")

@@ -363,12 +363,21 @@ async def test_a_key_comes_and_goes_without_a_restart(tmp_path: Path) -> None:
         assert (await ask(guard, "/guard/v1/me", who="late")).status == 200
         assert (await ask(guard, "/guard/v1/me", who="bot")).status == 401
 
+        path.write_text(json.dumps({"version": 1, "keys": [desk, {**late, "max_order_value": 9}]}))
+        assert (await operate(guard, "/admin/keys/reload", {}))[1]["changes"] == ["key late changed"]
+
         path.write_text(json.dumps({"version": 1, "keys": [{**desk, "scope": []}, {**late, "id": "a b"}]}))
         status, refused = await operate(guard, "/admin/keys/reload", {})
         assert (status, len(refused["errors"])) == (422, 2)
         assert (await ask(guard, "/guard/v1/me", who="late")).status == 200
 
-    assert [line["result"] for line in of_type(config, "keys")] == ["applied", "refused"]
+    lines = of_type(config, "keys")
+    assert [line["result"] for line in lines] == ["applied", "applied", "refused"]
+    assert [(line.get("added"), line.get("removed"), line.get("changed")) for line in lines] == [
+        (["late"], ["bot"], None),
+        (None, None, ["late"]),
+        (None, None, None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -401,8 +410,9 @@ async def test_a_state_binds_whom_it_names(tmp_path: Path) -> None:
     """A scope narrows to keys, accounts and markets; who is not named trades on."""
     async with running(lay_out(tmp_path, record("bot"), record("other"), record("desk", owner="p"))) as guard:
         scope = {"keys": ["bot"], "markets": ["HK"]}
-        await operate(guard, "/admin/state", {"state": "cancel_only", "reason": "odd orders", "scope": scope})
+        answer = await operate(guard, "/admin/state", {"state": "cancel_only", "reason": "odd orders", "scope": scope})
 
+        assert answer[1]["changes"] == ["trading is cancel_only for keys bot; markets HK"]
         assert codes(await ask(guard, "/api/order", order())) == ["halted"]
         assert (await ask(guard, "/api/order", order(), who="other")).status == 200
         assert (await operate(guard, "/admin/state"))[1]["rules"][0]["keys"] == ["bot"]

@@ -37,9 +37,11 @@ def test_a_search_prints_a_table(state: Path) -> None:
 
     assert result.exit_code == 0
     head, *lines = result.stdout.splitlines()
-    assert head.split() == ["time", "seq", "type", "key", "endpoint", "outcome", "symbol", "value", "message"]
+    heads = "time (UTC) seq type key endpoint outcome symbol value decision message"
+    assert head.split() == heads.split()
     assert [line.split()[3] for line in lines] == ["decision", "outcome", "decision"]
     assert "refuse rate" in lines[2]
+    assert "01B" in lines[2], "what guard explain takes"
 
 
 def test_a_search_for_programs_prints_the_lines_as_written(state: Path) -> None:

@@ -1,4 +1,4 @@
-"""Finding records, and showing them to a person."""
+"""Finding records, and following them as they come."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from guard.codes import Code
 from guard.journal import Bounds, Journal, Snapshot
-from guard.journal.search import Query, View, Views, follow, moment, row, search
+from guard.journal.search import Query, View, Views, follow, moment, search
 from guard.terms import Money, Valuation, Verdict
 from tests.support.clock import ManualClock
 from tests.support.journal import decision, file_of, outcome, refusal
@@ -142,54 +142,6 @@ def test_decisions_are_remembered_for_a_while_only() -> None:
     assert next(views.read(lines)).members["key"] == "k"
     assert len(views._decisions) == 20_000
     assert "0" not in views._decisions
-
-
-# ---------------------------------------------------------------- rows
-
-
-def rows(state: Path) -> list[str]:
-    """Each record's row as one text, without time and seq."""
-    return [" | ".join(row(view)[2:]) for view in search(state, Query(), views=Views())]
-
-
-def test_a_row_says_what_a_person_wants_to_know(state: Path) -> None:
-    """Type, key, endpoint, outcome and code, symbol, value, message."""
-    shown = rows(state)
-
-    assert shown[2] == "decision | trader | /api/order | allow | HK.00700 | 30000 HKD | "
-    assert shown[4] == (
-        "decision | trader | /api/order | refuse rate | US.AAPL |  | 15 new orders in 30 s are the limit"
-    )
-    assert shown[6] == "outcome | trader | /api/order | refused | HK.00700 |  | too late"
-    assert shown[10] == "state |  |  | locked |  |  | drill"
-
-
-@pytest.mark.parametrize(
-    ("type_", "members", "message"),
-    [
-        ("segment", '"segment":2', "segment 2 begins"),
-        ("start", '"version":"0.1.0"', "version 0.1.0"),
-        ("recovered", '"bytes":7,"file":"x.torn"', "7 bytes set aside in x.torn"),
-        ("access", '"count":60', "60 times"),
-        ("denied", '"count":900', "900 times"),
-        ("later", '"reasons":"odd","note":"a note"', "a note"),
-        ("later", '"reasons":["odd"],"valuation":{"value":1}', ""),
-    ],
-)
-def test_every_type_has_a_message_if_there_is_something_to_say(type_: str, members: str, message: str) -> None:
-    """Types that are not known, and members of another shape, are shown as far as they go."""
-    line = f'{{"seq":1,"ts":"2026-11-22T12:00:00.000000Z","type":"{type_}",{members},"prev":""}}\n'.encode()
-
-    assert row(next(Views().read([line]))).message == message
-
-
-def test_foreign_text_in_a_record_cannot_move_the_cursor() -> None:
-    """Escape sequences in a message, a key or a type never reach the terminal."""
-    line = (
-        rb'{"seq":1,"ts":"\u001b[2J","type":"x\u001b","key":"\u001b]0;","message":"\u001b[31m\r\n","prev":""}' + b"\n"
-    )
-
-    assert not any("\x1b" in part or "\n" in part for part in row(next(Views().read([line]))))
 
 
 # ---------------------------------------------------------------- follow
