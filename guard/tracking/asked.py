@@ -15,7 +15,7 @@ class Asked(Struct):
 
     `doubts`: the steps in doubt then; `terms`: the terms of live orders that no step was open for, of which `nameless`
     had no id yet. `today` and `earlier` are rows; `earlier` None: history was not asked or is not whole, so nothing can
-    be told absent.
+    be told absent. Nor can it where today's are what the daemon remembers, and not (`is_fresh`) what the broker says.
     """
 
     place: Place
@@ -25,6 +25,7 @@ class Asked(Struct):
     nameless: list[str] = field(default_factory=list)
     today: tuple[OrderRow, ...] = ()
     earlier: tuple[OrderRow, ...] | None = None
+    is_fresh: bool = False
 
     @property
     def rows(self) -> tuple[OrderRow, ...]:

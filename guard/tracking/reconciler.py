@@ -53,6 +53,7 @@ class Reconciler:
         self._asked_us: dict[Place, int] = {}
         self._since_us: dict[Place, int] = {}
         self._looked_us: dict[Place, int] = {}
+        self._lacking: set[Place] = set()
         self._idle_us = self._desk.clock.t_us() + IDLE_EVERY_US
         self._turn = asyncio.Lock()
         self._poked: set[Account] = set()
@@ -145,6 +146,7 @@ class Reconciler:
         wanted = await self._places.wanted(self._desk.state)
         self._asked_us = {place: at_us for place, at_us in self._asked_us.items() if place in wanted}
         self._since_us = {place: at_us for place, at_us in self._since_us.items() if place in wanted}
+        self._lacking &= wanted.keys()
         due: dict[Account, list[tuple[Place, list[Step]]]] = {}
         for place, doubts in wanted.items():
             if self._is_due(place, doubts):
@@ -206,15 +208,18 @@ class Reconciler:
         self._asked_us[place] = self._looked_us[place] = self._desk.clock.t_us()
         self._poked.discard(place.account)
         asked = await self._asked(place, doubts)
-        today = await self._lists.today(place, is_fresh=is_fresh or bool(doubts))
+        asked.is_fresh = is_fresh or bool(doubts) or place in self._lacking
+        today = await self._lists.today(place, is_fresh=asked.is_fresh)
         if today is None:
             return
+        self._lacking.discard(place)
         asked.today = today
         shown = {row.symbol: row.currency for row in today if row.symbol is not None and row.currency is not None}
         for symbol, currency in shown.items():
             self._desk.reference.observe_currency(symbol, currency)
         self._note_currencies(place.trd_market, shown)
         if self._is_incomplete(asked):
+            self._lacking.add(place)  # that the daemon's memory lacks it proves nothing: next time the broker is asked
             asked.earlier = await self._lists.history(place)
         try:
             self._doubts.settle(asked)

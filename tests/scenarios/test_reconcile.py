@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec import Struct
 
 from guard.recovery import recover
 from guard.simulator.faults import STUB_ORDER_ID, Garbage, HttpError, Ids, Reset, Unreachable
+from guard.simulator.faults import Stage as Call
 from guard.simulator.orders import Status
-from guard.terms import Reply
+from guard.terms import Answer, Failure, Reply
 from tests.support.clock import ManualClock
 from tests.support.guards import operate, record, said
 from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, decision_of, is_passed, ledger_of, stage
@@ -423,6 +425,30 @@ async def test_b20_what_a_daemon_without_its_login_does_not_list_is_there_all_th
         scene.daemon.faults.clear()
         await turn(scene, s=61)
         assert (scene.held("open_value"), await verdict(scene, lost)) == (Decimal(60_000), "accepted")
+
+
+async def test_b20_what_the_daemons_memory_does_not_list_is_there_all_the_same(tmp_path: Path) -> None:
+    """B20: the broker is asked before anything is let go: a daemon that has just started remembers no orders."""
+
+    class Forgetful(Struct, frozen=True):
+        async def play(self, stage: Call) -> Answer | Failure:
+            """What the broker says, to whoever wants the broker asked; else nothing."""
+            answer = stage.act()
+            is_fresh = scene.reached("/api/orders")[-1].json["c2s"].get("refresh_cache")
+            return answer if is_fresh else Answer(200, "application/json", b'{"ret_type":0,"s2c":{"order_list":[]}}')
+
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        await turn(scene, s=6)
+        scene.daemon.faults.always(Forgetful(), path="/api/orders")
+        for _ in range(8):
+            await turn(scene, s=31)
+        assert (scene.held("open_value"), scene.held()) == (Decimal(20_000), Decimal(20_000))
+        assert is_passed(await scene.modify(name, qty=200))
+        del scene.daemon.orders[name]
+        for _ in range(5):
+            await turn(scene, s=31)
+        assert scene.held("open_value") == 0
 
 
 async def test_an_order_that_vanished_while_the_guard_was_down_is_not_held_for_ever(tmp_path: Path) -> None:
