@@ -14,6 +14,8 @@ SHOWN_MAX: Final = 8  # how many entries of a list a refusal names
 
 # A US option's code begins with the code of what it is an option on: AAPL260116C200000, or padded as OCC writes it.
 _US_OPTION: Final = re.compile(r"([A-Z.]+?) *[0-9]{6}[CP][0-9]+")
+# New York and Toronto write a company's warrants behind its own code: GME.WS, GME.WS.A, and ABC.WT.
+_WARRANT: Final = re.compile(r"([A-Z][A-Z0-9]*(?:[.-][A-Z])?)[.-]W[ST](?:[.-]?[A-Z])?")
 # HKEX's stock code allocation: derivative warrants, inline warrants, bull/bear contracts, and warrants in renminbi.
 _HK_STRUCTURED: Final = (range(10_000, 30_000), range(47_000, 49_000), range(49_500, 70_000), range(89_000, 90_000))
 _HK_CODE_CHARS: Final = 5
@@ -104,7 +106,9 @@ class BlockedSymbols(Rule, frozen=True):
             return self.reason(Code.SYMBOL, message, observed=order.symbol, limit=share)
         prefix = order.symbol.split(".", 1)[0].upper()
         known = _known(proposal.world)
-        owners = [owner for owner in (_root(order), None if known is None else known.underlying) if owner is not None]
+        owners = _roots(order)
+        if known is not None and known.underlying is not None:
+            owners.append(known.underlying)
         blocked = next((owner for owner in owners if matches_symbol(owner, self.blocked)), None)
         if blocked is not None:
             message = f"{order.symbol} is derived from {blocked}, which is blocked"
@@ -135,12 +139,14 @@ def _share(order: PlaceOrder) -> str | None:
     return f"HK.0{order.code[1:]}"
 
 
-def _root(order: PlaceOrder) -> str | None:
-    """What a US option is on, by its code."""
-    if not order.symbol.upper().startswith("US."):
-        return None
-    option = _US_OPTION.fullmatch(order.code.upper())
-    return None if option is None else f"US.{option[1]}"
+def _roots(order: PlaceOrder) -> list[str]:
+    """What a US option, or a warrant of a North American company, is on by its code. Options drop the dot of BRK.B."""
+    prefix, code = order.symbol.split(".", 1)[0].upper(), order.code.upper()
+    option = _US_OPTION.fullmatch(code) if prefix == "US" else None
+    if option is not None:
+        return [f"US.{option[1]}", f"US.{option[1][:-1]}.{option[1][-1]}"]
+    warrant = _WARRANT.fullmatch(code) if prefix in {"US", "CA"} else None
+    return [] if warrant is None else [f"{prefix}.{warrant[1]}"]
 
 
 def _known(world: World | None) -> Instrument | None:

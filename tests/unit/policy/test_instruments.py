@@ -8,7 +8,7 @@ from guard.codes import Code
 from tests.support.policy import asked, codes, order
 from tests.support.worlds import NOT_ASKED, option, stock, world
 
-BLOCKED = '[instruments]\nblocked_symbols = ["US.GME", "HK.00700", "HK.80*"]'
+BLOCKED = '[instruments]\nblocked_symbols = ["US.GME", "HK.00700", "HK.80*", "CA.ABC", "US.BRK.B"]'
 
 
 def test_only_the_markets_named_are_allowed() -> None:
@@ -55,6 +55,17 @@ def test_a_long_list_is_cut_in_the_refusal() -> None:
         ("US", "GME260116C200000", Code.SYMBOL),
         ("US", "AAPL260116C200000", None),
         ("US", "GMED", None),
+        ("US", "GME.WS", Code.SYMBOL),
+        ("US", "GME.WS.A", Code.SYMBOL),
+        ("US", "GME-WSA", Code.SYMBOL),
+        ("US", "BRK.B.WS", Code.SYMBOL),
+        ("US", "GMED.WS", None),
+        ("US", "BRKB260116C400000", Code.SYMBOL),
+        ("US", "BRK260116C400000", None),
+        ("US", "GME.A", None),
+        ("CA", "ABC.WT", Code.SYMBOL),
+        ("CA", "ABC.UN", None),
+        ("CA", "GME.WT", None),
         ("HK", "00700", Code.SYMBOL),
         ("HK", "80700", Code.SYMBOL),
         ("HK", "00005", None),
@@ -68,7 +79,7 @@ def test_a_long_list_is_cut_in_the_refusal() -> None:
     ],
 )
 def test_a_blocked_symbol_has_no_back_door(market: str, code: str, found: Code | None) -> None:
-    """The symbol and its options are refused; a warrant whose underlying the code does not tell is refused too."""
+    """The symbol, its options and warrants are refused; a warrant whose underlying the code does not tell is too."""
     judgement = asked(BLOCKED, order(market=market, code=code))
 
     assert codes(judgement) == ([] if found is None else [found])
