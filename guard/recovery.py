@@ -46,11 +46,10 @@ from guard.limits import (
     settle,
     together,
 )
-from guard.terms import TRADE_EFFECTS, Account, Effect, Env, Outcome
+from guard.terms import ENV_OF, TRADE_EFFECTS, Account, Effect, Outcome
 from guard.tracking import learned, reconciled
 from guard.walk.desk import Known, Recent
 
-_ENVS: Final = {env.word: env for env in Env}
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
 _ACCOUNTS_MAX: Final = 256
 PART_ORDERS: Final = 64  # live orders in a `counters` record, or behind it in that of the change
@@ -223,7 +222,7 @@ def _account_of(record: Decision) -> Account | None:
 @lru_cache(maxsize=_ACCOUNTS_MAX)
 def _account(environment: str, acc_id: int) -> Account:
     """One object for one account: its hash is made once."""
-    return Account(_ENVS[environment], acc_id)
+    return Account(ENV_OF[environment], acc_id)
 
 
 def _worth_of(record: Decision) -> Worth | None:

@@ -91,15 +91,11 @@ def resolve_acc_id(
     return next(iter(found), None)
 
 
-def resolve_env(
-    principal: Principal, rows: Rows, *, body: Env | None, order: Env | None, acc_id: int | None
-) -> Env | None:
-    """The environment of a trade: the body's; else that of the order named; else the account's, listed in one only.
+def resolve_env(principal: Principal, rows: Rows, *, order: Env | None, acc_id: int | None) -> Env | None:
+    """Where a trade counts whose body does not say: as the order named does, else as its account, listed in one only.
 
     None is unknown; what unknown counts as is `environment_reasons`' business.
     """
-    if body is not None:
-        return body
     if order is not None:
         return order
     listed = {row.account.env for row in _visible_rows(principal, rows) if row.account.acc_id == acc_id}

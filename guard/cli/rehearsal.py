@@ -6,7 +6,6 @@ away, and the simulated daemon in memory: nothing reaches a broker, and no recor
 
 import secrets
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from guard.cli.demo import hash_of
 from guard.lifecycle import Guard
 from guard.settings import Settings, Trading
 from guard.simulator import Simulator
-from guard.terms import Call
+from guard.terms import ENV_OF, Call
 
 SCOPES: Final = ["qot:read", "acc:read", "trade:simulate", "trade:real"]
 PLAIN: Final = {"market": "HK", "acc_id": 123456, "side": "BUY", "code": "00700", "qty": 100, "price": 300.0}
@@ -35,7 +34,7 @@ class Rehearsed(Struct, frozen=True):
     why: str | None
 
 
-async def rehearse(settings: Settings, envs: Sequence[str] = ("simulate", "real")) -> tuple[Rehearsed, ...]:
+async def rehearse(settings: Settings) -> tuple[Rehearsed, ...]:
     """An order of 100 Tencent at 300 HKD in each environment, judged and not sent. Raises what a start raises."""
     with tempfile.TemporaryDirectory(prefix="guard-rehearsal-") as place:
         plaintext = f"gk_{secrets.token_hex(32)}"
@@ -44,7 +43,7 @@ async def rehearse(settings: Settings, envs: Sequence[str] = ("simulate", "real"
         guard = Guard(_aside(settings, Path(place), keys), daemon=Simulator())
         await guard.start()
         try:
-            return tuple([await _one(guard, env, plaintext) for env in envs])
+            return tuple([await _one(guard, env, plaintext) for env in ENV_OF])
         finally:
             await guard.stop("rehearsed")
 

@@ -32,19 +32,13 @@ def exits_of(used: int) -> Decimal:
     return from_units(used)
 
 
-def reducible(
-    order: PlaceOrder,
-    position: Position | Missing | None,
-    *,
-    exits: Decimal = _NONE,
-    age_max_ms: int = POSITION_AGE_MAX_MS,
-) -> Decimal:
+def reducible(order: PlaceOrder, position: Position | Missing | None, *, exits: Decimal = _NONE) -> Decimal:
     """The largest quantity with which an order of this symbol and side only makes the position smaller, else 0.
 
     `exits`: what other working orders on its side will take off it. A position that is not known, is old, is flat or
     lies on the order's own side cannot be reduced.
     """
-    if not isinstance(position, Position) or position.age_ms > age_max_ms or position.symbol != order.symbol:
+    if not isinstance(position, Position) or position.age_ms > POSITION_AGE_MAX_MS or position.symbol != order.symbol:
         return _NONE
     held = {Side.SELL: position.qty, Side.BUY: position.qty.copy_negate()}.get(order.side, _NONE)
     return max(_NONE, EXACT.subtract(held, exits))  # in this order: of a flat position's -0 and 0 the first is taken

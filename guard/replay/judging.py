@@ -28,12 +28,12 @@ from guard.policy import (
     value,
 )
 from guard.terms import (
+    ENV_OF,
     STAMP,
     TRADE_EFFECTS,
     Account,
     Claim,
     Effect,
-    Env,
     Full,
     PlaceOrder,
     Principal,
@@ -44,9 +44,7 @@ from guard.walk.broker import RULE as BROKER
 from guard.walk.broker import BrokerLimit
 from guard.walk.changing import Change
 
-SHADOW: Final = "/shadow:"
 TOUCH: Final = "rights.touch"
-_ENVS: Final = {env.word: env for env in Env}
 _EFFECTS: Final = {effect.value: effect for effect in TRADE_EFFECTS}
 _PASSING: Final = frozenset(effect.value for effect in Effect if effect is not Effect.STREAM) - _EFFECTS.keys()
 _OURS: Final = ("exits/", "broker/")
@@ -92,7 +90,7 @@ def asked(record: Decision, principals: Mapping[str, Principal], wall: datetime)
         return "key not kept"
     if is_passing(record) or record.account is None:
         return Asked(record, None, Effect.READ, principal, None, wall)
-    account, effect = Account(_ENVS[record.environment or ""], record.account), _EFFECTS[record.effect or ""]
+    account, effect = Account(ENV_OF[record.environment or ""], record.account), _EFFECTS[record.effect or ""]
     return Asked(record, _order(record, effect), effect, principal, account, wall)
 
 
@@ -117,7 +115,7 @@ def reached(record: Decision) -> bool:
     if is_passing(record):
         seen = record.outcome == "allow" or bool(record.claims) or any(map(is_judged, record.reasons))
         return record.key is not None and seen
-    if record.effect not in _EFFECTS or record.environment not in _ENVS or record.account is None:
+    if record.effect not in _EFFECTS or record.environment not in ENV_OF or record.account is None:
         return False
     body = record.resulting if record.effect == Effect.ORDER_CHANGE.value else record.order
     return record.replays is None and record.batch is None and bool(bytes(body))

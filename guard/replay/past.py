@@ -18,11 +18,12 @@ from msgspec import Struct
 from guard.errors import JournalFault
 from guard.journal import Decision, Line, Order, OutcomeRecord, Reconciled, Start, recorded
 from guard.journal.shelf import Shelf
+from guard.limits import SHADOW
 from guard.policy import PolicyDoc
 from guard.recovery import fold_record
 from guard.replay.days import Day, Days
 from guard.replay.elsewhere import ACCEPTED, Elsewhere
-from guard.replay.judging import SHADOW, TOUCH, Asked, Verdict, asked, decided, is_judged, is_passing, reached, touch
+from guard.replay.judging import TOUCH, Asked, Verdict, asked, decided, is_judged, is_passing, reached, touch
 from guard.replay.reading import Reads
 from guard.replay.report import NO_READS, Broken, Difference, Replay, summed_up
 from guard.replay.span import earlier, lines_from, whole

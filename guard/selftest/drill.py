@@ -95,9 +95,9 @@ def _closed(now: datetime, zone: str) -> str:
     return f"{begin:02}:00-{begin + 1:02}:00"
 
 
-def key_record(role: str, case: str, *, hash_: str, now: datetime) -> dict[str, Any]:
-    """The record of a case's key in this role."""
-    record = {"id": f"{role}-{case}", "hash": hash_, "scopes": ALL, **ROLES[role]}
+def key_record(role: str, case: str, *, now: datetime) -> dict[str, Any]:
+    """The record of a case's key in this role, as yet without a hash."""
+    record = {"id": f"{role}-{case}", "hash": "", "scopes": ALL, **ROLES[role]}
     if role == "night":
         later = now.astimezone(ZoneInfo("UTC")) + timedelta(hours=2)
         record["hours_window"] = f"{later:%H:%M}-{later + timedelta(hours=1):%H:%M}"

@@ -17,6 +17,7 @@ from guard.selftest.cases import CASES
 from guard.selftest.drill import key_record
 from guard.selftest.play import Player
 from guard.selftest.stage import Home, Stage, staged
+from guard.selftest.words import lean
 from guard.settings import DaemonSettings, Settings, Trading
 from guard.stream import SEEING, Seeing
 from guard.terms import Account, Env
@@ -46,20 +47,20 @@ async def drill(*, cases: Iterable[Case] = CASES, hooks: Hooks = HOOKS, seeing: 
     return [rows[case.id] for case in chosen]
 
 
-async def against(settings: Settings, *, cases: Iterable[Case] = CASES, hooks: Hooks = HOOKS) -> list[Row]:
+async def against(settings: Settings, *, hooks: Hooks = HOOKS) -> list[Row]:
     """What must be refused everywhere, tried with every key of these settings, as far as its policies reach.
 
     Keys keep their ids, scopes and limits and get a new secret; the daemon and the state directory are not theirs.
     Raises SettingsFault where the settings would not start, or the policies cannot be loaded.
     """
     keyring = keyfile.load(settings.path(settings.keys.file))
-    keys = [{"id": record.id, **_lean(rights(record))} for record in keyring.records if not record.is_disabled]
+    keys = [{"id": record.id, **lean(rights(record))} for record in keyring.records if not record.is_disabled]
     policies = settings.path(settings.policies.dir)
     homes = [_home(key) for key in keys]
     async with _stage(settings, keys, policies=policies, hooks=hooks, homes=homes) as stage:
         if stage.guard.policy_errors:  # it would hold everything, for want of policies
             raise SettingsFault([f"{settings.policies.dir}/{error}" for error in stage.guard.policy_errors])
-        tried = [(case, Player(stage, case, home=home)) for home in homes for case in cases if case.anywhere]
+        tried = [(case, Player(stage, case, home=home)) for home in homes for case in CASES if case.anywhere]
         return [await _tried(case, player) for case, player in tried]
 
 
@@ -101,17 +102,13 @@ def _keys(cases: Sequence[Case]) -> list[dict[str, Any]]:
         for step in case.steps:
             role = step.who if isinstance(step, Ask | Hear) else None
             if role is not None:
-                found[role, case.id] = key_record(role, name_of(case), hash_="", now=now)
-    return list(found.values()) or [key_record("trader", "none", hash_="", now=now)]
+                found[role, case.id] = key_record(role, name_of(case), now=now)
+    return list(found.values()) or [key_record("trader", "none", now=now)]
 
 
 def name_of(case: Case) -> str:
     """The case's part of its keys' ids."""
     return case.id.replace("+", ".").lower()
-
-
-def _lean(members: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in members.items() if value is not None}
 
 
 @asynccontextmanager

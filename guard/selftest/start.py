@@ -31,7 +31,7 @@ async def tried(step: Start) -> str | None:
 
 
 def _lay_out(folder: Path, step: Start) -> None:
-    record = drill.key_record("trader", "start", hash_="", now=SystemClock().wall())
+    record = drill.key_record("trader", "start", now=SystemClock().wall())
     keys = folder / "keys.json"
     (folder / "policies").mkdir()
     (folder / "guard.toml").write_text(_SETTINGS)

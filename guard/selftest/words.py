@@ -14,13 +14,13 @@ RIGHT: Final = "e10adc3949ba59abbe56e057f20f883e"  # the simulated daemon's
 
 def account(**members: Any) -> dict[str, Any]:
     """A flat body that names the simulated account and nothing else; members set to None are left out."""
-    return _lean({"market": "HK", "acc_id": 123456, "env": "simulate"} | members)
+    return lean({"market": "HK", "acc_id": 123456, "env": "simulate"} | members)
 
 
 def order(**members: Any) -> dict[str, Any]:
     """Buy 100 Tencent at 200, far below the market: 20000 HKD, and every policy of the drill lets it through."""
     plain = {"side": "BUY", "code": "00700", "qty": 100, "price": 200}
-    return _lean(account() | plain | members)
+    return lean(account() | plain | members)
 
 
 def market_order(**members: Any) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def market_order(**members: Any) -> dict[str, Any]:
 
 def change(**members: Any) -> dict[str, Any]:
     """Change the case's first order to 100 at 200."""
-    return _lean(account() | {"order_id_ex": "<1>", "op": "NORMAL", "qty": 100, "price": 200} | members)
+    return lean(account() | {"order_id_ex": "<1>", "op": "NORMAL", "qty": 100, "price": 200} | members)
 
 
 def cancel(**members: Any) -> dict[str, Any]:
@@ -45,5 +45,6 @@ def proto(**members: Any) -> dict[str, Any]:
     return {"c2s": {"header": header} | plain | members}
 
 
-def _lean(members: dict[str, Any]) -> dict[str, Any]:
+def lean(members: dict[str, Any]) -> dict[str, Any]:
+    """Without what is None."""
     return {name: value for name, value in members.items() if value is not None}

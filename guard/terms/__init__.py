@@ -4,7 +4,7 @@ Plain frozen data without behaviour that needs a clock, a file or a socket. Pure
 meet here. Money is `Decimal` with its currency beside it.
 """
 
-from guard.terms.callers import Account, AccountRow, Env, KeyLimits, Principal
+from guard.terms.callers import ENV_OF, Account, AccountRow, Env, KeyLimits, Principal
 from guard.terms.claims import (
     LEDGER_MAX,
     LEDGER_UNIT,
@@ -57,6 +57,7 @@ from guard.terms.world import (
 )
 
 __all__ = [
+    "ENV_OF",
     "LEDGER_MAX",
     "LEDGER_UNIT",
     "NOT_ASKED",

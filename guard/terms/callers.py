@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -62,6 +63,7 @@ class Env(IntEnum):
 
 
 _WORDS = ("simulate", "real")
+ENV_OF: Final = {env.word: env for env in Env}  # as scopes, policies and records write it
 
 
 class Account(Struct, frozen=True, order=True, cache_hash=True, gc=False):

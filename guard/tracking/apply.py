@@ -18,11 +18,10 @@ from guard.limits import (
     set_targets,
     settle,
 )
-from guard.terms import Account, Env, Outcome
+from guard.terms import ENV_OF, Account, Outcome
 from guard.walk.desk import Recent
 
 MANUAL: Final = "manual"
-_ENVS: Final = {env.word: env for env in Env}
 
 
 def learned(state: State, recent: Recent, record: Order) -> None:
@@ -52,7 +51,7 @@ def note_fills(state: State, record: Order) -> None:
 
 def _outside(state: State, record: Order) -> None:
     """Known by its ids; where it works, live."""
-    env = _ENVS.get(record.environment or "")
+    env = ENV_OF.get(record.environment or "")
     if env is None or record.account is None:
         return
     account = Account(env, record.account)

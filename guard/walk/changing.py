@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from guard.intent import order_of
-from guard.limits import Holder, Worth
+from guard.limits import SHADOW, Holder, Worth
 from guard.limits.state import KIND_OF
 from guard.limits.sums import part
 from guard.policy import counted_again
@@ -14,7 +14,6 @@ from guard.policy.fills import Whole
 from guard.policy.notation import EXACT
 from guard.terms import Claim, Missing, PlaceOrder, Valuation
 
-SHADOW: Final = "/shadow:"
 _ZERO: Final = Decimal(0)
 
 

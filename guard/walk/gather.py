@@ -132,7 +132,7 @@ def _find_order(desk: Desk, situation: Situation, *, env: Env | None, acc_id: in
 def _environment(principal: Principal, situation: Situation, *, acc_id: int | None) -> Env | None:
     """Where the request is to count, which its body does not say."""
     order_env = situation.holder.account.env if situation.holder else None
-    env = resolve_env(principal, listed(situation) or (), body=None, order=order_env, acc_id=acc_id)
+    env = resolve_env(principal, listed(situation) or (), order=order_env, acc_id=acc_id)
     return cancel_env(principal) if env is None and type(situation.intent) in _CANCELS else env
 
 

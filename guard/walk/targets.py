@@ -55,7 +55,7 @@ class Target(Struct):
     def name(self, holder: Holder) -> bool:
         """The daemon's names of it, as far as they are known; False: none is."""
         self.order_id, self.order_id_ex = holder.order_id, holder.order_id_ex
-        return not (holder.order_id is None and holder.order_id_ex is None)
+        return not holder.is_nameless
 
     def end(self, outcome: str, message: str = "") -> None:
         """That is what became of it."""

@@ -138,7 +138,7 @@ def test_b32_what_a_restricted_caller_learns_does_not_depend_on_accounts_it_cann
             seen = [
                 (
                     resolve_acc_id(OWN, rows, env=env, acc_id=acc_id, card_num=card_num),
-                    resolve_env(OWN, rows, body=None, order=None, acc_id=acc_id),
+                    resolve_env(OWN, rows, order=None, acc_id=acc_id),
                 )
                 for rows in (own, own + foreign)
             ]
@@ -212,22 +212,19 @@ def test_the_card_of_a_request_becomes_an_account_id(
 
 
 @pytest.mark.parametrize(
-    ("body", "order", "acc_id", "env"),
+    ("order", "acc_id", "env"),
     [
-        (Env.SIMULATE, Env.REAL, 2, Env.SIMULATE),
-        (None, Env.SIMULATE, 2, Env.SIMULATE),
-        (None, None, 2, Env.REAL),
-        (None, None, 3, Env.SIMULATE),
-        (None, None, 1, None),
-        (None, None, 9, None),
-        (None, None, None, None),
+        (Env.SIMULATE, 2, Env.SIMULATE),
+        (None, 2, Env.REAL),
+        (None, 3, Env.SIMULATE),
+        (None, 1, None),
+        (None, 9, None),
+        (None, None, None),
     ],
 )
-def test_the_environment_is_the_bodys_the_orders_or_the_accounts(
-    body: Env | None, order: Env | None, acc_id: int | None, env: Env | None
-) -> None:
-    """In this order; an account listed twice, or not at all, leaves it unknown."""
-    assert resolve_env(ALL, ROWS, body=body, order=order, acc_id=acc_id) is env
+def test_the_environment_is_the_orders_or_the_accounts(order: Env | None, acc_id: int | None, env: Env | None) -> None:
+    """In this order, where a body says nothing; an account listed twice, or not at all, leaves it unknown."""
+    assert resolve_env(ALL, ROWS, order=order, acc_id=acc_id) is env
 
 
 def test_push_subscriptions_without_a_list_are_all_that_may_be_seen() -> None:
