@@ -18,13 +18,15 @@ class Bounds(Struct, frozen=True):
     the head, `request_timeout_s` over both, `write_timeout_s` while a caller does not take its answer,
     `linger_timeout_s` while we read away what a caller still sends after a refusal (closing at once would reset the
     connection and lose the answer). Of one address at most `unproven_per_address_max` connections may wait on which no
-    key was verified: the newest ends the oldest.
+    key was verified: the newest ends the oldest. Of answers that their callers do not take at most `unread_bytes_max`
+    are held altogether, or one: the newest ends those that have waited longest.
     """
 
     head_bytes_max: int = 16_384
     fields_max: int = 100
     body_bytes_max: int = 65_536
     answer_buffer_bytes_max: int = 65_536
+    unread_bytes_max: int = 64 * 2**20
     connections_max: int = 4096
     unproven_per_address_max: int = 1024
     backlog: int = 512

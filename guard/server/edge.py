@@ -19,6 +19,7 @@ from guard.server.fields import NO_HANDSHAKE
 from guard.server.reader import Phase
 from guard.server.replies import refusal_reply
 from guard.server.unproven import Unproven
+from guard.server.unread import Unread
 from guard.server.wire import encode
 from guard.terms import Call, Refusal, Reply, refuse
 
@@ -134,6 +135,7 @@ class Edge:
         self.counts = Counts()
         self.connections: set[Connected] = set()
         self.unproven = Unproven[Connected](bounds.unproven_per_address_max)
+        self.unread = Unread[Connected](bounds.unread_bytes_max)
         self.answering = 0
         self.is_draining = False
         self.emptied = asyncio.Event()
@@ -197,6 +199,11 @@ class Edge:
         evicted = self.unproven.enter(connection, address=address)
         if evicted is not None:
             self._end(evicted)
+
+    def wait_for_taking(self, connection: Connected, size: int) -> None:
+        """So much of an answer waits for its caller; those that have not taken theirs for longest may have to go."""
+        for each in self.unread.enter(connection, size):
+            self._end(each)
 
     def make_room(self) -> bool:
         """Ends connections for a newer one; False: all are at work.

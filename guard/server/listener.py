@@ -90,14 +90,28 @@ async def serve(
     path = at if isinstance(at, Path) else None
     given = socket_file(at) if isinstance(at, Path) else at if isinstance(at, socket.socket) else None
     make = partial(Connection, edge)
+    server: asyncio.Server | TlsServer
     if tls is not None:
         sockets = bound_sockets(*at) if isinstance(at, tuple) else [given] if given is not None else []
-        return Listener(private(sockets, make, tls, bounds), edge, path=path)
-    if given is not None:
+        server = private(sockets, make, tls, bounds)
+    elif given is not None:
         listen = loop.create_unix_server if given.family == socket.AF_UNIX else loop.create_server
-        return Listener(await listen(make, sock=given, backlog=bounds.backlog), edge, path=path)
-    host, port = at if isinstance(at, tuple) else ("", 0)
-    return Listener(await loop.create_server(make, host, port, backlog=bounds.backlog), edge, path=None)
+        server = await listen(make, sock=given, backlog=bounds.backlog)
+    else:
+        host, port = at if isinstance(at, tuple) else ("", 0)
+        server = await loop.create_server(make, host, port, backlog=bounds.backlog)
+    for each in server.sockets:
+        _keep_unsent_here(each, bounds)
+    return Listener(server, edge, path=path)
+
+
+def _keep_unsent_here(listening: socket.socket, bounds: Bounds) -> None:
+    """The kernel takes little more of an answer than is on its way to its caller, where it can be told so.
+
+    Else megabytes of each that is not taken lie there, counted by nobody. Accepted connections inherit it.
+    """
+    if listening.family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, bounds.answer_buffer_bytes_max)
 
 
 def private(

@@ -146,13 +146,16 @@ class Connection(asyncio.Protocol):
         self._is_write_blocked = True
         if self._tenant is not None:
             self._tenant.pause_writing()
-        elif self.is_idle:
+            return
+        self._edge.wait_for_taking(self, self._transport.get_write_buffer_size())
+        if self.is_idle:
             self._edge.unproven.leave(self, address=self._peer)  # an answer is on its way to it
             self._wait_for_taking()
 
     def resume_writing(self) -> None:
         """The caller has taken enough of its answer for the next request to be read."""
         self._is_write_blocked = False
+        self._edge.unread.leave(self)
         if self._tenant is not None:
             self._tenant.resume_writing()
         elif self._state is _WRITING:
@@ -164,6 +167,7 @@ class Connection(asyncio.Protocol):
         self.deadline = NEVER
         self._take_owed()
         self._edge.leave(self)
+        self._edge.unread.leave(self)
         self._edge.unproven.leave(self, address=self._peer)
         if self._tenant is not None:
             self._tenant.connection_lost(exc)

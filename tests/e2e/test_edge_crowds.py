@@ -242,6 +242,26 @@ def test_a_caller_that_does_not_read_is_ended(loop: Loop) -> None:
 
 
 @LOOPS
+def test_answers_that_nobody_takes_are_bounded_altogether(loop: Loop) -> None:
+    """Of eight large answers two fit: who has not taken his for longest is cut. The kernel holds next to nothing."""
+
+    async def scenario(echo: Echo) -> None:
+        unread = echo.listener._edge.unread
+        stuck = await silent(echo, 8)
+        for number, caller in enumerate(stuck, start=1):
+            caller.sendall(get(KEY))
+            await until(lambda number=number: len(echo.calls) == number)  # type: ignore[misc]
+        await until(lambda: echo.listener.counts.open == 2)
+        assert 2**24 - 2**21 < unread.held_bytes <= 2**24
+        for caller in stuck:
+            caller.close()
+        await until(lambda: echo.listener.counts.open == 0)
+        assert unread.held_bytes == 0
+
+    run(loop, scenario, bounds=Bounds(unread_bytes_max=2**24), echo=Loud())
+
+
+@LOOPS
 def test_a_thousand_requests_in_one_write_are_none(loop: Loop) -> None:
     """Pipelining is refused at the first request that has bytes behind it; nothing is walked, little is read."""
 

@@ -37,6 +37,9 @@ class WireTransport(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         assert high == BOUNDS.answer_buffer_bytes_max
 
+    def get_write_buffer_size(self) -> int:
+        return sum(map(len, self.written))
+
     def can_write_eof(self) -> bool:
         return not self.is_tls
 
