@@ -2,8 +2,10 @@
 
 What one turn of the loop wants goes in one question; keys that were used a moment ago ride along, so that prices of
 everything that is traded stay young at the cost of one question. A batch that the daemon declines is halved until the
-key is found that spoils it; that key then goes alone. A question that fails teaches nothing about its keys: what is
-kept stays, with its age. `want` never waits and never raises; whoever waits does so on the future that it returns.
+key is found that spoils it; that key then goes alone, after all others. Keys that were answered before are not asked
+for together with new ones, which may spoil their question: the two take turns, so whoever asks for what the daemon has
+not uses up nobody else's part of the pace. A question that fails teaches nothing about its keys: what is kept stays,
+with its age. `want` never waits and never raises; whoever waits does so on the future that it returns.
 """
 
 import asyncio
@@ -90,6 +92,7 @@ class Source(Generic[K, V]):
         self._wanted: dict[K, None] = {}
         self._again: deque[_Group[K]] = deque()
         self._used: dict[K, int] = {}
+        self._is_turn_of_new = False
         self._lanes = 0
         self._is_gathering = False
         self._cool_until_us = 0
@@ -182,25 +185,36 @@ class Source(Generic[K, V]):
 
     def _next(self) -> _Group[K]:
         now_us = self._around.clock.t_us()
+        answered, new, spoilers = self._by_kind()
+        if answered and not (self._is_turn_of_new and (new or self._again)):
+            self._is_turn_of_new = True
+            return self._group(answered, now_us)
+        self._is_turn_of_new = False
         while self._again:
             group = self._again.popleft()
             if now_us < group.until_us:
                 return group
             self._end(group.keys)
-        return _Group(self._batch(now_us), now_us + self._manner.patience_us)
+        return self._group(new or answered or spoilers[:1], now_us)
 
-    def _batch(self, now_us: int) -> tuple[K, ...]:
-        """Keys that are wanted, those that spoilt a question before each by itself; then those that ride along."""
-        found: list[K] = []
-        for key in tuple(self._wanted):
-            is_spoiler = self.shelf.was_denied(key)
-            if is_spoiler and found:
-                continue
+    def _by_kind(self) -> tuple[list[K], list[K], list[K]]:
+        """What is wanted: keys that have an answer, new ones, and those that spoilt a question before."""
+        answered: list[K] = []
+        new: list[K] = []
+        spoilers: list[K] = []
+        for key in self._wanted:
+            kind = spoilers if self.shelf.was_denied(key) else new if self.shelf.get(key) is None else answered
+            kind.append(key)
+        return answered, new, spoilers
+
+    def _group(self, wanted: list[K], now_us: int) -> _Group[K]:
+        """The first of these in one question, and what rides along."""
+        found = tuple(wanted[: self._manner.batch_max])
+        for key in found:
             del self._wanted[key]
-            found.append(key)
-            if is_spoiler or len(found) >= self._manner.batch_max:
-                return tuple(found)
-        return (*found, *self._riders(now_us, seats=self._manner.batch_max - len(found))) if found else ()
+        is_spoiler = not found or self.shelf.was_denied(found[0])
+        riders = [] if is_spoiler else self._riders(now_us, seats=self._manner.batch_max - len(found))
+        return _Group((*found, *riders), now_us + self._manner.patience_us)
 
     def _riders(self, now_us: int, *, seats: int) -> list[K]:
         """Keys that were used a moment ago and are not asked for already, the latest first."""

@@ -177,6 +177,36 @@ async def test_a_key_that_spoilt_a_question_goes_alone_next_time(bench: Bench) -
     assert await bench.get("c") == "c"
 
 
+async def test_keys_that_spoil_questions_come_after_all_others(bench: Bench) -> None:
+    """Whoever keeps asking for what the daemon has not uses up no part that another's key needs."""
+    bench.made(Manner(batch_max=4, burst=1, interval_us=2_000_000))
+    bench.spoilers = set("wxyz")
+    for key in "wxyz":
+        await bench.get(key)
+    bench.clock.advance(s=20)
+    bench.questions.clear()
+
+    for key in "wxyza":
+        bench.source.want(key, age_max_us=AGE_US)
+    await bench.settle()
+    assert bench.questions[0] == "a"
+    assert sorted(bench.questions[1:]) == list("wxyz")
+
+
+async def test_new_keys_do_not_spoil_the_question_of_known_ones_and_take_turns_with_them(bench: Bench) -> None:
+    """What was answered before is not asked for with what may be declined; neither waits for two of the other."""
+    bench.made(Manner(batch_max=2, burst=1, interval_us=2_000_000, patience_us=20_000_000))
+    await bench.get("abcd")
+    bench.spoilers = {"x"}
+    bench.clock.advance(s=60)
+    bench.questions.clear()
+
+    for key in "xaybcd":
+        bench.source.want(key, age_max_us=AGE_US)
+    await bench.settle()
+    assert bench.questions == ["ab", "xy", "cd", "x", "y"]
+
+
 async def test_a_key_that_an_answer_leaves_out_is_asked_for_alone_before_it_is_given_up(bench: Bench) -> None:
     """Half an answer does not make an instrument unknown."""
     bench.known.discard("b")
