@@ -51,7 +51,10 @@ def stamps_in(log: Log | None, *, t_us: int, window_us: int) -> list[int]:
 
 def first_in(log: Log, t_us: int, window_us: int) -> int:
     """Where the stamps of the window begin. What is older than the log is kept for may or may not be there still."""
-    return bisect_right(log.stamps, t_us - min(window_us, log.widest_us))
+    if window_us > log.widest_us:
+        return first_in(log, t_us, log.widest_us)
+    stamps, since_us = log.stamps, t_us - window_us
+    return bisect_right(stamps, since_us) if stamps and stamps[0] <= since_us else 0  # mostly all of them still count
 
 
 def add(log: Log, *, t_us: int, window_us: int) -> None:
