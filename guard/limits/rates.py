@@ -11,12 +11,12 @@ from typing import Final
 from guard.limits.claims import parted
 from guard.terms import Claim
 
-QUOTAS_MAX: Final = 4_096  # rates of which what is told of them is at hand
+QUOTAS_MAX: Final = 4_096  # lists of rates of which what is told of them is at hand
 
 
 Quota = tuple[str, str, int, int]
 """A rate as callers are told where they stand: its name (RFC 8941 §3.3.3), counter and cap, and its window in µs."""
-Told = tuple[str, list[Quota]]
+Told = tuple[str, tuple[Quota, ...]]
 """What each of some rates allows, in one text, and where to look what is left of it."""
 
 
@@ -46,19 +46,13 @@ def rates_of(claims: tuple[Claim, ...]) -> Rates:
 
 def told_of(claims: Iterable[Claim]) -> Told:
     """The rates among these claims that have a cap."""
-    policies = ""
-    quotas: list[Quota] = []
-    for claim in claims:
-        if claim.kind != "rate" or claim.cap is None:
-            continue
-        policy, quota = _quota(claim.counter, claim.cap, claim.window_ms)
-        policies = f"{policies}, {policy}" if policies else policy
-        quotas.append(quota)
-    return policies, quotas
+    return _told(tuple([claim for claim in claims if claim.kind == "rate" and claim.cap is not None]))
 
 
 @lru_cache(maxsize=QUOTAS_MAX)
-def _quota(counter: str, cap: int, window_ms: int) -> tuple[str, Quota]:
-    """What a rate allows, and where to look what is left of it."""
-    name = '"' + counter.partition("/")[0].replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{name};q={cap};w={window_ms // 1000}", (name, counter, cap, window_ms * 1000)
+def _told(rates: tuple[Claim, ...]) -> Told:
+    """The same rates stand in order after order: what a request allows, and where to look what is left of it."""
+    names = ['"' + rate.counter.partition("/")[0].replace("\\", "\\\\").replace('"', '\\"') + '"' for rate in rates]
+    told = zip(names, rates, strict=True)
+    quotas = tuple((name, rate.counter, rate.cap or 0, rate.window_ms * 1000) for name, rate in told)
+    return ", ".join(f"{name};q={cap};w={window_us // 1_000_000}" for name, _, cap, window_us in quotas), quotas

@@ -66,7 +66,7 @@ def _uncapped() -> None:
     """A default that is made is written, too: in the record every claim has a cap, or says that it has none."""
 
 
-class Claim(Struct, frozen=True, omit_defaults=True, gc=False):
+class Claim(Struct, frozen=True, omit_defaults=True, cache_hash=True, gc=False):
     """What an order *shall hold* on a counter afterwards: a target, never a delta.
 
     `amount`: ledger units for money, 1 for counts and rates, 0 for slots. `cap` None: counted, never refused.
