@@ -107,7 +107,7 @@ def resume(directory: Path, *, last: int | None = None) -> tuple[Recovered, Run 
     for run in runs(directory, last=last):
         try:
             found = put_together(run.bodies)
-        except ValueError:  # written by another version: an older run, or the whole record, will do
+        except (ValueError, OverflowError):  # of another version, or damaged: an older run or the whole record will do
             continue
         goes = behind(directory, run.at_seq)
         for line in replay_typed(directory, first=goes.segment, last=numbers[-1], head=goes.head):

@@ -9,19 +9,26 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 POLICY_BYTES_MAX: Final = 4 * 2**20  # one file; a list of 100,000 symbols is half as large
 TEXT_BYTES_MAX: Final = 2**20  # settings, a secret, a chain of certificates
 GIVEN_BYTES_MAX: Final = 64 * 2**20  # checkpoints of twenty years
 
 
+def opened(path: Path) -> BinaryIO:
+    """A regular file, to be read. Raises OSError, also where it is none."""
+    # Not blocking: a pipe in the file's place must be refused, not waited for.
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "is no regular file", str(path))
+
+
 def read_whole(path: Path, *, bytes_max: int) -> bytes:
     """The bytes of a regular file. Raises OSError, also where it is none or is larger."""
-    # Not blocking: a pipe in the file's place must be refused, not waited for.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
+    with opened(path) as file:
         raw = file.read(bytes_max + 1)
     if len(raw) > bytes_max:
         raise OSError(errno.EFBIG, f"is larger than {bytes_max} bytes", str(path))

@@ -15,6 +15,7 @@ from guard.journal.disk import Disk, sync_directory
 from guard.journal.note import Checkpoint, Note, NoteError, split
 from guard.journal.space import Space
 from guard.journal.tree import TreeHead
+from guard.wholefile import GIVEN_BYTES_MAX, read_whole, why
 
 _READS_MAX: Final = 20
 _SECONDS_PER_HOUR: Final = 3600
@@ -27,9 +28,9 @@ def checkpoints_path(state: Path) -> Path:
 
 def read_notes(path: Path) -> list[str]:
     """The whole notes of a file, also while a guard writes over the last; OSError where it cannot be read."""
-    data = path.read_bytes()
+    data = read_whole(path, bytes_max=GIVEN_BYTES_MAX)
     for _ in range(_READS_MAX):
-        again = path.read_bytes()
+        again = read_whole(path, bytes_max=GIVEN_BYTES_MAX)
         if again == data:
             break
         data = again
@@ -42,17 +43,23 @@ def largest(state: Path) -> TreeHead | None:
     For the start, which must not go on from less than was once signed. `StateFault` where the file cannot be read.
     """
     path = checkpoints_path(state)
-    if not path.exists():
-        return None
     try:
-        notes = read_notes(path)
+        notes = _own_notes(path)
         heads = [Checkpoint.read(Note.read(note).text).head for note in notes]
+    except FileNotFoundError:
+        return None
     except (OSError, NoteError) as error:
-        message = f"{path}: cannot be read ({error}); without it a shortened record would not show"
+        message = f"{path}: cannot be read ({why(error)}); without it a shortened record would not show"
         raise StateFault(
             f"{message}: restore it, or keep the whole directory as it is and start with another"
         ) from error
     return max(heads, default=None)
+
+
+def _own_notes(path: Path) -> list[str]:
+    if path.is_symlink():  # nor would it be written through one
+        raise OSError(errno.ELOOP, "is a symbolic link")
+    return read_notes(path)
 
 
 class CheckpointFile:

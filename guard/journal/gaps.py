@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.journal import Gap
+from guard.wholefile import GIVEN_BYTES_MAX, opened, read_whole, why
 
 NAME: Final = "gap.jsonl"
 DECISIONS_MAX: Final = 1000
@@ -27,35 +28,49 @@ def note(state: Path, missed: Missed) -> bool:
     with contextlib.suppress(OSError):
         fd = os.open(state / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            os.write(fd, msgspec.json.encode(missed) + b"\n")
+            line = b"\n" + msgspec.json.encode(missed) + b"\n"  # a full disk may have cut off the one before
+            return os.write(fd, line) == len(line)
         finally:
             os.close(fd)
-        return True
     return False
 
 
 def read(state: Path) -> Gap | None:
-    """What the file of gaps tells, as the record that the next start writes; None without one."""
+    """What the file of gaps tells, as the record that the next start writes; None without one.
+
+    A line that was cut off is a cancel too. A file that cannot be read stays, and that is told.
+    """
     try:
-        lines = (state / NAME).read_bytes().splitlines()
-    except OSError:
+        lines = read_whole(state / NAME, bytes_max=GIVEN_BYTES_MAX).split(b"\n")
+    except FileNotFoundError:
         return None
-    rows = []
-    for line in lines:
-        with contextlib.suppress(msgspec.DecodeError):
-            rows.append(msgspec.json.decode(line, type=Missed))
-    if not rows:
+    except OSError as error:
+        return Gap(reason=f"{NAME} cannot be read: {why(error)}; it stays as it is", cancels=0)
+    lines = [line for line in lines if line]
+    rows = [row for row in map(_row, lines) if row is not None]
+    if not lines:
         return None
+    torn = len(lines) - len(rows)
     return Gap(
-        reason=rows[0].why,
-        cancels=len(rows),
-        since=rows[0].ts,
-        until=rows[-1].ts,
+        reason="; ".join(
+            [*(row.why for row in rows[:1]), *([f"{torn} lines of {NAME} are no records"] if torn else [])]
+        ),
+        cancels=len(lines),
+        since=rows[0].ts if rows else None,
+        until=rows[-1].ts if rows else None,
         decisions=tuple(row.decision for row in rows[:DECISIONS_MAX]),
     )
 
 
+def _row(line: bytes) -> Missed | None:
+    try:
+        return msgspec.json.decode(line, type=Missed)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
 def forget(state: Path) -> None:
-    """The record tells it now."""
+    """The record tells it now, where it could be read."""
     with contextlib.suppress(OSError):
+        opened(state / NAME).close()
         (state / NAME).unlink()

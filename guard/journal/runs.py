@@ -5,6 +5,7 @@ counts for nothing.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -66,11 +67,13 @@ def behind(state: Path, seq: int) -> Goes:
 
 
 def _parts(lines: Iterable[bytes]) -> Iterator[Snapshot]:
+    """The parts that can be read; a run that lacks one is not whole, and who folds the record says what is wrong."""
     for raw in lines:
         if raw.find(_MARK, 0, _MARK_WITHIN) > 0 and raw.endswith(b"\n"):
-            record = decode(raw[:-1]).typed()
-            if isinstance(record, Snapshot):
-                yield record
+            with suppress(ValueError):
+                record = decode(raw[:-1]).typed()
+                if isinstance(record, Snapshot):
+                    yield record
 
 
 def _whole(parts: Iterable[Snapshot]) -> Iterator[Run]:

@@ -11,6 +11,7 @@ from typing import Final
 from guard.errors import JournalFault
 from guard.journal.record import Line, decode
 from guard.journal.segments import segment_numbers, segment_path
+from guard.wholefile import opened
 
 SAME_TIME_MAX: Final = 10_000  # lines of one microsecond that are looked through
 
@@ -23,7 +24,7 @@ def decision_at(state: Path, ts: str, decision: str) -> Line | None:
     for number in reversed(segment_numbers(state)):
         path = segment_path(state, number)
         try:
-            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            with opened(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 at = _first_at(data, ts)
                 found = _among(data, at, ts=ts, decision=decision)
         except FileNotFoundError:  # pruned a moment ago, and all before it

@@ -19,6 +19,7 @@ from guard.journal.disk import Disk, sync_directory, write_all
 from guard.journal.entries import Recovered
 from guard.journal.record import Entry, Line, decode, folded
 from guard.journal.statedir import journal_dir
+from guard.wholefile import opened
 
 _NUMBER_MAX: Final = 99_999_999
 _READ_BYTES: Final = 2**18  # about as much is read, and handed out, at a time
@@ -67,7 +68,7 @@ def _pieces(state: Path, first: int, last: int, wait: Callable[[bool], bool]) ->
     while following is not None:
         number, following = following, None
         try:
-            with segment_path(state, number).open("rb") as file:
+            with opened(segment_path(state, number)) as file:
                 segment = _Segment(file)
                 while following is None:
                     yield from segment.pieces()
@@ -99,7 +100,7 @@ def first_line(state: Path, number: int) -> bytes:
     """The first line of a segment, its newline included; empty where there is none yet. It alone is read."""
     path = segment_path(state, number)
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             return file.readline()
     except OSError as error:
         raise JournalFault(f"{path}: cannot be read: {error.strerror}") from error
@@ -164,7 +165,7 @@ def recover(state: Path, *, disk: Disk) -> Tail:
 
 def _last_record(path: Path) -> tuple[Head, int, bytes]:
     """The last whole record's seq and hash, where it ends (0: there is none), and the bytes after it."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         if file.seek(0, os.SEEK_END) == 0:
             return Head(), 0, b""
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:

@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from guard.wholefile import GIVEN_BYTES_MAX, read_whole
+
 _MODE: Final = 0o600
 
 
@@ -48,7 +50,7 @@ class Shelf:
     def get(self, sha256: str) -> bytes | None:
         """The content, or None where it is not here, or is damaged and no JSON any more."""
         try:
-            content = self._path(sha256).read_bytes()
+            content = read_whole(self._path(sha256), bytes_max=GIVEN_BYTES_MAX)
             msgspec.json.decode(content)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None

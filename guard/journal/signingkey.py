@@ -15,10 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guard.errors import StateFault
 from guard.journal.disk import Disk, replace_file
 from guard.journal.note import Signer
+from guard.wholefile import read_whole
 
 _OTHERS: Final = 0o077
 _NO_HOST_CHARACTER: Final = re.compile(r"[^A-Za-z0-9.-]+")
 _HOST_CHARS_MAX: Final = 63
+_BYTES_MAX: Final = 10_000
 
 
 def key_path(state: Path) -> Path:
@@ -38,9 +40,9 @@ def load(state: Path, *, disk: Disk) -> Signer:
         if not path.exists():
             _keep(state, _fresh(), disk=disk)
         mode = disk.stat(path).st_mode & 0o777
-        signer = Signer.read(path.read_text(encoding="ascii"))
+        signer = Signer.read(read_whole(path, bytes_max=_BYTES_MAX).decode("ascii"))
         vkey = signer.verifier.vkey + "\n"
-        if not vkey_path(state).exists() or vkey_path(state).read_text(encoding="utf-8") != vkey:
+        if not vkey_path(state).exists() or read_whole(vkey_path(state), bytes_max=_BYTES_MAX) != vkey.encode():
             replace_file(disk, vkey_path(state), vkey.encode())
     except (OSError, ValueError) as error:
         raise StateFault(f"{path}: the key that signs checkpoints cannot be used: {error}") from error

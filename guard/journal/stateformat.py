@@ -13,10 +13,12 @@ from typing import Final
 
 from guard.errors import StateFault
 from guard.journal.disk import Disk, replace_file
+from guard.wholefile import read_whole
 
 FORMAT: Final = 1
 FIRST: Final = 1
 _DIGITS_MAX: Final = 9
+_BYTES_MAX: Final = 100
 
 Step = Callable[[Path], None]
 STEPS: Final[Mapping[int, Step]] = {}
@@ -44,7 +46,7 @@ def read(state: Path) -> int | None:
     """The number in the file; None where there is no file. `StateFault` where it holds anything else."""
     path = state / "format"
     try:
-        text = path.read_text(encoding="ascii").strip()
+        text = read_whole(path, bytes_max=_BYTES_MAX).decode("ascii").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

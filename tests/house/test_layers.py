@@ -16,7 +16,7 @@ MAY_NAME: Final = {
     "server": {"supervisor", "clock"},
     "upstream": {"clock"},
     "reference": {"clock", "supervisor"},
-    "journal": {"clock"},
+    "journal": {"clock", "wholefile"},
     "audit": {"clock", "journal"},
     "simulator": {"catalogue", "clock"},
     "stream": {"access", "catalogue", "limits", "policy", "server", "supervisor", "upstream", "walk"},

@@ -12,6 +12,7 @@ from guard.errors import JournalFault
 from guard.journal import Bounds, Counters, Decision, Journal, Snapshot, Start, StateRecord, Stop, Vkey
 from guard.journal import Policy as PolicyRecord
 from guard.journal.segments import first_line, segment_numbers
+from guard.journal.statedir import journal_dir
 from guard.limits import dump
 from guard.recovery import Recovered, fold_record, recover
 from guard.snapshots import RECENT_MAX, main, parts, put_together, resume
@@ -143,6 +144,21 @@ def test_a_snapshot_of_another_version_is_passed_over(
     assert told(found) == told(recover(state))
 
 
+@pytest.mark.parametrize("digits", [b"9", b"99999999999999999999"])
+def test_a_snapshot_that_was_damaged_stops_the_start(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], digits: bytes
+) -> None:
+    """A number that grew, also beyond what a counter can hold: the chain tells it, and nothing else is raised."""
+    state = tmp_path / "state"
+    lived(state, range(40))
+    appended(state, *printed(state, segment_numbers(state)[-2], capfdbinary))
+    path = next(path for path in journal_dir(state).iterdir() if b'"stamps":[' in path.read_bytes())
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b'"stamps":[', b'"stamps":[' + digits + b","))
+    with pytest.raises(JournalFault, match="record"):
+        resume(state)
+
+
 def test_without_beginning_and_without_snapshot_there_is_no_start(tmp_path: Path) -> None:
     """Half a record is not guessed at."""
     state = tmp_path / "state"
@@ -177,10 +193,10 @@ def test_a_segment_that_is_not_closed_has_no_snapshot(tmp_path: Path) -> None:
 
 
 def test_no_field_of_what_is_recovered_is_forgotten() -> None:
-    """A new field needs a place in the parts, or a start from a snapshot would lose it."""
+    """A new field needs a place in the parts, or a snapshot would lose it; `ts` is the last part's own."""
     basics = {"policy_sha256", "vkey", "t_us", "is_crashed", "agreed", "config_sha256"}
 
-    assert set(Recovered.__struct_fields__) == basics | {"state", "recent", "begun"} | {"records", "over"}
+    assert set(Recovered.__struct_fields__) == basics | {"state", "recent", "begun"} | {"records", "over", "ts"}
 
 
 def test_parts_of_a_change_that_was_not_in_force_yet_are_kept() -> None:

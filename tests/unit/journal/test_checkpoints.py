@@ -60,6 +60,23 @@ def test_the_file_keeps_the_last_note_and_one_an_hour(tmp_path: Path) -> None:
     assert checkpoints_path(tmp_path).stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere", "checkpoints"])
+def test_a_link_in_its_place_allows_no_start(tmp_path: Path, target: str) -> None:
+    """Also one that leads nowhere, which is not taken for a directory without checkpoints."""
+    put(tmp_path, 5)
+    checkpoints_path(tmp_path).rename(tmp_path / "elsewhere")
+    checkpoints_path(tmp_path).symlink_to(tmp_path / target)
+    with pytest.raises(StateFault, match="is a symbolic link"):
+        largest(tmp_path)
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    """A start that waits for ever is no answer."""
+    os.mkfifo(checkpoints_path(tmp_path))
+    with pytest.raises(StateFault, match="is no regular file"):
+        largest(tmp_path)
+
+
 def test_a_restart_goes_on_in_the_same_hour(tmp_path: Path) -> None:
     """Starts do not add notes; an hour that has passed meanwhile does."""
     put(tmp_path, 5, at_s=HOUR)
@@ -142,15 +159,8 @@ def test_a_note_that_is_written_in_part_is_a_fault(tmp_path: Path) -> None:
         opened(tmp_path, Short()).put(note(1), wall_s=0)
 
 
-def test_a_reader_never_sees_half_of_two_notes(tmp_path: Path) -> None:
+def test_a_reader_never_sees_half_of_two_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is read until it stands still."""
-    put(tmp_path, 5)
-
-    class Restless(type(tmp_path)):  # type: ignore[misc] # the class of paths is the platform's
-        reads = 0
-
-        def read_bytes(self) -> bytes:
-            type(self).reads += 1
-            return note(100).encode()[: 30 if type(self).reads == 1 else None]
-
-    assert read_notes(Restless(checkpoints_path(tmp_path))) == [note(100)]
+    found = iter([note(100).encode()[:30], note(100).encode(), note(100).encode()])
+    monkeypatch.setattr("guard.journal.checkpoints.read_whole", lambda *_, **__: next(found))
+    assert read_notes(checkpoints_path(tmp_path)) == [note(100)]

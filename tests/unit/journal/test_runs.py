@@ -96,3 +96,13 @@ def test_the_record_goes_on_where_a_segment_begins(tmp_path: Path) -> None:
     file_of(state, numbers[-1]).write_bytes(b"torn")
     with pytest.raises(JournalFault, match="no segment begins"):
         behind(state, 10**6)
+
+
+@pytest.mark.parametrize("damage", [b"}7.1}", b'"7.1', b"\xff"])
+def test_a_part_that_was_damaged_is_none(tmp_path: Path, damage: bytes) -> None:
+    """Its run is not whole; the one before is found, and nothing raises: who folds the record tells what is wrong."""
+    recorded(tmp_path / "s", [part(3, 0), part(3, 1, last=True), part(7, 0), part(7, 1), part(7, 2, last=True)])
+    path = file_of(tmp_path / "s")
+    path.write_bytes(path.read_bytes().replace(b'"7.1"', damage))
+
+    assert told(tmp_path / "s") == [(3, ["3.0", "3.1"])]

@@ -1,0 +1,60 @@
+"""Cancels that are in no record: none is lost that the file of gaps ever had, whatever became of the file."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from guard.journal import gaps
+from guard.journal.gaps import Missed
+
+ONE, TWO = Missed("2026-11-22T00:00:00.000000Z", "01A", "disk full"), Missed("2026-11-22T00:00:01.000000Z", "01B", "x")
+
+
+def noted(state: Path, *cancels: Missed) -> Path:
+    """The file of gaps with these."""
+    for one in cancels:
+        assert gaps.note(state, one)
+    return state / gaps.NAME
+
+
+def test_what_was_noted_is_told_once(tmp_path: Path) -> None:
+    """Both cancels with their times; and nothing after the record has it."""
+    noted(tmp_path, ONE, TWO)
+    found = gaps.read(tmp_path)
+    assert found is not None
+    assert (found.reason, found.cancels, found.decisions) == ("disk full", 2, ("01A", "01B"))
+    assert (found.since, found.until) == (ONE.ts, TWO.ts)
+    gaps.forget(tmp_path)
+    assert gaps.read(tmp_path) is None
+
+
+@pytest.mark.parametrize("cut", [1, 20])
+def test_a_line_that_was_cut_off_is_a_cancel_too(tmp_path: Path, cut: int) -> None:
+    """A full disk took a part of the first; the second is told whole."""
+    path = noted(tmp_path, ONE)
+    os.truncate(path, path.stat().st_size - 1 - cut)
+    noted(tmp_path, TWO)
+    found = gaps.read(tmp_path)
+    assert found is not None
+    assert (found.cancels, found.decisions) == (2, ("01B",))
+    assert "1 lines of gap.jsonl are no records" in found.reason
+
+
+@pytest.mark.parametrize("content", [b"\x00" * 40, b"\xff\xfe\n", b"[]\n", b"{"])
+def test_a_file_of_nothing_readable_is_told(tmp_path: Path, content: bytes) -> None:
+    """How many cancels there were is not known, but that there were some is."""
+    (tmp_path / gaps.NAME).write_bytes(content)
+    found = gaps.read(tmp_path)
+    assert found is not None
+    assert (found.cancels, found.reason) == (1, "1 lines of gap.jsonl are no records")
+
+
+def test_a_file_that_cannot_be_read_is_told_and_stays(tmp_path: Path) -> None:
+    """What it holds is nowhere else."""
+    os.mkfifo(tmp_path / gaps.NAME)
+    found = gaps.read(tmp_path)
+    gaps.forget(tmp_path)
+    assert found is not None
+    assert "gap.jsonl cannot be read: is no regular file" in found.reason
+    assert (tmp_path / gaps.NAME).exists()
