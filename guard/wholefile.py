@@ -19,10 +19,10 @@ GIVEN_BYTES_MAX: Final = 64 * 2**20  # checkpoints of twenty years
 def opened(path: Path) -> BinaryIO:
     """A regular file, to be read. Raises OSError, also where it is none."""
     # Not blocking: a pipe in the file's place must be refused, not waited for.
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return os.fdopen(fd, "rb")
+    os.close(fd)  # not left to a file object: of a directory none is made, and the descriptor stayed open
     raise OSError(errno.EINVAL, "is no regular file", str(path))
 
 

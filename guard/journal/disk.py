@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Without fdatasync (macOS) fsync does more, never less.
 _sync_data: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
 

@@ -296,7 +296,10 @@ class StateRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Recovered(Struct, frozen=True):
-    """A torn tail was set aside at start: how many bytes, their SHA-256, and the file beside it that keeps them."""
+    """A torn tail was set aside at start: how many bytes, their SHA-256, and the file beside it that keeps them.
+
+    `file` is empty where the disk was full and no file could: a line that never came to its end was cut off then.
+    """
 
     bytes: int
     sha256: str

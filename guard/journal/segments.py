@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from guard.errors import JournalFault, StateFault
 from guard.journal.chain import Head, digest, walk, walk_as
-from guard.journal.disk import Disk, sync_directory, write_all
+from guard.journal.disk import FULL, Disk, sync_directory, write_all
 from guard.journal.entries import Recovered
 from guard.journal.record import Entry, Line, decode, folded
 from guard.journal.statedir import journal_dir
@@ -192,22 +192,39 @@ def _head(line: bytes) -> Head | None:
 
 
 def _set_aside(path: Path, end: int, torn: bytes, *, disk: Disk) -> Recovered:
-    """Copies the torn bytes to a new file, makes that durable, and only then cuts them off."""
-    aside = _free_name(path)
-    fd = disk.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    """Copies the torn bytes to a new file, makes that durable, and only then cuts them off.
+
+    A disk that is full must not keep the guard, and so the cancels, from starting: it was what tore the line. Then the
+    bytes of one that never came to its end are known by their hash alone.
+    """
+    name = ""
     try:
-        write_all(disk, fd, torn)
-        disk.fsync(fd)
-    finally:
-        disk.close(fd)
-    sync_directory(disk, path.parent)
+        name = _copied(_free_name(path), torn, disk=disk)
+    except OSError as error:
+        if error.errno not in FULL or b"\n" in torn:
+            raise
     fd = disk.open(path, os.O_WRONLY)
     try:
         disk.ftruncate(fd, end)
         disk.fsync(fd)
     finally:
         disk.close(fd)
-    return Recovered(len(torn), digest(torn), aside.name)
+    return Recovered(len(torn), digest(torn), name)
+
+
+def _copied(aside: Path, torn: bytes, *, disk: Disk) -> str:
+    """The name of the file that has them."""
+    fd = disk.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        write_all(disk, fd, torn)
+        disk.fsync(fd)
+    except OSError:
+        disk.unlink(aside)
+        raise
+    finally:
+        disk.close(fd)
+    sync_directory(disk, aside.parent)
+    return aside.name
 
 
 def _free_name(path: Path) -> Path:

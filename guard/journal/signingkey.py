@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guard.errors import StateFault
 from guard.journal.disk import Disk, replace_file
 from guard.journal.note import Signer
-from guard.wholefile import read_whole
+from guard.wholefile import read_whole, why
 
 _OTHERS: Final = 0o077
 _NO_HOST_CHARACTER: Final = re.compile(r"[^A-Za-z0-9.-]+")
@@ -45,7 +45,8 @@ def load(state: Path, *, disk: Disk) -> Signer:
         if not vkey_path(state).exists() or read_whole(vkey_path(state), bytes_max=_BYTES_MAX) != vkey.encode():
             replace_file(disk, vkey_path(state), vkey.encode())
     except (OSError, ValueError) as error:
-        raise StateFault(f"{path}: the key that signs checkpoints cannot be used: {error}") from error
+        hint = "restore it from a copy, or move it away: then a new log begins, whose key the record names"
+        raise StateFault(f"{path}: the key that signs checkpoints cannot be used: {why(error)}; {hint}") from error
     if mode & _OTHERS:
         raise StateFault(f"{path}: mode {mode:04o} lets others read or write it: chmod 600 {path}")
     return signer

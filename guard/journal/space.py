@@ -6,18 +6,16 @@ full: what is under way then can still be told. All of it belongs to the writer 
 any.
 """
 
-import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal, ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from msgspec import Struct
 
-from guard.journal.disk import Disk, sync_directory
+from guard.journal.disk import FULL, Disk, sync_directory
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -68,7 +66,7 @@ class Space:
         try:
             return call(*args, **kwargs)
         except OSError as error:
-            if error.errno not in _FULL or not self._give_up():
+            if error.errno not in FULL or not self._give_up():
                 raise
             return call(*args, **kwargs)
 

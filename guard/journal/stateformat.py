@@ -13,7 +13,7 @@ from typing import Final
 
 from guard.errors import StateFault
 from guard.journal.disk import Disk, replace_file
-from guard.wholefile import read_whole
+from guard.wholefile import read_whole, why
 
 FORMAT: Final = 1
 FIRST: Final = 1
@@ -50,7 +50,8 @@ def read(state: Path) -> int | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise StateFault(f"{path}: cannot be read: {error}") from error
+        hint = "restore it from a copy, or remove it if no upgrade was made"
+        raise StateFault(f"{path}: cannot be read: {why(error)}; {hint}") from error
     if not text.isdigit() or len(text) > _DIGITS_MAX or int(text) < FIRST:
         raise StateFault(f"{path}: holds no format number: restore it from a copy, or remove it if no upgrade was made")
     return int(text)

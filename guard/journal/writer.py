@@ -146,6 +146,8 @@ class Journal:
                 self.append("recovered", recovered)
             self.flush()
         except JournalFault:
+            if self.failed is not None:  # new orders are refused and cancels pass, as whenever a disk fails
+                return
             self.shut()
             raise
 

@@ -162,6 +162,22 @@ async def test_a_full_disk_does_not_keep_the_door_shut(tmp_path: Path) -> None:
         assert len(await scene.records("gap")) == 1
 
 
+async def test_a_disk_that_tore_the_last_line_and_is_full_still_does_not_keep_the_door_shut(tmp_path: Path) -> None:
+    """Whoever restarts the guard on the full disk that stopped it can cancel; with room again all goes on."""
+    async with stage(tmp_path) as scene:
+        order = await scene.placed()
+    with (tmp_path / "state/journal/00000001.jsonl").open("ab") as file:
+        file.write(b'{"seq":')
+    full = FaultyDisk()
+    full.write_bytes_left = 0
+    async with next_run(scene, disk=full) as scene:
+        assert code_of(await scene.place()) == (503, "journal_unavailable")
+        assert is_passed(await scene.cancel(order))
+    async with next_run(scene) as scene:
+        assert is_passed(await scene.place())
+        assert await scene.records("gap")
+
+
 async def test_a_step_of_the_wall_clock_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, with its size, and counted; budget days go by that clock, so a reviewer has to know."""
     monkeypatch.setattr("guard.lifecycle.EVERY_S", 0.01)

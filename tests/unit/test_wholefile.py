@@ -26,6 +26,18 @@ def test_a_file_without_an_end_is_read_no_further_than_its_bound(tmp_path: Path)
         read_whole(tmp_path / "a", bytes_max=4096)
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_refused_leaves_nothing_open(tmp_path: Path, kind: str) -> None:
+    """A folder among the policies cost a descriptor at every reload, until there was none left for callers."""
+    path = tmp_path / "a.toml"
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    before = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(OSError, match="is no regular file"):
+            read_whole(path, bytes_max=10)
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
     """A pipe that nobody writes to, a device, a folder: refused at once, in words."""
     os.mkfifo(tmp_path / "pipe")

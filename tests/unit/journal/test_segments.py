@@ -14,6 +14,7 @@ from guard.journal.disk import Disk
 from guard.journal.entries import Recovered
 from guard.journal.record import encode
 from guard.journal.segments import first_line, read_lines, recover, replay, segment_numbers
+from guard.journal.statedir import journal_dir
 from tests.support.disk import FaultyDisk
 from tests.support.journal import decision, file_of, open_journal
 
@@ -252,12 +253,41 @@ def test_a_recovery_that_fails_leaves_the_torn_bytes_where_they_were(state: Path
     with file_of(state, last).open("ab") as file:
         file.write(b"torn")
     disk = FaultyDisk()
-    disk.fails[call] = OSError(28, "No space left on device")
+    disk.fails[call] = OSError(5, "Input/output error")
 
-    with pytest.raises(StateFault, match="No space left"):
+    with pytest.raises(StateFault, match="Input/output error"):
         recover(state, disk=disk)
     assert file_of(state, last).read_bytes().endswith(b"torn")
     assert recover(state, disk=DISK).recovered[0].bytes == 4
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_on_a_full_disk_a_torn_line_is_known_by_its_hash(state: Path, left: int) -> None:
+    """The guard that the disk stopped comes up again on it; no part of a copy stays."""
+    last = segment_numbers(state)[-1]
+    before = file_of(state, last).read_bytes()
+    with file_of(state, last).open("ab") as file:
+        file.write(b"torn")
+    disk = FaultyDisk()
+    disk.write_bytes_left = left
+
+    (found,) = recover(state, disk=disk).recovered
+    assert (found.bytes, found.sha256, found.file) == (4, sha256(b"torn").hexdigest(), "")
+    assert file_of(state, last).read_bytes() == before
+    assert not list(journal_dir(state).glob("*.torn*"))
+
+
+def test_on_a_full_disk_a_whole_line_that_is_no_record_is_not_cut_off(state: Path) -> None:
+    """It may be evidence."""
+    last = segment_numbers(state)[-1]
+    with file_of(state, last).open("ab") as file:
+        file.write(b"{}\n")
+    disk = FaultyDisk()
+    disk.write_bytes_left = 0
+
+    with pytest.raises(StateFault, match="No space left"):
+        recover(state, disk=disk)
+    assert file_of(state, last).read_bytes().endswith(b"{}\n")
 
 
 def test_reading_is_lazy(state: Path) -> None:
