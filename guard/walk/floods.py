@@ -17,6 +17,7 @@ from guard.walk.tally import Tally
 
 DENIED_PER_SECOND: Final = 10
 PLACES_MAX: Final = 4096
+SOURCES_MAX: Final = 16  # strangers' addresses a second; one caller may have any number of them
 READS_PLACES_MAX: Final = 16_384
 SECOND_US: Final = 1_000_000
 MINUTE_US: Final = 60 * SECOND_US
@@ -47,6 +48,7 @@ class Floods:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._refusals = Tally(SECOND_US, places_max=PLACES_MAX, other=Alike("other"), tell=self._denied)
+        self._strangers = Tally(SECOND_US, places_max=SOURCES_MAX, other=Alike("other"), tell=self._denied)
         self.reads: Tally[Reading] = Tally(
             MINUTE_US, places_max=READS_PLACES_MAX, other=("other", "other"), tell=self._accessed
         )
@@ -54,11 +56,15 @@ class Floods:
     def is_below(self, visit: Visit, refusal: Refusal) -> bool:
         """Whether this refusal gets a record of its own."""
         place = _alike(visit, refusal)
-        return place is None or self._refusals.add(place, wall_us=visit.wall_us) <= DENIED_PER_SECOND
+        if place is None:
+            return True
+        tally = self._strangers if place.key is None else self._refusals
+        return tally.add(place, wall_us=visit.wall_us) <= DENIED_PER_SECOND
 
     def sum_up(self, wall_us: int | None = None) -> None:
         """Writes what is over by now; everything without a time."""
         self._refusals.close(wall_us)
+        self._strangers.close(wall_us)
         self.reads.close(wall_us)
 
     def _denied(self, place: Alike, began_us: int, count: int) -> None:

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from guard.access.scopes import SCOPES
 from guard.server import Bounds, Reader, Request
 from guard.simulator.faults import Hold
-from guard.terms import Presented, Reply
+from guard.terms import Call, Presented, Reply
+from guard.walk.floods import DENIED_PER_SECOND, SOURCES_MAX
 from tests.support import tokens
 from tests.support.edge_corpus import get
 from tests.support.guards import call, codes, key, order, record, said, write_keys
@@ -185,6 +186,20 @@ async def test_a_flood_of_strangers_does_not_flood_the_record(tmp_path: Path) ->
         await scene.ask("/api/funds", account(), who="nobody")
         assert len(await scene.records("decision")) == 11
         assert [(found["source"], found["count"]) for found in await scene.records("denied")] == [("127.0.0.1", 190)]
+
+
+async def test_a_flood_of_strangers_from_many_addresses_does_not_either(tmp_path: Path) -> None:
+    """So many addresses of a second have a sum of their own, and all others share one."""
+    async with stage(tmp_path) as scene:
+        for number in range(20 * 64):
+            asked = Call("GET", "/api/accounts", {}, b"", f"2001:db8::{number % 64:x}")
+            await scene.guard.pipeline.handle(asked)
+        scene.clock.advance(s=1)
+        scene.guard.recorder.floods.sum_up(scene.clock.wall_us())
+        found = {one["source"]: one["count"] for one in await scene.records("denied")}
+        assert found.pop("other") == (64 - SOURCES_MAX) * 20 - DENIED_PER_SECOND
+        assert found == {f"2001:db8::{number:x}": 20 - DENIED_PER_SECOND for number in range(SOURCES_MAX)}
+        assert len(await scene.records("decision")) == (SOURCES_MAX + 1) * DENIED_PER_SECOND
 
 
 # ---------------------------------------------------------------- keys that change
