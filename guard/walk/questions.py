@@ -22,6 +22,7 @@ from guard.intent import parse
 from guard.limits import State, free_in_us, look, post, used
 from guard.policy import Meter, meters
 from guard.server import refusal_reply
+from guard.server.fields import WS_PATH
 from guard.terms import (
     LEDGER_UNIT,
     Call,
@@ -50,12 +51,15 @@ TICKET: Final = "/guard/v1/ws-ticket"
 _METHODS: Final = {"/guard/v1/me": "GET", "/guard/v1/check": "POST", TICKET: "POST"}
 _DECISION: Final = re.compile(r"/guard/v1/decisions/([0-9A-HJKMNP-TV-Z]{26})")
 _CHECKS: Final = 120  # dry runs a key may ask for in a minute
+_NULL: Final = b"null"
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
 class _Check(Struct, forbid_unknown_fields=True):
+    """A path that is asked with GET alone has no body to name."""
+
     path: str
-    body: msgspec.Raw
+    body: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def is_question(call: Call) -> bool:
@@ -174,17 +178,27 @@ async def _check(recorder: Recorder, visit: Visit, principal: Principal) -> Repl
     asked = _asked(visit)
     if isinstance(asked, Refusal):
         return refused(recorder, visit, asked)
-    endpoint, body = asked
-    visit.endpoint, visit.effect = endpoint, endpoint.effect
-    verdict = await _dry_run(recorder, visit, endpoint, body)
-    visit.endpoint = None
+    verdict = await _met(recorder, visit, asked)
     if verdict is None:
-        return _json(visit, {"outcome": "allow", "status": 200, "guard": {"decision": visit.id, "reasons": []}})
+        return _json(visit, {"outcome": "allow", "status": 200, "guard": _passes(visit)})
     if visit.standing.policies is not None:
         verdict = dated(verdict, visit.standing.policies.ends)
     told = refusal_reply(verdict, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None)
     inner = msgspec.json.decode(told.body, type=dict[str, msgspec.Raw])
     return _json(visit, {"outcome": "refuse", "status": told.status, "guard": inner["guard"]})
+
+
+def _passes(visit: Visit) -> dict[str, object]:
+    """The members that a refusal has, where there is nothing to refuse."""
+    return {
+        "decision": visit.id,
+        "code": None,
+        "retryable": False,
+        "retry_after_s": None,
+        "reasons": [],
+        "policy_sha256": visit.standing.policy_sha256 or None,
+        "largest_qty": None,
+    }
 
 
 def _own_rate(recorder: Recorder, visit: Visit, principal: Principal) -> Refusal | None:
@@ -198,15 +212,29 @@ def _own_rate(recorder: Recorder, visit: Visit, principal: Principal) -> Refusal
     return None
 
 
-def _asked(visit: Visit) -> tuple[Endpoint, bytes] | Refusal:
+def _asked(visit: Visit) -> _Check | Refusal:
     try:
         check = msgspec.json.decode(visit.call.body, type=_Check)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        check = None
+    if check is None or (
+        bytes(check.body) == _NULL and all(row.method == "POST" for row in BY_PATH.get(check.path, ()))
+    ):
         return refuse(Code.BAD_JSON, 'send {"path": "/api/order", "body": {…}}, the body as you would send it')
-    rows = [row for row in BY_PATH.get(check.path, ()) if row.method == "POST"]
-    if not rows:
-        return refuse(Code.UNKNOWN_ENDPOINT, "path: no such POST endpoint; `guard endpoints` lists them")
-    return rows[0], bytes(check.body)
+    return check
+
+
+async def _met(recorder: Recorder, visit: Visit, check: _Check) -> Refusal | None:
+    """What a request to this path would meet: a POST of this body; a GET, where that is how the path is asked."""
+    rows = {row.method: row for row in BY_PATH.get(check.path, ())}
+    endpoint = rows.get("GET") if bytes(check.body) == _NULL or "POST" not in rows else rows["POST"]
+    if endpoint is None or endpoint.path == WS_PATH:
+        return refuse(Code.UNKNOWN_ENDPOINT, "path: no such endpoint; `guard endpoints` lists them")
+    visit.endpoint, visit.effect = endpoint, endpoint.effect
+    body = bytes(check.body) if endpoint.method == "POST" else b""
+    verdict = await _dry_run(recorder, visit, endpoint, body)
+    visit.endpoint = None
+    return verdict
 
 
 async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: bytes) -> Refusal | None:

@@ -233,16 +233,21 @@ async def test_a_dry_run_says_what_would_happen_and_does_nothing(tmp_path: Path)
             ("/api/modify-order", account(order_id_ex=mine, op="NORMAL", qty=100, price=9), 200, None),
             ("/api/modify-order", account(order_id_ex="1", op="NORMAL", qty=100, price=9), 403, "unknown_order"),
             (QUOTE, TENCENT, 200, None),
-            ("/api/nothing", {}, None, None),
+            ("/api/nothing", {}, 404, "unknown_endpoint"),
+            ("/ws", {}, 404, "unknown_endpoint"),
+            ("/api/accounts", None, 200, None),
+            ("/api/accounts", {}, 200, None),
         ]:
             told = await scene.ask(check, {"path": path, "body": body})
-            if status is None:
-                assert code_of(told) == (404, "unknown_endpoint")
-                continue
             assert told.status == 200
             assert said(told)["status"] == status
             assert said(told)["outcome"] == ("refuse" if code else "allow")
-            assert said(told)["guard"].get("code") == code
+            assert said(told)["guard"]["code"] == code
+            members = "decision code retryable retry_after_s reasons policy_sha256 largest_qty"
+            assert set(members.split()) <= said(told)["guard"].keys()
+        assert code_of(await scene.ask(check, {"path": "/api/order"})) == (400, "bad_json")
+        assert code_of(await scene.ask(check, {"path": "/api/order", "body": None})) == (400, "bad_json")
+        assert code_of(await scene.ask(check, {"body": {}})) == (400, "bad_json")
         assert scene.ledger() == before
         asked = {request.path for request in list(scene.daemon.requests)[requests:]}
         assert asked <= {"/api/static-info", "/api/orders"}  # what a lot is; whether anybody knows the order
