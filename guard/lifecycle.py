@@ -264,7 +264,7 @@ class Guard:
         tls = self.certificate.context if self.certificate is not None else None
         handler = self.pipeline.handle if self.tracing is None else self.tracing.handler(self.pipeline.handle)
         wiring = Wiring(
-            handler=with_origins(handler, frozenset(settings.listen.allowed_origins)),
+            handler=with_origins(handler, frozenset(settings.listen.allowed_origins), new_id=self.clock.new_id),
             start=self.supervisor.start,
             new_id=self.clock.new_id,
             upgrade=self.relay.upgrade,

@@ -23,17 +23,18 @@ _VARY: Final = ("Vary", "Origin")
 _NO_CONTENT: Final = 204
 
 
-def with_origins(handler: Handler, allowed: frozenset[str]) -> Handler:
+def with_origins(handler: Handler, allowed: frozenset[str], *, new_id: Callable[[], str]) -> Handler:
     """The handler, which also serves pages of these origins; as it is where there are none."""
-    return Origins(handler, allowed).handle if allowed else handler
+    return Origins(handler, allowed, new_id).handle if allowed else handler
 
 
 class Origins:
     """Before one handler."""
 
-    def __init__(self, handler: Handler, allowed: frozenset[str]) -> None:
+    def __init__(self, handler: Handler, allowed: frozenset[str], new_id: Callable[[], str]) -> None:
         self._handler = handler
         self._allowed = allowed
+        self._new_id = new_id
 
     async def handle(self, call: Call) -> Reply:
         """The answer, with what the browser of an allowed page needs to hand it on."""
@@ -44,15 +45,16 @@ class Origins:
             reply = await self._handler(call)
             return replace(reply, headers=(*reply.headers, _VARY))
         if call.method == "OPTIONS" and _ASKED_METHOD in call.head:
-            return _preflight(origin)
+            return _preflight(origin, self._new_id())
         reply = await self._handler(call)
         said = (("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", _EXPOSED), _VARY)
         return replace(reply, headers=(*reply.headers, *said))
 
 
-def _preflight(origin: str) -> Reply:
+def _preflight(origin: str, decision: str) -> Reply:
     """What the page may send; the request itself is judged when it comes."""
     said = (
+        ("Guard-Decision", decision),
         ("Access-Control-Allow-Origin", origin),
         ("Access-Control-Allow-Methods", _METHODS),
         ("Access-Control-Allow-Headers", _HEADERS),
