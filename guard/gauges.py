@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from guard import __version__
 from guard.access import KeyRecord
 from guard.admin.changes import Changes
+from guard.admin.health import for_everyone
 from guard.admin.watch import Watch
 from guard.certificate import Certificate
-from guard.limits import STRICTNESS, trading_for, unknowns
+from guard.limits import STRICTNESS, unknowns
 from guard.metrics import Labels, Metrics
 from guard.policy import Meter, meters
 from guard.stream import Relay
@@ -79,9 +80,7 @@ def _optional(metrics: Metrics, name: str, read: Callable[[], float | None]) -> 
 
 def _trading(desk: Desk) -> Rows:
     """The state that binds everyone; narrower rules are in `/status`."""
-    present = trading_for(desk.state, key="", account=None, market=None)
-    if present == "active" and desk.is_halted:
-        present = "cancel_only"
+    present = for_everyone(desk)
     for state in STRICTNESS:
         yield (state,), float(state == present)
 

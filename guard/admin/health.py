@@ -3,7 +3,7 @@
 from typing import Final
 
 from guard import __version__
-from guard.limits import BREAKER, unknowns
+from guard.limits import BREAKER, STRICTNESS, TradingState, trading_for, unknowns
 from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk
 
@@ -43,17 +43,13 @@ def _left_alone(desk: Desk, name: str, circuit: Circuit) -> str:
 def status(desk: Desk) -> dict[str, object]:
     """The whole picture for `/status`, without secrets."""
     standing = desk.standing
-    rules = [
-        {"state": r.state, "keys": r.keys, "accounts": r.accounts, "markets": r.markets, "reason": r.reason, "by": r.by}
-        for r in desk.state.trading.values()
-    ]
     return {
         "version": __version__,
         "listen": {"data": standing.settings.listen.data, "ops": standing.settings.listen.ops},
         "draining": desk.is_draining,
         "degraded": degraded(desk),
         "weakened": desk.weakened,
-        "trading": {"enabled": standing.settings.trading.enabled, "halt_file": desk.is_halted, "rules": rules},
+        "trading": trading(desk),
         "policies": {
             "sha256": standing.policy_sha256 or None,
             "ids": [doc.id for doc in standing.policies.docs] if standing.policies else [],
@@ -78,3 +74,19 @@ def status(desk: Desk) -> dict[str, object]:
         "live_orders": len(desk.state.holders),
         "tasks": desk.supervisor.in_flight,
     }
+
+
+def trading(desk: Desk) -> dict[str, object]:
+    """Whether orders may pass: the state that binds everyone, and all rules, also those for some."""
+    rules = [
+        {"state": r.state, "keys": r.keys, "accounts": r.accounts, "markets": r.markets, "reason": r.reason, "by": r.by}
+        for r in desk.state.trading.values()
+    ]
+    enabled = desk.standing.settings.trading.enabled
+    return {"state": for_everyone(desk), "enabled": enabled, "halt_file": desk.is_halted, "rules": rules}
+
+
+def for_everyone(desk: Desk) -> TradingState:
+    """The trading state that binds everyone; the HALT file is at least `cancel_only`."""
+    present = trading_for(desk.state, key="", account=None, market=None)
+    return max(present, "cancel_only", key=STRICTNESS.__getitem__) if desk.is_halted else present

@@ -1,10 +1,10 @@
 """The trading state set by a person: checked, recorded, in force at once, and durable before it is acknowledged."""
 
 from collections.abc import Container
-from typing import Literal
+from typing import Annotated, Literal
 
 import structlog
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from guard.admin.change import Change
 from guard.admin.stopping import cancel_scope
@@ -19,11 +19,15 @@ from guard.walk.desk import Desk
 _log = structlog.get_logger("guard.admin")
 
 
+# An account as JSON's numbers cannot carry it everywhere: beyond 2**53 some programs round (RFC 8259 §6).
+Digits = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
+
+
 class ScopeBody(Struct, frozen=True, forbid_unknown_fields=True):
     """Whom a trading state binds; a list left out or empty does not narrow."""
 
     keys: tuple[str, ...] = ()
-    accounts: tuple[int, ...] = ()
+    accounts: tuple[int | Digits, ...] = ()
     markets: tuple[str, ...] = ()
 
 
@@ -32,7 +36,7 @@ class StateBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     state: Literal["active", "reduce_only", "cancel_only", "locked"]
     reason: str
-    scope: ScopeBody = ScopeBody()
+    scope: ScopeBody | None = None
     drill: bool = False
     cancel_working: bool = False
 
@@ -75,11 +79,11 @@ def _bound(rule: TradingRule) -> str:
 
 
 def _rule(body: StateBody, *, by: str, t_us: int) -> TradingRule:
-    scope, reason = body.scope, plain(body.reason)
+    scope, reason = body.scope or ScopeBody(), plain(body.reason)
     return TradingRule(
         state=body.state,
         keys=scope.keys,
-        accounts=scope.accounts,
+        accounts=tuple(map(int, scope.accounts)),
         markets=scope.markets,
         reason=reason,
         by=by,
@@ -103,15 +107,14 @@ def _record(rule: TradingRule, *, batch: str | None) -> StateRecord:
 
 def _errors(body: StateBody, names: Container[str]) -> list[str]:
     """What is wrong with the body. A rule for a key that is none would bind nobody, and say that it was applied."""
+    scope = body.scope or ScopeBody()
     errors = [
         f"scope.keys: {name!r} is no key of keys.json; name it without what follows '@'"
-        for name in body.scope.keys
+        for name in scope.keys
         if body.state != "active" and name not in names
     ]
     errors += [
-        f"scope.markets: {m!r} is no market; known: {', '.join(MARKETS)}"
-        for m in body.scope.markets
-        if m not in MARKETS
+        f"scope.markets: {m!r} is no market; known: {', '.join(MARKETS)}" for m in scope.markets if m not in MARKETS
     ]
     if body.cancel_working and body.state == "active":
         errors.append("cancel_working: only with a state that stops new orders; active lets them through again")

@@ -97,6 +97,16 @@ async def test_health_readiness_status_and_metrics_are_open_on_loopback(tmp_path
         assert (status, "guard_build_info{" in exposition) == (200, True)
 
 
+async def test_a_wrong_key_is_refused_also_where_none_is_wanted(tmp_path: Path) -> None:
+    """A key that is presented but wrong is 401, so that nobody takes it for one that works; a right one may look."""
+    async with running(lay_out(tmp_path, record("bot"))) as guard:
+        for path in ("/status", "/metrics"):
+            status, told = await operate(guard, path, who="nobody")
+            assert (status, told["err_code"]) == (401, "unauthenticated")
+            assert (await operate(guard, path, who="bot"))[0] == 200
+        assert (await operate(guard, "/livez", who="nobody"))[0] == 200
+
+
 async def test_what_is_wrong_degrades_but_does_not_make_unready(tmp_path: Path) -> None:
     """A daemon that is down, a HALT file, an unknown order: 200 with reasons, since un-ready would cut off cancels."""
     config = lay_out(tmp_path)
@@ -426,6 +436,32 @@ async def test_a_halt_file_is_looked_at_before_each_order(tmp_path: Path) -> Non
         assert codes(await ask(guard, "/api/order", order())) == ["halted"]
         halt.unlink()
         assert (await ask(guard, "/api/order", order())).status == 200
+
+
+@pytest.mark.parametrize(
+    ("state", "halted"),
+    [("active", "cancel_only"), ("reduce_only", "cancel_only"), ("cancel_only", "cancel_only"), ("locked", "locked")],
+)
+async def test_a_halt_file_shows_as_the_state_that_it_makes(tmp_path: Path, state: str, halted: str) -> None:
+    """The strictest wins, in what is told as in what is done; `null` as a scope is one left out."""
+    async with running(lay_out(tmp_path)) as guard:
+        assert (await operate(guard, "/admin/state", {"state": state, "reason": "x", "scope": None}))[0] == 200
+        halt = tmp_path / "state" / "HALT"
+        for is_there, shown in ((False, state), (True, halted)):
+            halt.unlink(missing_ok=True) if not is_there else halt.touch()
+            assert (await operate(guard, "/admin/state"))[1]["state"] == shown
+            assert (await operate(guard, "/status"))[1]["trading"]["state"] == shown
+            assert f'guard_trading_state{{state="{shown}"}} 1.0' in (await operate(guard, "/metrics"))[1]
+
+
+async def test_an_account_may_be_named_by_digits_in_a_text(tmp_path: Path) -> None:
+    """As in a trade: programs that round numbers beyond 2**53 can still say which account they mean."""
+    async with running(lay_out(tmp_path)) as guard:
+        for accounts, status in ((["281756478875559548", 123456], 200), (["1e5"], 400), ([""], 400), (["-1"], 400)):
+            body = {"state": "cancel_only", "reason": "x", "scope": {"accounts": accounts}}
+            assert (await operate(guard, "/admin/state", body))[0] == status
+        assert (await operate(guard, "/admin/state"))[1]["rules"][0]["accounts"] == [281756478875559548, 123456]
+        assert codes(await ask(guard, "/api/order", order())) == ["halted"]
 
 
 # ---------------------------------------------------------------- a socket file
