@@ -17,9 +17,10 @@ from rich.table import Table
 
 from guard.cli.consoles import of_tables, show
 from guard.cli.ops import Door, ask, data_door, ops_door
-from guard.cli.sources import OpsOption, print_json, told
+from guard.cli.sources import OpsOption, UnusedOps, print_json, told
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.clock import SystemClock
+from guard.errors import SettingsFault
 from guard.explained import Explanation, explained
 from guard.policy.explain import RuleLook
 
@@ -39,17 +40,17 @@ class _Status(msgspec.Struct):
 
 def explain(
     decision: Annotated[str, typer.Argument(metavar="ID", help="As Guard-Decision and the refusal name it.")],
+    ops: UnusedOps = None,
     state: State = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Why was this decided: every rule that looked, the numbers, the policy's line, what would have passed."""
-    if not ID.fullmatch(decision):
-        raise typer.BadParameter("a decision is 26 letters and digits", param_hint="ID")
-    found = explained(directory(state, config), decision, now=SystemClock().wall())
+    del ops
+    where = directory(state, config)
+    found = explained(where, decision, now=SystemClock().wall()) if ID.fullmatch(decision) else None
     if found is None:
-        typer.echo(f"guard: the record has no decision {decision}; reads may be summed up, see journal.reads", err=True)
-        raise typer.Exit(1)
+        raise SettingsFault([f"the record has no decision {decision}; reads may be summed up, see journal.reads"])
     if as_json:
         print_json(found)
     else:

@@ -3,7 +3,7 @@
 import errno
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -24,12 +24,13 @@ from guard.cli.settle import settle
 from guard.cli.simulate import simulate
 from guard.cli.sources import StateOption, UnusedConfig
 from guard.errors import GuardFault
-from guard.serving.handover import tell
+from guard.serving.handover import sentences, tell
 from guard.wholefile import why
 
 EXIT_USAGE: Final = 64
 EXIT_INTERRUPTED: Final = 130
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_JSON: Final = "--json"
 _TYPER_USAGE: Final = 2  # what typer itself would exit with
 
 app = typer.Typer(
@@ -93,8 +94,11 @@ def endpoints(
     show(table)
 
 
-def run(command: Callable[..., Any]) -> int:
-    """Run a typer application; the exit code, with wrong usage as 64 and faults as one sentence on stderr."""
+def run(command: Callable[..., Any], words: Sequence[str] = ()) -> int:
+    """Run a typer application; the exit code, with wrong usage as 64 and faults as sentences on stderr.
+
+    Among the `words` of the call `--json` has them told to programs too, on standard output.
+    """
     try:
         result = command(standalone_mode=False)
     except typer.TyperException as error:
@@ -102,6 +106,8 @@ def run(command: Callable[..., Any]) -> int:
     except typer.Abort:
         return EXIT_INTERRUPTED
     except GuardFault as fault:
+        if _JSON in words:
+            typer.echo(json.dumps({"ok": False, "errors": sentences(fault)}, ensure_ascii=False))
         tell(fault)
         return 1
     except OSError as error:
@@ -124,4 +130,4 @@ def _misused(error: typer.TyperException) -> int:
 
 def main() -> None:
     """The entry point of the distribution."""
-    sys.exit(run(app))
+    sys.exit(run(app, sys.argv[1:]))

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from guard.cli.cases import compiled
 from guard.cli.sources import ConfigOption, JsonFlag, StateOption, print_json, settings_of, told
+from guard.errors import SettingsFault
 from guard.policy import PolicySet
 from guard.policy.diff import Change, verdict
 from guard.policy.trial import Witness
@@ -46,11 +47,8 @@ def diff(
 
 def _compiled(place: Path, settings: Settings) -> PolicySet:
     found, errors = compiled(place, settings)
-    for error in errors:
-        where = "" if error.file == str(place) else f"{place}/"
-        typer.echo(f"guard: {where}{error}", err=True)
     if found is None:
-        raise typer.Exit(1)
+        raise SettingsFault([f"{'' if error.file == str(place) else f'{place}/'}{error}" for error in errors])
     return found
 
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from guard.cli.consoles import of_tables, show
 from guard.cli.statedir import AsJson, Config, State, directory
 from guard.clock import SystemClock
+from guard.errors import SettingsFault
 from guard.journal.search import moment
 from guard.policy import PolicyDoc
 from guard.replay import Options, Replay, replayed
@@ -68,10 +69,8 @@ def _docs(place: Path) -> list[PolicyDoc]:
     texts, errors = read_texts(place)
     docs, wrong = parse_texts(texts)
     errors += wrong
-    for error in errors:
-        typer.echo(f"guard: {error}", err=True)
     if errors:
-        raise typer.Exit(1)
+        raise SettingsFault([str(error) for error in errors])
     for doc in docs:
         if doc.policy.mode == "shadow":
             hint = 'mode = "enforce" in a copy decides by it'

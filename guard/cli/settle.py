@@ -14,6 +14,7 @@ import typer
 
 from guard.cli.ops import ops_door, post
 from guard.cli.sources import OpsOption, told
+from guard.errors import SettingsFault
 
 _ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -40,12 +41,12 @@ def settle(
 ) -> None:
     """End an unknown by a person's word: accepted keeps its money, refused and not_sent give it back."""
     del state
-    if not _ID.fullmatch(decision):
-        raise typer.BadParameter("a decision is 26 letters and digits", param_hint="ID")
     body = {"verdict": verdict.value, "reason": reason}
     if order_id_ex is not None:
         body["order_id_ex"] = order_id_ex
     with told(as_json=as_json):
+        if not _ID.fullmatch(decision):
+            raise SettingsFault([f"{decision!r} is no decision: one is 26 letters and digits"])
         status, answer = post(ops_door(ops, config), f"/admin/decisions/{decision}/settle", body)
     if as_json:
         typer.echo(answer.decode("utf-8", "replace"))

@@ -26,6 +26,9 @@ StateOption = Annotated[
 ]
 _DOORS: Final = "host:port, https://host:port or unix:PATH."
 OpsOption = Annotated[str | None, typer.Option("--ops", envvar="GUARD_OPS", help=_DOORS)]
+UnusedOps = Annotated[
+    str | None, typer.Option("--ops", hidden=True, help="Taken by all commands on decisions; the record is read here.")
+]
 DirArgument = Annotated[
     Path | None, typer.Argument(metavar="[DIR]", readable=False, help="Default: policies.dir of the settings.")
 ]

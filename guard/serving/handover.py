@@ -25,9 +25,13 @@ def command(wanted: Wanted) -> list[str]:
     return [sys.executable, "-P", "-m", "guard.serving", msgspec.json.encode(wanted).decode()]
 
 
+def sentences(fault: GuardFault) -> list[str]:
+    """What is wrong, every error at once."""
+    return fault.errors if isinstance(fault, SettingsFault) else [str(fault)]
+
+
 def tell(fault: GuardFault) -> int:
     """The fault as sentences on stderr, every error at once; the exit code that goes with it."""
-    errors = fault.errors if isinstance(fault, SettingsFault) else [str(fault)]
-    for error in errors:
+    for error in sentences(fault):
         print(f"guard: {error}", file=sys.stderr)  # noqa: T201 - this is what the person reads
     return EXIT_STATE if isinstance(fault, StateFault) else EXIT_SETTINGS

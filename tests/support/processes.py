@@ -151,7 +151,7 @@ def run_here(*words: object, cwd: Path, env: Mapping[str, str] | None = None) ->
         os.environ.clear()
         os.environ.update(own)
         with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main.run(lambda **how: main.app(args=argv[1:], prog_name="guard", **how))
+            code = main.run(lambda **how: main.app(args=argv[1:], prog_name="guard", **how), argv[1:])
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -184,3 +184,30 @@ def test_endpoints_are_the_catalogue(tmp_path: Path) -> None:
     assert [row["runtime_scope"] for row in rows] == [" or ".join(e.runtime) or "public" for e in ENDPOINTS]
     groups = [(name, len(list(members))) for name, members in itertools.groupby(rows, key=lambda row: row["group"])]
     assert [count for _, count in groups] == [6, 5, 13, 8, 11, 2, 14, 6, 3]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "policy diff a b",
+        "policy replay --since 1h",
+        "policy replay --since 1h --policies a",
+        "policy suggest --since 1h",
+        "audit search",
+        "audit tail",
+        "audit export x.csv",
+        "audit report",
+        "audit prove --decision 01K00000000000000000000000",
+        "explain 01K00000000000000000000000",
+        "explain nothing --ops 127.0.0.1:1",
+        "keys list --file none.json",
+        "policy check none",
+        "me",
+    ],
+)
+def test_what_fails_is_told_to_programs_in_json(tmp_path: Path, words: str) -> None:
+    """Exit 1 with the errors as JSON on standard output, whatever it was; people are told on the other."""
+    done = run_here(*words.split(), "--json", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr == "") == (1, words.startswith(("keys", "policy check", "me")))
+    assert json.loads(done.stdout)["errors"]

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from guard.cli.policy import app
+from guard.errors import SettingsFault
 
 POLICY = '[policy]\nid = "desk"\n[orders]\nmax_value = "10 HKD"\n'
 CASES = (
@@ -19,7 +20,8 @@ CASES = (
 def run(*words: str | Path) -> tuple[int, str, str]:
     """Exit code, standard output, standard error."""
     found = CliRunner().invoke(app, [str(word) for word in words])
-    return found.exit_code, found.stdout, found.stderr
+    fault = str(found.exception) if isinstance(found.exception, SettingsFault) else ""  # `guard` tells it
+    return found.exit_code, found.stdout, found.stderr + fault
 
 
 @pytest.fixture(name="place")

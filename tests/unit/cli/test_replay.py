@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from guard.cli.policy import app
+from guard.errors import SettingsFault
 from guard.replay import Options, past, replayed
 from tests.support.stage import stage
 
@@ -34,7 +35,8 @@ async def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         found = CliRunner().invoke(
             app, ["replay", "--since", "2026-11-01", "--state", str(tmp_path / "state"), *given, *words]
         )
-        return found.exit_code, found.stdout + found.stderr
+        fault = str(found.exception) if isinstance(found.exception, SettingsFault) else ""  # `guard` tells it
+        return found.exit_code, found.stdout + found.stderr + fault
 
     return run
 

@@ -42,12 +42,20 @@ async def test_a_person_settles_from_the_command_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["nothing", "--verdict", "refused", "--reason", "x"],
         [NOBODY, "--verdict", "perhaps", "--reason", "x"],
         [NOBODY, "--verdict", "refused"],
     ],
 )
 def test_wrong_usage_exits_64(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """An id that is none, a verdict that is none, no reason."""
+    """A verdict that is none, no reason."""
     monkeypatch.setattr("sys.argv", ["guard", "settle", *words])
     assert run(app) == 64
+
+
+def test_an_id_that_is_none_settles_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is asked, and the exit is that of any decision that cannot be settled: 1."""
+    monkeypatch.setattr("sys.argv", ["guard", "settle", "nothing", "--verdict", "refused", "--reason", "x"])
+    assert run(app) == 1
+    assert "'nothing' is no decision" in capsys.readouterr().err
