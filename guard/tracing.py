@@ -174,7 +174,7 @@ def tracing_of(environ: Mapping[str, str]) -> Tracing | None:
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - likewise
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - likewise
     except ImportError as error:
-        _log.warning("tracing_off", why=str(error), hint="pip install 'opend-guard[otel]'")
+        _log.warning("tracing_off", why=str(error), hint="pip install '.[otel]' where the guard was cloned")
         return None
     provider = TracerProvider(resource=Resource.create({"service.name": "opend-guard"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

@@ -12,6 +12,7 @@ KEYS_TOLD: Final = 5
 
 def degraded(desk: Desk) -> tuple[str, ...]:
     """What is wrong in words, while the guard goes on; being un-ready would cut off cancels."""
+    doubts = len(unknowns(desk.state))
     stopped = sorted(key for rule in desk.state.trading.values() if rule.by == BREAKER for key in rule.keys)
     rows = (
         (desk.journal.failed is not None, f"journal: {desk.journal.failed}; new orders are refused until a restart"),
@@ -24,7 +25,10 @@ def degraded(desk: Desk) -> tuple[str, ...]:
         (desk.standing.policies is None, "policies: none could be loaded; new orders are refused"),
         (desk.is_halted, "a HALT file lies in the state directory: cancels only"),
         (bool(stopped), f"breaker: {', '.join(stopped)} stopped by itself; cancels only until a person sets it active"),
-        (bool(unknowns(desk.state)), f"{len(unknowns(desk.state))} trades with unknown outcome"),
+        (
+            doubts > 0,
+            f"{doubts} {'trade' if doubts == 1 else 'trades'} with unknown outcome: named in /status, see guard settle",
+        ),
     )
     left_alone = (_left_alone(desk, name, circuit) for name, circuit in desk.circuits.opened())
     own = (sentence for is_so, sentence in rows if is_so)

@@ -24,7 +24,7 @@ from guard.walk.desk import Desk
 
 EVERY_S: Final = 2.0
 KINDS: Final = ("policies", "keys")
-_CURE: Final = {"policies": "guard policy reload", "keys": "guard keys reload"}
+_CURE: Final = {"policies": "guard policy check, then guard policy reload", "keys": "guard keys reload"}
 _log = structlog.get_logger("guard.admin")
 
 

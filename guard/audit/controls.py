@@ -40,9 +40,15 @@ def _times(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def _stopped(facts: Facts) -> str:
+    stops = sum(one.get("by") == "breaker" for one in facts.states.shown)
+    return _times(stops, "stop") + " by a breaker"
+
+
 def _drills(facts: Facts) -> str:
     drills = sum(bool(one.get("drill")) for one in facts.states.shown)
-    return f"{_times(facts.states.total, 'change')} of state, {drills} in drills"
+    halted = _times(facts.codes["halted"], "refusal")
+    return f"{_times(facts.states.total, 'change')} of state, {drills} in drills; {halted} by a state or HALT"
 
 
 def _approved(facts: Facts) -> str:
@@ -86,7 +92,7 @@ CONTROLS: Final = (
     ),
     Control(
         "C8", "Repeated faults", "A key that fails again and again is stopped until a person sets it free.", "states",
-        _refused("halted"),
+        _stopped,
     ),
     Control(
         "C9", "Duplicates", "The same order again, in a short time, is refused.", "refused",

@@ -22,7 +22,7 @@ _POLL_S: Final = 0.1
 _GLOB: Final = frozenset("*?[")  # DuckDB would take them for a pattern
 _T = TypeVar("_T")
 
-INSTALL: Final = "pip install 'opend-guard[audit]'"
+INSTALL: Final = "pip install duckdb"
 Progress = Callable[[float], None]
 """Hears the part that is done, from 0 to 1."""
 

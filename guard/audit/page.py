@@ -18,6 +18,10 @@ Names and types stay; new columns come at the end, before `line`. `make docs` ma
 - In CSV a text that a spreadsheet would take for a formula has an apostrophe before it; without it, it is the caller's.
 - `line` is the record as it is written: whatever has no column is there, and its SHA-256 is the next record's `prev`.
 - A decimal with more than 9 decimals is rounded; `line` has it whole. `snapshot` records are left out.
+- So an export proves nothing by itself: the record that it was made from is verified (`guard audit verify`, or
+  `guard_verify.py record DIR`), or one row by a proof of its record (`guard audit prove`), which holds the same `line`.
+- A spreadsheet rounds numbers of more than 15 digits: have it read `account`, `order_id` and `order_id_ex` as text.
+  Decimals have a point, never a comma, and no thousands separators.
 
 | column | type | holds |
 |---|---|---|

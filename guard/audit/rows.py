@@ -97,7 +97,9 @@ def _decision(members: Members) -> str:
         price = f"at {terms['price']}" if terms.get("price") else _label(OrderType, terms.get("order_type"))
         asked = (str(terms["qty"]), price) if terms.get("qty") else ()
         found = " ".join(part for part in (_text(members, "environment"), verb, *asked) if part)
-    return ": ".join(part for part in (found, _said(members)) if part)
+    nobody = members.get("key") is None and members.get("peer") is not None
+    note = "; ".join(part for part in (f"from {_text(members, 'peer')}", _text(members, "note")) if part)
+    return ": ".join(part for part in (found, _said(members), note if nobody else "") if part)
 
 
 def _label(labels: type[IntEnum], value: object) -> str:

@@ -166,7 +166,9 @@ def export_record(
         told = {"file": str(out), "records": count, "format": as_, "verifier": str(script)}
         typer.echo(msgspec.json.encode(told))
     else:
-        typer.echo(f"{out}: {count} records; {script} checks proofs and whole records with the verifier key alone")
+        typer.echo(
+            f"{out}: {count} records; {script} checks the record itself, or a proof from it, with its verifier key"
+        )
 
 
 @app.command("tail")

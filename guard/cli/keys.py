@@ -226,7 +226,9 @@ def _mint(path: Path, edit: Callable[[str], None], *, as_json: bool) -> None:
         _print_json({**_row(record, now), "key": plaintext, "file": str(path), "alike": alike, "errors": errors})
     else:
         typer.echo(plaintext)
-        lines = [f"{record.id} is in {path}; its key is shown this once. Now run: guard keys reload"]
+        lines = [
+            f"{record.id} is in {path}; its key is shown this once. A running guard takes it after: guard keys reload"
+        ]
         lines += [
             f"{row['id']}, the same caller: {row['state']} until {row['expires_at'] or 'revoked'}" for row in alike
         ]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import typer
 from msgspec import Struct
 
 from guard.cli.sources import settings_of
@@ -159,6 +160,9 @@ def ask(
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
             connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()
-            return answer.status, answer.read(ANSWER_BYTES_MAX)
+            told = answer.status, answer.read(ANSWER_BYTES_MAX)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise SettingsFault([f"{door.place}: the guard could not be asked: {why(error)}; {_LOOK}"]) from error
+    if told[0] == http.HTTPStatus.UNAUTHORIZED:
+        typer.echo(f"guard: GUARD_KEY holds no key that the guard at {door.place} takes: guard keys list", err=True)
+    return told

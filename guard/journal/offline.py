@@ -146,4 +146,4 @@ if __name__ == "__main__":
         trusted, notes = read_keys(words.vkey.read_text("utf-8")), words.held.read_text("utf-8") if words.held else ""
         proof(words.path.read_text("utf-8"), trusted) if words.what == "proof" else record(words.path, notes, trusted)
     except (InvalidSignature, OSError, ValueError, TypeError, LookupError) as fault:  # unreadable proves nothing
-        stop(CANNOT, f"cannot verify: {fault!r}")
+        stop(CANNOT, f"cannot verify: {fault!r}; record takes a state directory, proof what was proved")

@@ -72,7 +72,7 @@ _BAD_IDEMPOTENCY_KEY: Final = _bad("an Idempotency-Key is 1 to 255 visible ASCII
 _TWO_CREDENTIALS: Final = _bad("a request has one credential: Authorization or ?token=, not both")
 NO_HANDSHAKE: Final = _bad("/ws is asked with a WebSocket handshake of version 13 (RFC 6455)")
 _CODED: Final = refuse(Code.MEDIA_TYPE, "a body is sent as it is: no Content-Encoding")
-_NOT_JSON: Final = refuse(Code.MEDIA_TYPE, "a body is application/json in UTF-8")
+_NOT_JSON: Final = refuse(Code.MEDIA_TYPE, "a body is JSON in UTF-8: send the header Content-Type: application/json")
 
 
 class Meaning(Struct, frozen=True):

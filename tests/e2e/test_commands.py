@@ -334,7 +334,9 @@ async def test_a_refusal_is_json_for_programs_and_a_sentence_for_people(tmp_path
         given = await _command(tmp_path, *words, "--json", who="nobody")
 
     assert (told.returncode, told.stdout) == (given.returncode, "") == (1, "")
-    assert told.stderr.startswith("guard: a valid key is needed")
+    first, second = told.stderr.splitlines()
+    assert first.startswith("guard: GUARD_KEY holds no key that the guard at 127.0.0.1:")
+    assert second.startswith("guard: a valid key is needed")
     assert json.loads(given.stdout)["err_code"] == "unauthenticated"
 
 

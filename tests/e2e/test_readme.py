@@ -25,12 +25,13 @@ from tests.support.processes import GUARD, Process, environment, external, free_
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text()
+RUNBOOK: Final = (ROOT / "docs" / "runbook.md").read_text()
 DAEMON_KEY: Final = f"fc_{'5a' * 32}"
 PLACES: Final = {"22499": "daemon", "22500": "data", "22501": "ops"}
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def _blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def _is_elsewhere(block: str) -> bool:
@@ -56,9 +57,9 @@ class Room:
             text = text.replace(port, str(self.ports[name]))
         return text
 
-    def do(self, block: str) -> str:
+    def do(self, block: str, *, cwd: Path | None = None) -> str:
         """What a shell prints for a block; every line must succeed."""
-        done = shell(f"set -eu\n{self.here(block)}", cwd=self.folder, env=self.env)
+        done = shell(f"set -eu\n{self.here(block)}", cwd=cwd or self.folder, env=self.env)
         assert done.returncode == 0, (block, done)
         return done.stdout
 
@@ -81,11 +82,14 @@ def test_every_command_is_run_in_order(tmp_path: Path) -> None:
         room.do(blocks[0])
         (settings,) = _blocks("toml")
         (files / "guard.toml").write_text(room.here(settings))
-        checked = [room.do(block) for block in blocks[1:starting]][-1]
+        checked = [room.do(block, cwd=files) for block in blocks[1:starting]][-1]
         with room.open("data", "serve", cwd=files) as guard:
-            told = [room.do(block) for block in blocks[starting + 1 :]]
+            told = [room.do(block, cwd=files) for block in blocks[starting + 1 :]]
+            night = room.do("\n".join(_blocks("sh", RUNBOOK)), cwd=files)
             assert guard.stop(signal.SIGTERM) == 0
 
+    assert night.count('"result":"applied"') == 2, "the runbook's lines: a key is stopped, and let go on"
+    assert "key bot-1 removed" in night
     assert "wrong" not in checked
     assert "shares no key with the guard's" in checked
     assert not [text for text in told if '"err_code":"' in text]
@@ -112,8 +116,10 @@ def test_the_commands_that_are_not_run_here_exist() -> None:
     assert done.returncode == 0, done.stderr
     assert "guard demo" in done.stdout
     assert "tests/gate.sh" in done.stdout
-    assert [re.sub(r"\S*\.guard/", "", block) for block in elsewhere[1:]] == [
-        "python3 -m venv .guard && bin/pip install .\n"
+    (installing,) = (re.sub(r"\S*\.guard/", "", block) for block in elsewhere[1:])
+    assert [line.partition("#")[0].strip() for line in installing.splitlines()] == [
+        "python3 -m venv .guard && bin/pip install .",
+        ". bin/activate",
     ]
 
 

@@ -51,6 +51,13 @@ def test_a_refusal_tells_the_code_and_every_reason() -> None:
     assert (found.outcome, found.message) == ("refuse rate", "15 new orders in 30 s are the limit")
 
 
+def test_a_refusal_of_nobody_tells_from_where_and_why() -> None:
+    """The answer says the same for every bad key; the record knows which it was."""
+    found = shown("decision", refusal("01R", key=None, peer="192.0.2.7", note="expired"))
+
+    assert found.message == "15 new orders in 30 s are the limit: from 192.0.2.7; expired"
+
+
 def test_an_outcome_is_not_taken_for_a_status_of_http() -> None:
     """The daemon's verdict and its words."""
     found = shown("outcome", outcome("01K", status=200, message="done"))

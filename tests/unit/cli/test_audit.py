@@ -130,7 +130,7 @@ def test_without_duckdb_a_search_works_all_the_same(state: Path, monkeypatch: py
     without = guard_audit("search", "--key", "trader", "--limit", "2", "--state", state)
 
     assert without.stdout == with_it.stdout
-    assert "pip install 'opend-guard[audit]'" in without.stderr
+    assert "pip install duckdb" in without.stderr
 
 
 # ---------------------------------------------------------------- export
@@ -154,7 +154,7 @@ def test_an_export_says_what_it_cannot_do(state: Path, tmp_path: Path, monkeypat
     monkeypatch.setitem(sys.modules, "duckdb", None)
     result = guard_audit("export", tmp_path / "all.csv", "--state", state)
 
-    assert "pip install 'opend-guard[audit]'" in str(result.exception)
+    assert "pip install duckdb" in str(result.exception)
 
 
 # ---------------------------------------------------------------- tail
