@@ -147,6 +147,7 @@ def _security(fields: Fields, item: object) -> tuple[int, str] | None:
     if market is None or type(code) is not str or not _QUOTE_CODE.fullmatch(code) or len(code) > _CODE_CHARACTERS_MAX:
         fields.note(Code.BAD_VALUE, f"{shown(item)} is no security: write HK.00700 or its market and code")
         return None
-    if PREFIX_OF_QOT[market] != code.partition(".")[0] and code.partition(".")[0] in QOT_MARKET_OF and "." in code:
+    own, (prefix, dot, _) = PREFIX_OF_QOT[market], code.partition(".")
+    if dot and prefix != own and prefix in QOT_MARKET_OF:
         fields.note(Code.BAD_VALUE, f"{shown(code)} has the prefix of another market")
-    return market, code.removeprefix(f"{PREFIX_OF_QOT[market]}.")
+    return market, code.removeprefix(f"{own}.")

@@ -17,7 +17,7 @@ from guard.journal.note import Checkpoint, Note, NoteError
 from guard.journal.record import Line, decode
 from guard.journal.resume import opening
 from guard.journal.segments import read_lines
-from guard.journal.tree import Stretch, Tree, consistency, inclusion, is_consistent, leaf, root_of_inclusion, roots
+from guard.journal.tree import Stretch, consistency, inclusion, is_consistent, leaf, root_of_inclusion, roots
 
 _HEADER: Final = "c2sp.org/tlog-proof@v1"
 _CHANGED: Final = "the record is not what its checkpoint signed: guard audit verify"
@@ -90,8 +90,7 @@ def _hashes(state: Path, stretches: Sequence[Stretch]) -> list[bytes]:
     lines = read_lines(state)
     first = next(lines, b"")
     try:
-        start = Tree() if first.startswith(b'{"seq":1,') else opening(first[:-1]).tree
-        return roots(stretches, _leaves(chain([first], lines)), start=start)
+        return roots(stretches, _leaves(chain([first], lines)), start=opening(first[:-1]).tree)
     except ValueError as error:
         raise JournalFault(f"what the proof needs is not in the record any more: {error}") from error
 

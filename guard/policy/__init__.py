@@ -14,7 +14,7 @@ from guard.policy.metering import meters
 from guard.policy.needs import excusable
 from guard.policy.plan import Plan
 from guard.policy.prices import ValueTerms
-from guard.policy.reducing import exits_claim, exits_of, is_reducing, reducible
+from guard.policy.reducing import exits_claim, exits_of, reducible
 from guard.policy.rights import cancels_account, may_touch, sees_own_only
 from guard.policy.room import largest_bound, largest_qty, whole_lots
 from guard.policy.rule import Maker, Meter
@@ -40,7 +40,6 @@ __all__ = [
     "exits_claim",
     "exits_of",
     "fill_cell",
-    "is_reducing",
     "judge",
     "judge_cancel",
     "judge_read",

@@ -42,8 +42,3 @@ def reducible(order: PlaceOrder, position: Position | Missing | None, *, exits: 
         return _NONE
     held = {Side.SELL: position.qty, Side.BUY: position.qty.copy_negate()}.get(order.side, _NONE)
     return max(_NONE, EXACT.subtract(held, exits))  # in this order: of a flat position's -0 and 0 the first is taken
-
-
-def is_reducing(order: PlaceOrder, position: Position | Missing | None, *, exits: Decimal = _NONE) -> bool:
-    """The order, as large as it is, only makes the position smaller."""
-    return 0 < order.qty <= reducible(order, position, exits=exits)

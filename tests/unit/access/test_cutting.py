@@ -140,7 +140,11 @@ def test_w18_subscriptions_are_cut_to_the_lines_that_a_key_holds() -> None:
         subscriptions((1, [tencent, hsbc, apple]), (2, [tencent, apple])),
         subscriptions((1, [tencent]), own=False),
     ]
-    told = {"ret_type": 0, "s2c": {"conn_sub_info_list": conns, "total_used_quota": 9, "remain_quota": 91, "who": 1}}
+    told = {
+        "ret_type": 0,
+        "others": conns,
+        "s2c": {"conn_sub_info_list": conns, "total_used_quota": 9, "remain_quota": 91, "who": 1},
+    }
     cut = cut_lines(json.dumps(told).encode(), is_held=is_held)
     assert isinstance(cut, Cut)
     kept = subscriptions((1, [tencent, apple]), (2, [tencent]))

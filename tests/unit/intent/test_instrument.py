@@ -88,6 +88,7 @@ def test_w03_header_code_and_sec_market_must_agree(market: str, code: str, sec_m
         ("HK", "HK.700", "five digits: 00700"),
         ("HK", "000700", "not a code of HK"),
         ("HK", "00700.HK", "not a code of HK"),
+        ("JP", "720", "not a code of JP"),
         ("US", "aapl", "in capitals: AAPL"),
         ("US", "us.aapl", "in capitals: US.AAPL"),
         ("US", "US:AAPL", "capital letters and digits"),

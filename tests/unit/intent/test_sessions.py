@@ -80,6 +80,7 @@ def test_b30_ending_everybodys_subscriptions_is_refused(path: str) -> None:
         ("HK.HSImain", (1, "HSImain")),
         ("US.BRK.B", (11, "BRK.B")),
         ("SH.600519", (21, "600519")),
+        ("US.SH", (11, "SH")),
         ({"market": 1, "code": "00700"}, (1, "00700")),
         ({"market": 1, "code": "HK.00700"}, (1, "00700")),
         ({"market": "US", "code": "AAPL"}, (11, "AAPL")),

@@ -191,6 +191,17 @@ def test_ids_of_two_owners_are_nobodys() -> None:
     assert whose(state, "8", "x8") == "other", "an id is its first owner's"
 
 
+def test_an_id_that_comes_again_stays_its_first_owners() -> None:
+    """Also when the second order under it has ended: what is told of the first was never the other key's to see."""
+    state = State()
+    place(state, "o", "7", "x7")
+    end_order(state, "o", t_us=1)
+    reserve(state, new_order("p", sums("count", "n", 1), key="other"), t_us=2)
+    settle(state, "p", accepted("7", "x7"), t_us=2)
+    end_order(state, "p", t_us=3)
+    assert whose(state, "7", "x7") == "bot"
+
+
 def test_a_snapshot_without_owners_makes_ids_nobodys() -> None:
     """What an earlier version wrote is read, and guesses nothing."""
     state = State()

@@ -26,6 +26,15 @@ def test_a_fill_sets_what_is_held() -> None:
         assert state.sums == {DAY: 95, OPEN: 50, COUNT: 1}
 
 
+def test_what_is_held_again_is_of_the_kind_that_was_claimed() -> None:
+    """An order that came to nothing on a cell and back lets go of it when it ends, as it would have before."""
+    state = with_order()
+    for t_us, amount in ((2, 0), (3, 1)):
+        set_targets(state, "o", {OPEN: 50 * amount, COUNT: amount}, t_us=t_us)
+    end_order(state, "o", t_us=4)
+    assert state.sums == state.spent == {DAY: 100}
+
+
 def test_a_fill_told_late_changes_nothing() -> None:
     """After the end nothing is left to set."""
     state = with_order()

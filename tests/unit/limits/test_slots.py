@@ -52,6 +52,16 @@ def test_an_open_step_keeps_its_slot_past_the_lifetime(word: Outcome | None) -> 
     assert state.slots == {}
 
 
+def test_a_doubt_after_the_lifetime_keeps_the_slot() -> None:
+    """An answer that is lost later than the slot would have lasted lets no second order through either."""
+    state = State()
+    reserve(state, new_order("s1", slot("k")), t_us=0)
+    settle(state, "s1", UNKNOWN, t_us=61 * SECOND)
+    held = find_slot(state, "k", t_us=62 * SECOND)
+    assert held is not None
+    assert (held.step, held.outcome) == ("s1", UNKNOWN)
+
+
 def test_a_late_settle_leaves_a_slot_that_another_holds() -> None:
     """Freeing looks at who holds the slot."""
     state = State()
@@ -61,6 +71,18 @@ def test_a_late_settle_leaves_a_slot_that_another_holds() -> None:
     held = find_slot(state, "k", t_us=2)
     assert held is not None
     assert held.step == "s2"
+    settle(state, "s2", NOT_SENT, t_us=3)
+    assert state.slots == {}
+
+
+def test_a_slot_that_was_freed_by_another_stays_free() -> None:
+    """Whoever had it before has nothing to say of it any more, whatever becomes of its step."""
+    state = State()
+    reserve(state, new_order("s1", slot("k")), t_us=0)
+    reserve(state, new_order("s2", slot("k", "d2")), t_us=1)
+    settle(state, "s2", NOT_SENT, t_us=2)
+    settle(state, "s1", ACCEPTED, t_us=3)
+    assert state.slots == {}
 
 
 def test_pitfall_6_a_released_change_leaves_the_orders_own_slot() -> None:

@@ -63,13 +63,15 @@ def test_exits_are_what_is_left() -> None:
 
 @given(value=numbers, was=numbers, amount=st.integers(1, 10**9))
 def test_what_is_not_asked_goes_with_the_change(value: int, was: int, amount: int) -> None:
-    """In proportion, rounded up; a counter of another day of the same measure is left behind."""
+    """In proportion, rounded up; what is of another day of the same measure is left behind, of another currency not."""
     wholes = {DAY: Whole(amount, Decimal(was)), OPEN: Whole(amount, Decimal(was)), "open_orders/key=bot": Whole(1)}
     changed = Changed(Decimal(1), Decimal(value), Decimal(1))
     kinds = {DAY: "spend", OPEN: "working", "open_orders/key=bot": "count"}
     tomorrow = DAY.replace("23", "24")
     found = list(carried(wholes, kinds, changed, named=frozenset({tomorrow})))  # type: ignore[arg-type]
     assert found == [Claim("working", OPEN, ceil(Fraction(amount * value, was)))]
+    in_usd = OPEN.replace("HKD", "USD")
+    assert [claim.counter for claim in carried(wholes, kinds, changed, named=frozenset({in_usd}))] == [DAY, OPEN]  # type: ignore[arg-type]
     other = DAY.replace("08:30", "09:30")
     assert [claim.counter for claim in carried(wholes, kinds, changed, named=frozenset({other}))] == [DAY, OPEN]  # type: ignore[arg-type]
 

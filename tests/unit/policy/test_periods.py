@@ -126,3 +126,21 @@ def test_nothing_turns_between_the_last_beginning_of_a_period_and_now(wall: date
     assert any(
         periods.period_of(part, began - timedelta(minutes=1)) != periods.period_of(part, began) for part in parts
     )
+
+
+@given(
+    resets=st.sets(st.sampled_from(periods.RESETS), min_size=1).map(tuple),
+    wall=st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001 - as it asks
+)
+def test_between_two_resets_no_period_changes_its_name(resets: tuple[Reset, ...], wall: datetime) -> None:
+    """From `since` to just before the end every period has the name of now; before and after, one has another."""
+    found = periods.between(resets, periods.minute_of(wall))
+    assert found is not None
+    since, until = found
+
+    def names(at: datetime) -> list[str]:
+        return [periods.period_name(reset, at) for reset in resets]
+
+    assert since <= wall < until
+    assert names(since) == names(until - timedelta(minutes=1)) == names(wall)
+    assert names(since - timedelta(minutes=1)) != names(wall) != names(until)

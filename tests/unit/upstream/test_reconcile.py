@@ -54,6 +54,12 @@ def test_a_stamp_finds_its_order_whatever_else_is_listed() -> None:
     assert found(replace(ROW, remark=stamp_of("s2"))) == [Proof.ABSENT]
 
 
+def test_steps_that_fit_no_common_row_do_not_stand_in_each_others_way() -> None:
+    """Two lost orders of different size are found in one list, each by its own row."""
+    large = replace(ROW, order_id_ex="B", qty=Decimal(500))
+    assert found(ROW, large, wanted=(sought("s1"), sought("s2", qty=Decimal(500)))) == [ROW, large]
+
+
 def test_without_a_remark_everything_else_must_agree() -> None:
     """Code, side, quantity, price and time; a caller's own remark that comes back must be the same."""
     assert found(ROW) == [ROW]
