@@ -45,13 +45,14 @@ class Hours(Rule, frozen=True):
             return None
         zone = ZONE_OF[market]
         local = proposal.wall.astimezone(ZoneInfo(zone))
-        begun = _begun(windows, local)
-        exchange = None if proposal.world is None else proposal.world.exchange
-        if begun is not None and isinstance(exchange, Missing):
-            return self.reason(exchange.code, exchange.message)
-        why = "" if begun is None or isinstance(exchange, Missing) else _closed(exchange, begun, local)
-        if begun is not None and not why:
-            return None
+        begun, why = _begun(windows, local), ""
+        if begun is not None:
+            exchange = None if proposal.world is None else proposal.world.exchange
+            if isinstance(exchange, Missing):
+                return self.reason(exchange.code, exchange.message)
+            why = _closed(exchange, begun, local)
+            if not why:
+                return None
         allowed = shown(tuple(str(window) for window in windows))
         observed = f"{local:%a %H:%M} {zone}"
         message = f"{market} is closed to orders on {observed}; open on trading days: {allowed}"

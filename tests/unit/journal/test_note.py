@@ -16,6 +16,7 @@ TEXT: Final = "If you think cryptography is the answer to your problem,\nthen yo
 SIGNATURE: Final = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
 NOTE: Final = f"{TEXT}\n— PeterNeumann {SIGNATURE}\n"
 PETER: Final = Signer.read(SKEY)
+KEY: Final = PETER.verifier.public
 OTHER: Final = Signer("other", Ed25519PrivateKey.from_private_bytes(bytes(32)))
 # The example of c2sp.org/tlog-checkpoint.
 CHECKPOINT: Final = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"
@@ -82,6 +83,15 @@ def test_signatures_of_unknown_keys_are_passed_over() -> None:
     assert note.signers([PETER.verifier]) == (PETER.verifier,)
     assert note.signers([OTHER.verifier, PETER.verifier]) == (OTHER.verifier, PETER.verifier)
     assert note.signers([namesake.verifier]) == ()
+
+
+@pytest.mark.parametrize(
+    "verifier", [Verifier("Peter Neumann", KEY), Verifier("", KEY), Verifier("P", KEY[1:]), Verifier("P", KEY + b"\0")]
+)
+def test_a_key_with_an_id_of_its_own_still_needs_a_name_and_32_bytes(verifier: Verifier) -> None:
+    """The id is what anybody can work out: it makes nothing a key that has not the form of one."""
+    with pytest.raises(NoteError, match="not an Ed25519 key"):
+        Verifier.read(verifier.vkey)
 
 
 @pytest.mark.parametrize("at", range(0, len(TEXT) - 1, 7))
@@ -176,6 +186,7 @@ def test_extension_lines_are_passed_over() -> None:
         CHECKPOINT.replace("20852163", "9" * 30),
         CHECKPOINT.replace("q2I=", "q2I"),
         CHECKPOINT.replace("CsUY", ""),
+        CHECKPOINT + "more",
     ],
 )
 def test_what_is_no_checkpoint_is_refused(text: str) -> None:

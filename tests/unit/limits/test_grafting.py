@@ -22,6 +22,8 @@ from guard.limits import (
     together,
     used,
 )
+from guard.limits.grafting import Held, Moved
+from guard.limits.state import LogPart
 from guard.terms import Account, Claim, Env, Outcome, Verdict
 
 OLD: Final = (Claim("count", "open_orders/key=bot", 1),)
@@ -231,3 +233,19 @@ def test_parts_are_full_but_for_the_last(orders: int, sizes: list[int]) -> None:
     parts = list(apart(whole, size=2))
     assert [len(part.holders) for part in parts] == sizes
     assert together(parts) == whole
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Graft(holders={"o": Held((MONEY,), (1,), "s")}),
+        Graft(steps={"s": Moved((), ())}),
+        Graft(spent={MONEY: 1}),
+        Graft(logs={"r": LogPart([1], 60)}),
+    ],
+    ids=["orders", "steps", "spent", "stamps"],
+)
+def test_whatever_moves_anything_is_not_empty(found: Graft) -> None:
+    """Any one of its parts has to be on record before what hangs on it decides."""
+    assert not found.is_empty
+    assert Graft().is_empty

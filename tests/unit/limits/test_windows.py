@@ -129,6 +129,13 @@ def test_a_new_log_is_what_a_first_stamp_makes_of_an_empty_one(window_us: int, *
     assert windows.new_log(t_us=9, window_us=window_us, is_rate=is_rate) == log
 
 
+def test_a_narrower_claim_on_a_duplicates_mark_forgets_nothing_that_a_wider_one_counts() -> None:
+    """As long as a stamp of it is left, the mark is kept for the widest window that was claimed on it."""
+    log = windows.log_of((0, 50), 60, is_rate=False)
+    windows.add(log, t_us=61, window_us=5)
+    assert windows.count(log, t_us=62, window_us=60) == 2
+
+
 def test_a_wider_claim_widens_the_log() -> None:
     """The log remembers the widest window claimed."""
     log = log_of(1, widest_us=10)

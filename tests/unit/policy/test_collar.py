@@ -7,7 +7,7 @@ import pytest
 
 from guard.codes import Code
 from guard.terms import OrderType, Side
-from tests.support.policy import asked, codes, order
+from tests.support.policy import asked, codes, order, policies
 from tests.support.worlds import NOT_ASKED, future, option, position, quote, stock, world
 
 T = OrderType
@@ -175,3 +175,13 @@ def test_a_collar_that_cannot_be_worked_out_refuses() -> None:
     where = world(quote("9." + "9" * 59))
 
     assert found("[orders]\nprice_collar_percent = { stock = 9.9 }", where, price="1") == [Code.BAD_NUMBER]
+
+
+def test_a_collar_stands_for_another_only_where_it_is_as_tight_for_every_class() -> None:
+    """Two policies: the tighter one on shares says nothing of options, so the other one's is asked as well."""
+    rules = policies(
+        *(f"[orders]\nprice_collar_percent = {{ {text} }}" for text in ("stock = 5", "stock = 10, option = 50"))
+    )
+    seen = world(quote("0.02", symbol="US.AAPL260116C200000"), what=option())
+    (reason,) = asked(rules, order("1", "9", **CALL), world=seen).reasons
+    assert (reason.code, reason.policy) == (Code.PRICE_COLLAR, "p1")
