@@ -37,7 +37,7 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
         kind, counter = claim.kind, claim.counter
         if kind in SUM_KINDS:
             count = sums.get(counter, 0)
-            if claim.also:
+            if claim.also and not sums.keys().isdisjoint(claim.also):  # mostly nothing stands there
                 count += sum(map(sums.get, claim.also, _ZEROS))
             if own is not None:
                 count -= part(own, counter)
