@@ -213,6 +213,8 @@ class Routes:
 
     async def _body(self, request: web.Request, kind: type[_T]) -> _T | web.Response:
         """The body as its struct, which has to come in time; a field given twice is refused, as everywhere."""
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return self._refused(refuse(Code.MEDIA_TYPE, "a body is sent as it is: no Content-Encoding"))
         try:
             async with asyncio.timeout(self._bounds.body_timeout_s):
                 raw = await request.read()

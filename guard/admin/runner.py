@@ -3,16 +3,22 @@
 aiohttp takes as many as come and waits for each an hour. Each costs an open file, and files are what the journal,
 callers and the daemon need too. So the oldest goes for the newest, and the first head, the time between two requests
 (in which an answer is taken and the next head comes) and a body have the data listener's deadlines.
+
+Nor is anything of a request logged. What aiohttp says of one that it cannot read quotes it, with a key that a slip of
+the hand has left beside an odd character; and whoever reaches the door could fill the log with that.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from ssl import SSLContext
-from typing import Final, cast
+from typing import Any, Final, cast
 
+import structlog
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from guard.server import Bounds, TlsServer, bound_sockets, socket_file
@@ -21,6 +27,21 @@ from guard.settings import address
 CONNECTIONS_MAX: Final = 64
 STOP_S: Final = 5.0  # what is asked for at the very end, after the drain, has so long to be answered
 _NEVER: Final = float("inf")
+_THEIRS: Final = (HttpProcessingError, web.RequestPayloadError, ConnectionError)  # what callers bring about
+
+
+_log = structlog.get_logger("guard.admin")
+
+
+class _Discreet(logging.LoggerAdapter[logging.Logger]):
+    """What aiohttp logs: faults of ours with their trace, and nothing of requests or of callers that have gone."""
+
+    def log(self, level: int, msg: object, *_: object, **how: Any) -> None:
+        """Says what failed where that says nothing of the request."""
+        fault = how.get("exc_info")
+        if level < logging.WARNING or isinstance(fault, _THEIRS):
+            return
+        _log.error("ops_failed", why=str(msg), exc_info=fault)
 
 
 class _Bounded:
@@ -44,7 +65,14 @@ class OpsRunner(web.AppRunner):
     def __init__(self, app: web.Application, bounds: Bounds) -> None:
         app.middlewares.insert(0, self._while_answered)
         linger_s = bounds.linger_timeout_s
-        super().__init__(app, access_log=None, handle_signals=False, lingering_time=linger_s, shutdown_timeout=STOP_S)
+        super().__init__(
+            app,
+            access_log=None,
+            handle_signals=False,
+            lingering_time=linger_s,
+            logger=_Discreet(logging.getLogger("guard.admin"), {}),
+            shutdown_timeout=STOP_S,
+        )
         self._bounds = bounds
         self._deadlines: dict[object, float] = {}
         self._timer: asyncio.TimerHandle | None = None

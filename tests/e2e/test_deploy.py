@@ -34,7 +34,7 @@ def _settled() -> str:
 
 
 def test_systemd_accepts_the_unit_and_finds_it_tight(tmp_path: Path) -> None:
-    """`systemd-analyze verify` has no remark, and its security review finds an exposure below 2 of 10."""
+    """`systemd-analyze verify` has no remark, its review finds an exposure below 2 of 10, and no core is dumped."""
     analyze = external("systemd-analyze")
     unit = tmp_path / "guard.service"
     unit.write_text(_settled())
@@ -50,6 +50,7 @@ def test_systemd_accepts_the_unit_and_finds_it_tight(tmp_path: Path) -> None:
     level = re.search(r"exposure level for guard.service: (\d+\.\d)", said("security", "--offline=true"))
     assert level is not None
     assert float(level[1]) < 2
+    assert "\nLimitCORE=0\n" in _settled()
 
 
 def test_the_sockets_are_those_that_the_guard_takes(tmp_path: Path) -> None:

@@ -217,6 +217,48 @@ async def test_a_shorter_corpus_before_the_ops_listener(tmp_path: Path) -> None:
         assert daemon.requests == []
 
 
+CANARY: Final = "fc_canary0123456789"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        head("GET /status HTTP/1.1", "Host: localhost", f"Authorization: Bearer {CANARY}\x01"),
+        head("GET /status HTTP/1.1", "Host: localhost", f"Authorization : Bearer {CANARY}"),
+        head("GET /status HTTP/1.1", "Host: localhost", f"Authorization: Bearer {CANARY}{'x' * 9000}"),
+        head("GET /status HTTP/1.1", "Host: localhost", f"Content-Length: {CANARY}"),
+        head(f"GET /status?key={CANARY} HTTP/1.1", "Host: localhost", "X y: z"),
+        head("POST /admin/state HTTP/1.1", "Host: localhost", "Content-Encoding: gzip", "Content-Length: 19")
+        + CANARY.encode(),
+    ],
+    ids=["odd character", "blank", "too long", "in another field", "in the target", "coded body"],
+)
+async def test_nothing_of_what_the_ops_listener_cannot_read_is_logged(
+    tmp_path: Path, raw: bytes, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A key beside an odd character is refused with the request and is in no line of the log; nor is a trace."""
+    async with guarded(tmp_path) as (guard, _):
+        assert (await asked(guard.ports[1], raw))[0] in {400, 401}
+        await asyncio.sleep(0)
+    told = capfd.readouterr()
+    assert not [text for text in (told.out, told.err, caplog.text) if CANARY in text or "Traceback" in text]
+
+
+async def test_a_coded_body_is_told_so_and_a_fault_of_ours_is_logged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is discreet about requests is not silent about faults."""
+    async with guarded(tmp_path) as (guard, _):
+        fields = (f"Authorization: Bearer {key('desk')}", "Content-Encoding: gzip", "Content-Length: 2")
+        answer = await asked(guard.ports[1], head("POST /admin/state HTTP/1.1", "Host: localhost", *fields) + b"{}")
+        assert answer[0] == 415
+        assert "Traceback" not in capfd.readouterr().err
+        assert isinstance(guard._ops, OpsRunner)
+        guard._ops._kwargs["logger"].exception("a bug", exc_info=ValueError("of ours"))
+        told = capfd.readouterr()
+        assert "a bug" in told.out + told.err
+
+
 async def test_the_operator_gets_in_past_any_number_of_connections(tmp_path: Path) -> None:
     """Hundreds of silent connections to the ops listener hold no more files than its bound, and /livez answers."""
     async with guarded(tmp_path) as (guard, _):
