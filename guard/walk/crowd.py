@@ -60,6 +60,7 @@ class Strangers(Struct):
     """Requests that were refused as `unauthenticated`, by address and minute. Addresses without room share one."""
 
     attempts: dict[str, _Attempts] = field(default_factory=dict)
+    swept_us: int = -SECOND_US
 
     def told(self, refusal: Refusal, *, address: str, most: int, t_us: int) -> Refusal:
         """The refusal that a caller gets whose credential did not verify; beyond `most` in a minute it is `rate`."""
@@ -82,13 +83,19 @@ class Strangers(Struct):
 
     def _of(self, address: str, t_us: int) -> _Attempts:
         seen = self.attempts.get(address)
-        if seen is None and len(self.attempts) >= ADDRESSES_MAX:
-            self.attempts = {name: one for name, one in self.attempts.items() if t_us < one.since_us + MINUTE_US}
-            address = address if len(self.attempts) < ADDRESSES_MAX else _OTHER
+        if seen is None and not self._has_room(t_us):
+            address = _OTHER
             seen = self.attempts.get(address)
         if seen is None or t_us >= seen.since_us + MINUTE_US:
             seen = self.attempts[address] = _Attempts(t_us)
         return seen
+
+    def _has_room(self, t_us: int) -> bool:
+        """For one more address. What is over is looked for once a second: it would cost more than a refusal does."""
+        if len(self.attempts) >= ADDRESSES_MAX and t_us >= self.swept_us + SECOND_US:
+            self.swept_us = t_us
+            self.attempts = {name: one for name, one in self.attempts.items() if t_us < one.since_us + MINUTE_US}
+        return len(self.attempts) < ADDRESSES_MAX
 
 
 class Refused(NamedTuple):
@@ -102,7 +109,8 @@ class Refusals(Struct):
     """When each source is told its next refusal: so many a second, and a second's worth at once.
 
     However many connections a flood has, it is told no more than that, as long as nobody waits for more than
-    `WAIT_MAX_US`. `due_us` is when what was refused so far would be told at that rate.
+    `WAIT_MAX_US`. Addresses without room share one place; a key never does. `due_us` is when what was refused so far
+    would be told at that rate.
     """
 
     due_us: dict[Refused, int] = field(default_factory=dict)
@@ -110,7 +118,7 @@ class Refusals(Struct):
 
     def wait_us(self, source: Refused, *, most: int, t_us: int) -> int:
         """How long this source's refusal waits."""
-        if source not in self.due_us and not self._has_room(t_us):
+        if source.key is None and source not in self.due_us and not self._has_room(t_us):
             source = Refused(address=_OTHER)
         due_us = max(self.due_us.get(source, t_us), t_us) + SECOND_US // most
         wait_us = min(max(due_us - t_us - SECOND_US, 0), WAIT_MAX_US)

@@ -75,6 +75,28 @@ def test_addresses_are_bounded(steps: list[tuple[int, int]]) -> None:
         crowd.ADDRESSES_MAX = before  # type: ignore[misc]
 
 
+def test_many_addresses_do_not_make_each_failure_a_long_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that is full is gone through once a second, not for every new address."""
+    monkeypatch.setattr(crowd, "ADDRESSES_MAX", 3)
+    strangers = Strangers()
+    for n in range(4):
+        told(strangers, f"10.0.0.{n}", 0)
+    seen = strangers.attempts
+    told(strangers, "10.0.0.9", SECOND_US - 1)
+    assert strangers.attempts is seen
+    told(strangers, "10.0.0.10", MINUTE_US)
+    assert list(strangers.attempts) == ["10.0.0.10"]
+
+
+def test_a_key_shares_no_place_with_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many addresses are refused, what a key is told waits for that key's own refusals alone."""
+    monkeypatch.setattr(crowd, "ADDRESSES_MAX", 2)
+    refusals = Refusals()
+    for n in range(40):
+        waits(refusals, Refused(address=f"a{n}"), 1)
+    assert waits(refusals, Refused("bot"), 5) == [0, 0, 0, 0, 250_000]
+
+
 def waits(refusals: Refusals, source: Refused, count: int, *, t_us: int = 0) -> list[int]:
     """How long so many refusals wait that come at one moment, four a second being told."""
     return [refusals.wait_us(source, most=4, t_us=t_us) for _ in range(count)]
