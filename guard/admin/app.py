@@ -98,9 +98,15 @@ class Routes:
         body = await asyncio.to_thread(self._desk.metrics.render)
         response = web.StreamResponse(headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
         response.content_length = len(body)
-        await response.prepare(request)
-        for at in range(0, len(body) if request.method == "GET" else 0, PIECE_BYTES):
-            await response.write(body[at : at + PIECE_BYTES])
+        try:
+            async with asyncio.timeout(self._bounds.write_timeout_s):
+                await response.prepare(request)
+                for at in range(0, len(body) if request.method == "GET" else 0, PIECE_BYTES):
+                    await response.write(body[at : at + PIECE_BYTES])
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("the figures were not taken in time") from None
         return response
 
     # ------------------------------------------------------------ changing

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from guard.admin.runner import CONNECTIONS_MAX, STOP_S, OpsRunner
 from guard.codes import MEANING, Code
+from guard.doors import bounds_of
 from guard.lifecycle import Guard
+from tests.support.edge import until
 from tests.support.edge_attacks import CORPUS
 from tests.support.edge_corpus import Case, get, head, post
 from tests.support.guards import OPEN_POLICY, key, lay_out, made, order
@@ -328,6 +331,21 @@ async def test_a_body_for_the_operators_door_has_to_come_in_time(tmp_path: Path)
         trickling.cancel()
         writer.transport.abort()
         assert guard.journal.last_seq == before
+
+
+async def test_figures_that_are_not_taken_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at the callers' door: whoever asks for them and does not read is ended in time."""
+    monkeypatch.setattr("guard.lifecycle.bounds_of", lambda settings: replace(bounds_of(settings), write_timeout_s=0.3))
+    async with guarded(tmp_path) as (guard, _):
+        monkeypatch.setattr(guard.desk.metrics, "render", lambda: bytes(2**25))
+        reader, writer = await asyncio.open_connection("127.0.0.1", guard.ports[1], limit=1024)
+        writer.write(head("GET /metrics HTTP/1.1", "Host: localhost"))
+        ops = guard._ops
+        assert isinstance(ops, OpsRunner)
+        await until(lambda: ops.is_answering)
+        await until(lambda: ops.connections == 0)
+        await cut(reader)
+        writer.transport.abort()
 
 
 async def test_a_second_signal_waits_for_nobody_at_the_operators_door(tmp_path: Path) -> None:
