@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from guard.journal.segments import segment_numbers, segment_path
+from guard.journal.segments import bytes_in, segment_numbers
 
 _EVERY_LINES: Final = 2000  # between two looks at the bar
 
@@ -25,7 +25,7 @@ def progress(what: str) -> Iterator[Callable[[float], None]]:
 
 def counted(state: Path, lines: Iterable[bytes], bar: Callable[[float], None]) -> Iterator[bytes]:
     """The lines of a record, with the bar told how many of its bytes have passed."""
-    total = sum(segment_path(state, number).stat().st_size for number in segment_numbers(state)) or 1
+    total = bytes_in(state, segment_numbers(state)) or 1
     done = 0
     for place, line in enumerate(lines):
         done += len(line)

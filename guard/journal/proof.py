@@ -52,8 +52,12 @@ def find(state: Path, decision: str) -> Line:
     mark = f'"id":"{decision}"'.encode()
     for raw in read_lines(state):
         if mark in raw and raw.endswith(b"\n"):
-            line = decode(raw[:-1])
-            if line.type == "decision" and line.members().get("id") == decision:
+            try:
+                line = decode(raw[:-1])
+                is_it = line.type == "decision" and line.members().get("id") == decision
+            except ValueError as error:
+                raise JournalFault(f"{decision} stands in a line that is no record: guard audit verify") from error
+            if is_it:
                 return line
     raise JournalFault(f"no decision {decision} is in this record")
 

@@ -143,7 +143,10 @@ def _check_names(members: Struct | Mapping[str, object]) -> None:
 
 def decode(line: bytes) -> Line:
     """The head of a line (without its newline); `ValueError` where it is not a record at all."""
-    head = _HEAD.decode(line)
+    try:
+        head = _HEAD.decode(line)
+    except RecursionError:
+        raise ValueError("nested too deep for a record") from None
     return Line(head.seq, head.ts, head.type, head.prev, line)
 
 
@@ -155,7 +158,7 @@ def folded(line: bytes) -> Entry:
     """
     try:
         return _FOLDED.decode(line)  # type: ignore[no-any-return]
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         return decode(line)
 
 

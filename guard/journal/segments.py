@@ -6,7 +6,8 @@ Reading needs no lock, no event loop and no write permission. Recovery is for th
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -40,6 +41,15 @@ def segment_numbers(state: Path) -> list[int]:
     except OSError as error:
         raise JournalFault(f"{journal_dir(state)}: cannot be read: {error.strerror}") from error
     return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
+
+
+def bytes_in(state: Path, numbers: Iterable[int]) -> int:
+    """The bytes of these segments, for a reader that tells how far it is; one that is gone meanwhile has none."""
+    total = 0
+    for number in numbers:
+        with suppress(OSError):
+            total += segment_path(state, number).stat().st_size
+    return total
 
 
 def no_journal(state: Path) -> JournalFault:

@@ -52,7 +52,7 @@ class Shelf:
         try:
             content = read_whole(self._path(sha256), bytes_max=GIVEN_BYTES_MAX)
             msgspec.json.decode(content)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         return content
 

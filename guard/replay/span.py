@@ -7,7 +7,7 @@ from typing import Final
 
 from guard.journal import Line, decode, replay
 from guard.journal.chain import BrokenChain, Head
-from guard.journal.segments import first_line, no_journal, segment_numbers, segment_path
+from guard.journal.segments import bytes_in, first_line, no_journal, segment_numbers
 from guard.recovery import Recovered
 from guard.snapshots import resume
 
@@ -26,16 +26,12 @@ def lines_from(state: Path, since: str) -> tuple[Recovered, Iterator[Line], int]
         raise no_journal(state)
     begun = [number for number in numbers if _begins(state, number) <= since]
     if not begun or begun[-1] == numbers[0]:
-        return Recovered(), replay(state), _size(state, numbers)
+        return Recovered(), replay(state), bytes_in(state, numbers)
     first = begun[-1]
     line = decode(first_line(state, first).removesuffix(b"\n"))
     found, _ = resume(state, last=numbers[numbers.index(first) - 1])
     lines = replay(state, first=first, head=Head(line.seq - 1, line.prev))
-    return found, lines, _size(state, numbers[numbers.index(first) :])
-
-
-def _size(state: Path, numbers: list[int]) -> int:
-    return sum(segment_path(state, number).stat().st_size for number in numbers)
+    return found, lines, bytes_in(state, numbers[numbers.index(first) :])
 
 
 def whole(lines: Iterator[Line]) -> Iterator[Line]:

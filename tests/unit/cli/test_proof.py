@@ -17,6 +17,7 @@ from guard.errors import JournalFault, StateFault
 from guard.journal import Bounds, Journal
 from guard.journal.checkpoints import read_notes
 from guard.journal.note import Checkpoint, Note, Verifier, split
+from guard.journal.segments import bytes_in, segment_path
 from tests.support.clock import ManualClock
 from tests.support.journal import decision, file_of, open_journal
 from tests.support.signed import signed_state
@@ -541,3 +542,22 @@ def test_the_key_stays_while_a_guard_runs(state: Path) -> None:
 
     assert isinstance(result.exception, StateFault)
     assert (state / "journal.key").read_bytes() == before
+
+
+def test_a_decision_in_a_line_that_is_no_record_is_told(state: Path) -> None:
+    """`prove` says what to run next, and no trace is shown."""
+    name = json.loads(file_of(state).read_bytes().splitlines()[1])["id"]
+    file_of(state).write_bytes(file_of(state).read_bytes().replace(b'"HK.00700"', b'"HK.00700', 1))
+
+    found = guard_audit("prove", "--decision", name, "--state", state)
+    assert isinstance(found.exception, JournalFault)
+    assert "a line that is no record: guard audit verify" in str(found.exception)
+
+
+def test_a_segment_that_goes_while_its_size_is_asked_for_is_no_fault(tmp_path: Path) -> None:
+    """The end of what is too old comes when it likes; a link to nowhere is told like any file that cannot be read."""
+    (tmp_path / "journal").mkdir()
+    segment_path(tmp_path, 1).write_bytes(b"12345")
+    segment_path(tmp_path, 3).symlink_to(segment_path(tmp_path, 3))
+
+    assert bytes_in(tmp_path, [1, 2, 3]) == 5

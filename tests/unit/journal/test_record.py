@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw
 
 from guard.journal.entries import Recovered, Segment, Stop
-from guard.journal.record import decode, encode, plain, timestamp
+from guard.journal.record import decode, encode, folded, plain, timestamp
 from tests.support.clock import START_US
 from tests.support.journal import decision
 
@@ -132,3 +132,11 @@ def test_foreign_text_is_made_fit_for_a_record(text: str, clean: str) -> None:
     """No control characters, no change of direction, no surrogates, bounded."""
     assert plain(text) == clean
     encode({"message": plain(text)}, seq=1, ts_us=0, type_="x", prev=PREV)
+
+
+def test_a_line_nested_too_deep_is_no_record() -> None:
+    """Whoever wrote it, a start and a reader say so; a stack that ends is no answer."""
+    line = b'{"seq":1,"ts":"2026-11-22T00:00:00.000000Z","type":"stop","x":' + b"[" * 100_000 + b"}"
+    for read in (decode, folded):
+        with pytest.raises(ValueError, match="nested too deep"):
+            read(line)

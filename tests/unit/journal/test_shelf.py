@@ -20,7 +20,7 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     assert shelf.get(SET) == b'{"desk.toml":"# one"}'
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x00" * 7, b'{"a":', b'{"a":2}'])
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 7, b'{"a":', b'{"a":2}', b"[" * 100_000])
 def test_what_was_damaged_is_put_anew(tmp_path: Path, damage: bytes) -> None:
     """Cut off, zeroed, or other JSON than the hash names: the next start mends it instead of keeping it for ever."""
     shelf = Shelf(tmp_path / "config")
