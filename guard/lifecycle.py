@@ -16,7 +16,7 @@ from typing import Final, Literal
 import structlog
 from msgspec import Struct
 
-from guard import heap
+from guard import heap, logs
 from guard.access import Issuers, Keyring
 from guard.admin import Changes, build_app
 from guard.admin.change import Who
@@ -186,7 +186,7 @@ class Guard:
         self.changes.policies.last_ok = not self.policy_errors
         self.watch = Watch(self.desk, self.changes.policies)
         self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns, self._wall.concerns]
-        self.desk.concerns.append(self.reconciler.concerns)
+        self.desk.concerns += [self.reconciler.concerns, logs.concerns]
         if self.certificate is not None:
             self.desk.concerns.append(self.certificate.concerns)
         register(self.recorder, self.changes, self.watch)
