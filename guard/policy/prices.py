@@ -113,7 +113,7 @@ def too_old(quote: Quote, terms: ValueTerms) -> Missing | None:
         f"the price of {quote.symbol} is {age_text(quote.age_ms)} old; "
         f"at most {age_text(limit_ms)} (reference.price_age_max_s)"
     )
-    return Missing(Code.PRICE_UNAVAILABLE, message)
+    return Missing(Code.PRICE_UNAVAILABLE, message, is_late=True)
 
 
 def _not_of_session(quote: Quote) -> str:

@@ -102,15 +102,17 @@ class Market(Struct, frozen=True):
     now_us: int
 
 
-def quote(symbol: str, kept: Kept[Shown] | None, market: Market, *, age_max_ms: int, why: Why) -> Quote | Missing:
-    """The prices of a symbol, or why they are not to be believed."""
+def quote(
+    symbol: str, kept: Kept[Shown] | None, market: Market, *, age_max_ms: int, why: Why, is_late: bool = True
+) -> Quote | Missing:
+    """The prices of a symbol, or why they are not to be believed. `is_late`: nobody has said that there are none."""
     if kept is None:
-        return Missing(Code.PRICE_UNAVAILABLE, f"no price of {symbol} is known: {why()}")
+        return Missing(Code.PRICE_UNAVAILABLE, f"no price of {symbol} is known: {why()}", is_late)
     age_us, shown = market.now_us - kept.answered_us, kept.value
     if age_us > age_max_ms * 1000:
         bound = aged(age_max_ms * 1000)
         message = f"the price of {symbol} is {aged(age_us)} old, and {bound} is the oldest that is believed: {why()}"
-        return Missing(Code.PRICE_UNAVAILABLE, message)
+        return Missing(Code.PRICE_UNAVAILABLE, message, is_late)
     if not shown.has_price:
         return Missing(Code.PRICE_UNAVAILABLE, f"the daemon shows no price of {symbol}, {aged(age_us)} ago")
     return Quote(

@@ -117,7 +117,9 @@ def _quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Qu
         return "the daemon knows no such instrument" if sources.is_unknown(symbol) else sources.prices.why(symbol)
 
     kept = sources.prices.shelf.get(symbol)
-    return assembly.quote(symbol, kept, market, age_max_ms=needs.price_age_max_ms, why=why)
+    is_denied = sources.is_unknown(symbol) or sources.prices.shelf.denied(symbol, sources.clock.t_us()) is not None
+    is_late = kept is not None or not is_denied
+    return assembly.quote(symbol, kept, market, age_max_ms=needs.price_age_max_ms, why=why, is_late=is_late)
 
 
 def _exchange(sources: Sources, asked: Asked, market: Market) -> Exchange | Missing:

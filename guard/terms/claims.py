@@ -52,11 +52,15 @@ class Valuation(Struct, frozen=True, omit_defaults=True, gc=False):
     fx: tuple[Conversion, ...] = ()
 
 
-class Missing(Struct, frozen=True):
-    """A datum that could not be had: a value, not an exception. `code` is the refusal it leads to."""
+class Missing(Struct, frozen=True, omit_defaults=True):
+    """A datum that could not be had: a value, not an exception. `code` is the refusal it leads to.
+
+    `is_late`: nobody says that there is none, it was only not told in time.
+    """
 
     code: Code
     message: str
+    is_late: bool = False
 
 
 ClaimKind = Literal["spend", "working", "count", "rate", "once", "slot"]

@@ -241,6 +241,7 @@ async def test_a_stale_price_is_refused_with_its_age() -> None:
             Code.PRICE_UNAVAILABLE,
             "the price of HK.00700 is 12.3 s old, and 5.0 s is the oldest that is believed: "
             "the last question failed: nobody there",
+            is_late=True,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from guard.simulator.faults import Unreachable
+from guard.simulator.faults import RetType, Unreachable
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import Look, judge_trade
@@ -88,19 +88,27 @@ async def test_w02_a_sale_far_below_the_market_is_worth_the_market(tmp_path: Pat
         assert scene.reached(MODIFY) == []
 
 
-async def test_a_sale_whose_price_cannot_be_had_stands_at_its_limit(tmp_path: Path) -> None:
-    """An exit need not wait for quotes to come back; that there was no price is in the record."""
-    async with stage(tmp_path, policies='[orders]\nmax_value = "1000000 HKD"') as scene:
+async def test_a_sale_waits_for_a_price_that_there_is(tmp_path: Path) -> None:
+    """Who keeps the daemon from telling it does not sell at any price: 503, and again a little later."""
+    async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
         asked = await scene.decision(await scene.place(side="SELL", price=200))
-        scene.daemon.faults.always(Unreachable(), path="/api/snapshot")
-        scene.clock.advance(s=60)
-        blind = await scene.place(side="SELL", price=200)
-        assert is_passed(blind)
-        record = await scene.decision(blind)
-
         assert asked["world"]["quote"]["symbol"] == "HK.00700"
         assert Decimal(asked["valuation"]["price"]) > 200
-        assert "is 1 min old" in record["world"]["missing"]["quote"]["message"]
+        scene.daemon.faults.always(Unreachable(), path="/api/snapshot")
+        scene.clock.advance(s=60)
+        late = await scene.place(side="SELL", qty=100_000, price=0.01)
+        assert code_of(late) == (503, "price_unavailable")
+        assert "is 60 s old" in said(late)["ret_msg"]
+        assert is_passed(await scene.place(side="BUY", price=200))
+
+
+async def test_a_sale_of_what_the_daemon_has_no_price_of_stands_at_its_limit(tmp_path: Path) -> None:
+    """No right to its quotes, say: it can be sold all the same; that there was no price is in the record."""
+    async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
+        scene.daemon.faults.always(RetType(-1, "no quote right"), path="/api/snapshot")
+        record = await scene.decision(await scene.place(side="SELL", price=200))
+
+        assert "no quote right" in record["world"]["missing"]["quote"]["message"]
         assert (record["valuation"]["source"], Decimal(record["valuation"]["price"])) == ("limit", Decimal(200))
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from guard.codes import Code
 from guard.policy import ValueTerms, value
+from guard.policy.prices import NO_PRICE
 from guard.policy.valuation import class_of, underlying_value
 from guard.terms import Missing, Money, OrderType, PlaceOrder, Side, Valuation, World
 from tests.support.policy import asked, codes, order, policies
@@ -166,6 +167,12 @@ def test_a_stale_price_is_told_with_its_age() -> None:
 # ---------------------------------------------------------------- orders with a limit
 
 
+@pytest.mark.parametrize("prices", [quote(age_ms=5001), Missing(Code.PRICE_UNAVAILABLE, "late", is_late=True)])
+def test_w02_a_sale_has_no_value_while_its_price_is_late(prices: Any) -> None:
+    """W02: there is a price, and whoever keeps it from being told would sell at any."""
+    assert isinstance(value(order(side=Side.SELL, price="0.01"), world(prices)), Missing)
+
+
 @pytest.mark.parametrize(
     ("side", "limit", "prices", "expected", "source"),
     [
@@ -174,8 +181,9 @@ def test_a_stale_price_is_told_with_its_age() -> None:
         (Side.SELL, "400", BOOK, "400", "limit"),
         (Side.SELL, "300", BOOK, "300", "limit"),
         (Side.SELL, "0.01", BOOK, "300", "last"),
-        (Side.SELL, "0.01", quote(age_ms=5001), "0.01", "limit"),
+        (Side.BUY, "200", quote(age_ms=5001), "200", "limit"),
         (Side.SELL, "0.01", NOT_ASKED, "0.01", "limit"),
+        (Side.SELL, "0.01", NO_PRICE, "0.01", "limit"),
     ],
 )
 def test_a_sale_is_worth_what_it_may_fill_at(side: Side, limit: str, prices: Any, expected: str, source: str) -> None:

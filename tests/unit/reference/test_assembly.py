@@ -184,7 +184,7 @@ def test_no_price_at_all_is_missing() -> None:
     never = quote("HK.00700", None, market(), age_max_ms=5000, why=why)
     empty = quote("HK.00700", Kept(Shown(STATIC), 0, 9_000_000), market(), age_max_ms=5000, why=why)
 
-    assert never == Missing(Code.PRICE_UNAVAILABLE, "no price of HK.00700 is known: nobody said")
+    assert never == Missing(Code.PRICE_UNAVAILABLE, "no price of HK.00700 is known: nobody said", is_late=True)
     assert empty == Missing(Code.PRICE_UNAVAILABLE, "the daemon shows no price of HK.00700, 1.0 s ago")
 
 
