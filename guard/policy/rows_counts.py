@@ -201,7 +201,7 @@ REFERENCE: Final = (
         bound="inclusive",
         codes=("price_unavailable",),
         step="1",
-        mixed_why="an order that needs a price is refused sooner or later; a limit sell is then valued at its limit",
+        mixed_why="an order that needs a price is refused sooner or later; an exit is then counted at the old one",
     ),
     Row(
         path="reference.price_collar_missing",
