@@ -120,7 +120,7 @@ def run(command: Callable[..., Any], words: Sequence[str] = ()) -> int:
 
 def _misused(error: typer.TyperException) -> int:
     """Wrong usage in a sentence or two; a call without any words has printed the help already."""
-    message, context = error.format_message(), getattr(error, "ctx", None)
+    message, context = error.format_message().replace(": Value error, ", ": "), getattr(error, "ctx", None)
     if message:
         typer.echo(f"guard: {message}", err=True)
         if context is not None:

@@ -30,7 +30,7 @@ UnusedOps = Annotated[
     str | None, typer.Option("--ops", hidden=True, help="Taken by all commands on decisions; the record is read here.")
 ]
 DirArgument = Annotated[
-    Path | None, typer.Argument(metavar="[DIR]", readable=False, help="Default: policies.dir of the settings.")
+    Path | None, typer.Argument(metavar="DIR", readable=False, help="Default: policies.dir of the settings.")
 ]
 
 

@@ -86,6 +86,20 @@ def test_keys_are_not_called_uncovered_by_files_that_could_not_be_read(tmp_path:
         assert ([one["code"] for one in told["findings"]], bool(told["errors"])) == (words, not words)
 
 
+def test_tests_are_not_held_against_files_that_could_not_be_read(tmp_path: Path) -> None:
+    """What the broken file would have covered is refused, and no test of another file is to blame."""
+    (tmp_path / "a.toml").write_text('[orders]\nmax_valu = ["1 HKD"]\n')
+    (tmp_path / "b.toml").write_text('[applies_to]\nenvironments = ["real"]\n[orders]\nmax_value = ["9 HKD"]\n')
+    (tmp_path / "b_test.toml").write_text(
+        'given = { now = 2026-11-20T10:00:00+08:00, key = "bot-1", environment = "simulate", account = 1 }\n'
+        'case = [{ order = { symbol = "HK.00700", price = 1 }, expect = "allow" }]\n'
+    )
+    code, out, told = run("check", str(tmp_path), "--json")
+
+    assert (code, told) == (1, "")
+    assert [error["code"] for error in json.loads(out)["errors"]] == ["unknown_key"]
+
+
 def test_json_says_the_same_to_programs() -> None:
     """One value with hash, policies, errors and warnings."""
     code, out, _ = run("check", str(SHIPPED), "--json")
