@@ -72,7 +72,7 @@ def authenticate(
 def still_valid(keyring: Keyring, principal: Principal, *, now: datetime, issuers: Issuers = NOBODY) -> bool:
     """The same record is still in the keyring with the same rights, and neither it nor the credential has ended."""
     record = keyring.by_grant.get(principal.grant)
-    return record is not None and record.id == principal.id and _stands(record, principal, now=now, issuers=issuers)
+    return record is not None and _stands(record, principal, now=now, issuers=issuers)
 
 
 def renewed(keyring: Keyring, principal: Principal, *, now: datetime, issuers: Issuers = NOBODY) -> Principal | None:

@@ -35,6 +35,12 @@ from guard.walk.floods import Floods
 INTENT_BYTES_MAX: Final = 256
 AGENTS_MAX: Final = 64  # programs whose name is kept as it is written
 _DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
+_NEW, _CANCEL, _UNKNOWN = Effect.ORDER_NEW, Effect.ORDER_CANCEL, Verdict.UNKNOWN  # asked of every trade
+_DURABLE = RecordMode.DURABLE
+_WRITES: Final = frozenset({RecordMode.DURABLE, RecordMode.APPENDED})
+# What passes and gets a record of its own, by what `journal.reads` says.
+_RECORDED: Final = {"refused": _WRITES, "account": _WRITES | {RecordMode.ACCOUNT}, "all": frozenset(RecordMode)}
+_TOLD: Final = frozenset({"guard-intent", "idempotency-key", "x-request-id"})
 
 _log = structlog.get_logger("guard")
 
@@ -241,14 +247,6 @@ class Recorder:
             took_s=took_us / 1e6,
             overhead_s=overhead_us / 1e6 if overhead_us > 0 else 0.0,
         )
-
-
-_NEW, _CANCEL, _UNKNOWN = Effect.ORDER_NEW, Effect.ORDER_CANCEL, Verdict.UNKNOWN  # asked of every trade
-_DURABLE = RecordMode.DURABLE
-_WRITES: Final = frozenset({RecordMode.DURABLE, RecordMode.APPENDED})
-# What passes and gets a record of its own, by what `journal.reads` says.
-_RECORDED: Final = {"refused": _WRITES, "account": _WRITES | {RecordMode.ACCOUNT}, "all": frozenset(RecordMode)}
-_TOLD: Final = frozenset({"guard-intent", "idempotency-key", "x-request-id"})
 
 
 def record_of(

@@ -1,8 +1,21 @@
 """What is learned of live orders later: absolute, so told twice or late it changes nothing."""
 
+from decimal import Decimal
+
 import pytest
 
-from guard.limits import State, change_in_flight, dump, end_order, reserve, set_spent, set_targets, settle, unknowns
+from guard.limits import (
+    State,
+    change_in_flight,
+    dump,
+    end_order,
+    note_filled,
+    reserve,
+    set_spent,
+    set_targets,
+    settle,
+    unknowns,
+)
 from guard.terms import Outcome
 from tests.support.ledger import ACCEPTED, REFUSED, UNKNOWN, change, new_order, sums
 
@@ -33,6 +46,15 @@ def test_what_is_held_again_is_of_the_kind_that_was_claimed() -> None:
         set_targets(state, "o", {OPEN: 50 * amount, COUNT: amount}, t_us=t_us)
     end_order(state, "o", t_us=4)
     assert state.sums == state.spent == {DAY: 100}
+
+
+def test_what_was_paid_is_learned_late_and_never_forgotten() -> None:
+    """A price that comes after its quantity is taken; the quantity told again without it, or a smaller one, is not."""
+    state = with_order()
+    told = [(40, None, None), (40, 80, 80), (40, None, 80), (30, 60, 80), (50, None, None)]
+    for t_us, (qty, paid, known) in enumerate(told, start=2):
+        note_filled(state, "o", Decimal(qty), paid=None if paid is None else Decimal(paid), t_us=t_us)
+        assert state.holders["o"].fills.paid == known
 
 
 def test_a_fill_told_late_changes_nothing() -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.policy import judge_cancel, judge_read
@@ -158,6 +159,27 @@ def test_b28_another_order_is_no_duplicate(fields: dict[str, object], kwargs: di
 
     assert book.place(asked(rules)) == ()
     assert book.place(asked(rules, order(**fields), **kwargs)) == ()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"aux_price": Decimal(8)}, {"trail_type": 2}, {"trail_value": Decimal(4)}, {"trail_spread": Decimal(2)}],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_b28_an_order_that_waits_for_another_price_is_no_duplicate(fields: dict[str, object]) -> None:
+    """B28: another trigger, trail or spread is another order; the same ones again are the same."""
+    rules, book = policies("[orders]\nduplicate_window_s = 60"), Book()
+    first = order(
+        order_type=OrderType.TRAILING_STOP_LIMIT,
+        aux_price=Decimal(9),
+        trail_type=1,
+        trail_value=Decimal(5),
+        trail_spread=Decimal(1),
+    )
+
+    assert book.place(asked(rules, first)) == ()
+    assert book.place(asked(rules, replace(first, **fields))) == ()
+    assert book.place(asked(rules, first))
 
 
 def test_b28_a_number_is_the_same_however_it_is_written() -> None:

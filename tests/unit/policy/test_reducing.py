@@ -45,6 +45,7 @@ def test_an_exit_never_flips_a_position(side: Side, qty: str, held: str, exits: 
 def test_a_position_that_is_not_fresh_is_not_reduced(where: Any) -> None:
     """Not known, missing, of another symbol, or read too long ago."""
     assert reducible(order(side=Side.SELL), where) == 0
+    assert reducible(order(side=Side.SELL), position("100", age_ms=10_000)) == 100
 
 
 def test_nothing_to_reduce_is_told_as_zero() -> None:

@@ -186,3 +186,10 @@ def test_b20_only_the_daemons_own_word_says_that_it_is_logged_out(body: bytes, *
     assert is_logged_out(Answer(200, "application/json", body)) is is_out
     assert not is_logged_out(Answer(403, "application/json", body))
     assert not is_logged_out(Failure("reset", "gone", is_sent=True))
+
+
+def test_orders_without_a_number_are_told_apart_by_their_external_ids() -> None:
+    """Two of them are two rows of one list."""
+    rows = read_orders(answer(*(ROW | {"order_id": None, "order_id_ex": name} for name in ("A", "B"))), account=HERE)
+    assert rows is not None
+    assert [row.order_id_ex for row in rows] == ["A", "B"]
