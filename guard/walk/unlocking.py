@@ -88,10 +88,9 @@ def _redacted(members: Mapping[str, Raw]) -> dict[str, Any]:
         text = msgspec.json.decode(members[name]) if name in members else None
         if isinstance(text, str):
             shown[name] = redact(text)
-    for name in ("s2c",):
-        inner = msgspec.json.decode(members[name]) if name in members else None
-        if isinstance(inner, dict):
-            shown[name] = _redacted(msgspec.json.decode(members[name], type=dict[str, Raw]))
+    s2c = msgspec.json.decode(members["s2c"]) if "s2c" in members else None
+    if isinstance(s2c, dict):
+        shown["s2c"] = _redacted(msgspec.json.decode(members["s2c"], type=dict[str, Raw]))
     rows = msgspec.json.decode(members["account_result_list"]) if "account_result_list" in members else None
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         found = msgspec.json.decode(members["account_result_list"], type=list[dict[str, Raw]])
