@@ -27,6 +27,7 @@ from guard.wholefile import read_text, why
 TIMEOUT_S: Final = 150.0  # a reload may read days of the record back, for what its new limits count
 ANSWER_BYTES_MAX: Final = 1 << 20
 _TLS: Final = "https://"
+_PLAIN: Final = "http://"
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _END: Final = "-----END CERTIFICATE-----"
 _RENEWED: Final = "half a minute after it was put there, or at once with SIGHUP"
@@ -61,13 +62,18 @@ class Door(Struct, frozen=True):
 def ops_door(ops: str | None, config: Path | None) -> Door:
     """The operator's door: as it was given, else as the settings have it."""
     settings = _settings(config, is_needed=ops is None)
-    return Door(ops or settings.listen.ops, _certificate(settings))
+    return Door(_place(ops or settings.listen.ops), _certificate(settings))
 
 
 def data_door(data: str | None, config: Path | None) -> Door:
     """The callers' door, likewise."""
     settings = _settings(config, is_needed=data is None)
-    return Door(data or settings.listen.data, _certificate(settings))
+    return Door(_place(data or settings.listen.data), _certificate(settings))
+
+
+def _place(given: str) -> str:
+    """An address as people paste it: `http://` before it says nothing more, and a slash behind it neither."""
+    return given if given.startswith("unix:") else given.removeprefix(_PLAIN).removesuffix("/")
 
 
 def _settings(config: Path | None, *, is_needed: bool) -> Settings:
