@@ -292,7 +292,9 @@ async def test_a_reload_that_is_not_allowed_exits_1_and_says_why(
         done = await _command(tmp_path, room, "reload", "--ops", f"127.0.0.1:{guard.ports[1]}", who=who)
 
     assert (done.returncode, done.stdout) == (1, "")
-    (said,) = done.stderr.splitlines()
+    *hint, said = done.stderr.splitlines()
+    assert [line for line in hint if "GUARD_KEY holds no key that the guard at" not in line] == []
+    assert len(hint) == (who == "nobody"), "an unknown key is also told by the name of its variable"
     assert said.startswith("guard: ")
     assert told in said
 
