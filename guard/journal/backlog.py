@@ -164,11 +164,13 @@ class Backlog:
         if self.failed is not None:
             raise JournalFault(f"the journal is closed until a restart: {self.failed}")
 
-    async def reach(self, mark: Mark, seq: int) -> None:
-        """Returns once the mark has come to `seq`; `JournalFault` where it never will. All share one event loop."""
+    def reach(self, mark: Mark, seq: int) -> asyncio.Future[None]:
+        """Done once the mark has come to `seq`; `JournalFault` where it never will. All share one event loop."""
         with self.lock:
             if seq <= mark.seq:
-                return
+                reached = asyncio.get_running_loop().create_future()
+                reached.set_result(None)
+                return reached
             if self.failed is not None:
                 self.refuse_if_failed()
             if mark is self.signed:
@@ -181,7 +183,7 @@ class Backlog:
                 self.serve(loop)
             future = loop.create_future()
             mark.waiters.append((seq, future))
-        await future
+            return future
 
     def want_signature(self, seq: int) -> None:
         """Has the writer thread sync and sign at least that far; waits for nothing."""

@@ -6,7 +6,7 @@ told in `committer`.
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
@@ -260,7 +260,7 @@ class Journal:
             self._tap = tap
             return self._place.seq
 
-    def durable(self, seq: int) -> Coroutine[None, None, None]:
+    def durable(self, seq: int) -> Awaitable[None]:
         """To be awaited: the record is on the medium, in the file that the path names; `JournalFault` if nobody knows.
 
         All callers share one event loop.
