@@ -90,7 +90,7 @@ class Pipeline:
         `Needs`: what has to be asked for first, since it may change the refusal; nothing was changed or recorded.
         """
         desk, recorder, hooks = self.desk, self.recorder, self.hooks
-        situation.each = hooks.each_of(desk, visit, situation)
+        situation.each = hooks.each_of(desk, visit, situation) if type(situation.intent) is CancelAll else None
         gone = hooks.revoked(desk, visit)
         if gone is not None:
             return refused(recorder, visit, gone, situation=situation)
