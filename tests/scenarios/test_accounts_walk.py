@@ -95,13 +95,14 @@ async def test_b15_trades_are_bound_to_listed_pairs(tmp_path: Path, path: str, b
 
 
 async def test_a_card_stands_for_its_account(tmp_path: Path) -> None:
-    """A card number is resolved to the account that is judged, and the daemon is sent the account."""
+    """It becomes the account that is judged and sent to the daemon; a card of nobody names none, for reads as well."""
     async with stage(tmp_path) as scene:
         body = {name: value for name, value in order(price=200, env="real").items() if name != "acc_id"}
         assert is_passed(await scene.ask(ORDER, body | {"card_num": "1001100112345678"}))
         assert scene.reached()[0].json["c2s"]["header"] == {"trd_env": 1, "acc_id": 123456, "trd_market": 1}
         assert code_of(await scene.ask(ORDER, body | {"card_num": "9999"})) == (403, "account")
         assert code_of(await scene.ask(ORDER, body)) == (400, "missing_field")
+        assert code_of(await scene.ask("/api/funds", account(acc_id=None, card_num="9999"))) == (403, "account")
 
 
 async def test_b29_account_lists_are_cut(tmp_path: Path) -> None:
