@@ -230,7 +230,8 @@ class Relay:
             self._desk.metrics.count("guard_ws_closed_total", ending.word)
             if ending.word == End.MESSAGE.value.word:
                 self._desk.metrics.count(_FRAMES, "from_caller", "refused")
-            _log.info("stream_ended", decision=socket.decision, reason=ending.word)
+            if socket.principal is not None:  # of a stranger's, which is shown nothing, as many may be as he likes
+                _log.info("stream_ended", decision=socket.decision, reason=ending.word)
         elif socket.task is not None:
             socket.task.cancel()
 

@@ -1,7 +1,8 @@
 """What is summed up and not recorded one by one: refusals alike beyond ten a second, and market-data reads that passed.
 
-Neither a stranger nor the holder of a key can push history out or fill the disk with what says the same again. The
-refusal of a trade by a key that may trade is always whole: it is an order that somebody wanted.
+What passes without a key is, too, beyond as many. Neither a stranger nor the holder of a key can push history out or
+fill the disk with what says the same again. The refusal of a trade by a key that may trade is always whole: it is an
+order that somebody wanted.
 """
 
 from typing import Final, NamedTuple
@@ -49,6 +50,7 @@ class Floods:
         self._journal = journal
         self._refusals = Tally(SECOND_US, places_max=PLACES_MAX, other=Alike("other"), tell=self._denied)
         self._strangers = Tally(SECOND_US, places_max=SOURCES_MAX, other=Alike("other"), tell=self._denied)
+        self._visits = Tally(SECOND_US, places_max=SOURCES_MAX, other=Alike("other"), tell=lambda *_: None)
         self.reads: Tally[Reading] = Tally(
             MINUTE_US, places_max=READS_PLACES_MAX, other=("other", "other"), tell=self._accessed
         )
@@ -61,10 +63,15 @@ class Floods:
         tally = self._strangers if place.key is None else self._refusals
         return tally.add(place, wall_us=visit.wall_us) <= DENIED_PER_SECOND
 
+    def is_visit_below(self, visit: Visit) -> bool:
+        """Whether what passes without a key gets a record of its own; what does not is summed up with the reads."""
+        return self._visits.add(Alike(visit.call.peer), wall_us=visit.wall_us) <= DENIED_PER_SECOND
+
     def sum_up(self, wall_us: int | None = None) -> None:
         """Writes what is over by now; everything without a time."""
         self._refusals.close(wall_us)
         self._strangers.close(wall_us)
+        self._visits.close(wall_us)
         self.reads.close(wall_us)
 
     def _denied(self, place: Alike, began_us: int, count: int) -> None:

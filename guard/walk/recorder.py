@@ -91,6 +91,9 @@ class Recorder:
         if mode is not _DURABLE and mode not in _RECORDED[reads := visit.standing.settings.journal.reads]:
             self._passed(visit, is_counted=reads != "refused")
             return None
+        if visit.principal is None and mode is not _DURABLE and not self.floods.is_visit_below(visit):
+            self._passed(visit, is_counted=True)
+            return None
         self._remember(visit, None)
         if self._late:
             self.catch_up()

@@ -17,6 +17,7 @@ from guard.standing import load_keys
 from guard.stream import Bounds, Relay
 from guard.stream.session import FRAME_BYTES_MAX, classify
 from guard.terms import Account, AccountRow, Env, Missing
+from guard.walk.floods import DENIED_PER_SECOND
 from tests.support.clock import ManualClock
 from tests.support.guards import ask, key, lay_out, of_type, operate, record, running, write_keys
 from tests.support.keys import row
@@ -187,6 +188,26 @@ async def test_the_token_goes_no_further(tmp_path: Path) -> None:
         assert b"GET /ws HTTP/1.1\r\n" in daemon.requests[0]
         journal = b"".join(path.read_bytes() for path in (tmp_path / "state" / "journal").glob("*.jsonl"))
         assert key("bot").encode() not in journal
+
+
+async def test_sockets_of_strangers_do_not_flood_the_record(tmp_path: Path) -> None:
+    """Beyond ten a second of one address they are counted by the minute, like reads; a key's are recorded each."""
+    async with guarding(tmp_path, Live()) as (guard, _):
+        moment = guard.clock.wall_us()
+        guard.clock.wall_us = lambda: moment  # type: ignore[method-assign]
+        for _ in range(12):
+            caller = await Visitor(guard, None).opened()
+            caller.socket.eof_received()
+            caller.socket.connection_lost(None)
+        for _ in range(12):
+            await Visitor(guard).opened()
+        guard.recorder.floods.sum_up()
+        await guard.journal.durable(guard.journal.last_seq)
+
+        keys = [each["key"] for each in of_type(tmp_path / "guard.toml", "decision")]
+        assert keys == [None] * DENIED_PER_SECOND + ["bot"] * 12
+        summed = [(each["endpoint"], each["key"], each["count"]) for each in of_type(tmp_path / "guard.toml", "access")]
+        assert summed == [("/ws", "", 2)]
 
 
 async def test_a_handshake_is_recorded_and_counted_as_what_became_of_it(tmp_path: Path) -> None:
