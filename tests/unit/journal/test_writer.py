@@ -533,8 +533,8 @@ def test_a_refused_start_lets_go_of_the_lock(state: Path, reason: str) -> None:
     open_journal(state).shut()
 
 
-def test_a_start_on_a_disk_that_cannot_record_the_recovery_is_a_fault(state: Path) -> None:
-    """The journal does not pretend to be open, and the lock is free again."""
+def test_a_start_on_a_disk_that_cannot_record_the_recovery_takes_no_record(state: Path) -> None:
+    """Cancels need a guard that starts; whatever has to be recorded is refused, and the next start is a whole one."""
     journal = open_journal(state)
     journal.append("a", {})
     journal.shut()
@@ -543,8 +543,13 @@ def test_a_start_on_a_disk_that_cannot_record_the_recovery_is_a_fault(state: Pat
     disk = FaultyDisk()
     disk.fails["fdatasync"] = OSError(5, "Input/output error")
 
+    journal = open_journal(state, disk=disk)
+    assert journal.failed is not None
+    assert "Input/output error" in journal.failed
+    assert not journal.has_room(1)
     with pytest.raises(JournalFault, match="Input/output error"):
-        open_journal(state, disk=disk)
+        journal.append("a", {})
+    journal.shut()
     open_journal(state).shut()
 
 
