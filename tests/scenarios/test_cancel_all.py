@@ -104,6 +104,14 @@ async def test_w12_a_cancel_of_all_cancels_the_callers_own_newest_first(tmp_path
         assert scene.reached(CANCEL_ALL) == []
 
 
+async def test_what_was_cancelled_is_not_kept(tmp_path: Path) -> None:
+    """Once every cancel has come to its end nothing is remembered of them: a long life has many."""
+    async with shared(tmp_path) as scene:
+        assert is_passed(await scene.ask(CANCEL_ALL, account()))
+        await rest_done(scene)
+        assert scene.guard.pipeline.cancelling._under_way == {}
+
+
 async def test_each_cancel_is_a_decision_with_an_outcome(tmp_path: Path) -> None:
     """The request is one decision that sends nothing; each order's cancel is another that names it; all read back."""
     async with shared(tmp_path) as scene:

@@ -204,3 +204,15 @@ async def test_the_daemons_words_are_redacted_in_the_record(tmp_path: Path) -> N
 
         assert "281756478875559548" in said(reply)["ret_msg"]
         assert "281756478875559548" not in json.dumps(await scene.outcome(reply))
+
+
+async def test_an_order_that_was_sent_is_counted_as_allowed(tmp_path: Path) -> None:
+    """Whatever the daemon says of it; one that the guard refused is counted as refused."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.placed()
+        scene.daemon.faults.add(RetType(-1), path=ORDER)
+        await scene.place(qty=200)
+        await scene.place(qty=100_000)
+        exposed = scene.guard.desk.metrics.render().decode()
+    for outcome, count in (("allowed", 2), ("refused", 1)):
+        assert f'guard_requests_total{{endpoint="/api/order",outcome="{outcome}"}} {count}.0' in exposed
