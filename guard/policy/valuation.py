@@ -155,9 +155,8 @@ def _limit(
     if world is None or (order.side is _BUY and limit > 0 and not is_future):
         return own
     found = seen(world.quote, side=order.side, terms=terms, is_taker=False)
-    if isinstance(
-        found, Missing
-    ):  # a sale waits for a price that there is, or whoever keeps it away sells at any price
+    if isinstance(found, Missing):
+        # A sale waits for a price that there is, or whoever keeps it away sells at any price.
         return own if limit > 0 and not (found.is_late and order.side is Side.SELL) else found
     if order.side is Side.BUY and limit > 0 and not found.any_price(lambda price: price < 0):
         return own

@@ -26,7 +26,7 @@ _CODE: Final = re.compile(r"[!-~]{1,32}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND: Final = 4_102_444_800  # 2100-01-01: later ones are milliseconds, or nonsense
 _OK: Final = 200
-_NO: Final = frozenset({400, 404, 422})
+_NO: Final = frozenset({400, 403, 404, 422})  # 403: the guard's own key may not ask for it
 _REFUSED: Final = frozenset({-1, -500})
 
 

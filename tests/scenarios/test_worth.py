@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from guard.simulator.faults import RetType, Unreachable
+from guard.simulator.faults import Fault, HttpError, RetType, Unreachable
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import Look, judge_trade
@@ -102,13 +102,18 @@ async def test_a_sale_waits_for_a_price_that_there_is(tmp_path: Path) -> None:
         assert is_passed(await scene.place(side="BUY", price=200))
 
 
-async def test_a_sale_of_what_the_daemon_has_no_price_of_stands_at_its_limit(tmp_path: Path) -> None:
-    """No right to its quotes, say: it can be sold all the same; that there was no price is in the record."""
+@pytest.mark.parametrize(
+    ("fault", "why"), [(RetType(-1, "no quote right"), "no quote right"), (HttpError(403, "missing scope"), "HTTP 403")]
+)
+async def test_a_sale_of_what_the_daemon_has_no_price_of_stands_at_its_limit(
+    tmp_path: Path, fault: Fault, why: str
+) -> None:
+    """No right to its quotes, the account's or the guard's own key's: it can be sold, and the record says why so."""
     async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
-        scene.daemon.faults.always(RetType(-1, "no quote right"), path="/api/snapshot")
+        scene.daemon.faults.always(fault, path="/api/snapshot")
         record = await scene.decision(await scene.place(side="SELL", price=200))
 
-        assert "no quote right" in record["world"]["missing"]["quote"]["message"]
+        assert why in record["world"]["missing"]["quote"]["message"]
         assert (record["valuation"]["source"], Decimal(record["valuation"]["price"])) == ("limit", Decimal(200))
 
 

@@ -40,6 +40,7 @@ def test_a_success_is_its_s2c_with_exact_numbers() -> None:
         (200, b'{"ret_type":-1,"ret_msg":"unknown  stock\\n9"}', "unknown stock 9"),
         (200, b'{"ret_type":-500,"ret_msg":null}', "it gives no reason"),
         (400, b'{"error":"no"}', "HTTP 400"),
+        (403, b'{"error":"missing scope"}', "HTTP 403"),
         (404, b"", "HTTP 404"),
     ],
 )
