@@ -108,6 +108,11 @@ class Connected(Protocol):
         """What would be lost with it now."""
         ...
 
+    @property
+    def untaken_bytes(self) -> int:
+        """So much was answered that its caller has not taken yet."""
+        ...
+
     def make_way(self) -> None:
         """End for a newer one."""
         ...
@@ -135,7 +140,7 @@ class Edge:
         self.counts = Counts()
         self.connections: set[Connected] = set()
         self.unproven = Unproven[Connected](bounds.unproven_per_address_max)
-        self.unread = Unread[Connected](bounds.unread_bytes_max)
+        self.unread = Unread[Connected](bounds.unread_bytes_max, size_of=lambda each: each.untaken_bytes)
         self.answering = 0
         self.is_draining = False
         self.emptied = asyncio.Event()
@@ -200,9 +205,9 @@ class Edge:
         if evicted is not None:
             self._end(evicted)
 
-    def wait_for_taking(self, connection: Connected, size: int) -> None:
-        """So much of an answer waits for its caller; those that have not taken theirs for longest may have to go."""
-        for each in self.unread.enter(connection, size):
+    def wait_for_taking(self, connection: Connected) -> None:
+        """An answer waits for its caller; those that have not taken theirs for longest may have to go."""
+        for each in self.unread.enter(connection):
             self._end(each)
 
     def make_room(self) -> bool:

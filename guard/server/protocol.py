@@ -105,6 +105,11 @@ class Connection(asyncio.Protocol):
             return Cost.PLACE
         return Cost.CONNECTION if self._phase is _IDLE else Cost.BEGINNING
 
+    @property
+    def untaken_bytes(self) -> int:
+        """So much was answered that its caller has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
     # ------------------------------------------------------------ what the transport tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -147,7 +152,7 @@ class Connection(asyncio.Protocol):
         if self._tenant is not None:
             self._tenant.pause_writing()
             return
-        self._edge.wait_for_taking(self, self._transport.get_write_buffer_size())
+        self._edge.wait_for_taking(self)
         if self.is_idle:
             self._edge.unproven.leave(self, address=self._peer)  # an answer is on its way to it
             self._wait_for_taking()

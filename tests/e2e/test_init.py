@@ -64,8 +64,9 @@ async def test_a_user_without_a_name_is_asked_for_an_owner(tmp_path: Path, monke
     monkeypatch.setattr("getpass.getuser", nameless)
     code, told, complaint = await init(Simulator(legacy=True), tmp_path, "site")
 
-    assert (code, told, names(tmp_path)) == (1, {}, [])
-    assert complaint == "guard: --owner: this user has no name; write the person who answers for the key\n"
+    asked = "--owner: this user has no name; write the person who answers for the key"
+    assert (code, told, names(tmp_path)) == (1, {"ok": False, "errors": [asked]}, [])
+    assert complaint == f"guard: {asked}\n"
 
 
 async def test_a_new_folder_passes_check_and_shows_what_it_would_do(tmp_path: Path) -> None:
