@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 from guard import __version__
 from guard.clock import utc
 from guard.journal import Counters, Keys, OutcomeRecord, Policy, Start, gaps
+from guard.journal.checkpoints import checkpoints_path, largest
 from guard.journal.entries import ABSENT
 from guard.limits import Graft, State, apart, graft, missing, settle
 from guard.recovery import PART_ORDERS, Recovered
@@ -39,6 +40,18 @@ def doubt(found: Recovered, *, t_us: int) -> tuple[OutcomeRecord, ...]:
     return tuple(
         OutcomeRecord(decision=step, t=t_us, verdict=verdict, message=NO_OUTCOME) for step, verdict in verdicts.items()
     )
+
+
+def unsigned(found: Recovered, directory: Path) -> tuple[str, ...]:
+    """In words, that no checkpoint speaks of the record: then nothing shows whether its end was cut off.
+
+    A first run that was killed before its first checkpoint leaves such a record, and so does whoever shortens one.
+    """
+    if not found.records or largest(directory) is not None:
+        return ()
+    path, records = checkpoints_path(directory), found.records
+    told = f"{path} signs nothing of the {records} records that were found, so more may have been cut off"
+    return (f"{told}: hold them against a checkpoint that was kept elsewhere, guard audit verify --held FILE",)
 
 
 class Counts(Protocol):

@@ -24,7 +24,7 @@ from guard.admin.rehearsal import Rehearsal
 from guard.admin.runner import OpsRunner, site_of
 from guard.admin.watch import Watch
 from guard.admin.weakened import weakened
-from guard.beginning import first_records, over_by
+from guard.beginning import first_records, over_by, unsigned
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
 from guard.doors import bounds_of, link_of, unopened
@@ -227,7 +227,8 @@ class Guard:
         A disk that takes nothing does not keep the door shut: new orders are refused then, and cancels pass.
         """
         journal = self.journal
-        loose = self.desk.weakened = (*weakened(self.settings), *await self._side_doors())
+        unproven = unsigned(recovered, self.directory)
+        loose = self.desk.weakened = (*weakened(self.settings), *await self._side_doors(), *unproven)
         t_us = self.clock.t_us()
         counts = self._counts
         records = first_records(recovered, standing, self.directory, weakened=loose, t_us=t_us, counts=counts)

@@ -178,6 +178,25 @@ async def test_a_disk_that_tore_the_last_line_and_is_full_still_does_not_keep_th
         assert await scene.records("gap")
 
 
+@pytest.mark.parametrize("left", [None, b"", b"half a note"])
+async def test_a_record_that_no_checkpoint_speaks_of_is_told(tmp_path: Path, left: bytes | None) -> None:
+    """Whoever cuts records off takes the checkpoints away, too: the run that goes on from there says so, on record."""
+    async with stage(tmp_path) as scene:
+        await scene.placed()
+        assert not [word for word in scene.guard.desk.weakened if "cut off" in word]
+    path = tmp_path / "state/checkpoints"
+    path.unlink()
+    if left is not None:
+        path.write_bytes(left)
+    async with next_run(scene) as scene:
+        (told,) = [word for word in scene.guard.desk.weakened if "more may have been cut off" in word]
+        assert "guard audit verify --held FILE" in told
+        assert told in (await scene.records("start"))[-1]["weakened"]
+        assert is_passed(await scene.place())
+    async with next_run(scene) as scene:
+        assert not [word for word in scene.guard.desk.weakened if "cut off" in word]
+
+
 async def test_a_step_of_the_wall_clock_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, with its size, and counted; budget days go by that clock, so a reviewer has to know."""
     monkeypatch.setattr("guard.lifecycle.EVERY_S", 0.01)
