@@ -1,6 +1,7 @@
 """`reduce_only`: what makes a known position smaller passes, together at most the position; nothing flips it."""
 
 import asyncio
+from collections.abc import Coroutine
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -180,26 +181,38 @@ class Late(Struct, frozen=True):
         return result
 
 
+async def _meanwhile(scene: Stage, ask: Coroutine[Any, Any, Reply], *, name: str, filled: int) -> Reply:
+    """What becomes of a request whose position was read before so much of an exit was filled, and arrives after."""
+    arrived, asked = asyncio.Event(), len(scene.reached(POSITIONS))
+    scene.daemon.faults.add(Late(arrived), path=POSITIONS)
+
+    async def learn() -> None:
+        await scene.until_reached(POSITIONS, times=asked + 1)
+        _fill(scene, name, filled)
+        scene.clock.advance(s=6)
+        await scene.guard.reconciler.turn()
+        arrived.set()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(learn())
+        return await ask
+
+
+async def _exit(scene: Stage, qty: int) -> str:
+    """An order that closes a position of so many shares, listed by the daemon."""
+    _hold(scene, qty)
+    await _set(scene)
+    name: str = said(await _sell(scene, qty))["s2c"]["order_id_ex"]
+    scene.clock.advance(s=6)
+    await scene.guard.reconciler.turn()
+    return name
+
+
 async def test_a_fill_that_is_learned_while_the_position_is_on_its_way_frees_nothing(tmp_path: Path) -> None:
     """The position was read before the fill: it must not be sold a second time."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 100)
-        await _set(scene)
-        name = said(await _sell(scene, 100))["s2c"]["order_id_ex"]
-        scene.clock.advance(s=6)
-        await scene.guard.reconciler.turn()
-        arrived, asked = asyncio.Event(), len(scene.reached(POSITIONS))
-        scene.daemon.faults.add(Late(arrived), path=POSITIONS)
-
-        async def learn() -> None:
-            await scene.until_reached(POSITIONS, times=asked + 1)
-            row = scene.daemon.orders[name]
-            scene.daemon.world.book.fill(row, qty=Decimal(100), price=Decimal(400), at=scene.clock.wall())
-            scene.clock.advance(s=6)
-            await scene.guard.reconciler.turn()
-            arrived.set()
-
-        reply, _ = await asyncio.gather(_sell(scene, 100), learn())
+        name = await _exit(scene, 100)
+        reply = await _meanwhile(scene, _sell(scene, 100), name=name, filled=100)
         assert scene.held("exits") == 0
         assert code_of(reply) == (403, "reduce_only")
 
@@ -235,21 +248,7 @@ async def test_of_a_partly_filled_exit_only_the_rest_is_still_to_come(tmp_path: 
 async def test_a_fill_of_its_own_that_is_learned_meanwhile_makes_a_change_no_larger(tmp_path: Path) -> None:
     """The position was read before the fill: what came off it since is not to be sold once more."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 100)
-        await _set(scene)
-        name = said(await _sell(scene, 100))["s2c"]["order_id_ex"]
-        scene.clock.advance(s=6)
-        await scene.guard.reconciler.turn()
-        arrived, asked = asyncio.Event(), len(scene.reached(POSITIONS))
-        scene.daemon.faults.add(Late(arrived), path=POSITIONS)
-
-        async def learn() -> None:
-            await scene.until_reached(POSITIONS, times=asked + 1)
-            _fill(scene, name, 40)
-            scene.clock.advance(s=6)
-            await scene.guard.reconciler.turn()
-            arrived.set()
-
-        reply, _ = await asyncio.gather(scene.modify(name, qty=140, price=390), learn())
+        name = await _exit(scene, 100)
+        reply = await _meanwhile(scene, scene.modify(name, qty=140, price=390), name=name, filled=40)
         assert scene.held("exits") == 60
         assert code_of(reply) == (403, "reduce_only")

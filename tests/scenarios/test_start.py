@@ -197,6 +197,22 @@ async def test_a_record_that_no_checkpoint_speaks_of_is_told(tmp_path: Path, lef
         assert not [word for word in scene.guard.desk.weakened if "cut off" in word]
 
 
+async def test_without_checkpoints_on_a_full_disk_cancels_pass(tmp_path: Path) -> None:
+    """What is told of the record keeps no door shut, though it can be put on none; with room again it is on record."""
+    async with stage(tmp_path) as scene:
+        order = await scene.placed()
+    (tmp_path / "state/checkpoints").unlink()
+    full = FaultyDisk()
+    full.write_bytes_left = 0
+    async with next_run(scene, disk=full) as scene:
+        assert [word for word in scene.guard.desk.weakened if "more may have been cut off" in word]
+        assert code_of(await scene.place()) == (503, "journal_unavailable")
+        assert is_passed(await scene.cancel(order))
+    async with next_run(scene) as scene:
+        assert "more may have been cut off" in str((await scene.records("start"))[-1]["weakened"])
+        assert is_passed(await scene.place())
+
+
 async def test_a_step_of_the_wall_clock_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, with its size, and counted; budget days go by that clock, so a reviewer has to know."""
     monkeypatch.setattr("guard.lifecycle.EVERY_S", 0.01)

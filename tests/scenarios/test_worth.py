@@ -1,5 +1,6 @@
 """What an order is worth in its world, through the whole walk: prices, contracts, rates of exchange, exits."""
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from guard.walk.judging import Look, judge_trade
 from tests.support.guards import order, said
 from tests.support.stage import MODIFY, ORDER, code_of, is_passed, stage
 
+SNAPSHOT: Final = "/api/snapshot"
 CALL: Final[dict[str, Any]] = {"market": "US", "code": "US.AAPL260116C200000"}
 
 
@@ -100,6 +102,19 @@ async def test_a_sale_waits_for_a_price_that_there_is(tmp_path: Path) -> None:
         assert code_of(late) == (503, "price_unavailable")
         assert "is 60 s old" in said(late)["ret_msg"]
         assert is_passed(await scene.place(side="BUY", price=200))
+
+
+async def test_w02_sales_at_once_share_one_price_and_one_budget(tmp_path: Path) -> None:
+    """Forty sales at a tiny limit before any price was told: what passes of them is within the budget at the market."""
+    rules = '[orders]\nmax_value = "100000 HKD"\n[budgets]\ndaily_value = "100000 HKD"'
+    async with stage(tmp_path, policies=rules) as scene:
+        asked = len(scene.reached(SNAPSHOT))
+        replies = await asyncio.gather(*(scene.place(side="SELL", price=0.01, remark=f"n{n}") for n in range(40)))
+        passed = [reply for reply in replies if is_passed(reply)]
+        assert {code_of(reply) for reply in replies if not is_passed(reply)} == {(403, "daily_value")}
+        assert passed
+        assert 30_000 * len(passed) <= scene.held() <= 100_000
+        assert len(scene.reached(SNAPSHOT)) == asked + 1
 
 
 @pytest.mark.parametrize(
