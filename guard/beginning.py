@@ -14,14 +14,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from guard import __version__
-from guard.clock import utc
 from guard.journal import Counters, Keys, OutcomeRecord, Policy, Start, gaps
 from guard.journal.checkpoints import checkpoints_path, largest
 from guard.journal.entries import ABSENT
 from guard.limits import Graft, State, apart, graft, missing, settle
 from guard.recovery import PART_ORDERS, Recovered
 from guard.standing import Standing
-from guard.terms import Outcome, Verdict
+from guard.terms import Outcome, Verdict, utc
 
 NO_OUTCOME: Final = "no outcome on record when the guard started"
 

@@ -7,22 +7,22 @@ that a wall clock that was set back between two runs cannot make `t` go back too
 
 import os
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS: Final = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
+from guard.terms import CROCKFORD, EPOCH, us_of, utc
+
+_PAIRS: Final = tuple(high + low for high in CROCKFORD for low in CROCKFORD)
 _SHIFTS: Final = tuple(range(120, -1, -10))  # 13 pairs of 5 bits: 130 bits hold the 128 of a ULID
 _TAIL_BITS: Final = 20  # the last two of them, in which the ids of one millisecond differ
 _TAILS: Final = 1 << _TAIL_BITS
 _RANDOM_BITS: Final = 80
 STEP_US: Final = 1_000_000
+_STEP: Final = timedelta(microseconds=STEP_US)
 _BEHIND: Final = (
     "clock: this machine's is {behind} behind the record that was there at the start, which ends at "
     "{recorded:%Y-%m-%dT%H:%M:%SZ}; budget days, hours and expiry go by it: set it right and restart"
 )
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Clock(Protocol):
@@ -53,11 +53,6 @@ class Clock(Protocol):
         ...
 
 
-def utc(wall_us: int) -> datetime:
-    """Microseconds since 1970 as an aware datetime, without a float in between."""
-    return _EPOCH + wall_us * _MICROSECOND
-
-
 def ulid(number: int) -> str:
     """128 bits as 26 characters of Crockford's base 32 (github.com/ulid/spec)."""
     return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
@@ -72,17 +67,17 @@ class WallSteps:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._apart_us = self._now_apart_us()
-        self._recorded = _EPOCH
+        self._recorded = EPOCH
 
     def goes_on_from(self, recorded: datetime) -> None:
         """The last record was written at this wall time; a clock that is behind it was set back since."""
         self._recorded = recorded
-        self._apart_us += max(0, (recorded - self._clock.wall()) // _MICROSECOND)
+        self._apart_us += max(0, us_of(recorded) - self._clock.wall_us())
 
     def concerns(self) -> tuple[str, ...]:
         """That, in words, until the clock is as far again."""
         behind = self._recorded - self._clock.wall()
-        if behind // _MICROSECOND < STEP_US:
+        if behind < _STEP:
             return ()
         return (_BEHIND.format(behind=timedelta(seconds=behind // timedelta(seconds=1)), recorded=self._recorded),)
 

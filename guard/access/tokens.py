@@ -12,19 +12,19 @@ clock, for three times what the signature costs. Pure. Sources: RFC 7515, 7517, 
 import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import jiter
 
 from guard.access.issuers import Issuer, IssuerKey, Issuers
 from guard.access.proven import Claims, digest_of
+from guard.terms import utc
 
 TOKEN_CHARS_MAX: Final = 8192
 _TEXT_CHARS_MAX: Final = 256
 _SECONDS_MAX: Final = 253_402_300_799  # the last second of the year 9999
 _PARTS: Final = 3
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _TYPES: Final = ("jwt", "at+jwt")
@@ -168,4 +168,4 @@ def _check_signature(token: str, signature: bytes, key: IssuerKey, algorithm: st
 
 
 def _moment(seconds: int) -> datetime:
-    return _EPOCH + timedelta(seconds=seconds)
+    return utc(seconds * 1_000_000)

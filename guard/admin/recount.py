@@ -16,7 +16,6 @@ import structlog
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from guard.clock import utc
 from guard.errors import JournalFault
 from guard.journal import Counters
 from guard.journal.entries import ABSENT
@@ -24,6 +23,7 @@ from guard.limits import Graft, Staging, State, together
 from guard.recovery import PART_ORDERS
 from guard.replay.counting import Counting
 from guard.resting import Pieces, let_go
+from guard.terms import utc
 from guard.walk.desk import Desk
 
 SLICE_S: Final = 0.0005  # worked in one go

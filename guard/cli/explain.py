@@ -23,8 +23,9 @@ from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.explained import Explanation, explained
 from guard.policy.explain import RuleLook
+from guard.terms import DECISION_PATTERN
 
-ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_ID: Final = re.compile(DECISION_PATTERN)
 _MARK: Final = {"passes": "[green]passes[/]", "refuses": "[red]refuses[/]"}
 _ME: Final = "/guard/v1/me"
 _COLUMNS: Final = ("policy", "rule", "subject", "limit", "used", "left", "unit", "resets_at", "until")
@@ -48,7 +49,7 @@ def explain(
     """Why was this decided: every rule that looked, the numbers, the policy's line, what would have passed."""
     del ops
     where = directory(state, config)
-    found = explained(where, decision, now=SystemClock().wall()) if ID.fullmatch(decision) else None
+    found = explained(where, decision, now=SystemClock().wall()) if _ID.fullmatch(decision) else None
     if found is None:
         raise SettingsFault([f"the record has no decision {decision}; reads may be summed up, see journal.reads"])
     if as_json:

@@ -15,8 +15,9 @@ import typer
 from guard.cli.ops import ops_door, post
 from guard.cli.sources import OpsOption, told
 from guard.errors import SettingsFault
+from guard.terms import DECISION_PATTERN
 
-_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_ID: Final = re.compile(DECISION_PATTERN)
 
 
 class Word(StrEnum):

@@ -6,7 +6,6 @@ before. The bytes as written are what is hashed, so nothing here depends on a ca
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Protocol, Union
 
@@ -15,6 +14,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import fields
 
 from guard.journal.entries import ABSENT, RECORDS
+from guard.terms import utc
 
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024  # a reload that moves 100,000 live orders still fits
 
@@ -99,7 +99,6 @@ _FOLDED: Final = msgspec.json.Decoder(
 )
 _ONE: Final = msgspec.json.Decoder(Raw)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def encode(members: Struct | Mapping[str, object], *, seq: int, ts_us: int, type_: str, prev: str) -> bytes:
@@ -170,7 +169,7 @@ def timestamp(wall_us: int) -> str:
 
 @lru_cache(maxsize=8)
 def _second(second: int) -> str:
-    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
+    return utc(second * 1_000_000).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def plain(text: str, *, chars_max: int = 200) -> str:

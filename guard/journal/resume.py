@@ -7,7 +7,7 @@ than was signed, or something else, is no record to go on from.
 from datetime import date
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from guard.errors import JournalFault, StateFault
 from guard.journal.checkpoints import checkpoints_path, largest
@@ -16,8 +16,7 @@ from guard.journal.place import Place
 from guard.journal.record import decode
 from guard.journal.segments import Tail, read_lines, segment_path
 from guard.journal.tree import Tree, TreeHead, leaf
-
-_EPOCH: Final = date(1970, 1, 1).toordinal()
+from guard.terms import EPOCH
 
 
 class Opening(NamedTuple):
@@ -33,7 +32,8 @@ def opening(line: bytes) -> Opening:
     record = head.typed()
     if not isinstance(record, Segment) or record.tree_size != head.seq - 1:
         raise ValueError("its first record does not say what came before")
-    return Opening(Tree.read(record.tree_size, record.compact), date.fromisoformat(head.ts[:10]).toordinal() - _EPOCH)
+    day = date.fromisoformat(head.ts[:10]) - EPOCH.date()
+    return Opening(Tree.read(record.tree_size, record.compact), day.days)
 
 
 def resume(state: Path, tail: Tail) -> Place:

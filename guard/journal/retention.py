@@ -4,10 +4,9 @@ Their deletion is recorded first, with the root of everything that is gone; what
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
 
 from guard.journal.disk import Disk, sync_directory
 from guard.journal.entries import Prune
@@ -15,8 +14,7 @@ from guard.journal.record import decode, timestamp
 from guard.journal.resume import opening
 from guard.journal.segments import first_line, segment_numbers, segment_path
 from guard.journal.tree import Tree
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from guard.terms import us_of
 
 
 def outlived(state: Path, *, before: datetime, needed: int) -> tuple[int, ...]:
@@ -24,7 +22,7 @@ def outlived(state: Path, *, before: datetime, needed: int) -> tuple[int, ...]:
 
     A segment was over when the next one began. `needed` is where the last whole snapshot goes on.
     """
-    limit = timestamp((before - _EPOCH) // timedelta(microseconds=1))
+    limit = timestamp(us_of(before))
     numbers = segment_numbers(state)
     found = []
     for number, following in pairwise(numbers):

@@ -18,13 +18,13 @@ from msgspec import Struct
 
 from guard.journal.record import Line, decode, timestamp
 from guard.journal.segments import read_lines, segment_numbers
+from guard.terms import us_of
 
 _DECISIONS_KEPT: Final = 20_000  # an outcome follows its decision closely; a fill may come later and shows less then
 STATE_TYPE: Final = "snapshot"  # the guard's own memory, which people ask for by name only
 INHERITED: Final = ("key", "endpoint", "symbol")
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _AGO_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class View(NamedTuple):
@@ -94,7 +94,7 @@ def moment(text: str, *, now: datetime) -> str:
     else:
         then = datetime.fromisoformat(text)
         then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return timestamp((then - _EPOCH) // timedelta(microseconds=1))
+    return timestamp(us_of(then))
 
 
 def search(state: Path, query: Query, *, views: Views) -> Iterator[View]:

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 from guard import markets
 from guard.policy.notation import Reset, read_reset
+from guard.terms import EPOCH
 
 _DAY: Final = timedelta(days=1)
 _MINUTE: Final = timedelta(minutes=1)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _reset(text: str) -> Reset:
@@ -72,12 +72,12 @@ def period_name(reset: Reset, wall: datetime) -> str:
 
 def minute_of(wall: datetime) -> int:
     """The minute since 1970. Clocks are set to whole minutes, so a period never turns within one."""
-    return (wall - _EPOCH) // _MINUTE
+    return (wall - EPOCH) // _MINUTE
 
 
 def wall_of(minute: int) -> datetime:
     """The instant at which the minute begins."""
-    return _EPOCH + minute * _MINUTE
+    return EPOCH + minute * _MINUTE
 
 
 def turned_at(reset: Reset | None, wall: datetime) -> int:

@@ -7,7 +7,7 @@ out; two rows of one symbol that differ are both left out.
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -15,6 +15,7 @@ import jiter
 from msgspec import Struct
 
 from guard.markets import PREFIX_OF_QOT
+from guard.terms import told_in_seconds
 
 DIGITS_MAX: Final = 20
 EXPONENT_MIN: Final = -20
@@ -23,8 +24,6 @@ MESSAGE_CHARS_MAX: Final = 160
 
 _T = TypeVar("_T")
 _CODE: Final = re.compile(r"[!-~]{1,32}")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_SECOND: Final = 4_102_444_800  # 2100-01-01: later ones are milliseconds, or nonsense
 _OK: Final = 200
 _NO: Final = frozenset({400, 403, 404, 422})  # 403: the guard's own key may not ask for it
 _REFUSED: Final = frozenset({-1, -500})
@@ -139,10 +138,7 @@ def lot(value: object) -> int | None:
 
 def moment(value: object) -> datetime | None:
     """Seconds since 1970 as an aware time, to the microsecond; 0 is no time."""
-    seconds = number(value)
-    if seconds is None or not 0 < seconds < _LAST_SECOND:
-        return None
-    return _EPOCH + timedelta(microseconds=int(seconds.scaleb(6)))
+    return told_in_seconds(number(value))
 
 
 def code_of(value: object) -> str | None:

@@ -23,8 +23,7 @@ from guard.replay.counting import Counting, Principals, SoFar
 from guard.replay.days import Day, Days
 from guard.replay.span import WARM_UP, lines_from, whole
 from guard.standing import Standing
-from guard.terms import Principal
-from guard.upstream.reconcile import made_at
+from guard.terms import Principal, made_at
 
 _NICENESS: Final = 10  # the guard goes first
 _SLACK: Final = timedelta(minutes=1)  # between the time in an id and that of its record

@@ -29,7 +29,6 @@ from guard.policy import (
 )
 from guard.terms import (
     ENV_OF,
-    STAMP,
     TRADE_EFFECTS,
     Account,
     Claim,
@@ -39,6 +38,7 @@ from guard.terms import (
     Principal,
     Reason,
     Taken,
+    stamp_of,
 )
 from guard.walk.broker import RULE as BROKER
 from guard.walk.broker import BrokerLimit
@@ -99,7 +99,8 @@ def _order(record: Decision, effect: Effect) -> PlaceOrder | None:
     if effect is Effect.ORDER_CANCEL:
         return None
     order = order_of(bytes(record.resulting or record.order))
-    return replace(order, remark=None) if order.remark in {f"{STAMP}{record.id}", f"{STAMP}{record.of}"} else order
+    stamps = {stamp_of(name) for name in (record.id, record.of) if name}
+    return replace(order, remark=None) if order.remark in stamps else order
 
 
 def is_passing(record: Decision) -> bool:

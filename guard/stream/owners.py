@@ -9,7 +9,7 @@ from typing import Final
 
 from guard.limits import NOBODY, State, owner_of
 from guard.stream.pushes import Pushed
-from guard.terms import STAMP, Account, OrderNames
+from guard.terms import Account, OrderNames, stamp_of
 
 EARLY_MAX: Final = 1024  # orders that were pushed before they were answered
 
@@ -35,4 +35,4 @@ class Owners:
         decision = self._early.get((order.account, order.names.order_id_ex))
         if decision is None:
             return NOBODY
-        return owner_of(self._state, order.account, OrderNames(remark=STAMP + decision))
+        return owner_of(self._state, order.account, OrderNames(remark=stamp_of(decision)))

@@ -19,9 +19,10 @@ from guard.terms.claims import (
     Taken,
     Valuation,
 )
-from guard.terms.daemon import STAMP, Answer, Daemon, Failure, OrderNames, Outbound, Outcome, Verdict
+from guard.terms.daemon import Answer, Daemon, Failure, OrderNames, Outbound, Outcome, Verdict
 from guard.terms.edge import Call, Presented, Reply
 from guard.terms.endpoints import TRADE_EFFECTS, AccountAt, Bucket, Effect, Endpoint, RecordMode
+from guard.terms.ids import CROCKFORD, DECISION_PATTERN, STAMP, made_at, stamp_of
 from guard.terms.intents import (
     PRICELESS,
     TRAILING,
@@ -43,6 +44,7 @@ from guard.terms.intents import (
     Unlock,
 )
 from guard.terms.masking import masked
+from guard.terms.moments import EPOCH, told_in_seconds, us_of, utc
 from guard.terms.refusals import Reason, Refusal, dated, in_order, refuse
 from guard.terms.world import (
     NOT_ASKED,
@@ -57,7 +59,10 @@ from guard.terms.world import (
 )
 
 __all__ = [
+    "CROCKFORD",
+    "DECISION_PATTERN",
     "ENV_OF",
+    "EPOCH",
     "LEDGER_MAX",
     "LEDGER_UNIT",
     "NOT_ASKED",
@@ -123,6 +128,11 @@ __all__ = [
     "World",
     "dated",
     "in_order",
+    "made_at",
     "masked",
     "refuse",
+    "stamp_of",
+    "told_in_seconds",
+    "us_of",
+    "utc",
 ]

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
-STAMP: Final = "g:"  # before a decision's id in the remark of the order that it opened
+from guard.terms.ids import STAMP
 
 
 class Verdict(StrEnum):

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from guard.limits import Holder, Parts, State, Step, find_order
+from guard.terms import stamp_of
 from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow
-from guard.upstream.reconcile import stamp_of
 
 
 class Asked(Struct):

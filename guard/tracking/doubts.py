@@ -6,12 +6,12 @@ import structlog
 
 from guard.intent import order_of
 from guard.limits import Holder, Step, is_known_order
-from guard.terms import Op, Verdict
+from guard.terms import Op, Verdict, made_at, stamp_of
 from guard.tracking.asked import Asked
 from guard.tracking.places import Named, named_in
 from guard.tracking.scribe import Scribe
 from guard.upstream.orderlist import OrderRow, Status
-from guard.upstream.reconcile import Absences, Proof, Sought, change_shown, find_new, made_at
+from guard.upstream.reconcile import Absences, Proof, Sought, change_shown, find_new
 
 _log = structlog.get_logger("guard")
 
@@ -59,7 +59,7 @@ class Doubts:
         sought = [sought_of(state.holders[name]) for name, step in asked.doubts.items() if self._is_open(step)]
         for step, proof in find_new(sought, asked.rows, is_known=lambda row: self._is_known(asked, row)).items():
             if isinstance(proof, OrderRow):
-                how = "its stamp" if proof.remark == f"g:{step}" else "account, code, side, quantity, price and time"
+                how = "its stamp" if proof.remark == stamp_of(step) else "account, code, side, quantity, price and time"
                 self._end(step, Verdict.ACCEPTED, f"the daemon lists it, known by {how}", row=proof)
                 asked.note((state.holders[step],))
             elif proof is Proof.UNCLEAR:

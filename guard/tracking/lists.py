@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
-from guard.clock import Clock, utc
+from guard.clock import Clock
 from guard.reference.pace import Pace
-from guard.terms import Account, Daemon, Outbound
+from guard.terms import Account, Daemon, Outbound, utc
 from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow, is_logged_out, read_orders
 

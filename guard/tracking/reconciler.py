@@ -13,7 +13,7 @@ import structlog
 
 from guard.errors import JournalFault
 from guard.limits import Holder, Step, unknowns
-from guard.terms import Account, Missing
+from guard.terms import Account, Missing, stamp_of
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
 from guard.tracking.lists import Lists
@@ -243,7 +243,7 @@ class Reconciler:
         stamps = {row.remark for row in asked.today}
         is_missing = any(name not in shown for name in asked.terms)
         return is_missing or any(
-            f"g:{name}" not in stamps and not _is_listed(state.holders.get(step.holder or step.of or ""), shown)
+            stamp_of(name) not in stamps and not _is_listed(state.holders.get(step.holder or step.of or ""), shown)
             for name, step in asked.doubts.items()
         )
 

@@ -6,7 +6,7 @@ exact. Source: Trd_GetOrderList, Trd_GetHistoryOrderList, Trd_Common.Order; GetG
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final
@@ -15,7 +15,7 @@ import jiter
 from msgspec import Struct
 
 from guard.markets import CURRENCIES, PREFIX_OF_SEC, split_symbol
-from guard.terms import Account, Answer, Failure, Side
+from guard.terms import Account, Answer, Failure, Side, told_in_seconds
 
 ROWS_MAX: Final = 100_000
 REMARK_CHARS_MAX: Final = 256
@@ -23,8 +23,6 @@ _OK: Final = 200
 _DIGITS_MAX, _EXPONENT_MIN, _MAGNITUDE_MAX = 20, -20, 18
 _CODE: Final = re.compile(r"[!-~]{1,32}")
 _ID: Final = re.compile(r"[!-~]{1,64}")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_SECOND: Final = 4_102_444_800  # 2100-01-01: later ones are milliseconds, or nonsense
 _SMALL_END: Final = 1_000
 _SIDES: Final = frozenset({1, 2, 3, 4})
 
@@ -270,7 +268,4 @@ def _number(value: object) -> Decimal | None:
 
 def _moment(value: object) -> datetime | None:
     """Seconds since 1970 as an aware time; 0 is no time."""
-    seconds = _number(value)
-    if seconds is None or not 0 < seconds < _LAST_SECOND:
-        return None
-    return _EPOCH + timedelta(microseconds=int(seconds.scaleb(6)))
+    return told_in_seconds(_number(value))

@@ -8,22 +8,19 @@ it took it.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, Literal
 
 from msgspec import Struct
 
-from guard.terms import PlaceOrder
+from guard.terms import EPOCH, PlaceOrder, stamp_of
 from guard.upstream.orderlist import OrderRow, Status
 
 FIRST_ABSENCE_US: Final = 60_000_000  # after a step came into doubt, which is never before it was sent
 SECOND_ABSENCE_US: Final = 30_000_000  # after the first
 CREATED_SLACK: Final = timedelta(seconds=10)  # how far the broker's clock may be behind ours for a proof
 CLOCKS_SLACK: Final = timedelta(days=1)  # how far it may be for a doubt: a clock is wrong by hours, or was set back
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_CROCKFORD: Final = {letter: number for number, letter in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
-_TIME_CHARS: Final = 10  # of a ULID: milliseconds since 1970
 
 Shown = Literal["became", "is_still", "other"]
 
@@ -42,19 +39,6 @@ class Proof(Enum):
 
     ABSENT = "absent"
     UNCLEAR = "unclear"
-
-
-def made_at(decision: str) -> datetime:
-    """When a decision's id was made: the time in a ULID, in milliseconds."""
-    number = 0
-    for letter in decision[:_TIME_CHARS]:
-        number = number * 32 + _CROCKFORD.get(letter, 0)
-    return _EPOCH + timedelta(milliseconds=number)
-
-
-def stamp_of(step: str) -> str:
-    """The remark that marks an order as this decision's."""
-    return f"g:{step}"
 
 
 # ---------------------------------------------------------------- new orders
@@ -108,7 +92,7 @@ def _only(one: Sought, exact: dict[str, list[OrderRow]], sought: Sequence[Sought
     if not rows or not is_alike or len(rivals) != len(rows):
         return None
     place = [other.step for other in rivals].index(one.step)
-    return sorted(rows, key=lambda row: (row.created or _EPOCH, row.order_id_ex or "", row.order_id or ""))[place]
+    return sorted(rows, key=lambda row: (row.created or EPOCH, row.order_id_ex or "", row.order_id or ""))[place]
 
 
 def _unseen(one: Sought, free: Sequence[OrderRow]) -> Proof:

@@ -15,7 +15,7 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 
 from guard.access import Tickets
-from guard.clock import Clock, utc
+from guard.clock import Clock
 from guard.codes import MEANING, Code
 from guard.journal import Journal, timestamp
 from guard.limits import Holder, State
@@ -45,6 +45,7 @@ from guard.terms import (
     Refusal,
     Valuation,
     World,
+    utc,
 )
 from guard.upstream import Circuits
 from guard.walk.cooldown import Cooldowns

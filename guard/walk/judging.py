@@ -35,6 +35,7 @@ from guard.terms import (
     Taken,
     Valuation,
     in_order,
+    stamp_of,
 )
 from guard.walk.broker import bucket_claims
 from guard.walk.changing import Change
@@ -49,7 +50,6 @@ from guard.walk.unlocking import waiting
 
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
 _CANCEL, _CHANGE, _SIMULATE = Effect.ORDER_CANCEL, Effect.ORDER_CHANGE, Env.SIMULATE  # asked of every trade
-_REMARK: Final = "g:"
 _UNJUDGED: Final = Judgement()
 _NO_EXITS: Final = exits_of(0)
 
@@ -204,7 +204,7 @@ def change_of(visit: Visit, situation: Situation, worth: Valuation | Missing | N
 
 def as_judged(situation: Situation, order: PlaceOrder, *, effect: Effect) -> tuple[PlaceOrder, Effect]:
     """The order as the rules see it, and as what: without the guard's own word, and new where it comes back."""
-    if situation.holder is not None and order.remark == f"{_REMARK}{situation.holder.id}":
+    if situation.holder is not None and order.remark == stamp_of(situation.holder.id):
         order = replace(order, remark=None)
     return order, Effect.ORDER_NEW if situation.comes_back else effect
 
@@ -309,7 +309,7 @@ def outbound_of(desk: Desk, visit: Visit, situation: Situation) -> Outbound | No
     endpoint, account, daemon = visit.endpoint, situation.account, visit.standing.settings.daemon
     if endpoint is None or account is None:
         return None
-    remark = f"{_REMARK}{visit.id}" if daemon.stamp_remark else None
+    remark = stamp_of(visit.id) if daemon.stamp_remark else None
     intent = forwarded(situation.intent, situation.holder)
     return Outbound(
         method=endpoint.method,

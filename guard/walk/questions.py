@@ -24,6 +24,7 @@ from guard.policy import Meter, meters
 from guard.server import refusal_reply
 from guard.server.fields import WS_PATH
 from guard.terms import (
+    DECISION_PATTERN,
     LEDGER_UNIT,
     Call,
     Claim,
@@ -49,7 +50,7 @@ from guard.walk.replies import refused, turned_away
 PREFIX: Final = "/guard/v1/"
 TICKET: Final = "/guard/v1/ws-ticket"
 _METHODS: Final = {"/guard/v1/me": "GET", "/guard/v1/check": "POST", TICKET: "POST"}
-_DECISION: Final = re.compile(r"/guard/v1/decisions/([0-9A-HJKMNP-TV-Z]{26})")
+_DECISION: Final = re.compile(rf"/guard/v1/decisions/({DECISION_PATTERN})")
 _CHECKS: Final = 120  # dry runs a key may ask for in a minute
 _NULL: Final = b"null"
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")

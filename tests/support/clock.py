@@ -1,9 +1,10 @@
 """A clock that stands still until a test winds it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from guard.clock import ulid, utc
+from guard.clock import ulid
+from guard.terms import us_of, utc
 
 START_US: Final = 1_795_340_788_123_456  # 2026-11-22T09:46:28.123456Z
 
@@ -12,7 +13,7 @@ class ManualClock:
     """Implements `guard.clock.Clock`. All times move together, unless `step_wall` moves the wall alone."""
 
     def __init__(self, start: datetime | None = None) -> None:
-        wall_us = START_US if start is None else (start - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        wall_us = START_US if start is None else us_of(start)
         self._wall_us = wall_us
         self._mono_us = 0
         self._t_ahead_us = wall_us

@@ -3,11 +3,10 @@
 from decimal import Decimal
 
 from guard.limits import State, note_order_ids, reserve, settle
-from guard.terms import Outcome, Verdict
+from guard.terms import Outcome, Verdict, stamp_of
 from guard.tracking.asked import Asked
 from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow, Status
-from guard.upstream.reconcile import stamp_of
 from tests.support.ledger import REAL, accepted, new_order, sums
 
 NAMELESS = Outcome(Verdict.ACCEPTED)

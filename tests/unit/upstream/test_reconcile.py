@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from guard.terms import Header, OrderType, PlaceOrder, Side
+from guard.terms import Header, OrderType, PlaceOrder, Side, stamp_of
 from guard.upstream.orderlist import OrderRow, Status
 from guard.upstream.reconcile import (
     FIRST_ABSENCE_US,
@@ -17,8 +17,6 @@ from guard.upstream.reconcile import (
     Sought,
     change_shown,
     find_new,
-    made_at,
-    stamp_of,
 )
 
 SENT = datetime(2026, 11, 22, 9, 46, 28, tzinfo=UTC)
@@ -119,11 +117,6 @@ def test_a_stamped_row_leaves_the_other_one() -> None:
     """Two equal steps, one row with a stamp and one without: both are found."""
     stamped = replace(ROW, order_id_ex="B", remark=stamp_of("s2"))
     assert found(ROW, stamped, wanted=(sought("s1"), sought("s2"))) == [ROW, stamped]
-
-
-def test_the_time_in_a_decision() -> None:
-    """The first ten letters of a ULID are milliseconds."""
-    assert made_at("01ARYZ6S41TSV4RRFFQ69G5FAV") == datetime(2016, 7, 30, 22, 36, 16, 385000, tzinfo=UTC)
 
 
 CHANGED = replace(ORDER, qty=Decimal(300), price=Decimal(210))

@@ -11,7 +11,6 @@ import pytest
 from msgspec import Raw
 
 from guard.catalogue import ENDPOINTS
-from guard.clock import utc
 from guard.codes import Code
 from guard.journal import ABSENT, Decision, seen_of
 from guard.limits import About, Holder, Parts
@@ -39,6 +38,7 @@ from guard.terms import (
     Valuation,
     World,
     refuse,
+    utc,
 )
 from guard.walk.desk import NOTHING_KNOWN, Situation, Visit
 from guard.walk.recorder import NOT_JUDGED, Judged, record_of
