@@ -156,6 +156,7 @@ def kind_of(market: str, code: str) -> Kind:
     return "stock"
 
 
+_HK_DIGITS: Final = 5
 # HKEX gives the dollar counters of its funds codes of their own: 3110 trades as 9110, 3433 as 9433, 2834 as 9834.
 _HK_DOLLARS: Final = re.compile(r"0(?:9[014]\d\d|98[0-4]\d)", re.ASCII)
 # Toronto writes what trades in US dollars with an extension: DLR.U beside DLR. Units (.UN) are in its own.
@@ -181,12 +182,17 @@ def currency_of(market: str, code: str) -> str:
     roots = _FUTURES_CURRENCY.get(market)
     if roots is not None:
         return roots.get(code[:-4], "")
-    if market == "HK" and len(code) == len("80000") and code.startswith("8"):
+    if market == "HK" and len(code) == _HK_DIGITS and code.startswith("8"):
         return "CNH"
     if (market in {"HK", "HK_FUND"} and _HK_DOLLARS.fullmatch(code)) or (market == "CA" and code.endswith(_CA_DOLLARS)):
         return "USD"
     row = _TABLE.get(market)
     return "" if row is None else row.currency
+
+
+def whole_code(prefix: str, code: str) -> str:
+    """The code as exchange, daemon and record write it: one of Hong Kong with its leading zeros ("700" is "00700")."""
+    return code.zfill(_HK_DIGITS) if prefix == "HK" and code.isdigit() else code
 
 
 def split_symbol(symbol: str) -> tuple[str, str]:

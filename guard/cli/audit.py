@@ -31,11 +31,11 @@ from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal.entries import RECORDS
 from guard.journal.search import Query, View, Views, follow, search
+from guard.markets import whole_code
 
 OUTCOMES: Final = ("allow", "refuse", "accepted", "refused", "unknown", "not_sent")
 _HEADS: Final = ("time (UTC)", *Row._fields[1:])
 _PAUSE_S: Final = 0.2
-_HK_DIGITS: Final = 5
 _SLOW_S: Final = 2.0  # a search that took longer says how to have it faster
 
 app = typer.Typer(no_args_is_help=True)
@@ -121,8 +121,9 @@ def _whole_symbol(symbol: str | None) -> None:
     market, dot, code = (symbol or "HK.00700").upper().partition(".")
     if not market or not dot or not code:
         _refuse("--symbol", f"{symbol!r} lacks its market; write HK.00700, US.AAPL")
-    if market == "HK" and code.isdigit() and len(code) < _HK_DIGITS:
-        _refuse("--symbol", f"there is no {symbol!r}; did you mean HK.{code.zfill(_HK_DIGITS)}?")
+    whole = whole_code(market, code)
+    if whole != code:
+        _refuse("--symbol", f"there is no {symbol!r}; did you mean {market}.{whole}?")
 
 
 def _found(state: Path, query: Query, *, limit: int) -> Found:

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from guard.intent.fields import choices
-from guard.markets import PREFIX_OF_SEC, PREFIXES, PREFIXES_OF, SEC_MARKET_OF, kind_of, market_words
+from guard.markets import PREFIX_OF_SEC, PREFIXES, PREFIXES_OF, SEC_MARKET_OF, kind_of, market_words, whole_code
 
 SEC_MARKETS: Final = choices(
     {"HK": 1, "US": 2, "CN_SH": 31, "CN_SZ": 32, "SG": 41, "JP": 51, "AU": 61, "MY": 71, "CA": 81}
@@ -23,7 +23,6 @@ _CODE: Final = re.compile(r"[A-Z0-9]+(?:[.-][A-Z0-9]+)*", re.ASCII)
 _PREFIX_WORDS: Final = frozenset({*PREFIXES, "CN", "BJ"})  # the daemon strips these eleven
 _FUNDS: Final = frozenset({"HK_FUND", "US_FUND"})
 _ALIASES: Final = ("main", "current", "next")
-_HK_DIGITS: Final = 5
 _PADDED_OPTION: Final = re.compile(r"([A-Z][A-Z0-9]{0,5}\d{6}[CP])0+(\d+)", re.ASCII)
 _STOCK: Final = {
     "HK": re.compile(r"\d{5}", re.ASCII),
@@ -129,6 +128,7 @@ def _stock(market: str, prefix: str, bare: str) -> str:
         return f"{bare} is no fund, it is listed: its trd_market is {prefix}" if is_listed else ""
     if grammar is None or kind_of(market, bare) != "stock" or grammar.fullmatch(bare):
         return ""
-    if prefix == "HK" and bare.isdigit() and len(bare) < _HK_DIGITS:
-        return f"HK codes have five digits: {bare.zfill(_HK_DIGITS)}"
+    whole = whole_code(prefix, bare)
+    if whole != bare:
+        return f"HK codes have five digits: {whole}"
     return f"{bare} is not a code of {prefix}"

@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from guard import markets
 from guard.terms import LEDGER_MAX, LEDGER_UNIT, Money
 
-CURRENCIES: Final = ("HKD", "USD", "CNH", "JPY", "SGD", "AUD", "CAD", "MYR")  # Trd_Common.Currency
+CURRENCIES: Final = tuple(markets.CURRENCIES.values())
 RATE_COUNT_MAX: Final = 100_000  # a window is an exact log: one stamp a request
 RATE_WINDOW_S_MAX: Final = 86_400
 PATTERN_CHARS_MAX: Final = 64
-HK_DIGITS: Final = 5
 DAY_MIN: Final = 1440
 
 # Products of three numbers of 15 digits fit; whatever does not is an error rather than a rounded amount.
@@ -252,8 +252,7 @@ def check_symbol_pattern(text: str, prefixes: frozenset[str]) -> Bad | None:
 def check_listed_symbol(text: str, prefixes: frozenset[str]) -> Bad | None:
     """The same, and a Hong Kong code has all its digits: orders have, so a block of another would block nothing."""
     prefix, _, code = text.upper().rpartition(".")
-    if prefix == "HK" and code.isdigit() and len(code) < HK_DIGITS:
-        return Bad(
-            "bad_pattern", f"{text!r} is no symbol: HK codes have five digits", f"write HK.{code.zfill(HK_DIGITS)}"
-        )
+    whole = markets.whole_code(prefix, code)
+    if whole != code:
+        return Bad("bad_pattern", f"{text!r} is no symbol: HK codes have five digits", f"write HK.{whole}")
     return check_symbol_pattern(text, prefixes)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.server.bounds import Bounds
 from guard.server.grammar import Head
-from guard.terms import Presented, Refusal, refuse
+from guard.terms import TRACEPARENT, Presented, Refusal, refuse
 
 WS_PATH: Final = "/ws"
 
@@ -52,7 +52,6 @@ _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}+|\[[0-9A-Fa-f:.]{2,45}+\])(
 _LENGTH: Final = re.compile(r"0|[1-9][0-9]*+")
 _LENGTH_DIGITS_MAX: Final = 10  # more digits are beyond any bound, and int() minds very long ones
 _IDEMPOTENCY_KEY: Final = re.compile(r"[!-~]{1,255}+")
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _JSON: Final = re.compile(r'application/json(?:[\t ]*+;[\t ]*+charset=(?:utf-8|"utf-8"))?+', re.IGNORECASE)
 _WS_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 
@@ -182,6 +181,6 @@ def _seen_by_the_walk(values: dict[str, str]) -> Mapping[str, str]:
     """`values` without what only the edge needs, and without a trace context that the W3C says to ignore."""
     for name in _FOR_THE_EDGE:
         values.pop(name, None)
-    if "traceparent" in values and not _TRACEPARENT.fullmatch(values["traceparent"]):
+    if "traceparent" in values and not TRACEPARENT.fullmatch(values["traceparent"]):
         del values["traceparent"]
     return values

@@ -19,7 +19,7 @@ from guard.terms.claims import (
     Taken,
     Valuation,
 )
-from guard.terms.daemon import Answer, Daemon, Failure, OrderNames, Outbound, Outcome, Verdict
+from guard.terms.daemon import TRACEPARENT, Answer, Daemon, Failure, OrderNames, Outbound, Outcome, Verdict
 from guard.terms.edge import Call, Presented, Reply
 from guard.terms.endpoints import TRADE_EFFECTS, AccountAt, Bucket, Effect, Endpoint, RecordMode
 from guard.terms.ids import CROCKFORD, DECISION_PATTERN, STAMP, made_at, stamp_of
@@ -68,6 +68,7 @@ __all__ = [
     "NOT_ASKED",
     "PRICELESS",
     "STAMP",
+    "TRACEPARENT",
     "TRADE_EFFECTS",
     "TRAILING",
     "AccPush",

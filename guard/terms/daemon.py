@@ -1,12 +1,16 @@
 """The port to the daemon: what is asked, what comes back, and the verdict on a trade."""
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
 from guard.terms.ids import STAMP
+
+TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""The one shape in which a caller's trace (W3C Trace Context) goes on to the daemon; any other is dropped."""
 
 
 class Verdict(StrEnum):

@@ -10,13 +10,12 @@ from functools import lru_cache
 from typing import Final
 
 from guard.errors import SettingsFault
-from guard.terms import Outbound
+from guard.terms import TRACEPARENT, Outbound
 
 BEGINNINGS_MAX: Final = 512  # targets whose first bytes are kept
 _PATH: Final = re.compile(r"/[A-Za-z0-9/_-]{1,127}")
 _TOKEN: Final = re.compile(r"[!-~]{1,4096}")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[!-~]{1,255}")
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Heads:
@@ -47,7 +46,7 @@ class Heads:
             if not _IDEMPOTENCY_KEY.fullmatch(request.idempotency_key):
                 raise AssertionError("the Idempotency-Key must be one of the guard's own")
             head += b"Idempotency-Key: %b\r\n" % request.idempotency_key.encode("ascii")
-        if request.traceparent is not None and _TRACEPARENT.fullmatch(request.traceparent):
+        if request.traceparent is not None and TRACEPARENT.fullmatch(request.traceparent):
             head += b"traceparent: %b\r\n" % request.traceparent.encode("ascii")
         body = request.body or b""
         if request.method == "POST":

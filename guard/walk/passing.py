@@ -11,7 +11,6 @@ from guard.intent import encode
 from guard.limits import post
 from guard.server import passed_reply
 from guard.terms import (
-    AccPush,
     Answer,
     Effect,
     Endpoint,
@@ -22,7 +21,6 @@ from guard.terms import (
     Read,
     Refusal,
     Reply,
-    Subscribe,
     in_order,
     refuse,
 )
@@ -32,10 +30,9 @@ from guard.walk.quotas import rate_headers
 from guard.walk.recorder import Judged, Recorder
 from guard.walk.replies import failed, refused, unusable
 from guard.walk.shadow import shadowed_read
-from guard.walk.subscribing import DONE, carry
+from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
 
 UNAUTHORIZED = 401
-_HELD = (Subscribe, AccPush)
 _STREAM, _READ = Effect.STREAM, Effect.READ  # asked of every request
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 
@@ -52,7 +49,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     if isinstance(allowed, Reply):
         return allowed
     desk = recorder.desk
-    if isinstance(situation.intent, _HELD):
+    if isinstance(situation.intent, SUBSCRIPTIONS):
         result = await _shared(desk, visit, situation, hooks=hooks)
     else:
         result = await hooks.pass_on(desk, situation, _outbound(desk, visit, situation))

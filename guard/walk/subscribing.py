@@ -23,7 +23,7 @@ from guard.walk.gather import listed
 from guard.walk.holdings import LINES_MAX, PUSH, Line, calls, lines_of
 
 WAITING_MAX: Final = 64
-_HELD: Final = (Subscribe, AccPush)
+SUBSCRIPTIONS: Final = (Subscribe, AccPush)
 RESTORE_FIRST_S: Final = 0.5
 RESTORE_MAX_S: Final = 30.0
 RESTORE_ATTEMPTS_MAX: Final = 40  # about twenty minutes: a daemon that is there and still says no means it
@@ -48,7 +48,7 @@ class _Envelope(Struct):
 
 def objections(desk: Desk, visit: Visit, intent: Intent) -> list[Reason]:
     """Why a subscription cannot be taken on now; nothing against anything else."""
-    if not isinstance(intent, _HELD) or visit.principal is None:
+    if not isinstance(intent, SUBSCRIPTIONS) or visit.principal is None:
         return []
     if desk.subscribing.waiting >= WAITING_MAX:
         return [Reason(Code.OVERLOADED, "too many subscriptions wait for the daemon; try again")]
@@ -63,7 +63,7 @@ def objections(desk: Desk, visit: Visit, intent: Intent) -> list[Reason]:
 async def carry(desk: Desk, visit: Visit, situation: Situation, ask: Ask) -> Answer | Failure:
     """One caller's subscription or its end: what the daemon says, or what it would if it knew whose it is."""
     principal, intent = visit.principal, situation.intent
-    if principal is None or not isinstance(intent, _HELD):
+    if principal is None or not isinstance(intent, SUBSCRIPTIONS):
         raise AssertionError("no subscription, or one without a caller")
     async with desk.subscribing:
         errand = _Errand(desk, principal.name, ask)

@@ -7,6 +7,22 @@ import pytest
 from guard import markets
 
 
+@pytest.mark.parametrize(
+    ("prefix", "code", "whole"),
+    [
+        ("HK", "700", "00700"),
+        ("HK", "00700", "00700"),
+        ("HK", "100700", "100700"),
+        ("HK", "HSI2606", "HSI2606"),
+        ("SZ", "1", "1"),
+        ("HK", "", ""),
+    ],
+)
+def test_a_code_of_hong_kong_is_written_with_its_zeros(prefix: str, code: str, whole: str) -> None:
+    """Five digits; what is longer, or has letters, or is of another exchange stands as it is."""
+    assert markets.whole_code(prefix, code) == whole
+
+
 def test_the_policy_words_are_the_contracts() -> None:
     """Fifteen words, of which FUTURES stands for the last four."""
     assert " ".join(markets.MARKETS) == (
