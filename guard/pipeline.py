@@ -97,19 +97,18 @@ class Pipeline:
         look = hooks.judge(desk, visit, situation)
         if look.taken is not None and look.slot is not None:
             return again(recorder, visit, situation, taken=look.taken, claim=look.slot)
-        reasons, names_one = hooks.rights(visit, situation), type(situation.intent) in NAMING
-        reasons += hooks.ownership(visit, situation) if names_one else ()
-        waiting = hooks.in_the_way(desk, visit, situation.holder) if names_one else None
-        if waiting is not None and not reasons:
-            return refused(recorder, visit, waiting, situation=situation)
-        reasons += against_original(desk, situation) if names_one and not reasons else ()
+        reasons = hooks.rights(visit, situation)
+        if type(situation.intent) in NAMING:
+            reasons += hooks.ownership(visit, situation)
+            waiting = hooks.in_the_way(desk, visit, situation.holder)
+            if waiting is not None and not reasons:
+                return refused(recorder, visit, waiting, situation=situation)
+            reasons += against_original(desk, situation) if not reasons else ()
         reasons += hooks.state(desk, visit, situation)
-        more = more_to_ask(visit, situation, look, beside=reasons)
-        if more is not None:
-            return more
-        reasons += look.reasons
-        if reasons or look.outbound is None:
-            return refused(recorder, visit, look.refusal(reasons), situation=situation, judged=look.judged)
+        if reasons or look.reasons or look.outbound is None:
+            more = more_to_ask(visit, situation, look, beside=reasons)
+            refusal = look.refusal([*reasons, *look.reasons])
+            return more or refused(recorder, visit, refusal, situation=situation, judged=look.judged)
         judged = shadowed(desk, visit, situation, look.judged)
         opening = opening_of(visit, situation, judged)
         try:
