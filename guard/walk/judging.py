@@ -78,14 +78,15 @@ class Look(Struct, gc=False):
 def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     """Every rule, then a look at every claim; nothing is changed. The valuation is noted in the situation."""
     holder = _changed(visit, situation)
-    exits, working = _exits(visit, situation), visit.exits_before
-    if exits is not None:
-        working = max(working, beside(desk.state, exits.counter, holder=holder)) - visit.filled_before
+    exits, working = _exits(visit, situation), 0
+    if situation.world is not None:  # without one nobody knows a position that they would come off
+        working = exits_beside(desk, visit, situation)
     judgement = _judgement(visit, situation, exits=working)
     outbound = outbound_of(desk, visit, situation)
     body = outbound.body if outbound and outbound.body else b""
     reasons = list(judgement.reasons)
-    slot = _slot(desk, visit, situation, reasons=reasons)
+    key = visit.call.head.get("idempotency-key")
+    slot = None if key is None else _slot(desk, visit, situation, key=key, reasons=reasons)
     claims: tuple[Claim, ...] = judgement.claims
     makers: tuple[Maker | None, ...] = judgement.makers
     if situation.each is None:
@@ -223,6 +224,11 @@ def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
     return 0 if exits is None else beside(desk.state, exits.counter, holder=_changed(visit, situation))
 
 
+def exits_beside(desk: Desk, visit: Visit, situation: Situation) -> int:
+    """The same, as a position is judged with: no less than before it was asked for, but for what was filled by then."""
+    return max(visit.exits_before, working_exits(desk, visit, situation)) - visit.filled_before
+
+
 def _changed(visit: Visit, situation: Situation) -> str | None:
     """The live order that the request changes: what it holds itself does not stand in its way."""
     return situation.holder.id if situation.holder and visit.effect is _CHANGE else None
@@ -234,13 +240,13 @@ def mark_of(visit: Visit) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""
 
 
-def _slot(desk: Desk, visit: Visit, situation: Situation, *, reasons: list[Reason]) -> Claim | None:
+def _slot(desk: Desk, visit: Visit, situation: Situation, *, key: str, reasons: list[Reason]) -> Claim | None:
     """What keeps the Idempotency-Key; where no more of them can be remembered that is one more reason.
 
     A cancel passes all the same, and nobody remembers its key.
     """
-    key, principal, account = visit.call.head.get("idempotency-key"), visit.principal, situation.account
-    if key is None or principal is None or account is None:
+    principal, account = visit.principal, situation.account
+    if principal is None or account is None:
         return None
     counter = idempotency_cell(principal.name, visit.call.path, key)
     meaning = digest(situation.intent, env=account.env, acc_id=account.acc_id)
