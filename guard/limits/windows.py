@@ -64,8 +64,7 @@ def add(log: Log, *, t_us: int, window_us: int) -> None:
     full. What waits to go does not count, and goes before a wider window could count it again.
     """
     stamps, widest_us = log.stamps, log.widest_us
-    some = (len(stamps) + OVER_SHARE - 1) // OVER_SHARE
-    if not some or stamps[some - 1] <= t_us - widest_us or window_us > widest_us:
+    if not stamps or stamps[(len(stamps) - 1) // OVER_SHARE] <= t_us - widest_us or window_us > widest_us:
         del stamps[: bisect_right(stamps, t_us - widest_us)]
         # An empty log of `once` is as good as a forgotten one: whether it was forgotten in between must not show.
         if window_us > widest_us or not (stamps or log.is_rate):
