@@ -15,7 +15,7 @@ from guard.policy.budgets import DailyValue, MoneyBudget, OrdersPerDay
 from guard.policy.collar import PriceCollar
 from guard.policy.document import PolicyDoc
 from guard.policy.fx import MAX_AGE_DAYS, fx_of
-from guard.policy.hours import ALWAYS, Hours
+from guard.policy.hours import ALWAYS, AlwaysOrNever, Hours
 from guard.policy.instruments import BlockedSymbols, Markets, Symbols
 from guard.policy.needs import Wants, wants_of
 from guard.policy.notation import Bad, Reset, Window
@@ -103,7 +103,8 @@ def _order_rules(doc: PolicyDoc) -> Iterator[OrderRule]:
     if orders.time_in_force is not None:
         yield TimesInForce(policy, orders.time_in_force)
     if doc.hours is not None:
-        yield Hours(policy, {market: _windows(texts) for market, texts in doc.hours.items()})
+        windows = {market: _windows(texts) for market, texts in doc.hours.items()}
+        yield Hours(policy, windows) if any(windows.values()) else AlwaysOrNever(policy, windows)
     if orders.max_qty is not None:
         yield MaxQty(policy, Decimal(orders.max_qty))
     for kind, texts in (

@@ -59,6 +59,12 @@ class Hours(Rule, frozen=True):
         return self.reason(Code.HOURS, f"{message}; {why}" if why else message, observed=observed, limit=allowed)
 
 
+class AlwaysOrNever(Hours, frozen=True):
+    """Each of its markets is open at any time, or never: what it says hangs on the market alone."""
+
+    is_of_shape: ClassVar[bool] = True
+
+
 def _begun(windows: tuple[Window, ...], local: datetime) -> date | None:
     """The day on which the window around this minute began; None outside of all windows."""
     minute = local.hour * 60 + local.minute

@@ -77,6 +77,25 @@ def test_always_is_always() -> None:
     assert codes(asked(RULES, order(market="CN", code="600000"), wall=at("2026-11-20T10:00:00"))) == [Code.HOURS]
 
 
+@pytest.mark.parametrize(("hk", "asks"), [('"always"', 1), ('"00:00-23:59"', 3)])
+def test_hours_without_a_clock_are_asked_of_one_of_each_shape(
+    hk: str, asks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is open at any time passed for all like it, a market that is never open refuses each; a clock is asked."""
+    seen, judged = [], Hours.judge
+
+    def judge(rule: Hours, proposal: Proposal) -> Any:
+        seen.append(proposal.order.symbol)
+        return judged(rule, proposal)
+
+    monkeypatch.setattr(Hours, "judge", judge)
+    rules = policies(f'[instruments]\nmarkets = ["HK", "CN"]\n[hours]\nHK = {hk}\nCN = []')
+    for day in (20, 23, 24):
+        assert not codes(asked(rules, wall=at(f"2026-11-{day}T10:00:00")))
+        assert codes(asked(rules, order(market="CN", code="600000"), wall=at(f"2026-11-{day}T10:00:00")))
+    assert (seen.count("HK.00700"), len(seen)) == (asks, asks + 3)
+
+
 def test_hours_bind_changes() -> None:
     """A change outside of the hours is refused as a new order is."""
     assert codes(asked(RULES, effect=Effect.ORDER_CHANGE, wall=at("2026-11-20T12:30:00"))) == [Code.HOURS]
