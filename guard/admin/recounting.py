@@ -138,14 +138,17 @@ def _counts_more(standing: Standing, before: Standing) -> bool:
 
 
 def counting_of(standing: Standing) -> frozenset[object]:
-    """What of it counts: two that are alike in this keep the same counters, whatever else they refuse."""
+    """What of it counts: two that are alike in this keep the same counters, whatever else they refuse.
+
+    A limit of 0 refuses before anything is counted.
+    """
     found: set[object] = set()
     for doc in standing.policies.docs if standing.policies else ():
         found |= _counting(doc)
     for name, limits in standing.keyring.limits_by_name().items():
-        if limits.max_daily_value is not None:
+        if limits.max_daily_value:
             found.add((name, "max_daily_value"))
-        if limits.max_orders_per_minute is not None:
+        if limits.max_orders_per_minute:
             found.add((name, "max_orders_per_minute"))
     return frozenset(found)
 
@@ -156,7 +159,7 @@ def _counting(doc: PolicyDoc) -> set[object]:
     rows: list[object] = []
     if doc.budgets != Budgets():
         rows.append((doc.budgets, doc.fx))
-    if doc.orders.per_day is not None:
+    if doc.orders.per_day:
         rows.append((doc.budgets.per, doc.budgets.resets))
     if doc.orders.duplicate_window_s:
         rows.append(doc.orders.duplicate_window_s)

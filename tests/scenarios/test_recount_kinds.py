@@ -7,7 +7,7 @@ import pytest
 
 from guard.admin.change import Change, Who
 from tests.scenarios.test_breaker import _declined, _lost, _set
-from tests.support.guards import operate, record
+from tests.support.guards import operate, record, write_keys
 from tests.support.journal import overwrite
 from tests.support.stage import TRADING, Stage, account, again, code_of, is_passed, stage
 
@@ -129,3 +129,29 @@ async def test_the_answer_to_a_reload_of_keys_says_that_counters_could_not_be_re
         assert (status, told["result"], told["warnings"]) == (200, "applied", [])
         assert not any("counters" in reason for reason in (await operate(scene.guard, "/readyz"))[1]["reasons"])
         assert 'guard_config_drift{kind="counters"} 0.0' in str((await operate(scene.guard, "/metrics"))[1])
+
+
+@pytest.mark.parametrize("limit", ["max_daily_value", "max_orders_per_minute", "orders.per_day"])
+async def test_a_limit_that_is_raised_from_nothing_begins_with_what_the_record_shows(
+    tmp_path: Path, limit: str
+) -> None:
+    """Three orders, then a stop by a limit of 0, under which nothing is counted: room for three is used up."""
+
+    async def limited(scene: Stage, count: int) -> None:
+        if limit == "orders.per_day":
+            await reload(scene, f"[orders]\nper_day = {count}\n")
+            return
+        amount = count * 20_000 if limit == "max_daily_value" else count
+        write_keys(tmp_path / "keys.json", record("bot", **{limit: amount}), *KEYS[1:])
+        assert (await scene.guard.changes.reload_keys(Who("desk", "careful"))).result == "applied"
+
+    async with stage(tmp_path, *KEYS, policies=CAP) as scene:
+        for _ in range(3):
+            await scene.placed()
+        await limited(scene, 0)
+        assert not is_passed(await scene.place())
+        await limited(scene, 3)
+        assert not is_passed(await scene.place())
+        await limited(scene, 4)
+        assert is_passed(await scene.place())
+        assert not is_passed(await scene.place())
