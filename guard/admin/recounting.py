@@ -154,17 +154,20 @@ def counting_of(standing: Standing) -> frozenset[object]:
 
 
 def _counting(doc: PolicyDoc) -> set[object]:
-    """The limits of one policy that stand on counters, each with whom it binds."""
+    """The limits of one policy that stand on counters, each with whom it binds.
+
+    With `per = "policy"` the policy's name is whom the counter is of.
+    """
     whom = repr((doc.applies_to, doc.policy.expires_at))
     rows: list[object] = []
     if doc.budgets != Budgets():
-        rows.append((doc.budgets, doc.fx))
+        rows.append((doc.budgets, doc.fx, doc.id if doc.budgets.per == "policy" else ""))
     if doc.orders.per_day:
         rows.append((doc.budgets.per, doc.budgets.resets))
     if doc.orders.duplicate_window_s:
         rows.append(doc.orders.duplicate_window_s)
     if doc.rates != Rates():
-        rows.append(doc.rates)
+        rows.append((doc.rates, doc.id if doc.rates.per == "policy" else ""))
     if doc.breaker != Breaker():
         rows.append(doc.breaker)
     return {(whom, repr(row)) for row in rows}

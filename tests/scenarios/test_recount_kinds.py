@@ -155,3 +155,23 @@ async def test_a_limit_that_is_raised_from_nothing_begins_with_what_the_record_s
         await limited(scene, 4)
         assert is_passed(await scene.place())
         assert not is_passed(await scene.place())
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        '[budgets]\nper = "policy"\ndaily_value = "60000 HKD"\n',
+        '[budgets]\nper = "policy"\nopen_orders = 3\n',
+        '[rates]\nper = "policy"\nnew_orders = "3/30s"\n',
+    ],
+)
+async def test_what_a_policy_counts_for_all_its_keys_goes_with_it_when_it_is_renamed(
+    tmp_path: Path, limit: str
+) -> None:
+    """Its name is in the names of such counters: they are made anew from the record."""
+    async with stage(tmp_path, *KEYS, policies={"desk.toml": CAP, "more.toml": limit}) as scene:
+        for who in ("bot", "other", "bot"):
+            await scene.placed(who=who)
+        (tmp_path / "policies/more.toml").rename(tmp_path / "policies/renamed.toml")
+        assert (await scene.guard.changes.policies.reload(Who("desk", "careful"))).result == "applied"
+        assert not is_passed(await scene.place(who="other"))
