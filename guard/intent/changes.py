@@ -67,7 +67,8 @@ def _changed_terms(
     fields.require("qty")
     fields.require("price")
     trd_market = 0 if header is None else header.trd_market
-    qty, price = quantity(fields), price_at(fields, "price", trd_market=trd_market)
+    # Lists show the price of a stop or a market order as 0; of an order with a limit `order_after` refuses it.
+    qty, price = quantity(fields), price_at(fields, "price", trd_market=trd_market, may_be_zero=True)
     aux_price = price_at(fields, "aux_price", trd_market=trd_market)
     kind, value, spread = trail(fields)
     is_adjusted, limit = adjustment(fields)

@@ -104,12 +104,15 @@ def quantity(fields: Fields) -> Decimal | None:
     return qty
 
 
-def price_at(fields: Fields, path: str, *, trd_market: int) -> Decimal | None:
-    """A price: three decimals and above zero, for futures nine and any sign (the daemon would drop what is beyond)."""
+def price_at(fields: Fields, path: str, *, trd_market: int, may_be_zero: bool = False) -> Decimal | None:
+    """A price: three decimals and above zero, for futures nine and any sign (the daemon would drop what is beyond).
+
+    `may_be_zero`: it is not known yet whether the order has a limit price at all.
+    """
     if is_futures(trd_market):
         return fields.number(path, decimals=FUTURES_DECIMALS_MAX)
     price = fields.number(path, decimals=STOCK_DECIMALS_MAX)
-    if price is not None and price <= _ZERO:
+    if price is not None and price <= _ZERO and not (may_be_zero and price == _ZERO):
         fields.note(Code.BAD_VALUE, f"{path} is above zero")
     return price
 

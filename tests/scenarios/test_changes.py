@@ -56,6 +56,23 @@ async def test_a_change_meets_the_rules_on_instruments_and_hours_too(tmp_path: P
         assert scene.reached(MODIFY) == []
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [{"order_type": "STOP", "aux_price": 310}, {"order_type": "TRAILING_STOP", "trail_type": 1, "trail_value": 5}],
+)
+async def test_an_order_without_a_limit_is_changed_at_the_price_that_lists_show_of_it(
+    tmp_path: Path, kind: dict[str, Any]
+) -> None:
+    """That is 0: whoever changes its quantity says it again. It is valued as ever, and a limit order has no such price."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        mine, other = await scene.placed(price=None, **kind), await scene.placed()
+
+        assert is_passed(await scene.modify(mine, qty=200, price=0))
+        assert scene.reached(MODIFY)[0].json["c2s"]["price"] == 0
+        assert code_of(await scene.modify(mine, qty=4000, price=0)) == (403, "max_order_value")
+        assert code_of(await scene.modify(other, qty=200, price=0)) == (400, "bad_value")
+
+
 async def test_a_change_is_no_new_order_and_no_duplicate(tmp_path: Path) -> None:
     """The day's count and the duplicate window are about new orders; changes have a rate of their own."""
     async with stage(tmp_path, policies=TIGHT) as scene:

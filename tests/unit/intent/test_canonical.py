@@ -233,6 +233,7 @@ def test_an_order_after_a_change_is_one_that_could_be_placed() -> None:
     assert order_after(_held(order()), change) == replace(order(), qty=Decimal(500), price=Decimal(310))
     assert isinstance(order_after(_held(order()), replace(change, aux_price=Decimal(290))), Refusal)
     assert isinstance(order_after(_held(order()), replace(change, trail_spread=Decimal(1))), Refusal)
+    assert isinstance(order_after(_held(order()), replace(change, price=Decimal(0))), Refusal)
     assert isinstance(order_after(_held(trailing), replace(change, trail_value=Decimal(101))), Refusal)
     other = replace(order().header, trd_market=2)
     assert isinstance(order_after(_held(order()), replace(change, header=other)), Refusal)
