@@ -30,6 +30,7 @@ from guard.policy.periods import (
     turned_at,
     wall_of,
 )
+from guard.policy.prices import UNPRICED
 from guard.policy.rule import Meter, Proposal, Reach, Rule, Scope
 from guard.terms import (
     LEDGER_MAX,
@@ -168,7 +169,7 @@ class MoneyBudget(Rule, frozen=True):
         """The order's whole value, on the counter of each cap that it meets."""
         worth = proposal.worth
         if isinstance(worth, Missing):
-            is_excused = proposal.is_reducing and worth.code is Code.PRICE_UNAVAILABLE
+            is_excused = proposal.is_reducing and worth.code in UNPRICED
             return None if is_excused else self.reason(worth.code, worth.message)
         met = self.caps.meet(worth.value, wall=proposal.wall)
         if isinstance(met, Missing):

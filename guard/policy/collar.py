@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Self
 
 from guard.codes import Code
 from guard.policy.notation import EXACT, plain
-from guard.policy.prices import NO_PRICE, seen
+from guard.policy.prices import NO_PRICE, UNPRICED, seen
 from guard.policy.rule import Proposal, Rule
 from guard.policy.valuation import class_of
 from guard.terms import PRICELESS, Missing, PlaceOrder, Reason, Side
@@ -42,7 +42,7 @@ class PriceCollar(Rule, frozen=True):
         quote = NO_PRICE if world is None else world.quote
         found = seen(quote, side=order.side, terms=proposal.terms, is_taker=False)
         if isinstance(found, Missing):
-            is_excused = self.missing == "skip" or (proposal.is_reducing and found.code is Code.PRICE_UNAVAILABLE)
+            is_excused = self.missing == "skip" or (proposal.is_reducing and found.code in UNPRICED)
             return None if is_excused else self.reason(found.code, found.message)
         reference = found.dearest() if order.side is Side.BUY else found.cheapest()
         try:

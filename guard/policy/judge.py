@@ -19,7 +19,7 @@ from guard.policy.alike import NOTHING_GRANTED, Thinned
 from guard.policy.breaker import BreakerLimit
 from guard.policy.compile import Binding, PolicySet
 from guard.policy.plan import Plan
-from guard.policy.prices import ValueTerms
+from guard.policy.prices import UNPRICED, ValueTerms
 from guard.policy.reducing import reducible
 from guard.policy.rule import Answer, Granting, Maker, Proposal, Request
 from guard.policy.valuation import value
@@ -39,7 +39,7 @@ from guard.terms import (
     in_order,
 )
 
-RULES: Final = 3  # raised whenever the same order could be judged otherwise: a replay tells such records apart
+RULES: Final = 4  # raised whenever the same order could be judged otherwise: a replay tells such records apart
 _NONE: Final = Decimal(0)
 _CELL: Final = attrgetter("counter")
 _NO_COVER: Final = Reason(
@@ -213,7 +213,7 @@ def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueT
     """The order before the world. One that only reduces is counted at an old price rather than at none."""
     order, worth = proposal.order, proposal.worth
     most = reducible(order, world.position, exits=exits)
-    if isinstance(worth, Missing) and worth.code is Code.PRICE_UNAVAILABLE and 0 < order.qty <= most:
+    if isinstance(worth, Missing) and worth.code in UNPRICED and 0 < order.qty <= most:
         old = value(order, world, terms=replace(terms, price_age_max_ms=None))
         worth = worth if isinstance(old, Missing) else old
     return replace(proposal, world=world, terms=terms, reducible=most, worth=worth)

@@ -18,12 +18,12 @@ from guard.policy.collar import PriceCollar, has_prices
 from guard.policy.hours import Hours
 from guard.policy.instruments import BlockedSymbols, is_derivative
 from guard.policy.orders import MaxUnderlyingValue, MaxValue
-from guard.policy.prices import PRICE_AGE_MAX_MS
+from guard.policy.prices import PRICE_AGE_MAX_MS, UNPRICED
 from guard.policy.rule import OrderRule
 from guard.terms import PRICELESS, Needs, PlaceOrder, Reason, Side
 
 # What an order that only reduces a fresh position is not refused for.
-EXCUSED: Final = frozenset({Code.DAILY_VALUE, Code.OPEN_VALUE, Code.OPEN_ORDERS, Code.PRICE_UNAVAILABLE})
+EXCUSED: Final = frozenset({Code.DAILY_VALUE, Code.OPEN_VALUE, Code.OPEN_ORDERS, *UNPRICED})
 
 
 class Wants(Struct, frozen=True):

@@ -12,6 +12,7 @@ from guard.codes import Code
 from guard.policy.amounts import Amounts, Met
 from guard.policy.instruments import shown
 from guard.policy.notation import plain
+from guard.policy.prices import UNPRICED
 from guard.policy.rule import Proposal, Rule
 from guard.policy.valuation import class_of, underlying_value
 from guard.terms import Conversion, Missing, Money, Reason
@@ -208,4 +209,4 @@ class MaxUnderlyingValue(MaxValue, frozen=True):
 
 def no_price(worth: Money | Missing) -> bool:
     """A price is what is missing: an order that only reduces a position is not refused for that."""
-    return isinstance(worth, Missing) and worth.code is Code.PRICE_UNAVAILABLE
+    return isinstance(worth, Missing) and worth.code in UNPRICED

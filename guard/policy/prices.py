@@ -20,6 +20,8 @@ from guard.terms import Missing, Quote, Side
 BUFFER_PERCENT: Final = Decimal(5)  # where no policy says
 PRICE_AGE_MAX_MS: Final = 5_000  # likewise
 NO_PRICE: Final = Missing(Code.PRICE_UNAVAILABLE, "no reference price is known")
+UNPRICED: Final = frozenset({Code.PRICE_UNAVAILABLE, Code.UNSUPPORTED_INSTRUMENT})
+"""What an order that only reduces is not refused for: no price, nor one of what the daemon knows no more."""
 _RUNNING: Final = frozenset({"continuous", "extended", "unknown"})
 
 

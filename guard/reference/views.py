@@ -48,7 +48,7 @@ def view(sources: Sources, asked: Asked) -> World:
     owner = underlying(sources, asked)
     return World(
         instrument=instrument(sources, asked) if needs.instrument else _stock(sources, asked),
-        quote=_quote(sources, order.symbol, market, needs=needs) if needs.quote else NOT_ASKED,
+        quote=_own_quote(sources, order.symbol, market, needs=needs) if needs.quote else NOT_ASKED,
         exchange=_exchange(sources, asked, market) if needs.exchange else NOT_ASKED,
         underlying=None if owner is None else _quote(sources, owner, market, needs=needs),
         position=_position(sources, asked) if needs.position else None,
@@ -102,14 +102,22 @@ def _stock(sources: Sources, asked: Asked) -> Instrument | Missing:
 
 def _untold(sources: Sources, symbol: str) -> Missing:
     """Nobody knows the instrument, or nobody can be asked; a daemon without a login knows none (B20)."""
-    everywhere = sources.everywhere()
-    if not sources.is_unknown(symbol):
-        why = sources.statics.why(symbol)
-    elif everywhere is not None and not everywhere.is_quoting:
-        why = "the daemon is not logged in for quotes"
-    else:
+    if _is_nobodys(sources, symbol):
         return Missing(Code.UNSUPPORTED_INSTRUMENT, f"{symbol} is no instrument that the daemon knows")
+    is_logged_out = sources.is_unknown(symbol)
+    why = "the daemon is not logged in for quotes" if is_logged_out else sources.statics.why(symbol)
     return Missing(Code.REFERENCE_UNAVAILABLE, f"what {symbol} is cannot be told: {why}")
+
+
+def _is_nobodys(sources: Sources, symbol: str) -> bool:
+    everywhere = sources.everywhere()
+    return sources.is_unknown(symbol) and (everywhere is None or everywhere.is_quoting)
+
+
+def _own_quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Quote | Missing:
+    """The price of what is ordered. Of what nobody knows none will ever come: nobody is told to try again."""
+    is_nobodys = _is_nobodys(sources, symbol)
+    return _untold(sources, symbol) if is_nobodys else _quote(sources, symbol, market, needs=needs)
 
 
 def _quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Quote | Missing:

@@ -279,7 +279,7 @@ async def test_an_instrument_that_nobody_knows_is_not_supported() -> None:
         assert found.instrument == Missing(
             Code.UNSUPPORTED_INSTRUMENT, "HK.99999 is no instrument that the daemon knows"
         )
-        assert missing(found.quote).code is Code.PRICE_UNAVAILABLE
+        assert found.quote == found.instrument
         assert made.wire.count("snapshot") == 0
 
         await made.world(order("HK.99999"), BOTH)
@@ -301,11 +301,12 @@ async def test_b20_a_daemon_without_a_login_knows_nothing_and_that_is_said() -> 
     async with bench() as made:
         made.wire.always("/api/static-info", answer({"static_info_list": []}))
         made.wire.edit("/api/global-state", lambda s2c: s2c.update(qot_logined=False))
-        found = await made.world(order(), WHAT)
+        found = await made.world(order(), BOTH)
 
         assert found.instrument == Missing(
             Code.REFERENCE_UNAVAILABLE, "what HK.00700 is cannot be told: the daemon is not logged in for quotes"
         )
+        assert missing(found.quote).code is Code.PRICE_UNAVAILABLE
 
 
 async def test_a_market_without_quote_rights_does_not_take_the_others_along() -> None:

@@ -66,6 +66,20 @@ async def test_an_instrument_that_nobody_knows_is_not_supported(tmp_path: Path) 
         assert "unsupported_instrument" in found
 
 
+@pytest.mark.parametrize(
+    "members", [{"order_type": "MARKET"}, {"price": 5}, {"price": 5, "side": "SELL"}], ids=["market", "buy", "sell"]
+)
+async def test_a_share_that_nobody_knows_is_not_supported(tmp_path: Path, members: dict[str, Any]) -> None:
+    """No price of it will ever come, so nobody is told to try again."""
+    daemon, collar = Simulator(), "price_collar_percent = { stock = 10 }\n"
+    async with running(lay_out(tmp_path, policies={"a.toml": CAPPED["capped.toml"] + collar}), daemon=daemon) as guard:
+        reply = await ask(guard, ORDER, order(code="01234", **members))
+
+        assert (reply.status, codes(reply)) == (403, ["unsupported_instrument"])
+        assert said(reply)["ret_msg"] == "HK.01234 is no instrument that the daemon knows"
+        assert said(reply)["guard"]["retryable"] is False
+
+
 async def test_an_order_without_money_limits_asks_for_nothing(tmp_path: Path) -> None:
     """No rule looks at the world."""
     daemon = Simulator()

@@ -119,6 +119,7 @@ def test_terms_are_the_tightest_that_bind() -> None:
         ([], False),
         ([Code.DAILY_VALUE], True),
         ([Code.DAILY_VALUE, Code.OPEN_VALUE, Code.OPEN_ORDERS, Code.PRICE_UNAVAILABLE], True),
+        ([Code.UNSUPPORTED_INSTRUMENT], True),
         ([Code.DAILY_VALUE, Code.RATE], False),
         ([Code.MAX_ORDER_VALUE], False),
         ([Code.REFERENCE_UNAVAILABLE], False),

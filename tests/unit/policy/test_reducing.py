@@ -115,8 +115,9 @@ def test_max_value_still_binds_an_exit() -> None:
     [
         (quote("300", bid="299", age_ms=60_000, is_current=False), 31_500_000),
         (Missing(Code.PRICE_UNAVAILABLE, "no"), None),
+        (Missing(Code.UNSUPPORTED_INSTRUMENT, "delisted"), None),
     ],
-    ids=["old", "none"],
+    ids=["old", "none", "delisted"],
 )
 def test_an_exit_is_not_refused_for_a_missing_price(prices: Any, amount: int | None) -> None:
     """It is counted at an old price where there is one, else not in money; in number always."""
@@ -127,7 +128,8 @@ def test_an_exit_is_not_refused_for_a_missing_price(prices: Any, amount: int | N
     counted = {claim.counter.split("/")[0]: claim.amount for claim in found.claims}
     assert counted.pop("open_orders") == 1
     assert counted == ({} if amount is None else {"daily_value": amount, "open_value": amount})
-    assert Code.PRICE_UNAVAILABLE in codes(asked(FULL, sale, world=world(prices, position=position("9"))))
+    code = prices.code if isinstance(prices, Missing) else Code.PRICE_UNAVAILABLE
+    assert code in codes(asked(FULL, sale, world=world(prices, position=position("9"))))
 
 
 def test_max_value_binds_an_exit_at_an_old_price() -> None:
