@@ -63,7 +63,7 @@ async def test_a_change_meets_the_rules_on_instruments_and_hours_too(tmp_path: P
 async def test_an_order_without_a_limit_is_changed_at_the_price_that_lists_show_of_it(
     tmp_path: Path, kind: dict[str, Any]
 ) -> None:
-    """That is 0: whoever changes its quantity says it again. It is valued as ever, and a limit order has no such price."""
+    """That is 0, and whoever changes its quantity says it again. A limit order has no such price."""
     async with stage(tmp_path, policies=DAILY) as scene:
         mine, other = await scene.placed(price=None, **kind), await scene.placed()
 
