@@ -196,11 +196,8 @@ class Facts:
     # ------------------------------------------------------------ what came of them
 
     def outcome(self, ts: str, members: Mapping[str, Any]) -> None:
-        """The daemon's word, or that there was none; a person's word settles a doubt."""
+        """The daemon's word, or that there was none."""
         verdict, decision = str(members.get("verdict")), str(members.get("decision"))
-        if members.get("by") is not None:
-            self._settle(ts, members, source="a person's word")
-            return
         self.outcomes[verdict] += 1
         duration = members.get("duration_us")
         if isinstance(duration, int):
@@ -213,12 +210,9 @@ class Facts:
 
     def reconciled(self, ts: str, members: Mapping[str, Any]) -> None:
         """Evidence, or a person, settled an unknown."""
-        self._settle(ts, members, source=str(members.get("source")))
-
-    def _settle(self, ts: str, members: Mapping[str, Any], *, source: str) -> None:
         doubt = self.doubts.get(str(members.get("decision")))
         if doubt is not None:
-            doubt.settled, doubt.source = ts, source
+            doubt.settled, doubt.source = ts, str(members.get("source"))
             doubt.verdict = str(members.get("verdict"))
             doubt.by, doubt.reason = str(members.get("by") or ""), str(members.get("reason") or "")
 

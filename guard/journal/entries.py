@@ -143,8 +143,8 @@ class Decision(Struct, frozen=True, omit_defaults=True, gc=False):
 class OutcomeRecord(Struct, frozen=True, omit_defaults=True, gc=False):
     """What became of a decision that was sent (or could not be): the commit, the release, or `unknown`.
 
-    `status`, `ret_type` and `message` are the daemon's (`plain` first); `by` and `reason` a person's who settled it.
-    `claims`: what the outcome itself counts, uncapped (the key's breaker).
+    `status` and `ret_type` are the daemon's; `message` is what it said, or why there was no answer to believe.
+    `claims`: what the outcome itself counts, uncapped (the key's breaker). What ends an `unknown` is `Reconciled`.
     """
 
     decision: str
@@ -156,9 +156,6 @@ class OutcomeRecord(Struct, frozen=True, omit_defaults=True, gc=False):
     order_id_ex: str | None = None
     duration_us: int | None = None
     message: str = ""
-    answer: str | None = None
-    by: str | None = None
-    reason: str | None = None
     claims: tuple[Claim, ...] = ()
 
 
@@ -171,12 +168,13 @@ def recorded(claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
 
 
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was learned of an order: by a push, a list, an answer (`source`). `targets`: cell → what it holds now.
+    """What the daemon's lists show of an order, or of its symbol. `targets`: counter → what the order holds there now.
 
     `ended`: nothing more can be filled. `decision` is the one that opened the order. An order that was placed elsewhere
     has an `owner` (manual), environment, account and symbol; while it works also market, `order` (its terms as a body
     that places it) and a name of its own instead of a decision, under which later records follow it.
-    `currency`: about no order, but about a symbol that orders show in another currency than its market's.
+    `source`: which lists, `orders` or `positions`. `currency`: about no order (`decision` is empty), but about a symbol
+    that they show in another currency than its market's.
     """
 
     decision: str
@@ -199,7 +197,10 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Reconciled(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An unknown that was settled by evidence (`source`) or by a person's word (`by`, `reason`)."""
+    """The end of an unknown: by evidence (`source` is `orders`), or by a person's word (`person`; `by` says whose).
+
+    `reason`: what proves it, or what that person says.
+    """
 
     decision: str
     t: int
