@@ -1,6 +1,6 @@
-"""Every refusal code: its HTTP status, its place in the contract's order, and whether trying again can help.
+"""Every refusal code: its HTTP status, its place in the contract's order, and whether trying again soon can help.
 
-One table. `contract` order: where several rules refuse, the primary code is the first of this table.
+Where several rules refuse, the primary code is the one that stands first in `Code`.
 """
 
 from enum import StrEnum
@@ -78,7 +78,10 @@ class Code(StrEnum):
 
 
 class Meaning(NamedTuple):
-    """What a code says over HTTP: `status`, and `retryable` where the same request may pass later unchanged."""
+    """What a code says over HTTP: `status`, and `retryable` where the same request, sent again soon, may pass.
+
+    Not so a used-up budget, trading hours or a halt: these end too, but not by trying.
+    """
 
     status: int
     retryable: bool = False

@@ -140,7 +140,7 @@ def helps(found: Explanation) -> list[str]:
     if found.retry_after_s is not None:
         sentences.append(f"the same request would have passed {found.retry_after_s:g} s later")
     elif found.code and not found.retryable:
-        sentences.append("the same request will not pass later unchanged")
+        sentences.append("the same request is refused again until what its reasons name has changed")
     return sentences
 
 
