@@ -6,7 +6,8 @@ be judged is refused. Never: a counter read, a clock, a file, a network, a float
 """
 
 from guard.policy.breaker import COUNTED, BreakerLimit, outcome_claim
-from guard.policy.budgets import counted_again, fill_cell
+from guard.policy.budgets import counted_again
+from guard.policy.cells import fill_cell
 from guard.policy.compile import PolicySet, compile_set
 from guard.policy.document import PolicyDoc, PolicyError, parse_policy
 from guard.policy.judge import RULES, Judgement, breaker_limits, judge, judge_cancel, judge_read

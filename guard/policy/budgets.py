@@ -1,35 +1,27 @@
 """Rules on how much in a day: money and orders, both `spend` claims.
 
-A budget's day is part of its counter's name (see periods). Without a reset of its own a budget is the sum of parts,
-one for each reset among the markets of its currencies, and each part returns to zero at its own reset: the claim is on
-the order's part, the other parts count against the cap unchanged (`also`). Real and simulated money never mix.
+Without a reset of its own a budget is the sum of parts, one for each reset among the markets of its currencies, and
+each part returns to zero at its own reset (`cells`): the claim is on the order's part, the other parts count against
+the cap unchanged (`also`). Real and simulated money never mix.
 
-A good-till-cancelled order holds its value on a cell without a period as long as it lives, which counts in every day;
-each fill moves to the period of the fill (`fill_cell`). A day order counts in the period in which it was reserved. An
-order that only reduces a fresh position is counted, and refused by none of this.
+A day order counts in the period in which it was reserved, a good-till-cancelled one in every day as long as it lives,
+and each of its fills from then on in the period of the fill. An order that only reduces a fresh position is counted,
+and refused by none of this.
 """
 
-from collections.abc import Callable, Hashable, Iterable
-from datetime import datetime
+from collections.abc import Callable, Hashable
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import ClassVar, Final, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, Self
 
 from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.policy.amounts import Amounts, Met, currency_of_tag
-from guard.policy.notation import Bad, Reset, cap_units, from_units, ledger_units, plain, read_reset
-from guard.policy.periods import (
-    RESET_OF,
-    RESETS,
-    RESETS_OF_CURRENCY,
-    next_reset,
-    period_name,
-    turned_at,
-    wall_of,
-)
+from guard.policy.cells import CELLS_MAX, cells_of, day_cells, gtc_cell, money_counter, parts_of, resets_of
+from guard.policy.notation import Reset, cap_units, from_units, ledger_units, plain
+from guard.policy.periods import RESET_OF, RESETS_OF_CURRENCY, next_reset, turned_at, wall_of
 from guard.policy.prices import UNPRICED
 from guard.policy.rule import Meter, Proposal, Reach, Rule, Scope
 from guard.terms import (
@@ -45,92 +37,7 @@ from guard.terms import (
     TimeInForce,
 )
 
-CELLS_MAX: Final = 16_384  # counters whose cells of the present periods are at hand
-_GTC = "gtc"
-_ALL = ",all"
 _PER_DAY = "orders_per_day/"
-
-
-def parts_of(currencies: Iterable[str]) -> tuple[Reset, ...]:
-    """The resets of the markets in which these currencies are traded."""
-    return tuple(sorted({part for currency in currencies for part in RESETS_OF_CURRENCY.get(currency, RESETS)}))
-
-
-def _resets(reset: Reset | None) -> tuple[Reset, ...]:
-    return RESETS if reset is None else (reset,)
-
-
-def _own_part(market: str, parts: tuple[Reset, ...]) -> Reset:
-    """The part that an order of this market is counted in; the first where its currency is a stranger there."""
-    own = RESET_OF[market]
-    return own if own in parts else parts[0]
-
-
-def _cells(counter: str, parts: tuple[Reset, ...], *, own: Reset | None, wall: datetime) -> tuple[str, tuple[str, ...]]:
-    """The counter that an order holds, and those that count with it. `own` None: one reset for all markets."""
-    if own is None:
-        return f"{counter}|{period_name(parts[0], wall)}{_ALL}", ()
-    also = tuple(f"{counter}|{period_name(part, wall)}" for part in parts if part != own)
-    return f"{counter}|{period_name(own, wall)}", also
-
-
-class _DayCells(NamedTuple):
-    """The counter that an order holds its value on, and those that count with it: a day order, and one of GTC."""
-
-    of_day: tuple[str, tuple[str, ...]]
-    of_gtc: tuple[str, tuple[str, ...]]
-
-
-@lru_cache(maxsize=CELLS_MAX)
-def _money_cell(scope: Scope, key: str, account: Account | None, *, word: str, tag: str) -> str:
-    return f"{word}/{scope.subject(key, account)}|{tag}"
-
-
-@lru_cache(maxsize=CELLS_MAX)
-def _day_cells(counter: str, tag: str, *, market: str, reset: Reset | None, minute: int) -> _DayCells:
-    parts = parts_of(tag.split("+")) if reset is None else (reset,)
-    own = _own_part(market, parts) if reset is None else None
-    cell, also = _cells(counter, parts, own=own, wall=wall_of(minute))
-    gtc = _gtc(counter, reset)
-    return _DayCells((cell, (*also, gtc)), (gtc, (cell, *also)))
-
-
-def _gtc(counter: str, reset: Reset | None) -> str:
-    return f"{counter}|{_GTC}" if reset is None else f"{counter}|{_GTC}@{reset}{_ALL}"
-
-
-@lru_cache(maxsize=CELLS_MAX)
-def _one_order(
-    limit: "OrdersPerDay", key: str, account: Account | None, *, market: str, minute: int
-) -> tuple[Claim, ...]:
-    parts = RESETS if limit.reset is None else (limit.reset,)
-    own = RESET_OF[market] if limit.reset is None else None
-    name = f"{_PER_DAY}{limit.scope.subject(key, account)}"
-    counter, also = _cells(name, parts, own=own, wall=wall_of(minute))
-    return (Claim("spend", counter, amount=1, cap=limit.cap, also=also),)
-
-
-def fill_cell(counter: str, *, market: str, wall: datetime) -> str:
-    """The cell in which a fill at `wall` is counted, of an order of `market` that holds its value on `counter`.
-
-    For a day order that is the cell itself; a good-till-cancelled one moves what was filled to the period of the fill.
-    """
-    name, _, period = counter.rpartition("|")
-    if period == _GTC:
-        parts = parts_of(name.rpartition("|")[2].split("+"))
-        return f"{name}|{period_name(_own_part(market, parts), wall)}"
-    if period.startswith(f"{_GTC}@"):
-        reset = read_reset(period.removeprefix(f"{_GTC}@").removesuffix(_ALL))
-        if isinstance(reset, Bad):
-            raise AssertionError(f"{counter} names no reset")
-        return f"{name}|{period_name(reset, wall)}{_ALL}"
-    return counter
-
-
-def is_gtc(counter: str) -> bool:
-    """The cell holds good-till-cancelled orders, whose fills are counted elsewhere (`fill_cell`)."""
-    period = counter.rpartition("|")[2]
-    return period == _GTC or period.startswith(f"{_GTC}@")
 
 
 class MoneyBudget(Rule, frozen=True):
@@ -187,7 +94,7 @@ class MoneyBudget(Rule, frozen=True):
 
     def cells(self, proposal: Proposal, tag: str) -> tuple[str, tuple[str, ...]]:
         """The cell that the order holds its value on, and those that count against the cap with it."""
-        return _money_cell(self.scope, proposal.key, proposal.account, word=self.word, tag=tag), ()
+        return money_counter(self.scope, proposal.key, proposal.account, word=self.word, tag=tag), ()
 
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:
         """What the sum would have become."""
@@ -252,7 +159,7 @@ class DailyValue(MoneyBudget, frozen=True):
     @property
     def resets(self) -> tuple[Reset, ...]:
         """The days that it counts in."""
-        return _resets(self.reset)
+        return resets_of(self.reset)
 
     def limits_in(self, currency: str) -> tuple[Hashable, Decimal] | None:
         """What the counter of this currency adds up until it returns to zero."""
@@ -261,9 +168,9 @@ class DailyValue(MoneyBudget, frozen=True):
 
     def cells(self, proposal: Proposal, tag: str) -> tuple[str, tuple[str, ...]]:
         """The cell of the order's budget day, or of good-till-cancelled orders; each counts with the other."""
-        counter = _money_cell(self.scope, proposal.key, proposal.account, word=self.word, tag=tag)
+        counter = money_counter(self.scope, proposal.key, proposal.account, word=self.word, tag=tag)
         market = proposal.order.market if self.reset is None else ""
-        day = _day_cells(counter, tag, market=market, reset=self.reset, minute=turned_at(self.reset, proposal.wall))
+        day = day_cells(counter, tag, market=market, reset=self.reset, minute=turned_at(self.reset, proposal.wall))
         return day.of_gtc if proposal.order.time_in_force is TimeInForce.GTC else day.of_day
 
     def _meter(self, reach: Reach, subject: str, currency: str) -> Meter:
@@ -271,11 +178,11 @@ class DailyValue(MoneyBudget, frozen=True):
         plain_meter = super()._meter(reach, subject, currency)
         parts = parts_of(self.caps.members_of(currency)) if self.reset is None else (self.reset,)
         own = parts[0] if self.reset is None else None
-        counter, also = _cells(plain_meter.counter, parts, own=own, wall=reach.wall)
+        counter, also = cells_of(plain_meter.counter, parts, own=own, wall=reach.wall)
         return replace(
             plain_meter,
             counter=counter,
-            also=(*also, _gtc(plain_meter.counter, self.reset)),
+            also=(*also, gtc_cell(plain_meter.counter, self.reset)),
             resets_at=min(next_reset(part, reach.wall) for part in parts),
         )
 
@@ -312,7 +219,7 @@ class OrdersPerDay(Rule, frozen=True):
     @property
     def resets(self) -> tuple[Reset, ...]:
         """The days that it counts in."""
-        return _resets(self.reset)
+        return resets_of(self.reset)
 
     def judge(self, proposal: Proposal) -> Reason | tuple[Claim, ...] | None:
         """One order on the day's counter; a change is not another order."""
@@ -334,11 +241,11 @@ class OrdersPerDay(Rule, frozen=True):
 
     def meters(self, reach: Reach) -> tuple[Meter, ...]:
         """One meter a subject."""
-        parts = RESETS if self.reset is None else (self.reset,)
+        parts = resets_of(self.reset)
         own = parts[0] if self.reset is None else None
         found = []
         for subject in reach.subjects(self.scope):
-            counter, also = _cells(f"{_PER_DAY}{subject}", parts, own=own, wall=reach.wall)
+            counter, also = cells_of(f"{_PER_DAY}{subject}", parts, own=own, wall=reach.wall)
             resets_at = min(next_reset(part, reach.wall) for part in parts)
             meter = Meter(
                 policy=self.policy,
@@ -352,3 +259,14 @@ class OrdersPerDay(Rule, frozen=True):
             )
             found.append(meter)
         return tuple(found)
+
+
+@lru_cache(maxsize=CELLS_MAX)
+def _one_order(
+    limit: OrdersPerDay, key: str, account: Account | None, *, market: str, minute: int
+) -> tuple[Claim, ...]:
+    parts = resets_of(limit.reset)
+    own = RESET_OF[market] if limit.reset is None else None
+    name = f"{_PER_DAY}{limit.scope.subject(key, account)}"
+    counter, also = cells_of(name, parts, own=own, wall=wall_of(minute))
+    return (Claim("spend", counter, amount=1, cap=limit.cap, also=also),)

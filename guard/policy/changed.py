@@ -25,7 +25,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.policy.budgets import is_gtc
+from guard.policy.cells import is_gtc
 from guard.policy.fills import BY_QUANTITY, BY_VALUE, OPEN, Whole
 from guard.policy.notation import ledger_units
 from guard.terms import Claim, ClaimKind

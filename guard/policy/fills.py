@@ -22,7 +22,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from guard.policy.budgets import fill_cell, is_gtc
+from guard.policy.cells import fill_cell, is_gtc
 from guard.policy.notation import ledger_units
 
 OPEN: Final = "open_value"

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from guard.intent import order_of
 from guard.journal import Order, OutcomeRecord, Reconciled
 from guard.limits import Holder, State, advance, end_order, post, reserve, set_targets, settle
-from guard.policy.budgets import is_gtc
+from guard.policy.cells import is_gtc
 from guard.policy.fills import Progress, targets, vanished
 from guard.recovery import opening_of
 from guard.replay.judging import Asked, Verdict

@@ -73,6 +73,7 @@ def _uncapped() -> None:
 class Claim(Struct, frozen=True, omit_defaults=True, cache_hash=True, gc=False):
     """What an order *shall hold* on a counter afterwards: a target, never a delta.
 
+    `counter` is the name of one number in the ledger, of a *cell*: what is measured, whose, and in which period.
     `amount`: ledger units for money, 1 for counts and rates, 0 for slots. `cap` None: counted, never refused.
     `window_ms`: length of the sliding window (t-w, t], or a slot's lifetime. `also`: cells that count against the cap
     unchanged; only who looks needs them, no record holds them. `value`: a slot's digest. `whole`: what the order would

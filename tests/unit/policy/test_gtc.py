@@ -9,7 +9,7 @@ import pytest
 from guard.codes import Code
 from guard.limits import set_targets, settle
 from guard.policy import fill_cell, meters
-from guard.policy.budgets import parts_of
+from guard.policy.cells import parts_of
 from guard.policy.periods import RESETS, RESETS_OF_CURRENCY
 from guard.terms import Claim, Conversion, Effect, KeyLimits, Outcome, PlaceOrder, TimeInForce, Valuation, Verdict
 from tests.support.policy import FRIDAY, Book, asked, caller, codes, order, policies
