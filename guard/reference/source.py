@@ -131,7 +131,9 @@ class Source(Generic[K, V]):
             return f"the last question failed: {self.trouble}"
         if key in self._wanted and self._pace.wait_us(now_us):
             return "the guard's part of the broker's limit is used up"
-        return "the daemon did not answer in time"
+        if key in self._pending:
+            return "the daemon did not answer in time"
+        return "it was not asked for, or not told in time"  # an order that is refused already asks for nothing
 
     def _use(self, key: K, now_us: int) -> None:
         if not self._manner.ride_us:

@@ -360,8 +360,12 @@ async def test_a_stop_ends_every_wait(bench: Bench) -> None:
 
 
 async def test_why_without_any_answer(bench: Bench) -> None:
-    """A key that nobody has answered yet."""
+    """The daemon is not said to be late with what it was not asked for, as for an order that is refused already."""
+    assert bench.source.why("a") == "it was not asked for, or not told in time"
+    bench.gate.clear()
+    _ = bench.source.want("a", age_max_us=AGE_US)
     assert bench.source.why("a") == "the daemon did not answer in time"
+    bench.gate.set()
     assert bench.source.answered_us is None
     await bench.get("a")
     assert bench.source.answered_us == bench.clock.t_us()
