@@ -31,7 +31,9 @@ from guard.terms import (
 Rows = tuple[AccountRow, ...]
 
 UNIFORM: Final = Reason(
-    Code.ACCOUNT, "the request names no account that this key may use in this environment", rule="accounts"
+    Code.ACCOUNT,
+    "the request names no account that this key may use in this environment; /api/accounts lists those that it may",
+    rule="accounts",
 )
 _SUFFIX_DIGITS: Final = 4
 _UNNAMED: Final = frozenset({AccountAt.NONE, AccountAt.ANSWER})

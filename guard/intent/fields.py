@@ -126,7 +126,7 @@ class Fields:
             found = pick(value, allowed)
         if found is None:
             said = _short(path) if is_secret else f"{_short(path)} {shown(value)}"
-            self.note(Code.BAD_VALUE, f"{said} is none of {_words(allowed)}")
+            self.note(Code.BAD_VALUE, f"{said} is none of {words(allowed)}")
         return found
 
     def flag(self, path: str) -> bool | None:
@@ -166,9 +166,19 @@ def pick(value: object, allowed: Choices[T]) -> T | None:
 
 
 def shown(value: object) -> str:
-    """A value for a message: what it is, cut short, in ASCII."""
-    text = ascii(value) if type(value) in {str, int, bool} else f"of type {type(value).__name__}"
+    """A value for a message, as JSON has it: cut short, in ASCII; of a list or an object that it is one."""
+    if type(value) is str or type(value) is int:
+        text = ascii(value)
+    elif type(value) is bool or type(value) is Decimal:
+        text = str(value).lower()
+    else:
+        text = "a list" if is_array(value) else "an object"
     return text if len(text) <= _SHOWN_CHARACTERS_MAX else f"{text[:_SHOWN_CHARACTERS_MAX]}…"
+
+
+def words(allowed: Choices[T]) -> str:
+    """The words of a closed set, for a message."""
+    return ", ".join(str(word) for word in allowed if type(word) is str and word.isupper())
 
 
 def _exact(value: Decimal) -> tuple[Decimal, int] | None:
@@ -205,7 +215,3 @@ def _uint64(value: object) -> int | None:
 
 def _short(path: str) -> str:
     return path.rpartition(".")[2]
-
-
-def _words(allowed: Choices[T]) -> str:
-    return ", ".join(str(word) for word in allowed if type(word) is str and word.isupper())

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from guard.codes import Code
-from guard.intent.fields import Choices, Fields, choices, pick, shown
+from guard.intent.fields import Choices, Fields, choices, pick, shown, words
 from guard.intent.orders import SESSIONS
 from guard.intent.strict import is_object
 from guard.markets import PREFIX_OF_QOT, QOT_MARKET_OF
@@ -129,7 +129,7 @@ def _members(fields: Fields, path: str, allowed: Choices[int]) -> tuple[int, ...
     for item in _filled(fields, path):
         member = pick(item, allowed)
         if member is None:
-            fields.note(Code.BAD_VALUE, f"{path} holds {shown(item)}, which is none of its values")
+            fields.note(Code.BAD_VALUE, f"{path} holds {shown(item)}, which is none of {words(allowed)}")
         else:
             found.append(member)
     return tuple(found)

@@ -22,6 +22,7 @@ WRAPPER: Final = "c2s"
 _OBJECTS: Final = frozenset({"header", "packet_id", "filter_conditions", "data_filter"})
 _REASONS_MAX: Final = 8  # a body may hold thousands of unknown names, and the likeness of each would be looked for
 _SEARCHES_MAX: Final = 2  # a search for likeness takes most of a millisecond
+_NAMES_TOLD_MAX: Final = 20  # where none is alike; whoever is mistaken about one of more names has a reference to read
 _NAME_CHARACTERS_MAX: Final = 40  # longer names are cut in messages and not searched for likeness
 # A capital that follows a small letter or digit, or ends a run of capitals, begins a word: pwdMD5 → pwd_md5.
 _WORD_BEGINS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -154,4 +155,8 @@ def _suggestion(name: str, known: Mapping[str, str], *, is_searched: bool) -> st
     if snake in known:
         return f"write {snake}"
     close = difflib.get_close_matches(snake, known, n=1) if is_searched else []
-    return f"did you mean {close[0]}?" if close else ""
+    if close:
+        return f"did you mean {close[0]}?"
+    if not known:
+        return "there are no fields here"
+    return f"there are {', '.join(known)}" if is_searched and len(known) <= _NAMES_TOLD_MAX else ""

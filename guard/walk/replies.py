@@ -161,10 +161,14 @@ def again(recorder: Recorder, visit: Visit, situation: Situation, *, taken: Take
     if slot is None:
         raise AssertionError(f"slot {claim.counter} was taken and is free in one step")
     if taken.value != claim.value:
-        refusal = refuse(Code.IDEMPOTENCY_CONFLICT, "this Idempotency-Key was used for another order")
+        refusal = refuse(
+            Code.IDEMPOTENCY_CONFLICT, "this Idempotency-Key was used for another request; send a new one with each"
+        )
         return refused(recorder, visit, refusal, situation=situation)
     if slot.outcome is None:
-        refusal = refuse(Code.IN_FLIGHT, "the first request with this Idempotency-Key is under way")
+        refusal = refuse(
+            Code.IN_FLIGHT, "the first request with this Idempotency-Key is under way; ask again for its answer"
+        )
         return refused(recorder, visit, refusal, situation=situation)
     if slot.outcome.verdict is Verdict.UNKNOWN:
         message = f"the outcome of the first request is not known; ask for decision {taken.step}"

@@ -224,4 +224,5 @@ def test_values_are_shown_short_and_in_ascii() -> None:
     """A message never carries a caller's control characters or a long text."""
     assert shown("a\nb\u202e") == r"'a\nb\u202e'"
     assert len(shown("x" * 1000)) == 41
-    assert shown([1]) == "of type list"
+    told = [shown(value) for value in ([1], {"a": 1}, True, Decimal("1.50"), 7)]
+    assert told == ["a list", "an object", "true", "1.50", "7"]

@@ -49,6 +49,9 @@ def test_c2s_is_an_object(wrapped: object) -> None:
         ("/api/order", "header", "header belongs in c2s"),
         ("/api/kline", "symbols", "did you mean symbol?"),
         ("/api/order", "expire_time", "unknown field 'expire_time'"),
+        ("/api/ipo-list", "zzz", "unknown field 'zzz': there are market"),
+        ("/api/rehab", "zzz", "there are security, symbol, code"),
+        ("/api/admin/reload", "zzz", "there are no fields here"),
     ],
 )
 def test_b12_b13_a_name_that_is_not_exactly_known_is_refused_with_the_one_that_is(
