@@ -48,7 +48,7 @@ from guard.limits import (
 )
 from guard.terms import ENV_OF, TRADE_EFFECTS, Account, Effect, Outcome
 from guard.tracking import learned, reconciled
-from guard.walk.desk import Known, Recent
+from guard.walk.recent import Known, Recent
 
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
 _ACCOUNTS_MAX: Final = 256

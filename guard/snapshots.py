@@ -22,7 +22,7 @@ from guard.journal.runs import Run, behind, runs
 from guard.journal.segments import first_line, segment_numbers
 from guard.limits import Graft, Part, restore, snapshot
 from guard.recovery import Recovered, fold
-from guard.walk.desk import Known
+from guard.walk.recent import Known
 
 RECENT_MAX: Final = 2_000  # decisions that callers may still ask for after a start; the record has them all
 _RECENT_IN_A_PART: Final = 50

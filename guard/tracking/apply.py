@@ -19,7 +19,7 @@ from guard.limits import (
     settle,
 )
 from guard.terms import ENV_OF, Account, Outcome
-from guard.walk.desk import Recent
+from guard.walk.recent import Recent
 
 MANUAL: Final = "manual"
 

@@ -43,10 +43,10 @@ from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import rights, state_reasons
 from guard.walk.fitting import largest_of
 from guard.walk.naming import forwarded
-from guard.walk.recorder import Judged
 from guard.walk.replies import idempotency_cell
 from guard.walk.subscribing import objections
 from guard.walk.unlocking import waiting
+from guard.walk.written import Judged
 
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
 _CANCEL, _CHANGE, _SIMULATE = Effect.ORDER_CANCEL, Effect.ORDER_CHANGE, Env.SIMULATE  # asked of every trade

@@ -27,10 +27,11 @@ from guard.terms import (
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import Hooks
 from guard.walk.quotas import rate_headers
-from guard.walk.recorder import Judged, Recorder
+from guard.walk.recorder import Recorder
 from guard.walk.replies import failed, refused, unusable
 from guard.walk.shadow import shadowed_read
 from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
+from guard.walk.written import Judged
 
 UNAUTHORIZED = 401
 _STREAM, _READ = Effect.STREAM, Effect.READ  # asked of every request

@@ -28,10 +28,12 @@ from guard.terms import (
     dated,
     refuse,
 )
-from guard.walk.desk import Known, Situation, Visit
+from guard.walk.desk import Situation, Visit
 from guard.walk.door import unknown
 from guard.walk.quotas import rate_headers
-from guard.walk.recorder import Judged, Recorder
+from guard.walk.recent import Known
+from guard.walk.recorder import Recorder
+from guard.walk.written import Judged
 
 TARPIT_S: Final = 0.25
 _ANSWERED: Final = frozenset({Verdict.ACCEPTED, Verdict.REFUSED})

@@ -18,7 +18,8 @@ from guard.walk.breaker import NOTHING_COUNTED, counted, trip
 from guard.walk.broker import bucket_of
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, revoked, state_reasons
-from guard.walk.recorder import Judged, Recorder
+from guard.walk.recorder import Recorder
+from guard.walk.written import Judged
 
 RET_TYPE_MAX: Final = 2**31
 MEETS_OTHERS: Final = refuse(

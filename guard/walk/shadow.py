@@ -29,7 +29,7 @@ from guard.walk.changing import Change
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.judging import as_judged, change_of, exits_beside, mark_of
 from guard.walk.outlook import at_hand
-from guard.walk.recorder import Judged
+from guard.walk.written import Judged
 
 _log = structlog.get_logger("guard")
 

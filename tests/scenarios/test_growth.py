@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from guard.simulator.faults import Reset, RetType
-from guard.walk import desk
+from guard.walk import recent
 from tests.support.stage import DAILY, ORDER, TRADING, Stage, stage
 
 ROUNDS: Final = 240
@@ -34,7 +34,7 @@ async def _rounds(scene: Stage, first: int) -> int:
 
 async def test_requests_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once what is kept for a while is full (the latest decisions, windows of a minute), there are no more objects."""
-    monkeypatch.setattr(desk, "RECENT_MAX", RECENT)
+    monkeypatch.setattr(recent, "RECENT_MAX", RECENT)
     async with stage(tmp_path, policies=DAILY, toml=TRADING) as scene:
         await _rounds(scene, 0)
         before = await _rounds(scene, ROUNDS)

@@ -17,7 +17,7 @@ from guard.limits import dump
 from guard.recovery import Recovered, fold_record, recover
 from guard.snapshots import RECENT_MAX, main, parts, put_together, resume
 from guard.terms import Claim, Verdict
-from guard.walk.desk import Known
+from guard.walk.recent import Known
 from tests.support.clock import ManualClock
 from tests.support.journal import SHA, decision, file_of, outcome
 
