@@ -96,3 +96,12 @@ def fill_cell(cell: str, *, market: str, wall: datetime) -> str:
             raise AssertionError(f"{cell} names no reset")
         return f"{counter}|{period_name(reset, wall)}{_ALL}"
     return cell
+
+
+def book_of(cell: str) -> tuple[str, str]:
+    """What the cells of a counter in all periods have in common, that of good-till-cancelled orders too.
+
+    Two budgets of the same counter that return to zero at different times are two books.
+    """
+    counter, _, period = cell.rpartition("|")
+    return counter, period.partition("@")[2] if period.endswith(_ALL) else ""

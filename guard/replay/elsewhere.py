@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from guard.intent import order_of
 from guard.journal import Order, OutcomeRecord, Reconciled
 from guard.limits import Holder, State, advance, end_order, post, reserve, set_targets, settle
-from guard.policy.cells import is_gtc
+from guard.policy.cells import book_of, is_gtc
 from guard.policy.fills import Progress, targets, vanished
 from guard.recovery import opening_of
 from guard.replay.judging import Asked, Verdict
@@ -92,17 +92,17 @@ class Elsewhere:
         # Where both worlds count on one cell, what happened is on record; the rest is worked out as it was then.
         shared = set() if real is None else set(real.holds.cells)
         if shared.issuperset(held) or record.filled_qty is None:
-            names = {cell.rpartition("|")[0] for cell in held} - {""}
+            books = {book for cell in held if (book := book_of(cell))[0]}
             lost = vanished(held, market=holder.market, at=wall) if record.filled_qty is None and record.ended else {}
-            amounts = lost | {c: n for c, n in record.targets.items() if c in held or c.rpartition("|")[0] in names}
+            amounts = lost | {c: n for c, n in record.targets.items() if c in held or book_of(c) in books}
         else:
             progress = _progress(holder, record, wall)
             found = targets(wholes(holder), held, progress, market=holder.market)
             # In which period a fill of such an order counts is on record too, where both count it.
-            books = {_book(cell) for cell in held if is_gtc(cell)}
-            periods = {cell for cell in record.targets if _book(cell) in books and not is_gtc(cell)}
-            told = set(map(_book, periods))
-            amounts = {cell: n for cell, n in found.items() if cell not in shared and _book(cell) not in told}
+            books = {book_of(cell) for cell in held if is_gtc(cell)}
+            periods = {cell for cell in record.targets if book_of(cell) in books and not is_gtc(cell)}
+            told = set(map(book_of, periods))
+            amounts = {cell: n for cell, n in found.items() if cell not in shared and book_of(cell) not in told}
             amounts |= {
                 cell: n for cell, n in record.targets.items() if cell in found or cell in held or cell in periods
             }
@@ -139,12 +139,6 @@ class Elsewhere:
 
 
 ACCEPTED: Final = Outcome(Came.ACCEPTED, message="taken to be filled")
-
-
-def _book(cell: str) -> tuple[str, str]:
-    """What the counter's cells of all periods have in common, and of those that live orders hold beyond any."""
-    name, _, period = cell.rpartition("|")
-    return name, period.partition("@")[2] if period.endswith(",all") else ""
 
 
 def _progress(holder: Holder, record: Order, wall: datetime) -> Progress:

@@ -86,6 +86,24 @@ async def test_what_was_paid_is_known_after_a_restart(tmp_path: Path) -> None:
         assert code_of(await scene.modify(name, qty=1900, price=100)) == (403, "daily_value")
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_fills_are_counted_by_every_budget_of_a_day_whenever_that_begins(tmp_path: Path, *, is_new: bool) -> None:
+    """The key's own budget and a policy's with a reset: 100,000 of each is spent, also where one comes later."""
+    own = '[budgets]\nper = "key"\ndaily_value = "210000 HKD"\nresets = "00:00 UTC"\n'
+    policies = {"desk.toml": PER_KEY} | ({} if is_new else {"own.toml": own})
+    async with stage(tmp_path, record("bot"), record("desk", owner="Ada"), policies=policies) as scene:
+        name = await half_filled(scene, time_in_force="GTC")
+        if is_new:
+            (tmp_path / "policies/own.toml").write_text(own)
+            await scene.guard.reload()
+        assert is_passed(await scene.cancel(name))
+        await round_trip(scene)
+        assert set(scene.ledger()["sums"].values()) == {100_000 * LEDGER_UNIT}
+        assert len(scene.ledger()["sums"]) == 2
+        refused = said(await scene.place(qty=600, price=200))["guard"]["reasons"][0]
+        assert (refused["policy"], refused["observed"]) == ("own", "220000")
+
+
 async def test_an_order_that_vanished_is_not_charged_for_ever(tmp_path: Path) -> None:
     """What a good-till-cancelled order held counts as filled the day that it was lost, and no longer."""
     async with stage(tmp_path, policies=LIMITS) as scene:

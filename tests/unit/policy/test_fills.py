@@ -85,6 +85,18 @@ def test_good_till_cancelled_fills_move_to_their_period() -> None:
     assert over == {GTC: 0}
 
 
+def test_each_budget_that_returns_to_zero_at_its_own_time_is_charged_the_fills() -> None:
+    """A second one of the same measure: neither takes for its own what stands in the other's days."""
+    own, own_day = f"{GTC}@00:00 UTC,all", "daily_value/key=bot|HKD|2026-11-23@00:00 UTC,all"
+    both = {GTC: WHOLE, own: WHOLE}
+    first = targets(both, {GTC: WHOLE.amount, own: WHOLE.amount}, progress(30, "200"), market="HK")
+    assert first == {GTC: 14_000 * UNIT, own: 14_000 * UNIT, DAY: 6_000 * UNIT, own_day: 6_000 * UNIT}
+    later = datetime(2026, 11, 24, 0, 10, tzinfo=UTC)  # 08:10 in Hong Kong: a new day for one of the two
+    second = targets(both, first, progress(50, "200", at=later), market="HK")
+    assert (second[DAY], second[own_day.replace("-23@", "-24@")]) == (10_000 * UNIT, 4_000 * UNIT)
+    assert targets(both, first | second, progress(50, "200", at=later, is_over=True), market="HK") == {GTC: 0, own: 0}
+
+
 @pytest.mark.parametrize(("over", "left"), [(False, 20_000), (True, 5_000)])
 def test_an_order_without_a_value_goes_by_quantity(*, over: bool, left: int) -> None:
     """Where nobody valued it, a quarter filled is a quarter."""
