@@ -25,7 +25,8 @@ from guard.cli.consoles import fits, of_tables
 from guard.cli.progress import progress
 from guard.cli.proof import prove_record, rotate_key, verify_record, write_verifier
 from guard.cli.report import report_record
-from guard.cli.statedir import AsJson, Config, State, directory
+from guard.cli.sources import AsJson
+from guard.cli.statedir import Config, State, directory
 from guard.cli.times import Since, Until, since_until
 from guard.codes import Code
 from guard.errors import JournalFault

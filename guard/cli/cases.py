@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from guard.cli.sources import ConfigOption, DirArgument, JsonFlag, StateOption, print_json, settings_of, told
+from guard.cli.sources import AsJson, ConfigOption, DirArgument, StateOption, print_json, settings_of, told
 from guard.clock import SystemClock
 from guard.policy import PolicyError, PolicySet, compile_set
 from guard.policy.cases import Report, prepared, run_prepared
@@ -29,7 +29,7 @@ def run_cases(
     show_all: AllFlag = False,
     config: ConfigOption = None,
     state: StateOption = None,
-    as_json: JsonFlag = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the tests (`*_test.toml`) that stand beside the policies."""
     del state

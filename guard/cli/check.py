@@ -20,6 +20,7 @@ from guard.admin.weakened import weakened
 from guard.cli import flags
 from guard.cli.probe import Finding, ask_daemon, told_as_json
 from guard.cli.serve import unusable
+from guard.cli.sources import AsJson
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.journal.statedir import journal_dir
@@ -51,7 +52,7 @@ def check(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: AsJson = False,
     enable_trading: flags.Trading = None,
     allowed_markets: flags.Markets = None,
     allowed_symbols: flags.Symbols = None,

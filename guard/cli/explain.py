@@ -17,8 +17,8 @@ from rich.table import Table
 
 from guard.cli.consoles import of_tables, show
 from guard.cli.ops import Door, ask, data_door, ops_door
-from guard.cli.sources import OpsOption, UnusedOps, print_json, told
-from guard.cli.statedir import AsJson, Config, State, directory
+from guard.cli.sources import AsJson, OpsOption, UnusedOps, print_json, told
+from guard.cli.statedir import Config, State, directory
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.explained import Explanation, explained

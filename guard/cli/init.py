@@ -22,7 +22,7 @@ from guard.cli.demo import shipped_policies
 from guard.cli.draft import Draft
 from guard.cli.probe import Finding, find_daemon
 from guard.cli.rehearsal import Rehearsed, rehearse
-from guard.cli.sources import StateOption, UnusedConfig
+from guard.cli.sources import AsJson, StateOption, UnusedConfig
 from guard.errors import SettingsFault
 from guard.logs import silence
 from guard.settingsfile import Overrides, load
@@ -59,7 +59,7 @@ def init(
     owner: Annotated[
         str | None, typer.Option(metavar="NAME", help="The person who answers for the operator's key; else your login.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: AsJson = False,
     config: UnusedConfig = None,
     state: StateOption = None,
 ) -> None:

@@ -26,7 +26,7 @@ from guard.cli import typed
 from guard.cli.consoles import show
 from guard.cli.ops import ops_door, post
 from guard.cli.reloading import end
-from guard.cli.sources import JsonFlag, OpsOption, StateOption, settings_of
+from guard.cli.sources import AsJson, OpsOption, StateOption, settings_of
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 
@@ -64,7 +64,7 @@ def new(
     file: FileOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
-    as_json: JsonFlag = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a key: its plaintext is printed once, the file takes only its hash (mode 0600)."""
     del state
@@ -97,7 +97,7 @@ def new(
 
 @app.command("list")
 def list_keys(
-    file: FileOption = None, config: ConfigOption = None, state: StateOption = None, as_json: JsonFlag = False
+    file: FileOption = None, config: ConfigOption = None, state: StateOption = None, as_json: AsJson = False
 ) -> None:
     """Show the keys: what each may do, whose it is, and whether it works. Hashes are never shown in full."""
     del state
@@ -123,7 +123,7 @@ def revoke(
     file: FileOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
-    as_json: JsonFlag = False,
+    as_json: AsJson = False,
 ) -> None:
     """Take a key out of the file; its tokens end with it. A running guard hears of it by `guard keys reload`."""
     del state
@@ -146,7 +146,7 @@ def rotate(
     file: FileOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
-    as_json: JsonFlag = False,
+    as_json: AsJson = False,
 ) -> None:
     """Add the same key under a new secret as NAME@N, and end the old one after the overlap; both share all counters."""
     del state
@@ -167,7 +167,7 @@ def reload(
     ops: OpsOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
-    as_json: JsonFlag = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell a running guard to read its keys again, with the key in GUARD_KEY (scope guard:policy, with an owner)."""
     del state

@@ -22,7 +22,7 @@ from guard.cli.selftest import selftest
 from guard.cli.serve import serve
 from guard.cli.settle import settle
 from guard.cli.simulate import simulate
-from guard.cli.sources import StateOption, UnusedConfig
+from guard.cli.sources import AsJson, StateOption, UnusedConfig
 from guard.errors import GuardFault
 from guard.serving.handover import sentences, tell
 from guard.wholefile import why
@@ -78,7 +78,7 @@ def _root(
 
 @app.command(rich_help_panel="Look")
 def endpoints(
-    as_json: Annotated[bool, typer.Option("--json", help="A list for programs.")] = False,
+    as_json: AsJson = False,
     config: UnusedConfig = None,
     state: StateOption = None,
 ) -> None:

@@ -22,9 +22,9 @@ from guard.cli.policy_diff import diff
 from guard.cli.reloading import approve, promote, reload
 from guard.cli.replay import replay
 from guard.cli.sources import (
+    AsJson,
     ConfigOption,
     DirArgument,
-    JsonFlag,
     OpsOption,
     StateOption,
     keyring_of,
@@ -50,7 +50,7 @@ def check(
     config: ConfigOption = None,
     ops: OpsOption = None,
     state: StateOption = None,
-    as_json: JsonFlag = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find everything that is wrong with the policy files, and show what they enforce."""
     del ops, state

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from guard.cli.cases import compiled
-from guard.cli.sources import ConfigOption, JsonFlag, StateOption, print_json, settings_of, told
+from guard.cli.sources import AsJson, ConfigOption, StateOption, print_json, settings_of, told
 from guard.errors import SettingsFault
 from guard.policy import PolicySet
 from guard.policy.diff import Change, verdict
@@ -29,7 +29,7 @@ def diff(
     after: Annotated[Path, typer.Argument(metavar="B", readable=False, help="The directory as it shall be.")],
     config: ConfigOption = None,
     state: StateOption = None,
-    as_json: JsonFlag = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what changes from one directory of policies to another: looser, tighter, neutral or mixed."""
     del state

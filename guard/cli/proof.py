@@ -13,7 +13,8 @@ import msgspec
 import typer
 
 from guard.cli.progress import counted, progress
-from guard.cli.statedir import AsJson, Config, State, directory
+from guard.cli.sources import AsJson
+from guard.cli.statedir import Config, State, directory
 from guard.clock import SystemClock
 from guard.errors import GuardFault, JournalFault, SettingsFault
 from guard.journal import Disk, Journal, read_lines, signingkey

@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from guard.cli.ops import Door, NotSent, ask, ops_door, post
-from guard.cli.sources import ConfigOption, JsonFlag, OpsOption, StateOption, settings_of, told
+from guard.cli.sources import AsJson, ConfigOption, OpsOption, StateOption, settings_of, told
 from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, parse_policy
 from guard.policy.locate import line_of
@@ -38,7 +38,7 @@ def reload(
     ops: OpsOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
-    as_json: JsonFlag = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell a running guard to read its policies again, with the key in GUARD_KEY (guard:policy, with an owner)."""
     del state
@@ -55,7 +55,7 @@ def approve(
     ops: OpsOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
-    as_json: JsonFlag = False,
+    as_json: AsJson = False,
 ) -> None:
     """Approve what another person asked for, after seeing what it would have done in the last day.
 
@@ -81,7 +81,7 @@ def promote(
     ops: OpsOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
-    as_json: JsonFlag = False,
+    as_json: AsJson = False,
 ) -> None:
     """Enforce a policy that was only watched: its file's mode is edited, all else in it stays, then it is reloaded."""
     del state

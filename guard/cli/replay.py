@@ -16,7 +16,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from guard.cli.consoles import of_tables, show
-from guard.cli.statedir import AsJson, Config, State, directory
+from guard.cli.sources import AsJson
+from guard.cli.statedir import Config, State, directory
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.journal.search import moment

@@ -14,7 +14,8 @@ from guard.audit.facts import Facts
 from guard.audit.report import Matter, page
 from guard.cli.progress import counted, progress
 from guard.cli.proof import Vkey, examined, verifiers_of
-from guard.cli.statedir import AsJson, Config, State, directory
+from guard.cli.sources import AsJson
+from guard.cli.statedir import Config, State, directory
 from guard.cli.times import Since, Until, since_until
 from guard.clock import SystemClock
 from guard.errors import JournalFault

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 import typer
@@ -14,6 +14,7 @@ from guard.cli import flags
 from guard.cli.consoles import of_tables
 from guard.cli.consoles import show as show_table
 from guard.cli.serve import ready
+from guard.cli.sources import AsJson
 from guard.selftest import ELSEWHERE, Row, against, drill
 from guard.settingsfile import Overrides
 
@@ -26,7 +27,7 @@ def selftest(
     keys: flags.Keys = None,
     policies: flags.Policies = None,
     state: flags.State = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: AsJson = False,
     enable_trading: flags.Trading = None,
     allowed_markets: flags.Markets = None,
     allowed_symbols: flags.Symbols = None,

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from guard.cli.ops import ops_door, post
-from guard.cli.sources import OpsOption, told
+from guard.cli.sources import AsJson, OpsOption, StateOption, told
 from guard.errors import SettingsFault
 from guard.terms import DECISION_PATTERN
 
@@ -35,10 +35,8 @@ def settle(
     order_id_ex: Annotated[str | None, typer.Option(help="The daemon's id of an accepted order.")] = None,
     ops: OpsOption = None,
     config: Annotated[Path | None, typer.Option("--config", readable=False, help="Settings that name ops.")] = None,
-    state: Annotated[
-        Path | None, typer.Option("--state", hidden=True, readable=False, help="Taken by all commands; unused.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON value for programs.")] = False,
+    state: StateOption = None,
+    as_json: AsJson = False,
 ) -> None:
     """End an unknown by a person's word: accepted keeps its money, refused and not_sent give it back."""
     del state

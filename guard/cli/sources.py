@@ -1,4 +1,4 @@
-"""What the commands on policies have in common: their flags, settings and keys, and how faults are told."""
+"""What commands have in common: flags, settings and keys, how faults are told, and JSON for programs."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from guard.settings import Settings
 from guard.settingsfile import parse_settings
 from guard.wholefile import read_text, why
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", readable=False, help="Settings that name the directory and ops.")
 ]

@@ -14,7 +14,6 @@ State = Annotated[
 Config = Annotated[
     Path | None, typer.Option("--config", readable=False, help="The settings file (else guard.toml where it exists).")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def directory(state: Path | None, config: Path | None) -> Path:

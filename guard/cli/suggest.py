@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from guard.cli.sources import print_json
-from guard.cli.statedir import AsJson, Config, State, directory
+from guard.cli.sources import AsJson, print_json
+from guard.cli.statedir import Config, State, directory
 from guard.clock import SystemClock
 from guard.journal.search import moment
 from guard.suggested import Suggestion, suggested
