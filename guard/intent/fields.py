@@ -83,7 +83,7 @@ class Fields:
             return None
         if type(value) is int and -_INTEGER_END < value < _INTEGER_END:
             return Decimal(value)
-        found = _exact(value) if type(value) is Decimal else None
+        found = _known.get(value) or _exact(value) if type(value) is Decimal and value.is_finite() else None
         if found is None:
             self.note(Code.BAD_NUMBER, f"{_short(path)} is a JSON number below 10^15 of at most {DIGITS_MAX} digits")
             return None
@@ -182,12 +182,7 @@ def words(allowed: Choices[T]) -> str:
 
 
 def _exact(value: Decimal) -> tuple[Decimal, int] | None:
-    """The number in its shortest form, and its decimals; None for what has none. Prices come over and over."""
-    if not value.is_finite():
-        return None
-    known = _known.get(value)
-    if known is not None:
-        return known
+    """A finite number in its shortest form, and its decimals, known from now on; None for what has none."""
     if value and not -DECIMALS_MAX <= value.adjusted() < DIGITS_MAX:
         return None
     whole = value.to_integral_value()
