@@ -12,7 +12,7 @@ from msgspec import Struct
 from guard.errors import JournalFault
 from guard.journal import StateRecord, StateScope, plain
 from guard.limits import BREAKER, STRICTNESS, TradingRule, key_rule, set_trading, used
-from guard.policy import COUNTED, BreakerLimit, breaker_limits, outcome_claim
+from guard.policy import BreakerLimit, breaker_limits, outcome_claim
 from guard.terms import Claim, Outcome, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.recorder import Recorder
@@ -32,9 +32,9 @@ NOTHING_COUNTED: Final = Counted()
 
 
 def counted(visit: Visit, situation: Situation, outcome: Outcome, *, is_simulated: bool) -> Counted:
-    """What this outcome counts; never raises. A simulated stub answer says nothing about a key."""
+    """What an outcome of a kind that is counted counts; never raises. A simulated stub answer says nothing of a key."""
     principal, plan = visit.principal, situation.plan
-    if outcome.verdict not in COUNTED or principal is None or plan is None or (is_simulated and is_stub(outcome)):
+    if principal is None or plan is None or (is_simulated and is_stub(outcome)):
         return NOTHING_COUNTED
     limits = breaker_limits(plan, outcome.verdict)
     if limits:

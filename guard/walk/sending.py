@@ -12,6 +12,7 @@ from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal import plain
 from guard.limits import Opening, post, reserve, settle
+from guard.policy import COUNTED
 from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, in_order, refuse
 from guard.upstream import judge
 from guard.walk.breaker import NOTHING_COUNTED, counted, trip
@@ -61,7 +62,7 @@ def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
     t_us, outcome = desk.clock.t_us(), recordable(outcome)
     found, is_decided = NOTHING_COUNTED, sending.seq is not None
     settle(desk.state, visit.id, outcome, t_us=t_us)
-    if is_decided and visit.batch is None:  # what the guard sent by itself stops nobody
+    if outcome.verdict in COUNTED and is_decided and visit.batch is None:  # what the guard sent by itself stops nobody
         found = counted(visit, sending.situation, outcome, is_simulated=sending.judged.is_simulated)
     if found.claims:
         post(desk.state, found.claims, t_us=t_us)
