@@ -36,7 +36,7 @@ from guard.walk.outlook import known, needs_of
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
 _CANCELS: Final = frozenset({CancelOrder, CancelAll})
-_NOWHERE: Final = AccountAt.NONE
+_NOWHERE, _CANCEL = AccountAt.NONE, Effect.ORDER_CANCEL
 _OF_SEVERAL: Final = (Unlock, AccPush)  # they name their accounts in a list of their own
 Rows = tuple[AccountRow, ...]
 _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known")
@@ -138,9 +138,7 @@ def _environment(principal: Principal, situation: Situation, *, acc_id: int | No
 
 def effect_of(intent: Intent, documented: Effect) -> Effect:
     """What the call really does: `modify-order` places nothing new, and some of its operations only cancel."""
-    if type(intent) in _CANCELS:
-        return Effect.ORDER_CANCEL
-    return documented
+    return _CANCEL if type(intent) in _CANCELS else documented
 
 
 def listed(situation: Situation) -> Rows | None:

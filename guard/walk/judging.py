@@ -316,7 +316,7 @@ def outbound_of(desk: Desk, visit: Visit, situation: Situation) -> Outbound | No
     if endpoint is None or account is None:
         return None
     remark = stamp_of(visit.id) if daemon.stamp_remark else None
-    intent = forwarded(situation.intent, situation.holder)
+    intent = situation.intent if situation.holder is None else forwarded(situation.intent, situation.holder)
     return Outbound(
         method=endpoint.method,
         path=endpoint.path,

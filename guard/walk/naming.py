@@ -36,9 +36,9 @@ def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) 
     return None
 
 
-def forwarded(intent: Intent, holder: Holder | None) -> Intent:
-    """The request with the order named as the daemon named it; as it came where the guard does not know the order."""
-    if holder is None or not isinstance(intent, _NAMING):
+def forwarded(intent: Intent, holder: Holder) -> Intent:
+    """The request with the live order that it is about named as the daemon named it."""
+    if not isinstance(intent, _NAMING):
         return intent
     number = holder.order_id if holder.order_id is not None and _is_number(holder.order_id) else None
     if isinstance(intent, Reconfirm):
