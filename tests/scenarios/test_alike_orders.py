@@ -71,3 +71,16 @@ async def test_who_waits_for_the_sweep_finds_the_mark_of_a_duplicate_till_its_ve
             assert code_of(await scene.place(qty=100, price=200)) == (409, "duplicate_order")
         scene.clock.advance(us=1)
         assert is_passed(await scene.place(qty=100, price=200))
+
+
+async def test_hours_that_hung_on_no_clock_bind_from_the_reload_on_that_gives_them_one(tmp_path: Path) -> None:
+    """A shape that passed under `always` is asked again by new policies, and so is the way back."""
+    always = '[instruments]\nmarkets = ["HK"]\n[orders]\nmax_value = "90000 HKD"\n[hours]\nHK = "always"\n'
+    never = always.replace('"always"', "[]")
+    async with stage(tmp_path, policies=always) as scene:
+        for number, (policies, against) in enumerate(((always, None), (never, (403, "hours")), (always, None))):
+            (scene.config.parent / "policies" / "desk.toml").write_text(policies)
+            await scene.guard.reload()
+            for repeat in range(2):
+                reply = await scene.place(remark=f"{number} {repeat}")
+                assert (None if is_passed(reply) else code_of(reply)) == against
