@@ -28,6 +28,8 @@ class Code(StrEnum):
     MISSING_FIELD = "missing_field"
     BAD_NUMBER = "bad_number"
     BAD_VALUE = "bad_value"
+    STALE = "stale"  # a change of what is no longer in force; the operator's listener only, as is the next
+    INVALID = "invalid"
     # who is asking
     UNAUTHENTICATED = "unauthenticated"
     SCOPE = "scope"
@@ -130,8 +132,10 @@ def _table() -> dict[Code, Meaning]:
         405: (c.METHOD,),
         408: (c.REQUEST_TIMEOUT,),
         409: (c.DUPLICATE_ORDER, c.IDEMPOTENCY_CONFLICT, c.IN_FLIGHT, c.OUTCOME_UNKNOWN),
+        412: (c.STALE,),
         413: (c.BODY_TOO_LARGE,),
         415: (c.MEDIA_TYPE,),
+        422: (c.INVALID,),
         423: (c.HALTED,),
         429: (c.RATE, c.COOLDOWN),
         431: (c.HEADERS_TOO_LARGE,),

@@ -16,6 +16,7 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from guard.access import authenticate, bearer_of, operator_reasons
+from guard.admin.answers import as_json, as_refusal, not_made
 from guard.admin.asked import fitting, if_match
 from guard.admin.change import Change, Who
 from guard.admin.changes import Changes
@@ -25,10 +26,10 @@ from guard.admin.weakened import LOOPBACK, is_loopback
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal import Policy
-from guard.server import Bounds, refusal_reply
+from guard.server import Bounds
 from guard.settings import address
 from guard.terms import Principal, Refusal, refuse
-from guard.tracking import SettleBody, settle_by_hand
+from guard.tracking import SettleBody, Settled, settle_by_hand
 from guard.walk.recorder import Recorder
 
 BODY_BYTES_MAX: Final = 65_536
@@ -38,7 +39,6 @@ _FAILED: Final = refuse(
 )
 _log = structlog.get_logger("guard.admin")
 ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
-_STATUS_OF: Final = {"applied": 200, "unchanged": 200, "pending": 200, "refused": 422, "stale": 412, "unrecorded": 503}
 _T = TypeVar("_T", bound=msgspec.Struct)
 Act = Callable[[web.Request, Principal], Awaitable[web.Response]]
 
@@ -57,10 +57,6 @@ class _Reload(msgspec.Struct, forbid_unknown_fields=True):
 class _Approve(msgspec.Struct, forbid_unknown_fields=True):
     sha256: str
     reason: str
-
-
-def _json(body: object, *, code: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=code, content_type="application/json")
 
 
 class Routes:
@@ -82,13 +78,13 @@ class Routes:
         """503 only while draining; what is wrong beside that is told in words and does not cut off cancels."""
         reasons = degraded(self._desk)
         if self._desk.is_draining:
-            return _json({"ready": False, "reasons": ["draining", *reasons]}, code=503)
-        return _json({"ready": True, "degraded": bool(reasons), "reasons": reasons})
+            return as_json({"ready": False, "reasons": ["draining", *reasons]}, code=503)
+        return as_json({"ready": True, "degraded": bool(reasons), "reasons": reasons})
 
     async def status(self, request: web.Request) -> web.Response:
         """What the guard is doing."""
         refusal = self._may_look(request)
-        return self._refused(refusal) if refusal else _json(status(self._desk))
+        return self._refused(refusal) if refusal else as_json(status(self._desk))
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """The exposition, rendered beside the loop and written a piece at a time: it may be large."""
@@ -117,7 +113,7 @@ class Routes:
         policies = msgspec.Raw(standing.policies.source()) if standing.policies else []
         waiting = agreed.pending
         pending = None if waiting is None else (waiting, await self._changes.policies.rehearsal())
-        return _json(
+        return as_json(
             {
                 "sha256": standing.policy_sha256 or None,
                 "policies": policies,
@@ -161,7 +157,7 @@ class Routes:
 
     async def show_state(self, _: web.Request, __: Principal) -> web.Response:
         """The trading state that binds everyone, and every rule."""
-        return _json(trading(self._desk))
+        return as_json(trading(self._desk))
 
     async def set_state(self, request: web.Request, by: Principal) -> web.Response:
         """The trading state, durable."""
@@ -176,8 +172,7 @@ class Routes:
         if isinstance(body, web.Response):
             return body
         decision = request.match_info["decision"]
-        found = await settle_by_hand(self._recorder, decision, body, by=by.owner or by.id)
-        return _json(found, code=_STATUS_OF[found.result])
+        return self._told(await settle_by_hand(self._recorder, decision, body, by=by.owner or by.id))
 
     # ------------------------------------------------------------ who may
 
@@ -229,16 +224,13 @@ class Routes:
         found = fitting(raw, kind)
         return self._refused(found) if isinstance(found, Refusal) else found
 
-    def _told(self, change: Change) -> web.Response:
-        return _json(change, code=_STATUS_OF[change.result])
+    def _told(self, change: Change | Settled) -> web.Response:
+        refusal = not_made(change)
+        return as_json(change) if refusal is None else self._refused(refusal, change)
 
-    def _refused(self, refusal: Refusal) -> web.Response:
-        reply = refusal_reply(
-            refusal, decision=self._desk.clock.new_id(), policy_sha256=self._desk.standing.policy_sha256 or None
-        )
-        return web.Response(
-            body=reply.body, status=reply.status, headers=dict(reply.headers), content_type="application/json"
-        )
+    def _refused(self, refusal: Refusal, change: Change | Settled | None = None) -> web.Response:
+        sha256 = self._desk.standing.policy_sha256 or None
+        return as_refusal(refusal, decision=self._desk.clock.new_id(), policy_sha256=sha256, change=change)
 
     @web.middleware
     async def guard_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:

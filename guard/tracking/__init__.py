@@ -6,7 +6,7 @@ or keep anything that a record does not show.
 """
 
 from guard.tracking.apply import learned, reconciled
-from guard.tracking.byhand import SettleBody, settle_by_hand
+from guard.tracking.byhand import SettleBody, Settled, settle_by_hand
 from guard.tracking.reconciler import Reconciler
 
-__all__ = ["Reconciler", "SettleBody", "learned", "reconciled", "settle_by_hand"]
+__all__ = ["Reconciler", "SettleBody", "Settled", "learned", "reconciled", "settle_by_hand"]

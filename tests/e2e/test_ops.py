@@ -4,13 +4,17 @@ import asyncio
 import json
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
+import msgspec
 import pytest
 from msgspec import Struct
 
+from guard.admin.answers import as_refusal, not_made
+from guard.admin.change import Change
 from guard.catalogue import ENDPOINTS
+from guard.codes import MEANING, Code
 from guard.lifecycle import Guard
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold, Stage
@@ -70,6 +74,16 @@ async def _raw(port: int, text: str) -> tuple[int, str]:
 
 async def _status_of(guard: Guard, host: str) -> int:
     return (await _raw(guard.ports[1], f"GET /livez HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))[0]
+
+
+def _is_refusal(answer: aiohttp.ClientResponse, body: dict[str, Any]) -> None:
+    """The one body of every refusal (contract §4), whatever else it says; the codes agree, the header names it."""
+    message, said, reasons = body["ret_msg"], body["guard"], body["guard"]["reasons"]
+    assert (body["ret_type"], body["s2c"], body["error"], body["err_code"]) == (-1, None, message, said["code"])
+    assert (reasons[0]["code"], reasons[0]["message"]) == (said["code"], message)
+    assert answer.headers["Guard-Decision"] == said["decision"]
+    assert said.keys() >= {"retryable", "retry_after_s", "policy_sha256"}
+    assert MEANING[Code(said["code"])].status == answer.status
 
 
 async def _request(port: int, method: str, path: str, *, who: str | None = None) -> tuple[int, Any]:
@@ -305,6 +319,7 @@ async def test_a_body_that_does_not_fit_changes_nothing(tmp_path: Path, body: by
         answer = await session.post(url, data=body, headers={"Authorization": f"Bearer {key('desk')}"})
 
         assert answer.status == status, await answer.text()
+        _is_refusal(answer, await answer.json())
         assert guard.desk.state.trading == {}
 
 
@@ -358,6 +373,43 @@ async def test_if_match_guards_against_a_stale_change(tmp_path: Path) -> None:
         right = await session.post(f"{url}/reload", headers=headers | {"If-Match": f'"{seen}"'})
 
         assert (stale.status, right.status) == (412, 200)
+        told = await stale.json()
+        _is_refusal(stale, told)
+        assert (told["err_code"], told["result"], told["sha256"]) == ("stale", "stale", seen)
+
+
+async def test_a_change_that_was_not_made_is_a_refusal_with_every_error(tmp_path: Path) -> None:
+    """Policies, keys and a settlement that do not fit: 422, the one body of refusals, a reason for each error."""
+    config = lay_out(tmp_path)
+    async with running(config) as guard, aiohttp.ClientSession() as session:
+        base, headers = f"http://127.0.0.1:{guard.ports[1]}/admin", {"Authorization": f"Bearer {key('desk')}"}
+        (tmp_path / "policies" / "open.toml").write_text('[orders]\nmax_valu = "1 HKD"\nmax_qty = "many"\n')
+        (tmp_path / "keys.json").write_text('{"version":1,"keys":[{"id":"a b"},{"id":"c d"}]}')
+        settle = {"verdict": "refused", "reason": "the broker's app shows nothing"}
+        for path, asked in (("policy/reload", {}), ("keys/reload", {}), (f"decisions/{'0' * 26}/settle", settle)):
+            answer = await session.post(f"{base}/{path}", json=asked, headers=headers)
+            told = await answer.json()
+
+            _is_refusal(answer, told)
+            reasons = told["guard"]["reasons"]
+            assert (answer.status, told["err_code"], told["result"]) == (422, "invalid", "refused")
+            assert [reason["code"] for reason in reasons] == ["invalid"] * len(told["errors"])
+            for reason, error in zip(reasons, told["errors"], strict=True):
+                assert (error if isinstance(error, str) else error["message"]) in reason["message"]
+                assert reason["rule"] == ("" if isinstance(error, str) else error["path"])
+
+
+def test_a_change_that_could_not_be_recorded_is_a_503_that_may_be_tried_again() -> None:
+    """It says so as every refusal does, `journal_unavailable` with Retry-After; what was made is no refusal."""
+    change = Change("unrecorded", "0" * 64, errors=("disk full",))
+    refusal = not_made(change)
+    assert refusal is not None
+    answer = as_refusal(refusal, decision="D", policy_sha256=None, change=change)
+
+    told = msgspec.json.decode(cast("bytes", answer.body))
+    assert (answer.status, told["err_code"], told["result"]) == (503, "journal_unavailable", "unrecorded")
+    assert (answer.headers["Retry-After"], answer.headers["Guard-Decision"]) == ("1", "D")
+    assert [not_made(Change(done, "")) for done in ("applied", "unchanged", "pending")] == [None] * 3
 
 
 async def test_a_key_comes_and_goes_without_a_restart(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""How the ops listener answers: JSON, a refusal in the contract's one body, what came of a change. Pure.
+
+A change that was not made is a refusal like any other (contract §4): the same body and headers, with a reason for each
+error, and beside them all that a change says.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from guard.admin.change import Change
+from guard.codes import Code
+from guard.policy import PolicyError
+from guard.server import refusal_reply
+from guard.terms import Reason, Refusal
+from guard.tracking import Settled
+
+_CODE_OF: Final = MappingProxyType(
+    {"refused": Code.INVALID, "stale": Code.STALE, "unrecorded": Code.JOURNAL_UNAVAILABLE}
+)
+
+
+def as_json(body: object, *, code: int = 200) -> web.Response:
+    """A value."""
+    return web.Response(body=msgspec.json.encode(body), status=code, content_type="application/json")
+
+
+def as_refusal(
+    refusal: Refusal, *, decision: str, policy_sha256: str | None, change: Change | Settled | None = None
+) -> web.Response:
+    """A refusal, with what a change that was not made says of itself."""
+    reply = refusal_reply(refusal, decision=decision, policy_sha256=policy_sha256)
+    body = reply.body
+    if change is not None:
+        body = msgspec.json.encode(msgspec.json.decode(body) | msgspec.to_builtins(change))
+    return web.Response(body=body, status=reply.status, headers=dict(reply.headers), content_type="application/json")
+
+
+def not_made(change: Change | Settled) -> Refusal | None:
+    """Why a change was not made, a reason for each error; None where it was, or waits for a second person."""
+    code = _CODE_OF.get(change.result)
+    return None if code is None else Refusal(tuple(_reason(code, error) for error in change.errors))
+
+
+def _reason(code: Code, error: object) -> Reason:
+    """An error in a policy is told as its members; the reason has it as a sentence, with its place and its cure."""
+    if not isinstance(error, Mapping):
+        return Reason(code, str(error))
+    told = msgspec.convert(error, PolicyError)
+    return Reason(code, str(told), rule=told.path)
