@@ -129,5 +129,5 @@ def _misused(error: typer.TyperException) -> int:
 
 
 def main() -> None:
-    """The entry point of the distribution."""
+    """The command, with the words of the call; `guard.cli.entry` begins here."""
     sys.exit(run(app, sys.argv[1:]))

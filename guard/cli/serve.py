@@ -1,6 +1,7 @@
 """`guard serve`: flags and files are checked here, every error at once; then the process becomes the server."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from guard.cli import flags
 from guard.errors import GuardFault, SettingsFault
 from guard.logs import configure
-from guard.serving.handover import Wanted, command, tell
+from guard.serving.handover import KEPT_BACK, Wanted, command, tell
 from guard.settings import Settings
 from guard.settingsfile import Overrides, Reading
 from guard.standing import load_keys
@@ -68,6 +69,7 @@ def serve(
         raise typer.Exit(tell(fault)) from None
     words = command(Wanted(None if config is None else str(config), over))
     sys.stdout.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, KEPT_BACK)
     os.execv(words[0], words)  # noqa: S606 - our own words, and no shell is wanted
 
 

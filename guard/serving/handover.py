@@ -1,5 +1,6 @@
 """What the command line hands to the server that it becomes, and how both tell a fault."""
 
+import signal
 import sys
 from typing import Final
 
@@ -11,6 +12,8 @@ from guard.settingsfile import Overrides
 
 EXIT_SETTINGS: Final = 2
 EXIT_STATE: Final = 3
+# Kept back from before the command becomes the server until the server listens to them: none is lost, none kills.
+KEPT_BACK: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class Wanted(Struct, frozen=True, omit_defaults=True):

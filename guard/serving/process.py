@@ -14,7 +14,7 @@ from guard.errors import GuardFault
 from guard.lifecycle import Guard
 from guard.logs import configure
 from guard.resting import come_to_rest
-from guard.serving.handover import Wanted, tell
+from guard.serving.handover import KEPT_BACK, Wanted, tell
 from guard.settings import Settings
 from guard.settingsfile import load
 from guard.tracing import tracing_of
@@ -48,6 +48,7 @@ async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number.name)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, KEPT_BACK)
     await guard.start()
     come_to_rest()
     loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))

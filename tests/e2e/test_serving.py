@@ -1,5 +1,6 @@
 """The server that `guard serve` becomes: what it is handed, and what it does not carry along."""
 
+import signal
 import subprocess
 import sys
 from decimal import Decimal
@@ -7,15 +8,21 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import pytest
 
 from guard.serving.handover import Wanted, command
 from guard.settingsfile import Overrides
 from guard.terms import KeyLimits
+from tests.support.guards import lay_out, of_type
+from tests.support.processes import WAIT_S, environment, free_port, process, until
 
 _LOADED: Final = (
     "import sys, guard.serving.__main__; print(*sorted(name for name, found in sys.modules.items() if found))"
 )
 _LIBRARIES: Final = ("typer", "rich", "pygments", "pydantic", "jwt", "duckdb", "opentelemetry", "cryptography.x509")
+_SIGNALLED: Final = (
+    "import os, sys, signal; signal.pthread_sigmask(signal.SIG_BLOCK, [{0}]); os.kill(os.getpid(), {0}); {1}"
+)
 _ROOMS: Final = ("guard.cli", "guard.simulator", "guard.selftest", "guard.audit")
 
 
@@ -40,3 +47,49 @@ def test_the_command_line_is_handed_over_whole() -> None:
     assert (python, words) == (sys.executable, ["-P", "-m", "guard.serving"])
     assert msgspec.json.decode(told, type=Wanted) == wanted
     assert msgspec.json.decode(command(Wanted())[-1], type=Wanted) == Wanted()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_server_listens_to_it_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    """One that came while the command became the server is kept back: a start and a stop on record, 0, no trace."""
+    config = lay_out(tmp_path)
+    wanted = Wanted(None, Overrides(listen=f"127.0.0.1:{free_port()}", ops=f"127.0.0.1:{free_port()}"))
+    script = _SIGNALLED.format(int(number), f"os.execv(sys.executable, {command(wanted)!r})")
+    ended = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment(GUARD_DAEMON_KEY="fc_test", GUARD_DAEMON="http://127.0.0.1:1"),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
+    assert [stop["reason"] for stop in of_type(config, "stop")] == [number.name]
+
+
+def test_the_command_keeps_signals_back_until_it_is_the_server(tmp_path: Path) -> None:
+    """Ctrl-C and SIGHUP in the first moment of the server's own process: no trace, and a stop in order."""
+    config = lay_out(tmp_path)
+    doors = ("--listen", f"127.0.0.1:{free_port()}", "--ops", f"127.0.0.1:{free_port()}")
+    env = {"GUARD_DAEMON_KEY": "fc_test", "GUARD_DAEMON": "http://127.0.0.1:1"}
+    with process("serve", *doors, cwd=tmp_path, env=env) as begun:
+        words = Path(f"/proc/{begun.popen.pid}/cmdline")
+        until("the server's own process", lambda: b"guard.serving" in words.read_bytes())
+        begun.popen.send_signal(signal.SIGHUP)
+
+        assert begun.stop(signal.SIGINT) == 0
+    assert "Traceback" not in begun.err
+    assert [stop["reason"] for stop in of_type(config, "stop")] == ["SIGINT"]
+
+
+def test_ctrl_c_while_the_libraries_load_ends_the_command_without_a_trace(tmp_path: Path) -> None:
+    """It dies of the signal, as a shell expects; where the signal is ignored it stays ignored."""
+    begun = "import os, signal, sys; {}import guard.cli.entry; os.kill(os.getpid(), signal.SIGINT); print('on')"
+    for before, told in (("", (-signal.SIGINT, "")), ("signal.signal(2, signal.SIG_IGN); ", (0, "on\n"))):
+        ended = subprocess.run(  # noqa: S603 - our own interpreter
+            [sys.executable, "-c", begun.format(before)], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+        assert (ended.returncode, ended.stdout, ended.stderr) == (*told, "")
