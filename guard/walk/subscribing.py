@@ -36,6 +36,7 @@ _PATHS: Final = {
 DONE: Final = Answer(200, "application/json", b'{"ret_type":0,"ret_msg":null,"err_code":null,"s2c":{}}')
 _OK: Final = range(200, 300)
 _SAYS_NO: Final = frozenset({*range(400, 500)} - {408, 409})
+_REFUSED: Final = frozenset({-1, -500})  # any other answer but a yes leaves open what was done, as of a trade
 
 Ask = Callable[[Subscribe | AccPush], Awaitable[Answer | Failure]]
 
@@ -152,7 +153,7 @@ def says_no(result: Answer | Failure) -> bool:
     """It was not done, for certain; anything else may have been."""
     if isinstance(result, Failure):
         return not result.is_sent
-    return result.status in _SAYS_NO or (result.status in _OK and _ret_type(result.body) != 0)
+    return result.status in _SAYS_NO or (result.status in _OK and _ret_type(result.body) in _REFUSED)
 
 
 def _ret_type(body: bytes) -> int | None:

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from guard.simulator.faults import Hold, HttpError, Reset, Unreachable
+from guard.simulator.faults import Garbage, Hold, HttpError, Reset, RetType, Unreachable
 from guard.terms import Reply, Subscribe
 from guard.walk import subscribing
 from guard.walk.holdings import GONE_AFTER_US, LINES_MAX
@@ -122,16 +123,17 @@ async def test_w18_a_key_that_wants_no_push_does_not_end_anothers(scene: Stage) 
 async def test_a_refused_subscription_is_not_held(scene: Stage) -> None:
     """The daemon says no, or was not reached: the key holds what it held before."""
     await subscribe(scene, TENCENT)
-    for fault in (HttpError(400), Unreachable()):
+    for fault in (HttpError(400), Unreachable(), RetType(-1), RetType(-500)):
         scene.daemon.faults.add(fault, path=SUB)
         assert not is_done(await subscribe(scene, TENCENT, APPLE))
         assert scene.guard.desk.holdings.held("bot") == [(1, "00700", 1)]
 
 
+@pytest.mark.parametrize("fault", [Reset, Garbage, partial(RetType, -100), partial(HttpError, 500)])
 @pytest.mark.parametrize("acts", [True, False])
-async def test_a_subscription_of_which_nobody_knows_is_held(scene: Stage, *, acts: bool) -> None:
+async def test_a_subscription_of_which_nobody_knows_is_held(scene: Stage, fault: Any, *, acts: bool) -> None:
     """It failed, or it failed but it happened: another key's end of it must not cut it, and a restart restores it."""
-    scene.daemon.faults.add(Reset(acts), path=SUB)
+    scene.daemon.faults.add(fault(acts=acts), path=SUB)
     await subscribe(scene, TENCENT)
     await subscribe(scene, TENCENT, who="other")
     await unsubscribe(scene, TENCENT, who="other")
