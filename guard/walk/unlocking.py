@@ -14,6 +14,7 @@ from guard.walk.cooldown import EVERY, WRONG_MAX, Verdict, concerned
 from guard.walk.desk import Desk, Situation, Visit
 
 _NOT_TRIED: Final = frozenset({401, 403, 404, 405, 413, 415, 429})  # the daemon's door, before any password
+_ID_DIGITS_MAX: Final = 20  # of a uint64
 _WORDS: Final = ("ret_msg", "error", "error_msg")
 
 
@@ -65,8 +66,9 @@ def verdicts_of(result: Answer | Failure, accounts: frozenset[int], *, has_code:
     s2c = s2c if isinstance(s2c, dict) else {}
     if s2c.get("need_otp") is True:
         return dict.fromkeys(accounts, "wrong" if has_code else "untried")
-    rows = s2c.get("account_result_list")
-    failed = {row.get("acc_id") for row in rows if _is_failed(row)} if isinstance(rows, list) else set()
+    failed = _failed(s2c.get("account_result_list"))
+    if None in failed:
+        return dict.fromkeys(accounts, "wrong")
     found: dict[int, Verdict] = {name: "wrong" if name in failed else "right" for name in accounts}
     if EVERY in found and failed:
         found[EVERY] = "wrong"
@@ -98,8 +100,19 @@ def _redacted(members: Mapping[str, Raw]) -> dict[str, Any]:
     return shown
 
 
-def _is_failed(row: object) -> bool:
-    return isinstance(row, dict) and row.get("success") is not True
+def _failed(rows: object) -> set[int | None]:
+    """The accounts whose rows do not say yes, None for one that cannot be told. No list says nothing of any."""
+    if not isinstance(rows, list):
+        return set() if rows is None else {None}
+    return {_acc_id(row) for row in rows if not isinstance(row, dict) or row.get("success") is not True}
+
+
+def _acc_id(row: object) -> int | None:
+    """A number, or its digits in a text."""
+    named = row.get("acc_id") if isinstance(row, dict) else None
+    if isinstance(named, str) and named.isascii() and named.isdigit() and len(named) <= _ID_DIGITS_MAX:
+        return int(named)
+    return named if type(named) is int else None
 
 
 def _read(body: bytes) -> dict[str, Any]:

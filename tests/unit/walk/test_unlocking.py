@@ -15,7 +15,7 @@ def said(status: int = 200, ret_type: object = 0, **s2c: Any) -> Answer:
     return Answer(status, "application/json", json.dumps({"ret_type": ret_type, "s2c": s2c}).encode())
 
 
-def row(acc_id: int, *, success: object) -> dict[str, object]:
+def row(acc_id: object, *, success: object) -> dict[str, object]:
     """What became of one account."""
     return {"acc_id": acc_id, "success": success}
 
@@ -38,12 +38,23 @@ def row(acc_id: int, *, success: object) -> dict[str, object]:
         (said(account_result_list=[row(1, success=True)]), "right"),
         (said(account_result_list=[row(1, success=False)]), "wrong"),
         (said(account_result_list=[row(1, success="yes")]), "wrong"),
-        (said(account_result_list=[row(2, success=False), 7]), "right"),
-        (said(account_result_list={"1": False}), "right"),
+        (said(account_result_list=[row("1", success=False)]), "wrong"),
+        (said(account_result_list=[row("1", success=True), row("2", success=False)]), "right"),
+        (said(account_result_list=[row(True, success=False)]), "wrong"),
+        (said(account_result_list=[row("x", success=False)]), "wrong"),
+        (said(account_result_list=[{"success": False}]), "wrong"),
+        (said(account_result_list=["1"]), "wrong"),
+        (said(account_result_list={"1": False}), "wrong"),
+        (said(account_result_list=None), "right"),
+        (said(account_result_list=[row(2, success=False)]), "right"),
+        (said(account_result_list=[row(2, success=False), 7]), "wrong"),
     ],
 )
 def test_only_a_clear_yes_is_a_right_password(result: Answer | Failure, verdict: str) -> None:
-    """A success with `ret_type` 0, and no row that says otherwise; what never reached the broker was not tried."""
+    """A success with `ret_type` 0, and no row that says otherwise; what never reached the broker was not tried.
+
+    A row that fails and does not tell whose it is may be anybody's.
+    """
     assert verdicts_of(result, frozenset({1}), has_code=False) == {1: verdict}
 
 
