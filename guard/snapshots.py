@@ -19,7 +19,7 @@ from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import Policy, replay_typed
 from guard.journal.runs import Run, behind, runs
-from guard.journal.segments import first_line, segment_numbers
+from guard.journal.segments import first_line, head_of, segment_numbers
 from guard.limits import Graft, Part, restore, snapshot
 from guard.recovery import Recovered, fold
 from guard.walk.recent import Known
@@ -27,6 +27,10 @@ from guard.walk.recent import Known
 RECENT_MAX: Final = 2_000  # decisions that callers may still ask for after a start; the record has them all
 _RECENT_IN_A_PART: Final = 50
 _NICENESS: Final = 10  # the guard goes first
+NOT_KNOWN: Final = (
+    "records 1 to {} are gone, and no snapshot of them that is kept can be read by this version: put back a copy of "
+    "the segments, or ask the version that wrote them"
+)
 
 
 class Basics(Struct, frozen=True, tag="basics"):
@@ -113,6 +117,8 @@ def resume(directory: Path, *, last: int | None = None) -> tuple[Recovered, Run 
         for line in replay_typed(directory, first=goes.segment, last=numbers[-1], head=goes.head):
             fold(found, line)
         return found, run._replace(bodies=())  # with 100,000 live orders they are a hundred megabytes and more
+    if pruned := head_of(directory, numbers[0]).seq:
+        raise JournalFault(NOT_KNOWN.format(pruned))
     found = Recovered()
     for line in replay_typed(directory, last=numbers[-1]):
         fold(found, line)

@@ -116,6 +116,15 @@ def first_line(state: Path, number: int) -> bytes:
         raise JournalFault(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def head_of(state: Path, number: int) -> Head:
+    """What is before a segment, as its first line says; nothing, where that is not a record."""
+    try:
+        line = decode(first_line(state, number).removesuffix(b"\n"))
+    except ValueError:
+        return Head()
+    return Head(line.seq - 1, line.prev)
+
+
 class _Segment:
     """One file, read as far as it goes; `torn` is the line that has begun and not ended."""
 

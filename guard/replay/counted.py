@@ -15,13 +15,14 @@ from typing import Final
 import msgspec
 
 from guard.errors import JournalFault
+from guard.journal.segments import segment_numbers
 from guard.journal.shelf import Shelf
 from guard.limits import Part, State, restore, snapshot
 from guard.limits.snapshot import Holders, Spent, Stamps, Steps, Time
 from guard.policy import PolicySet
 from guard.replay.counting import Counting, Principals, SoFar
 from guard.replay.days import Day, Days
-from guard.replay.span import WARM_UP, lines_from, whole
+from guard.replay.span import WARM_UP, begins, lines_since, span_from, whole
 from guard.standing import Standing
 from guard.terms import Principal, made_at
 
@@ -45,14 +46,19 @@ def principals_of(days: Days, config_sha256: str) -> Principals:
 
 
 def counted(state: Path, policies: PolicySet, principals: Principals, *, until: int, now: datetime) -> Counting:
-    """The ledger behind the record `until`. Raises JournalFault where the record cannot be read so far."""
+    """The ledger behind the record `until`. Raises JournalFault where the record cannot be read so far.
+
+    Orders that live on from before what is kept of the record are `left_out`, each one.
+    """
     since = _text(now - WARM_UP)
-    found, lines, _ = lines_from(state, since)
-    born = [made_at(holder.id) for holder in found.state.holders.values() if holder.key]
-    if born and _text(min(born) - _SLACK) < since:
-        _, lines, _ = lines_from(state, _text(min(born) - _SLACK))
+    span = span_from(state, since)
+    born = [made_at(holder.id) for holder in span.found.state.holders.values() if holder.key]
     counting, seq = Counting(policies, principals), 0
-    for line in whole(lines):
+    if span.pruned:
+        kept = begins(state, segment_numbers(state)[0])
+        counting.left_out = sum(_text(birth) < kept for birth in born)
+    begun = min([since, *(_text(birth - _SLACK) for birth in born)])
+    for line in whole(lines_since(state, begun)):
         seq = line.seq
         if seq > until:
             break

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from guard.errors import JournalFault
 from guard.journal import Decision, Line, Order, OutcomeRecord, Reconciled, Start, recorded
+from guard.journal.segments import segment_numbers
 from guard.journal.shelf import Shelf
 from guard.limits import SHADOW
 from guard.policy import PolicyDoc
@@ -25,8 +26,8 @@ from guard.replay.days import Day, Days
 from guard.replay.elsewhere import ACCEPTED, Elsewhere
 from guard.replay.judging import TOUCH, Asked, Verdict, asked, decided, is_judged, is_passing, reached, touch
 from guard.replay.reading import Reads
-from guard.replay.report import NO_READS, Broken, Difference, Replay, summed_up
-from guard.replay.span import earlier, lines_from, whole
+from guard.replay.report import NO_READS, PRUNED, UNKNOWN, Broken, Difference, Replay, summed_up
+from guard.replay.span import Span, begins, earlier, lines_of, span_from, whole
 from guard.terms import Outcome, Reason
 
 _EVERY: Final = 1_000  # records between two words to whoever waits
@@ -68,14 +69,16 @@ class _Past:
         self._reads = Reads()
 
     def run(self, tell: Tell) -> Replay:
-        self._found, lines, total = lines_from(self._state, earlier(self._options.since))
+        span = span_from(self._state, earlier(self._options.since))
+        self._found, total = span.found, span.size
+        self._is_cut(span)
         real = self._found.state
         self._other = None
         if self._options.docs is not None:
             self._other = Elsewhere(real, deepcopy(real))
         until = self._options.until
         count = done = 0
-        for line in whole(lines):
+        for line in whole(lines_of(self._state, span.first)):
             if until is not None and line.ts >= until:
                 break
             try:
@@ -88,6 +91,17 @@ class _Past:
         tell(total, total)
         self._report.notes.update(self._days.lacking.values())
         return self._report
+
+    def _is_cut(self, span: Span) -> None:
+        """Says what of the time that is asked for is pruned, or kept without what stood on the counters then."""
+        since, until = self._options.since, self._options.until
+        if span.pruned and since < begins(self._state, segment_numbers(self._state)[0]):
+            self._report.notes.add(PRUNED.format(span.pruned))
+        if not span.unknown:
+            return
+        for line in lines_of(self._state, span.unknown[0], span.unknown[-1]):
+            if line.type == "decision" and since <= line.ts and (until is None or line.ts < until):
+                self._report.leaves_out(UNKNOWN)
 
     def _line(self, line: Line) -> None:
         record = line.typed()

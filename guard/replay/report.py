@@ -12,6 +12,8 @@ DIFFERENCES_MAX: Final = 1_000  # kept one by one; all are counted
 BROKEN_MAX: Final = 100
 GROUPS_MAX: Final = 10_000
 NO_READS: Final = 'reads that passed are in no record, not even as a number: [journal] reads = "refused"'
+PRUNED: Final = "records 1 to {} are pruned, of their age: what was decided in them is not replayed"
+UNKNOWN: Final = "kept, but older than the oldest snapshot that is kept: what stood on the counters is pruned"
 
 Kind = Literal["newly_refused", "newly_allowed"]
 
