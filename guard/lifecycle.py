@@ -91,6 +91,7 @@ class Guard:
         self.shelf = Shelf(self.directory / "config")
         self.supervisor = Supervisor()
         self.policy_errors: list[PolicyError] = []
+        self._uncounted: str | None = None
         self._daemon = daemon
         self._client: Client | None = None
         self._listener: Listener | None = None
@@ -149,13 +150,16 @@ class Guard:
         self.policy_errors = list(found.errors)
         if found.policies is not None:
             warmed(found.policies, keyring, now=self.clock.wall())
-        standing = stand(self.settings, keyring, issuers, found.policies)
+        return self._kept(stand(self.settings, keyring, issuers, found.policies))
+
+    def _kept(self, standing: Standing) -> Standing:
+        """What decides, once it is kept beside the record."""
         try:
             self.shelf.put(standing.config_sha256, standing.config)
-            self.shelf.put(keyring.sha256, keyring.source())
+            self.shelf.put(standing.keyring.sha256, standing.keyring.source())
         except OSError as error:
             _log.error("config_not_kept", why=str(error), hint="new orders are refused; cancels pass")
-            return stand(self.settings, keyring, issuers, None)
+            return stand(self.settings, standing.keyring, standing.issuers, None)
         return standing
 
     def _count(self, standing: Standing, recovered: Recovered) -> tuple[Standing, Counting | None]:
@@ -165,7 +169,8 @@ class Guard:
             return standing, counted.at_start(self.directory, standing, before=before, until=until, now=now)
         except JournalFault as fault:
             _log.error("counters_not_rebuilt", why=str(fault), hint="new orders are refused; cancels pass")
-            return stand(self.settings, standing.keyring, standing.issuers, None), None
+            self._uncounted = f"policies: what new limits count could not be made from the record: {fault}"
+            return self._kept(stand(self.settings, standing.keyring, standing.issuers, None)), None
 
     def _build(self, standing: Standing, recovered: Recovered) -> None:
         self.desk = self._desk(standing, recovered)
@@ -186,11 +191,15 @@ class Guard:
         self.changes.policies.last_ok = not self.policy_errors
         self.watch = Watch(self.desk, self.changes.policies)
         self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns, self._wall.concerns]
-        self.desk.concerns += [self.reconciler.concerns, logs.concerns]
+        self.desk.concerns += [self.reconciler.concerns, logs.concerns, self._concerns]
         if self.certificate is not None:
             self.desk.concerns.append(self.certificate.concerns)
         register(self.recorder, self.changes, self.watch)
         register_edges(self.desk.metrics, self.relay, self.unlocked, client=self._client, certificate=self.certificate)
+
+    def _concerns(self) -> tuple[str, ...]:
+        """Why there are no policies, where their files are right."""
+        return (self._uncounted,) if self._uncounted and self.desk.standing.policies is None else ()
 
     def _desk(self, standing: Standing, recovered: Recovered) -> Desk:
         """What is shared by all requests, as the record has left it."""

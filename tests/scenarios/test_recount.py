@@ -193,7 +193,7 @@ async def test_a_change_that_counts_nothing_new_reads_nothing(tmp_path: Path, mo
 async def test_a_start_that_cannot_count_refuses_new_orders_and_lets_cancels_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The new limit is not guessed at."""
+    """The new limit is not guessed at; readiness says why, and what those decisions name is kept beside them."""
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
         mine = await scene.placed(price=200)
     (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
@@ -203,8 +203,12 @@ async def test_a_start_that_cannot_count_refuses_new_orders_and_lets_cancels_pas
 
     monkeypatch.setattr(counted, "counted", broken)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
-        assert code_of(await scene.place(price=200, remark="2")) == (503, "policy_unavailable")
+        refused = await scene.place(price=200, remark="2")
+        assert code_of(refused) == (503, "policy_unavailable")
         assert is_passed(await scene.cancel(mine))
+        assert any("not to be read" in told for concern in scene.guard.desk.concerns for told in concern())
+        named = (await scene.decision(refused))["config_sha256"]
+        assert (tmp_path / f"state/config/{named}.json").exists()
 
 
 async def test_a_new_limit_on_what_is_counted_already_moves_nothing(tmp_path: Path) -> None:
