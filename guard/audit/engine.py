@@ -13,7 +13,8 @@ from typing import Any, Final, Self, TypeVar
 
 from guard.errors import JournalFault
 from guard.journal.record import LINE_BYTES_MAX
-from guard.journal.segments import segment_numbers, segment_path
+from guard.journal.segments import deleted, segment_numbers, segment_path
+from guard.wholefile import opened
 
 MEMORY: Final = "1GB"
 _SETTINGS: Final = """SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false;
@@ -52,7 +53,7 @@ def texts(values: Iterable[str]) -> str:
 def lines_of(state: Path, number: int | None = None) -> str:
     """The table function that reads every segment, or one: `line`, and its `file`. Raises where there is none."""
     numbers = segment_numbers(state) if number is None else [number]
-    paths = [str(segment_path(state, number).absolute()) for number in numbers]
+    paths = [_readable(state, number) for number in numbers]
     if not paths:
         raise JournalFault(f"{state}: there is no record here")
     if any(_GLOB & set(path) for path in paths):
@@ -62,6 +63,18 @@ def lines_of(state: Path, number: int | None = None) -> str:
         "auto_detect = false, header = false, delim = '\\x01', quote = '', escape = '', new_line = '\\n', "
         f"strict_mode = false, ignore_errors = true, max_line_size = {LINE_BYTES_MAX}, filename = true))"
     )
+
+
+def _readable(state: Path, number: int) -> str:
+    """The path of a segment, which DuckDB would wait for if it were a pipe."""
+    path = segment_path(state, number)
+    try:
+        opened(path).close()
+    except FileNotFoundError:
+        raise deleted(state, number) from None
+    except OSError as error:
+        raise JournalFault(f"{path}: cannot be read: {error.strerror}") from error
+    return str(path.absolute())
 
 
 def picked(state: Path, paths: Sequence[str], number: int | None = None) -> str:

@@ -14,9 +14,9 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from guard.audit.columns import COLUMNS, PATHS, SQL_TYPES, Column, expressions
-from guard.audit.engine import Engine, literal, picked, texts
+from guard.audit.engine import Engine, NoEngine, literal, picked, texts
 from guard.errors import JournalFault
-from guard.journal.segments import segment_numbers
+from guard.journal.segments import deleted, segment_numbers
 
 Format = Literal["csv", "jsonl", "parquet"]
 FORMATS: Final[dict[str, Format]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -41,10 +41,21 @@ class Wanted(Struct, frozen=True):
 
 def export(engine: Engine, wanted: Wanted) -> int:
     """Writes every record of the time between; how many. Snapshots, the guard's own memory, are left out."""
+    numbers = segment_numbers(wanted.state)
+    try:
+        return _exported(engine, wanted, numbers)
+    except NoEngine:
+        gone = sorted({*numbers} - {*segment_numbers(wanted.state)})
+        if gone:  # whatever DuckDB says of it
+            raise deleted(wanted.state, gone[0]) from None
+        raise
+
+
+def _exported(engine: Engine, wanted: Wanted, numbers: list[int]) -> int:
+    """The segments one after the other."""
     out = wanted.out
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     engine.run(f"CREATE TEMP TABLE opened AS {_opened(wanted.state)}")
-    numbers = segment_numbers(wanted.state)
     parts, count = [], 0
     for place, number in enumerate(numbers):
         engine.stage = (place / len(numbers), 1 / len(numbers))

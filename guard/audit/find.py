@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from guard.audit.engine import Engine, picked
 from guard.journal.record import decode
 from guard.journal.search import INHERITED, STATE_TYPE, Query, View
-from guard.journal.segments import read_lines, segment_numbers, segment_path
+from guard.journal.segments import deleted, read_lines, segment_numbers, segment_path
+from guard.wholefile import opened
 
 _CHUNK_BYTES: Final = 2**20
 _PATHS: Final = (
@@ -67,8 +68,11 @@ def _skipped(engine: Engine, state: Path) -> int:
 
 
 def _newlines(state: Path, number: int) -> int:
-    with segment_path(state, number).open("rb") as file:
-        return sum(part.count(b"\n") for part in iter(lambda: file.read(_CHUNK_BYTES), b""))
+    try:
+        with opened(segment_path(state, number)) as file:
+            return sum(part.count(b"\n") for part in iter(lambda: file.read(_CHUNK_BYTES), b""))
+    except FileNotFoundError:
+        raise deleted(state, number) from None
 
 
 def _lines(state: Path, segments: list[int], inherited: dict[int, dict[str, object]]) -> Iterator[View]:

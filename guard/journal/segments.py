@@ -57,6 +57,11 @@ def no_journal(state: Path) -> JournalFault:
     return JournalFault(f"{journal_dir(state)}: no journal there; name the guard's state directory (--state)")
 
 
+def deleted(state: Path, number: int) -> JournalFault:
+    """What is told where a segment that was there is gone: retention may take the oldest at any moment."""
+    return JournalFault(f"{segment_path(state, number)}: was deleted while the record was read; run it again")
+
+
 # ---------------------------------------------------------------- reading
 
 
@@ -72,14 +77,17 @@ def read_lines(
 
 
 def _pieces(state: Path, first: int, last: int, wait: Callable[[bool], bool]) -> Iterator[list[bytes]]:
-    following = _after(state, first - 1, last)
-    if following is None:
-        raise no_journal(state)
+    begun = _begun(state, first, last)
+    following: int | None = begun
+    before, is_begun = begun - 1, False
     while following is not None:
+        if following > before + 1 and begun not in segment_numbers(state):  # no hole: what was read first is gone too
+            raise deleted(state, before + 1)
         number, following = following, None
+        before = number
         try:
             with opened(segment_path(state, number)) as file:
-                segment = _Segment(file)
+                segment, is_begun = _Segment(file), True
                 while following is None:
                     yield from segment.pieces()
                     following = _after(state, number, last)
@@ -88,6 +96,11 @@ def _pieces(state: Path, first: int, last: int, wait: Callable[[bool], bool]) ->
                 yield from segment.pieces()  # what was written between the last look and the opening of the next file
                 if segment.torn:
                     yield [segment.torn]
+        except FileNotFoundError as error:
+            following = _after(state, number, last)
+            if is_begun or first > 1 or following is None:
+                raise deleted(state, number) from error
+            begun, before = following, following - 1  # the record begins later than a moment ago
         except OSError as error:
             raise JournalFault(f"{segment_path(state, number)}: cannot be read: {error.strerror}") from error
 
@@ -112,6 +125,8 @@ def first_line(state: Path, number: int) -> bytes:
     try:
         with opened(path) as file:
             return file.readline()
+    except FileNotFoundError:
+        raise deleted(state, number) from None
     except OSError as error:
         raise JournalFault(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -139,6 +154,14 @@ class _Segment:
             if not parts[-1].endswith(b"\n"):
                 self.torn = parts.pop()
             yield parts
+
+
+def _begun(state: Path, first: int, last: int) -> int:
+    """The segment to begin with: `first`, or from the very beginning the first one there is."""
+    found = _after(state, first - 1, last)
+    if found is None or (first > 1 and found != first):
+        raise deleted(state, first) if segment_numbers(state) else no_journal(state)
+    return found
 
 
 def _after(state: Path, number: int, last: int) -> int | None:

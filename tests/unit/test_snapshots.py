@@ -165,7 +165,7 @@ def test_without_beginning_and_without_snapshot_there_is_no_start(tmp_path: Path
     lived(state, range(40))
     file_of(state, 1).unlink()
 
-    with pytest.raises(JournalFault, match="records 1 to [0-9]+ are gone"):
+    with pytest.raises(JournalFault, match=r"records 1 to [0-9]+ are gone"):
         resume(state)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from guard.audit.engine import Engine
 from guard.audit.export import FORMATS, FORMULA, Format, Wanted, export
 from guard.errors import JournalFault
 from guard.journal import read_lines
+from tests.support.journal import file_of
 from tests.support.reviewed import SPREADSHEET, reviewed
 
 NAMES = [column.name for column in COLUMNS]
@@ -107,3 +109,34 @@ def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left(
         export(engine, Wanted(state, tmp_path / folder / name, as_))
 
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_pipe_in_the_place_of_a_segment_is_told(tmp_path: Path) -> None:
+    """DuckDB would wait for whoever writes into it, for ever."""
+    state = reviewed(tmp_path / "state")
+    file_of(state, 2).unlink()
+    os.mkfifo(file_of(state, 2))
+    with pytest.raises(JournalFault, match=r"00000002.jsonl: cannot be read: is no regular file"):
+        exported(state, tmp_path / "all.csv")
+
+
+def test_a_segment_that_is_deleted_meanwhile_is_told(tmp_path: Path) -> None:
+    """In the midst of it, and between a look at the file and DuckDB's own: one sentence, nothing left behind."""
+    state = reviewed(tmp_path / "state")
+    first, kept = file_of(state, 1), file_of(state, 1).read_bytes()
+
+    def late(self: Engine, sql: str) -> None:
+        first.unlink()
+        Engine.run(self, sql)
+
+    def later(self: Engine, sql: str, parameters: Any = ()) -> Any:
+        first.unlink(missing_ok=True)
+        return Engine.rows(self, sql, parameters)
+
+    for name, method in (("run", late), ("rows", later)):
+        first.touch(mode=0o600)
+        first.write_bytes(kept)
+        kind = type("Late", (Engine,), {name: method})
+        with kind() as engine, pytest.raises(JournalFault, match=r"00000001.jsonl: was deleted .* run it again"):
+            export(engine, Wanted(state, tmp_path / "all.csv", "csv"))
+    assert list(tmp_path.iterdir()) == [state]

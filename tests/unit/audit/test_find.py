@@ -1,7 +1,10 @@
 """Searching with DuckDB finds what reading every line finds."""
 
+import os
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,3 +121,26 @@ def test_a_guard_that_writes_meanwhile_disturbs_nothing(tmp_path: Path) -> None:
     finally:
         journal.shut()
     assert OTHER_SHA.encode() in file_of(state).read_bytes()
+
+
+def test_a_pipe_in_the_place_of_a_segment_is_told(tmp_path: Path) -> None:
+    """DuckDB would wait for whoever writes into it, for ever."""
+    state = reviewed(tmp_path / "state")
+    file_of(state, 2).unlink()
+    os.mkfifo(file_of(state, 2))
+    with Engine() as engine, pytest.raises(JournalFault, match=r"00000002.jsonl: cannot be read: is no regular file"):
+        find(engine, state, Query(), limit=0)
+
+
+def test_a_segment_that_is_deleted_meanwhile_is_told(tmp_path: Path) -> None:
+    """Between the question and the lines that are shown, whoever asked is told to ask again."""
+    state = reviewed(tmp_path / "state")
+
+    class Late(Engine):
+        def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+            found = super().rows(sql, parameters)
+            file_of(state, 1).unlink(missing_ok=True)
+            return found
+
+    with Late() as engine, pytest.raises(JournalFault, match=r"00000001.jsonl: was deleted .* run it again"):
+        list(find(engine, state, Query(), limit=0).views)

@@ -4,17 +4,19 @@ import tracemalloc
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from guard.errors import JournalFault, StateFault
-from guard.journal import Bounds, BrokenChain
+from guard.journal import Bounds, BrokenChain, segments
 from guard.journal.chain import ZEROS, Head, digest
 from guard.journal.disk import Disk
 from guard.journal.entries import Recovered
 from guard.journal.record import encode
 from guard.journal.segments import first_line, read_lines, recover, replay, segment_numbers
 from guard.journal.statedir import journal_dir
+from guard.wholefile import opened
 from tests.support.disk import FaultyDisk
 from tests.support.journal import decision, file_of, open_journal
 
@@ -53,6 +55,46 @@ def test_reading_can_begin_at_a_later_segment(state: Path) -> None:
     last = segment_numbers(state)[-1]
 
     assert next(read_lines(state, first=last)).startswith(file_of(state, last).read_bytes()[:10])
+
+
+@pytest.mark.parametrize("read", [1, 3])
+def test_what_retention_takes_meanwhile_is_no_edit(state: Path, read: int) -> None:
+    """It takes the oldest: who has begun is told to run it again, instead of that the record is broken."""
+    lines = replay(state)
+    for _ in range(read):
+        next(lines)
+    for number in segment_numbers(state)[:3]:
+        file_of(state, number).unlink()
+    with pytest.raises(JournalFault, match="was deleted while the record was read; run it again") as found:
+        list(lines)
+    assert not isinstance(found.value, BrokenChain)
+
+
+def test_what_goes_before_the_first_line_is_read_is_not_missed(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record then begins with the next segment."""
+
+    def late(path: Path) -> BinaryIO:
+        file_of(state, 1).unlink(missing_ok=True)
+        return opened(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segments, "opened", late)
+        lines = list(read_lines(state))
+    assert lines == list(read_lines(state))
+
+
+def test_a_segment_that_is_asked_for_and_gone_is_told(state: Path) -> None:
+    """Not that there is no record."""
+    file_of(state, 2).unlink()
+    with pytest.raises(JournalFault, match=r"00000002.jsonl: was deleted"):
+        next(read_lines(state, first=2, last=2))
+
+
+def test_a_hole_is_left_to_the_chain(state: Path) -> None:
+    """What lies before it is still there, so no retention took it."""
+    file_of(state, 2).unlink()
+    with pytest.raises(BrokenChain):
+        list(replay(state))
 
 
 def test_the_first_line_is_read_alone(state: Path) -> None:
