@@ -13,8 +13,7 @@ from typing import Any, Final, Self, TypeVar
 
 from guard.errors import JournalFault
 from guard.journal.record import LINE_BYTES_MAX
-from guard.journal.segments import deleted, segment_numbers, segment_path
-from guard.wholefile import opened
+from guard.journal.segments import segment, segment_numbers, segment_path
 
 MEMORY: Final = "1GB"
 _SETTINGS: Final = """SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false;
@@ -67,14 +66,8 @@ def lines_of(state: Path, number: int | None = None) -> str:
 
 def _readable(state: Path, number: int) -> str:
     """The path of a segment, which DuckDB would wait for if it were a pipe."""
-    path = segment_path(state, number)
-    try:
-        opened(path).close()
-    except FileNotFoundError:
-        raise deleted(state, number) from None
-    except OSError as error:
-        raise JournalFault(f"{path}: cannot be read: {error.strerror}") from error
-    return str(path.absolute())
+    segment(state, number).close()
+    return str(segment_path(state, number).absolute())
 
 
 def picked(state: Path, paths: Sequence[str], number: int | None = None) -> str:

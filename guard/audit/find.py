@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 from guard.audit.engine import Engine, picked
 from guard.journal.record import decode
 from guard.journal.search import INHERITED, STATE_TYPE, Query, View
-from guard.journal.segments import deleted, read_lines, segment_numbers, segment_path
-from guard.wholefile import opened
+from guard.journal.segments import read_lines, segment, segment_numbers
 
 _CHUNK_BYTES: Final = 2**20
 _PATHS: Final = (
@@ -68,11 +67,8 @@ def _skipped(engine: Engine, state: Path) -> int:
 
 
 def _newlines(state: Path, number: int) -> int:
-    try:
-        with opened(segment_path(state, number)) as file:
-            return sum(part.count(b"\n") for part in iter(lambda: file.read(_CHUNK_BYTES), b""))
-    except FileNotFoundError:
-        raise deleted(state, number) from None
+    with segment(state, number) as file:
+        return sum(part.count(b"\n") for part in iter(lambda: file.read(_CHUNK_BYTES), b""))
 
 
 def _lines(state: Path, segments: list[int], inherited: dict[int, dict[str, object]]) -> Iterator[View]:

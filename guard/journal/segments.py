@@ -87,15 +87,15 @@ def _pieces(state: Path, first: int, last: int, wait: Callable[[bool], bool]) ->
         before = number
         try:
             with opened(segment_path(state, number)) as file:
-                segment, is_begun = _Segment(file), True
+                reading, is_begun = _Reading(file), True
                 while following is None:
-                    yield from segment.pieces()
+                    yield from reading.pieces()
                     following = _after(state, number, last)
-                    if following is None and not wait(bool(segment.torn)):
+                    if following is None and not wait(bool(reading.torn)):
                         break
-                yield from segment.pieces()  # what was written between the last look and the opening of the next file
-                if segment.torn:
-                    yield [segment.torn]
+                yield from reading.pieces()  # what was written between the last look and the opening of the next file
+                if reading.torn:
+                    yield [reading.torn]
         except FileNotFoundError as error:
             following = _after(state, number, last)
             if is_begun or first > 1 or following is None:
@@ -119,16 +119,24 @@ def replay_typed(state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: 
     return walk_as(folded, read_lines(state, first=first, last=last), head=head)
 
 
-def first_line(state: Path, number: int) -> bytes:
-    """The first line of a segment, its newline included; empty where there is none yet. It alone is read."""
+def segment(state: Path, number: int) -> BinaryIO:
+    """A segment, to be read; `JournalFault` where it cannot be, or is gone since it was listed."""
     path = segment_path(state, number)
     try:
-        with opened(path) as file:
-            return file.readline()
+        return opened(path)
     except FileNotFoundError:
         raise deleted(state, number) from None
     except OSError as error:
         raise JournalFault(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def first_line(state: Path, number: int) -> bytes:
+    """The first line of a segment, its newline included; empty where there is none yet. It alone is read."""
+    try:
+        with segment(state, number) as file:
+            return file.readline()
+    except OSError as error:
+        raise JournalFault(f"{segment_path(state, number)}: cannot be read: {error.strerror}") from error
 
 
 def head_of(state: Path, number: int) -> Head:
@@ -140,7 +148,7 @@ def head_of(state: Path, number: int) -> Head:
     return Head(line.seq - 1, line.prev)
 
 
-class _Segment:
+class _Reading:
     """One file, read as far as it goes; `torn` is the line that has begun and not ended."""
 
     def __init__(self, file: BinaryIO) -> None:
