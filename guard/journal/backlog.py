@@ -7,7 +7,7 @@ medium (*durable*), and under a signed checkpoint (*signed*).
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from msgspec import Struct
 
@@ -16,17 +16,20 @@ from guard.journal.bell import Bell
 from guard.journal.place import Place
 from guard.journal.tree import Tree
 
+GATHERED_MAX: Final = 24  # records that are waited for, beyond which a batch waits for no more of them
+TURNS_MAX: Final = 2  # of the loop, that it waits for them
+
 
 class Batch(Struct):
     """Lines of one segment on their way to the disk, their last newlines left out; `tree` is that with all of them.
 
-    `is_lazy`: nobody waits for any of them.
+    `awaited`: how many of them somebody waits for.
     """
 
     segment: int
     tree: Tree
     lines: list[bytes]
-    is_lazy: bool
+    awaited: int
 
 
 class Room(NamedTuple):
@@ -83,6 +86,7 @@ class Backlog:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0  # where `loop` runs
         self._is_turning = False  # a turn of the loop has put something in and is not over
+        self._gathered, self._turns = 1, 0  # how many were waited for a turn ago, and for how many turns they grew
         self._is_resting = False  # what is lazy has begun to rest
         self._bell = Bell()  # what the writer thread sleeps on
         self._is_asleep = False
@@ -101,8 +105,9 @@ class Backlog:
         """Queues what leads to a place, of whose segment it is; the caller holds the lock.
 
         What one turn of the loop appends is one batch, which the writer thread takes when the turn is over: before that
-        the loop would not hear of its end. For what is lazy alone it is not woken until that has rested. `JournalFault`
-        where there is no room for it; nothing has changed then.
+        the loop would not hear of its end. While turn after turn brings more that is waited for, a few share one sync.
+        For what is lazy alone the thread is not woken until that has rested. `JournalFault` where there is no room for
+        it; nothing has changed then.
         """
         bytes_, batches, seq = self.bytes_ + len(line) + 1, self.batches, after.tree.size
         if seq - self._taken_seq > self._room.records:
@@ -113,10 +118,10 @@ class Backlog:
         if batches and (batch := batches[-1]).segment == after.segment:
             batch.lines.append(line)
             batch.tree = after.tree
-            if not is_lazy:
-                batch.is_lazy = False
         else:
-            batches.append(Batch(after.segment, after.tree, [line], is_lazy))
+            batches.append(batch := Batch(after.segment, after.tree, [line], 0))
+        if not is_lazy:
+            batch.awaited += 1
         if not (self._is_turning or (is_lazy and self._is_resting)):
             self._wake_in_time(is_lazy=is_lazy)
 
@@ -137,7 +142,12 @@ class Backlog:
 
     def _turn_is_over(self) -> None:
         with self.lock:
-            self._is_turning = False
+            awaited = sum(batch.awaited for batch in self.batches)
+            if self._gathered < awaited < GATHERED_MAX and self._turns < TURNS_MAX and self.loop is not None:
+                self._gathered, self._turns = awaited, self._turns + 1
+                self.loop.call_soon(self._turn_is_over)
+                return
+            self._gathered, self._turns, self._is_turning = 1, 0, False
             is_asleep, self._is_asleep = self._is_asleep, False
         if is_asleep:  # rung without the lock, which the thread wants as soon as it is awake
             self._bell.ring()

@@ -88,7 +88,7 @@ class Committer:
                 self._rotate(batch.segment)
             self._file.write(b"\n".join([*batch.lines, b""]))
             self._tree = batch.tree
-            is_awaited = is_awaited or not batch.is_lazy
+            is_awaited = is_awaited or batch.awaited > 0
         now_s, is_asked = time.monotonic(), self._backlog.is_urgent
         if batches:
             self._sync_due_s = min(self._sync_due_s, now_s + self._lags.sync_s)

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from guard.journal.backlog import Backlog, Room
+import pytest
+
+from guard.journal.backlog import GATHERED_MAX, TURNS_MAX, Backlog, Room
 from guard.journal.place import Place
 from guard.journal.tree import Tree
 
@@ -27,6 +29,37 @@ def test_how_many_records_wait_is_told_by_the_last_and_the_first() -> None:
     with backlog.lock:
         backlog.put(b"{}", Place(size=12, segment=1, tree=Tree(4)), is_lazy=False)
     assert backlog.records == 1
+
+
+@pytest.mark.parametrize(
+    ("brought", "taken"),
+    [
+        ([1], 1),
+        ([GATHERED_MAX], 1),
+        ([2, 0], 2),
+        ([1, 1], 1),
+        ([2, 1, 0], 3),
+        ([2, GATHERED_MAX, 0], 2),
+        ([2] * (TURNS_MAX + 2), TURNS_MAX + 1),
+    ],
+)
+async def test_while_turns_bring_more_that_is_waited_for_they_share_a_sync(brought: list[int], taken: int) -> None:
+    """One by itself waits for its own turn alone; many for a turn that brings no more, for a few, or until they do."""
+    backlog = Backlog(0, Room(1000, 10000), rest_s=60)
+    backlog.serve(asyncio.get_running_loop())
+    put, found = 0, list[int]()
+    for awaited in brought:
+        for is_lazy in [False] * awaited + [True] * 2:  # what nobody waits for keeps nothing
+            put += 1
+            with backlog.lock:
+                backlog.put(b"{}", Place(size=3 * put, segment=1, tree=Tree(put)), is_lazy=is_lazy)
+        await asyncio.sleep(0)
+        found.append(sum(len(batch.lines) for batch in backlog.take(lambda: 0) or ()))
+        if found[-1]:
+            break
+
+    assert (len(found), found[-1]) == (taken, put)
+    assert backlog.records == 0
 
 
 async def test_who_waits_for_a_record_waits_no_longer_than_for_it() -> None:
