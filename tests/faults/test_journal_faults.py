@@ -17,13 +17,12 @@ import pytest
 
 from guard.errors import JournalFault
 from guard.journal import Bounds, Journal, read_lines, replay, verify
-from tests.support.disk import FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.journal import decision, file_of, open_journal, types_of
 from tests.support.signed import verdict
 
 ROOT: Final = Path(__file__).parents[2]
 EIO: Final = OSError(errno.EIO, "Input/output error")
-ENOSPC: Final = OSError(errno.ENOSPC, "No space left on device")
 EROFS: Final = OSError(errno.EROFS, "Read-only file system")
 EDQUOT: Final = OSError(errno.EDQUOT, "Disk quota exceeded")
 
@@ -55,7 +54,7 @@ FAULTS: Final[dict[str, Break]] = {
     "fsync fails but it happened": lambda disk, _: disk.anyway.update(fdatasync=EIO),
     "disk quota": lambda disk, _: disk.fails.update(write=EDQUOT),
     "read-only remount": lambda disk, _: disk.fails.update(dict.fromkeys(CHANGING, EROFS)),
-    "fsync finds no space": lambda disk, _: disk.fails.update(fdatasync=ENOSPC),
+    "fsync finds no space": lambda disk, _: disk.fails.update(fdatasync=NO_SPACE),
     "file deleted": lambda _, state: file_of(state).unlink(),
     "file moved away": lambda _, state: file_of(state).rename(state / "moved"),
     "file replaced": replaced,
@@ -125,7 +124,7 @@ async def test_what_survives_a_fault_is_a_chain_and_the_restart_goes_on(tmp_path
 SIGNING: Final[dict[str, Break]] = {
     "pwrite fails": lambda disk, _: disk.fails.update(pwrite=EIO),
     "pwrite fails but it happened": lambda disk, _: disk.anyway.update(pwrite=EIO),
-    "no space for it": lambda disk, _: disk.fails.update(pwrite=ENOSPC),
+    "no space for it": lambda disk, _: disk.fails.update(pwrite=NO_SPACE),
     "fsync fails": lambda disk, _: disk.fails.update(fsync=EIO),
     "fsync fails but it happened": lambda disk, _: disk.anyway.update(fsync=EIO),
     "read-only remount": lambda disk, _: disk.fails.update(dict.fromkeys(CHANGING, EROFS)),

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from tests.scenarios.test_tracking import LIMITS
 from tests.support.disk import FaultyDisk
 from tests.support.stage import Stage, again, code_of, is_passed, stage
+from tests.support.tracked import LIMITS
 
 DAY = LIMITS.replace("open_orders = 5\n", "").replace("500000", "100000")
 

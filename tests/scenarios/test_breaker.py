@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Final
 
-from guard.admin.trading import ScopeBody, StateBody
 from guard.limits import dump
 from guard.simulator.faults import HttpError, Ids, RetType
 from guard.terms import Reply
@@ -20,22 +19,18 @@ daemon_refusals = "4/60s"
 """
 
 
-async def _lost(scene: Stage, *, who: str = "bot") -> Reply:
+async def lost(scene: Stage, *, who: str = "bot") -> Reply:
     """An order of which nobody knows what became, a second after the one before."""
     scene.clock.advance(s=1)
     scene.daemon.faults.add(HttpError(500), path=ORDER)
     return await scene.place(who=who, price=100 + len(scene.daemon.requests))
 
 
-async def _declined(scene: Stage) -> Reply:
+async def declined(scene: Stage) -> Reply:
+    """An order that the daemon refuses, a second after the one before."""
     scene.clock.advance(s=1)
     scene.daemon.faults.add(RetType(-1), path=ORDER)
     return await scene.place()
-
-
-async def _set(scene: Stage, state: str, **scope: object) -> None:
-    body = StateBody(state, "looked at it", ScopeBody(**scope))  # type: ignore[arg-type]
-    assert (await scene.guard.changes.set_state(body, by="desk")).result == "applied"
 
 
 async def test_the_third_unknown_stops_the_key_and_nobody_else(tmp_path: Path) -> None:
@@ -43,9 +38,9 @@ async def test_the_third_unknown_stops_the_key_and_nobody_else(tmp_path: Path) -
     async with stage(tmp_path, *KEYS, policies=POLICY) as scene:
         name = await scene.placed()
         for _ in range(2):
-            assert code_of(await _lost(scene)) == (504, "outcome_unknown")
+            assert code_of(await lost(scene)) == (504, "outcome_unknown")
         assert is_passed(await scene.place())
-        assert code_of(await _lost(scene)) == (504, "outcome_unknown")
+        assert code_of(await lost(scene)) == (504, "outcome_unknown")
 
         halted = await scene.place()
         assert code_of(halted) == (423, "halted")
@@ -61,7 +56,7 @@ async def test_who_and_why_are_in_the_record_once(tmp_path: Path) -> None:
     async with stage(tmp_path, *KEYS, policies=POLICY) as scene:
         name = await scene.placed()
         for _ in range(3):
-            await _lost(scene)
+            await lost(scene)
         scene.daemon.faults.add(HttpError(500), path=MODIFY)
         await scene.cancel(name)
         (state,) = await scene.records("state")
@@ -81,15 +76,15 @@ async def test_refusals_of_the_daemon_are_counted_by_themselves(tmp_path: Path) 
     """`daemon_refusals = "4/60s"`: what the guard itself refuses, and what is too long ago, does not count."""
     async with stage(tmp_path, *KEYS, policies=POLICY) as scene:
         for _ in range(3):
-            await _declined(scene)
+            await declined(scene)
         for _ in range(5):
             assert code_of(await scene.place(qty=1_000_000)) == (403, "max_order_value")
-        await _lost(scene)
+        await lost(scene)
         scene.clock.advance(s=58)
-        await _declined(scene)
+        await declined(scene)
         assert is_passed(await scene.place())
         for _ in range(3):
-            await _declined(scene)
+            await declined(scene)
         halted = await scene.place()
         assert code_of(halted) == (423, "halted")
         assert "4 daemon refusals in 60s" in said(halted)["ret_msg"]
@@ -99,15 +94,15 @@ async def test_a_person_sets_it_active_and_the_count_begins_anew(tmp_path: Path)
     """`active` for the key lifts what the breaker did and forgets what it counted; for everyone it does not."""
     async with stage(tmp_path, *KEYS, policies=POLICY) as scene:
         for _ in range(3):
-            await _lost(scene)
-        await _set(scene, "active")
+            await lost(scene)
+        await scene.set_state("active")
         assert code_of(await scene.place()) == (423, "halted")
-        await _set(scene, "active", keys=("bot", "other"))
+        await scene.set_state("active", keys=("bot", "other"))
         assert is_passed(await scene.place())
         for _ in range(2):
-            await _lost(scene)
+            await lost(scene)
             assert is_passed(await scene.place())
-        await _lost(scene)
+        await lost(scene)
         assert code_of(await scene.place()) == (423, "halted")
 
 
@@ -115,18 +110,18 @@ async def test_a_restart_finds_the_counts_the_stop_and_the_reset(tmp_path: Path)
     """Folding the record gives what memory had, before the breaker opened, while it was open and after."""
     async with stage(tmp_path, *KEYS, policies=POLICY) as scene:
         for _ in range(2):
-            await _lost(scene)
+            await lost(scene)
         before = dump(scene.guard.desk.state)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as second:
         assert dump(second.guard.desk.state)["logs"] == before["logs"]
-        await _lost(second)
+        await lost(second)
         assert code_of(await second.place()) == (423, "halted")
         before = dump(second.guard.desk.state)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as third:
         after = dump(third.guard.desk.state)
         assert (after["logs"], after["trading"]) == (before["logs"], before["trading"])
         assert code_of(await third.place()) == (423, "halted")
-        await _set(third, "active", keys=("bot",))
+        await third.set_state("active", keys=("bot",))
         before = dump(third.guard.desk.state)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as fourth:
         after = dump(fourth.guard.desk.state)
@@ -138,7 +133,7 @@ async def test_a_stricter_word_of_a_person_stays(tmp_path: Path) -> None:
     """A key that a person has locked is not set to `cancel_only` by its breaker."""
     async with stage(tmp_path, *KEYS, policies=POLICY) as scene:
         name = await scene.placed()
-        await _set(scene, "locked", keys=("bot",))
+        await scene.set_state("locked", keys=("bot",))
         for _ in range(3):
             scene.daemon.faults.add(HttpError(500), path=MODIFY)
             await scene.cancel(name)
@@ -161,10 +156,10 @@ async def test_a_breaker_that_is_loaded_later_starts_from_what_happened(tmp_path
     without = POLICY.partition("[breaker]")[0]
     async with stage(tmp_path, *KEYS, policies=without) as scene:
         for _ in range(4):
-            await _lost(scene)
+            await lost(scene)
         assert is_passed(await scene.place())
         (scene.config.parent / "policies" / "desk.toml").write_text(POLICY)
         await operate(scene.guard, "/admin/policy/reload", {"reason": "careful"})
         assert is_passed(await scene.place())
-        await _lost(scene)
+        await lost(scene)
         assert code_of(await scene.place()) == (423, "halted")

@@ -1,7 +1,6 @@
 """A cancel of all on an account that several keys share: the caller's own orders, one by one, and nobody else's."""
 
 import asyncio
-import errno
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ from guard.terms import Refusal, Reply
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
 from tests.scenarios.test_cancels import STATES
-from tests.support.disk import FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import record, said, write_keys
 from tests.support.stage import (
     CANCEL_ALL,
@@ -374,7 +373,7 @@ async def test_a_disk_that_fails_leaves_gaps_and_cancels_all_the_same(tmp_path: 
     """The request and each of its cancels are told as gaps at the next start."""
     disk = FaultyDisk()
     async with shared(tmp_path, disk=disk) as scene:
-        disk.fails["write"] = OSError(errno.ENOSPC, "No space left on device")
+        disk.fails["write"] = NO_SPACE
         assert code_of(await scene.place(remark="breaks")) == (503, "journal_unavailable")
         reply = await scene.ask(CANCEL_ALL, account())
         assert outcomes(reply) == ["accepted"] * 3

@@ -7,7 +7,6 @@ from typing import Any, Final
 import pytest
 
 from guard.access.issuers import NOBODY
-from guard.admin.trading import StateBody
 from guard.simulator.faults import HttpError, Reset
 from guard.simulator.orders import Status
 from tests.support.guards import order, record, said
@@ -28,8 +27,7 @@ OWNERS: Final = (record("bot"), record("other"))
 
 
 async def _locked(scene: Stage) -> None:
-    body = StateBody("locked", "because")
-    assert (await scene.guard.changes.set_state(body, by="desk")).result == "applied"
+    await scene.set_state("locked")
 
 
 async def _no_policies(scene: Stage) -> None:

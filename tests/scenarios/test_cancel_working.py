@@ -1,7 +1,6 @@
 """A trading state that also cancels what works in its scope: by whom, why, and through the same mechanism."""
 
 import asyncio
-import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from guard.admin.stopping import cancel_scope
 from guard.limits import TradingRule
 from guard.recovery import recover
 from guard.simulator.faults import Hold, RetType
-from tests.support.disk import FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import operate, record, write_keys
 from tests.support.stage import (
     CANCEL_ALL,
@@ -158,7 +157,7 @@ async def test_a_broken_journal_keeps_no_cancel_back(tmp_path: Path) -> None:
     """The state cannot be recorded and says so; the orders end all the same."""
     disk = FaultyDisk()
     async with two_bots(tmp_path, disk=disk, toml=TRADING) as (scene, names):
-        disk.fails["write"] = OSError(errno.ENOSPC, "No space left on device")
+        disk.fails["write"] = NO_SPACE
         assert code_of(await scene.place(remark="breaks")) == (503, "journal_unavailable")
         status, told = await operate(scene.guard, STATE, {"state": "locked", "reason": "disk", "cancel_working": True})
         assert (status, told["result"]) == (503, "unrecorded")

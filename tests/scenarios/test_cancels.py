@@ -3,7 +3,6 @@ an explicit cancel rate stop it.
 """
 
 import asyncio
-import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -12,10 +11,9 @@ import pytest
 
 from guard.access.issuers import NOBODY
 from guard.admin.change import Who
-from guard.admin.trading import ScopeBody, StateBody
 from guard.simulator.faults import Delay, Hold, HttpError, RetType
 from guard.terms import Reply
-from tests.support.disk import FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import lines, record, said
 from tests.support.stage import (
     ACCOUNTS,
@@ -32,24 +30,17 @@ from tests.support.stage import (
     stage,
 )
 
-FULL: Final = OSError(errno.ENOSPC, "No space left on device")
-
-
-async def _set(scene: Stage, state: Any, **scope: Any) -> None:
-    body = StateBody(state, "because", ScopeBody(**scope))
-    assert (await scene.guard.changes.set_state(body, by="desk")).result == "applied"
-
 
 async def _locked(scene: Stage) -> None:
-    await _set(scene, "locked")
+    await scene.set_state("locked")
 
 
 async def _cancel_only(scene: Stage) -> None:
-    await _set(scene, "cancel_only", keys=("bot",))
+    await scene.set_state("cancel_only", keys=("bot",))
 
 
 async def _reduce_only(scene: Stage) -> None:
-    await _set(scene, "reduce_only", markets=("HK",))
+    await scene.set_state("reduce_only", markets=("HK",))
 
 
 async def _halt(scene: Stage) -> None:
@@ -76,7 +67,7 @@ async def _no_policies(scene: Stage) -> None:
 async def _broken(scene: Stage) -> None:
     disk = scene.guard._disk
     assert isinstance(disk, FaultyDisk)
-    disk.fails["write"] = FULL
+    disk.fails["write"] = NO_SPACE
     assert code_of(await scene.place(remark="breaks")) == (503, "journal_unavailable")
 
 
@@ -218,7 +209,7 @@ async def test_a_cancel_in_the_batch_that_fails_is_told_as_well(tmp_path: Path) 
     disk = FaultyDisk()
     async with stage(tmp_path, policies=DAILY, disk=disk) as scene:
         mine = await scene.placed()
-        disk.fails["write"] = FULL
+        disk.fails["write"] = NO_SPACE
         reply: Reply = await scene.cancel(mine)
         assert is_passed(reply)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:

@@ -7,11 +7,10 @@ from typing import Final
 import pytest
 
 from guard.errors import JournalFault
-from tests.support.disk import FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import lines, operate, said
 from tests.support.stage import ACCOUNTS, DAILY, Stage, again, code_of, decision_of, is_passed, stage
 
-FULL: Final = OSError(errno.ENOSPC, "No space left on device")
 BAD: Final = OSError(errno.EIO, "Input/output error")
 
 
@@ -73,7 +72,7 @@ async def test_an_outcome_that_could_not_be_written_is_unknown_after_a_restart(t
         async def then_full(seq: int) -> None:
             await durable(seq)
             if go:
-                disk.fails["write"] = FULL
+                disk.fails["write"] = NO_SPACE
 
         scene.guard.journal.durable = then_full  # type: ignore[method-assign]
         reply = await scene.place(key="k")

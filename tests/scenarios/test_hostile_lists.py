@@ -9,9 +9,9 @@ from guard.admin.change import Who
 from guard.simulator import Simulator
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Status
-from tests.scenarios.test_tracking import LIMITS, at_daemon, fill, held, holds, round_trip
 from tests.support.clock import ManualClock
 from tests.support.stage import ORDER, code_of, stage
+from tests.support.tracked import LIMITS, at_daemon, fill, held, holds, round_trip
 
 
 @pytest.mark.parametrize("tif", ["DAY", "GTC"])

@@ -12,8 +12,6 @@ from guard.limits import NOBODY, Holder
 from guard.simulator.faults import HttpError
 from guard.simulator.orders import Order, Status
 from guard.terms import Answer, Outbound
-from tests.scenarios.test_reduce_only import _hold, _sell, _set
-from tests.scenarios.test_tracking import LIMITS, at_daemon, fill, held, holds, round_trip
 from tests.support.guards import OPEN_POLICY, operate, order, record, said
 from tests.support.stage import (
     CANCEL_ALL,
@@ -26,6 +24,7 @@ from tests.support.stage import (
     is_passed,
     stage,
 )
+from tests.support.tracked import LIMITS, at_daemon, fill, held, holds, round_trip
 
 KEYS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
 TOUCH: Final = LIMITS + '[rights]\ntouch = "account"\n'
@@ -276,12 +275,12 @@ async def test_a_cancel_of_all_means_ones_own(tmp_path: Path) -> None:
 async def test_what_it_takes_off_a_position_is_not_taken_twice(tmp_path: Path) -> None:
     """Under reduce_only an exit counts beside those that were placed elsewhere, also before a list has shown them."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 300)
-        await _set(scene)
+        scene.hold(300)
+        await scene.set_state("reduce_only")
         await elsewhere(scene, side="SELL", qty=200, price=400)
-        assert code_of(await _sell(scene, 200)) == (403, "reduce_only")
-        assert is_passed(await _sell(scene, 100))
-        assert code_of(await _sell(scene, 100)) == (403, "reduce_only")
+        assert code_of(await scene.sell(200)) == (403, "reduce_only")
+        assert is_passed(await scene.sell(100))
+        assert code_of(await scene.sell(100)) == (403, "reduce_only")
 
 
 # ---------------------------------------------------------------- enabled again

@@ -8,9 +8,9 @@ import pytest
 from guard.replay.past import Options, replayed
 from guard.simulator.faults import HttpError, Reset, RetType
 from guard.terms import LEDGER_UNIT
-from tests.scenarios.test_tracking import LIMITS, fill, held, holds, round_trip
 from tests.support.guards import record, said
 from tests.support.stage import MODIFY, Stage, again, change, code_of, is_passed, stage
+from tests.support.tracked import LIMITS, fill, held, holds, round_trip
 
 TIGHT: Final = LIMITS.replace("500000", "200000")
 PER_KEY: Final = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\nper = "key"\ndaily_value = "500000 HKD"'

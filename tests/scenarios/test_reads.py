@@ -8,7 +8,6 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from guard.admin.trading import StateBody
 from guard.simulator.faults import Delay, Fault, Garbage, HttpError, Reset, RetType, Unreachable
 from tests.support.disk import FaultyDisk
 from tests.support.guards import call, operate, order, record, said
@@ -170,9 +169,9 @@ async def test_locked_leaves_nothing_but_cancels(tmp_path: Path) -> None:
     """Under `locked` reads are 423 for everyone it concerns, with a key or without; under `cancel_only` they pass."""
     async with stage(tmp_path) as scene:
         mine = await scene.placed()
-        await scene.guard.changes.set_state(StateBody("cancel_only", "why"), by="desk")
+        await scene.set_state("cancel_only")
         assert is_passed(await scene.ask(QUOTE, TENCENT))
-        await scene.guard.changes.set_state(StateBody("locked", "why"), by="desk")
+        await scene.set_state("locked")
         for who in ("bot", None):
             assert code_of(await scene.ask("/api/ping", who=who)) == (423, "halted")
         assert code_of(await scene.ask("/api/funds", account())) == (423, "halted")

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Final
 
-from guard.admin.trading import ScopeBody, StateBody
 from guard.terms import Reply
 from tests.scenarios.test_access_walk import ISSUING
 from tests.scenarios.test_change_control import end
@@ -111,8 +110,7 @@ async def test_a_trading_state_that_is_set(tmp_path: Path) -> None:
             ("cancel_only", (), False),
         )
         for state, keys, is_locked in cases:
-            body = StateBody(state, "why", ScopeBody(keys=keys))
-            await scene.guard.changes.set_state(body, by="desk")
+            await scene.set_state(state, keys=keys)
             reply = await quote(scene)
             assert is_passed(reply) is not is_locked
             assert not is_locked or code_of(reply) == (423, "halted")

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from guard.admin.change import Change, Who
-from tests.scenarios.test_breaker import _declined, _lost, _set
+from tests.scenarios.test_breaker import declined, lost
 from tests.support.guards import operate, record, write_keys
 from tests.support.journal import overwrite
 from tests.support.stage import TRADING, Stage, account, again, code_of, is_passed, stage
@@ -29,16 +29,16 @@ async def test_a_new_breaker_counts_as_far_back_as_it_looks(tmp_path: Path) -> N
     """Two losses four minutes ago are on it, and refusals of eleven minutes ago: the next loss stops the key."""
     async with stage(tmp_path, *KEYS, policies=CAP) as scene:
         for _ in range(2):
-            await _declined(scene)
+            await declined(scene)
         scene.clock.advance(s=400)
         for _ in range(2):
-            await _lost(scene)
+            await lost(scene)
         scene.clock.advance(s=240)
         change = await reload(scene, BREAKER)
         assert change.counters == ("breaker_daemon_refusals/key=bot", "breaker_unknowns/key=bot")
         assert change.warnings == ()
         assert is_passed(await scene.place())
-        await _lost(scene)
+        await lost(scene)
         assert code_of(await scene.place()) == (423, "halted")
         whole = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
@@ -50,10 +50,10 @@ async def test_a_key_that_a_person_set_active_begins_anew(tmp_path: Path) -> Non
     """What its breaker counted was forgotten then, and no recount brings it back."""
     async with stage(tmp_path, *KEYS, policies=CAP) as scene:
         for _ in range(3):
-            await _lost(scene)
-        await _set(scene, "active", keys=("bot",))
+            await lost(scene)
+        await scene.set_state("active", keys=("bot",))
         assert (await reload(scene, BREAKER)).counters == ()
-        await _lost(scene)
+        await lost(scene)
         assert is_passed(await scene.place())
 
 
@@ -61,12 +61,12 @@ async def test_a_breaker_that_a_start_finds_counts_from_the_record(tmp_path: Pat
     """The file was written while no guard ran."""
     async with stage(tmp_path, *KEYS, policies=CAP) as scene:
         for _ in range(2):
-            await _lost(scene)
+            await lost(scene)
         scene.clock.advance(s=200)
     (tmp_path / "policies/more.toml").write_text(BREAKER)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert is_passed(await scene.place())
-        await _lost(scene)
+        await lost(scene)
         assert code_of(await scene.place()) == (423, "halted")
 
 

@@ -9,11 +9,9 @@ from typing import Any, Final
 import pytest
 from msgspec import Struct
 
-from guard.admin.trading import ScopeBody, StateBody
 from guard.simulator.faults import Delay, Unreachable
 from guard.simulator.faults import Stage as Call
-from guard.simulator.instruments import LISTED
-from guard.terms import Account, Answer, Env, Failure, Reply
+from guard.terms import Answer, Env, Failure, Reply
 from tests.support.guards import codes, order, record, said
 from tests.support.stage import ORDER, Stage, again, code_of, is_passed, stage
 
@@ -21,39 +19,21 @@ POSITIONS: Final = "/api/positions"
 KEYS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
 
 
-async def _set(scene: Stage, state: str = "reduce_only", **scope: Any) -> None:
-    body = StateBody(state, "wind down", ScopeBody(**scope))  # type: ignore[arg-type]
-    assert (await scene.guard.changes.set_state(body, by="desk")).result == "applied"
-
-
-def _hold(scene: Stage, qty: int, *, env: Env = Env.SIMULATE) -> None:
-    """The account holds so many Tencent shares."""
-    world = scene.daemon.world
-    tencent, account = LISTED["HK.00700"], Account(env, 123456)
-    world.ledger.book(account, tencent, qty=Decimal(qty), price=Decimal(300))
-
-
-async def _sell(scene: Stage, qty: int, **more: Any) -> Reply:
-    """A sell far above the market, so that it rests; long enough after the last that the position may be asked for."""
-    scene.clock.advance(s=6)
-    return await scene.place(side="SELL", **{"qty": qty, "price": 400} | more)
-
-
 async def test_exits_pass_up_to_the_position_and_never_more(tmp_path: Path) -> None:
     """Working exits of whichever key count; a cancel gives room back; what would increase is refused."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 300)
-        await _set(scene)
+        scene.hold(300)
+        await scene.set_state("reduce_only")
         assert code_of(await scene.place(qty=100)) == (403, "reduce_only")
-        refused = await _sell(scene, 400)
+        refused = await scene.sell(400)
         assert code_of(refused) == (403, "reduce_only")
         reason = said(refused)["guard"]["reasons"][0]
         assert (reason["observed"], reason["limit"]) == ("400", "300")
-        first = await _sell(scene, 200)
+        first = await scene.sell(200)
         assert is_passed(first)
-        assert code_of(await _sell(scene, 200, who="other")) == (403, "reduce_only")
-        assert is_passed(await _sell(scene, 100, who="other"))
-        assert code_of(await _sell(scene, 100)) == (403, "reduce_only")
+        assert code_of(await scene.sell(200, who="other")) == (403, "reduce_only")
+        assert is_passed(await scene.sell(100, who="other"))
+        assert code_of(await scene.sell(100)) == (403, "reduce_only")
         assert len(scene.reached(ORDER)) == 2
 
 
@@ -61,8 +41,8 @@ async def test_exits_pass_up_to_the_position_and_never_more(tmp_path: Path) -> N
 async def test_the_side_is_the_positions_opposite(tmp_path: Path, held: int, side: str, *, passes: bool) -> None:
     """A long position is sold, a short one bought back; a flat one leaves nothing to reduce."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, held)
-        await _set(scene)
+        scene.hold(held)
+        await scene.set_state("reduce_only")
         other = "BUY" if side == "SELL" else "SELL"
         assert code_of(await scene.place(side=other, qty=100)) == (403, "reduce_only")
         scene.clock.advance(s=6)
@@ -74,11 +54,11 @@ async def test_the_side_is_the_positions_opposite(tmp_path: Path, held: int, sid
 async def test_a_position_that_cannot_be_told_reduces_nothing(tmp_path: Path) -> None:
     """No answer, no exit: the refusal says what is not known; a cancel passes all the same."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 300)
+        scene.hold(300)
         name = await scene.placed()
-        await _set(scene)
+        await scene.set_state("reduce_only")
         scene.daemon.faults.always(Unreachable(), path=POSITIONS)
-        refused = await _sell(scene, 100)
+        refused = await scene.sell(100)
         assert code_of(refused) == (403, "reduce_only")
         assert "position" in said(refused)["ret_msg"]
         assert is_passed(await scene.cancel(name))
@@ -87,10 +67,10 @@ async def test_a_position_that_cannot_be_told_reduces_nothing(tmp_path: Path) ->
 async def test_a_change_is_held_to_the_same(tmp_path: Path) -> None:
     """A working exit may be made larger up to the position, its own part left out; an entry may not be changed."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 300)
+        scene.hold(300)
         entry = await scene.placed()
-        await _set(scene)
-        reply = await _sell(scene, 100)
+        await scene.set_state("reduce_only")
+        reply = await scene.sell(100)
         name = said(reply)["s2c"]["order_id_ex"]
         scene.clock.advance(s=6)
         assert code_of(await scene.modify(name, qty=400, price=400)) == (403, "reduce_only")
@@ -104,11 +84,11 @@ async def test_a_change_is_held_to_the_same(tmp_path: Path) -> None:
 async def test_two_exits_at_once_cannot_both_have_the_position(tmp_path: Path) -> None:
     """What the first one takes is taken when the second is decided, though both saw the same position."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 100)
-        await _set(scene)
+        scene.hold(100)
+        await scene.set_state("reduce_only")
         await scene.ask("/api/accounts")
         scene.daemon.faults.always(Delay(0.01), path=POSITIONS)
-        replies = await asyncio.gather(*(_sell(scene, 100, who=who) for who in ("bot", "other", "desk")))
+        replies = await asyncio.gather(*(scene.sell(100, who=who) for who in ("bot", "other", "desk")))
         assert sum(is_passed(reply) for reply in replies) == 1
         assert len(scene.reached(ORDER)) == 1
 
@@ -116,19 +96,19 @@ async def test_two_exits_at_once_cannot_both_have_the_position(tmp_path: Path) -
 async def test_the_scope_narrows_and_the_account_is_meant(tmp_path: Path) -> None:
     """A state for one key leaves others alone; the position of one environment is no other's."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 300, env=Env.REAL)
-        await _set(scene, keys=("bot",))
-        assert code_of(await _sell(scene, 100)) == (403, "reduce_only")
-        assert is_passed(await _sell(scene, 100, env="real"))
+        scene.hold(300, env=Env.REAL)
+        await scene.set_state("reduce_only", keys=("bot",))
+        assert code_of(await scene.sell(100)) == (403, "reduce_only")
+        assert is_passed(await scene.sell(100, env="real"))
         assert is_passed(await scene.place(who="other"))
 
 
 async def test_an_order_decided_before_the_state_is_not_sent_after_it(tmp_path: Path) -> None:
     """The last look: it was not judged as an exit, so it is none."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 300)
+        scene.hold(300)
         await scene.ask("/api/accounts")
-        reply, _ = await asyncio.gather(scene.place(), _set(scene))
+        reply, _ = await asyncio.gather(scene.place(), scene.set_state("reduce_only"))
         assert code_of(reply) == (403, "reduce_only")
         assert (await scene.decision(reply))["outcome"] == "allow"
         assert (await scene.outcome(reply))["verdict"] == "not_sent"
@@ -139,19 +119,19 @@ async def test_an_order_decided_before_the_state_is_not_sent_after_it(tmp_path: 
 async def test_it_outlives_a_restart_with_what_works(tmp_path: Path) -> None:
     """State and working exits are in the record."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 300)
-        await _set(scene)
-        assert is_passed(await _sell(scene, 200))
+        scene.hold(300)
+        await scene.set_state("reduce_only")
+        assert is_passed(await scene.sell(200))
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as after:
-        assert code_of(await _sell(after, 200)) == (403, "reduce_only")
-        assert is_passed(await _sell(after, 100))
+        assert code_of(await after.sell(200)) == (403, "reduce_only")
+        assert is_passed(await after.sell(100))
 
 
 async def test_a_dry_run_asks_for_the_position_too(tmp_path: Path) -> None:
     """It says what the real order would be told."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 300)
-        await _set(scene)
+        scene.hold(300)
+        await scene.set_state("reduce_only")
         for qty, status in ((300, 200), (400, 403)):
             scene.clock.advance(s=6)
             body = {"path": ORDER, "body": order(side="SELL", qty=qty, price=400)}
@@ -161,12 +141,12 @@ async def test_a_dry_run_asks_for_the_position_too(tmp_path: Path) -> None:
 async def test_policies_still_bind_an_exit(tmp_path: Path) -> None:
     """Reducing is no excuse for `max_value`, and every reason is told."""
     async with stage(tmp_path, *KEYS, policies='[orders]\nmax_value = "50000 HKD"') as scene:
-        _hold(scene, 300)
-        await _set(scene)
-        assert code_of(await _sell(scene, 200)) == (403, "max_order_value")
+        scene.hold(300)
+        await scene.set_state("reduce_only")
+        assert code_of(await scene.sell(200)) == (403, "max_order_value")
         scene.clock.advance(s=6)
         assert codes(await scene.place(qty=500)) == ["reduce_only", "max_order_value"]
-        assert is_passed(await _sell(scene, 100))
+        assert is_passed(await scene.sell(100))
 
 
 class Late(Struct, frozen=True):
@@ -200,9 +180,9 @@ async def _meanwhile(scene: Stage, ask: Coroutine[Any, Any, Reply], *, name: str
 
 async def _exit(scene: Stage, qty: int) -> str:
     """An order that closes a position of so many shares, listed by the daemon."""
-    _hold(scene, qty)
-    await _set(scene)
-    name: str = said(await _sell(scene, qty))["s2c"]["order_id_ex"]
+    scene.hold(qty)
+    await scene.set_state("reduce_only")
+    name: str = said(await scene.sell(qty))["s2c"]["order_id_ex"]
     scene.clock.advance(s=6)
     await scene.guard.reconciler.turn()
     return name
@@ -212,7 +192,7 @@ async def test_a_fill_that_is_learned_while_the_position_is_on_its_way_frees_not
     """The position was read before the fill: it must not be sold a second time."""
     async with stage(tmp_path, *KEYS) as scene:
         name = await _exit(scene, 100)
-        reply = await _meanwhile(scene, _sell(scene, 100), name=name, filled=100)
+        reply = await _meanwhile(scene, scene.sell(100), name=name, filled=100)
         assert scene.held("exits") == 0
         assert code_of(reply) == (403, "reduce_only")
 
@@ -221,15 +201,15 @@ def _fill(scene: Stage, name: str, qty: int, *, price: int = 400) -> None:
     """So much of a sale is executed, and comes off the position."""
     book, row = scene.daemon.world.book, scene.daemon.orders[name]
     book.fill(row, qty=Decimal(qty), price=Decimal(price), at=scene.clock.wall())
-    _hold(scene, -qty)
+    scene.hold(-qty)
 
 
 async def test_of_a_partly_filled_exit_only_the_rest_is_still_to_come(tmp_path: Path) -> None:
     """Its price may be changed, as may its quantity up to what is left of the position; one share more may not."""
     async with stage(tmp_path, *KEYS) as scene:
-        _hold(scene, 300)
-        await _set(scene)
-        name = said(await _sell(scene, 200))["s2c"]["order_id_ex"]
+        scene.hold(300)
+        await scene.set_state("reduce_only")
+        name = said(await scene.sell(200))["s2c"]["order_id_ex"]
         _fill(scene, name, 150)
         scene.clock.advance(s=6)
         await scene.guard.reconciler.turn()
@@ -242,7 +222,7 @@ async def test_of_a_partly_filled_exit_only_the_rest_is_still_to_come(tmp_path: 
         scene.clock.advance(s=6)
         assert is_passed(await scene.modify(name, qty=300, price=390))
         scene.clock.advance(s=6)
-        assert code_of(await _sell(scene, 1)) == (403, "reduce_only")
+        assert code_of(await scene.sell(1)) == (403, "reduce_only")
 
 
 async def test_a_fill_of_its_own_that_is_learned_meanwhile_makes_a_change_no_larger(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import pytest
 
-from guard.admin.trading import ScopeBody, StateBody
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold, RetType
 from tests.support.clock import ManualClock
@@ -80,13 +79,11 @@ async def test_idempotency_survives(tmp_path: Path) -> None:
 async def test_the_trading_state_survives(tmp_path: Path) -> None:
     """Locked stays locked, for whom it was locked, until somebody sets it active; that survives too."""
     async with stage(tmp_path, record("bot"), record("other")) as scene:
-        locked = StateBody("locked", "drill", ScopeBody(keys=("bot",)))
-        assert (await scene.guard.changes.set_state(locked, by="desk")).result == "applied"
+        await scene.set_state("locked", keys=("bot",))
     async with next_run(scene) as scene:
         assert code_of(await scene.place()) == (423, "halted")
         assert is_passed(await scene.place(who="other"))
-        active = StateBody("active", "over", ScopeBody(keys=("bot",)))
-        await scene.guard.changes.set_state(active, by="desk")
+        await scene.set_state("active", keys=("bot",))
     async with next_run(scene) as scene:
         assert is_passed(await scene.place())
 

@@ -4,8 +4,11 @@ import errno
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
 from guard.journal.disk import Disk
+
+NO_SPACE: Final = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class FaultyDisk(Disk):

@@ -9,12 +9,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from guard.admin.trading import ScopeBody, StateBody
 from guard.journal import Disk
 from guard.lifecycle import Guard
 from guard.limits import State, dump
 from guard.simulator import Simulator
 from guard.simulator.core import Received
-from guard.terms import LEDGER_UNIT, Reply
+from guard.simulator.instruments import LISTED
+from guard.terms import LEDGER_UNIT, Account, Env, Reply
 from tests.support import guards
 from tests.support.clock import ManualClock
 
@@ -75,6 +77,22 @@ class Stage:
         return await self.ask(
             MODIFY, change(order_id_ex, **{"op": "CANCEL", "qty": None, "price": None} | members), who=who
         )
+
+    # ------------------------------------------------------------ what others do
+
+    async def set_state(self, state: Any, **scope: Any) -> None:
+        """The operator sets a trading state, for everyone or for this scope."""
+        body = StateBody(state, "because", ScopeBody(**scope))
+        assert (await self.guard.changes.set_state(body, by="desk")).result == "applied"
+
+    def hold(self, qty: int, *, env: Env = Env.SIMULATE) -> None:
+        """The account has got so many shares of Tencent more."""
+        self.daemon.world.ledger.book(Account(env, 123456), LISTED["HK.00700"], qty=Decimal(qty), price=Decimal(300))
+
+    async def sell(self, qty: int, **more: Any) -> Reply:
+        """A sale far above the market, so that it rests; so late after the last that the position may be asked for."""
+        self.clock.advance(s=6)
+        return await self.place(side="SELL", **{"qty": qty, "price": 400} | more)
 
     # ------------------------------------------------------------ looking
 

@@ -1,8 +1,6 @@
 """When the record is signed: in time, before a new segment, on request, at the end, and never ahead of the disk."""
 
 import asyncio
-import errno
-import os
 import threading
 import time
 from pathlib import Path
@@ -15,7 +13,7 @@ from guard.journal.checkpoints import checkpoints_path, largest, read_notes
 from guard.journal.note import Checkpoint, Note, Verifier
 from guard.journal.tree import Tree, TreeHead, leaf
 from tests.support.clock import START_US, ManualClock
-from tests.support.disk import FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.journal import decision, file_of, open_journal, outcome
 
 PATIENT = Bounds(sign_lag_s=60)
@@ -140,7 +138,7 @@ async def test_a_disk_that_is_full_in_the_middle_of_a_turn_lets_nobody_wait(stat
     journal = open_journal(state, disk=disk, bounds=PATIENT)
     first = asyncio.ensure_future(journal.durable(journal.append("decision", decision("01K1"))))
     await asyncio.to_thread(disk.is_syncing.wait, 5)
-    disk.fails["fdatasync"] = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    disk.fails["fdatasync"] = NO_SPACE
     second = asyncio.ensure_future(journal.durable(journal.append("decision", decision("01K2"))))
     disk.let.set()
     heard = await asyncio.wait_for(asyncio.gather(first, second, return_exceptions=True), 5)

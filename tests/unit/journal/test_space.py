@@ -9,11 +9,10 @@ import pytest
 
 from guard.journal import Bounds, Journal, read_lines, verify
 from guard.journal.space import Marks, Space, ballast_path
-from tests.support.disk import FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.journal import decision, open_journal, outcome
 
 MARKS: Final = Marks(low_bytes=1000, stop_bytes=100, ballast_bytes=64 * 1024)
-FULL: Final = OSError(errno.ENOSPC, "No space left on device")
 
 
 def space_at(state: Path, free: int) -> tuple[Space, FaultyDisk]:
@@ -55,7 +54,7 @@ def test_the_ballast_is_made_when_space_gets_low_and_not_before(tmp_path: Path) 
 def test_a_ballast_that_cannot_be_made_leaves_nothing(tmp_path: Path, call: str) -> None:
     """The marks must do."""
     disk = FaultyDisk()
-    disk.free, disk.fails[call] = 500, FULL
+    disk.free, disk.fails[call] = 500, NO_SPACE
     space = Space(tmp_path, disk=disk, marks=MARKS)
     space.look()
 
@@ -74,7 +73,7 @@ def test_a_look_that_fails_changes_nothing(tmp_path: Path) -> None:
 def test_a_full_disk_gives_up_its_ballast_once(tmp_path: Path) -> None:
     """The call is made once more; without a ballast, or with another fault, it is not."""
     space, _ = space_at(tmp_path, 500)
-    answers: list[OSError | None] = [FULL, None]
+    answers: list[OSError | None] = [NO_SPACE, None]
 
     def call() -> str:
         answer = answers.pop(0)
@@ -85,7 +84,7 @@ def test_a_full_disk_gives_up_its_ballast_once(tmp_path: Path) -> None:
     assert space.relieved(call) == "done"
     assert space.level == "stop"
     assert not ballast_path(tmp_path).exists()
-    for fault in (FULL, OSError(errno.EIO, "Input/output error")):
+    for fault in (NO_SPACE, OSError(errno.EIO, "Input/output error")):
         answers = [fault, None]
         with pytest.raises(OSError, match=str(fault.strerror)):
             space.relieved(call)

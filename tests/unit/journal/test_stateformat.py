@@ -8,7 +8,7 @@ import pytest
 from guard.errors import StateFault
 from guard.journal.disk import Disk
 from guard.journal.stateformat import FORMAT, Step, bring_forward, read
-from tests.support.disk import FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk
 
 DISK = Disk()
 
@@ -59,7 +59,7 @@ def test_a_step_whose_number_could_not_be_written_is_done_again(tmp_path: Path) 
     """Failed but it happened: the step ran, its number did not reach the disk, and the next start repeats it."""
     log: list[str] = []
     disk = FaultyDisk()
-    disk.fails["rename"] = OSError(errno.ENOSPC, "full")
+    disk.fails["rename"] = NO_SPACE
     with pytest.raises(StateFault, match="from format 1 to 2"):
         bring_forward(tmp_path, disk=disk, steps=steps(log), to=2)
     bring_forward(tmp_path, disk=DISK, steps=steps(log), to=2)
@@ -89,7 +89,7 @@ def test_a_number_that_is_none_is_not_guessed_at(tmp_path: Path, text: str) -> N
 def test_a_full_disk_does_not_keep_a_guard_from_starting(tmp_path: Path) -> None:
     """The first number is written at a later start then; cancels need the guard now."""
     disk = FaultyDisk()
-    disk.fails["write"] = OSError(errno.ENOSPC, "full")
+    disk.fails["write"] = NO_SPACE
     bring_forward(tmp_path, disk=disk)
 
     assert read(tmp_path) is None
