@@ -148,6 +148,11 @@ def _unknown(visit: Visit, headers: Headers = ()) -> Reply:
         "the request was sent and its outcome is not known; what it reserved stays held until it is. "
         f"Do not send it again: look at the daemon's order list, or name decision {visit.id} to your operator"
     )
+    if visit.effect is Effect.ORDER_CANCEL:
+        message = (
+            "the cancel was sent and its outcome is not known; the daemon's order list tells it. "
+            "It does no harm twice: send it again, without the same Idempotency-Key"
+        )
     return unusable(visit, refuse(Code.OUTCOME_UNKNOWN, message), status=504, headers=headers)
 
 
@@ -175,6 +180,8 @@ def again(recorder: Recorder, visit: Visit, situation: Situation, *, taken: Take
         return refused(recorder, visit, refusal, situation=situation)
     if slot.outcome.verdict is Verdict.UNKNOWN:
         message = f"the outcome of the first request is not known; ask for decision {taken.step}"
+        if visit.effect is Effect.ORDER_CANCEL:
+            message = f"{message}, or send the cancel without this Idempotency-Key"
         return refused(recorder, visit, refuse(Code.OUTCOME_UNKNOWN, message), situation=situation)
     visit.outcome = "allowed"
     try:

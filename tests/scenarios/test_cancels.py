@@ -11,7 +11,7 @@ import pytest
 
 from guard.access.issuers import NOBODY
 from guard.admin.change import Who
-from guard.simulator.faults import Delay, Hold, HttpError, RetType
+from guard.simulator.faults import Delay, Hold, HttpError, Reset, RetType
 from guard.terms import Reply
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import lines, record, said
@@ -24,6 +24,7 @@ from tests.support.stage import (
     Stage,
     account,
     again,
+    change,
     code_of,
     decision_of,
     is_passed,
@@ -236,3 +237,21 @@ async def test_a_cancel_that_the_daemon_refused_holds_nothing(tmp_path: Path) ->
             scene.daemon.faults.add(fault, path=MODIFY)
             await scene.cancel(mine)
             assert scene.held() == 20_000
+
+
+@pytest.mark.parametrize("acts", [True, False])
+async def test_a_cancel_of_which_nobody_knows_is_sent_again(tmp_path: Path, *, acts: bool) -> None:
+    """Its caller is told to: it does no harm twice. Under the same Idempotency-Key it would not pass."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        mine = await scene.placed()
+        body = change(mine, op="CANCEL", qty=None, price=None)
+        scene.daemon.faults.add(Reset(acts), path=MODIFY)
+        lost = await scene.ask(MODIFY, body, idempotency_key="k")
+        same = await scene.ask(MODIFY, body, idempotency_key="k")
+
+        assert (code_of(lost), code_of(same)) == ((504, "outcome_unknown"), (409, "outcome_unknown"))
+        for reply in (lost, same):
+            assert "without" in said(reply)["ret_msg"]
+            assert "Do not" not in said(reply)["ret_msg"]
+        assert (await scene.ask(MODIFY, body)).status == 200
+        assert len(scene.reached(MODIFY)) == 2
