@@ -120,7 +120,10 @@ class Amounts(Struct, frozen=True):
         if found:
             return tuple(found)
         given = shown(tuple(sorted(self.by_currency)))
-        message = f"the order is in {money.currency}; the limit is in {given}, and there is no exchange rate"
+        message = (
+            f"the order is in {money.currency}; the limit is in {given}, and there is no exchange rate: "
+            f"the policy needs an amount in {money.currency}, or a rate in [fx]"
+        )
         return Missing(Code.FX_UNAVAILABLE, message)
 
     def conversions(self, money: Money, *, wall: datetime) -> tuple[Conversion, ...]:

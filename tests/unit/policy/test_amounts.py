@@ -72,7 +72,10 @@ def test_without_a_way_the_rate_is_missing(fx: str | None) -> None:
 
     assert isinstance(found, Missing)
     assert found.code is Code.FX_UNAVAILABLE
-    assert found.message == "the order is in SGD; the limit is in HKD, and there is no exchange rate"
+    assert found.message == (
+        "the order is in SGD; the limit is in HKD, and there is no exchange rate: "
+        "the policy needs an amount in SGD, or a rate in [fx]"
+    )
 
 
 def test_a_keys_own_amount_stands_in_every_currency() -> None:
