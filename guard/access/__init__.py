@@ -15,7 +15,7 @@ from guard.access.accounts import (
     resolve_env,
     visible_accounts,
 )
-from guard.access.callers import authenticate, bearer_of, digest_of, renewed, still_valid
+from guard.access.callers import authenticate, bearer_of, digest_of, renewed, still_valid, unauthenticated
 from guard.access.cutting import Cut, cut_lines, cut_members, cut_rows
 from guard.access.issuers import Issuer, Issuers, parse_issuer
 from guard.access.parse import parse_keys
@@ -50,5 +50,6 @@ __all__ = [
     "resolve_env",
     "scope_reasons",
     "still_valid",
+    "unauthenticated",
     "visible_accounts",
 ]

@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec import structs
 
+from guard.access import proven
 from guard.access.issuers import NOBODY, Issuers
 from guard.access.proven import Claims
 from guard.access.records import KeyRecord, Keyring, credential_of
@@ -27,7 +28,12 @@ from guard.terms import Principal, Refusal, refuse
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ++([A-Za-z0-9._~+/-]++=*+) *+", re.ASCII)
 _DECOY: Final = hashlib.sha256(b"no record has this digest as its own").digest()
 _CANCELLING: Final = frozenset({"trade:simulate", "trade:real", "guard:operate"})
-_MESSAGE: Final = "a valid key is needed: send the header Authorization: Bearer <key>"
+_NO_KEY: Final = refuse(Code.UNAUTHENTICATED, "a valid key is needed: send the header Authorization: Bearer <key>")
+
+
+def unauthenticated(note: str) -> Refusal:
+    """The one answer to every credential that lets nobody in; why it does not is in `note`, for the record alone."""
+    return Refusal(_NO_KEY.reasons, note=note)
 
 
 def bearer_of(header: str | None) -> str | None:
@@ -42,9 +48,8 @@ def bearer_of(header: str | None) -> str | None:
 
 
 def digest_of(bearer: str | None) -> bytes:
-    """By what a key is found."""
-    # surrogatepass: a query string may have brought text that no header can; it must fail, not raise.
-    return hashlib.sha256((bearer or "").encode("utf-8", "surrogatepass")).digest()
+    """By what a key is found; for no credential the digest of nothing, which `authenticate` does not look up."""
+    return proven.digest_of(bearer or "")
 
 
 def authenticate(
@@ -55,9 +60,9 @@ def authenticate(
     `digest` is this very bearer's (`digest_of`), for who has it at hand.
     """
     if not bearer:
-        return _denied("no credential" if bearer is None else "malformed Authorization header")
+        return unauthenticated("no credential" if bearer is None else "malformed Authorization header")
     if len(bearer) > TOKEN_CHARS_MAX:
-        return _denied(f"a credential longer than {TOKEN_CHARS_MAX} characters")
+        return unauthenticated(f"a credential longer than {TOKEN_CHARS_MAX} characters")
     if is_token(bearer):
         return _of_token(keyring, bearer, now=now, issuers=issuers)
     if digest is None:
@@ -65,7 +70,7 @@ def authenticate(
     record = keyring.by_digest.get(digest)
     is_same = hmac.compare_digest(digest, _DECOY if record is None else record.digest)
     if record is None or not is_same:
-        return _denied("unknown key")
+        return unauthenticated("unknown key")
     return keyring.unending.get(record.id) or _ended(record, now) or keyring.principals[record.id]
 
 
@@ -113,10 +118,10 @@ def _stands(record: KeyRecord, principal: Principal, *, now: datetime, issuers: 
 def _of_token(keyring: Keyring, token: str, *, now: datetime, issuers: Issuers) -> Principal | Refusal:
     claims = verify(token, issuers, now=now)
     if isinstance(claims, str):
-        return _denied(claims)
+        return unauthenticated(claims)
     record = keyring.by_id.get(claims.sub)
     if record is None:
-        return _denied("token: sub is no key id")
+        return unauthenticated("token: sub is no key id")
     return _ended(record, now) or _lent(keyring.principals[record.id], claims)
 
 
@@ -129,11 +134,7 @@ def _lent(principal: Principal, claims: Claims) -> Principal:
 
 def _ended(record: KeyRecord, now: datetime) -> Refusal | None:
     if record.is_disabled:
-        return _denied(f"key {record.id}: it names allowed_machines, which the guard cannot verify: disabled")
+        return unauthenticated(f"key {record.id}: it names allowed_machines, which the guard cannot verify: disabled")
     if record.is_expired(now):
-        return _denied(f"key {record.id}: expired")
+        return unauthenticated(f"key {record.id}: expired")
     return None
-
-
-def _denied(note: str) -> Refusal:
-    return Refusal(refuse(Code.UNAUTHENTICATED, _MESSAGE).reasons, note=note)

@@ -39,7 +39,7 @@ class Claims(Struct, frozen=True):
 
 
 def digest_of(token: str) -> bytes:
-    """What a token is remembered by. A query string may have brought text that no header can: it must not raise."""
+    """What a key is found by and a token remembered. A query string may bring text that no header can: no error."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 

@@ -7,16 +7,14 @@ is let in only if the settings name that origin.
 
 from typing import Final
 
-from msgspec import structs
-
-from guard.access import scope_reasons
+from guard.access import scope_reasons, unauthenticated
 from guard.access.tickets import PREFIX as TICKET
 from guard.catalogue import BY_PATH
 from guard.codes import Code
 from guard.limits import trading_for
 from guard.terms import Endpoint, Reason, Refusal, in_order, refuse
 from guard.walk.desk import NOTHING_KNOWN, Desk, Visit
-from guard.walk.door import NO_KEY, identify, revoked, state_reasons, unknown
+from guard.walk.door import identify, revoked, state_reasons, unknown
 
 ENDPOINT: Final[Endpoint] = BY_PATH["/ws"][0]
 
@@ -43,7 +41,7 @@ def _of_ticket(desk: Desk, visit: Visit) -> Refusal | None:
     """Whose ticket it is; from here on it is used up, whatever comes of the handshake."""
     found = desk.tickets.redeem(visit.call.token or "", now_us=visit.t_us)
     if found is None:
-        return structs.replace(NO_KEY, note="a ticket that is not known, was used, or has ended")
+        return unauthenticated("a ticket that is not known, was used, or has ended")
     visit.principal = found
     visit.call.is_known = True
     lacking = scope_reasons(ENDPOINT, found, profile=visit.standing.settings.scopes.profile)

@@ -1,6 +1,6 @@
 """What stands between a caller and an order before any policy does: rights, accounts, the guard's own state, ownership.
 
-Read twice for an order: when it is decided, and once more after its decision is on the disk.
+Asked twice of an order: when it is decided, and once more after its decision is on the disk.
 """
 
 import weakref
@@ -17,6 +17,7 @@ from guard.access import (
     renewed,
     scope_reasons,
     still_valid,
+    unauthenticated,
 )
 from guard.codes import Code
 from guard.journal import Journal
@@ -39,7 +40,6 @@ from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.naming import NAMING
 
-NO_KEY = refuse(Code.UNAUTHENTICATED, "a valid key is needed: send the header Authorization: Bearer <key>")
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
 GRANTED_MAX: Final = 4096  # keys of which the last grant is kept
 _CANCEL, _READ, _NOWHERE = Effect.ORDER_CANCEL, Effect.READ, AccountAt.NONE  # asked of every request
@@ -108,7 +108,7 @@ def revoked(desk: Desk, visit: Visit) -> Refusal | None:
     still = renewed if visit.effect is _CANCEL else still_valid
     if still(standing.keyring, principal, now=desk.clock.wall(), issuers=standing.issuers):
         return None
-    return Refusal(NO_KEY.reasons, note=f"key {principal.id}: revoked or ended while the request was under way")
+    return unauthenticated(f"key {principal.id}: revoked or ended while the request was under way")
 
 
 def rights(visit: Visit, situation: Situation) -> list[Reason]:
@@ -232,9 +232,13 @@ def _readiness(desk: Desk) -> list[Reason]:
 def _unwritten(journal: Journal) -> Reason:
     """Why the record takes no decision and its outcome now."""
     if journal.failed is not None:
-        return Reason(Code.JOURNAL_UNAVAILABLE, "the record cannot be written; cancels still pass")
+        return Reason(
+            Code.JOURNAL_UNAVAILABLE, "the record cannot be written until the guard is restarted; cancels still pass"
+        )
     if journal.space == "stop":
-        return Reason(Code.JOURNAL_UNAVAILABLE, "the disk of the record is almost full; cancels still pass")
+        return Reason(
+            Code.JOURNAL_UNAVAILABLE, "the disk of the record is almost full and needs room; cancels still pass"
+        )
     return Reason(Code.OVERLOADED, "too many decisions wait for the disk; try again")
 
 
