@@ -23,6 +23,20 @@ def test_hadolint_finds_nothing() -> None:
     assert "hadolint ignore" not in DOCKERFILE.read_text()
 
 
+def test_the_user_of_the_image_is_the_one_that_its_documents_and_the_pod_name() -> None:
+    """Uid and gid are 10001, by number: whoever mounts a secret for it has to know both, and a pod sets them itself."""
+    dockerfile = DOCKERFILE.read_text()
+    statefulset = (ROOT / "deploy" / "kubernetes" / "base" / "statefulset.yaml").read_text()
+    readme = (ROOT / "deploy" / "README.md").read_text()
+
+    assert re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE) == ["10001:10001"]
+    assert "groupadd --gid 10001 guard" in dockerfile
+    assert re.search(r"useradd --uid 10001 --gid 10001 .* guard \\$", dockerfile, re.MULTILINE)
+    assert {"runAsUser: 10001", "runAsGroup: 10001", "fsGroup: 10001"} <= {line.strip() for line in statefulset.split("\n")}
+    assert "uid 10001" in readme
+    assert "gid 10001" in readme
+
+
 def test_what_builds_the_wheel_is_locked_with_all_that_it_needs() -> None:
     """The awk line of the Dockerfile cuts hatchling and its needs out of the lock, with hashes, and nothing else."""
     line = re.search(r"awk '([^']+)'", DOCKERFILE.read_text())

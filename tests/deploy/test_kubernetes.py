@@ -256,6 +256,26 @@ def test_a_mount_that_changes_is_read_and_one_that_is_wrong_is_not(pod: tuple[Mo
     assert _policy(ops) == after
 
 
+def test_the_reload_container_ends_when_its_pod_does(tmp_path: Path) -> None:
+    """SIGTERM ends it at once, with 0, though it sleeps: a pod is replaced only when all its containers have ended."""
+    for name in ("secret", "policies"):
+        Mount(tmp_path / name).put(a_file="")
+    script = (BASE / "reload.sh").read_text().replace("/etc/guard", str(tmp_path)).replace("22501", str(free_port()))
+    with subprocess.Popen(["/bin/sh", "-c", script, "reload.sh", "60"], start_new_session=True) as watcher:
+        try:
+            until("it sleeps", lambda: _has_child(watcher.pid, "sleep"))
+            watcher.terminate()
+
+            assert watcher.wait(10) == 0
+        finally:
+            os.killpg(watcher.pid, 9)
+
+
+def _has_child(pid: int, name: str) -> bool:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return any(Path(f"/proc/{child}/comm").read_text().strip() == name for child in children)
+
+
 def _policy(ops: int) -> str:
     found = re.search(r'guard_policy_info\{sha256="(\w+)"\}', ask(ops, "/metrics")[1])
     assert found is not None

@@ -5,6 +5,10 @@
 # reload is recorded under the key's owner. A reload that is refused leaves the old ones in force, and is an alert.
 set -eu
 every_s=${1:-5}
+# The first process of a container is deaf to a signal that it leaves to its default, and a pod is replaced only when all
+# its containers have ended: without this line nobody could cancel for the whole grace period. A trap waits for what runs
+# in the foreground, hence `wait` below.
+trap 'exit 0' TERM
 ready() { python -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:22501/readyz", timeout=2)' 2>/dev/null; }
 
 seen= # so that a change between the guard's start and ours is not missed; a reload of what is in force changes nothing
@@ -17,5 +21,6 @@ while :; do
         guard policy reload --ops 127.0.0.1:22501 --reason "the mounted files changed" || true
         seen=$now
     fi
-    sleep "$every_s"
+    sleep "$every_s" &
+    wait $!
 done
