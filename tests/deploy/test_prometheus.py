@@ -79,7 +79,7 @@ def test_each_alert_says_how_bad_it_is_and_where_to_read_on(name: str) -> None:
 
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     assert rule["annotations"]["summary"]
-    assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{name.lower()}"
+    assert rule["annotations"]["runbook_url"] == f"{{{{ $externalLabels.guard_docs }}}}docs/runbook.md#{name.lower()}"
 
 
 def test_the_runbook_has_one_section_an_alert() -> None:
