@@ -32,7 +32,9 @@ def test_the_user_of_the_image_is_the_one_that_its_documents_and_the_pod_name() 
     assert re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE) == ["10001:10001"]
     assert "groupadd --gid 10001 guard" in dockerfile
     assert re.search(r"useradd --uid 10001 --gid 10001 .* guard \\$", dockerfile, re.MULTILINE)
-    assert {"runAsUser: 10001", "runAsGroup: 10001", "fsGroup: 10001"} <= {line.strip() for line in statefulset.split("\n")}
+    assert {"runAsUser: 10001", "runAsGroup: 10001", "fsGroup: 10001"} <= {
+        line.strip() for line in statefulset.split("\n")
+    }
     assert "uid 10001" in readme
     assert "gid 10001" in readme
 

@@ -261,7 +261,7 @@ def test_the_reload_container_ends_when_its_pod_does(tmp_path: Path) -> None:
     for name in ("secret", "policies"):
         Mount(tmp_path / name).put(a_file="")
     script = (BASE / "reload.sh").read_text().replace("/etc/guard", str(tmp_path)).replace("22501", str(free_port()))
-    with subprocess.Popen(["/bin/sh", "-c", script, "reload.sh", "60"], start_new_session=True) as watcher:
+    with subprocess.Popen(["/bin/sh", "-c", script, "reload.sh", "60"], start_new_session=True) as watcher:  # noqa: S603 - our own script
         try:
             until("it sleeps", lambda: _has_child(watcher.pid, "sleep"))
             watcher.terminate()
