@@ -7,7 +7,8 @@ tried again later.
 
 import asyncio
 import sys
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from msgspec import Raw
 from guard.beside import Beside, beside
 from guard.clock import Clock
 from guard.errors import JournalFault
-from guard.journal import Disk, Journal, Snapshot
+from guard.journal import Disk, Journal, Snapshot, leftover
 from guard.journal.retention import delete, outlived, prune_record
 from guard.journal.runs import RECORD_BYTES, Run, behind
 from guard.journal.segments import first_line, segment_numbers, segment_path
@@ -26,18 +27,31 @@ ROUND_S: Final = 5.0
 PARTS_AT_ONCE: Final = 8  # some 100 kB, appended a turn of the loop each between two pauses
 PAUSE_S: Final = 0.005
 _ROOM_RECORDS: Final = 16
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _log = structlog.get_logger("guard.keeper")
 
 
 class Keeper:
-    """Looks after one open journal. `run` is the last whole snapshot that the start found."""
+    """Looks after one open journal. `run` is the last whole snapshot that the start found.
 
-    def __init__(self, journal: Journal, state: Path, *, clock: Clock, retention: timedelta, run: Run | None) -> None:
+    `in_force`: the hashes of what decides now; it stays beside the record though no record may name it.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        state: Path,
+        *,
+        clock: Clock,
+        retention: timedelta,
+        run: Run | None,
+        in_force: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._journal, self._state, self._clock, self._retention = journal, state, clock, retention
         self._at_seq = run.at_seq if run is not None else 0
         self._bytes = run.record_bytes if run is not None else 0
-        self._disk = Disk()
+        self._disk, self._in_force = Disk(), in_force
         self._is_told = False
 
     async def serve(self) -> None:
@@ -123,3 +137,22 @@ class Keeper:
         await self._journal.durable(self._journal.append("prune", record))
         await asyncio.to_thread(delete, self._state, numbers, disk=self._disk)
         _log.info("pruned", segments=numbers, first_seq=record.first_seq)
+        try:
+            await self._clear(before)
+        except (OSError, ValueError) as error:
+            _log.error(
+                "config_not_pruned", why=str(error), hint="what no record names stays until the next segment goes"
+            )
+
+    async def _clear(self, before: datetime) -> None:
+        """What only pruned records named goes from beside the record."""
+        before_us = str((before - _EPOCH) // timedelta(microseconds=1))
+        words = ("-m", "guard.journal.leftover", str(self._state), before_us, *self._in_force())
+        async with beside(sys.executable, "-P", *words) as process:
+            out, err = await asyncio.gather(process.out.lines(), process.err.lines())
+            if await process.ended():
+                raise ValueError(f"what is left over could not be found: {b''.join(err).decode()[-500:]}")
+        paths = [self._state / leftover.FOLDER / line.decode().strip() for line in out]
+        gone = await asyncio.to_thread(leftover.delete, self._state, paths, before_us=int(before_us))
+        if gone:
+            _log.info("config_pruned", files=gone)

@@ -299,7 +299,14 @@ class Guard:
 
     def _begin_services(self) -> None:
         retention = timedelta(days=self.settings.journal.retention_days)
-        self.keeper = Keeper(self.journal, self.directory, clock=self.clock, retention=retention, run=self._run)
+        self.keeper = Keeper(
+            self.journal,
+            self.directory,
+            clock=self.clock,
+            retention=retention,
+            run=self._run,
+            in_force=lambda: self.desk.standing.named,
+        )
         services = {
             "reconcile": self.reconciler.run(),
             "unlocked": self.unlocked.watch(),

@@ -48,6 +48,11 @@ class Standing(Struct, frozen=True, weakref=True):
         """The hash of the enforcing policies; empty without any."""
         return self.policies.sha256 if self.policies else ""
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The hashes under which what decides is kept beside the record."""
+        return self.config_sha256, self.policy_sha256, self.keyring.sha256
+
 
 def load_keys(settings: Settings) -> tuple[Keyring, Issuers]:
     """Keys and issuers from their files. Raises SettingsFault with every error."""

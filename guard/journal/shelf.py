@@ -31,6 +31,7 @@ class Shelf:
         path, kept = self._path(sha256), self.get(sha256)
         is_named_by_bytes = hashlib.sha256(content).hexdigest() == sha256
         if not is_anew and kept is not None and (kept == content or not is_named_by_bytes):
+            os.utime(path)  # it is wanted anew: what nobody names goes by its age (`leftover`)
             return
         self._directory.mkdir(mode=0o700, exist_ok=True)
         draft = path.with_suffix(".new")

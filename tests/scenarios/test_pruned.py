@@ -1,5 +1,6 @@
 """A record whose beginning is pruned: limits that are new still count what is kept, and its past is decided again."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,6 +68,27 @@ async def test_a_start_with_other_limits_takes_orders(tmp_path: Path) -> None:
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert is_passed(await scene.place(remark="one more"))
         assert code_of(await scene.place(remark="one too many")) == (403, "open_orders")
+
+
+async def test_texts_that_no_kept_record_names_go_with_their_records(tmp_path: Path) -> None:
+    """Those of every kept decision stay, so each can be made again; what is in force stays in any case."""
+    config = tmp_path / "state/config"
+    async with stage(tmp_path, record("bot"), record("other"), policies=POLICY, toml=SMALL) as scene:
+        first = scene.guard.desk.standing.named
+        await busy(scene, Random(1), 40, [])
+        (tmp_path / "policies/tight.toml").write_text(TIGHT.format(400))
+        await scene.guard.changes.policies.reload(Who("desk", "other limits"))
+        second = scene.guard.desk.standing.named
+        await busy(scene, Random(2), 10, [])
+        for path in config.iterdir():
+            os.utime(path, (0, 0))
+        scene.clock.advance(s=40 * DAY_S)
+        await scene.place(remark="young")
+        await scene.guard.keeper.round()
+        kept = {path.stem for path in config.iterdir()}
+        assert kept >= set(second)
+        assert not kept & (set(first) - set(second))
+        assert again_of(scene).left_out["not kept"] == 0
 
 
 async def test_what_is_kept_comes_out_as_it_is_on_record(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""What is kept beside the record by hash and is named by no record any more, once what named it is pruned.
+
+`python -m guard.journal.leftover STATE BEFORE IN_FORCE…` prints such files, one a line: those that were put there
+before that time (microseconds since 1970), and are not in force. A process of its own: it reads all that is kept. A
+text that is in doubt stays: without it a decision could be neither explained nor made again.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from guard.journal.segments import read_lines
+from guard.wholefile import GIVEN_BYTES_MAX, read_whole
+
+FOLDER: Final = "config"
+_NICENESS: Final = 10  # the guard goes first
+_NAMING: Final = re.compile(rb'(?:sha256|back|expired)":"([0-9a-f]{64})"')  # members of records and of snapshots
+_HASH: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_FILE: Final = re.compile(r"[0-9a-f]{64}\.(?:json|new)")
+
+
+def leftover(state: Path, *, before_us: int, in_force: Iterable[str]) -> list[Path]:
+    """The files that may go. Raises JournalFault where the record cannot be read, OSError where the folder cannot."""
+    folder = state / FOLDER
+    files = folder.iterdir() if folder.is_dir() else ()
+    old = [path for path in files if _FILE.fullmatch(path.name) and _put_us(path) < before_us]
+    if not old:
+        return []
+    named = {*in_force, *_named_by_records(state)}
+    _follow(folder, named)
+    return sorted(path for path in old if path.suffix != ".json" or path.stem not in named)
+
+
+def delete(state: Path, paths: Iterable[Path], *, before_us: int) -> list[str]:
+    """Deletes those that were not put there anew meanwhile; their names."""
+    gone = []
+    for path in paths:
+        if path.parent == state / FOLDER and _put_us(path) < before_us:
+            path.unlink(missing_ok=True)
+            gone.append(path.name)
+    return gone
+
+
+def _named_by_records(state: Path) -> Iterator[str]:
+    for line in read_lines(state):
+        yield from (found.decode() for found in _NAMING.findall(line))
+
+
+def _follow(folder: Path, named: set[str]) -> None:
+    """Settings name the keys and the policies that decided with them."""
+    waiting, seen = list(named), set(named)
+    while waiting:
+        with suppress(OSError):
+            content = read_whole(folder / f"{waiting.pop()}.json", bytes_max=GIVEN_BYTES_MAX)
+            more = {found.decode() for found in _HASH.findall(content)} - seen
+            seen |= more
+            waiting += more
+    named |= seen
+
+
+def _put_us(path: Path) -> int:
+    """When it was put there; what is gone is not old."""
+    try:
+        return path.stat().st_mtime_ns // 1000
+    except FileNotFoundError:
+        return sys.maxsize
+
+
+def main(state: Path, before_us: int, in_force: list[str]) -> None:
+    """Prints the names."""
+    for path in leftover(state, before_us=before_us, in_force=in_force):
+        sys.stdout.write(f"{path.name}\n")
+
+
+if __name__ == "__main__":
+    os.nice(_NICENESS)
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
