@@ -145,6 +145,8 @@ def _show_waiting(waiting: dict[str, Any]) -> None:
         f"{replay['newly_refused']} newly refused",
         err=True,
     )
+    for note in replay.get("notes", ()):
+        typer.echo(f"  note: {note}", err=True)
     for one in replay["differences"][:_FIRST]:
         typer.echo(f"  {one['ts']} {one['key']} {one['symbol']}: {one['kind']}: {one['message']}", err=True)
 

@@ -1,7 +1,8 @@
 """`guard policy replay`: the recorded past decided again, by the policies of the day or by those of a directory.
 
-Reads the state directory only, so it works while the guard runs, and on a copy. Exit 0; 1 where the policies are wrong
-or the record does not come out as it is; 3 where these policies would have let something through that was refused.
+Reads the state directory only, so it works while the guard runs, and on a copy. Exit 0; 1 where the policies are wrong,
+or the record does not come out as it is or cannot be decided again; 3 where these policies would have let something
+through that was refused.
 """
 
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ def replay(
         _show(found, is_compared=policies is not None)
     if found.newly_allowed:
         raise typer.Exit(LOOSER)
-    if found.unlike:
+    if found.unlike or found.is_empty:
         raise typer.Exit(1)
 
 
@@ -97,7 +98,7 @@ def _bar(*, is_shown: bool) -> "Iterator[Tell]":
 
 def _show(found: Replay, *, is_compared: bool) -> None:
     console = of_tables()
-    console.print(f"{found.reproduced} of {found.replayed} decisions come out as they are on record")
+    console.print(found.headline)
     for broken in found.broken[:SHOWN_MAX]:
         console.print(f"  [red]{broken.decision}[/] {broken.ts}: {escape(broken.recorded)} → {escape(broken.replayed)}")
     for why, times in found.left_out.most_common():
@@ -116,4 +117,7 @@ def _show(found: Replay, *, is_compared: bool) -> None:
         word = "certain" if one.certain else "path-dependent"
         told = f"{one.ts} {one.decision} {one.key} {one.symbol}: {one.kind.replace('_', ' ')}, {word}: {one.message}"
         console.print(escape(told))
-    console.print(f"{found.newly_refused} newly refused, {found.newly_allowed} newly allowed")
+    if found.is_empty:
+        console.print("these policies were held against nothing: what they would let through is not known")
+    else:
+        console.print(f"{found.newly_refused} newly refused, {found.newly_allowed} newly allowed")

@@ -26,7 +26,7 @@ from guard.replay.days import Day, Days
 from guard.replay.elsewhere import ACCEPTED, Elsewhere
 from guard.replay.judging import TOUCH, Asked, Verdict, asked, decided, is_judged, is_passing, reached, touch
 from guard.replay.reading import Reads
-from guard.replay.report import NO_READS, PRUNED, UNKNOWN, Broken, Difference, Replay, summed_up
+from guard.replay.report import ENGINE, NO_READS, PRUNED, UNKNOWN, Broken, Difference, Replay, summed_up
 from guard.replay.span import Span, begins, earlier, lines_of, span_from, whole
 from guard.terms import Outcome, Reason
 
@@ -67,6 +67,7 @@ class _Past:
         self._days = Days(Shelf(state / "config").get, docs=options.docs, now=now)
         self._report = Replay(options.since, options.until)
         self._reads = Reads()
+        self._version: str | None = None
 
     def run(self, tell: Tell) -> Replay:
         span = span_from(self._state, earlier(self._options.since))
@@ -89,6 +90,7 @@ class _Past:
             if count % _EVERY == 0:
                 tell(done, total)
         tell(total, total)
+        self._report.ends()
         self._report.notes.update(self._days.lacking.values())
         return self._report
 
@@ -111,6 +113,7 @@ class _Past:
             self._decision(record, line.ts)
         elif isinstance(record, Start):
             self._reads.begin()
+            self._version = record.version
         elif self._other is not None and isinstance(record, OutcomeRecord | Order | Reconciled):
             self._other.fold(record, outcome_of(record), wall=datetime.fromisoformat(line.ts))
         if line.ts >= self._options.since:
@@ -127,7 +130,7 @@ class _Past:
         day, one = self._asked(record, ts)
         if isinstance(day, str) or isinstance(one, str):
             if is_asked_for:
-                self._report.leaves_out(str(one))
+                self._leave_out(str(one))
             return
         self._report.decisions += is_asked_for
         if is_asked_for and day.policies is not None:
@@ -139,6 +142,11 @@ class _Past:
             self._compare(one, verdict, touch(day.other, one, self._found.state), ts)
         else:
             self._other.takes(one, verdict)
+
+    def _leave_out(self, why: str) -> None:
+        self._report.leaves_out(why)
+        if why == ENGINE:
+            self._report.is_of_another(self._version)
 
     def _is_settled(self, record: Decision) -> bool:
         """The policies of the day have refused it, and they are among the other ones."""
@@ -164,7 +172,7 @@ class _Past:
         day, one = self._asked(record, ts)
         if isinstance(day, str) or isinstance(one, str):
             if is_asked_for:
-                self._report.leaves_out(str(one))
+                self._leave_out(str(one))
         else:
             if is_asked_for and day.policies is not None:
                 self._report.decisions += 1
@@ -176,7 +184,7 @@ class _Past:
     def _again(self, one: Asked, verdict: Verdict, ts: str) -> None:
         """Whether it comes out as it is on record."""
         report, record = self._report, one.record
-        report.replayed += 1
+        report.is_again(ts)
         claimed = [(c, u) for c, u in zip(record.claims, record.used, strict=False) if SHADOW not in c.counter]
         was = (_marks(filter(is_judged, record.reasons)), tuple(c for c, _ in claimed), tuple(u for _, u in claimed))
         is_full = any(claim.also for claim, _ in claimed)  # an earlier record tells the cells, too

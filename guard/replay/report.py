@@ -2,17 +2,25 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct, field
 
 from guard.journal import Access, Denied, Gap
+from guard.replay.kept import Lacking
 
 DIFFERENCES_MAX: Final = 1_000  # kept one by one; all are counted
 BROKEN_MAX: Final = 100
 GROUPS_MAX: Final = 10_000
 NO_READS: Final = 'reads that passed are in no record, not even as a number: [journal] reads = "refused"'
 PRUNED: Final = "records 1 to {} are pruned, of their age: what was decided in them is not replayed"
+ENGINE: Final = "engine changed"
+CHANGED: Final = (
+    "{count} decisions were made by the rules of {version}; this version's might judge them otherwise, so they are not "
+    "made again, and stand on no limit of other policies: `guard policy replay` of that version does it, {later}"
+)
+LATER: Final = "and --since {ts} leaves them out"
+NOTHING_YET: Final = "and by this version's rules nothing has been decided since"
 UNKNOWN: Final = "kept, but older than the oldest snapshot that is kept: what stood on the counters is pruned"
 
 Kind = Literal["newly_refused", "newly_allowed"]
@@ -63,7 +71,10 @@ class Count(Struct):
 
 
 class Replay(Struct):
-    """The whole of it. `left_out`: decisions that were not replayed, by why; `notes`: what nobody can count."""
+    """The whole of it. `left_out`: decisions that were not replayed, by why; `notes`: what nobody can count.
+
+    `changed`: decisions by the rules of other versions, by version; `again_from`: when the first one after was made.
+    """
 
     since: str
     until: str | None = None
@@ -79,6 +90,22 @@ class Replay(Struct):
     groups: dict[Group, Count] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
+    changed: Counter[str] = field(default_factory=Counter)
+    again_from: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """There were decisions by rules, and for none of them is known what decided."""
+        return self.replayed == 0 and any(self.left_out[why] for why in get_args(Lacking))
+
+    @property
+    def headline(self) -> str:
+        """What came of holding the record against itself."""
+        if self.replayed:
+            return f"{self.reproduced} of {self.replayed} decisions come out as they are on record"
+        return (
+            f"none of {self.decisions} decisions could be made again" if self.decisions else "no decision in this time"
+        )
 
     @property
     def unlike(self) -> int:
@@ -89,6 +116,22 @@ class Replay(Struct):
         """So many decisions that cannot be judged again."""
         self.decisions += count
         self.left_out[why] += count
+
+    def is_of_another(self, version: str | None) -> None:
+        """One decision that the rules of another version made."""
+        self.changed["an earlier version" if version is None else f"version {version}"] += 1
+        self.again_from = None
+
+    def is_again(self, ts: str) -> None:
+        """One decision that is made again."""
+        self.replayed += 1
+        self.again_from = self.again_from or ts
+
+    def ends(self) -> None:
+        """All was read."""
+        later = LATER.format(ts=self.again_from) if self.again_from else NOTHING_YET
+        for version, count in self.changed.items():
+            self.notes.add(CHANGED.format(count=count, version=version, later=later))
 
     def differs(self, one: Difference) -> None:
         """One more difference."""

@@ -11,6 +11,7 @@ import pytest
 from msgspec.json import encode as encoded
 from msgspec.structs import replace
 
+from guard import standing
 from guard.admin.change import Who
 from guard.errors import JournalFault
 from guard.explained import explained
@@ -19,7 +20,7 @@ from guard.policy import RULES, PolicyDoc, parse_policy
 from guard.replay import Options, Replay, days, replayed
 from guard.replay.__main__ import main as replay_of_kept
 from guard.replay.judging import asked, judgement_of
-from tests.support.stage import CANCEL_ALL, Stage, account, again, is_passed, stage
+from tests.support.stage import CANCEL_ALL, Stage, account, again, decision_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
 PAST: Final = "2000-01-01T00:00:00.000000Z"
@@ -157,16 +158,28 @@ async def test_requests_that_no_rule_was_asked_about_are_counted(tmp_path: Path)
 
 
 async def test_records_of_another_engine_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decisions whose configuration names other rules, or is not kept, are told apart and not judged."""
+    """Decisions whose configuration names other rules, or is not kept, are told apart and not judged.
+
+    From when on they are those of this version is told.
+    """
     async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
         reply = await scene.place()
         kept = tmp_path / "state/config" / f"{(await scene.decision(reply))['config_sha256']}.json"
         with monkeypatch.context() as later:
             later.setattr(days, "RULES", RULES + 1)
             assert (await past(scene)).left_out == {"engine changed": 1}
+            later.setattr(standing, "RULES", RULES + 1)
+            (tmp_path / "policies/desk.toml").write_text(DESK.replace("per_day = 60", "per_day = 61"))
+            await scene.guard.changes.policies.reload(Who("desk", "by the new rules"))
+            fresh = await scene.place(remark="2")
+            found = await past(scene)
+            assert (found.replayed, found.unlike, found.is_empty) == (1, 0, False)
+            (ts,) = [line["ts"] for line in await scene.records("decision") if line["id"] == decision_of(fresh)]
+            assert any(f"--since {ts} leaves them out" in note for note in found.notes)
         kept.unlink()
         found = await past(scene)
-        assert found.left_out == {"not kept": 1}
+        assert found.left_out == {"not kept": 1, "engine changed": 1}
+        assert found.is_empty
         assert any(kept.name in note for note in found.notes)
 
 

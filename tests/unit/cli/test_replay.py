@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from guard import __version__
 from guard.cli.policy import app
 from guard.errors import SettingsFault
-from guard.replay import Options, past, replayed
+from guard.policy import RULES
+from guard.replay import Options, days, past, replayed
 from tests.support.stage import stage
 
 CAP = '[orders]\nmax_value = "{cap} HKD"\n'
@@ -54,6 +56,28 @@ async def test_the_exit_code_says_whether_anything_is_looser(run: Run) -> None:
 async def test_without_policies_the_record_is_checked(run: Run) -> None:
     """Every decision comes out as it stands there."""
     assert run(None) == (0, "2 of 2 decisions come out as they are on record\n")
+
+
+async def test_a_record_of_another_version_proves_nothing_of_policies(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no pass: 1, with the version that can decide it again, instead of a row of noughts and 0."""
+    monkeypatch.setattr(days, "RULES", RULES + 1)
+    for cap in (40_000, 10_000):
+        code, told = run(cap)
+        told = " ".join(told.split())
+        assert code == 1
+        assert "none of 2 decisions could be made again" in told
+        assert f"made by the rules of version {__version__}; this version's might judge them otherwise" in told
+        assert "`guard policy replay` of that version does it, and by this version's rules nothing" in told
+        assert "held against nothing: what they would let through is not known" in told
+    assert run(None)[0] == 1
+
+
+async def test_a_time_without_decisions_is_no_fault(run: Run) -> None:
+    """Nothing was refused, so nothing is newly allowed."""
+    code, told = run(40_000, "--until", "2026-11-02")
+    assert (code, told.splitlines()) == (0, ["no decision in this time", "0 newly refused, 0 newly allowed"])
 
 
 async def test_programs_read_one_json_value(run: Run) -> None:
