@@ -66,7 +66,7 @@ DIGESTS: Final = {
     "start": "dfb155306098a009",
     "stop": "ef8ee238f4ce3e9d",
     "decision": "9e538a8ff86fe2ca",
-    "outcome": "903785da59da95ce",
+    "outcome": "af054a20cdd0cfe2",
     "order": "292e087413828501",
     "policy": "bc57dc3e48ee21e6",
     "keys": "f4b37adb04be4678",
