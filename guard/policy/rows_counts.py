@@ -29,7 +29,7 @@ BUDGETS: Final = (
         bound="inclusive",
         modify=_HOLDS,
         cancel=_GIVES_BACK,
-        codes=("daily_value", "price_unavailable", "fx_unavailable"),
+        codes=("daily_value", "price_unavailable", "fx_unavailable", "reference_unavailable", "unsupported_instrument"),
         claims=True,
     ),
     Row(
@@ -64,7 +64,7 @@ BUDGETS: Final = (
         bound="inclusive",
         modify=_HOLDS,
         cancel=_GIVES_BACK,
-        codes=("open_value", "price_unavailable", "fx_unavailable"),
+        codes=("open_value", "price_unavailable", "fx_unavailable", "reference_unavailable", "unsupported_instrument"),
         claims=True,
     ),
 )

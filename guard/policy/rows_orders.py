@@ -176,7 +176,13 @@ ORDERS: Final = (
         unit="money, at most 4 decimals",
         bound="inclusive",
         modify=_VALUE,
-        codes=("max_order_value", "price_unavailable", "fx_unavailable", "reference_unavailable"),
+        codes=(
+            "max_order_value",
+            "price_unavailable",
+            "fx_unavailable",
+            "reference_unavailable",
+            "unsupported_instrument",
+        ),
     ),
     Row(
         path="orders.max_premium",
@@ -197,7 +203,7 @@ ORDERS: Final = (
         unit="money, at most 4 decimals",
         bound="inclusive",
         modify=_VALUE,
-        codes=("max_order_value", "price_unavailable", "reference_unavailable"),
+        codes=("max_order_value", "price_unavailable", "reference_unavailable", "unsupported_instrument"),
     ),
     Row(
         path="orders.max_qty",
@@ -227,7 +233,7 @@ ORDERS: Final = (
         example="price_collar_percent = { stock = 10, option = 50, future = 5 }",
         unit="percent of the reference price",
         bound="inclusive",
-        codes=("price_collar", "price_unavailable"),
+        codes=("price_collar", "price_unavailable", "unsupported_instrument"),
     ),
     Row(
         path="orders.market_buffer_percent",
