@@ -1,0 +1,57 @@
+"""Under which names the daemon is told of an order: those under which it once answered, whatever the caller wrote."""
+
+import pytest
+from msgspec.structs import replace
+
+from guard.limits import Opening, State, note_order_ids, reserve
+from guard.limits.holder import Holder
+from guard.terms import Account, CancelOrder, Env, Header, Intent, Reconfirm
+from guard.walk.naming import forwarded
+
+ACCOUNT = Account(Env.SIMULATE, 1)
+HEADER = Header(Env.SIMULATE, 1, None, 1)
+CANCEL = CancelOrder(HEADER, "5", "E5")
+
+
+def known(order_id: str | None, order_id_ex: str | None) -> Holder:
+    """A live order of these names."""
+    state = State()
+    reserve(state, Opening("d", (), "d", key="bot", account=ACCOUNT, order=b"{}"), t_us=1)
+    note_order_ids(state, state.holders["d"], order_id=order_id, order_id_ex=order_id_ex)
+    return state.holders["d"]
+
+
+@pytest.mark.parametrize(
+    ("order_id", "order_id_ex", "told"),
+    [
+        ("7", "E7", ("7", "E7")),
+        ("7", None, ("7", None)),
+        (None, "E7", (None, "E7")),
+        ("X7", "E7", (None, "E7")),
+        (str(2**64 - 1), None, (str(2**64 - 1), None)),
+        (str(2**64), "E7", (None, "E7")),
+        ("X7", None, ("5", "E5")),
+        (None, None, ("5", "E5")),
+    ],
+)
+def test_the_daemon_is_told_its_own_names(
+    order_id: str | None, order_id_ex: str | None, told: tuple[str | None, str | None]
+) -> None:
+    """Both, or the only one; a number only where it is one of 64 bits. As it came where it has none."""
+    found = forwarded(CANCEL, known(order_id, order_id_ex))
+    assert isinstance(found, CancelOrder)
+    assert (found.order_id, found.order_id_ex) == told
+
+
+@pytest.mark.parametrize(("order_id", "told"), [("7", "7"), ("X7", "5"), (None, "5")])
+def test_a_confirmation_knows_numbers_alone(order_id: str | None, told: str) -> None:
+    """The daemon's number of the order, however the caller called it; as it came where there is none."""
+    asked = Reconfirm(HEADER, "5", 1)
+    found = forwarded(asked, known(order_id, "E7"))
+    assert found == replace(asked, order_id=told)
+
+
+@pytest.mark.parametrize("intent", [CANCEL, Reconfirm(HEADER, "5", 1)])
+def test_an_order_that_nobody_knows_is_named_as_it_was(intent: Intent) -> None:
+    """The daemon may know it."""
+    assert forwarded(intent, None) is intent
