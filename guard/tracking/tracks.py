@@ -1,7 +1,7 @@
 """Live orders, ours and imported ones, followed to their end by what the lists show."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
@@ -19,6 +19,7 @@ from guard.upstream.orderlist import OrderRow, Status
 from guard.walk.changing import wholes
 
 VANISHED: Final = "vanished"
+LAG: Final = timedelta(minutes=1)  # by which a list may be behind what it is asked for
 IDLE_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so until it counts as one that rests
 _log = structlog.get_logger("guard")
 
@@ -77,9 +78,9 @@ class Tracks:
                 continue
             row = shown.get(name)
             if row is not None:
-                self._listed[name] = asked.at_us
+                at, self._listed[name] = self._filled_at(holder, row), asked.at_us
                 self._doubts.is_back(name)
-                self._follow(holder, row, is_idle=self._is_idle(holder, row, asked))
+                self._follow(holder, row, at=at, is_idle=self._is_idle(holder, row, asked))
             elif self._doubts.is_gone(name, asked, since_us=self._shown_us(name)):
                 self._vanish(holder)
 
@@ -107,14 +108,29 @@ class Tracks:
         seen.row = row
         return asked.at_us - seen.since_us >= IDLE_AFTER_US
 
-    def _follow(self, holder: Holder, row: OrderRow, *, is_idle: bool) -> None:
+    def _filled_at(self, holder: Holder, row: OrderRow) -> datetime:
+        """When the last fill happened, as far as anybody knows.
+
+        Now, where it is new and the row says that it was before a list which did not show it: that is no fill's time.
+        """
+        clock, listed_us = self._scribe.desk.clock, self._listed.get(holder.id)
+        wall = clock.wall()
+        if row.updated is None:
+            return wall
+        if listed_us is not None and _fills(holder, row).qty > holder.filled:
+            listed = wall - timedelta(microseconds=clock.t_us() - listed_us)
+            if row.updated < listed - LAG:
+                return wall
+        return min(row.updated, wall)
+
+    def _follow(self, holder: Holder, row: OrderRow, *, at: datetime, is_idle: bool) -> None:
         desk = self._scribe.desk
         fills = _fills(holder, row)
         filled, paid = fills.qty, fills.paid
         progress = Progress(
             qty=row.qty,
             filled=filled,
-            at=_at(row, desk.clock.wall()),
+            at=at,
             price=row.price,
             average=None if paid is None or not filled else Fraction(paid) / Fraction(filled),
             is_over=row.status.is_over,
@@ -173,8 +189,3 @@ def accepted(holder: Holder) -> Fraction | None:
     worth = holder.bases[-1].worth if holder.bases else None
     unit = Fraction(0) if worth is None else Fraction(worth.price) * Fraction(worth.multiplier)
     return None if worth is None or not unit else Fraction(worth.value) / unit
-
-
-def _at(row: OrderRow, wall: datetime) -> datetime:
-    """When the last fill happened, as far as anybody knows."""
-    return wall if row.updated is None else min(row.updated, wall)

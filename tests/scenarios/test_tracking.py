@@ -185,6 +185,28 @@ async def test_a_good_till_cancelled_fill_counts_in_the_period_of_the_fill(tmp_p
         assert sorted(cells.values()) == [200_000_000] * 2
 
 
+@pytest.mark.parametrize("years", [0, -50, 10])
+async def test_a_fill_is_of_no_day_before_the_last_list_that_did_not_show_it(tmp_path: Path, years: int) -> None:
+    """A daemon whose time of an order stays behind its fills, or is odd: they count today, not on days gone by."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300, time_in_force="GTC")
+        placed = at_daemon(scene, name).updated
+        await round_trip(scene)
+        scene.clock.advance(s=86_400)
+        await round_trip(scene)
+        fill(scene, name, 200, "200")
+        at_daemon(scene, name).updated = placed.replace(year=placed.year + years)
+        await round_trip(scene)
+        await scene.cancel(name)
+        await round_trip(scene)
+        (used,) = [
+            limit["used"]
+            for limit in said(await scene.ask("/guard/v1/me"))["limits"]
+            if limit["rule"] == "budgets.daily_value" and "simulate" in limit["subject"]
+        ]
+        assert used == "40000"
+
+
 async def test_a_change_under_other_policies_counts_where_the_order_stood_before(tmp_path: Path) -> None:
     """Counters that no policy in force has go by the accepted change too: they may be in force again the same day."""
     per_key = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\nper = "key"\ndaily_value = "500000 HKD"'
