@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from guard.limits import Opening, State, note_order_ids, reserve
 from guard.limits.holder import Holder
-from guard.terms import Account, CancelOrder, Env, Header, Intent, Reconfirm
+from guard.terms import Account, CancelOrder, Env, Header, Reconfirm
 from guard.walk.naming import forwarded
 
 ACCOUNT = Account(Env.SIMULATE, 1)
@@ -49,9 +49,3 @@ def test_a_confirmation_knows_numbers_alone(order_id: str | None, told: str) -> 
     asked = Reconfirm(HEADER, "5", 1)
     found = forwarded(asked, known(order_id, "E7"))
     assert found == replace(asked, order_id=told)
-
-
-@pytest.mark.parametrize("intent", [CANCEL, Reconfirm(HEADER, "5", 1)])
-def test_an_order_that_nobody_knows_is_named_as_it_was(intent: Intent) -> None:
-    """The daemon may know it."""
-    assert forwarded(intent, None) is intent
