@@ -71,9 +71,9 @@ def _agreed(code: str, trd_market: int, sec_market: int | None) -> Instrument | 
     if prefix in {"", "CN"}:
         prefix = said or _derived(bare, words, is_china=prefix == "CN")
     if not prefix:
-        return Odd(
-            f"{bare} alone could be of several markets: write its prefix, as in {PREFIXES_OF[words[0]][0]}.{bare}"
-        )
+        prefixes = dict.fromkeys(prefix for word in words for prefix in PREFIXES_OF[word])
+        spellings = " or ".join(f"{prefix}.{bare}" for prefix in prefixes)
+        return Odd(f"{bare} alone could be of several markets: write its prefix, {spellings}")
     market = next((word for word in words if prefix in PREFIXES_OF[word]), "")
     if not market:
         return Odd(f"{prefix} is not traded under trd_market {trd_market}: header, code and sec_market must agree")
