@@ -1,6 +1,6 @@
 """Tickets for one handshake each, against a list that is searched."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.access.tickets import LIFE_US, PER_KEY_MAX, TICKETS_MAX, Tickets, Wait
@@ -13,16 +13,20 @@ def named(name: str) -> Principal:
 
 
 A, B = named("a"), named("b")
+issues = st.tuples(st.just("issue"), st.sampled_from([A, A, A, B]))
 steps = st.lists(
-    st.tuples(st.just("issue"), st.sampled_from([A, B]))
+    issues
+    | issues
+    | issues
     | st.tuples(st.just("redeem"), st.integers(0, 40))
-    | st.tuples(st.just("wait"), st.integers(0, LIFE_US)),
-    max_size=60,
+    | st.tuples(st.just("wait"), st.sampled_from([0, 1, LIFE_US // 8, LIFE_US - 1, LIFE_US])),
+    max_size=90,
 )
 
 
 @settings(max_examples=300, deadline=None)
 @given(steps=steps)
+@example(steps=[("issue", A)] * (PER_KEY_MAX + 1) + [("wait", LIFE_US), ("issue", A)])
 def test_a_ticket_is_good_once_and_in_time(steps: list[tuple[str, object]]) -> None:
     """Whatever is issued, redeemed and waited for: whose a ticket is, is told once, before its end, within bounds."""
     tickets, now_us = Tickets(), 0

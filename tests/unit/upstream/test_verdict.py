@@ -1,7 +1,8 @@
 """What an answer, or its absence, proves of a trade."""
 
 import json
-from typing import Any
+from itertools import product
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -285,12 +286,30 @@ JSON = st.recursive(
     | st.text(max_size=50),
 )
 def test_judge_is_total(effect: Effect, status: int, body: str) -> None:
-    """Any answer gets a verdict, and acceptance always rests on a 2xx with ret_type 0."""
+    """Any answer gets a verdict, and none says that nothing was sent."""
     answer = Answer(status, "application/json", body.encode("utf-8", "surrogatepass"))
 
-    outcome = judge(effect, answer, known_ids=frozenset())
+    assert judge(effect, answer, known_ids=frozenset()).verdict is not Verdict.NOT_SENT
 
-    assert outcome.verdict is not Verdict.NOT_SENT
-    if outcome.verdict is Verdict.ACCEPTED:
-        assert 200 <= status <= 299
-        assert outcome.ret_type == 0
+
+STATUSES: Final = (199, 200, 204, 299, 300, 404, 408, 409, 500)
+RET_TYPES: Final = (0, 1, -1, -100, -400, -500, "0", 0.0, False, None)
+IDS: Final = (None, "", "0", "7", 0, 7, "known", 1.5, True)
+
+
+@pytest.mark.parametrize("effect", TRADES)
+def test_acceptance_rests_on_a_2xx_with_ret_type_0_and_of_a_new_order_on_a_new_id(effect: Effect) -> None:
+    """Every status with every `ret_type` and both ids: nothing else is ever accepted, and that is."""
+    is_new = effect is NEW
+    for status, ret_type, order_id, order_id_ex in product(STATUSES, RET_TYPES, IDS, IDS):
+        envelope = {"ret_type": ret_type, "s2c": {"order_id": order_id, "order_id_ex": order_id_ex}}
+        answer = Answer(status, "application/json", json.dumps(envelope).encode())
+        is_said = 200 <= status <= 299 and type(ret_type) is int and ret_type == 0
+        names = {str(one) for one in (order_id, order_id_ex) if one not in (None, "", "0", 0)}
+        is_named = bool(names) and "known" not in names and not {"1.5", "True"} & names
+
+        found = judge(effect, answer, known_ids=frozenset({"known"})).verdict
+
+        assert found is not Verdict.ACCEPTED or (is_said and (is_named or not is_new))
+        if is_said and (not is_new or (order_id, order_id_ex) == ("7", "7")):
+            assert found is Verdict.ACCEPTED
