@@ -35,14 +35,14 @@ from guard.stream.session import SEEING, Frame, Seeing, View, view_of
 from guard.terms import AccountRow, Call, Missing, Principal, Refusal, refuse
 from guard.walk.desk import Visit
 from guard.walk.recorder import Recorder
-from guard.walk.replies import refused
+from guard.walk.replies import OUR_FAULT, refused
 from guard.walk.subscribing import gone, restore, take_back
 
 _log = structlog.get_logger("guard.stream")
 _ENDS_IN_A_TURN: Final = 16  # orders go on while a thousand sockets are closed
 _FRAMES: Final = "guard_ws_frames_total"
 _HASTY: Final = refuse(Code.BAD_HEADER, "bytes arrived before the handshake was answered")
-_FAILED: Final = refuse(Code.RULE_ERROR, "the guard failed on this request; its log says why")
+_FAILED: Final = refuse(Code.RULE_ERROR, OUR_FAULT)
 _DAEMONS: Final = frozenset({Code.DAEMON_UNREACHABLE, Code.DAEMON_BAD_ANSWER, Code.DAEMON_TIMEOUT})
 
 

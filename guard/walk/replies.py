@@ -40,7 +40,7 @@ _ANSWERED: Final = frozenset({Verdict.ACCEPTED, Verdict.REFUSED})
 
 Headers = tuple[tuple[str, str], ...]
 _log = structlog.get_logger("guard")
-_OUR_FAULT: Final = "the guard failed on this request; its log says why"
+OUR_FAULT: Final = "the guard failed on this request; its log says why"
 
 
 def refused(
@@ -118,7 +118,7 @@ def settled(
     if outcome.verdict is not Verdict.NOT_SENT:
         return _unknown(visit, headers)
     if result is None:
-        refusal = refuse(Code.RULE_ERROR, f"{_OUR_FAULT}; nothing was sent, nothing is held")
+        refusal = refuse(Code.RULE_ERROR, f"{OUR_FAULT}; nothing was sent, nothing is held")
         return unusable(visit, refusal, headers=headers)
     if isinstance(result, Failure) and result.kind == "open":
         message = f"{outcome.message}; nothing was sent, nothing is held"
@@ -132,8 +132,8 @@ def broken(recorder: Recorder, visit: Visit) -> Reply:
     if visit.outcome == "allowed" and visit.effect in TRADE_EFFECTS:
         return _unknown(visit)
     if not visit.is_decided:
-        return refused(recorder, visit, refuse(Code.RULE_ERROR, _OUR_FAULT))
-    return unusable(visit, refuse(Code.RULE_ERROR, _OUR_FAULT))
+        return refused(recorder, visit, refuse(Code.RULE_ERROR, OUR_FAULT))
+    return unusable(visit, refuse(Code.RULE_ERROR, OUR_FAULT))
 
 
 def is_stub(outcome: Outcome) -> bool:
