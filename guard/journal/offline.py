@@ -68,9 +68,8 @@ def checkpoints(text: str, keys: Keys) -> list[tuple[int, bytes]]:
         body, _, lines = note.rpartition("\n\n")
         origin, size, head = body.split("\n")[:3]
         for name, signature in re.findall(r"— (\S+) (\S+)\n", lines):
-            raw = b64decode(signature)
-            if name == origin and (public := keys.get((name, raw[:4]))):
-                Ed25519PublicKey.from_public_bytes(public).verify(raw[4:], (body + "\n").encode())
+            if name == origin and (public := keys.get((name, b64decode(signature)[:4]))):
+                Ed25519PublicKey.from_public_bytes(public).verify(b64decode(signature)[4:], (body + "\n").encode())
                 found.append((int(size), b64decode(head)))
     return found
 
@@ -90,11 +89,10 @@ def proof(text: str, keys: Keys) -> NoReturn:
     line, index, signed = b64decode(extra[6:]), int(place[6:]), checkpoints(note, keys)
     if first != "c2sp.org/tlog-proof@v1" or not signed:
         stop(CANNOT, "cannot verify: no proof with a checkpoint of these keys")
-    size, signed_root = signed[0]
-    found, turns = sha256(b"\x00" + line).digest(), sides(index, size)
-    for is_left, part in zip(turns, map(b64decode, hashes), strict=False):
+    (size, signed_root), found = signed[0], sha256(b"\x00" + line).digest()
+    for is_left, part in zip(sides(index, size), map(b64decode, hashes), strict=False):
         found = node(part, found) if is_left else node(found, part)
-    if not 0 <= index < size or len(turns) != len(hashes) or found != signed_root:
+    if not 0 <= index < size or len(sides(index, size)) != len(hashes) or found != signed_root:
         stop(EDITED, "NOT PROVED: the path does not lead to the signed root")
     stop(0, f"{line.decode()}\nok: this is record {index + 1} of the {size} that were signed")
 
@@ -129,6 +127,8 @@ def record(folder: Path, held: str, keys: Keys) -> NoReturn:
         roots |= {seq: root(tree)} if seq in wanted else {}
     if wrong := sorted(size for size, head in signed if roots.get(size, head) != head):
         stop(EDITED, f"EDITED: the first {wrong[0]} records are not those that were signed")
+    if 1 < first > max((n["first_seq"] for _, n in lines_of(folder) if n and n.get("type") == "prune"), default=1):
+        stop(EDITED, f"EDITED: records 1 to {first - 1} are gone, and no prune record tells so")
     if (most := max(wanted, default=0)) > seq:
         stop(SHORTER, f"SHORTER: {seq} records, but a checkpoint is over {most}")
     if most < first:

@@ -6,6 +6,7 @@ from typing import Final, Literal, get_args
 
 from msgspec import Struct, field
 
+from guard import __version__
 from guard.journal import Access, Denied, Gap
 from guard.replay.kept import Lacking
 
@@ -119,7 +120,8 @@ class Replay(Struct):
 
     def is_of_another(self, version: str | None) -> None:
         """One decision that the rules of another version made."""
-        self.changed["an earlier version" if version is None else f"version {version}"] += 1
+        build = "another build of " if version == __version__ else ""
+        self.changed["an earlier version" if version is None else f"{build}version {version}"] += 1
         self.again_from = None
 
     def is_again(self, ts: str) -> None:

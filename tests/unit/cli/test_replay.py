@@ -68,7 +68,10 @@ async def test_a_record_of_another_version_proves_nothing_of_policies(
         told = " ".join(told.split())
         assert code == 1
         assert "none of 2 decisions could be made again" in told
-        assert f"made by the rules of version {__version__}; this version's might judge them otherwise" in told
+        assert (
+            f"made by the rules of another build of version {__version__}; this version's might judge them otherwise"
+            in told
+        )
         assert "`guard policy replay` of that version does it, and by this version's rules nothing" in told
         assert "held against nothing: what they would let through is not known" in told
     assert run(None)[0] == 1

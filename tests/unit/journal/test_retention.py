@@ -7,6 +7,7 @@ import pytest
 
 from guard.journal import Bounds, Journal, read_lines
 from guard.journal.note import Checkpoint, Note, Verifier
+from guard.journal.offline import EDITED, read_keys, record
 from guard.journal.retention import delete, outlived, prune_record
 from guard.journal.segments import segment_numbers
 from guard.journal.tree import Tree, leaf
@@ -16,6 +17,13 @@ from tests.support.journal import decision, file_of
 from tests.support.signed import verdict
 
 BEGIN = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def shipped(state: Path, vkey: str) -> object:
+    """What the verifier that is shipped beside an export says."""
+    with pytest.raises(SystemExit) as ended:
+        record(state, "", read_keys(vkey))
+    return ended.value.code
 
 
 @pytest.fixture
@@ -68,19 +76,24 @@ def test_the_record_of_a_deletion_stands_for_what_is_gone(state: Path) -> None:
     for line in read_lines(state, last=3):
         tree = tree.grown(leaf(line[:-1]))
     journal = Journal.open(state, clock=ManualClock(BEGIN + timedelta(days=6)))
-    record = prune_record(state, (1, 2, 3), vouch=journal.vouch)
-    journal.append("prune", record)
+    pruned = prune_record(state, (1, 2, 3), vouch=journal.vouch)
+    journal.append("prune", pruned)
     journal.flush()
     delete(state, (1, 2, 3), disk=FaultyDisk())
     journal.shut()
 
-    assert (record.first_seq, record.root, record.segments) == (tree.size + 1, tree.root().hex(), (1, 2, 3))
-    assert record.last_ts.startswith("2026-11-25T12")
-    note = Note.read(record.note)
+    assert (pruned.first_seq, pruned.root, pruned.segments) == (tree.size + 1, tree.root().hex(), (1, 2, 3))
+    assert pruned.last_ts.startswith("2026-11-25T12")
+    note = Note.read(pruned.note)
     assert note.signers([Verifier.read(journal.vkey)])
     assert Checkpoint.read(note.text).head == (tree.size, tree.root())
     assert segment_numbers(state)[0] == 4
     assert verdict(state) == "ok"
+    assert shipped(state, journal.vkey) == 0
+
+    file_of(state, 4).unlink()
+    assert verdict(state) == "edited", "nothing on record says that this one should go"
+    assert shipped(state, journal.vkey) == EDITED
 
 
 def test_files_go_oldest_first_so_that_a_fault_leaves_no_hole(state: Path) -> None:
