@@ -79,8 +79,8 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     """Every rule, then a look at every claim; nothing is changed. The valuation is noted in the situation."""
     holder = _changed(visit, situation)
     exits, working = _exits(visit, situation), 0
-    if situation.world is not None:  # without one nobody knows a position that they would come off
-        working = exits_beside(desk, visit, situation)
+    if exits is not None and situation.world is not None:  # without one no position is known that they come off
+        working = max(visit.exits_before, beside(desk.state, exits.counter, holder=holder)) - visit.filled_before
     judgement = _judgement(visit, situation, exits=working)
     outbound = outbound_of(desk, visit, situation)
     body = outbound.body if outbound and outbound.body else b""
@@ -222,11 +222,6 @@ def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
     """What other working orders on this side will take off the position, in the ledger's units."""
     exits = _exits(visit, situation)
     return 0 if exits is None else beside(desk.state, exits.counter, holder=_changed(visit, situation))
-
-
-def exits_beside(desk: Desk, visit: Visit, situation: Situation) -> int:
-    """The same, as a position is judged with: no less than before it was asked for, but for what was filled by then."""
-    return max(visit.exits_before, working_exits(desk, visit, situation)) - visit.filled_before
 
 
 def _changed(visit: Visit, situation: Situation) -> str | None:

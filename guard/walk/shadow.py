@@ -27,7 +27,7 @@ from guard.policy import (
 from guard.terms import Claim, Effect, Full, Reason, Taken
 from guard.walk.changing import Change
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.judging import as_judged, change_of, exits_beside, mark_of
+from guard.walk.judging import as_judged, change_of, mark_of
 from guard.walk.outlook import at_hand
 from guard.walk.written import Judged
 
@@ -63,7 +63,9 @@ def shadowed(desk: Desk, visit: Visit, situation: Situation, judged: Judged) -> 
         return judged
 
     def ask(shadow: PolicySet) -> tuple[Judgement, tuple[Reason, ...]]:
-        return _judgement(desk, visit, situation, shadow=shadow), _hands_off(visit, situation, shadow=shadow)
+        return _judgement(desk, visit, situation, shadow=shadow, exits=judged.exits), _hands_off(
+            visit, situation, shadow=shadow
+        )
 
     def change(judgement: Judgement | None) -> Change:
         return change_of(visit, situation, situation.worth if judgement is None else judgement.worth)
@@ -118,7 +120,7 @@ def _asked(
     return Shadow(tuple(reasons), tuple(c for c, _ in kept.values()), tuple(u for _, u in kept.values()))
 
 
-def _judgement(desk: Desk, visit: Visit, situation: Situation, *, shadow: PolicySet) -> Judgement:
+def _judgement(desk: Desk, visit: Visit, situation: Situation, *, shadow: PolicySet, exits: int) -> Judgement:
     principal, account, order, effect = visit.principal, situation.account, situation.order, visit.effect
     if principal is None or account is None or effect is None:
         return Judgement()
@@ -138,7 +140,7 @@ def _judgement(desk: Desk, visit: Visit, situation: Situation, *, shadow: Policy
         wall=visit.wall,
         mark=mark_of(visit),
         world=world,
-        exits=exits_of(0 if world is None else exits_beside(desk, visit, situation)),
+        exits=exits_of(exits),
     )
 
 
