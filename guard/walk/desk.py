@@ -4,6 +4,7 @@ Everything that decides is in `standing`, one frozen value that reloads swap who
 journal's records fold into; `traffic` counts reads and dry runs, from zero with each start.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
 from datetime import datetime
@@ -118,6 +119,7 @@ class Desk:
         self.supervisor = parts.supervisor
         self.directory = directory
         self._halt = str(directory / "HALT")
+        self._was_halted: bool | None = None  # within a turn of the loop
         self.recent = Recent()
         self.lookout: Lookout = Blind()
         self.is_draining = False
@@ -151,6 +153,20 @@ class Desk:
     def is_halted(self) -> bool:
         """The HALT file lies in the state directory: cancels only, for everyone. A link to nowhere is one too."""
         return os.access(self._halt, os.F_OK, follow_symlinks=False)  # says no without raising: half of lexists's cost
+
+    @property
+    def was_halted(self) -> bool:
+        """The same as it was found in this turn of the loop: for what is decided, and looked at anew before it is sent.
+
+        Looking costs a system call, and a turn decides many orders.
+        """
+        if self._was_halted is None:
+            self._was_halted = self.is_halted
+            asyncio.get_running_loop().call_soon(self._turn_is_over)
+        return self._was_halted
+
+    def _turn_is_over(self) -> None:
+        self._was_halted = None
 
 
 class Visit(Struct, gc=False):

@@ -172,7 +172,8 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
         if circuit.opened_us is not None and effect is not Effect.STREAM:
             reasons += _circuit(desk, visit, circuit)
     rule = _trading_rule(desk, visit, situation) if desk.state.trading else None
-    is_halted = is_risky and (rule is None or rule.state in {"active", "reduce_only"}) and desk.is_halted
+    is_halted = is_risky and (rule is None or rule.state in {"active", "reduce_only"})
+    is_halted = is_halted and (desk.is_halted if is_last else desk.was_halted)
     if rule is None and not is_halted:
         return reasons
     state, way_out = "active" if rule is None else rule.state, "an operator has to set it active"

@@ -12,7 +12,10 @@ from guard.access.scopes import SCOPES
 from guard.server import Bounds, Reader, Request
 from guard.simulator.faults import Hold
 from guard.terms import Call, Presented, Reply
+from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.floods import DENIED_PER_SECOND, SOURCES_MAX
+from guard.walk.hooks import HOOKS
+from guard.walk.judging import Look
 from tests.support import tokens
 from tests.support.edge_corpus import get
 from tests.support.guards import call, codes, key, order, record, said, write_keys
@@ -321,6 +324,41 @@ async def test_a_key_whose_rights_changed_meanwhile_is_looked_at_anew(tmp_path: 
         go.set()
         assert (await asked).status in {401, 403}
         assert scene.reached() == []
+
+
+async def test_a_lock_that_appears_within_a_turn_stops_what_was_decided_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight orders of one turn look for HALT once to be decided, and each once more before it is sent: none leaves."""
+    looks: list[bool] = []
+    looked = Desk.is_halted.fget  # type: ignore[attr-defined]
+
+    def look(desk: Desk) -> bool:
+        looks.append(looked(desk))
+        return looks[-1]
+
+    monkeypatch.setattr(Desk, "is_halted", property(look))
+    async with stage(tmp_path) as scene:
+        assert is_passed(await scene.place())
+        halt = scene.guard.directory / "HALT"
+
+        def judge(desk: Desk, visit: Visit, situation: Situation) -> Look:
+            if looks:  # the first one of the turn has looked
+                halt.touch()
+            return HOOKS.judge(desk, visit, situation)
+
+        scene.guard.pipeline.hooks = replace(HOOKS, judge=judge)
+        looks.clear()
+        replies = await asyncio.gather(*[scene.place(remark=f"n{number}") for number in range(8)])
+        assert looks == [False, *[True] * 8]
+        assert [code_of(reply) for reply in replies] == [(423, "halted")] * 8
+        assert {(await scene.outcome(reply))["verdict"] for reply in replies} == {"not_sent"}
+        assert len(scene.reached(ORDER)) == 1
+        refused = await scene.place(remark="later")
+        assert (code_of(refused), (await scene.decision(refused))["outcome"]) == ((423, "halted"), "refuse")
+        halt.unlink()
+        scene.guard.pipeline.hooks = HOOKS
+        assert is_passed(await scene.place(remark="after"))
 
 
 async def test_the_lock_at_the_last_look(tmp_path: Path) -> None:
