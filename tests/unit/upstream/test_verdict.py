@@ -293,7 +293,7 @@ def test_judge_is_total(effect: Effect, status: int, body: str) -> None:
 
 
 STATUSES: Final = (199, 200, 204, 299, 300, 404, 408, 409, 500)
-RET_TYPES: Final = (0, 1, -1, -100, -400, -500, "0", 0.0, False, None)
+RET_TYPES: Final[tuple[object, ...]] = (0, 1, -1, -100, -400, -500, "0", 0.0, False, None)
 IDS: Final = (None, "", "0", "7", 0, 7, "known", 1.5, True)
 
 
