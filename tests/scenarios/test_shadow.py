@@ -197,3 +197,41 @@ async def test_an_order_that_comes_back_is_new_to_a_shadow_as_well(tmp_path: Pat
                 assert list(held.values()) == ([2] if "per_day" in limit else [])
     assert told["shadow"] == told["enforce"]
     assert len(told["shadow"]) == 1
+
+
+@pytest.mark.parametrize("rates", [("7.80", "7.90"), ("7.90", "7.80")])
+async def test_where_two_shadows_count_an_order_on_one_counter_the_larger_amount_stands(
+    tmp_path: Path, rates: tuple[str, str]
+) -> None:
+    """2,000 USD at two rates of exchange, whichever policy comes first."""
+    text = '[policy]\nmode = "shadow"\n[budgets]\ndaily_value = "90000 HKD"\n[fx]\nUSDHKD = "{}"\nas_of = 2026-11-20\n'
+    shadows = {f"s{place}.toml": text.format(rate) for place, rate in enumerate(rates)}
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE} | shadows) as scene:
+        assert is_passed(await scene.place(market="US", code="AAPL", price=20))
+        assert scene.held() == 15_800
+
+
+async def test_every_window_of_a_shadow_looks_as_far_back_as_it_says(tmp_path: Path) -> None:
+    """A narrow window and a wide one on one counter: the wide one sees what the narrow one has forgotten."""
+    text = '[policy]\nid = "slow"\nmode = "shadow"\n[rates]\nnew_orders = ["9/30s", "1/300s"]\n'
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE, "slow.toml": text}) as scene:
+        for place in range(2):
+            assert is_passed(await scene.place(price=200 + place))
+            scene.clock.advance(s=100)
+        assert await metric(scene, "slow") == {"rate": 1}
+
+
+async def test_a_change_moves_what_the_order_stood_on_of_shadows_that_are_gone(tmp_path: Path) -> None:
+    """The shadow counts by account by now: its counter by key follows all the same, beside what others hold there."""
+    text = '[policy]\nmode = "shadow"\n[budgets]\nper = "{}"\ndaily_value = "90000 HKD"\n'
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE, "s.toml": text.format("key")}) as scene:
+        await scene.placed(price=210)
+        name = await scene.placed(price=200)
+        (tmp_path / "policies/s.toml").write_text(text.format("account"))
+        assert (await scene.guard.changes.policies.reload(Who(reason="test"))).result == "applied"
+        reply = await scene.modify(name, qty=200)
+        assert is_passed(reply)
+        decision = await scene.decision(reply)
+        told = {claim["counter"]: used for claim, used in zip(decision["claims"], decision["used"], strict=True)}
+        (cell,) = [counter for counter in told if counter.startswith("daily_value/") and "key=bot" in counter]
+        assert (told[cell], scene.guard.desk.state.sums[cell]) == (21_000 * LEDGER_UNIT, 61_000 * LEDGER_UNIT)
