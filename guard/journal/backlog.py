@@ -6,6 +6,7 @@ medium (*durable*), and under a signed checkpoint (*signed*).
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, NoReturn
 
@@ -18,6 +19,7 @@ from guard.journal.tree import Tree
 
 GATHERED_MAX: Final = 24  # records that are waited for, beyond which a batch waits for no more of them
 TURNS_MAX: Final = 2  # of the loop, that it waits for them
+_TICK_S: Final = 0.001  # of uvloop's timers
 
 
 class Batch(Struct):
@@ -88,6 +90,7 @@ class Backlog:
         self._is_turning = False  # a turn of the loop has put something in and is not over
         self._gathered, self._turns = 1, 0  # how many were waited for a turn ago, and for how many turns they grew
         self._is_resting = False  # what is lazy has begun to rest
+        self._begun_s = 0.0  # since when what is queued longest is
         self._bell = Bell()  # what the writer thread sleeps on
         self._is_asleep = False
         self._settled = threading.Condition(self.lock)
@@ -119,6 +122,8 @@ class Backlog:
             batch.lines.append(line)
             batch.tree = after.tree
         else:
+            if not batches:
+                self._begun_s = time.monotonic()
             batches.append(batch := Batch(after.segment, after.tree, [line], 0))
         if not is_lazy:
             batch.awaited += 1
@@ -153,9 +158,16 @@ class Backlog:
             self._bell.ring()
 
     def _rest_is_over(self) -> None:
+        """Unless what had begun to rest was taken meanwhile: then what came after it rests as long."""
         self._is_resting = False
-        if self.batches and not self._is_turning:
+        if not self.batches or self._is_turning or self.loop is None:
+            return
+        left_s = self._begun_s + self._rest_s - time.monotonic()
+        if left_s < _TICK_S:
             self._turn_is_over()
+        else:
+            self._is_resting = True
+            self.loop.call_later(left_s, self._rest_is_over)
 
     def _hurry(self) -> None:
         """What is queued is taken now, whether the turn of the loop is over or not; the caller holds the lock."""

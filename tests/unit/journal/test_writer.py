@@ -259,6 +259,22 @@ async def test_a_lazy_record_alone_is_written_when_it_has_rested(state: Path) ->
     await journal.close()
 
 
+async def test_a_lazy_record_rests_as_long_also_where_one_before_it_was_taken_early(state: Path) -> None:
+    """The rest that one had begun is not the next one's: that is written with what comes in all of its own time."""
+    journal = open_journal(state, bounds=Bounds(rest_s=0.1, look_s=60, sync_lag_s=60))
+    journal.append("outcome", outcome(), lazy=True)
+    await journal.durable(journal.append("decision", decision()))
+    await asyncio.sleep(0.05)
+
+    began_s = time.monotonic()
+    seq = journal.append("outcome", outcome(), lazy=True)
+    async with asyncio.timeout(5):
+        while journal.written_seq < seq:  # noqa: ASYNC110 - a thread writes
+            await asyncio.sleep(0.001)
+    assert time.monotonic() - began_s > 0.095
+    await journal.close()
+
+
 async def test_a_disk_that_fills_while_an_outcome_rests_stops_the_next_order(state: Path) -> None:
     """Nobody waits for it, so nobody would hear of it: the journal is closed, and what comes next is told why."""
     disk = FaultyDisk()
