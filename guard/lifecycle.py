@@ -6,7 +6,6 @@ unbroken. Everything it then relaxes by setting is told as *weakened* at start, 
 
 import asyncio
 import contextlib
-import gc
 import socket
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -27,35 +26,31 @@ from guard.admin.weakened import weakened
 from guard.beginning import first_records, over_by, unsigned
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
-from guard.doors import bounds_of, link_of, unopened
+from guard.doors import bounds_of, unopened
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import register, register_edges
+from guard.groundwork import desk_over, read_back
 from guard.journal import Clock as ClockStep
 from guard.journal import Disk, Journal, Stop, gaps
 from guard.journal.shelf import Shelf
-from guard.journal.writer import Bounds as JournalBounds
 from guard.keeper import Keeper
 from guard.limits import unknowns
-from guard.metrics import Metrics
 from guard.pipeline import Pipeline
 from guard.policy import PolicyError
 from guard.recovery import Recovered
-from guard.reference import AccountBook, Reference
 from guard.replay import counted
 from guard.replay.counting import Counting
 from guard.server import Listener, Wiring, serve
 from guard.settings import Settings, address
-from guard.snapshots import resume
 from guard.standing import Before, Standing, at_start, load_keys, stand, warmed
 from guard.stream import SEEING, Relay, Seeing
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
 from guard.tracing import Tracing
 from guard.tracking import Reconciler
-from guard.upstream import Circuits, Client, Fused, sidedoors
+from guard.upstream import Client, sidedoors
 from guard.upstream.origin import parse_origin
 from guard.upstream.unlocked import Unlocked
-from guard.walk.desk import Desk, Parts
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.origins import with_origins
 from guard.walk.recorder import Recorder
@@ -121,21 +116,10 @@ class Guard:
         return self.settings.bounds.drain_timeout_s + TAKE_OVER_S if self._sockets else 0.0
 
     def _recover(self) -> tuple[Journal, Recovered]:
-        bounds = JournalBounds(segment_bytes_max=self.settings.journal.segment_bytes_max)
-        try:
-            journal = Journal.open(
-                self.directory, clock=self.clock, disk=self._disk, bounds=bounds, lock_wait_s=self._lock_wait_s
-            )
-        except JournalFault as fault:
-            raise StateFault(str(fault)) from fault
-        gc.disable()  # what is read back stays: looking through it as it grows takes a tenth of the start
-        try:
-            recovered, self._run = resume(self.directory) if journal.last_seq else (Recovered(), None)
-        except JournalFault as fault:
-            journal.shut()
-            raise StateFault(f"{self.directory}: {fault}; `guard audit verify` shows where") from fault
-        finally:
-            gc.enable()
+        """The record, and what it tells; clocks go on from its end."""
+        journal, recovered, self._run = read_back(
+            self.settings, self.directory, clock=self.clock, disk=self._disk, lock_wait_s=self._lock_wait_s
+        )
         self.clock.resume(recovered.t_us)
         if recovered.ts:
             self._wall.goes_on_from(datetime.fromisoformat(recovered.ts))
@@ -173,7 +157,14 @@ class Guard:
             return self._kept(stand(self.settings, standing.keyring, standing.issuers, None)), None
 
     def _build(self, standing: Standing, recovered: Recovered) -> None:
-        self.desk = self._desk(standing, recovered)
+        self.desk, self._client = desk_over(
+            (self.journal, recovered),
+            standing,
+            self.directory,
+            daemon=self._daemon,
+            clock=self.clock,
+            supervisor=self.supervisor,
+        )
         self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = self.desk.lookout = Reconciler(self.recorder)
@@ -200,35 +191,6 @@ class Guard:
     def _concerns(self) -> tuple[str, ...]:
         """Why there are no policies, where their files are right."""
         return (self._uncounted,) if self._uncounted and self.desk.standing.policies is None else ()
-
-    def _desk(self, standing: Standing, recovered: Recovered) -> Desk:
-        """What is shared by all requests, as the record has left it."""
-        settings, daemon = self.settings, self._daemon
-        metrics = Metrics(keys_max=settings.metrics.keys_max)
-        metrics.know_keys(record.name for record in standing.keyring.records)
-        clock, circuits, link = self.clock, Circuits(), link_of(settings)
-        if daemon is None:
-            key, public_key = settings.daemon_key, settings.public_key
-            daemon = self._client = Client(link, key=key, public_key=public_key, clock=clock, circuits=circuits)
-        else:
-            daemon = Fused(daemon, circuits, clock)
-        parts = Parts(
-            journal=self.journal,
-            daemon=daemon,
-            book=AccountBook(daemon, self.clock, self.supervisor),
-            reference=Reference(daemon, self.clock, self.supervisor),
-            clock=self.clock,
-            metrics=metrics,
-            supervisor=self.supervisor,
-            circuits=circuits,
-        )
-        self.journal.on_sync = metrics.fsync.add
-        self.journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)
-        desk = Desk(parts, standing=standing, state=recovered.state, directory=self.directory)
-        desk.recent = recovered.recent
-        for symbol, currency in recovered.state.currencies.items():
-            desk.reference.observe_currency(symbol, currency)
-        return desk
 
     async def _record_start(self, standing: Standing, recovered: Recovered) -> None:
         """The start, what was found, and what is in force; on the disk before the door opens.

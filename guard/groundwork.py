@@ -1,0 +1,89 @@
+"""What every request stands on, made ready at a start: the record read back, and the desk as the record has left it."""
+
+import gc
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from guard.clock import Clock
+from guard.doors import link_of
+from guard.errors import JournalFault, StateFault
+from guard.journal import Disk, Journal
+from guard.journal.runs import Run
+from guard.journal.writer import Bounds
+from guard.metrics import Metrics
+from guard.recovery import Recovered
+from guard.reference import AccountBook, Reference
+from guard.settings import Settings
+from guard.snapshots import resume
+from guard.standing import Standing
+from guard.supervisor import Supervisor
+from guard.terms import Daemon
+from guard.upstream import Circuits, Client, Fused
+from guard.walk.desk import Desk, Parts
+
+_log = structlog.get_logger("guard")
+
+
+class ReadBack(NamedTuple):
+    """The open journal, what its records tell, and the run of snapshots that was read instead of what is older."""
+
+    journal: Journal
+    recovered: Recovered
+    run: Run | None
+
+
+def read_back(settings: Settings, directory: Path, *, clock: Clock, disk: Disk | None, lock_wait_s: float) -> ReadBack:
+    """Opens the record and folds it; blocking. StateFault (exit 3) where it cannot be opened, or is not whole."""
+    bounds = Bounds(segment_bytes_max=settings.journal.segment_bytes_max)
+    try:
+        journal = Journal.open(directory, clock=clock, disk=disk, bounds=bounds, lock_wait_s=lock_wait_s)
+    except JournalFault as fault:
+        raise StateFault(str(fault)) from fault
+    gc.disable()  # what is read back stays: looking through it as it grows takes a tenth of the start
+    try:
+        recovered, run = resume(directory) if journal.last_seq else (Recovered(), None)
+    except JournalFault as fault:
+        journal.shut()
+        raise StateFault(f"{directory}: {fault}; `guard audit verify` shows where") from fault
+    finally:
+        gc.enable()
+    return ReadBack(journal, recovered, run)
+
+
+def desk_over(
+    found: tuple[Journal, Recovered],
+    standing: Standing,
+    directory: Path,
+    *,
+    daemon: Daemon | None,
+    clock: Clock,
+    supervisor: Supervisor,
+) -> tuple[Desk, Client | None]:
+    """What is shared by all requests. Where no daemon is given it is the settings', and its client is returned too."""
+    (journal, recovered), settings = found, standing.settings
+    metrics, circuits, client = Metrics(keys_max=settings.metrics.keys_max), Circuits(), None
+    metrics.know_keys(record.name for record in standing.keyring.records)
+    if daemon is None:
+        key, public_key = settings.daemon_key, settings.public_key
+        daemon = client = Client(link_of(settings), key=key, public_key=public_key, clock=clock, circuits=circuits)
+    else:
+        daemon = Fused(daemon, circuits, clock)
+    parts = Parts(
+        journal=journal,
+        daemon=daemon,
+        book=AccountBook(daemon, clock, supervisor),
+        reference=Reference(daemon, clock, supervisor),
+        clock=clock,
+        metrics=metrics,
+        supervisor=supervisor,
+        circuits=circuits,
+    )
+    journal.on_sync = metrics.fsync.add
+    journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)
+    desk = Desk(parts, standing=standing, state=recovered.state, directory=directory)
+    desk.recent = recovered.recent
+    for symbol, currency in recovered.state.currencies.items():
+        desk.reference.observe_currency(symbol, currency)
+    return desk, client
