@@ -10,6 +10,7 @@ from guard.admin.watch import Watch
 from guard.certificate import Certificate
 from guard.limits import STRICTNESS, unknowns
 from guard.metrics import Labels, Metrics
+from guard.pieces import in_pieces
 from guard.policy import Meter, meters
 from guard.stream import Relay
 from guard.upstream import Client
@@ -111,7 +112,7 @@ def _ratios(recorder: Recorder) -> Rows:
         return
     t_us, wall = desk.clock.t_us(), desk.clock.wall()
     fullest: dict[Labels, float] = {}
-    for record in _labelled(desk):
+    for record in in_pieces(_labelled(desk)):
         for meter in meters(policies, desk.standing.keyring.principals[record.id], wall=wall):
             labels = (meter.policy, _limit(meter), record.name)
             if meter.cap > 0:

@@ -12,8 +12,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from guard.catalogue import BY_PATH
+from guard.pieces import in_pieces
 from guard.resting import uncollected
 
 BUCKETS_S: Final = (
@@ -118,6 +120,13 @@ class _Histogram:
         return rows
 
 
+class _Samples(list[Sample]):
+    """Those of one family: the library makes a line of text of each."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        return in_pieces(super().__iter__())
+
+
 class Metrics(Collector):
     """All counters of one guard. `keys_max`: how many key ids may be labels, in the order they were made known.
 
@@ -202,6 +211,11 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family of the table that has something to say."""
+        for metric in self._families():
+            metric.samples = _Samples(metric.samples)
+            yield metric
+
+    def _families(self) -> Iterator[Metric]:
         for name, family in FAMILIES.items():
             if name in self._readings:
                 yield self._read(name, family)
@@ -212,14 +226,14 @@ class Metrics(Collector):
                 yield counter
             elif family.kind == "histogram":
                 timing = HistogramMetricFamily(name, family.text, labels=family.labels)
-                for labels, histogram in dict(self._histograms[name]).items():
+                for labels, histogram in in_pieces(dict(self._histograms[name]).items()):
                     timing.add_metric(labels, histogram.buckets(), histogram.sum_s)
                 yield timing
 
     def _read(self, name: str, family: Family) -> Metric:
         kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
         metric = kind(name, family.text, labels=family.labels)
-        for labels, value in self._readings[name]():
+        for labels, value in in_pieces(self._readings[name]()):
             metric.add_metric(labels, value)
         return metric
 

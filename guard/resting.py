@@ -2,8 +2,9 @@
 
 A look through the youngest objects takes as long as there are many; so it is made often, and what stands is looked
 through no more: that loses nothing as long as requests leave no cycles behind, which a test holds them to. A thread
-that computes gives the interpreter up after `SWITCH_S` where the loop asks for it: that is what a callback may wait for
-it. What is needed no more is let go of bit by bit, since even that takes its time.
+that computes gives the interpreter up after `SWITCH_S` where the loop asks for it, and takes it from the loop after as
+long: a turn that takes 2 ms would take 4 and more. So what works beside the loop works in pieces, and gives way between
+them. What is needed no more is let go of bit by bit, since even that takes its time.
 """
 
 import asyncio
@@ -11,25 +12,31 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 from weakref import ref
 
 from msgspec import Struct
 
 from guard import heap
+from guard.pieces import between
 
 # Objects made beyond those let go, before the youngest are looked through; every second time with those of the time
 # before, so that no look is at more than twice as many; after how many of these all that does not stand is.
 THRESHOLD: Final = (2_000, 0, 1_250)
 YOUNG_MAX: Final = 2 * THRESHOLD[0]  # made while the collector rests, that are looked through afterwards
 SWITCH_S: Final = 0.0002
+PIECE_S: Final = 0.0002  # worked in a thread before the loop may go on
+REST_S: Final = 0.0005  # left to a turn of the loop that was broken off
+RESTS_MAX: Final = 3  # under a load that leaves nothing over a thread goes on all the same
 LET_GO_S: Final = 0.0005  # spent in one go on what is needed no more
 GONE_S: Final = 0.5  # waited for requests that still use it
 _LOOK_S: Final = 0.0002
 _LET_GO: Final = 4  # let go of between two looks at the clock
 Pieces = list[list[Any] | dict[Any, Any]]
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Made(Struct):
@@ -48,6 +55,40 @@ def come_to_rest() -> None:
     gc.set_threshold(*THRESHOLD)
     sys.setswitchinterval(SWITCH_S)
     heap.settle()
+
+
+class GiveWay:
+    """Called between two pieces of work in a thread: beyond `PIECE_S` of it the loop has the interpreter first.
+
+    Who comes back late has broken off a turn of the loop, and leaves the rest of that to it.
+    """
+
+    def __init__(self) -> None:
+        self._until_s = time.perf_counter() + PIECE_S
+
+    def __call__(self) -> None:
+        """Sleeps where it is time to, a moment only."""
+        now_s = time.perf_counter()
+        if now_s < self._until_s:
+            return
+        rest_s = 0.0
+        for _ in range(1 + RESTS_MAX):
+            time.sleep(rest_s)
+            before_s, now_s = now_s, time.perf_counter()
+            if now_s - before_s - rest_s < SWITCH_S:
+                break
+            rest_s = REST_S
+        self._until_s = now_s + PIECE_S
+
+
+async def aside(work: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> _T:
+    """What it answers; it works in a thread, and gives way to the loop between its pieces."""
+    return await asyncio.to_thread(_giving_way, work, *args, **named)
+
+
+def _giving_way(work: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> _T:
+    between.set(GiveWay())  # in the context of this thread alone
+    return work(*args, **named)
 
 
 class _Pause:

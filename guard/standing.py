@@ -5,7 +5,6 @@ it looked at. Nothing here decides anything.
 """
 
 import hashlib
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from guard.access.issuers import JWKS_BYTES_MAX
 from guard.catalogue.table import TABLE
 from guard.errors import SettingsFault
 from guard.journal.shelf import Shelf
+from guard.pieces import in_pieces
 from guard.policy import RULES, PolicyDoc, PolicyError, PolicySet, compile_set, parse_policy
 from guard.policy.diff import compare, verdict
 from guard.resting import Pieces
@@ -91,8 +91,9 @@ def policy_files(directory: Path, *, are_tests: bool = False) -> list[Path]:
 
     Raises OSError.
     """
-    paths = (path for path in directory.iterdir() if path.suffix == ".toml" and not path.name.startswith("."))
-    return sorted(path for path in paths if path.stem.endswith("_test") is are_tests)
+    named = ((path.name, path) for path in in_pieces(directory.iterdir()))
+    found = [(name, path) for name, path in named if name.endswith(".toml") and not name.startswith(".")]
+    return [path for name, path in sorted(found) if name.endswith("_test.toml") is are_tests]
 
 
 def read_texts(directory: Path) -> tuple[dict[str, str], list[PolicyError]]:
@@ -112,7 +113,7 @@ def _read(directory: Path, *, are_tests: bool) -> tuple[dict[str, str], list[Pol
         paths = policy_files(directory, are_tests=are_tests)
     except OSError as error:
         return {}, [_unreadable(str(directory), error)]
-    for path in paths:
+    for path in in_pieces(paths):
         if not path.name.isprintable():  # a byte that is no UTF-8 is not either: no record and no answer could name it
             shown = ascii(path.name)
             errors.append(PolicyError(shown, None, "", "unreadable", "has a name that cannot be printed", "rename it"))
@@ -132,7 +133,7 @@ def mark_of(directory: Path) -> object:
     """
     try:
         paths = (*policy_files(directory), *policy_files(directory, are_tests=True))
-        found = [(path.name, path.stat()) for path in paths]
+        found = [(path.name, path.stat()) for path in in_pieces(paths)]
     except OSError as error:
         return type(error).__name__, error.errno
     return tuple((name, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
@@ -160,10 +161,7 @@ def read_steadily(directory: Path) -> Files:
 
 def parse_texts(texts: Mapping[str, str]) -> tuple[list[PolicyDoc], list[PolicyError]]:
     """The documents of these files, by name, and everything that is wrong with the rest."""
-    read = []
-    for name, text in texts.items():
-        read.append(parse_policy(text, file=name))
-        time.sleep(0)  # in a thread of a running guard: requests go first
+    read = [parse_policy(text, file=name) for name, text in in_pieces(texts.items())]
     docs = [doc for doc in read if isinstance(doc, PolicyDoc)]
     return docs, [error for doc in read if isinstance(doc, list) for error in doc]
 
@@ -269,12 +267,11 @@ def compiled(
 
 def warmed(policies: PolicySet, keyring: Keyring, *, now: datetime) -> PolicySet:
     """The set with the plans of the keys made, so that the first order under it does not pay for them."""
-    for principal in list(keyring.principals.values())[:WARMED_MAX]:
+    for principal in in_pieces(list(keyring.principals.values())[:WARMED_MAX]):
         policies.plan(principal, None, None, wall=now)
         for env in Env:
             for acc_id in sorted(principal.acc_ids or {0}):
                 policies.plan(principal, env, Account(env, acc_id), wall=now)
-        time.sleep(0)
     return policies
 
 

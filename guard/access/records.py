@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.access.fields import name_of
+from guard.pieces import in_pieces
 from guard.terms import KeyLimits, Principal
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number", order="sorted")
@@ -128,19 +129,19 @@ class Keyring(Struct, frozen=True, weakref=True):
 def _source(records: tuple[KeyRecord, ...]) -> bytes:
     # One by one: whoever encodes a thousand at once keeps the interpreter to itself meanwhile.
     ordered = sorted(records, key=lambda record: record.id)
-    return b"[%b]" % b",".join(_ENCODER.encode(_public(record)) for record in ordered)
+    return b"[%b]" % b",".join(_ENCODER.encode(_public(record)) for record in in_pieces(ordered))
 
 
 def keyring(records: tuple[KeyRecord, ...]) -> Keyring:
     """The snapshot of `records`; their ids and digests differ, which the parser has seen to."""
-    principals = {record.id: principal_of(record) for record in records}
+    principals = {record.id: principal_of(record) for record in in_pieces(records)}
     is_ending = {record.id: record.is_disabled or record.expires_at is not None for record in records}
     return Keyring(
         records=records,
         sha256=hashlib.sha256(_source(records)).hexdigest(),
         by_digest={record.digest: record for record in records},
         by_id={record.id: record for record in records},
-        by_grant={grant_of(record): record for record in records},
+        by_grant={principals[record.id].grant: record for record in records},
         principals=principals,
         unending={name: principal for name, principal in principals.items() if not is_ending[name]},
     )

@@ -26,6 +26,7 @@ from guard.admin.weakened import LOOPBACK, is_loopback
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal import Policy
+from guard.resting import aside
 from guard.server import Bounds
 from guard.settings import address
 from guard.terms import Principal, Refusal, refuse
@@ -91,7 +92,7 @@ class Routes:
         refusal = self._may_look(request)
         if refusal:
             return self._refused(refusal)
-        body = await asyncio.to_thread(self._desk.metrics.render)
+        body = await aside(self._desk.metrics.render)
         response = web.StreamResponse(headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
         response.content_length = len(body)
         try:

@@ -18,7 +18,7 @@ from guard.errors import JournalFault, SettingsFault
 from guard.journal import Keys, plain
 from guard.journal.entries import ABSENT
 from guard.journal.shelf import Shelf
-from guard.resting import let_go, uncollected
+from guard.resting import aside, let_go, uncollected
 from guard.standing import Standing, build_policies, load_keys, pieces_of, stand, warmed
 from guard.terms import Principal
 from guard.walk.cancelling import Cancelling
@@ -72,7 +72,7 @@ class Changes:
     async def _keys(self, was: Standing, who: Who) -> Change:
         old = was.keyring
         try:
-            standing = (await asyncio.to_thread(self._standing_with_keys, was)).pop()
+            standing = (await aside(self._standing_with_keys, was)).pop()
         except SettingsFault as fault:
             self._refused(old.sha256, tuple(fault.errors), who=who)
             return Change("refused", old.sha256, errors=tuple(fault.errors))

@@ -25,7 +25,7 @@ from guard.errors import JournalFault
 from guard.journal import Policy
 from guard.journal.shelf import Shelf
 from guard.policy import PolicyError, PolicySet
-from guard.resting import Pieces, let_go, uncollected
+from guard.resting import Pieces, aside, let_go, uncollected
 from guard.standing import Standing, pieces_of, stand
 from guard.walk.desk import Desk
 
@@ -92,7 +92,7 @@ class PolicyChanges:
                 if pending is None or built is None:
                     errors = (against or "its texts are not kept; reload again",)
                     return Change("refused", was.policy_sha256, errors=errors)
-                found = await asyncio.to_thread(held_against, was.policies, built)
+                found = await aside(held_against, was.policies, built)
                 change = await self._applied(Asked(was, built, found, who, until=pending.until, asked=pending))
                 made.stays = change.result == "applied"
                 old = ref(was) if made.stays else None
@@ -125,7 +125,7 @@ class PolicyChanges:
     # ------------------------------------------------------------ the steps
 
     async def _reloaded(self, was: Standing, who: Who, until: datetime | None) -> Change:
-        loaded = (await asyncio.to_thread(sets.load, was, now=self._desk.clock.wall())).pop()
+        loaded = (await aside(sets.load, was, now=self._desk.clock.wall())).pop()
         built = loaded.built
         if isinstance(built, list):
             return self._refused(was, who, built)
@@ -141,13 +141,13 @@ class PolicyChanges:
             await asyncio.to_thread(sets.keep, self._shelf, built.sha256, loaded.texts)
         except OSError as error:
             return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
-        asked = Asked(was, built, await asyncio.to_thread(held_against, was.policies, built), who, until)
+        asked = Asked(was, built, await aside(held_against, was.policies, built), who, until)
         if was.settings.policies.two_person and not asked.found.is_safe:
             return self._pending(asked)
         return await self._applied(asked)
 
     async def _kept(self, was: Standing, sha256: str) -> PolicySet | None:
-        return await asyncio.to_thread(sets.kept, self._shelf, was, sha256, now=self._desk.clock.wall())
+        return await aside(sets.kept, self._shelf, was, sha256, now=self._desk.clock.wall())
 
     def _pending(self, asked: Asked) -> Change:
         was, who, found = asked.was, asked.who, asked.found
@@ -223,7 +223,7 @@ class PolicyChanges:
         if over is None or over.back is None or asked.until is not None:
             return None
         back = await self._kept(asked.was, over.back)
-        if back is None or (await asyncio.to_thread(held_against, back, asked.built)).is_safe:
+        if back is None or (await aside(held_against, back, asked.built)).is_safe:
             return None
         record = msgspec.structs.replace(self._record(asked, "applied"), until=over.until, back=over.back)
         end = "" if over.until is None else f"{over.until:%Y-%m-%dT%H:%M:%SZ}"
@@ -241,7 +241,7 @@ class PolicyChanges:
             await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
         except OSError as error:
             _log.error("config_not_kept", why=str(error))
-        found = Compared() if built is None else await asyncio.to_thread(held_against, was.policies, built)
+        found = Compared() if built is None else await aside(held_against, was.policies, built)
         record = recorded.reverted(over, standing, found, t_us=self._desk.clock.t_us())
         async with self._recounting.at_best(standing) as recount:
             if recount is not None:

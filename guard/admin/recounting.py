@@ -19,11 +19,13 @@ from guard.admin.recount import FROM_NOW, NOT_REBUILT, NotRebuilt, Recount, Tail
 from guard.beside import beside
 from guard.errors import JournalFault
 from guard.journal.shelf import Shelf
+from guard.pieces import in_pieces
 from guard.policy import PolicyDoc, PolicySet
 from guard.policy.schema import Breaker, Budgets, Rates
 from guard.replay.counted import principals_of, put_together
 from guard.replay.counting import Counting, Principals
 from guard.replay.days import Days
+from guard.resting import aside
 from guard.standing import Standing
 from guard.walk.desk import Desk
 
@@ -58,7 +60,7 @@ class Recounting:
         """
         policies, found = standing.policies, None
         is_new = policies is not None and (
-            self.lost is not None or await asyncio.to_thread(_counts_more, standing, self._desk.standing)
+            self.lost is not None or await aside(_counts_more, standing, self._desk.standing)
         )
         if not is_new and not words:
             yield None
@@ -93,12 +95,12 @@ class Recounting:
 
     async def _past(self, standing: Standing, policies: PolicySet, until: int) -> Counting:
         now = self._desk.clock.wall()
-        principals = await asyncio.to_thread(self._principals, standing, now)
+        principals = await aside(self._principals, standing, now)
         if until == 0:
             return Counting(policies, principals)
         out = await self._read(standing, str(until), now.isoformat())
         try:
-            so_far = await asyncio.to_thread(put_together, out)
+            so_far = await aside(put_together, out)
         except ValueError as error:
             raise JournalFault(f"what was read back is not whole: {error}") from error
         return Counting(policies, principals, so_far=so_far)
@@ -143,9 +145,9 @@ def counting_of(standing: Standing) -> frozenset[object]:
     A limit of 0 refuses before anything is counted.
     """
     found: set[object] = set()
-    for doc in standing.policies.docs if standing.policies else ():
+    for doc in in_pieces(standing.policies.docs if standing.policies else ()):
         found |= _counting(doc)
-    for name, limits in standing.keyring.limits_by_name().items():
+    for name, limits in in_pieces(standing.keyring.limits_by_name().items()):
         if limits.max_daily_value:
             found.add((name, "max_daily_value"))
         if limits.max_orders_per_minute:

@@ -17,7 +17,7 @@ from guard.admin.change import Who
 from guard.admin.policies import PolicyChanges
 from guard.errors import SettingsFault
 from guard.policy import PolicySet
-from guard.resting import Pieces, let_go, uncollected
+from guard.resting import Pieces, aside, let_go, uncollected
 from guard.settings import Settings
 from guard.standing import Standing, compiled, mark_of, pieces_of_keys, read_steadily
 from guard.walk.desk import Desk
@@ -65,7 +65,7 @@ class Watch:
         against = _against(self._desk.standing)
         settings = against.settings
         policies, keys = settings.path(settings.policies.dir), settings.path(settings.keys.file)
-        marks = await asyncio.to_thread(lambda: {"policies": mark_of(policies), "keys": _mark(keys)})
+        marks = await aside(lambda: {"policies": mark_of(policies), "keys": _mark(keys)})
         for kind, mark in marks.items():
             now = (mark, _in_force(against, kind))
             if self._seen.get(kind) == now:
@@ -74,7 +74,7 @@ class Watch:
                 continue
             differs = _policies_differ if kind == "policies" else _keys_differ
             with uncollected():
-                self._differs[kind], left_over = await asyncio.to_thread(differs, against, self._desk)
+                self._differs[kind], left_over = await aside(differs, against, self._desk)
                 self._seen[kind] = now
                 await let_go(left_over)
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from guard.pieces import in_pieces
 from guard.policy.assemble import Bound, bound_of
 from guard.policy.document import RESERVED_IDS, PolicyDoc, PolicyError
 from guard.policy.doubts import warnings_of
@@ -95,7 +96,7 @@ class PolicySet:
         self.require_cover = require_cover
         self.warnings: tuple[str, ...] = ()
         self._tz = tz
-        self._bounds = tuple(bound_of(doc) for doc in docs)
+        self._bounds = tuple(bound_of(doc) for doc in in_pieces(docs))
         self._flags = () if flags is None else (Bound("flags", flags.rules, wants=wants_of(flags.rules)),)
         self._source = canonical(docs)
         self.sha256 = hashlib.sha256(self._source).hexdigest()
@@ -240,7 +241,7 @@ class PolicySet:
 def canonical(docs: tuple[PolicyDoc, ...]) -> bytes:
     """The content of policies as JSON with sorted keys and lists, what was left out left out, by id."""
     # One by one: whoever encodes, or lets go of a thousand at once, keeps the interpreter to itself meanwhile.
-    return b"[%b]" % b",".join(map(_canonical, sorted(docs, key=lambda doc: doc.id)))
+    return b"[%b]" % b",".join(map(_canonical, in_pieces(sorted(docs, key=lambda doc: doc.id))))
 
 
 def _canonical(doc: PolicyDoc) -> bytes:
@@ -279,7 +280,7 @@ def compile_set(
     if isinstance(zone, Bad):
         errors.append(PolicyError("guard.toml", None, "keys.tz", zone.code, zone.message, zone.hint))
         tz = "UTC"
-    for name, limits in keys.items():
+    for name, limits in in_pieces(keys.items()):
         rules = rules_of_limits(limits, policy=f"key:{name}", tz=tz)
         errors += _told(rules, file="keys.json", path=f"keys.{name}")
     own = None if flags is None else rules_of_limits(flags, policy="flags", tz=tz)
@@ -290,7 +291,7 @@ def compile_set(
     enforced = tuple(doc for doc in ordered if doc.policy.mode == "enforce")
     shadows = tuple(
         PolicySet((doc,), flags=None, tz=tz, require_cover=False, is_shadow=True)
-        for doc in ordered
+        for doc in in_pieces(ordered)
         if doc.policy.mode == "shadow"
     )
     policies = PolicySet(enforced, flags=own, tz=tz, require_cover=require_cover, shadows=shadows)

@@ -19,6 +19,7 @@ from guard.journal.segments import segment_numbers
 from guard.journal.shelf import Shelf
 from guard.limits import Part, State, restore, snapshot
 from guard.limits.snapshot import Holders, Spent, Stamps, Steps, Time
+from guard.pieces import in_pieces
 from guard.policy import PolicySet
 from guard.replay.counting import Counting, Principals, SoFar
 from guard.replay.days import Day, Days
@@ -92,7 +93,8 @@ def put_together(lines: list[bytes]) -> SoFar:
 
 def _restored(lines: Iterator[bytes]) -> State:
     """The ledger of these lines up to an empty one."""
-    return restore(_DECODER.decode(line) for line in iter(lambda: next(lines, b""), b"\n"))  # b"" is no part
+    parts = in_pieces(iter(lambda: next(lines, b""), b"\n"))
+    return restore(_DECODER.decode(line) for line in parts)  # b"" is no part
 
 
 def _text(at: datetime) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from guard.pieces import in_pieces
 from guard.policy import RULES, PolicyDoc, PolicySet, compile_set
 from guard.replay.kept import Get, Lacking, read, texts_of, told
 from guard.standing import parse_texts
@@ -84,7 +85,9 @@ class Days:
 
     def _keys(self, sha256: str) -> dict[str, Principal] | Lacking:
         keys = read(self._get, sha256, tuple[_Key, ...])
-        return self._lacks(sha256, keys) if isinstance(keys, str) else {key.id: _principal(key) for key in keys}
+        return (
+            self._lacks(sha256, keys) if isinstance(keys, str) else {key.id: _principal(key) for key in in_pieces(keys)}
+        )
 
     def _made(self, config_sha256: str, policy_sha256: str) -> Day | Lacking:
         deciding = read(self._get, config_sha256, _Deciding)

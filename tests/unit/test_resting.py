@@ -7,7 +7,21 @@ from weakref import ref
 
 import pytest
 
-from guard.resting import THRESHOLD, YOUNG_MAX, Pieces, let_go, uncollected
+from guard import pieces, resting
+from guard.pieces import in_pieces
+from guard.resting import (
+    PIECE_S,
+    REST_S,
+    RESTS_MAX,
+    SWITCH_S,
+    THRESHOLD,
+    YOUNG_MAX,
+    GiveWay,
+    Pieces,
+    aside,
+    let_go,
+    uncollected,
+)
 
 
 def test_while_much_is_made_nothing_is_looked_through() -> None:
@@ -117,3 +131,75 @@ async def test_what_is_still_used_is_waited_for_but_not_for_ever(monkeypatch: py
         used.clear()
     await asyncio.wait_for(going, 10)
     assert pieces == []
+
+
+class Hours:
+    """A clock for one thread, and for each of its sleeps how much later than asked it has the interpreter again."""
+
+    def __init__(self, *late_s: float) -> None:
+        self.now_s = 100.0
+        self.slept: list[float] = []
+        self._late_s = list(late_s)
+
+    def perf_counter(self) -> float:
+        """What it shows."""
+        return self.now_s
+
+    def sleep(self, for_s: float) -> None:
+        """Noted, and over."""
+        self.slept.append(for_s)
+        self.now_s += for_s + (self._late_s.pop(0) if self._late_s else 0.0)
+
+
+LATE_S = 2 * SWITCH_S
+
+
+@pytest.mark.parametrize(
+    ("late_s", "slept"),
+    [
+        ((), [0.0]),
+        ((SWITCH_S / 2,), [0.0]),
+        ((LATE_S,), [0.0, REST_S]),
+        ((LATE_S, LATE_S), [0.0, REST_S, REST_S]),
+        ((LATE_S,) * 100, [0.0, *[REST_S] * RESTS_MAX]),
+    ],
+)
+def test_a_thread_gives_way_once_a_piece_and_leaves_a_turn_that_it_broke_off_its_rest(
+    monkeypatch: pytest.MonkeyPatch, late_s: tuple[float, ...], slept: list[float]
+) -> None:
+    """Where nobody else works it goes on at once; where the loop does it rests, but not for ever."""
+    hours = Hours(*late_s)
+    monkeypatch.setattr(resting, "time", hours)
+    give_way = GiveWay()
+    hours.now_s += PIECE_S / 2
+    give_way()
+    assert not hours.slept, "so little is no piece"
+    hours.now_s += PIECE_S
+    give_way()
+    assert hours.slept == slept
+    give_way()
+    assert hours.slept == slept, "the next piece has only begun"
+    hours.now_s += 1.01 * PIECE_S
+    give_way()
+    assert len(hours.slept) > len(slept)
+
+
+async def test_only_what_works_aside_is_put_aside_between_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer and its fault come back; what works elsewhere meanwhile, and afterwards, is not put aside."""
+    gave: list[int] = []
+
+    class Counted(GiveWay):
+        def __call__(self) -> None:
+            gave.append(1)
+
+    def doubled(many: range, *, more: int) -> list[int]:
+        return [2 * one + more for one in in_pieces(many)]
+
+    monkeypatch.setattr(resting, "GiveWay", Counted)
+    assert await aside(doubled, range(3), more=1) == [1, 3, 5]
+    assert len(gave) == 3
+    assert doubled(range(3), more=0) == [0, 2, 4]
+    assert len(gave) == 3
+    assert pieces.between.get() is None
+    with pytest.raises(ZeroDivisionError):
+        await aside(lambda: 1 // 0)
