@@ -161,8 +161,8 @@ class Desk:
         Looking costs a system call, and a turn decides many orders.
         """
         if self._was_halted is None:
-            self._was_halted = self.is_halted
             asyncio.get_running_loop().call_soon(self._turn_is_over)
+            self._was_halted = self.is_halted
         return self._was_halted
 
     def _turn_is_over(self) -> None:
