@@ -26,9 +26,12 @@ from guard.supervisor import Supervisor
 Ask = Callable[[tuple[K, ...]], Awaitable[Mapping[K, V] | Declined | Silence]]
 Sleep = Callable[[float], Awaitable[None]]
 
-# How the daemon and the servers behind it say that there is no such instrument.
+# How the daemon and the servers behind it say that there is no such instrument. What they do not know of themselves
+# ("unknown error") says nothing of it, nor do rights that there are none of.
 _UNKNOWN: Final = re.compile(
-    r"unknown|not (?:found|exist|listed)|no such|invalid (?:stock|security|code)|未知|不存在", re.IGNORECASE
+    r"unknown(?!\W*(?:error|reason|failure|exception))|not (?:found|exist|listed)|no such(?!.*(?:right|permission))"
+    r"|invalid (?:stock|security|code)|未知(?!错误|錯誤|原因|异常|異常)|不存在",
+    re.IGNORECASE,
 )
 
 _NAP_US: Final = 1000  # a loop's timers are no finer

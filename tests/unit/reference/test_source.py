@@ -220,7 +220,17 @@ async def test_a_key_that_an_answer_leaves_out_is_asked_for_alone_before_it_is_g
 
 @pytest.mark.parametrize(
     ("words", "is_unknown"),
-    [("unknown stock 00000", True), ("未知股票", True), ("Security not found", True), ("high frequency", False)],
+    [
+        ("unknown stock 00000", True),
+        ("未知股票", True),
+        ("Security not found", True),
+        ("high frequency", False),
+        ("Unknown error", False),
+        ("[err_code=none] 未知错误", False),
+        ("unknown: exception in the backend", False),
+        ("no such quote right", False),
+        ("no such stock", True),
+    ],
 )
 async def test_what_the_daemon_says_decides_whether_it_knows_the_key(
     bench: Bench, words: str, is_unknown: bool
