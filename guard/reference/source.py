@@ -26,11 +26,15 @@ from guard.supervisor import Supervisor
 Ask = Callable[[tuple[K, ...]], Awaitable[Mapping[K, V] | Declined | Silence]]
 Sleep = Callable[[float], Awaitable[None]]
 
-# How the daemon and the servers behind it say that there is no such instrument. What they do not know of themselves
-# ("unknown error") says nothing of it, nor do rights that there are none of.
+# How the daemon and the servers behind it say that there is no such instrument.
 _UNKNOWN: Final = re.compile(
-    r"unknown(?!\W*(?:error|reason|failure|exception))|not (?:found|exist|listed)|no such(?!.*(?:right|permission))"
-    r"|invalid (?:stock|security|code)|未知(?!错误|錯誤|原因|异常|異常)|不存在",
+    r"unknown|not (?:found|exist|listed)|no such(?!.*(?:right|permission))|invalid (?:stock|security|code)|未知|不存在",
+    re.IGNORECASE,
+)
+# A no that is about the asking, or about the daemon itself, and says nothing of what was asked for.
+_PASSING: Final = re.compile(
+    r"frequen|too (?:often|many|fast)|busy|try again|time[d ]? ?out|频率|頻率|频繁|頻繁|繁忙|稍后|稍後|超时|超時"
+    r"|(?:unknown|internal|system)\W*(?:error|exception|failure|reason)|(?:未知|内部|內部|系统|系統)(?:错误|錯誤|异常|異常)",
     re.IGNORECASE,
 )
 
@@ -129,7 +133,7 @@ class Source(Generic[K, V]):
         now_us = self._around.clock.t_us()
         denied = self.shelf.denied(key, now_us)
         if denied is not None:
-            return f"the daemon has none: {denied.message}"
+            return f"the daemon {'does not tell' if denied.is_passing else 'has none'}: {denied.message}"
         if self.trouble:
             return f"the last question failed: {self.trouble}"
         if key in self._wanted and self._pace.wait_us(now_us):
@@ -251,16 +255,17 @@ class Source(Generic[K, V]):
             return group.keys
         self.trouble, self.answered_us = "", now_us
         if isinstance(answer, Declined):
-            lacking, reason, is_unknown = group.keys, answer.message, bool(_UNKNOWN.search(answer.message))
+            lacking, reason, is_passing = group.keys, answer.message, bool(_PASSING.search(answer.message))
+            is_unknown = not is_passing and bool(_UNKNOWN.search(reason))
         else:
             for key in group.keys:
                 if key in answer:
                     self.shelf.put(key, Kept(answer[key], asked_us, now_us))
             lacking = tuple(key for key in group.keys if key not in answer)
-            reason, is_unknown = "its answer does not name it", True
+            reason, is_unknown, is_passing = "its answer does not name it", True, False
         if lacking == group.keys and len(lacking) == 1:
             until_us = now_us + self._manner.denied_us
-            self.shelf.deny(lacking[0], Denied(reason, is_unknown, until_us))
+            self.shelf.deny(lacking[0], Denied(reason, is_unknown, until_us, is_passing))
             return group.keys
         self._retry(lacking, group)
         return tuple(key for key in group.keys if key not in lacking or key not in self._pending)

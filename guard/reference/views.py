@@ -125,7 +125,8 @@ def _quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Qu
         return "the daemon knows no such instrument" if sources.is_unknown(symbol) else sources.prices.why(symbol)
 
     kept = sources.prices.shelf.get(symbol)
-    is_denied = sources.is_unknown(symbol) or sources.prices.shelf.denied(symbol, sources.clock.t_us()) is not None
+    denied = sources.prices.shelf.denied(symbol, sources.clock.t_us())
+    is_denied = sources.is_unknown(symbol) or (denied is not None and not denied.is_passing)
     is_late = kept is not None or not is_denied
     return assembly.quote(symbol, kept, market, age_max_ms=needs.price_age_max_ms, why=why, is_late=is_late)
 

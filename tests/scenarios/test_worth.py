@@ -132,6 +132,18 @@ async def test_a_sale_of_what_the_daemon_has_no_price_of_stands_at_its_limit(
         assert (record["valuation"]["source"], Decimal(record["valuation"]["price"])) == ("limit", Decimal(200))
 
 
+@pytest.mark.parametrize("words", ["requests are too frequent", "[err_code=none] 未知错误"])
+async def test_w02_a_sale_waits_while_the_daemon_will_not_tell(tmp_path: Path, words: str) -> None:
+    """Whoever has the broker's limit used up, or meets a daemon in trouble, does not sell at any price for that."""
+    async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
+        scene.daemon.faults.always(RetType(-1, words), path="/api/snapshot")
+        reply = await scene.place(side="SELL", qty=100_000, price=0.01)
+
+        assert code_of(reply) == (503, "price_unavailable")
+        assert words.rsplit("] ", maxsplit=1)[-1] in said(reply)["ret_msg"]
+        assert scene.reached() == []
+
+
 async def test_a_collar_refuses_a_price_far_from_the_market(tmp_path: Path) -> None:
     """A BUY at 400 with the market near 300 is beyond 10 %; at 200 it only waits."""
     rules = '[orders]\nmax_value = "1000000 HKD"\nprice_collar_percent = { stock = 10 }'

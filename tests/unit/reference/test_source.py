@@ -224,18 +224,21 @@ async def test_a_key_that_an_answer_leaves_out_is_asked_for_alone_before_it_is_g
         ("unknown stock 00000", True),
         ("未知股票", True),
         ("Security not found", True),
-        ("high frequency", False),
-        ("Unknown error", False),
-        ("[err_code=none] 未知错误", False),
-        ("unknown: exception in the backend", False),
-        ("no such quote right", False),
         ("no such stock", True),
+        ("no such quote right", False),
+        ("no quote right", False),
+        ("high frequency", None),
+        ("请求频率太高", None),
+        ("Unknown error", None),
+        ("[err_code=none] 未知错误", None),
+        ("request timed out", None),
+        ("request time out", None),
     ],
 )
 async def test_what_the_daemon_says_decides_whether_it_knows_the_key(
-    bench: Bench, words: str, is_unknown: bool
+    bench: Bench, words: str, is_unknown: bool | None
 ) -> None:
-    """A daemon that will not say just now has not said that there is no such thing."""
+    """A daemon that will not say just now has not said that there is no such thing; None: nor that it has none."""
     await bench.get("a")
 
     async def ask(_: tuple[str, ...]) -> Declined:
@@ -247,8 +250,9 @@ async def test_what_the_daemon_says_decides_whether_it_knows_the_key(
 
     denied = bench.source.shelf.denied("a", bench.clock.t_us())
     assert denied is not None
-    assert denied.is_unknown is is_unknown
-    assert (bench.source.shelf.get("a") is None) is is_unknown
+    assert (denied.is_unknown, denied.is_passing) == (bool(is_unknown), is_unknown is None)
+    assert bench.source.why("a") == f"the daemon {'does not tell' if is_unknown is None else 'has none'}: {words}"
+    assert (bench.source.shelf.get("a") is None) is bool(is_unknown)
 
 
 async def test_a_question_that_fails_teaches_nothing(bench: Bench) -> None:
