@@ -7,10 +7,11 @@ An error names file, line (where the text shows it), key path, a stable code and
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from itertools import islice
 from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
@@ -45,6 +46,7 @@ from guard.policy.schema import (
 )
 
 FILE_CHARS_MAX: Final = 262_144
+WRONG_PARTS_MAX: Final = 20  # of one key; a list may have 100,000 parts
 RESERVED_IDS: Final = frozenset({"flags"})
 _AT_LINE: Final = re.compile(r"at line ([0-9]+)")
 
@@ -146,39 +148,38 @@ class _Reader:
     def value(self, path: tuple[str, str], raw: Any, *, type_: Any) -> Any:
         is_list = type_ == Texts | None
         value = (raw,) if is_list and isinstance(raw, str) else raw
-        bad = None
         try:
             if type_ in _NUMBERS and _is_text(value):
                 raise msgspec.ValidationError("Expected `number`, got `str`")  # noqa: TRY301 - msgspec reads "300" as 300
             value = msgspec.convert(value, type_)
         except msgspec.ValidationError as error:
             text = str(error).replace("`", "'")
-            bad = Bad("bad_type" if ", got '" in text else "bad_value", text, _known(type_))
+            wrong = [Bad("bad_type" if ", got '" in text else "bad_value", text, _known(type_))]
         else:
-            bad = _word(path, value) or (CHECKS[path](value) if path in CHECKS else None)
-        if bad is not None:
+            wrong = _wrong(value, lambda part: _word(path, part) or (CHECKS[path](part) if path in CHECKS else None))
+        for bad in wrong:
             self.tell(path, bad)
-            return bad
-        return value
+        return wrong[0] if wrong else value
 
     def hours(self, raw: Mapping[str, Any]) -> dict[str, Texts]:
         found: dict[str, Texts] = {}
         known = (*MARKETS, FUTURES_WORD)
         for name, value in raw.items():
             texts = (value,) if isinstance(value, str) else value
-            bad = None
+            wrong: list[Bad] = []
             if name not in known:
-                bad = Bad("unknown_market", f"{name} is not a market", did_you_mean(name, known))
+                wrong.append(Bad("unknown_market", f"{name} is not a market", did_you_mean(name, known)))
             elif not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-                bad = Bad("bad_type", "hours are a text or a list of texts", 'write ["09:30-12:00"] or "always"')
+                wrong.append(
+                    Bad("bad_type", "hours are a text or a list of texts", 'write ["09:30-12:00"] or "always"')
+                )
             elif texts != (ALWAYS,):
-                windows = notation.read_windows(tuple(texts))
-                bad = windows if isinstance(windows, Bad) else None
-            if bad is None and set(expanded((name,))) & set(found):
-                bad = Bad("bad_hours", f"{name} is given twice", "FUTURES stands for all four futures markets")
-            if bad is not None:
+                wrong += _wrong(tuple(texts), _bad_windows)
+            if not wrong and set(expanded((name,))) & set(found):
+                wrong.append(Bad("bad_hours", f"{name} is given twice", "FUTURES stands for all four futures markets"))
+            for bad in wrong:
                 self.tell((HOURS, name), bad)
-            else:
+            if not wrong:
                 found |= dict.fromkeys(expanded((name,)), tuple(texts))
         return found
 
@@ -189,12 +190,15 @@ class _Reader:
         known = {
             name: self.value((FX, name), value, type_=fields[name]) for name, value in raw.items() if name in fields
         }
+        are_wrong = False
         for name, value in rates.items():
             bad = Bad("bad_type", "a rate is a text", 'write "7.80"') if not isinstance(value, str) else None
             bad = bad or _bad_pair({name: value})
             if bad is not None:
                 self.tell((FX, name), bad)
-                return None
+                are_wrong = True
+        if are_wrong:
+            return None
         bad = _bad_pair(rates)
         if not rates:
             bad = Bad("bad_fx", "a table of exchange rates without a rate", 'write USDHKD = "7.80": HKD for one USD')
@@ -210,6 +214,26 @@ class _Reader:
         """What the writer may have meant: a key of another table, or a near word."""
         homes = [table for table, cls in TABLES.items() if name in cls.__struct_fields__]
         return f"{name} belongs into [{homes[0]}]" if homes else did_you_mean(name, known)
+
+
+def _wrong(value: Any, check: Callable[[Any], Bad | None]) -> list[Bad]:
+    """What is wrong with a value: the first of its parts, each by itself, and what only the whole of it shows."""
+    whole = check(value)
+    if whole is None:
+        return []
+    parts: list[Any] = []
+    if isinstance(value, tuple):
+        parts = [(part,) for part in value]
+    elif isinstance(value, dict):
+        parts = [{name: part} for name, part in value.items()]
+    bads = (bad for part in parts if (bad := check(part)) is not None)
+    found = list(dict.fromkeys(islice(bads, WRONG_PARTS_MAX)))
+    return found if whole in found else [*found, whole]
+
+
+def _bad_windows(texts: Texts) -> Bad | None:
+    windows = notation.read_windows(texts)
+    return windows if isinstance(windows, Bad) else None
 
 
 def _bad_pair(rates: Mapping[str, str]) -> Bad | None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from guard.markets import MARKETS
 from guard.policy import PolicyDoc, parse_policy
-from guard.policy.document import FILE_CHARS_MAX, PolicyError
+from guard.policy.document import FILE_CHARS_MAX, WRONG_PARTS_MAX, PolicyError
 from guard.policy.schema import FxTable
 from tests.support.policy import codes_of, doc
 
@@ -276,3 +276,46 @@ def test_what_has_the_wrong_form_is_told_the_right_one(text: str, hint: str) -> 
 
     assert isinstance(errors, list)
     assert [error.hint for error in errors] == [hint]
+
+
+def test_each_item_of_a_list_is_told_by_itself() -> None:
+    """Eight currencies with two slips of the pen take one round, not two; what only the whole shows is told too."""
+    errors = parse_policy(
+        """
+[instruments]
+markets = ["HKK", "US", "USS"]
+[orders]
+max_value = ["1e5 USD", "5 HKD", "12 XX", "6 HKD", "1e5 USD"]
+price_collar_percent = { stok = 10, option = -1 }
+[hours]
+HK = ["25:00-26:00", "09:30-12:00", "soon"]
+[fx]
+USDHKD = "0"
+ABC = "1"
+as_of = 2026-11-20
+""",
+        file="x.toml",
+    )
+    assert isinstance(errors, list)
+    told = [(error.path, error.message.partition(" is")[0]) for error in errors]
+    assert told.count(("orders.max_value", "'1e5 USD'")) == 1
+    assert set(told) >= {
+        ("instruments.markets", "'HKK'"),
+        ("instruments.markets", "'USS'"),
+        ("orders.max_value", "'1e5 USD'"),
+        ("orders.max_value", "'12 XX'"),
+        ("orders.price_collar_percent", "'stok'"),
+        ("hours.HK", "'25:00-26:00'"),
+        ("hours.HK", "'soon'"),
+        ("fx.USDHKD", "'0'"),
+    }
+    assert {error.path for error in errors} >= {"fx.ABC"}
+    assert len([one for one in told if one[0] == "orders.price_collar_percent"]) == 2
+
+
+def test_what_is_told_of_a_list_is_bounded() -> None:
+    """A file of another kind under a policy's name does not fill an answer or a record."""
+    words = ", ".join(f'"m{n}"' for n in range(5_000))
+    errors = parse_policy(f"[instruments]\nmarkets = [{words}]\n", file="x.toml")
+    assert isinstance(errors, list)
+    assert len(errors) == WRONG_PARTS_MAX
