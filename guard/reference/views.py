@@ -110,8 +110,12 @@ def _untold(sources: Sources, symbol: str) -> Missing:
 
 
 def _is_nobodys(sources: Sources, symbol: str) -> bool:
+    return sources.is_unknown(symbol) and not _is_logged_out(sources)
+
+
+def _is_logged_out(sources: Sources) -> bool:
     everywhere = sources.everywhere()
-    return sources.is_unknown(symbol) and (everywhere is None or everywhere.is_quoting)
+    return everywhere is not None and not everywhere.is_quoting
 
 
 def _own_quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Quote | Missing:
@@ -127,7 +131,7 @@ def _quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Qu
     kept = sources.prices.shelf.get(symbol)
     denied = sources.prices.shelf.denied(symbol, sources.clock.t_us())
     is_denied = sources.is_unknown(symbol) or (denied is not None and not denied.is_passing)
-    is_late = kept is not None or not is_denied
+    is_late = kept is not None or not is_denied or _is_logged_out(sources)
     return assembly.quote(symbol, kept, market, age_max_ms=needs.price_age_max_ms, why=why, is_late=is_late)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from guard.simulator.faults import Fault, HttpError, RetType, Unreachable
+from guard.simulator.faults import Fault, Garbage, HttpError, RetType, Unreachable
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import Look, judge_trade
@@ -141,6 +141,20 @@ async def test_w02_a_sale_waits_while_the_daemon_will_not_tell(tmp_path: Path, w
 
         assert code_of(reply) == (503, "price_unavailable")
         assert words.rsplit("] ", maxsplit=1)[-1] in said(reply)["ret_msg"]
+        assert scene.reached() == []
+
+
+async def test_b20_a_sale_waits_for_a_daemon_that_logs_in(tmp_path: Path) -> None:
+    """Without a login for quotes it answers that it knows nothing: that is no word on the price."""
+    async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
+        for path, s2c in (
+            (SNAPSHOT, b'{"snapshot_list":[]}'),
+            ("/api/static-info", b'{"static_info_list":[]}'),
+            ("/api/global-state", b'{"market_hk":5,"qot_logined":false}'),
+        ):
+            scene.daemon.faults.always(Garbage(b'{"ret_type":0,"s2c":%b}' % s2c), path=path)
+
+        assert code_of(await scene.place(side="SELL", qty=100_000, price=0.01)) == (503, "price_unavailable")
         assert scene.reached() == []
 
 
