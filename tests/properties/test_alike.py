@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.intent.fields import Fields
@@ -66,7 +66,11 @@ def _bodies(draw: st.DrawFn) -> list[bytes]:
         bodies[-1] = dict(reversed(bodies[-1].items()))
     if draw(st.booleans()):
         del bodies[-2][draw(st.sampled_from(sorted(bodies[-2])))]
-    return [("{" + ",".join([f'"{name}":{said}' for name, said in body.items()]) + "}").encode() for body in bodies]
+    return [_body(body) for body in bodies]
+
+
+def _body(members: dict[str, str]) -> bytes:
+    return ("{" + ",".join([f'"{name}":{said}' for name, said in members.items()]) + "}").encode()
 
 
 def _read_alone(body: bytes) -> Any:
@@ -80,6 +84,7 @@ def _read_alone(body: bytes) -> Any:
 
 @settings(max_examples=200, deadline=None)
 @given(_bodies())
+@example([_body(BASE | {"remark": '"a"'}), _body(BASE | {"remark": MARK})])
 def test_nothing_that_was_read_before_changes_what_is_read(bodies: list[bytes]) -> None:
     """To the digit of a number and the word of a refusal; a mark of the guard's is refused however often."""
     for body in [*bodies, *bodies]:

@@ -81,6 +81,9 @@ def test_any_bytes_give_answers_or_one_reason(stream: bytes, size: int) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(STREAMS, st.integers(2, 40))
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 7)
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 100)
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}x", 100)
 def test_how_the_network_cuts_a_stream_never_changes_a_first_answer(stream: bytes, size: int) -> None:
     """Cut anywhere, a first answer is the one that is read byte by byte, or the stream is found broken."""
     one_by_one, broken, _ = read(stream, 1)

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.journal import Bounds, replay
@@ -130,6 +130,7 @@ def test_every_cut_is_a_shorter_chain_or_a_torn_tail(texts: list[str], data: st.
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=80) | TEXT.map(str.encode))
+@example(chain(["a"])[0].removesuffix(b"\n"))
 def test_reading_any_bytes_gives_a_line_or_a_value_error(raw: bytes) -> None:
     """Nothing else ever comes out of a file."""
     try:

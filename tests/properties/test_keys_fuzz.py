@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import jiter
 import jwt
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.access import (
@@ -122,6 +122,8 @@ def test_an_amount_is_taken_exactly_or_not_at_all(amount: Decimal | int) -> None
 
 @settings(max_examples=200)
 @given(st.text(max_size=80) | st.from_regex(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", fullmatch=True))
+@example(PLAIN)
+@example("b")
 def test_any_bearer_is_refused_in_the_same_words(bearer: str) -> None:
     """Only the two plaintexts get in; every other text gets one and the same refusal."""
     found = authenticate(KEYS, bearer, now=NOW, issuers=ISSUERS)

@@ -100,6 +100,7 @@ def test_arbitrary_bytes_never_raise(raw: bytes, places: list[int]) -> None:
 @example(b"G\n\r\n", [2])
 @example(b"G\r\n\n", [3])
 @example(b"GET / HTTP/1.1\r\nHost: a\r\n\n\r\n", [26])
+@example(b"GET /api/ping HTTP/1.1\r\nHost: a\r\n\r\nx", [35])
 def test_how_the_bytes_were_cut_changes_nothing(raw: bytes, places: list[int]) -> None:
     """Cut or whole, the outcome is the same, unless a request ended at a cut and the rest belongs to the next one."""
     whole, parts = read([raw]), read(cut(raw, places))
