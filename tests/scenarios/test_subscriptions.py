@@ -233,6 +233,45 @@ async def test_a_revoked_keys_subscriptions_end_with_it(scene: Stage, tmp_path: 
     assert scene.guard.desk.holdings.held("other") == [(11, "AAPL", 1)]
 
 
+async def test_expired_and_disabled_keys_hold_nothing(tmp_path: Path) -> None:
+    """All that are gone are seen to in one look; a daemon that is away is not asked for the next of them."""
+    until = "2026-11-22T09:47:28Z"  # a minute from now
+    people = (record("bot", expires_at=until), record("mine"), *KEYS[1:2], KEYS[3])
+    async with stage(tmp_path, *people) as scene:
+        await subscribe(scene, TENCENT)
+        await subscribe(scene, APPLE, who="mine")
+        await subscribe(scene, "HK.00388", who="other")
+        write_keys(tmp_path / "keys.json", people[0], record("mine", allowed_machines=["here"]), *people[2:])
+        await scene.guard.reload()
+        scene.clock.advance(s=60)
+        scene.daemon.faults.add(Unreachable(), path=UNSUB)
+        asked = len(scene.reached(UNSUB))
+        await _taken_back(scene)
+        assert len(scene.reached(UNSUB)) == asked + 1
+        await _taken_back(scene)
+
+        assert quotes(scene) == {"HK.00388": [1]}
+
+
+async def test_a_line_that_is_being_taken_back_is_subscribed_to_after_that(scene: Stage, tmp_path: Path) -> None:
+    """Another key that asks for it meanwhile waits: else the daemon would end what it holds."""
+    await subscribe(scene, TENCENT)
+    write_keys(tmp_path / "keys.json", *KEYS[1:])
+    await scene.guard.reload()
+    told = asyncio.Event()
+    scene.daemon.faults.add(Hold(told), path=UNSUB)
+    taking = asyncio.ensure_future(_taken_back(scene))
+    await scene.until_reached(UNSUB)
+    asking = asyncio.ensure_future(subscribe(scene, TENCENT, who="other"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    told.set()
+    assert is_done(await asking)
+    await taking
+
+    assert quotes(scene) == {TENCENT: [1]}
+
+
 async def test_a_key_that_left_its_last_socket_long_ago_holds_nothing(scene: Stage) -> None:
     """Ten minutes without a socket and without a request; a key that asked meanwhile is still there."""
     holdings, clock = scene.guard.desk.holdings, scene.clock
