@@ -539,3 +539,26 @@ async def test_its_record_does_not_rest(tmp_path: Path, path: str, body: dict[st
         assert is_passed(await scene.ask(path, body))
     assert ("decision", False) in seen
     assert ("decision", True) not in seen
+
+
+async def test_an_order_that_is_cancelled_anew_is_not_forgotten_when_the_first_request_ends(tmp_path: Path) -> None:
+    """The first is told no and still waits for another order; the second asks again; the third joins the second."""
+    async with shared(tmp_path, own=2) as scene:
+        newest, oldest = names(scene)
+        slow, again_slow = asyncio.Event(), asyncio.Event()
+        for fault in (Hold(slow), RetType(-1), Hold(again_slow)):
+            scene.daemon.faults.add(fault, path=MODIFY)
+        asks = [asyncio.ensure_future(scene.ask(CANCEL_ALL, account()))]
+        await scene.until_reached(MODIFY, times=2)
+        asks.append(asyncio.ensure_future(scene.ask(CANCEL_ALL, account())))
+        await scene.until_reached(MODIFY, times=3)
+        slow.set()
+        assert "refused" in outcomes(await asks[0])
+        for _ in range(20):
+            await asyncio.sleep(0)
+        asks.append(asyncio.ensure_future(scene.ask(CANCEL_ALL, account())))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        again_slow.set()
+        await asyncio.gather(*asks)
+        assert sent(scene) == [newest, oldest, oldest]

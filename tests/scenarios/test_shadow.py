@@ -235,3 +235,14 @@ async def test_a_change_moves_what_the_order_stood_on_of_shadows_that_are_gone(t
         told = {claim["counter"]: used for claim, used in zip(decision["claims"], decision["used"], strict=True)}
         (cell,) = [counter for counter in told if counter.startswith("daily_value/") and "key=bot" in counter]
         assert (told[cell], scene.guard.desk.state.sums[cell]) == (21_000 * LEDGER_UNIT, 61_000 * LEDGER_UNIT)
+
+
+async def test_a_shadow_tells_of_a_change_of_somebody_elses_order(tmp_path: Path) -> None:
+    """What is enforced lets keys change each other's orders; a shadow that would not says so, and nothing else."""
+    enforced, shadow = WIDE + '[rights]\ntouch = "account"\n', '[policy]\nmode = "shadow"\n[rights]\ntouch = "own"\n'
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": enforced, "s.toml": shadow}) as scene:
+        name = await scene.placed()
+        assert is_passed(await scene.modify(name, price=190))
+        assert await metric(scene, "s") == {}
+        assert is_passed(await scene.modify(name, who="other", price=180))
+        assert await metric(scene, "s") == {"not_your_order": 1}
