@@ -42,6 +42,11 @@ daily_value = "160000 HKD"
 open_value = "{open_value} HKD"
 open_orders = 4
 """
+ALSO: Final = """
+[budgets]
+daily_value = "160000 HKD"
+resets = "00:00 UTC"
+"""
 FAULTS: Final[tuple[Fault | None, ...]] = (
     None,
     None,
@@ -79,7 +84,8 @@ class Tracking(RuleBasedStateMachine):
         clock = ManualClock()
         daemon = Simulator(clock=clock)
         (self.home / "0").mkdir()
-        given = stage(self.home / "0", policies=self.policy(), toml=TRADING, daemon=daemon, clock=clock)
+        policies = {"desk.toml": self.policy(), "also.toml": ALSO}
+        given = stage(self.home / "0", policies=policies, toml=TRADING, daemon=daemon, clock=clock)
         self.scene: Stage = self.go(self.stack.enter_async_context(given))
 
     def policy(self) -> str:
@@ -108,7 +114,7 @@ class Tracking(RuleBasedStateMachine):
         self.scene.clock.advance(us=1)
         if reply.status == 200 and said(reply)["ret_type"] == 0:
             assert self.scene.held("open_value") <= self.open_cap
-            assert self.scene.held() <= DAILY
+            assert max(self.days()) <= DAILY
 
     @precondition(lambda self: self.orders())
     @rule(pick=st.integers(0, 99), qty=qtys, price=prices, fault=faults)
@@ -226,6 +232,14 @@ class Tracking(RuleBasedStateMachine):
         """What was really paid for them."""
         return sum((order.fill_value for order in self.ours()), Decimal(0))
 
+    def days(self) -> tuple[Decimal, Decimal]:
+        """What stands on each of the two budgets of the day, which begin it at different times."""
+        days = [Decimal(0), Decimal(0)]
+        for cell, amount in self.scene.guard.desk.state.sums.items():
+            if cell.startswith("daily_value/"):
+                days[cell.endswith(",all")] += Decimal(amount) / LEDGER_UNIT
+        return days[0], days[1]
+
     @invariant()
     def no_cap_is_exceeded(self) -> None:
         """What the daemon really holds is within the caps, and the ledger never says less than it is."""
@@ -233,7 +247,7 @@ class Tracking(RuleBasedStateMachine):
             return
         assert self.at_risk() <= self.scene.held("open_value")
         assert self.at_risk() <= OPEN
-        assert self.spent() + self.at_risk() <= self.scene.held()
+        assert self.spent() + self.at_risk() <= min(self.days())
         assert self.spent() + self.at_risk() <= DAILY
 
     def settled(self) -> None:
@@ -247,7 +261,8 @@ class Tracking(RuleBasedStateMachine):
         assert (left["holders"], left["steps"]) == ({}, {})
         assert self.scene.sums("open_value") == self.scene.sums("exits") == self.scene.sums("open_orders") == 0
         # The daemon tells an average price of some decimals, from which the value of a fill is worked out, rounded up.
-        assert 0 <= self.scene.held() - self.spent() <= Decimal(len(self.orders())) / LEDGER_UNIT
+        for held in self.days():
+            assert 0 <= held - self.spent() <= Decimal(len(self.orders())) / LEDGER_UNIT
 
 
 Tracking.TestCase.settings = settings(
