@@ -52,6 +52,15 @@ BASIC = st.dictionaries(st.sampled_from(NAMES), LEAVES, max_size=10).map(lambda 
 ROW = st.dictionaries(st.sampled_from(NAMES), TREES | SECURITY, max_size=8)
 ROWS = st.lists(ROW | st.fixed_dictionaries({"basic": BASIC}) | TREES, max_size=4)
 S2C = st.dictionaries(st.sampled_from(NAMES[-12:]), ROWS | TREES, max_size=4)
+# A share that the daemon lists as one, with prices that may be anything.
+LISTED = st.fixed_dictionaries(
+    dict.fromkeys(("cur_price", "last_close_price", "bid_price", "ask_price", "update_timestamp"), LEAVES)
+).map(
+    lambda prices: {
+        "static_info_list": [{"basic": OURS | {"lot_size": 100, "sec_type": 3}}],
+        "snapshot_list": [{"basic": OURS | {"type": 3, "lot_size": 100, "is_suspend": False} | prices}],
+    }
+)
 
 PARSERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "snapshot": parse_snapshot,
@@ -113,7 +122,8 @@ def prices_of(world: World) -> list[Decimal]:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    answers=st.lists(st.binary(max_size=50) | st.builds(envelope, S2C, LEAVES) | st.builds(envelope, S2C), min_size=1),
+    answers=st.lists(st.binary(max_size=50) | st.builds(envelope, S2C, LEAVES) | st.builds(envelope, S2C), min_size=1)
+    | st.lists(st.builds(envelope, LISTED), min_size=1, max_size=1),
     symbol=st.sampled_from(["HK.00700", "US.AAPL261218C200000", "HK.HSI2612"]),
 )
 async def test_a_daemon_that_says_anything_gives_a_world_or_missing_parts(answers: list[bytes], symbol: str) -> None:
