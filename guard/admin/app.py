@@ -35,12 +35,13 @@ from guard.walk.recorder import Recorder
 
 BODY_BYTES_MAX: Final = 65_536
 PIECE_BYTES: Final = 65_536
-_FAILED: Final = refuse(
+FAILED: Final = refuse(
     Code.RULE_ERROR, "the guard failed on this request; its log says why, and /status whether it was done all the same"
 )
 _log = structlog.get_logger("guard.admin")
 ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 _T = TypeVar("_T", bound=msgspec.Struct)
+REFUSED: Final[web.AppKey[Callable[[Refusal], web.Response]]] = web.AppKey("refused")
 Act = Callable[[web.Request, Principal], Awaitable[web.Response]]
 
 
@@ -85,13 +86,13 @@ class Routes:
     async def status(self, request: web.Request) -> web.Response:
         """What the guard is doing."""
         refusal = self._may_look(request)
-        return self._refused(refusal) if refusal else as_json(status(self._desk))
+        return self.refused(refusal) if refusal else as_json(status(self._desk))
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """The exposition, rendered beside the loop and written a piece at a time: it may be large."""
         refusal = self._may_look(request)
         if refusal:
-            return self._refused(refusal)
+            return self.refused(refusal)
         body = await aside(self._desk.metrics.render)
         response = web.StreamResponse(headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
         response.content_length = len(body)
@@ -153,7 +154,7 @@ class Routes:
         try:
             note = await self._desk.journal.checkpoint()
         except JournalFault as fault:
-            return self._refused(refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
+            return self.refused(refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
         return web.Response(text=note)
 
     async def show_state(self, _: web.Request, __: Principal) -> web.Response:
@@ -183,10 +184,10 @@ class Routes:
         async def handler(request: web.Request) -> web.StreamResponse:
             found = self._caller(request)
             if isinstance(found, Refusal):
-                return self._refused(found)
+                return self.refused(found)
             lacking = operator_reasons(found, scope)
             if lacking:
-                return self._refused(Refusal(lacking))
+                return self.refused(Refusal(lacking))
             return await act(request, found)
 
         return handler
@@ -216,20 +217,21 @@ class Routes:
     async def _body(self, request: web.Request, kind: type[_T]) -> _T | web.Response:
         """The body as its struct, which has to come in time; a field given twice is refused, as everywhere."""
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            return self._refused(refuse(Code.MEDIA_TYPE, "a body is sent as it is: no Content-Encoding"))
+            return self.refused(refuse(Code.MEDIA_TYPE, "a body is sent as it is: no Content-Encoding"))
         try:
             async with asyncio.timeout(self._bounds.body_timeout_s):
                 raw = await request.read()
         except TimeoutError:
-            return self._refused(refuse(Code.REQUEST_TIMEOUT, "the body did not arrive in time"))
+            return self.refused(refuse(Code.REQUEST_TIMEOUT, "the body did not arrive in time"))
         found = fitting(raw, kind)
-        return self._refused(found) if isinstance(found, Refusal) else found
+        return self.refused(found) if isinstance(found, Refusal) else found
 
     def _told(self, change: Change | Settled) -> web.Response:
         refusal = not_made(change)
-        return as_json(change) if refusal is None else self._refused(refusal, change)
+        return as_json(change) if refusal is None else self.refused(refusal, change)
 
-    def _refused(self, refusal: Refusal, change: Change | Settled | None = None) -> web.Response:
+    def refused(self, refusal: Refusal, change: Change | Settled | None = None) -> web.Response:
+        """The one body of every refusal, with what a change that was not made says of itself."""
         sha256 = self._desk.standing.policy_sha256 or None
         return as_refusal(refusal, decision=self._desk.clock.new_id(), policy_sha256=sha256, change=change)
 
@@ -237,24 +239,24 @@ class Routes:
     async def guard_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuses foreign hosts and odd versions, and gives unknown routes the contract's body."""
         if request.version not in {HttpVersion10, HttpVersion11}:  # what aiohttp takes for others may be anything
-            return self._refused(refuse(Code.HTTP_VERSION, "only HTTP/1.1 and 1.0 are spoken here"))
+            return self.refused(refuse(Code.HTTP_VERSION, "only HTTP/1.1 and 1.0 are spoken here"))
         hosts = request.headers.getall("Host", [])
         if len(hosts) != 1 or not is_own_name(hosts[0], address(self._desk.standing.settings.listen.ops)):
-            return self._refused(refuse(Code.BAD_HEADER, "Host is not this listener's name"))
+            return self.refused(refuse(Code.BAD_HEADER, "Host is not this listener's name"))
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return self._refused(refuse(Code.UNKNOWN_ENDPOINT, "no such route on the ops listener"))
+            return self.refused(refuse(Code.UNKNOWN_ENDPOINT, "no such route on the ops listener"))
         except web.HTTPMethodNotAllowed as wrong:
             allowed = ", ".join(sorted(wrong.allowed_methods))
-            return self._refused(refuse(Code.METHOD, f"this route is asked with {allowed}", limit=allowed))
+            return self.refused(refuse(Code.METHOD, f"this route is asked with {allowed}", limit=allowed))
         except web.HTTPRequestEntityTooLarge:
-            return self._refused(refuse(Code.BODY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes"))
+            return self.refused(refuse(Code.BODY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes"))
         except (web.HTTPException, ConnectionError):  # an answer as it is; a caller that is gone
             raise
         except Exception:  # noqa: BLE001 - whatever was raised, the operator is owed an answer and the log the trace
             _log.exception("ops_failed", path=request.path)
-            return self._refused(_FAILED)
+            return self.refused(FAILED)
 
 
 def _waiting(record: Policy, replay: Mapping[str, object] | None) -> dict[str, object]:
@@ -297,6 +299,7 @@ def build_app(recorder: Recorder, changes: Changes, bounds: Bounds) -> web.Appli
     """The application of the ops listener."""
     routes = Routes(recorder, changes, bounds)
     app = web.Application(middlewares=[routes.guard_host], client_max_size=BODY_BYTES_MAX)
+    app[REFUSED] = routes.refused
     app.router.add_get("/livez", routes.livez)
     app.router.add_get("/readyz", routes.readyz)
     app.router.add_get("/status", routes.status)

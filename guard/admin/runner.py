@@ -4,14 +4,16 @@ aiohttp takes as many as come and waits for each an hour. Each costs an open fil
 callers and the daemon need too. So the oldest goes for the newest, and the first head, the time between two requests
 (in which an answer is taken and the next head comes) and a body have the data listener's deadlines.
 
-Nor is anything of a request logged. What aiohttp says of one that it cannot read quotes it, with a key that a slip of
-the hand has left beside an odd character; and whoever reaches the door could fill the log with that.
+Nor is anything of a request logged or told. What aiohttp says of one that it cannot read quotes it, with a key that a
+slip of the hand has left beside an odd character; and whoever reaches the door could fill the log with that.
 """
 
 import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from ssl import SSLContext
 from typing import Any, Final, cast
@@ -19,17 +21,21 @@ from typing import Any, Final, cast
 import structlog
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.typedefs import Handler
 
+from guard.admin.app import FAILED, REFUSED
+from guard.codes import Code
 from guard.server import Bounds, TlsServer, bound_sockets, socket_file
 from guard.settings import address
+from guard.terms import Refusal, refuse
 
 CONNECTIONS_MAX: Final = 64
 STOP_S: Final = 5.0  # what is asked for at the very end, after the drain, has so long to be answered
 _NEVER: Final = float("inf")
 _THEIRS: Final = (HttpProcessingError, web.RequestPayloadError, ConnectionError)  # what callers bring about
-
-
+_UNREAD: Final = refuse(Code.BAD_HEADER, "no HTTP request can be read from these bytes")
+_TOO_LONG: Final = refuse(Code.HEADERS_TOO_LARGE, "a line of the request's head is too long")
 _log = structlog.get_logger("guard.admin")
 
 
@@ -44,11 +50,30 @@ class _Discreet(logging.LoggerAdapter[logging.Logger]):
         _log.error("ops_failed", why=str(msg), exc_info=fault)
 
 
+class _Discreetly(web.RequestHandler):
+    """Answers what cannot be read, or what failed, as every refusal is answered, and then closes."""
+
+    def __init__(self, server: web.Server, refused: Callable[[Refusal], web.Response], **how: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **how)
+        self._refused = refused
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Logged as aiohttp does; what it would say is left out."""
+        super().handle_error(request, status, exc, message)
+        is_theirs = status < HTTPStatus.INTERNAL_SERVER_ERROR
+        response = self._refused(_TOO_LONG if isinstance(exc, LineTooLong) else _UNREAD if is_theirs else FAILED)
+        response.force_close()
+        return response
+
+
 class _Bounded:
     """Makes the protocol of each new connection, and room for it before."""
 
-    def __init__(self, server: web.Server) -> None:
+    def __init__(self, server: web.Server, make: Callable[[web.Server], asyncio.Protocol]) -> None:
         self._server = server
+        self._make = make
 
     def __call__(self) -> asyncio.Protocol:
         """As the server itself; connections that are being cut do not count twice."""
@@ -56,7 +81,7 @@ class _Bounded:
         for handler in held[: max(0, len(held) + 1 - CONNECTIONS_MAX)]:
             if handler.transport is not None:
                 handler.transport.abort()
-        return self._server()
+        return self._make(self._server)
 
 
 class OpsRunner(web.AppRunner):
@@ -64,14 +89,10 @@ class OpsRunner(web.AppRunner):
 
     def __init__(self, app: web.Application, bounds: Bounds) -> None:
         app.middlewares.insert(0, self._while_answered)
-        linger_s = bounds.linger_timeout_s
-        super().__init__(
-            app,
-            access_log=None,
-            handle_signals=False,
-            lingering_time=linger_s,
-            logger=_Discreet(logging.getLogger("guard.admin"), {}),
-            shutdown_timeout=STOP_S,
+        super().__init__(app, handle_signals=False, shutdown_timeout=STOP_S)
+        logger = _Discreet(logging.getLogger("guard.admin"), {})
+        self._make = partial(
+            _Discreetly, refused=app[REFUSED], access_log=None, lingering_time=bounds.linger_timeout_s, logger=logger
         )
         self._bounds = bounds
         self._deadlines: dict[object, float] = {}
@@ -92,7 +113,7 @@ class OpsRunner(web.AppRunner):
     def server(self) -> web.Server | None:
         """What sites make their connections with."""
         server = super().server
-        return None if server is None else cast("web.Server", _Bounded(server))
+        return None if server is None else cast("web.Server", _Bounded(server, self._make))
 
     async def setup(self) -> None:
         """Make the server and begin to look at its connections' deadlines."""

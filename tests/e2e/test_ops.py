@@ -266,6 +266,25 @@ async def test_authorization_is_sent_once(tmp_path: Path) -> None:
     assert (status, json.loads(body)["err_code"]) == (400, "bad_header")
 
 
+@pytest.mark.parametrize(
+    ("text", "status", "code"),
+    [
+        ("GET /livez HTTP/1.1\r\nHost: localhost\r\nAuthorization: \0Bearer gk_secret\r\n\r\n", 400, "bad_header"),
+        ("GET /livez HTTP\n/1.1\r\nHost: localhost\r\nAuthorization: Bearer gk_secret\r\n\r\n", 400, "bad_header"),
+        ("gk_secret\0 /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_header"),
+        (f"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: gk_secret{'x' * 20_000}\r\n\r\n", 431, "headers_too_large"),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_like_all_else(tmp_path: Path, text: str, status: int, code: str) -> None:
+    """In the one body of refusals, and with nothing of the request in it: a key may stand beside the odd character."""
+    async with running(lay_out(tmp_path)) as guard:
+        found, body = await _raw(guard.ports[1], text)
+
+    told = json.loads(body)
+    assert (found, told["err_code"], told["guard"]["reasons"][0]["code"]) == (status, code, code)
+    assert "gk_secret" not in body
+
+
 async def test_the_data_listener_has_none_of_these_routes(tmp_path: Path) -> None:
     """Each route of ops is a 404 on data, also for an administrator, and the daemon hears nothing of it."""
     simulator = Simulator()
