@@ -137,6 +137,9 @@ CONTROLS: Final = (
 
 def findings(facts: Facts) -> Iterable[tuple[str, str, str]]:
     """What a reviewer should look at: how grave (`bad`, `look`), a sentence, the section that tells more."""
+    seq, ts = facts.begins or (1, "")
+    if seq > 1 and (facts.since or "") < ts:
+        yield "look", f"Records 1 to {seq - 1} are pruned: what was before {ts[:19]}Z is not in this report", "proof"
     unsettled = sum(doubt.settled is None for doubt in facts.doubts.values())
     if unsettled:
         yield "bad", f"{_times(unsettled, 'order')} whose outcome is still unknown", "outcomes"

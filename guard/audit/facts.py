@@ -89,6 +89,7 @@ class Facts:
         self.since, self.until = since, until
         self.records = 0
         self.first_ts = self.last_ts = ""
+        self.begins: tuple[int, str] | None = None  # the first record that is kept, whatever time is asked for
         self.types: Counter[str] = Counter()
         self.hours: dict[str, Counter[str]] = defaultdict(Counter)
         self.days: set[str] = set()
@@ -119,6 +120,7 @@ class Facts:
     def take(self, views: Iterable[View]) -> None:
         """Counts every record of the time asked for. What settles an earlier doubt counts with the doubt."""
         for line, members in views:
+            self.begins = self.begins or (line.seq, line.ts)
             if (self.since and line.ts < self.since) or (self.until and line.ts >= self.until):
                 continue
             self.records += 1

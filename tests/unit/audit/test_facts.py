@@ -137,3 +137,15 @@ def test_findings_name_what_a_reviewer_should_look_at(state: Path) -> None:
     assert told["3 limits never used to a tenth: too wide to bind"] == ("look", "limits")
     assert told["Weakened at the last start: ops open"] == ("look", "gaps")
     assert list(findings(Facts())) == []
+
+
+def test_a_report_over_pruned_days_says_that_it_lacks_them(state: Path) -> None:
+    """A page of noughts for days that are gone is no finding; for a time that is kept whole nothing is lacking."""
+    lines = list(read_lines(state))[20:]
+    ts = json.loads(lines[0])["ts"]
+    for since, is_told in ((None, True), ("2020-01-01T00:00:00.000000Z", True), (ts, False)):
+        facts = Facts(since)
+        facts.take(Views().read(lines))
+        told = [sentence for _, sentence, where in findings(facts) if where == "proof"]
+        assert told == [f"Records 1 to 20 are pruned: what was before {ts[:19]}Z is not in this report"] * is_told
+    assert not [one for one in findings(facts_of(state)) if "pruned" in one[1]]
