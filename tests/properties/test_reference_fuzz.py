@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.reference import Reference
@@ -52,15 +52,19 @@ BASIC = st.dictionaries(st.sampled_from(NAMES), LEAVES, max_size=10).map(lambda 
 ROW = st.dictionaries(st.sampled_from(NAMES), TREES | SECURITY, max_size=8)
 ROWS = st.lists(ROW | st.fixed_dictionaries({"basic": BASIC}) | TREES, max_size=4)
 S2C = st.dictionaries(st.sampled_from(NAMES[-12:]), ROWS | TREES, max_size=4)
-# A share that the daemon lists as one, with prices that may be anything.
-LISTED = st.fixed_dictionaries(
-    dict.fromkeys(("cur_price", "last_close_price", "bid_price", "ask_price", "update_timestamp"), LEAVES)
-).map(
-    lambda prices: {
+
+
+def listed(prices: dict[str, Any]) -> dict[str, Any]:
+    """A share that the daemon lists as one, with these prices."""
+    return {
         "static_info_list": [{"basic": OURS | {"lot_size": 100, "sec_type": 3}}],
         "snapshot_list": [{"basic": OURS | {"type": 3, "lot_size": 100, "is_suspend": False} | prices}],
     }
-)
+
+
+LISTED = st.fixed_dictionaries(
+    dict.fromkeys(("cur_price", "last_close_price", "bid_price", "ask_price", "update_timestamp"), LEAVES)
+).map(listed)
 
 PARSERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "snapshot": parse_snapshot,
@@ -126,6 +130,7 @@ def prices_of(world: World) -> list[Decimal]:
     | st.lists(st.builds(envelope, LISTED), min_size=1, max_size=1),
     symbol=st.sampled_from(["HK.00700", "US.AAPL261218C200000", "HK.HSI2612"]),
 )
+@example(answers=[envelope(listed({"cur_price": 300.2, "bid_price": 0, "ask_price": -1}))], symbol="HK.00700")
 async def test_a_daemon_that_says_anything_gives_a_world_or_missing_parts(answers: list[bytes], symbol: str) -> None:
     """No price of zero, none below zero but a future's, no multiplier of nothing; and nothing raises."""
     clock, supervisor = ManualClock(MONDAY), Supervisor()
