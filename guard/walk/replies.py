@@ -150,8 +150,8 @@ def _unknown(visit: Visit, headers: Headers = ()) -> Reply:
     )
     if visit.effect is Effect.ORDER_CANCEL:
         message = (
-            "the cancel was sent and its outcome is not known; the daemon's order list tells it. "
-            "It does no harm twice: send it again, without the same Idempotency-Key"
+            "the cancel was sent and its outcome is not known; the daemon's order list tells it. It does no harm "
+            f"twice: send it again, without the same Idempotency-Key, or name decision {visit.id} to your operator"
         )
     return unusable(visit, refuse(Code.OUTCOME_UNKNOWN, message), status=504, headers=headers)
 

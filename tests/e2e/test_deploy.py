@@ -125,7 +125,7 @@ def test_the_image_runs_without_root_and_asks_livez() -> None:
     text = DOCKERFILE.read_text()
     final = text.rpartition("\nFROM ")[2]
 
-    assert re.search(r"^USER [1-9]\d+$", final, re.MULTILINE)
+    assert re.search(r"^USER [1-9]\d+:[1-9]\d+$", final, re.MULTILINE)
     assert "22501/livez" in final
     assert 'ENTRYPOINT ["guard"]\nCMD ["serve"]' in final
     installs = [line for line in text.splitlines() if "pip install" in line]
