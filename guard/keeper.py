@@ -8,7 +8,7 @@ tried again later.
 import asyncio
 import sys
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +22,12 @@ from guard.journal import Disk, Journal, Snapshot, leftover
 from guard.journal.retention import delete, outlived, prune_record
 from guard.journal.runs import RECORD_BYTES, Run, behind
 from guard.journal.segments import first_line, segment_numbers, segment_path
+from guard.terms import us_of
 
 ROUND_S: Final = 5.0
 PARTS_AT_ONCE: Final = 8  # some 100 kB, appended a turn of the loop each between two pauses
 PAUSE_S: Final = 0.005
 _ROOM_RECORDS: Final = 16
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _log = structlog.get_logger("guard.keeper")
 
@@ -146,7 +146,7 @@ class Keeper:
 
     async def _clear(self, before: datetime) -> None:
         """What only pruned records named goes from beside the record."""
-        before_us = str((before - _EPOCH) // timedelta(microseconds=1))
+        before_us = str(us_of(before))
         words = ("-m", "guard.journal.leftover", str(self._state), before_us, *self._in_force())
         async with beside(sys.executable, "-P", *words) as process:
             out, err = await asyncio.gather(process.out.lines(), process.err.lines())

@@ -54,7 +54,7 @@ def _follow(folder: Path, named: set[str]) -> None:
     """Settings name the keys and the policies that decided with them."""
     waiting, seen = list(named), set(named)
     while waiting:
-        with suppress(OSError):
+        with suppress(FileNotFoundError):  # one that cannot be read may name others: then nothing goes
             content = read_whole(folder / f"{waiting.pop()}.json", bytes_max=GIVEN_BYTES_MAX)
             more = {found.decode() for found in _HASH.findall(content)} - seen
             seen |= more

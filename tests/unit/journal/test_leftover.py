@@ -23,20 +23,22 @@ def named(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+SETTINGS: Final = f'{{"keys":"{named("1")}","policies":"{named("2")}"}}'
+
+
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """Settings that name keys and policies, a policy that goes back, one that nobody names, a stranger's file."""
     state = tmp_path / "state"
     journal = open_journal(state, bounds=Bounds(segment_bytes_max=700))
     shelf = Shelf(state / "config")
-    settings = f'{{"keys":"{named("1")}","policies":"{named("2")}"}}'
-    for text in ("1", "2", settings, "3", "4", "5"):
+    for text in ("1", "2", SETTINGS, "3", "4", "5"):
         shelf.put(named(text), text.encode())
     (state / "config/notes.txt").write_text("mine")
     (state / f"config/{named('9')}.new").write_text("a draft that a crash left")
     for path in (state / "config").iterdir():
         os.utime(path, OLD)
-    journal.append("start", Start(t=1, version="1.0.0", config_sha256=named(settings), policy_sha256=named("2")))
+    journal.append("start", Start(t=1, version="1.0.0", config_sha256=named(SETTINGS), policy_sha256=named("2")))
     journal.append("policy", Policy(t=2, result="applied", sha256=named("3"), back=named("4")))
     journal.shut()
     return state
@@ -66,6 +68,15 @@ def test_what_was_put_there_since_stays(state: Path) -> None:
     Shelf(state / "config").put(named("5"), b"5")
     assert delete(state, found, before_us=2_000_000) == [f"{named('9')}.new"]
     assert (state / f"config/{named('5')}.json").exists()
+
+
+def test_where_settings_cannot_be_read_nothing_goes(state: Path) -> None:
+    """They may name what nothing else names; a disk that gives them back no more must not cost their policies too."""
+    settings = state / "config" / f"{named(SETTINGS)}.json"
+    settings.unlink()
+    settings.mkdir()
+    with pytest.raises(OSError, match=settings.name):
+        leftover(state, before_us=LATER_US, in_force=())
 
 
 def test_with_its_record_it_goes(state: Path) -> None:
