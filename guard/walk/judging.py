@@ -240,10 +240,10 @@ def _slot(desk: Desk, visit: Visit, situation: Situation, *, key: str, reasons: 
 
     A cancel passes all the same, and nobody remembers its key.
     """
-    principal, account = visit.principal, situation.account
-    if principal is None or account is None:
+    principal, account, endpoint = visit.principal, situation.account, visit.endpoint
+    if principal is None or account is None or endpoint is None:
         return None
-    counter = idempotency_cell(principal.name, visit.call.path, key)
+    counter = idempotency_cell(principal.name, endpoint.path, key)
     meaning = digest(situation.intent, env=account.env, acc_id=account.acc_id)
     crowded = _no_room(desk, visit, counter)
     if crowded is not None and visit.effect is _CANCEL:

@@ -101,10 +101,10 @@ async def _exits_of_others(desk: Desk, situation: Situation, more: Needs) -> Non
 
 def is_replay(desk: Desk, visit: Visit) -> bool:
     """The Idempotency-Key was used before: the first answer is told again, whatever the world is like."""
-    key, principal = visit.call.head.get("idempotency-key"), visit.principal
-    if key is None or principal is None:
+    key, principal, endpoint = visit.call.head.get("idempotency-key"), visit.principal, visit.endpoint
+    if key is None or principal is None or endpoint is None:
         return False
-    cell = idempotency_cell(principal.name, visit.call.path, key)
+    cell = idempotency_cell(principal.name, endpoint.path, key)
     return find_slot(desk.state, cell, t_us=visit.t_us) is not None
 
 

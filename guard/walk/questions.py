@@ -45,7 +45,7 @@ from guard.walk.judging import judge_passing, judge_trade
 from guard.walk.prepare import ask_more, at_once, more_to_ask, prepare
 from guard.walk.recall import on_record
 from guard.walk.recorder import Recorder
-from guard.walk.replies import refused, turned_away
+from guard.walk.replies import first_of, refused, status_of, turned_away
 
 PREFIX: Final = "/guard/v1/"
 TICKET: Final = "/guard/v1/ws-ticket"
@@ -61,6 +61,17 @@ class _Check(Struct, forbid_unknown_fields=True):
 
     path: str
     body: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Repeat(Struct, frozen=True):
+    """The Idempotency-Key was used before for the same: the answer to decision `replays` would be given again."""
+
+    replays: str
+    status: int
+
+
+Met = Refusal | Repeat | None
+"""What a request meets: its refusal, the answer that it had before, or nothing."""
 
 
 def is_question(call: Call) -> bool:
@@ -180,13 +191,16 @@ async def _check(recorder: Recorder, visit: Visit, principal: Principal) -> Repl
     if isinstance(asked, Refusal):
         return refused(recorder, visit, asked)
     verdict = await _met(recorder, visit, asked)
+    if isinstance(verdict, Repeat):
+        told = _passes(visit) | {"replays": verdict.replays}
+        return _json(visit, {"outcome": "allow", "status": verdict.status, "guard": told})
     if verdict is None:
         return _json(visit, {"outcome": "allow", "status": 200, "guard": _passes(visit)})
     if visit.standing.policies is not None:
         verdict = dated(verdict, visit.standing.policies.ends)
-    told = refusal_reply(verdict, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None)
-    inner = msgspec.json.decode(told.body, type=dict[str, msgspec.Raw])
-    return _json(visit, {"outcome": "refuse", "status": told.status, "guard": inner["guard"]})
+    reply = refusal_reply(verdict, decision=visit.id, policy_sha256=visit.standing.policy_sha256 or None)
+    inner = msgspec.json.decode(reply.body, type=dict[str, msgspec.Raw])
+    return _json(visit, {"outcome": "refuse", "status": reply.status, "guard": inner["guard"]})
 
 
 def _passes(visit: Visit) -> dict[str, object]:
@@ -225,7 +239,7 @@ def _asked(visit: Visit) -> _Check | Refusal:
     return check
 
 
-async def _met(recorder: Recorder, visit: Visit, check: _Check) -> Refusal | None:
+async def _met(recorder: Recorder, visit: Visit, check: _Check) -> Met:
     """What a request to this path would meet: a POST of this body; a GET, where that is how the path is asked."""
     rows = {row.method: row for row in BY_PATH.get(check.path, ())}
     endpoint = rows.get("GET") if bytes(check.body) == _NULL or "POST" not in rows else rows["POST"]
@@ -238,8 +252,8 @@ async def _met(recorder: Recorder, visit: Visit, check: _Check) -> Refusal | Non
     return verdict
 
 
-async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: bytes) -> Refusal | None:
-    """What the real request would meet now: its refusal, or None."""
+async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: bytes) -> Met:
+    """What the real request would meet now."""
     desk, principal = recorder.desk, visit.principal
     if principal is None:
         raise AssertionError("a dry run without a caller")
@@ -261,13 +275,16 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: b
     return found
 
 
-def _trade(desk: Desk, visit: Visit, situation: Situation) -> Refusal | Needs | None:
+def _trade(desk: Desk, visit: Visit, situation: Situation) -> Met | Needs:
     """The same questions in the same order as in the synchronous step of the walk; `Needs`: what is to be asked yet."""
+    seen = judge_trade(desk, visit, situation)
+    if seen.taken is not None and seen.slot is not None:
+        first = first_of(desk, visit, taken=seen.taken, claim=seen.slot)
+        return first if isinstance(first, Refusal) else Repeat(seen.taken.step, status_of(first))
     reasons = [*rights(visit, situation), *ownership(visit, situation)]
     waiting = in_the_way(desk, visit, situation.holder)
     if waiting is not None and not reasons:
         return waiting
-    seen = judge_trade(desk, visit, situation)
     reasons += against_original(desk, situation) if not reasons else []
     reasons += state_reasons(desk, visit, situation)
     more = more_to_ask(visit, situation, seen, beside=reasons)

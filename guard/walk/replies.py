@@ -28,7 +28,7 @@ from guard.terms import (
     dated,
     refuse,
 )
-from guard.walk.desk import Situation, Visit
+from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import unknown
 from guard.walk.quotas import rate_headers
 from guard.walk.recent import Known
@@ -163,37 +163,44 @@ def unusable(visit: Visit, refusal: Refusal, *, status: int | None = None, heade
     return refusal_reply(refusal, decision=visit.id, policy_sha256=sha256, status=status, headers=headers)
 
 
-def again(recorder: Recorder, visit: Visit, situation: Situation, *, taken: Taken, claim: Claim) -> Reply:
-    """The Idempotency-Key was used before: the first answer again, or why there is none (contract §4 *Bodies*)."""
-    slot = find_slot(recorder.desk.state, claim.counter, t_us=visit.t_us)
+def first_of(desk: Desk, visit: Visit, *, taken: Taken, claim: Claim) -> Outcome | Refusal:
+    """The Idempotency-Key was used before: what its request came to, or why its answer cannot be given again now."""
+    slot = find_slot(desk.state, claim.counter, t_us=visit.t_us)
     if slot is None:
         raise AssertionError(f"slot {claim.counter} was taken and is free in one step")
     if taken.value != claim.value:
-        refusal = refuse(
+        return refuse(
             Code.IDEMPOTENCY_CONFLICT, "this Idempotency-Key was used for another request; send a new one with each"
         )
-        return refused(recorder, visit, refusal, situation=situation)
     if slot.outcome is None:
-        refusal = refuse(
+        return refuse(
             Code.IN_FLIGHT, "the first request with this Idempotency-Key is under way; ask again for its answer"
         )
-        return refused(recorder, visit, refusal, situation=situation)
     if slot.outcome.verdict is Verdict.UNKNOWN:
         message = f"the outcome of the first request is not known; ask for decision {taken.step}"
         if visit.effect is Effect.ORDER_CANCEL:
             message = f"{message}, or send the cancel without this Idempotency-Key"
-        return refused(recorder, visit, refuse(Code.OUTCOME_UNKNOWN, message), situation=situation)
+        return refuse(Code.OUTCOME_UNKNOWN, message)
+    return slot.outcome
+
+
+def again(recorder: Recorder, visit: Visit, situation: Situation, *, taken: Taken, claim: Claim) -> Reply:
+    """The Idempotency-Key was used before: the first answer again, or why there is none (contract §4 *Bodies*)."""
+    first = first_of(recorder.desk, visit, taken=taken, claim=claim)
+    if isinstance(first, Refusal):
+        return refused(recorder, visit, first, situation=situation)
     visit.outcome = "allowed"
     try:
         recorder.allowed(visit, situation, replays=taken.step)
     except JournalFault as fault:  # nothing is sent and nothing moves, so the answer is not kept back
         _log.error("repeat_not_recorded", decision=visit.id, replays=taken.step, why=str(fault))
-    answer = Answer(
-        slot.outcome.status or 200,
-        "application/json",
-        _rebuilt(slot.outcome, situation, parts=recorder.desk.recent.part_of(taken.step)),
-    )
-    return passed_reply(answer, decision=taken.step)
+    body = _rebuilt(first, situation, parts=recorder.desk.recent.part_of(taken.step))
+    return passed_reply(Answer(status_of(first), "application/json", body), decision=taken.step)
+
+
+def status_of(first: Outcome) -> int:
+    """The status of an answer that is given again; a cancel of all that was sent in parts has none of the daemon's."""
+    return first.status or 200
 
 
 def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[Known]) -> bytes:

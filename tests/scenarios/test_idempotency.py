@@ -22,6 +22,7 @@ from tests.support.stage import (
     stage,
 )
 
+CHECK: Final = "/guard/v1/check"
 DAY_S: Final = 86_400
 
 
@@ -194,3 +195,33 @@ async def test_the_key_itself_is_nowhere(tmp_path: Path) -> None:
         assert "canary-key" not in str(scene.ledger())
         assert b"canary-key" not in b"".join(path.read_bytes() for path in (tmp_path / "state/journal").iterdir())
         assert all(request.idempotency_key != "canary-key" for request in scene.daemon.requests)
+
+
+async def test_a_dry_run_tells_what_the_same_key_would_meet(tmp_path: Path) -> None:
+    """A free key, one under way, one of another order, the answer again, one in doubt: as the order itself meets it."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+
+        async def check(key: str, **other: object) -> Any:
+            body = order(**{"price": 200} | other)
+            told = said(await scene.ask(CHECK, {"path": ORDER, "body": body}, idempotency_key=key))
+            return told["outcome"], told["status"], told["guard"]["code"], told["guard"].get("replays")
+
+        assert await check("k") == ("allow", 200, None, None)
+        go = asyncio.Event()
+        scene.daemon.faults.add(Hold(go), path=ORDER)
+        asked = asyncio.ensure_future(scene.place(key="k"))
+        await scene.until_reached()
+        assert await check("k") == ("refuse", 409, "in_flight", None)
+        assert await check("k", qty=200) == ("refuse", 409, "idempotency_conflict", None)
+        go.set()
+        first = await asked
+        assert await check("k") == ("allow", 200, None, decision_of(first))
+
+        scene.daemon.faults.add(HttpError(403, "forbidden"), path=ORDER)
+        declined = await scene.place(key="no")
+        assert await check("no") == ("allow", 403, None, decision_of(declined))
+        scene.daemon.faults.add(HttpError(500), path=ORDER)
+        await scene.place(key="lost", qty=300)
+        before = scene.ledger()
+        assert await check("lost", qty=300) == ("refuse", 409, "outcome_unknown", None)
+        assert (scene.ledger(), len(scene.reached())) == (before, 3)
