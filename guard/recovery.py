@@ -147,6 +147,7 @@ def _outcome(found: Recovered, record: OutcomeRecord) -> None:
         order_id_ex=record.order_id_ex,
         message=record.message,
         duration_us=record.duration_us or 0,
+        err_code=record.err_code,
     )
     settle(found.state, record.decision, outcome, t_us=record.t)
     if record.claims:

@@ -143,7 +143,7 @@ class Decision(Struct, frozen=True, omit_defaults=True, gc=False):
 class OutcomeRecord(Struct, frozen=True, omit_defaults=True, gc=False):
     """What became of a decision that was sent (or could not be): the commit, the release, or `unknown`.
 
-    `status` and `ret_type` are the daemon's; `message` is what it said, or why there was no answer to believe.
+    `status`, `ret_type` and `err_code` are the daemon's; `message` is what it said, or why no answer could be believed.
     `claims`: what the outcome itself counts, uncapped (the key's breaker). What ends an `unknown` is `Reconciled`.
     """
 
@@ -156,6 +156,7 @@ class OutcomeRecord(Struct, frozen=True, omit_defaults=True, gc=False):
     order_id_ex: str | None = None
     duration_us: int | None = None
     message: str = ""
+    err_code: int | str | None = None
     claims: tuple[Claim, ...] = ()
 
 

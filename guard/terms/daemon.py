@@ -74,7 +74,7 @@ class Daemon(Protocol):
 
 
 class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
-    """The verdict on a trade, with what the daemon said of it."""
+    """The verdict on a trade, with what the daemon said of it; its `err_code` is a number or text."""
 
     verdict: Verdict
     status: int | None = None
@@ -83,6 +83,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
     order_id_ex: str | None = None
     message: str = ""
     duration_us: int = 0
+    err_code: int | str | None = None
 
 
 class OrderNames(Struct, frozen=True):

@@ -17,6 +17,7 @@ from guard.terms import Answer, Effect, Failure, Outcome, Verdict
 BODY_BYTES_MAX: Final = 2**20  # a trade's answer is a few hundred bytes; a longer one is read by nobody
 MESSAGE_CHARS_MAX: Final = 200
 ID_CHARS_MAX: Final = 64
+ERR_CODE_MAX: Final = 2**31  # an int32 in the daemon's messages
 _LOOK_AHEAD: Final = 64  # what stands after the cut decides whether digits before it belong to a long number
 
 # Looked up once: a member of an enumeration takes four times as long as a name of the module.
@@ -76,6 +77,13 @@ def _message(envelope: Mapping[str, Any]) -> str:
     return redact(said) if isinstance(said, str) else ""
 
 
+def _err_code(given: object) -> int | str | None:
+    """The daemon's own code, a number at some endpoints and text at others; None: none that it would say."""
+    if type(given) is int:
+        return given if abs(given) < ERR_CODE_MAX else None
+    return redact(given)[:ID_CHARS_MAX] or None if isinstance(given, str) else None
+
+
 def _verdict(status: int, ret_type: int | None, *, is_named: bool) -> Verdict:
     if 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
         if ret_type == 0:
@@ -100,5 +108,5 @@ def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]
         is_odd = (order_id is None and given is not None) or (order_id_ex is None and given_ex is not None)
         is_named = is_named or (not is_odd and _names_a_new_order(order_id, order_id_ex, known_ids))
     verdict = _verdict(status, ret_type, is_named=is_named)
-    message = _message(envelope)
-    return Outcome(verdict, status, ret_type, order_id, order_id_ex, message, result.duration_us)
+    message, err_code = _message(envelope), _err_code(envelope.get("err_code"))
+    return Outcome(verdict, status, ret_type, order_id, order_id_ex, message, result.duration_us, err_code)

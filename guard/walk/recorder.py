@@ -151,7 +151,8 @@ class Recorder:
             outcome.order_id_ex,
             outcome.duration_us,
             outcome.message,
-            claims=claims,
+            outcome.err_code,
+            claims,
         )
         try:
             if self._late:

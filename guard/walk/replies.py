@@ -206,8 +206,8 @@ def status_of(first: Outcome) -> int:
 def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[Known]) -> bytes:
     """The daemon's first answer, as far as its outcome record tells it. `parts`: the cancels of a cancel of all."""
     if outcome.verdict is Verdict.REFUSED and not parts:
-        body = {"ret_type": outcome.ret_type or -1, "ret_msg": outcome.message, "err_code": None, "s2c": None}
-        return msgspec.json.encode(body)
+        said = {"ret_msg": outcome.message, "err_code": outcome.err_code}
+        return msgspec.json.encode({"ret_type": outcome.ret_type or -1, **said, "s2c": None})
     account = situation.account
     header = {
         "trd_env": int(account.env if account else Env.REAL),

@@ -85,9 +85,10 @@ def recordable(outcome: Outcome) -> Outcome:
     ret_type = outcome.ret_type
     if ret_type is not None and abs(ret_type) >= RET_TYPE_MAX:
         ret_type = None
-    if not outcome.message and ret_type == outcome.ret_type:
+    if not outcome.message and ret_type == outcome.ret_type and outcome.err_code is None:
         return outcome
-    return replace(outcome, ret_type=ret_type, message=plain(outcome.message))
+    err_code = plain(outcome.err_code) if isinstance(outcome.err_code, str) else outcome.err_code
+    return replace(outcome, ret_type=ret_type, message=plain(outcome.message), err_code=err_code)
 
 
 async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:

@@ -114,18 +114,27 @@ async def test_an_unknown_outcome_stays_in_the_way(tmp_path: Path) -> None:
 
 
 async def test_a_daemons_refusal_is_remembered(tmp_path: Path) -> None:
-    """What the daemon refused was sent: the refusal is told again, with its status and words."""
+    """What the daemon refused was sent: the refusal is told again, with code and status, also after a restart."""
     async with stage(tmp_path, policies=DAILY) as scene:
-        scene.daemon.faults.add(RetType(-1, "market closed"), path=ORDER)
-        await scene.place(key="k")
+        told = {}
+        for key, fault in [
+            ("number", RetType(-1, "market closed", err_code=17)),
+            ("text", RetType(-1, "market closed", err_code=17, is_text=True)),
+            ("none", RetType(-1, "market closed")),
+        ]:
+            scene.daemon.faults.add(fault, path=ORDER)
+            told[key] = await scene.place(key=key)
         scene.daemon.faults.add(HttpError(403, "forbidden"), path=ORDER)
         await scene.place(key="l")
 
-        second = await scene.place(key="k")
-        assert (second.status, said(second)["ret_type"]) == (200, -1)
-        assert "market closed" in said(second)["ret_msg"]
+        for key, first in told.items():
+            second = await scene.place(key=key)
+            assert (second.status, said(second)) == (200, said(first))
+        assert [said(first)["err_code"] for first in told.values()] == [17, "17", None]
         assert (await scene.place(key="l")).status == 403
-        assert len(scene.reached()) == 2
+        assert len(scene.reached()) == 4
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert [said(await scene.place(key=key))["err_code"] for key in told] == [17, "17", None]
 
 
 async def test_only_what_was_sent_is_remembered(tmp_path: Path) -> None:

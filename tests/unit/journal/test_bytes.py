@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from guard.codes import Code
 from guard.journal.record import encode
 from guard.journal.seen import Seen
-from guard.terms import Claim, Instrument, Missing, Money, Reason, Valuation
+from guard.terms import Claim, Instrument, Missing, Money, Reason, Valuation, Verdict
 from tests.support.clock import START_US
 from tests.support.journal import decision, outcome, refusal
 from tests.unit.journal.test_entries import FULL
@@ -55,6 +55,7 @@ CORPUS: Final[dict[str, tuple[str, Struct | dict[str, object]]]] = {
         ),
     ),
     "accepted": ("outcome", outcome("01M", status=200, ret_type=0, order_id="9", order_id_ex="FH9", duration_us=812)),
+    "declined": ("outcome", outcome("01M", Verdict.REFUSED, status=200, ret_type=-1, message="no", err_code="A12")),
     "empty": ("later", {}),
     "mapping": ('odd "type"', {"text": "ü\n", "deep": {"list": [1, None, 1.5]}}),
 }
@@ -84,6 +85,7 @@ DIGESTS: Final = {
     "foreign": "3782c2fcbb259317",
     "seen": "966c558ed29cdcc9",
     "accepted": "d97c60f9810dc4e7",
+    "declined": "42d47a712f211fef",
     "empty": "4a5186d40abf2a8c",
     "mapping": "8f2ab4e2abeeaffa",
 }

@@ -202,6 +202,19 @@ def test_the_err_code_may_be_anything(err_code: Any, ret_type: int, expected: Ve
     assert verdict(NEW, said(ret_type, err_code=err_code)) is expected
 
 
+@pytest.mark.parametrize(
+    ("err_code", "kept"),
+    [
+        *((None, None), (0, 0), (-3, -3), ("12", "12"), ("", None), ({"code": 1}, None), (True, None), (1.5, None)),
+        *((2**31 - 1, 2**31 - 1), (2**31, None), ("281756478875559548", "*" * 18), ("x" * 99, "x" * 64)),
+    ],
+)
+def test_the_err_code_is_kept_as_it_came_and_bounded(err_code: Any, kept: int | str | None) -> None:
+    """A number of the daemon's width or a short text without long numbers; what is neither is none."""
+    body = json.dumps({"ret_type": -1, "err_code": err_code}).encode()
+    assert judge(NEW, Answer(200, "application/json", body), known_ids=()).err_code == kept
+
+
 def test_the_outcome_says_what_the_daemon_said() -> None:
     """Status, ret_type, message and duration are for the record."""
     outcome = judge(
