@@ -6,7 +6,7 @@ an option stands for the value of what it is on as well as for its premium (W07)
 that names the datum and its age; a money limit then refuses the order. Exact decimal arithmetic throughout.
 
 - With a limit: a BUY at the limit, a SELL at the larger of limit and a fresh reference price, where one is known; the
-  limit as far up as the daemon may move it (W06).
+  limit as far up as the daemon may move it (W06). A SELL that waits to be touched is filled no lower than its trigger.
 - Market, auction, TWAP and VWAP at market: the reference price plus buffer.
 - Stop and if-touched: the larger of trigger and reference price; a BUY plus buffer, and so a SELL whose trigger is
   crossed already, for it is a market order.
@@ -152,6 +152,7 @@ def _limit(
     if ratio is not None and ratio > 0:
         size = EXACT.multiply(own.price, EXACT.add(_ONE, ratio))
         own = _Priced(size, "limit, adjusted", f"the limit {plain(limit)} may be moved by {plain(ratio)}")
+    own = _once_touched(order, own)
     if world is None or (order.side is _BUY and limit > 0 and not is_future):
         return own
     found = seen(world.quote, side=order.side, terms=terms, is_taker=False)
@@ -161,6 +162,16 @@ def _limit(
     if order.side is Side.BUY and limit > 0 and not found.any_price(lambda price: price < 0):
         return own
     return _larger(own, found)
+
+
+def _once_touched(order: PlaceOrder, own: _Priced) -> _Priced:
+    """A sale goes out once the market has risen to its trigger, so not for less; below zero a purchase likewise."""
+    trigger = order.aux_price
+    if order.order_type is not OrderType.LIMIT_IF_TOUCHED or trigger is None:
+        return own
+    if trigger.copy_abs() <= own.price or (order.side is _BUY and trigger > 0):
+        return own
+    return _Priced(trigger.copy_abs(), "trigger", f"the trigger {plain(trigger)} is above the {own.source}")
 
 
 def _larger(own: _Priced, found: Seen) -> _Priced:

@@ -94,6 +94,33 @@ def test_triggered_orders_are_worth_the_larger_of_trigger_and_reference(
 
 
 @pytest.mark.parametrize(
+    ("side", "limit", "trigger", "expected", "source"),
+    [
+        (Side.SELL, "290", "450", "450", "trigger"),  # rests until the market is there, and is filled there
+        (Side.SELL, "500", "450", "500", "limit"),
+        (Side.SELL, "290", "295", "300", "last"),  # touched already
+        (Side.BUY, "290", "450", "290", "limit"),
+    ],
+)
+def test_a_sale_that_waits_to_be_touched_is_worth_its_trigger(
+    side: Side, limit: str, trigger: str, expected: str, source: str
+) -> None:
+    """Its limit says how little may be had for it, not how much; a purchase costs no more than its limit."""
+    what = order("10", limit, order_type=T.LIMIT_IF_TOUCHED, side=side, aux_price=Decimal(trigger))
+    found = valued(what, world(BOOK))
+
+    assert (found.price, found.source) == (Decimal(expected), source)
+
+
+@pytest.mark.parametrize(("trigger", "expected"), [("-80", "80"), ("80", "70")])
+def test_a_future_that_is_bought_below_zero_once_touched_is_worth_its_trigger(trigger: str, expected: str) -> None:
+    """Nothing else says how far below zero it is bought: the limit is above."""
+    what = order("1", "70", order_type=T.LIMIT_IF_TOUCHED, aux_price=Decimal(trigger), **OIL)
+
+    assert valued(what, world(quote("75"), what=future())).price == Decimal(expected)
+
+
+@pytest.mark.parametrize(
     ("order_type", "side", "trail", "expected"),
     [
         (T.TRAILING_STOP, Side.BUY, (RATIO, "20", None), "379.26"),  # 301 + 20 % + 5 %
