@@ -12,7 +12,7 @@ from guard.limits.holder import About, Basis, Fills, Holder, Parts, Worth
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, free_in_us, left_of, look, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
-from guard.limits.orders import change_in_flight, end_order, held_on, note_filled, set_spent, set_targets, unknowns
+from guard.limits.orders import change_in_flight, end_order, note_filled, set_targets, unknowns
 from guard.limits.outside import adopt
 from guard.limits.promoting import SHADOW, promote, shadow_of
 from guard.limits.rates import Rates, Told, rates_of, told_of
@@ -57,7 +57,6 @@ __all__ = [
     "find_slot",
     "free_in_us",
     "graft",
-    "held_on",
     "is_known_order",
     "key_rule",
     "left_of",
@@ -73,7 +72,6 @@ __all__ = [
     "rates_of",
     "reserve",
     "restore",
-    "set_spent",
     "set_targets",
     "set_trading",
     "settle",

@@ -1,4 +1,4 @@
-"""What is learned of live orders after they were sent: fills, ends, a new policy's counters; and what is in doubt.
+"""What is learned of live orders after they were sent: fills and ends; and what is in doubt.
 
 Everything learned is absolute, so the same fill told twice, or late, changes nothing.
 """
@@ -10,7 +10,7 @@ from typing import Literal
 from guard.limits.holder import Fills, Parts
 from guard.limits.order_ids import forget_order
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
-from guard.limits.sums import claimed_as, give_back, move, part, put, spend
+from guard.limits.sums import claimed_as, give_back, put
 from guard.terms import ClaimKind
 
 
@@ -62,18 +62,6 @@ def note_filled(state: State, holder_id: str, qty: Decimal, *, paid: Decimal | N
     holder.fills = Fills(qty, paid)
 
 
-def set_spent(state: State, targets: Mapping[str, int], *, t_us: int) -> None:
-    """Ended orders have used up exactly these amounts: a new policy's counters, or 0 to forget a past period's."""
-    advance(state, t_us=t_us)
-    for cell, amount in targets.items():
-        if amount < 0:
-            raise AssertionError(f"{amount} spent on {cell}")
-        touch(state, None, (cell,))
-        delta = amount - state.spent.get(cell, 0)
-        spend(state, cell, delta)
-        move(state.sums, cell, delta)
-
-
 def end_order(state: State, holder_id: str, *, t_us: int) -> None:
     """The order is over: what it holds of working and count cells is free, what it spent stays spent.
 
@@ -90,12 +78,6 @@ def end_order(state: State, holder_id: str, *, t_us: int) -> None:
         forget_order(state, holder)
     else:
         holder.status = "done"
-
-
-def held_on(state: State, holder_id: str, cell: str) -> int:
-    """What the live order holds on the cell."""
-    holder = state.holders.get(holder_id)
-    return 0 if holder is None else part(holder, cell)
 
 
 def unknowns(state: State) -> tuple[Step, ...]:

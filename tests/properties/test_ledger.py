@@ -21,7 +21,6 @@ from guard.limits import (
     post,
     reserve,
     restore,
-    set_spent,
     set_targets,
     settle,
     snapshot,
@@ -293,13 +292,6 @@ class Ledger(RuleBasedStateMachine):
             self.do(end_order, name, gap=gap)
         if not self.model.orders[name].is_over:
             self.model.end(name)
-
-    @rule(cell=st.sampled_from(["day|1", "day|2"]), share=st.integers(0, 4), gap=gaps)
-    def rebase(self, cell: str, share: int, gap: int) -> None:
-        """What ended orders spent is told anew, lower."""
-        amount = self.model.spent.get(cell, 0) * share // 4
-        self.do(set_spent, {cell: amount}, gap=gap)
-        self.model.spent[cell] = amount
 
     @rule(gap=gaps)
     def read(self, gap: int) -> None:

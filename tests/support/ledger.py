@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from guard.limits import Opening, Part
+from guard.limits import Opening, Part, State, end_order, reserve, settle
 from guard.terms import Account, Claim, ClaimKind, Env, Outcome, Verdict
 
 SECOND: Final = 1_000_000  # µs
@@ -50,6 +50,13 @@ def new_order(step: str, *claims: Claim, **fields: Any) -> Opening:
 def change(step: str, holder: str, *claims: Claim) -> Opening:
     """A change of a live order."""
     return Opening(step, claims, holder)
+
+
+def spend(state: State, name: str, *claims: Claim, t_us: int = 0) -> None:
+    """An order that is taken and ends at once, filled whole."""
+    reserve(state, new_order(name, *claims), t_us=t_us)
+    settle(state, name, ACCEPTED, t_us=t_us)
+    end_order(state, name, t_us=t_us)
 
 
 def through_json(parts: Iterable[Part]) -> Iterator[Part]:

@@ -15,7 +15,6 @@ from guard.limits import (
     missing,
     reserve,
     restore,
-    set_spent,
     set_targets,
     settle,
     snapshot,
@@ -23,7 +22,7 @@ from guard.limits import (
 from guard.limits.days import DAYS_KEPT, days_over, note_day
 from guard.policy.notation import Reset
 from guard.policy.periods import RESETS, period_name
-from tests.support.ledger import ACCEPTED, new_order, sums, through_json
+from tests.support.ledger import ACCEPTED, new_order, spend, sums, through_json
 
 COUNTER: Final = "daily_value/key=bot|HKD"
 HONG_KONG: Final = "08:30 Asia/Hong_Kong"
@@ -37,9 +36,7 @@ def cell_of(day: int, *, counter: str = COUNTER, reset: str = HONG_KONG) -> str:
 
 def spends(state: State, name: str, *cells: str) -> None:
     """An order that ends with one unit spent on each."""
-    reserve(state, new_order(name, *(sums("spend", cell, 1) for cell in cells)), t_us=0)
-    settle(state, name, ACCEPTED, t_us=0)
-    end_order(state, name, t_us=0)
+    spend(state, name, *(sums("spend", cell, 1) for cell in cells))
 
 
 @pytest.mark.parametrize("reset", RESETS)
@@ -102,16 +99,6 @@ def test_what_a_live_order_holds_on_a_day_long_over_stays() -> None:
     assert len(state.spent) == DAYS_KEPT + 1
 
 
-def test_a_day_of_which_nothing_is_spent_any_more_is_none() -> None:
-    """What is told anew as zero is as if it had never been."""
-    state = State()
-    spends(state, "o", cell_of(0), cell_of(1))
-    set_spent(state, {cell_of(0): 0}, t_us=1)
-    assert list(state.days.values()) == [[cell_of(1)]]
-    set_spent(state, {cell_of(1): 0}, t_us=1)
-    assert (state.days, state.spent, state.sums) == ({}, {}, {})
-
-
 def test_counters_built_beside_the_ledger_are_told_of_it() -> None:
     """Both had the day when it was looked at: what the ledger in force forgets meanwhile, the other one still tells."""
     state, other = State(), State()
@@ -128,7 +115,7 @@ def test_counters_built_beside_the_ledger_are_told_of_it() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["ends", "lives", "is told"])), max_size=60),
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["ends", "lives"])), max_size=60),
     st.integers(1, 9),
 )
 def test_it_is_the_same_ledger_from_any_snapshot(past: list[tuple[int, str]], every: int) -> None:
@@ -140,13 +127,9 @@ def test_it_is_the_same_ledger_from_any_snapshot(past: list[tuple[int, str]], ev
             if what == "lives":
                 reserve(state, new_order(f"o{n}", sums("spend", cell_of(day), 1)), t_us=n)
                 set_targets(state, f"o{n}", {cell_of(day): 1}, t_us=n)
-            elif what == "ends":
-                spends(state, f"o{n}", cell_of(day))
             else:
-                set_spent(state, {cell_of(day): 3}, t_us=n)
-        if what == "is told":
-            model[day] = 3
-        elif what == "ends":
+                spends(state, f"o{n}", cell_of(day))
+        if what == "ends":
             is_first = day not in model
             model[day] = model.get(day, 0) + 1
             for past_day in sorted(one for one in model if one < day)[:-DAYS_KEPT] if is_first else ():

@@ -11,7 +11,6 @@ from guard.limits import (
     end_order,
     note_filled,
     reserve,
-    set_spent,
     set_targets,
     settle,
     unknowns,
@@ -107,24 +106,13 @@ def test_a_fill_moves_between_cells_in_one_call() -> None:
     assert state.sums == {"d|2026-11-21": 40}
 
 
-def test_a_new_policys_counters_take_live_orders_and_past_spend() -> None:
-    """Targets on new cells have the kind that was said, and past spend is told by itself."""
+def test_what_an_order_never_claimed_is_of_the_kind_that_was_said() -> None:
+    """What it spent there stays when it ends, what works there goes with it."""
     state = with_order()
     set_targets(state, "o", {"open_value/account=1": 100}, t_us=2, kind="working")
     set_targets(state, "o", {"daily_value/account=1": 100}, t_us=2)
-    for _ in range(2):
-        set_spent(state, {"daily_value/account=1": 250}, t_us=3)
-    assert state.sums["daily_value/account=1"] == 350
     end_order(state, "o", t_us=4)
-    assert state.sums == {DAY: 100, "daily_value/account=1": 350}
-
-
-def test_a_past_period_is_forgotten_by_setting_it_to_nothing() -> None:
-    """A cell of last week leaves no trace."""
-    state = with_order()
-    end_order(state, "o", t_us=2)
-    set_spent(state, {DAY: 0}, t_us=3)
-    assert (state.sums, state.spent) == ({}, {})
+    assert state.sums == {DAY: 100, "daily_value/account=1": 100}
 
 
 def test_an_open_step_keeps_its_claims_when_targets_are_told() -> None:
@@ -167,6 +155,4 @@ def test_negative_amounts_are_bugs() -> None:
     before = dump(state)
     with pytest.raises(AssertionError, match="target of -1"):
         set_targets(state, "o", {DAY: 5, OPEN: -1}, t_us=1)
-    with pytest.raises(AssertionError, match="-1 spent"):
-        set_spent(state, {DAY: -1}, t_us=1)
     assert dump(state) == before

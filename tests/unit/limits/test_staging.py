@@ -28,7 +28,6 @@ from guard.limits import (
     post,
     promote,
     reserve,
-    set_spent,
     set_targets,
     set_trading,
     settle,
@@ -37,6 +36,7 @@ from guard.limits import (
 from guard.limits import staging as module
 from guard.limits.state import touch
 from guard.terms import Account, Claim, Env, Outcome, Verdict
+from tests.support.ledger import spend
 
 ACCOUNT: Final = Account(Env.REAL, 1)
 OLD: Final = "open_orders/key=bot"
@@ -88,11 +88,11 @@ class Past:
         do(self.other)
 
     def ended(self) -> None:
-        """What belongs to no live order: stamps of reads and of breakers, what a list tells of money that was spent."""
+        """What belongs to no live order: stamps of reads and of breakers, what orders that are over have spent."""
         dice, at_us = self.dice, self.at_us
         chosen = dice.choice([[self.state], [self.other], [self.state, self.other]])
         rule = TradingRule("active", keys=(f"bot{dice.randrange(2)}",))
-        spent = {dice.choice([*MONEY, *SEEN, *PLAIN]): dice.choice([0, 40, 500])}
+        spent = Claim("spend", dice.choice([*MONEY, *SEEN, *PLAIN]), dice.choice([0, 40, 500]))
         claims = Claim("rate", dice.choice(STOPS), 1, window_ms=dice.choice(WINDOWS_MS)), *self.rates()
         what = dice.randrange(5)
         for state in chosen:
@@ -100,7 +100,7 @@ class Past:
                 case 0:
                     set_trading(state, rule, t_us=at_us)
                 case 1:
-                    set_spent(state, spent, t_us=at_us)
+                    spend(state, f"over{self.turn}", spent, t_us=at_us)
                 case _:
                     post(state, claims, t_us=at_us)
 
@@ -230,17 +230,17 @@ def test_a_shadow_that_is_forgotten_meanwhile_is_not_gone_on_from() -> None:
     assert list(state.logs[PLAIN[0]].stamps) == [2]
 
 
-@pytest.mark.parametrize("now", [0, 4, 12])
-def test_what_a_shadow_has_spent_is_taken_as_of_the_last_moment(now: int) -> None:
+@pytest.mark.parametrize("more", [0, 3])
+def test_what_a_shadow_has_spent_is_taken_as_of_the_last_moment(more: int) -> None:
     """It was looked at when it stood at nine."""
     state = State()
-    set_spent(state, {SEEN[0]: 9, PLAIN[0]: 1}, t_us=1)
+    spend(state, "before", Claim("spend", SEEN[0], 9), Claim("spend", PLAIN[0], 1), t_us=1)
     staging = Staging(state, State(), WORDS)
     while staging.build() is not None:
         pass
-    set_spent(state, {SEEN[0]: now}, t_us=2)
+    spend(state, "meanwhile", Claim("spend", SEEN[0], more), t_us=2)
     _ = staging.take_over(staging.rest(), t_us=3)
-    assert state.spent[PLAIN[0]] == state.sums[PLAIN[0]] == max(now, 1)
+    assert state.spent[PLAIN[0]] == state.sums[PLAIN[0]] == 9 + more
 
 
 def test_what_is_given_up_changes_nothing() -> None:
