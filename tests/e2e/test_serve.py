@@ -253,6 +253,21 @@ def test_exit_3_for_a_state_directory_that_others_may_read(tmp_path: Path, place
     assert f"mode 0755 lets others read or write it: chmod 700 {tmp_path / place}" in done.stderr
 
 
+@pytest.mark.parametrize("place", ["state", "state/journal"])
+def test_b07_exit_3_where_there_can_be_no_record(tmp_path: Path, place: str) -> None:
+    """A file stands where the record's folder would be: no door opens, and the line names what is in the way."""
+    lay_out(tmp_path)
+    there = tmp_path / place
+    there.parent.mkdir(mode=0o700, exist_ok=True)
+    there.write_bytes(b"")
+    ports = ("--listen", f"127.0.0.1:{free_port()}", "--ops", f"127.0.0.1:{free_port()}")
+
+    done = run("serve", *ports, cwd=tmp_path, env=KEYED)
+
+    assert done.returncode == 3
+    assert str(there) in done.stderr.splitlines()[-1]
+
+
 def test_exit_3_for_a_record_that_was_edited(tmp_path: Path) -> None:
     """A broken chain is no ground to stand on: no start, and the command that shows where."""
     lived(lay_out(tmp_path))
@@ -335,6 +350,33 @@ def test_flags_beat_variables_and_variables_beat_the_file(
 
 
 # ---------------------------------------------------------------- signals
+
+
+async def test_b05_b07_one_count_and_one_record_for_every_connection_and_route(tmp_path: Path) -> None:
+    """Orders, changes and a key's second secret fill one window, each over a connection of its own; JSON in the log
+    keeps none of them out of the record, read as it lies while the guard runs.
+    """
+    bot = {"max_orders_per_minute": 3}
+    config = lay_out(tmp_path, record("bot", **bot), record("bot@2", **bot), record("other"))
+    async with before(Simulator(), tmp_path) as guard:
+
+        async def asked(path: str, body: object, *, who: str = "bot") -> tuple[int, Any]:
+            return await asyncio.to_thread(guard.ask, path, body, who=who)
+
+        placed = (await asked("/api/order", order(price=200)))[1]["s2c"]["order_id_ex"]
+        assert (await asked("/api/order", order(price=201), who="bot@2"))[0] == 200
+        change = {"acc_id": 123456, "env": "simulate", "market": "HK", "order_id_ex": placed, "op": "NORMAL"}
+        assert (await asked("/api/modify-order", change | {"qty": 200, "price": 200}))[0] == 200
+        for path, body in (
+            ("/api/order", order(price=202)),
+            ("/api/modify-order", change | {"qty": 300, "price": 200}),
+        ):
+            for who in ("bot", "bot@2"):
+                status, told = await asked(path, body, who=who)
+                assert (status, told["err_code"]) == (429, "rate")
+        assert (await asked("/api/order", order(price=203), who="other"))[0] == 200
+        outcomes = [line["outcome"] for line in of_type(config, "decision")]
+    assert outcomes == ["allow"] * 3 + ["refuse"] * 4 + ["allow"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

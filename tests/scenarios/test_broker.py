@@ -121,6 +121,24 @@ async def test_reads_meet_the_brokers_bucket_and_leave_the_guards_part_alone(tmp
         assert (await scene.ask("/api/snapshot", body)).status == 200
 
 
+async def test_w14_reads_of_cash_flow_share_the_accounts_bucket(tmp_path: Path) -> None:
+    """Twenty in thirty seconds under both names, whoever asks, and none of another account's; orders go on."""
+    day = {"clearing_date": "2026-11-20"}
+    async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
+        for number in range(20):
+            path = "/api/flow-summary" if number % 2 else "/api/acc-cash-flow"
+            assert (await scene.ask(path, account(**day), who="bot" if number % 3 else "other")).status == 200
+        for path in ("/api/flow-summary", "/api/acc-cash-flow"):
+            refused = await scene.ask(path, account(**day))
+            assert code_of(refused) == (429, "rate")
+            assert said(refused)["guard"]["reasons"][0]["rule"] == "daemon.broker_limits"
+        assert len(scene.reached("/api/flow-summary") + scene.reached("/api/acc-cash-flow")) == 20
+        assert (await scene.ask("/api/flow-summary", account(**day, acc_id=9032))).status == 200
+        assert is_passed(await _place(scene))
+        scene.clock.advance(s=30)
+        assert (await scene.ask("/api/flow-summary", account(**day))).status == 200
+
+
 async def test_an_order_that_never_left_uses_nothing(tmp_path: Path) -> None:
     """No byte was written, so the broker counted nothing."""
     async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:

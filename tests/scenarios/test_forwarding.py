@@ -115,8 +115,8 @@ async def test_keys_of_the_caller_end_at_the_guard(tmp_path: Path) -> None:
         assert b"callers-own" not in (tmp_path / "state/journal/00000001.jsonl").read_bytes()
 
 
-async def test_packet_ids_do_not_come_back(tmp_path: Path) -> None:
-    """Two orders never share a packet id, which the daemon would answer from memory (B18)."""
+async def test_b18_packet_ids_do_not_come_back(tmp_path: Path) -> None:
+    """Two orders never share a packet id, which the daemon would answer from memory."""
     async with stage(tmp_path) as scene:
         for n in range(3):
             assert is_passed(await scene.place(remark=f"r{n}"))

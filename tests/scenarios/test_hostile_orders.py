@@ -159,3 +159,18 @@ async def test_nobody_writes_the_guards_own_mark_on_an_order(tmp_path: Path) -> 
             await s.guard.reconciler.turn()
             s.clock.advance(s=31)
         assert s.held() == 40_000
+
+
+@pytest.mark.parametrize("code", ["AAPL", "US.AAPL"])
+async def test_b16_the_market_is_the_codes_in_judging_counting_and_sending(tmp_path: Path, code: str) -> None:
+    """With or without its prefix: dollars are counted, American rules bind, and the daemon is told that market."""
+    keys = (record("bot", allowed_markets=["US"]), record("other", allowed_markets=["HK"]))
+    async with stage(tmp_path, *keys, policies=DAILY) as s:
+        american = order(market="US", code=code, price=100, qty=10)
+        assert code_of(await s.ask(ORDER, american, who="other")) == (403, "market")
+        reply = await s.ask(ORDER, american)
+        assert is_passed(reply)
+        assert (await s.decision(reply))["valuation"]["value"] == {"amount": "1000", "currency": "USD"}
+        sent = s.reached()[0].json["c2s"]
+        assert (sent["header"]["trd_market"], sent["sec_market"], sent["code"]) == (2, 2, "AAPL")
+        assert code_of(await s.place(who="bot")) == (403, "market")

@@ -100,7 +100,7 @@ async def test_while_the_first_is_under_way(tmp_path: Path) -> None:
         assert said(await scene.place(key="k"))["s2c"]["order_id"] == said(first)["s2c"]["order_id"]
 
 
-async def test_an_unknown_outcome_stays_in_the_way(tmp_path: Path) -> None:
+async def test_w20_an_unknown_outcome_stays_in_the_way(tmp_path: Path) -> None:
     """While nobody knows what became of the first, the key answers 409 outcome_unknown, also after its time is over."""
     async with stage(tmp_path, policies=DAILY) as scene:
         scene.daemon.faults.add(HttpError(500, acts=True), path=ORDER)
@@ -146,8 +146,8 @@ async def test_only_what_was_sent_is_remembered(tmp_path: Path) -> None:
         assert is_passed(await scene.place(key="k"))
 
 
-async def test_a_key_belongs_to_one_caller_and_one_endpoint(tmp_path: Path) -> None:
-    """Two callers may use the same key, and so may one caller for an order and for its change (B18)."""
+async def test_b18_a_key_belongs_to_one_caller_and_one_endpoint(tmp_path: Path) -> None:
+    """Two callers may use the same key, and so may one caller for an order and for its change."""
     async with stage(tmp_path, record("bot"), record("bot@2"), record("other"), policies=DAILY) as scene:
         mine = await scene.placed(key="k")
         assert await scene.placed(key="k", who="other") != mine

@@ -52,10 +52,10 @@ AGENT: Final[list[tuple[dict[str, Any], str]]] = [
 @pytest.mark.parametrize(
     ("who", "members", "code"), [*(("trader", *row) for row in TRADER), *(("agent-1", *row) for row in AGENT)]
 )
-async def test_every_list_and_cap_of_the_example_keys_binds(
+async def test_b06_every_list_and_cap_of_the_example_keys_binds(
     tmp_path: Path, who: str, members: dict[str, Any], code: str
 ) -> None:
-    """Each limit of keys.json.example, flat or nested, refuses one order that is just outside it (B06)."""
+    """Each limit of keys.json.example, flat or nested, refuses one order that is just outside it."""
     async with stage(tmp_path, example("trader"), example("agent-1"), policies=COVER) as scene:
         assert (await refusal_of(scene, who, **members))[1] == code
 

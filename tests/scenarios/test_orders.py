@@ -196,8 +196,8 @@ async def test_a_simulating_key_cannot_reach_real_money_by_leaving_the_environme
         assert scene.reached() == []
 
 
-async def test_the_daemons_words_are_redacted_in_the_record(tmp_path: Path) -> None:
-    """The caller gets the daemon's own message, the record one without account numbers (B11)."""
+async def test_b11_the_daemons_words_are_redacted_in_the_record(tmp_path: Path) -> None:
+    """The caller gets the daemon's own message, the record one without account numbers."""
     async with stage(tmp_path) as scene:
         scene.daemon.faults.add(RetType(-1, "account 281756478875559548 is frozen"), path=ORDER)
         reply = await scene.place()

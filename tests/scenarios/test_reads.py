@@ -179,8 +179,8 @@ async def test_locked_leaves_nothing_but_cancels(tmp_path: Path) -> None:
         assert (await scene.ask("/guard/v1/me")).status == 200
 
 
-async def test_paths_and_methods_that_do_not_exist_reach_nobody(tmp_path: Path) -> None:
-    """B01: only the 68 calls of the catalogue exist, by exact method and exact path."""
+async def test_b01_paths_and_methods_that_do_not_exist_reach_nobody(tmp_path: Path) -> None:
+    """Only the 68 calls of the catalogue exist, by exact method and exact path."""
     async with stage(tmp_path) as scene:
         for path in (
             "/",
@@ -200,6 +200,28 @@ async def test_paths_and_methods_that_do_not_exist_reach_nobody(tmp_path: Path) 
         assert code_of(await scene.ask("/guard/v1/nothing")) == (404, "unknown_endpoint")
         assert code_of(await scene.ask("/guard/v1/me", {})) == (405, "method")
         assert scene.daemon.requests == type(scene.daemon.requests)()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/modify-user-security", {"group_name": "Favorites", "op": 1, "symbols": ["HK.00700"]}),
+        ("/api/set-price-reminder", {"symbol": "HK.00700", "op": "SetAdd", "reminder_type": 1, "value": 300}),
+    ],
+)
+async def test_w16_lists_and_reminders_are_written_under_a_scope_for_quotes_and_recorded(
+    tmp_path: Path, path: str, body: dict[str, Any]
+) -> None:
+    """As the daemon documents it; each has a decision of its own, also where passed reads have none."""
+    toml = '[journal]\nreads = "refused"\n'
+    async with stage(
+        tmp_path, record("bot", scopes=["qot:read"]), record("other", scopes=["acc:read"]), toml=toml
+    ) as s:
+        reply = await s.ask(path, body)
+        assert is_passed(reply), reply
+        assert (await s.decision(reply))["endpoint"] == path
+        assert code_of(await s.ask(path, body, who="other")) == (403, "scope")
+        assert len(s.reached(path)) == 1
 
 
 async def test_a_wrong_method_is_told_the_right_ones(tmp_path: Path) -> None:

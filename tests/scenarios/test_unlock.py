@@ -13,7 +13,7 @@ from guard.terms import Answer, Reply
 from guard.walk.cooldown import ACCOUNTS_MAX, COOLDOWN_US, Cooldowns
 from guard.walk.unlocking import told, verdicts_of
 from tests.support.guards import record, said
-from tests.support.stage import TRADING, Stage, code_of, is_passed, stage
+from tests.support.stage import DAILY, TRADING, Stage, code_of, is_passed, stage
 
 UNLOCK: Final = "/api/unlock-trade"
 WRONG: Final = {"unlock": True, "pwd_md5": "0" * 32}
@@ -72,6 +72,31 @@ async def test_b30_the_cooldown_counts_the_accounts_that_are_meant(
         for more in (first, second, {"security_firm": 3}, {"acc_ids": [OTHER]}):
             assert code_of(await _try(scene, RIGHT, **more)) == (429, "cooldown")
         assert code_of(await _try(scene, RIGHT, who="some", acc_ids=[OTHER])) == (429, "cooldown")
+
+
+async def test_b10_a_lock_is_sent_and_locks(tmp_path: Path) -> None:
+    """The daemon refuses a real order from then on: told as refused, its room given back; once unlocked it goes."""
+    async with stage(tmp_path, *KEYS, policies=DAILY) as scene:
+        assert is_passed(await _try(scene, {"unlock": False}))
+        assert scene.reached(UNLOCK)[0].json["c2s"]["unlock"] is False
+        refused = await scene.place(env="real")
+        assert said(refused)["ret_type"] == -1
+        assert (await scene.outcome(refused))["verdict"] == "refused"
+        assert scene.held() == 0
+        assert is_passed(await _try(scene, RIGHT))
+        assert is_passed(await scene.place(env="real"))
+
+
+async def test_b10_a_lock_that_did_nothing_shows(tmp_path: Path) -> None:
+    """The daemon's success is passed on, but the figure says what the daemon itself says of its lock."""
+    async with stage(tmp_path, *KEYS) as scene:
+        scene.daemon.faults.add(RetType(0), path=UNLOCK)
+        assert said(await _try(scene, {"unlock": False}))["ret_type"] == 0
+        await scene.guard.unlocked.look()
+        assert scene.guard.unlocked.is_unlocked is True
+        assert is_passed(await _try(scene, {"unlock": False}))
+        await scene.guard.unlocked.look()
+        assert scene.guard.unlocked.is_unlocked is False
 
 
 async def test_another_account_is_not_held_up(tmp_path: Path) -> None:

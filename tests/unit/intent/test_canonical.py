@@ -60,8 +60,8 @@ def test_a_callers_remark_is_left_alone() -> None:
     assert "remark" not in _sent(order())
 
 
-def test_a_callers_packet_id_is_never_forwarded() -> None:
-    """B18: two programs with the same fixed id would be given each other's answers."""
+def test_b18_a_callers_packet_id_is_never_forwarded() -> None:
+    """Two programs with the same fixed id would be given each other's answers."""
     assert _sent(order(packet_id={"conn_id": 5, "serial_no": 6}))["packet_id"] == {"conn_id": 0, "serial_no": 7}
 
 

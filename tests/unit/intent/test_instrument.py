@@ -38,7 +38,7 @@ from guard.markets import TRD_MARKETS
         ("US_FUND", "US.IE00B4L5Y983", None, "US.IE00B4L5Y983", "US_FUND"),
     ],
 )
-def test_one_reading(market: str, code: str, sec_market: int | None, symbol: str, word: str) -> None:
+def test_b16_one_reading(market: str, code: str, sec_market: int | None, symbol: str, word: str) -> None:
     """With or without prefix the same symbol, and the market that policies know it by."""
     found = instrument(code, trd_market=TRD_MARKETS[market], sec_market=sec_market)
 
