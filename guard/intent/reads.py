@@ -31,16 +31,17 @@ def account_read(names: Names, raw: bytes, body: Body) -> Read | Refusal:
     header = any_header(fields)
     if not fields.is_good:
         return fields.refusal()
+    is_anew = body.values.get("refresh_cache", False) is not False  # whatever the daemon may take for yes
     if header is None:
-        return Read(raw)
+        return Read(raw, is_anew=is_anew)
     spellings = names.flat if body.is_flat else names.proto
     rest = {name: value for name, value in body.members.items() if not spellings[name].startswith("header")}
     if not _is_bounded(rest):
         return refuse(Code.BAD_NUMBER, "the body holds a number that no 64-bit field could take")
     account = _account(header)
     if body.is_flat:
-        return Read(plain.text(account | rest).encode(), header=header)
-    return Read(plain.text({WRAPPER: {"header": account, **rest}}).encode(), header=header)
+        return Read(plain.text(account | rest).encode(), header=header, is_anew=is_anew)
+    return Read(plain.text({WRAPPER: {"header": account, **rest}}).encode(), header=header, is_anew=is_anew)
 
 
 def _account(header: Header) -> dict[str, object]:

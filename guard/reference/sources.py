@@ -1,8 +1,8 @@
 """Every kind of reference data of one daemon: how often it may be asked for, how long it is believed, and the look-ups.
 
 What the guard keeps of each broker limit for itself, in any 30 s: snapshots 20 of 60, future-info 15 of 30, trading
-days 16 of 30, market-state 5 of 10, positions 8 and order history 5 of 10 an account. Static-info and global-state
-have no limit.
+days 16 of 30, market-state 5 of 10, positions and orders 8 and order history 5 of 10 an account. Static-info and
+global-state have no limit.
 """
 
 from collections.abc import Mapping
@@ -44,6 +44,7 @@ MANNERS: Final[Mapping[str, Manner]] = {
     "calendar": Manner(burst=10, interval_us=5 * _SECOND_US),
     # A position can only excuse an order that is refused without it: no caller is kept waiting for the pace.
     "position": Manner(lanes_max=1, burst=3, interval_us=6 * _SECOND_US, denied_us=_SECOND_US, patience_us=0),
+    "today": Manner(burst=3, interval_us=6 * _SECOND_US),
     "history": Manner(burst=2, interval_us=10 * _SECOND_US),
 }
 _ASKED_AT: Final[Mapping[str, str]] = {
@@ -51,6 +52,8 @@ _ASKED_AT: Final[Mapping[str, str]] = {
     "/api/future-info": "future",
     "/api/market-state": "state",
     "/api/trading-days": "calendar",
+    "/api/positions": "position",
+    "/api/orders": "today",
     "/api/history-orders": "history",  # of orders whose end or outcome is looked for
 }
 

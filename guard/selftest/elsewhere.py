@@ -25,6 +25,11 @@ ELSEWHERE: Final = (
         "tests/unit/stream/test_dial.py::test_b21_the_daemons_certificate_is_checked",
     ),
     Elsewhere(
+        "W14",
+        "A range of days in flow-summary counts once, though the daemon may ask the broker once a day of it: what that "
+        "can use up is the account's own flow summaries, no order, cancel or price.",
+    ),
+    Elsewhere(
         "W15",
         "A day's turn needs another time of day; the budgets' own clocks are tested with one.",
         "tests/unit/policy/test_periods.py::test_w15_the_us_day_does_not_end_in_the_evening_session",

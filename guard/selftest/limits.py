@@ -161,4 +161,15 @@ LIMITS: Final = (
         proves=("judge_passing",),
         stage="broker",
     ),
+    Case(
+        id="W14-anew",
+        sentence="Reads that have the broker asked anew are counted: they leave what the guard asks with.",
+        steps=(
+            Ask(path="/api/positions", body=account(refresh_cache=True), times=2),
+            Ask(path="/api/positions", body=account(refresh_cache=True), status=429, code="rate"),
+            Ask(path="/api/positions", body=account()),
+        ),
+        proves=("judge_passing",),
+        stage="broker",
+    ),
 )

@@ -191,12 +191,13 @@ class Read(Struct, frozen=True, omit_defaults=True):
     """A read (or user write): names were checked, the body goes on as it came.
 
     `header` where the body has a trade header, `acc_ids` where it lists accounts. `body` is None for GET; where it
-    carries an account, those fields were re-encoded.
+    carries an account, those fields were re-encoded. `is_anew`: the broker shall be asked, not the daemon's memory.
     """
 
     body: bytes | None
     header: Header | None = None
     acc_ids: tuple[int, ...] | None = None
+    is_anew: bool = False
 
 
 TradeIntent = PlaceOrder | ModifyOrder | CancelOrder | CancelAll | Reconfirm

@@ -2,7 +2,8 @@
 
 The broker counts by account (or by login), not by key: without a count of its own here one bot could use up what all
 the others need. A bucket is one more `rate` claim; a change and a cancel share one, and a cancel is counted there but
-never refused. The numbers are the catalogue's; the gaps between two sends are in `turns`.
+never refused. The numbers are the catalogue's; the gaps between two sends are in `turns`. What the daemon answers from
+memory has a bucket only where the caller wants the broker asked again.
 """
 
 from typing import Final
@@ -12,10 +13,12 @@ from msgspec import Struct
 from guard.codes import Code
 from guard.policy import Maker
 from guard.reference import part_kept
-from guard.terms import Claim, Effect, Endpoint, Reason, Shortfall
+from guard.terms import Bucket, Claim, Effect, Endpoint, Read, Reason, Shortfall
 from guard.walk.desk import Situation, Visit
 
 RULE: Final = "daemon.broker_limits"
+ANEW: Final = Bucket(10, 30, "account")
+ANEW_AT: Final = frozenset({2101, 2102, 2201, 2211})  # funds, positions, orders and fills (daemon.md §9)
 
 
 class BrokerLimit(Struct, frozen=True):
@@ -52,10 +55,9 @@ def bucket_claims(visit: Visit, situation: Situation) -> tuple[tuple[Claim, Make
 
     Reads leave the guard's own part of a bucket alone: without it there would be no price to judge an order by.
     """
-    endpoint, place = visit.endpoint, bucket_of(visit, situation)
-    if place is None or endpoint is None or endpoint.bucket is None:
+    endpoint, place, bucket = visit.endpoint, bucket_of(visit, situation), _bucket(visit, situation)
+    if place is None or endpoint is None or bucket is None:
         return ()
-    bucket = endpoint.bucket
     is_counted_only = visit.effect is Effect.ORDER_CANCEL
     cap = None if is_counted_only else bucket.count - part_kept(endpoint.path, window_s=bucket.window_s)
     claim = Claim("rate", place, amount=1, cap=cap, window_ms=bucket.window_s * 1000)
@@ -68,18 +70,26 @@ def bucket_of(visit: Visit, situation: Situation) -> str | None:
 
     Paths of one protocol number are one request to the broker. Real and simulated accounts count alike, each apart.
     """
-    endpoint = visit.endpoint
-    if endpoint is None or endpoint.bucket is None or visit.standing.settings.daemon.broker_limits == "off":
+    endpoint, bucket = visit.endpoint, _bucket(visit, situation)
+    if endpoint is None or bucket is None or visit.standing.settings.daemon.broker_limits == "off":
         return None
-    return f"broker/{_request(endpoint)}/{_subject(endpoint, situation)}"
+    return f"broker/{_request(endpoint)}/{_subject(bucket, situation)}"
+
+
+def _bucket(visit: Visit, situation: Situation) -> Bucket | None:
+    endpoint, intent = visit.endpoint, situation.intent
+    if endpoint is None or endpoint.bucket is not None:
+        return None if endpoint is None else endpoint.bucket
+    is_anew = isinstance(intent, Read) and intent.is_anew
+    return ANEW if is_anew and endpoint.proto_id in ANEW_AT else None
 
 
 def _request(endpoint: Endpoint) -> str:
     return endpoint.path if endpoint.proto_id is None else str(endpoint.proto_id)
 
 
-def _subject(endpoint: Endpoint, situation: Situation) -> str:
+def _subject(bucket: Bucket, situation: Situation) -> str:
     account = situation.account
-    if endpoint.bucket is None or endpoint.bucket.per == "user" or account is None:
+    if bucket.per == "user" or account is None:
         return "login"
     return f"account={account.env.word}:{account.acc_id}"

@@ -118,15 +118,14 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
 
 def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
     """Everything against a call that is no trade: rights, the guard's own state, read rates; nothing is changed."""
-    policies, principal, endpoint = visit.standing.policies, visit.principal, visit.endpoint
+    policies, principal = visit.standing.policies, visit.principal
     judgement = _UNJUDGED
     if policies is not None and principal is not None:
         judgement = judge_read(policies, principal, wall=visit.wall, kept=rates_of)
     claims: tuple[Claim, ...] = judgement.claims
     makers: tuple[Maker | None, ...] = judgement.makers
-    if endpoint is not None and endpoint.bucket is not None:
-        for claim, maker in bucket_claims(visit, situation):
-            claims, makers = (claim, *claims), (maker, *makers)
+    for claim, maker in bucket_claims(visit, situation):
+        claims, makers = (claim, *claims), (maker, *makers)
     seen = look(desk.traffic, claims, t_us=visit.t_us)
     used = () if isinstance(seen, Taken) else seen.used
     reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation), *judgement.reasons]

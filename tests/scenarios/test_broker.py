@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from guard.limits import dump
 from guard.reference import part_kept
 from guard.simulator.faults import Unreachable
 from guard.terms import Effect, Reply
-from guard.tracking.lists import HISTORY, HISTORY_BURST, HISTORY_INTERVAL_US
+from guard.tracking.lists import BURST, HISTORY, HISTORY_BURST, HISTORY_INTERVAL_US, INTERVAL_US, TODAY
 from guard.walk.turns import PLACES_MAX, Turns
 from tests.support.guards import codes, operate, order, record, said
 from tests.support.stage import CANCEL_ALL, ORDER, TRADING, Stage, account, again, code_of, is_passed, stage
@@ -17,6 +19,7 @@ from tests.support.stage import CANCEL_ALL, ORDER, TRADING, Stage, account, agai
 DOCUMENTED: Final = TRADING + '[daemon]\nbroker_limits = "documented"\n'
 KEYS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
 REAL: Final = {"env": "real"}
+HEADER: Final = {"trd_env": 0, "acc_id": 123456, "trd_market": 1}
 CELL: Final = "broker/2202/account=simulate:123456"
 
 
@@ -139,6 +142,25 @@ async def test_w14_reads_of_cash_flow_share_the_accounts_bucket(tmp_path: Path) 
         assert (await scene.ask("/api/flow-summary", account(**day))).status == 200
 
 
+@pytest.mark.parametrize(("path", "passed"), [("/api/positions", 2), ("/api/orders", 2), ("/api/funds", 10)])
+async def test_w14_reads_that_ask_the_broker_anew_meet_its_bucket(tmp_path: Path, path: str, passed: int) -> None:
+    """`refresh_cache` ten times in thirty seconds and account, less what the guard asks itself; without it no bound."""
+    anew = account(refresh_cache=True)
+    async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
+        for number in range(passed):
+            assert (await scene.ask(path, anew, who="other" if number % 2 else "bot")).status == 200
+        for body in (anew, account(refresh_cache=1), {"c2s": {"header": HEADER, "refresh_cache": True}}):
+            refused = await scene.ask(path, body)
+            assert code_of(refused) == (429, "rate")
+            assert said(refused)["guard"]["reasons"][0]["rule"] == "daemon.broker_limits"
+        assert [each.json.get("refresh_cache") for each in scene.reached(path)] == [True] * passed
+        for body in (account(), account(refresh_cache=False), account(refresh_cache=None)):
+            assert (await scene.ask(path, body)).status == 200
+        assert (await scene.ask(path, account(refresh_cache=True, acc_id=9032))).status == 200
+        scene.clock.advance(s=30)
+        assert (await scene.ask(path, anew)).status == 200
+
+
 async def test_an_order_that_never_left_uses_nothing(tmp_path: Path) -> None:
     """No byte was written, so the broker counted nothing."""
     async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
@@ -182,6 +204,7 @@ def test_turns_are_bounded_and_a_cancel_takes_one_without_waiting() -> None:
 
 
 def test_the_guard_keeps_what_it_looks_for_orders_with() -> None:
-    """The part of order-history requests that is kept is the one that the guard uses."""
+    """The parts of order lists and of order history that are kept are the ones that the guard uses."""
     assert part_kept(HISTORY, window_s=30) == HISTORY_BURST + 30_000_000 // HISTORY_INTERVAL_US
+    assert part_kept(TODAY, window_s=30) == BURST + 30_000_000 // INTERVAL_US
     assert part_kept(ORDER, window_s=30) == 0
