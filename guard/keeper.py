@@ -27,6 +27,7 @@ from guard.terms import us_of
 ROUND_S: Final = 5.0
 PARTS_AT_ONCE: Final = 8  # some 100 kB, appended a turn of the loop each between two pauses
 PAUSE_S: Final = 0.005
+CLEAR_AGAIN_S: Final = 3600  # looking for what no record names reads all that is kept
 _ROOM_RECORDS: Final = 16
 
 _log = structlog.get_logger("guard.keeper")
@@ -53,6 +54,7 @@ class Keeper:
         self._bytes = run.record_bytes if run is not None else 0
         self._disk, self._in_force = Disk(), in_force
         self._is_told = False
+        self._clear_at_us: int | None = None  # what pruned records named is to go then
 
     async def serve(self) -> None:
         """Round after round, until it is cancelled."""
@@ -131,18 +133,26 @@ class Keeper:
         before = self._clock.wall() - self._retention
         needed = (await asyncio.to_thread(behind, self._state, self._at_seq)).segment
         numbers = await asyncio.to_thread(outlived, self._state, before=before, needed=needed)
-        if not numbers:
-            return
+        if numbers:
+            await self._delete(numbers)
+            self._clear_at_us = self._clock.mono_us()
+        if self._clear_at_us is not None and self._clear_at_us <= self._clock.mono_us():
+            await self._clear_or_later(before)
+
+    async def _delete(self, numbers: tuple[int, ...]) -> None:
         record = await asyncio.to_thread(prune_record, self._state, numbers, vouch=self._journal.vouch)
         await self._journal.durable(self._journal.append("prune", record))
         await asyncio.to_thread(delete, self._state, numbers, disk=self._disk)
         _log.info("pruned", segments=numbers, first_seq=record.first_seq)
+
+    async def _clear_or_later(self, before: datetime) -> None:
+        self._clear_at_us = self._clock.mono_us() + CLEAR_AGAIN_S * 1_000_000
         try:
             await self._clear(before)
+            self._clear_at_us = None
         except (OSError, ValueError) as error:
-            _log.error(
-                "config_not_pruned", why=str(error), hint="what no record names stays until the next segment goes"
-            )
+            hint = "mend it; what no record names stays until then, and is looked for again every hour"
+            _log.error("config_not_pruned", why=str(error), hint=hint)
 
     async def _clear(self, before: datetime) -> None:
         """What only pruned records named goes from beside the record."""

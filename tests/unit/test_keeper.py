@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from guard import keeper as keeper_module
 from guard.journal import Bounds, Journal, read_lines
 from guard.journal.runs import runs
 from guard.journal.segments import segment_numbers
-from guard.keeper import Keeper
+from guard.keeper import CLEAR_AGAIN_S, Keeper
 from guard.recovery import recover
 from guard.snapshots import resume
 from tests.support.clock import ManualClock
@@ -252,6 +253,33 @@ async def test_what_the_last_snapshot_goes_on_from_stays_however_old(tmp_path: P
     await fill(again, 100, 101)
     await again.close()
     assert verdict(state) == "ok"
+
+
+async def test_texts_that_could_not_go_are_looked_for_again(tmp_path: Path) -> None:
+    """No segment has to go first: an hour after it failed what no record names is looked for once more, and goes."""
+    state, clock = tmp_path / "state", ManualClock()
+    journal = opened(state, clock)
+    await fill(journal, 100)
+    clock.advance(s=400 * 86_400)
+    keeper = kept(journal, state, clock=clock, retention=timedelta(days=1))
+    folder, in_force = state / "config", "cd" * 32
+    keeper._in_force = lambda: (in_force,)
+    odd, text = folder / f"{in_force}.json", folder / f"{'ab' * 32}.json"
+    odd.mkdir(parents=True)  # what it names nobody can say
+    text.touch()
+    os.utime(text, (0, 0))
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            await keeper.round()
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["config_not_pruned"]
+
+    odd.rmdir()
+    await keeper.round()
+    assert text.exists()
+    clock.advance(s=CLEAR_AGAIN_S)
+    await keeper.round()
+    assert not text.exists()
+    await journal.close()
 
 
 async def test_a_deletion_that_fails_is_tried_again(tmp_path: Path) -> None:
