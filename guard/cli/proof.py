@@ -23,6 +23,8 @@ from guard.journal.examine import Claimed, Finding, examine
 from guard.journal.note import Verifier, split
 from guard.journal.proof import find, prove, prove_growth
 from guard.journal.segments import no_journal, segment_numbers
+from guard.journal.shelf import Shelf
+from guard.replay.texts import Named
 from guard.wholefile import read_given, why
 
 _EXITS: Final = {"ok": 0, "edited": 1, "shorter": 2, "cannot_verify": 3, "torn": 4}
@@ -47,9 +49,13 @@ Vkey = Annotated[
 
 
 class Report(Finding, frozen=True, kw_only=True):
-    """What `verify --json` prints: the finding, and what it does not say."""
+    """What `verify --json` prints: the finding, what it does not say, and which texts beside the record are not whole.
+
+    The finding, and so the exit code, is about the record alone.
+    """
 
     remarks: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
 
 
 def verify_record(
@@ -66,7 +72,9 @@ def verify_record(
     Reads the whole record and holds it against the signed checkpoints beside it
     and those you kept. Exits 0 if all is well, 1 if it was edited (with the first
     bad seq), 2 if it is shorter than a checkpoint, 3 if it cannot be verified, 4
-    if only the last line is torn, as a crash leaves it.
+    if only the last line is torn, as a crash leaves it. The settings, keys and
+    policies that decided are kept beside the record: those that are not what their
+    hash in it names are told apart, and change no exit code.
     """
     try:
         report = examined(directory(state, config), vkey, held)
@@ -78,6 +86,8 @@ def verify_record(
         typer.echo(report.message, err=report.result == "cannot_verify")
         for remark in report.remarks:
             typer.echo(f"({remark})")
+        for wrong in report.config:
+            typer.echo(f"not of the record: {wrong}")
     raise typer.Exit(_EXITS[report.result])
 
 
@@ -167,8 +177,10 @@ def _examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
     # Checkpoints first: a guard that runs meanwhile makes the record longer than they say, never shorter.
     beside = _claims(checkpoints_path(state))
     claims = [*beside, *(() if held is None else _held(held))]
+    named = Named()
     with progress("verifying") as bar:
-        finding = examine(counted(state, read_lines(state, wait=_Patience()), bar), claims, verifiers)
+        lines = named.in_passing(read_lines(state, wait=_Patience()))
+        finding = examine(counted(state, lines, bar), claims, verifiers)
     remarks = []
     if finding.result == "ok":
         if vkey is None:
@@ -181,7 +193,8 @@ def _examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
             remarks.append(f"records {finding.signed + 1} to {finding.records} are under no checkpoint yet")
         if finding.first_seq > 1:
             remarks.append(f"records 1 to {finding.first_seq - 1} were pruned; a signed root stands for them")
-    return Report(**msgspec.structs.asdict(finding), remarks=tuple(remarks))
+    wrong = named.wrong(Shelf(state / "config").get, now=SystemClock().wall())
+    return Report(**msgspec.structs.asdict(finding), remarks=tuple(remarks), config=wrong)
 
 
 def verifiers_of(state: Path, vkey: Path | None) -> list[Verifier]:

@@ -59,7 +59,7 @@ def report_record(
         version=__version__,
         origin=keys[0].partition("+")[0] if keys else "",
         keys=keys,
-        remarks=found.remarks,
+        remarks=(*found.remarks, *found.config),
     )
     try:
         out.write_text(page(matter, _differences(where)), encoding="utf-8")

@@ -5,10 +5,11 @@ before that time (microseconds since 1970), and are not in force. A process of i
 text that is in doubt stays: without it a decision could be neither explained nor made again.
 """
 
+import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -18,20 +19,25 @@ from guard.wholefile import GIVEN_BYTES_MAX, read_whole
 
 FOLDER: Final = "config"
 _NICENESS: Final = 10  # the guard goes first
-_NAMING: Final = re.compile(rb'(?:sha256|back|expired)":"([0-9a-f]{64})"')  # members of records and of snapshots
+_NAMING: Final = re.compile(rb'(config_)?(?:sha256|back|expired)":"([0-9a-f]{64})"')  # members of records, snapshots
 _HASH: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _FILE: Final = re.compile(r"[0-9a-f]{64}\.(?:json|new)")
 
 
 def leftover(state: Path, *, before_us: int, in_force: Iterable[str]) -> list[Path]:
-    """The files that may go. Raises JournalFault where the record cannot be read, OSError where the folder cannot."""
+    """The files that may go.
+
+    Raises JournalFault where the record cannot be read, OSError where the folder cannot, ValueError for settings in it
+    that are damaged.
+    """
     folder = state / FOLDER
     files = folder.iterdir() if folder.is_dir() else ()
     old = [path for path in files if _FILE.fullmatch(path.name) and _put_us(path) < before_us]
     if not old:
         return []
-    named = {*in_force, *_named_by_records(state)}
-    _follow(folder, named)
+    named, settings = _named_by_records(state)
+    named.update(in_force)
+    _follow(folder, named, settings)
     return sorted(path for path in old if path.suffix != ".json" or path.stem not in named)
 
 
@@ -45,17 +51,30 @@ def delete(state: Path, paths: Iterable[Path], *, before_us: int) -> list[str]:
     return gone
 
 
-def _named_by_records(state: Path) -> Iterator[str]:
+def _named_by_records(state: Path) -> tuple[set[str], set[str]]:
+    """All hashes that are named, and which of them are of settings."""
+    named, settings = set(), set()
     for line in read_lines(state):
-        yield from (found.decode() for found in _NAMING.findall(line))
+        for is_config, found in _NAMING.findall(line):
+            named.add(found.decode())
+            if is_config:
+                settings.add(found.decode())
+    return named, settings
 
 
-def _follow(folder: Path, named: set[str]) -> None:
-    """Settings name the keys and the policies that decided with them."""
+def _follow(folder: Path, named: set[str], settings: set[str]) -> None:
+    """Settings name the keys and the policies that decided with them.
+
+    Where some cannot be read, or are not what their hash names, they may have named others: then nothing goes.
+    """
     waiting, seen = list(named), set(named)
     while waiting:
-        with suppress(FileNotFoundError):  # one that cannot be read may name others: then nothing goes
-            content = read_whole(folder / f"{waiting.pop()}.json", bytes_max=GIVEN_BYTES_MAX)
+        sha256 = waiting.pop()
+        with suppress(FileNotFoundError):
+            content = read_whole(folder / f"{sha256}.json", bytes_max=GIVEN_BYTES_MAX)
+            if sha256 in settings and hashlib.sha256(content).hexdigest() != sha256:
+                message = "is not what its name says: it was edited or damaged; put back a copy of it"
+                raise ValueError(f"{FOLDER}/{sha256}.json {message}")
             more = {found.decode() for found in _HASH.findall(content)} - seen
             seen |= more
             waiting += more

@@ -10,9 +10,12 @@ from typing import Any, Final
 import pytest
 from msgspec.json import encode as encoded
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
 from guard import standing
 from guard.admin.change import Who
+from guard.cli.audit import app
+from guard.cli.proof import examined
 from guard.errors import JournalFault
 from guard.explained import explained
 from guard.journal import Decision, decode
@@ -20,6 +23,7 @@ from guard.policy import RULES, PolicyDoc, parse_policy
 from guard.replay import Options, Replay, days, replayed
 from guard.replay.__main__ import main as replay_of_kept
 from guard.replay.judging import asked, judgement_of
+from tests.support.guards import record, write_keys
 from tests.support.stage import CANCEL_ALL, Stage, account, again, decision_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
@@ -213,6 +217,31 @@ async def test_what_was_kept_and_edited_since_judges_nothing(tmp_path: Path, of:
     assert told is not None
     assert told.rules == ()
     assert f"config/{name}" in told.note
+
+    verified = examined(tmp_path / "state", None, None)
+    assert verified.result == "ok"  # the record itself is as it was signed
+    assert [wrong.partition(" ")[0] for wrong in verified.config] == [f"config/{name}"]
+
+
+async def test_verify_has_nothing_to_say_of_texts_that_are_what_their_names_say(tmp_path: Path) -> None:
+    """Of one guard after another, with other keys and policies; a copy without them is told so, and no exit code."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        await scene.place()
+        write_keys(tmp_path / "keys.json", *PEOPLE, record("another"))
+        assert (await scene.guard.changes.reload_keys(Who("desk", "one more"))).result == "applied"
+        (tmp_path / "policies/desk.toml").write_text(DESK.replace("per_day = 60", "per_day = 61"))
+        await scene.guard.changes.policies.reload(Who("desk", "more"))
+        await scene.place(remark="2")
+    assert examined(tmp_path / "state", None, None).config == ()
+
+    kept = sorted((tmp_path / "state/config").iterdir())
+    for path in kept:
+        path.unlink()
+    result = CliRunner().invoke(app, ["verify", "--state", str(tmp_path / "state")])
+    told = [line for line in result.stdout.splitlines() if line.startswith("not of the record: config/")]
+    assert result.exit_code == 0
+    assert {line.split()[4] for line in told} <= {f"config/{path.name}" for path in kept}
+    assert len(told) >= 4
 
 
 @pytest.mark.parametrize("content", [json.dumps({"desk.toml": DESK.replace("60000 HKD", "60001 HKD")}), "[1]", "{"])

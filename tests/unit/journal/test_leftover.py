@@ -79,6 +79,14 @@ def test_where_settings_cannot_be_read_nothing_goes(state: Path) -> None:
         leftover(state, before_us=LATER_US, in_force=())
 
 
+def test_where_settings_are_not_what_their_hash_names_nothing_goes(state: Path) -> None:
+    """Whoever edits them would have the next prune delete the keys and the policies that decided."""
+    settings = state / "config" / f"{named(SETTINGS)}.json"
+    settings.write_text(SETTINGS.replace(named("1"), named("8")))
+    with pytest.raises(ValueError, match=f"{settings.name} is not what its name says"):
+        leftover(state, before_us=LATER_US, in_force=())
+
+
 def test_with_its_record_it_goes(state: Path) -> None:
     """As a program of its own prints it; what is gone already is no fault."""
     for path in (state / "journal").glob("*.jsonl"):
