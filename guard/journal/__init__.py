@@ -5,7 +5,7 @@ of them again, chain-checked. It must never say *durable* of what is not, lose i
 append, or write again to a file whose write or fsync failed once. What a record means is nobody's business here.
 """
 
-from guard.journal.chain import BrokenChain, Head, Verified, verify, walk
+from guard.journal.chain import BrokenChain
 from guard.journal.disk import Disk
 from guard.journal.entries import (
     ABSENT,
@@ -50,7 +50,6 @@ __all__ = [
     "Disk",
     "Entry",
     "Gap",
-    "Head",
     "Journal",
     "Keys",
     "Line",
@@ -67,7 +66,6 @@ __all__ = [
     "StateRecord",
     "StateScope",
     "Stop",
-    "Verified",
     "Vkey",
     "decode",
     "encode",
@@ -78,6 +76,4 @@ __all__ = [
     "replay_typed",
     "seen_of",
     "timestamp",
-    "verify",
-    "walk",
 ]

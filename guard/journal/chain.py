@@ -85,25 +85,3 @@ def _blame(seq: int, body: bytes, rest: Iterator[bytes]) -> BrokenChain:
     if is_vouched_for and seq > 1:
         return BrokenChain(seq - 1, f"its bytes are not those whose hash record {seq} names")
     return BrokenChain(seq, "it names another hash than that of the line before")
-
-
-class Verified(Struct, frozen=True):
-    """What a full reading of the chain found. `fault` None: every line is in its place."""
-
-    head: Head
-    fault: BrokenChain | None = None
-    first_ts: str | None = None
-    last_ts: str | None = None
-
-
-def verify(lines: Iterable[bytes]) -> Verified:
-    """Reads the whole chain from its first line and never raises for what it finds there."""
-    first_ts, line, fault = None, None, None
-    try:
-        for line in walk(lines):
-            first_ts = first_ts or line.ts
-    except BrokenChain as broken:
-        fault = broken
-    if line is None:
-        return Verified(Head(), fault)
-    return Verified(Head(line.seq, digest(line.raw)), fault, first_ts, line.ts)

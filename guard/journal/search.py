@@ -1,6 +1,6 @@
 """Finding records: filters, and following a journal that is being written; what a person reads is `guard.audit.rows`.
 
-Nothing here checks the chain (that is `chain.verify`), and nothing stops at a line that cannot be read: it is counted.
+Nothing here checks the chain (that is `examine`), and nothing stops at a line that cannot be read: it is counted.
 A record that belongs to a decision (an outcome, say) is shown, and found, with that decision's key, endpoint and
 symbol.
 """

@@ -16,9 +16,9 @@ from typing import Final
 import pytest
 
 from guard.errors import JournalFault
-from guard.journal import Bounds, Journal, read_lines, replay, verify
+from guard.journal import Bounds, Journal, read_lines, replay
 from tests.support.disk import NO_SPACE, FaultyDisk
-from tests.support.journal import decision, file_of, open_journal, types_of
+from tests.support.journal import decision, file_of, open_journal, types_of, verify
 from tests.support.signed import verdict
 
 ROOT: Final = Path(__file__).parents[2]
@@ -106,9 +106,9 @@ async def test_what_survives_a_fault_is_a_chain_and_the_restart_goes_on(tmp_path
     await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 5)
     await journal.close()
 
-    found = verify(read_lines(state))
-    assert found.fault is None or found.fault.is_torn
-    assert seq <= found.head.seq <= seqs[-1]
+    head, broken = verify(read_lines(state))
+    assert broken is None or broken.is_torn
+    assert seq <= head.seq <= seqs[-1]
 
     again = open_journal(state)
     next_seq = again.append("gap", {"reason": fault, "cancels": 0})
@@ -117,7 +117,7 @@ async def test_what_survives_a_fault_is_a_chain_and_the_restart_goes_on(tmp_path
     lines = list(replay(state))
     assert [line.seq for line in lines] == list(range(1, next_seq + 1))
     assert next(line.members().get("id") for line in lines if line.type == "decision") == "01A"
-    assert ("recovered" in types_of(state)) == bool(found.fault)
+    assert ("recovered" in types_of(state)) == bool(broken)
     assert verdict(state) == "ok"
 
 
@@ -151,7 +151,7 @@ async def test_a_record_that_cannot_be_signed_is_not_gone_on_with(tmp_path: Path
     await again.durable(again.append("decision", decision("01C")))
     await again.close()
     assert verdict(state) == "ok"
-    assert verify(read_lines(state)).head.seq == seq + 1
+    assert verify(read_lines(state))[0].seq == seq + 1
 
 
 async def test_short_writes_are_no_fault(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.journal import Bounds, replay
-from guard.journal.chain import Head, digest, verify
+from guard.journal.chain import Head, digest
 from guard.journal.record import decode, encode, plain
-from tests.support.journal import open_journal
+from tests.support.journal import open_journal, verify
 
 NAMES = st.text(max_size=12).filter(lambda name: name not in {"seq", "ts", "type", "prev"})
 TEXT = st.text(max_size=40)
@@ -91,10 +91,10 @@ def test_flipping_any_byte_is_found_with_the_first_bad_seq(data: st.DataObject) 
     bad = bytearray(lines[victim])
     bad[at] ^= flip
 
-    found = verify(_split(b"".join([*lines[:victim], bytes(bad), *lines[victim + 1 :]])))
+    _, fault = verify(_split(b"".join([*lines[:victim], bytes(bad), *lines[victim + 1 :]])))
 
-    assert found.fault is not None
-    assert (found.fault.seq, found.fault.is_torn) == (victim + 1, False)
+    assert fault is not None
+    assert (fault.seq, fault.is_torn) == (victim + 1, False)
 
 
 @settings(max_examples=100, deadline=None)
@@ -106,13 +106,13 @@ def test_a_flip_in_the_last_line_is_an_edit_a_torn_tail_or_unseen(data: st.DataO
     bad = bytearray(lines[-1])
     bad[at] ^= data.draw(st.integers(1, 255))
 
-    found = verify(_split(b"".join([*lines[:-1], bytes(bad)])))
+    _, fault = verify(_split(b"".join([*lines[:-1], bytes(bad)])))
 
-    if found.fault is None:
+    if fault is None:
         kept = decode(bytes(bad[:-1]))
         assert (kept.seq, kept.prev) == (len(lines), digest(lines[-2][:-1]))
     else:
-        assert found.fault.seq in {len(lines) - 1, len(lines)}
+        assert fault.seq in {len(lines) - 1, len(lines)}
 
 
 @settings(max_examples=100, deadline=None)
@@ -122,10 +122,10 @@ def test_every_cut_is_a_shorter_chain_or_a_torn_tail(texts: list[str], data: st.
     file = b"".join(chain(texts))
     cut = data.draw(st.integers(0, len(file)))
 
-    found = verify(_split(file[:cut]))
+    head, fault = verify(_split(file[:cut]))
 
-    assert found.fault is None or found.fault.is_torn
-    assert found.head.seq == file[:cut].count(b"\n")
+    assert fault is None or fault.is_torn
+    assert head.seq == file[:cut].count(b"\n")
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,10 +1,12 @@
 """Records for tests of the journal, and of whatever reads one."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from guard.codes import Code
-from guard.journal import Bounds, Decision, Disk, Journal, OutcomeRecord, read_lines, verify
+from guard.journal import Bounds, BrokenChain, Decision, Disk, Journal, OutcomeRecord, read_lines
+from guard.journal.chain import Head, digest, walk
 from guard.terms import Reason, Verdict
 from tests.support.clock import ManualClock
 
@@ -48,10 +50,21 @@ def file_of(state: Path, number: int = 1) -> Path:
     return state / "journal" / f"{number:08d}.jsonl"
 
 
+def verify(lines: Iterable[bytes]) -> tuple[Head, BrokenChain | None]:
+    """How far the chain holds from its first line on, and why no further; no fault: every line is in its place."""
+    head = Head()
+    try:
+        for line in walk(lines):
+            head = Head(line.seq, digest(line.raw))
+    except BrokenChain as broken:
+        return head, broken
+    return head, None
+
+
 def types_of(state: Path) -> list[str]:
     """The types of all records, after a check of the chain."""
     lines = list(read_lines(state))
-    assert verify(lines).fault is None
+    assert verify(lines)[1] is None
     return [line.split(b'"type":"', 1)[1].split(b'"', 1)[0].decode() for line in lines]
 
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import pytest
 
-from guard.journal import Bounds, Journal, read_lines, verify
+from guard.journal import Bounds, Journal, read_lines
 from guard.journal.space import Marks, Space, ballast_path
 from tests.support.disk import NO_SPACE, FaultyDisk
-from tests.support.journal import decision, open_journal, outcome
+from tests.support.journal import decision, open_journal, outcome, verify
 
 MARKS: Final = Marks(low_bytes=1000, stop_bytes=100, ballast_bytes=64 * 1024)
 
@@ -136,8 +136,8 @@ async def test_the_last_records_are_written_into_the_ballasts_room(tmp_path: Pat
     assert journal.space == "stop"
     assert not ballast_path(state).exists()
     await journal.close()
-    found = verify(read_lines(state))
-    assert (found.fault, found.head.seq) == (None, 3)
+    head, fault = verify(read_lines(state))
+    assert (fault, head.seq) == (None, 3)
 
 
 async def test_a_full_disk_without_ballast_closes_the_journal(tmp_path: Path) -> None:

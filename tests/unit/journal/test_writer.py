@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from guard.errors import JournalFault, StateFault
-from guard.journal import Bounds, Decision, Gap, Journal, read_lines, replay, verify
+from guard.journal import Bounds, Decision, Gap, Journal, read_lines, replay
 from guard.terms import Claim
 from tests.support.clock import START_US, ManualClock
 from tests.support.disk import FaultyDisk
-from tests.support.journal import decision, file_of, open_journal, outcome, types_of
+from tests.support.journal import decision, file_of, open_journal, outcome, types_of, verify
 
 SMALL: Final = Bounds(segment_bytes_max=1500)
 
@@ -588,7 +588,7 @@ def test_the_whole_journal_works_without_an_event_loop(state: Path) -> None:
     journal.append("a", {})
     journal.flush()
 
-    assert verify(read_lines(state)).head.seq == 2
+    assert verify(read_lines(state))[0].seq == 2
     journal.shut()
 
 
