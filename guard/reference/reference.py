@@ -1,8 +1,8 @@
 """Reference data for orders: what the rules that bind an order have to know of the world, and nothing else.
 
-`world` asks for what is not known or too old, waits no longer than its bound, and hands over what there is: it never
-raises and never refuses, a datum that cannot be had is a `Missing` in its place. Orders that want the same thing share
-one question. `peek` is the same without asking.
+`prepare` asks for what is not known or too old, and waits no longer than its bound; `peek` hands over what there is.
+They never raise and never refuse: a datum that cannot be had is a `Missing` in its place. Orders that want the same
+thing share one question.
 """
 
 import asyncio
@@ -59,17 +59,12 @@ class Reference:
         self._sources = Sources(self._asks, Surroundings(clock, supervisor, sleep))
         self._waiting = 0
 
-    async def world(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> World:
-        """What `needs` names, as new as it can be had within the bound.
+    async def prepare(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> None:
+        """Has asked for what `needs` names, as new as it can be had within the bound: `peek` tells it a moment later.
 
         `position_since_us`: when the symbol was last executed in this account, on the clock's `t`; a position that was
         asked for earlier is not believed.
         """
-        await self.prepare(order, account=account, needs=needs, position_since_us=position_since_us)
-        return self.peek(order, account=account, needs=needs, position_since_us=position_since_us)
-
-    async def prepare(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> None:
-        """Has asked for what `world` would tell, so that `peek` tells it a moment later, without an await."""
         if needs.is_nothing or self._waiting >= self._bounds.waiters_max:
             return
         self._waiting += 1

@@ -138,9 +138,12 @@ class Bench:
         self.clock.advance(us=round(seconds * 1_000_000))
         await asyncio.sleep(0)
 
-    async def world(self, placed: PlaceOrder | None = None, needs: Needs = ALL, **members: Any) -> World:
-        """The world of an order."""
-        return await self.reference.world(placed or order(), account=ACCOUNT, needs=needs, **members)
+    async def world(
+        self, placed: PlaceOrder | None = None, needs: Needs = ALL, *, account: Account = ACCOUNT, **members: Any
+    ) -> World:
+        """The world of an order: what is missing is asked for first."""
+        await self.reference.prepare(placed or order(), account=account, needs=needs, **members)
+        return self.reference.peek(placed or order(), account=account, needs=needs, **members)
 
     def peek(self, placed: PlaceOrder | None = None, needs: Needs = ALL, **members: Any) -> World:
         """The same without asking."""

@@ -249,7 +249,7 @@ async def test_a_position_is_signed_and_of_the_account() -> None:
         found = await made.world(needs=Needs(position=True))
         assert found.position == Position("HK.00700", Decimal(300))
 
-        other = await made.reference.world(order(), account=Account(Env.REAL, 1), needs=Needs(position=True))
+        other = await made.world(needs=Needs(position=True), account=Account(Env.REAL, 1))
         assert isinstance(other.position, Missing)
         made.clock.advance(s=2)
         await made.world(order("HK.00005"), Needs(position=True))
