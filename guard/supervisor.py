@@ -1,13 +1,13 @@
 """The owner of background tasks: the only place that makes one.
 
 A task that asyncio alone holds may be collected half-way, and its exception is heard by nobody. Here every task has a
-strong reference and a name, and a fault is logged, counted and kept. *Work* (a settlement) is waited for at shutdown;
+strong reference and a name, and a fault is logged and kept. *Work* (a settlement) is waited for at shutdown;
 a *service* (a loop that never ends by itself) is told to stop after the work is done.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -32,16 +32,11 @@ class Supervisor:
 
     Attributes:
         failures: the last hundred tasks that ended with an exception, oldest first.
-        failures_total: how many there were altogether.
     """
 
-    def __init__(
-        self, on_failure: Callable[[TaskFailure], None] | None = None, *, cancel_grace_s: float = _CANCEL_GRACE_S
-    ) -> None:
+    def __init__(self, *, cancel_grace_s: float = _CANCEL_GRACE_S) -> None:
         """`cancel_grace_s`: how long a cancelled task may take to put its things away."""
         self.failures: deque[TaskFailure] = deque(maxlen=_FAILURES_KEPT)
-        self.failures_total = 0
-        self._on_failure = on_failure
         self._cancel_grace_s = cancel_grace_s
         self._work: set[asyncio.Task[Any]] = set()
         self._services: set[asyncio.Task[Any]] = set()
@@ -121,7 +116,4 @@ class Supervisor:
             return
         failure = TaskFailure(task.get_name(), error)
         self.failures.append(failure)
-        self.failures_total += 1
         _log.error("task failed", task=failure.name, error=repr(error), exc_info=error)
-        if self._on_failure is not None:
-            self._on_failure(failure)
