@@ -85,7 +85,6 @@ class Counts(Struct):
     overloaded: int = 0
     timed_out: int = 0
     evicted: int = 0
-    handed_over: int = 0
 
 
 class Connected(Protocol):

@@ -241,7 +241,6 @@ class Connection(asyncio.Protocol):
         wiring = self._edge.wiring
         if request.raw_head is not None and wiring.upgrade is not None:
             self._state = _State.HANDED_OVER
-            self._edge.counts.handed_over += 1
             self._edge.flush()
             self._tenant = wiring.upgrade(request.call, self._transport, request.raw_head)
             return

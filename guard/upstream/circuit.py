@@ -52,8 +52,8 @@ def is_unprovoked(result: Answer | Failure | None) -> bool:
 class Circuit(Struct):
     """What the latest results were, and since when the circuit is open, if it is.
 
-    `why`: the fault that opened it, or the latest probe's. `trips_total` counts how often it opened. `blamed`: the keys
-    whose requests met the faults ("" the guard's own); `EVERYBODY` where no key can have brought one about.
+    `why`: the fault that opened it, or the latest probe's. `blamed`: the keys whose
+    requests met the faults ("" the guard's own); `EVERYBODY` where no key can have brought one about.
     """
 
     results: deque[tuple[int, str | None]] = field(default_factory=lambda: deque(maxlen=SAMPLE_MAX))
@@ -62,7 +62,6 @@ class Circuit(Struct):
     open_us: int = OPEN_MIN_US
     is_probing: bool = False
     why: str = ""
-    trips_total: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -128,7 +127,6 @@ class Circuit(Struct):
         faults = [one for _, one in self.results if one is not None]
         if len(self.results) >= SAMPLE_MIN and 100 * len(faults) >= FAULTS_PERCENT * len(self.results):
             self.opened_us, self.open_us, self.why, self.blamed = now_us, OPEN_MIN_US, fault, set(faults)
-            self.trips_total += 1
             self.results.clear()
 
     def _probed(self, now_us: int, fault: str | None, whose: str | None) -> None:
