@@ -6,7 +6,6 @@ nothing of it is reachable through the data listener.
 """
 
 from guard.admin.app import build_app
-from guard.admin.change import Change
 from guard.admin.changes import Changes
 
-__all__ = ["Change", "Changes", "build_app"]
+__all__ = ["Changes", "build_app"]

@@ -20,10 +20,7 @@ from guard.journal.entries import (
     Order,
     OutcomeRecord,
     Policy,
-    Prune,
     Reconciled,
-    Recovered,
-    Segment,
     Snapshot,
     Start,
     StateRecord,
@@ -32,7 +29,7 @@ from guard.journal.entries import (
     Vkey,
     recorded,
 )
-from guard.journal.record import Entry, Line, decode, encode, plain, timestamp
+from guard.journal.record import Entry, Line, decode, plain, timestamp
 from guard.journal.seen import Seen, seen_of
 from guard.journal.segments import read_lines, replay, replay_typed
 from guard.journal.writer import Bounds, Journal
@@ -56,11 +53,8 @@ __all__ = [
     "Order",
     "OutcomeRecord",
     "Policy",
-    "Prune",
     "Reconciled",
-    "Recovered",
     "Seen",
-    "Segment",
     "Snapshot",
     "Start",
     "StateRecord",
@@ -68,7 +62,6 @@ __all__ = [
     "Stop",
     "Vkey",
     "decode",
-    "encode",
     "plain",
     "read_lines",
     "recorded",

@@ -8,18 +8,18 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 from guard.limits.currencies import note_currency
 from guard.limits.dump import dump
 from guard.limits.grafting import Graft, apart, graft, missing, together
-from guard.limits.holder import About, Basis, Fills, Holder, Parts, Worth
+from guard.limits.holder import About, Fills, Holder, Parts, Worth
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, free_in_us, left_of, look, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
 from guard.limits.orders import change_in_flight, end_order, note_filled, set_targets, unknowns
 from guard.limits.outside import adopt
 from guard.limits.promoting import SHADOW, promote, shadow_of
-from guard.limits.rates import Rates, Told, rates_of, told_of
+from guard.limits.rates import Rates, rates_of, told_of
 from guard.limits.slots import bound_met, find_slot
 from guard.limits.snapshot import Part, restore, snapshot
 from guard.limits.staging import Staging
-from guard.limits.state import LOG_KINDS, Opening, Slot, State, Step, TradingRule, TradingState, advance
+from guard.limits.state import LOG_KINDS, Opening, State, Step, TradingRule, TradingState, advance
 from guard.limits.trading import BREAKER, STRICTNESS, key_rule, set_trading, trading_for, trading_rule
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "SHADOW",
     "STRICTNESS",
     "About",
-    "Basis",
     "Fills",
     "Graft",
     "Holder",
@@ -37,11 +36,9 @@ __all__ = [
     "Part",
     "Parts",
     "Rates",
-    "Slot",
     "Staging",
     "State",
     "Step",
-    "Told",
     "TradingRule",
     "TradingState",
     "Worth",

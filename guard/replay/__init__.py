@@ -7,6 +7,6 @@ Never: a decision made from anything that is not on record.
 """
 
 from guard.replay.past import Options, replayed
-from guard.replay.report import Difference, Group, Replay
+from guard.replay.report import Replay
 
-__all__ = ["Difference", "Group", "Options", "Replay", "replayed"]
+__all__ = ["Options", "Replay", "replayed"]

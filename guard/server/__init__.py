@@ -7,19 +7,17 @@ caller hung up; keep anything without a bound of `Bounds`; know what an endpoint
 """
 
 from guard.server.bounds import TURNED_AWAY_MAX, Bounds
-from guard.server.edge import Counts, Tenant, Wiring
+from guard.server.edge import Tenant, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
 from guard.server.listener import Listener, serve, socket_file
-from guard.server.reader import Progress, Reader, Request
+from guard.server.reader import Reader, Request
 from guard.server.replies import passed_reply, refusal_reply
 from guard.server.wire import encode
 
 __all__ = [
     "TURNED_AWAY_MAX",
     "Bounds",
-    "Counts",
     "Listener",
-    "Progress",
     "Reader",
     "Request",
     "Tenant",

@@ -7,7 +7,7 @@ its own, so that comparing it with the guard's intent parser means something.
 It must never share a parser, a table of names or a rule with the guard: only `guard.catalogue` and `guard.terms`.
 """
 
-from guard.simulator.core import Received, Simulator
+from guard.simulator.core import Simulator
 from guard.simulator.quirks import Quirks
 
-__all__ = ["Quirks", "Received", "Simulator"]
+__all__ = ["Quirks", "Simulator"]

@@ -40,7 +40,6 @@ from guard.terms.intents import (
     Side,
     Subscribe,
     TimeInForce,
-    TradeIntent,
     Unlock,
 )
 from guard.terms.masking import masked
@@ -122,7 +121,6 @@ __all__ = [
     "Subscribe",
     "Taken",
     "TimeInForce",
-    "TradeIntent",
     "Unlock",
     "Valuation",
     "Verdict",
