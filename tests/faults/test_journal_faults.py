@@ -164,33 +164,38 @@ async def test_short_writes_are_no_fault(tmp_path: Path) -> None:
     assert types_of(tmp_path / "state") == ["segment", "decision", "decision"]
 
 
+@pytest.mark.parametrize("how", ["fails", "anyway"])
 @pytest.mark.parametrize("call", ["open", "fsync", "fdatasync", "write"])
-async def test_a_rotation_that_fails_closes_the_journal(tmp_path: Path, call: str) -> None:
-    """The old segment stays whole and writable for the next start."""
+async def test_a_rotation_that_fails_closes_the_journal(tmp_path: Path, call: str, how: str) -> None:
+    """Or that was done and told as failed: the old segment stays whole, and the next start goes on behind the last."""
     state, disk = tmp_path / "state", FaultyDisk()
     journal = open_journal(state, disk=disk, bounds=Bounds(segment_bytes_max=1000))
     await journal.durable(journal.append("decision", decision("01A")))
-    disk.fails[call] = EIO
+    getattr(disk, how)[call] = EIO
     seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(6)]
 
     told = await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 5)
     await journal.close()
 
     assert {type(answer) for answer in told} == {JournalFault}
+    assert journal.failed == str(EIO)
+    assert disk.calls[call]
     again = open_journal(state)
     await again.durable(again.append("decision", decision("01C")))
     await again.close()
     ids = [str(line.members()["id"]) for line in replay(state) if line.type == "decision"]
     assert (ids[0], ids[-1]) == ("01A", "01C")
     assert ids == sorted(ids)
+    assert verdict(state) == "ok"
 
 
-async def test_a_lost_chmod_of_a_closed_segment_closes_the_journal(tmp_path: Path) -> None:
-    """What cannot be sealed is reported, not passed over; what was durable before stays so."""
+@pytest.mark.parametrize("how", ["fails", "anyway"])
+async def test_a_lost_chmod_of_a_closed_segment_closes_the_journal(tmp_path: Path, how: str) -> None:
+    """What cannot be sealed, or is told so, is reported, not passed over; what was durable before stays so."""
     state, disk = tmp_path / "state", FaultyDisk()
     journal = open_journal(state, disk=disk, bounds=Bounds(segment_bytes_max=1000))
     await journal.durable(journal.append("decision", decision("01A")))
-    disk.fails["fchmod"] = EIO
+    getattr(disk, how)["fchmod"] = EIO
     seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(4)]
 
     told = await asyncio.gather(*map(journal.durable, seqs), return_exceptions=True)
@@ -198,6 +203,7 @@ async def test_a_lost_chmod_of_a_closed_segment_closes_the_journal(tmp_path: Pat
     assert journal.failed == str(EIO)
     await journal.close()
     open_journal(state).shut()
+    assert verdict(state) == "ok"
 
 
 async def test_a_sync_that_fails_with_nobody_waiting_is_known_at_the_next_append(tmp_path: Path) -> None:

@@ -40,7 +40,13 @@ class FaultyDisk(Disk):
     def open(self, path: Path, flags: int) -> int:
         """Opens, unless told otherwise."""
         self._before("open")
-        return super().open(path, flags)
+        fd = super().open(path, flags)
+        try:
+            self._after("open")
+        except OSError:
+            super().close(fd)
+            raise
+        return fd
 
     def write(self, fd: int, data: memoryview) -> int:
         """Writes as much as the test lets it."""
@@ -84,6 +90,13 @@ class FaultyDisk(Disk):
         """Sets the mode, unless told otherwise."""
         self._before("fchmod")
         super().fchmod(fd, mode)
+        self._after("fchmod")
+
+    def ftruncate(self, fd: int, size: int) -> None:
+        """Cuts, unless told otherwise."""
+        self._before("ftruncate")
+        super().ftruncate(fd, size)
+        self._after("ftruncate")
 
     def allocate(self, fd: int, size: int) -> None:
         """Takes the blocks, unless told otherwise; they count against `write_bytes_left`."""
@@ -99,6 +112,7 @@ class FaultyDisk(Disk):
         super().unlink(path)
         if path.name == "ballast" and self.write_bytes_left is not None:
             self.write_bytes_left += self.allocated
+        self._after("unlink")
 
     def free_bytes(self, path: Path) -> int:
         """What the test says."""

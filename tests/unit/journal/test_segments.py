@@ -288,6 +288,26 @@ def test_two_broken_lines_at_the_end_are_no_crash(state: Path) -> None:
     assert file_of(state, last).read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("call", "how"),
+    [("ftruncate", "fails"), *((call, "anyway") for call in ("open", "write", "fsync", "ftruncate"))],
+)
+def test_a_recovery_that_was_broken_off_loses_no_torn_byte(state: Path, call: str, how: str) -> None:
+    """Wherever it ended, done or not: they stand there still or in a copy, and the next start has a whole record."""
+    last = segment_numbers(state)[-1]
+    before = file_of(state, last).read_bytes()
+    with file_of(state, last).open("ab") as file:
+        file.write(b"torn")
+    disk = FaultyDisk()
+    getattr(disk, how)[call] = OSError(5, "Input/output error")
+
+    with pytest.raises(StateFault, match="Input/output error"):
+        recover(state, disk=disk)
+    recover(state, disk=DISK)
+    assert file_of(state, last).read_bytes() == before
+    assert b"torn" in [path.read_bytes() for path in journal_dir(state).glob("*.torn*")]
+
+
 @pytest.mark.parametrize("call", ["open", "write", "fsync"])
 def test_a_recovery_that_fails_leaves_the_torn_bytes_where_they_were(state: Path, call: str) -> None:
     """They are cut off only after their copy is durable; the next start tries again."""

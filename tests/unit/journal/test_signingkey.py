@@ -74,6 +74,21 @@ def test_a_key_that_cannot_be_kept_is_no_key(tmp_path: Path, call: str) -> None:
     assert signingkey.load(tmp_path, disk=FaultyDisk()).skey
 
 
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+def test_a_key_that_was_kept_though_that_was_told_as_failed_is_the_next_starts(tmp_path: Path, call: str) -> None:
+    """One that may stand under its name is never replaced by another."""
+    disk = FaultyDisk()
+    disk.anyway[call] = OSError(5, "Input/output error")
+    with pytest.raises(StateFault, match="Input/output error"):
+        signingkey.load(tmp_path, disk=disk)
+    stands = signingkey.key_path(tmp_path).exists()
+    assert stands is (call == "rename")
+    kept = signingkey.key_path(tmp_path).read_text() if stands else None
+    found = signingkey.load(tmp_path, disk=FaultyDisk()).skey
+    assert kept is None or signingkey.key_path(tmp_path).read_text() == kept
+    assert signingkey.load(tmp_path, disk=FaultyDisk()).skey == found
+
+
 def test_a_successor_has_the_same_name_and_takes_over_at_the_next_start(tmp_path: Path) -> None:
     """The log stays the same log."""
     signer = signingkey.load(tmp_path, disk=FaultyDisk())
