@@ -12,11 +12,14 @@ from tests.support.scripted_daemon import Talk, answer, scripted
 
 CALLERS: Final = 24
 EACH: Final = 8
+GONE: Final = CALLERS * EACH  # the requests from here on find nobody
 
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_what_was_not_sent_reached_nobody_and_nothing_was_sent_twice(seed: int) -> None:
-    """Reads that leave together, trades that leave at once, callers that hang up, connections that close under them."""
+    """Reads that leave together, trades that leave at once, callers that hang up, connections that close under them,
+    and in the end a daemon that is gone.
+    """
     dice = Random(seed)
     told: dict[int, Answer | Failure | None] = {}
 
@@ -46,12 +49,13 @@ async def test_what_was_not_sent_reached_nobody_and_nothing_was_sent_twice(seed:
             told[number] = (await asyncio.gather(sending, return_exceptions=True))[0]  # type: ignore[assignment]
 
         async def caller(first: int) -> None:
-            for number in range(first, CALLERS * EACH, CALLERS):
+            for number in range(first, GONE, CALLERS):
                 await one(number)
 
         await asyncio.gather(*[caller(first) for first in range(CALLERS)])
-        in_flight = client.in_flight
-        await client.close()
+    await asyncio.gather(*[one(number) for number in range(GONE, GONE + CALLERS)])
+    in_flight = client.in_flight
+    await client.close()
 
     bodies = [request.rpartition(b"\r\n\r\n")[2] for request in daemon.requests]
     for number, result in told.items():
@@ -64,4 +68,6 @@ async def test_what_was_not_sent_reached_nobody_and_nothing_was_sent_twice(seed:
         else:
             assert times <= 1, result
     assert in_flight == 0
-    assert sum(isinstance(result, Answer) for result in told.values()) > CALLERS * EACH / 2
+    assert sum(isinstance(result, Answer) for result in told.values()) > GONE / 2
+    assert any(isinstance(result, Failure) and result.is_sent for result in told.values())
+    assert sum(isinstance(result, Failure) and not result.is_sent for result in told.values()) > CALLERS / 2
