@@ -255,7 +255,9 @@ class Guard:
             self._listener = await serve(wiring, at=at, bounds=bounds, tls=tls)
         except OSError as error:
             await runner.cleanup()
-            raise SettingsFault([unopened(settings, door, error)]) from error
+            told = unopened(settings, door, error)
+            self._note("stop", Stop(t=self.clock.t_us(), reason=told, unfinished=()))  # or it would look like a crash
+            raise SettingsFault([told]) from error
         self._begin_services()
         _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)
 

@@ -234,8 +234,10 @@ def test_exit_3_for_a_state_directory_in_use_and_exit_2_for_a_taken_port(tmp_pat
         done = run("serve", *taken, cwd=tmp_path, env=KEYED)
         assert done.returncode == 2
         place = f"127.0.0.1:{first.data}"
-        told = f"guard: listen.data: {place}: address already in use; is another guard running?"
-        assert done.stderr.splitlines()[-1] == told
+        told = f"listen.data: {place}: address already in use; is another guard running?"
+        assert done.stderr.splitlines()[-1] == f"guard: {told}"
+        lines = [json.loads(line) for line in (tmp_path / "another/journal/00000001.jsonl").read_text().splitlines()]
+        assert (lines[-1]["type"], lines[-1]["reason"]) == ("stop", told)  # no start without a stop: that is a crash
 
         assert first.stop() == 0
     assert [line["type"] for line in of_type(config, "start") + of_type(config, "stop")] == ["start", "stop"]
