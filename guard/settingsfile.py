@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.errors import SettingsFault
+from guard.misfit import misfit
 from guard.settings import (
     BoundsSettings,
     DaemonSettings,
@@ -71,7 +72,7 @@ def read_table(cls: type[_S], raw: object, *, where: str) -> tuple[_S | None, li
         try:
             values[entry.name] = msgspec.convert(raw[name], entry.type)
         except msgspec.ValidationError as error:
-            errors.append(f"{where}.{name}: {error}")
+            errors.append(f"{where}.{name}: {misfit(error, entry.type)}")
     return (None if errors else cls(**values)), errors
 
 

@@ -1,0 +1,33 @@
+"""What is said of a value that does not fit its type: msgspec's words, and the words that are known in its place."""
+
+import re
+from typing import Any, Final
+
+from msgspec import inspect
+
+_AT: Final = re.compile(r" - at `\$\.(?P<path>[^`]*)`$")
+_UNTOLD: Final = ("Invalid enum value", "Object contains unknown field")
+
+
+def misfit(error: Exception, kind: Any) -> str:
+    """The error as one sentence; of a word that is unknown there, with those that are known."""
+    told = str(error)
+    if not told.startswith(_UNTOLD):
+        return told
+    at = _AT.search(told)
+    known = _known(inspect.type_info(kind), at["path"].split(".") if at else [])
+    return f"{told}; known: {', '.join(known)}" if known else told
+
+
+def _known(node: inspect.Type, steps: list[str]) -> list[str]:
+    """The fields of the object, or the words of the choice, to which the names of fields lead from this type on."""
+    if isinstance(node, inspect.UnionType):
+        return next((found for one in node.types if (found := _known(one, steps))), [])
+    if isinstance(node, inspect.LiteralType):
+        return [str(value) for value in node.values]
+    if not isinstance(node, inspect.StructType):
+        return []
+    fields = {field.encode_name: field.type for field in node.fields}
+    if not steps:
+        return list(fields)
+    return _known(fields[steps[0]], steps[1:]) if steps[0] in fields else []

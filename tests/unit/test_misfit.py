@@ -1,0 +1,60 @@
+"""What is said of values that do not fit: what is known in their place."""
+
+import msgspec
+import pytest
+
+from guard.admin.asked import fitting
+from guard.admin.trading import StateBody
+from guard.misfit import misfit
+from guard.settingsfile import parse_settings
+from guard.terms import Refusal
+from guard.tracking.byhand import SettleBody
+
+STATES = "known: active, cancel_only, locked, reduce_only"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"state":"LOCKED","reason":"x"}', f"Invalid enum value 'LOCKED' - at `$.state`; {STATES}"),
+        (
+            b'{"state":"locked","why":"x"}',
+            "unknown field `why`; known: state, reason, scope, drill, cancel_working",
+        ),
+        (
+            b'{"state":"locked","reason":"x","scope":{"key":["bot"]}}',
+            "unknown field `key` - at `$.scope`; known: keys, accounts, markets",
+        ),
+    ],
+)
+def test_who_stops_trading_is_told_the_words_that_do(body: bytes, said: str) -> None:
+    """At night nobody looks up how a state is written: the refusal of an unknown word names the known ones."""
+    refusal = fitting(body, StateBody)
+
+    assert isinstance(refusal, Refusal)
+    assert refusal.reasons[0].message.endswith(said)
+
+
+def test_who_settles_is_told_the_verdicts() -> None:
+    """Likewise whoever ends an unknown outcome by a word."""
+    refusal = fitting(b'{"verdict":"gone","reason":"x"}', SettleBody)
+
+    assert isinstance(refusal, Refusal)
+    assert refusal.reasons[0].message.endswith("'gone' - at `$.verdict`; known: accepted, not_sent, refused")
+
+
+def test_a_setting_of_an_unknown_word_is_told_with_the_known_ones() -> None:
+    """The words stand in the error, with the file and the key."""
+    _, errors = parse_settings('[journal]\nreads = "some"', origin="guard.toml", root=".")
+
+    assert errors == ["guard.toml: journal.reads: Invalid enum value 'some'; known: account, all, refused"]
+
+
+def test_other_errors_stand_as_they_are() -> None:
+    """A wrong type says what is expected; nothing is known in place of what a list holds or no field leads to."""
+    assert misfit(ValueError("Expected `int`, got `str` - at `$.a`"), StateBody) == (
+        "Expected `int`, got `str` - at `$.a`"
+    )
+    assert misfit(msgspec.ValidationError("Invalid enum value 'x' - at `$.no`"), StateBody) == (
+        "Invalid enum value 'x' - at `$.no`"
+    )
