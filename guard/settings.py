@@ -196,6 +196,8 @@ def check(settings: Settings) -> list[str]:
             address(text)
         except ValueError as error:
             errors.append(f"{name}: {error}")
+    if settings.listen.data == settings.listen.ops and not settings.listen.data.endswith(":0"):
+        errors.append(f"listen.data and listen.ops: both are {settings.listen.ops}; give each an address of its own")
     if not settings.daemon.url.startswith(("http://", "https://")):
         errors.append(f"daemon.url: {settings.daemon.url!r} must begin with http:// or https://")
     if settings.daemon.url.split("://")[-1].rstrip("/") in {settings.listen.data, settings.listen.ops}:

@@ -9,6 +9,7 @@ from typing import Final
 
 import typer
 
+from guard.certificate import certificate_of
 from guard.cli import flags
 from guard.errors import GuardFault, SettingsFault
 from guard.logs import configure
@@ -86,13 +87,15 @@ def ready(config: Path | None, over: Overrides, errors: list[str], *, asks_daemo
 def unusable(reading: Reading, *, told: list[str], asks_daemon: bool = True) -> list[str]:
     """What is wrong with the files and addresses that the settings name, but for settings of which it is told.
 
-    `asks_daemon`: it is for a guard that trades through the daemon, which takes a key.
+    `asks_daemon`: it is for a guard that opens its doors and trades through the daemon, which takes a key.
     """
     settings, unread = reading.settings, reading.unread
     ca_file = str(settings.path(settings.daemon.ca_file)) if settings.daemon.ca_file else None
     looks: list[Callable[[], object]] = []
     if "daemon" not in unread:
         looks.append(lambda: tls_context(parse_origin(settings.daemon.url), ca_file=ca_file))
+    if asks_daemon and "listen" not in unread:
+        looks.append(lambda: certificate_of(settings))
     if "keys" not in unread:
         looks.append(lambda: load_keys(settings))
     settled = {error.partition(":")[0] for error in told}

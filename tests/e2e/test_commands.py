@@ -83,6 +83,20 @@ async def test_check_finds_nothing_wrong_and_changes_nothing(tmp_path: Path) -> 
     }
 
 
+async def test_check_finds_doors_that_will_not_open(tmp_path: Path) -> None:
+    """A certificate that is not there, and two listeners at one address: a start fails on each."""
+    (lay_out(tmp_path)).write_text('[listen]\ntls_cert = "absent.pem"\ntls_key = "key.pem"\n')
+    pair = f"{tmp_path}/absent.pem with {tmp_path}/key.pem"
+
+    done = await _check(None, tmp_path, "--listen", "127.0.0.1:22501")
+
+    assert done.returncode == 1
+    assert _level(done, "wrong") == [
+        "listen.data and listen.ops: both are 127.0.0.1:22501; give each an address of its own",
+        f"listen.tls_cert: {pair} cannot be loaded: No such file or directory ({tmp_path}/absent.pem)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("simulator", "code", "level", "told"),
     [

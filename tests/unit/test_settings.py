@@ -52,6 +52,7 @@ def test_all_errors_come_at_once_with_file_and_key() -> None:
     [
         ('[listen]\ndata = "nonsense"', "listen.data"),
         ('[listen]\nops = "127.0.0.1:99999"', "listen.ops"),
+        ('[listen]\ndata = "127.0.0.1:22501"', "both are 127.0.0.1:22501; give each an address of its own"),
         ('[daemon]\nurl = "ftp://x"', "daemon.url"),
         ('[daemon]\nurl = "http://127.0.0.1:22500"', "talk to itself"),
         ('[keys]\ntz = "Mars/Olympus"', "keys.tz"),
