@@ -73,8 +73,8 @@ def verify_record(
     and those you kept. Exits 0 if all is well, 1 if it was edited (with the first
     bad seq), 2 if it is shorter than a checkpoint, 3 if it cannot be verified, 4
     if only the last line is torn, as a crash leaves it. The settings, keys and
-    policies that decided are kept beside the record: those that are not what their
-    hash in it names are told apart, and change no exit code.
+    policies that decided are kept beside the record: those that are not what
+    their hash in it names are told apart, and change no exit code.
     """
     try:
         report = examined(directory(state, config), vkey, held)
