@@ -53,7 +53,7 @@ class Keeper:
         self._at_seq = run.at_seq if run is not None else 0
         self._bytes = run.record_bytes if run is not None else 0
         self._disk, self._in_force = Disk(), in_force
-        self._is_told = False
+        self._is_told, self._turn = False, asyncio.Lock()
         self._clear_at_us: int | None = None  # what pruned records named is to go then
 
     async def serve(self) -> None:
@@ -69,11 +69,12 @@ class Keeper:
                 self._is_told = True
 
     async def round(self) -> None:
-        """A snapshot if one is due, then the end of what is too old."""
-        closed = await asyncio.to_thread(self._due)
-        if closed is not None:
-            await self._snapshot(closed)
-        await self._prune()
+        """A snapshot if one is due, then the end of what is too old; one at a time, or two would mix their parts."""
+        async with self._turn:
+            closed = await asyncio.to_thread(self._due)
+            if closed is not None:
+                await self._snapshot(closed)
+            await self._prune()
 
     # ------------------------------------------------------------ snapshots
 
@@ -140,6 +141,7 @@ class Keeper:
             await self._clear_or_later(before)
 
     async def _delete(self, numbers: tuple[int, ...]) -> None:
+        await self._read_back()
         record = await asyncio.to_thread(prune_record, self._state, numbers, vouch=self._journal.vouch)
         await self._journal.durable(self._journal.append("prune", record))
         await asyncio.to_thread(delete, self._state, numbers, disk=self._disk)
@@ -153,6 +155,16 @@ class Keeper:
         except (OSError, ValueError) as error:
             hint = "mend it; what no record names stays until then, and is looked for again every hour"
             _log.error("config_not_pruned", why=str(error), hint=hint)
+
+    async def _read_back(self) -> None:
+        """Nothing goes whose sum is not on the disk: `ValueError` where the last snapshot cannot be read any more."""
+        async with beside(sys.executable, "-P", "-m", "guard.snapshots", str(self._state)) as process:
+            out, err = await asyncio.gather(process.out.lines(), process.err.lines())
+            if await process.ended():
+                raise ValueError(f"no snapshot could be read back: {b''.join(err).decode('utf-8', 'replace')[-500:]}")
+        if (found := int(out[0])) != (lost := self._at_seq):
+            self._at_seq, self._bytes = found, 0
+            raise ValueError(f"the snapshot at record {lost} cannot be read back; another is made before anything goes")
 
     async def _clear(self, before: datetime) -> None:
         """What only pruned records named goes from beside the record."""

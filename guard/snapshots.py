@@ -2,12 +2,14 @@
 
 Run as a program (`python -m guard.snapshots STATE SEGMENT`) it folds the closed segments up to that one in a process of
 its own, beside the guard's loop and not in it, and prints the parts, one a line. The guard appends them to its record.
-A start reads the last whole run and folds the records behind it, through the same functions.
+A start reads the last whole run and folds the records behind it, through the same functions. Without a segment the
+program prints which run that is: nothing behind it may ever be deleted.
 """
 
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -101,6 +103,16 @@ def put_together(bodies: Iterable[bytes]) -> Recovered:
     return found
 
 
+def readable(directory: Path, *, last: int | None = None) -> Iterator[tuple[Recovered, Run]]:
+    """The whole runs that this guard can put together, the latest state first; each without its bodies.
+
+    One of another version, or damaged, is left out: an older run or the whole record will do.
+    """
+    for run in runs(directory, last=last):
+        with suppress(ValueError, OverflowError):
+            yield put_together(run.bodies), run._replace(bodies=())  # a hundred megabytes with 100,000 live orders
+
+
 def resume(directory: Path, *, last: int | None = None) -> tuple[Recovered, Run | None]:
     """What the record tells up to the segment `last`: the last whole run that can be read, and all that came after it.
 
@@ -108,15 +120,11 @@ def resume(directory: Path, *, last: int | None = None) -> tuple[Recovered, Run 
     broken, or begins too late.
     """
     numbers = [number for number in segment_numbers(directory) if last is None or number <= last]
-    for run in runs(directory, last=last):
-        try:
-            found = put_together(run.bodies)
-        except (ValueError, OverflowError):  # of another version, or damaged: an older run or the whole record will do
-            continue
+    for found, run in readable(directory, last=last):
         goes = behind(directory, run.at_seq)
         for line in replay_typed(directory, first=goes.segment, last=numbers[-1], head=goes.head):
             fold(found, line)
-        return found, run._replace(bodies=())  # with 100,000 live orders they are a hundred megabytes and more
+        return found, run
     if pruned := head_of(directory, numbers[0]).seq:
         raise JournalFault(NOT_KNOWN.format(pruned))
     found = Recovered()
@@ -138,6 +146,15 @@ def main(state: Path, segment: int) -> None:
     out.flush()
 
 
+def read_back(state: Path) -> None:
+    """Prints behind which record the last run stands that can be put together; 0 where there is none."""
+    sys.stdout.write(f"{next((run.at_seq for _, run in readable(state)), 0)}\n")
+
+
 if __name__ == "__main__":
     os.nice(_NICENESS)
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    state, *segment = sys.argv[1:]
+    if segment:
+        main(Path(state), int(segment[0]))
+    else:
+        read_back(Path(state))

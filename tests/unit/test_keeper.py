@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 from datetime import timedelta
@@ -13,7 +14,7 @@ import structlog
 
 from guard import keeper as keeper_module
 from guard.journal import Bounds, Journal, read_lines
-from guard.journal.runs import runs
+from guard.journal.runs import Run, runs
 from guard.journal.segments import segment_numbers
 from guard.keeper import CLEAR_AGAIN_S, Keeper
 from guard.recovery import recover
@@ -111,6 +112,18 @@ async def test_the_same_snapshot_is_not_made_twice(tmp_path: Path) -> None:
 
     assert types(state) == before
     await journal.close()
+
+
+async def test_two_rounds_at_once_make_one_snapshot(tmp_path: Path) -> None:
+    """Parts of two that stood between each other would be no snapshot at all, with the past deleted behind them."""
+    state = tmp_path / "state"
+    journal = opened(state)
+    await fill(journal, 400)
+    keeper = kept(journal, state)
+    await asyncio.gather(keeper.round(), keeper.round())
+    await journal.close()
+    assert len(list(runs(state))) == 1
+    assert told(resume(state)[0]) == told(recover(state))
 
 
 async def test_a_snapshot_larger_than_a_segment_does_not_call_for_the_next_one(tmp_path: Path) -> None:
@@ -280,6 +293,43 @@ async def test_texts_that_could_not_go_are_looked_for_again(tmp_path: Path) -> N
     await keeper.round()
     assert not text.exists()
     await journal.close()
+
+
+async def test_nothing_goes_behind_a_snapshot_that_cannot_be_read_back(tmp_path: Path) -> None:
+    """The past is all there is then: nothing goes before another snapshot of it is made."""
+    state, clock = tmp_path / "state", ManualClock()
+    journal = opened(state, clock)
+    await fill(journal, 100)
+    clock.advance(s=40 * 86_400)
+    last = json.loads(file_of(state, segment_numbers(state)[-1]).read_bytes().partition(b"\n")[0])["seq"] - 1
+    gone = Run(last, (), record_bytes=10**6)
+    keeper = Keeper(journal, state, clock=clock, retention=timedelta(days=30), run=gone)
+    with pytest.raises(ValueError, match=f"the snapshot at record {last} cannot be read back"):
+        await keeper.round()
+    assert segment_numbers(state)[0] == 1
+
+    await keeper.round()
+    await journal.close()
+    assert segment_numbers(state)[0] > 1
+    assert [run.at_seq for run in runs(state)] == [last]
+    assert verdict(state) == "ok"
+
+
+async def test_nothing_goes_behind_a_snapshot_that_is_damaged(tmp_path: Path) -> None:
+    """Nor is another one made of a chain that is broken: the person finds everything where it was."""
+    state, clock = tmp_path / "state", ManualClock()
+    journal = opened(state, clock)
+    keeper = kept(journal, state, clock=clock, retention=timedelta(days=30))
+    await fill(journal, 100)
+    await keeper.round()
+    clock.advance(s=40 * 86_400)
+    for path in (state / "journal").iterdir():
+        path.write_bytes(path.read_bytes().replace(b'{"type":"basics"', b'{"type":"bosics"'))
+    for why in ("cannot be read back", "could not be made: .*its bytes are not those"):
+        with pytest.raises(ValueError, match=f"(?s){why}"):
+            await keeper.round()
+    await journal.close()
+    assert segment_numbers(state)[0] == 1
 
 
 async def test_a_deletion_that_fails_is_tried_again(tmp_path: Path) -> None:
