@@ -22,7 +22,7 @@ from guard.journal import Disk, Journal, Snapshot, leftover
 from guard.journal.retention import delete, outlived, prune_record
 from guard.journal.runs import RECORD_BYTES, Run, behind
 from guard.journal.segments import first_line, segment_numbers, segment_path
-from guard.terms import us_of
+from guard.terms import us_of, utc
 
 ROUND_S: Final = 5.0
 PARTS_AT_ONCE: Final = 8  # some 100 kB, appended a turn of the loop each between two pauses
@@ -131,7 +131,8 @@ class Keeper:
         """Segments that are older than the retention go, once the record says so on the disk."""
         if self._at_seq == 0:
             return
-        before = self._clock.wall() - self._retention
+        # By the clock that says less: one that jumps ahead for a moment must not end what is kept for years.
+        before = min(self._clock.wall(), utc(self._clock.t_us())) - self._retention
         needed = (await asyncio.to_thread(behind, self._state, self._at_seq)).segment
         numbers = await asyncio.to_thread(outlived, self._state, before=before, needed=needed)
         if numbers:

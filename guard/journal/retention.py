@@ -20,13 +20,14 @@ from guard.terms import us_of
 def outlived(state: Path, *, before: datetime, needed: int) -> tuple[int, ...]:
     """The first segments that were over before that moment, up to, not including, the segment `needed`.
 
-    A segment was over when the next one began. `needed` is where the last whole snapshot goes on.
+    A segment was over when the next one began, and not before it began itself: the clock may have been set back in
+    between. `needed` is where the last whole snapshot goes on.
     """
     limit = timestamp(us_of(before))
     numbers = segment_numbers(state)
     found = []
     for number, following in pairwise(numbers):
-        if number >= needed or _begun(state, following) >= limit:
+        if number >= needed or max(_begun(state, number), _begun(state, following)) >= limit:
             break
         found.append(number)
     return tuple(found)

@@ -100,4 +100,11 @@ def _numbers(state: Path) -> list[int]:
 
 
 def _segment_of(state: Path, numbers: list[int], since: str) -> int:
-    return next((number for number in reversed(numbers) if begins(state, number) <= since), numbers[0])
+    """The last segment that nothing later than `since` is before.
+
+    So where a clock was set back for a while and a segment was begun then, those before it count as well. One that was
+    begun later than the last one was begun under a clock that was ahead, and says nothing of those before it.
+    """
+    begun = [(number, begins(state, number)) for number in numbers]
+    believed = [(number, ts) for number, ts in begun if ts <= begun[-1][1]]
+    return max((number for number, _ in takewhile(lambda one: one[1] <= since, believed)), default=numbers[0])

@@ -60,6 +60,19 @@ def test_segments_go_by_age_and_never_before_their_time(
     assert outlived(state, before=moment, needed=needed) == gone
 
 
+def test_a_segment_of_today_stays_though_the_next_was_begun_under_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    """The next one seems older than the retention, and so the first one over since long ago."""
+    clock = ManualClock(BEGIN)
+    journal = Journal.open(tmp_path / "s", clock=clock, bounds=Bounds(segment_bytes_max=1))
+    for step_s in (-400 * 86_400, 400 * 86_400, 0):
+        journal.append("a", {})
+        clock.step_wall(s=step_s)
+    journal.shut()
+
+    assert len(segment_numbers(tmp_path / "s")) == 3
+    assert outlived(tmp_path / "s", before=BEGIN - timedelta(days=30), needed=99) == ()
+
+
 def test_a_record_of_one_segment_keeps_it(tmp_path: Path) -> None:
     """However old."""
     journal = Journal.open(tmp_path / "s", clock=ManualClock())
