@@ -16,7 +16,6 @@ import structlog
 from msgspec import Struct
 
 from guard import heap, logs
-from guard.access import Issuers, Keyring
 from guard.admin import Changes, build_app
 from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
@@ -96,12 +95,15 @@ class Guard:
     # ------------------------------------------------------------ start
 
     async def start(self) -> None:
-        """Recover and open both doors. Raises SettingsFault (exit 2) or StateFault (exit 3)."""
-        keyring, issuers = await asyncio.to_thread(load_keys, self.settings)
+        """Recover and open both doors. Raises SettingsFault (exit 2) or StateFault (exit 3).
+
+        Keys are read once the record is this guard's own: it may have waited for that, and one was revoked meanwhile.
+        """
+        _ = await asyncio.to_thread(load_keys, self.settings)  # what cannot be used ends the start at once
         self.certificate = certificate_of(self.settings)
         self.journal, recovered = await asyncio.to_thread(self._recover)
         try:
-            standing = await asyncio.to_thread(self._stand, recovered, keyring, issuers)
+            standing = await asyncio.to_thread(self._stand, recovered)
             standing, self._counts = await asyncio.to_thread(self._count, standing, recovered)
             self._build(standing, recovered)
             await self._record_start(standing, recovered)
@@ -125,8 +127,9 @@ class Guard:
             self._wall.goes_on_from(datetime.fromisoformat(recovered.ts))
         return journal, recovered
 
-    def _stand(self, recovered: Recovered, keyring: Keyring, issuers: Issuers) -> Standing:
+    def _stand(self, recovered: Recovered) -> Standing:
         """What is in force from the start on. What cannot be kept beside the record does not decide anything."""
+        keyring, issuers = load_keys(self.settings)
         over_by(recovered, self.clock.wall())
         agreed = recovered.agreed
         before = Before(recovered.policy_sha256, agreed.expired, agreed.temporary is not None)

@@ -3,16 +3,20 @@
 import asyncio
 import json
 import shutil
-from contextlib import AbstractAsyncContextManager
+import socket
+from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from guard.admin.change import Who
 from guard.admin.health import degraded
 from guard.errors import StateFault
+from guard.lifecycle import Guard
+from guard.simulator import Simulator
 from tests.support.disk import FaultyDisk
-from tests.support.guards import made, record
+from tests.support.guards import ask, lay_out, made, order, record, write_keys
 from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
 
 TIGHT: Final = """
@@ -247,3 +251,26 @@ async def test_a_clock_that_was_set_back_between_two_runs_is_told(
         assert "3 days, 0:00:00 behind the record" in concern
         scene.clock.step_wall(s=3 * 86_400)
         assert not [word for word in degraded(scene.guard.desk) if word.startswith("clock:")]
+
+
+async def test_a_key_that_is_revoked_while_a_guard_waits_for_the_record_is_none_of_its_keys(tmp_path: Path) -> None:
+    """At an upgrade the next guard waits until the last one has drained: keys are what the file says then."""
+    config, simulator = lay_out(tmp_path), Simulator()
+    first = made(config, daemon=simulator)
+    await first.start()
+    with ExitStack() as stack:
+        doors = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        for door in doors:
+            door.settimeout(0)
+        second = Guard(first.settings, daemon=simulator, sockets=dict(zip(("data", "ops"), doors, strict=True)))
+        starting = asyncio.ensure_future(second.start())
+        while not hasattr(second, "certificate"):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+        write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
+        assert (await first.changes.reload_keys(Who("desk", "left"))).result == "applied"
+        await first.stop("upgrade")
+        await starting
+        try:
+            assert (await ask(second, "/api/order", order(price=200))).status == 401
+        finally:
+            await second.stop("test over")
