@@ -10,7 +10,7 @@ from guard.admin.change import Change
 from guard.admin.stopping import cancel_scope
 from guard.errors import JournalFault
 from guard.journal import StateRecord, StateScope, plain
-from guard.limits import TradingRule, set_trading
+from guard.limits import NOBODY, TradingRule, set_trading
 from guard.markets import MARKETS
 from guard.terms import Principal
 from guard.walk.cancelling import Cancelling
@@ -45,7 +45,7 @@ async def set_state(
     desk: Desk, cancelling: Cancelling, body: StateBody, *, by: str, principal: Principal | None = None
 ) -> Change:
     """Working orders of its scope are cancelled, where that is asked for, whatever the disk does."""
-    errors = _errors(body, desk.standing.keyring.limits_by_name())
+    errors = _errors(body, _unknown(desk, body))
     if errors:
         return Change("refused", "", errors=tuple(errors))
     rule, batch = _rule(body, by=by, t_us=desk.clock.t_us()), desk.clock.new_id() if body.cancel_working else None
@@ -105,13 +105,21 @@ def _record(rule: TradingRule, *, batch: str | None) -> StateRecord:
     )
 
 
-def _errors(body: StateBody, names: Container[str]) -> list[str]:
+def _unknown(desk: Desk, body: StateBody) -> set[str]:
+    """Keys of the scope that neither exist nor have live orders left: one that was revoked may have some."""
+    unknown = set(body.scope.keys if body.scope else ()) - desk.standing.keyring.limits_by_name().keys()
+    if not unknown:
+        return unknown
+    return unknown - {holder.key for holder in desk.state.holders.values() if holder.key != NOBODY}
+
+
+def _errors(body: StateBody, unknown: Container[str]) -> list[str]:
     """What is wrong with the body. A rule for a key that is none would bind nobody, and say that it was applied."""
     scope = body.scope or ScopeBody()
     errors = [
-        f"scope.keys: {name!r} is no key of keys.json; name it without what follows '@'"
+        f"scope.keys: {name!r} is no key of keys.json, nor has it live orders; name it without what follows '@'"
         for name in scope.keys
-        if body.state != "active" and name not in names
+        if body.state != "active" and name in unknown
     ]
     errors += [
         f"scope.markets: {m!r} is no market; known: {', '.join(MARKETS)}" for m in scope.markets if m not in MARKETS

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from msgspec import structs
 
+from guard.admin.change import Who
 from guard.admin.stopping import cancel_scope
 from guard.limits import TradingRule
 from guard.recovery import recover
@@ -23,6 +24,7 @@ from tests.support.stage import (
     TRADING,
     Stage,
     account,
+    again,
     code_of,
     is_passed,
     ledger_of,
@@ -83,6 +85,16 @@ async def test_the_scopes_orders_end_and_no_other(
         await stop(scene, scope=scope)
         assert working(scene, names) == left
         assert {path: len(scene.reached(path)) for path in (CANCEL_ALL, MODIFY) if scene.reached(path)} == ways
+
+
+async def test_a_revoked_keys_orders_end_by_its_name(tmp_path: Path) -> None:
+    """Whoever takes a leaked key away first can cancel what it left working, and nobody else's; after a start too."""
+    async with two_bots(tmp_path) as (scene, names):
+        write_keys(tmp_path / "keys.json", *KEYS[1:])
+        await scene.guard.changes.reload_keys(Who("desk", "leaked"))
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        await stop(scene, scope={"keys": ["bot"]})
+        assert working(scene, names) == {"other"}
 
 
 @pytest.mark.parametrize("drill", [False, True])
