@@ -91,6 +91,7 @@ class Guard:
         self._listener: Listener | None = None
         self._ops: OpsRunner | None = None
         self.hurry = asyncio.Event()
+        self._begun = asyncio.Event()
 
     # ------------------------------------------------------------ start
 
@@ -111,6 +112,7 @@ class Guard:
         except BaseException:
             await self.journal.close()
             raise
+        self._begun.set()
 
     @property
     def _lock_wait_s(self) -> float:
@@ -319,7 +321,11 @@ class Guard:
         return self._listener.sockets[0].getsockname()[1], self._ops.addresses[0][1]
 
     async def reload(self) -> None:
-        """SIGHUP: certificate, keys and policies, each by itself."""
+        """SIGHUP: certificate, keys and policies, each by itself; during the start once that is over.
+
+        What it has read may have changed since.
+        """
+        await self._begun.wait()
         if self.certificate is not None:
             await asyncio.to_thread(self.certificate.look)
         await self.changes.reload_keys(Who(reason="SIGHUP"))

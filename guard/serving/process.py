@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
-from collections.abc import Mapping
 from pathlib import Path
 
 import uvloop
@@ -15,7 +13,6 @@ from guard.lifecycle import Guard
 from guard.logs import configure
 from guard.resting import come_to_rest
 from guard.serving.handover import KEPT_BACK, Wanted, tell
-from guard.settings import Settings
 from guard.settingsfile import load
 from guard.tracing import tracing_of
 
@@ -27,15 +24,14 @@ def serve(wanted: Wanted) -> int:
         sockets = inherited(os.environ, pid=os.getpid())
         settings = load(None if wanted.config is None else Path(wanted.config), wanted.over, os.environ)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(until_stopped(settings, sockets))
+            runner.run(until_stopped(Guard(settings, sockets=sockets)))
     except GuardFault as fault:
         return tell(fault)
     return 0
 
 
-async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
+async def until_stopped(guard: Guard) -> None:
     """Start, serve, reload on SIGHUP, and end in order on SIGTERM or SIGINT; a second one ends the waiting."""
-    guard = Guard(settings, sockets=sockets)
     guard.tracing = tracing_of(os.environ)
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     reasons: list[str] = []
@@ -47,11 +43,10 @@ async def until_stopped(settings: Settings, sockets: Mapping[str, socket.socket]
     # Before the door opens: whoever sees it open may signal at once.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number.name)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, KEPT_BACK)
     await guard.start()
     come_to_rest()
-    loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))
     await stopped.wait()
     await guard.stop(reasons[0])
     if guard.tracing is not None:

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import socket
+import threading
 from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +16,9 @@ import pytest
 from guard.admin.change import Who
 from guard.admin.health import degraded
 from guard.errors import StateFault
+from guard.journal import Disk
 from guard.lifecycle import Guard
+from guard.serving.process import until_stopped
 from guard.simulator import Simulator
 from tests.support.disk import FaultyDisk
 from tests.support.guards import ask, lay_out, made, order, record, write_keys
@@ -274,3 +279,32 @@ async def test_a_key_that_is_revoked_while_a_guard_waits_for_the_record_is_none_
             assert (await ask(second, "/api/order", order(price=200))).status == 401
         finally:
             await second.stop("test over")
+
+
+class SlowDisk(Disk):
+    """Syncs nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.is_asked, self.goes_on = threading.Event(), threading.Event()
+
+    def fdatasync(self, fd: int) -> None:
+        """Waits, then syncs."""
+        self.is_asked.set()
+        assert self.goes_on.wait(60)
+        super().fdatasync(fd)
+
+
+async def test_a_hangup_during_the_start_is_a_reload_after_it(tmp_path: Path) -> None:
+    """A start has read its keys long before its doors are open: who takes one away in between is not unheard."""
+    disk = SlowDisk()
+    guard = made(lay_out(tmp_path), daemon=Simulator(), disk=disk)
+    serving = asyncio.ensure_future(until_stopped(guard))
+    await asyncio.to_thread(disk.is_asked.wait, 60)
+    write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
+    os.kill(os.getpid(), signal.SIGHUP)
+    disk.goes_on.set()
+    async with asyncio.timeout(30):
+        while (await ask(guard, "/api/order", order(price=200))).status != 401:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await serving
