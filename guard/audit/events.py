@@ -110,7 +110,12 @@ def outcomes(facts: Facts) -> Markup:
     return section(
         "outcomes",
         "Outcomes, and the unknown ones",
-        table("What the daemon said", ("verdict", "orders", "part"), verdicts, kinds="hnn"),
+        table(
+            "What the daemon said of new orders, changes and cancels",
+            ("verdict", "trades", "part"),
+            verdicts,
+            kinds="hnn",
+        ),
         speed,
         table("Unknown outcomes, and how they were settled", heads, doubts, kinds="tmxtx"),
         more(facts.doubts_total, len(doubts)),

@@ -54,14 +54,16 @@ class Use(Struct):
 
 
 class Rule(Struct):
-    """One rule of one policy that refused: how often, on which days, and what it met."""
+    """One rule of one policy that refused: how often, on which days, and what it met.
+
+    `limits` with their units; `highest`: the most that was asked, by unit, since dollars are not held against yen.
+    """
 
     count: int = 0
     days: set[str] = field(default_factory=set)
     limits: set[str] = field(default_factory=set)
     keys: Counter[str] = field(default_factory=Counter)
-    highest: Decimal | None = None
-    unit: str = ""
+    highest: dict[str, Decimal] = field(default_factory=dict)
 
 
 class Doubt(Struct):
@@ -99,6 +101,7 @@ class Facts:
         self.policies: Counter[str] = Counter()
         self.rules: dict[tuple[str, str], Rule] = defaultdict(Rule)
         self.outcomes: Counter[str] = Counter()
+        self.order_outcomes: Counter[str] = Counter()
         self.endpoints: Counter[str] = Counter()
         self.effects: Counter[str] = Counter()
         self.values: dict[str, Spread] = defaultdict(Spread)
@@ -134,7 +137,7 @@ class Facts:
 
     def decision(self, ts: str, members: Mapping[str, Any]) -> None:
         """One request: when, whose, what came of it, and against which limits."""
-        outcome, effect = str(members.get("outcome")), members.get("effect")
+        outcome, effect = str(members.get("outcome")), str(members.get("effect") or "")
         key, is_order = str(members.get("key") or ""), effect in ORDERS
         self.days.add(ts[:_DAY_CHARS])
         self.hours[ts[:_HOUR_CHARS]][f"{'order' if is_order else 'other'}_{outcome}"] += 1
@@ -161,12 +164,12 @@ class Facts:
             found.count += 1
             found.days.add(ts[:_DAY_CHARS])
             found.keys[key] += 1
-            found.unit = str(reason.get("unit") or "")
+            unit = str(reason.get("unit") or "")
             if reason.get("limit") is not None and len(found.limits) < LISTED_MAX:
-                found.limits.add(str(reason["limit"]))
+                found.limits.add(f"{reason['limit']} {unit}".rstrip())
             observed = decimal(reason.get("observed"))
-            if observed is not None:
-                found.highest = observed if found.highest is None else max(found.highest, observed)
+            if observed is not None and (unit in found.highest or len(found.highest) < LISTED_MAX):
+                found.highest[unit] = max(found.highest.get(unit, observed), observed)
 
     def _limits(self, day: str, members: Mapping[str, Any], *, is_refused: bool) -> None:
         used = members.get("used")
@@ -201,6 +204,7 @@ class Facts:
         """The daemon's word, or that there was none."""
         verdict, decision = str(members.get("verdict")), str(members.get("decision"))
         self.outcomes[verdict] += 1
+        self.order_outcomes[verdict] += str(members.get("effect")) in ORDERS
         duration = members.get("duration_us")
         if isinstance(duration, int):
             self.duration_us.add(Decimal(duration))

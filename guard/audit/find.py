@@ -11,9 +11,9 @@ from guard.journal.segments import read_lines, segment, segment_numbers
 
 _CHUNK_BYTES: Final = 2**20
 _PATHS: Final = (
-    "seq", "ts", "type", "id", "decision", "of", "key", "endpoint", "symbol", "outcome", "verdict", "result", "code",
-    "reasons", "valuation.value.amount", "valuation.value.currency", "order_id", "order_id_ex", "order.c2s.order_id",
-    "order.c2s.order_id_ex", "order.order_id", "order.order_id_ex",
+    "seq", "ts", "type", "id", "decision", "of", "key", "endpoint", "symbol", "effect", "outcome", "verdict", "result",
+    "code", "reasons", "valuation.value.amount", "valuation.value.currency", "order_id", "order_id_ex",
+    "order.c2s.order_id", "order.c2s.order_id_ex", "order.order_id", "order.order_id_ex",
 )  # fmt: skip
 _AT: Final = {path: f"fields[{place}]" for place, path in enumerate(_PATHS, 1)}
 _ORDER_IDS: Final = [name for name in _PATHS if "order_id" in name]
@@ -21,16 +21,16 @@ _NARROW: Final = f"""
 CREATE TEMP TABLE narrow AS
 SELECT TRY_CAST({_AT["seq"]} AS BIGINT) AS seq, {_AT["ts"]} AS ts, {_AT["type"]} AS type, {_AT["id"]} AS id,
     {_AT["decision"]} AS decision, {_AT["of"]} AS "of", {_AT["key"]} AS key, {_AT["endpoint"]} AS endpoint,
-    {_AT["symbol"]} AS symbol, [{_AT["outcome"]}, {_AT["verdict"]}, {_AT["result"]}] AS outcomes, {_AT["code"]} AS code,
-    {_AT["reasons"]} AS reasons, TRY_CAST({_AT["valuation.value.amount"]} AS DECIMAL(38,9)) AS amount,
-    {_AT["valuation.value.currency"]} AS currency, [{", ".join(_AT[name] for name in _ORDER_IDS)}] AS orders,
-    CAST(parse_filename(file, true) AS BIGINT) AS segment
+    {_AT["symbol"]} AS symbol, {_AT["effect"]} AS effect, {_AT["code"]} AS code,
+    [{_AT["outcome"]}, {_AT["verdict"]}, {_AT["result"]}] AS outcomes, {_AT["reasons"]} AS reasons,
+    TRY_CAST({_AT["valuation.value.amount"]} AS DECIMAL(38,9)) AS amount, {_AT["valuation.value.currency"]} AS currency,
+    [{", ".join(_AT[name] for name in _ORDER_IDS)}] AS orders, CAST(parse_filename(file, true) AS BIGINT) AS segment
 FROM {{lines}}
 """  # noqa: S608 - constants of this module
 _FOUND: Final = """
 WITH found AS (SELECT r.*, count(*) OVER () AS total FROM narrow r {joined}
     WHERE r.seq IS NOT NULL AND {wanted} ORDER BY r.seq DESC {limit})
-SELECT r.seq, r.segment, d.key, d.endpoint, d.symbol, r.total FROM found r
+SELECT r.seq, r.segment, d.key, d.endpoint, d.symbol, d.effect, r.total FROM found r
 LEFT JOIN narrow d ON r.type <> 'decision' AND d.type = 'decision' AND d.id = r.decision ORDER BY r.seq DESC
 """
 _OF_ORDER: Final = """list_has_any([r.id, r.decision, r.of], (SELECT list(DISTINCT one) FROM

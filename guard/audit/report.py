@@ -121,16 +121,16 @@ def _summary(matter: Matter) -> Markup:
     facts, finding = matter.facts, matter.finding
     allowed = sum(facts.effects[f"{effect}_allow"] for effect in ORDERS)
     turned = sum(facts.effects[f"{effect}_refuse"] for effect in ORDERS)
-    sent = sum(facts.outcomes.values())
+    sent = sum(facts.outcomes.values()) - facts.outcomes["not_sent"]
     share = f"{100 * turned / (allowed + turned):.1f} % of what was asked" if allowed + turned else "none was asked for"
     open_ = sum(doubt.settled is None for doubt in facts.doubts.values())
     figures: list[tuple[str, str, str]] = [
-        ("Orders allowed", number(allowed), f"{number(facts.outcomes['accepted'])} accepted by the daemon"),
+        ("Orders allowed", number(allowed), f"{number(facts.order_outcomes['accepted'])} accepted by the daemon"),
         ("Orders refused", number(turned), share),
-        ("Unknown outcomes", number(facts.doubts_total), f"{open_} open, of {number(sent)} sent"),
+        ("Unknown outcomes", number(facts.doubts_total), f"{open_} open, of {number(sent)} trades sent"),
         ("Outside the guard", number(facts.outside.total), "orders without a decision"),
         ("Reloads of policies", number(facts.reloads.total), f"{facts.states.total} changes of trading state"),
-        ("Days with requests", number(len(facts.days)), f"{len(facts.keys)} keys"),
+        ("Days with requests", number(len(facts.days)), f"{len(facts.keys.keys() - {''})} keys"),
     ]
     cells = [el("div", el("dt", name), el("dd", value, el("span", sub, class_="sub"))) for name, value, sub in figures]
     return el(

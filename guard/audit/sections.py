@@ -97,7 +97,7 @@ def refused(facts: Facts) -> Markup:
             number(found.count),
             f"{len(found.days)} of {len(facts.days)}",
             ", ".join(sorted(found.limits)[:4]) or "-",
-            "-" if found.highest is None else f"{number(found.highest)} {found.unit}",
+            ", ".join(f"{number(most)} {unit}".rstrip() for unit, most in sorted(found.highest.items())[:4]) or "-",
             ", ".join(f"{key or NOBODY} {count:,}" for key, count in found.keys.most_common(3)),
         )
         for (policy, rule), found in _largest(facts.rules.items(), lambda pair: pair[1].count)

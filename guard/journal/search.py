@@ -1,8 +1,8 @@
 """Finding records: filters, and following a journal that is being written; what a person reads is `guard.audit.rows`.
 
 Nothing here checks the chain (that is `examine`), and nothing stops at a line that cannot be read: it is counted.
-A record that belongs to a decision (an outcome, say) is shown, and found, with that decision's key, endpoint and
-symbol.
+A record that belongs to a decision (an outcome, say) is shown, and found, with that decision's key, endpoint,
+symbol and effect.
 """
 
 import re
@@ -22,7 +22,7 @@ from guard.terms import us_of
 
 _DECISIONS_KEPT: Final = 20_000  # an outcome follows its decision closely; a fill may come later and shows less then
 STATE_TYPE: Final = "snapshot"  # the guard's own memory, which people ask for by name only
-INHERITED: Final = ("key", "endpoint", "symbol")
+INHERITED: Final = ("key", "endpoint", "symbol", "effect")
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _AGO_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 

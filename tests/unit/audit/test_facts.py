@@ -10,6 +10,7 @@ import pytest
 
 from guard.audit.controls import CONTROLS, findings
 from guard.audit.facts import LISTED_MAX, Facts, decimal, named
+from guard.audit.sections import refused
 from guard.journal import read_lines
 from guard.journal.search import Views
 from tests.support.reviewed import reviewed
@@ -47,6 +48,10 @@ def test_counts_are_those_of_the_record(state: Path) -> None:
         one["key"] for one in decisions
     )
     assert facts.outcomes == Counter(one["verdict"] for one in all_ if one["type"] == "outcome")
+    orders = {one["id"] for one in decisions if one.get("effect") in {"order_new", "order_change"}}
+    assert facts.order_outcomes == Counter(
+        one["verdict"] for one in all_ if one["type"] == "outcome" and one["decision"] in orders
+    )
     assert facts.reads == {"agent-research": 900 + 901 + 902}
     assert facts.summed == {"203.0.113.9": 4000 * DAYS, "agent-research": 12 * DAYS}
     assert (facts.outside.total, facts.states.total, facts.reloads.total, facts.gaps.total) == (1, 4, 2, 2)
@@ -88,6 +93,36 @@ def test_a_limit_is_held_against_its_use() -> None:
     assert (use.hits, use.peak, use.percent.count) == (Counter({"2026-11-02": 1}), Decimal(95), 3)
     assert named("new_orders/key=bot") == ("new_orders", "key=bot", "")
     assert named("odd") is None
+
+
+def test_the_most_that_a_rule_met_is_told_in_each_currency() -> None:
+    """The larger number of two currencies is not the larger of the other one; limits have theirs beside them."""
+    facts = Facts()
+    for observed, limit, unit in (("300000", "100000", "HKD"), ("30000", "12500", "USD"), ("20000", "12500", "USD")):
+        reason = {"code": "max_order_value", "policy": "desk", "rule": "orders.max_value"}
+        reason |= {"observed": observed, "limit": limit, "unit": unit}
+        decision = {"outcome": "refuse", "code": "max_order_value", "effect": "order_new", "reasons": [reason]}
+        facts.decision("2026-11-02T09:00:00", decision)
+
+    rule = facts.rules["desk", "orders.max_value"]
+    assert rule.highest == {"HKD": Decimal(300_000), "USD": Decimal(30_000)}
+    assert rule.limits == {"100000 HKD", "12500 USD"}
+    assert '>100000 HKD, 12500 USD</td><td class="n">300,000 HKD, 30,000 USD</td>' in refused(facts)
+
+
+def test_what_was_accepted_of_orders_is_told_without_cancels() -> None:
+    """A cancel that the daemon accepts is no order: with it more orders were accepted than allowed."""
+    allowed = {"outcome": "allow", "key": "bot", "endpoint": "/api/order"}
+    lines = [
+        {"seq": 1, "ts": "2026-11-02T09", "type": "decision", "id": "1", "effect": "order_new", **allowed},
+        {"seq": 2, "ts": "2026-11-02T09", "type": "decision", "id": "2", "effect": "order_cancel", **allowed},
+        {"seq": 3, "ts": "2026-11-02T09", "type": "outcome", "decision": "1", "verdict": "accepted"},
+        {"seq": 4, "ts": "2026-11-02T09", "type": "outcome", "decision": "2", "verdict": "accepted"},
+    ]
+    facts = Facts()
+    facts.take(Views().read(json.dumps(line | {"prev": "0" * 64}).encode() + b"\n" for line in lines))
+
+    assert (facts.effects["order_new_allow"], facts.outcomes["accepted"], facts.order_outcomes["accepted"]) == (1, 2, 1)
 
 
 def test_a_record_of_strange_values_is_counted_and_stops_nothing() -> None:
