@@ -84,6 +84,13 @@ def _err_code(given: object) -> int | str | None:
     return redact(given)[:ID_CHARS_MAX] or None if isinstance(given, str) else None
 
 
+def _doubt(status: int, ret_type: int | None) -> str:
+    """Why nobody knows, where the daemon says nothing itself: who is paged has to tell one unknown from another."""
+    if ret_type == 0 and 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
+        return f"it answered {status} with ret_type 0, but its order id is missing, 0, or another order's"
+    return f"it answered {status} {'without a ret_type' if ret_type is None else f'with ret_type {ret_type}'}"
+
+
 def _verdict(status: int, ret_type: int | None, *, is_named: bool) -> Verdict:
     if 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
         if ret_type == 0:
@@ -109,4 +116,6 @@ def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]
         is_named = is_named or (not is_odd and _names_a_new_order(order_id, order_id_ex, known_ids))
     verdict = _verdict(status, ret_type, is_named=is_named)
     message, err_code = _message(envelope), _err_code(envelope.get("err_code"))
+    if verdict is _UNKNOWN and not message:
+        message = _doubt(status, ret_type)
     return Outcome(verdict, status, ret_type, order_id, order_id_ex, message, result.duration_us, err_code)

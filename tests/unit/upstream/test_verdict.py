@@ -215,6 +215,29 @@ def test_the_err_code_is_kept_as_it_came_and_bounded(err_code: Any, kept: int | 
     assert judge(NEW, Answer(200, "application/json", body), known_ids=()).err_code == kept
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (
+            200,
+            b'{"ret_type":0,"s2c":{"order_id":7}}',
+            "200 with ret_type 0, but its order id is missing, 0, or another",
+        ),
+        (200, b'{"ret_type":0,"s2c":{}}', "200 with ret_type 0, but its order id is missing, 0, or another"),
+        (200, b'{"ret_type":-100}', "200 with ret_type -100"),
+        (502, b"<html>", "502 without a ret_type"),
+        (500, b'{"ret_type":0}', "500 with ret_type 0"),
+        (500, b'{"error":"no backend"}', "no backend"),
+    ],
+)
+def test_an_unknown_outcome_says_why(status: int, body: bytes, why: str) -> None:
+    """In the daemon's words, or in ours where it has none: log, record and report showed nothing at all."""
+    outcome = judge(NEW, Answer(status, "application/json", body), known_ids=("7",))
+
+    assert outcome.verdict is Verdict.UNKNOWN
+    assert why in outcome.message
+
+
 def test_the_outcome_says_what_the_daemon_said() -> None:
     """Status, ret_type, message and duration are for the record."""
     outcome = judge(
