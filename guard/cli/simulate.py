@@ -4,6 +4,7 @@ Without a keys file it is a daemon in legacy mode: reads are open, writes and ad
 second, and all is gone when it ends.
 """
 
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -72,6 +73,7 @@ def simulate(
         legacy=records is None,
         sessions=sessions.value,
     )
+    simulator.world.book.ids_given = time.time_ns() // 10**6  # a guard remembers the ids of the run before this one
     mode = "legacy mode: writes need a keys file" if records is None else f"{len(records)} keys"
     ready = f"simulated daemon on http://{listen} ({mode}, sessions {sessions.value})"
     app, loop = application(simulator), uvloop.new_event_loop()

@@ -172,7 +172,10 @@ class Fill(Struct, frozen=True):
 
 
 class OrderBook:
-    """Every order and fill, in the order in which they came. `by_id_ex` is what tests look at."""
+    """Every order and fill, in the order in which they came. `by_id_ex` is what tests look at.
+
+    `ids_given`: how many orders have got ids, those of earlier runs among them: a broker gives none twice.
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -182,13 +185,13 @@ class OrderBook:
         self._held: dict[str, Decimal] = {}
         self._frozen: dict[tuple[Account, str], Decimal] = {}
         self.fills: list[Fill] = []
-        self._made = 0
+        self.ids_given = 0
 
     def new_ids(self, env: Env) -> tuple[int, str]:
         """A fresh pair of identifiers."""
-        self._made += 1
-        mark = noise(self._seed, "order", self._made)
-        id_ex = str(_FIRST_ID + self._made) if env is Env.SIMULATE else f"FH1C{mark:016X}"[:18]
+        self.ids_given += 1
+        mark = noise(self._seed, "order", self.ids_given)
+        id_ex = str(_FIRST_ID + self.ids_given) if env is Env.SIMULATE else f"FH1C{mark:016X}"[:18]
         return 2**53 + noise(self._seed, id_ex) % 2**62, id_ex
 
     def add(self, order: Order) -> None:

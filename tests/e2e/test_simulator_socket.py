@@ -244,3 +244,26 @@ async def test_a_simulated_daemon_that_is_told_to_stop_stops_although_somebody_l
             assert await asyncio.to_thread(process.popen.wait, WAIT_S * 4) == 0
     finally:
         process.popen.kill()
+
+
+async def test_a_simulated_daemon_that_is_started_anew_gives_no_order_id_twice(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    """As a broker does not. A guard that remembers the earlier orders would hold each new one for unknown."""
+    port, given = free_port(), list[str]()
+    key = {"id": "bot", "hash": f"sha256:{sha256(b'bot').hexdigest()}", "scopes": ["trade:simulate"]}
+    (tmp_path / "keys.json").write_text(json.dumps({"version": 1, "keys": [key]}))
+    (tmp_path / "keys.json").chmod(0o600)
+    for _ in range(2):
+        process = Process("simulate", "--listen", f"127.0.0.1:{port}", "--keys", "keys.json", cwd=tmp_path)
+        try:
+            await asyncio.to_thread(until, "an open door", lambda p=process: p.is_open(port))
+            door = f"http://127.0.0.1:{port}/api/order"
+            async with http.post(door, json=order(price=290), headers={"Authorization": "Bearer bot"}) as answer:
+                placed = (await answer.json())["s2c"]
+            given += [str(placed["order_id"]), placed["order_id_ex"]]
+        finally:
+            process.popen.kill()
+            process.popen.wait(WAIT_S)
+
+    assert len(set(given)) == 4
