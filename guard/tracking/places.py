@@ -41,34 +41,21 @@ class Places:
     """Remembers which place orders that are alike belong to, so that it is read once. Equal places are one object."""
 
     def __init__(self) -> None:
-        self._of: dict[About, Place] = {}
+        self._of: dict[int, tuple[About, Place]] = {}  # by what they are about, which is nearly always one object
         self._one: dict[Place, Place] = {}
 
     def of(self, holder: Holder) -> Place:
         """Where the daemon lists the order."""
         about = holder.about
-        place = self._of.get(about)
-        if place is None:
-            place = self._place(about.account, holder.order)
-            if about.form:  # it has the header; without one the orders of an account are not alike
-                if len(self._of) >= KINDS_MAX:
-                    self._of.clear()
-                self._of[about] = place
+        known = self._of.get(id(about))
+        if known is not None:
+            return known[1]
+        place = self._place(about.account, holder.order)
+        if about.form:  # it has the header; without one the orders of an account are not alike
+            if len(self._of) >= KINDS_MAX:
+                self._of.clear()
+            self._of[id(about)] = about, place
         return place
-
-    def of_each(self, holders: Iterable[Holder]) -> list[Place]:
-        """The same of each of these. What orders that are alike are about is nearly always one object."""
-        found: list[Place] = []
-        known: dict[int, Place] = {}
-        for holder in holders:
-            about = holder.about
-            place = known.get(id(about))
-            if place is None:
-                place = self.of(holder)
-                if about.form:
-                    known[id(about)] = place
-            found.append(place)
-        return found
 
     @property
     def remembered(self) -> int:
@@ -89,7 +76,7 @@ class Places:
         """
         live: dict[int, Place] = {}
         async for holders in in_slices(state.holders.values()):
-            places = self.of_each([holder for holder in holders if holder.status not in _NOT_LIVE])
+            places = [self.of(holder) for holder in holders if holder.status not in _NOT_LIVE]
             live.update({id(place): place for place in places})
         found: dict[Place, list[Step]] = {place: [] for place in live.values()}
         for step in state.steps.values():

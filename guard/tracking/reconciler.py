@@ -232,8 +232,7 @@ class Reconciler:
         """What there is as the question is asked; an order that changes before it is will be on other terms."""
         asked = Asked(place, {step.id: step for step in doubts})
         async for holders in in_slices(self._desk.state.holders.values()):
-            there = zip(holders, self._places.of_each(holders), strict=True)
-            asked.note(holder for holder, at in there if at is place)
+            asked.note([holder for holder in holders if self._places.of(holder) is place])
         asked.at_us = self._desk.clock.t_us()
         return asked
 

@@ -1,6 +1,7 @@
 """A place is remembered for orders that are alike, not for each of them."""
 
 import pytest
+from msgspec.structs import replace
 
 from guard.intent import encode, kept
 from guard.limits import State, reserve, settle
@@ -44,8 +45,19 @@ def test_many_are_placed_as_each_alone_is() -> None:
         placed(state, f"o{n}", market)
         live(state, f"p{n}", b'{"c2s":{"header":{"trd_market":%d}}}' % (n + 1))
     holders = list(state.holders.values())
-    assert places.of_each(holders) == [Places().of(holder) for holder in holders]
-    assert [place.trd_market for place in places.of_each(holders)] == [1, 1, 2, 2, 1, 3]
+    for _ in range(2):  # the second time as it is remembered
+        assert [places.of(holder) for holder in holders] == [Places().of(holder) for holder in holders]
+        assert [place.trd_market for place in map(places.of, holders)] == [1, 1, 2, 2, 1, 3]
+
+
+def test_a_kind_that_comes_to_lie_where_one_that_is_gone_lay_has_a_place_of_its_own() -> None:
+    """What orders are about is known by where it lies in memory."""
+    state, places = State(), Places()
+    for market in ("HK", "US"):
+        placed(state, market, market)
+    for holder in 20 * list(state.holders.values()):
+        at = places.of(replace(holder, about=replace(holder.about)))
+        assert at.trd_market == (1 if holder.id == "HK" else 2)
 
 
 async def test_orders_with_nothing_in_common_are_looked_at_one_by_one() -> None:
