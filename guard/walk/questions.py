@@ -303,7 +303,7 @@ async def _decision(recorder: Recorder, visit: Visit, wanted: str) -> Reply:
     if known is None or visit.principal is None or known.name != visit.principal.name:
         return refused(recorder, visit, refuse(Code.UNKNOWN_ENDPOINT, "no such decision of this key"))
     try:
-        line = await recorder.desk.journal.find(known.ts, known.id)
+        line = await recorder.desk.journal.find(str(known.ts), known.id)
     except JournalFault:
         line = None
     return _json(visit, known.told() | {"record": None if line is None else on_record(line)})

@@ -15,12 +15,12 @@ RECENT_MAX: Final = 20_000
 class Known(Struct, gc=False):
     """A decision as its own caller may ask for it again: `name` is the principal, `verdict` None while it is open.
 
-    `batch`: what it is a part of, a cancel of all.
+    `ts`: µs of the wall clock until somebody asks for it. `batch`: what it is a part of, a cancel of all.
     """
 
     id: str
     name: str
-    ts: str
+    ts: str | int
     endpoint: str
     outcome: str
     code: str | None = None
@@ -92,6 +92,12 @@ class Recent:
 
 def _whole(decision: str, found: Known | Passed) -> Known:
     if isinstance(found, Known):
+        found.ts = _written(found.ts)
         return found
     name, wall_us, endpoint = found
-    return Known(decision, name, timestamp(wall_us), endpoint, "allow")
+    return Known(decision, name, _written(wall_us), endpoint, "allow")
+
+
+def _written(ts: str | int) -> str:
+    """As its record has it; few decisions are asked for."""
+    return ts if isinstance(ts, str) else timestamp(ts)

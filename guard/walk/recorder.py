@@ -108,7 +108,7 @@ class Recorder:
         if principal is None:
             return
         path = "other" if endpoint is None else endpoint.path
-        known = Known(visit.id, principal.name, timestamp(visit.wall_us), path, "allow", batch=visit.batch)
+        known = Known(visit.id, principal.name, visit.wall_us, path, "allow", batch=visit.batch)
         if refusal is not None:
             known.outcome, known.code, known.reasons = "refuse", refusal.code, refusal.reasons
             known.retry_after_s, known.largest_qty = refusal.retry_after_s, refusal.largest_qty
