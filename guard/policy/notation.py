@@ -21,6 +21,7 @@ CURRENCIES: Final = tuple(markets.CURRENCIES.values())
 RATE_COUNT_MAX: Final = 100_000  # a window is an exact log: one stamp a request
 RATE_WINDOW_S_MAX: Final = 86_400
 PATTERN_CHARS_MAX: Final = 64
+UNITS_MAX: Final = 4096  # amounts whose ledger units are known: programs send the same sizes over and over
 DAY_MIN: Final = 1440
 
 # Products of three numbers of 15 digits fit; whatever does not is an error rather than a rounded amount.
@@ -95,12 +96,13 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+@lru_cache(maxsize=UNITS_MAX)
 def ledger_units(amount: Decimal) -> int:
     """The amount in 1/10,000, rounded up. Raises a decimal signal where it cannot be held exactly before rounding."""
     return ceil(EXACT.multiply(amount, _UNIT))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=UNITS_MAX)
 def cap_units(cap: Decimal) -> int:
     """A cap in 1/10,000: policies have few of them, and they are asked for with every order."""
     return ledger_units(cap)
