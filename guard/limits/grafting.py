@@ -223,4 +223,4 @@ def _stamp(state: State, cell: str, log: LogPart) -> None:
     widest_us = max(log.widest_us, known.widest_us if known else 0)
     state.logs[cell] = windows.log_of(stamps, widest_us, is_rate=log.is_rate)
     if known is None:  # a log that is known is looked at again already
-        remember(state, (stamps[-1] if stamps else state.at_us) + widest_us, cell, is_slot=False)
+        remember(state, (stamps[-1] if stamps else state.at_us) + widest_us, cell)

@@ -135,7 +135,7 @@ def _stamp(state: State, cell: str, now_us: int, *, window_us: int, is_rate: boo
         windows.add(log, t_us=now_us, window_us=window_us)
         return
     state.logs[cell] = windows.new_log(t_us=now_us, window_us=window_us, is_rate=is_rate)
-    remember(state, now_us + window_us, cell, is_slot=False)
+    remember(state, now_us + window_us, cell)
 
 
 def _unstamp(state: State, step: Step, verdict: Verdict) -> None:

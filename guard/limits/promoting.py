@@ -65,7 +65,7 @@ def put_spent(state: State, plain: str, amount: int) -> None:
 def put_log(state: State, plain: str, log: Log) -> None:
     """These are the cell's stamps."""
     if plain not in state.logs:  # a log that is known is looked at again already, and twice is once too often
-        remember(state, (log.stamps[-1] if log.stamps else state.at_us) + log.widest_us, plain, is_slot=False)
+        remember(state, (log.stamps[-1] if log.stamps else state.at_us) + log.widest_us, plain)
     state.logs[plain] = log
 
 

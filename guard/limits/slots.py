@@ -42,7 +42,7 @@ def take_slot(state: State, claim: Claim, *, step: str, t_us: int) -> None:
     """The step holds the slot for the claim's window from now."""
     until_us = t_us + claim.window_ms * 1000
     put_slot(state, claim.counter, Slot(claim.value, step, until_us))
-    remember(state, until_us, claim.counter, is_slot=True)
+    remember(state, until_us, claim.counter)
 
 
 def settle_slot(state: State, claim: Claim, *, step: Step, outcome: Outcome) -> None:

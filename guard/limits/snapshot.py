@@ -147,9 +147,9 @@ def restore(parts: Iterable[Part]) -> State:
         _put(state, part, accounts)
     for cell, log in state.logs.items():
         last_us = log.stamps[-1] if log.stamps else state.at_us
-        remember(state, last_us + log.widest_us, cell, is_slot=False)
+        remember(state, last_us + log.widest_us, cell)
     for cell, slot in state.slots.items():
-        remember(state, slot.until_us, cell, is_slot=True)
+        remember(state, slot.until_us, cell)
     return state
 
 

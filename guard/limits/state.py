@@ -147,7 +147,7 @@ class State(Struct):
     """The fold over the record. `sums[cell]` is always `spent[cell]` plus what all holders hold there.
 
     `spent` is what ended orders have used up, `days` the cells of it that are some day's. `due` says when to look
-    whether a log or slot (cell, is_slot) can be forgotten, `turns` is a heap of its times; they decide memory, never an
+    whether the log or slot of a cell can be forgotten, `turns` is a heap of its times; they decide memory, never an
     answer. `currencies`: symbols that the daemon's orders or positions show in another currency than their market's,
     oldest first. `kept`: how many slots each key has. `touched`: what has changed since somebody began to listen; None
     while nobody does.
@@ -164,7 +164,7 @@ class State(Struct):
     steps: dict[str, Step] = field(default_factory=dict)
     ids: dict[Account, OrderIds] = field(default_factory=dict)
     trading: dict[Scope, TradingRule] = field(default_factory=dict)
-    due: dict[int, list[tuple[str, bool]]] = field(default_factory=dict)
+    due: dict[int, list[str]] = field(default_factory=dict)
     turns: list[int] = field(default_factory=list)
     currencies: dict[str, str] = field(default_factory=dict)
     touched: Touched | None = None

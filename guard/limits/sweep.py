@@ -14,14 +14,14 @@ SWEPT_MAX: Final = 4  # entries looked at for each claim posted; a claim adds at
 TURN_US: Final = 1_000_000  # what is due within it is looked at in any order
 
 
-def remember(state: State, due_us: int, cell: str, *, is_slot: bool) -> None:
+def remember(state: State, due_us: int, cell: str) -> None:
     """Has the cell looked at again at `due_us` or some time after."""
     turn_us = -(-due_us // TURN_US) * TURN_US
     cells = state.due.get(turn_us)
     if cells is None:
         cells = state.due[turn_us] = []
         heappush(state.turns, turn_us)
-    cells.append((cell, is_slot))
+    cells.append(cell)
 
 
 def sweep(state: State, *, t_us: int, claims: int) -> None:
@@ -30,13 +30,13 @@ def sweep(state: State, *, t_us: int, claims: int) -> None:
     while left and turns and turns[0] <= t_us:
         left -= 1
         cells = state.due[turns[0]]
-        cell, is_slot = cells.pop()
+        cell = cells.pop()
         if not cells:
             del state.due[heappop(turns)]
-        if is_slot:
-            _sweep_slot(state, cell, t_us)
-        else:
+        if cell in state.logs:  # no cell is both
             _sweep_log(state, cell, t_us)
+        else:
+            _sweep_slot(state, cell, t_us)
 
 
 def _sweep_slot(state: State, cell: str, t_us: int) -> None:
@@ -54,6 +54,6 @@ def _sweep_log(state: State, cell: str, t_us: int) -> None:
         del state.logs[cell]
     elif windows.is_over(log, t_us=t_us):
         del log.stamps[:]
-        remember(state, t_us + log.widest_us, cell, is_slot=False)
+        remember(state, t_us + log.widest_us, cell)
     else:
-        remember(state, log.stamps[-1] + log.widest_us, cell, is_slot=False)
+        remember(state, log.stamps[-1] + log.widest_us, cell)

@@ -8,7 +8,7 @@ from tests.support.ledger import ACCEPTED, NOT_SENT, SECOND, UNKNOWN, new_order,
 def entries(state: State) -> list[str]:
     """The cells that are looked at again."""
     assert sorted(state.turns) == sorted(state.due)
-    return [cell for cells in state.due.values() for cell, _ in cells]
+    return [cell for cells in state.due.values() for cell in cells]
 
 
 def test_cells_of_past_orders_are_forgotten() -> None:
@@ -71,7 +71,7 @@ def test_what_is_due_in_one_turn_waits_for_its_end() -> None:
     """Nothing is looked at early, and a mark waits a turn at most."""
     state = State()
     for n, due_us in enumerate((1, TURN_US - 1, TURN_US, TURN_US + 1)):
-        remember(state, due_us, f"key/{n}", is_slot=True)
+        remember(state, due_us, f"key/{n}")
     sweep(state, t_us=TURN_US - 1, claims=9)
     assert len(entries(state)) == 4
     sweep(state, t_us=TURN_US, claims=9)
