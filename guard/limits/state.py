@@ -84,7 +84,7 @@ class Log(Struct, gc=False):
     make it forget stamps that the wider one still counts. A cell of `once` is one order's, and starts anew.
     """
 
-    stamps: "array[int]"  # signed 64-bit microseconds: a fifth of what a list of them takes
+    stamps: "array[int] | list[int]"  # a rate's as signed 64-bit microseconds: a fifth of what a list of them takes
     widest_us: int
     is_rate: bool = True
 

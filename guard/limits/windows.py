@@ -19,12 +19,14 @@ OVER_SHARE: Final = 8  # stamps that no window counts any more go once they are 
 
 def new_log(*, t_us: int, window_us: int, is_rate: bool) -> Log:
     """A log with its first stamp."""
-    return Log(array("q", (t_us,)), max(window_us, KEPT_MIN_US) if is_rate else window_us, is_rate)
+    if is_rate:
+        return Log(array("q", (t_us,)), max(window_us, KEPT_MIN_US))
+    return Log([t_us], window_us, is_rate=False)
 
 
 def log_of(stamps: Iterable[int], widest_us: int, *, is_rate: bool = True) -> Log:
     """A log of these stamps, which ascend."""
-    return Log(array("q", stamps), widest_us, is_rate)
+    return Log(array("q", stamps) if is_rate else list(stamps), widest_us, is_rate)
 
 
 def is_over(log: Log, *, t_us: int) -> bool:
@@ -46,7 +48,7 @@ def stamps_in(log: Log | None, *, t_us: int, window_us: int) -> list[int]:
     """The stamps in (t-w, t], ascending."""
     if log is None:
         return []
-    return log.stamps[first_in(log, t_us, window_us) :].tolist()
+    return list(log.stamps[first_in(log, t_us, window_us) :])
 
 
 def first_in(log: Log, t_us: int, window_us: int) -> int:
