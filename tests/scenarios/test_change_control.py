@@ -20,11 +20,7 @@ LOOSE: Final = '[orders]\nmax_value = "40000 HKD"\n'
 TIGHT: Final = '[orders]\nmax_value = "19999 HKD"\n'
 PEOPLE: Final = (record("bot"), record("desk", owner="anna"), record("risk", owner="ben"), record("also", owner="anna"))
 
-
-@pytest.fixture(autouse=True)
-def _looks_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The guard looks at its files once at start, and then only when a test says so."""
-    monkeypatch.setattr("guard.admin.watch.EVERY_S", 3600.0)
+pytestmark = pytest.mark.usefixtures("files_when_told")
 
 
 def write(scene: Stage, text: str, name: str = "desk.toml") -> None:

@@ -20,11 +20,7 @@ WIDE: Final = '[orders]\nmax_value = "20000 HKD"\n'
 NARROW: Final = '[orders]\nmax_value = "19999 HKD"\n'
 WATCHED: Final = "[trading]\nenabled = true\n[policies]\nwatch = true\n"
 
-
-@pytest.fixture(autouse=True)
-def _looks_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The guard looks at its files once at start, and then only when a test says so."""
-    monkeypatch.setattr("guard.admin.watch.EVERY_S", 3600.0)
+pytestmark = pytest.mark.usefixtures("files_when_told")
 
 
 def in_place(folder: Path) -> None:

@@ -1,13 +1,11 @@
 """A policy that is promoted goes on from what its shadow counted, as if it had been enforced all along."""
 
-import asyncio
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from guard.admin.change import Change, Who
-from guard.tracking import Reconciler
 from tests.support.stage import Stage, again, code_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
@@ -28,13 +26,7 @@ new_orders = "100000/60s"
 changes = "100000/60s"
 """
 
-
-@pytest.fixture(autouse=True)
-def _lists_are_asked_for_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def only_when_told(_: Reconciler) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(Reconciler, "run", only_when_told)
+pytestmark = pytest.mark.usefixtures("lists_when_told")
 
 
 def plain(scene: Stage) -> dict[str, Any]:

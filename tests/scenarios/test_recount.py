@@ -10,7 +10,6 @@ from guard.admin import recount, recounting
 from guard.admin.change import Who
 from guard.errors import JournalFault
 from guard.replay import counted
-from guard.tracking import Reconciler
 from tests.scenarios.test_promoted import ROOMY, WIDE, plain
 from tests.support.guards import record
 from tests.support.journal import overwrite
@@ -19,13 +18,7 @@ from tests.support.story import DESK, PEOPLE, live
 
 NEW = ROOMY.format(mode="enforce") + '[breaker]\nunknowns = "1000/600s"\ndaemon_refusals = "1000/900s"\n'
 
-
-@pytest.fixture(autouse=True)
-def _lists_are_asked_for_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def only_when_told(_: Reconciler) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(Reconciler, "run", only_when_told)
+pytestmark = pytest.mark.usefixtures("lists_when_told")
 
 
 @pytest.mark.parametrize("seed", range(3))

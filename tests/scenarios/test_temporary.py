@@ -1,6 +1,5 @@
 """Temporary policies: told wherever they bind, and gone at their end with the counters that were made for them."""
 
-import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +7,6 @@ import pytest
 
 from guard.admin.change import Who
 from guard.explained import explained
-from guard.tracking import Reconciler
 from tests.scenarios.test_change_control import end
 from tests.support.guards import operate, order, record, said
 from tests.support.journal import overwrite
@@ -19,13 +17,7 @@ WIDE: Final = '[orders]\nmax_value = "60000 HKD"\n'
 SHORT: Final = '[policy]\nexpires_at = {end}\n[orders]\nmax_value = "30000 HKD"\n'
 BUDGET: Final = '[policy]\nexpires_at = {end}\n[orders]\nper_day = 2\n[budgets]\ndaily_value = "50000 HKD"\n'
 
-
-@pytest.fixture(autouse=True)
-def _lists_are_asked_for_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def only_when_told(_: Reconciler) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(Reconciler, "run", only_when_told)
+pytestmark = pytest.mark.usefixtures("lists_when_told")
 
 
 def write(scene: Stage, text: str, name: str = "short.toml") -> None:
