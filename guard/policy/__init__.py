@@ -8,12 +8,13 @@ be judged is refused. Never: a counter read, a clock, a file, a network, a float
 from guard.policy.breaker import COUNTED, BreakerLimit, outcome_claim
 from guard.policy.budgets import counted_again
 from guard.policy.cells import fill_cell
-from guard.policy.compile import PolicySet, compile_set
+from guard.policy.compile import compile_set
 from guard.policy.document import PolicyDoc, PolicyError, parse_policy
 from guard.policy.judge import RULES, Judgement, breaker_limits, judge, judge_cancel, judge_read
 from guard.policy.metering import meters
 from guard.policy.needs import excusable
 from guard.policy.plan import Plan
+from guard.policy.policyset import PolicySet
 from guard.policy.prices import ValueTerms
 from guard.policy.reducing import exits_claim, exits_of, reducible
 from guard.policy.rights import cancels_account, may_touch, sees_own_only

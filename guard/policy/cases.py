@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.pieces import in_pieces
 from guard.policy.casefile import Case, CaseFile, Matrix, line_of_case, parse_cases
-from guard.policy.compile import PolicySet
 from guard.policy.document import PolicyError, did_you_mean
+from guard.policy.policyset import PolicySet
 from guard.policy.staged import staged
 from guard.policy.trial import Ask, Tried, try_order
 

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from guard.pieces import in_pieces
 from guard.policy.compared import Kind, compared, joined, opposite, within
-from guard.policy.compile import PolicySet, canonical
 from guard.policy.document import PolicyDoc
+from guard.policy.policyset import PolicySet, canonical
 from guard.policy.prices import BUFFER_PERCENT
 from guard.policy.rows import Row
 from guard.policy.schema import expanded

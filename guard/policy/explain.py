@@ -10,10 +10,10 @@ from typing import Literal
 from msgspec import Struct
 
 from guard.policy.amounts import currency_of_tag
-from guard.policy.compile import PolicySet
 from guard.policy.judge import Judgement
 from guard.policy.locate import line_of
 from guard.policy.notation import from_units, plain
+from guard.policy.policyset import PolicySet
 from guard.policy.rule import Request
 from guard.terms import Account, Claim, Principal, Reason
 

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.policy.alike import NOTHING_GRANTED, Thinned
 from guard.policy.breaker import BreakerLimit
-from guard.policy.compile import Binding, PolicySet
 from guard.policy.plan import Plan
+from guard.policy.policyset import Binding, PolicySet
 from guard.policy.prices import UNPRICED, ValueTerms
 from guard.policy.reducing import reducible
 from guard.policy.rule import Answer, Granting, Maker, Proposal, Request

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from guard.markets import FUTURES, MARKETS, PREFIXES_OF
 from guard.policy.compared import moneys
-from guard.policy.compile import PolicySet
 from guard.policy.diff import reaches
 from guard.policy.document import PolicyDoc, PolicyError
 from guard.policy.instruments import matches_symbol
 from guard.policy.locate import line_of
 from guard.policy.notation import Bad, matches, plain
 from guard.policy.periods import currencies_of
+from guard.policy.policyset import PolicySet
 from guard.policy.schema import expanded
 from guard.terms import PRICELESS, KeyLimits, OrderType, Principal
 

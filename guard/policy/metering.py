@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from guard.policy.compile import PolicySet
+from guard.policy.policyset import PolicySet
 from guard.policy.rates import RateLimit
 from guard.policy.rule import Meter, OrderRule, Reach
 from guard.terms import Account, Env, Principal

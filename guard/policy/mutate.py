@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from guard.policy import notation
 from guard.policy.cases import Prepared, run_prepared
 from guard.policy.compared import moneys
-from guard.policy.compile import PolicySet
 from guard.policy.diff import told, value_of
 from guard.policy.document import PolicyDoc
 from guard.policy.hours import ALWAYS
 from guard.policy.notation import DAY_MIN, Bad, clock_text, plain
+from guard.policy.policyset import PolicySet
 from guard.policy.rows import STEPS, Row
 from guard.policy.schema import WORDS
 from guard.policy.table import ROWS

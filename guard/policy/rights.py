@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from guard.codes import Code
-from guard.policy.compile import PolicySet
+from guard.policy.policyset import PolicySet
 from guard.terms import Account, Effect, Env, Principal, Reason
 
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from guard.policy.boundary import TICK, boundary, priced
-from guard.policy.compile import PolicySet
 from guard.policy.diff import NOBODY, Change, compare, value_of
 from guard.policy.document import PolicyDoc
+from guard.policy.policyset import PolicySet
 from guard.policy.rows import Row
 from guard.policy.stand_ins import DAY, accounts_of, keys_of, markets_of, noon, order_in, principal, symbols_of
 from guard.policy.table import BY_PATH, ROWS

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from guard.policy import PolicyDoc, PolicyError, PolicySet, compile_set
-from guard.policy.compile import MATCHES_MAX
+from guard.policy.policyset import MATCHES_MAX
 from guard.terms import Env, KeyLimits
 from tests.support.policy import FRIDAY, asked, caller, codes, doc, order, policies
 

@@ -8,9 +8,9 @@ import pytest
 from guard.codes import Code
 from guard.policy import Judgement, cancels_account, judge_cancel, judge_read, may_touch, meters
 from guard.policy.assemble import Bound
-from guard.policy.compile import PolicySet
 from guard.policy.judge import _collect
 from guard.policy.notation import Rate
+from guard.policy.policyset import PolicySet
 from guard.policy.rates import ReadRate
 from guard.policy.rule import Proposal, Request, Rule, Scope
 from guard.terms import Account, Claim, Effect, Env, KeyLimits, OrderType, Principal, Reason

@@ -181,8 +181,8 @@ def test_what_binds_follows_account_environment_and_time() -> None:
 def test_the_cache_of_plans_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past its size it starts anew."""
     rules = policies('[applies_to]\nkeys = ["a*"]\n[orders]\nmax_qty = 1', "[orders]\nmax_qty = 2")
-    monkeypatch.setattr("guard.policy.compile.MATCHES_MAX", 2)
-    monkeypatch.setattr("guard.policy.compile.SHARED_MAX", 1)
+    monkeypatch.setattr("guard.policy.policyset.MATCHES_MAX", 2)
+    monkeypatch.setattr("guard.policy.policyset.SHARED_MAX", 1)
 
     for name in ("a1", "b1", "a2", "b2", "a3"):
         assert [r.limit for r in asked(rules, order("9"), who=caller(name)).reasons] == (

@@ -222,7 +222,7 @@ def test_a_read_claims_what_binds_it_now_whatever_an_earlier_one_claimed() -> No
 
 def test_what_reads_claim_is_remembered_for_so_many_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past that it starts anew, and claims the same; a key whose own limits changed is asked for anew."""
-    monkeypatch.setattr("guard.policy.compile.MATCHES_MAX", 2)
+    monkeypatch.setattr("guard.policy.policyset.MATCHES_MAX", 2)
     rules = policies('[rates]\nreads = "20/60s"')
     for name in ("a", "b", "c", "a"):
         found = judge_read(rules, caller(name=name), wall=FRIDAY)
