@@ -9,10 +9,11 @@ from guard.policy.breaker import COUNTED, BreakerLimit, outcome_claim
 from guard.policy.budgets import counted_again
 from guard.policy.cells import fill_cell
 from guard.policy.compile import compile_set
-from guard.policy.document import PolicyDoc, PolicyError, parse_policy
+from guard.policy.document import PolicyDoc, PolicyError
 from guard.policy.judge import RULES, Judgement, breaker_limits, judge, judge_cancel, judge_read
 from guard.policy.metering import meters
 from guard.policy.needs import excusable
+from guard.policy.parse import parse_policy
 from guard.policy.plan import Plan
 from guard.policy.policyset import PolicySet
 from guard.policy.prices import ValueTerms

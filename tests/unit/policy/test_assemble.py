@@ -10,7 +10,7 @@ from guard.policy.assemble import bound_of
 from guard.policy.schema import Orders
 from guard.terms import Account, Env
 from tests.support.policy import doc
-from tests.unit.policy.test_document import WHOLE
+from tests.unit.policy.test_parse import WHOLE
 
 
 def test_every_key_of_a_policy_becomes_a_rule() -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from guard.markets import MARKETS
 from guard.policy import PolicyDoc, parse_policy
-from guard.policy.document import FILE_CHARS_MAX, WRONG_PARTS_MAX, PolicyError
+from guard.policy.document import FILE_CHARS_MAX, PolicyError
+from guard.policy.parse import WRONG_PARTS_MAX
 from guard.policy.schema import FxTable
 from tests.support.policy import codes_of, doc
 
