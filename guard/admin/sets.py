@@ -12,7 +12,8 @@ from msgspec import Struct
 from guard.journal.shelf import Shelf
 from guard.policy import PolicyError, PolicySet
 from guard.policy.cases import run_tests
-from guard.standing import Standing, compiled, kept_set, read_steadily, warmed
+from guard.policyfiles import read_steadily
+from guard.standing import Standing, compiled, kept_set, warmed
 
 
 class Loaded(Struct):

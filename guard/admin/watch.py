@@ -17,9 +17,10 @@ from guard.admin.change import Who
 from guard.admin.policies import PolicyChanges
 from guard.errors import SettingsFault
 from guard.policy import PolicySet
+from guard.policyfiles import mark_of, read_steadily
 from guard.resting import Pieces, aside, let_go, uncollected
 from guard.settings import Settings
-from guard.standing import Standing, compiled, mark_of, pieces_of_keys, read_steadily
+from guard.standing import Standing, compiled, pieces_of_keys
 from guard.walk.desk import Desk
 
 EVERY_S: Final = 2.0

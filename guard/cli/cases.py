@@ -15,8 +15,8 @@ from guard.clock import SystemClock
 from guard.policy import PolicyError, PolicySet, compile_set
 from guard.policy.cases import Report, prepared, run_prepared
 from guard.policy.mutate import Survey, survey
+from guard.policyfiles import parse_texts, read_tests, read_texts
 from guard.settings import Settings
-from guard.standing import parse_texts, read_tests, read_texts
 
 MutateFlag = Annotated[bool, typer.Option("--mutate", help="Move each limit by one step; name those nobody tests.")]
 AllFlag = Annotated[bool, typer.Option("--all", help="Show the tests that passed too.")]

@@ -24,9 +24,10 @@ from guard.cli.sources import AsJson
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.journal.statedir import journal_dir
+from guard.policyfiles import parse_texts, read_texts
 from guard.settings import Settings
 from guard.settingsfile import Overrides
-from guard.standing import build_policies, parse_texts, read_texts
+from guard.standing import build_policies
 from guard.wholefile import read_given, why
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")

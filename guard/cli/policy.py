@@ -38,7 +38,7 @@ from guard.policy import PolicyDoc, PolicyError, PolicySet, compile_set
 from guard.policy.cases import run_tests
 from guard.policy.lint import lint
 from guard.policy.schema import TABLES
-from guard.standing import parse_texts, read_tests, read_texts
+from guard.policyfiles import parse_texts, read_tests, read_texts
 
 app = typer.Typer(no_args_is_help=True)
 

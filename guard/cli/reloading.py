@@ -18,7 +18,7 @@ from guard.cli.sources import AsJson, ConfigOption, OpsOption, StateOption, sett
 from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, parse_policy
 from guard.policy.locate import line_of
-from guard.standing import parse_texts, policy_files, read_texts
+from guard.policyfiles import parse_texts, policy_files, read_texts
 
 PENDING: Final = 3
 WORKED_OUT_S: Final = 150.0  # a replay of the last day may stand behind what waits

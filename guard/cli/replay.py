@@ -23,8 +23,8 @@ from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.journal.search import moment
 from guard.policy import PolicyDoc
+from guard.policyfiles import parse_texts, read_texts
 from guard.replay import Options, Replay, replayed
-from guard.standing import parse_texts, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

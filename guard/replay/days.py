@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from guard.pieces import in_pieces
 from guard.policy import RULES, PolicyDoc, PolicySet, compile_set
+from guard.policyfiles import parse_texts
 from guard.replay.kept import Get, Lacking, read, texts_of, told
-from guard.standing import parse_texts
 from guard.terms import KeyLimits, Principal
 
 _HASHES_MAX: Final = 10_000

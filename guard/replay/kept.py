@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from guard.policy import PolicyDoc, PolicySet, compile_set
-from guard.standing import parse_texts
+from guard.policyfiles import parse_texts
 
 Lacking = Literal["engine changed", "not kept", "damaged", "another set"]
 Get = Callable[[str], bytes | None]

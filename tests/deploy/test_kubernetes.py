@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from deploy.kubernetes import rules
+from guard.policyfiles import parse_texts, read_texts
 from guard.settingsfile import parse_settings
-from guard.standing import parse_texts, read_texts
 from tests.support.guards import OPEN_POLICY, key, record, write_keys
 from tests.support.processes import GUARD, ask, environment, free_port, process, until
 

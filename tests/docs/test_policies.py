@@ -17,7 +17,7 @@ from guard.policy.mutate import survey
 from guard.policy.page import page, schema_text
 from guard.policy.rows import Row
 from guard.policy.table import ROWS
-from guard.standing import parse_texts, read_tests, read_texts
+from guard.policyfiles import parse_texts, read_tests, read_texts
 from tests.support.policy import FRIDAY
 
 ROOT: Final = Path(__file__).parents[2]
