@@ -8,7 +8,7 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 from guard.limits.currencies import note_currency
 from guard.limits.dump import dump
 from guard.limits.grafting import Graft, apart, graft, missing, together
-from guard.limits.holder import About, Fills, Holder, Parts, Worth
+from guard.limits.holder import About, Amounts, Fills, Holder, Worth
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, free_in_us, left_of, look, used
 from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
@@ -29,12 +29,12 @@ __all__ = [
     "SHADOW",
     "STRICTNESS",
     "About",
+    "Amounts",
     "Fills",
     "Graft",
     "Holder",
     "Opening",
     "Part",
-    "Parts",
     "Rates",
     "Staging",
     "State",

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.limits import windows
-from guard.limits.holder import Basis, Holder, Parts
+from guard.limits.holder import Amounts, Basis, Holder
 from guard.limits.state import KIND_OF, LogPart, State, Step, advance
 from guard.limits.sums import move, put, spend
 from guard.limits.sweep import remember
@@ -147,12 +147,12 @@ def held_of(holder: Holder, other: Holder) -> Held | None:
     )
 
 
-def _cells_of(bases: Iterable[Parts | Basis], held: tuple[str, ...]) -> set[str]:
+def _cells_of(bases: Iterable[Amounts | Basis], held: tuple[str, ...]) -> set[str]:
     """The cells that an order is on: it holds something there, or claimed it once."""
     return {cell for basis in bases for cell in basis.cells}.union(held)
 
 
-def _only(basis: Parts | Basis, cells: set[str]) -> Basis:
+def _only(basis: Amounts | Basis, cells: set[str]) -> Basis:
     parts = [one for one in zip(basis.cells, basis.amounts, basis.kinds, strict=True) if one[0] in cells]
     kinds = intern("".join(kind for _, _, kind in parts))
     return Basis(tuple(cell for cell, _, _ in parts), tuple(amount for _, amount, _ in parts), kinds, basis.worth)
@@ -203,7 +203,7 @@ def hold(state: State, holder: Holder, new: Held) -> None:
     for cell, amount, kind in zip(new.cells, new.held, new.kinds, strict=True):
         if cell in fresh:
             put(state, holder, cell, amount, kind=KIND_OF[kind])
-    more = [Parts.of_basis(found) for basis in new.bases if (found := _only(basis, fresh)).cells]
+    more = [Amounts.of_basis(found) for basis in new.bases if (found := _only(basis, fresh)).cells]
     # What it claims already stays the latest: an earlier basis is kept for cells that no later one names.
     if more:  # else it is on the very terms of before, and stays known by them
         holder.claim((*more, *holder.bases))

@@ -46,7 +46,7 @@ class Basis(Struct, frozen=True, gc=False):
     worth: Worth | None = None
 
 
-class Parts(Struct, frozen=True, gc=False):
+class Amounts(Struct, frozen=True, gc=False):
     """Amounts on cells, and what they were valued at where that is known, as it is kept: see `Basis`.
 
     `figures` are the amounts, and the worth's behind a semicolon.
@@ -103,7 +103,7 @@ class Fills(Struct, frozen=True, gc=False):
     paid: Decimal | None = None
 
 
-NOTHING: Final = Parts()
+NOTHING: Final = Amounts()
 NONE_FILLED: Final = Fills()  # one for all orders of which nothing is filled
 
 
@@ -115,14 +115,14 @@ class Course(Struct, frozen=True, gc=False):
     only that step is waited for. `fills`: what is filled of it, as far as that is known.
     """
 
-    holds: Parts
-    claimed: Parts | tuple[Parts, ...]
+    holds: Amounts
+    claimed: Amounts | tuple[Amounts, ...]
     fills: Fills = NONE_FILLED
     status: HolderStatus = "working"
     step: str | None = None
 
     @property
-    def short(self) -> "Parts | Course":
+    def short(self) -> "Amounts | Course":
         """As it is kept: most orders only work, and hold all that they claimed."""
         is_usual = self.claimed is self.holds and self.fills is NONE_FILLED and self.status == "working"
         return self.holds if is_usual and self.step is None else self
@@ -138,7 +138,7 @@ class Holder(Struct, gc=False):
     id: str
     about: About
     own: bytes
-    course: Parts | Course
+    course: Amounts | Course
     by_id: Name | None = None
     by_ex: Name | None = None
 
@@ -146,7 +146,7 @@ class Holder(Struct, gc=False):
     def at_length(self) -> Course:
         """Where it stands."""
         course = self.course
-        return Course(course, course) if isinstance(course, Parts) else course
+        return Course(course, course) if isinstance(course, Amounts) else course
 
     def opens(self, step: str) -> None:
         """A step that changes it is open from now on."""
@@ -160,30 +160,30 @@ class Holder(Struct, gc=False):
             self.course = course.holds if is_usual else replace(course, status="working", step=None)
 
     @property
-    def holds(self) -> Parts:
+    def holds(self) -> Amounts:
         """What it holds."""
         course = self.course
-        return course if isinstance(course, Parts) else course.holds
+        return course if isinstance(course, Amounts) else course.holds
 
     @holds.setter
-    def holds(self, holds: Parts) -> None:
+    def holds(self, holds: Amounts) -> None:
         self.course = replace(self.at_length, holds=holds).short
 
     @property
-    def claimed(self) -> Parts | tuple[Parts, ...]:
+    def claimed(self) -> Amounts | tuple[Amounts, ...]:
         """What that is a part of."""
         course = self.course
-        return course if isinstance(course, Parts) else course.claimed
+        return course if isinstance(course, Amounts) else course.claimed
 
     @claimed.setter
-    def claimed(self, claimed: Parts | tuple[Parts, ...]) -> None:
+    def claimed(self, claimed: Amounts | tuple[Amounts, ...]) -> None:
         self.course = replace(self.at_length, claimed=claimed).short
 
     @property
-    def terms(self) -> Parts | tuple[Parts, ...] | None:
+    def terms(self) -> Amounts | tuple[Amounts, ...] | None:
         """What it claims as a whole; None while a step is open that may change that."""
         course = self.course
-        if isinstance(course, Parts):
+        if isinstance(course, Amounts):
             return course
         return course.claimed if course.step is None else None
 
@@ -191,7 +191,7 @@ class Holder(Struct, gc=False):
     def fills(self) -> Fills:
         """What is filled of it."""
         course = self.course
-        return NONE_FILLED if isinstance(course, Parts) else course.fills
+        return NONE_FILLED if isinstance(course, Amounts) else course.fills
 
     @fills.setter
     def fills(self, fills: Fills) -> None:
@@ -201,7 +201,7 @@ class Holder(Struct, gc=False):
     def status(self) -> HolderStatus:
         """How far it has come."""
         course = self.course
-        return "working" if isinstance(course, Parts) else course.status
+        return "working" if isinstance(course, Amounts) else course.status
 
     @status.setter
     def status(self, status: HolderStatus) -> None:
@@ -211,14 +211,14 @@ class Holder(Struct, gc=False):
     def step(self) -> str | None:
         """Its step that is open."""
         course = self.course
-        return None if isinstance(course, Parts) else course.step
+        return None if isinstance(course, Amounts) else course.step
 
     @property
-    def bases(self) -> tuple[Parts, ...]:
+    def bases(self) -> tuple[Amounts, ...]:
         """All that it claimed as a whole, the latest last."""
-        return (self.claimed,) if isinstance(self.claimed, Parts) else self.claimed
+        return (self.claimed,) if isinstance(self.claimed, Amounts) else self.claimed
 
-    def claim(self, bases: tuple[Parts, ...]) -> None:
+    def claim(self, bases: tuple[Amounts, ...]) -> None:
         """It claims this as a whole from now on."""
         self.claimed = bases[0] if len(bases) == 1 else bases
 

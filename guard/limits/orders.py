@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
-from guard.limits.holder import Fills, Parts
+from guard.limits.holder import Amounts, Fills
 from guard.limits.order_ids import forget_order
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
 from guard.limits.sums import claimed_as, give_back, put
@@ -93,7 +93,7 @@ def change_in_flight(state: State, holder_id: str) -> Literal["none", "in_flight
     return "unknown" if state.steps[holder.step].status == "unknown" else "in_flight"
 
 
-def _freed(holds: Parts) -> list[str]:
+def _freed(holds: Amounts) -> list[str]:
     """The cells that an order lets go of when it ends."""
     return [cell for cell, kind in zip(holds.cells, holds.kinds, strict=True) if kind != "s"]
 

@@ -10,7 +10,7 @@ from sys import intern
 from typing import Final
 
 from guard.limits import windows
-from guard.limits.holder import Holder, Parts
+from guard.limits.holder import Amounts, Holder
 from guard.limits.state import KIND_OF, Log, State, advance
 from guard.limits.sums import move, part, put, spend
 from guard.limits.sweep import remember
@@ -94,7 +94,7 @@ def hold_plain(state: State, holder: Holder, words: Collection[str]) -> None:
         holder.claim(grown)
 
 
-def _basis(basis: Parts, words: Collection[str]) -> Parts:
+def _basis(basis: Amounts, words: Collection[str]) -> Amounts:
     """With the plain cells beside their shadows: what a fill leaves of them is worked out from this."""
     more = [
         (plain, amount, kind)
@@ -105,4 +105,4 @@ def _basis(basis: Parts, words: Collection[str]) -> Parts:
         return basis
     cells, amounts, kinds = zip(*more, strict=True)
     all_kinds = intern(basis.kinds + "".join(kinds))
-    return Parts.of((*basis.cells, *cells), (*basis.amounts, *amounts), all_kinds, worth=basis.worth)
+    return Amounts.of((*basis.cells, *cells), (*basis.amounts, *amounts), all_kinds, worth=basis.worth)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Final
 
-from guard.limits.holder import About, Parts, Worth
+from guard.limits.holder import About, Amounts, Worth
 
 SHARED_MAX: Final = 4096  # of each kind
 
@@ -19,9 +19,9 @@ def same_cells(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=SHARED_MAX)
-def same_whole(cells: tuple[str, ...], amounts: tuple[int, ...], kinds: str, worth: Worth | None = None) -> Parts:
+def same_whole(cells: tuple[str, ...], amounts: tuple[int, ...], kinds: str, worth: Worth | None = None) -> Amounts:
     """What equal orders claim as a whole, or hold."""
-    return Parts.of(same_cells(cells), amounts, intern(kinds), worth=worth)
+    return Amounts.of(same_cells(cells), amounts, intern(kinds), worth=worth)
 
 
 @lru_cache(maxsize=SHARED_MAX)

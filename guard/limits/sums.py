@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from sys import intern
 
 from guard.limits.days import days_over, drop_day, note_day
-from guard.limits.holder import NOTHING, Holder, Parts, Worth
+from guard.limits.holder import NOTHING, Amounts, Holder, Worth
 from guard.limits.shared import same_cells, same_whole
 from guard.limits.state import KIND_OF, SUM_KINDS, State, touch
 from guard.terms import Claim, ClaimKind
@@ -33,7 +33,7 @@ def part(holder: Holder, cell: str) -> int:
     return holds.amounts[holds.cells.index(cell)] if cell in holds.cells else 0
 
 
-def take(state: State, claims: Sequence[Claim], *, worth: Worth | None = None) -> Parts:
+def take(state: State, claims: Sequence[Claim], *, worth: Worth | None = None) -> Amounts:
     """A new order takes all it claims on sums; what it holds from now on."""
     cells, amounts, kinds, totals = [], [], "", state.sums
     for claim in claims:
@@ -75,7 +75,7 @@ def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind
     else:
         at = cells.index(cell)
         cells, held, kinds = cells[:at] + cells[at + 1 :], held[:at] + held[at + 1 :], kinds[:at] + kinds[at + 1 :]
-    holder.holds = Parts.of(same_cells(cells), held, intern(kinds))
+    holder.holds = Amounts.of(same_cells(cells), held, intern(kinds))
 
 
 def claimed_as(holder: Holder, cell: str) -> ClaimKind | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from guard.limits import Holder, Parts, State, Step, find_order
+from guard.limits import Amounts, Holder, State, Step, find_order
 from guard.terms import stamp_of
 from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow
@@ -21,7 +21,7 @@ class Asked(Struct):
     place: Place
     doubts: dict[str, Step]
     at_us: int = 0
-    terms: dict[str, Parts | tuple[Parts, ...]] = field(default_factory=dict)
+    terms: dict[str, Amounts | tuple[Amounts, ...]] = field(default_factory=dict)
     nameless: list[str] = field(default_factory=list)
     today: tuple[OrderRow, ...] = ()
     earlier: tuple[OrderRow, ...] | None = None

@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 
 from guard.journal import Order
-from guard.limits import NOBODY, Fills, Holder, Parts
+from guard.limits import NOBODY, Amounts, Fills, Holder
 from guard.policy.fills import Progress, targets, vanished
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
@@ -27,7 +27,7 @@ _log = structlog.get_logger("guard")
 class Idle(Struct):
     """A disabled order: the terms that it was on, since when it was shown so on these, and how it was shown last."""
 
-    terms: Parts | tuple[Parts, ...]
+    terms: Amounts | tuple[Amounts, ...]
     since_us: int
     row: OrderRow
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from guard.limits.holder import NONE_FILLED, About, Basis, Fills, Holder, Parts, Worth, slim
+from guard.limits.holder import NONE_FILLED, About, Amounts, Basis, Fills, Holder, Worth, slim
 from tests.support.ledger import REAL
 
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False)
@@ -47,10 +47,10 @@ def test_numbers_are_numbers() -> None:
 @example(Basis(("d",), (10**40,), "s", Worth.of(Decimal("1E-7"), Decimal("-0"), Decimal(100))))
 def test_what_an_order_claimed_comes_back_as_it_was(basis: Basis) -> None:
     """Amounts of any size, and what they were valued at to the digit."""
-    assert Parts.of_basis(basis).basis == basis
+    assert Amounts.of_basis(basis).basis == basis
 
 
-FIRST, LEFT = Parts(("a",), "s", b"3"), Parts(("a",), "s", b"2")
+FIRST, LEFT = Amounts(("a",), "s", b"3"), Amounts(("a",), "s", b"2")
 ALTERATIONS = st.lists(
     st.sampled_from(
         [
@@ -95,5 +95,5 @@ def test_where_an_order_stands_is_known_however_it_is_kept(alterations: list[tup
         assert standing(holder) == model
         assert holder.terms == (None if model["step"] else model["claimed"])
         only_works = (model["fills"], model["status"], model["step"]) == (NONE_FILLED, "working", None)
-        assert isinstance(holder.course, Parts) == (only_works and model["claimed"] is model["holds"])
+        assert isinstance(holder.course, Amounts) == (only_works and model["claimed"] is model["holds"])
         assert standing(twin) == before, "another copy of it stands where it stood"

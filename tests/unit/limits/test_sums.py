@@ -2,7 +2,7 @@
 
 from guard.limits import State
 from guard.limits.grafting import Held, hold
-from guard.limits.holder import NOTHING, About, Basis, Holder, Parts
+from guard.limits.holder import NOTHING, About, Amounts, Basis, Holder
 from guard.limits.promoting import hold_plain
 from guard.limits.sums import give_back, move, part, put, rebase, take
 from guard.terms import Claim
@@ -63,7 +63,7 @@ def test_giving_back_all_or_keeping_what_was_spent() -> None:
     put(state, ended, "w", 5, kind="working")
     give_back(state, ended, keep_spend=True)
     give_back(state, refused, keep_spend=False)
-    assert ended.holds == Parts()
+    assert ended.holds == Amounts()
     assert state.sums == state.spent == {"a": 1, "b": 2}
 
 

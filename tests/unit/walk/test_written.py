@@ -13,7 +13,7 @@ from msgspec import Raw
 from guard.catalogue import ENDPOINTS
 from guard.codes import Code
 from guard.journal import ABSENT, Decision, seen_of
-from guard.limits import About, Holder, Parts
+from guard.limits import About, Amounts, Holder
 from guard.standing import Standing
 from guard.terms import (
     NOT_ASKED,
@@ -51,7 +51,7 @@ HEADER: Final = Header(None, REAL.acc_id, None, 1)
 ORDER: Final = PlaceOrder(
     HEADER, "HK", "HK.00700", "00700", Side.BUY, OrderType.NORMAL, Decimal(100), Decimal(300), packet_id=(7, 9)
 )
-HOLDER: Final = Holder("01H", About("bot", REAL, "US", "US.AAPL", b""), b"{}", Parts())
+HOLDER: Final = Holder("01H", About("bot", REAL, "US", "US.AAPL", b""), b"{}", Amounts())
 PRINCIPALS: Final = (
     None,
     Principal("bot@2", "bot", frozenset({"trade:real"})),
