@@ -21,7 +21,7 @@ from guard.standing import Standing
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
 from guard.upstream import Circuits, Client, Fused
-from guard.walk.desk import Desk, Parts
+from guard.walk.desk import Desk, Services
 
 _log = structlog.get_logger("guard")
 
@@ -70,7 +70,7 @@ def desk_over(
         daemon = client = Client(link_of(settings), key=key, public_key=public_key, clock=clock, circuits=circuits)
     else:
         daemon = Fused(daemon, circuits, clock)
-    parts = Parts(
+    services = Services(
         journal=journal,
         daemon=daemon,
         book=AccountBook(daemon, clock, supervisor),
@@ -82,7 +82,7 @@ def desk_over(
     )
     journal.on_sync = metrics.fsync.add
     journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)
-    desk = Desk(parts, standing=standing, state=recovered.state, directory=directory)
+    desk = Desk(services, standing=standing, state=recovered.state, directory=directory)
     desk.recent = recovered.recent
     for symbol, currency in recovered.state.currencies.items():
         desk.reference.observe_currency(symbol, currency)

@@ -81,7 +81,7 @@ class Book(Protocol):
         ...
 
 
-class Parts(Struct, frozen=True):
+class Services(Struct, frozen=True):
     """The services that a desk brings together; `circuits` are those that `daemon` is behind."""
 
     journal: Journal
@@ -97,7 +97,7 @@ class Parts(Struct, frozen=True):
 class Desk:
     """The shared world. One event loop; whoever looks at it and then acts must not await in between."""
 
-    def __init__(self, parts: Parts, *, standing: Standing, state: State, directory: Path) -> None:
+    def __init__(self, services: Services, *, standing: Standing, state: State, directory: Path) -> None:
         self.standing = standing
         self.state = state
         self.traffic = State()
@@ -109,14 +109,14 @@ class Desk:
         self.holdings = Holdings()
         self.tickets = Tickets()
         self.subscribing = InTurn()
-        self.journal = parts.journal
-        self.daemon = parts.daemon
-        self.circuits = parts.circuits
-        self.book = parts.book
-        self.reference = parts.reference
-        self.clock = parts.clock
-        self.metrics = parts.metrics
-        self.supervisor = parts.supervisor
+        self.journal = services.journal
+        self.daemon = services.daemon
+        self.circuits = services.circuits
+        self.book = services.book
+        self.reference = services.reference
+        self.clock = services.clock
+        self.metrics = services.metrics
+        self.supervisor = services.supervisor
         self.directory = directory
         self._halt = str(directory / "HALT")
         self._was_halted: bool | None = None  # within a turn of the loop
@@ -128,7 +128,7 @@ class Desk:
         # What parts of the program that the walk does not know have to say of themselves, when somebody asks.
         self.concerns: list[Callable[[], tuple[str, ...]]] = []
         # The daemon repeats an answer for a packet id that it has seen: one number must not come back after a restart.
-        self.serial = parts.clock.t_us() // 1000 % SERIAL_MAX
+        self.serial = services.clock.t_us() // 1000 % SERIAL_MAX
 
     def open_visit(self, call: Call) -> "Visit":
         """A request begins: its id, its one notion of now, and the standing it is judged under."""
