@@ -46,6 +46,9 @@ Vkey = Annotated[
         "--vkey", readable=False, help="Verifier keys, one a line, kept elsewhere (else the state's journal.vkey)."
     ),
 ]
+Held = Annotated[
+    Path | None, typer.Option("--held", readable=False, help="Checkpoints kept elsewhere: one or more notes.")
+]
 
 
 class Report(Finding, frozen=True, kw_only=True):
@@ -60,9 +63,7 @@ class Report(Finding, frozen=True, kw_only=True):
 
 def verify_record(
     vkey: Vkey = None,
-    held: Annotated[
-        Path | None, typer.Option(readable=False, help="Checkpoints kept elsewhere: one or more notes.")
-    ] = None,
+    held: Held = None,
     state: State = None,
     config: Config = None,
     as_json: AsJson = False,

@@ -13,7 +13,7 @@ from guard.audit.events import Differences
 from guard.audit.facts import Facts
 from guard.audit.report import Matter, page
 from guard.cli.progress import counted, progress
-from guard.cli.proof import Vkey, examined, verifiers_of
+from guard.cli.proof import Held, Vkey, examined, verifiers_of
 from guard.cli.sources import AsJson
 from guard.cli.statedir import Config, State, directory
 from guard.cli.times import Since, Until, since_until
@@ -32,9 +32,7 @@ def report_record(
     until: Until = None,
     out: Annotated[Path, typer.Option(readable=False, help="The file to write.")] = Path("guard-report.html"),
     vkey: Vkey = None,
-    held: Annotated[
-        Path | None, typer.Option(readable=False, help="Checkpoints kept elsewhere: one or more notes.")
-    ] = None,
+    held: Held = None,
     state: State = None,
     config: Config = None,
     as_json: AsJson = False,
