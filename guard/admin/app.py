@@ -5,7 +5,6 @@ an operator's browser cannot be made to call it by another name (DNS rebinding).
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Final, TypeVar
@@ -21,8 +20,9 @@ from guard.admin.asked import fitting, if_match
 from guard.admin.change import Change, Who
 from guard.admin.changes import Changes
 from guard.admin.health import degraded, status, trading
+from guard.admin.hosts import is_own_name
 from guard.admin.trading import StateBody
-from guard.admin.weakened import LOOPBACK, is_loopback
+from guard.admin.weakened import is_loopback
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal import Policy
@@ -39,7 +39,6 @@ FAILED: Final = refuse(
     Code.RULE_ERROR, "the guard failed on this request; its log says why, and /status whether it was done all the same"
 )
 _log = structlog.get_logger("guard.admin")
-ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 _T = TypeVar("_T", bound=msgspec.Struct)
 REFUSED: Final[web.AppKey[Callable[[Refusal], web.Response]]] = web.AppKey("refused")
 Act = Callable[[web.Request, Principal], Awaitable[web.Response]]
@@ -271,28 +270,6 @@ def _waiting(record: Policy, replay: Mapping[str, object] | None) -> dict[str, o
         "until": record.until,
         "replay": replay,
     }
-
-
-def is_own_name(host: str, place: tuple[str, int] | str) -> bool:
-    """The `Host` field names this listener: loopback, the name it listens on, or an address where it listens on all.
-
-    An address cannot be made to mean another machine, so only names are a way in for DNS rebinding (RFC 9110 §7.2).
-    """
-    name = host.lower() if host.endswith("]") or ":" not in host else host.lower().rpartition(":")[0]
-    name = name.removeprefix("[").removesuffix("]")
-    if name in LOOPBACK:
-        return True
-    if isinstance(place, str):
-        return False
-    return name == place[0].lower() or (place[0] in ALL_ADDRESSES and _is_address(name))
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def build_app(recorder: Recorder, changes: Changes, bounds: Bounds) -> web.Application:
