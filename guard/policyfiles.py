@@ -93,6 +93,13 @@ def parse_texts(texts: Mapping[str, str]) -> tuple[list[PolicyDoc], list[PolicyE
     return docs, [error for doc in read if isinstance(doc, list) for error in doc]
 
 
+def read_docs(directory: Path) -> tuple[list[PolicyDoc], list[PolicyError]]:
+    """The documents of the directory, by name, and everything that is wrong with the rest of it."""
+    texts, unreadable = read_texts(directory)
+    docs, wrong = parse_texts(texts)
+    return docs, [*unreadable, *wrong]
+
+
 def _unreadable(file: str, error: Exception) -> PolicyError:
     if isinstance(error, UnicodeDecodeError):
         return PolicyError(file, None, "", "unreadable", f"is not UTF-8: byte {error.start}", "save it as UTF-8")

@@ -15,7 +15,7 @@ from guard.clock import SystemClock
 from guard.policy import PolicyError, PolicySet, compile_set
 from guard.policy.cases import Report, prepared, run_prepared
 from guard.policy.mutate import Survey, survey
-from guard.policyfiles import parse_texts, read_tests, read_texts
+from guard.policyfiles import read_docs, read_tests
 from guard.settings import Settings
 
 MutateFlag = Annotated[bool, typer.Option("--mutate", help="Move each limit by one step; name those nobody tests.")]
@@ -55,9 +55,7 @@ def run_cases(
 
 def compiled(place: Path, settings: Settings) -> tuple[PolicySet | None, list[PolicyError]]:
     """The policies of a directory by themselves: without the keys of keys.json and without the start-up flags."""
-    texts, errors = read_texts(place)
-    docs, wrong = parse_texts(texts)
-    errors += wrong
+    docs, errors = read_docs(place)
     built = compile_set(
         docs,
         keys={},

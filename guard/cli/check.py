@@ -24,7 +24,7 @@ from guard.cli.sources import AsJson
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.journal.statedir import journal_dir
-from guard.policyfiles import parse_texts, read_texts
+from guard.policyfiles import read_docs
 from guard.settings import Settings
 from guard.settingsfile import Overrides
 from guard.standing import build_policies
@@ -127,10 +127,9 @@ def _files(settings: Settings, daemon_keys: Path | None) -> list[Finding]:
 
 def _policies(settings: Settings, keyring: Keyring | None) -> list[Finding]:
     directory = settings.path(settings.policies.dir)
-    texts, unreadable = read_texts(directory)
-    docs, wrong = parse_texts(texts)
+    docs, wrong = read_docs(directory)
     built = build_policies(settings, keyring or keyring_of(()), docs, now=SystemClock().wall())
-    problems = [*unreadable, *wrong, *(built if isinstance(built, list) else [])]
+    problems = [*wrong, *(built if isinstance(built, list) else [])]
     if problems or isinstance(built, list):
         places = ("" if problem.file == str(directory) else f"{settings.policies.dir}/" for problem in problems)
         return [Finding("wrong", f"{place}{problem}") for place, problem in zip(places, problems, strict=True)]

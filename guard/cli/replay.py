@@ -23,7 +23,7 @@ from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.journal.search import moment
 from guard.policy import PolicyDoc
-from guard.policyfiles import parse_texts, read_texts
+from guard.policyfiles import read_docs
 from guard.replay import Options, Replay, replayed
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ def replay(
 
 
 def _docs(place: Path) -> list[PolicyDoc]:
-    texts, errors = read_texts(place)
-    docs, wrong = parse_texts(texts)
-    errors += wrong
+    docs, errors = read_docs(place)
     if errors:
         raise SettingsFault([str(error) for error in errors])
     for doc in docs:

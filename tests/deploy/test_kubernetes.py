@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from deploy.kubernetes import rules
-from guard.policyfiles import parse_texts, read_texts
+from guard.policyfiles import read_docs
 from guard.settingsfile import parse_settings
 from tests.support.guards import OPEN_POLICY, key, record, write_keys
 from tests.support.processes import GUARD, ask, environment, free_port, process, until
@@ -170,9 +170,8 @@ def test_what_kustomize_generates_is_made_of_files_that_are_good() -> None:
 
     assert {path.name for path in MANIFESTS} == set(kustomization["resources"])
     assert {f"policies/{path.name}" for path in (BASE / "policies").iterdir()} | {"guard.toml", "reload.sh"} == files
-    texts, errors = read_texts(BASE / "policies")
-    docs, wrong = parse_texts(texts)
-    assert errors + wrong == []
+    docs, wrong = read_docs(BASE / "policies")
+    assert wrong == []
     assert {doc.id for doc in docs} == {"real", "paper"}
     assert kustomization["generatorOptions"] == {"disableNameSuffixHash": True}
 
