@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from msgspec import Raw
 
-from guard.beside import Beside, beside
+from guard.child import Child, child
 from guard.clock import Clock
 from guard.errors import JournalFault
 from guard.journal import Disk, Journal, Snapshot, leftover
@@ -95,10 +95,10 @@ class Keeper:
     async def _snapshot(self, closed: int) -> None:
         """Has the closed segments folded, and appends the parts."""
         words = (sys.executable, "-P", "-m", "guard.snapshots", str(self._state), str(closed))
-        async with beside(*words) as process:
+        async with child(*words) as process:
             await self._append(process)
 
-    async def _append(self, process: Beside) -> None:
+    async def _append(self, process: Child) -> None:
         """Part after part; the last one says so, hence each is held back until the next one is there."""
         out, err = process.out, process.err
         first, body = await out.line(), await out.line()
@@ -159,7 +159,7 @@ class Keeper:
 
     async def _read_back(self) -> None:
         """Nothing goes whose sum is not on the disk: `ValueError` where the last snapshot cannot be read any more."""
-        async with beside(sys.executable, "-P", "-m", "guard.snapshots", str(self._state)) as process:
+        async with child(sys.executable, "-P", "-m", "guard.snapshots", str(self._state)) as process:
             out, err = await asyncio.gather(process.out.lines(), process.err.lines())
             if await process.ended():
                 raise ValueError(f"no snapshot could be read back: {b''.join(err).decode('utf-8', 'replace')[-500:]}")
@@ -171,7 +171,7 @@ class Keeper:
         """What only pruned records named goes from beside the record."""
         before_us = str(us_of(before))
         words = ("-m", "guard.journal.leftover", str(self._state), before_us, *self._in_force())
-        async with beside(sys.executable, "-P", *words) as process:
+        async with child(sys.executable, "-P", *words) as process:
             out, err = await asyncio.gather(process.out.lines(), process.err.lines())
             if await process.ended():
                 raise ValueError(f"what is left over could not be found: {b''.join(err).decode()[-500:]}")

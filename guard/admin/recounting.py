@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from guard.admin.recount import FROM_NOW, NOT_REBUILT, NotRebuilt, Recount, Tail
-from guard.beside import beside
+from guard.child import child
 from guard.errors import JournalFault
 from guard.journal.shelf import Shelf
 from guard.pieces import in_pieces
@@ -116,7 +116,7 @@ class Recounting:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._written(int(until))
-                async with beside(sys.executable, *words, until, now) as process:
+                async with child(sys.executable, *words, until, now) as process:
                     out, err = await asyncio.gather(process.out.lines(), process.err.lines())
                     code = await process.ended()
         except (TimeoutError, OSError, ValueError) as error:

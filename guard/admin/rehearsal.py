@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from guard.beside import beside
+from guard.child import child
 from guard.clock import Clock
 from guard.journal import timestamp
 
@@ -32,7 +32,7 @@ class Rehearsal:
         since = timestamp(self._clock.wall_us() - SPAN // timedelta(microseconds=1))
         words = (sys.executable, "-m", "guard.replay", str(self._state), sha256, since)
         try:
-            async with asyncio.timeout(TIMEOUT_S), beside(*words) as process:
+            async with asyncio.timeout(TIMEOUT_S), child(*words) as process:
                 answer, said = await asyncio.gather(process.out.lines(), process.err.lines())
                 code = await process.ended()
         except TimeoutError:

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from guard import beside as module
-from guard.beside import beside
+from guard import child as module
+from guard.child import child
 
 SLEEPS = "import time; print('on', flush=True); time.sleep(60)"
 
@@ -25,7 +25,7 @@ def is_alive(pid: int) -> bool:
 async def test_both_outputs_and_the_exit_code_are_told() -> None:
     """More than a pipe holds, on both."""
     text = "import sys; sys.stdout.write('a' * 300_000 + '\\n'); sys.stderr.write('b' * 300_000); sys.exit(3)"
-    async with beside(sys.executable, "-c", text) as process:
+    async with child(sys.executable, "-c", text) as process:
         out, err = await asyncio.gather(process.out.line(), process.err.lines())
         code = await process.ended()
         assert await process.out.line() == b""
@@ -36,7 +36,7 @@ async def test_lines_come_whole_and_the_program_waits_for_a_slow_reader(monkeypa
     """Short ones, empty ones and one that comes in many pieces; what is held meanwhile is bounded."""
     monkeypatch.setattr(module, "HELD_BYTES_MAX", 10_000)
     text = "import sys\nfor n in range(3000): sys.stdout.write('x' * (n % 700 + (200_000 if n == 70 else 0)) + '\\n')"
-    async with beside(sys.executable, "-c", text) as process:
+    async with child(sys.executable, "-c", text) as process:
         await asyncio.sleep(0.3)
         assert process.process.poll() is None
         lengths = [len(line) - 1 for line in await process.out.lines()]
@@ -47,7 +47,7 @@ async def test_a_line_that_never_ends_is_not_waited_for(monkeypatch: pytest.Monk
     """It is told as soon as it is too long, and no more of it is kept."""
     monkeypatch.setattr(module, "LINE_BYTES_MAX", 10_000)
     text = "import sys\nwhile True: sys.stdout.write('x' * 1000)"
-    async with beside(sys.executable, "-c", text) as process:
+    async with child(sys.executable, "-c", text) as process:
         with pytest.raises(ValueError, match="more than 10000 bytes"):
             await process.out.line()
 
@@ -56,7 +56,7 @@ async def test_it_is_ended_with_whoever_asked_for_it() -> None:
     """Left early, it lives no longer; nor after a fault."""
     for fault in (None, ValueError):
         with suppress(ValueError):
-            async with beside(sys.executable, "-c", SLEEPS) as process:
+            async with child(sys.executable, "-c", SLEEPS) as process:
                 assert await process.out.line() == b"on\n"
                 if fault is not None:
                     raise fault
@@ -76,7 +76,7 @@ async def test_one_that_is_cancelled_while_it_starts_does_not_stay(monkeypatch: 
     monkeypatch.setattr(module, "_start", slowly)
 
     async def use() -> None:
-        async with beside(sys.executable, "-c", SLEEPS):
+        async with child(sys.executable, "-c", SLEEPS):
             raise AssertionError("cancelled before")
 
     using = asyncio.ensure_future(use())
@@ -92,5 +92,5 @@ async def test_one_that_is_cancelled_while_it_starts_does_not_stay(monkeypatch: 
 async def test_what_is_no_program_is_told() -> None:
     """As the system says it."""
     with pytest.raises(FileNotFoundError):
-        async with beside("/no/such/program"):
+        async with child("/no/such/program"):
             raise AssertionError("it runs")

@@ -1,4 +1,4 @@
-"""A program of our own beside the loop, started and heard so that the loop hardly notices.
+"""A child process: a program of our own beside the loop, started and heard so that the loop hardly notices.
 
 A loop's own way to start one forks: it copies the map of all memory, for 300 MiB in 12 ms in which nothing else runs.
 Started in a thread the program shares that map until it is its own (`vfork`), which takes a millisecond. What it prints
@@ -94,7 +94,7 @@ class Printed(asyncio.Protocol):
         return found
 
 
-class Beside(Struct, frozen=True):
+class Child(Struct, frozen=True):
     """What the program prints, both of it to be read to the end, and how it ended."""
 
     out: Printed
@@ -107,13 +107,13 @@ class Beside(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def beside(*words: str) -> AsyncIterator[Beside]:
+async def child(*words: str) -> AsyncIterator[Child]:
     """The program while it runs: ended, and waited for, whatever happens. Raises OSError where it cannot be started."""
     process, out, err = await _started(words), Printed(), Printed()
     try:
         await _read(process.stdout, out)
         await _read(process.stderr, err)
-        yield Beside(out, err, process)
+        yield Child(out, err, process)
     finally:
         out.close()
         err.close()
