@@ -1,13 +1,12 @@
-"""Protobuf (proto2 wire format) for push bodies: a small writer and reader driven by one table of messages.
+"""Protobuf (proto2 wire format) for push bodies: a small writer driven by one table of messages.
 
-A field is `number type name`, `*` before the type for repeated ones. What a value lacks is not written; what the table
-lacks is skipped when read. Numbers are those of the broker's official messages; a push body is a whole response, with
-`ret_type`, `ret_msg`, `err_code` and the message in `s2c`.
+A field is `number type name`, `*` before the type for repeated ones. What a value lacks is not written. Numbers are
+those of the broker's official messages; a push body is a whole response, with `ret_type`, `ret_msg`, `err_code` and the
+message in `s2c`.
 """
 
 import struct
 from collections.abc import Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -65,9 +64,8 @@ PUSHES: Final = MappingProxyType(
 _RESPONSE: Final = "1 int32 ret_type, 2 string ret_msg, 3 int32 err_code, 4 {} s2c"
 
 _VARINTS: Final = frozenset({"int32", "int64", "uint64", "bool"})
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _BYTES = 0, 1, 2
 _MASK64: Final = 2**64 - 1
-_SIGN: Final = 2**63
 
 
 class Field(NamedTuple):
@@ -84,7 +82,7 @@ def _fields(text: str) -> tuple[Field, ...]:
     return tuple(Field(int(number), type_.lstrip("*"), name, type_.startswith("*")) for number, type_, name in rows)
 
 
-_SCHEMA: Final = {name: _fields(text) for name, text in _MESSAGES.items()} | {
+SCHEMA: Final = {name: _fields(text) for name, text in _MESSAGES.items()} | {
     f"{name}Response": _fields(_RESPONSE.format(name)) for name in PUSHES.values()
 }
 
@@ -111,7 +109,7 @@ def _written(field: Field, value: Any) -> bytes:
 def encode(message: str, value: Mapping[str, Any]) -> bytes:
     """The bytes of a message; members that are absent or None are not written."""
     parts: list[bytes] = []
-    for field in _SCHEMA[message]:
+    for field in SCHEMA[message]:
         given = value.get(field.name)
         if given is not None:
             parts.extend(_written(field, item) for item in (given if field.is_repeated else [given]))
@@ -121,57 +119,3 @@ def encode(message: str, value: Mapping[str, Any]) -> bytes:
 def push_body(proto_id: int, s2c: Mapping[str, Any]) -> bytes:
     """The body of a push: a successful response around the message."""
     return encode(f"{PUSHES[proto_id]}Response", {"ret_type": 0, "s2c": s2c})
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    value, shift = 0, 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
-            return value, at
-
-
-def _read_value(data: bytes, at: int, wire: int) -> tuple[int | bytes, int]:
-    if wire == _VARINT:
-        return _read_varint(data, at)
-    if wire == _BYTES:
-        size, at = _read_varint(data, at)
-        return data[at : at + size], at + size
-    size = {_FIXED64: 8, _FIXED32: 4}[wire]
-    return data[at : at + size], at + size
-
-
-def _typed(field: Field, raw: int | bytes) -> Any:
-    if isinstance(raw, int):
-        if field.type == "bool":
-            return bool(raw)
-        return raw - 2**64 if field.type in {"int32", "int64"} and raw >= _SIGN else raw
-    if field.type == "double":
-        return Decimal(repr(struct.unpack("<d", raw)[0]))
-    return raw.decode() if field.type == "string" else decode(field.type, raw)
-
-
-def decode(message: str, data: bytes) -> dict[str, Any]:
-    """A message read back; doubles become the `Decimal` of their shortest form."""
-    known = {field.number: field for field in _SCHEMA[message]}
-    found: dict[str, Any] = {}
-    at = 0
-    while at < len(data):
-        tag, at = _read_varint(data, at)
-        raw, at = _read_value(data, at, tag & 7)
-        field = known.get(tag >> 3)
-        if field is None:
-            continue
-        value = _typed(field, raw)
-        if field.is_repeated:
-            found.setdefault(field.name, []).append(value)
-        else:
-            found[field.name] = value
-    return found
-
-
-def read_push(proto_id: int, data: bytes) -> dict[str, Any]:
-    """The response inside a push body."""
-    return decode(f"{PUSHES[proto_id]}Response", data)

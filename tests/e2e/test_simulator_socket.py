@@ -16,10 +16,10 @@ from aiohttp import WSMsgType
 from guard.simulator import Simulator
 from guard.simulator.faults import Delay, HttpError, Reset
 from guard.simulator.keys import Key
-from guard.simulator.proto import read_push
 from tests.support.clock import ManualClock
 from tests.support.daemon import order, running_simulator
 from tests.support.processes import Process, free_port, until
+from tests.support.protobuf import read_push
 
 WAIT_S = 5
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.simulator.proto import PUSHES, decode, encode, push_body, read_push
+from guard.simulator.proto import PUSHES, encode, push_body
+from tests.support.protobuf import decode, read_push
 
 
 @pytest.mark.parametrize(

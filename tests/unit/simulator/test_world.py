@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from guard.simulator import Simulator
 from guard.simulator.orders import Status
-from guard.simulator.proto import read_push
 from guard.simulator.world import Push
 from tests.support.clock import ManualClock
 from tests.support.daemon import order, s2c
+from tests.support.protobuf import read_push
 
 
 def _watched() -> tuple[Simulator, list[Push]]:
