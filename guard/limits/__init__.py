@@ -6,7 +6,6 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 """
 
 from guard.limits.currencies import note_currency
-from guard.limits.dump import dump
 from guard.limits.grafting import Graft, apart, graft, missing, together
 from guard.limits.holder import About, Amounts, Fills, Holder, Worth
 from guard.limits.ledger import post, reserve, settle
@@ -48,7 +47,6 @@ __all__ = [
     "beside",
     "bound_met",
     "change_in_flight",
-    "dump",
     "end_order",
     "find_order",
     "find_slot",

@@ -14,7 +14,6 @@ from guard.limits import (
     State,
     advance,
     change_in_flight,
-    dump,
     end_order,
     find_slot,
     look,
@@ -28,6 +27,7 @@ from guard.limits import (
     used,
 )
 from guard.terms import Claim, Full, Granted, Outcome, Shortfall, Taken, Verdict
+from tests.support.dump import dump
 from tests.support.ledger import (
     ACCEPTED,
     NOT_SENT,

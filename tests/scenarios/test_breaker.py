@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-from guard.limits import dump
 from guard.simulator.faults import HttpError, Ids, RetType
 from guard.terms import Reply
+from tests.support.dump import dump
 from tests.support.guards import operate, record, said
 from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, is_passed, stage
 

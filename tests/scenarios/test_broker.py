@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import pytest
 
-from guard.limits import dump
 from guard.reference import part_kept
 from guard.simulator.faults import Unreachable
 from guard.terms import Effect, Reply
 from guard.tracking.lists import BURST, HISTORY, HISTORY_BURST, HISTORY_INTERVAL_US, INTERVAL_US, TODAY
 from guard.walk.turns import PLACES_MAX, Turns
+from tests.support.dump import dump
 from tests.support.guards import codes, operate, order, record, said
 from tests.support.stage import CANCEL_ALL, ORDER, TRADING, Stage, account, again, code_of, is_passed, stage
 

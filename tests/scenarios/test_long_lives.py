@@ -7,10 +7,10 @@ from typing import Any, Final
 import pytest
 
 from guard.journal.segments import segment_numbers
-from guard.limits import dump
 from guard.recovery import recover
 from guard.simulator.faults import RetType
 from guard.snapshots import resume
+from tests.support.dump import dump
 from tests.support.guards import record, said
 from tests.support.signed import verdict
 from tests.support.stage import Stage, again, decision_of, is_passed, stage

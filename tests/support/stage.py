@@ -12,13 +12,14 @@ from typing import Any, Final
 from guard.admin.trading import ScopeBody, StateBody
 from guard.journal import Disk
 from guard.lifecycle import Guard
-from guard.limits import State, dump
+from guard.limits import State
 from guard.simulator import Simulator
 from guard.simulator.core import Received
 from guard.simulator.instruments import LISTED
 from guard.terms import LEDGER_UNIT, Account, Env, Reply
 from tests.support import guards
 from tests.support.clock import ManualClock
+from tests.support.dump import dump
 
 ORDER: Final = "/api/order"
 MODIFY: Final = "/api/modify-order"

@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from guard.limits import State, dump, reserve, snapshot
+from guard.limits import State, reserve, snapshot
 from guard.replay.counted import put_together
+from tests.support.dump import dump
 from tests.support.ledger import new_order, sums
 
 

@@ -13,12 +13,12 @@ from guard.journal import Bounds, Counters, Decision, Journal, Snapshot, Start, 
 from guard.journal import Policy as PolicyRecord
 from guard.journal.segments import first_line, segment_numbers
 from guard.journal.statedir import journal_dir
-from guard.limits import dump
 from guard.recovery import Recovered, fold_record, recover
 from guard.snapshots import RECENT_MAX, main, parts, put_together, resume
 from guard.terms import Claim, Verdict
 from guard.walk.recent import Known
 from tests.support.clock import ManualClock
+from tests.support.dump import dump
 from tests.support.journal import SHA, decision, file_of, outcome
 
 SMALL: Final = Bounds(segment_bytes_max=6000)

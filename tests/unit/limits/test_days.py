@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from guard.limits import (
     Staging,
     State,
-    dump,
     end_order,
     missing,
     reserve,
@@ -22,6 +21,7 @@ from guard.limits import (
 from guard.limits.days import DAYS_KEPT, days_over, note_day
 from guard.policy.notation import Reset
 from guard.policy.periods import RESETS, period_name
+from tests.support.dump import dump
 from tests.support.ledger import ACCEPTED, new_order, spend, sums, through_json
 
 COUNTER: Final = "daily_value/key=bot|HKD"

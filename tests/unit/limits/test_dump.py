@@ -2,8 +2,9 @@
 
 import json
 
-from guard.limits import State, TradingRule, advance, dump, reserve, set_trading, settle
+from guard.limits import State, TradingRule, advance, reserve, set_trading, settle
 from guard.limits.sweep import sweep
+from tests.support.dump import dump
 from tests.support.ledger import SECOND, UNKNOWN, accepted, new_order, once, rate, slot, sums
 
 

@@ -11,7 +11,6 @@ from guard.limits import (
     State,
     Worth,
     apart,
-    dump,
     end_order,
     graft,
     missing,
@@ -25,6 +24,7 @@ from guard.limits import (
 from guard.limits.grafting import Held, Moved
 from guard.limits.state import LogPart
 from guard.terms import Account, Claim, Env, Outcome, Verdict
+from tests.support.dump import dump
 
 OLD: Final = (Claim("count", "open_orders/key=bot", 1),)
 RATE: Final = "new_orders/account=1"

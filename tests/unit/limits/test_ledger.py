@@ -6,7 +6,6 @@ from guard.limits import (
     Opening,
     State,
     change_in_flight,
-    dump,
     end_order,
     find_slot,
     look,
@@ -18,6 +17,7 @@ from guard.limits import (
     used,
 )
 from guard.terms import Claim, Granted, Outcome
+from tests.support.dump import dump
 from tests.support.ledger import (
     ACCEPTED,
     NOT_SENT,

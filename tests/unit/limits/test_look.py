@@ -2,8 +2,9 @@
 
 import pytest
 
-from guard.limits import State, advance, dump, free_in_us, look, post, reserve, settle, used
+from guard.limits import State, advance, free_in_us, look, post, reserve, settle, used
 from guard.terms import Claim, Full, Granted, Shortfall, Taken
+from tests.support.dump import dump
 from tests.support.ledger import ACCEPTED, SECOND, UNKNOWN, change, new_order, once, rate, slot, sums
 
 

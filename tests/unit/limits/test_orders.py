@@ -7,7 +7,6 @@ import pytest
 from guard.limits import (
     State,
     change_in_flight,
-    dump,
     end_order,
     note_filled,
     reserve,
@@ -16,6 +15,7 @@ from guard.limits import (
     unknowns,
 )
 from guard.terms import Outcome
+from tests.support.dump import dump
 from tests.support.ledger import ACCEPTED, REFUSED, UNKNOWN, change, new_order, sums
 
 DAY, OPEN, COUNT = "daily_value/key=bot|HKD|2026-11-20", "open_value/key=bot|HKD", "open_orders/key=bot"

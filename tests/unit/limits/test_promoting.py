@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from guard.limits import Opening, State, Worth, dump, end_order, promote, reserve, settle, used
+from guard.limits import Opening, State, Worth, end_order, promote, reserve, settle, used
 from guard.limits.promoting import promoted_log, promoted_spent
 from guard.terms import Account, Claim, Env, Outcome, Verdict
+from tests.support.dump import dump
 
 MONEY: Final = "daily_value/{}key=bot;real|HKD|2026-11-22"
 RATE: Final = "new_orders/{}key=bot"

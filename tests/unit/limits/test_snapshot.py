@@ -13,7 +13,6 @@ from guard.limits import (
     State,
     TradingRule,
     Worth,
-    dump,
     end_order,
     find_order,
     find_slot,
@@ -31,6 +30,7 @@ from guard.limits import (
 from guard.limits.snapshot import CELLS_MAX, IDS_MAX, ORDERS_MAX, STAMPS_MAX, Holders, Ids, Stamps, Time
 from guard.limits.windows import log_of
 from guard.terms import OrderNames, Taken
+from tests.support.dump import dump
 from tests.support.ledger import (
     ACCEPTED,
     REAL,

@@ -19,7 +19,6 @@ from guard.limits import (
     adopt,
     apart,
     days,
-    dump,
     end_order,
     graft,
     missing,
@@ -36,6 +35,7 @@ from guard.limits import (
 from guard.limits import staging as module
 from guard.limits.state import touch
 from guard.terms import Account, Claim, Env, Outcome, Verdict
+from tests.support.dump import dump
 from tests.support.ledger import spend
 
 ACCOUNT: Final = Account(Env.REAL, 1)

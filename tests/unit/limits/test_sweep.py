@@ -1,7 +1,8 @@
 """Memory stays bounded although every order brings cells of its own."""
 
-from guard.limits import State, dump, find_slot, post, reserve, settle, used
+from guard.limits import State, find_slot, post, reserve, settle, used
 from guard.limits.sweep import SWEPT_MAX, TURN_US, remember, sweep
+from tests.support.dump import dump
 from tests.support.ledger import ACCEPTED, NOT_SENT, SECOND, UNKNOWN, new_order, once, rate, slot
 
 

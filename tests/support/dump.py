@@ -1,4 +1,4 @@
-"""The state as plain data: two states folded from one record are equal here, by whichever route they were folded.
+"""The ledger's state as plain data: two states folded from one record are equal here, by whichever route they were.
 
 What can no longer count at the state's own time is left out, so that it does not show whether it was forgotten yet.
 """
