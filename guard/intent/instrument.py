@@ -114,8 +114,10 @@ def _contract(market: str, prefix: str, bare: str) -> str:
         return "" if kind == "future" else f"{bare} is not one of them: {wanted}"
     if kind == "future":
         return f"{bare} is a futures contract: its trd_market is FUTURES"
-    if kind != "option" and kind_of("US", bare) == "option":
-        return f"{bare} is written like an option, and of {prefix} none are known: it would be taken for one share"
+    written = kind_of("US", bare)
+    if kind == "stock" and written != "stock":
+        told = "an option" if written == "option" else "a futures contract"
+        return f"{bare} is written like {told}, and of {prefix} none are known: it would be taken for one share"
     padded = _PADDED_OPTION.fullmatch(bare)
     return f"an option's strike has no leading zeros: {padded[1]}{padded[2]}" if padded else ""
 
@@ -124,7 +126,7 @@ def _stock(market: str, prefix: str, bare: str) -> str:
     """Why the code is no stock of this market, "" where it is one or is something else."""
     grammar = _STOCK.get(prefix)
     if market in _FUNDS and grammar is not None:
-        is_listed = kind_of(prefix, bare) != "stock" or grammar.fullmatch(bare)
+        is_listed = kind_of(prefix, bare) != "stock" or grammar.fullmatch(whole_code(prefix, bare))
         return f"{bare} is no fund, it is listed: its trd_market is {prefix}" if is_listed else ""
     if grammar is None or kind_of(market, bare) != "stock" or grammar.fullmatch(bare):
         return ""

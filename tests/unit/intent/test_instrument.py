@@ -73,6 +73,11 @@ def test_b16_one_reading(market: str, code: str, sec_market: int | None, symbol:
         ("FUTURES_SIMULATE_HK", "US.ES2603", None),
         ("CA", "SHOP260116C100000", None),
         ("AU", "AU.BHP260116P45000", 61),
+        ("AU", "ES2612", None),  # the daemon knows futures by their roots, before sec_market and header
+        ("MY", "MY.HSI2612", 71),
+        ("CA", "MNQ2703", 81),
+        ("HK_FUND", "9988", None),  # the daemon gives it the zeros of HK.09988
+        ("HK_FUND", "HK.5", 1),
         ("SG_FUND", "D05", None),
     ],
 )
@@ -108,6 +113,8 @@ def test_w03_header_code_and_sec_market_must_agree(market: str, code: str, sec_m
         ("CN", "BJ.430047", "BJ is not traded"),
         ("CN", "CN.430047", "write its prefix"),
         ("JP", "TOYOTA", "not a code of JP"),
+        ("AU", "ES2612", "written like a futures contract"),
+        ("HK_FUND", "700", "it is listed: its trd_market is HK"),
     ],
 )
 def test_an_odd_code_is_refused_with_the_spelling_that_would_pass(market: str, code: str, says: str) -> None:
