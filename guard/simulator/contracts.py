@@ -142,7 +142,7 @@ def traded(code: str, *, sec_market: int | None, trd_market: int) -> Instrument 
         return find(f"{FUTURES[match.group(1)].prefix}.{code}")
     home = PREFIX_OF_SEC.get(sec_market or 0) or PREFIX_OF_TRD.get(trd_market, "HK")
     found = find(f"{home}.{code}")
-    return found or (find(f"SZ.{code}") if home == "SH" else None)
+    return found or (find(f"SZ.{code}") if home == "SH" and not sec_market else None)
 
 
 def expiries(begin: date, end: date) -> Iterator[date]:

@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from itertools import product
 from typing import Any, get_args
 
 from hypothesis import given, settings
@@ -11,7 +12,11 @@ from msgspec.structs import replace
 from guard.catalogue import ENDPOINTS
 from guard.codes import Code
 from guard.intent import digest, encode, order_of, parse
+from guard.intent.instrument import SEC_MARKETS, Instrument, instrument
 from guard.intent.names import NAMES
+from guard.markets import FUTURES, PREFIXES, TRD_MARKETS, kind_of
+from guard.simulator.contracts import traded
+from guard.simulator.instruments import LISTED, Kind
 from guard.terms import Env, Intent, OrderType, PlaceOrder, Read, Refusal
 from tests.support.bodies import HEADER, ORDER, endpoint, order, read_as
 
@@ -207,3 +212,33 @@ def test_a_digest_does_not_depend_on_how_a_number_is_written(price: Decimal, zer
     plain = replace(other, order_type=OrderType.NORMAL, price=price.normalize())
 
     assert digest(one, env=None, acc_id=None) == digest(plain, env=None, acc_id=None)
+
+
+CONTRACTS = {
+    *("HK.HSI2612", "HK.MHI2701", "US.ES2612", "US.MNQ2703", "SG.CN2612", "SG.NK2612", "JP.NK2252612", "JP.NK225M2612"),
+    *("US.AAPL270115C200000", "US.F270115C11000", "HK.TCH270128P300000", "HK.ALB270128C5000"),
+}
+KINDS = {Kind.OPTION: "option", Kind.FUTURE: "future"}
+
+
+def test_w03_w07_whatever_passes_is_what_the_daemon_trades() -> None:
+    """Every spelling of every instrument under every header and sec_market: one symbol here and there, of one kind."""
+    passed = 0
+    for symbol in sorted({*LISTED, *CONTRACTS}):
+        bare = symbol.partition(".")[2]
+        prefixed = (f"{prefix}.{bare}" for prefix in (*PREFIXES, "CN", "BJ"))
+        spellings = dict.fromkeys((bare, bare.lstrip("0"), bare.zfill(6), *prefixed, f"{symbol[:3]}{symbol}"))
+        for code, market, sec_market in product(
+            spellings, TRD_MARKETS.values(), (None, *sorted(set(SEC_MARKETS.values())))
+        ):
+            found = instrument(code, trd_market=market, sec_market=sec_market)
+            if not isinstance(found, Instrument):
+                continue
+            sent = found.symbol if found.market in FUTURES else found.code
+            there = traded(sent, sec_market=found.sec_market, trd_market=market)
+            if there is not None:
+                passed += 1
+                assert there.symbol == found.symbol, (code, market, sec_market)
+                assert KINDS.get(there.kind, "stock") == kind_of(found.market, found.code), (code, market)
+
+    assert passed > len(LISTED)
