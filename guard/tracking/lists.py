@@ -1,6 +1,6 @@
 """The daemon asked for its order lists, at the guard's own part of the broker's limit of 10 in 30 s an account."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -8,7 +8,7 @@ import msgspec
 
 from guard.clock import Clock
 from guard.reference.pace import Pace
-from guard.terms import Account, Daemon, Outbound, utc
+from guard.terms import Account, Answer, Daemon, Outbound, utc
 from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow, is_logged_out, read_orders
 
@@ -26,6 +26,11 @@ _BEHIND: Final = (
     "clock: the daemon lists an order of {newest:%Y-%m-%dT%H:%M:%SZ}, and this machine's clock is {lead} behind that: "
     "set it right, and look whether the daemon's is; budget days, hours and expiry go by it"
 )
+_UNREAD_TOLD_US: Final = 60_000_000  # how long a list has been none that can be believed until that is told
+_UNREAD: Final = (
+    "orders: the daemon's order list of account {account} has been unreadable for {span}: what becomes of orders there "
+    "is not learned, and nothing that they hold is given back; see what it answers to /api/orders"
+)
 
 
 class Lists:
@@ -35,14 +40,23 @@ class Lists:
         self._daemon = daemon
         self._clock = clock
         self._paces: dict[tuple[str, Account], Pace] = {}
+        self._unread: dict[Place, int] = {}  # since when its list is none that can be believed
         self._newest, self._apart = utc(0), timedelta(0)  # of all rows; and what its time was ahead of `mono` then
 
     def concerns(self) -> tuple[str, ...]:
-        """What the lists say of this machine's clock."""
+        """What the lists say of this machine's clock, and those that say nothing."""
         lead = self._lead()
         if lead < _LEAD_TOLD:
-            return ()
-        return (_BEHIND.format(newest=self._newest.astimezone(UTC), lead=timedelta(minutes=lead // _LEAD_TOLD)),)
+            return self._silent()
+        return (
+            *self._silent(),
+            _BEHIND.format(newest=self._newest.astimezone(UTC), lead=timedelta(minutes=lead // _LEAD_TOLD)),
+        )
+
+    def keep(self, wanted: Collection[Place]) -> None:
+        """On the lists of these hangs what is live or in doubt; that others cannot be read is nobody's concern."""
+        for place in self._unread.keys() - set(wanted):
+            del self._unread[place]
 
     def may_ask(self, place: Place, *, spare: int = 0) -> bool:
         """It is our turn to ask for this account's orders, and `spare` questions more could be asked at once."""
@@ -81,8 +95,25 @@ class Lists:
         body = msgspec.json.encode({"c2s": {"header": header, **more}})
         result = await self._daemon.send(Outbound("POST", path, body, TIMEOUT_S))
         rows = read_orders(result, account=place.account)
+        if path == TODAY and isinstance(result, Answer):
+            self._note_unread(place, is_read=rows is not None)
         self._look_at_clocks(rows or ())
         return rows
+
+    def _note_unread(self, place: Place, *, is_read: bool) -> None:
+        if is_read:
+            self._unread.pop(place, None)
+        else:
+            _ = self._unread.setdefault(place, self._clock.t_us())
+
+    def _silent(self) -> tuple[str, ...]:
+        now_us = self._clock.t_us()
+        silent = {place.account: since_us for place, since_us in self._unread.items()}
+        return tuple(
+            _UNREAD.format(account=f"{one.env.word}:{one.acc_id}", span=timedelta(seconds=(now_us - us) // 1_000_000))
+            for one, us in silent.items()
+            if now_us - us >= _UNREAD_TOLD_US
+        )
 
     def _look_at_clocks(self, rows: Sequence[OrderRow]) -> None:
         newest = max((row.created for row in rows if row.created is not None), default=self._newest)

@@ -60,7 +60,7 @@ class Reconciler:
         self._wake = asyncio.Event()
 
     def concerns(self) -> tuple[str, ...]:
-        """What the lists say of this machine's clock."""
+        """What the lists say of this machine's clock, and those that say nothing."""
         return self._lists.concerns()
 
     def poke(self, account: Account) -> None:
@@ -147,6 +147,7 @@ class Reconciler:
         self._asked_us = {place: at_us for place, at_us in self._asked_us.items() if place in wanted}
         self._since_us = {place: at_us for place, at_us in self._since_us.items() if place in wanted}
         self._lacking &= wanted.keys()
+        self._lists.keep(wanted)
         due: dict[Account, list[tuple[Place, list[Step]]]] = {}
         for place, doubts in wanted.items():
             if self._is_due(place, doubts):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from guard.admin.change import Who
+from guard.admin.health import degraded
 from guard.simulator import Simulator
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Status
@@ -71,3 +72,19 @@ async def test_a_fill_of_yesterday_that_is_learned_today_is_not_counted_anew_by_
         after = s.ledger()["sums"]
         assert {cell: amount for cell, amount in after.items() if "policy=new" not in cell} == before
         assert sum(n for cell, n in after.items() if cell.startswith("daily_value/policy=new")) == 597_000_000
+
+
+async def test_a_list_that_can_never_be_read_is_told_until_it_can(tmp_path: Path) -> None:
+    """Nothing is freed by it, and budgets fill up: whoever operates the guard has to know why."""
+    async with stage(tmp_path, policies=LIMITS) as s:
+        order = at_daemon(s, await s.placed(qty=300))
+        stamp, order.remark = order.remark, "x" * 1_000
+        for _ in range(12):
+            await round_trip(s, s=10)
+        (told,) = [word for word in degraded(s.guard.desk) if word.startswith("orders:")]
+        assert "simulate:123456" in told
+        assert held(s) == holds(60_000, 60_000, 300, 1)
+
+        order.remark = stamp
+        await round_trip(s, s=10)
+        assert not [word for word in degraded(s.guard.desk) if word.startswith("orders:")]
