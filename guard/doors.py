@@ -22,7 +22,7 @@ def link_of(settings: Settings) -> Link:
     daemon = settings.daemon
     return Link(
         url=daemon.url,
-        ca_file=str(settings.path(daemon.ca_file)) if daemon.ca_file else None,
+        ca_file=settings.ca_file,
         connect_timeout_s=daemon.connect_timeout_s,
         connections_max=daemon.connections_max,
         answer_bytes_max=settings.bounds.answer_bytes_max,

@@ -21,6 +21,7 @@ from guard.standing import Standing
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
 from guard.upstream import Circuits, Client, Fused
+from guard.upstream.trust import Trust
 from guard.walk.desk import Desk, Services
 
 _log = structlog.get_logger("guard")
@@ -57,17 +58,17 @@ def desk_over(
     standing: Standing,
     directory: Path,
     *,
-    daemon: Daemon | None,
+    daemon: Daemon | Trust,
     clock: Clock,
     supervisor: Supervisor,
 ) -> tuple[Desk, Client | None]:
-    """What is shared by all requests. Where no daemon is given it is the settings', and its client is returned too."""
+    """What is shared by all requests. Where whom to trust is given it is the settings' daemon, with its client."""
     (journal, recovered), settings = found, standing.settings
     metrics, circuits, client = Metrics(keys_max=settings.metrics.keys_max), Circuits(), None
     metrics.know_keys(record.name for record in standing.keyring.records)
-    if daemon is None:
-        key, public_key = settings.daemon_key, settings.public_key
-        daemon = client = Client(link_of(settings), key=key, public_key=public_key, clock=clock, circuits=circuits)
+    if isinstance(daemon, Trust):
+        keys = {"key": settings.daemon_key, "public_key": settings.public_key}
+        daemon = client = Client(link_of(settings), **keys, clock=clock, circuits=circuits, trust=daemon)
     else:
         daemon = Fused(daemon, circuits, clock)
     services = Services(

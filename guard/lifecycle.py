@@ -49,6 +49,7 @@ from guard.tracing import Tracing
 from guard.tracking import Reconciler
 from guard.upstream import Client, sidedoors
 from guard.upstream.origin import parse_origin
+from guard.upstream.trust import Trust
 from guard.upstream.unlocked import Unlocked
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.origins import with_origins
@@ -102,6 +103,7 @@ class Guard:
         """
         _ = await asyncio.to_thread(load_keys, self.settings)  # what cannot be used ends the start at once
         self.certificate = certificate_of(self.settings)
+        self.trust = Trust(self.settings.daemon.url, ca_file=self.settings.ca_file)
         self.journal, recovered = await asyncio.to_thread(self._recover)
         try:
             standing = await asyncio.to_thread(self._stand, recovered)
@@ -166,7 +168,7 @@ class Guard:
             (self.journal, recovered),
             standing,
             self.directory,
-            daemon=self._daemon,
+            daemon=self.trust if self._daemon is None else self._daemon,
             clock=self.clock,
             supervisor=self.supervisor,
         )
@@ -175,7 +177,7 @@ class Guard:
         self.reconciler = self.desk.lookout = Reconciler(self.recorder)
         self.unlocked = Unlocked(self.desk.daemon)
         self.desk.reference.hear_positions(self.reconciler.held)
-        self.relay = Relay(self.recorder, on_trade=self.reconciler.traded, seeing=self._seeing)
+        self.relay = Relay(self.recorder, on_trade=self.reconciler.traded, seeing=self._seeing, trust=self.trust)
         self.changes = Changes(
             self.desk,
             self.shelf,
@@ -187,7 +189,7 @@ class Guard:
         self.changes.policies.last_ok = not self.policy_errors
         self.watch = Watch(self.desk, self.changes.policies)
         self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns, self._wall.concerns]
-        self.desk.concerns += [self.reconciler.concerns, logs.concerns, self._concerns]
+        self.desk.concerns += [self.reconciler.concerns, logs.concerns, self._concerns, self.trust.concerns]
         if self.certificate is not None:
             self.desk.concerns.append(self.certificate.concerns)
         register(self.recorder, self.changes, self.watch)
@@ -283,6 +285,7 @@ class Guard:
             "watch": self.watch.run(),
             "heap": heap.give_back(),
             "keeper": self.keeper.serve(),
+            "authorities": self.trust.watch(),
         }
         if self.certificate is not None:
             services["certificate"] = self.certificate.watch()
@@ -321,13 +324,14 @@ class Guard:
         return self._listener.sockets[0].getsockname()[1], self._ops.addresses[0][1]
 
     async def reload(self) -> None:
-        """SIGHUP: certificate, keys and policies, each by itself; during the start once that is over.
+        """SIGHUP: certificate, authorities, keys and policies, each by itself; during the start once that is over.
 
         What it has read may have changed since.
         """
         await self._begun.wait()
         if self.certificate is not None:
             await asyncio.to_thread(self.certificate.look)
+        await self.trust.renew()
         await self.changes.reload_keys(Who(reason="SIGHUP"))
         await self.changes.policies.reload(Who(reason="SIGHUP"))
 

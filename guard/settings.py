@@ -161,6 +161,11 @@ class Settings(Struct, frozen=True):
         """Trading is on, but there is no key to trade with: no daemon takes a trade without one, in either mode."""
         return self.trading.enabled and self.daemon_key is None
 
+    @property
+    def ca_file(self) -> str | None:
+        """Where the authorities of the daemon's certificate are; None for those of the system."""
+        return None if self.daemon.ca_file is None else str(self.path(self.daemon.ca_file))
+
     def path(self, name: str) -> Path:
         """A path of the settings, relative to the settings file's folder."""
         return Path(self.root) / name

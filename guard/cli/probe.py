@@ -66,8 +66,7 @@ async def find_daemon(url: str | None) -> tuple[str, tuple[Finding, ...]]:
 
 @contextlib.asynccontextmanager
 async def _client(settings: Settings) -> AsyncIterator[Client]:
-    ca_file = str(settings.path(settings.daemon.ca_file)) if settings.daemon.ca_file else None
-    link = Link(url=settings.daemon.url, ca_file=ca_file, connect_timeout_s=settings.daemon.connect_timeout_s)
+    link = Link(url=settings.daemon.url, ca_file=settings.ca_file, connect_timeout_s=settings.daemon.connect_timeout_s)
     client = Client(link, key=settings.daemon_key, public_key=settings.public_key)
     try:
         yield client

@@ -90,10 +90,9 @@ def unusable(reading: Reading, *, told: list[str], asks_daemon: bool = True) -> 
     `asks_daemon`: it is for a guard that opens its doors and trades through the daemon, which takes a key.
     """
     settings, unread = reading.settings, reading.unread
-    ca_file = str(settings.path(settings.daemon.ca_file)) if settings.daemon.ca_file else None
     looks: list[Callable[[], object]] = []
     if "daemon" not in unread:
-        looks.append(lambda: tls_context(parse_origin(settings.daemon.url), ca_file=ca_file))
+        looks.append(lambda: tls_context(parse_origin(settings.daemon.url), ca_file=settings.ca_file))
     if asks_daemon and "listen" not in unread:
         looks.append(lambda: certificate_of(settings))
     if "keys" not in unread:

@@ -5,7 +5,6 @@ cookies and no proxies; failures are refusals.
 """
 
 import asyncio
-import ssl
 from types import SimpleNamespace
 from typing import Final
 
@@ -16,7 +15,8 @@ from guard.codes import Code
 from guard.stream.bounds import Bounds
 from guard.stream.session import FRAME_BYTES_MAX
 from guard.terms import Refusal, refuse
-from guard.upstream.origin import brief, parse_origin, tls_context
+from guard.upstream.origin import brief
+from guard.upstream.trust import Trust
 
 Stream = aiohttp.ClientWebSocketResponse[bool]
 
@@ -36,13 +36,16 @@ async def _stay(
 class Dialler:
     """Opens streams of one daemon. Raises SettingsFault for an address or a CA file that cannot be used.
 
+    A stream that is open stays, whatever authorities count since.
     `key`: the guard's own for the daemon, None for a daemon that asks for none. Used on one event loop.
     """
 
-    def __init__(self, url: str, *, key: str | None, ca_file: str | None, bounds: Bounds) -> None:
-        origin = parse_origin(url)
+    def __init__(
+        self, url: str, *, key: str | None, ca_file: str | None, bounds: Bounds, trust: Trust | None = None
+    ) -> None:
+        self._trust = trust or Trust(url, ca_file=ca_file)
+        origin = self._trust.origin
         self._url = URL(f"{origin.scheme}://{origin.authority}/ws", encoded=True)
-        self._tls: ssl.SSLContext | None = tls_context(origin, ca_file=ca_file)
         self._lent = {"Authorization": f"Bearer {key}"} if key is not None else {}
         self._bounds = bounds
         self._session: aiohttp.ClientSession | None = None
@@ -59,6 +62,7 @@ class Dialler:
             async with asyncio.timeout(connect_s + answer_s):
                 return await self._open_session(connect_s).ws_connect(
                     self._url,
+                    ssl=self._trust.context or True,
                     headers=self._lent,
                     heartbeat=self._bounds.daemon_ping_every_s,
                     timeout=aiohttp.ClientWSTimeout(ws_close=self._bounds.daemon_close_s),
@@ -79,7 +83,7 @@ class Dialler:
             trace = aiohttp.TraceConfig()
             trace.on_request_redirect.append(_stay)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=self._tls if self._tls is not None else True),
+                connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
                 trace_configs=[trace],

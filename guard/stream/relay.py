@@ -33,6 +33,7 @@ from guard.stream.owners import Owners
 from guard.stream.seats import NOBODY, Seats
 from guard.stream.session import SEEING, Frame, Seeing, View, view_of
 from guard.terms import AccountRow, Call, Missing, Principal, Refusal, refuse
+from guard.upstream.trust import Trust
 from guard.walk.desk import Visit
 from guard.walk.recorder import Recorder
 from guard.walk.replies import OUR_FAULT, refused
@@ -59,6 +60,7 @@ class Relay:
         bounds: Bounds | None = None,
         on_trade: Callable[[int], None] = lambda _: None,
         seeing: Seeing = SEEING,
+        trust: Trust | None = None,
     ) -> None:
         self._recorder = recorder
         self._seeing = seeing
@@ -66,15 +68,9 @@ class Relay:
         self._desk = desk = recorder.desk
         self._bounds = bounds or Bounds()
         settings = desk.standing.settings
-        ca_file = settings.daemon.ca_file
-        dialler = Dialler(
-            settings.daemon.url,
-            key=settings.daemon_key,
-            ca_file=str(settings.path(ca_file)) if ca_file else None,
-            bounds=self._bounds,
-        )
+        daemon = {"key": settings.daemon_key, "ca_file": settings.ca_file}
         self._feed = Feed(
-            dialler,
+            Dialler(settings.daemon.url, **daemon, bounds=self._bounds, trust=trust),
             self,
             supervisor=desk.supervisor,
             bounds=self._bounds,

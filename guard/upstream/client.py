@@ -12,7 +12,6 @@ between the last look at what could stop it and its first byte.
 
 import asyncio
 import contextlib
-import ssl
 from typing import Final
 
 import structlog
@@ -26,8 +25,9 @@ from guard.upstream.circuit import Circuits
 from guard.upstream.connection import UNSENT, Asked, Connection
 from guard.upstream.fuse import CircuitLog
 from guard.upstream.head import Heads
-from guard.upstream.origin import brief, parse_origin, tls_context
+from guard.upstream.origin import brief
 from guard.upstream.pool import Idle, Slots, urgency_of
+from guard.upstream.trust import Trust
 
 Sent = tuple[Connection, Asked]  # a request on its way, and its answer to be
 ANSWER_BYTES_MAX: Final = 32 * 2**20
@@ -67,13 +67,15 @@ class Client:
         public_key: str | None = None,
         clock: Clock | None = None,
         circuits: Circuits | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self._link = link
         self._clock = clock or SystemClock()
         self._circuits = circuits or Circuits()
         self._circuit_log = CircuitLog(self._circuits)
-        self._origin = parse_origin(link.url)
-        self._tls: ssl.SSLContext | None = tls_context(self._origin, ca_file=link.ca_file)
+        self._trust = trust or Trust(link.url, ca_file=link.ca_file)
+        self._trust.changed = self._retire
+        self._origin = self._trust.origin
         self._heads = Heads(self._origin.authority, key=key, public_key=public_key)
         self._slots = Slots(slots_max=link.connections_max, waiters_max=link.waiters_max)
         self._idle = Idle(idle_max_s=link.idle_max_s)
@@ -241,7 +243,7 @@ class Client:
         """A new connection; every failure here is before the first byte."""
         if len(self._idle) + self._slots.in_use > self._link.connections_max:
             self._idle.drop_oldest()
-        loop = asyncio.get_running_loop()
+        loop, tls = asyncio.get_running_loop(), self._trust.context
         connection = Connection(body_bytes_max=self._link.answer_bytes_max, on_lost=self._lost)
         self.dials_total += 1
         is_open = False
@@ -251,8 +253,8 @@ class Client:
                     lambda: connection,
                     self._origin.host,
                     self._origin.port,
-                    ssl=self._tls,
-                    server_hostname=self._origin.host if self._tls else None,
+                    ssl=tls,
+                    server_hostname=self._origin.host if tls else None,
                 )
             is_open = not self._is_closed
             if connection.is_connected:
@@ -267,6 +269,12 @@ class Client:
         if not is_open:
             return Failure("held", "the client is closed", is_sent=False)
         return connection
+
+    def _retire(self) -> None:
+        """Other authorities count: what those of before let through is asked nothing more, but may still answer."""
+        self._idle.close()
+        for connection in self._open:
+            connection.retire()
 
     def _put_back(self, connection: Connection) -> None:
         if connection.is_reusable and not self._is_closed:

@@ -88,6 +88,10 @@ class Connection(asyncio.Protocol):
         transport.write(request)
         return True
 
+    def retire(self) -> None:
+        """Whatever is in flight may end; nothing is asked here any more."""
+        self._is_spent, self.is_reusable = True, False
+
     def drop(self) -> None:
         """Close at once; a request in flight fails as reset."""
         self._fail("reset", "the connection was dropped")
@@ -110,7 +114,8 @@ class Connection(asyncio.Protocol):
             return
         result = self._reader.feed(data)
         if isinstance(result, Whole):
-            self._asked, self.is_reusable = None, result.is_reusable and result.status < _SERVER_ERROR
+            is_good = result.is_reusable and result.status < _SERVER_ERROR
+            self._asked, self.is_reusable = None, is_good and not self._is_spent
             if not asked.done():
                 asked.set_result(result)
         elif result is not None:

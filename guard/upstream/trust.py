@@ -1,0 +1,75 @@
+"""What checks the daemon's certificate, read anew when the file of its authorities changes: that needs no restart.
+
+The file is looked at on SIGHUP and every half minute. One that cannot be used leaves the authorities of before in use
+and is told, in the log and as *degraded*. Without a file it is the system's authorities, as they were at the start.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from guard.errors import SettingsFault
+from guard.upstream.origin import parse_origin, tls_context
+
+LOOK_S: Final = 30.0
+_log = structlog.get_logger("guard")
+
+
+class Trust:
+    """Of one daemon, at `origin`. Raises SettingsFault for an address or a file that cannot be used at the start.
+
+    `context` is None for http. `wrong`: why what lies there now is not in use. `changed` is called on the loop once
+    other authorities count.
+    """
+
+    def __init__(self, url: str, *, ca_file: str | None) -> None:
+        self.origin = parse_origin(url)
+        self._ca_file = ca_file
+        self._mark = self._seen()
+        self.context = tls_context(self.origin, ca_file=ca_file)
+        self.wrong: str | None = None
+        self.changed: Callable[[], None] = lambda: None
+
+    def look(self) -> bool:
+        """Whether other authorities count from now on. Blocking, for a moment."""
+        mark = self._seen()
+        if mark == self._mark:
+            return False
+        self._mark = mark
+        try:
+            self.context = tls_context(self.origin, ca_file=self._ca_file)
+        except SettingsFault as fault:
+            self.wrong = fault.errors[0]
+            _log.error("authorities_refused", why=self.wrong, hint="those of before are in use")
+            return False
+        self.wrong = None
+        _log.info("authorities_loaded", file=self._ca_file)
+        return True
+
+    def concerns(self) -> tuple[str, ...]:
+        """What the operator should know: the file is not what is in use."""
+        return () if self.wrong is None else (f"{self.wrong}; the authorities of before are in use",)
+
+    async def renew(self) -> None:
+        """Looks once."""
+        if await asyncio.to_thread(self.look):
+            self.changed()
+
+    async def watch(self) -> None:
+        """Looks for ever."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.renew()
+
+    def _seen(self) -> tuple[int, int, int] | None:
+        """What tells one file of this name from another without reading it; None where there is none."""
+        if self._ca_file is None:
+            return None
+        try:
+            found = Path(self._ca_file).stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
