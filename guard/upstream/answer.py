@@ -17,6 +17,7 @@ from msgspec import Struct
 HEAD_BYTES_MAX: Final = 65_536  # all heads of one answer together, interim ones included
 OVERHEAD_MAX: Final = 1  # bytes of chunk framing for each byte of content, above a first HEAD_BYTES_MAX
 CONTENT_TYPE_CHARS_MAX: Final = 200
+SMALL_BYTES: Final = 2**20  # an answer of so much always has room: a trade's is no longer, and nobody's reads cost it
 
 _VERSION: Final = b"HTTP/1.1 "
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*+\r\n")
@@ -59,6 +60,25 @@ def _bad(message: str) -> _Stop:
     return _Stop(Broken("bad_answer", message))
 
 
+class Room:
+    """How many bytes the larger answers of all connections may hold together while they come."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self.taken = 0
+
+    def take(self, more: int) -> bool:
+        """Whether there is room for so many more, which are taken then."""
+        if self.taken + more > self.bytes_max:
+            return False
+        self.taken += more
+        return True
+
+    def give_back(self, bytes_: int) -> None:
+        """They are held no more."""
+        self.taken -= bytes_
+
+
 class Framing(Struct, frozen=True):
     """What a final head says of its answer. `length` None: the body is chunked."""
 
@@ -72,11 +92,14 @@ class AnswerReader:
     """The answers of one connection. After a `Broken`, or the last one that its daemon wanted to give, it is used up.
 
     The parser reads final heads, each whole, and chunked bodies; what has a length is counted here. `has_begun`: at
-    least one byte of the present answer has come.
+    least one byte of the present answer has come. `room` is shared with others; whoever gives up the connection calls
+    `let_go`.
     """
 
-    def __init__(self, *, body_bytes_max: int) -> None:
+    def __init__(self, *, body_bytes_max: int, room: Room | None = None) -> None:
         self._body_bytes_max = body_bytes_max
+        self._room = room or Room(body_bytes_max)
+        self._taken_bytes = 0
         self._stopped: Broken | None = None
         self._last: tuple[bytes, int, Framing | None] = (b"", 0, None)  # the same head means the same again
         self._fields: dict[bytes, list[bytes]] = {}
@@ -121,10 +144,17 @@ class AnswerReader:
         content = self._content
         body = content if isinstance(content, bytes) else content.getvalue()
         whole = Whole(framing.status, framing.content_type, body, framing.is_reusable)
+        self.let_go()
         self._begin()
         if not whole.is_reusable:
             self._stopped = Broken("bad_answer", _AFTER_END)
         return whole
+
+    def let_go(self) -> None:
+        """What the present answer holds is on its way to whoever asked, or nobody's."""
+        if self._taken_bytes:
+            self._room.give_back(self._taken_bytes)
+            self._taken_bytes = 0
 
     # ------------------------------------------------------------ the head
 
@@ -215,6 +245,7 @@ class AnswerReader:
             self._content = data
         elif data:
             if not isinstance(self._content, BytesIO):
+                self._hold(length)
                 self._content = BytesIO(bytes(length))
             self._content.write(data)
 
@@ -233,6 +264,7 @@ class AnswerReader:
         """Called by the parser for each piece of content."""
         self._content_bytes += len(part)
         self._bound(self._content_bytes)
+        self._hold(self._content_bytes)
         if isinstance(self._content, BytesIO):
             self._content.write(part)
 
@@ -248,6 +280,15 @@ class AnswerReader:
     def _bound(self, body_bytes: int) -> None:
         if body_bytes > self._body_bytes_max:
             raise _Stop(Broken("too_large", f"is larger than {self._body_bytes_max} bytes"))
+
+    def _hold(self, body_bytes: int) -> None:
+        """So much of the answer is held at once, where all others leave the room."""
+        if body_bytes <= SMALL_BYTES:
+            return
+        if not self._room.take(body_bytes - self._taken_bytes):
+            message = f"is one too many: larger answers hold at most {self._room.bytes_max} bytes together; ask again"
+            raise _Stop(Broken("too_large", message))
+        self._taken_bytes = body_bytes
 
     def _parse(self, data: bytes) -> None:
         try:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from guard.clock import Clock, SystemClock
 from guard.terms import Answer, Failure, Outbound
-from guard.upstream.answer import Whole
+from guard.upstream.answer import Room, Whole
 from guard.upstream.circuit import Circuits
 from guard.upstream.connection import UNSENT, Asked, Connection
 from guard.upstream.fuse import CircuitLog
@@ -31,6 +31,7 @@ from guard.upstream.trust import Trust
 
 Sent = tuple[Connection, Asked]  # a request on its way, and its answer to be
 ANSWER_BYTES_MAX: Final = 32 * 2**20
+ANSWERS_BYTES_MAX: Final = 256 * 2**20  # of all connections together; one answer of whatever size is let in
 CLOSE_MAX_S: Final = 1.0  # how long `close` waits for the transports' last words
 _log = structlog.get_logger("guard")
 _WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
@@ -79,6 +80,7 @@ class Client:
         self._heads = Heads(self._origin.authority, key=key, public_key=public_key)
         self._slots = Slots(slots_max=link.connections_max, waiters_max=link.waiters_max)
         self._idle = Idle(idle_max_s=link.idle_max_s)
+        self._room = Room(max(ANSWERS_BYTES_MAX, link.answer_bytes_max))
         self._open: set[Connection] = set()
         self._leaving: list[Connection] = []
         self._all_gone = asyncio.Event()
@@ -244,7 +246,7 @@ class Client:
         if len(self._idle) + self._slots.in_use > self._link.connections_max:
             self._idle.drop_oldest()
         loop, tls = asyncio.get_running_loop(), self._trust.context
-        connection = Connection(body_bytes_max=self._link.answer_bytes_max, on_lost=self._lost)
+        connection = Connection(body_bytes_max=self._link.answer_bytes_max, on_lost=self._lost, room=self._room)
         self.dials_total += 1
         is_open = False
         try:

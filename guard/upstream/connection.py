@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from guard.terms import Failure
-from guard.upstream.answer import AnswerReader, Whole
+from guard.upstream.answer import AnswerReader, Room, Whole
 
 Asked = asyncio.Future[Whole | Failure]
 UNSENT: Final = Failure("reset", "the daemon closed the connection before the request", is_sent=False)
@@ -25,8 +25,10 @@ class Connection(asyncio.Protocol):
         idle_since_s: for who keeps it meanwhile.
     """
 
-    def __init__(self, *, body_bytes_max: int, on_lost: Callable[["Connection"], None]) -> None:
-        self._reader = AnswerReader(body_bytes_max=body_bytes_max)
+    def __init__(
+        self, *, body_bytes_max: int, on_lost: Callable[["Connection"], None], room: Room | None = None
+    ) -> None:
+        self._reader = AnswerReader(body_bytes_max=body_bytes_max, room=room)
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         self._probe: select.poll | None = None
@@ -157,6 +159,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, kind: str, message: str) -> None:
         self._is_spent, self.is_reusable = True, False
+        self._reader.let_go()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,10 +1,13 @@
 """Reading answers: framing that is odd is refused, whatever the pieces."""
 
+import asyncio
 import time
+from typing import Final
 
 import pytest
 
-from guard.upstream.answer import HEAD_BYTES_MAX, AnswerReader, Broken, Whole
+from guard.upstream.answer import HEAD_BYTES_MAX, SMALL_BYTES, AnswerReader, Broken, Room, Whole
+from guard.upstream.connection import Connection
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -159,3 +162,44 @@ def test_an_answer_after_one_that_closes_is_refused() -> None:
 
     assert reader.feed(last) == Whole(200, "", b"ok", is_reusable=False)
     assert isinstance(reader.feed(last), Broken)
+
+
+BIG: Final = SMALL_BYTES + 2
+
+
+def begun(room: Room, *, length: int = BIG, is_chunked: bool = False) -> tuple[AnswerReader, Broken | None]:
+    """An answer of which all but the last byte has come, in two pieces, and what is said of it."""
+    reader = AnswerReader(body_bytes_max=4 * BIG, room=room)
+    head = CHUNKED + b"%x\r\n" % length if is_chunked else OK + b"Content-Length: %d\r\n\r\n" % length
+    found = reader.feed(head + bytes(length - 2)) or reader.feed(b".")
+    assert not isinstance(found, Whole)
+    return reader, found
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_larger_answers_of_all_connections_are_bounded_together(is_chunked: bool) -> None:
+    """What is held until they are whole; one that ends, either way, makes room, and small ones need none."""
+    room = Room(2 * BIG)
+    (first, _), (second, _) = begun(room, is_chunked=is_chunked), begun(room, is_chunked=is_chunked)
+    _, refused = begun(room, is_chunked=is_chunked)
+    assert isinstance(refused, Broken)
+    assert refused.kind == "too_large"
+    assert f"at most {2 * BIG} bytes together" in refused.message
+    assert begun(room, length=SMALL_BYTES, is_chunked=is_chunked)[1] is None
+
+    assert isinstance(first.feed(b".\r\n0\r\n\r\n" if is_chunked else b"."), Whole)
+    assert begun(room, is_chunked=is_chunked)[1] is None
+    second.let_go()
+    second.let_go()
+    assert room.taken <= BIG
+
+
+async def test_a_broken_answer_gives_its_room_back() -> None:
+    """Whoever drops the connection lets go of what it held."""
+    room, lost = Room(2 * BIG), list[Connection]()
+    connection = Connection(body_bytes_max=BIG, on_lost=lost.append, room=room)
+    connection._asked = asyncio.Future()
+    connection.data_received(OK + b"Content-Length: %d\r\n\r\n." % BIG)
+    assert room.taken == BIG
+    connection.drop()
+    assert room.taken == 0
