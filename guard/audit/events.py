@@ -79,12 +79,13 @@ def states(facts: Facts) -> Markup:
 
 
 def outcomes(facts: Facts) -> Markup:
-    """What became of the orders that were sent, and how doubts ended."""
+    """What became of the orders that were allowed, which of them were stopped before they left, how doubts ended."""
     total = sum(facts.outcomes.values()) or 1
     verdicts = [
         (el("code", name), number(count), f"{100 * count / total:.2f} %")
         for name, count in facts.outcomes.most_common()
     ]
+    unsent = [(why, number(count)) for why, count in facts.not_sent.most_common(ROWS_MAX)]
     doubts = [
         (
             moment(one.ts),
@@ -111,12 +112,13 @@ def outcomes(facts: Facts) -> Markup:
         "outcomes",
         "Outcomes, and the unknown ones",
         table(
-            "What the daemon said of new orders, changes and cancels",
+            "What came of new orders, changes and cancels",
             ("verdict", "trades", "part"),
             verdicts,
             kinds="hnn",
         ),
         speed,
+        table("Allowed and not sent: nothing of these reached the daemon", ("why", "trades"), unsent, kinds="xn"),
         table("Unknown outcomes, and how they were settled", heads, doubts, kinds="tmxtx"),
         more(facts.doubts_total, len(doubts)),
     )

@@ -102,6 +102,7 @@ class Facts:
         self.rules: dict[tuple[str, str], Rule] = defaultdict(Rule)
         self.outcomes: Counter[str] = Counter()
         self.order_outcomes: Counter[str] = Counter()
+        self.not_sent: Counter[str] = Counter()  # by why
         self.endpoints: Counter[str] = Counter()
         self.effects: Counter[str] = Counter()
         self.values: dict[str, Spread] = defaultdict(Spread)
@@ -205,6 +206,8 @@ class Facts:
         verdict, decision = str(members.get("verdict")), str(members.get("decision"))
         self.outcomes[verdict] += 1
         self.order_outcomes[verdict] += str(members.get("effect")) in ORDERS
+        if verdict == "not_sent":
+            self.not_sent[_place(self.not_sent, str(members.get("message") or ""))] += 1
         duration = members.get("duration_us")
         if isinstance(duration, int):
             self.duration_us.add(Decimal(duration))

@@ -23,7 +23,7 @@ from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.explained import Explanation, explained
 from guard.policy.explain import RuleLook
-from guard.terms import DECISION_PATTERN
+from guard.terms import DECISION_PATTERN, Verdict
 
 _ID: Final = re.compile(DECISION_PATTERN)
 _MARK: Final = {"passes": "[green]passes[/]", "refuses": "[red]refuses[/]"}
@@ -112,7 +112,7 @@ def _show(found: Explanation) -> None:
     where = " ".join(str(part) for part in (found.environment, found.account, found.symbol) if part)
     console.print(f"{found.ts}  {found.key or 'nobody'}  {found.endpoint}  {escape(where)}")
     code = f" ({found.code})" if found.code else ""
-    console.print(f"[bold]{'allowed' if found.outcome == 'allow' else 'refused'}[/]{code}  {escape(found.valuation)}")
+    console.print(f"[bold]{_headline(found)}[/]{code}  {escape(found.valuation)}")
     for reason in found.reasons:
         until = f" until {reason.until}" if reason.until else ""
         by = f" [{reason.policy}{until}, {reason.rule}]" if reason.policy else ""
@@ -130,6 +130,14 @@ def _show(found: Explanation) -> None:
     for event in found.events:
         rest = ", ".join(f"{name} {value}" for name, value in event.items() if name not in {"ts", "type"})
         console.print(f"{event['ts']}  {event['type']}: {escape(rest)}")
+
+
+def _headline(found: Explanation) -> str:
+    """What came of it in a word: what was allowed may have been stopped at the last look before it was sent."""
+    if found.outcome != "allow":
+        return "refused"
+    is_sent = all(event.get("verdict") != Verdict.NOT_SENT for event in found.events)
+    return "allowed" if is_sent else "allowed, and not sent: the outcome below says why"
 
 
 def helps(found: Explanation) -> list[str]:

@@ -83,6 +83,29 @@ async def test_what_came_of_an_order_is_told(tmp_path: Path, run: Run) -> None:
     assert "up to 150 of this order" in out
 
 
+async def test_an_order_that_halt_met_at_the_last_look_is_told_as_one_that_was_not_sent(
+    tmp_path: Path, run: Run
+) -> None:
+    """Its decision is on record as allowed: explanation and report say that nothing left, and why."""
+    async with stage(tmp_path, policies=DESK) as scene:
+        durable = scene.guard.journal.durable
+
+        async def slowly(seq: int) -> None:
+            await durable(seq)
+            (scene.guard.directory / "HALT").touch()
+
+        scene.guard.journal.durable = slowly  # type: ignore[method-assign]
+        stopped = decision_of(await scene.place(qty=100, price=200))
+    _, out, _ = run("explain", stopped, "--state", str(tmp_path / "state"))
+    assert "allowed, and not sent: the outcome below says why" in out
+    assert "remove the file HALT" in out.replace("\n", " ")
+
+    page = tmp_path / "report.html"
+    assert run("audit", "report", "--state", str(tmp_path / "state"), "--out", str(page))[0] == 0
+    _, _, unsent = page.read_text().partition("Allowed and not sent")
+    assert "remove the file HALT" in unsent
+
+
 async def test_where_the_day_s_policies_are_not_kept_the_record_speaks_alone(tmp_path: Path, run: Run) -> None:
     """Nothing is guessed: without the policies of that day no rule is asked again."""
     async with stage(tmp_path, policies=DESK) as scene:
