@@ -1,5 +1,6 @@
 """A record whose beginning is pruned: limits that are new still count what is kept, and its past is decided again."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,8 +8,11 @@ from pathlib import Path
 from random import Random  # noqa: TID251 - seeded
 from typing import Final
 
+import pytest
+
 from guard.admin.change import Who
 from guard.journal.segments import segment_numbers
+from guard.keeper import Keeper
 from guard.policy import PolicyDoc, parse_policy
 from guard.replay import Options, Replay, replayed
 from guard.suggested import suggested
@@ -19,6 +23,16 @@ from tests.support.stage import Stage, again, code_of, decision_of, is_passed, s
 DAY_S: Final = 86_400
 LONG_AGO: Final = "2020-01-01T00:00:00.000000Z"
 TIGHT: Final = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\nper = "policy"\nopen_orders = {}\n'
+
+
+@pytest.fixture(autouse=True)
+def _rounds_are_made_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keeper's own ones come every five seconds, whatever the scenes' clock says: a busy machine meets them."""
+
+    async def only_when_told(_: Keeper) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Keeper, "serve", only_when_told)
 
 
 @asynccontextmanager
