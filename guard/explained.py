@@ -116,6 +116,8 @@ def _explanation(
 
 def _rules(state: Path, record: Decision, ts: str, *, now: datetime) -> tuple[tuple[RuleLook, ...], str]:
     """Every rule asked again, as on the day; or why none is."""
+    if record.replays is not None:
+        return (), f"{record.replays} was answered again, for the same Idempotency-Key: nothing was sent"
     if not reached(record):
         return (), "no rule was asked: what stands above was enough"
     shelf = Shelf(state / "config")

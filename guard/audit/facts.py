@@ -1,7 +1,8 @@
 """What happened in a stretch of the record, counted: the matter that the report is made of. Pure.
 
 One reading of the lines, whatever their number; lists are bounded and say how much more there was. Orders are decisions
-with the effect of one. A refusal that was never recorded by itself (`denied`) is counted where it was summed up.
+with the effect of one; one that gave an earlier answer again is none, for nothing was sent. A refusal that was never
+recorded by itself (`denied`) is counted where it was summed up.
 """
 
 from collections import Counter, defaultdict
@@ -138,7 +139,8 @@ class Facts:
 
     def decision(self, ts: str, members: Mapping[str, Any]) -> None:
         """One request: when, whose, what came of it, and against which limits."""
-        outcome, effect = str(members.get("outcome")), str(members.get("effect") or "")
+        outcome = str(members.get("outcome"))
+        effect = "repeat" if members.get("replays") else str(members.get("effect") or "")
         key, is_order = str(members.get("key") or ""), effect in ORDERS
         self.days.add(ts[:_DAY_CHARS])
         self.hours[ts[:_HOUR_CHARS]][f"{'order' if is_order else 'other'}_{outcome}"] += 1

@@ -99,7 +99,8 @@ def _decision(members: Members) -> str:
         found = " ".join(part for part in (_text(members, "environment"), verb, *asked) if part)
     nobody = members.get("key") is None and members.get("peer") is not None
     note = "; ".join(part for part in (f"from {_text(members, 'peer')}", _text(members, "note")) if part)
-    return ": ".join(part for part in (found, _said(members), note if nobody else "") if part)
+    again = f"{_text(members, 'replays')} was answered again, nothing was sent" if members.get("replays") else ""
+    return ": ".join(part for part in (found, again, _said(members), note if nobody else "") if part)
 
 
 def _label(labels: type[IntEnum], value: object) -> str:

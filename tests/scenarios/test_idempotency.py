@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from guard.explained import Explanation, explained
 from guard.simulator.faults import Hold, HttpError, RetType, Unreachable
 from tests.support.guards import codes, order, record, said
 from tests.support.stage import (
@@ -48,6 +49,9 @@ async def test_a_repeat_is_recorded_as_one(tmp_path: Path) -> None:
         await scene.place(key="k")
         repeats = [found for found in await scene.records("decision") if found.get("replays")]
         assert [found["replays"] for found in repeats] == [decision_of(first)]
+        told = explained(tmp_path / "state", repeats[0]["id"], now=scene.clock.wall())
+        assert isinstance(told, Explanation)
+        assert told.note == f"{decision_of(first)} was answered again, for the same Idempotency-Key: nothing was sent"
         before = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == before

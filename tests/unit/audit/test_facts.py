@@ -125,6 +125,18 @@ def test_what_was_accepted_of_orders_is_told_without_cancels() -> None:
     assert (facts.effects["order_new_allow"], facts.outcomes["accepted"], facts.order_outcomes["accepted"]) == (1, 2, 1)
 
 
+def test_an_answer_that_was_given_again_is_no_order() -> None:
+    """Nothing was sent: a program that repeats itself places nothing, and its orders are worth no more."""
+    worth = {"valuation": {"value": {"amount": "20000", "currency": "HKD"}}}
+    order = {"outcome": "allow", "key": "bot", "endpoint": "/api/order", "effect": "order_new", **worth}
+    facts = Facts()
+    facts.decision("2026-11-02T09:00:00", order)
+    facts.decision("2026-11-02T09:00:01", order | {"replays": "1"})
+
+    assert (facts.effects["order_new_allow"], facts.keys["bot"]["order_allow"], facts.keys["bot"]["allow"]) == (1, 1, 2)
+    assert facts.values["HKD"].count == 1
+
+
 def test_a_record_of_strange_values_is_counted_and_stops_nothing() -> None:
     """Somebody may have edited it: no shape of a member raises."""
     facts = Facts()

@@ -44,6 +44,13 @@ def test_a_decision_tells_who_asked_for_what_and_how_to_ask_on() -> None:
     )
 
 
+def test_a_repeat_tells_whose_answer_was_given_again() -> None:
+    """It has no outcome of its own, and looked like an order that was lost."""
+    found = shown("decision", {**msgspec.to_builtins(decision("01K")), "effect": "order_new", "replays": "01A"})
+
+    assert found[-1] == "01A was answered again, nothing was sent"
+
+
 def test_a_refusal_tells_the_code_and_every_reason() -> None:
     """After the order in words, where there is one."""
     found = shown("decision", refusal("01R"))
