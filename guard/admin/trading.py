@@ -12,7 +12,7 @@ from guard.errors import JournalFault
 from guard.journal import StateRecord, StateScope, plain
 from guard.limits import NOBODY, TradingRule, set_trading
 from guard.markets import MARKETS
-from guard.terms import Principal
+from guard.terms import Account, Env, Principal
 from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Desk
 
@@ -68,7 +68,19 @@ async def set_state(
         hint = f"{fault}; a file named HALT in the state directory works now"
         return Change("unrecorded", "", changes=told, errors=(hint,))
     _log.warning("trading_state", state=rule.state, by=by, reason=rule.reason, drill=rule.drill, batch=batch)
-    return Change("applied", "", changes=(f"trading is {rule.state}{_bound(rule)}", *told))
+    changes = (f"trading is {rule.state}{_bound(rule)}", *told)
+    return Change("applied", "", changes=changes, warnings=_unlisted(desk, rule))
+
+
+def _unlisted(desk: Desk, rule: TradingRule) -> tuple[str, ...]:
+    """Accounts that are none, as far as the daemon's list is known: a slip of the finger stops nobody."""
+    if rule.state == "active" or desk.book.age_s is None:
+        return ()
+    return tuple(
+        f"account {acc_id} is not in the daemon's account list, so this binds nobody; /api/accounts has those that are"
+        for acc_id in rule.accounts
+        if not any(desk.book.lists(Account(env, acc_id)) for env in Env)
+    )
 
 
 def _bound(rule: TradingRule) -> str:

@@ -22,6 +22,20 @@ async def test_a_trading_state_for_a_key_that_is_none_is_refused(tmp_path: Path,
         assert not s.guard.desk.state.trading
 
 
+async def test_a_trading_state_for_an_account_that_is_none_says_so(tmp_path: Path) -> None:
+    """It applies, since the daemon's list may lack one that comes; but nobody believes that a slip stopped anything."""
+    async with stage(tmp_path, *PEOPLE) as s:
+        body = {"state": "locked", "reason": "drill", "scope": {"accounts": [123456, 123465]}}
+        assert (await operate(s.guard, STATE, body))[1]["warnings"] == []  # no list yet: nobody knows
+        await s.place()
+        status, told = await operate(s.guard, STATE, body)
+
+        assert (status, told["result"]) == (200, "applied")
+        assert [word for word in told["warnings"] if "account 123465 is not in the daemon's account list" in word]
+        assert len(told["warnings"]) == 1
+        assert (await operate(s.guard, STATE, body | {"state": "active"}))[1]["warnings"] == []
+
+
 async def test_a_trading_state_binds_every_record_of_a_key(tmp_path: Path) -> None:
     """Records alike before '@' are one principal, halted by its one name; and it can be lifted when the key is gone."""
     async with stage(tmp_path, *PEOPLE) as s:
