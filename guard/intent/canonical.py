@@ -5,9 +5,9 @@ judged, to the digit. Three members carry more than they seem to:
 
 - `price` of an order type without a limit price is the constant 0. FTAPI asks for the member on market orders and
   accepts any value there; the caller's own is not kept, so nobody can value an order by it (W02).
-- `code` of a future keeps its prefix. The daemon reads the prefix before it consults its own list of futures roots, and
-  under a futures account's header that list could say something else than was judged. Everything else goes without:
-  header and `sec_market` say the same already.
+- `code` keeps its prefix for futures, and where a share may be written like the root of one. The daemon reads the
+  prefix first, then its own list of those roots, and `sec_market` and header last: `ES` under a header of Australia is
+  American to it. Elsewhere the code goes without.
 - `trd_market` of a cancel of everything is always named. Without it FTAPI cancels in every market of the account, while
   only the orders of the header's market were looked at.
 """
@@ -20,6 +20,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from guard.intent import plain
+from guard.markets import FUTURES
 from guard.terms import (
     PRICELESS,
     STAMP,
@@ -38,6 +39,8 @@ from guard.terms import (
     Unlock,
 )
 
+PREFIXED: Final = frozenset({*FUTURES, "SG", "AU", "MY", "CA"})
+"""The markets whose codes are sent with their prefix."""
 HEADERS_MAX: Final = 1024  # texts of headers, one of each account and market
 _ORDER: Final = (
     '{"c2s":{"packet_id":{"conn_id":0,"serial_no":%d},"header":%s,"trd_side":%d,"order_type":%d,'
@@ -82,7 +85,7 @@ def encode(intent: Intent, *, env: Env | None, acc_id: int | None, serial: int, 
             _header_text(intent.header, env, acc_id),
             intent.side,
             intent.order_type,
-            intent.symbol if intent.market.startswith("FUTURES_") else intent.code,
+            intent.symbol if intent.market in PREFIXED else intent.code,
             plain.digits(intent.qty),
             "0" if intent.price is None else plain.digits(intent.price),
             adjusted,

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from guard.catalogue import ENDPOINTS
 from guard.codes import Code
 from guard.intent import digest, encode, order_of, parse
+from guard.intent.canonical import PREFIXED
 from guard.intent.instrument import SEC_MARKETS, Instrument, instrument
 from guard.intent.names import NAMES
-from guard.markets import FUTURES, PREFIXES, TRD_MARKETS, kind_of
+from guard.markets import PREFIXES, TRD_MARKETS, kind_of
 from guard.simulator.contracts import traded
 from guard.simulator.instruments import LISTED, Kind
 from guard.terms import Env, Intent, OrderType, PlaceOrder, Read, Refusal
@@ -234,7 +235,7 @@ def test_w03_w07_whatever_passes_is_what_the_daemon_trades() -> None:
             found = instrument(code, trd_market=market, sec_market=sec_market)
             if not isinstance(found, Instrument):
                 continue
-            sent = found.symbol if found.market in FUTURES else found.code
+            sent = found.symbol if found.market in PREFIXED else found.code
             there = traded(sent, sec_market=found.sec_market, trd_market=market)
             if there is not None:
                 passed += 1

@@ -42,6 +42,28 @@ def test_an_order_in_the_protos_shape() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("market", "code", "sent"),
+    [
+        ("AU", "ES", "AU.ES"),  # a root of American futures
+        ("CA", "CA.GC", "CA.GC"),
+        ("SG", "CN", "SG.CN"),
+        ("MY", "1155", "MY.1155"),
+        ("FUTURES", "HK.HSI2606", "HK.HSI2606"),
+        ("US", "US.ES", "ES"),
+        ("HK", "HK.00700", "00700"),
+        ("CN", "SH.600519", "600519"),
+        ("JP", "JP.7203", "7203"),
+    ],
+)
+def test_w03_a_code_that_the_daemon_could_take_for_a_future_keeps_its_prefix(market: str, code: str, sent: str) -> None:
+    """W03: without one the daemon's list of futures roots would have the word before `sec_market` and header."""
+    placed = order(market=market, code=code)
+
+    assert _sent(placed)["code"] == sent
+    assert order_of(encode(placed, env=None, acc_id=None, serial=1, remark=None)).symbol == placed.symbol
+
+
 def test_a_live_order_keeps_its_terms_alone() -> None:
     """Neither packet id nor our own mark; a caller's remark, and what is no body that we wrote, stay."""
     own = encode(order(), env=Env.SIMULATE, acc_id=1, serial=7, remark="g:01K")
