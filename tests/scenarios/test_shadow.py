@@ -12,7 +12,7 @@ from guard.simulator.faults import HttpError
 from guard.terms import LEDGER_UNIT, Reply
 from guard.tracking import Reconciler
 from tests.scenarios.test_enable import ENABLE, rested
-from tests.support.guards import operate
+from tests.support.guards import operate, record
 from tests.support.stage import Stage, again, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
@@ -113,6 +113,16 @@ async def test_a_shadow_counts_what_really_went_out_even_past_its_cap(tmp_path: 
         scene.clock.advance(s=60)
         await scene.guard.reconciler.turn()
         assert money(scene, "open_value") == {"shadow": 60_000, "enforced": 0}
+
+
+async def test_a_shadow_counts_nothing_for_a_keys_own_limits(tmp_path: Path) -> None:
+    """They are in force already: what a shadow counts is what its own file limits."""
+    limits = {"max_order_value": 60_000, "max_daily_value": 90_000, "max_orders_per_minute": 10}
+    policies = {"desk.toml": WIDE, "also.toml": ALSO}
+    async with stage(tmp_path, record("bot", **limits), policies=policies) as scene:
+        counters = [claim["counter"] for claim in (await scene.decision(await scene.place()))["claims"]]
+        assert "orders/key=bot" in counters
+        assert [counter.partition("/")[0] for counter in counters if "/shadow:" in counter] == ["daily_value"]
 
 
 async def test_a_shadow_counter_outlives_the_process(tmp_path: Path) -> None:

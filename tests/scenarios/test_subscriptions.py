@@ -163,6 +163,20 @@ async def test_refused_account_pushes_leave_the_list_as_it_was(scene: Stage, fau
         assert scene.guard.desk.holdings.accounts("bot") == {123456}
 
 
+@pytest.mark.parametrize("fault", [Reset, Garbage, partial(RetType, -100), partial(HttpError, 500)])
+@pytest.mark.parametrize("acts", [True, False])
+async def test_account_pushes_of_which_nobody_knows_are_held(scene: Stage, fault: Any, *, acts: bool) -> None:
+    """Begun or ended, they failed, or failed but it happened: the key holds them, so the next list has them again."""
+    for path in (PUSH, UNPUSH):
+        scene.daemon.faults.add(fault(acts=acts), path=path)
+        await scene.ask(path, {"acc_id_list": [123456]})
+        assert scene.guard.desk.holdings.accounts("bot") == {123456}
+        await scene.ask(PUSH, {"acc_id_list": [9032]}, who="other")
+        assert last(scene, PUSH)["acc_id_list"] == [9032, 123456]
+    assert is_done(await scene.ask(UNPUSH, {"acc_id_list": [123456]}))
+    assert scene.guard.desk.holdings.accounts("bot") == frozenset()
+
+
 async def test_whoever_comes_while_a_line_ends_waits_for_it(scene: Stage) -> None:
     """The end of the last holder and a new holder's subscription reach the daemon in that order, never the other."""
     await subscribe(scene, TENCENT)
