@@ -54,6 +54,7 @@ def test_a_member_cannot_take_the_place_of_the_heads(name: str) -> None:
         pytest.param(decision(order=Raw(b"")), id="empty raw"),
         pytest.param(decision(order=Raw(b'{"a":')), id="cut raw"),
         pytest.param(decision(order=Raw(b"{}\n")), id="raw with a newline"),
+        pytest.param({"a": Raw(b"{}\n")}, id="raw with a newline, of no known kind"),
         pytest.param(decision(order=Raw(b'1,"seq":9')), id="raw that brings a seq"),
         pytest.param(decision(order=Raw(b'1,"type":"start"')), id="raw that brings a type"),
         pytest.param(decision(order=Raw(b"1}")), id="raw that ends the object"),

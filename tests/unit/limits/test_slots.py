@@ -118,6 +118,16 @@ def test_slots_are_bounded_and_an_expired_one_makes_room(monkeypatch: pytest.Mon
     assert state.kept == {"c": 1}
 
 
+def test_a_slot_that_is_taken_anew_before_it_was_forgotten_is_one_slot() -> None:
+    """A step forgets a few of what is over; one that it takes itself stands there once, as do its key's others."""
+    state = State()
+    fill(state, *(f"key=bot|{number}" for number in range(200)))
+    reserve(state, new_order("again", slot("key=bot|199")), t_us=61 * SECOND)
+
+    assert 100 < len(state.slots) < 200
+    assert state.kept == {"key=bot": len(state.slots)}
+
+
 def test_one_key_cannot_take_what_others_need(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key meets its own bound; when all is full, one that has less than its share still has room, and no more."""
     for name, number in (("SLOTS_MAX", 5), ("EACH_MAX", 3), ("EACH_MIN", 2)):

@@ -254,6 +254,16 @@ def test_meters_name_what_a_key_meets() -> None:
     assert account.resets_at == datetime.fromisoformat("2026-11-21T00:00:00+00:00")
 
 
+@pytest.mark.parametrize("texts", [("500 HKD", "1000 HKD"), ("1000 HKD", "500 HKD")])
+def test_of_two_caps_on_one_counter_the_meter_is_the_tighter_ones(texts: tuple[str, str]) -> None:
+    """In whichever order they stand, also where a policy for some accounts keeps them from being thinned."""
+    budgets = [f'[budgets]\ndaily_value = "{text}"' for text in texts]
+    rules = policies(*budgets, "[applies_to]\naccounts = [1]\n[orders]\nmax_qty = 5")
+    found = [meter for meter in meters(rules, caller(), wall=FRIDAY) if meter.rule == "budgets.daily_value"]
+
+    assert [(meter.policy, meter.cap) for meter in found] == [(f"p{texts.index('500 HKD')}", 5_000_000)] * 2
+
+
 def test_meters_of_a_reader_are_its_reads() -> None:
     """A key that may not trade meets no order limits."""
     rules = policies('[budgets]\ndaily_value = "1 HKD"\n[rates]\nreads = "5/1s"')

@@ -8,8 +8,9 @@ import pytest
 
 from guard.codes import Code
 from guard.policy.budgets import MoneyBudget
+from guard.policy.notation import Reset
 from guard.policy.orders import MaxQty, MaxValue
-from guard.policy.plan import plan_of, thinned, validity_of
+from guard.policy.plan import Validity, plan_of, thinned, validity_of, within_days
 from guard.policy.rule import Proposal
 from guard.terms import LEDGER_UNIT, Account, Effect, Env, Instrument, KeyLimits, Side
 from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, codes, order, policies
@@ -306,3 +307,23 @@ def test_a_rule_stands_in_a_plan_once() -> None:
     bounds = policies("[orders]\nmax_qty = 1").binding(caller(), Env.REAL, FRIDAY)
     with pytest.raises(AssertionError, match="twice"):
         plan_of((*bounds, *bounds))
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "expected"),
+    [
+        (None, None, (-210, 1230)),
+        (timedelta(minutes=-5), timedelta(minutes=5), (-5, 5)),
+        (timedelta(days=-2), timedelta(days=2), (-210, 1230)),
+    ],
+)
+def test_a_plan_holds_while_neither_a_policy_nor_a_day_ends(
+    since: timedelta | None, until: timedelta | None, expected: tuple[int, int]
+) -> None:
+    """On both sides: a clock that was set back finds none of after an expiry, nor of the day that follows."""
+    validity = Validity(None if since is None else FRIDAY + since, None if until is None else FRIDAY + until)
+    found = within_days(validity, (Reset(510, "Asia/Hong_Kong"),), FRIDAY)
+
+    begins, ends = (FRIDAY + timedelta(minutes=minutes) for minutes in expected)
+    assert (found.since, found.until) == (begins, ends)
+    assert (found.holds(begins), found.holds(begins - timedelta(seconds=1)), found.holds(ends)) == (True, False, False)

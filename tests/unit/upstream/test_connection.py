@@ -204,6 +204,21 @@ async def test_each_request_has_its_own_deadline_whatever_the_one_before_had() -
         made.transport.peer.close()
 
 
+async def test_a_timer_that_was_set_sooner_does_not_ring_for_a_later_request(bench: Bench) -> None:
+    """Of three deadlines the second is the nearest: when the first one's time has come, the third request goes on."""
+    _ = bench.ask(within_s=0.4)
+    bench.connection.data_received(OK)
+    _ = bench.ask(within_s=0.02)
+    bench.connection.data_received(OK)
+    await asyncio.sleep(0.05)
+    asked = bench.ask(within_s=60.0)
+    await asyncio.sleep(0.4)
+
+    assert not asked.done()
+    bench.connection.data_received(OK)
+    assert isinstance(await asked, Whole)
+
+
 async def test_an_answer_after_the_deadline_reaches_nobody(bench: Bench) -> None:
     """What comes late finds no request and no connection."""
     asked = bench.ask(within_s=0.001)
