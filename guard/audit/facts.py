@@ -5,6 +5,7 @@ with the effect of one; one that gave an earlier answer again is none, for nothi
 recorded by itself (`denied`) is counted where it was summed up.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -21,7 +22,7 @@ ORDERS: Final = frozenset({"order_new", "order_change"})
 IDLE_PERCENT: Final = 10  # a limit that was never used to this part binds nobody
 _HOUR_CHARS: Final = len("2026-11-22T09")
 _DAY_CHARS: Final = len("2026-11-22")
-_CURRENCY_CHARS: Final = 3
+_MONEY: Final = re.compile(r"[A-Z]{3}(?:\+[A-Z]{3})*")
 # Counters that are the walk's own, or say nothing about a limit that somebody set.
 _NO_LIMITS: Final = frozenset({"exits", "duplicate", "idempotency", "broker"})
 _T = TypeVar("_T")
@@ -177,7 +178,8 @@ class Facts:
     def _limits(self, day: str, members: Mapping[str, Any], *, is_refused: bool) -> None:
         used = members.get("used")
         for claim, before in zip(_dicts(members.get("claims")), used if isinstance(used, list) else [], strict=False):
-            cap, name = claim.get("cap"), named(str(claim.get("counter")))
+            cap, window = claim.get("cap"), claim.get("window_ms")
+            name = named(str(claim.get("counter")), window_ms=window if isinstance(window, int) else None)
             if not isinstance(cap, int) or name is None or not isinstance(before, int):
                 continue
             use = self.uses.get(name)
@@ -250,8 +252,11 @@ class Facts:
         self.weakened = tuple(str(one) for one in weakened) if isinstance(weakened, list) else ()
 
 
-def named(counter: str) -> tuple[str, str, str] | None:
-    """The limit that a counter belongs to: its word, whom it counts for, its currency. None: nobody's limit.
+def named(counter: str, *, window_ms: int | None = None) -> tuple[str, str, str] | None:
+    """The limit that a counter belongs to: its word, whom it counts for, its measure. None: nobody's limit.
+
+    The measure is a limit's currency and after it those that are converted into it ("HKD", "HKD+USD"), or the time in
+    which a rate counts ("30 s"): two rates of one key count on one counter.
 
     Periods are part of a counter's name (`daily_value/key=bot;real|HKD|2026-11-22@…`) and are left out here.
     """
@@ -259,8 +264,8 @@ def named(counter: str) -> tuple[str, str, str] | None:
     if word in _NO_LIMITS or not rest:
         return None
     subject, *tags = rest.split("|")
-    unit = next((tag for tag in tags if len(tag) == _CURRENCY_CHARS and tag.isalpha() and tag.isupper()), "")
-    return word, subject, unit
+    span = "" if window_ms is None else f"{window_ms / 1000:g} s"
+    return word, subject, next((tag for tag in tags if _MONEY.fullmatch(tag)), span)
 
 
 def decimal(value: object) -> Decimal | None:

@@ -31,7 +31,7 @@ TITLES: Final = {
     "open_value": "Value of open orders",
     "new_orders": "Rate of new orders",
     "changes": "Rate of changes",
-    "orders_per_minute": "Orders in a minute",
+    "orders": "Rate of orders and changes",
 }
 
 
@@ -148,17 +148,25 @@ def limits(facts: Facts) -> Markup:
 
 
 def _limit(name: tuple[str, str, str], use: Use, days: list[str]) -> Row:
-    word, subject, unit = name
-    cap = number(use.cap / 10_000 if unit else use.cap)
+    word, subject, measure = name
+    is_money = measure[:1].isalpha()
+    cap = number(use.cap / 10_000 if is_money else use.cap)
+    per = _measured(measure) if is_money else f"in {measure}" if measure else ""
     half, most, peak = use.percent.percentile(50), use.percent.percentile(95), use.peak
     return (
         [TITLES.get(word, word), el("span", _subject(subject), class_="sub2")],
-        f"{cap} {unit}".strip(),
+        f"{cap} {per}".strip(),
         track(half, most, peak),
         f"{half:.0f} · {most:.0f} · {peak:.0f} %",
         strip(days, use.peaks, use.hits),
         _judged(len(use.hits), len(days), peak),
     )
+
+
+def _measured(money: str) -> str:
+    """The currency of a limit, and those whose orders count towards it as well."""
+    currency, *converted = money.split("+")
+    return f"{currency} with {', '.join(converted)}" if converted else currency
 
 
 def _value(currency: str, spread: Spread) -> Row:

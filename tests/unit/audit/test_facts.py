@@ -10,7 +10,7 @@ import pytest
 
 from guard.audit.controls import CONTROLS, findings
 from guard.audit.facts import LISTED_MAX, Facts, decimal, named
-from guard.audit.sections import refused
+from guard.audit.sections import limits, refused
 from guard.journal import read_lines
 from guard.journal.search import Views
 from tests.support.reviewed import reviewed
@@ -123,6 +123,24 @@ def test_what_was_accepted_of_orders_is_told_without_cancels() -> None:
     facts.take(Views().read(json.dumps(line | {"prev": "0" * 64}).encode() + b"\n" for line in lines))
 
     assert (facts.effects["order_new_allow"], facts.outcomes["accepted"], facts.order_outcomes["accepted"]) == (1, 2, 1)
+
+
+def test_a_limit_is_shown_in_its_own_measure() -> None:
+    """A day of 900,000 HKD that dollars count towards was 9,000,000,000 of nothing, two rates of one key were one."""
+    facts = Facts()
+    claims = [
+        {"counter": "daily_value/key=bot;real|HKD+USD|2026-11-22@08:30 X", "amount": 9 * 10**8, "cap": 9 * 10**9},
+        {"counter": "orders/key=bot", "amount": 1, "cap": 20, "window_ms": 60_000},
+        {"counter": "new_orders/key=bot", "amount": 1, "cap": 4, "window_ms": 1_500},
+        {"counter": "new_orders/key=bot", "amount": 1, "cap": 200, "window_ms": 3_600_000},
+    ]
+    order = {"effect": "order_new", "key": "bot", "outcome": "allow", "claims": claims, "used": [0, 0, 0, 0]}
+    facts.decision("2026-11-22T09:00:00", order)
+
+    shown = limits(facts)
+    assert ">900,000 HKD with USD</td>" in shown
+    assert "Rate of orders and changes" in shown
+    assert [cap for cap in (">20 in 60 s<", ">4 in 1.5 s<", ">200 in 3600 s<") if cap not in shown] == []
 
 
 def test_an_answer_that_was_given_again_is_no_order() -> None:
