@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.access import Wait, authenticate, bearer_of, scope_reasons
 from guard.access.tickets import LIFE_US, PER_KEY_MAX
@@ -43,6 +44,7 @@ from guard.walk.door import against_original, in_the_way, ownership, rights, sta
 from guard.walk.gather import effect_of
 from guard.walk.judging import judge_passing, judge_trade
 from guard.walk.prepare import ask_more, at_once, more_to_ask, prepare
+from guard.walk.quotas import rate_headers
 from guard.walk.recall import on_record
 from guard.walk.recorder import Recorder
 from guard.walk.replies import first_of, refused, status_of, turned_away
@@ -184,7 +186,13 @@ def _ticket(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
 
 
 async def _check(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
-    limited = _own_rate(recorder, visit, principal)
+    rate = Claim("rate", f"checks/key={principal.name}", 1, cap=_CHECKS, window_ms=60_000)
+    reply = await _tried(recorder, visit, rate)
+    return replace(reply, headers=(*reply.headers, *rate_headers(recorder.desk.traffic, (rate,), t_us=visit.t_us)))
+
+
+async def _tried(recorder: Recorder, visit: Visit, rate: Claim) -> Reply:
+    limited = _own_rate(recorder, visit, rate)
     if limited is not None:
         return refused(recorder, visit, limited)
     asked = _asked(visit)
@@ -216,14 +224,13 @@ def _passes(visit: Visit) -> dict[str, object]:
     }
 
 
-def _own_rate(recorder: Recorder, visit: Visit, principal: Principal) -> Refusal | None:
-    claim = Claim("rate", f"checks/key={principal.name}", 1, cap=_CHECKS, window_ms=60_000)
-    seen = look(recorder.desk.traffic, (claim,), t_us=visit.t_us)
+def _own_rate(recorder: Recorder, visit: Visit, rate: Claim) -> Refusal | None:
+    seen = look(recorder.desk.traffic, (rate,), t_us=visit.t_us)
     if isinstance(seen, Full):
         free_at_us = seen.shortfalls[0].free_at_us or visit.t_us
         refusal = refuse(Code.RATE, f"more than {_CHECKS} dry runs in a minute", limit=str(_CHECKS), unit="checks/60s")
         return Refusal(refusal.reasons, retry_after_s=(free_at_us - visit.t_us) / 1_000_000)
-    post(recorder.desk.traffic, (claim,), t_us=visit.t_us)
+    post(recorder.desk.traffic, (rate,), t_us=visit.t_us)
     return None
 
 

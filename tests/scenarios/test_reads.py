@@ -240,6 +240,18 @@ async def test_a_wrong_method_is_told_the_right_ones(tmp_path: Path) -> None:
         assert (status, told["guard"]["reasons"][0]["limit"]) == (405, "POST")
 
 
+async def test_a_dry_run_tells_what_is_left_of_its_own_rate(tmp_path: Path) -> None:
+    """As every rated answer does, passed or refused: 120 in a minute, and when the next one is free."""
+    async with stage(tmp_path, record("bot")) as scene:
+        replies = [await scene.ask("/guard/v1/check", {"path": QUOTE, "body": TENCENT}) for _ in range(121)]
+
+    first, last = (dict(reply.headers) for reply in (replies[0], replies[-1]))
+    assert first["RateLimit-Policy"] == last["RateLimit-Policy"] == '"checks";q=120;w=60'
+    assert (first["RateLimit"], last["RateLimit"]) == ('"checks";r=119;t=60', '"checks";r=0;t=60')
+    assert code_of(replies[-1]) == (429, "rate")
+    assert last["Retry-After"] == "60"
+
+
 async def test_a_dry_run_says_what_would_happen_and_does_nothing(tmp_path: Path) -> None:
     """POST /guard/v1/check answers what the real request would meet, sends and reserves nothing, at its own rate."""
     policies = DAILY.replace("[rates]", '[rates]\nreads = "1/60s"')
