@@ -249,3 +249,15 @@ def test_whatever_moves_anything_is_not_empty(found: Graft) -> None:
     """Any one of its parts has to be on record before what hangs on it decides."""
     assert not found.is_empty
     assert Graft().is_empty
+
+
+def test_stamps_that_are_put_in_do_not_narrow_what_is_kept() -> None:
+    """The second ledger looks back a minute, this one an hour: what fell out of that counts for the hour still."""
+    minute, hour = Claim("rate", RATE, 1, window_ms=60_000), Claim("rate", RATE, 1, window_ms=3_600_000)
+    state, other = State(), State()
+    post(state, (hour,), t_us=1)
+    post(other, (minute,), t_us=1_800_000_000)
+    graft(state, missing(state, other), t_us=1_800_000_000)
+
+    assert list(state.logs[RATE].stamps) == [1, 1_800_000_000]
+    assert used(state, RATE, t_us=1_800_000_001, window_ms=3_600_000) == 2

@@ -155,6 +155,13 @@ def test_a_cancel_always_passes_and_its_answer_closes_the_circuit() -> None:
     assert not circuit.is_open
 
 
+def test_a_probe_that_fails_otherwise_says_why_it_stays_open() -> None:
+    """Whoever is not sent is told the latest fault, not the one of an hour ago."""
+    circuit = opened()
+    assert tell(circuit, BROKEN, at_us=OPEN_MIN_US)
+    assert (circuit.is_open, circuit.why) == (True, "it answered 502")
+
+
 def test_an_answer_to_what_was_sent_before_does_not_close_it() -> None:
     """A slow answer from before is the daemon of before."""
     circuit = Circuit()
