@@ -101,7 +101,8 @@ def findings(config: Path | None, over: Overrides, errors: list[str], daemon_key
         return found
     if not reading.errors:
         found += [Finding("ok", "settings"), *(Finding("weak", sentence) for sentence in weakened(settings))]
-    return [*found, *_files(settings, daemon_keys), *([] if reading.errors else asyncio.run(ask_daemon(settings)))]
+    found += [*_files(settings, daemon_keys), *([] if reading.errors else asyncio.run(ask_daemon(settings)))]
+    return list(dict.fromkeys(found))  # an address that cannot be used is met twice, on the way to the daemon too
 
 
 def show(found: Sequence[Finding], console: Console) -> None:

@@ -83,6 +83,16 @@ async def test_check_finds_nothing_wrong_and_changes_nothing(tmp_path: Path) -> 
     }
 
 
+async def test_check_tells_a_thing_once(tmp_path: Path) -> None:
+    """What is wrong with the daemon's address is met by the settings' files and by the question to the daemon."""
+    lay_out(tmp_path)
+
+    done = await asyncio.to_thread(run_here, "check", "--daemon", "http://127.0.0.1:1/api", cwd=tmp_path)
+
+    told = [one for one in _level(done, "wrong") if one.startswith("daemon.url: write scheme, host and port only")]
+    assert len(told) == 1
+
+
 async def test_check_finds_doors_that_will_not_open(tmp_path: Path) -> None:
     """A certificate that is not there, and two listeners at one address: a start fails on each."""
     (lay_out(tmp_path)).write_text('[listen]\ntls_cert = "absent.pem"\ntls_key = "key.pem"\n')
