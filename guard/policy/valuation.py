@@ -14,6 +14,7 @@ that names the datum and its age; a money limit then refuses the order. Exact de
 
 Prices of futures may be negative or zero: they count by their size, and a limit at or below zero counts as no less than
 the reference price; nor does a BUY above zero while the market is below: it is filled there, however small its limit.
+So a BUY, too, waits for a price that is only late.
 """
 
 from datetime import datetime
@@ -157,8 +158,8 @@ def _limit(
         return own
     found = seen(world.quote, side=order.side, terms=terms, is_taker=False)
     if isinstance(found, Missing):
-        # A sale waits for a price that there is, or whoever keeps it away sells at any price.
-        return own if limit > 0 and not (found.is_late and order.side is Side.SELL) else found
+        # Sales and futures wait for a price that there is, or whoever keeps it away sells at any, or buys below zero.
+        return own if limit > 0 and not (found.is_late and (order.side is Side.SELL or is_future)) else found
     if order.side is Side.BUY and limit > 0 and not found.any_price(lambda price: price < 0):
         return own
     return _larger(own, found)

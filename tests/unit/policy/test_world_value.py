@@ -200,6 +200,15 @@ def test_w02_a_sale_has_no_value_while_its_price_is_late(prices: Any) -> None:
     assert isinstance(value(order(side=Side.SELL, price="0.01"), world(prices)), Missing)
 
 
+@pytest.mark.parametrize("prices", [quote(age_ms=5001), Missing(Code.PRICE_UNAVAILABLE, "late", is_late=True)])
+def test_a_future_is_not_bought_while_its_price_is_late(prices: Any) -> None:
+    """It may be below zero, and then a limit above says nothing; where nobody can have a price its own limit counts."""
+    what = order("1", "0.01", **OIL)
+
+    assert isinstance(value(what, world(prices, what=future())), Missing)
+    assert valued(what, world(NO_PRICE, what=future())).price == Decimal("0.01")
+
+
 @pytest.mark.parametrize(
     ("side", "limit", "prices", "expected", "source"),
     [
