@@ -274,3 +274,12 @@ async def test_a_checkpoint_that_cannot_be_kept_closes_the_journal(state: Path, 
     with pytest.raises(JournalFault, match="until a restart"):
         journal.append("decision", decision())
     await journal.close()
+
+
+async def test_whoever_waits_is_not_kept_for_what_nobody_waits_for(tmp_path: Path) -> None:
+    """What is awaited is synced at once, however long records that are not may lie."""
+    journal = open_journal(tmp_path / "state", bounds=Bounds(sync_lag_s=3600, sign_lag_s=3600))
+    for name in ("01A", "01B"):
+        seq = journal.append("decision", decision(name))
+        await asyncio.wait_for(journal.durable(seq), 60)
+    await journal.close()
