@@ -23,8 +23,11 @@ def degraded(desk: Desk) -> tuple[str, ...]:
             "daemon: did not answer the last time it was asked",
         ),
         (desk.standing.policies is None, "policies: none could be loaded; new orders are refused"),
-        (desk.is_halted, "a HALT file lies in the state directory: cancels only"),
-        (bool(stopped), f"breaker: {', '.join(stopped)} stopped by itself; cancels only until a person sets it active"),
+        (desk.is_halted, "a HALT file lies in the state directory: reads and cancels only, until it is removed"),
+        (
+            bool(stopped),
+            f"breaker: {', '.join(stopped)} stopped by itself; reads and cancels only until a person sets it active",
+        ),
         (
             doubts > 0,
             f"{doubts} {'trade' if doubts == 1 else 'trades'} with unknown outcome: named in /status, see guard settle",

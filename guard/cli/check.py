@@ -156,7 +156,11 @@ def _state(settings: Settings) -> list[Finding]:
         mode = place.stat().st_mode & 0o777 if place.exists() else 0
         if mode & _OTHERS:
             return [Finding("wrong", f"{place}: mode {mode:04o} lets others read or write it: chmod 700 {place}")]
-    halt = [Finding("weak", f"{directory / 'HALT'}: is there: cancels only")] if (directory / "HALT").exists() else []
+    halt = (
+        [Finding("weak", f"{directory / 'HALT'}: is there: reads and cancels only")]
+        if (directory / "HALT").exists()
+        else []
+    )
     return [Finding("ok", f"{settings.state.dir}: is the guard's own"), *halt]
 
 

@@ -202,7 +202,7 @@ async def test_check_of_a_broken_settings_file_says_only_that(tmp_path: Path) ->
     ("change", "level", "told"),
     [
         (lambda folder: (folder / "state" / "journal").chmod(0o750), "wrong", "state/journal: mode 0750 lets others"),
-        (lambda folder: (folder / "state" / "HALT").touch(), "weak", "HALT: is there: cancels only"),
+        (lambda folder: (folder / "state" / "HALT").touch(), "weak", "HALT: is there: reads and cancels only"),
         (
             lambda folder: (folder / "daemon.key").chmod(0o644),
             "weak",

@@ -135,6 +135,7 @@ async def test_what_is_wrong_degrades_but_does_not_make_unready(tmp_path: Path) 
         "daemon",
         "a HALT file lies in the state directory",
     ]
+    assert told["reasons"][1].endswith(": reads and cancels only, until it is removed")
 
 
 async def test_a_fault_of_the_guards_own_has_the_body_of_every_refusal(
