@@ -190,6 +190,7 @@ class Guard:
         self.watch = Watch(self.desk, self.changes.policies)
         self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns, self._wall.concerns]
         self.desk.concerns += [self.reconciler.concerns, logs.concerns, self._concerns, self.trust.concerns]
+        self.desk.concerns.append(self.supervisor.concerns)
         if self.certificate is not None:
             self.desk.concerns.append(self.certificate.concerns)
         register(self.recorder, self.changes, self.watch)
@@ -279,18 +280,18 @@ class Guard:
             in_force=lambda: self.desk.standing.named,
         )
         services = {
-            "reconcile": self.reconciler.run(),
-            "unlocked": self.unlocked.watch(),
-            "sweep": self._every_second(),
-            "watch": self.watch.run(),
-            "heap": heap.give_back(),
-            "keeper": self.keeper.serve(),
-            "authorities": self.trust.watch(),
+            "reconcile": self.reconciler.run,
+            "unlocked": self.unlocked.watch,
+            "sweep": self._every_second,
+            "watch": self.watch.run,
+            "heap": heap.give_back,
+            "keeper": self.keeper.serve,
+            "authorities": self.trust.watch,
         }
         if self.certificate is not None:
-            services["certificate"] = self.certificate.watch()
-        for name, service in services.items():
-            _ = self.supervisor.start(service, name, service=True)
+            services["certificate"] = self.certificate.watch
+        for name, begin in services.items():
+            self.supervisor.keep(begin, name)
 
     async def _every_second(self) -> None:
         """Sums up floods of the second that is over, looks after the stream, and notices steps of the wall clock."""

@@ -2,12 +2,12 @@
 
 A task that asyncio alone holds may be collected half-way, and its exception is heard by nobody. Here every task has a
 strong reference and a name, and a fault is logged and kept. *Work* (a settlement) is waited for at shutdown;
-a *service* (a loop that never ends by itself) is told to stop after the work is done.
+a *service* (a loop that never ends by itself) is told to stop after the work is done, and begun anew after a fault.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Coroutine
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -16,6 +16,7 @@ from msgspec import Struct
 _T = TypeVar("_T")
 _FAILURES_KEPT: Final = 100
 _CANCEL_GRACE_S: Final = 1.0
+AGAIN_S: Final = 5.0  # after a fault of a service
 
 _log = structlog.get_logger(__name__)
 
@@ -31,12 +32,13 @@ class Supervisor:
     """Starts tasks, holds them, hears their exceptions, and ends them in order. Used on one event loop.
 
     Attributes:
-        failures: the last hundred tasks that ended with an exception, oldest first.
+        failures: the last hundred tasks, or runs of a service, that ended with an exception, oldest first.
     """
 
     def __init__(self, *, cancel_grace_s: float = _CANCEL_GRACE_S) -> None:
         """`cancel_grace_s`: how long a cancelled task may take to put its things away."""
         self.failures: deque[TaskFailure] = deque(maxlen=_FAILURES_KEPT)
+        self._faults: Counter[str] = Counter()
         self._cancel_grace_s = cancel_grace_s
         self._work: set[asyncio.Task[Any]] = set()
         self._services: set[asyncio.Task[Any]] = set()
@@ -69,6 +71,28 @@ class Supervisor:
         (self._services if service else self._work).add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def keep(self, begin: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        """A service that the guard is not whole without: a fault ends one run of it and is told, not the service."""
+        _ = self.start(self._kept(begin, name), name, service=True)
+
+    async def _kept(self, begin: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        while True:
+            try:
+                return await begin()
+            except Exception as error:  # noqa: BLE001 - temporary limits would never end, doubts never be settled
+                self._faults[name] += 1
+                self.failures.append(TaskFailure(name, error))
+                _log.exception("service_failed", service=name, hint=f"begun anew in {AGAIN_S:.0f} s")
+            await asyncio.sleep(AGAIN_S)
+
+    def concerns(self) -> tuple[str, ...]:
+        """Which services had a fault of their own since the start: a defect of the guard, whatever brought it about."""
+        return tuple(
+            f"{name}: failed {'once' if count == 1 else f'{count} times'} by a fault of the guard's own and was begun "
+            "anew; see service_failed in its log, and report it"
+            for name, count in self._faults.items()
+        )
 
     def see_through(self, coro: Coroutine[Any, Any, _T], name: str) -> Awaitable[_T]:
         """To be awaited at once: work that no caller's hang-up can cancel. The supervisor's own work does it itself.

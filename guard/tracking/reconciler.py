@@ -120,12 +120,9 @@ class Reconciler:
             _log.error("currency_not_recorded", why=str(fault))
 
     async def run(self) -> None:
-        """Turns for ever. A bug in one is told and does not end the service."""
+        """Turns for ever."""
         while True:
-            try:
-                await self.turn()
-            except Exception:  # noqa: BLE001 - what nobody reconciles stays held for ever
-                _log.exception("reconcile_failed")
+            await self.turn()
             self._wake.clear()
             try:
                 async with asyncio.timeout(TICK_S):

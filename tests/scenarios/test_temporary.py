@@ -1,10 +1,12 @@
 """Temporary policies: told wherever they bind, and gone at their end with the counters that were made for them."""
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from guard import lifecycle, supervisor
 from guard.admin.change import Who
 from guard.explained import explained
 from tests.scenarios.test_change_control import end
@@ -53,6 +55,35 @@ async def test_a_refusal_says_until_when_the_policy_binds(tmp_path: Path) -> Non
         found = explained(tmp_path / "state", decision_of(reply), now=scene.clock.wall())
     assert found is not None
     assert until in {reason.until for reason in found.reasons}
+
+
+async def test_a_fault_of_the_sweep_keeps_no_temporary_policy_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What looks for its end is begun anew, and the operator is told of the fault."""
+    monkeypatch.setattr(lifecycle, "EVERY_S", 0.01)
+    monkeypatch.setattr(supervisor, "AGAIN_S", 0.01)
+    async with stage(tmp_path, *KEYS, policies={"desk.toml": WIDE}) as scene:
+        write(scene, SHORT.format(end=end(scene.clock)))
+        await reload(scene)
+        good, faults = scene.guard.relay.tick, iter([RuntimeError("a defect")])
+
+        def tick() -> None:
+            for fault in faults:
+                raise fault
+            good()
+
+        monkeypatch.setattr(scene.guard.relay, "tick", tick)
+        while not scene.guard.supervisor.concerns():  # noqa: ASYNC110 - a service of the guard's own meets it
+            await asyncio.sleep(0.005)
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        scene.clock.advance(s=601)
+        async with asyncio.timeout(10):
+            while scene.guard.changes.policies.agreed.temporary is not None:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0.005)
+        assert is_passed(await scene.place(qty=200))
+        status, told = await operate(scene.guard, "/readyz")
+        assert (status, [reason.partition(":")[0] for reason in told["reasons"]]) == (200, ["sweep"])
 
 
 async def test_a_temporary_policy_ends_with_the_counters_that_were_made_for_it(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Never
 
 import pytest
 
+from guard import supervisor as supervisor_module
 from guard.supervisor import Supervisor
 
 
@@ -81,6 +82,31 @@ async def test_a_failure_is_heard_and_kept(capsys: pytest.CaptureFixture[str]) -
 
     assert [(f.name, str(f.error)) for f in supervisor.failures] == [("settle 01K", "broken")]
     assert "settle 01K" in capsys.readouterr().out
+
+
+async def test_a_service_that_fails_is_begun_anew_and_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What only a service does would never be done again: a temporary limit would not end, a doubt not be settled."""
+    monkeypatch.setattr(supervisor_module, "AGAIN_S", 0.0)
+    supervisor, runs, whole = Supervisor(), 0, asyncio.Event()
+
+    async def service() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 3:
+            await _fail()
+        whole.set()
+        await _forever()
+
+    supervisor.keep(service, "sweep")
+    assert supervisor.concerns() == ()
+    await whole.wait()
+    (told,) = supervisor.concerns()
+    assert told.startswith("sweep: failed 2 times by a fault of the guard's own")
+    assert capsys.readouterr().out.count("service_failed") == 2
+    assert [failure.name for failure in supervisor.failures] == ["sweep", "sweep"]
+    assert await supervisor.drain(1) == ()
 
 
 async def test_the_drain_waits_for_work_that_work_started() -> None:
