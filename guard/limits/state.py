@@ -113,6 +113,11 @@ class OrderIds(Struct, gc=False):
         name = slim(str(order_id))
         return name in self.live_ex or name in self.live or name in self.recent
 
+    def is_of_ended(self, order_id: str) -> bool:
+        """It is the id of an order that a key of ours placed, and that is live no more; of the latest ones only."""
+        name = slim(order_id)
+        return bool(self.recent.get(name)) and name not in self.live_ex and name not in self.live
+
 
 class TradingRule(Struct, frozen=True):
     """An operator's word. An empty list does not narrow; three empty lists are everyone.

@@ -1,7 +1,8 @@
 """Orders that were placed elsewhere: each counted once, and while it works imported as a live order of nobody's.
 
 As such it counts for what is left of a position, may be cancelled by any trading key of its account, and is changed
-only with the right to all orders there. It holds no money of anybody's: no key asked for it.
+only with the right to all orders there. It holds no money of anybody's: no key asked for it. One of ours that had ended
+by all that was shown, and is shown at work again for longer than a list may lag, is followed in the same way.
 """
 
 from decimal import Decimal
@@ -24,7 +25,9 @@ from guard.tracking.scribe import SOURCE, Scribe
 from guard.upstream.orderlist import OrderRow
 from guard.upstream.reconcile import CREATED_SLACK, Sought, may_be
 
+BACK_AFTER_US: Final = 60_000_000  # lists of so long show an order at work that had ended: none of them lags that far
 IMPORTED_MAX: Final = 10_000  # live orders of nobody's; those beyond are counted, and not followed
+_NEVER_US: Final = 2**63  # it is told once, as long as it is shown
 _log = structlog.get_logger("guard")
 
 
@@ -33,6 +36,7 @@ class Outside:
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
+        self._back: dict[Place, dict[str, int]] = {}
 
     def learn(self, asked: Asked) -> list[str]:
         """The rows that are no order of ours. One that may be what becomes of an order under way waits for the next.
@@ -41,18 +45,38 @@ class Outside:
         """
         state, account = self._scribe.state, asked.place.account
         new = [row for row in asked.today if not self._is_known(row, asked)]
+        came_back = self._came_back(asked)
         under_way = (
             [sought_of(h) for h in state.holders.values() if h.step == h.id and h.account == account] if new else []
         )
-        room = IMPORTED_MAX - sum(1 for h in state.holders.values() if h.key == NOBODY) if new else 0
+        room = IMPORTED_MAX - sum(1 for h in state.holders.values() if h.key == NOBODY) if new or came_back else 0
         imported: list[str] = []
         for row in new:
             if any(_waits_for(one, row) for one in under_way):
                 continue
-            name = self._note(row, asked.place, has_room=len(imported) < room)
-            if name is not None:
-                imported.append(name)
+            self._scribe.desk.metrics.count("guard_orders_outside_total")
+            imported += self._note(row, asked.place, has_room=len(imported) < room)
+        for row in came_back:
+            _log.error("order_came_back", order_id_ex=row.order_id_ex, hint="it had ended; it is followed as nobody's")
+            imported += self._note(row, asked.place, has_room=len(imported) < room)
         return imported
+
+    def _came_back(self, asked: Asked) -> list[OrderRow]:
+        """Those of ours that have ended and are shown at work, once each has been for long enough."""
+        ids = self._scribe.state.ids.get(asked.place.account)
+        before, now = self._back.pop(asked.place, {}), dict[str, int]()
+        found: list[OrderRow] = []
+        for row in asked.today:
+            name = row.order_id_ex or row.order_id
+            if ids is None or name is None or row.status.is_over or not ids.is_of_ended(name):
+                continue
+            now[name] = before.get(name, asked.at_us)
+            if asked.at_us - now[name] >= BACK_AFTER_US:
+                now[name] = _NEVER_US
+                found.append(row)
+        if now:
+            self._back[asked.place] = now
+        return found
 
     def _is_known(self, row: OrderRow, asked: Asked) -> bool:
         """By either id; or its stamp is that of an order which is live, and will be told to be this one."""
@@ -61,12 +85,11 @@ class Outside:
             return True
         return row.remark is not None and row.remark.removeprefix(STAMP) in state.holders
 
-    def _note(self, row: OrderRow, place: Place, *, has_room: bool) -> str | None:
-        """Counted, and written down; the decision under which it was imported, if it was."""
+    def _note(self, row: OrderRow, place: Place, *, has_room: bool) -> tuple[str, ...]:
+        """Written down; the decision under which it was imported, if it was."""
         desk, account = self._scribe.desk, place.account
         if row.remark is not None and row.remark.startswith(STAMP):
             _log.error("order_after_release", remark=row.remark, order_id_ex=row.order_id_ex)
-        desk.metrics.count("guard_orders_outside_total")
         order = None if row.status.is_over else _terms(row, place)
         if order is not None and not has_room:
             _log.error("order_not_imported", order_id_ex=row.order_id_ex, bound=IMPORTED_MAX)
@@ -96,7 +119,7 @@ class Outside:
                 targets=targets,
             )
         )
-        return name
+        return () if name is None else (name,)
 
 
 def _waits_for(one: Sought, row: OrderRow) -> bool:

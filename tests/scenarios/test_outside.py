@@ -105,6 +105,39 @@ async def test_it_is_followed_to_its_end(tmp_path: Path) -> None:
         assert scene.ledger() == before
 
 
+async def test_one_of_ours_that_comes_back_is_followed_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It had ended by the daemon's own word: what it may sell counts again, its key cancels it, a start knows it."""
+    async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
+        other = await scene.placed(qty=100, price=200)  # so that its lists are looked at every few seconds
+        name = await scene.placed(side="SELL", qty=300, price=400)
+        order = at_daemon(scene, name)
+        order.status = Status.CANCELLED_ALL
+        await round_trip(scene)
+        stands = held(scene)
+        assert stands == holds(20_000, 20_000, 100, 1, per_day=2)
+        order.status = Status.SUBMITTED
+        for _ in range(2):
+            await round_trip(scene)
+        assert held(scene) == stands, "a list may lag"
+        for _ in range(10):
+            await round_trip(scene)
+        assert held(scene) == stands | {"exits": Decimal(400)}
+        assert [holder.order_id_ex for holder in imported(scene)] == [name]
+        assert capsys.readouterr().out.count("order_came_back") == 1
+        assert await outside_total(scene) == "guard_orders_outside_total 0.0"
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        assert is_passed(await scene.cancel(name))
+        for _ in range(2):
+            await round_trip(scene)
+        assert imported(scene) == []
+        assert held(scene) == stands
+        assert is_passed(await scene.cancel(other))
+
+
 async def test_what_had_ended_is_only_counted(tmp_path: Path) -> None:
     """An order that is over holds nothing; its ids are known, so that no answer that names them is believed (B33)."""
     async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
