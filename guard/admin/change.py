@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from guard.access import Keyring
+from guard.errors import JournalFault
+from guard.journal import Journal
 
 Result = Literal["applied", "unchanged", "pending", "refused", "stale", "unrecorded"]
 
@@ -58,3 +60,15 @@ class Moved(Struct, frozen=True):
         """For the answer."""
         named = (("added", self.added), ("removed", self.removed), ("changed", self.changed))
         return tuple(f"key {name} {what}" for what, names in named for name in names)
+
+
+async def on_record(journal: Journal, change: Change) -> Change:
+    """The change, once its record is on the disk; where it cannot be, the change is in force and says so."""
+    if change.result not in {"applied", "pending"}:
+        return change
+    try:
+        await journal.durable(journal.last_seq)
+    except JournalFault as fault:
+        why = f"{fault}; the change is made, and may not be on record: a restart reads the files anew"
+        return structs.replace(change, result="unrecorded", errors=(why,))
+    return change

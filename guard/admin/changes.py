@@ -8,7 +8,7 @@ from weakref import ref
 import structlog
 from msgspec import structs
 
-from guard.admin.change import Change, Moved, Who
+from guard.admin.change import Change, Moved, Who, on_record
 from guard.admin.policies import PolicyChanges, Rehearse
 from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import SHOWN_MAX, Recounting
@@ -67,7 +67,7 @@ class Changes:
         _log.info("keys_reload", result=change.result, by=who.by, errors=change.errors)
         if change.result == "applied":
             self._after_keys()
-        return change
+        return await on_record(self._desk.journal, change)
 
     async def _keys(self, was: Standing, who: Who) -> Change:
         old = was.keyring

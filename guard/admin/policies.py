@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from guard.admin import recorded, sets
-from guard.admin.change import Change, Who
+from guard.admin.change import Change, Who, on_record
 from guard.admin.control import PERSON, Compared, held_against, may_approve
 from guard.admin.recorded import Asked
 from guard.admin.recount import NotRebuilt, Recount
@@ -77,7 +77,7 @@ class PolicyChanges:
                 old = ref(was) if made.stays else None
                 del was
                 await let_go(self._left_over, old)
-        return self._counted(change, who)
+        return await on_record(self._desk.journal, self._counted(change, who))
 
     async def approve(self, sha256: str, who: Who) -> Change:
         """A second person's word for what waits; what it would have done in the last day is shown before."""
@@ -98,7 +98,7 @@ class PolicyChanges:
                 old = ref(was) if made.stays else None
                 del was, built
                 await let_go(self._left_over, old)
-        return self._counted(change, who)
+        return await on_record(self._desk.journal, self._counted(change, who))
 
     async def tick(self) -> None:
         """What was in force only for a time goes back by itself."""

@@ -13,7 +13,7 @@ from guard.admin.trading import StateBody
 from guard.simulator.faults import Hold
 from tests.support.disk import FaultyDisk
 from tests.support.guards import codes, key, lines, operate, record, write_keys
-from tests.support.stage import Stage, code_of, is_passed, stage
+from tests.support.stage import Stage, again, code_of, is_passed, stage
 
 PEOPLE: Final = (record("bot"), record("desk", owner="a person"), record("robot"))
 RELOAD: Final = "/admin/policy/reload"
@@ -274,6 +274,33 @@ async def test_nothing_changes_that_cannot_be_recorded(tmp_path: Path) -> None:
         assert (await scene.guard.changes.reload_keys(Who())).result == "unrecorded"
         assert (await scene.guard.changes.set_state(StateBody("locked", "x"), by="desk")).result == "unrecorded"
         assert scene.guard.desk.standing is standing
+
+
+@pytest.mark.parametrize("how", ["fails", "anyway"])
+async def test_a_change_is_told_as_made_once_its_record_is_on_the_disk(tmp_path: Path, how: str) -> None:
+    """Where the sync fails, whether it happened or not, what was made stays in force, and is not told as kept."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, *PEOPLE, policies=WIDE, disk=disk) as scene:
+        getattr(disk, how)["fdatasync"] = OSError(5, "Input/output error")
+        write(scene, NARROW)
+        status, told = await operate(scene.guard, RELOAD, {})
+        assert (status, told["result"], told["err_code"]) == (503, "unrecorded", "journal_unavailable")
+        assert "the change is made" in told["errors"][0]
+        assert scene.guard.desk.standing.policy_sha256 == told["sha256"]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.guard.desk.standing.policy_sha256 == told["sha256"]
+
+
+@pytest.mark.parametrize("how", ["fails", "anyway"])
+async def test_a_key_that_is_taken_away_is_gone_though_its_record_cannot_be_synced(tmp_path: Path, how: str) -> None:
+    """Taking away comes first; the answer says that the record may lack it."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, *PEOPLE, policies=WIDE, disk=disk) as scene:
+        getattr(disk, how)["fdatasync"] = OSError(5, "Input/output error")
+        write_keys(tmp_path / "keys.json", *(each for each in PEOPLE if each["id"] != "bot"))
+        status, told = await operate(scene.guard, "/admin/keys/reload", {})
+        assert (status, told["result"]) == (503, "unrecorded")
+        assert code_of(await scene.place()) == (401, "unauthenticated")
 
 
 # ---------------------------------------------------------------- under load
