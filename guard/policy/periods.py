@@ -29,8 +29,15 @@ def _reset(text: str) -> Reset:
 RESET_OF: Final = {market: _reset(text) for market, text in markets.RESET_OF.items()}
 
 
-# Where the market alone does not say the currency: renminbi counters, and futures by what they are on.
-_BY_CODE: Final = {"HK": ("HKD", "CNH"), "FUTURES_HK": ("HKD", "CNH"), "FUTURES_SG": ("SGD", "USD", "JPY")}
+# Where the market alone does not say the currency: renminbi and dollar counters, and futures by what they are on.
+_BY_CODE: Final = {
+    "HK": ("HKD", "CNH", "USD"),
+    "HK_FUND": ("HKD", "USD"),
+    "SG": ("SGD", "USD"),
+    "CA": ("CAD", "USD"),
+    "FUTURES_HK": ("HKD", "CNH", "USD"),
+    "FUTURES_SG": ("SGD", "USD", "JPY"),
+}
 
 
 def currencies_of(market: str) -> tuple[str, ...]:

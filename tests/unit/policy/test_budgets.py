@@ -64,6 +64,19 @@ def test_w08_each_currency_is_counted_by_itself() -> None:
     assert codes(asked(rules, order("1", "1", market="SG", code="D05"))) == [Code.FX_UNAVAILABLE]
 
 
+@pytest.mark.parametrize(("market", "code"), [("HK", "09834"), ("HK_FUND", "09834"), ("CA", "DLR.U")])
+def test_dollars_are_counted_in_the_day_of_the_market_that_they_are_spent_in(market: str, code: str) -> None:
+    """New York's day ends at 16:00 in Hong Kong, before its closing auction: no new day for what trades there."""
+    rules, book = policies('[budgets]\ndaily_value = "10000 USD"'), Book()
+    before, after = (datetime(2026, 7, 2, hour, 30, tzinfo=UTC) for hour in (7, 8))
+    mine = asked(rules, order("600", "10", market=market, code=code), wall=before)
+    assert not book.place(mine)
+    again = asked(rules, order("600", "10", market=market, code=code), wall=after)
+    assert [reason.code for reason in book.reasons(again)] == [Code.DAILY_VALUE]
+    home = asked(rules, order("600", "10", market="US", code="AAPL"), wall=after)
+    assert [reason.code for reason in book.reasons(home)] == [Code.DAILY_VALUE]
+
+
 def test_parts_with_different_resets_add_up() -> None:
     """A currency traded in markets with different resets has one cap: the claim counts the other parts too."""
     share = claim_of('[budgets]\ndaily_value = "1000 HKD"')

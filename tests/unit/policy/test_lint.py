@@ -64,7 +64,7 @@ HK = '[instruments]\nmarkets = ["HK"]\n'
             f'{BOTH}[orders]\nmax_value = "1 HKD"\n[fx]\nUSDHKD = "7.8"\nas_of = 2026-11-20',
             [],
         ),
-        (f'{HK}[orders]\nmax_value = ["1 HKD", "1 USD"]', [("orders.max_value", "unreachable")]),
+        (f'{HK}[orders]\nmax_value = ["1 HKD", "1 JPY"]', [("orders.max_value", "unreachable")]),
         (f'{HK}[orders]\nmax_value = ["1 HKD", "1 CNH"]', []),
     ],
 )

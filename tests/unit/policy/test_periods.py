@@ -102,7 +102,7 @@ def test_every_market_has_a_part_in_its_currency() -> None:
     assert set(periods.RESET_OF) == set(MARKETS)
     assert periods.RESET_OF["HK"] == HONG_KONG
     assert periods.RESET_OF["US"] == NEW_YORK
-    codes = ("00700", "80700", "HSI2612", "CUS2612", "CN2612", "NK2612", "SGP2612")
+    codes = ("00700", "80700", "09834", "DLR.U", "HSI2612", "CUS2612", "CN2612", "NK2612", "SGP2612")
     for market in MARKETS:
         for currency in {currency_of(market, code) for code in codes} - {""}:
             assert periods.RESET_OF[market] in periods.RESETS_OF_CURRENCY[currency]
