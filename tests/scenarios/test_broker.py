@@ -154,6 +154,7 @@ async def test_w14_reads_that_ask_the_broker_anew_meet_its_bucket(tmp_path: Path
             refused = await scene.ask(path, body)
             assert code_of(refused) == (429, "rate")
             assert said(refused)["guard"]["reasons"][0]["rule"] == "daemon.broker_limits"
+        assert code_of(await scene.ask(path, account(refreshCache=True))) == (400, "unknown_field")
         assert [each.json.get("refresh_cache") for each in scene.reached(path)] == [True] * passed
         for body in (account(), account(refresh_cache=False), account(refresh_cache=None)):
             assert (await scene.ask(path, body)).status == 200

@@ -249,6 +249,25 @@ async def test_what_cannot_be_recorded_neither_waits_nor_applies(tmp_path: Path)
         assert (await policies.reload(Who("anna", "again"))).result == "unrecorded"
 
 
+async def test_an_approval_that_the_disk_had_no_room_for_is_none_after_a_restart(tmp_path: Path) -> None:
+    """It is told as not on record; no order goes by it, and the next start waits for a second person again."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO, disk=disk) as scene:
+        before = scene.guard.desk.standing.policy_sha256
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="larger lots")
+        disk.write_bytes_left = 0
+        status, told = await approve(scene, asked["sha256"])
+        assert (status, told["result"]) == (503, "unrecorded")
+        assert code_of(await scene.place(qty=200)) == (503, "journal_unavailable")
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.guard.desk.standing.policy_sha256 == before
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        assert scene.reached() == []
+        assert (await approve(scene, asked["sha256"]))[0] == 200
+        assert is_passed(await scene.place(qty=200))
+
+
 async def test_an_end_comes_although_the_record_is_broken(tmp_path: Path) -> None:
     """Going back is tightening: it is done first; a start finds the end in the record of before and goes back too."""
     disk = FaultyDisk()

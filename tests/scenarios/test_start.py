@@ -21,7 +21,7 @@ from guard.lifecycle import Guard
 from guard.serving.process import until_stopped
 from guard.simulator import Simulator
 from tests.support.disk import FaultyDisk
-from tests.support.guards import ask, lay_out, made, order, record, write_keys
+from tests.support.guards import ask, lay_out, made, of_type, order, record, write_keys
 from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
 
 TIGHT: Final = """
@@ -306,5 +306,7 @@ async def test_a_hangup_during_the_start_is_a_reload_after_it(tmp_path: Path) ->
     async with asyncio.timeout(30):
         while (await ask(guard, "/api/order", order(price=200))).status != 401:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
+    assert list(guard.desk.standing.keyring.by_id) == ["desk"]
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
+    assert of_type(tmp_path / "guard.toml", "keys")[-1]["removed"] == ["bot"]

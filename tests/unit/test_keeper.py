@@ -46,6 +46,15 @@ async def fill(journal: Journal, *numbers: int) -> None:
     await journal.durable(journal.last_seq)
 
 
+async def aged(state: Path) -> tuple[Journal, ManualClock, Keeper]:
+    """A record of which all that is closed is older than its retention of a day, and its keeper."""
+    clock = ManualClock()
+    journal = opened(state, clock)
+    await fill(journal, 100)
+    clock.advance(s=400 * 86_400)
+    return journal, clock, kept(journal, state, clock=clock, retention=timedelta(days=1))
+
+
 def types(state: Path) -> list[str]:
     """The types of all records."""
     return [line.split(b'"type":"', 1)[1].split(b'"', 1)[0].decode() for line in read_lines(state)]
@@ -270,11 +279,8 @@ async def test_what_the_last_snapshot_goes_on_from_stays_however_old(tmp_path: P
 
 async def test_texts_that_could_not_go_are_looked_for_again(tmp_path: Path) -> None:
     """No segment has to go first: an hour after it failed what no record names is looked for once more, and goes."""
-    state, clock = tmp_path / "state", ManualClock()
-    journal = opened(state, clock)
-    await fill(journal, 100)
-    clock.advance(s=400 * 86_400)
-    keeper = kept(journal, state, clock=clock, retention=timedelta(days=1))
+    state = tmp_path / "state"
+    journal, clock, keeper = await aged(state)
     folder, in_force = state / "config", "cd" * 32
     keeper._in_force = lambda: (in_force,)
     odd, text = folder / f"{in_force}.json", folder / f"{'ab' * 32}.json"
@@ -334,11 +340,8 @@ async def test_nothing_goes_behind_a_snapshot_that_is_damaged(tmp_path: Path) ->
 
 async def test_a_deletion_that_fails_is_tried_again(tmp_path: Path) -> None:
     """The record says that they are gone a moment before they are; a crash in between is put right."""
-    state, clock = tmp_path / "state", ManualClock()
-    journal = opened(state, clock)
-    await fill(journal, 100)
-    clock.advance(s=400 * 86_400)
-    keeper = kept(journal, state, clock=clock, retention=timedelta(days=1))
+    state = tmp_path / "state"
+    journal, _, keeper = await aged(state)
 
     class Stubborn(type(keeper._disk)):  # type: ignore[misc] # whatever disk it has
         def unlink(self, path: Path) -> None:

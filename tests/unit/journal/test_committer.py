@@ -278,8 +278,11 @@ async def test_a_checkpoint_that_cannot_be_kept_closes_the_journal(state: Path, 
 
 async def test_whoever_waits_is_not_kept_for_what_nobody_waits_for(tmp_path: Path) -> None:
     """What is awaited is synced at once, however long records that are not may lie."""
-    journal = open_journal(tmp_path / "state", bounds=Bounds(sync_lag_s=3600, sign_lag_s=3600))
+    disk = FaultyDisk()
+    journal = open_journal(tmp_path / "state", disk=disk, bounds=Bounds(sync_lag_s=3600, sign_lag_s=3600))
     for name in ("01A", "01B"):
+        before = disk.calls["fdatasync"]
         seq = journal.append("decision", decision(name))
         await asyncio.wait_for(journal.durable(seq), 60)
+        assert disk.calls["fdatasync"] > before
     await journal.close()
