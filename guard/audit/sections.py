@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from guard.audit.charts import Series, bar, columns, stacked, strip, track
-from guard.audit.facts import IDLE_PERCENT, Facts, Use
+from guard.audit.facts import IDLE_PERCENT, Facts, Use, decimal
 from guard.audit.markup import Content, Markup, el
 from guard.audit.spread import Spread
 from guard.audit.tables import more, number, table
@@ -96,7 +96,7 @@ def refused(facts: Facts) -> Markup:
             el("code", rule),
             number(found.count),
             f"{len(found.days)} of {len(facts.days)}",
-            ", ".join(sorted(found.limits)[:4]) or "-",
+            ", ".join(map(_grouped, sorted(found.limits)[:4])) or "-",
             ", ".join(f"{number(most)} {unit}".rstrip() for unit, most in sorted(found.highest.items())[:4]) or "-",
             ", ".join(f"{key or NOBODY} {count:,}" for key, count in found.keys.most_common(3)),
         )
@@ -167,6 +167,13 @@ def _measured(money: str) -> str:
     """The currency of a limit, and those whose orders count towards it as well."""
     currency, *converted = money.split("+")
     return f"{currency} with {', '.join(converted)}" if converted else currency
+
+
+def _grouped(limit: str) -> str:
+    """20000 HKD → 20,000 HKD, as the amounts beside it are written; a limit that is no number stays."""
+    amount, _, unit = limit.partition(" ")
+    size = decimal(amount)
+    return limit if size is None else f"{number(size)} {unit}".rstrip()
 
 
 def _value(currency: str, spread: Spread) -> Row:

@@ -107,7 +107,7 @@ def test_the_most_that_a_rule_met_is_told_in_each_currency() -> None:
     rule = facts.rules["desk", "orders.max_value"]
     assert rule.highest == {"HKD": Decimal(300_000), "USD": Decimal(30_000)}
     assert rule.limits == {"100000 HKD", "12500 USD"}
-    assert '>100000 HKD, 12500 USD</td><td class="n">300,000 HKD, 30,000 USD</td>' in refused(facts)
+    assert '>100,000 HKD, 12,500 USD</td><td class="n">300,000 HKD, 30,000 USD</td>' in refused(facts)
 
 
 def test_what_was_accepted_of_orders_is_told_without_cancels() -> None:
