@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from guard.access import unauthenticated
 from guard.admin.change import Change
 from guard.codes import Code
 from guard.policy import PolicyError
@@ -41,6 +42,8 @@ def as_refusal(
 
 def not_made(change: Change | Settled) -> Refusal | None:
     """Why a change was not made, a reason for each error; None where it was, or waits for a second person."""
+    if change.result == "ended":
+        return unauthenticated("the key was revoked or ended while the change waited")
     code = _CODE_OF.get(change.result)
     return None if code is None else Refusal(tuple(_reason(code, error) for error in change.errors))
 

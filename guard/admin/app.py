@@ -14,7 +14,7 @@ import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
-from guard.access import authenticate, bearer_of, operator_reasons
+from guard.access import authenticate, bearer_of, operator_reasons, still_valid, unauthenticated
 from guard.admin.answers import as_json, as_refusal, not_made
 from guard.admin.asked import fitting, if_match
 from guard.admin.change import Change, Who
@@ -126,27 +126,27 @@ class Routes:
 
     async def approve_policy(self, request: web.Request, by: Principal) -> web.Response:
         """A second person's word for what waits."""
-        body = await self._body(request, _Approve)
+        body = await self._body(request, _Approve, by)
         if isinstance(body, web.Response):
             return body
-        return self._told(await self._changes.policies.approve(body.sha256, Who(by.owner, body.reason)))
+        return self._told(await self._changes.policies.approve(body.sha256, Who(by.owner, body.reason, by)))
 
     async def reload_policy(self, request: web.Request, by: Principal) -> web.Response:
         """Policies read anew."""
-        body = await self._body(request, _Reload)
+        body = await self._body(request, _Reload, by)
         if isinstance(body, web.Response):
             return body
         named = if_match(request.headers.getall("If-Match", []))
-        who = Who(by.owner, body.reason)
+        who = Who(by.owner, body.reason, by)
         return self._told(await self._changes.policies.reload(who, if_match=named, until=body.until))
 
     async def reload_keys(self, request: web.Request, by: Principal) -> web.Response:
         """Keys read anew."""
-        body = await self._body(request, _Reason)
+        body = await self._body(request, _Reason, by)
         if isinstance(body, web.Response):
             return body
         named = if_match(request.headers.getall("If-Match", []))
-        return self._told(await self._changes.reload_keys(Who(by.owner, body.reason), if_match=named))
+        return self._told(await self._changes.reload_keys(Who(by.owner, body.reason, by), if_match=named))
 
     async def checkpoint(self, _: web.Request, __: Principal) -> web.Response:
         """A checkpoint over everything recorded so far, to be kept elsewhere."""
@@ -162,14 +162,14 @@ class Routes:
 
     async def set_state(self, request: web.Request, by: Principal) -> web.Response:
         """The trading state, durable."""
-        body = await self._body(request, StateBody)
+        body = await self._body(request, StateBody, by)
         if isinstance(body, web.Response):
             return body
         return self._told(await self._changes.set_state(body, by=by.owner or by.id, principal=by))
 
     async def settle(self, request: web.Request, by: Principal) -> web.Response:
         """A step in doubt, ended by a person's word."""
-        body = await self._body(request, SettleBody)
+        body = await self._body(request, SettleBody, by)
         if isinstance(body, web.Response):
             return body
         decision = request.match_info["decision"]
@@ -213,8 +213,11 @@ class Routes:
 
     # ------------------------------------------------------------ bodies and answers
 
-    async def _body(self, request: web.Request, kind: type[_T]) -> _T | web.Response:
-        """The body as its struct, which has to come in time; a field given twice is refused, as everywhere."""
+    async def _body(self, request: web.Request, kind: type[_T], by: Principal) -> _T | web.Response:
+        """The body as its struct, which has to come in time; a field given twice is refused, as everywhere.
+
+        Whose key has ended by then is nobody any more.
+        """
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return self.refused(refuse(Code.MEDIA_TYPE, "a body is sent as it is: no Content-Encoding"))
         try:
@@ -222,6 +225,9 @@ class Routes:
                 raw = await request.read()
         except TimeoutError:
             return self.refused(refuse(Code.REQUEST_TIMEOUT, "the body did not arrive in time"))
+        standing = self._desk.standing
+        if not still_valid(standing.keyring, by, now=self._desk.clock.wall(), issuers=standing.issuers):
+            return self.refused(unauthenticated(f"key {by.id}: revoked or ended while its body was on the way"))
         found = fitting(raw, kind)
         return self.refused(found) if isinstance(found, Refusal) else found
 

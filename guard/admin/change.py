@@ -6,15 +6,19 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from guard.access import Keyring
+from guard.access import Keyring, still_valid
 from guard.errors import JournalFault
 from guard.journal import Journal
+from guard.standing import Standing
+from guard.terms import Principal
 
-Result = Literal["applied", "unchanged", "pending", "refused", "stale", "unrecorded"]
+Result = Literal["applied", "unchanged", "pending", "refused", "stale", "ended", "unrecorded"]
 
 
 class Change(Struct, frozen=True):
-    """`result`: applied, unchanged, pending (a second person has to approve), refused or stale, with every error.
+    """`result`: applied, unchanged, pending (a second person has to approve), or not made, with every error.
+
+    Not made: refused, stale, or `ended`, the key that asked for it.
 
     `kind`: what all changes of policies come to together. `until`: when this goes back by itself. `counters`: those
     that go on from what a shadow's stood at. `warnings`: what is done all the same, and probably not meant. `replay`:
@@ -33,10 +37,17 @@ class Change(Struct, frozen=True):
 
 
 class Who(Struct, frozen=True):
-    """Who asked for a change, and why; both None for a signal."""
+    """Who asked for a change, and why; both None for a signal. `key`: with which key, where it was with one."""
 
     by: str | None = None
     reason: str | None = None
+    key: Principal | None = None
+
+    def ended(self, standing: Standing, *, now: datetime, sha256: str) -> Change | None:
+        """That the key was revoked or has ended while the change waited for its turn; None where it stands."""
+        if self.key is None or still_valid(standing.keyring, self.key, now=now, issuers=standing.issuers):
+            return None
+        return Change("ended", sha256, errors=(f"key {self.key.id} was revoked or has ended; nothing has changed",))
 
 
 class Moved(Struct, frozen=True):

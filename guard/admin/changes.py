@@ -56,6 +56,9 @@ class Changes:
         """Read keys.json and the issuers anew; the policies stay, the keys' own limits follow their records."""
         async with self._turn:
             was = self._desk.standing
+            ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.keyring.sha256)
+            if ended is not None:
+                return ended
             if if_match is not None and was.keyring.sha256 not in if_match:
                 return Change("stale", was.keyring.sha256, errors=("the keys in force are not those you named",))
             with uncollected() as made:

@@ -69,6 +69,9 @@ class PolicyChanges:
         """What the directory says, in force or pending. Any error keeps the policies in force."""
         async with self._turn:
             was = self._desk.standing
+            ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.policy_sha256)
+            if ended is not None:
+                return ended
             if if_match is not None and was.policy_sha256 not in if_match:
                 return Change("stale", was.policy_sha256, errors=("the policies in force are not those you named",))
             with uncollected() as made:
@@ -86,6 +89,9 @@ class PolicyChanges:
             await self.rehearsal()
         async with self._turn:
             was, pending = self._desk.standing, self.agreed.pending
+            ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.policy_sha256)
+            if ended is not None:  # the rehearsal takes its time
+                return ended
             against = may_approve(pending, sha256, who, in_force=was.policy_sha256)
             with uncollected() as made:
                 built = None if against is not None else await self._kept(was, sha256)

@@ -33,6 +33,7 @@ from tests.support.guards import (
     record,
     running,
     said,
+    write_keys,
 )
 from tests.support.processes import free_port, run
 
@@ -254,6 +255,29 @@ async def test_a_change_wants_a_key_its_scope_and_an_owner(tmp_path: Path, metho
     assert [found[who][0] for who in (None, "nobody")] == [401, 401]
     assert [found[who][1]["err_code"] for who in ("trader", "other", "machine")] == ["scope"] * 3
     assert [found[who][0] for who in ("person", "chief")] == ([400] * 2 if (method, path) == CHANGES[-1] else [200] * 2)
+
+
+@pytest.mark.parametrize(("method", "path"), [change for change in CHANGES if change[0] == "POST"])
+async def test_whose_key_ends_before_the_body_is_there_changes_nothing(tmp_path: Path, method: str, path: str) -> None:
+    """The head was let in; what counts is whose the key is when the change would be made."""
+    body = json.dumps({"state": "locked", "reason": "x"} if path.endswith("state") else {"reason": "x"}).encode()
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key('late')}\r\n"
+    config = lay_out(tmp_path, record("desk", owner="a person"), record("late", owner="another"))
+    async with running(config) as guard:
+        reader, writer = await asyncio.open_connection("127.0.0.1", guard.ports[1])
+        writer.write(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body[:1])
+        await writer.drain()
+        write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
+        assert (await operate(guard, "/admin/keys/reload", {}))[1]["changes"] == ["key late removed"]
+        before = len(lines(config))
+        writer.write(body[1:])
+        answer = await reader.read()
+        writer.close()
+
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b"\r\nWWW-Authenticate: Bearer" in answer
+        assert guard.desk.state.trading == {}
+        assert len(lines(config)) == before
 
 
 async def test_authorization_is_sent_once(tmp_path: Path) -> None:

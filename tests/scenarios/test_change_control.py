@@ -1,5 +1,7 @@
 """Change control: who may make policies looser, for how long, and what a restart makes of it."""
 
+import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +11,7 @@ import pytest
 from guard.admin.change import Who
 from tests.support.clock import ManualClock
 from tests.support.disk import FaultyDisk
-from tests.support.guards import operate, record
+from tests.support.guards import operate, record, write_keys
 from tests.support.stage import Stage, again, code_of, is_passed, stage
 
 RELOAD: Final = "/admin/policy/reload"
@@ -85,6 +87,32 @@ async def test_the_same_person_or_no_reason_does_not_approve(tmp_path: Path, who
         assert status == 422
         assert word in told["errors"][0]
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+
+
+async def test_whoever_has_lost_the_key_approves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an approval waits for, the past replayed, takes minutes: whose key ends meanwhile is nobody any more."""
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def slowly(_: str) -> Mapping[str, object]:
+        begun.set()
+        await over.wait()
+        return {}
+
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="why")
+        monkeypatch.setattr(scene.guard.changes.policies, "_rehearse", slowly)
+        approving = asyncio.ensure_future(approve(scene, asked["sha256"]))
+        await begun.wait()
+        write_keys(tmp_path / "keys.json", *[each for each in PEOPLE if each["id"] != "risk"])
+        assert (await operate(scene.guard, "/admin/keys/reload", {}))[1]["changes"] == ["key risk removed"]
+        over.set()
+        status, told = await approving
+
+        assert (status, told["err_code"], told["result"]) == (401, "unauthenticated", "ended")
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        shown = (await operate(scene.guard, "/admin/policy"))[1]["pending"]
+        assert shown["sha256"] == asked["sha256"]  # it still waits, for somebody else
 
 
 async def test_a_loosening_is_asked_for_by_a_person_with_a_reason(tmp_path: Path) -> None:
