@@ -25,6 +25,7 @@ from guard.terms import (
     refuse,
 )
 from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.door import revoked, state_reasons
 from guard.walk.hooks import Hooks
 from guard.walk.quotas import rate_headers
 from guard.walk.recorder import Recorder
@@ -127,7 +128,13 @@ def _outbound(desk: Desk, visit: Visit, situation: Situation) -> Outbound:
         lend=_lent(principal, endpoint),
         owner="" if principal is None else principal.name,
         traceparent=visit.call.head.get("traceparent"),
+        may_leave=None if endpoint.effect is _READ else lambda: _is_wanted(desk, visit, situation),
     )
+
+
+def _is_wanted(desk: Desk, visit: Visit, situation: Situation) -> bool:
+    """What changes something had to wait for a connection: the key still stands, and so does the trading state."""
+    return revoked(desk, visit) is None and not state_reasons(desk, visit, situation, is_last=True)
 
 
 def _lent(principal: Principal | None, endpoint: Endpoint) -> Literal["guard", "public", "none"]:

@@ -87,10 +87,11 @@ class Busy(Simulator):
     def __init__(self) -> None:
         super().__init__()
         self.waiting, self.free = asyncio.Event(), asyncio.Event()
+        self.busy_for = frozenset[str]()
 
     async def send(self, request: Outbound) -> Answer | Failure:
         """As the client does it: wait, then look, then send."""
-        if request.is_trade:
+        if request.is_trade or request.path in self.busy_for:
             self.waiting.set()
             await self.free.wait()
             if request.may_leave is not None and not request.may_leave():
@@ -126,6 +127,36 @@ async def test_b03_a_revoked_key_does_not_send_what_waits(tmp_path: Path) -> Non
 
         assert code_of(await asked) == (401, "unauthenticated")
         assert not s.reached()
+
+
+@pytest.mark.parametrize("what", ["revoked", "locked"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/unlock-trade", {"unlock": True, "pwd_md5": "0" * 32}),
+        ("/api/admin/reload", {}),
+        ("/api/subscribe", {"symbols": ["HK.00700"], "sub_types": ["BASIC"]}),
+        ("/api/set-price-reminder", {"symbol": "HK.00700", "op": 1}),
+    ],
+)
+async def test_b03_nothing_that_changes_something_leaves_late(
+    tmp_path: Path, path: str, body: dict[str, Any], what: str
+) -> None:
+    """A password, or whatever else is no order, that waits for a connection: it stays here once the key has ended."""
+    daemon = Busy()
+    daemon.busy_for = frozenset({path})
+    async with stage(tmp_path, daemon=daemon) as s:
+        asked = asyncio.ensure_future(s.ask(path, body))
+        await daemon.waiting.wait()
+        if what == "locked":
+            await s.set_state("locked", keys=("bot",))
+        else:
+            write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
+            await s.guard.reload()
+        daemon.free.set()
+
+        assert code_of(await asked) == (502, "daemon_unreachable")
+        assert not s.reached(path)
 
 
 async def test_a_refusal_that_no_waiting_cures_names_no_wait(tmp_path: Path) -> None:
