@@ -56,6 +56,7 @@ class PolicyChanges:
         self._turn = turn
         self._rehearse = rehearse
         self._rehearsed: dict[str, Mapping[str, object]] = {}
+        self._rehearsing = asyncio.Lock()
         self._left_over: Pieces = []
         self.agreed = agreed
         self.last_ok = True
@@ -121,12 +122,13 @@ class PolicyChanges:
 
     async def rehearsal(self) -> Mapping[str, object] | None:
         """What the set that waits would have done; None where nothing waits."""
-        pending = self.agreed.pending
-        if pending is None:
-            return None
-        if pending.sha256 not in self._rehearsed:
-            self._rehearsed = {pending.sha256: await self._rehearse(pending.sha256)}
-        return self._rehearsed[pending.sha256]
+        async with self._rehearsing:  # a process that reads a whole day is not begun by each who asks
+            pending = self.agreed.pending
+            if pending is None:
+                return None
+            if pending.sha256 not in self._rehearsed:
+                self._rehearsed = {pending.sha256: await self._rehearse(pending.sha256)}
+            return self._rehearsed[pending.sha256]
 
     # ------------------------------------------------------------ the steps
 

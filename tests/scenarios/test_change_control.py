@@ -115,6 +115,30 @@ async def test_whoever_has_lost_the_key_approves_nothing(tmp_path: Path, monkeyp
         assert shown["sha256"] == asked["sha256"]  # it still waits, for somebody else
 
 
+async def test_the_past_is_replayed_once_for_all_who_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each replay is a process that reads a whole day: whoever asks while one is under way waits for what it says."""
+    begun, over = list[str](), asyncio.Event()
+
+    async def slowly(sha256: str) -> Mapping[str, object]:
+        begun.append(sha256)
+        await over.wait()
+        return {"newly_allowed": 3}
+
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="why")
+        monkeypatch.setattr(scene.guard.changes.policies, "_rehearse", slowly)
+        policies = scene.guard.changes.policies
+        looking = [asyncio.ensure_future(policies.rehearsal()) for _ in range(5)]
+        approving = asyncio.ensure_future(policies.approve(asked["sha256"], Who("ben", "agreed")))
+        await asyncio.sleep(0)
+        over.set()
+
+        assert await asyncio.gather(*looking) == [{"newly_allowed": 3}] * 5
+        assert (await approving).replay == {"newly_allowed": 3}
+        assert begun == [asked["sha256"]]
+
+
 async def test_a_loosening_is_asked_for_by_a_person_with_a_reason(tmp_path: Path) -> None:
     """Neither a signal nor somebody without a reason makes one pending."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
