@@ -26,6 +26,10 @@ RET_TYPE_MAX: Final = 2**31
 MEETS_OTHERS: Final = refuse(
     Code.NOT_YOUR_ORDER, "an order of another came in between, which a cancel of all would end; it was not sent"
 )
+LATE_S: Final = 10  # how old a decision may be at the last look; beyond it price, hours and caller may be others
+_LATE: Final = (
+    "it was decided {} s ago, and the disk of the record or this machine stood still since; it was not sent: ask again"
+)
 _INTERRUPTED: Final = Outcome(Verdict.NOT_SENT, message="interrupted")
 _CHANGE, _NOT_SENT = Effect.ORDER_CHANGE, Verdict.NOT_SENT  # asked of every trade
 _log = structlog.get_logger("guard")
@@ -92,7 +96,7 @@ def recordable(outcome: Outcome) -> Outcome:
 
 
 async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
-    """The decision on the disk and its turn; then state, key and HALT once more: they may have changed meanwhile.
+    """The decision on the disk and its turn; then state, key, HALT and its age: they may have changed meanwhile.
 
     A cancel waits for neither.
     """
@@ -109,7 +113,7 @@ async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
         wait_us = desk.turns.take(place, visit.effect, now_us=desk.clock.mono_us())
         if wait_us:
             await asyncio.sleep(-(-wait_us // 1000) / 1000)  # whole milliseconds, as coarse timers keep them
-    return objection(desk, sending)
+    return objection(desk, sending) or _late(desk, visit)
 
 
 def objection(desk: Desk, sending: Sending) -> Refusal | None:
@@ -121,9 +125,18 @@ def objection(desk: Desk, sending: Sending) -> Refusal | None:
     return gone or (Refusal(in_order(reasons)) if reasons else None)
 
 
+def _late(desk: Desk, visit: Visit) -> Refusal | None:
+    """What adds risk is not sent long after it was judged, whatever held it; a machine that slept tells by the wall."""
+    clock = desk.clock
+    age_us = max(clock.t_us() - visit.t_us, clock.wall_us() - visit.wall_us)
+    if age_us <= LATE_S * 1_000_000 or visit.effect not in RISKY:
+        return None
+    return refuse(Code.OVERLOADED, _LATE.format(age_us // 1_000_000))
+
+
 def watched(desk: Desk, sending: Sending) -> Outbound:
     """The request to send, looked at once more when its first byte would leave: it may wait for a connection."""
-    return replace(sending.outbound, may_leave=lambda: objection(desk, sending) is None)
+    return replace(sending.outbound, may_leave=lambda: not (objection(desk, sending) or _late(desk, sending.visit)))
 
 
 class Carried(Struct, frozen=True, gc=False):

@@ -97,6 +97,52 @@ async def test_a_caller_that_hangs_up_while_the_record_is_written_changes_nothin
         assert [found["verdict"] for found in await scene.records("outcome")] == ["accepted"]
 
 
+@pytest.mark.parametrize(("stood_s", "sent"), [(10, 1), (11, 0), (3600, 0)])
+async def test_an_order_that_a_disk_held_up_is_not_sent_long_after_it_was_judged(
+    tmp_path: Path, stood_s: int, sent: int
+) -> None:
+    """Its price, the hours and whoever waited for it may be gone: 503, nothing held; a cancel is sent all the same."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        mine, before = await scene.placed(), scene.held()
+        go, durable = asyncio.Event(), scene.guard.journal.durable
+
+        async def slowly(seq: int) -> None:
+            await go.wait()
+            await durable(seq)
+
+        scene.guard.journal.durable = slowly  # type: ignore[method-assign]
+        asked = [asyncio.ensure_future(scene.place(price=190)), asyncio.ensure_future(scene.modify(mine, price=180))]
+        await asyncio.sleep(0.01)
+        scene.clock.advance(s=stood_s)
+        cancelled = await scene.cancel(mine)
+        go.set()
+        placed, changed = await asyncio.gather(*asked)
+
+        assert is_passed(cancelled)
+        assert len(scene.reached()) - 1 == sent
+        if not sent:
+            assert [code_of(reply) for reply in (placed, changed)] == [(503, "overloaded")] * 2
+            assert "Retry-After" in dict(placed.headers)
+            assert f"decided {stood_s} s ago" in said(placed)["ret_msg"]
+            assert {(await scene.outcome(reply))["verdict"] for reply in (placed, changed)} == {"not_sent"}
+            assert scene.held() <= before
+
+
+async def test_an_order_is_as_old_as_the_wall_says_where_the_machine_slept(tmp_path: Path) -> None:
+    """The monotonic clock stands still in a sleep; the market does not."""
+    async with stage(tmp_path) as scene:
+        await scene.ask(ACCOUNTS)
+        durable = scene.guard.journal.durable
+
+        async def asleep(seq: int) -> None:
+            await durable(seq)
+            scene.clock.step_wall(s=60)
+
+        scene.guard.journal.durable = asleep  # type: ignore[method-assign]
+        assert code_of(await scene.place()) == (503, "overloaded")
+        assert scene.reached() == []
+
+
 async def test_a_caller_that_hangs_up_before_the_decision_leaves_nothing(tmp_path: Path) -> None:
     """Nobody waits for an order that was not decided: no record, no counter, nothing sent."""
     async with stage(tmp_path, policies=DAILY) as scene:
