@@ -6,8 +6,8 @@ tried again later.
 """
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 from msgspec import Raw
 
+from guard.beside import beside
 from guard.child import Child, child
 from guard.clock import Clock
 from guard.errors import JournalFault
@@ -25,12 +26,23 @@ from guard.journal.segments import first_line, segment_numbers, segment_path
 from guard.terms import us_of, utc
 
 ROUND_S: Final = 5.0
+TIMEOUT_S: Final = 3600.0  # for one of the programs beside the loop; one that hangs must not be the last that is begun
 PARTS_AT_ONCE: Final = 8  # some 100 kB, appended a turn of the loop each between two pauses
 PAUSE_S: Final = 0.005
 CLEAR_AGAIN_S: Final = 3600  # looking for what no record names reads all that is kept
 _ROOM_RECORDS: Final = 16
 
 _log = structlog.get_logger("guard.keeper")
+
+
+@asynccontextmanager
+async def _program(module: str, *words: str) -> AsyncIterator[Child]:
+    """One of ours while it runs. `ValueError` where it takes too long."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S), child(*beside(module, *words)) as process:
+            yield process
+    except TimeoutError as error:
+        raise ValueError(f"{module} took longer than {TIMEOUT_S:.0f} s and was ended; it is begun anew") from error
 
 
 class Keeper:
@@ -94,8 +106,7 @@ class Keeper:
 
     async def _snapshot(self, closed: int) -> None:
         """Has the closed segments folded, and appends the parts."""
-        words = (sys.executable, "-P", "-m", "guard.snapshots", str(self._state), str(closed))
-        async with child(*words) as process:
+        async with _program("guard.snapshots", str(self._state), str(closed)) as process:
             await self._append(process)
 
     async def _append(self, process: Child) -> None:
@@ -159,7 +170,7 @@ class Keeper:
 
     async def _read_back(self) -> None:
         """Nothing goes whose sum is not on the disk: `ValueError` where the last snapshot cannot be read any more."""
-        async with child(sys.executable, "-P", "-m", "guard.snapshots", str(self._state)) as process:
+        async with _program("guard.snapshots", str(self._state)) as process:
             out, err = await asyncio.gather(process.out.lines(), process.err.lines())
             if await process.ended():
                 raise ValueError(f"no snapshot could be read back: {b''.join(err).decode('utf-8', 'replace')[-500:]}")
@@ -170,8 +181,7 @@ class Keeper:
     async def _clear(self, before: datetime) -> None:
         """What only pruned records named goes from beside the record."""
         before_us = str(us_of(before))
-        words = ("-m", "guard.journal.leftover", str(self._state), before_us, *self._in_force())
-        async with child(sys.executable, "-P", *words) as process:
+        async with _program("guard.journal.leftover", str(self._state), before_us, *self._in_force()) as process:
             out, err = await asyncio.gather(process.out.lines(), process.err.lines())
             if await process.ended():
                 raise ValueError(f"what is left over could not be found: {b''.join(err).decode()[-500:]}")

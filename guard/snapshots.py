@@ -6,7 +6,6 @@ A start reads the last whole run and folds the records behind it, through the sa
 program prints which run that is: nothing behind it may ever be deleted.
 """
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -28,7 +27,6 @@ from guard.walk.recent import Known
 
 RECENT_MAX: Final = 2_000  # decisions that callers may still ask for after a start; the record has them all
 _RECENT_IN_A_PART: Final = 50
-_NICENESS: Final = 10  # the guard goes first
 NOT_KNOWN: Final = (
     "records 1 to {} are gone, and no snapshot of them that is kept can be read by this version: put back a copy of "
     "the segments, or ask the version that wrote them"
@@ -152,7 +150,6 @@ def read_back(state: Path) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(_NICENESS)
     state, *segment = sys.argv[1:]
     if segment:
         main(Path(state), int(segment[0]))

@@ -5,7 +5,6 @@ refuses the change: a limit that silently begins at zero lets through what it is
 """
 
 import asyncio
-import sys
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +15,7 @@ from typing import Final
 import structlog
 
 from guard.admin.recount import FROM_NOW, NOT_REBUILT, NotRebuilt, Recount, Tail
+from guard.beside import beside
 from guard.child import child
 from guard.errors import JournalFault
 from guard.journal.shelf import Shelf
@@ -112,11 +112,11 @@ class Recounting:
         return principals
 
     async def _read(self, standing: Standing, until: str, now: str) -> list[bytes]:
-        words = ("-m", "guard.replay.counted", str(self._directory), standing.config_sha256, standing.policy_sha256)
+        words = (str(self._directory), standing.config_sha256, standing.policy_sha256, until, now)
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._written(int(until))
-                async with child(sys.executable, *words, until, now) as process:
+                async with child(*beside("guard.replay.counted", *words)) as process:
                     out, err = await asyncio.gather(process.out.lines(), process.err.lines())
                     code = await process.ended()
         except (TimeoutError, OSError, ValueError) as error:

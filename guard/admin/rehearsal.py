@@ -1,7 +1,6 @@
 """What a set of policies would have done in the last day: the replay, in a process of its own beside the loop."""
 
 import asyncio
-import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from guard.beside import beside
 from guard.child import child
 from guard.clock import Clock
 from guard.journal import timestamp
@@ -30,7 +30,7 @@ class Rehearsal:
     async def __call__(self, sha256: str) -> Mapping[str, object]:
         """The replay of the last day by the set of this hash."""
         since = timestamp(self._clock.wall_us() - SPAN // timedelta(microseconds=1))
-        words = (sys.executable, "-m", "guard.replay", str(self._state), sha256, since)
+        words = beside("guard.replay", str(self._state), sha256, since)
         try:
             async with asyncio.timeout(TIMEOUT_S), child(*words) as process:
                 answer, said = await asyncio.gather(process.out.lines(), process.err.lines())

@@ -6,7 +6,6 @@ text that is in doubt stays: without it a decision could be neither explained no
 """
 
 import hashlib
-import os
 import re
 import sys
 from collections.abc import Iterable
@@ -18,7 +17,6 @@ from guard.journal.segments import read_lines
 from guard.wholefile import GIVEN_BYTES_MAX, read_whole
 
 FOLDER: Final = "config"
-_NICENESS: Final = 10  # the guard goes first
 _NAMING: Final = re.compile(rb'(config_)?(?:sha256|back|expired)":"([0-9a-f]{64})"')  # members of records, snapshots
 _HASH: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _FILE: Final = re.compile(r"[0-9a-f]{64}\.(?:json|new)")
@@ -96,5 +94,4 @@ def main(state: Path, before_us: int, in_force: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(_NICENESS)
     main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

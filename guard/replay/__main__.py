@@ -3,7 +3,6 @@
 A process of its own, beside a guard's loop and not in it; prints one JSON value.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,6 @@ from guard.replay.kept import docs_of, told
 from guard.replay.past import Options, replayed
 
 SHOWN_MAX: Final = 50
-_NICENESS: Final = 10  # the guard goes first
 
 
 def main(state: Path, sha256: str, since: str) -> None:
@@ -32,5 +30,4 @@ def main(state: Path, sha256: str, since: str) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(_NICENESS)
     main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

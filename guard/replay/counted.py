@@ -5,7 +5,6 @@ parts of the ledger, one a line, an empty line, and the parts of what is no trad
 oldest order was placed that lived then: so every budget day, window and live order of the present is whole.
 """
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -27,7 +26,6 @@ from guard.replay.span import WARM_UP, begins, lines_since, span_from, whole
 from guard.standing import Standing
 from guard.terms import Principal, made_at
 
-_NICENESS: Final = 10  # the guard goes first
 _SLACK: Final = timedelta(minutes=1)  # between the time in an id and that of its record
 _COUNTS: Final = (Time, Holders, Steps, Spent, Stamps)
 _DECODER: Final = msgspec.json.Decoder(Part)
@@ -121,5 +119,4 @@ def main(state: Path, config: str, sha256: str, *, until: int, now: datetime) ->
 
 
 if __name__ == "__main__":
-    os.nice(_NICENESS)
     main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], until=int(sys.argv[4]), now=datetime.fromisoformat(sys.argv[5]))

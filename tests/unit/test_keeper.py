@@ -216,6 +216,24 @@ async def test_a_process_that_cannot_be_started_is_told_once(tmp_path: Path, mon
     await journal.close()
 
 
+async def test_a_process_that_hangs_is_ended_and_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was the last snapshot of the guard's life, and nobody was told."""
+    state, program = tmp_path / "state", tmp_path / "hangs"
+    journal = opened(state)
+    await fill(journal, 40)
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o700)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(program))
+        patch.setattr(keeper_module, "TIMEOUT_S", 0.05)
+        keeper = kept(journal, state)
+        (told_,) = await asyncio.wait_for(failing(keeper, monkeypatch), 20)
+    assert "took longer" in told_["why"]
+    await Keeper.round(keeper)
+    await journal.close()
+    assert len(list(runs(state))) == 1
+
+
 async def test_a_record_that_cannot_be_folded_is_told_and_appends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

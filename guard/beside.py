@@ -1,0 +1,34 @@
+"""What runs a program of ours beside the guard: `python -m guard.beside MODULE WORDS…`, as the guard starts it.
+
+It goes after the guard, and never outlives it: its standard input is a pipe that nobody writes to, and the end of which
+tells that the guard is gone, however it went. An orphan would take processor and memory from the start of the next one.
+"""
+
+import os
+import runpy
+import stat
+import sys
+import threading
+from typing import Final
+
+_NICENESS: Final = 10  # the guard goes first
+_ALONE: Final = 1
+
+
+def beside(module: str, *words: str) -> tuple[str, ...]:
+    """The command that runs a module so; nothing in the directory that it is started in can take its place."""
+    return sys.executable, "-P", "-m", "guard.beside", module, *words
+
+
+def _ends_with_the_guard() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(_ALONE)
+
+
+if __name__ == "__main__":
+    os.nice(_NICENESS)
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        threading.Thread(target=_ends_with_the_guard, daemon=True).start()
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
