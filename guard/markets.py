@@ -190,6 +190,20 @@ def currency_of(market: str, code: str) -> str:
     return "" if row is None else row.currency
 
 
+def local_code(market: str, code: str) -> str | None:
+    """The code under which the same share or fund trades in the market's own currency; None where it is that already.
+
+    In renminbi 80700 is 00700, in dollars 09110 is 03110 and 09834 is 02834, and DLR.U is DLR.
+    """
+    if market == "CA" and code.endswith(_CA_DOLLARS):
+        return code[: -len(_CA_DOLLARS[0])]
+    if market not in {"HK", "HK_FUND"}:
+        return None
+    if _HK_DOLLARS.fullmatch(code):
+        return f"0{'2' if code[2] == '8' else '3'}{code[2:]}"
+    return f"0{code[1:]}" if len(code) == _HK_DIGITS and code.isdigit() and code.startswith("8") else None
+
+
 def whole_code(prefix: str, code: str) -> str:
     """The code as exchange, daemon and record write it: one of Hong Kong with its leading zeros ("700" is "00700")."""
     return code.zfill(_HK_DIGITS) if prefix == "HK" and code.isdigit() else code

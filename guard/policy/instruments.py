@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import ClassVar, Final, Self
 
 from guard.codes import Code
-from guard.markets import kind_of
+from guard.markets import currency_of, kind_of, local_code
 from guard.policy.notation import matches
 from guard.policy.rule import Proposal, Rule
 from guard.terms import Instrument, InstrumentKind, PlaceOrder, Reason, World
@@ -81,8 +81,9 @@ class Symbols(Rule, frozen=True):
 
 
 class BlockedSymbols(Rule, frozen=True):
-    """None of these symbols, nor their options, warrants and renminbi counters. Beats every allow-list: all must pass.
+    """None of these symbols, nor their options, warrants and counters in other currencies.
 
+    Beats every allow-list: all must pass.
     Where neither the code nor the daemon tells what a derivative is on (options and warrants of Hong Kong), and the
     list names anything in that market, the derivative is refused: a blocked name has no back door.
     """
@@ -102,7 +103,8 @@ class BlockedSymbols(Rule, frozen=True):
             return self.reason(Code.SYMBOL, f"{order.symbol} is blocked", observed=order.symbol)
         share = _share(order)
         if share is not None and matches_symbol(share, self.blocked):
-            message = f"{order.symbol} is the renminbi counter of {share}, which is blocked"
+            currency = currency_of(order.market, order.code)
+            message = f"{order.symbol} is the {currency} counter of {share}, which is blocked"
             return self.reason(Code.SYMBOL, message, observed=order.symbol, limit=share)
         prefix = order.symbol.split(".", 1)[0].upper()
         known = _known(proposal.world)
@@ -133,10 +135,9 @@ def is_derivative(order: PlaceOrder) -> bool:
 
 
 def _share(order: PlaceOrder) -> str | None:
-    """The share whose renminbi counter the order is for: 80700 is 00700 in another currency."""
-    if order.market != "HK" or len(order.code) != _HK_CODE_CHARS or not order.code.startswith("8"):
-        return None
-    return f"HK.0{order.code[1:]}"
+    """The share or fund whose counter in another currency the order is for: 80700 is 00700."""
+    code = local_code(order.market, order.code)
+    return None if code is None else f"{order.symbol.split('.', 1)[0].upper()}.{code}"
 
 
 def _roots(order: PlaceOrder) -> list[str]:

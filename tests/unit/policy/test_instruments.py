@@ -1,5 +1,6 @@
 """Markets, symbols, blocked symbols."""
 
+import re
 from typing import Any
 
 import pytest
@@ -115,16 +116,27 @@ def test_what_the_daemon_knows_of_a_derivative_decides(market: str, code: str, w
         ("HK", "80005", None),
         ("HK", "8070", None),
         ("JP", "80700", None),
+        ("HK", "09110", Code.SYMBOL),
+        ("HK", "83110", Code.SYMBOL),
+        ("HK", "09834", Code.SYMBOL),
+        ("HK_FUND", "09834", Code.SYMBOL),
+        ("HK", "09433", None),
+        ("HK", "09618", None),
+        ("CA", "DLR.U", Code.SYMBOL),
+        ("CA", "DLR-U", Code.SYMBOL),
+        ("CA", "REI.UN", None),
+        ("US", "DLR.U", None),
     ],
 )
-def test_a_blocked_share_is_blocked_in_renminbi_too(market: str, code: str, found: Code | None) -> None:
-    """Its second counter is the same share under another code."""
-    rules = '[instruments]\nblocked_symbols = ["HK.00700", "HK.09988"]'
+def test_what_is_blocked_is_blocked_in_other_currencies_too(market: str, code: str, found: Code | None) -> None:
+    """Its second and third counters are the same share or fund under another code."""
+    names = ["HK.00700", "HK.09988", "HK.03110", "HK.02834", "CA.DLR", "CA.REI"]
+    rules = f"[instruments]\nblocked_symbols = {names}"
     judgement = asked(rules, order(market=market, code=code), world=world(what=stock(f"{market}.{code}")))
 
     assert codes(judgement) == ([] if found is None else [found])
     if found is not None:
-        assert "is the renminbi counter of HK.0" in judgement.reasons[0].message
+        assert re.search(r"is the (CNH|USD) counter of (HK\.0|CA\.)", judgement.reasons[0].message)
 
 
 def test_a_derivative_of_a_blocked_symbol_is_told() -> None:
