@@ -171,9 +171,10 @@ def recorded(claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the daemon's lists show of an order, or of its symbol. `targets`: counter → what the order holds there now.
 
-    `ended`: nothing more can be filled. `decision` is the one that opened the order. An order that was placed elsewhere
-    has an `owner` (manual), environment, account and symbol; while it works also market, `order` (its terms as a body
-    that places it) and a name of its own instead of a decision, under which later records follow it.
+    `ended`: nothing more can be filled; another record of the order shows that more had been. `decision` is the one
+    that opened the order. An order that was placed elsewhere has an `owner` (manual), environment, account and symbol;
+    while it works also market, `order` (its terms as a body that places it) and a name of its own instead of a
+    decision, under which later records follow it.
     `source`: which lists, `orders` or `positions`. `currency`: about no order (`decision` is empty), but about a symbol
     that they show in another currency than its market's.
     """

@@ -6,6 +6,7 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 """
 
 from guard.limits.currencies import note_currency
+from guard.limits.ended import fill_ended
 from guard.limits.grafting import Graft, apart, graft, missing, together
 from guard.limits.holder import About, Amounts, Fills, Holder, Worth
 from guard.limits.ledger import post, reserve, settle
@@ -48,6 +49,7 @@ __all__ = [
     "bound_met",
     "change_in_flight",
     "end_order",
+    "fill_ended",
     "find_order",
     "find_slot",
     "free_in_us",

@@ -22,7 +22,7 @@ from guard.terms import Claim
 
 
 class Held(Struct, frozen=True, omit_defaults=True):
-    """What a live order holds, cell by cell, and what that is a part of."""
+    """What an order that is live, or ended of late, holds, cell by cell, and what that is a part of."""
 
     cells: tuple[str, ...] = ()
     held: tuple[int, ...] = ()
@@ -39,7 +39,7 @@ class Moved(Struct, frozen=True, omit_defaults=True):
 
 
 class Graft(Struct, frozen=True, omit_defaults=True):
-    """Absolute amounts: by live order, by open step, by cell."""
+    """Absolute amounts: by order, by open step, by cell."""
 
     holders: dict[str, Held] = {}
     steps: dict[str, Moved] = {}
@@ -61,8 +61,8 @@ class Graft(Struct, frozen=True, omit_defaults=True):
 def missing(state: State, other: State) -> Graft:
     """What the second ledger counts and this one does not."""
     held = {}
-    for known in other.holders.values():
-        holder = state.holders.get(known.id)
+    for known in (*other.holders.values(), *other.ended.values()):
+        holder = (state.holders if known.id in other.holders else state.ended).get(known.id)
         found = None if holder is None else held_of(holder, known)
         if found is not None:
             held[known.id] = found
@@ -110,6 +110,8 @@ def graft(state: State, new: Graft, *, t_us: int) -> None:
         holder = state.holders.get(name)
         if holder is not None:
             hold(state, holder, held)
+        elif name in state.ended:  # what it spent is among what all of them did, which is told apart
+            hold(State(), state.ended[name], held)
     graft_elsewhere(state, new, t_us=t_us)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
+from guard.limits.ended import keep_ended
 from guard.limits.holder import Amounts, Fills
 from guard.limits.order_ids import forget_order
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
@@ -73,6 +74,8 @@ def end_order(state: State, holder_id: str, *, t_us: int) -> None:
     if holder is None or holder.status == "done":
         return
     touch(state, holder_id, holder.holds.cells)
+    if holder.step is None:
+        keep_ended(state, holder)
     give_back(state, holder, keep_spend=True)
     if holder.step is None:
         forget_order(state, holder)

@@ -22,6 +22,8 @@ def promote(state: State, words: Collection[str], *, t_us: int) -> None:
     """The counters of these words (what a counter's name begins with) go on from their shadows."""
     for holder in state.holders.values():
         hold_plain(state, holder, words)
+    for ended in state.ended.values():  # what it spent is among what all of them did
+        hold_plain(State(), ended, words)
     promote_elsewhere(state, words, t_us=t_us)
 
 

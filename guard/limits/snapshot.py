@@ -63,10 +63,11 @@ class Live(Struct, frozen=True):
     paid: Decimal | None = None
 
 
-class Holders(Struct, frozen=True, tag="holders"):
-    """Live orders, oldest first."""
+class Holders(Struct, frozen=True, tag="holders", omit_defaults=True):
+    """Live orders, and those that ended of late; each oldest first."""
 
-    holders: tuple[Live, ...]
+    holders: tuple[Live, ...] = ()
+    ended: tuple[Live, ...] = ()
 
 
 class Steps(Struct, frozen=True, tag="steps"):
@@ -121,8 +122,8 @@ def snapshot(state: State) -> Iterator[Part]:
     yield Time(state.at_us)
     for cells in _slices(state.spent.items(), CELLS_MAX):
         yield Spent(dict(cells))
-    for holders in _slices(state.holders.values(), ORDERS_MAX):
-        yield Holders(tuple(map(live, holders)))
+    yield from (Holders(tuple(map(live, some))) for some in _slices(state.holders.values(), ORDERS_MAX))
+    yield from (Holders(ended=tuple(map(live, some))) for some in _slices(state.ended.values(), ORDERS_MAX))
     for steps in _slices(state.steps.values(), ORDERS_MAX):
         yield Steps(tuple(steps))
     for cell, log in state.logs.items():
@@ -163,7 +164,10 @@ def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
                 move(state.sums, intern(cell), amount)
         case Holders():
             for order in part.holders:
-                _put_holder(state, order)
+                holder = state.holders[order.id] = _holder(order)
+                for cell, amount in zip(holder.holds.cells, order.held, strict=True):
+                    move(state.sums, cell, amount)
+            state.ended.update((order.id, _holder(order)) for order in part.ended)
         case Ids():
             account = accounts.setdefault(part.account, part.account)
             ids = state.ids.setdefault(account, OrderIds(account))
@@ -214,7 +218,7 @@ def live(holder: Holder) -> Live:
     )
 
 
-def _put_holder(state: State, order: Live) -> None:
+def _holder(order: Live) -> Holder:
     """With what it has in common with others shared again, as `reserve` shares it."""
     (form, own), held = short(order.order), (order.cells, order.held, order.kinds)
     bases = tuple(same_whole(basis.cells, basis.amounts, basis.kinds, basis.worth) for basis in order.bases)
@@ -227,7 +231,7 @@ def _put_holder(state: State, order: Live) -> None:
         status=order.status,
         step=order.step,
     )
-    holder = state.holders[order.id] = Holder(
+    return Holder(
         id=order.id,
         about=same_about(About(order.key, order.account, order.market, order.symbol, form)),
         own=own,
@@ -235,8 +239,6 @@ def _put_holder(state: State, order: Live) -> None:
         by_id=None if order.order_id is None else slim(order.order_id),
         by_ex=None if order.order_id_ex is None else slim(order.order_id_ex),
     )
-    for cell, amount in zip(holder.holds.cells, order.held, strict=True):
-        move(state.sums, cell, amount)
 
 
 def _names(state: State, live: dict[str, str]) -> Iterator[tuple[Name, str]]:

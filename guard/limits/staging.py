@@ -46,10 +46,11 @@ class Staging:
         self._state, self._other, self._words = state, other, words
         self._touched = state.touched, other.touched = Touched(), Touched()
         self._scratch = State()  # its sums tell what an order adds
-        self._left = iter(list(state.holders))
+        self._left = iter([*state.holders, *state.ended])
         self._cells_left = iter((*other.spent, *other.logs, *((*state.spent, *state.logs) if words else ())))
         self._is_through = False
         self._holders: dict[str, Holder] = {}
+        self._ended: dict[str, Holder] = {}
         self._drawers = tuple(dict[str, tuple[Adds, bool]]() for _ in range(DRAWERS))  # and whether it was told of
         self._sums: Adds = {}
         self._missing: set[str] = set()
@@ -114,6 +115,7 @@ class Staging:
             raise AssertionError("orders have changed since the rest was told")
         state, before = self._state, self._state.holders
         state.holders, self._holders = self._holders, {}
+        state.ended.update((name, ended) for name, ended in self._ended.items() if name in state.ended)
         for cell, delta in self._sums.items():
             move(state.sums, cell, delta)
         advance(state, t_us=t_us)
@@ -131,9 +133,9 @@ class Staging:
         """
         self._state.touched = self._other.touched = None
         other, ids = self._other, self._other.ids.values()
-        theirs = (other.holders, other.sums, other.spent, other.days, other.logs, other.slots, other.steps)
+        theirs = (other.holders, other.ended, other.sums, other.spent, other.days, other.logs, other.slots, other.steps)
         named = (names for one in ids for names in (one.live, one.live_ex, one.recent))
-        return [self._holders, *self._drawers, self._sums, self._spent, self._logs, *theirs, *named]
+        return [self._holders, self._ended, *self._drawers, self._sums, self._spent, self._logs, *theirs, *named]
 
     # ------------------------------------------------------------ one cell
 
@@ -178,6 +180,7 @@ class Staging:
         holder, other = self._state.holders.get(name), self._other.holders.get(name)
         if holder is None:
             self._holders.pop(name, None)
+            drawer[name] = {}, self._build_ended(name, told, is_told=is_told)
             return
         held = None if other is None else held_of(holder, other)
         if held is not None or is_told:
@@ -195,3 +198,16 @@ class Staging:
             hold(self._scratch, grown, held)
         for cell, amount in adds.items():
             move(self._sums, cell, amount)
+
+    def _build_ended(self, name: str, told: dict[str, Held], *, is_told: bool) -> bool:
+        """One that is live no more; whether something was told of it. What it spent is among what all of them did."""
+        self._ended.pop(name, None)
+        ended, other = self._state.ended.get(name), self._other.ended.get(name)
+        held = None if ended is None or other is None else held_of(ended, other)
+        if held is not None or is_told:
+            told[name] = held or Held()
+        if ended is not None and (held is not None or self._words):
+            self._ended[name] = grown = copy(ended)
+            hold_plain(State(), grown, self._words)
+            hold(State(), grown, held or Held())
+        return held is not None or is_told

@@ -151,11 +151,11 @@ class Touched(Struct):
 class State(Struct):
     """The fold over the record. `sums[cell]` is always `spent[cell]` plus what all holders hold there.
 
-    `spent` is what ended orders have used up, `days` the cells of it that are some day's. `due` says when to look
-    whether the log or slot of a cell can be forgotten, `turns` is a heap of its times; they decide memory, never an
-    answer. `currencies`: symbols that the daemon's orders or positions show in another currency than their market's,
-    oldest first. `kept`: how many slots each key has. `touched`: what has changed since somebody began to listen; None
-    while nobody does.
+    `spent` is what ended orders have used up, `days` the cells of it that are some day's. `ended`: the latest of these
+    orders, oldest first, each with what it spent. `due` says when to look whether the log or slot of a cell can be
+    forgotten, `turns` is a heap of its times; they decide memory, never an answer. `currencies`: symbols that the
+    daemon's orders or positions show in another currency than their market's, oldest first. `kept`: how many slots each
+    key has. `touched`: what has changed since somebody began to listen; None while nobody does.
     """
 
     at_us: int = 0
@@ -166,6 +166,7 @@ class State(Struct):
     slots: dict[str, Slot] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
     holders: dict[str, Holder] = field(default_factory=dict)
+    ended: OrderedDict[str, Holder] = field(default_factory=OrderedDict)
     steps: dict[str, Step] = field(default_factory=dict)
     ids: dict[Account, OrderIds] = field(default_factory=dict)
     trading: dict[Scope, TradingRule] = field(default_factory=dict)

@@ -14,14 +14,14 @@ from msgspec.structs import replace
 
 from guard.intent import order_of
 from guard.journal import Order, OutcomeRecord, Reconciled
-from guard.limits import Holder, State, advance, end_order, post, reserve, set_targets, settle
+from guard.limits import Holder, State, advance, end_order, fill_ended, post, reserve, set_targets, settle
 from guard.policy.cells import book_of, is_gtc
 from guard.policy.fills import Progress, targets, vanished
 from guard.recovery import opening_of
 from guard.replay.judging import Asked, Verdict
 from guard.terms import Claim, Outcome
 from guard.terms import Verdict as Came
-from guard.tracking.apply import note_fills
+from guard.tracking.apply import fills_of, note_fills
 from guard.walk.changing import wholes
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
@@ -84,6 +84,9 @@ class Elsewhere:
 
     def learn(self, record: Order, wall: datetime) -> None:
         """What became of an order, on the counters of the other policies."""
+        if record.decision in self.state.ended:
+            self._learn_late(record, wall)
+            return
         holder, real = self.state.holders.get(record.decision), self.real.holders.get(record.decision)
         if holder is None or holder.status == "done":
             return
@@ -110,6 +113,18 @@ class Elsewhere:
             set_targets(self.state, record.decision, amounts, t_us=record.t)
         if record.ended:
             end_order(self.state, record.decision, t_us=record.t)
+
+    def _learn_late(self, record: Order, wall: datetime) -> None:
+        """A fill that was shown after the order's end; worked out as it was then where the record has another cell."""
+        holder, real = self.state.ended[record.decision], self.real.ended.get(record.decision)
+        held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+        progress = replace(_progress(holder, record, wall), is_over=True)
+        found = targets(wholes(holder), held, progress, market=holder.market)
+        shared = set() if real is None else {cell for basis in real.bases for cell in basis.cells}
+        books = {book_of(cell) for basis in holder.bases for cell in basis.cells}
+        told = {cell: amount for cell, amount in record.targets.items() if book_of(cell) in books}
+        mine = {cell: amount for cell, amount in found.items() if cell not in shared and cell not in told}
+        fill_ended(self.state, record.decision, mine | told, fills=fills_of(record), t_us=record.t)
 
     # ------------------------------------------------------------ certain or not
 

@@ -6,11 +6,13 @@ from typing import Final
 from guard.intent import kept
 from guard.journal import Order, Reconciled
 from guard.limits import (
+    Fills,
     Opening,
     State,
     adopt,
     advance,
     end_order,
+    fill_ended,
     note_currency,
     note_filled,
     note_order_ids,
@@ -32,6 +34,10 @@ def learned(state: State, recent: Recent, record: Order) -> None:
     if record.owner is not None:
         _outside(state, record)
         return
+    if record.decision in state.ended:
+        fill_ended(state, record.decision, record.targets, fills=fills_of(record), t_us=record.t)
+        recent.learn(record.decision, status=record.status, filled_qty=record.filled_qty)
+        return
     holder = state.holders.get(record.decision)
     if holder is not None:
         note_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
@@ -45,8 +51,14 @@ def learned(state: State, recent: Recent, record: Order) -> None:
 def note_fills(state: State, record: Order) -> None:
     """How much of the order is filled, and what for; where the record tells it."""
     if record.filled_qty is not None:
-        paid = None if record.filled_value is None else Decimal(record.filled_value)
-        note_filled(state, record.decision, Decimal(record.filled_qty), paid=paid, t_us=record.t)
+        fills = fills_of(record)
+        note_filled(state, record.decision, fills.qty, paid=fills.paid, t_us=record.t)
+
+
+def fills_of(record: Order) -> Fills:
+    """The same as the ledger has it."""
+    paid = None if record.filled_value is None else Decimal(record.filled_value)
+    return Fills(Decimal(record.filled_qty or 0), paid)
 
 
 def _outside(state: State, record: Order) -> None:

@@ -1,4 +1,4 @@
-"""When the daemon's order lists are asked: while orders are live or steps in doubt, and not otherwise.
+"""When the daemon's order lists are asked: while orders are live, have just ended, or steps are in doubt; else seldom.
 
 One question a place at a time, at the pace of `lists`. A fault of the daemon teaches nothing: the next question comes
 in its turn. Callers and readiness never wait for any of this.
@@ -16,6 +16,7 @@ from guard.limits import Holder, Step, unknowns
 from guard.terms import Account, Missing, stamp_of
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
+from guard.tracking.late import Late
 from guard.tracking.lists import Lists
 from guard.tracking.outside import Outside
 from guard.tracking.places import Place, Places
@@ -50,6 +51,7 @@ class Reconciler:
         self._doubts = Doubts(self._scribe)
         self._tracks = Tracks(self._scribe, self._doubts)
         self._outside = Outside(self._scribe)
+        self._late = Late(self._scribe, self._places)
         self._asked_us: dict[Place, int] = {}
         self._since_us: dict[Place, int] = {}
         self._looked_us: dict[Place, int] = {}
@@ -70,11 +72,12 @@ class Reconciler:
             self._wake.set()
 
     def traded(self, acc_id: int) -> None:
-        """The daemon pushed a trade event of this account id; where nothing is live or in doubt nothing is asked."""
+        """The daemon pushed a trade event of this account id. Nobody is asked where nothing is live or just ended."""
         state = self._desk.state
         live = {account for account, ids in state.ids.items() if ids.live or ids.live_ex}
         doubted = (state.holders.get(step.holder or step.of or "") for step in unknowns(state))
-        for account in live | {holder.account for holder in doubted if holder is not None}:
+        doubted_at = {holder.account for holder in doubted if holder is not None}
+        for account in live | doubted_at | self._late.heard(acc_id):
             if account.acc_id == acc_id:
                 self.poke(account)
 
@@ -94,7 +97,7 @@ class Reconciler:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_WAIT_S), self._turn:
                 if self._lists.may_ask(place, spare=1):
-                    doubts = (await self._places.wanted(self._desk.state)).get(place, [])
+                    doubts = (await self._wanted()).get(place, [])
                     await self._look(place, doubts, is_fresh=True)
 
     def disabled(self, name: str) -> Disabled | None:
@@ -140,7 +143,7 @@ class Reconciler:
             return
         if len(self._looked_us) > PLACES_MAX:
             self._looked_us.clear()
-        wanted = await self._places.wanted(self._desk.state)
+        wanted = await self._wanted()
         self._asked_us = {place: at_us for place, at_us in self._asked_us.items() if place in wanted}
         self._since_us = {place: at_us for place, at_us in self._since_us.items() if place in wanted}
         self._lacking &= wanted.keys()
@@ -156,6 +159,12 @@ class Reconciler:
         self._doubts.keep(self._is_live)
         await self._tracks.keep(self._is_live)
         await asyncio.gather(self._idle(wanted), *(self._account(places) for places in due.values()))
+
+    async def _wanted(self) -> dict[Place, list[Step]]:
+        """Every list that is to be looked at, with the steps in doubt there."""
+        wanted = await self._places.wanted(self._desk.state)
+        late = map(self._places.one, self._late.places())
+        return wanted | {place: [] for place in late if place not in wanted}
 
     def _is_live(self, name: str) -> bool:
         return name in self._desk.state.holders or name in self._desk.state.steps
@@ -216,12 +225,15 @@ class Reconciler:
         for symbol, currency in shown.items():
             self._desk.reference.observe_currency(symbol, currency)
         self._note_currencies(place.trd_market, shown)
-        if self._is_incomplete(asked):
+        is_incomplete = self._is_incomplete(asked)
+        if is_incomplete:
             self._lacking.add(place)  # that the daemon's memory lacks it proves nothing: next time the broker is asked
+        if is_incomplete or self._late.is_lacking(asked):
             asked.earlier = await self._lists.history(place)
         try:
             self._doubts.settle(asked)
             self._tracks.learn(asked)
+            self._late.learn(asked)
             self._tracks.note(self._outside.learn(asked), asked)
         except JournalFault as fault:
             _log.error("not_reconciled", why=str(fault))

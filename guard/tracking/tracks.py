@@ -117,7 +117,7 @@ class Tracks:
         wall = clock.wall()
         if row.updated is None:
             return wall
-        if listed_us is not None and _fills(holder, row).qty > holder.filled:
+        if listed_us is not None and fills_of(holder, row).qty > holder.filled:
             listed = wall - timedelta(microseconds=clock.t_us() - listed_us)
             if row.updated < listed - LAG:
                 return wall
@@ -125,7 +125,7 @@ class Tracks:
 
     def _follow(self, holder: Holder, row: OrderRow, *, at: datetime, is_idle: bool) -> None:
         desk = self._scribe.desk
-        fills = _fills(holder, row)
+        fills = fills_of(holder, row)
         filled, paid = fills.qty, fills.paid
         progress = Progress(
             qty=row.qty,
@@ -170,7 +170,7 @@ class Tracks:
         )
 
 
-def _fills(holder: Holder, row: OrderRow) -> Fills:
+def fills_of(holder: Holder, row: OrderRow) -> Fills:
     """What the row shows as filled, and what for; never less than a list has shown before, for one may be behind.
 
     But for fills that the exchange has taken back.

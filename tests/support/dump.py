@@ -25,6 +25,7 @@ def dump(state: State) -> dict[str, Any]:
             cell: to_builtins(slot) for cell, slot in state.slots.items() if find_slot(state, cell, t_us=state.at_us)
         },
         "holders": {name: _holder(holder) for name, holder in state.holders.items()},
+        "ended": {name: _holder(holder) for name, holder in state.ended.items()},
         "steps": {name: to_builtins(step) for name, step in state.steps.items()},
         "ids": {f"{a.env.word}:{a.acc_id}": _ids(ids) for a, ids in state.ids.items()},
         "currencies": dict(state.currencies),

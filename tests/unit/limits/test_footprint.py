@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from guard.intent import encode, kept
 from guard.limits import State, Worth, end_order, reserve, restore, settle, snapshot
+from guard.limits.ended import ENDED_MAX
 from guard.policy.stand_ins import order_in
 from tests.support.ledger import REAL, accepted, new_order, sums, through_json
 
@@ -61,7 +62,7 @@ def test_a_live_order_is_small(*, alike: bool, most: int) -> None:
 
 
 def test_orders_that_have_ended_leave_their_names_alone() -> None:
-    """What they spent is one number, and so many of their ids are known as fit."""
+    """What they spent is one number, so many of their ids are known as fit, and the latest orders."""
     state = State()
     opened(state, 0, alike=False)
     for name in list(state.holders):
@@ -69,4 +70,5 @@ def test_orders_that_have_ended_leave_their_names_alone() -> None:
     ids = state.ids[REAL]
     assert (len(state.holders), len(state.steps), len(ids.live), len(ids.live_ex)) == (0, 0, 0, 0)
     assert len(ids.recent) == 2 * MANY
+    assert list(state.ended) == [f"{n:026}" for n in range(MANY - ENDED_MAX, MANY)]
     assert set(state.sums) == {"value"}

@@ -84,7 +84,7 @@ def test_no_field_of_the_state_is_forgotten() -> None:
 
     `touched` is no state: a list for whoever listens at the moment.
     """
-    told = {"at_us", "spent", "holders", "steps", "logs", "slots", "ids", "currencies", "trading"}
+    told = {"at_us", "spent", "holders", "ended", "steps", "logs", "slots", "ids", "currencies", "trading"}
 
     assert set(State.__struct_fields__) == told | {"sums", "days", "due", "turns", "kept", "touched"}
 

@@ -1,0 +1,50 @@
+"""Orders of ours that ended of late, with what each spent: for a fill that the daemon shows only after an order's end.
+
+Such a fill was paid for, so it is charged as any is: absolute amounts, which never become less. What these orders spent
+is part of `State.spent`, as that of all ended ones. Only the latest are kept.
+"""
+
+from collections.abc import Mapping
+from sys import intern
+from typing import Final
+
+from guard.limits.holder import Amounts, Course, Fills, Holder
+from guard.limits.order_ids import NOBODY
+from guard.limits.shared import same_cells
+from guard.limits.state import State, advance, touch
+from guard.limits.sums import part, put, spend
+
+ENDED_MAX: Final = 500  # a quarter of an hour of one account at the pace that the broker allows
+
+
+def keep_ended(state: State, holder: Holder) -> None:
+    """The order is about to end: it is remembered with what it will have spent."""
+    if holder.key == NOBODY:
+        return
+    holds = holder.holds
+    parts = [one for one in zip(holds.cells, holds.amounts, holds.kinds, strict=True) if one[2] == "s"]
+    cells, amounts = tuple(cell for cell, _, _ in parts), tuple(amount for _, amount, _ in parts)
+    spent = Amounts.of(same_cells(cells), amounts, intern("s" * len(parts)))
+    course = Course(spent, holder.claimed, holder.fills, "done")
+    state.ended[holder.id] = Holder(holder.id, holder.about, holder.own, course, holder.by_id, holder.by_ex)
+    if len(state.ended) > ENDED_MAX:
+        state.ended.popitem(last=False)
+
+
+def fill_ended(state: State, order_id: str, targets: Mapping[str, int], *, fills: Fills, t_us: int) -> None:
+    """So much of the order was filled after all, and this is what it spent; one that is not remembered spends nothing.
+
+    What it was charged before stays charged.
+    """
+    advance(state, t_us=t_us)
+    holder = state.ended.get(order_id)
+    if holder is None:
+        return
+    for cell, amount in targets.items():
+        more = amount - part(holder, cell)
+        if more > 0:
+            put(state, holder, cell, amount, kind="spend")
+            spend(state, cell, more)
+            touch(state, order_id, (cell,))
+    if fills.qty >= holder.fills.qty:
+        holder.fills = fills

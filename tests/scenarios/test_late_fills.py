@@ -1,0 +1,190 @@
+"""Fills that the daemon shows only after it had called the order ended: charged as any fill is, once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guard.admin.change import Who
+from guard.limits import ended
+from guard.simulator.faults import Reset
+from guard.simulator.orders import Status
+from tests.support.guards import record, said
+from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
+from tests.support.tracked import LIMITS, at_daemon, fill, held, holds, round_trip
+
+PEOPLE = (record("bot"), record("other"), record("desk", owner="a person"))
+
+
+async def cancelled(scene: Stage, **members: Any) -> str:
+    """An order that the daemon has shown as cancelled, with nothing filled."""
+    name = await scene.placed(**{"qty": 300} | members)
+    await round_trip(scene)
+    scene.daemon.world.end(at_daemon(scene, name), Status.CANCELLED_ALL)
+    await round_trip(scene)
+    return name
+
+
+def filled_late(scene: Stage, name: str, qty: int, price: str = "200") -> None:
+    """The daemon finds out that some of the order had been filled before it ended."""
+    order = at_daemon(scene, name)
+    order.status = Status.SUBMITTED
+    fill(scene, name, qty, price)
+    order.status = Status.CANCELLED_PART if order.fill_qty < order.qty else Status.FILLED_ALL
+
+
+async def test_a_fill_shown_after_the_cancel_is_charged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was paid for: the day's budget knows, whoever asks for the decision is told, and so is the log, once."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        reply = await scene.place(qty=300)
+        name = said(reply)["s2c"]["order_id_ex"]
+        await round_trip(scene)
+        scene.daemon.world.end(at_daemon(scene, name), Status.CANCELLED_ALL)
+        await round_trip(scene)
+        assert held(scene) == holds(0, 0, 0, 0)
+        filled_late(scene, name, 200, "199")
+        for _ in range(3):
+            await round_trip(scene)
+        assert held(scene) == holds(39_800, 0, 0, 0)
+        told = said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))
+        assert (told["status"], told["filled_qty"]) == ("cancelled_part", "200")
+        late = [one for one in await scene.records("order") if one.get("filled_qty") == "200"]
+        assert [(one["decision"], one["ended"]) for one in late] == [(decision_of(reply), True)]
+        assert capsys.readouterr().out.count("filled_after_end") == 1
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        await round_trip(scene)
+        assert held(scene) == holds(39_800, 0, 0, 0)
+
+
+async def test_what_was_charged_at_the_end_is_not_charged_twice(tmp_path: Path) -> None:
+    """Some fills were known; a list that shows less lowers nothing, one that shows more adds what is new."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        fill(scene, name, 100, "200")
+        await round_trip(scene)
+        scene.daemon.world.end(at_daemon(scene, name), Status.CANCELLED_PART)
+        await round_trip(scene)
+        assert held(scene) == holds(20_000, 0, 0, 0)
+        order = at_daemon(scene, name)
+        known = order.fill_qty, order.fill_value
+        filled_late(scene, name, 100)
+        await round_trip(scene)
+        assert held(scene) == holds(40_000, 0, 0, 0)
+        order.fill_qty, order.fill_value = known
+        await round_trip(scene)
+        assert held(scene) == holds(40_000, 0, 0, 0)
+
+
+async def test_it_is_charged_to_its_own_key_and_refuses_what_no_longer_fits(tmp_path: Path) -> None:
+    """Each key has its own budget, and what another key's order holds stays as it is."""
+    policy = LIMITS.replace("500000 HKD", "70000 HKD")
+    async with stage(tmp_path, *PEOPLE, policies=policy) as scene:
+        name = await cancelled(scene)
+        other = await scene.placed(who="other", qty=100)
+        filled_late(scene, name, 300)
+        await round_trip(scene)
+        assert code_of(await scene.place(qty=100)) == (403, "daily_value")
+        assert is_passed(await scene.place(who="other", qty=200))
+        assert at_daemon(scene, other).fill_qty == 0
+        sums = scene.guard.desk.state.sums
+        assert sorted(n for cell, n in sums.items() if cell.startswith("daily_value/")) == [600_000_000, 600_000_000]
+
+
+async def test_a_start_in_between_charges_it_the_same(tmp_path: Path) -> None:
+    """The order ended before the start, and its fill is shown after it."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await cancelled(scene)
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        filled_late(scene, name, 300)
+        scene.guard.reconciler.traded(123456)
+        await round_trip(scene)
+        assert held(scene) == holds(60_000, 0, 0, 0)
+
+
+@pytest.mark.parametrize("acts", [False, True])
+async def test_a_list_that_fails_charges_nothing_and_the_next_one_does(tmp_path: Path, *, acts: bool) -> None:
+    """The question is lost, or its answer is: either way the fill is charged once, by the next list."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await cancelled(scene)
+        filled_late(scene, name, 300)
+        scene.daemon.faults.add(Reset(acts=acts), path="/api/orders")
+        scene.guard.reconciler.traded(123456)
+        await round_trip(scene, s=0)
+        assert held(scene) == holds(0, 0, 0, 0)
+        await round_trip(scene)
+        await round_trip(scene)
+        assert held(scene) == holds(60_000, 0, 0, 0)
+
+
+async def test_a_push_long_after_the_end_has_the_list_looked_at(tmp_path: Path) -> None:
+    """A minute after the last end nobody asks any more, until something is traded on the account."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await cancelled(scene)
+        for _ in range(12):
+            await round_trip(scene)
+        scene.guard.reconciler._idle_us = 2**63
+        asked = len(scene.reached("/api/orders"))
+        filled_late(scene, name, 300)
+        for _ in range(3):
+            await round_trip(scene)
+        assert len(scene.reached("/api/orders")) == asked
+        scene.guard.reconciler.traded(99)
+        await round_trip(scene)
+        assert len(scene.reached("/api/orders")) == asked
+        scene.guard.reconciler.traded(123456)
+        await round_trip(scene)
+        assert held(scene) == holds(60_000, 0, 0, 0)
+
+
+async def test_good_till_cancelled_it_counts_in_the_period_of_the_fill(tmp_path: Path) -> None:
+    """What was filled on a day before stays that day's."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300, time_in_force="GTC")
+        fill(scene, name, 100, "200")
+        await round_trip(scene)
+        scene.clock.advance(s=86_400)
+        await round_trip(scene)
+        scene.daemon.world.end(at_daemon(scene, name), Status.CANCELLED_PART)
+        await round_trip(scene)
+        filled_late(scene, name, 100)
+        await round_trip(scene)
+        sums = scene.guard.desk.state.sums
+        days = sorted((cell.rpartition("|")[2], n) for cell, n in sums.items() if cell.startswith("daily_value/"))
+        assert [amount for _, amount in days] == [200_000_000, 200_000_000]
+        assert "gtc" not in dict(days)
+
+
+@pytest.mark.parametrize("is_promoted", [False, True])
+async def test_limits_that_came_after_the_end_count_it_too(tmp_path: Path, *, is_promoted: bool) -> None:
+    """What a reload made count from the record, or from a shadow, counts the late fill of an earlier order."""
+    plain = '[orders]\nmax_value = "1000000 HKD"\n'
+    shadow = LIMITS + '[policy]\nmode = "shadow"\n'
+    files = {"desk.toml": plain} | ({"tight.toml": shadow} if is_promoted else {})
+    async with stage(tmp_path, *PEOPLE, policies=files) as scene:
+        name = await cancelled(scene)
+        (tmp_path / "policies/tight.toml").write_text(LIMITS)
+        assert (await scene.guard.changes.policies.reload(Who("desk", "count"))).result == "applied"
+        filled_late(scene, name, 300)
+        await round_trip(scene)
+        enforced = [n for cell, n in scene.guard.desk.state.sums.items() if cell.startswith("daily_value/key")]
+        assert enforced == [600_000_000]
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+
+
+async def test_so_many_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The latest ones: a late fill of one before them is in the list and nowhere else."""
+    monkeypatch.setattr(ended, "ENDED_MAX", 1)
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        first = await cancelled(scene)
+        second = await cancelled(scene, qty=200)
+        assert len(scene.guard.desk.state.ended) == 1
+        filled_late(scene, first, 300)
+        filled_late(scene, second, 200)
+        await round_trip(scene)
+        assert held(scene) == holds(40_000, 0, 0, 0, per_day=2)
