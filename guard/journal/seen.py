@@ -18,13 +18,14 @@ NOT_ON_RECORD: Final = Missing(Code.REFERENCE_UNAVAILABLE, "not on record: no ru
 
 
 class Seen(Struct, frozen=True, omit_defaults=True):
-    """The instrument, its price, what it is on, the exchange and the position, each as far as it was known."""
+    """The instrument, its price, what it is on, the exchange, the position and its price, as far as they were known."""
 
     instrument: Instrument | None = None
     quote: Quote | None = None
     exchange: Exchange | None = None
     underlying: Quote | None = None
     position: Position | None = None
+    held: Quote | None = None
     missing: Mapping[str, Missing] = {}
     exits: int = 0
 
@@ -36,6 +37,7 @@ class Seen(Struct, frozen=True, omit_defaults=True):
             exchange=self._missing("exchange") if self.exchange is None else self.exchange,
             underlying=self._or_none("underlying") if self.underlying is None else self.underlying,
             position=self._or_none("position") if self.position is None else self.position,
+            held=self._or_none("held") if self.held is None else self.held,
         )
 
     def _or_none(self, name: str) -> Missing | None:

@@ -32,6 +32,7 @@ from guard.terms import (
     Missing,
     PlaceOrder,
     Principal,
+    Quote,
     Reason,
     Valuation,
     Verdict,
@@ -210,11 +211,14 @@ def _in_full(rules: Iterable[_Rule[_R]], request: _R, *, said: _No) -> list[tupl
 
 
 def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueTerms) -> Proposal:
-    """The order before the world. One that only reduces is counted at an old price rather than at none."""
+    """The order before the world. One that only reduces is counted at an old or its position's price, not at none."""
     order, worth = proposal.order, proposal.worth
     most = reducible(order, world.position, exits=exits)
     if isinstance(worth, Missing) and worth.code in UNPRICED and 0 < order.qty <= most:
-        old = value(order, world, terms=replace(terms, price_age_max_ms=None))
+        any_age = replace(terms, price_age_max_ms=None)
+        old = value(order, world, terms=any_age)
+        if isinstance(old, Missing) and isinstance(world.held, Quote):
+            old = value(order, replace(world, quote=world.held), terms=any_age)
         worth = worth if isinstance(old, Missing) else old
     return replace(proposal, world=world, terms=terms, reducible=most, worth=worth)
 

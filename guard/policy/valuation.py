@@ -5,8 +5,9 @@ plus a buffer, never at whatever its `price` field says (W01, W02). A contract i
 an option stands for the value of what it is on as well as for its premium (W07). What cannot be valued is a `Missing`
 that names the datum and its age; a money limit then refuses the order. Exact decimal arithmetic throughout.
 
-- With a limit: a BUY at the limit, a SELL at the larger of limit and a fresh reference price, where one is known; the
-  limit as far up as the daemon may move it (W06). A SELL that waits to be touched is filled no lower than its trigger.
+- With a limit: a BUY at the limit, a SELL at the larger of limit and a fresh reference price, where one is known, else
+  the price at which the account's positions show it; the limit as far up as the daemon may move it (W06). A SELL that
+  waits to be touched is filled no lower than its trigger.
 - Market, auction, TWAP and VWAP at market: the reference price plus buffer.
 - Stop and if-touched: the larger of trigger and reference price; a BUY plus buffer, and so a SELL whose trigger is
   crossed already, for it is a market order.
@@ -27,8 +28,20 @@ from msgspec import Struct
 from guard.codes import Code
 from guard.markets import CODES_MAX, currency_of, kind_of
 from guard.policy.notation import EXACT, plain
-from guard.policy.prices import Seen, ValueTerms, seen, too_old
-from guard.terms import PRICELESS, TRAILING, Instrument, Missing, Money, OrderType, PlaceOrder, Side, Valuation, World
+from guard.policy.prices import Seen, ValueTerms, age_text, seen, too_old
+from guard.terms import (
+    PRICELESS,
+    TRAILING,
+    Instrument,
+    Missing,
+    Money,
+    OrderType,
+    PlaceOrder,
+    Quote,
+    Side,
+    Valuation,
+    World,
+)
 
 _TRIGGERED: Final = frozenset({OrderType.STOP, OrderType.MARKET_IF_TOUCHED})
 _RATIO, _AMOUNT = 1, 2  # Trd_Common.TrailType; a ratio is in percent units: 20 is 20 %
@@ -159,7 +172,9 @@ def _limit(
     found = seen(world.quote, side=order.side, terms=terms, is_taker=False)
     if isinstance(found, Missing):
         # Sales and futures wait for a price that there is, or whoever keeps it away sells at any, or buys below zero.
-        return own if limit > 0 and not (found.is_late and (order.side is Side.SELL or is_future)) else found
+        if limit <= 0 or (found.is_late and (order.side is Side.SELL or is_future)):
+            return found
+        return own if order.side is _BUY else _as_held(own, world.held)
     if order.side is Side.BUY and limit > 0 and not found.any_price(lambda price: price < 0):
         return own
     return _larger(own, found)
@@ -182,6 +197,17 @@ def _larger(own: _Priced, found: Seen) -> _Priced:
         return own
     note = f"{price.told}, is above the {own.source} {plain(own.price)}"
     return _Priced(price.amount.copy_abs(), price.source, note, found.age_ms, found.exchange_at)
+
+
+def _as_held(own: _Priced, held: Quote | Missing | None) -> _Priced | Missing:
+    """The order's own price, or that at which what is held is shown, where there is no quote and that is larger."""
+    if held is None or isinstance(held, Missing):
+        return own if held is None else held
+    price = held.last
+    if price is None or price <= own.price:
+        return own
+    told = f"position {plain(price)}, {age_text(held.age_ms)} old, is above the {own.source} {plain(own.price)}"
+    return _Priced(price, "position", told, held.age_ms)
 
 
 def _at_market(order: PlaceOrder, world: World | None, *, terms: ValueTerms) -> _Priced | Missing:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from guard.markets import CURRENCIES, PREFIX_OF_SEC, split_symbol
-from guard.reference.envelope import code_of, inner, number, whole
+from guard.reference.envelope import code_of, inner, number, positive, whole
 from guard.terms import Account
 
 POSITIONS_MAX: Final = 10_000
@@ -21,10 +21,14 @@ _SHORT: Final = 1
 
 
 class Holdings(Struct, frozen=True):
-    """Signed quantities by symbol, None where they cannot be told; `unplaced` are codes of no known market."""
+    """Signed quantities by symbol, None where they cannot be told; `unplaced` are codes of no known market.
+
+    `prices`: at which what is held is shown now, the highest where there are several.
+    """
 
     quantities: Mapping[str, Decimal | None]
     currencies: Mapping[str, str]
+    prices: Mapping[str, Decimal]
     unplaced: frozenset[str] = frozenset()
 
     def of(self, symbol: str) -> Decimal | None:
@@ -41,6 +45,7 @@ def parse_positions(s2c: Mapping[str, Any], *, account: Account) -> Holdings | N
         return None
     quantities: dict[str, Decimal | None] = {}
     currencies: dict[str, str] = {}
+    prices: dict[str, Decimal] = {}
     unplaced: set[str] = set()
     for row in listed or ():
         code = code_of(row.get("code")) if isinstance(row, dict) else None
@@ -54,7 +59,10 @@ def parse_positions(s2c: Mapping[str, Any], *, account: Account) -> Holdings | N
         currency = CURRENCIES.get(whole(row.get("currency")) or 0)
         if currency:
             currencies[symbol] = currency
-    return Holdings(quantities, currencies, frozenset(unplaced))
+        price = positive(row.get("price"))
+        if price is not None:
+            prices[symbol] = max(price, prices.get(symbol, price))
+    return Holdings(quantities, currencies, prices, frozenset(unplaced))
 
 
 def _is_of(s2c: Mapping[str, Any], account: Account) -> bool:

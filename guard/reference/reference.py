@@ -25,7 +25,7 @@ from guard.reference.sources import (
     STATE_AGE_US,
     Sources,
 )
-from guard.reference.views import Asked, instrument, is_option, underlying, view
+from guard.reference.views import Asked, instrument, is_option, underlying, view, wants_held
 from guard.supervisor import Supervisor
 from guard.terms import Account, Daemon, Instrument, Missing, Needs, PlaceOrder, World
 
@@ -124,7 +124,7 @@ class Reference:
         if needs.exchange:
             key = calendar_key(order.market, order.symbol)
             yield sources.calendars.want(key, age_max_us=CALENDAR_AGE_US, renew_us=CALENDAR_RENEW_US)
-        if needs.position:
+        if needs.position or wants_held(sources, asked):
             source = sources.positions(asked.account)
             yield source.want(
                 asked.positions, age_max_us=_early(POSITION_AGE_US), not_before_us=asked.position_since_us

@@ -31,6 +31,7 @@ STATE_AGE_US: Final = 10 * _SECOND_US
 CALENDAR_AGE_US: Final = 72 * _HOUR_US
 CALENDAR_RENEW_US: Final = 6 * _HOUR_US
 POSITION_AGE_US: Final = 5 * _SECOND_US
+HELD_PRICE_AGE_US: Final = 60 * _SECOND_US  # the pace of positions is slow, and any such price beats none
 LISTED_MAX: Final = 100  # symbols that the daemon's REST door takes in one list
 CURRENCIES_MAX: Final = 10_000
 ACCOUNTS_MAX: Final = 1000
@@ -134,6 +135,21 @@ class Sources:
         """The daemon said a moment ago that it knows no such instrument."""
         denied = self.statics.shelf.denied(symbol, self.clock.t_us())
         return denied is not None and denied.is_unknown
+
+    def lacks_price(self, symbol: str) -> bool:
+        """The daemon said that it has no price of the symbol; not that it has none at the moment."""
+        kept = self.prices.shelf.get(symbol)
+        if kept is not None:
+            return not kept.value.has_price
+        denied = self.prices.shelf.denied(symbol, self.clock.t_us())
+        is_denied = self.is_unknown(symbol) or (denied is not None and not denied.is_passing)
+        return is_denied and not self.is_logged_out
+
+    @property
+    def is_logged_out(self) -> bool:
+        """The daemon is not logged in for quotes: then it knows no instrument and no price."""
+        everywhere = self.everywhere()
+        return everywhere is not None and not everywhere.is_quoting
 
     def everywhere(self) -> GlobalState | None:
         """The state of the markets that the daemon lists."""

@@ -14,8 +14,27 @@ from guard.markets import FUTURES, kind_of
 from guard.reference import assembly
 from guard.reference.asks import PositionKey, calendar_key
 from guard.reference.assembly import Facts, Market, aged
-from guard.reference.sources import CALENDAR_AGE_US, FACT_AGE_US, POSITION_AGE_US, Sources, position_key
-from guard.terms import NOT_ASKED, Account, Exchange, Instrument, Missing, Needs, PlaceOrder, Position, Quote, World
+from guard.reference.sources import (
+    CALENDAR_AGE_US,
+    FACT_AGE_US,
+    HELD_PRICE_AGE_US,
+    POSITION_AGE_US,
+    Sources,
+    position_key,
+)
+from guard.terms import (
+    NOT_ASKED,
+    Account,
+    Exchange,
+    Instrument,
+    Missing,
+    Needs,
+    PlaceOrder,
+    Position,
+    Quote,
+    Side,
+    World,
+)
 
 NOTHING: Final = World(NOT_ASKED, NOT_ASKED, NOT_ASKED)
 """The world of a request that is not to be judged: a rule that looks at it refuses."""
@@ -52,6 +71,7 @@ def view(sources: Sources, asked: Asked) -> World:
         exchange=_exchange(sources, asked, market) if needs.exchange else NOT_ASKED,
         underlying=None if owner is None else _quote(sources, owner, market, needs=needs),
         position=_position(sources, asked) if needs.position else None,
+        held=_held_price(sources, asked) if wants_held(sources, asked) else None,
     )
 
 
@@ -110,12 +130,7 @@ def _untold(sources: Sources, symbol: str) -> Missing:
 
 
 def _is_nobodys(sources: Sources, symbol: str) -> bool:
-    return sources.is_unknown(symbol) and not _is_logged_out(sources)
-
-
-def _is_logged_out(sources: Sources) -> bool:
-    everywhere = sources.everywhere()
-    return everywhere is not None and not everywhere.is_quoting
+    return sources.is_unknown(symbol) and not sources.is_logged_out
 
 
 def _own_quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Quote | Missing:
@@ -129,10 +144,27 @@ def _quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Qu
         return "the daemon knows no such instrument" if sources.is_unknown(symbol) else sources.prices.why(symbol)
 
     kept = sources.prices.shelf.get(symbol)
-    denied = sources.prices.shelf.denied(symbol, sources.clock.t_us())
-    is_denied = sources.is_unknown(symbol) or (denied is not None and not denied.is_passing)
-    is_late = kept is not None or not is_denied or _is_logged_out(sources)
+    is_late = kept is not None or not sources.lacks_price(symbol)
     return assembly.quote(symbol, kept, market, age_max_ms=needs.price_age_max_ms, why=why, is_late=is_late)
+
+
+def wants_held(sources: Sources, asked: Asked) -> bool:
+    """A sale of what the daemon has no price of: what is held of it is shown at one, without a right to quotes."""
+    order = asked.order
+    return asked.needs.quote and order.side is Side.SELL and sources.lacks_price(order.symbol)
+
+
+def _held_price(sources: Sources, asked: Asked) -> Quote | Missing | None:
+    """None: the positions show no price of it, or the daemon does not tell them."""
+    source, symbol = sources.positions(asked.account), asked.symbol
+    kept, now_us = source.shelf.get(asked.positions), sources.clock.t_us()
+    if kept is not None and now_us - kept.answered_us <= HELD_PRICE_AGE_US:
+        price, age_us = kept.value.prices.get(symbol), max(now_us - kept.answered_us, 0)
+        return None if price is None else Quote(symbol, last=price, age_ms=age_us // 1000)
+    if kept is None and source.shelf.was_denied(asked.positions):
+        return None
+    why = f"the daemon has no price of {symbol}, and what is held of it was not told: {source.why(asked.positions)}"
+    return Missing(Code.PRICE_UNAVAILABLE, why, is_late=True)
 
 
 def _exchange(sources: Sources, asked: Asked, market: Market) -> Exchange | Missing:

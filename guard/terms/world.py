@@ -85,13 +85,18 @@ class Exchange(Struct, frozen=True, omit_defaults=True):
 
 
 class World(Struct, frozen=True, omit_defaults=True):
-    """Everything that rules look at beside the order itself. `underlying` is the quote of what an option is on."""
+    """Everything that rules look at beside the order itself. `underlying` is the quote of what an option is on.
+
+    `held`: of a sale of what the daemon says it has no quote of, the price at which the account's own positions show
+    it; None where they show none.
+    """
 
     instrument: Instrument | Missing
     quote: Quote | Missing
     exchange: Exchange | Missing
     underlying: Quote | Missing | None = None
     position: Position | Missing | None = None
+    held: Quote | Missing | None = None
 
 
 class Needs(Struct, frozen=True, omit_defaults=True):

@@ -5,10 +5,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
-from guard.simulator.faults import Fault, Garbage, HttpError, RetType, Unreachable
+from guard.journal import Seen
+from guard.simulator.faults import Fault, Garbage, HttpError, Reset, RetType, Unreachable
+from guard.terms import Quote
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import Look, judge_trade
@@ -130,6 +133,70 @@ async def test_a_sale_of_what_the_daemon_has_no_price_of_stands_at_its_limit(
 
         assert why in record["world"]["missing"]["quote"]["message"]
         assert (record["valuation"]["source"], Decimal(record["valuation"]["price"])) == ("limit", Decimal(200))
+
+
+NO_RIGHT: Final = RetType(-1, "no quote right")
+
+
+async def test_w02_a_sale_of_what_is_held_is_worth_what_the_position_is_shown_at(tmp_path: Path) -> None:
+    """Without a right to quotes the list of positions still tells a price: a limit far below it is not believed."""
+    rules = '[orders]\nmax_value = "100000 HKD"\n[budgets]\ndaily_value = "100000 HKD"'
+    async with stage(tmp_path, policies=rules) as scene:
+        scene.hold(100_000)
+        scene.daemon.faults.always(NO_RIGHT, path=SNAPSHOT)
+        refused = await scene.place(side="SELL", qty=100_000, price=0.01)
+        assert code_of(refused) == (403, "max_order_value")
+        passed = await scene.place(side="SELL", qty=100, price=0.01)
+        assert is_passed(passed)
+        valued = (await scene.decision(passed))["valuation"]
+        assert (valued["source"], Decimal(valued["price"]) > 200) == ("position", True)
+        assert scene.held() > 20_000
+        assert is_passed(await scene.place(side="SELL", qty=100, price=450))
+        assert is_passed(await scene.place(side="BUY", price=200)), "a purchase is worth its limit"
+        assert len(scene.reached("/api/positions")) == 1
+
+
+async def test_w02_a_market_sale_of_what_is_held_is_counted_at_what_it_is_shown_at(tmp_path: Path) -> None:
+    """It only reduces a position, so no price stops it; it counts at the position's, not at nothing."""
+    rules = '[orders]\nmax_value = "100000 HKD"\n[budgets]\ndaily_value = "100000 HKD"'
+    async with stage(tmp_path, policies=rules) as scene:
+        scene.hold(200)
+        scene.daemon.faults.always(NO_RIGHT, path=SNAPSHOT)
+        assert is_passed(await scene.place(side="SELL", qty=200, price=None, order_type="MARKET"))
+        assert scene.held() > 40_000
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Reset(acts=False), (503, "price_unavailable")),
+        (Reset(acts=True), (503, "price_unavailable")),
+        (RetType(-1, "no permission"), None),
+        (Garbage(b'{"ret_type":0,"s2c":{"position_list":[]}}'), None),
+    ],
+)
+async def test_w02_a_sale_waits_for_positions_that_are_not_told(
+    tmp_path: Path, fault: Fault, code: tuple[int, str] | None
+) -> None:
+    """Whoever keeps the list away does not sell at any price for that; where nothing is held it is the limit."""
+    async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
+        scene.daemon.faults.always(NO_RIGHT, path=SNAPSHOT)
+        scene.daemon.faults.always(fault, path="/api/positions")
+        reply = await scene.place(side="SELL", qty=100_000, price=0.01)
+        assert is_passed(reply) if code is None else code_of(reply) == code
+
+
+async def test_a_sale_that_was_worth_its_position_is_judged_the_same_again(tmp_path: Path) -> None:
+    """The record holds the price that was seen."""
+    rules = '[orders]\nmax_value = "100000 HKD"'
+    async with stage(tmp_path, policies=rules) as scene:
+        scene.hold(1000)
+        scene.daemon.faults.always(NO_RIGHT, path=SNAPSHOT)
+        record = await scene.decision(await scene.place(side="SELL", qty=1000, price=0.01))
+        world = msgspec.convert(record["world"], type=Seen, strict=False).world()
+        assert isinstance(world.held, Quote)
+        assert world.held.last is not None
+        assert record["reasons"][0]["observed"] == f"{world.held.last * 1000:f}"
 
 
 @pytest.mark.parametrize("words", ["requests are too frequent", "[err_code=none] 未知错误"])

@@ -54,7 +54,7 @@ def test_unknown_is_what_the_daemon_said_it_does_not_know(sources: Sources, cloc
 def test_a_currency_of_orders_wins_over_one_of_positions(sources: Sources, clock: ManualClock) -> None:
     """And the last one that was seen wins over those before."""
     assert sources.seen_currency("HK.80700", KEY) == ""
-    held = Holdings({}, {"HK.80700": "CNH"})
+    held = Holdings({}, {"HK.80700": "CNH"}, {})
     sources.positions(ACCOUNT).shelf.put(KEY, Kept(held, 0, clock.t_us()))
     assert sources.seen_currency("HK.80700", KEY) == "CNH"
 
