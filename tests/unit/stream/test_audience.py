@@ -165,6 +165,21 @@ async def test_a_credential_that_has_ended_is_shown_nothing_more() -> None:
     assert stays.texts() == [b"y"]
 
 
+async def test_a_credential_that_has_ended_is_shown_nothing_of_a_turn_that_is_put_together_key_by_key() -> None:
+    """A third key that may not see one order of the turn gives nobody else anything."""
+    room = Room()
+    room.hidden = {"c"}
+    ending = [room.enter("a", until=NOW + timedelta(seconds=1)) for _ in range(2)]
+    stays, cut = room.enter("b"), room.enter("c")
+    for frame in (pushed(b"x"), pushed(b"order", kind="trade")):
+        room.audience.hear(frame)
+    room.now += timedelta(seconds=1)
+    await asyncio.sleep(0)
+
+    assert [peer.texts() for peer in (*ending, stays, cut)] == [[], [], [b"x", b"order"], [b"x"]]
+    assert room.counts == {"relayed": 3, "filtered": 5}
+
+
 async def test_each_credential_ends_at_its_own_time() -> None:
     """Whichever comes first, and also where the first to end has left before."""
     room = Room()
