@@ -57,7 +57,7 @@ def _names_a_new_order(order_id: str | None, order_id_ex: str | None, known_ids:
     own = order_id if order_id_ex is None else order_id_ex
     if own is None or not own.strip("0") or own in known_ids:
         return False
-    return order_id is None or order_id is own or not order_id.strip("0") or order_id not in known_ids
+    return order_id is None or not order_id.strip("0") or order_id not in known_ids
 
 
 def _read(body: bytes) -> Mapping[str, Any]:

@@ -35,6 +35,7 @@ def verdict(effect: Effect, answer: Answer | Failure, known: frozenset[str] = fr
         (299, Verdict.ACCEPTED),
         (301, Verdict.UNKNOWN),
         (307, Verdict.UNKNOWN),
+        (399, Verdict.UNKNOWN),
         (400, Verdict.REFUSED),
         (401, Verdict.REFUSED),
         (403, Verdict.REFUSED),
@@ -152,6 +153,7 @@ def test_without_an_answer_only_the_first_byte_counts(effect: Effect, kind: Any)
         {"order_id_ex": " "},
         {"order_id_ex": "FH1\n"},
         {"order_id_ex": "F" * 65},
+        {"order_id_ex": "FH\u00e9"},
         {"order_id": "x y", "order_id_ex": "FH1"},
     ],
 )
@@ -185,6 +187,7 @@ def test_b33_an_id_that_is_known_already_is_another_orders_answer(known: str) ->
         ({"order_id_ex": 7571417}, None, "7571417"),
         ({"order_id_ex": "7571417"}, None, "7571417"),
         ({"order_id": 0, "order_id_ex": "FH1"}, "0", "FH1"),
+        ({"order_id_ex": "F" * 64}, None, "F" * 64),
     ],
 )
 def test_order_ids_are_read_exactly_as_text(s2c: Any, order_id: str | None, order_id_ex: str | None) -> None:
@@ -227,6 +230,7 @@ def test_the_err_code_is_kept_as_it_came_and_bounded(err_code: Any, kept: int | 
         (200, b'{"ret_type":-100}', "200 with ret_type -100"),
         (502, b"<html>", "502 without a ret_type"),
         (500, b'{"ret_type":0}', "500 with ret_type 0"),
+        (302, b'{"ret_type":0,"s2c":{"order_id":8}}', "302 with ret_type 0"),
         (500, b'{"error":"no backend"}', "no backend"),
     ],
 )
@@ -236,6 +240,7 @@ def test_an_unknown_outcome_says_why(status: int, body: bytes, why: str) -> None
 
     assert outcome.verdict is Verdict.UNKNOWN
     assert why in outcome.message
+    assert ("its order id" in outcome.message) == ("its order id" in why)
 
 
 def test_the_outcome_says_what_the_daemon_said() -> None:
