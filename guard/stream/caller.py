@@ -85,7 +85,7 @@ class CallerSocket(Tenant):
         self._house = house
         self._loop = asyncio.get_running_loop()
         self._heard_s = self._loop.time()
-        self._is_asked = False
+        self._asked_s: float | None = None
         self._controls = 0
         self._is_full = False
         self._backlog: Backlog | None = None
@@ -186,11 +186,12 @@ class CallerSocket(Tenant):
         if self.stage is not Stage.OPEN:
             return
         self._controls = 0
-        silent_s = self._loop.time() - self._heard_s
-        if silent_s >= self._bounds.ping_every_s + self._bounds.pong_within_s:
-            self.end(End.SILENT.value)
-        elif silent_s >= self._bounds.ping_every_s and not self._is_asked:
-            self._is_asked = True
+        now_s = self._loop.time()
+        if self._asked_s is not None:  # a guard that stood still meanwhile has asked nobody
+            if now_s - self._asked_s >= self._bounds.pong_within_s:
+                self.end(End.SILENT.value)
+        elif now_s - self._heard_s >= self._bounds.ping_every_s:
+            self._asked_s = now_s
             self._frames.send_ping(b"")
             self._flush()
 
@@ -224,7 +225,7 @@ class CallerSocket(Tenant):
             self.is_hasty = True
             return
         self._heard_s = self._loop.time()
-        self._is_asked = False
+        self._asked_s = None
         for begin in range(0, len(data), self._bounds.read_bytes):
             self._hear(data[begin : begin + self._bounds.read_bytes])
             if self._transport.is_closing():

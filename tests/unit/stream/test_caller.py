@@ -360,6 +360,9 @@ async def test_a_silent_caller_is_asked_once_and_then_ended() -> None:
     mute = Peer(QUICK)
     mute.accept()
     mute.socket.keep_alive()
+    assert [each.opcode for each in mute.seen()] == [Opcode.PING]  # asked, however late the first look at it comes
+    assert mute.ends == []
+    mute.socket.keep_alive()
     assert mute.ends == [End.SILENT.value]
     assert mute.closed_with() == (1011, End.SILENT.value.text)
     mute.socket.connection_lost(None)
