@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from guard.terms import Account, Answer, Env, Failure
+from guard.terms import Account, Answer, Env, Failure, Side
+from guard.upstream import orderlist
 from guard.upstream.orderlist import OrderRow, Status, is_logged_out, read_orders
 
 HERE = Account(Env.REAL, 281756478875559548)
@@ -85,7 +86,16 @@ def test_a_row_is_read_exactly() -> None:
         ({"code": "HK.HSI2612"}, "symbol", "HK.HSI2612"),
         ({"code": "HK.HSI2612"}, "code", "HSI2612"),
         ({"code": "CN.600519", "sec_market": 31}, "symbol", "SH.600519"),
+        ({"code": "US.AAPL", "sec_market": None}, "symbol", "US.AAPL"),
         ({"currency": 99}, "currency", None),
+        ({"currency": None}, "currency", None),
+        ({"remark": "x" * 256}, "remark", "x" * 256),
+        ({"session": 0}, "session", 0),
+        ({"order_type": True}, "order_type", None),
+        ({"order_type": "1"}, "order_type", None),
+        ({"order_type": -1}, "order_type", None),
+        ({"order_type": 1_000}, "order_type", None),
+        ({"order_id": 2**64 - 1}, "order_id", str(2**64 - 1)),
         ({"price": -3.5}, "price", Decimal("-3.5")),
     ],
 )
@@ -100,6 +110,8 @@ def test_what_is_left_out_is_none(members: dict[str, Any], name: str, value: obj
         {"order_id": 0, "order_id_ex": ""},
         {"order_id": 1.5},
         {"order_id": True},
+        {"order_id": 2**64},
+        {"order_status": -(2**63) - 1},
         {"order_id_ex": "a b"},
         {"order_id_ex": ["a"]},
         {"code": ""},
@@ -112,16 +124,42 @@ def test_what_is_left_out_is_none(members: dict[str, Any], name: str, value: obj
         {"qty": 1e30},
         {"fill_qty": -1},
         {"price": True},
+        {"price": 1e18},
+        {"price": 1e-21},
         {"order_status": None},
         {"order_status": "5"},
         {"remark": 5},
-        {"remark": "x" * 300},
+        {"remark": "x" * 257},
         {"create_timestamp": "now"},
     ],
 )
 def test_one_odd_row_makes_the_list_worthless(members: dict[str, Any]) -> None:
     """A list with a row that cannot be read cannot say what is not in it."""
     assert read_orders(answer(ROW | {"order_id_ex": "other"}, ROW | members), account=HERE) is None
+
+
+def test_a_number_of_more_digits_than_any_price_has_makes_the_list_worthless() -> None:
+    """Twenty digits are read as they stand, one more is none of the daemon's."""
+    digits = "1.2345678901234567891"
+    for number, is_read in ((digits, True), (digits + "1", False)):
+        body = answer(ROW).body.replace(b"200.5", number.encode())
+        rows = read_orders(Answer(200, "application/json", body), account=HERE)
+        assert (rows is not None) is is_read
+        assert rows is None or rows[0].price == Decimal(number)
+
+
+@pytest.mark.parametrize(("side", "placed"), [(1, Side.BUY), (2, Side.SELL), (3, Side.SELL), (4, Side.BUY)])
+def test_a_short_sale_was_placed_as_a_sale_and_its_end_as_a_purchase(side: int, placed: Side) -> None:
+    """The daemon has four words for what an order has two for."""
+    assert (one(trd_side=side).side, one(trd_side=side).direction) == (side, placed)
+
+
+def test_a_list_is_read_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row more and it says nothing."""
+    monkeypatch.setattr(orderlist, "ROWS_MAX", 2)
+    rows = [ROW | {"order_id_ex": name} for name in ("A", "B", "C")]
+    assert read_orders(answer(*rows[:2]), account=HERE) is not None
+    assert read_orders(answer(*rows), account=HERE) is None
 
 
 @pytest.mark.parametrize(
@@ -188,8 +226,9 @@ def test_b20_only_the_daemons_own_word_says_that_it_is_logged_out(body: bytes, *
     assert not is_logged_out(Failure("reset", "gone", is_sent=True))
 
 
-def test_orders_without_a_number_are_told_apart_by_their_external_ids() -> None:
+def test_orders_with_one_id_alone_are_told_apart_by_it() -> None:
     """Two of them are two rows of one list."""
-    rows = read_orders(answer(*(ROW | {"order_id": None, "order_id_ex": name} for name in ("A", "B"))), account=HERE)
-    assert rows is not None
-    assert [row.order_id_ex for row in rows] == ["A", "B"]
+    named = read_orders(answer(*(ROW | {"order_id": None, "order_id_ex": name} for name in ("A", "B"))), account=HERE)
+    counted = read_orders(answer(*(ROW | {"order_id": number, "order_id_ex": None} for number in (7, 8))), account=HERE)
+    assert [row.order_id_ex for row in named or ()] == ["A", "B"]
+    assert [row.order_id for row in counted or ()] == ["7", "8"]
