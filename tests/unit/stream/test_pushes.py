@@ -63,6 +63,7 @@ def test_a_message_without_its_response_is_read_too() -> None:
         encode("Trd_UpdateOrder", {"header": HEADER}) + b"\x12\x02\x28\x01",
         encode("Trd_UpdateOrder", {"header": HEADER}) + b"\x12\x03\x2a\x01\xff",
         encode("Trd_UpdateOrder", {"header": HEADER}) + b"\x12\x0b\x20" + b"\xff" * 9 + b"\x7f",
+        encode("Trd_UpdateOrder", {"header": HEADER}) + b"\x12\x0b\x20" + b"\x80" * 9 + b"\x02",
     ],
 )
 def test_what_is_not_understood_is_nobodys(body: bytes) -> None:
@@ -76,6 +77,21 @@ def test_a_push_of_another_account_than_the_frame_names_is_not_believed() -> Non
     assert read(order(), acc_id=None) is None
     assert read(order(), proto_id=2207) is None
     assert pushed(2208, "no base64!", acc_id=U64) is None
+
+
+def test_a_body_that_readers_of_base64_may_read_differently_is_not_understood() -> None:
+    """Some pass over what is no letter of it, and some end there."""
+    whole = b64encode(order()).decode()
+    assert pushed(2208, whole, acc_id=U64) == read(order())
+    for odd in (f"{whole[:8]}\n{whole[8:]}", f"{whole} ", f"{whole[:8]}-{whole[8:]}"):
+        assert pushed(2208, odd, acc_id=U64) is None
+
+
+def test_fields_of_every_kind_are_passed_over_at_their_length() -> None:
+    """Nobody asks for them, and they may stand twice: a number, eight bytes, a text, four bytes."""
+    header = encode("Trd_UpdateOrder", {"header": HEADER})
+    for unasked in (b"\x18\x96\x01", b"\x19" + bytes(8), b"\x1a\x02ab", b"\x1d" + bytes(4)):
+        assert read(unasked * 2 + header + b"\x12\x03\x2a\x01a") == Pushed(REAL, OrderNames(None, "a", None))
 
 
 @given(st.binary(max_size=60))
