@@ -55,8 +55,7 @@ def find_new(
         own = stamped.get(stamp_of(one.step))
         if own is not None:
             found[one.step] = own
-    taken = [row for row in found.values() if isinstance(row, OrderRow)]
-    free = [row for row in free if row not in taken]
+    free = [row for row in free if row not in found.values()]
     open_ones = [one for one in sought if one.step not in found]
     exact = {one.step: [row for row in free if _fits(one, row) and _is_exact(one, row)] for one in open_ones}
     for one in open_ones:

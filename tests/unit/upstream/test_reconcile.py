@@ -62,6 +62,7 @@ def test_without_a_remark_everything_else_must_agree() -> None:
     """Code, side, quantity, price and time; a caller's own remark that comes back must be the same."""
     assert found(ROW) == [ROW]
     assert found(replace(ROW, remark="mine")) == [replace(ROW, remark="mine")]
+    assert found(replace(ROW, remark="theirs"), wanted=(sought(remark=None),)) == [Proof.ABSENT]
     priceless = sought(price=None, order_type=OrderType.MARKET)
     assert found(replace(ROW, price=Decimal(7)), wanted=(priceless,)) == [replace(ROW, price=Decimal(7))]
 
