@@ -55,6 +55,7 @@ def come_to_rest() -> None:
     gc.set_threshold(*THRESHOLD)
     sys.setswitchinterval(SWITCH_S)
     heap.settle()
+    heap.gather()
 
 
 class GiveWay:

@@ -1,6 +1,7 @@
 """Memory that was let go of: small pieces are used again, and holes do not stay with the process."""
 
 import asyncio
+import ctypes
 import platform
 import subprocess
 import sys
@@ -124,3 +125,85 @@ def test_memory_of_large_answers_is_used_again() -> None:
 def test_what_is_larger_goes_back_at_once() -> None:
     """However often: without a word glibc would have kept up to twice 20 MB from the first one on."""
     assert faults(20_000_000, settled=True) > 50_000
+
+
+AREAS: Final = """\
+55d0c0000000-55d0c0800000 r-xp 00001000 fe:00 123    /usr/lib/libpython3.so
+Size:               8192 kB
+Rss:                8192 kB
+55d0c1100000-55d0c1700000 rw-p 00000000 00:00 0      [heap]
+Size:               6144 kB
+Rss:                5600 kB
+VmFlags: rd wr mr mw me ac
+7f0000000000-7f0000400000 rw-p 00000000 00:00 0
+Size:               4096 kB
+Rss:                4096 kB
+7f0000900000-7f0001100000 rw-p 00000000 00:00 0
+Size:               8192 kB
+Rss:                4096 kB
+7f0002000000-7f0002400000 rw-s 00000000 00:00 0
+Size:               4096 kB
+Rss:                4096 kB
+7f0003000000-7f0003400000 rw-p 00000000 fe:00 77     /var/lib/some.db
+Size:               4096 kB
+Rss:                4096 kB
+7f0004000000-7f0004100000 rw-p 00000000 00:00 0
+Size:               1024 kB
+Rss:                1024 kB
+7ffd00000000-7ffd00400000 rw-p 00000000 00:00 0      [stack]
+Size:               4096 kB
+Rss:                4096 kB
+"""
+LARGE: Final = [0x55D0C1200000, 0x55D0C1400000, 0x7F0000000000, 0x7F0000200000]
+
+
+class Advised:
+    """A C library that notes what it is to advise the kernel of."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[int | None, int, int]] = []
+
+    def madvise(self, at: ctypes.c_void_p, size: ctypes.c_size_t, advice: int) -> int:
+        """-1 is what an old kernel says."""
+        self.given.append((at.value, size.value, advice))
+        return -1
+
+
+@pytest.mark.parametrize(("said", "expected"), [("always [madvise] never", LARGE), ("always madvise [never]", [])])
+def test_what_stands_is_gathered_where_large_pages_fit(tmp_path: Path, said: str, expected: list[int]) -> None:
+    """Whole ones in memory that is the process's own and nearly full; none where the system is to have none."""
+    wanted, areas, library = tmp_path / "enabled", tmp_path / "smaps", Advised()
+    wanted.write_text(said)
+    areas.write_text(AREAS)
+    heap.gather(library, wanted=wanted, areas=areas)
+    assert library.given == [(at, 2 * 2**20, 25) for at in expected]
+
+
+def test_a_system_that_tells_nothing_is_asked_for_nothing(tmp_path: Path) -> None:
+    """It has no large pages, or tells nobody where its memory lies; another library cannot ask."""
+    wanted, library = tmp_path / "enabled", Advised()
+    heap.gather(library, wanted=wanted)
+    wanted.write_text("[always] madvise never")
+    heap.gather(library, wanted=wanted, areas=tmp_path / "smaps")
+    heap.gather(object(), wanted=wanted)
+    assert not library.given
+
+
+def test_this_system_does_as_it_is_asked() -> None:
+    """32 MB of small objects: at least half of them lie in large pages afterwards, and none is another."""
+    text = """if True:
+        from guard import heap
+        held = [f"{number:0400}" for number in range(80_000)]
+        before = list(held)
+        heap.gather()
+        with open("/proc/self/smaps_rollup") as told:
+            print([line.split()[1] for line in told if line.startswith("AnonHugePages")][0], held == before)
+    """
+    release = tuple(int(part) for part in platform.release().split(".")[:2])
+    wanted = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if release < (6, 1) or not wanted.exists() or "[never]" in wanted.read_text():
+        pytest.skip("no large pages here")
+    found = subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True)  # noqa: S603 - ours
+    large_kb, is_same = found.stdout.split()
+    assert int(large_kb) >= 16_384
+    assert is_same == "True"
