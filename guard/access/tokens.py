@@ -13,13 +13,16 @@ import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import jiter
 
 from guard.access.issuers import Issuer, IssuerKey, Issuers
 from guard.access.proven import Claims, digest_of
 from guard.terms import utc
+
+if TYPE_CHECKING:
+    import jwt
 
 TOKEN_CHARS_MAX: Final = 8192
 _TEXT_CHARS_MAX: Final = 256
@@ -57,7 +60,7 @@ def verify(token: str, issuers: Issuers, *, now: datetime) -> Claims | str:
         key = _key(header, issuer)
         claims = _claims(said, issuer, key)
         _check_time(claims, now)
-        _check_signature(token, signature, key, header["alg"])
+        _check_signature(token, signature, key.by_algorithm[header["alg"]])
     except _Disbelief as why:
         return f"token: {why}"
     issuers.proven.put(digest, claims)
@@ -160,9 +163,9 @@ def _check_time(claims: Claims, now: datetime) -> None:
         raise _Disbelief("not valid yet")
 
 
-def _check_signature(token: str, signature: bytes, key: IssuerKey, algorithm: str) -> None:
+def _check_signature(token: str, signature: bytes, bound: "jwt.PyJWK") -> None:
     """The library's word on it, with the algorithm that the key was bound to when the JWKS was read."""
-    bound, message = key.by_algorithm[algorithm], token.rpartition(".")[0].encode()
+    message = token.rpartition(".")[0].encode()
     if not bound.Algorithm.verify(message, bound.key, signature):
         raise _Disbelief("its signature is not the key's")
 

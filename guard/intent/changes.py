@@ -31,7 +31,7 @@ def modify_order(fields: Fields) -> ModifyOrder | CancelOrder | CancelAll | Refu
     if not order_id and not order_id_ex:
         fields.note(Code.MISSING_FIELD, "order_id or order_id_ex is missing")
     if op is Op.NORMAL:
-        return _changed_terms(fields, header, order_id, order_id_ex)
+        return _changed_terms(fields, header, order_id=order_id, order_id_ex=order_id_ex)
     if not fields.is_good or header is None or op is None:
         return fields.refusal()
     if op is Op.ENABLE:
@@ -62,7 +62,7 @@ def reconfirm_order(fields: Fields) -> Reconfirm | Refusal:
 
 
 def _changed_terms(
-    fields: Fields, header: Header | None, order_id: str | None, order_id_ex: str | None
+    fields: Fields, header: Header | None, *, order_id: str | None, order_id_ex: str | None
 ) -> ModifyOrder | Refusal:
     fields.require("qty")
     fields.require("price")

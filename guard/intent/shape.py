@@ -69,26 +69,26 @@ def _gather(names: Names, members: Members, *, is_flat: bool) -> Body | Refusal:
         elif path in _OBJECTS and not is_object(value):
             reasons.append(Reason(Code.BAD_VALUE, f"{path} is an object"))
         elif path in names.inner and is_object(value):
-            _merge(values, value, names.inner[path], reasons)
-            _put(values, path, value, reasons)
+            _merge(values, value, names.inner[path], reasons=reasons)
+            _put(values, path, value, reasons=reasons)
         elif is_object(value) or is_array(value):
-            _check_inside(name, value, names.inner.get(path), reasons)
-            _put(values, path, value, reasons)
+            _check_inside(name, value, names.inner.get(path), reasons=reasons)
+            _put(values, path, value, reasons=reasons)
         else:
-            _put(values, path, value, reasons)
+            _put(values, path, value, reasons=reasons)
     if reasons:
         return Refusal(in_order(reasons[:_REASONS_MAX]))
     return Body(values, members, is_flat)
 
 
-def _put(values: dict[str, object], path: str, value: object, reasons: list[Reason]) -> None:
+def _put(values: dict[str, object], path: str, value: object, *, reasons: list[Reason]) -> None:
     if path in values:
         message = f"{path.rpartition('.')[2]} is given twice, under two of its names"
         reasons.append(Reason(Code.CONFLICTING_FIELDS, message))
     values[path] = value
 
 
-def _merge(values: dict[str, object], inside: Members, known: Mapping[str, str], reasons: list[Reason]) -> None:
+def _merge(values: dict[str, object], inside: Members, known: Mapping[str, str], *, reasons: list[Reason]) -> None:
     """The fields of one object (the trade header, say) beside the others, by their paths."""
     for name, value in inside.items():
         path = known.get(name)
@@ -100,16 +100,16 @@ def _merge(values: dict[str, object], inside: Members, known: Mapping[str, str],
             reasons.append(_unknown(name, known, "", is_searched=len(reasons) < _SEARCHES_MAX))
         elif value is not None:
             if is_object(value) or is_array(value):
-                _check_inside(name, value, None, reasons)
-            _put(values, path, value, reasons)
+                _check_inside(name, value, None, reasons=reasons)
+            _put(values, path, value, reasons=reasons)
 
 
-def _check_inside(name: str, value: object, known: Mapping[str, str] | None, reasons: list[Reason]) -> None:
+def _check_inside(name: str, value: object, known: Mapping[str, str] | None, *, reasons: list[Reason]) -> None:
     """The names in an array, and in an object where none was expected; the recursion is as deep as a body may be."""
     if is_array(value):
         for item in value:
             if len(reasons) < _REASONS_MAX and (is_object(item) or is_array(item)):
-                _check_inside(name, item, known, reasons)
+                _check_inside(name, item, known, reasons=reasons)
     elif is_object(value):
         if known is None:
             room = list(value)[: _REASONS_MAX - len(reasons)]
@@ -117,7 +117,7 @@ def _check_inside(name: str, value: object, known: Mapping[str, str] | None, rea
                 _unknown(inner, {}, f"{_shown(name)} has no fields of its own", is_searched=False) for inner in room
             )
         else:
-            _merge({}, value, known, reasons)
+            _merge({}, value, known, reasons=reasons)
 
 
 # ---------------------------------------------------------------- what to say
