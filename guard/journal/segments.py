@@ -73,10 +73,10 @@ def read_lines(
     At the end of the last segment `wait(is_torn)` is asked, `is_torn` meaning that a line has begun and not ended: it
     may sleep, and True means to look again. Raises `JournalFault` where there is no journal or it cannot be read.
     """
-    return chain.from_iterable(_pieces(state, first, last, wait))
+    return chain.from_iterable(_pieces(state, first=first, last=last, wait=wait))
 
 
-def _pieces(state: Path, first: int, last: int, wait: Callable[[bool], bool]) -> Iterator[list[bytes]]:
+def _pieces(state: Path, *, first: int, last: int, wait: Callable[[bool], bool]) -> Iterator[list[bytes]]:
     begun = _begun(state, first, last)
     following: int | None = begun
     before, is_begun = begun - 1, False

@@ -43,7 +43,7 @@ def fill_ended(state: State, order_id: str, targets: Mapping[str, int], *, fills
     for cell, amount in targets.items():
         more = amount - part(holder, cell)
         if more > 0:
-            put(state, holder, cell, amount, kind="spend")
+            put(state, holder, cell, amount=amount, kind="spend")
             spend(state, cell, more)
             touch(state, order_id, (cell,))
     if fills.qty >= holder.fills.qty:

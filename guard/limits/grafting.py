@@ -204,7 +204,7 @@ def hold(state: State, holder: Holder, new: Held) -> None:
     fresh = _cells_of(new.bases, new.cells) - _cells_of(holder.bases, holder.holds.cells)
     for cell, amount, kind in zip(new.cells, new.held, new.kinds, strict=True):
         if cell in fresh:
-            put(state, holder, cell, amount, kind=KIND_OF[kind])
+            put(state, holder, cell, amount=amount, kind=KIND_OF[kind])
     more = [Amounts.of_basis(found) for basis in new.bases if (found := _only(basis, fresh)).cells]
     # What it claims already stays the latest: an earlier basis is kept for cells that no later one names.
     if more:  # else it is on the very terms of before, and stays known by them

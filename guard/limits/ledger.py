@@ -97,7 +97,7 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
     if verdict is _UNKNOWN:
         _doubt(step, holder, t_us=state.at_us)
     elif holder is not None:
-        _settle_holder(state, holder, step, outcome)
+        _settle_holder(state, holder, step=step, outcome=outcome)
 
 
 def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, ...]:
@@ -115,7 +115,7 @@ def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, .
     before = tuple(part(holder, claim.counter) if claim.kind in SUM_KINDS else 0 for claim in opening.claims)
     for claim, held in zip(opening.claims, before, strict=True):
         if claim.kind in SUM_KINDS and claim.held > held:
-            put(state, holder, claim.counter, claim.held, kind=claim.kind)
+            put(state, holder, claim.counter, amount=claim.held, kind=claim.kind)
     return before
 
 
@@ -152,7 +152,7 @@ def _doubt(step: Step, holder: Holder | None, *, t_us: int) -> None:
         holder.status = "unknown"
 
 
-def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -> None:
+def _settle_holder(state: State, holder: Holder, *, step: Step, outcome: Outcome) -> None:
     is_new, is_accepted = step.holder == step.id, outcome.verdict is _ACCEPTED
     if is_accepted:
         note_order_ids(state, holder, order_id=outcome.order_id, order_id_ex=outcome.order_id_ex)
@@ -175,4 +175,4 @@ def _settle_holder(state: State, holder: Holder, step: Step, outcome: Outcome) -
         if is_accepted and claim.counter in step.told:
             # A fill was learned while the step was open: which of the two is newer is not known, so the larger stays.
             amount = max(amount, before)
-        put(state, holder, claim.counter, amount, kind=claim.kind)
+        put(state, holder, claim.counter, amount=amount, kind=claim.kind)

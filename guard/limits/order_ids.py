@@ -43,7 +43,10 @@ def owner_of(state: State, account: Account, names: OrderNames) -> str:
     which neither is known yet, since its answer is still to come, is known by the stamp in its remark.
     """
     ids = state.ids.get(account)
-    found = ids and (_owner(state, ids, ids.live, names.order_id), _owner(state, ids, ids.live_ex, names.order_id_ex))
+    found = ids and (
+        _owner(state, ids, names.order_id, live=ids.live),
+        _owner(state, ids, names.order_id_ex, live=ids.live_ex),
+    )
     known = {owner for owner in found or () if owner is not None}
     if known:
         return known.pop() if len(known) == 1 else NOBODY
@@ -51,7 +54,7 @@ def owner_of(state: State, account: Account, names: OrderNames) -> str:
     return holder.key if holder is not None and holder.is_nameless and holder.account == account else NOBODY
 
 
-def _owner(state: State, ids: OrderIds, live: dict[Name, str], name: str | None) -> str | None:
+def _owner(state: State, ids: OrderIds, name: str | None, *, live: dict[Name, str]) -> str | None:
     """The owner of a live order of this name, else of the latest one that had it; None where nobody knows of any."""
     if not name or name == _NO_ID:
         return None
@@ -71,16 +74,15 @@ def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
         ids = state.ids[account] = OrderIds(account)
     if state.touched is not None:
         touch(state, holder.id)
-    is_over = holder.status == "done"
     if order_id and order_id != _NO_ID and holder.by_id is None:
-        holder.by_id = _noted(ids, ids.live, slim(order_id), holder, is_over=is_over)
+        holder.by_id = _noted(ids, holder, slim(order_id), live=ids.live)
     if order_id_ex and order_id_ex != _NO_ID and holder.by_ex is None:
-        holder.by_ex = _noted(ids, ids.live_ex, slim(order_id_ex), holder, is_over=is_over)
+        holder.by_ex = _noted(ids, holder, slim(order_id_ex), live=ids.live_ex)
 
 
-def _noted(ids: OrderIds, live: dict[Name, str], name: Name, holder: Holder, *, is_over: bool) -> Name | None:
+def _noted(ids: OrderIds, holder: Holder, name: Name, *, live: dict[Name, str]) -> Name | None:
     """The name, noted as the order's; None where it is that of another."""
-    if is_over:
+    if holder.status == "done":
         _remember(ids, name, holder.key)
     elif live.setdefault(name, holder.id) != holder.id:
         return None
@@ -102,11 +104,11 @@ def forget_order(state: State, holder: Holder) -> None:
     del state.holders[holder.id]
     ids = state.ids.get(holder.account)
     if ids is not None:
-        _end(ids, holder.by_id, ids.live, holder)
-        _end(ids, holder.by_ex, ids.live_ex, holder)
+        _end(ids, holder, holder.by_id, live=ids.live)
+        _end(ids, holder, holder.by_ex, live=ids.live_ex)
 
 
-def _end(ids: OrderIds, name: Name | None, live: dict[Name, str], holder: Holder) -> None:
+def _end(ids: OrderIds, holder: Holder, name: Name | None, *, live: dict[Name, str]) -> None:
     if name is None or live.get(name, holder.id) != holder.id:
         return
     live.pop(name, None)

@@ -43,7 +43,8 @@ def set_targets(
     freed = _freed(holder.holds) if ends and step is None else ()
     for cell, amount in targets.items():
         if cell not in freed:
-            put(state, holder, cell, max(amount, reserved.get(cell, 0)), kind=claimed_as(holder, cell) or kind)
+            held = max(amount, reserved.get(cell, 0))
+            put(state, holder, cell, amount=held, kind=claimed_as(holder, cell) or kind)
 
 
 def note_filled(state: State, holder_id: str, qty: Decimal, *, paid: Decimal | None = None, t_us: int) -> None:

@@ -89,7 +89,7 @@ def hold_plain(state: State, holder: Holder, words: Collection[str]) -> None:
     for cell, amount, kind in zip(holds.cells, holds.amounts, holds.kinds, strict=True):
         plain = plain_of(cell, words)
         if plain is not None and amount > part(holder, plain):
-            put(state, holder, plain, amount, kind=KIND_OF[kind])
+            put(state, holder, plain, amount=amount, kind=KIND_OF[kind])
     bases = holder.bases
     grown = tuple(_basis(basis, words) for basis in bases)
     if grown != bases:  # else it is on the very terms of before, and stays known by them

@@ -19,7 +19,7 @@ def same_cells(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=SHARED_MAX)
-def same_whole(cells: tuple[str, ...], amounts: tuple[int, ...], kinds: str, worth: Worth | None = None) -> Amounts:
+def same_whole(cells: tuple[str, ...], amounts: tuple[int, ...], kinds: str, *, worth: Worth | None = None) -> Amounts:
     """What equal orders claim as a whole, or hold."""
     return Amounts.of(same_cells(cells), amounts, intern(kinds), worth=worth)
 

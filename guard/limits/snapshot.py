@@ -221,7 +221,7 @@ def live(holder: Holder) -> Live:
 def _holder(order: Live) -> Holder:
     """With what it has in common with others shared again, as `reserve` shares it."""
     (form, own), held = short(order.order), (order.cells, order.held, order.kinds)
-    bases = tuple(same_whole(basis.cells, basis.amounts, basis.kinds, basis.worth) for basis in order.bases)
+    bases = tuple(same_whole(basis.cells, basis.amounts, basis.kinds, worth=basis.worth) for basis in order.bases)
     latest = order.bases[-1] if order.bases else None
     is_untouched = latest is not None and (latest.cells, latest.amounts, latest.kinds) == held
     course = Course(

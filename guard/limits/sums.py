@@ -44,7 +44,7 @@ def take(state: State, claims: Sequence[Claim], *, worth: Worth | None = None) -
             amounts.append(amount)
             kinds += claim.kind[0]
             totals[cell] = totals.get(cell, 0) + amount
-    return same_whole(tuple(cells), tuple(amounts), kinds, worth)
+    return same_whole(tuple(cells), tuple(amounts), kinds, worth=worth)
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
@@ -55,12 +55,12 @@ def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) ->
     named = [claim for claim in claims if claim.kind in SUM_KINDS]
     cells = tuple(claim.counter for claim in named)
     amounts = tuple(claim.amount if claim.whole is None else claim.whole for claim in named)
-    new = same_whole(cells, amounts, "".join(claim.kind[0] for claim in named), worth)
+    new = same_whole(cells, amounts, "".join(claim.kind[0] for claim in named), worth=worth)
     kept = tuple(earlier for earlier in holder.bases if not set(earlier.cells) <= set(cells))
     holder.claimed = (*kept, new)
 
 
-def put(state: State, holder: Holder, cell: str, amount: int, *, kind: ClaimKind) -> None:
+def put(state: State, holder: Holder, cell: str, *, amount: int, kind: ClaimKind) -> None:
     """The order holds exactly `amount` on the cell from now on. `kind` matters only where it held nothing there."""
     earlier = part(holder, cell)
     if amount == earlier:

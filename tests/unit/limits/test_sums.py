@@ -46,11 +46,11 @@ def test_put_sets_adds_and_removes_parts() -> None:
     """The sum always moves by what the part moves."""
     state = State(sums={"b": 100})
     holder = an_order(state, 1, 2, 3)
-    put(state, holder, "b", 7, kind="spend")
-    put(state, holder, "a", 0, kind="spend")
-    put(state, holder, "w", 4, kind="working")
-    put(state, holder, "w", 4, kind="count")
-    put(state, holder, "none", 0, kind="count")
+    put(state, holder, "b", amount=7, kind="spend")
+    put(state, holder, "a", amount=0, kind="spend")
+    put(state, holder, "w", amount=4, kind="working")
+    put(state, holder, "w", amount=4, kind="count")
+    put(state, holder, "none", amount=0, kind="count")
     assert holder.holds.basis == Basis(("b", "c", "w"), (7, 3, 4), "ssw")
     assert state.sums == {"b": 107, "c": 3, "w": 4}
     assert [part(holder, cell) for cell in "abcwx"] == [0, 7, 3, 4, 0]
@@ -60,7 +60,7 @@ def test_giving_back_all_or_keeping_what_was_spent() -> None:
     """An ended order's spend stays in the sum as spent; a refused order leaves nothing."""
     state = State()
     ended, refused = an_order(state, 1, 2), an_order(state, 10, 20)
-    put(state, ended, "w", 5, kind="working")
+    put(state, ended, "w", amount=5, kind="working")
     give_back(state, ended, keep_spend=True)
     give_back(state, refused, keep_spend=False)
     assert ended.holds == Amounts()
