@@ -30,14 +30,15 @@ from guard.terms.world import NOT_ASKED
 TICK: Final = Decimal("0.001")  # the smallest step of a price
 ORDERS_MAX: Final = 100_000  # more stamps than any window takes
 Vary = Callable[[Ask, Any, Any], Iterator[Ask]]
-Beside = Callable[[Ask, Any, Any, tuple[PolicyDoc, ...]], Iterator[Ask]]  # for what depends on other keys of the policy
+Both = tuple[Any, Any]  # the old value and the new one
+Beside = Callable[[Ask, Both, tuple[PolicyDoc, ...]], Iterator[Ask]]  # for what depends on other keys of the policy
 
 
 def boundary(row: Row, base: Ask, *, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:
     """Requests that should tell the two values of this key apart. `docs`: both documents, for what belongs to it."""
     beside = _BESIDE.get(row.path)
     if beside is not None:
-        yield from beside(base, old, new, docs)
+        yield from beside(base, (old, new), docs)
         return
     vary = _BY_PATH.get(row.path)
     if vary is not None:
@@ -156,9 +157,9 @@ def _collar_missing(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:  # noqa: ARG
         yield replace(plain, world=replace(plain.world, quote=NOT_ASKED))
 
 
-def _buffered(ask: Ask, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:  # noqa: ARG001 - as above
+def _buffered(ask: Ask, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:
     """A market order that is worth just the cap with the new buffer."""
-    order = _order(ask)
+    order, (_, new) = _order(ask), both
     currency = currency_of(order.market, order.code)
     buffer = BUFFER_PERCENT if new is None else Decimal(new)
     for doc in docs:
@@ -169,9 +170,9 @@ def _buffered(ask: Ask, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Iter
                 yield priced(replace(ask, order=replace(order, order_type=OrderType.MARKET)), price)
 
 
-def _converted(ask: Ask, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:  # noqa: ARG001 - as above
+def _converted(ask: Ask, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:
     """An order in another currency that is worth just the cap with the new buffer."""
-    order = _order(ask)
+    order, (_, new) = _order(ask), both
     currency = currency_of(order.market, order.code)
     buffer = Decimal(new or 0)
     for doc in docs:
@@ -183,8 +184,9 @@ def _converted(ask: Ask, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Ite
                     yield priced(ask, price)
 
 
-def _outdated(ask: Ask, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:  # noqa: ARG001 - as above
+def _outdated(ask: Ask, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:
     """The day after the last one on which the old age believed the rates."""
+    old, _ = both
     age = timedelta(days=(MAX_AGE_DAYS if old is None else old) + 1)
     for doc in docs:
         if doc.fx is not None:

@@ -118,7 +118,7 @@ def _changes(
         if old == new:
             continue
         kind = "neutral" if is_shadow else _kind(row, was, now, others=others)
-        yield Change(name, row.path, kind, _words(row, kind, told(old), told(new)), told(old), told(new))
+        yield Change(name, row.path, kind, _words(row, kind, before=told(old), after=told(new)), told(old), told(new))
 
 
 def _whole(
@@ -138,7 +138,9 @@ def _whole(
         kind = "neutral" if is_shadow else kind
         text = told(value)
         before, after = ("", text) if was is None else (text, "")
-        yield Change(name, row.path, kind, f"policy {verb}: {_words(row, kind, before, after)}", before, after)
+        yield Change(
+            name, row.path, kind, f"policy {verb}: {_words(row, kind, before=before, after=after)}", before, after
+        )
     if not count:
         yield Change(name, "policy.id", "neutral", f"policy {verb}: it limits nothing")
 
@@ -193,7 +195,7 @@ def _fx(row: Row, was: PolicyDoc, now: PolicyDoc) -> Kind:
     return "looser" if was.fx is None else "tighter"
 
 
-def _words(row: Row, kind: Kind, before: str, after: str) -> str:
+def _words(row: Row, kind: Kind, *, before: str, after: str) -> str:
     left_out = row.unset
     was, now = before or f"left out ({left_out})", after or f"left out ({left_out})"
     why = f": {row.mixed_why}" if kind == "mixed" and row.mixed_why else ""

@@ -126,11 +126,14 @@ def _money(doc: PolicyDoc) -> Found:
     caps = moneys(doc.orders.max_premium) if doc.orders.max_premium else {}
     for currency in sorted(set(value) & set(caps)):
         if caps[currency] > value[currency]:
-            yield ("orders", "max_premium"), _above(caps[currency], "orders.max_value", value[currency], currency)
+            yield (
+                ("orders", "max_premium"),
+                _above(caps[currency], value[currency], parent="orders.max_value", currency=currency),
+            )
     yield from _currencies(doc)
 
 
-def _above(cap: Decimal, parent: str, limit: Decimal, currency: str) -> Bad:
+def _above(cap: Decimal, limit: Decimal, *, parent: str, currency: str) -> Bad:
     message = f"{plain(cap)} {currency} is above {parent}, {plain(limit)} {currency}, and is never reached"
     return Bad("cap_above_parent", message, f"at most {plain(limit)} {currency} means the same")
 
@@ -165,7 +168,7 @@ def _parents(doc: PolicyDoc, docs: tuple[PolicyDoc, ...]) -> Found:
             for currency in sorted(set(caps) & set(limits)):
                 if caps[currency] > limits[currency]:
                     told = f"{parent.id}'s orders.{name}"
-                    yield ("orders", name), _above(caps[currency], told, limits[currency], currency)
+                    yield ("orders", name), _above(caps[currency], limits[currency], parent=told, currency=currency)
         qty, most = doc.orders.max_qty, parent.orders.max_qty
         if qty is not None and most is not None and qty > most:
             message = f"{qty} is above {parent.id}'s orders.max_qty, {most}, and is never reached"

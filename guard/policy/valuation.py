@@ -81,7 +81,7 @@ def value(order: PlaceOrder, world: World | None = None, *, terms: ValueTerms = 
         if isinstance(priced, Missing):
             return priced
         stands_for = _stands_for(order, world, contract, terms=terms) if contract.kind == "option" else None
-        return _valued(order, contract, priced, stands_for)
+        return _valued(order, contract, priced, stands_for=stands_for)
     except DecimalException:
         return Missing(Code.BAD_NUMBER, "the order's value cannot be worked out exactly")
 
@@ -256,7 +256,9 @@ def _trail(order: PlaceOrder, size: Decimal) -> Decimal | None:
     return EXACT.add(distance, max(order.trail_spread or _ZERO, _ZERO))
 
 
-def _valued(order: PlaceOrder, contract: _Contract, priced: _Priced, stands_for: Money | Missing | None) -> Valuation:
+def _valued(
+    order: PlaceOrder, contract: _Contract, priced: _Priced, *, stands_for: Money | Missing | None
+) -> Valuation:
     qty, price, times, currency = order.qty, priced.price, "", contract.currency
     unit = price
     if contract.multiplier != _ONE:

@@ -107,23 +107,23 @@ def _bases(was: PolicyDoc, now: PolicyDoc) -> Iterator[Ask]:
         account = Account(env, acc_id)
         for symbol in dict.fromkeys(symbols_of(market, now, was)):
             order = order_in(market, symbol, account)
-            sides = now.orders.sides or ("BUY",)  # "nothing" lets nothing through, whatever is asked
-            types = now.orders.types or ("NORMAL",)
             wall = _wall(was, now, market)
             plain = Ask(principal(key), account, wall, order)
-            yield _shaped(plain, sides[0], types, now)
+            yield _shaped(plain, now)
 
 
-def _shaped(ask: Ask, side: str, types: tuple[str, ...], doc: PolicyDoc) -> Ask:
+def _shaped(ask: Ask, doc: PolicyDoc) -> Ask:
     """An order that the document's lists let through."""
     order = ask.order
     if order is None:
         raise AssertionError("a base has an order")
+    sides = doc.orders.sides or ("BUY",)  # "nothing" lets nothing through, whatever is asked
+    types = doc.orders.types or ("NORMAL",)
     times = doc.orders.time_in_force
     kind = "NORMAL" if "NORMAL" in types else types[0]
     shaped = replace(
         order,
-        side=type(order.side)[side],
+        side=type(order.side)[sides[0]],
         order_type=type(order.order_type)[kind],
         time_in_force=order.time_in_force if not times else type(order.time_in_force)[times[0]],
     )
