@@ -76,7 +76,7 @@ class Pipeline:
             return await pass_on(self.recorder, visit, situation, hooks=self.hooks)
         sending = self.decide(visit, situation)
         while isinstance(sending, Needs):  # at most once
-            situation = await ask_more(self.desk, visit, situation, sending)
+            situation = await ask_more(self.desk, visit, situation, more=sending)
             sending = self.decide(visit, situation)
         if isinstance(sending, Reply):
             return sending
@@ -109,7 +109,7 @@ class Pipeline:
             more = more_to_ask(visit, situation, look, beside=reasons)
             refusal = look.refusal([*reasons, *look.reasons])
             return more or refused(recorder, visit, refusal, situation=situation, judged=look.judged)
-        judged = shadowed(desk, visit, situation, look.judged)
+        judged = shadowed(desk, visit, situation, judged=look.judged)
         opening = opening_of(visit, situation, judged)
         try:
             seq = recorder.allowed(visit, situation, judged)

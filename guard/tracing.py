@@ -103,9 +103,9 @@ class Tracing:
     # ------------------------------------------------------------ inside
 
     def _timed(self, name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*args: Any) -> Any:
+        def timed(*args: Any, **named: Any) -> Any:
             trip, began_ns = self._trip(args), time.time_ns()
-            found = hook(*args)
+            found = hook(*args, **named)
             if trip is not None:
                 if name == "judge":
                     self._step(trip, "gather", began_ns=trip.last_ns, ended_ns=began_ns)

@@ -225,7 +225,7 @@ class Cancelling:
         place = bucket_of(visit, situation)
         if place is not None:  # at once: the next one looks before this one leaves
             self._desk.turns.take(place, Effect.ORDER_CANCEL, now_us=self._desk.clock.mono_us())
-        sending = Sending(visit, situation, outbound, judged, recorded(self._recorder, visit, situation, judged))
+        sending = Sending(visit, situation, outbound, judged, recorded(self._recorder, visit, situation, judged=judged))
         hold(self._recorder, sending, opening_of(visit, situation, judged))
         return sending
 
@@ -242,7 +242,7 @@ class Cancelling:
         return max(gap_us, free_us, 0) / 1_000_000
 
 
-def recorded(recorder: Recorder, visit: Visit, situation: Situation, judged: Judged) -> int | None:
+def recorded(recorder: Recorder, visit: Visit, situation: Situation, *, judged: Judged) -> int | None:
     """The record's number; None where the journal is broken: then the cancel is noted as a gap, and goes on."""
     try:
         return recorder.allowed(visit, situation, judged)

@@ -50,7 +50,7 @@ def at_hand(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
     rows = desk.book.at_hand()
     if rows is None:
         return None
-    situation = understood(desk, visit, intent, rows)
+    situation = understood(desk, visit, Situation(intent, rows=rows))
     account = situation.account
     is_settled = account is None or desk.book.lists(account) or not endpoint.is_trade
     return situation if is_settled else None
@@ -61,7 +61,7 @@ async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     endpoint = visit.endpoint
     if visit.principal is None or endpoint is None or endpoint.account is _NOWHERE:
         return Situation(intent)
-    situation = understood(desk, visit, intent, await _rows(desk, visit))
+    situation = understood(desk, visit, Situation(intent, rows=await _rows(desk, visit)))
     account = situation.account
     if account is None or not endpoint.is_trade or isinstance(situation.rows, Missing):
         return situation
@@ -80,9 +80,9 @@ async def _rows(desk: Desk, visit: Visit) -> Rows | Missing:
         return _TOO_LATE
 
 
-def understood(desk: Desk, visit: Visit, intent: Intent, found: Rows | Missing) -> Situation:
-    """What the account list, the ledger and reference data make of the request, as they stand now."""
-    situation = Situation(intent, rows=found)
+def understood(desk: Desk, visit: Visit, situation: Situation) -> Situation:
+    """The same with what the account list, the ledger and reference data make of the request, as they stand now."""
+    intent = situation.intent
     principal, header = visit.principal, getattr(intent, "header", None)
     if principal is None or header is None:
         if isinstance(intent, _OF_SEVERAL):

@@ -5,7 +5,7 @@ build guards of which one hook answers "nothing against it", and the bypass matr
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -18,6 +18,14 @@ from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.judging import Look
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
+
+
+class Shows(Protocol):
+    """What cuts an answer."""
+
+    def __call__(self, desk: Desk, visit: Visit, situation: Situation, *, answer: Answer) -> sight.Shown | Refusal:
+        """The answer as its caller gets it."""
+        ...
 
 
 class Hooks(Struct, frozen=True):
@@ -46,7 +54,7 @@ class Hooks(Struct, frozen=True):
     carrying: sending.Carrying = sending.CARRYING
     judge_passing: Callable[[Desk, Visit, Situation], Look] = judging.judge_passing
     pass_on: Callable[[Desk, Situation, Outbound], Awaitable[Answer | Failure]] = unlocking.send
-    shown: Callable[[Desk, Visit, Situation, Answer], sight.Shown | Refusal] = sight.shown
+    shown: Shows = sight.shown
 
 
 HOOKS: Final = Hooks()

@@ -62,7 +62,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     headers = rate_headers(desk.traffic, allowed.claims, t_us=desk.clock.t_us())
     if not isinstance(result, Answer):
         return failed(visit, result, effect=endpoint.effect, headers=headers)
-    seen = hooks.shown(desk, visit, situation, result)
+    seen = hooks.shown(desk, visit, situation, answer=result)
     if isinstance(seen, Refusal):
         return unusable(visit, seen, headers=headers)
     if seen.headers or seen.answer.status == UNAUTHORIZED:
@@ -77,7 +77,7 @@ def _shared(desk: Desk, visit: Visit, situation: Situation, *, hooks: Hooks) -> 
         meant = replace(situation, intent=intent)
         return hooks.pass_on(desk, meant, _outbound(desk, visit, meant))
 
-    return carry(desk, visit, situation, ask)
+    return carry(desk, visit, situation, ask=ask)
 
 
 def _whose(answer: Answer) -> tuple[tuple[str, str], ...]:

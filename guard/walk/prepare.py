@@ -43,7 +43,7 @@ async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
 def as_of_now(desk: Desk, visit: Visit, situation: Situation) -> Situation:
     """The situation after a wait, at the time and under the standing of now."""
     desk.renew(visit)
-    return understood(desk, visit, situation.intent, situation.rows)
+    return understood(desk, visit, Situation(situation.intent, rows=situation.rows))
 
 
 def _is_sought(desk: Desk, visit: Visit, situation: Situation) -> bool:
@@ -127,7 +127,7 @@ def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Seque
     return Needs(instrument=is_lot_sought, position=is_exit) if is_lot_sought or is_exit else None
 
 
-async def ask_more(desk: Desk, visit: Visit, situation: Situation, more: Needs) -> Situation:
+async def ask_more(desk: Desk, visit: Visit, situation: Situation, *, more: Needs) -> Situation:
     """Has asked for it: the situation after that. A position that was read before now may have changed since.
 
     Of a changed order only the rest is still to come off it: what was filled before the question is not in the answer.

@@ -254,12 +254,12 @@ async def _met(recorder: Recorder, visit: Visit, check: _Check) -> Met:
         return refuse(Code.UNKNOWN_ENDPOINT, "path: no such endpoint; `guard endpoints` lists them")
     visit.endpoint, visit.effect = endpoint, endpoint.effect
     body = bytes(check.body) if endpoint.method == "POST" else b""
-    verdict = await _dry_run(recorder, visit, endpoint, body)
+    verdict = await _dry_run(recorder, visit, endpoint, body=body)
     visit.endpoint = None
     return verdict
 
 
-async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: bytes) -> Met:
+async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, *, body: bytes) -> Met:
     """What the real request would meet now."""
     desk, principal = recorder.desk, visit.principal
     if principal is None:
@@ -277,7 +277,7 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, body: b
         return Refusal(in_order(seen.reasons), seen.retry_after_s) if seen.reasons else None
     found = _trade(desk, visit, situation)
     while isinstance(found, Needs):  # at most once
-        situation = await ask_more(desk, visit, situation, found)
+        situation = await ask_more(desk, visit, situation, more=found)
         found = _trade(desk, visit, situation)
     return found
 

@@ -65,7 +65,7 @@ class Recorder:
         self._remember(visit, None)
         if self._late:
             self.catch_up()
-        record = record_of(visit, None, situation or NOTHING_KNOWN, judged or NOT_JUDGED, replays=replays)
+        record = record_of(visit, None, situation or NOTHING_KNOWN, judged=judged or NOT_JUDGED, replays=replays)
         # A trade's record is on its way to the disk at once, also that of a cancel of all, which nobody waits for.
         lazy = mode is not _DURABLE and visit.effect is not _CANCEL
         seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=lazy)
@@ -86,7 +86,7 @@ class Recorder:
         self._count(visit, refusal)
 
     def refused(
-        self, visit: Visit, refusal: Refusal, situation: Situation | None = None, judged: Judged | None = None
+        self, visit: Visit, refusal: Refusal, *, situation: Situation | None = None, judged: Judged | None = None
     ) -> None:
         """A request that does not pass. With the journal broken the operational log is told instead."""
         visit.outcome = "refused"
@@ -94,7 +94,7 @@ class Recorder:
         self._remember(visit, refusal)
         if not self.floods.is_below(visit, refusal):
             return
-        record = record_of(visit, refusal, situation or NOTHING_KNOWN, judged or NOT_JUDGED)
+        record = record_of(visit, refusal, situation or NOTHING_KNOWN, judged=judged or NOT_JUDGED)
         try:
             self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=True)
         except JournalFault as fault:

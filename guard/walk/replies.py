@@ -58,7 +58,7 @@ def refused(
     if visit.standing.policies is not None:
         refusal = dated(refusal, visit.standing.policies.ends)
     if is_recorded:
-        recorder.refused(visit, refusal, situation, judged)
+        recorder.refused(visit, refusal, situation=situation, judged=judged)
     else:
         recorder.refused_late(visit, refusal)
     desk = recorder.desk

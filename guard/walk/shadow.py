@@ -56,7 +56,7 @@ _NOTHING: Final = Shadow()
 _NO_CHANGE: Final = Change(None, None, None)
 
 
-def shadowed(desk: Desk, visit: Visit, situation: Situation, judged: Judged) -> Judged:
+def shadowed(desk: Desk, visit: Visit, situation: Situation, *, judged: Judged) -> Judged:
     """A trade that may go out, with what the shadow policies say of it; never raises, never says no."""
     policies = visit.standing.policies
     if policies is None or not policies.shadows:

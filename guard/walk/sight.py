@@ -23,7 +23,7 @@ class Shown(Struct, frozen=True, gc=False):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def shown(desk: Desk, visit: Visit, situation: Situation, answer: Answer) -> Shown | Refusal:
+def shown(desk: Desk, visit: Visit, situation: Situation, *, answer: Answer) -> Shown | Refusal:
     """The daemon's answer, cut; what cannot be cut is not shown."""
     endpoint, principal = visit.endpoint, visit.principal
     if endpoint is None or (endpoint.path not in _CUT and endpoint.account is not _ANSWER):

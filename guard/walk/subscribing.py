@@ -61,7 +61,7 @@ def objections(desk: Desk, visit: Visit, intent: Intent) -> list[Reason]:
     return [Reason(Code.BAD_VALUE, message, limit=str(LINES_MAX))]
 
 
-async def carry(desk: Desk, visit: Visit, situation: Situation, ask: Ask) -> Answer | Failure:
+async def carry(desk: Desk, visit: Visit, situation: Situation, *, ask: Ask) -> Answer | Failure:
     """One caller's subscription or its end: what the daemon says, or what it would if it knew whose it is."""
     principal, intent = visit.principal, situation.intent
     if principal is None or not isinstance(intent, SUBSCRIPTIONS):

@@ -47,7 +47,7 @@ NOT_JUDGED: Final = Judged()
 
 
 def record_of(
-    visit: Visit, refusal: Refusal | None, seen: Situation, judged: Judged, *, replays: str | None = None
+    visit: Visit, refusal: Refusal | None, seen: Situation, *, judged: Judged, replays: str | None = None
 ) -> Decision:
     """What is written of one decision; what few requests have is added to what all of them have."""
     call, principal, endpoint, standing = visit.call, visit.principal, visit.endpoint, visit.standing

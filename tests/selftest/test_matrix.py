@@ -186,7 +186,7 @@ WITHOUT: Final[dict[str, Hooks]] = {
     "verdict": replace(HOOKS, carrying=replace(CARRYING, verdict=_believing)),
     "judge_passing": replace(HOOKS, judge_passing=_passing),
     "pass_on": replace(HOOKS, pass_on=_sent_as_it_is),
-    "shown": replace(HOOKS, shown=lambda *told: sight.Shown(told[-1])),
+    "shown": replace(HOOKS, shown=lambda *_, answer: sight.Shown(answer)),
 }
 
 

@@ -191,5 +191,5 @@ def test_a_decision_is_written_as_if_each_member_were_spelled_out(
     for visit, refusal, seen, judged, replays in product(
         visits(row, effect), REFUSALS, situations, JUDGED, (None, "01A")
     ):
-        written = msgspec.json.encode(record_of(visit, refusal, seen, judged, replays=replays))
+        written = msgspec.json.encode(record_of(visit, refusal, seen, judged=judged, replays=replays))
         assert written == msgspec.json.encode(spelled_out(visit, refusal, seen, judged, replays))
