@@ -49,6 +49,7 @@ app.command("report")(report_record)
 
 @app.command("search")
 def search_record(
+    *,
     since: Since = None,
     until: Until = None,
     key: Annotated[str | None, typer.Option(help="Key id.")] = None,
@@ -145,6 +146,7 @@ def _found(state: Path, query: Query, *, limit: int) -> Found:
 
 @app.command("export")
 def export_record(
+    *,
     out: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="Ends with .csv, .jsonl or .parquet.")],
     since: Since = None,
     until: Until = None,
@@ -175,6 +177,7 @@ def export_record(
 
 @app.command("tail")
 def tail_record(
+    *,
     last: Annotated[int, typer.Option("-n", "--lines", min=0, help="The last so many records.")] = 20,
     is_following: Annotated[bool, typer.Option("--follow", "-f", help="Go on as records come; Ctrl-C ends.")] = False,
     state: State = None,

@@ -24,6 +24,7 @@ _SHOWN_MAX: Final = 200
 
 
 def run_cases(
+    *,
     directory: DirArgument = None,
     mutate: MutateFlag = False,
     show_all: AllFlag = False,

@@ -37,6 +37,7 @@ _ANYBODY: Final = 0o007
 
 
 def check(
+    *,
     config: flags.Config = None,
     listen: flags.Listen = None,
     ops: flags.Ops = None,
@@ -83,7 +84,7 @@ def check(
         hours=hours_window,
     )
     over = Overrides(listen, ops, daemon, keys, policies, state, enable_trading, limits)
-    found = findings(config, over, errors, daemon_keys)
+    found = findings(config, over, errors, daemon_keys=daemon_keys)
     if as_json:
         typer.echo(told_as_json(found))
     else:
@@ -91,7 +92,9 @@ def check(
     raise typer.Exit(1 if any(finding.level == "wrong" for finding in found) else 0)
 
 
-def findings(config: Path | None, over: Overrides, errors: list[str], daemon_keys: Path | None) -> list[Finding]:
+def findings(
+    config: Path | None, over: Overrides, errors: Sequence[str] = (), *, daemon_keys: Path | None = None
+) -> list[Finding]:
     """Everything there is to say. Of what a part of the settings file that cannot be read names, nothing."""
     reading = flags.read(config, over)
     settings, errors = reading.settings, [*errors, *reading.errors]

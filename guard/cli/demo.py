@@ -58,6 +58,7 @@ _Port = Annotated[int, typer.Option(help="Taken if it is free, else any other.",
 
 
 def demo(
+    *,
     folder: Annotated[
         Path, typer.Option(readable=False, help="Where everything is put; made anew.", metavar="DIR")
     ] = Path("demo"),
@@ -77,7 +78,7 @@ def demo(
         (folder / "guard.toml").write_text(CONFIG.format(**ports))
         settings = load(folder / "guard.toml", Overrides(), {})
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(settings, folder.absolute(), secrets_of, ports))
+            runner.run(_run(settings, folder.absolute(), secrets_of, ports=ports))
     except GuardFault as fault:
         raise typer.Exit(tell(fault)) from None
 
@@ -130,7 +131,7 @@ def _free(wanted: int, held: contextlib.ExitStack) -> int:
     raise SettingsFault(["no free port on 127.0.0.1"])
 
 
-async def _run(settings: Settings, folder: Path, plaintext: dict[str, str], ports: dict[str, int]) -> None:
+async def _run(settings: Settings, folder: Path, plaintext: dict[str, str], *, ports: dict[str, int]) -> None:
     simulator = Simulator(keys=parse_keys((folder / "daemon-keys.json").read_bytes()), profile="runtime")
     runner = web.AppRunner(application(simulator), access_log=None, handle_signals=False, shutdown_timeout=STOP_S)
     await runner.setup()

@@ -40,6 +40,7 @@ class _Status(msgspec.Struct):
 
 
 def explain(
+    *,
     decision: Annotated[str, typer.Argument(metavar="ID", help="As Guard-Decision and the refusal name it.")],
     ops: UnusedOps = None,
     state: State = None,
@@ -59,6 +60,7 @@ def explain(
 
 
 def me(
+    *,
     data: Annotated[
         str | None,
         typer.Option("--data", envvar="GUARD_DATA", help="The data listener: host:port or https://host:port."),

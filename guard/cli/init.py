@@ -44,6 +44,7 @@ class Made(Struct, frozen=True):
 
 
 def init(
+    *,
     folder: Annotated[Path, typer.Argument(readable=False, help="Where the files go.", metavar="DIR")] = Path(),
     keys_from: Annotated[
         Path | None,
@@ -80,7 +81,7 @@ def init(
     drafted = draft.draft(url, keys_from=keys_from, own=own, owner=owner or _login())
     _write(folder, drafted)
     config = folder / "guard.toml"
-    findings = (*findings, *drafted.findings, *check.findings(config, Overrides(), [], None))
+    findings = (*findings, *drafted.findings, *check.findings(config, Overrides()))
     dry = asyncio.run(rehearse(load(config, Overrides(), {})))
     made = Made(
         ok=all(finding.level != "wrong" for finding in findings),

@@ -47,6 +47,7 @@ Number = Annotated[str | None, typer.Option(help="A number.")]
 
 @app.command()
 def new(
+    *,
     key_id: Annotated[str, typer.Option("--id", help="1 to 64 of A-Z a-z 0-9 . _ -")],
     scopes: Annotated[str, typer.Option(help="Comma-separated: qot:read,acc:read,trade:simulate ...")],
     allowed_markets: Words = None,
@@ -97,7 +98,7 @@ def new(
 
 @app.command("list")
 def list_keys(
-    file: FileOption = None, config: ConfigOption = None, state: StateOption = None, as_json: AsJson = False
+    *, file: FileOption = None, config: ConfigOption = None, state: StateOption = None, as_json: AsJson = False
 ) -> None:
     """Show the keys: what each may do, whose it is, and whether it works. Hashes are never shown in full."""
     del state
@@ -118,6 +119,7 @@ def list_keys(
 
 @app.command()
 def revoke(
+    *,
     key_id: Annotated[str, typer.Argument(metavar="ID", help="Exactly one record.")],
     is_whole_name: Annotated[bool, typer.Option("--all", help="Every record of this name, rotated ones too.")] = False,
     file: FileOption = None,
@@ -139,6 +141,7 @@ def revoke(
 
 @app.command()
 def rotate(
+    *,
     key_id: Annotated[str, typer.Argument(metavar="ID", help="A name stands for its newest record.")],
     overlap: Annotated[
         str, typer.Option(help="How long the old key still works: 24h, 30m, 2d; 0m is at once.")
@@ -163,6 +166,7 @@ def rotate(
 
 @app.command()
 def reload(
+    *,
     reason: Annotated[str, typer.Option(help="Goes into the record.")] = "",
     ops: OpsOption = None,
     config: ConfigOption = None,

@@ -143,11 +143,11 @@ def _connection(door: Door, timeout_s: float) -> http.client.HTTPConnection:
 
 def post(ops: Door, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
     """The status and the body of the guard's answer. Raises SettingsFault where there is no key or no answer."""
-    return ask("POST", ops, path, msgspec.json.encode(body))
+    return ask("POST", ops, path, body=msgspec.json.encode(body))
 
 
 def ask(
-    method: str, door: Door, path: str, body: bytes | None = None, *, timeout_s: float = TIMEOUT_S
+    method: str, door: Door, path: str, *, body: bytes | None = None, timeout_s: float = TIMEOUT_S
 ) -> tuple[int, bytes]:
     """The same for any method and listener."""
     key = os.environ.get("GUARD_KEY", "").strip()

@@ -46,6 +46,7 @@ ENFORCED: Final = tuple(table for table in TABLES if table not in {"policy", "ap
 
 
 def check(
+    *,
     directory: DirArgument = None,
     config: ConfigOption = None,
     ops: OpsOption = None,

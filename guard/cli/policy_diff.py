@@ -25,6 +25,7 @@ _COLOUR: Final = {"looser": "red", "tighter": "green", "neutral": "dim", "mixed"
 
 
 def diff(
+    *,
     before: Annotated[Path, typer.Argument(metavar="A", readable=False, help="The directory as it was.")],
     after: Annotated[Path, typer.Argument(metavar="B", readable=False, help="The directory as it shall be.")],
     config: ConfigOption = None,

@@ -62,6 +62,7 @@ class Report(Finding, frozen=True, kw_only=True):
 
 
 def verify_record(
+    *,
     vkey: Vkey = None,
     held: Held = None,
     state: State = None,
@@ -93,6 +94,7 @@ def verify_record(
 
 
 def prove_record(
+    *,
     decision: Annotated[str | None, typer.Option(metavar="ID", help="The decision that is in the log.")] = None,
     held: Annotated[
         Path | None, typer.Option(readable=False, help="Show instead that the log goes on from this checkpoint.")

@@ -33,6 +33,7 @@ ReasonOption = Annotated[str | None, typer.Option(help="Goes into the record.")]
 
 
 def reload(
+    *,
     reason: ReasonOption = None,
     until: Annotated[str | None, typer.Option(help="When it goes back by itself: 2026-12-01T17:00:00Z.")] = None,
     ops: OpsOption = None,
@@ -49,6 +50,7 @@ def reload(
 
 
 def approve(
+    *,
     sha256: Annotated[str, typer.Argument(metavar="SHA", help="Of the set that waits, or its beginning.")],
     reason: Annotated[str, typer.Option(help="Goes into the record.")],
     is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
@@ -76,6 +78,7 @@ def approve(
 
 
 def promote(
+    *,
     policy: Annotated[str, typer.Argument(metavar="ID", help="A policy in shadow.")],
     reason: ReasonOption = None,
     ops: OpsOption = None,

@@ -37,6 +37,7 @@ _WHEN: Final = "2026-11-22, 2026-11-22T09:30:00Z, or 15m, 2h, 7d ago."
 
 
 def replay(
+    *,
     since: Annotated[str, typer.Option(help=_WHEN)],
     policies: Annotated[
         Path | None,

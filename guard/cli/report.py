@@ -28,6 +28,7 @@ from guard.replay.kept import set_of, told
 
 
 def report_record(
+    *,
     since: Since = None,
     until: Until = None,
     out: Annotated[Path, typer.Option(readable=False, help="The file to write.")] = Path("guard-report.html"),

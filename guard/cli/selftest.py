@@ -23,6 +23,7 @@ _TEXT_MAX: Final = 160
 
 
 def selftest(
+    *,
     config: flags.Config = None,
     keys: flags.Keys = None,
     policies: flags.Policies = None,

@@ -26,6 +26,7 @@ KEYLESS: Final = (
 
 
 def serve(
+    *,
     config: flags.Config = None,
     listen: flags.Listen = None,
     ops: flags.Ops = None,

@@ -29,6 +29,7 @@ class Word(StrEnum):
 
 
 def settle(
+    *,
     decision: Annotated[str, typer.Argument(metavar="ID", help="The decision, as the 504 answer named it.")],
     verdict: Annotated[Word, typer.Option(metavar="VERDICT", help="What became of it: accepted, refused or not_sent.")],
     reason: Annotated[str, typer.Option(help="How you know; goes into the record.")],

@@ -55,6 +55,7 @@ def load_keys(path: Path | None) -> tuple[Key, ...] | None:
 
 
 def simulate(
+    *,
     listen: Annotated[str, typer.Option(help="Where to listen, HOST:PORT.")] = "127.0.0.1:22499",
     keys: Annotated[
         Path | None, typer.Option(readable=False, help="The daemon's keys.json; without it: legacy mode.")

@@ -21,6 +21,7 @@ _WHEN: Final = "7d, 12h, 2026-11-22"
 
 
 def suggest(
+    *,
     since: Annotated[str, typer.Option(help=f"From when on use is looked at: {_WHEN}.")],
     keys: Annotated[str, typer.Option(help="Only these keys, separated by commas.")] = "",
     out: Annotated[
