@@ -63,11 +63,18 @@ http://127.0.0.1:{port} {{
 """
 
 
+class Ports(NamedTuple):
+    """Where a gateway listens, and where the daemon is behind it."""
+
+    own: int
+    daemon: int
+
+
 class Forwarder(NamedTuple):
     """A gateway: its program or why it is not there, its command over a folder, how it says its version."""
 
     program: Callable[[], Path | str]
-    command: Callable[[Path, Path, int, int], list[str]]
+    command: Callable[[Path, Path, Ports], list[str]]
     version: str
 
 
@@ -111,27 +118,28 @@ def _node() -> Path | str:
     return Path(node)
 
 
-def _haproxy(program: Path, folder: Path, port: int, daemon: int) -> list[str]:
+def _haproxy(program: Path, folder: Path, ports: Ports) -> list[str]:
     config = folder / "haproxy.cfg"
-    config.write_text(HAPROXY.format(port=port, daemon=daemon), encoding="utf-8")
+    config.write_text(HAPROXY.format(port=ports.own, daemon=ports.daemon), encoding="utf-8")
     return [str(program), "-db", "-f", str(config)]
 
 
-def _caddy(program: Path, folder: Path, port: int, daemon: int) -> list[str]:
+def _caddy(program: Path, folder: Path, ports: Ports) -> list[str]:
     config = folder / "Caddyfile"
-    config.write_text(CADDYFILE.format(port=port, daemon=daemon, folder=folder, idle=IDLE_MAX), encoding="utf-8")
+    text = CADDYFILE.format(port=ports.own, daemon=ports.daemon, folder=folder, idle=IDLE_MAX)
+    config.write_text(text, encoding="utf-8")
     return [*ONE_THREAD, str(program), "run", "--config", str(config), "--adapter", "caddyfile"]
 
 
-def _traefik(program: Path, folder: Path, port: int, daemon: int) -> list[str]:
+def _traefik(program: Path, folder: Path, ports: Ports) -> list[str]:
     routes, config = folder / "routes.yml", folder / "traefik.yml"  # JSON is YAML
-    servers = {"loadBalancer": {"servers": [{"url": f"http://127.0.0.1:{daemon}"}]}}
+    servers = {"loadBalancer": {"servers": [{"url": f"http://127.0.0.1:{ports.daemon}"}]}}
     routers = {"all": {"rule": "PathPrefix(`/`)", "service": "daemon"}}
     routes.write_text(json.dumps({"http": {"routers": routers, "services": {"daemon": servers}}}), encoding="utf-8")
     settings = {
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
         "log": {"level": "ERROR"},
-        "entryPoints": {"data": {"address": f"127.0.0.1:{port}"}},
+        "entryPoints": {"data": {"address": f"127.0.0.1:{ports.own}"}},
         "providers": {"file": {"filename": str(routes)}},
         "serversTransport": {"maxIdleConnsPerHost": IDLE_MAX},
     }
@@ -139,13 +147,13 @@ def _traefik(program: Path, folder: Path, port: int, daemon: int) -> list[str]:
     return [*ONE_THREAD, str(program), f"--configFile={config}"]
 
 
-def _undici(program: Path, _folder: Path, port: int, daemon: int) -> list[str]:
-    return [str(program), str(NODE / "proxy.js"), str(port), f"http://127.0.0.1:{daemon}"]
+def _undici(program: Path, _folder: Path, ports: Ports) -> list[str]:
+    return [str(program), str(NODE / "proxy.js"), str(ports.own), f"http://127.0.0.1:{ports.daemon}"]
 
 
-def _mitmproxy(program: Path, folder: Path, port: int, daemon: int) -> list[str]:
-    options = ["--quiet", "--listen-host", "127.0.0.1", "--listen-port", str(port)]
-    options += ["--mode", f"reverse:http://127.0.0.1:{daemon}", "--set", f"confdir={folder}"]
+def _mitmproxy(program: Path, folder: Path, ports: Ports) -> list[str]:
+    options = ["--quiet", "--listen-host", "127.0.0.1", "--listen-port", str(ports.own)]
+    options += ["--mode", f"reverse:http://127.0.0.1:{ports.daemon}", "--set", f"confdir={folder}"]
     key = f"DAEMON_KEY={asks.DAEMON_KEY}"
     return ["/usr/bin/env", key, str(program), *options, "--scripts", str(HERE / "forward.py")]
 
@@ -177,7 +185,7 @@ def forwarding(name: str, folder: Path, behind: Server) -> Iterator[Server]:
     """The gateway in front of the daemon."""
     folder.mkdir(parents=True, exist_ok=True)
     program, port = FORWARDERS[name].program(), free_port()
-    command = FORWARDERS[name].command(Path(program), folder, port, behind.port)
+    command = FORWARDERS[name].command(Path(program), folder, Ports(port, behind.port))
     with serving(name, command, port=port, core=CONTESTANT_CORE, log=folder / "log") as server:
         _wait_for_routes(server)
         yield server

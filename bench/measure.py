@@ -127,7 +127,7 @@ class Run:
         with contestants.guard(folder, daemon) as guard:
             field = Field(caller, [daemon, guard], self.plan)
             checks.answers(field.servers)
-            memory = remember(field, self.plan, folder, self.say)
+            memory = remember(field, self.plan, folder, say=self.say)
         self._check("guard", field, folder / "state")
         self._counted(field)
         return memory

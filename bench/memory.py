@@ -85,7 +85,7 @@ class Performer(Protocol):
         ...
 
 
-def remember(field: Performer, plan: Wanted, folder: Path, say: Callable[[str], None]) -> Memory:
+def remember(field: Performer, plan: Wanted, folder: Path, *, say: Callable[[str], None]) -> Memory:
     """The readings; `folder` is the guard's."""
     server = field.servers[-1]
     at_start = machine.rss_bytes(server.pid)

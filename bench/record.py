@@ -79,7 +79,7 @@ class Cost(Struct):
     rss_mib: float
 
 
-async def _orders(folder: Path, concurrent: int, seconds: float, disk: Disk) -> Speed:
+async def _orders(folder: Path, concurrent: int, *, seconds: float, disk: Disk) -> Speed:
     """Durable orders, each caller one at a time."""
     config = guards.lay_out(folder)
     took: list[int] = []
@@ -110,7 +110,7 @@ def price_of_durable(work: Path, rounds: int, seconds: float) -> list[tuple[str,
         for _ in range(rounds):
             for name, disk in (("durable", Disk()), ("not synced", Unsynced())):
                 folder = Path(tempfile.mkdtemp(dir=work))
-                found[name].append(asyncio.run(_orders(folder, concurrent, seconds, disk)))
+                found[name].append(asyncio.run(_orders(folder, concurrent, seconds=seconds, disk=disk)))
                 shutil.rmtree(folder)
         for name, all_ in found.items():
             figures = [statistics.median(getattr(one, field) for one in all_) for field in Speed.__struct_fields__]

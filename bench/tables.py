@@ -98,13 +98,13 @@ class View:
 
     def against(self, name: str, other: str, figure: Figure) -> list[float]:
         """The figure divided by another contestant's of the same round."""
-        return self._paired(name, other, figure, lambda mine, theirs: mine / theirs if theirs else math.nan)
+        return self._paired(name, other, figure, joined=lambda mine, theirs: mine / theirs if theirs else math.nan)
 
     def above(self, name: str, other: str, figure: Figure) -> list[float]:
         """The figure less another contestant's of the same round."""
-        return self._paired(name, other, figure, lambda mine, theirs: mine - theirs)
+        return self._paired(name, other, figure, joined=lambda mine, theirs: mine - theirs)
 
-    def _paired(self, name: str, other: str, figure: Figure, joined: Callable[[float, float], float]) -> list[float]:
+    def _paired(self, name: str, other: str, figure: Figure, *, joined: Callable[[float, float], float]) -> list[float]:
         theirs = {window.turn: figure(window) for window in self.windows if window.name == other}
         return [
             joined(figure(window), theirs[window.turn])

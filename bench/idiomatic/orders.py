@@ -123,7 +123,7 @@ def _constant(name: str) -> None:
 def order_of(raw: bytes) -> Order:
     """The order of a body. Raises `Refused`."""
     body = parsed(raw, NAMES)
-    order_type = _member(OrderType, body, "order_type", OrderType.NORMAL)
+    order_type = _member(OrderType, body, "order_type", default=OrderType.NORMAL)
     has_price = order_type is not OrderType.MARKET
     return Order(
         market=_member(Market, body, "market"),
@@ -134,7 +134,7 @@ def order_of(raw: bytes) -> Order:
         qty=_number(body, "qty", decimals_max=DECIMALS_MAX),
         price=_number(body, "price", decimals_max=DECIMALS_MAX) if has_price else None,
         order_type=order_type,
-        time_in_force=_member(TimeInForce, body, "time_in_force", TimeInForce.DAY),
+        time_in_force=_member(TimeInForce, body, "time_in_force", default=TimeInForce.DAY),
         remark=_remark(body),
     )
 
@@ -146,7 +146,7 @@ def _needed(body: dict[str, Any], name: str) -> Any:
     return value
 
 
-def _member(kind: type[E], body: dict[str, Any], name: str, default: E | None = None) -> E:
+def _member(kind: type[E], body: dict[str, Any], name: str, *, default: E | None = None) -> E:
     if default is not None and body.get(name) is None:
         return default
     value = _needed(body, name)
