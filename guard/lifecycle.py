@@ -141,7 +141,7 @@ class Guard:
         self.policy_errors = list(found.errors)
         if found.policies is not None:
             warmed(found.policies, keyring, now=self.clock.wall())
-        return self._kept(stand(self.settings, keyring, issuers, found.policies))
+        return self._kept(stand(self.settings, keyring, issuers, policies=found.policies))
 
     def _kept(self, standing: Standing) -> Standing:
         """What decides, once it is kept beside the record."""
@@ -150,7 +150,7 @@ class Guard:
             self.shelf.put(standing.keyring.sha256, standing.keyring.source())
         except OSError as error:
             _log.error("config_not_kept", why=str(error), hint="new orders are refused; cancels pass")
-            return stand(self.settings, standing.keyring, standing.issuers, None)
+            return stand(self.settings, standing.keyring, standing.issuers, policies=None)
         return standing
 
     def _count(self, standing: Standing, recovered: Recovered) -> tuple[Standing, Counting | None]:
@@ -161,7 +161,7 @@ class Guard:
         except JournalFault as fault:
             _log.error("counters_not_rebuilt", why=str(fault), hint="new orders are refused; cancels pass")
             self._uncounted = f"policies: what new limits count could not be made from the record: {fault}"
-            return self._kept(stand(self.settings, standing.keyring, standing.issuers, None)), None
+            return self._kept(stand(self.settings, standing.keyring, standing.issuers, policies=None)), None
 
     def _build(self, standing: Standing, recovered: Recovered) -> None:
         self.desk, self._client = desk_over(
@@ -256,7 +256,7 @@ class Guard:
         self._ops = runner
         door: Literal["data", "ops"] = "ops"
         try:
-            await site_of(runner, settings.listen.ops, tls, bounds, given=self._sockets.get("ops")).start()
+            await site_of(runner, settings.listen.ops, tls=tls, bounds=bounds, given=self._sockets.get("ops")).start()
             door = "data"
             place = self._sockets.get("data") or address(settings.listen.data)
             at = Path(place) if isinstance(place, str) else place

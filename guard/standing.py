@@ -122,9 +122,9 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
     files = read_steadily(settings.path(settings.policies.dir))
     texts, errors = files.texts, list(files.errors)
     found = compiled(settings, keyring, texts, now=now)
-    last = None if before.last is None else kept_set(settings, keyring, shelf, before.last, now=now)
+    last = None if before.last is None else kept_set(settings, keyring, shelf, sha256=before.last, now=now)
     if isinstance(found, PolicySet) and not errors:
-        if before.last is not None and _is_held_back(settings, before, last, found):
+        if before.last is not None and _is_held_back(settings, before, found, last=last):
             _log.warning("policy_held_back", in_force=before.last, on_disk=found.sha256, hint="guard policy reload")
             return AtStart(last)
         is_damaged = last is None and found.sha256 == before.last
@@ -144,7 +144,7 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
     return AtStart(last, tuple(errors))
 
 
-def kept_set(settings: Settings, keyring: Keyring, shelf: Shelf, sha256: str, *, now: datetime) -> PolicySet | None:
+def kept_set(settings: Settings, keyring: Keyring, shelf: Shelf, *, sha256: str, now: datetime) -> PolicySet | None:
     """The set that this hash names; None where its texts are not kept, were damaged or edited, or make it no more."""
     raw = shelf.get(sha256)
     try:
@@ -155,7 +155,7 @@ def kept_set(settings: Settings, keyring: Keyring, shelf: Shelf, sha256: str, *,
     return again if isinstance(again, PolicySet) and again.sha256 == sha256 else None
 
 
-def _is_held_back(settings: Settings, before: Before, last: PolicySet | None, found: PolicySet) -> bool:
+def _is_held_back(settings: Settings, before: Before, found: PolicySet, *, last: PolicySet | None) -> bool:
     if found.sha256 == before.last:
         return False
     if found.sha256 == before.expired:
@@ -198,7 +198,7 @@ def pieces_of_keys(keyring: Keyring) -> Pieces:
     return [list(keyring.records), list(keyring.principals.values())]
 
 
-def stand(settings: Settings, keyring: Keyring, issuers: Issuers, policies: PolicySet | None) -> Standing:
+def stand(settings: Settings, keyring: Keyring, issuers: Issuers, *, policies: PolicySet | None) -> Standing:
     """The standing of these parts, with the hash of everything that decides (contract §7, `config_sha256`)."""
     deciding = {
         "version": __version__,

@@ -101,7 +101,7 @@ class Changes:
         if dict(keyring.by_grant) == dict(was.keyring.by_grant) and issuers.each == was.issuers.each:
             return [None]
         policies = None if was.policies is None else warmed(built, keyring, now=now)
-        standing = stand(was.settings, keyring, issuers, policies)
+        standing = stand(was.settings, keyring, issuers, policies=policies)
         with contextlib.suppress(OSError):
             self._shelf.put(keyring.sha256, keyring.source())
             self._shelf.put(standing.config_sha256, standing.config)

@@ -170,7 +170,7 @@ class PolicyChanges:
     async def _applied(self, asked: Asked) -> Change:
         """One synchronous step at its end: the record is appended, then the one reference changes."""
         was, built, found = asked.was, asked.built, asked.found
-        standing = stand(was.settings, was.keyring, was.issuers, built)
+        standing = stand(was.settings, was.keyring, was.issuers, policies=built)
         try:
             await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
         except OSError as error:
@@ -244,7 +244,7 @@ class PolicyChanges:
     async def _reverted(self, was: Standing, over: Policy) -> None:
         """Back to what was in force before; where that cannot be had, to nothing: new orders are refused then."""
         built = await self._kept(was, over.back or "")
-        standing = stand(was.settings, was.keyring, was.issuers, built)
+        standing = stand(was.settings, was.keyring, was.issuers, policies=built)
         try:
             await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
         except OSError as error:

@@ -57,7 +57,7 @@ class _Discreetly(web.RequestHandler):
         super().__init__(server, loop=asyncio.get_running_loop(), **how)
         self._refused = refused
 
-    def handle_error(
+    def handle_error(  # noqa: PLR0917 - aiohttp calls it by position
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Logged as aiohttp does; what it would say is left out."""
@@ -162,7 +162,7 @@ class TlsSite(web.BaseSite):
     """Where a runner listens with TLS: handshakes are bounded there as connections are."""
 
     def __init__(
-        self, runner: web.AppRunner, sockets: Sequence[socket.socket], tls: SSLContext, bounds: Bounds
+        self, runner: web.AppRunner, sockets: Sequence[socket.socket], *, tls: SSLContext, bounds: Bounds
     ) -> None:
         super().__init__(runner)
         self._sockets = sockets
@@ -192,9 +192,9 @@ class TlsSite(web.BaseSite):
 def site_of(
     runner: web.AppRunner,
     listen: str,
+    *,
     tls: SSLContext | None,
     bounds: Bounds,
-    *,
     given: socket.socket | None = None,
 ) -> web.BaseSite:
     """The ops listener's place: a TCP port, a socket file that is its owner's alone, or a socket handed over."""
@@ -202,7 +202,7 @@ def site_of(
     is_file = isinstance(place, str) if given is None else given.family == socket.AF_UNIX
     if tls is not None and not is_file:
         sockets = [given] if given is not None else bound_sockets(*place) if isinstance(place, tuple) else []
-        return TlsSite(runner, sockets, tls, bounds)
+        return TlsSite(runner, sockets, tls=tls, bounds=bounds)
     if given is not None:
         return web.SockSite(runner, given)
     if isinstance(place, str):

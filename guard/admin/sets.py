@@ -45,5 +45,5 @@ def keep(shelf: Shelf, sha256: str, texts: Mapping[str, str]) -> None:
 
 def kept(shelf: Shelf, was: Standing, sha256: str, *, now: datetime) -> PolicySet | None:
     """The set of this hash; None where its texts are not kept, or do not make it under these settings and keys."""
-    built = kept_set(was.settings, was.keyring, shelf, sha256, now=now)
+    built = kept_set(was.settings, was.keyring, shelf, sha256=sha256, now=now)
     return None if built is None else warmed(built, was.keyring, now=now)

@@ -131,7 +131,8 @@ def is_judged(reason: Reason) -> bool:
 
 def decided(policies: PolicySet, one: Asked, state: State, *, is_of_the_day: bool) -> Verdict:
     """What these policies say of it over this ledger."""
-    return _looked(state, one, own_of(one.record), judgement_of(policies, one, is_of_the_day=is_of_the_day))
+    judgement = judgement_of(policies, one, is_of_the_day=is_of_the_day)
+    return _looked(state, one, judgement, own=own_of(one.record))
 
 
 def own_of(record: Decision) -> tuple[tuple[Claim, Maker], ...]:
@@ -171,7 +172,7 @@ def judgement_of(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Jud
     )
 
 
-def _looked(state: State, one: Asked, own: tuple[tuple[Claim, Maker], ...], judgement: Judgement) -> Verdict:
+def _looked(state: State, one: Asked, judgement: Judgement, *, own: tuple[tuple[Claim, Maker], ...]) -> Verdict:
     """With the ledger's word on every claim."""
     makers = (*(maker for _, maker in own), *judgement.makers)  # what goes with a change has none, and no cap
     holder = one.record.of if one.effect is Effect.ORDER_CHANGE else None

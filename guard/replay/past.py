@@ -139,7 +139,7 @@ class _Past:
             return
         verdict = decided(day.other, one, self._other.state, is_of_the_day=False)
         if is_asked_for:
-            self._compare(one, verdict, touch(day.other, one, self._found.state), ts)
+            self._compare(one, verdict, touch(day.other, one, self._found.state), ts=ts)
         else:
             self._other.takes(one, verdict)
 
@@ -178,7 +178,7 @@ class _Past:
                 self._report.decisions += 1
                 self._again(one, reads.again(day.policies, one), ts)
             if day.other is not None and not self._is_settled(record):
-                self._compare_read(one, day, reads.elsewhere(day.other, one), ts if is_asked_for else None)
+                self._compare_read(one, day, reads.elsewhere(day.other, one), ts=ts if is_asked_for else None)
         reads.happened(record)
 
     def _again(self, one: Asked, verdict: Verdict, ts: str) -> None:
@@ -194,7 +194,7 @@ class _Past:
             return
         report.is_unlike(Broken(record.id, ts, _told(was, now), _told(now, was)))
 
-    def _compare_read(self, one: Asked, day: Day, verdict: Verdict, ts: str | None) -> None:
+    def _compare_read(self, one: Asked, day: Day, verdict: Verdict, *, ts: str | None) -> None:
         """What the other policies would have made of it; before the replay begins what passed passes (`ts` None)."""
         record, reads = one.record, self._reads
         beside = [reason for reason in record.reasons if not is_judged(reason)]
@@ -205,15 +205,15 @@ class _Past:
             return
         if is_allowed:
             certain = all(reads.is_known(claim, one, day) for claim in verdict.claims)
-            self._report.differs(_difference("newly_allowed", one, ts, record.reasons[0], certain=certain))
+            self._report.differs(_difference("newly_allowed", one, record.reasons[0], ts=ts, certain=certain))
             reads.passes(one, verdict)
         else:
             hanging = {id(reason) for reason, claim in verdict.short if reads.is_apart(claim, one)}
             certain = any(id(reason) not in hanging for reason in verdict.reasons)
-            self._report.differs(_difference("newly_refused", one, ts, verdict.reasons[0], certain=certain))
+            self._report.differs(_difference("newly_refused", one, verdict.reasons[0], ts=ts, certain=certain))
         reads.differs(one, verdict)
 
-    def _compare(self, one: Asked, verdict: Verdict, hands_off: Reason | None, ts: str) -> None:
+    def _compare(self, one: Asked, verdict: Verdict, hands_off: Reason | None, *, ts: str) -> None:
         """What the other policies would have made of it."""
         other, record, report = self._other, one.record, self._report
         if other is None:
@@ -236,15 +236,15 @@ class _Past:
         elif record.outcome == "allow":
             hanging = {id(reason) for reason, claim in verdict.short if other.is_apart(claim)}
             certain = any(id(reason) not in hanging for reason in seen)
-            report.differs(_difference("newly_refused", one, ts, seen[0], certain=certain))
+            report.differs(_difference("newly_refused", one, seen[0], ts=ts, certain=certain))
             other.refuses(one, verdict)
         elif is_allowed:
             certain = not any(claim.cap is not None and other.is_apart(claim) for claim in verdict.claims)
-            report.differs(_difference("newly_allowed", one, ts, record.reasons[0], certain=certain))
+            report.differs(_difference("newly_allowed", one, record.reasons[0], ts=ts, certain=certain))
             other.lets_through(one, verdict, ACCEPTED)
 
 
-def _difference(kind: str, one: Asked, ts: str, reason: Reason, *, certain: bool) -> Difference:
+def _difference(kind: str, one: Asked, reason: Reason, *, ts: str, certain: bool) -> Difference:
     record = one.record
     return Difference(
         kind="newly_refused" if kind == "newly_refused" else "newly_allowed",

@@ -19,7 +19,7 @@ _READS: Final = ("/api/funds", "/api/positions", ORDERS, "/api/order-fills", "/a
 _RECONFIRM: Final = account() | {"reconfirm_reason": 1}
 
 
-def _no_account(path: str = ORDER, body: object = None, who: str = "fenced", same_as: int = 0) -> Ask:
+def _no_account(path: str = ORDER, body: object = None, *, who: str = "fenced", same_as: int = 0) -> Ask:
     """A request that names an account which this key may not use."""
     return Ask(path=path, body=order() if body is None else body, who=who, status=403, code="account", same_as=same_as)
 

@@ -27,7 +27,7 @@ async def heard(stage: Stage, step: Hear, *, bearer: str, order: str) -> str | N
         except aiohttp.WSServerHandshakeError as refusal:
             return None if refusal.status == step.status else f"/ws: {refusal.status}, not {step.status}"
         try:
-            found = await _listen(stage, step, socket, order)
+            found = await _listen(stage, step, socket, order=order)
         except (TimeoutError, TypeError) as error:  # nothing came, or the socket was closed
             return f"/ws: {type(error).__name__}"
         finally:
@@ -35,7 +35,7 @@ async def heard(stage: Stage, step: Hear, *, bearer: str, order: str) -> str | N
     return None if found == step.hears else f"/ws: heard {list(found)}, not {list(step.hears)}"
 
 
-async def _listen(stage: Stage, step: Hear, socket: aiohttp.ClientWebSocketResponse, order: str) -> tuple[str, ...]:
+async def _listen(stage: Stage, step: Hear, socket: aiohttp.ClientWebSocketResponse, *, order: str) -> tuple[str, ...]:
     """The kinds of the frames between the first quote and the last."""
     world, found = stage.daemon.world, []
     async with asyncio.timeout(_PATIENCE_S):

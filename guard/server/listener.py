@@ -93,7 +93,7 @@ async def serve(
     server: asyncio.Server | TlsServer
     if tls is not None:
         sockets = bound_sockets(*at) if isinstance(at, tuple) else [given] if given is not None else []
-        server = private(sockets, make, tls, bounds)
+        server = private(sockets, make, tls=tls, bounds=bounds)
     elif given is not None:
         listen = loop.create_unix_server if given.family == socket.AF_UNIX else loop.create_server
         server = await listen(make, sock=given, backlog=bounds.backlog)
@@ -115,7 +115,7 @@ def _keep_unsent_here(listening: socket.socket, bounds: Bounds) -> None:
 
 
 def private(
-    sockets: Sequence[socket.socket], make: Callable[[], asyncio.BaseProtocol], tls: SSLContext, bounds: Bounds
+    sockets: Sequence[socket.socket], make: Callable[[], asyncio.BaseProtocol], *, tls: SSLContext, bounds: Bounds
 ) -> TlsServer:
     """A listener with TLS at these sockets, within these bounds."""
     return TlsServer(

@@ -52,7 +52,11 @@ def orders(world: World, c2s: Body) -> dict[str, Any]:
 def history_orders(world: World, c2s: Body) -> dict[str, Any]:
     """Trd_GetHistoryOrderList: the last ninety days, or [begin_time, end_time]."""
     named = of_read(world, c2s)
-    rows = [o for o in _mine(world, named, c2s) if not o.is_open and _is_within(world, c2s, o.instrument, o.created)]
+    rows = [
+        o
+        for o in _mine(world, named, c2s)
+        if not o.is_open and _is_within(world, c2s, o.created, instrument=o.instrument)
+    ]
     return {"header": named.message(), "order_list": _with_status(rows, c2s)}
 
 
@@ -65,7 +69,7 @@ def _is_todays(world: World, order: Order) -> bool:
     return order.born == local(order.instrument.prefix, world.now()).date()
 
 
-def _is_within(world: World, c2s: Body, instrument: Instrument, moment: datetime) -> bool:
+def _is_within(world: World, c2s: Body, moment: datetime, *, instrument: Instrument) -> bool:
     conditions = c2s.get("filter_conditions") or {}
     begin = conditions.get("begin_time") or stamp(instrument.prefix, world.now() - _HISTORY)
     end = conditions.get("end_time") or stamp(instrument.prefix, world.now())
@@ -87,7 +91,7 @@ def order_fills(world: World, c2s: Body) -> dict[str, Any]:
 def history_order_fills(world: World, c2s: Body) -> dict[str, Any]:
     """Trd_GetHistoryOrderFillList."""
     named = of_read(world, c2s)
-    rows = [f for f in _fills(world, named, c2s) if _is_within(world, c2s, f.order.instrument, f.at)]
+    rows = [f for f in _fills(world, named, c2s) if _is_within(world, c2s, f.at, instrument=f.order.instrument)]
     return {"header": named.message(), "order_fill_list": [fill.message() for fill in rows]}
 
 

@@ -45,7 +45,7 @@ def pushed(proto_id: int, body_b64: str, *, acc_id: int | None) -> Pushed | None
         message = _message(binascii.a2b_base64(body_b64, strict_mode=True))
         header = _fields(_bytes(message, _HEADER), _ENV, _ACC_ID)
         account = Account(Env(_number(header, _ENV)), _number(header, _ACC_ID))
-        names = _names(_bytes(message, _ORDER), *places)
+        names = _names(_bytes(message, _ORDER), places)
     except ValueError:  # binascii's and Unicode's errors are ValueErrors too
         return None
     return Pushed(account, names) if account.acc_id == acc_id else None
@@ -56,7 +56,8 @@ def _message(data: bytes) -> Fields:
     return fields if isinstance(fields.get(_HEADER), bytes) else _fields(_bytes(fields, _S2C), _HEADER, _ORDER)
 
 
-def _names(data: bytes, order_id: int, order_id_ex: int, remark: int) -> OrderNames:
+def _names(data: bytes, places: tuple[int, int, int]) -> OrderNames:
+    order_id, order_id_ex, remark = places
     fields = _fields(data, order_id, order_id_ex, remark)
     number = str(_number(fields, order_id)) if order_id in fields else None
     return OrderNames(number, _text(fields, order_id_ex), _text(fields, remark))

@@ -11,7 +11,8 @@ ROOT: Final = Path(__file__).parents[2]
 MODULES: Final = sorted((ROOT / "guard").rglob("*.py"))
 LINES_MAX: Final = 400
 FUNCTION_LINES_MAX: Final = 70
-POSITIONAL_MAX: Final = 4
+POSITIONAL_MAX: Final = 3
+CALLED_BY_POSITION: Final = {("guard/admin/runner.py", "handle_error")}  # aiohttp's own, which aiohttp calls
 
 
 def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -22,13 +23,13 @@ def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_modules_and_functions_are_small(path: Path) -> None:
-    """No module over 400 lines, no function over 70, no more than four positional parameters (self not counted)."""
+    """No module over 400 lines, no function over 70, at most three parameters given by position (self not counted)."""
     assert path.read_text().count("\n") <= LINES_MAX
 
     for function in _functions(path):
         assert (function.end_lineno or 0) - function.lineno <= FUNCTION_LINES_MAX, function.name
         names = [a.arg for a in [*function.args.posonlyargs, *function.args.args] if a.arg not in {"self", "cls"}]
-        if "cli" not in path.parts:
+        if (path.relative_to(ROOT).as_posix(), function.name) not in CALLED_BY_POSITION:
             assert len(names) <= POSITIONAL_MAX, function.name
 
 
