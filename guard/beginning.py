@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 
 from guard import __version__
 from guard.journal import Counters, Keys, OutcomeRecord, Policy, Start, gaps
-from guard.journal.checkpoints import checkpoints_path, largest
+from guard.journal.checkpoints import checkpoints_path
 from guard.journal.entries import ABSENT
 from guard.limits import Graft, State, apart, graft, missing, settle
 from guard.recovery import PART_ORDERS, Recovered
@@ -41,16 +41,21 @@ def doubt(found: Recovered, *, t_us: int) -> tuple[OutcomeRecord, ...]:
     )
 
 
-def unsigned(found: Recovered, directory: Path) -> tuple[str, ...]:
-    """In words, that no checkpoint speaks of the record: then nothing shows whether its end was cut off.
+def unsigned(found: Recovered, directory: Path, *, found_seq: int, signed_seq: int) -> tuple[str, ...]:
+    """In words, that no checkpoint of the guard's own speaks of the record's end, which this start is going to sign.
 
-    A first run that was killed before its first checkpoint leaves such a record, and so does whoever shortens one.
+    A crash leaves what it wrote in its last second so, a first run that was killed all of it. So does whoever cuts the
+    end off with its checkpoints, or adds records of his own: the only moment at which these can be told from others.
     """
-    if not found.records or largest(directory) is not None:
+    if found_seq <= signed_seq:
         return ()
-    path, records = checkpoints_path(directory), found.records
-    told = f"{path} signs nothing of the {records} records that were found, so more may have been cut off"
-    return (f"{told}: hold them against a checkpoint that was kept elsewhere, guard audit verify --held FILE",)
+    path, held = checkpoints_path(directory), "hold them against a checkpoint that was kept elsewhere"
+    if not signed_seq:
+        told = f"{path} signs nothing of the {found_seq} records that were found, so more may have been cut off"
+        return (f"{told}: {held}, guard audit verify --held FILE",)
+    when = "a crash leaves those of its last second" if found.is_crashed else "and the last run had ended in order"
+    told = f"records {signed_seq + 1} to {found_seq} were behind the last checkpoint when the guard started"
+    return (f"{told}: {when}; look whether they are its own",)
 
 
 class Counts(Protocol):

@@ -206,7 +206,8 @@ class Guard:
         A disk that takes nothing does not keep the door shut: new orders are refused then, and cancels pass.
         """
         journal = self.journal
-        unproven = unsigned(recovered, self.directory)
+        ends = {"found_seq": journal.found_seq, "signed_seq": journal.signed_seq}
+        unproven = unsigned(recovered, self.directory, **ends)
         loose = self.desk.weakened = (*weakened(self.settings), *await self._side_doors(), *unproven)
         t_us = self.clock.t_us()
         counts = self._counts

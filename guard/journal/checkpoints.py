@@ -12,7 +12,7 @@ from typing import Final
 
 from guard.errors import JournalFault, StateFault
 from guard.journal.disk import Disk, sync_directory
-from guard.journal.note import Checkpoint, Note, NoteError, split
+from guard.journal.note import Checkpoint, Note, NoteError, Verifier, split
 from guard.journal.space import Space
 from guard.journal.tree import TreeHead
 from guard.wholefile import GIVEN_BYTES_MAX, read_whole, why
@@ -54,6 +54,28 @@ def largest(state: Path) -> TreeHead | None:
             f"{message}: restore it, or keep the whole directory as it is and start with another"
         ) from error
     return max(heads, default=None)
+
+
+def signed_by(state: Path, verifier: Verifier) -> int:
+    """How many records the largest checkpoint speaks of that this key signed; 0 without any.
+
+    What lies behind it anybody may have added who can write the file. `StateFault` where that cannot be read.
+    """
+    try:
+        notes = [Note.read(note) for note in _own_notes(checkpoints_path(state))]
+        heads = sorted(((Checkpoint.read(note.text).head.size, note) for note in notes), reverse=True)
+    except FileNotFoundError:
+        return 0
+    except (OSError, NoteError) as error:
+        raise StateFault(f"{checkpoints_path(state)}: cannot be read ({why(error)})") from error
+    return next((size for size, note in heads if _is_by(verifier, note)), 0)
+
+
+def _is_by(verifier: Verifier, note: Note) -> bool:
+    try:
+        return bool(note.signers((verifier,)))
+    except NoteError:
+        return False
 
 
 def _own_notes(path: Path) -> list[str]:

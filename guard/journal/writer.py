@@ -17,7 +17,7 @@ from guard.clock import Clock
 from guard.errors import GuardFault, JournalFault, StateFault
 from guard.journal import signingkey, statedir, stateformat
 from guard.journal.backlog import Backlog, Room
-from guard.journal.checkpoints import CheckpointFile
+from guard.journal.checkpoints import CheckpointFile, signed_by
 from guard.journal.committer import Committer, Heard, Lags, Works
 from guard.journal.disk import Disk
 from guard.journal.entries import Vkey
@@ -77,11 +77,13 @@ class Journal:
     Attributes:
         on_sync: called on the event loop after each sync with its seconds; for the metrics.
         on_checkpoint: called on the event loop with each new checkpoint; it may come later than the next one's making.
+        found_seq: the last record that was there when it was opened.
+        signed_seq: the last of those that a checkpoint of this log's own key speaks of.
     """
 
     def __init__(self, state: Path, tail: Tail, place: Place, *, lock_fd: int, means: Means) -> None:
         """Not for callers: `Journal.open` has the lock and has recovered the tail before it comes here."""
-        self._first_seq = place.seq + 1
+        self.found_seq, self.signed_seq = place.seq, 0
         self.on_sync: Callable[[float], None] = lambda _: None
         self.on_checkpoint: Callable[[str], None] = lambda _: None
         self._tap: Tap | None = None
@@ -127,6 +129,7 @@ class Journal:
             place = resume(state, tail)
             means = Means(clock, disk, bounds or Bounds(), signingkey.load(state, disk=disk))
             journal = cls(state, tail, place, lock_fd=lock_fd, means=means)
+            journal.signed_seq = signed_by(state, means.signer.verifier)
         except GuardFault:
             disk.close(lock_fd)
             raise
@@ -181,7 +184,7 @@ class Journal:
     @property
     def records_total(self) -> int:
         """Records appended since it was opened."""
-        return self.last_seq + 1 - self._first_seq
+        return self.last_seq - self.found_seq
 
     @property
     def written_seq(self) -> int:

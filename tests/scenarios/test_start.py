@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from contextlib import AbstractAsyncContextManager, ExitStack
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +17,15 @@ import pytest
 from guard.admin.change import Who
 from guard.admin.health import degraded
 from guard.errors import StateFault
-from guard.journal import Disk
+from guard.journal import Disk, read_lines
+from guard.journal.note import Checkpoint, sign
+from guard.journal.tree import Tree, TreeHead, leaf
 from guard.lifecycle import Guard
 from guard.serving.process import until_stopped
 from guard.simulator import Simulator
 from tests.support.disk import FaultyDisk
 from tests.support.guards import ask, lay_out, made, of_type, order, record, write_keys
+from tests.support.signed import FOREIGN
 from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
 
 TIGHT: Final = """
@@ -204,6 +208,36 @@ async def test_a_record_that_no_checkpoint_speaks_of_is_told(tmp_path: Path, lef
         assert is_passed(await scene.place())
     async with next_run(scene) as scene:
         assert not [word for word in scene.guard.desk.weakened if "cut off" in word]
+
+
+@pytest.mark.parametrize("left", ["own", "none", "foreign"])
+async def test_records_that_somebody_added_behind_the_end_are_told_before_they_are_signed(
+    tmp_path: Path, left: str
+) -> None:
+    """Whoever can write the file needs no key to go on with it; the run that signs them says that nobody had before."""
+    async with stage(tmp_path) as scene:
+        await scene.placed()
+    state = tmp_path / "state"
+    file, end = state / "journal/00000001.jsonl", list(read_lines(state))[-1].removesuffix(b"\n")
+    last, checkpoints = json.loads(end), state / "checkpoints"
+    word = {"state": "active", "scope": {}, "reason": "because", "by": "ben", "t": last["t"]}
+    record = {"seq": last["seq"] + 1, "ts": last["ts"], "type": "state", **word, "prev": sha256(end).hexdigest()}
+    with file.open("ab") as added:
+        added.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+    if left != "own":
+        checkpoints.unlink()
+    if left == "foreign":
+        leaves = (leaf(line.removesuffix(b"\n")) for line in read_lines(state))
+        tree = Tree().grown_by(leaves)
+        checkpoints.write_text(sign(Checkpoint(FOREIGN.name, TreeHead(tree.size, tree.root())).text, [FOREIGN]))
+
+    async with next_run(scene) as scene:
+        words = f"records {record['seq']} to {record['seq']} were behind the last checkpoint"
+        (told,) = [each for each in scene.guard.desk.weakened if (words if left == "own" else "signs nothing") in each]
+        assert ("the last run had ended in order" in told) is (left == "own")
+        assert told in (await scene.records("start"))[-1]["weakened"]
+    async with next_run(scene) as scene:
+        assert not [each for each in scene.guard.desk.weakened if "checkpoint" in each]
 
 
 async def test_without_checkpoints_on_a_full_disk_cancels_pass(tmp_path: Path) -> None:
