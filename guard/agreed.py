@@ -36,6 +36,13 @@ class Agreed(Struct):
         """What is in force only for a time has come to its end."""
         return self.temporary is not None and self.temporary.until is not None and wall >= self.temporary.until
 
+    def left_s(self, wall: datetime) -> float:
+        """How long until that end, in seconds: 0 once it has come, without one endless."""
+        over = self.temporary
+        if over is None or over.until is None:
+            return float("inf")
+        return max((over.until - wall).total_seconds(), 0.0)
+
     def ended(self, wall: datetime) -> Policy | None:
         """What has come to its end while no guard ran: its record, folded as if it had gone back in time."""
         over = self.temporary

@@ -172,6 +172,7 @@ class Guard:
             clock=self.clock,
             supervisor=self.supervisor,
         )
+        self.desk.agreed = recovered.agreed
         self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = self.desk.lookout = Reconciler(self.recorder)
@@ -297,7 +298,7 @@ class Guard:
     async def _every_second(self) -> None:
         """Sums up floods of the second that is over, looks after the stream, and notices steps of the wall clock."""
         while True:
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(min(EVERY_S, self.desk.agreed.left_s(self.clock.wall()) or EVERY_S))
             self.recorder.floods.sum_up(self.clock.wall_us())
             self.relay.tick()
             await self.changes.policies.tick()

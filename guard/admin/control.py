@@ -5,6 +5,7 @@ another person. What applied only until a time goes back by itself to what was i
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
@@ -91,12 +92,14 @@ def counters_of(doc: PolicyDoc) -> tuple[str, ...]:
     return tuple(word for word, limit in rows if limit is not None)
 
 
-def may_approve(pending: Policy | None, sha256: str, who: Who, *, in_force: str) -> str | None:
+def may_approve(pending: Policy | None, sha256: str, who: Who, *, in_force: str, wall: datetime) -> str | None:
     """Why this person cannot approve this set; None where nothing stands against it."""
     if pending is None or pending.sha256 != sha256:
         return "no such change waits; GET /admin/policy shows what does"
     if pending.from_sha256 != in_force:
         return "what is in force has changed since this was asked for; reload again"
+    if pending.until is not None and pending.until <= wall:
+        return f"it was asked for until {pending.until:%Y-%m-%dT%H:%M:%SZ}, which has passed; reload again"
     if not who.by or who.by == pending.by:
         return f"{pending.by} asked for it; another owner has to approve"
     if not who.reason or not who.reason.strip():

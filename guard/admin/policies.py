@@ -93,7 +93,8 @@ class PolicyChanges:
             ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.policy_sha256)
             if ended is not None:  # the rehearsal takes its time
                 return ended
-            against = may_approve(pending, sha256, who, in_force=was.policy_sha256)
+            wall = self._desk.clock.wall()
+            against = may_approve(pending, sha256, who, in_force=was.policy_sha256, wall=wall)
             with uncollected() as made:
                 built = None if against is not None else await self._kept(was, sha256)
                 if pending is None or built is None:

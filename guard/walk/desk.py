@@ -15,6 +15,7 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 
 from guard.access import Tickets
+from guard.agreed import Agreed
 from guard.clock import Clock
 from guard.journal import Journal
 from guard.limits import Holder, State
@@ -120,6 +121,7 @@ class Desk:
         self.directory = directory
         self._halt = str(directory / "HALT")
         self._was_halted: bool | None = None  # within a turn of the loop
+        self.agreed = Agreed()
         self.recent = Recent()
         self.lookout: Lookout = Blind()
         self.is_draining = False

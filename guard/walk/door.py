@@ -4,6 +4,7 @@ Asked twice of an order: when it is decided, and once more after its decision is
 """
 
 import weakref
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -167,7 +168,7 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
     is_risky, circuits = effect in RISKY, desk.circuits
     if not is_last:
         if is_risky:
-            reasons += _readiness(desk)
+            reasons += _readiness(desk, visit.wall)
         circuit = circuits.trades if is_risky else circuits.reads
         if circuit.opened_us is not None and effect is not Effect.STREAM:
             reasons += _circuit(desk, visit, circuit)
@@ -216,7 +217,7 @@ def _circuit(desk: Desk, visit: Visit, circuit: Circuit) -> list[Reason]:
     return [Reason(Code.BREAKER_OPEN, message, rule="circuit")]
 
 
-def _readiness(desk: Desk) -> list[Reason]:
+def _readiness(desk: Desk, wall: datetime) -> list[Reason]:
     reasons, journal = [], desk.journal
     if desk.is_draining:
         reasons.append(Reason(Code.DRAINING, "the guard is shutting down; cancels still pass"))
@@ -224,6 +225,9 @@ def _readiness(desk: Desk) -> list[Reason]:
         reasons.append(_unwritten(journal))
     if desk.standing.policies is None:
         reasons.append(Reason(Code.POLICY_UNAVAILABLE, "no policy could be loaded; `guard policy check` says why"))
+    if desk.agreed.is_due(wall):
+        message = "the policies that were in force for a time have ended; those before are being put back: try again"
+        reasons.append(Reason(Code.POLICY_UNAVAILABLE, message))
     if not desk.standing.settings.trading.enabled:
         message = "trading is off: set [trading] enabled = true, or start with --enable-trading"
         reasons.append(Reason(Code.TRADING_DISABLED, message, rule="trading.enabled"))

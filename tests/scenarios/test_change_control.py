@@ -215,6 +215,36 @@ def end(clock: ManualClock, minutes: int = 10) -> str:
     return (clock.wall() + timedelta(minutes=minutes)).isoformat()
 
 
+async def test_from_its_end_on_nothing_is_judged_by_what_was_in_force_for_a_time(tmp_path: Path) -> None:
+    """Whatever else has its turn, a reload that counts for minutes perhaps: orders wait for what was before."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="earnings", until=end(scene.clock))
+        assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
+        placed = await scene.placed(qty=200)
+        scene.clock.advance(s=600)
+
+        assert code_of(await scene.place(qty=200, price=199)) == (503, "policy_unavailable")
+        assert code_of(await scene.modify(placed, qty=200, price=199)) == (503, "policy_unavailable")
+        assert is_passed(await scene.cancel(placed))
+        await scene.guard.changes.policies.tick()
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        assert is_passed(await scene.place())
+
+
+async def test_an_end_that_has_passed_is_not_approved(tmp_path: Path) -> None:
+    """What was to be in force until then never is."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="earnings", until=end(scene.clock))
+        scene.clock.advance(s=600)
+        status, told = await approve(scene, asked["sha256"])
+
+        assert (status, told["result"]) == (422, "refused")
+        assert "which has passed" in told["errors"][0]
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+
+
 async def test_a_loosening_with_an_end_goes_back_by_itself(tmp_path: Path) -> None:
     """At its end what was in force before is again, though the files still say otherwise; the record says so."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
