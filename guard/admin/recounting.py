@@ -122,7 +122,9 @@ class Recounting:
         except (TimeoutError, OSError, ValueError) as error:
             raise JournalFault(f"reading it back failed or took longer than {TIMEOUT_S:.0f} s: {error}") from error
         if code:
-            said = b"".join(err).decode(errors="replace").strip().splitlines() or [""]
+            said = b"".join(err).decode(errors="replace").strip().splitlines() or [
+                f"what reads it back ended with {code}"
+            ]
             _log.error("recount_failed", why="\n".join(said)[-500:])
             raise JournalFault(said[-1][:300])
         return out

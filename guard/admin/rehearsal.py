@@ -35,10 +35,17 @@ class Rehearsal:
             async with asyncio.timeout(TIMEOUT_S), child(*words) as process:
                 answer, said = await asyncio.gather(process.out.lines(), process.err.lines())
                 code = await process.ended()
+            return _read(b"".join(answer), code, said)
         except TimeoutError:
             return {"since": since, "error": f"the replay took longer than {TIMEOUT_S:.0f} s: guard policy replay"}
-        out = b"".join(answer)
-        if code or len(out) > ANSWER_BYTES_MAX:
-            _log.error("replay_failed", sha256=sha256, why=b"".join(said).decode(errors="replace")[-500:])
+        except (OSError, ValueError) as error:
+            _log.error("replay_failed", sha256=sha256, why=str(error))
             return {"since": since, "error": "the past could not be replayed; the guard's log says why"}
-        return msgspec.json.decode(out, type=dict[str, object])
+
+
+def _read(out: bytes, code: int, said: list[bytes]) -> Mapping[str, object]:
+    """What it printed. ValueError where that is not all, or too much."""
+    if code or len(out) > ANSWER_BYTES_MAX:
+        why = b"".join(said).decode(errors="replace")[-500:]
+        raise ValueError(why or f"it ended with {code}, and printed {len(out)} bytes")
+    return msgspec.json.decode(out, type=dict[str, object])

@@ -61,6 +61,15 @@ def environment(**more: str) -> dict[str, str]:
     return own | {"NO_COLOR": "1", "COLUMNS": "80", "PYTHONUNBUFFERED": "1"} | more
 
 
+def children(pid: int) -> list[int]:
+    """The processes that one has started, whichever of its threads did."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(word) for word in (task / "children").read_text().split()]
+    return found
+
+
 class Process:
     """A command of the guard's that runs meanwhile, its output kept in files."""
 
