@@ -33,29 +33,23 @@ def parted(claims: tuple[Claim, ...]) -> tuple[list[Claim], list[Claim]]:
 
     Amounts are whole and not negative, and a step leaves one stamp on a cell, however many windows look at it.
     """
-    is_each_once = check_cells(claims)
-    on_sums: list[Claim] = []
-    others: list[Claim] = []
+    on_sums: dict[str, Claim] = {}
+    others: dict[str, Claim] = {}
+    further = 0  # windows on a cell that has one
     for claim in claims:
-        kind = claim.kind
+        kind, cell = claim.kind, claim.counter
         if kind in SUM_KINDS:
             if claim.amount < 0:
-                raise AssertionError(f"{kind} claim of {claim.amount} on {claim.counter}")
-            on_sums.append(claim)
+                raise AssertionError(f"{kind} claim of {claim.amount} on {cell}")
+            on_sums[cell] = claim
         elif claim.window_ms <= 0:
-            raise AssertionError(f"{kind} claim without a window on {claim.counter}")
+            raise AssertionError(f"{kind} claim without a window on {cell}")
         elif claim.amount != 1 and kind in LOG_KINDS:
-            raise AssertionError(f"{kind} claim of {claim.amount} on {claim.counter}: a step leaves one stamp")
-        else:
-            others.append(claim)
-    return on_sums, others if is_each_once else _widest(others)
-
-
-def _widest(claims: list[Claim]) -> list[Claim]:
-    """Of each cell the claim that keeps its stamps longest."""
-    found: dict[str, Claim] = {}
-    for claim in claims:
-        cell = claim.counter
-        if cell not in found or found[cell].window_ms < claim.window_ms:
-            found[cell] = claim
-    return list(found.values())
+            raise AssertionError(f"{kind} claim of {claim.amount} on {cell}: a step leaves one stamp")
+        elif (known := others.setdefault(cell, claim)) is not claim:
+            further += known.kind == kind != "slot"
+            if known.window_ms < claim.window_ms:
+                others[cell] = claim
+    if len(on_sums) + len(others) + further < len(claims) or not on_sums.keys().isdisjoint(others):
+        check_cells(claims)
+    return list(on_sums.values()), list(others.values())

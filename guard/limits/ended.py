@@ -5,12 +5,13 @@ is part of `State.spent`, as that of all ended ones. Only the latest are kept.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from sys import intern
 from typing import Final
 
 from guard.limits.holder import Amounts, Course, Fills, Holder
 from guard.limits.order_ids import NOBODY
-from guard.limits.shared import same_cells
+from guard.limits.shared import SHARED_MAX, same_cells
 from guard.limits.state import State, advance, touch
 from guard.limits.sums import part, put, spend
 
@@ -22,13 +23,20 @@ def keep_ended(state: State, holder: Holder) -> None:
     if holder.key == NOBODY:
         return
     holds = holder.holds
-    parts = [one for one in zip(holds.cells, holds.amounts, holds.kinds, strict=True) if one[2] == "s"]
-    cells, amounts = tuple(cell for cell, _, _ in parts), tuple(amount for _, amount, _ in parts)
-    spent = Amounts.of(same_cells(cells), amounts, intern("s" * len(parts)))
+    cells, kinds, at = _spending(holds.cells, holds.kinds)
+    figures = holds.figures.partition(b";")[0].split()
+    spent = Amounts(cells, kinds, b" ".join([figures[each] for each in at]))
     course = Course(spent, holder.claimed, holder.fills, "done")
     state.ended[holder.id] = Holder(holder.id, holder.about, holder.own, course, holder.by_id, holder.by_ex)
     if len(state.ended) > ENDED_MAX:
         state.ended.popitem(last=False)
+
+
+@lru_cache(maxsize=SHARED_MAX)
+def _spending(cells: tuple[str, ...], kinds: str) -> tuple[tuple[str, ...], str, tuple[int, ...]]:
+    """Those of the cells on which an order leaves something behind as spent, and where they stand among them."""
+    at = tuple(each for each, kind in enumerate(kinds) if kind == "s")
+    return same_cells(tuple(cells[each] for each in at)), intern("s" * len(at)), at
 
 
 def fill_ended(state: State, order_id: str, targets: Mapping[str, int], *, fills: Fills, t_us: int) -> None:

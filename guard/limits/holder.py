@@ -167,7 +167,11 @@ class Holder(Struct, gc=False):
 
     @holds.setter
     def holds(self, holds: Amounts) -> None:
-        self.course = replace(self.at_length, holds=holds).short
+        course = self.course
+        if isinstance(course, Course):
+            self.course = replace(course, holds=holds).short
+        elif holds is not course:
+            self.course = Course(holds, course)
 
     @property
     def claimed(self) -> Amounts | tuple[Amounts, ...]:
@@ -195,7 +199,11 @@ class Holder(Struct, gc=False):
 
     @fills.setter
     def fills(self, fills: Fills) -> None:
-        self.course = replace(self.at_length, fills=fills).short
+        course = self.course
+        if isinstance(course, Course):
+            self.course = replace(course, fills=fills).short
+        elif fills is not NONE_FILLED:
+            self.course = Course(course, course, fills)
 
     @property
     def status(self) -> HolderStatus:

@@ -68,6 +68,8 @@ def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
 
     Of an order that has ended meanwhile they are remembered at once.
     """
+    if holder.by_id is not None and holder.by_ex is not None:
+        return
     account = holder.about.account
     ids = state.ids.get(account)
     if ids is None:

@@ -74,7 +74,8 @@ def end_order(state: State, holder_id: str, *, t_us: int) -> None:
     holder = state.holders.get(holder_id)
     if holder is None or holder.status == "done":
         return
-    touch(state, holder_id, holder.holds.cells)
+    if state.touched is not None:
+        touch(state, holder_id, holder.holds.cells)
     if holder.step is None:
         keep_ended(state, holder)
     give_back(state, holder, keep_spend=True)

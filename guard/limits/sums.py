@@ -88,20 +88,24 @@ def claimed_as(holder: Holder, cell: str) -> ClaimKind | None:
 
 def give_back(state: State, holder: Holder, *, keep_spend: bool) -> None:
     """The order lets go of everything. With `keep_spend`, what it spent stays in the sums as spent."""
-    holds = holder.holds
+    holds, sums = holder.holds, state.sums
     for cell, amount, kind in zip(holds.cells, holds.amounts, holds.kinds, strict=True):
         if keep_spend and kind == "s":
             _leave(state, cell, amount)
+        elif left := sums.get(cell, 0) - amount:
+            sums[cell] = left
         else:
-            move(state.sums, cell, -amount)
+            sums.pop(cell, None)
     holder.holds = NOTHING
 
 
 def _leave(state: State, cell: str, amount: int) -> None:
     """An order leaves this behind as spent; the first on its day ends what days long before it still count."""
-    is_first = cell not in state.spent
+    if spent := state.spent.get(cell, 0):
+        state.spent[cell] = spent + amount
+        return
     spend(state, cell, amount)
-    for past in days_over(state.days, cell) if is_first else ():
+    for past in days_over(state.days, cell):
         touch(state, None, (past,))
         left = state.spent[past]
         spend(state, past, -left)
