@@ -54,7 +54,7 @@ class Late:
     def learn(self, asked: Asked) -> None:
         """Everything that the lists show as filled, and that no list showed before the order's end."""
         account, state = asked.place.account, self._scribe.state
-        self._note([state.ended[name] for name in asked.terms if name in state.ended])
+        self._note([one for name, one in state.ended.items() if name in asked.terms])
         ended = [one for one in state.ended.values() if one.about.account == account]
         if not ended:
             return

@@ -46,9 +46,8 @@ class Outside:
         state, account = self._scribe.state, asked.place.account
         new = [row for row in asked.today if not self._is_known(row, asked)]
         came_back = self._came_back(asked)
-        under_way = (
-            [sought_of(h) for h in state.holders.values() if h.step == h.id and h.account == account] if new else []
-        )
+        placing = [state.holders.get(step.id) for step in state.steps.values() if step.holder == step.id] if new else []
+        under_way = [sought_of(h) for h in placing if h is not None and h.step == h.id and h.account == account]
         room = IMPORTED_MAX - sum(1 for h in state.holders.values() if h.key == NOBODY) if new or came_back else 0
         imported: list[str] = []
         for row in new:

@@ -232,7 +232,7 @@ class Reconciler:
             asked.earlier = await self._lists.history(place)
         try:
             self._doubts.settle(asked)
-            self._tracks.learn(asked)
+            await self._tracks.learn(asked)
             self._late.learn(asked)
             self._tracks.note(self._outside.learn(asked), asked)
         except JournalFault as fault:

@@ -68,21 +68,24 @@ class Tracks:
         seen = self._idle.get(name)
         return None if seen is None else seen.row
 
-    def learn(self, asked: Asked) -> None:
-        """Everything that the lists say of orders without an open step."""
-        state = self._scribe.state
-        shown = asked.shown(state)
-        for name in [name for name in asked.terms if name in shown or self._was_listed(name)]:
-            holder = state.holders.get(name)
-            if holder is None or not asked.is_on_same_terms(holder):
-                continue
-            row = shown.get(name)
-            if row is not None:
-                at, self._listed[name] = self._filled_at(holder, row), asked.at_us
-                self._doubts.is_back(name)
-                self._follow(holder, row, at=at, is_idle=self._is_idle(holder, row, asked))
-            elif self._doubts.is_gone(name, asked, since_us=self._shown_us(name)):
-                self._vanish(holder)
+    async def learn(self, asked: Asked) -> None:
+        """Everything that the lists say of orders without an open step: of each as it is when its turn comes."""
+        shown = asked.shown(self._scribe.state)
+        async for names in in_slices(asked.terms):
+            for name in names:
+                if name in shown or self._was_listed(name):
+                    self._learn(name, asked, shown.get(name))
+
+    def _learn(self, name: str, asked: Asked, row: OrderRow | None) -> None:
+        holder = self._scribe.state.holders.get(name)
+        if holder is None or not asked.is_on_same_terms(holder):
+            return
+        if row is not None:
+            at, self._listed[name] = self._filled_at(holder, row), asked.at_us
+            self._doubts.is_back(name)
+            self._follow(holder, row, at=at, is_idle=self._is_idle(holder, row, asked))
+        elif self._doubts.is_gone(name, asked, since_us=self._shown_us(name)):
+            self._vanish(holder)
 
     def _shown_us(self, name: str) -> int:
         """Since when it may be absent: the last list that showed it, or the start."""

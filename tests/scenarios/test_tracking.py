@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from websockets.frames import Frame, Opcode
 
-from guard.limits import State, Step
+from guard.limits import Opening, State, Step, reserve, settle
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Status
-from guard.terms import LEDGER_UNIT
+from guard.terms import LEDGER_UNIT, Outcome, Verdict
+from guard.tracking import slices
 from guard.tracking.places import Place
 from tests.support.guards import OPEN_POLICY, operate, record, said
 from tests.support.scripted_daemon import Talk, scripted
@@ -33,6 +34,32 @@ async def test_a_partial_fill_then_a_cancel_releases_only_the_rest(tmp_path: Pat
         await round_trip(scene)
         assert held(scene) == holds(19_900, 0, 0, 0)
         assert scene.ledger()["holders"] == {}
+
+
+async def test_an_order_that_changes_while_a_list_is_learned_is_left_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop goes on between one order and another; what a list says of terms that are no more is not learned."""
+    monkeypatch.setattr(slices, "SLICE", 1)
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        for qty in (200, 300, 400):
+            fill(scene, await scene.placed(qty=qty), 100, "199")
+        state = scene.guard.recorder.desk.state
+        first, *_, last = state.holders.values()
+
+        async def change() -> None:
+            while not first.filled:  # noqa: ASYNC110 - it is the turn of the loop that counts
+                await asyncio.sleep(0)
+            reserve(state, Opening(step="change", claims=(), holder=last.id), t_us=scene.clock.t_us())
+
+        changing = asyncio.ensure_future(change())
+        await round_trip(scene)
+        await changing
+        assert first.filled == 100
+        assert not last.filled
+        settle(state, "change", Outcome(Verdict.NOT_SENT), t_us=scene.clock.t_us())
+        await round_trip(scene)
+        assert last.filled == 100
 
 
 async def test_a_quantity_below_what_is_filled_is_refused(tmp_path: Path) -> None:
