@@ -13,6 +13,7 @@ from guard.terms import Subscribe
 
 LINES_MAX: Final = 4000  # of one key; the broker's largest quota is 2,000 for the whole login
 GONE_AFTER_US: Final = 600_000_000
+REFUSED_PAUSE_US: Final = 60_000_000  # the broker ends no subscription that is younger than this
 SECURITIES_MAX: Final = 200  # in one call that restores
 PUSH: Final = "is_reg_or_un_reg_push"
 
@@ -38,6 +39,7 @@ class Holdings:
         self._counts: dict[str, int] = {}
         self._accounts: dict[str, frozenset[int]] = {}
         self._here: set[str] = set()
+        self._refused: dict[str, tuple[int, int]] = {}  # of a key that is gone: how often, and until when it rests
         self.away_us: dict[str, int] = {}
 
     def __bool__(self) -> bool:
@@ -128,12 +130,20 @@ class Holdings:
         """Keys that hold something and are no longer in force, or have stayed away too long."""
         holders = self._counts.keys() | self._accounts.keys()
         long_ago_us = now_us - GONE_AFTER_US
-        return sorted(n for n in holders if n not in live or self.away_us.get(n, now_us) <= long_ago_us)
+        found = (n for n in holders if n not in live or self.away_us.get(n, now_us) <= long_ago_us)
+        return sorted(n for n in found if self._refused.get(n, (0, now_us))[1] <= now_us)
+
+    def refused(self, name: str, *, now_us: int) -> int:
+        """The daemon did not end what a key held that is gone: it is not asked again for a minute. How often so far."""
+        times = self._refused.get(name, (0, 0))[0] + 1
+        self._refused[name] = times, now_us + REFUSED_PAUSE_US
+        return times
 
     def forget(self, name: str) -> None:
         """The key holds nothing any more."""
         self.drop(name, self.held(name))
         self._accounts.pop(name, None)
+        self._refused.pop(name, None)
         self.away_us.pop(name, None)
 
     # ------------------------------------------------------------ what the daemon is told

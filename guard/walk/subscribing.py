@@ -27,6 +27,7 @@ SUBSCRIPTIONS: Final = (Subscribe, AccPush)
 RESTORE_FIRST_S: Final = 0.5
 RESTORE_MAX_S: Final = 30.0
 RESTORE_ATTEMPTS_MAX: Final = 40  # about twenty minutes: a daemon that is there and still says no means it
+ENDING_ATTEMPTS_MAX: Final = 40  # likewise, a minute apart
 _PATHS: Final = {
     (Subscribe, True): "/api/subscribe",
     (Subscribe, False): "/api/unsubscribe",
@@ -121,16 +122,13 @@ class _Errand:
             self._holdings.set_accounts(self._name, self._holdings.accounts(self._name) - frozenset(acc_ids))
         return result
 
-    async def leave(self) -> bool:
-        """Everything that the key held ends; False where the daemon could not be asked."""
+    async def leave(self) -> list[Answer | Failure]:
+        """Everything that the key held ends, as far as the daemon says yes: its answers."""
         lines, acc_ids = self._holdings.held(self._name), self._holdings.accounts(self._name)
         results = [await self.unsubscribe(lines)] if lines else []
         if acc_ids:
             results.append(await self.unpush(tuple(acc_ids)))
-        if any(isinstance(result, Failure) for result in results):
-            return False
-        self._holdings.forget(self._name)
-        return True
+        return results
 
 
 async def _ask(desk: Desk, intent: Subscribe | AccPush) -> Answer | Failure:
@@ -180,12 +178,21 @@ def gone(desk: Desk) -> list[str]:
 
 
 async def take_back(desk: Desk) -> None:
-    """Ends what keys hold that are gone; what the daemon cannot be asked now is tried again at the next look."""
+    """Ends what keys hold that are gone; what the daemon cannot be asked now is tried again at the next look.
+
+    What it does not say yes to is still held, and asked for again a minute later.
+    """
     async with desk.subscribing:
         for name in gone(desk):
-            if not await _Errand(desk, name, partial(_ask, desk)).leave():
+            results = await _Errand(desk, name, partial(_ask, desk)).leave()
+            if any(isinstance(result, Failure) for result in results):
                 return
-            _log.info("subscriptions_ended", key=name)
+            if all(map(says_yes, results)):
+                desk.holdings.forget(name)
+                _log.info("subscriptions_ended", key=name)
+            elif desk.holdings.refused(name, now_us=desk.clock.t_us()) >= ENDING_ATTEMPTS_MAX:
+                desk.holdings.forget(name)
+                _log.error("subscriptions_not_ended", key=name, hint="the daemon refuses; they end when it restarts")
 
 
 async def restore(desk: Desk) -> None:

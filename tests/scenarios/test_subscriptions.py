@@ -247,6 +247,47 @@ async def test_a_revoked_keys_subscriptions_end_with_it(scene: Stage, tmp_path: 
     assert scene.guard.desk.holdings.held("other") == [(11, "AAPL", 1)]
 
 
+@pytest.mark.parametrize("fault", [HttpError(500), RetType(-1), RetType(-100), HttpError(429)])
+@pytest.mark.parametrize("path", [UNSUB, UNPUSH])
+async def test_what_the_daemon_does_not_end_is_asked_for_again(
+    scene: Stage, tmp_path: Path, fault: Any, path: str
+) -> None:
+    """A broker ends nothing that is younger than a minute: what was forgotten then stayed subscribed for ever."""
+    await subscribe(scene, TENCENT)
+    await scene.ask(PUSH, {"acc_id_list": [123456]})
+    await subscribe(scene, APPLE, who="mine")
+    write_keys(tmp_path / "keys.json", KEYS[1], KEYS[3])
+    await scene.guard.reload()
+    scene.daemon.faults.add(fault, path=path)
+    await _taken_back(scene)
+    assert APPLE not in quotes(scene)  # what another key held ends all the same
+    await _taken_back(scene)
+    assert quotes(scene) or scene.daemon.world.push_accounts
+
+    scene.clock.advance(s=60)
+    await _taken_back(scene)
+    assert not quotes(scene)
+    assert not scene.daemon.world.push_accounts
+    assert not scene.guard.desk.holdings
+
+
+async def test_a_daemon_that_ends_nothing_is_not_asked_for_ever(
+    scene: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a minute, and after so many times no more: what a key held that is gone is nobody's then."""
+    monkeypatch.setattr(subscribing, "ENDING_ATTEMPTS_MAX", 3)
+    await subscribe(scene, TENCENT)
+    write_keys(tmp_path / "keys.json", *KEYS[1:])
+    await scene.guard.reload()
+    for _ in range(5):
+        scene.daemon.faults.add(RetType(-1), path=UNSUB)
+        await _taken_back(scene)
+        scene.clock.advance(s=60)
+
+    assert len(scene.reached(UNSUB)) == 3
+    assert not scene.guard.desk.holdings
+
+
 async def test_expired_and_disabled_keys_hold_nothing(tmp_path: Path) -> None:
     """All that are gone are seen to in one look; a daemon that is away is not asked for the next of them."""
     until = "2026-11-22T09:47:28Z"  # a minute from now
