@@ -1,44 +1,31 @@
 """The owner of background tasks: the only place that makes one.
 
 A task that asyncio alone holds may be collected half-way, and its exception is heard by nobody. Here every task has a
-strong reference and a name, and a fault is logged and kept. *Work* (a settlement) is waited for at shutdown;
+strong reference and a name, and a fault is logged and told. *Work* (a settlement) is waited for at shutdown;
 a *service* (a loop that never ends by itself) is told to stop after the work is done, and begun anew after a fault.
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import structlog
-from msgspec import Struct
 
 _T = TypeVar("_T")
-_FAILURES_KEPT: Final = 100
 _CANCEL_GRACE_S: Final = 1.0
 AGAIN_S: Final = 5.0  # after a fault of a service
 
 _log = structlog.get_logger(__name__)
 
 
-class TaskFailure(Struct, frozen=True):
-    """A task that ended with an exception."""
-
-    name: str
-    error: BaseException
-
-
 class Supervisor:
-    """Starts tasks, holds them, hears their exceptions, and ends them in order. Used on one event loop.
-
-    Attributes:
-        failures: the last hundred tasks, or runs of a service, that ended with an exception, oldest first.
-    """
+    """Starts tasks, holds them, hears their exceptions, and ends them in order. Used on one event loop."""
 
     def __init__(self, *, cancel_grace_s: float = _CANCEL_GRACE_S) -> None:
         """`cancel_grace_s`: how long a cancelled task may take to put its things away."""
-        self.failures: deque[TaskFailure] = deque(maxlen=_FAILURES_KEPT)
-        self._faults: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()  # by the first word of a name, of which there are few
+        self._kept_names: set[str] = set()
         self._cancel_grace_s = cancel_grace_s
         self._work: set[asyncio.Task[Any]] = set()
         self._services: set[asyncio.Task[Any]] = set()
@@ -74,25 +61,27 @@ class Supervisor:
 
     def keep(self, begin: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         """A service that the guard is not whole without: a fault ends one run of it and is told, not the service."""
+        self._kept_names.add(name)
         _ = self.start(self._kept(begin, name), name, service=True)
 
     async def _kept(self, begin: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         while True:
             try:
                 return await begin()
-            except Exception as error:  # noqa: BLE001 - temporary limits would never end, doubts never be settled
+            except Exception:  # noqa: BLE001 - temporary limits would never end, doubts never be settled
                 self._faults[name] += 1
-                self.failures.append(TaskFailure(name, error))
                 _log.exception("service_failed", service=name, hint=f"begun anew in {AGAIN_S:.0f} s")
             await asyncio.sleep(AGAIN_S)
 
     def concerns(self) -> tuple[str, ...]:
-        """Which services had a fault of their own since the start: a defect of the guard, whatever brought it about."""
-        return tuple(
-            f"{name}: failed {'once' if count == 1 else f'{count} times'} by a fault of the guard's own and was begun "
-            "anew; see service_failed in its log, and report it"
-            for name, count in self._faults.items()
-        )
+        """What had a fault of its own since the start: a defect of the guard, whatever brought it about."""
+        return tuple(self._told(name, count) for name, count in self._faults.items())
+
+    def _told(self, name: str, count: int) -> str:
+        is_kept = name in self._kept_names
+        after, event = (" and was begun anew", "service_failed") if is_kept else ("", "task_failed")
+        often = "once" if count == 1 else f"{count} times"
+        return f"{name}: failed {often} by a fault of the guard's own{after}; see {event} in its log, and report it"
 
     def see_through(self, coro: Coroutine[Any, Any, _T], name: str) -> Awaitable[_T]:
         """To be awaited at once: work that no caller's hang-up can cancel. The supervisor's own work does it itself.
@@ -138,6 +127,5 @@ class Supervisor:
         self._services.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
-        failure = TaskFailure(task.get_name(), error)
-        self.failures.append(failure)
-        _log.error("task failed", task=failure.name, error=repr(error), exc_info=error)
+        self._faults[task.get_name().partition(" ")[0]] += 1
+        _log.error("task_failed", task=task.get_name(), error=repr(error), exc_info=error)

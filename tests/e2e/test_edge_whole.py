@@ -118,7 +118,7 @@ async def test_the_corpus_before_the_whole_guard(tmp_path: Path, is_known: bool)
             if case.code is not None and body:
                 assert json.loads(body)["err_code"] == case.code, case.name
             check(daemon)
-        assert not guard.supervisor.failures
+        assert not guard.supervisor.concerns()
 
 
 ANSWER: Final = answer(

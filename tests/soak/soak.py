@@ -113,7 +113,7 @@ class Soak:
         code = await asyncio.to_thread(self._guard.ended)
         if code not in {0, -signal.SIGKILL}:
             self.told.wrongs.append(f"after {number.name} the guard ended with {code}: {self._guard.err[-2000:]}")
-        failed = [*self._guard.events("task failed"), *self._guard.events("walk_failed")]
+        failed = [*self._guard.events("task_failed"), *self._guard.events("walk_failed")]
         self.told.wrongs += [f"{one.get('task')}: {one.get('error') or one}" for one in failed]
         return code
 

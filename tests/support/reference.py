@@ -162,5 +162,5 @@ async def bench(**members: Any) -> AsyncIterator[Bench]:
     yield made
     made.wire.gate.set()
     await made.settle()
-    assert list(made.supervisor.failures) == []
+    assert made.supervisor.concerns() == ()
     assert await made.supervisor.drain(1.0) == ()

@@ -54,7 +54,7 @@ async def test_it_is_asked_for_again_and_again() -> None:
     await library.over.wait()
     await supervisor.drain(timeout_s=1)
     assert set(library.trimmed) == {0}
-    assert not supervisor.failures
+    assert not supervisor.concerns()
 
 
 async def test_both_thresholds_are_set() -> None:

@@ -185,7 +185,7 @@ async def bench() -> AsyncIterator[Bench]:
     yield made
     made.daemon.gate.set()
     await made.settle()
-    assert not made.supervisor.failures
+    assert not made.supervisor.concerns()
     assert await made.supervisor.drain(1.0) == ()
 
 

@@ -277,7 +277,7 @@ async def test_a_bug_ends_the_wait_and_is_heard(bench: Bench) -> None:
     assert await bench.get("a") == ""
     await bench.settle()
 
-    assert [failure.name for failure in bench.supervisor.failures] == ["reference test"]
+    assert [told.partition(":")[0] for told in bench.supervisor.concerns()] == ["reference"]
     assert bench.source.want("a", age_max_us=AGE_US) is None
     bench.bug = None
     bench.clock.advance(s=1)

@@ -66,7 +66,7 @@ async def feeding(*scripts: Script, bounds: Bounds = QUICK) -> AsyncIterator[tup
         finally:
             await feed.close()
             await supervisor.drain(1.0)
-    assert not supervisor.failures
+    assert not supervisor.concerns()
 
 
 async def away(talk: Talk) -> None:
