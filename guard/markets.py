@@ -169,6 +169,9 @@ _FUTURES_CURRENCY: Final[Mapping[str, Mapping[str, str]]] = {
     "FUTURES_SG": {"CN": "USD", "TWN": "USD", "NK": "JPY", "NU": "USD", "SGP": "SGD"},
 }
 
+ROOTS_ABROAD: Final = frozenset(root for roots in _FUTURES_CURRENCY.values() for root in roots)
+"""Roots of futures of Hong Kong and Singapore; some are written like a share of New York, as MHI is."""
+
 
 @lru_cache(maxsize=CODES_MAX)
 def currency_of(market: str, code: str) -> str:

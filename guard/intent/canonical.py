@@ -7,7 +7,7 @@ judged, to the digit. Three members carry more than they seem to:
   accepts any value there; the caller's own is not kept, so nobody can value an order by it (W02).
 - `code` keeps its prefix for futures, and where a share may be written like the root of one. The daemon reads the
   prefix first, then its own list of those roots, and `sec_market` and header last: `ES` under a header of Australia is
-  American to it. Elsewhere the code goes without.
+  American to it, and `MHI` under one of America from Hong Kong. Elsewhere the code goes without.
 - `trd_market` of a cancel of everything is always named. Without it FTAPI cancels in every market of the account, while
   only the orders of the header's market were looked at.
 """
@@ -20,7 +20,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from guard.intent import plain
-from guard.markets import FUTURES
+from guard.markets import FUTURES, ROOTS_ABROAD
 from guard.terms import (
     PRICELESS,
     STAMP,
@@ -85,7 +85,7 @@ def encode(intent: Intent, *, env: Env | None, acc_id: int | None, serial: int, 
             _header_text(intent.header, env, acc_id),
             intent.side,
             intent.order_type,
-            intent.symbol if intent.market in PREFIXED else intent.code,
+            intent.symbol if intent.market in PREFIXED or intent.code in ROOTS_ABROAD else intent.code,
             plain.digits(intent.qty),
             "0" if intent.price is None else plain.digits(intent.price),
             adjusted,

@@ -51,6 +51,7 @@ def test_an_order_in_the_protos_shape() -> None:
         ("MY", "1155", "MY.1155"),
         ("FUTURES", "HK.HSI2606", "HK.HSI2606"),
         ("US", "US.ES", "ES"),
+        ("US", "MHI", "US.MHI"),  # a share of New York, and a root of Hong Kong's futures
         ("HK", "HK.00700", "00700"),
         ("CN", "SH.600519", "600519"),
         ("JP", "JP.7203", "7203"),
