@@ -55,14 +55,15 @@ _METHODS: Final = {"/guard/v1/me": "GET", "/guard/v1/check": "POST", TICKET: "PO
 _DECISION: Final = re.compile(rf"/guard/v1/decisions/({DECISION_PATTERN})")
 _CHECKS: Final = 120  # dry runs a key may ask for in a minute
 _NULL: Final = b"null"
+_SENT: Final = 'send {"path": "/api/order", "body": {…}}, the body as you would send it'
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
-class _Check(Struct, forbid_unknown_fields=True):
-    """A path that is asked with GET alone has no body to name."""
+class _Check(Struct):
+    """A path, and the body as it would be sent; a path that is asked with GET alone has none."""
 
     path: str
-    body: msgspec.Raw = msgspec.Raw(b"null")
+    body: bytes
 
 
 class Repeat(Struct, frozen=True):
@@ -235,25 +236,31 @@ def _own_rate(recorder: Recorder, visit: Visit, rate: Claim) -> Refusal | None:
 
 
 def _asked(visit: Visit) -> _Check | Refusal:
+    """What is to be tried. The body is left as it came: whether it is one is what the real request is told."""
     try:
-        check = msgspec.json.decode(visit.call.body, type=_Check)
+        members = msgspec.json.decode(visit.call.body, type=dict[str, msgspec.Raw])
+        path = msgspec.json.decode(members.pop("path"), type=str)
+    except KeyError:
+        return refuse(Code.MISSING_FIELD, f"path: is missing; {_SENT}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        check = None
-    if check is None or (
-        bytes(check.body) == _NULL and all(row.method == "POST" for row in BY_PATH.get(check.path, ()))
-    ):
-        return refuse(Code.BAD_JSON, 'send {"path": "/api/order", "body": {…}}, the body as you would send it')
-    return check
+        return refuse(Code.BAD_JSON, f"the body is no JSON object with a path; {_SENT}")
+    body = bytes(members.pop("body", _NULL))
+    if members:
+        return refuse(Code.UNKNOWN_FIELD, f"path and body are all there is here; {_SENT}")
+    rows = BY_PATH.get(path, ())
+    if body == _NULL and rows and all(row.method == "POST" for row in rows):
+        return refuse(Code.MISSING_FIELD, f"body: is missing, and {path} takes one; {_SENT}")
+    return _Check(path, body)
 
 
 async def _met(recorder: Recorder, visit: Visit, check: _Check) -> Met:
     """What a request to this path would meet: a POST of this body; a GET, where that is how the path is asked."""
     rows = {row.method: row for row in BY_PATH.get(check.path, ())}
-    endpoint = rows.get("GET") if bytes(check.body) == _NULL or "POST" not in rows else rows["POST"]
+    endpoint = rows.get("GET") if check.body == _NULL or "POST" not in rows else rows["POST"]
     if endpoint is None or endpoint.path == WS_PATH:
         return refuse(Code.UNKNOWN_ENDPOINT, "path: no such endpoint; `guard endpoints` lists them")
     visit.endpoint, visit.effect = endpoint, endpoint.effect
-    body = bytes(check.body) if endpoint.method == "POST" else b""
+    body = check.body if endpoint.method == "POST" else b""
     verdict = await _dry_run(recorder, visit, endpoint, body=body)
     visit.endpoint = None
     return verdict

@@ -278,9 +278,19 @@ async def test_a_dry_run_says_what_would_happen_and_does_nothing(tmp_path: Path)
             assert said(told)["guard"]["code"] == code
             members = "decision code retryable retry_after_s reasons policy_sha256 largest_qty"
             assert set(members.split()) <= said(told)["guard"].keys()
-        assert code_of(await scene.ask(check, {"path": "/api/order"})) == (400, "bad_json")
-        assert code_of(await scene.ask(check, {"path": "/api/order", "body": None})) == (400, "bad_json")
-        assert code_of(await scene.ask(check, {"body": {}})) == (400, "bad_json")
+        for odd, code, missing in (
+            ({"path": "/api/order"}, "missing_field", "body: "),
+            ({"path": "/api/order", "body": None}, "missing_field", "body: "),
+            ({"body": {}}, "missing_field", "path: "),
+            ({"path": "/api/order", "body": {}, "bady": {}}, "unknown_field", "path and body"),
+            ({"path": 1, "body": {}}, "bad_json", "with a path"),
+            ([], "bad_json", "no JSON object"),
+            ({"path": "/api/nothing"}, "unknown_endpoint", "path: "),
+        ):
+            told = await scene.ask(check, odd)
+            where = code_of(told) if told.status != 200 else (said(told)["status"], said(told)["guard"]["code"])
+            assert where == (404 if code == "unknown_endpoint" else 400, code)
+            assert missing in json.dumps(said(told))
         assert scene.ledger() == before
         asked = {request.path for request in list(scene.daemon.requests)[requests:]}
         assert asked <= {"/api/static-info", "/api/orders"}  # what a lot is; whether anybody knows the order
