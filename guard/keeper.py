@@ -23,7 +23,7 @@ from guard.journal import Disk, Journal, Snapshot, leftover
 from guard.journal.retention import delete, outlived, prune_record
 from guard.journal.runs import RECORD_BYTES, Run, behind
 from guard.journal.segments import first_line, segment_numbers, segment_path
-from guard.terms import us_of, utc
+from guard.terms import us_of
 
 ROUND_S: Final = 5.0
 TIMEOUT_S: Final = 3600.0  # for one of the programs beside the loop; one that hangs must not be the last that is begun
@@ -66,6 +66,7 @@ class Keeper:
         self._bytes = run.record_bytes if run is not None else 0
         self._disk, self._in_force = Disk(), in_force
         self._is_told, self._turn = False, asyncio.Lock()
+        self._is_held = False
         self._clear_at_us: int | None = None  # what pruned records named is to go then
 
     async def serve(self) -> None:
@@ -142,15 +143,21 @@ class Keeper:
         """Segments that are older than the retention go, once the record says so on the disk."""
         if self._at_seq == 0:
             return
-        # By the clock that says less: one that jumps ahead for a moment must not end what is kept for years.
-        before = min(self._clock.wall(), utc(self._clock.t_us())) - self._retention
-        needed = (await asyncio.to_thread(behind, self._state, self._at_seq)).segment
-        numbers = await asyncio.to_thread(outlived, self._state, before=before, needed=needed)
-        if numbers:
-            await self._delete(numbers)
+        now, needed = self._clock.wall(), (await asyncio.to_thread(behind, self._state, self._at_seq)).segment
+        found = await asyncio.to_thread(outlived, self._state, now=now, retention=self._retention, needed=needed)
+        self._tell_held(found.held)
+        if found.gone:
+            await self._delete(found.gone)
             self._clear_at_us = self._clock.mono_us()
         if self._clear_at_us is not None and self._clear_at_us <= self._clock.mono_us():
-            await self._clear_or_later(before)
+            await self._clear_or_later(now - self._retention)
+
+    def _tell_held(self, segments: tuple[int, ...]) -> None:
+        """Once, until nothing is held any more: the clock is far ahead, or the guard was off for long."""
+        if segments and not self._is_held:
+            hint = "they go once the record itself is as old; is this machine's clock right?"
+            _log.warning("not_pruned", segments=len(segments), first=segments[0], hint=hint)
+        self._is_held = bool(segments)
 
     async def _delete(self, numbers: tuple[int, ...]) -> None:
         await self._read_back()

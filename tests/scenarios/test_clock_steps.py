@@ -1,12 +1,16 @@
 """A wall clock that was wrong for a while, and right again: nothing is counted less, no record goes too early."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from guard.admin.change import Who
 from guard.journal.segments import segment_numbers
+from tests.support.clock import ManualClock
 from tests.support.guards import record
-from tests.support.stage import Stage, code_of, is_passed, stage
+from tests.support.stage import Stage, again, code_of, is_passed, stage
 
 DAY_S: Final = 86_400
 WIDE: Final = '[orders]\nmax_value = "1000000 HKD"\n'
@@ -58,3 +62,41 @@ async def test_a_clock_that_jumps_ahead_ends_no_record(tmp_path: Path) -> None:
         await places(scene, 12)
         await scene.guard.keeper.round()
         assert segment_numbers(tmp_path / "state")[0] == 1
+
+
+async def test_starts_under_a_clock_that_is_years_ahead_end_no_record(tmp_path: Path) -> None:
+    """Neither the first nor the next, which finds that time on record already; it is told, and ends with the fault."""
+    clock = ManualClock()
+    async with stage(tmp_path, record("bot"), policies=WIDE, toml=SMALL, clock=clock) as scene:
+        await places(scene, 20)
+    late = ManualClock(clock.wall() + timedelta(days=20 * 365))
+    for _ in range(3):
+        with structlog.testing.capture_logs() as logs:
+            async with again(scene.config, daemon=scene.daemon, clock=late) as scene:
+                await places(scene, 12)
+                for _ in range(2):
+                    await scene.guard.keeper.round()
+        assert segment_numbers(tmp_path / "state")[0] == 1
+        assert [line["event"] for line in logs].count("not_pruned") == 1
+
+
+async def test_once_a_clock_is_set_right_the_record_goes_in_its_time(tmp_path: Path) -> None:
+    """No restart is needed, whether it was behind at the start or ahead for a while."""
+    async with stage(tmp_path, record("bot"), policies=WIDE, toml=SMALL) as scene:
+        await places(scene, 12)
+        scene.clock.step_wall(s=20 * 365 * DAY_S)
+        await asks_in_vain(scene, 20)
+        scene.clock.step_wall(s=-20 * 365 * DAY_S)
+        clock = ManualClock(scene.clock.wall() - timedelta(days=300))
+    async with again(scene.config, daemon=scene.daemon, clock=clock) as scene:
+        await places(scene, 12)
+        before = segment_numbers(tmp_path / "state")[-1]
+        scene.clock.step_wall(s=300 * DAY_S)
+        scene.days_pass(20)
+        await scene.written()
+        await scene.guard.keeper.round()
+        assert segment_numbers(tmp_path / "state")[0] == 1
+        scene.days_pass(20)
+        await scene.written()
+        await scene.guard.keeper.round()
+        assert segment_numbers(tmp_path / "state")[0] >= before, "those of the years to come as well"

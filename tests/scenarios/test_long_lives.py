@@ -79,7 +79,7 @@ async def test_after_its_time_the_record_goes_and_the_orders_stay(tmp_path: Path
         old = await scene.place(remark="old")
         order = said(old)["s2c"]["order_id_ex"]
         await busy(scene, Random(1), 40, [])
-        scene.clock.advance(s=40 * 86_400)
+        scene.days_pass(40)
         await scene.place()
         await scene.guard.keeper.round()
     assert segment_numbers(state)[0] > 1

@@ -20,7 +20,6 @@ from tests.scenarios.test_long_lives import POLICY, SMALL, busy
 from tests.support.guards import record
 from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
 
-DAY_S: Final = 86_400
 LONG_AGO: Final = "2020-01-01T00:00:00.000000Z"
 TIGHT: Final = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\nper = "policy"\nopen_orders = {}\n'
 
@@ -41,7 +40,7 @@ async def pruned(directory: Path) -> AsyncIterator[Stage]:
     async with stage(directory, record("bot"), record("other"), policies=POLICY, toml=SMALL) as scene:
         await scene.place(remark="old")
         await busy(scene, Random(1), 40, [])
-        scene.clock.advance(s=40 * DAY_S)
+        scene.days_pass(40)
         await scene.place(remark="young")
         await scene.guard.keeper.round()
         assert segment_numbers(directory / "state")[0] > 1
@@ -96,7 +95,7 @@ async def test_texts_that_no_kept_record_names_go_with_their_records(tmp_path: P
         await busy(scene, Random(2), 10, [])
         for path in config.iterdir():
             os.utime(path, (0, 0))
-        scene.clock.advance(s=40 * DAY_S)
+        scene.days_pass(40)
         await scene.place(remark="young")
         await scene.guard.keeper.round()
         kept = {path.stem for path in config.iterdir()}
@@ -128,9 +127,9 @@ async def test_records_before_the_oldest_snapshot_are_counted_and_not_judged(tmp
     """Kept a little longer than they need be, but nobody knows any more what stood on the counters before them."""
     async with stage(tmp_path, record("bot"), record("other"), policies=POLICY, toml=SMALL) as scene:
         await busy(scene, Random(1), 40, [])
-        scene.clock.advance(s=20 * DAY_S)
+        scene.days_pass(20)
         await busy(scene, Random(2), 40, [])
-        scene.clock.advance(s=15 * DAY_S)
+        scene.days_pass(15)
         await scene.place()
         await scene.guard.keeper.round()
         found = again_of(scene)

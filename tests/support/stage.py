@@ -124,6 +124,13 @@ class Stage:
         while journal.failed is None and journal.written_seq < journal.last_seq:  # noqa: ASYNC110 - a thread writes
             await asyncio.sleep(0.0005)
 
+    def days_pass(self, days: int) -> None:
+        """So many days on which little happens: a record every fifth, which nothing counts."""
+        for day in range(days):
+            self.clock.advance(s=86_400)
+            if day % 5 == 0:
+                self.guard.journal.append("a", {})
+
     async def until_reached(self, path: str = ORDER, *, times: int = 1) -> None:
         """The daemon has been asked that often at this path."""
         async with asyncio.timeout(5):

@@ -46,6 +46,14 @@ async def fill(journal: Journal, *numbers: int) -> None:
     await journal.durable(journal.last_seq)
 
 
+async def pass_by(journal: Journal, clock: ManualClock, *, days: int) -> None:
+    """So many days, with a record each."""
+    for _ in range(days):
+        clock.advance(s=86_400)
+        journal.append("a", {})
+    await journal.durable(journal.last_seq)
+
+
 async def aged(state: Path) -> tuple[Journal, ManualClock, Keeper]:
     """A record of which all that is closed is older than its retention of a day, and its keeper."""
     clock = ManualClock()
@@ -264,7 +272,7 @@ async def test_old_segments_go_once_a_snapshot_stands_for_them(tmp_path: Path) -
     before = told(recover(state))
     assert segment_numbers(state)[0] == 1, "they are not old yet"
 
-    clock.advance(s=29 * 86_400)
+    await pass_by(journal, clock, days=29)
     await keeper.round()
     await journal.close()
     gone = segment_numbers(state)[0] - 1
@@ -324,7 +332,7 @@ async def test_nothing_goes_behind_a_snapshot_that_cannot_be_read_back(tmp_path:
     state, clock = tmp_path / "state", ManualClock()
     journal = opened(state, clock)
     await fill(journal, 100)
-    clock.advance(s=40 * 86_400)
+    await pass_by(journal, clock, days=40)
     last = json.loads(file_of(state, segment_numbers(state)[-1]).read_bytes().partition(b"\n")[0])["seq"] - 1
     gone = Run(last, (), record_bytes=10**6)
     keeper = Keeper(journal, state, clock=clock, retention=timedelta(days=30), run=gone)
@@ -346,7 +354,7 @@ async def test_nothing_goes_behind_a_snapshot_that_is_damaged(tmp_path: Path) ->
     keeper = kept(journal, state, clock=clock, retention=timedelta(days=30))
     await fill(journal, 100)
     await keeper.round()
-    clock.advance(s=40 * 86_400)
+    await pass_by(journal, clock, days=40)
     for path in (state / "journal").iterdir():
         path.write_bytes(path.read_bytes().replace(b'{"type":"basics"', b'{"type":"bosics"'))
     for why in ("cannot be read back", "could not be made: .*its bytes are not those"):

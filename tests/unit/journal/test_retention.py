@@ -17,6 +17,7 @@ from tests.support.journal import decision, file_of
 from tests.support.signed import verdict
 
 BEGIN = datetime(2026, 11, 22, 12, tzinfo=UTC)
+WEEK, MONTH = timedelta(days=7), timedelta(days=30)
 
 
 def shipped(state: Path, vkey: str) -> object:
@@ -57,7 +58,7 @@ def test_segments_go_by_age_and_never_before_their_time(
     """A segment was over when the next began; the last one stays, and so does what the state needs."""
     moment = BEGIN + timedelta(days=days, hours=-1)
 
-    assert outlived(state, before=moment, needed=needed) == gone
+    assert outlived(state, now=moment + WEEK, retention=WEEK, needed=needed) == (gone, ())
 
 
 def test_a_segment_of_today_stays_though_the_next_was_begun_under_a_clock_that_was_set_back(tmp_path: Path) -> None:
@@ -70,7 +71,16 @@ def test_a_segment_of_today_stays_though_the_next_was_begun_under_a_clock_that_w
     journal.shut()
 
     assert len(segment_numbers(tmp_path / "s")) == 3
-    assert outlived(tmp_path / "s", before=BEGIN - timedelta(days=30), needed=99) == ()
+    assert outlived(tmp_path / "s", now=BEGIN, retention=MONTH, needed=99) == ((), ())
+
+
+def test_the_record_must_show_the_age_too(state: Path) -> None:
+    """Its six days and a week beyond them are what it shows of a time that the clock calls a century."""
+    now = BEGIN + timedelta(days=36_500)
+
+    assert outlived(state, now=now, retention=timedelta(days=13), needed=99) == ((), (1, 2, 3, 4, 5))
+    assert outlived(state, now=now, retention=timedelta(days=10), needed=99) == ((1, 2), (3, 4, 5))
+    assert outlived(state, now=now, retention=timedelta(days=7), needed=99) == ((1, 2, 3, 4, 5), ())
 
 
 def test_a_record_of_one_segment_keeps_it(tmp_path: Path) -> None:
@@ -79,8 +89,8 @@ def test_a_record_of_one_segment_keeps_it(tmp_path: Path) -> None:
     journal.append("a", {})
     journal.shut()
 
-    assert outlived(tmp_path / "s", before=BEGIN + timedelta(days=9999), needed=99) == ()
-    assert outlived(tmp_path / "none", before=BEGIN, needed=99) == ()
+    assert outlived(tmp_path / "s", now=BEGIN + 999 * MONTH, retention=MONTH, needed=99) == ((), ())
+    assert outlived(tmp_path / "none", now=BEGIN, retention=MONTH, needed=99) == ((), ())
 
 
 def test_the_record_of_a_deletion_stands_for_what_is_gone(state: Path) -> None:
