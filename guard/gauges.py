@@ -12,6 +12,7 @@ from guard.limits import STRICTNESS, unknowns
 from guard.metrics import Labels, Metrics
 from guard.pieces import in_pieces
 from guard.policy import Meter, meters
+from guard.server import Counts
 from guard.stream import Relay
 from guard.upstream import Client
 from guard.upstream.unlocked import Unlocked
@@ -58,6 +59,13 @@ def register_edges(
     _optional(metrics, "guard_upstream_dials_total", lambda: None if client is None else client.dials_total)
     _optional(metrics, "guard_daemon_trade_unlocked", lambda: unlocked.is_unlocked)
     _optional(metrics, "guard_tls_not_after_timestamp_seconds", lambda: _end_s(certificate))
+
+
+def register_door(metrics: Metrics, counts: Counts) -> None:
+    """Likewise of the data listener's connections, once it listens."""
+    _single(metrics, "guard_connections_open", lambda: counts.open)
+    _single(metrics, "guard_connections_total", lambda: counts.total)
+    metrics.gauge("guard_connections_cut_total", lambda: [((why,), float(many)) for why, many in counts.cut.items()])
 
 
 def _end_s(certificate: Certificate | None) -> float | None:

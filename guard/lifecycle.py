@@ -27,7 +27,7 @@ from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
 from guard.doors import bounds_of, unopened
 from guard.errors import JournalFault, SettingsFault, StateFault
-from guard.gauges import register, register_edges
+from guard.gauges import register, register_door, register_edges
 from guard.groundwork import desk_over, read_back
 from guard.journal import Clock as ClockStep
 from guard.journal import Disk, Journal, Stop, gaps
@@ -263,6 +263,7 @@ class Guard:
             place = self._sockets.get("data") or address(settings.listen.data)
             at = Path(place) if isinstance(place, str) else place
             self._listener = await serve(wiring, at=at, bounds=bounds, tls=tls)
+            register_door(self.desk.metrics, self._listener.counts)
         except OSError as error:
             await runner.cleanup()
             told = unopened(settings, door, error)

@@ -69,6 +69,13 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_reference_age_seconds": Family(
         "gauge", "Since the daemon last answered a question for reference data, by kind.", ("kind",)
     ),
+    "guard_connections_open": Family("gauge", "Open connections to the data listener."),
+    "guard_connections_total": Family("counter", "Connections that came to the data listener."),
+    "guard_connections_cut_total": Family(
+        "counter",
+        "Connections that the data listener turned away, ended half-way or ended for newer ones.",
+        ("reason",),
+    ),
     "guard_ws_connections": Family("gauge", "Open WebSocket connections of callers."),
     "guard_ws_frames_total": Family(
         "counter", "WebSocket frames by direction and what was done.", ("direction", "result")

@@ -217,16 +217,18 @@ CHARTS: Final = (
     ),
     Chart(
         "Sockets",
-        "Open WebSocket connections; on the right frames a second to callers, and connections that ended.",
+        "Open connections, WebSockets among them; on the right frames a second to callers, and what ended or was cut.",
         (
+            Query("sum(guard_connections_open{@})", "all connections"),
             Query("sum(guard_ws_connections{@})", "open"),
             Query(
                 f'sum by (result) (rate(guard_ws_frames_total{{@,direction="to_caller"}}{RATE}))', "frames {{result}}"
             ),
             Query(f"sum by (reason) (increase(guard_ws_closed_total{{@}}{RATE}))", "ended {{reason}}"),
+            Query(f"sum by (reason) (increase(guard_connections_cut_total{{@}}{RATE})) > 0", "cut {{reason}}"),
         ),
         unit="short",
-        aside="(frames|ended).*",
+        aside="(frames|ended|cut).*",
     ),
 )
 

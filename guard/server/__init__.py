@@ -7,7 +7,7 @@ caller hung up; keep anything without a bound of `Bounds`; know what an endpoint
 """
 
 from guard.server.bounds import TURNED_AWAY_MAX, Bounds
-from guard.server.edge import Tenant, Wiring
+from guard.server.edge import Counts, Tenant, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
 from guard.server.listener import Listener, serve, socket_file
 from guard.server.reader import Reader, Request
@@ -17,6 +17,7 @@ from guard.server.wire import encode
 __all__ = [
     "TURNED_AWAY_MAX",
     "Bounds",
+    "Counts",
     "Listener",
     "Reader",
     "Request",

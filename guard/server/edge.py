@@ -86,6 +86,11 @@ class Counts(Struct):
     timed_out: int = 0
     evicted: int = 0
 
+    @property
+    def cut(self) -> dict[str, int]:
+        """Connections that their callers would have kept, by why they ended."""
+        return {"overloaded": self.overloaded, "timed_out": self.timed_out, "evicted": self.evicted}
+
 
 class Connected(Protocol):
     """What the edge asks of a connection; `deadline` is when its present wait ends, by the edge's `now`."""

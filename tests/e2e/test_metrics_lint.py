@@ -17,6 +17,7 @@ from guard.metrics import FAMILIES
 from guard.simulator import Simulator
 from guard.simulator.faults import HttpError, Reset
 from guard.terms import Call
+from tests.support.edge import until
 from tests.support.guards import ask, call, key, lay_out, operate, order, record, running, said
 from tests.support.processes import external
 
@@ -42,6 +43,9 @@ guard_ws_connections guard_ws_frames_total guard_ws_closed_total guard_upstream_
 guard_key_expiry_timestamp_seconds guard_tls_not_after_timestamp_seconds guard_build_info
 """,
 )
+
+BESIDE: Final = {"guard_connections_open", "guard_connections_total", "guard_connections_cut_total"}
+"""Metrics that the contract does not name."""
 
 
 async def _traffic(guard: Guard, simulator: Simulator) -> None:
@@ -89,7 +93,7 @@ async def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
 
 
 async def test_every_metric_of_the_contract_is_there_with_its_labels(tmp_path: Path) -> None:
-    """Each name of contract §6 is exposed, but for those whose subject does not exist yet; no other name is."""
+    """Each name of contract §6 is exposed, but for those without a subject yet; others are named here."""
     simulator = Simulator()
     async with running(lay_out(tmp_path), daemon=simulator) as guard:
         await _traffic(guard, simulator)
@@ -97,7 +101,7 @@ async def test_every_metric_of_the_contract_is_there_with_its_labels(tmp_path: P
 
     typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", exposition, re.MULTILINE))
     assert set(CONTRACT) <= set(FAMILIES) | NOT_YET
-    assert set(FAMILIES) <= set(CONTRACT)
+    assert set(FAMILIES) - set(CONTRACT) == BESIDE
     assert typed == {name: family.kind for name, family in FAMILIES.items()}
     for name, family in FAMILIES.items():
         for labels in re.findall(rf"^{name}(?:_bucket|_sum|_count)?\{{(.*)\}} ", exposition, re.MULTILINE):
@@ -126,6 +130,29 @@ async def test_figures_are_what_happened(tmp_path: Path) -> None:
     assert shown['guard_trading_state{state="active"}'] == 0
     assert shown['guard_policy_reloads_total{result="unchanged"}'] == 1
     assert shown['guard_request_duration_seconds_count{endpoint="/api/order"}'] == 6
+
+
+async def test_connections_that_were_cut_are_counted_by_why(tmp_path: Path) -> None:
+    """One that a full house turned away, one that made room, one whose request did not arrive; none of them before."""
+    bounds = "connections_max = 1\nrequest_timeout_s = 0.2\n"
+    toml = f'[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n[bounds]\n{bounds}'
+    async with running(lay_out(tmp_path, toml=toml)) as guard:
+        assert guard._listener is not None
+        counts, place = guard._listener.counts, ("127.0.0.1", guard.ports[0])
+        before = _values(await _scrape(guard))
+        _, half = await asyncio.open_connection(*place)
+        half.write(b"GET /api/ping HTTP/1.1\r\n")
+        await until(lambda: counts.timed_out == 1 and counts.open == 0)
+        writers = [half, *[(await asyncio.open_connection(*place))[1] for _ in range(2)]]
+        await until(lambda: counts.evicted == 1)
+        after = _values(await _scrape(guard))
+        for writer in writers:
+            writer.close()
+
+    cut = 'guard_connections_cut_total{{reason="{}"}}'
+    assert {why: before[cut.format(why)] for why in counts.cut} == dict.fromkeys(counts.cut, 0)
+    assert {why: after[cut.format(why)] for why in counts.cut} == counts.cut
+    assert (after["guard_connections_total"], after["guard_connections_open"]) == (3, 1)
 
 
 def _values(exposition: str) -> dict[str, float]:
