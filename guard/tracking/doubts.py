@@ -1,6 +1,7 @@
 """Steps in doubt, settled by what the lists show; released only by what they twice do not show. Nothing is sent."""
 
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -13,6 +14,7 @@ from guard.tracking.scribe import Scribe
 from guard.upstream.orderlist import OrderRow, Status
 from guard.upstream.reconcile import Absences, Proof, Sought, change_shown, find_new
 
+RECONFIRM: Final = "/api/reconfirm-order"
 _log = structlog.get_logger("guard")
 
 
@@ -84,6 +86,8 @@ class Doubts:
         if holder is None or row is None:
             return
         found = change_shown(row, was=order_of(holder.order), becomes=order_of(step.order))
+        if found == "waits":
+            found = "is_still" if self._is_reconfirmation(step) else "became"
         if found == "became":
             self._end(step.id, Verdict.ACCEPTED, "the daemon lists the order as it was to become")
         elif found == "other":
@@ -95,6 +99,10 @@ class Doubts:
             self._end(step.id, Verdict.REFUSED, "the daemon lists the order as it was before")
         if holder.id in self._scribe.state.holders:
             asked.note((holder,))
+
+    def _is_reconfirmation(self, step: Step) -> bool:
+        known = self._scribe.desk.recent.get(step.id)
+        return known is not None and known.endpoint == RECONFIRM
 
     # ------------------------------------------------------------ cancels
 

@@ -22,7 +22,8 @@ SECOND_ABSENCE_US: Final = 30_000_000  # after the first
 CREATED_SLACK: Final = timedelta(seconds=10)  # how far the broker's clock may be behind ours for a proof
 CLOCKS_SLACK: Final = timedelta(days=1)  # how far it may be for a doubt: a clock is wrong by hours, or was set back
 
-Shown = Literal["became", "is_still", "other"]
+Shown = Literal["became", "is_still", "waits", "other"]
+_WAITING: Final = frozenset({Status.UNSUBMITTED, Status.WAITING})  # held back, or not on its way yet
 
 
 class Sought(Struct, frozen=True):
@@ -102,10 +103,15 @@ def _unseen(one: Sought, free: Sequence[OrderRow]) -> Proof:
 
 
 def change_shown(row: OrderRow, *, was: PlaceOrder, becomes: PlaceOrder) -> Shown:
-    """Whether the list shows the order before or after a change; what it shows of an order that is over, is final."""
+    """Whether the list shows the order before or after a change; what it shows of an order that is over, is final.
+
+    An order that waits was enabled again, and was not confirmed: which of the two was asked for, the caller knows.
+    """
     shown = (row.qty, row.price, row.aux_price, row.trail_type, row.trail_value, row.trail_spread, None, None)
     before, after = _terms(was), _terms(becomes)
-    if before == after:  # it was to be enabled again
+    if before == after and row.status in _WAITING:
+        return "waits"
+    if before == after:  # it was to be enabled again, or confirmed
         return "is_still" if row.status is Status.DISABLED else "became"
     if _agrees(shown, before, after):
         return "became"

@@ -16,7 +16,7 @@ from guard.simulator.orders import Status
 from guard.terms import Answer, Failure, Reply
 from tests.support.clock import ManualClock
 from tests.support.guards import operate, record, said
-from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, decision_of, is_passed, ledger_of, stage
+from tests.support.stage import MODIFY, ORDER, Stage, account, again, code_of, decision_of, is_passed, ledger_of, stage
 
 LIMITS: Final = """
 [orders]
@@ -27,6 +27,7 @@ open_value = "400000 HKD"
 [rates]
 new_orders = "1000/60s"
 """
+RECONFIRM: Final = "/api/reconfirm-order"
 LISTS: Final = ("/api/orders", "/api/history-orders")
 
 
@@ -256,6 +257,28 @@ async def test_a_change_is_settled_by_the_terms_that_are_listed(
             Decimal(held),
         )
         assert is_passed(await scene.modify(name, price=210))
+
+
+@pytest.mark.parametrize(("acts", "end"), [(True, "accepted"), (False, "refused")])
+async def test_a_reconfirmation_is_settled_by_what_becomes_of_the_order(
+    tmp_path: Path, *, acts: bool, end: str
+) -> None:
+    """An order that still waits was not confirmed; two looks later its owner may confirm it again, which is sent."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        scene.daemon.quirks.confirms_above = Decimal(10_000)
+        opened = await scene.place()
+        body = account(order_id=said(opened)["s2c"]["order_id"], reconfirm_reason=1)
+        scene.daemon.faults.add(Reset(acts), path=RECONFIRM)
+        reply = await scene.ask(RECONFIRM, body)
+        assert code_of(reply) == (504, "outcome_unknown")
+        await turn(scene, s=2)
+        assert await verdict(scene, reply) == ("accepted" if acts else "unknown")
+        for _ in range(3):
+            await turn(scene, s=31)
+        assert (await verdict(scene, reply), scene.held()) == (end, Decimal(20_000))
+        again_asked = await scene.ask(RECONFIRM, body)
+        assert is_passed(again_asked) is not acts
+        assert len(scene.reached(RECONFIRM)) == 2
 
 
 async def test_a_change_of_an_order_that_ended_is_settled_with_it(tmp_path: Path) -> None:

@@ -162,7 +162,9 @@ def test_a_change_that_no_list_shows_is_not_proved(change: dict[str, Any], membe
     assert change_shown(replace(ROW, **members), was=was, becomes=replace(was, **change)) == shown
 
 
-@pytest.mark.parametrize(("status", "shown"), [(Status.DISABLED, "is_still"), (Status.SUBMITTED, "became")])
+@pytest.mark.parametrize(
+    ("status", "shown"), [(Status.DISABLED, "is_still"), (Status.SUBMITTED, "became"), (Status.WAITING, "waits")]
+)
 def test_enabling_is_known_by_the_status(status: Status, shown: str) -> None:
     """Nothing of the terms differs: the order works again, or it does not."""
     assert change_shown(replace(ROW, status=status), was=ORDER, becomes=ORDER) == shown
