@@ -124,7 +124,10 @@ class Reference:
         if needs.exchange:
             key = calendar_key(order.market, order.symbol)
             yield sources.calendars.want(key, age_max_us=CALENDAR_AGE_US, renew_us=CALENDAR_RENEW_US)
-        if needs.position or wants_held(sources, asked):
+        if wants_held(sources, asked):
+            source, held_us = sources.positions(asked.account), sources.held_age_us(asked.positions, asked.symbol)
+            yield source.want(asked.positions, age_max_us=_early(held_us), renew_us=held_us // 3)
+        if needs.position:
             source = sources.positions(asked.account)
             yield source.want(
                 asked.positions, age_max_us=_early(POSITION_AGE_US), not_before_us=asked.position_since_us

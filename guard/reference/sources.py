@@ -31,7 +31,8 @@ STATE_AGE_US: Final = 10 * _SECOND_US
 CALENDAR_AGE_US: Final = 72 * _HOUR_US
 CALENDAR_RENEW_US: Final = 6 * _HOUR_US
 POSITION_AGE_US: Final = 5 * _SECOND_US
-HELD_PRICE_AGE_US: Final = 60 * _SECOND_US  # the pace of positions is slow, and any such price beats none
+HELD_AGE_US: Final = 60 * _SECOND_US  # a position's price: their pace is slow, exits need it, and any beats none
+UNHELD_AGE_US: Final = 15 * _SECOND_US  # that there is none: it may have been bought since
 LISTED_MAX: Final = 100  # symbols that the daemon's REST door takes in one list
 CURRENCIES_MAX: Final = 10_000
 ACCOUNTS_MAX: Final = 1000
@@ -98,6 +99,11 @@ class Sources:
             found = Source("position", self._asks.positions, self._around, manner=MANNERS["position"])
             self._positions[account] = found
         return found
+
+    def held_age_us(self, key: PositionKey, symbol: str) -> int:
+        """How old the list of positions may be that is to tell at which price the symbol is held."""
+        kept = self.positions(key.account).shelf.get(key)
+        return HELD_AGE_US if kept is not None and symbol in kept.value.prices else UNHELD_AGE_US
 
     def ages_s(self) -> dict[str, float]:
         """How long ago the daemon last answered a question of each kind; kinds that were never asked are left out."""

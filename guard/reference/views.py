@@ -17,7 +17,6 @@ from guard.reference.assembly import Facts, Market, aged
 from guard.reference.sources import (
     CALENDAR_AGE_US,
     FACT_AGE_US,
-    HELD_PRICE_AGE_US,
     POSITION_AGE_US,
     Sources,
     position_key,
@@ -158,7 +157,7 @@ def _held_price(sources: Sources, asked: Asked) -> Quote | Missing | None:
     """None: the positions show no price of it, or the daemon does not tell them."""
     source, symbol = sources.positions(asked.account), asked.symbol
     kept, now_us = source.shelf.get(asked.positions), sources.clock.t_us()
-    if kept is not None and now_us - kept.answered_us <= HELD_PRICE_AGE_US:
+    if kept is not None and now_us - kept.answered_us <= sources.held_age_us(asked.positions, symbol):
         price, age_us = kept.value.prices.get(symbol), max(now_us - kept.answered_us, 0)
         return None if price is None else Quote(symbol, last=price, age_ms=age_us // 1000)
     if kept is None and source.shelf.was_denied(asked.positions):

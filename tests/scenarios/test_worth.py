@@ -156,6 +156,21 @@ async def test_w02_a_sale_of_what_is_held_is_worth_what_the_position_is_shown_at
         assert len(scene.reached("/api/positions")) == 1
 
 
+async def test_w02_what_was_bought_a_moment_ago_is_held(tmp_path: Path) -> None:
+    """That nothing is held is believed for seconds, and a price of what is held for a minute."""
+    async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
+        scene.daemon.faults.always(NO_RIGHT, path=SNAPSHOT)
+        assert is_passed(await scene.place(side="SELL", qty=100, price=0.01))
+        scene.hold(100_000)
+        scene.clock.advance(s=16)
+        assert code_of(await scene.place(side="SELL", qty=100_000, price=0.01)) == (403, "max_order_value")
+        scene.daemon.faults.always(Unreachable(), path="/api/positions")
+        scene.clock.advance(s=30)
+        assert code_of(await scene.place(side="SELL", qty=100_000, price=0.01)) == (403, "max_order_value")
+        scene.clock.advance(s=31)
+        assert code_of(await scene.place(side="SELL", qty=100_000, price=0.01)) == (503, "price_unavailable")
+
+
 async def test_w02_a_market_sale_of_what_is_held_is_counted_at_what_it_is_shown_at(tmp_path: Path) -> None:
     """It only reduces a position, so no price stops it; it counts at the position's, not at nothing."""
     rules = '[orders]\nmax_value = "100000 HKD"\n[budgets]\ndaily_value = "100000 HKD"'
