@@ -15,6 +15,7 @@ import aiohttp
 from msgspec import Struct, field
 
 from guard.codes import MEANING
+from tests.soak.world import FEW, FEW_CODE
 from tests.support.edge_attacks import CORPUS
 from tests.support.guards import key, order
 
@@ -98,7 +99,8 @@ class Callers:
     async def _one_trade(self, session: aiohttp.ClientSession, name: str) -> None:
         resting, dice = self._resting.setdefault(name, []), self._random.random()
         if not resting or dice < 0.5:
-            body = order(qty=100 * self._random.randint(1, 3), price=self._random.choice([150, 200, 250, 301, 320]))
+            qty, price = 100 * self._random.randint(1, 3), self._random.choice([150, 200, 250, 301, 320])
+            body = order(qty=qty, price=price, code=FEW_CODE if name == FEW else "00700")
             status, said, decision = await self._ask(session, "/api/order", body)
             if status == 200 and said.get("ret_type") == 0 and said["s2c"].get("order_id_ex"):
                 own = said["s2c"]["order_id_ex"]

@@ -3,17 +3,21 @@
 python -m tests.soak.soak SECONDS [SEED]    (make soak SOAK_S=3600)
 
 The simulated daemon runs in this process, the guard as the process that an operator starts. It is stopped and killed
-now and then; the last two fifths of the time belong to one guard, whose memory, files and tasks must stay flat.
+now and then, stands still for seconds, and what works beside it is killed; the last two fifths of the time belong to
+one guard, whose memory, files and tasks must stay flat. How far it is and what is wrong so far is told every ten
+seconds; the last line is the verdict: PASSED or FAILED. Files stay only where something was wrong.
 """
 
 import asyncio
 import contextlib
 import random
+import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -22,10 +26,10 @@ from guard.simulator import Simulator
 from guard.simulator.keys import Key
 from guard.simulator.orders import Status
 from tests.soak.callers import Callers, Told
-from tests.soak.verify import Vitals, check_record, vitals
-from tests.soak.world import Operator, exchange, faults, keys, policy
+from tests.soak.verify import Vitals, check_record, check_shown, vitals
+from tests.soak.world import TIGHT, Operator, exchange, faults, keys, policy, violence
 from tests.support.daemon import running_simulator
-from tests.support.guards import lay_out
+from tests.support.guards import key, lay_out
 from tests.support.processes import Process, ask, free_port, run
 
 LENT: Final = Key("guard", sha256(b"fc_test").hexdigest(), frozenset({"qot:read", "acc:read", "trade:simulate"}))
@@ -42,7 +46,7 @@ order_timeout_s = 2.0
 [bounds]
 drain_timeout_s = 5.0
 [journal]
-segment_bytes_max = 4194304
+segment_bytes_max = 262144
 """
 FILES_SLACK: Final = 24
 TASKS_MAX: Final = 8
@@ -50,12 +54,16 @@ RSS_SLACK_BYTES: Final = 24 * 2**20
 SHORT_S: Final = 60  # below it, orders that never arrived are not waited for: that takes two clean lists and 90 s
 REST_S: Final = 150
 LIVES_MIN: Final = 3
+TELL_S: Final = 10
 
 
 class Soak:
     """One soak in a folder of its own."""
 
-    def __init__(self, folder: Path, *, seconds: float, seed: int) -> None:
+    def __init__(
+        self, folder: Path, *, seconds: float, seed: int, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._tell = tell
         self._folder = folder
         self._seconds = seconds
         self._seed = seed
@@ -71,16 +79,21 @@ class Soak:
         """What was wrong; empty where nothing was."""
         async with running_simulator(self.simulator, tick_s=0.2) as url:
             toml = TOML.format(data=self._ports[0], ops=self._ports[1], url=url)
-            self._config = lay_out(self._folder, *keys(with_guest=True), policies={"open.toml": policy()}, toml=toml)
+            self._config = lay_out(
+                self._folder, *keys(with_guest=True), policies={"open.toml": policy(), **TIGHT}, toml=toml
+            )
             await self._start()
             async with self._around(), self._callers():
                 await self._live()
-            await self._come_to_rest()
+            self._tell(f"the traffic is over; until nothing is in doubt, {REST_S} s at most")
+            if await self._come_to_rest():
+                self.told.wrongs += check_shown(self._config, self.simulator, await self._shown())
             self.vitals.append(await self._vitals())
             code = await self._stop(signal.SIGTERM)
         wrongs = [*self.told.wrongs, *self._flat()]
         if code:
             wrongs.append(f"the guard ended with {code}")
+        self._tell("the record is verified, and held against the daemon's book")
         verified = await asyncio.to_thread(run, "audit", "verify", cwd=self._folder)
         if verified.returncode:
             wrongs.append(f"audit verify: {verified.returncode} {verified.stdout}{verified.stderr}")
@@ -145,17 +158,21 @@ class Soak:
         operator = Operator(self._folder, self._ports, self.told.wrongs)
         is_silent = self._seconds >= SHORT_S
         work: list[Coroutine[Any, Any, None]] = [
-            exchange(self.simulator, random.Random(self._seed + 1)),
+            exchange(self.simulator, random.Random(self._seed + 1), self.told.wrongs),
             faults(self.simulator, random.Random(self._seed + 2), is_silent=is_silent),
             operator.work(random.Random(self._seed + 3)),
+            violence(
+                lambda: self._guard.popen if self._guard else None,
+                random.Random(self._seed + 4),
+                longest_s=3.0 if is_silent else 0.3,
+            ),
+            self._progress(),
         ]
-        tasks = [asyncio.ensure_future(one) for one in work]
+        tasks = [self._begun(one, "the script") for one in work]
         yield
         for task in tasks:
             task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                self.told.wrongs.append(f"the script failed: {ended!r}")
+        await asyncio.wait(tasks)
         self.simulator.faults.clear()
 
     @asynccontextmanager
@@ -169,21 +186,40 @@ class Soak:
             callers.listener("bot-0"),
             *(callers.stranger(pause_s=0.02) for _ in range(2)),
         ]
-        tasks = [asyncio.ensure_future(one) for one in work]
+        tasks = [self._begun(one, "a caller") for one in work]
         yield
         self._is_over = True
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                self.told.wrongs.append(f"a caller failed: {ended!r}")
+        await asyncio.wait(tasks)
 
-    async def _come_to_rest(self) -> None:
-        """The exchange ends every order, and the guard learns of it."""
+    def _begun(self, coro: Coroutine[Any, Any, None], what: str) -> asyncio.Task[None]:
+        """It runs; where it fails, that is a wrong from then on."""
+
+        def heard(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self.told.wrongs.append(f"{what} failed: {error!r}")
+
+        task = asyncio.ensure_future(coro)
+        task.add_done_callback(heard)
+        return task
+
+    async def _shown(self) -> dict[str, Decimal]:
+        """What each bot is told that it has spent today; of two limits on one counter the tighter is told."""
+        found = {}
+        for name in (f"bot-{number}" for number in range(4)):
+            _, me = await asyncio.to_thread(ask, self._ports[0], "/guard/v1/me", bearer=key(name))
+            rows = [one for one in me["limits"] if one["rule"] == "budgets.daily_value"]
+            found[name] = sum((Decimal(one["used"]) for one in rows), Decimal(0))
+        return found
+
+    async def _come_to_rest(self) -> bool:
+        """The exchange ends every order, and the guard learns of it. Whether nothing is in doubt any more."""
         for one in self.simulator.world.book.working():
             self.simulator.world.end(one, Status.CANCELLED_PART if one.fill_qty else Status.CANCELLED_ALL)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REST_S):
                 while not await self._is_at_rest():
                     await asyncio.sleep(0.5)
+        return not (await self._status())["unknown"]
 
     async def _is_at_rest(self) -> bool:
         status = await self._status()
@@ -192,6 +228,19 @@ class Soak:
             return not unknown and not status["live_orders"]
         stamps = {(one.remark or "").removeprefix("g:") for one in self.simulator.orders.values()}
         return not unknown & stamps and status["live_orders"] <= len(unknown)
+
+    async def _progress(self) -> None:
+        """How far it is, and each wrong as soon as it is known."""
+        loop, shown = asyncio.get_running_loop(), 0
+        begun_s = loop.time()
+        while True:
+            await asyncio.sleep(TELL_S)
+            for wrong in self.told.wrongs[shown:]:
+                self._tell(f"WRONG {wrong}")
+            shown = len(self.told.wrongs)
+            orders, answers = len(self.simulator.orders), self.told.codes.total()
+            told = f"life {self.lives}, {orders} orders at the daemon, {answers} answers, {shown} wrongs"
+            self._tell(f"{loop.time() - begun_s:.0f} of {self._seconds:.0f} s: {told}")
 
     def report(self) -> str:
         """What there was of everything."""
@@ -206,13 +255,18 @@ class Soak:
 async def main(seconds: float, seed: int) -> int:
     """One soak in a folder that stays where something was wrong."""
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
-    soak = Soak(folder, seconds=seconds, seed=seed)
+    print(f"a soak of {seconds:.0f} s, seed {seed}, in {folder}", flush=True)
+    soak = Soak(folder, seconds=seconds, seed=seed, tell=lambda line: print(line, flush=True))
     wrongs = await soak.run()
     print(soak.report())
     for wrong in wrongs:
         print(f"WRONG {wrong}")
-    print(f"seed {seed}: {len(wrongs)} wrongs; files in {folder}")
-    return 1 if wrongs else 0
+    if wrongs:
+        print(f"FAILED: {len(wrongs)} wrongs; files in {folder}; again: python -m tests.soak.soak {seconds:.0f} {seed}")
+        return 1
+    shutil.rmtree(folder)
+    print(f"PASSED: nothing wrong in {seconds:.0f} s, seed {seed}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """After a soak: the record, the ledger against the simulator's truth, and what the process holds."""
 
+from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,8 +10,12 @@ from msgspec import Struct
 from guard.limits import State
 from guard.recovery import recover
 from guard.simulator import Simulator
+from guard.simulator.orders import Order as SimOrder
+from guard.snapshots import resume
 from guard.terms import LEDGER_UNIT
 from tests.soak.callers import Told
+from tests.soak.world import POOR, POOR_DAY
+from tests.support.dump import dump
 from tests.support.guards import of_type
 
 PROC = Path("/proc")
@@ -38,7 +44,8 @@ def check_record(config: Path, simulator: Simulator, told: Told) -> list[str]:
     ended = {one["decision"] for one in of_type(config, "outcome")}
     ended |= {one["decision"] for one in of_type(config, "reconciled")}
     book = simulator.orders
-    stamps = [(one.remark or "").removeprefix("g:") for one in book.values()]
+    keys = {one["id"]: one["key"] for one in of_type(config, "decision")}
+    stamps = [_stamp(one) for one in book.values()]
     state = recover(config.parent / "state").state
     wrongs = [f"an order reached the daemon without a decision: {name}" for name in stamps if name not in allowed]
     if len(stamps) != len(set(stamps)):
@@ -51,31 +58,66 @@ def check_record(config: Path, simulator: Simulator, told: Told) -> list[str]:
     ]
     open_ended = allowed - ended - set(state.steps)
     wrongs += [f"decision {name} has no outcome and is not in doubt" for name in open_ended]
-    return [*wrongs, *_ledger(state, simulator, frozenset(stamps))]
+    placed = {name: keys[name] for name in stamps if name in keys}
+    return [*wrongs, *_ledger(state, simulator, placed), *_limits(simulator, placed), *_starts(config.parent / "state")]
 
 
-def _ledger(state: State, simulator: Simulator, stamps: frozenset[str]) -> list[str]:
-    """Every order is over: the ledger holds what was paid, and what may yet turn out to have been sent."""
-    lost = {name for name, step in state.steps.items() if step.holder == name and name not in stamps}
-    wrongs = [f"step {name} is in doubt although its order is known" for name in state.steps if name not in lost]
-    wrongs += [f"holder {name} lives although its order has ended" for name in state.holders if name not in lost]
-    held: dict[str, int] = {}
-    for cell, amount in state.sums.items():
-        word = cell.partition("/")[0]
-        held[word] = held.get(word, 0) + amount
-    in_doubt = dict.fromkeys(held, 0)
-    for name in lost & state.holders.keys():
-        for cell, amount in zip(state.holders[name].holds.cells, state.holders[name].holds.amounts, strict=True):
-            in_doubt[cell.partition("/")[0]] += amount
-    spent = sum((one.fill_value for one in simulator.orders.values()), Decimal(0)) * LEDGER_UNIT
-    truth = {"daily_value": int(spent), "open_value": 0, "open_orders": 0, "exits": 0}
-    return wrongs + [
-        f"{word}: the ledger holds {held.get(word, 0) - in_doubt.get(word, 0)}, the truth is {amount}"
-        for word, amount in truth.items()
-        if not 0 <= held.get(word, 0) - in_doubt.get(word, 0) - amount <= _rounding(word, simulator)
+def check_shown(config: Path, simulator: Simulator, shown: Mapping[str, Decimal]) -> list[str]:
+    """What each key is shown to have spent while nothing is in doubt, held against the daemon's book."""
+    keys = {one["id"]: one["key"] for one in of_type(config, "decision")}
+    spent = dict.fromkeys(shown, Decimal(0))
+    for one in simulator.orders.values():
+        spent[keys[_stamp(one)]] += one.fill_value
+    most = Decimal(len(simulator.world.book.fills)) / LEDGER_UNIT
+    return [
+        f"{name} is shown {shown[name]} as spent, the truth is {truth}"
+        for name, truth in spent.items()
+        if not 0 <= shown[name] - truth <= most
     ]
 
 
-def _rounding(word: str, simulator: Simulator) -> int:
-    """Money is rounded up, once for each fill that was learned of."""
-    return len(simulator.world.book.fills) if word == "daily_value" else 0
+def _ledger(state: State, simulator: Simulator, keys: Mapping[str, str]) -> list[str]:
+    """Every order is over: the ledger holds what each key has paid, and what may yet turn out to have been sent."""
+    lost = {name for name, step in state.steps.items() if step.holder == name and name not in keys}
+    wrongs = [f"step {name} is in doubt although its order is known" for name in state.steps if name not in lost]
+    wrongs += [f"holder {name} lives although its order has ended" for name in state.holders if name not in lost]
+    held = Counter[str]()
+    for cell, amount in state.sums.items():
+        held[_counter(cell)] += amount
+    for name in lost & state.holders.keys():
+        holds = state.holders[name].holds
+        for cell, amount in zip(holds.cells, holds.amounts, strict=True):
+            held[_counter(cell)] -= amount
+    truth = Counter[str]()
+    for one in simulator.orders.values():
+        truth[f"daily_value/key={keys.get(_stamp(one), '?')}"] += int(one.fill_value * LEDGER_UNIT)
+    most = len(simulator.world.book.fills)  # money is rounded up, once for each fill that was learned of
+    return wrongs + [
+        f"{counter}: the ledger holds {held[counter]}, the truth is {truth[counter]}"
+        for counter in sorted(held.keys() | truth.keys())
+        if not 0 <= held[counter] - truth[counter] <= (most if counter.startswith("daily_value/") else 0)
+    ]
+
+
+def _counter(cell: str) -> str:
+    """The kind and whose it is, of all currencies and days: `daily_value/key=bot-1`."""
+    return cell.partition("|")[0].removesuffix(";simulate")
+
+
+def _stamp(one: SimOrder) -> str:
+    """The decision that the guard has stamped it with."""
+    return (one.remark or "").removeprefix("g:")
+
+
+def _limits(simulator: Simulator, keys: Mapping[str, str]) -> list[str]:
+    """What the daemon's own book says of the one budget that is tight."""
+    spent = sum((one.fill_value for one in simulator.orders.values() if keys.get(_stamp(one)) == POOR), Decimal(0))
+    return [f"{POOR} has spent {spent}, its budget is {POOR_DAY}"] if spent > POOR_DAY else []
+
+
+def _starts(state: Path) -> list[str]:
+    """A start reads the last snapshot and what came after it: the same as the whole record."""
+    whole, found = recover(state), resume(state)[0]
+    if dump(whole.state) != dump(found.state):
+        return ["a start from the last snapshot finds another ledger than the whole record tells"]
+    return []

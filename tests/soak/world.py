@@ -1,16 +1,21 @@
 """What happens around the callers of a soak: an exchange that fills and ends orders, faults, an operator, restarts."""
 
 import asyncio
+import contextlib
+import os
 import random
+import signal
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from subprocess import Popen
 from typing import Any, Final
 
 from guard.simulator import Simulator
 from guard.simulator.faults import Delay, Fault, Garbage, HttpError, Reset, RetType
 from guard.simulator.orders import Status
 from tests.support.guards import OPEN_POLICY, key, record, write_keys
-from tests.support.processes import ask
+from tests.support.processes import ask, children
 
 TRADES: Final = ("/api/order", "/api/modify-order")
 # After these the daemon's lists show what became of the order at once; after the others only two absences do.
@@ -23,7 +28,8 @@ ACTING: Final[tuple[Fault, ...]] = (
     Delay(0.05),
     HttpError(429),
 )
-SILENT: Final[tuple[Fault, ...]] = (Reset(acts=False), HttpError(503), RetType(-400), Garbage())
+# The last one stands still for longer than anybody waits.
+SILENT: Final[tuple[Fault, ...]] = (Reset(acts=False), HttpError(503), RetType(-400), Garbage(), Delay(3.0))
 READING: Final[tuple[Fault, ...]] = (Reset(acts=False), HttpError(502), Garbage(), Delay(0.1), RetType(-200))
 BUDGETS: Final = """
 [budgets]
@@ -31,6 +37,18 @@ daily_value = "{day} HKD"
 open_value = "900000000 HKD"
 open_orders = {orders}
 """
+
+
+# One key may hold few orders, another may spend little: the daemon's own book shows that neither had more.
+FEW: Final = "bot-2"
+FEW_ORDERS: Final = 6
+FEW_CODE: Final = "00388"  # what it alone trades
+POOR: Final = "bot-3"
+POOR_DAY: Final = 2_000_000
+TIGHT: Final = {
+    "few.toml": f'[applies_to]\nkeys = ["{FEW}"]\n[budgets]\nopen_orders = {FEW_ORDERS}\n',
+    "poor.toml": f'[applies_to]\nkeys = ["{POOR}"]\n[budgets]\ndaily_value = "{POOR_DAY} HKD"\n',
+}
 
 
 def policy(day: int = 900_000_000, orders: int = 100_000) -> str:
@@ -44,11 +62,13 @@ def keys(*, with_guest: bool) -> list[dict[str, Any]]:
     return [*(record(name) for name in names), record("desk", owner="a person")]
 
 
-async def exchange(simulator: Simulator, dice: random.Random) -> None:
-    """Time passes: orders fill in parts, at their limit or better, and some end."""
+async def exchange(simulator: Simulator, dice: random.Random, wrongs: list[str]) -> None:
+    """Time passes: orders fill in parts, at their limit or better, and some end; nobody has more than it may."""
     while True:
         await asyncio.sleep(0.02)
         working = simulator.world.book.working()
+        if (few := sum(one.instrument.code == FEW_CODE for one in working)) > FEW_ORDERS:
+            wrongs.append(f"{FEW} has {few} orders at work, it may have {FEW_ORDERS}")
         if not working:
             continue
         one = dice.choice(working)
@@ -71,6 +91,25 @@ async def faults(simulator: Simulator, dice: random.Random, *, is_silent: bool) 
             simulator.faults.add(dice.choice(READING), path="/api/quote")
         if dice.random() < 0.05:
             simulator.faults.add(HttpError(500), path="/api/orders")
+
+
+async def violence(guard: Callable[[], Popen[bytes] | None], dice: random.Random, *, longest_s: float) -> None:
+    """What works beside the guard is killed, and the guard itself stands still for a while, at any moment."""
+    while True:
+        await asyncio.sleep(dice.uniform(0.05, 1.0))
+        process = guard()
+        if process is None or process.poll() is not None:
+            continue
+        for child in children(process.pid):
+            if dice.random() < 0.5:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+        if dice.random() < 0.1:
+            process.send_signal(signal.SIGSTOP)
+            try:
+                await asyncio.sleep(dice.uniform(0.01, longest_s))
+            finally:
+                process.send_signal(signal.SIGCONT)
 
 
 class Operator:
