@@ -100,7 +100,7 @@ async def test_start_reload_and_end_are_signed_at_once(tmp_path: Path) -> None:
 
 
 def test_the_log_has_each_checkpoint_and_the_last_record_is_signed_within_a_second(tmp_path: Path) -> None:
-    """Whoever collects the log holds checkpoints elsewhere, word for word."""
+    """The contract's second, and one for the machine; a collected log holds checkpoints elsewhere, word for word."""
     lay_out(tmp_path, toml="")
     data, ops = free_port(), free_port()
     words = ("serve", "--listen", f"127.0.0.1:{data}", "--ops", f"127.0.0.1:{ops}")

@@ -220,7 +220,7 @@ async def test_a_message_of_a_caller_closes_1008(tmp_path: Path, text: str) -> N
 
 
 async def test_b03_a_revoked_key_loses_its_sockets_within_a_second(tmp_path: Path) -> None:
-    """After the reload each of its sockets is closed 4001; the keys that stay keep theirs; the key is 401 from then."""
+    """The contract's second: its sockets are closed 4001; keys that stay keep theirs; the key is 401 from then."""
     async with housing(tmp_path) as house:
         mine = [await house.open("quotes") for _ in range(3)]
         stays = await house.open("bot")
@@ -238,7 +238,7 @@ async def test_b03_a_revoked_key_loses_its_sockets_within_a_second(tmp_path: Pat
 
 
 async def test_b03_a_caller_that_does_not_answer_the_close_is_cut(tmp_path: Path) -> None:
-    """A revoked caller that ignores everything has its connection ended within the second all the same."""
+    """A revoked caller that ignores everything has its connection ended within the contract's second all the same."""
     async with housing(tmp_path) as house:
         reader, writer = await _raw(house.at, _handshake(f"Authorization: Bearer {key('quotes')}"))
         await until(lambda: house.guard.relay.connections == 1)
@@ -334,15 +334,12 @@ async def test_a_daemon_that_stops_closes_1012(tmp_path: Path) -> None:
 
 
 async def test_a_stop_tells_callers_and_does_not_wait_for_them(tmp_path: Path) -> None:
-    """1001 to every socket, and the guard is gone long before its drain time is over."""
-    loop = asyncio.get_running_loop()
-    async with housing(tmp_path) as house:
+    """1001 to every socket, and the guard is gone although its drain could last for an hour."""
+    async with housing(tmp_path, more="[bounds]\ndrain_timeout_s = 3600\n") as house:
         ws = await house.open()
         closing = asyncio.ensure_future(ended(ws))
-        began_s = loop.time()
         await house.guard.stop("test")
         assert await closing == 1001
-        assert loop.time() - began_s < 1.0
         house.guard.stop = _nothing  # type: ignore[method-assign]
 
 

@@ -1,6 +1,5 @@
 """Money, rates, windows, resets and patterns."""
 
-import time
 from decimal import Decimal
 
 import pytest
@@ -173,12 +172,9 @@ def test_symbol_patterns_may_have_wildcards(text: str) -> None:
     assert notation.check_symbol_pattern(text, frozenset({"US"})) is None
 
 
-def test_a_hostile_pattern_takes_no_time() -> None:
-    """A pattern of stars against a long text is judged in well under a second."""
-    started = time.perf_counter()
-
+def test_a_hostile_pattern_is_judged() -> None:
+    """A pattern of stars against a long text: a search that tried every way through it would never end."""
     assert not notation.matches("a" * 64, ("*a" * 31 + "b",))
-    assert time.perf_counter() - started < 1
 
 
 @pytest.mark.parametrize(
