@@ -172,6 +172,23 @@ async def test_a_stream_that_nobody_needs_is_not_opened_again() -> None:
         assert daemon.connections == 2
 
 
+async def test_it_is_kept_for_a_while_after_the_last_who_needed_it_not_after_the_first() -> None:
+    """However long ago it was opened."""
+    async with feeding(Live(), bounds=Bounds(idle_s=3600.0)) as (feed, ears, daemon):
+        await feed.ready()
+        feed._needed_s -= 7200.0
+        feed.let_go()
+        ears.needs = False
+        feed.let_go()
+        was_kept = feed.is_open
+
+        feed._needed_s -= 7200.0
+        feed.let_go()
+        assert (was_kept, feed.is_open) == (True, False)
+        feed.let_go()
+        assert daemon.connections == 1
+
+
 async def test_who_comes_in_the_turn_in_which_it_is_let_go_gets_a_new_one() -> None:
     """Letting go and asking again at once leaves nobody waiting, and no stream that is about to end."""
     async with feeding(Live()) as (feed, ears, daemon):

@@ -221,13 +221,19 @@ def test_a_text_frame_is_written_as_the_book_says(size: int) -> None:
         (frame("quote", sec_key="1_00700"), (3005, "1_00700", None, None)),
         (frame("quote", 3013, sec_key="1_00700", sub_type=2), (3013, "1_00700", 2, None)),
         (frame("quote", 3007, sec_key="1_00700", sub_type=6, rehab_type=1), (3007, "1_00700", 6, 1)),
+        (frame("quote", 3009, sec_key="1_00700"), (3009, "1_00700", None, None)),
+        (frame("quote", 3015, sec_key="1_00700"), (3015, "1_00700", None, None)),
         (frame("quote"), None),
         (frame("quote", 3011, sec_key="1_00700"), None),
         (frame("quote", 3019, sec_key="1_00700"), None),
         (frame("notify", 1003, sec_key="1_00700"), None),
+        (frame("notify", 3005, sec_key="1_00700"), None),
         (frame("trade", acc_id=7, trd_market=1, sec_key="1_00700"), None),
     ],
-    ids=["quote", "book", "candle", "no symbol", "ticks", "reminder", "notification", "trade"],
+    ids=[
+        *("quote", "book", "candle", "time share", "broker queue", "no symbol", "ticks", "reminder", "notification"),
+        *("notification of a quote's number", "trade"),
+    ],
 )
 def test_only_snapshots_of_a_symbol_conflate(data: bytes, slot: object) -> None:
     """A newer quote, book or candle says all that the older one did; ticks, reminders and order events each count."""
