@@ -10,13 +10,25 @@ import pytest
 from msgspec import Struct
 
 from guard.recovery import recover
-from guard.simulator.faults import STUB_ORDER_ID, Garbage, HttpError, Ids, Reset, Unreachable
+from guard.simulator.faults import STUB_ORDER_ID, Garbage, Hold, HttpError, Ids, Reset, Unreachable
 from guard.simulator.faults import Stage as Call
 from guard.simulator.orders import Status
 from guard.terms import Answer, Failure, Reply
 from tests.support.clock import ManualClock
 from tests.support.guards import operate, record, said
-from tests.support.stage import MODIFY, ORDER, Stage, account, again, code_of, decision_of, is_passed, ledger_of, stage
+from tests.support.stage import (
+    CANCEL_ALL,
+    MODIFY,
+    ORDER,
+    Stage,
+    account,
+    again,
+    code_of,
+    decision_of,
+    is_passed,
+    ledger_of,
+    stage,
+)
 
 LIMITS: Final = """
 [orders]
@@ -337,6 +349,67 @@ async def test_a_cancel_of_an_order_placed_elsewhere_is_settled_too(tmp_path: Pa
                 await turn(stranger, s=31)
             assert await verdict(stranger, reply) == end
             assert stranger.ledger()["steps"] == {}
+
+
+async def test_a_cancel_of_an_order_that_nobody_knows_is_settled_by_two_absences(tmp_path: Path) -> None:
+    """As a new order is: not before a minute, nor on the first absence."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        reply = await scene.cancel("FH404")
+        for s in (31, 30):
+            await turn(scene, s=s)
+            assert await verdict(scene, reply) == "unknown"
+        await turn(scene, s=31)
+        assert await verdict(scene, reply) == "refused"
+        assert scene.ledger()["steps"] == {}
+
+
+@pytest.mark.parametrize(
+    ("acts", "end", "why", "working"),
+    [
+        (True, "accepted", "lists the order as ended", 0),
+        (False, "refused", "still lists the order as working", 40_000),
+    ],
+)
+async def test_a_cancel_of_all_is_settled_by_what_still_works(
+    tmp_path: Path, *, acts: bool, end: str, why: str, working: int
+) -> None:
+    """Nothing works, a disabled order neither: accepted; one still works after two looks: refused."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        names = [await scene.placed(qty=qty) for qty in (100, 200)]
+        scene.daemon.faults.add(Reset(acts), path=CANCEL_ALL)
+        reply = await scene.ask(CANCEL_ALL, account())
+        assert code_of(reply) == (504, "outcome_unknown")
+        scene.daemon.orders[names[0]].status = Status.DISABLED
+        await turn(scene, s=2)
+        assert await verdict(scene, reply) == ("accepted" if acts else "unknown")
+        for _ in range(3):
+            await turn(scene, s=31)
+        (written,) = await scene.records("reconciled")
+        assert (written["verdict"], written["reason"]) == (end, f"the daemon {why}")
+        assert scene.held("open_value") == working
+        assert scene.ledger()["steps"] == {}
+
+
+async def test_a_cancel_whose_order_ended_before_its_answer_was_lost_is_settled_by_that(tmp_path: Path) -> None:
+    """It filled while the cancel was under way: no list need show it again."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name, go = await scene.placed(), asyncio.Event()
+        await turn(scene, s=6)
+        scene.daemon.faults.add(Hold(go, then=Reset(acts=False)), path=MODIFY)
+        asking = asyncio.ensure_future(scene.cancel(name))
+        await scene.until_reached(MODIFY)
+        order = scene.daemon.orders[name]
+        scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(200), at=scene.clock.wall())
+        await turn(scene, s=6)
+        assert scene.guard.desk.state.holders == {}
+        go.set()
+        reply = await asking
+        assert await verdict(scene, reply) == "unknown"
+        scene.daemon.orders.clear()
+        await turn(scene, s=2)
+        assert await verdict(scene, reply) == "accepted"
+        assert scene.ledger()["steps"] == {}
 
 
 # ---------------------------------------------------------------- a person
