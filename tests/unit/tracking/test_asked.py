@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from guard.limits import State, note_order_ids, reserve, settle
 from guard.terms import Outcome, Verdict, stamp_of
 from guard.tracking.asked import Asked
@@ -15,6 +17,16 @@ NAMELESS = Outcome(Verdict.ACCEPTED)
 def row(order_id: str, remark: str) -> OrderRow:
     """A working order of this number and remark."""
     return OrderRow(order_id, None, "00700", "HK.00700", 1, Decimal(100), Status.SUBMITTED, remark=remark)
+
+
+def test_an_order_that_both_lists_have_is_there_once_with_the_word_of_today() -> None:
+    """Told apart by the external id, or by the number where there is none; what only the history has is there too."""
+    done = {"status": Status.FILLED_ALL}
+    new, old, numbered = row("1", "new"), row("2", "old"), row("3", "numbered")
+    new, old = replace(new, order_id_ex="A"), replace(old, order_id_ex="B")
+    asked = Asked(Place(REAL, 1), {}, today=(replace(new, **done), replace(numbered, **done)))
+    asked.earlier = (new, old, numbered)
+    assert asked.rows == (replace(new, **done), replace(numbered, **done), old)
 
 
 def test_an_order_is_known_by_its_stamp_until_it_has_an_id() -> None:
