@@ -180,8 +180,6 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
     state, way_out = "active" if rule is None else rule.state, "an operator has to set it active"
     if is_halted:
         state, way_out = "cancel_only", "an operator has to remove the file HALT from the state directory"
-    if state == "active":
-        return reasons
     if state == "locked" or (state == "cancel_only" and is_risky):
         by = f" by {rule.reason}" if rule is not None and rule.by == BREAKER else ""
         reasons.append(Reason(Code.HALTED, f"trading is {state}{by}; {way_out}", rule="state"))
