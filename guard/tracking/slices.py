@@ -12,10 +12,15 @@ _T = TypeVar("_T")
 async def in_slices(things: Iterable[_T]) -> AsyncIterator[tuple[_T, ...]]:
     """What there was at the beginning, so much at a time; some of it may be over by the time it is handed out.
 
-    Writing down what there is takes a turn by itself where it is much.
+    Writing down what there is takes a turn by itself where it is much. What was handed out is held no more: to look
+    through all of it for the collector, or to let go of it at the end, would take as long again.
     """
-    book = tuple(things)
-    for at in range(0, len(book), SLICE):
-        if len(book) > SLICE:
+    book = list(things)
+    book.reverse()
+    is_much = len(book) > SLICE
+    while book:
+        if is_much:
             await asyncio.sleep(0)
-        yield book[at : at + SLICE]
+        some = tuple(book[: -SLICE - 1 : -1])
+        del book[-SLICE:]
+        yield some

@@ -1,6 +1,8 @@
 """A large book is looked through between other work, not instead of it."""
 
 import asyncio
+from asyncio import Event
+from weakref import ref
 
 import pytest
 
@@ -29,6 +31,19 @@ async def test_others_work_between_two_slices() -> None:
     assert seen == list(range(10 * SLICE))
     assert had[0] > 0
     assert had == sorted(set(had))
+
+
+async def test_what_was_handed_out_is_held_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large book goes bit by bit, not all of it at the end."""
+    monkeypatch.setattr(slices, "SLICE", 2)
+    seen: list[ref[Event]] = []
+    held: list[int] = []
+    async for some in in_slices(Event() for _ in range(6)):
+        seen += map(ref, some)
+        held.append(sum(each() is not None for each in seen))
+        del some
+
+    assert held == [2, 2, 2]
 
 
 async def test_what_is_added_or_removed_meanwhile_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
