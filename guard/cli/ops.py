@@ -30,7 +30,10 @@ _TLS: Final = "https://"
 _PLAIN: Final = "http://"
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _END: Final = "-----END CERTIFICATE-----"
-_RENEWED: Final = "half a minute after it was put there, or at once with SIGHUP"
+_RENEWED: Final = (
+    "a new one is in use half a minute after it was put there, or at once with SIGHUP, and not before its key lies "
+    "there too (see /readyz); SIGHUP reloads keys and policies as well"
+)
 _LOOK: Final = "is it running, and there? (--ops host:port, https://host:port or unix:PATH; --config names both)"
 _SCOPES: Final = {
     "/admin/policy": "guard:policy",
@@ -118,7 +121,7 @@ class _OwnConnection(http.client.HTTPSConnection):
         super().connect()
         if self.sock.getpeercert(binary_form=True) != wanted:
             self.close()
-            raise ssl.SSLError(f"shows another certificate than {self._certificate}; a new one is in use {_RENEWED}")
+            raise OSError(f"shows another certificate than {self._certificate}; {_RENEWED}")
 
 
 def _first_of(path: Path) -> bytes:

@@ -418,7 +418,8 @@ async def test_no_command_sends_its_key_to_whom_has_another_certificate(tmp_path
         done = await _command(tmp_path, "policy", "reload", "--ops", f"127.0.0.1:{guard.ports[1]}")
 
     assert done.returncode == 1
-    assert f"another certificate than {tmp_path / 'cert.pem'}" in done.stderr
+    assert f"shows another certificate than {tmp_path / 'cert.pem'}; " in done.stderr
+    assert "SIGHUP reloads keys and policies as well; is it running" in done.stderr
     assert not [line for line in lines(tmp_path / "theirs/guard.toml") if line["type"] == "denied"]
 
 
