@@ -9,15 +9,14 @@ import asyncio
 import ssl
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import structlog
 
 from guard.errors import SettingsFault
+from guard.filemark import Seen, every_half_minute
 from guard.settings import Settings
 from guard.wholefile import TEXT_BYTES_MAX, read_whole, why
 
-LOOK_S: Final = 30.0
 _log = structlog.get_logger("guard")
 
 
@@ -31,13 +30,12 @@ class Certificate:
         self._cert, self._key = cert, key
         self.wrong: str | None = None
         self.context = _blank()
-        self._marks = self._seen()
+        self._seen = Seen(cert, key)
         self.not_after = self._read(self.context)
 
     def look(self) -> None:
         """Loads the files if they have changed. Blocking, for a moment."""
-        marks = self._seen()
-        if marks == self._marks:
+        if not self._seen.has_changed():
             return
         try:
             _ = self._read(_blank())
@@ -48,7 +46,6 @@ class Certificate:
         else:
             self.wrong = None
             _log.info("certificate_loaded", until=self.not_after.isoformat())
-        self._marks = marks
 
     def concerns(self) -> tuple[str, ...]:
         """What the operator should know: the files are not what is in use."""
@@ -56,15 +53,13 @@ class Certificate:
             return ()
         return (f"certificate: {self.wrong}; the old one is in use until {self.not_after:%Y-%m-%dT%H:%M:%SZ}",)
 
+    async def renew(self) -> None:
+        """Looks once."""
+        await asyncio.to_thread(self.look)
+
     async def watch(self) -> None:
         """Looks for ever."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await asyncio.to_thread(self.look)
-
-    def _seen(self) -> tuple[tuple[int, int, int] | None, ...]:
-        """What tells one pair of files from another without reading them."""
-        return tuple(_mark(path) for path in (self._cert, self._key))
+        await every_half_minute(self.renew)
 
     def _read(self, context: ssl.SSLContext) -> datetime:
         """The pair into the context; when its certificate ends."""
@@ -78,14 +73,6 @@ class Certificate:
             which = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
             message = f"listen.tls_cert: {self._cert} with {self._key} cannot be loaded: {why(error)}{which}"
             raise SettingsFault([message]) from error
-
-
-def _mark(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _blank() -> ssl.SSLContext:

@@ -334,7 +334,7 @@ class Guard:
         """
         await self._begun.wait()
         if self.certificate is not None:
-            await asyncio.to_thread(self.certificate.look)
+            await self.certificate.renew()
         await self.trust.renew()
         await self.changes.reload_keys(Who(reason="SIGHUP"))
         await self.changes.policies.reload(Who(reason="SIGHUP"))

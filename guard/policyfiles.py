@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from guard.filemark import mark_of
 from guard.pieces import in_pieces
 from guard.policy import PolicyDoc, PolicyError, parse_policy
 from guard.wholefile import POLICY_BYTES_MAX, read_whole, why
@@ -53,17 +54,13 @@ def _read(directory: Path, *, are_tests: bool) -> tuple[dict[str, str], list[Pol
     return texts, errors
 
 
-def mark_of(directory: Path) -> object:
-    """What changes whenever a policy file does: names, and of each the file that it really is, its size and its time.
-
-    Also when a mount swaps the link that all of them lead through, or an editor renames a new file over an old one.
-    """
+def marks_of(directory: Path) -> object:
+    """What changes whenever a policy file does: names, and the mark of each."""
     try:
         paths = (*policy_files(directory), *policy_files(directory, are_tests=True))
-        found = [(path.name, path.stat()) for path in in_pieces(paths)]
     except OSError as error:
         return type(error).__name__, error.errno
-    return tuple((name, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+    return tuple((path.name, mark_of(path)) for path in in_pieces(paths))
 
 
 class Files(Struct, frozen=True):
@@ -77,10 +74,10 @@ class Files(Struct, frozen=True):
 def read_steadily(directory: Path) -> Files:
     """The files as they are at one moment: read again where they changed meanwhile, so that no two worlds are mixed."""
     for _ in range(READS_MAX):
-        before = mark_of(directory)
+        before = marks_of(directory)
         texts, errors = read_texts(directory)
         tests, unreadable = read_tests(directory)
-        if mark_of(directory) == before:
+        if marks_of(directory) == before:
             return Files(texts, tests, (*errors, *(error for error in unreadable if error not in errors)))
     message = f"the files changed during each of {READS_MAX} attempts to read them"
     return Files(errors=(PolicyError(str(directory), None, "", "unsteady", message, "reload once they are written"),))

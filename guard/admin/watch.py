@@ -5,7 +5,6 @@ and spaces are no drift. With `policies.watch` a change that has stood still for
 """
 
 import asyncio
-from pathlib import Path
 from typing import Final
 from weakref import ref
 
@@ -16,8 +15,9 @@ from guard.access import Keyring, keyfile
 from guard.admin.change import Who
 from guard.admin.policies import PolicyChanges
 from guard.errors import SettingsFault
+from guard.filemark import mark_of
 from guard.policy import PolicySet
-from guard.policyfiles import mark_of, read_steadily
+from guard.policyfiles import marks_of, read_steadily
 from guard.resting import Pieces, aside, let_go, uncollected
 from guard.settings import Settings
 from guard.standing import Standing, compiled, pieces_of_keys
@@ -66,7 +66,7 @@ class Watch:
         against = _against(self._desk.standing)
         settings = against.settings
         policies, keys = settings.path(settings.policies.dir), settings.path(settings.keys.file)
-        marks = await aside(lambda: {"policies": mark_of(policies), "keys": _mark(keys)})
+        marks = await aside(lambda: {"policies": marks_of(policies), "keys": mark_of(keys)})
         for kind, mark in marks.items():
             now = (mark, _in_force(against, kind))
             if self._seen.get(kind) == now:
@@ -122,11 +122,3 @@ def _keys_differ(against: Against, _: Desk) -> tuple[bool, Pieces]:
     except SettingsFault:
         return True, []
     return dict(found.by_grant) != dict(against.keyring.by_grant), pieces_of_keys(found)
-
-
-def _mark(path: Path) -> object:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        return type(error).__name__, error.errno
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns

@@ -7,14 +7,13 @@ and is told, in the log and as *degraded*. Without a file it is the system's aut
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 import structlog
 
 from guard.errors import SettingsFault
+from guard.filemark import Seen, every_half_minute
 from guard.upstream.origin import parse_origin, tls_context
 
-LOOK_S: Final = 30.0
 _log = structlog.get_logger("guard")
 
 
@@ -28,17 +27,15 @@ class Trust:
     def __init__(self, url: str, *, ca_file: str | None) -> None:
         self.origin = parse_origin(url)
         self._ca_file = ca_file
-        self._mark = self._seen()
+        self._seen = Seen(*() if ca_file is None else (Path(ca_file),))
         self.context = tls_context(self.origin, ca_file=ca_file)
         self.wrong: str | None = None
         self.changed: Callable[[], None] = lambda: None
 
     def look(self) -> bool:
         """Whether other authorities count from now on. Blocking, for a moment."""
-        mark = self._seen()
-        if mark == self._mark:
+        if not self._seen.has_changed():
             return False
-        self._mark = mark
         try:
             self.context = tls_context(self.origin, ca_file=self._ca_file)
         except SettingsFault as fault:
@@ -60,16 +57,4 @@ class Trust:
 
     async def watch(self) -> None:
         """Looks for ever."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await self.renew()
-
-    def _seen(self) -> tuple[int, int, int] | None:
-        """What tells one file of this name from another without reading it; None where there is none."""
-        if self._ca_file is None:
-            return None
-        try:
-            found = Path(self._ca_file).stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        await every_half_minute(self.renew)

@@ -14,7 +14,7 @@ IO: Final = frozenset(
 # A room may name only what stands before it. Rooms on one line know nothing of each other.
 MAY_NAME: Final = {
     "server": {"supervisor", "clock"},
-    "upstream": {"clock"},
+    "upstream": {"clock", "filemark"},
     "reference": {"clock", "supervisor"},
     "journal": {"clock", "wholefile"},
     "audit": {"clock", "journal"},

@@ -10,7 +10,7 @@ from weakref import ref
 
 import pytest
 
-from guard.policyfiles import Files, mark_of, read_steadily
+from guard.policyfiles import Files, marks_of, read_steadily
 from guard.wholefile import read_whole
 from tests.support.guards import operate, record, write_keys
 from tests.support.stage import Stage, code_of, is_passed, stage
@@ -218,7 +218,7 @@ def test_files_that_never_stand_still_are_an_error(tmp_path: Path, monkeypatch: 
     """After some attempts it is told, and what is in force stays."""
     (tmp_path / "a.toml").write_text("")
     marks = iter(range(100))
-    monkeypatch.setattr("guard.policyfiles.mark_of", lambda _: next(marks))
+    monkeypatch.setattr("guard.policyfiles.marks_of", lambda _: next(marks))
     found = read_steadily(tmp_path)
     assert (found.texts, [error.code for error in found.errors]) == ({}, ["unsteady"])
-    assert mark_of(tmp_path / "nowhere") == ("FileNotFoundError", 2)
+    assert marks_of(tmp_path / "nowhere") == ("FileNotFoundError", 2)
