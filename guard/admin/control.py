@@ -4,6 +4,7 @@ With `policies.two_person` a change that is tighter or neutral applies at once; 
 another person. What applied only until a time goes back by itself to what was in force before.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -100,11 +101,16 @@ def may_approve(pending: Policy | None, sha256: str, who: Who, *, in_force: str,
         return "what is in force has changed since this was asked for; reload again"
     if pending.until is not None and pending.until <= wall:
         return f"it was asked for until {pending.until:%Y-%m-%dT%H:%M:%SZ}, which has passed; reload again"
-    if not who.by or who.by == pending.by:
+    if not who.by or _person(who.by) == _person(pending.by or ""):
         return f"{pending.by} asked for it; another owner has to approve"
     if not who.reason or not who.reason.strip():
         return "reason: say why, for the record"
     return None
+
+
+def _person(owner: str) -> str:
+    """One person, however two key records write the name: in capitals or not, with blanks, composed or not."""
+    return " ".join(unicodedata.normalize("NFKC", owner).casefold().split())
 
 
 def summary(report: Mapping[str, object]) -> dict[str, int]:

@@ -89,6 +89,19 @@ async def test_the_same_person_or_no_reason_does_not_approve(tmp_path: Path, who
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
 
 
+@pytest.mark.parametrize("owner", ["Anna", "ANNA", " anna", "anna ", "\uff41nna"])
+async def test_one_person_is_not_two_for_how_a_name_is_written(tmp_path: Path, owner: str) -> None:
+    """Two keys of hers, whose records differ in a capital or a blank, do not agree with each other."""
+    people = (*PEOPLE, record("twice", owner=owner))
+    async with stage(tmp_path, *people, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="why")
+        status, told = await approve(scene, asked["sha256"], who="twice")
+
+        assert status == 422
+        assert "another owner" in told["errors"][0]
+
+
 async def test_whoever_has_lost_the_key_approves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an approval waits for, the past replayed, takes minutes: whose key ends meanwhile is nobody any more."""
     begun, over = asyncio.Event(), asyncio.Event()
