@@ -16,7 +16,7 @@ from guard.journal import ABSENT, Order
 from guard.limits import NOBODY, is_known_order
 from guard.policy import exits_claim
 from guard.policy.notation import ledger_units
-from guard.terms import STAMP, PlaceOrder, Refusal
+from guard.terms import STAMP, OrderNames, PlaceOrder, Refusal
 from guard.tracking.apply import MANUAL
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import sought_of
@@ -78,11 +78,16 @@ class Outside:
         return found
 
     def _is_known(self, row: OrderRow, asked: Asked) -> bool:
-        """By either id; or its stamp is that of an order which is live, and will be told to be this one."""
+        """By either id; or its stamp is that of a live order without a name, and it will be told to be this one.
+
+        Whoever goes round the guard may write the stamp of another order on his own, to be taken for that one.
+        """
         state, account = self._scribe.state, asked.place.account
         if any(name and is_known_order(state, account, name) for name in (row.order_id, row.order_id_ex)):
             return True
-        return row.remark is not None and row.remark.removeprefix(STAMP) in state.holders
+        stamped = OrderNames(remark=row.remark).decision
+        holder = None if stamped is None else state.holders.get(stamped)
+        return holder is not None and (holder.by_ex is None or row.order_id_ex is None)
 
     def _note(self, row: OrderRow, place: Place, *, has_room: bool) -> tuple[str, ...]:
         """Written down; the decision under which it was imported, if it was."""

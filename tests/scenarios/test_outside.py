@@ -85,6 +85,21 @@ async def test_a_working_order_is_imported_with_what_the_fold_needs(tmp_path: Pa
         assert await outside_total(scene) == "guard_orders_outside_total 0.0"
 
 
+@pytest.mark.parametrize("stamp", ["g:{}", "{}"])
+async def test_the_stamp_of_another_order_hides_nothing(tmp_path: Path, stamp: str) -> None:
+    """Who goes round the guard can read the stamp of an order in the daemon's list, and write it on his own."""
+    async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
+        ours = await scene.placed(qty=100)
+        (holder,) = scene.guard.desk.state.holders.values()
+        name = await elsewhere(scene, qty=300, remark=stamp.format(holder.id))
+        await round_trip(scene, s=61)
+        await round_trip(scene)
+
+        assert [each.order_id_ex for each in imported(scene)] == [name]
+        assert await outside_total(scene) == "guard_orders_outside_total 1.0"
+        assert scene.guard.desk.state.holders[holder.id].order_id_ex == ours
+
+
 async def test_it_is_followed_to_its_end(tmp_path: Path) -> None:
     """Each fill leaves less to come, a change elsewhere more or less, and its end nothing."""
     async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
