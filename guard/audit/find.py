@@ -12,7 +12,7 @@ from guard.journal.segments import read_lines, segment, segment_numbers
 _CHUNK_BYTES: Final = 2**20
 _PATHS: Final = (
     "seq", "ts", "type", "id", "decision", "of", "key", "endpoint", "symbol", "effect", "outcome", "verdict", "result",
-    "code", "reasons", "valuation.value.amount", "valuation.value.currency", "order_id", "order_id_ex",
+    "code", "reasons", "shadow", "valuation.value.amount", "valuation.value.currency", "order_id", "order_id_ex",
     "order.c2s.order_id", "order.c2s.order_id_ex", "order.order_id", "order.order_id_ex",
 )  # fmt: skip
 _AT: Final = {path: f"fields[{place}]" for place, path in enumerate(_PATHS, 1)}
@@ -23,6 +23,7 @@ SELECT TRY_CAST({_AT["seq"]} AS BIGINT) AS seq, {_AT["ts"]} AS ts, {_AT["type"]}
     {_AT["decision"]} AS decision, {_AT["of"]} AS "of", {_AT["key"]} AS key, {_AT["endpoint"]} AS endpoint,
     {_AT["symbol"]} AS symbol, {_AT["effect"]} AS effect, {_AT["code"]} AS code,
     [{_AT["outcome"]}, {_AT["verdict"]}, {_AT["result"]}] AS outcomes, {_AT["reasons"]} AS reasons,
+    {_AT["shadow"]} AS shadow,
     TRY_CAST({_AT["valuation.value.amount"]} AS DECIMAL(38,9)) AS amount, {_AT["valuation.value.currency"]} AS currency,
     [{", ".join(_AT[name] for name in _ORDER_IDS)}] AS orders, CAST(parse_filename(file, true) AS BIGINT) AS segment
 FROM {{lines}}
@@ -85,7 +86,10 @@ def _lines(state: Path, segments: list[int], inherited: dict[int, dict[str, obje
 
 def _conditions(query: Query) -> tuple[str, list[object]]:
     """The query as SQL with places for values, and the values."""
-    codes, policies = (f"json_extract_string(r.reasons, '$[*].{name}')" for name in ("code", "policy"))
+    codes, policies, shadows = (
+        f"json_extract_string(r.{names})"
+        for names in ("reasons, '$[*].code'", "reasons, '$[*].policy'", "shadow, '$[*].policy'")
+    )
     asked: list[tuple[object, str]] = [
         (query.since, "r.ts >= ?"),
         (query.until, "r.ts < ?"),
@@ -93,7 +97,7 @@ def _conditions(query: Query) -> tuple[str, list[object]]:
         (query.key, "coalesce(r.key, d.key) = ?"),
         (None if query.symbol is None else query.symbol.upper(), "upper(coalesce(r.symbol, d.symbol)) = ?"),
         (query.outcome, "list_contains(r.outcomes, ?)"),
-        (query.policy, f"r.reasons IS NOT NULL AND list_contains({policies}, ?)"),
+        (query.policy, f"list_contains(concat({policies}, {shadows}), ?)"),
         (query.currency, "r.currency = ?"),
         (query.min_value, "r.amount >= ?"),
         (query.max_value, "r.amount <= ?"),

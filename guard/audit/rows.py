@@ -100,7 +100,15 @@ def _decision(members: Members) -> str:
     nobody = members.get("key") is None and members.get("peer") is not None
     note = "; ".join(part for part in (f"from {_text(members, 'peer')}", _text(members, "note")) if part)
     again = f"{_text(members, 'replays')} was answered again, nothing was sent" if members.get("replays") else ""
-    return ": ".join(part for part in (found, again, _said(members), note if nobody else "") if part)
+    return ": ".join(
+        part for part in (found, again, _said(members), _shadowed(members), note if nobody else "") if part
+    )
+
+
+def _shadowed(members: Members) -> str:
+    """What policies in shadow say of it, each by its name."""
+    said = reasons_of(members, "shadow")
+    return "; ".join(f"in shadow {_text(reason, 'policy')}: {_text(reason, 'message')}" for reason in said)
 
 
 def _label(labels: type[IntEnum], value: object) -> str:

@@ -57,7 +57,7 @@ def search_record(
     order: Annotated[str | None, typer.Option(help="An order id of the daemon's, and all that belongs to it.")] = None,
     symbol: Annotated[str | None, typer.Option(help="HK.00700")] = None,
     code: Annotated[str | None, typer.Option(help="Refusal code, primary or not.")] = None,
-    policy: Annotated[str | None, typer.Option(help="Policy that gave a reason.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Policy that gave a reason, also in shadow.")] = None,
     outcome: Annotated[str | None, typer.Option(help="allow, refuse, accepted, refused, unknown, not_sent.")] = None,
     min_value: Annotated[
         str | None, typer.Option(help="Orders worth that much or more: 100000, or 100000 HKD.")

@@ -170,7 +170,7 @@ def _matches(query: Query, view: View, decisions: frozenset[str]) -> bool:
         return False
     if query.code is not None and query.code not in _codes(members):
         return False
-    if query.policy is not None and query.policy not in {reason.get("policy") for reason in reasons_of(members)}:
+    if query.policy is not None and query.policy not in _policies(members):
         return False
     if not _is_worth(query, members.get("valuation")):
         return False
@@ -199,7 +199,12 @@ def _codes(members: Mapping[str, object]) -> set[object]:
     return {members.get("code"), *(reason.get("code") for reason in reasons_of(members))}
 
 
-def reasons_of(members: Mapping[str, object]) -> list[dict[str, object]]:
-    """Why a decision refused; none where the member has another shape."""
-    reasons = members.get("reasons")
+def _policies(members: Mapping[str, object]) -> set[object]:
+    """Those that refused, and those in shadow that would have."""
+    return {reason.get("policy") for name in ("reasons", "shadow") for reason in reasons_of(members, name)}
+
+
+def reasons_of(members: Mapping[str, object], name: str = "reasons") -> list[dict[str, object]]:
+    """Why a decision refused, or `shadow` would have; none where the member has another shape."""
+    reasons = members.get(name)
     return [reason for reason in reasons if isinstance(reason, dict)] if isinstance(reasons, list) else []

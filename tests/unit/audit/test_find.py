@@ -10,11 +10,13 @@ import pytest
 
 from guard.audit.engine import Engine, NoEngine
 from guard.audit.find import find
+from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal import Journal, read_lines
 from guard.journal.search import Query, Views, search
+from guard.terms import Reason
 from tests.support.clock import ManualClock
-from tests.support.journal import file_of
+from tests.support.journal import decision, file_of
 from tests.support.reviewed import OTHER_SHA, reviewed
 
 QUERIES: tuple[dict[str, object], ...] = (
@@ -57,6 +59,21 @@ def test_both_searches_find_the_same(state: Path, asked: dict[str, object]) -> N
     assert [view.line.raw for view in views] == [view.line.raw for view in plain]
     assert [dict(view.members) for view in views] == [dict(view.members) for view in plain]
     assert (found.total, found.skipped) == (len(plain), 0)
+
+
+def test_a_policy_in_shadow_is_found_by_what_it_would_have_refused(tmp_path: Path) -> None:
+    """The order passed: neither search found it, and the runbook sends people there for what a shadow diverges on."""
+    state = tmp_path / "state"
+    would = Reason(Code.MAX_ORDER_VALUE, "30050 HKD is above 1000 HKD", policy="small")
+    journal = Journal.open(state, clock=ManualClock())
+    for id_, shadow in (("01A", ()), ("01B", (would,))):
+        journal.append("decision", decision(id_, shadow=shadow))
+    journal.shut()
+
+    query = Query(policy="small")
+    assert [view.members["id"] for view in search(state, query, views=Views())] == ["01B"]
+    with Engine() as engine:
+        assert [view.members["id"] for view in find(engine, state, query, limit=0).views] == ["01B"]
 
 
 def test_a_limit_gives_the_last_and_the_count_of_all(state: Path) -> None:

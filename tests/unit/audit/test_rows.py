@@ -51,6 +51,14 @@ def test_a_repeat_tells_whose_answer_was_given_again() -> None:
     assert found[-1] == "01A was answered again, nothing was sent"
 
 
+def test_what_a_shadow_would_have_refused_is_told_with_its_name() -> None:
+    """It passed, and who asks for the shadow's divergences wants to read why."""
+    reason = {"code": "max_order_value", "policy": "small", "message": "30050 HKD is above 1000 HKD"}
+    found = shown("decision", {**msgspec.to_builtins(decision("01K")), "shadow": [reason]})
+
+    assert (found.outcome, found.message) == ("allow", "in shadow small: 30050 HKD is above 1000 HKD")
+
+
 def test_a_refusal_tells_the_code_and_every_reason() -> None:
     """After the order in words, where there is one."""
     found = shown("decision", refusal("01R"))
