@@ -95,8 +95,10 @@ class Keeper:
         """The closed segment behind which a snapshot is due: there is none, and the record has grown enough since.
 
         The last snapshot is part of what it has grown by: so snapshots never take more than half of the record, and a
-        start never reads more than twice what it must.
+        start never reads more than twice what it must. What is left of a disk that is almost full is for outcomes.
         """
+        if self._journal.failed is not None or self._journal.space == "stop":
+            return None
         numbers = segment_numbers(self._state)
         after = behind(self._state, self._at_seq).segment if self._at_seq else 1
         grown = [number for number in numbers[:-1] if number >= after]
@@ -123,6 +125,8 @@ class Keeper:
             following = await out.line()
             if not following and await process.ended() != 0:
                 raise ValueError("a snapshot was cut off")
+            if self._journal.space == "stop":
+                raise ValueError("the disk of the record is almost full: a snapshot was broken off, and waits for room")
             await self._room()
             record = Snapshot(at_seq=at_seq, part=part, last=not following, body=Raw(body[:-1]))
             self._journal.append("snapshot", record, lazy=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -11,8 +12,10 @@ from typing import Any, Final
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from guard import keeper as keeper_module
+from guard.errors import JournalFault
 from guard.journal import Bounds, Journal, read_lines
 from guard.journal.runs import Run, runs
 from guard.journal.segments import segment_numbers
@@ -20,6 +23,7 @@ from guard.keeper import CLEAR_AGAIN_S, Keeper
 from guard.recovery import recover
 from guard.snapshots import resume
 from tests.support.clock import ManualClock
+from tests.support.disk import FaultyDisk
 from tests.support.journal import decision, file_of
 from tests.support.signed import verdict
 from tests.unit.test_snapshots import placed, told
@@ -255,6 +259,68 @@ async def test_a_record_that_cannot_be_folded_is_told_and_appends_nothing(
     assert "opens an order without an account" in told_["why"]
     assert "snapshot" not in types(state)
     await journal.close()
+
+
+def is_scarce(journal: Journal) -> bool:
+    """No new orders are taken: what is left of the disk is for outcomes."""
+    return journal.space == "stop"
+
+
+async def test_no_snapshot_is_begun_on_a_disk_that_is_almost_full(tmp_path: Path) -> None:
+    """What is left there is for the outcomes of what is under way; with room again there is one."""
+    state, disk = tmp_path / "state", FaultyDisk()
+    disk.free = 0
+    journal = Journal.open(state, clock=ManualClock(), bounds=replace(SMALL, look_s=0.001), disk=disk)
+    await fill(journal, 40)
+    assert is_scarce(journal)
+    await kept(journal, state).round()
+    assert "snapshot" not in types(state)
+
+    disk.free = 10**12
+    async with asyncio.timeout(20):
+        while is_scarce(journal):
+            await fill(journal, 40, 41)
+    await kept(journal, state).round()
+    await journal.close()
+    assert len(list(runs(state))) == 1
+
+
+async def test_no_snapshot_is_begun_that_a_failed_journal_could_not_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that folds the whole record every five seconds until the restart would help nobody."""
+    state, disk = tmp_path / "state", FaultyDisk()
+    journal = Journal.open(state, clock=ManualClock(), bounds=SMALL, disk=disk)
+    keeper = kept(journal, state)
+    await fill(journal, 40)
+    disk.fails["write"] = OSError(errno.EIO, "Input/output error")
+    with pytest.raises(JournalFault):
+        await fill(journal, 40, 41)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    await keeper.round()
+    await journal.close()
+
+
+async def test_a_snapshot_that_fills_the_disk_is_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it takes the room that outcomes need; and it is not begun again for as long."""
+    state, disk = tmp_path / "state", FaultyDisk()
+    journal = Journal.open(state, clock=ManualClock(), bounds=replace(SMALL, look_s=0.001), disk=disk)
+    await fill(journal, 400)
+    monkeypatch.setattr(keeper_module, "PARTS_AT_ONCE", 1)
+    monkeypatch.setattr(keeper_module, "PAUSE_S", 0.05)
+    keeper = kept(journal, state)
+    round_ = asyncio.ensure_future(keeper.round())
+    while "snapshot" not in types(state):  # noqa: ASYNC110 - a process writes
+        await asyncio.sleep(0.005)
+    disk.free = 0
+    with pytest.raises(ValueError, match="almost full"):
+        await round_
+    before = types(state).count("snapshot")
+    await keeper.round()
+    assert types(state).count("snapshot") == before
+    await fill(journal, 400, 401)
+    await journal.close()
+    assert list(runs(state)) == []
 
 
 # ---------------------------------------------------------------- retention
