@@ -247,17 +247,17 @@ def black_hole() -> Iterator[int]:
 
 @pytest.mark.parametrize("is_trade", [True, False], ids=["trade", "read"])
 def test_a_black_holed_connect_times_out_and_is_not_sent(run: Run, is_trade: bool) -> None:
-    """A connect without an answer ends after the connect timeout, long before the request's own."""
+    """A connect without an answer ends after the connect timeout, not after the request's own, which is an hour."""
 
     async def main() -> None:
         with black_hole() as port:
             client = client_of(port, connect_timeout_s=0.1)
 
-            result = await client.send(trade() if is_trade else read())
+            async with asyncio.timeout(20):
+                result = await client.send((trade if is_trade else read)(timeout_s=3600.0))
 
             assert isinstance(result, Failure)
             assert (result.kind, result.is_sent) == ("timeout", False)
-            assert result.duration_us < 2_000_000
             await client.close()
 
     run(main())
