@@ -37,6 +37,7 @@ class Outside:
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
         self._back: dict[Place, dict[str, int]] = {}
+        self._imported = {holder.id for holder in scribe.state.holders.values() if holder.key == NOBODY}
 
     def learn(self, asked: Asked) -> list[str]:
         """The rows that are no order of ours. One that may be what becomes of an order under way waits for the next.
@@ -48,16 +49,17 @@ class Outside:
         came_back = self._came_back(asked)
         placing = [state.holders.get(step.id) for step in state.steps.values() if step.holder == step.id] if new else []
         under_way = [sought_of(h) for h in placing if h is not None and h.step == h.id and h.account == account]
-        room = IMPORTED_MAX - sum(1 for h in state.holders.values() if h.key == NOBODY) if new or came_back else 0
+        if new or came_back:
+            self._imported = {name for name in self._imported if name in state.holders}
         imported: list[str] = []
         for row in new:
             if any(_waits_for(one, row) for one in under_way):
                 continue
             self._scribe.desk.metrics.count("guard_orders_outside_total")
-            imported += self._note(row, asked.place, has_room=len(imported) < room)
+            imported += self._note(row, asked.place)
         for row in came_back:
             _log.error("order_came_back", order_id_ex=row.order_id_ex, hint="it had ended; it is followed as nobody's")
-            imported += self._note(row, asked.place, has_room=len(imported) < room)
+            imported += self._note(row, asked.place)
         return imported
 
     def _came_back(self, asked: Asked) -> list[OrderRow]:
@@ -89,13 +91,13 @@ class Outside:
         holder = None if stamped is None else state.holders.get(stamped)
         return holder is not None and (holder.by_ex is None or row.order_id_ex is None)
 
-    def _note(self, row: OrderRow, place: Place, *, has_room: bool) -> tuple[str, ...]:
+    def _note(self, row: OrderRow, place: Place) -> tuple[str, ...]:
         """Written down; the decision under which it was imported, if it was."""
         desk, account = self._scribe.desk, place.account
         if row.remark is not None and row.remark.startswith(STAMP):
             _log.error("order_after_release", remark=row.remark, order_id_ex=row.order_id_ex)
         order = None if row.status.is_over else _terms(row, place)
-        if order is not None and not has_room:
+        if order is not None and len(self._imported) >= IMPORTED_MAX:
             _log.error("order_not_imported", order_id_ex=row.order_id_ex, bound=IMPORTED_MAX)
             order = None
         body = ABSENT
@@ -123,7 +125,10 @@ class Outside:
                 targets=targets,
             )
         )
-        return () if name is None else (name,)
+        if name is None:
+            return ()
+        self._imported.add(name)
+        return (name,)
 
 
 def _waits_for(one: Sought, row: OrderRow) -> bool:

@@ -187,6 +187,16 @@ async def test_imports_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         before = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == before
+        _ = await elsewhere(scene, remark="n5", qty=700)
+        await round_trip(scene)
+        assert await outside_total(scene) == "guard_orders_outside_total 1.0"
+        assert len(imported(scene)) == 2
+        assert is_passed(await scene.cancel(str(imported(scene)[0].order_id_ex)))
+        await seen(scene)
+        assert len(imported(scene)) == 1
+        name = await elsewhere(scene, remark="n6", qty=800)
+        await seen(scene)
+        assert [holder.order_id_ex for holder in imported(scene)][1:] == [name]
 
 
 async def test_every_market_is_looked_at_while_nothing_is_going_on(tmp_path: Path) -> None:
