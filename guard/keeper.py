@@ -84,6 +84,8 @@ class Keeper:
     async def round(self) -> None:
         """A snapshot if one is due, then the end of what is too old; one at a time, or two would mix their parts."""
         async with self._turn:
+            if self._journal.failed is not None:
+                return  # it takes nothing until a restart
             closed = await asyncio.to_thread(self._due)
             if closed is not None:
                 await self._snapshot(closed)
@@ -97,7 +99,7 @@ class Keeper:
         The last snapshot is part of what it has grown by: so snapshots never take more than half of the record, and a
         start never reads more than twice what it must. What is left of a disk that is almost full is for outcomes.
         """
-        if self._journal.failed is not None or self._journal.space == "stop":
+        if self._journal.space == "stop":
             return None
         numbers = segment_numbers(self._state)
         after = behind(self._state, self._at_seq).segment if self._at_seq else 1
