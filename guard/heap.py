@@ -7,8 +7,8 @@ larger ones and what is free beyond `KEPT_BYTES` at the end go back by themselve
 and then: 0.02 ms where there are none, less than 1 ms where there are ten megabytes of them. Another C library is left
 as it is.
 
-What stands after the start lies in ten thousand pages of 4 KB, more than a processor finds its way to without looking
-each up, in a virtual machine twice. The kernel is asked to move it into pages of 2 MB, of which there are twenty.
+What is read in at a start, programs and tables, lies in ten thousand pages of 4 KB: more than a processor finds its way
+to without looking each up, in a virtual machine twice. The kernel is asked to move them into a dozen pages of 2 MB.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ def settle(library: object = _LIBRARY) -> None:
 
 
 def gather(library: object = _LIBRARY, *, wanted: Path = _WANTED, areas: Path = _AREAS) -> None:
-    """What stands comes to lie in large pages, unless the system is to have none (`never`); once: it takes 30 ms."""
+    """What there is comes to lie in large pages, unless the system is to have none (`never`); 3 ms each: once."""
     advise = getattr(library, "madvise", None)
     with suppress(OSError):  # no Linux, or one without large pages
         if advise is not None and "[never]" not in wanted.read_text():

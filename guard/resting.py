@@ -55,7 +55,6 @@ def come_to_rest() -> None:
     gc.set_threshold(*THRESHOLD)
     sys.setswitchinterval(SWITCH_S)
     heap.settle()
-    heap.gather()
 
 
 class GiveWay:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import uvloop
 
+from guard import heap
 from guard.activation import inherited
 from guard.errors import GuardFault
 from guard.lifecycle import Guard
@@ -20,6 +21,7 @@ from guard.tracing import tracing_of
 def serve(wanted: Wanted) -> int:
     """Runs a guard to its end; the exit code. Faults are told on stderr."""
     configure()
+    heap.gather()  # before the record is read, and long before anybody asks
     try:
         sockets = inherited(os.environ, pid=os.getpid())
         settings = load(None if wanted.config is None else Path(wanted.config), wanted.over, os.environ)

@@ -14,6 +14,7 @@ from guard.serving.handover import Wanted, command
 from guard.settingsfile import Overrides
 from guard.terms import KeyLimits
 from tests.support.guards import lay_out, of_type
+from tests.support.largepages import LARGE_PAGES, large_kb
 from tests.support.processes import WAIT_S, environment, free_port, process, until
 
 _LOADED: Final = (
@@ -82,6 +83,18 @@ def test_the_command_keeps_signals_back_until_it_is_the_server(tmp_path: Path) -
         assert begun.stop(signal.SIGINT) == 0
     assert "Traceback" not in begun.err
     assert [stop["reason"] for stop in of_type(config, "stop")] == ["SIGINT"]
+
+
+@LARGE_PAGES
+def test_a_server_lies_in_large_pages_before_it_reads_its_record(tmp_path: Path) -> None:
+    """Its programs do; moving more of it would hold up whoever asks already."""
+    lay_out(tmp_path)
+    doors = ("--listen", f"127.0.0.1:{free_port()}", "--ops", f"127.0.0.1:{free_port()}")
+    env = {"GUARD_DAEMON_KEY": "fc_test", "GUARD_DAEMON": "http://127.0.0.1:1"}
+    with process("serve", *doors, cwd=tmp_path, env=env) as begun:
+        until("large pages", lambda: large_kb(begun.popen.pid) > 0)
+
+        assert begun.stop(signal.SIGTERM) == 0
 
 
 def test_ctrl_c_while_the_libraries_load_ends_the_command_without_a_trace(tmp_path: Path) -> None:

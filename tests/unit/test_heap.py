@@ -12,6 +12,7 @@ import pytest
 
 from guard import heap
 from guard.supervisor import Supervisor
+from tests.support.largepages import LARGE_PAGES
 
 BLOCK: Final = 100_000  # below what the C library gives back by itself, whatever it was told
 MANY: Final = 400
@@ -189,21 +190,18 @@ def test_a_system_that_tells_nothing_is_asked_for_nothing(tmp_path: Path) -> Non
     assert not library.given
 
 
+@LARGE_PAGES
 def test_this_system_does_as_it_is_asked() -> None:
     """32 MB of small objects: at least half of them lie in large pages afterwards, and none is another."""
     text = """if True:
         from guard import heap
+        from tests.support.largepages import large_kb
         held = [f"{number:0400}" for number in range(80_000)]
         before = list(held)
         heap.gather()
-        with open("/proc/self/smaps_rollup") as told:
-            print([line.split()[1] for line in told if line.startswith("AnonHugePages")][0], held == before)
+        print(large_kb("self"), held == before)
     """
-    release = tuple(int(part) for part in platform.release().split(".")[:2])
-    wanted = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-    if release < (6, 1) or not wanted.exists() or "[never]" in wanted.read_text():
-        pytest.skip("no large pages here")
     found = subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True)  # noqa: S603 - ours
-    large_kb, is_same = found.stdout.split()
-    assert int(large_kb) >= 16_384
+    kb, is_same = found.stdout.split()
+    assert int(kb) >= 16_384
     assert is_same == "True"
