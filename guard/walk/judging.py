@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.intent import digest, encode, kept
@@ -28,7 +27,6 @@ from guard.terms import (
     Full,
     Missing,
     Outbound,
-    PlaceOrder,
     Read,
     Reason,
     Refusal,
@@ -179,7 +177,7 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
     if order is None:
         return _UNJUDGED
     if situation.holder is not None:
-        order, effect = as_judged(situation, order, effect=effect)
+        effect = as_judged(situation, effect)
     found = judge(
         plan,
         order,
@@ -202,11 +200,9 @@ def change_of(visit: Visit, situation: Situation, worth: Valuation | Missing | N
     return Change(holder, situation.order, worth, comes_back=situation.comes_back)
 
 
-def as_judged(situation: Situation, order: PlaceOrder, *, effect: Effect) -> tuple[PlaceOrder, Effect]:
-    """The order as the rules see it, and as what: without the guard's own word, and new where it comes back."""
-    if situation.holder is not None and order.remark == stamp_of(situation.holder.id):
-        order = replace(order, remark=None)
-    return order, Effect.ORDER_NEW if situation.comes_back else effect
+def as_judged(situation: Situation, effect: Effect) -> Effect:
+    """As what the rules see the change of a live order: new where it comes back."""
+    return Effect.ORDER_NEW if situation.comes_back else effect
 
 
 def _exits(visit: Visit, situation: Situation) -> Claim | None:

@@ -129,7 +129,7 @@ def _judgement(desk: Desk, visit: Visit, situation: Situation, *, shadow: Policy
         return judge_cancel(plan, account=account, wall=visit.wall)
     if order is None:
         return Judgement()
-    order, effect = as_judged(situation, order, effect=effect)
+    effect = as_judged(situation, effect)
     world = at_hand(desk, visit, situation, plan=plan)
     return judge(
         plan,
