@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from guard.limits import NOBODY, Holder
-from guard.simulator.faults import HttpError
+from guard.simulator.faults import HttpError, Ids
 from guard.simulator.orders import Order, Status
 from guard.terms import Answer, Outbound
 from tests.support.guards import OPEN_POLICY, operate, order, record, said
@@ -61,6 +61,24 @@ async def outside_total(scene: Stage) -> str:
 
 
 # ---------------------------------------------------------------- seen and followed
+
+
+async def test_an_order_that_was_over_when_it_was_first_seen_is_known_by_its_id(tmp_path: Path) -> None:
+    """Counted once and not followed; b33: an answer that names it is no new order's. A restart knows it too."""
+    async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
+        name = await elsewhere(scene)
+        fill(scene, name, 100, "200")
+        for _ in range(2):
+            await seen(scene)
+        assert await outside_total(scene) == "guard_orders_outside_total 1.0"
+        assert imported(scene) == []
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        await seen(scene)
+        assert await outside_total(scene) == "guard_orders_outside_total 0.0"
+        scene.daemon.faults.add(Ids(7, name), path=ORDER)
+        assert code_of(await scene.place()) == (504, "outcome_unknown")
 
 
 async def test_a_working_order_is_imported_with_what_the_fold_needs(tmp_path: Path) -> None:
