@@ -17,6 +17,7 @@ from guard.standing import load_keys
 from guard.stream import Bounds, Relay
 from guard.stream.session import FRAME_BYTES_MAX, classify
 from guard.terms import Account, AccountRow, Env, Missing
+from guard.upstream.circuit import EVERYBODY
 from guard.walk.floods import DENIED_PER_SECOND
 from tests.support.clock import ManualClock
 from tests.support.guards import ask, key, lay_out, of_type, operate, record, running, write_keys
@@ -133,6 +134,17 @@ async def test_b04_b31_w13_each_key_is_sent_what_it_may_see(tmp_path: Path, who:
             for result, value in {"relayed": len(seen) + 1, "filtered": len(ALL) - len(seen)}.items()
             if value
         }
+
+
+async def test_the_stream_is_heard_although_requests_are_kept_back(tmp_path: Path) -> None:
+    """An open circuit is about requests: a handshake sends the daemon none, and pushes come all the same."""
+    live = Live()
+    async with guarding(tmp_path, live) as (guard, _):
+        reads = guard.desk.circuits.reads
+        reads.opened_us, reads.blamed = guard.desk.clock.mono_us(), {EVERYBODY}
+        caller = await Visitor(guard, "quotes").opened()
+        await live.push(QUOTE)
+        assert await caller.texts(1) == [QUOTE]
 
 
 async def test_what_cannot_be_classified_is_dropped_and_counted(tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
+from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.terms import Answer, Failure, Outbound
-from guard.upstream import Client, Link
+from guard.upstream import Circuits, Client, Link
+from guard.upstream.circuit import EVERYBODY
 from guard.upstream.connection import Asked, Connection
 from tests.support.scripted_daemon import ScriptedDaemon, Talk, answer, scripted, well
 
@@ -59,6 +61,25 @@ class Certificate:
 def certificate(tmp_path: Path) -> Certificate:
     """A private authority and a server certificate by it."""
     return Certificate(tmp_path)
+
+
+async def test_an_open_circuit_lets_nothing_but_cancels_to_the_daemon() -> None:
+    """What is kept back is told why, and that nothing was sent; reads have a circuit of their own."""
+    async with scripted() as daemon:
+        clock, circuits = SystemClock(), Circuits()
+        trades = circuits.trades
+        trades.opened_us, trades.blamed, trades.why = clock.mono_us(), {EVERYBODY}, "it answered 503"
+        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}"), clock=clock, circuits=circuits)
+
+        kept_back = await client.send(ORDER)
+        assert isinstance(kept_back, Failure)
+        assert (kept_back.kind, kept_back.is_sent) == ("open", False)
+        assert "it answered 503" in kept_back.message
+        assert daemon.connections == 0
+        assert isinstance(await client.send(READ), Answer)
+        assert isinstance(await client.send(replace(ORDER, is_cancel=True)), Answer)
+        assert circuits.opened() == ()
+        await client.close()
 
 
 async def test_a_daemon_with_a_private_authority_is_talked_to_over_tls(certificate: Certificate) -> None:
