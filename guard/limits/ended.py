@@ -1,5 +1,7 @@
 """Orders of ours that ended of late, with what each spent: for a fill that the daemon shows only after an order's end.
 
+So are those that were given up, for no list showed them: they may come all the same.
+
 Such a fill was paid for, so it is charged as any is: absolute amounts, which never become less. What these orders spent
 is part of `State.spent`, as that of all ended ones. Only the latest are kept.
 """

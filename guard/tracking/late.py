@@ -1,7 +1,8 @@
 """Fills of orders that had ended: an exchange tells a cancel before the fills that came first, or the daemon does.
 
-They were paid for, so they are charged as others are, to the order's own counters; what an order was charged when it
-ended is never given back here. Nothing else of the order comes back: where a list shows it at work, see `outside`.
+So does one that was given up, for no list showed it, and came all the same. They were paid for, so they are charged as
+others are, to the order's own counters; what an order was charged when it ended is never given back here. Nothing else
+of the order comes back: where a list shows it at work, see `outside`.
 """
 
 from fractions import Fraction
@@ -12,7 +13,7 @@ import structlog
 from guard.journal import Order
 from guard.limits import Fills, Holder
 from guard.policy.fills import Progress, targets
-from guard.terms import Account
+from guard.terms import Account, stamp_of
 from guard.tracking.asked import Asked
 from guard.tracking.places import Place, Places
 from guard.tracking.scribe import SOURCE, Scribe
@@ -48,20 +49,22 @@ class Late:
     def is_lacking(self, asked: Asked) -> bool:
         """An order that ended a moment ago is not among today's: it may be among earlier ones."""
         ended, shown = self._scribe.state.ended, {row.order_id_ex for row in asked.today}
-        names = [name for name, place in self._over.items() if place == asked.place and name in ended]
-        return any(ended[name].order_id_ex not in shown for name in names)
+        over = [ended[name] for name, place in self._over.items() if place == asked.place and name in ended]
+        return any(holder.order_id_ex not in shown for holder in over if not holder.is_nameless)
 
     def learn(self, asked: Asked) -> None:
         """Everything that the lists show as filled, and that no list showed before the order's end."""
         account, state = asked.place.account, self._scribe.state
-        self._note([one for name, one in state.ended.items() if name in asked.terms])
+        self._note([one for name, one in state.ended.items() if name in asked.terms or name in asked.doubts])
         ended = [one for one in state.ended.values() if one.about.account == account]
         if not ended:
             return
         by_ex, by_id = {one.order_id_ex: one for one in ended}, {one.order_id: one for one in ended}
+        by_stamp = {stamp_of(one.id): one for one in ended if one.is_nameless}
         for row in asked.rows:
-            holder = by_id.get(row.order_id) if row.order_id_ex is None else by_ex.get(row.order_id_ex)
-            if holder is None or holder.is_nameless or row.status is Status.FILL_CANCELLED:
+            named = by_id.get(row.order_id) if row.order_id_ex is None else by_ex.get(row.order_id_ex)
+            holder = named or by_stamp.get(row.remark or "")
+            if holder is None or row.symbol not in {None, holder.symbol} or row.status is Status.FILL_CANCELLED:
                 continue
             fills = fills_of(holder, row)
             if fills != holder.fills:

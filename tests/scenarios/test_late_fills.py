@@ -10,7 +10,7 @@ from guard.limits import ended
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Status
 from tests.support.guards import record, said
-from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
+from tests.support.stage import ORDER, Stage, again, code_of, decision_of, is_passed, stage
 from tests.support.tracked import LIMITS, at_daemon, fill, held, holds, round_trip
 
 PEOPLE = (record("bot"), record("other"), record("desk", owner="a person"))
@@ -188,3 +188,28 @@ async def test_so_many_are_remembered(tmp_path: Path, monkeypatch: pytest.Monkey
         filled_late(scene, second, 200)
         await round_trip(scene)
         assert held(scene) == holds(40_000, 0, 0, 0, per_day=2)
+
+
+@pytest.mark.parametrize("end", [Status.FILLED_ALL, Status.CANCELLED_PART])
+async def test_what_was_given_up_and_comes_all_the_same_is_charged(tmp_path: Path, end: Status) -> None:
+    """It was in no list for a minute and a half, so it was let go; what is filled of it was paid for."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        scene.daemon.faults.add(Reset(acts=True), path=ORDER)
+        reply = await scene.place(qty=300)
+        hidden = dict(scene.daemon.orders)
+        scene.daemon.orders.clear()
+        for _ in range(4):
+            await round_trip(scene, s=31)
+        assert held(scene) == holds(0, 0, 0, 0, per_day=0)
+        scene.daemon.orders.update(hidden)
+        filled_late(scene, next(iter(hidden)), 300 if end is Status.FILLED_ALL else 100)
+        for _ in range(3):
+            await round_trip(scene)
+        assert held(scene)["daily_value"] == (60_000 if end is Status.FILLED_ALL else 20_000)
+        told = said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))
+        assert (told["verdict"], told["status"]) == ("refused", end.name.lower())
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        await round_trip(scene)
+        assert scene.ledger() == before
