@@ -53,7 +53,12 @@ class Changes:
     # ------------------------------------------------------------ keys
 
     async def reload_keys(self, who: Who, *, if_match: frozenset[str] | None = None) -> Change:
-        """Read keys.json and the issuers anew; the policies stay, the keys' own limits follow their records."""
+        """Read keys.json and the issuers anew; the policies stay, the keys' own limits follow their records.
+
+        Keys that are taken away do not wait while the past is read for a reload of policies.
+        """
+        if self._turn.locked() and await aside(self._has_others, self._desk.standing):
+            self.recounting.give_way()
         async with self._turn:
             was = self._desk.standing
             ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.keyring.sha256)
@@ -106,6 +111,15 @@ class Changes:
             self._shelf.put(keyring.sha256, keyring.source())
             self._shelf.put(standing.config_sha256, standing.config)
         return [standing]
+
+    @staticmethod
+    def _has_others(was: Standing) -> bool:
+        """Whether the files hold other keys or issuers than are in force; keys that cannot be used do not count."""
+        try:
+            keyring, issuers = load_keys(was.settings)
+        except SettingsFault:
+            return False
+        return dict(keyring.by_grant) != dict(was.keyring.by_grant) or issuers.each != was.issuers.each
 
     # ------------------------------------------------------------ trading state
 

@@ -46,14 +46,24 @@ class Recounting:
         self._desk = desk
         self._shelf = shelf
         self._directory = directory
+        self._patience: asyncio.Timeout | None = None  # of a change that may fail, while the past is read for it
+        self._is_wanted = False
         self.lost: str | None = None  # why limits that are in force began at zero, until a later change makes it good
 
     def concerns(self) -> tuple[str, ...]:
         """That, in words."""
         return () if self.lost is None else (f"counters: {NOT_REBUILT.format(self.lost)}",)
 
+    def give_way(self) -> None:
+        """Keys are to be taken away: the past is read no more for a change that may as well be asked for again."""
+        if self._patience is not None:
+            self._is_wanted = True
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
     @asynccontextmanager
-    async def of(self, standing: Standing, words: tuple[str, ...] = ()) -> AsyncIterator[Recount | None]:
+    async def of(
+        self, standing: Standing, words: tuple[str, ...] = (), *, may_fail: bool = True
+    ) -> AsyncIterator[Recount | None]:
         """The counters of this standing, and `words` promoted; None where that moves no counter.
 
         What decides under it is on the shelf already. Raises JournalFault where the record cannot be read.
@@ -68,7 +78,9 @@ class Recounting:
         tail: Tail = deque(maxlen=TAIL_MAX)
         until = self._desk.journal.tap(lambda record, wall_us: tail.append((record, wall_us)))
         try:
-            counting = await self._past(standing, policies, until) if policies is not None and is_new else None
+            counting = None
+            if policies is not None and is_new:
+                counting = await self._past(standing, policies, until, may_fail=may_fail)
             if len(tail) == TAIL_MAX:
                 raise JournalFault("more happened meanwhile than can be caught up with; reload again")
             about_reads = None if policies is None else _about_reads(self._desk.standing, policies)
@@ -87,18 +99,18 @@ class Recounting:
         async with AsyncExitStack() as stack:
             found: Recount | NotRebuilt | None
             try:
-                found = await stack.enter_async_context(self.of(standing))
+                found = await stack.enter_async_context(self.of(standing, may_fail=False))
             except JournalFault as fault:
                 _log.error("counters_not_rebuilt", why=str(fault), hint=FROM_NOW)
                 found, self.lost = NotRebuilt(str(fault)), str(fault)
             yield found
 
-    async def _past(self, standing: Standing, policies: PolicySet, until: int) -> Counting:
+    async def _past(self, standing: Standing, policies: PolicySet, until: int, *, may_fail: bool) -> Counting:
         now = self._desk.clock.wall()
         principals = await aside(self._principals, standing, now)
         if until == 0:
             return Counting(policies, principals)
-        out = await self._read(standing, str(until), now.isoformat())
+        out = await self._read(standing, str(until), now.isoformat(), may_fail=may_fail)
         try:
             so_far = await aside(put_together, out)
         except ValueError as error:
@@ -111,15 +123,17 @@ class Recounting:
         _ = principals(self._desk.standing.config_sha256)
         return principals
 
-    async def _read(self, standing: Standing, until: str, now: str) -> list[bytes]:
+    async def _read(self, standing: Standing, until: str, now: str, *, may_fail: bool) -> list[bytes]:
         words = (str(self._directory), standing.config_sha256, standing.policy_sha256, until, now)
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(TIMEOUT_S) as patience, self._interruptible(patience if may_fail else None):
                 await self._written(int(until))
                 async with child(*beside("guard.replay.counted", *words)) as process:
                     out, err = await asyncio.gather(process.out.lines(), process.err.lines())
                     code = await process.ended()
         except (TimeoutError, OSError, ValueError) as error:
+            if self._is_wanted:
+                raise JournalFault("keys were reloaded meanwhile, which does not wait; reload again") from error
             raise JournalFault(f"reading it back failed or took longer than {TIMEOUT_S:.0f} s: {error}") from error
         if code:
             said = b"".join(err).decode(errors="replace").strip().splitlines() or [
@@ -128,6 +142,14 @@ class Recounting:
             _log.error("recount_failed", why="\n".join(said)[-500:])
             raise JournalFault(said[-1][:300])
         return out
+
+    @asynccontextmanager
+    async def _interruptible(self, patience: asyncio.Timeout | None) -> AsyncIterator[None]:
+        self._patience, self._is_wanted = patience, False
+        try:
+            yield
+        finally:
+            self._patience = None
 
     async def _written(self, seq: int) -> None:
         journal = self._desk.journal

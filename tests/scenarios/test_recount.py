@@ -1,6 +1,8 @@
 """New limits begin at what the record shows, not at zero, and the record alone says so afterwards."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -8,10 +10,11 @@ import pytest
 
 from guard.admin import recount, recounting
 from guard.admin.change import Who
+from guard.child import Child, child
 from guard.errors import JournalFault
 from guard.replay import counted
 from tests.scenarios.test_promoted import ROOMY, WIDE, plain
-from tests.support.guards import record
+from tests.support.guards import record, write_keys
 from tests.support.journal import overwrite
 from tests.support.stage import again, code_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
@@ -172,6 +175,45 @@ async def test_what_cannot_be_caught_up_with_refuses_policies_and_not_keys(
         assert (change.result, change.counters) == ("applied", ())
         assert "new limits count from now on" in change.warnings[0]
         assert is_passed(await scene.place(price=200, remark="2"))
+
+
+@pytest.mark.parametrize("is_revoked", [True, False])
+async def test_a_key_that_is_taken_away_does_not_wait_for_a_reload_that_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_revoked: bool
+) -> None:
+    """The reload of policies gives way and may be asked for again; keys that are what they were wait their turn."""
+    begun, go, real = asyncio.Event(), asyncio.Event(), child
+
+    @asynccontextmanager
+    async def held(*words: str) -> AsyncIterator[Child]:
+        begun.set()
+        await go.wait()
+        async with real(*words) as process:
+            yield process
+
+    monkeypatch.setattr(recounting, "child", held)
+    async with stage(tmp_path, record("bot"), record("other"), policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200, remark="1")
+        was, changes = scene.guard.desk.standing, scene.guard.changes
+        (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+        counting = asyncio.ensure_future(changes.policies.reload(Who("desk", "count")))
+        await begun.wait()
+        if is_revoked:
+            write_keys(tmp_path / "keys.json", record("other"))
+        keys = asyncio.ensure_future(changes.reload_keys(Who("desk", "leaked")))
+        if is_revoked:
+            assert (await asyncio.wait_for(keys, 10)).result == "applied"
+            assert code_of(await scene.place(price=200, remark="2"))[0] == 401
+            told = str((await counting).errors[0])
+            assert "keys were reloaded meanwhile, which does not wait; reload again; nothing has changed" in told
+            assert scene.guard.desk.standing.policy_sha256 == was.policy_sha256
+        else:
+            await asyncio.sleep(0.1)
+        go.set()
+        if not is_revoked:
+            assert ((await counting).result, (await keys).result) == ("applied", "unchanged")
+        found = await changes.policies.reload(Who("desk", "count"))
+        assert found.result == ("applied" if is_revoked else "unchanged")
 
 
 async def test_a_change_that_counts_nothing_new_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
