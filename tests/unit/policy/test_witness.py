@@ -58,12 +58,31 @@ def test_a_looser_limit_is_shown_by_an_order_at_its_boundary(table: str, before:
     assert not found.witness.still
 
 
-def test_hours_are_shown_by_a_minute() -> None:
-    """The first minute that is open now and was closed before; or a Saturday, where "always" asks no calendar."""
-    found = loosened(f'{HK}[hours]\nHK = "10:00-12:00"', f'{HK}[hours]\nHK = "10:00-12:05"', "hours")
+@pytest.mark.parametrize(
+    ("before", "after", "minute"),
+    [
+        ('"10:00-11:00"', '"10:00-11:05"', "03:00"),
+        ('"10:00-11:00"', '"09:55-11:00"', "01:55"),
+        ('"00:00-23:59"', '"00:00-24:00"', "15:59"),
+    ],
+)
+def test_hours_are_shown_by_the_first_minute_that_is_open_now(before: str, after: str, minute: str) -> None:
+    """In the market's own time, told in UTC."""
+    found = loosened(f"{HK}[hours]\nHK = {before}", f"{HK}[hours]\nHK = {after}", "hours")
     assert found.witness is not None
-    assert f"{found.witness.wall:%H:%M}" == "04:00"
+    assert f"{found.witness.wall:%H:%M}" == minute
 
+
+@pytest.mark.parametrize(("rule", "before", "after"), [("buffer_percent", 25, 10), ("max_age_days", 3, 4)])
+def test_a_rate_that_is_believed_more_or_longer_is_shown(rule: str, before: int, after: int) -> None:
+    """By an order in the other currency that is worth just the cap now, or on the first day after the old age."""
+    text = f'[orders]\nmax_value = "1000 HKD"\n[fx]\nUSDHKD = "8"\nas_of = 2026-11-20\n{rule} = '
+    found = loosened(f"{text}{before}", f"{text}{after}", f"fx.{rule}")
+    assert found.witness is not None
+
+
+def test_hours_that_ask_no_calendar_any_more_are_shown_by_a_saturday() -> None:
+    """Around the clock is on trading days; "always" is always."""
     found = loosened(f'{HK}[hours]\nHK = "00:00-24:00"', f'{HK}[hours]\nHK = "always"', "hours")
     assert found.witness is not None
     assert f"{found.witness.wall:%a}" == "Sat"
