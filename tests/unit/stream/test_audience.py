@@ -223,6 +223,14 @@ async def test_who_has_left_is_not_written_to() -> None:
     await asyncio.sleep(0)
     assert (gone.texts(), stays.texts()) == ([], [b"x"])
 
+    other = room.enter("b")
+    room.audience.hear(pushed(b"order", kind="trade"))
+    await asyncio.sleep(0)
+    room.audience.leave(other.socket)
+    room.audience.hear(pushed(b"order", kind="trade"))
+    await asyncio.sleep(0)
+    assert (sorted(room.asked), stays.texts()) == (["a", "a", "b"], [b"order", b"order"])
+
     room.audience.leave(stays.socket)
     room.audience.show(stays.socket, NOTHING)
     stays.socket.pause_writing()  # its transport may still fill with last words
@@ -230,7 +238,7 @@ async def test_who_has_left_is_not_written_to() -> None:
     await asyncio.sleep(0)
     assert len(room.audience) == 0
     assert stays.texts() == []
-    assert room.counts == {"relayed": 1}
+    assert room.counts == {"relayed": 4}
 
 
 async def test_one_slow_caller_does_not_hold_up_another() -> None:

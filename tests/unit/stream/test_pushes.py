@@ -90,7 +90,7 @@ def test_a_body_that_readers_of_base64_may_read_differently_is_not_understood() 
 def test_fields_of_every_kind_are_passed_over_at_their_length() -> None:
     """Nobody asks for them, and they may stand twice: a number, eight bytes, a text, four bytes."""
     header = encode("Trd_UpdateOrder", {"header": HEADER})
-    for unasked in (b"\x18\x96\x01", b"\x19" + bytes(8), b"\x1a\x02ab", b"\x1d" + bytes(4)):
+    for unasked in (b"\x18\x96\x01", b"\x19" + b"\xff" * 8, b"\x1a\x02ab", b"\x1d" + b"\xff" * 4):
         assert read(unasked * 2 + header + b"\x12\x03\x2a\x01a") == Pushed(REAL, OrderNames(None, "a", None))
 
 

@@ -99,6 +99,7 @@ def test_a_refusing_body_under_an_undecided_status_proves_nothing(status: int) -
         b'"x"',
         b"{}",
         b'{"ret_type":NaN}',
+        b'{"ret_type":0,"s2c":{"order_id_ex":"FH1"},"fee":NaN}',
         b'{"ret_type":0',
         b'{"ret_type":0}{"ret_type":0}',
         b'{"ret_type":0,"ret_type":-1}',
@@ -230,7 +231,7 @@ def test_the_err_code_is_kept_as_it_came_and_bounded(err_code: Any, kept: int | 
         (200, b'{"ret_type":-100}', "200 with ret_type -100"),
         (502, b"<html>", "502 without a ret_type"),
         (500, b'{"ret_type":0}', "500 with ret_type 0"),
-        (302, b'{"ret_type":0,"s2c":{"order_id":8}}', "302 with ret_type 0"),
+        (300, b'{"ret_type":0,"s2c":{"order_id":8}}', "300 with ret_type 0"),
         (500, b'{"error":"no backend"}', "no backend"),
     ],
 )
