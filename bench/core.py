@@ -35,9 +35,9 @@ from guard.journal.record import encode
 from guard.journal.segments import replay, replay_typed
 from guard.lifecycle import Guard
 from guard.limits import Opening, State, Worth, end_order, look, reserve, settle
+from guard.loop.resting import come_to_rest
 from guard.policy import PolicyDoc, PolicySet, compile_set, exits_claim, judge, parse_policy, value
-from guard.recovery import Recovered, fold
-from guard.resting import come_to_rest
+from guard.recovery.readback import Recovered, fold
 from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import (

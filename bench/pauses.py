@@ -32,11 +32,11 @@ from machine import described, real_disk
 from msgspec.structs import replace
 from tables import spread, table
 
-import guard.keeper
+import guard.recovery.keeper
 from guard.admin.change import Who
-from guard.keeper import Keeper
 from guard.lifecycle import Guard
-from guard.resting import come_to_rest
+from guard.loop.resting import come_to_rest
+from guard.recovery.keeper import Keeper
 from guard.settingsfile import Overrides, load
 from guard.terms import Answer, Call, Outbound
 from policies import ALIKE, write
@@ -293,7 +293,7 @@ ACTS: Final = {
 @asynccontextmanager
 async def running(folder: Path, orders: int, policies: int) -> "Any":
     """The guard with its live orders, and more coming."""
-    guard.keeper.ROUND_S = 1e6  # type: ignore[misc]  # snapshots when they are asked for
+    guard.recovery.keeper.ROUND_S = 1e6  # type: ignore[misc]  # snapshots when they are asked for
     made = Guard(load(lay_out(folder, policies), Overrides(), {"GUARD_DAEMON_KEY": "fc_bench"}), daemon=Stub())
     await made.start()
     come_to_rest()

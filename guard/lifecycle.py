@@ -15,28 +15,29 @@ from typing import Final, Literal
 import structlog
 from msgspec import Struct
 
-from guard import heap, logs
+from guard import logs
 from guard.admin import Changes, build_app
 from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
 from guard.admin.runner import OpsRunner, site_of
 from guard.admin.watch import Watch
 from guard.admin.weakened import weakened
-from guard.beginning import first_records, over_by, unsigned
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
 from guard.doors import bounds_of, unopened
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import register, register_door, register_edges
-from guard.groundwork import desk_over, read_back
 from guard.journal import Clock as ClockStep
 from guard.journal import Disk, Journal, Stop, gaps
 from guard.journal.shelf import Shelf
-from guard.keeper import Keeper
 from guard.limits import unknowns
+from guard.loop import heap
 from guard.pipeline import Pipeline
 from guard.policy import PolicyError
-from guard.recovery import Recovered
+from guard.recovery.beginning import first_records, over_by, unsigned
+from guard.recovery.groundwork import desk_over, read_back
+from guard.recovery.keeper import Keeper
+from guard.recovery.readback import Recovered
 from guard.replay import counted
 from guard.replay.counting import Counting
 from guard.server import Listener, Wiring, serve

@@ -15,8 +15,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from guard.catalogue import BY_PATH
+from guard.loop.resting import uncollected
 from guard.pieces import in_pieces
-from guard.resting import uncollected
 
 BUCKETS_S: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,

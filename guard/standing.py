@@ -19,11 +19,11 @@ from guard.access.issuers import JWKS_BYTES_MAX
 from guard.catalogue.table import TABLE
 from guard.errors import SettingsFault
 from guard.journal.shelf import Shelf
+from guard.loop.resting import Pieces
 from guard.pieces import in_pieces
 from guard.policy import RULES, PolicyDoc, PolicyError, PolicySet, compile_set
 from guard.policy.diff import compare, verdict
 from guard.policyfiles import parse_texts, read_steadily
-from guard.resting import Pieces
 from guard.settings import Settings
 from guard.terms import Account, Env
 from guard.wholefile import read_whole, why

@@ -26,7 +26,7 @@ from guard.admin.weakened import is_loopback
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal import Policy
-from guard.resting import aside
+from guard.loop.resting import aside
 from guard.server import Bounds
 from guard.settings import address
 from guard.terms import Principal, Refusal, refuse

@@ -20,9 +20,9 @@ from guard.errors import JournalFault
 from guard.journal import Counters
 from guard.journal.entries import ABSENT
 from guard.limits import Graft, Staging, State, together
-from guard.recovery import PART_ORDERS
+from guard.loop.resting import Pieces, let_go
+from guard.recovery.readback import PART_ORDERS
 from guard.replay.counting import Counting
-from guard.resting import Pieces, let_go
 from guard.terms import utc
 from guard.walk.desk import Desk
 

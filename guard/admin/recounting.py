@@ -15,17 +15,17 @@ from typing import Final
 import structlog
 
 from guard.admin.recount import FROM_NOW, NOT_REBUILT, NotRebuilt, Recount, Tail
-from guard.beside import beside
-from guard.child import child
 from guard.errors import JournalFault
 from guard.journal.shelf import Shelf
+from guard.loop.beside import beside
+from guard.loop.child import child
+from guard.loop.resting import aside
 from guard.pieces import in_pieces
 from guard.policy import PolicyDoc, PolicySet
 from guard.policy.schema import Breaker, Budgets, Rates
 from guard.replay.counted import principals_of, put_together
 from guard.replay.counting import Counting, Principals
 from guard.replay.days import Days
-from guard.resting import aside
 from guard.standing import Standing
 from guard.walk.desk import Desk
 

@@ -9,10 +9,10 @@ from typing import Final
 import msgspec
 import structlog
 
-from guard.beside import beside
-from guard.child import child
 from guard.clock import Clock
 from guard.journal import timestamp
+from guard.loop.beside import beside
+from guard.loop.child import child
 
 SPAN: Final = timedelta(days=1)
 TIMEOUT_S: Final = 120.0

@@ -16,9 +16,9 @@ from guard.admin.change import Who
 from guard.admin.policies import PolicyChanges
 from guard.errors import SettingsFault
 from guard.filemark import mark_of
+from guard.loop.resting import Pieces, aside, let_go, uncollected
 from guard.policy import PolicySet
 from guard.policyfiles import marks_of, read_steadily
-from guard.resting import Pieces, aside, let_go, uncollected
 from guard.settings import Settings
 from guard.standing import Standing, compiled, pieces_of_keys
 from guard.walk.desk import Desk

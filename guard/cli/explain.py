@@ -21,8 +21,8 @@ from guard.cli.sources import AsJson, OpsOption, UnusedOps, print_json, told
 from guard.cli.statedir import Config, State, directory
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
-from guard.explained import Explanation, explained
 from guard.policy.explain import RuleLook
+from guard.replay.explained import Explanation, explained
 from guard.terms import DECISION_PATTERN, Verdict
 
 _ID: Final = re.compile(DECISION_PATTERN)

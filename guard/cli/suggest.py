@@ -14,7 +14,7 @@ from guard.cli.sources import AsJson, print_json
 from guard.cli.statedir import Config, State, directory
 from guard.clock import SystemClock
 from guard.journal.search import moment
-from guard.suggested import Suggestion, suggested
+from guard.replay.suggested import Suggestion, suggested
 
 SHOWN_MAX: Final = 20
 _WHEN: Final = "7d, 12h, 2026-11-22"

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from guard.journal import Decision, Order, OutcomeRecord, Reconciled, StateRecord
 from guard.limits import LOG_KINDS, State, post, reserve, set_trading, settle
 from guard.policy import PolicySet, judge_read
-from guard.recovery import opening_of, rule_of
+from guard.recovery.readback import opening_of, rule_of
 from guard.replay.elsewhere import Elsewhere
 from guard.replay.judging import asked, claimed, is_passing, reached
 from guard.replay.past import outcome_of

@@ -17,7 +17,7 @@ from guard.journal import Order, OutcomeRecord, Reconciled
 from guard.limits import Holder, State, advance, end_order, fill_ended, post, reserve, set_targets, settle
 from guard.policy.cells import book_of, is_gtc
 from guard.policy.fills import Progress, targets, vanished
-from guard.recovery import opening_of
+from guard.recovery.readback import opening_of
 from guard.replay.judging import Asked, Verdict
 from guard.terms import Claim, Outcome
 from guard.terms import Verdict as Came

@@ -21,7 +21,7 @@ from guard.journal.segments import segment_numbers
 from guard.journal.shelf import Shelf
 from guard.limits import SHADOW
 from guard.policy import PolicyDoc
-from guard.recovery import fold_record
+from guard.recovery.readback import fold_record
 from guard.replay.days import Day, Days
 from guard.replay.elsewhere import ACCEPTED, Elsewhere
 from guard.replay.judging import TOUCH, Asked, Verdict, asked, decided, is_judged, is_passing, reached, touch

@@ -17,8 +17,8 @@ from guard.journal import Line, decode, replay
 from guard.journal.chain import BrokenChain
 from guard.journal.runs import behind, runs
 from guard.journal.segments import bytes_in, first_line, head_of, no_journal, segment_numbers
-from guard.recovery import Recovered
-from guard.snapshots import NOT_KNOWN, put_together, resume
+from guard.recovery.readback import Recovered
+from guard.recovery.snapshots import NOT_KNOWN, put_together, resume
 
 WARM_UP: Final = timedelta(days=2)  # before `since`: the budget day that it lies in, wherever its reset is
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import uvloop
 
-from guard import heap
-from guard.activation import inherited
 from guard.errors import GuardFault
 from guard.lifecycle import Guard
 from guard.logs import configure
-from guard.resting import come_to_rest
+from guard.loop import heap
+from guard.loop.resting import come_to_rest
+from guard.serving.activation import inherited
 from guard.serving.handover import KEPT_BACK, Wanted, tell
 from guard.settingsfile import load
 from guard.tracing import tracing_of

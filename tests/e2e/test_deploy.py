@@ -15,8 +15,8 @@ from typing import Final
 
 import pytest
 
-from guard.activation import NAMES
 from guard.cli.main import EXIT_USAGE
+from guard.serving.activation import NAMES
 from guard.serving.handover import EXIT_SETTINGS, EXIT_STATE
 from tests.support.guards import lay_out, running
 from tests.support.processes import GUARD, external, run_here

@@ -20,7 +20,7 @@ from guard.journal.record import decode
 from guard.journal.tree import TreeHead
 from guard.policy import PolicyDoc, PolicyError, parse_policy
 from guard.policy.casefile import CaseFile, parse_cases
-from guard.recovery import Recovered, fold
+from guard.recovery.readback import Recovered, fold
 from guard.settings import Settings, check
 from guard.settingsfile import parse_settings
 from tests.support.traffic import DESK

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from guard.admin.change import Who
+from guard.recovery.snapshots import resume
 from guard.simulator import Simulator
 from guard.simulator.faults import Fault, HttpError, Reset, RetType, Unreachable
 from guard.simulator.orders import Order, Status
-from guard.snapshots import resume
 from guard.terms import LEDGER_UNIT, Outbound
 from tests.support.clock import ManualClock
 from tests.support.guards import order as body_of

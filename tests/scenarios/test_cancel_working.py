@@ -12,7 +12,7 @@ from msgspec import structs
 from guard.admin.change import Who
 from guard.admin.stopping import cancel_scope
 from guard.limits import TradingRule
-from guard.recovery import recover
+from guard.recovery.readback import recover
 from guard.simulator.faults import Hold, RetType
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import operate, record, write_keys

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from guard.explained import Explanation, explained
+from guard.replay.explained import Explanation, explained
 from guard.simulator.faults import Hold, HttpError, RetType, Unreachable
 from tests.support.guards import codes, order, record, said
 from tests.support.stage import (

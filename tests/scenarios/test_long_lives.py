@@ -7,9 +7,9 @@ from typing import Any, Final
 import pytest
 
 from guard.journal.segments import segment_numbers
-from guard.recovery import recover
+from guard.recovery.readback import recover
+from guard.recovery.snapshots import resume
 from guard.simulator.faults import RetType
-from guard.snapshots import resume
 from tests.support.dump import dump
 from tests.support.guards import record, said
 from tests.support.signed import verdict

@@ -12,10 +12,10 @@ import pytest
 
 from guard.admin.change import Who
 from guard.journal.segments import segment_numbers
-from guard.keeper import Keeper
 from guard.policy import PolicyDoc, parse_policy
+from guard.recovery.keeper import Keeper
 from guard.replay import Options, Replay, replayed
-from guard.suggested import suggested
+from guard.replay.suggested import suggested
 from tests.scenarios.test_long_lives import POLICY, SMALL, busy
 from tests.support.guards import record
 from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from msgspec import Struct
 
-from guard.recovery import recover
+from guard.recovery.readback import recover
 from guard.simulator.faults import STUB_ORDER_ID, Garbage, Hold, HttpError, Ids, Reset, Unreachable
 from guard.simulator.faults import Stage as Call
 from guard.simulator.orders import Status

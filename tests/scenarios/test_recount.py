@@ -10,8 +10,8 @@ import pytest
 
 from guard.admin import recount, recounting
 from guard.admin.change import Who
-from guard.child import Child, child
 from guard.errors import JournalFault
+from guard.loop.child import Child, child
 from guard.replay import counted
 from tests.scenarios.test_promoted import ROOMY, WIDE, plain
 from tests.support.guards import record, write_keys

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from guard import beginning
 from guard.admin import recount
 from guard.admin.change import Who
 from guard.admin.recount import Recount
 from guard.errors import JournalFault
 from guard.limits import staging
+from guard.recovery import beginning
 from guard.tracking import Reconciler
 from tests.scenarios.test_promoted import ROOMY, WIDE, plain
 from tests.support.guards import record

@@ -17,11 +17,11 @@ from guard.admin.change import Who
 from guard.cli.audit import app
 from guard.cli.proof import examined
 from guard.errors import JournalFault
-from guard.explained import explained
 from guard.journal import Decision, decode
 from guard.policy import RULES, PolicyDoc, parse_policy
 from guard.replay import Options, Replay, days, replayed
 from guard.replay.__main__ import main as replay_of_kept
+from guard.replay.explained import explained
 from guard.replay.judging import asked, judgement_of
 from tests.support.guards import record, write_keys
 from tests.support.stage import CANCEL_ALL, Stage, account, again, decision_of, is_passed, stage

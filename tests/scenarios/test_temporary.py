@@ -8,7 +8,7 @@ import pytest
 
 from guard import lifecycle, supervisor
 from guard.admin.change import Who
-from guard.explained import explained
+from guard.replay.explained import explained
 from tests.scenarios.test_change_control import end
 from tests.support.guards import operate, order, record, said
 from tests.support.journal import overwrite

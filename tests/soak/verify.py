@@ -8,10 +8,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from guard.limits import State
-from guard.recovery import recover
+from guard.recovery.readback import recover
+from guard.recovery.snapshots import resume
 from guard.simulator import Simulator
 from guard.simulator.orders import Order as SimOrder
-from guard.snapshots import resume
 from guard.terms import LEDGER_UNIT
 from tests.soak.callers import Told
 from tests.soak.world import POOR, POOR_DAY

@@ -15,7 +15,7 @@ from guard.catalogue import find
 from guard.intent import parse
 from guard.journal.examine import examine
 from guard.journal.segments import read_lines, replay, segment_numbers
-from guard.recovery import Recovered, fold
+from guard.recovery.readback import Recovered, fold
 from guard.terms import Endpoint, Refusal
 
 ROOT: Final = Path(__file__).parents[3]

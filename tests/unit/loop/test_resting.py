@@ -7,9 +7,9 @@ from weakref import ref
 
 import pytest
 
-from guard import pieces, resting
-from guard.pieces import in_pieces
-from guard.resting import (
+from guard import pieces
+from guard.loop import resting
+from guard.loop.resting import (
     PIECE_S,
     REST_S,
     RESTS_MAX,
@@ -22,6 +22,7 @@ from guard.resting import (
     let_go,
     uncollected,
 )
+from guard.pieces import in_pieces
 
 
 def test_while_much_is_made_nothing_is_looked_through() -> None:
@@ -120,7 +121,7 @@ class Whole:
 @pytest.mark.parametrize("ends", [True, False])
 async def test_what_is_still_used_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch, ends: bool) -> None:
     """A request that is under way holds the whole: its pieces go after it, or once that has taken too long."""
-    monkeypatch.setattr("guard.resting.GONE_S", 30.0 if ends else 0.02)
+    monkeypatch.setattr("guard.loop.resting.GONE_S", 30.0 if ends else 0.02)
     used = [Whole()]
     pieces: Pieces = [[1]]
     going = asyncio.ensure_future(let_go(pieces, ref(used[0])))

@@ -1,4 +1,4 @@
-"""What runs a program of ours beside the guard: `python -m guard.beside MODULE WORDS…`, as the guard starts it.
+"""What runs a program of ours beside the guard: `python -m guard.loop.beside MODULE WORDS…`, as the guard starts it.
 
 It goes after the guard, and never outlives it: its standard input is a pipe that nobody writes to, and the end of which
 tells that the guard is gone, however it went. An orphan would take processor and memory from the start of the next one.
@@ -17,7 +17,7 @@ _ALONE: Final = 1
 
 def beside(module: str, *words: str) -> tuple[str, ...]:
     """The command that runs a module so; nothing in the directory that it is started in can take its place."""
-    return sys.executable, "-P", "-m", "guard.beside", module, *words
+    return sys.executable, "-P", "-m", "guard.loop.beside", module, *words
 
 
 def _ends_with_the_guard() -> None:

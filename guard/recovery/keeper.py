@@ -1,6 +1,6 @@
 """Keeps the record fit for a quick start and a bounded disk: snapshots behind closed segments, and their end by age.
 
-A service beside the loop's work. The folding is done by a process of its own (`guard.snapshots`); here its parts are
+A service beside the loop's work. A process of its own does the folding (`guard.recovery.snapshots`); here its parts are
 appended a few at a time, so that orders pass in between. Nothing that fails here stops anything: it is logged, and
 tried again later.
 """
@@ -15,14 +15,14 @@ from typing import Final
 import structlog
 from msgspec import Raw
 
-from guard.beside import beside
-from guard.child import Child, child
 from guard.clock import Clock
 from guard.errors import JournalFault
 from guard.journal import Disk, Journal, Snapshot, leftover
 from guard.journal.retention import delete, outlived, prune_record
 from guard.journal.runs import RECORD_BYTES, Run, behind
 from guard.journal.segments import first_line, segment_numbers, segment_path
+from guard.loop.beside import beside
+from guard.loop.child import Child, child
 from guard.terms import us_of
 
 ROUND_S: Final = 5.0
@@ -32,7 +32,7 @@ PAUSE_S: Final = 0.005
 CLEAR_AGAIN_S: Final = 3600  # looking for what no record names reads all that is kept
 _ROOM_RECORDS: Final = 16
 
-_log = structlog.get_logger("guard.keeper")
+_log = structlog.get_logger("guard.recovery.keeper")
 
 
 @asynccontextmanager
@@ -111,7 +111,7 @@ class Keeper:
 
     async def _snapshot(self, closed: int) -> None:
         """Has the closed segments folded, and appends the parts."""
-        async with _program("guard.snapshots", str(self._state), str(closed)) as process:
+        async with _program("guard.recovery.snapshots", str(self._state), str(closed)) as process:
             await self._append(process)
 
     async def _append(self, process: Child) -> None:
@@ -183,7 +183,7 @@ class Keeper:
 
     async def _read_back(self) -> None:
         """Nothing goes whose sum is not on the disk: `ValueError` where the last snapshot cannot be read any more."""
-        async with _program("guard.snapshots", str(self._state)) as process:
+        async with _program("guard.recovery.snapshots", str(self._state)) as process:
             out, err = await asyncio.gather(process.out.lines(), process.err.lines())
             if await process.ended():
                 raise ValueError(f"no snapshot could be read back: {b''.join(err).decode('utf-8', 'replace')[-500:]}")

@@ -14,19 +14,19 @@ import pytest
 import structlog
 from msgspec.structs import replace
 
-from guard import keeper as keeper_module
 from guard.errors import JournalFault
 from guard.journal import Bounds, Journal, read_lines
 from guard.journal.runs import Run, runs
 from guard.journal.segments import segment_numbers
-from guard.keeper import CLEAR_AGAIN_S, Keeper
-from guard.recovery import recover
-from guard.snapshots import resume
+from guard.recovery import keeper as keeper_module
+from guard.recovery.keeper import CLEAR_AGAIN_S, Keeper
+from guard.recovery.readback import recover
+from guard.recovery.snapshots import resume
 from tests.support.clock import ManualClock
 from tests.support.disk import FaultyDisk
 from tests.support.journal import decision, file_of
 from tests.support.signed import verdict
-from tests.unit.test_snapshots import placed, told
+from tests.unit.recovery.test_snapshots import placed, told
 
 SMALL: Final = Bounds(segment_bytes_max=8000)
 LONG: Final = timedelta(days=2557)

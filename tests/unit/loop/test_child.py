@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from guard import child as module
-from guard.child import child
+from guard.loop import child as module
+from guard.loop.child import child
 
 SLEEPS = "import time; print('on', flush=True); time.sleep(60)"
 

@@ -19,7 +19,7 @@ from weakref import ref
 
 from msgspec import Struct
 
-from guard import heap
+from guard.loop import heap
 from guard.pieces import between
 
 # Objects made beyond those let go, before the youngest are looked through; every second time with those of the time

@@ -13,10 +13,10 @@ from guard.journal import Disk, Journal
 from guard.journal.runs import Run
 from guard.journal.writer import Bounds
 from guard.metrics import Metrics
-from guard.recovery import Recovered
+from guard.recovery.readback import Recovered
+from guard.recovery.snapshots import resume
 from guard.reference import AccountBook, Reference
 from guard.settings import Settings
-from guard.snapshots import resume
 from guard.standing import Standing
 from guard.supervisor import Supervisor
 from guard.terms import Daemon

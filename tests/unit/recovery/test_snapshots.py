@@ -13,8 +13,8 @@ from guard.journal import Bounds, Counters, Decision, Journal, Snapshot, Start, 
 from guard.journal import Policy as PolicyRecord
 from guard.journal.segments import first_line, segment_numbers
 from guard.journal.statedir import journal_dir
-from guard.recovery import Recovered, fold_record, recover
-from guard.snapshots import RECENT_MAX, main, parts, put_together, resume
+from guard.recovery.readback import Recovered, fold_record, recover
+from guard.recovery.snapshots import RECENT_MAX, main, parts, put_together, resume
 from guard.terms import Claim, Verdict
 from guard.walk.recent import Known
 from tests.support.clock import ManualClock

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from guard.activation import inherited
 from guard.errors import SettingsFault
+from guard.serving.activation import inherited
 
 FIRST = 700
 

@@ -1,9 +1,9 @@
 """The state at the end of a closed segment, as a run of small parts: a start need not read further back than that.
 
-Run as a program (`python -m guard.snapshots STATE SEGMENT`) it folds the closed segments up to that one in a process of
-its own, beside the guard's loop and not in it, and prints the parts, one a line. The guard appends them to its record.
-A start reads the last whole run and folds the records behind it, through the same functions. Without a segment the
-program prints which run that is: nothing behind it may ever be deleted.
+Run as a program (`python -m guard.recovery.snapshots STATE SEGMENT`) it folds the closed segments up to that one,
+beside the guard's loop and not in it, and prints the parts, one a line. The guard appends them to its record. A start
+reads the last whole run and folds the records behind it, through the same functions. Without a segment the program
+prints which run that is: nothing behind it may ever be deleted.
 """
 
 import sys
@@ -16,13 +16,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import Policy, replay_typed
 from guard.journal.runs import Run, behind, runs
 from guard.journal.segments import first_line, head_of, segment_numbers
 from guard.limits import Graft, Part, restore, snapshot
-from guard.recovery import Recovered, fold
+from guard.recovery.agreed import Agreed
+from guard.recovery.readback import Recovered, fold
 from guard.walk.recent import Known
 
 RECENT_MAX: Final = 2_000  # decisions that callers may still ask for after a start; the record has them all

@@ -18,7 +18,7 @@ from guard.journal import Counters, Keys, OutcomeRecord, Policy, Start, gaps
 from guard.journal.checkpoints import checkpoints_path
 from guard.journal.entries import ABSENT
 from guard.limits import Graft, State, apart, graft, missing, settle
-from guard.recovery import PART_ORDERS, Recovered
+from guard.recovery.readback import PART_ORDERS, Recovered
 from guard.standing import Standing
 from guard.terms import Outcome, Verdict, utc
 

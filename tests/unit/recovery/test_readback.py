@@ -1,8 +1,8 @@
 """What a start makes of decisions whose outcome is in no record."""
 
-from guard.beginning import doubt
 from guard.limits import Opening, find_slot, reserve
-from guard.recovery import Recovered
+from guard.recovery.beginning import doubt
+from guard.recovery.readback import Recovered
 from guard.terms import Account, Env, Verdict
 from tests.support.ledger import new_order, slot, sums
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from guard import heap
+from guard.loop import heap
 from guard.supervisor import Supervisor
 from tests.support.largepages import LARGE_PAGES
 
@@ -96,7 +96,7 @@ def faults(bytes_: int, *, settled: bool) -> int:
     """Pages that the system gives for four pieces at a time, made and let go of three times after the first."""
     text = f"""if True:
         import resource
-        from guard import heap
+        from guard.loop import heap
 
         def told():
             return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -194,7 +194,7 @@ def test_a_system_that_tells_nothing_is_asked_for_nothing(tmp_path: Path) -> Non
 def test_this_system_does_as_it_is_asked() -> None:
     """32 MB of small objects: at least half of them lie in large pages afterwards, and none is another."""
     text = """if True:
-        from guard import heap
+        from guard.loop import heap
         from tests.support.largepages import large_kb
         held = [f"{number:0400}" for number in range(80_000)]
         before = list(held)
