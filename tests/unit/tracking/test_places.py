@@ -1,5 +1,7 @@
 """A place is remembered for orders that are alike, not for each of them."""
 
+from decimal import Decimal
+
 import pytest
 from msgspec.structs import replace
 
@@ -7,10 +9,12 @@ from guard.intent import encode, kept
 from guard.limits import State, reserve, settle
 from guard.policy.stand_ins import order_in
 from guard.terms import Account, Env
-from guard.tracking.places import Places
+from guard.tracking.places import Named, Places
+from guard.upstream.orderlist import OrderRow, Status
 from tests.support.ledger import REAL, accepted, new_order, sums
 
 ELSEWHERE = Account(Env.REAL, 2)
+NAMES = [("1", "A"), ("2", "B"), (None, "C")]
 
 
 def placed(state: State, name: str, market: str, account: Account = REAL) -> None:
@@ -81,3 +85,13 @@ async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     assert places.remembered == 1
     _ = await places.wanted(later)
     assert places.remembered == 1
+
+
+def test_the_row_of_an_order_that_a_cancel_names_bears_one_of_its_names() -> None:
+    """Either one; a list of others alone has none, and a cancel without a name has no row."""
+    rows = [OrderRow(number, name, "00700", "HK.00700", 1, Decimal(1), Status.SUBMITTED) for number, name in NAMES]
+    assert Named("2").row_in(rows) is rows[1]
+    assert Named(None, "C").row_in(rows) is rows[2]
+    assert Named("9", "B").row_in(rows) is rows[1]
+    assert Named("9", "Z").row_in(rows) is None
+    assert Named().row_in(rows) is None
