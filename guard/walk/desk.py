@@ -27,11 +27,13 @@ from guard.supervisor import Supervisor
 from guard.terms import (
     Account,
     AccountRow,
+    Answer,
     Call,
     Daemon,
     Effect,
     Endpoint,
     Env,
+    Failure,
     Intent,
     Missing,
     ModifyOrder,
@@ -150,6 +152,11 @@ class Desk:
         """The serial number of the guard's own packet ids: never reused while the process lives, fits uint32."""
         self.serial = self.serial % SERIAL_MAX + 1
         return self.serial
+
+    def heard(self, result: Answer | Failure) -> None:
+        """The daemon answered, or did not; what was held up here is no word about it."""
+        if not isinstance(result, Failure) or result.kind != "held":
+            self.is_daemon_up = isinstance(result, Answer)
 
     @property
     def is_halted(self) -> bool:

@@ -58,7 +58,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     if result is not DONE:
         visit.daemon_us += result.duration_us
         desk.metrics.daemon.add(result.duration_us / 1e6)
-        desk.is_daemon_up = isinstance(result, Answer)
+        desk.heard(result)
     headers = rate_headers(desk.traffic, allowed.claims, t_us=desk.clock.t_us())
     if not isinstance(result, Answer):
         return failed(visit, result, effect=endpoint.effect, headers=headers)

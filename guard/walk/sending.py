@@ -28,7 +28,8 @@ MEETS_OTHERS: Final = refuse(
 )
 LATE_S: Final = 10  # how old a decision may be at the last look; beyond it price, hours and caller may be others
 _LATE: Final = (
-    "it was decided {} s ago, and the disk of the record or this machine stood still since; it was not sent: ask again"
+    "it was decided {} s ago, and waited since for the disk of the record, for this machine or for a connection to the "
+    "daemon; it was not sent: ask again"
 )
 _INTERRUPTED: Final = Outcome(Verdict.NOT_SENT, message="interrupted")
 _CHANGE, _NOT_SENT = Effect.ORDER_CHANGE, Verdict.NOT_SENT  # asked of every trade
@@ -157,7 +158,7 @@ async def carry(recorder: Recorder, sending: Sending, carrying: "Carrying | None
             sending.may_have_left = True
             result = await desk.daemon.send(watched(desk, sending))
             outcome = carrying.verdict(desk, sending, result)
-            late = objection(desk, sending) if outcome.verdict is _NOT_SENT else None
+            late = _kept_back(desk, sending, result) if outcome.verdict is _NOT_SENT else None
         if late is not None:
             outcome = Outcome(Verdict.NOT_SENT, message=late.reasons[0].message)
     except Exception as error:  # noqa: BLE001 - the caller is told what is known, whatever broke
@@ -171,11 +172,17 @@ async def carry(recorder: Recorder, sending: Sending, carrying: "Carrying | None
     return Carried(outcome, result, late)
 
 
+def _kept_back(desk: Desk, sending: Sending, result: Answer | Failure) -> Refusal | None:
+    """Why it did not leave, where that is not the daemon's doing. Its age counts only where we held it ourselves."""
+    is_held = isinstance(result, Failure) and result.kind == "held"
+    return objection(desk, sending) or (_late(desk, sending.visit) if is_held else None)
+
+
 def verdict(desk: Desk, sending: Sending, result: Answer | Failure) -> Outcome:
     """What the daemon's answer means, and how long it took."""
     visit, account = sending.visit, sending.situation.account
     visit.daemon_us += result.duration_us
-    desk.is_daemon_up = isinstance(result, Answer)
+    desk.heard(result)
     desk.metrics.daemon.add(result.duration_us / 1e6)
     known_ids = desk.state.ids.get(account, ()) if account else ()
     return judge(visit.effect or Effect.ORDER_CHANGE, result, known_ids=known_ids)

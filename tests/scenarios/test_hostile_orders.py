@@ -95,7 +95,7 @@ class Busy(Simulator):
             self.waiting.set()
             await self.free.wait()
             if request.may_leave is not None and not request.may_leave():
-                return Failure("refused", "withdrawn", is_sent=False)
+                return Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
         return await super().send(request)
 
 
@@ -113,6 +113,28 @@ async def test_a_halt_reaches_orders_that_wait_for_a_connection(tmp_path: Path) 
         assert not s.reached()
         assert s.held() == 0
         assert (await s.outcome(reply))["verdict"] == "not_sent"
+
+
+@pytest.mark.parametrize("waited_s", [9, 11])
+async def test_an_order_that_waits_too_long_for_a_connection_is_told_its_age(tmp_path: Path, waited_s: int) -> None:
+    """It was the guard that held it: nothing is said of the daemon, which is up."""
+    daemon = Busy()
+    async with stage(tmp_path, daemon=daemon, policies=DAILY) as s:
+        asked = asyncio.ensure_future(s.place())
+        await daemon.waiting.wait()
+        s.clock.advance(s=waited_s)
+        daemon.free.set()
+
+        reply = await asked
+        assert s.guard.desk.is_daemon_up is not False
+        if waited_s == 9:
+            assert is_passed(reply)
+        else:
+            assert code_of(reply) == (503, "overloaded")
+            assert "decided 11 s ago" in said(reply)["ret_msg"]
+            assert "decided 11 s ago" in (await s.outcome(reply))["message"]
+            assert not s.reached()
+            assert s.held() == 0
 
 
 async def test_b03_a_revoked_key_does_not_send_what_waits(tmp_path: Path) -> None:
