@@ -1,7 +1,7 @@
 """Everything that is no trade: reads, subscriptions, unlock, administration. The same checks, no reservation."""
 
 from collections.abc import Awaitable
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
@@ -35,6 +35,7 @@ from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
 from guard.walk.written import Judged
 
 UNAUTHORIZED = 401
+_WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for the subscription before it", is_sent=False)
 _STREAM, _READ = Effect.STREAM, Effect.READ  # asked of every request
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 
@@ -61,6 +62,9 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
         desk.heard(result)
     headers = rate_headers(desk.traffic, allowed.claims, t_us=desk.clock.t_us())
     if not isinstance(result, Answer):
+        late = _against(desk, visit, situation) if result.kind == "held" and endpoint.effect is not _READ else None
+        if late is not None:
+            return refused(recorder, visit, late, judged=allowed, is_recorded=False)
         return failed(visit, result, effect=endpoint.effect, headers=headers)
     seen = hooks.shown(desk, visit, situation, answer=result)
     if isinstance(seen, Refusal):
@@ -71,11 +75,13 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
 
 
 def _shared(desk: Desk, visit: Visit, situation: Situation, *, hooks: Hooks) -> Awaitable[Answer | Failure]:
-    """A subscription is sent as far as it is not another key's as well."""
+    """A subscription is sent as far as it is not another key's as well; it may have waited behind another key's."""
 
-    def ask(intent: Intent) -> Awaitable[Answer | Failure]:
+    async def ask(intent: Intent) -> Answer | Failure:
+        if _against(desk, visit, situation) is not None:
+            return _WITHDRAWN
         meant = replace(situation, intent=intent)
-        return hooks.pass_on(desk, meant, _outbound(desk, visit, meant))
+        return await hooks.pass_on(desk, meant, _outbound(desk, visit, meant))
 
     return carry(desk, visit, situation, ask=ask)
 
@@ -128,13 +134,17 @@ def _outbound(desk: Desk, visit: Visit, situation: Situation) -> Outbound:
         lend=_lent(principal, endpoint),
         owner="" if principal is None else principal.name,
         traceparent=visit.call.head.get("traceparent"),
-        may_leave=None if endpoint.effect is _READ else lambda: _is_wanted(desk, visit, situation),
+        may_leave=None if endpoint.effect is _READ else lambda: _against(desk, visit, situation) is None,
     )
 
 
-def _is_wanted(desk: Desk, visit: Visit, situation: Situation) -> bool:
-    """What changes something had to wait for a connection: the key still stands, and so does the trading state."""
-    return revoked(desk, visit) is None and not state_reasons(desk, visit, situation, is_last=True)
+def _against(desk: Desk, visit: Visit, situation: Situation) -> Refusal | None:
+    """What stands by now against something that changes something and had to wait: the key gone, the trading state."""
+    gone = revoked(desk, visit)
+    if gone is not None:
+        return gone
+    reasons = state_reasons(desk, visit, situation, is_last=True)
+    return Refusal(in_order(reasons)) if reasons else None
 
 
 def _lent(principal: Principal | None, endpoint: Endpoint) -> Literal["guard", "public", "none"]:

@@ -81,7 +81,7 @@ class Recorder:
         return visit.call.wait_s
 
     def refused_late(self, visit: Visit, refusal: Refusal) -> None:
-        """A trade that was decided and is not sent after all: its outcome is its record, here it is counted."""
+        """What was decided and is not sent after all: its record stands, and here it is counted."""
         visit.outcome = "refused"
         self._count(visit, refusal)
 

@@ -195,6 +195,35 @@ async def test_whoever_comes_while_a_line_ends_waits_for_it(scene: Stage) -> Non
     assert quotes(scene) == {TENCENT: [1]}
 
 
+@pytest.mark.parametrize("what", ["revoked", "locked"])
+@pytest.mark.parametrize("path", [SUB, PUSH])
+async def test_b03_what_waited_behind_anothers_subscription_is_looked_at_again(
+    scene: Stage, tmp_path: Path, path: str, what: str
+) -> None:
+    """Its key has ended meanwhile, or trading was locked: it does not leave, and holds nothing."""
+    gate = asyncio.Event()
+    scene.daemon.faults.add(Hold(gate), path=SUB)
+    first = asyncio.ensure_future(subscribe(scene, APPLE, who="other"))
+    await scene.until_reached(SUB)
+    body = {"security_list": [TENCENT], "sub_type_list": [1]} if path == SUB else {"acc_id_list": [123456]}
+    late = asyncio.ensure_future(scene.ask(path, body))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    if what == "locked":
+        await scene.set_state("locked", keys=("bot",))
+    else:
+        write_keys(tmp_path / "keys.json", *KEYS[1:])
+        await scene.guard.reload()
+    gate.set()
+
+    assert is_done(await first)
+    assert codes(await late) == ["halted" if what == "locked" else "unauthenticated"]
+    assert quotes(scene) == {APPLE: [1]}
+    assert scene.daemon.world.push_accounts == set()
+    assert not scene.guard.desk.holdings.held("bot")
+    assert not scene.guard.desk.holdings.accounts("bot")
+
+
 async def test_waiting_is_bounded(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more than may wait for the daemon is told to come again; nothing was held for it."""
     monkeypatch.setattr(subscribing, "WAITING_MAX", 1)
