@@ -11,7 +11,8 @@ from typing import Final
 import structlog
 
 from guard.journal import Order
-from guard.limits import Fills, Holder
+from guard.limits import Amounts, Holder
+from guard.limits.holder import Course
 from guard.policy.fills import Progress, targets
 from guard.terms import Account, stamp_of
 from guard.tracking.asked import Asked
@@ -34,6 +35,7 @@ class Late:
         self._places = places
         self._until_us = {places.of(holder): 0 for holder in scribe.state.ended.values()}
         self._over: dict[str, Place] = {}  # orders that ended while their list is looked at for it
+        self._weighed: dict[str, tuple[Amounts | Course, OrderRow]] = {}  # as what, and by which row, each was charged
 
     def places(self) -> list[Place]:
         """Those where a fill may still come to light, for it was not long ago."""
@@ -56,6 +58,7 @@ class Late:
         """Everything that the lists show as filled, and that no list showed before the order's end."""
         account, state = asked.place.account, self._scribe.state
         self._note([one for name, one in state.ended.items() if name in asked.terms or name in asked.doubts])
+        self._weighed = {name: seen for name, seen in self._weighed.items() if name in state.ended}
         ended = [one for one in state.ended.values() if one.about.account == account]
         if not ended:
             return
@@ -66,9 +69,9 @@ class Late:
             holder = named or by_stamp.get(row.remark or "")
             if holder is None or row.symbol not in {None, holder.symbol} or row.status is Status.FILL_CANCELLED:
                 continue
-            fills = fills_of(holder, row)
-            if fills != holder.fills:
-                self._charge(holder, row, fills)
+            if self._weighed.get(holder.id) != (holder.course, row):
+                self._charge(holder, row)
+                self._weighed[holder.id] = holder.course, row
 
     def _note(self, ended: list[Holder]) -> None:
         """These have ended now: their lists are looked at for some time."""
@@ -79,9 +82,13 @@ class Late:
         if len(self._until_us) > PLACES_MAX:
             self._until_us.clear()
 
-    def _charge(self, holder: Holder, row: OrderRow, fills: Fills) -> None:
+    def _charge(self, holder: Holder, row: OrderRow) -> None:
+        """What the row shows as filled, where that is more than is known, or costs more than was charged."""
         clock, held = self._scribe.desk.clock, dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
-        wall, qty, paid = clock.wall(), fills.qty, fills.paid
+        wall, fills, known = clock.wall(), fills_of(holder, row), holder.fills
+        if not fills.qty:
+            return
+        qty, paid = fills.qty, fills.paid
         progress = Progress(
             qty=row.qty,
             filled=qty,
@@ -92,6 +99,9 @@ class Late:
             accepted=accepted(holder),
         )
         found = targets(wholes(holder), held, progress, market=holder.market)
+        raised = {cell: amount for cell, amount in found.items() if amount > held.get(cell, 0)}
+        if not raised and qty <= known.qty:
+            return
         text = f"{qty.normalize():f}"
         self._scribe.learn(
             Order(
@@ -104,7 +114,7 @@ class Late:
                 filled_qty=text,
                 filled_value=None if paid is None else f"{paid.normalize():f}",
                 ended=row.status.is_over,
-                targets={cell: amount for cell, amount in found.items() if amount > held.get(cell, 0)},
+                targets=raised,
             )
         )
         _log.error("filled_after_end", decision=holder.id, order_id_ex=row.order_id_ex, filled_qty=text)

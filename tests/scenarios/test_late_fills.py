@@ -1,18 +1,23 @@
 """Fills that the daemon shows only after it had called the order ended: charged as any fill is, once."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from guard.admin.change import Who
 from guard.limits import ended
 from guard.simulator.faults import Reset
+from guard.simulator.faults import Stage as Call
 from guard.simulator.orders import Status
+from guard.terms import Answer, Failure
 from tests.support.guards import record, said
-from tests.support.stage import ORDER, Stage, again, code_of, decision_of, is_passed, stage
+from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, decision_of, is_passed, stage
 from tests.support.tracked import LIMITS, at_daemon, fill, held, holds, round_trip
 
+LIST = "/api/orders"
 PEOPLE = (record("bot"), record("other"), record("desk", owner="a person"))
 
 
@@ -31,6 +36,24 @@ def filled_late(scene: Stage, name: str, qty: int, price: str = "200") -> None:
     order.status = Status.SUBMITTED
     fill(scene, name, qty, price)
     order.status = Status.CANCELLED_PART if order.fill_qty < order.qty else Status.FILLED_ALL
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """The daemon lists its orders, but in other words."""
+
+    edit: Callable[[list[dict[str, Any]]], object]
+
+    async def play(self, stage: Call) -> Answer | Failure:
+        """Act, and change what is answered."""
+        answer = stage.act()
+        told = msgspec.json.decode(answer.body)
+        self.edit(told["s2c"]["order_list"])
+        return msgspec.structs.replace(answer, body=msgspec.json.encode(told))
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> int:
+    """How often it was told, since this was asked last, that something was filled after its end."""
+    return capsys.readouterr().out.count("filled_after_end")
 
 
 async def test_a_fill_shown_after_the_cancel_is_charged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,3 +236,85 @@ async def test_what_was_given_up_and_comes_all_the_same_is_charged(tmp_path: Pat
         assert scene.ledger() == before
         await round_trip(scene)
         assert scene.ledger() == before
+
+
+def _priced(rows: list[dict[str, Any]]) -> None:
+    """Nothing is filled, and it has an average price all the same."""
+    for row in rows:
+        row |= {"fill_qty": 0, "fill_avg_price": 199}
+
+
+async def test_an_average_of_nothing_is_no_fill(tmp_path: Path) -> None:
+    """It teaches nothing: what else the list shows is learned, nothing is charged and nothing fails."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        await cancelled(scene)
+        scene.daemon.faults.always(Listed(_priced), path=LIST)
+        await round_trip(scene)
+        assert held(scene) == holds(0, 0, 0, 0)
+
+
+async def test_a_list_that_cannot_be_learned_from_keeps_no_cancel_from_passing(tmp_path: Path) -> None:
+    """Whoever may be another key's order is looked for first; a fault of the guard's own in that is its own."""
+    async with stage(tmp_path, *PEOPLE, policies=LIMITS) as scene:
+        scene.daemon.faults.add(Reset(acts=True), path=ORDER)
+        assert code_of(await scene.place(who="other")) == (504, "outcome_unknown")
+        scene.guard.reconciler._late.learn = lambda _: 1 / 0  # type: ignore[method-assign, assignment]
+        assert said(await scene.cancel("FH7777"))["ret_type"] != 0
+        assert len(scene.reached(MODIFY)) == 1
+
+
+def _taken_back(rows: list[dict[str, Any]]) -> None:
+    """Every order is over, for its fills were cancelled."""
+    for row in rows:
+        row |= {"order_status": 24, "fill_qty": 0, "fill_avg_price": 0}
+
+
+async def test_fills_that_were_taken_back_and_come_again_are_charged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The order ended as one whose fills were cancelled, and cost nothing; then it is shown filled as it was before."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300)
+        fill(scene, name, 100, "200")
+        await round_trip(scene)
+        scene.daemon.faults.always(Listed(_taken_back), path=LIST)
+        await round_trip(scene)
+        assert held(scene) == holds(0, 0, 0, 0)
+        at_daemon(scene, name).status = Status.CANCELLED_PART
+        scene.daemon.faults.clear()
+        await round_trip(scene)
+        assert held(scene) == holds(20_000, 0, 0, 0)
+        await round_trip(scene)
+        assert logged(capsys) == 1
+
+
+async def test_an_average_that_is_set_right_is_no_fill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dearer one is charged, a cheaper one changes nothing; and is neither told nor recorded."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await cancelled(scene)
+        filled_late(scene, name, 200, "200")
+        await round_trip(scene)
+        before, order = await scene.records("order"), at_daemon(scene, name)
+        assert logged(capsys) == 1
+        order.fill_value = order.fill_qty * 199
+        await round_trip(scene)
+        assert (await scene.records("order"), logged(capsys)) == (before, 0)
+        order.fill_value = order.fill_qty * 201
+        await round_trip(scene)
+        assert (held(scene), logged(capsys)) == (holds(40_200, 0, 0, 0), 1)
+
+
+def _twice(rows: list[dict[str, Any]]) -> None:
+    """Every order is shown a second time under its number alone, at another price."""
+    rows += [row | {"order_id_ex": None, "fill_avg_price": 198} for row in rows]
+
+
+async def test_an_order_that_is_shown_twice_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two rows that differ are one fill at the dearer price, not a new one at every look."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await cancelled(scene)
+        scene.daemon.faults.always(Listed(_twice), path=LIST)
+        filled_late(scene, name, 200, "199")
+        for _ in range(4):
+            await round_trip(scene)
+        assert (held(scene), logged(capsys)) == (holds(39_800, 0, 0, 0), 1)
