@@ -114,6 +114,7 @@ class Holdings:
         """A socket of the key has opened."""
         self._here.add(name)
         self.away_us.pop(name, None)
+        self._refused.pop(name, None)
 
     def left(self, name: str, *, now_us: int) -> None:
         """No socket of the key is open any more, or about to be."""
@@ -122,9 +123,10 @@ class Holdings:
         self._here.discard(name)
 
     def seen(self, name: str, *, now_us: int) -> None:
-        """The key has asked for something."""
+        """The key has asked for something: it is not gone, whatever the daemon refused to end before."""
         if name in self.away_us:
             self.away_us[name] = now_us
+        self._refused.pop(name, None)
 
     def gone(self, live: Collection[str], *, now_us: int) -> list[str]:
         """Keys that hold something and are no longer in force, or have stayed away too long."""

@@ -125,9 +125,24 @@ class _Errand:
     async def leave(self) -> list[Answer | Failure]:
         """Everything that the key held ends, as far as the daemon says yes: its answers."""
         lines, acc_ids = self._holdings.held(self._name), self._holdings.accounts(self._name)
-        results = [await self.unsubscribe(lines)] if lines else []
+        results = await self._end(lines)
         if acc_ids:
             results.append(await self.unpush(tuple(acc_ids)))
+        return results
+
+    async def _end(self, lines: list[Line]) -> list[Answer | Failure]:
+        """Call by call: a no to one keeps no other line held. A daemon that is away is asked for no more."""
+        results: list[Answer | Failure] = []
+        kept: set[Line] = set()
+        for ended, call in calls(self._holdings.ends(self._name, lines), is_subscribe=False):
+            results.append(await self._ask(call))
+            if isinstance(results[-1], Failure):
+                return results
+            if says_yes(results[-1]):
+                self._holdings.drop(self._name, ended)
+            else:
+                kept.update(ended)
+        self._holdings.drop(self._name, [line for line in lines if line not in kept])
         return results
 
 

@@ -300,6 +300,47 @@ async def test_what_the_daemon_does_not_end_is_asked_for_again(
     assert not scene.guard.desk.holdings
 
 
+async def test_what_the_daemon_ends_of_a_gone_key_ends_although_it_refuses_another_line(
+    scene: Stage, tmp_path: Path
+) -> None:
+    """One call is refused, whenever it is asked: the others are asked all the same, and only its lines stay held."""
+    await subscribe(scene, TENCENT)
+    await subscribe(scene, APPLE, types=[1, 2])
+    await subscribe(scene, "HK.00388", types=[2])
+    await subscribe(scene, "HK.00388", types=[2], who="other")
+    write_keys(tmp_path / "keys.json", *KEYS[1:])
+    await scene.guard.reload()
+    scene.daemon.faults.add(RetType(-1), path=UNSUB)
+    await _taken_back(scene)
+
+    assert quotes(scene) == {TENCENT: [1], "HK.00388": [2]}
+    assert scene.guard.desk.holdings.held("bot") == [(1, "00700", 1)]
+
+
+@pytest.mark.parametrize("comes_by", ["socket", "request"])
+async def test_a_key_that_came_back_is_asked_for_anew_when_it_is_gone_again(
+    scene: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes_by: str
+) -> None:
+    """What the daemon refused to end while it was gone before counts no more, and delays nothing."""
+    monkeypatch.setattr(subscribing, "ENDING_ATTEMPTS_MAX", 2)
+    await subscribe(scene, TENCENT)
+    for _ in range(2):
+        write_keys(tmp_path / "keys.json", *KEYS[1:])
+        await scene.guard.reload()
+        asked = len(scene.reached(UNSUB))
+        scene.daemon.faults.add(RetType(-1), path=UNSUB)
+        await _taken_back(scene)
+        assert len(scene.reached(UNSUB)) == asked + 1
+        write_keys(tmp_path / "keys.json", *KEYS)
+        await scene.guard.reload()
+        if comes_by == "socket":
+            scene.guard.desk.holdings.arrived("bot")
+        else:
+            await scene.ask("/api/ping")
+
+    assert scene.guard.desk.holdings.held("bot") == [(1, "00700", 1)]
+
+
 async def test_a_daemon_that_ends_nothing_is_not_asked_for_ever(
     scene: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
