@@ -57,4 +57,5 @@ def fill_ended(state: State, order_id: str, targets: Mapping[str, int], *, fills
             spend(state, cell, more)
             touch(state, order_id, (cell,))
     if fills.qty >= holder.fills.qty:
+        touch(state, order_id)
         holder.fills = fills

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from guard.limits import (
+    Fills,
     Graft,
     Opening,
     Staging,
@@ -20,6 +21,7 @@ from guard.limits import (
     apart,
     days,
     end_order,
+    fill_ended,
     graft,
     missing,
     note_filled,
@@ -241,6 +243,20 @@ def test_what_a_shadow_has_spent_is_taken_as_of_the_last_moment(more: int) -> No
     spend(state, "meanwhile", Claim("spend", SEEN[0], more), t_us=2)
     _ = staging.take_over(staging.rest(), t_us=3)
     assert state.spent[PLAIN[0]] == state.sums[PLAIN[0]] == 9 + more
+
+
+def test_a_late_fill_that_costs_nothing_more_is_kept() -> None:
+    """It is learned after the ended order was built anew, which must not put back what was known before."""
+    state = State()
+    reserve(state, Opening("a", old(5), holder="a", key="bot", account=ACCOUNT), t_us=1)
+    settle(state, "a", Outcome(Verdict.ACCEPTED, order_id="1"), t_us=2)
+    end_order(state, "a", t_us=3)
+    staging = Staging(state, State(), WORDS)
+    while staging.build() is not None:
+        pass
+    fill_ended(state, "a", {}, fills=Fills(Decimal(7)), t_us=4)
+    _ = staging.take_over(staging.rest(), t_us=5)
+    assert state.ended["a"].fills == Fills(Decimal(7))
 
 
 def test_what_is_given_up_changes_nothing() -> None:
