@@ -22,8 +22,7 @@ from guard.tracking.tracks import accepted, fills_of
 from guard.upstream.orderlist import OrderRow, Status
 from guard.walk.changing import wholes
 
-PLACES_MAX: Final = 1_000  # where orders ended of late
-LATE_US: Final = 60_000_000  # how long a list is looked at after an order ended there, or the account was heard of
+LATE_US: Final = 60_000_000  # how long a list is looked at after an order ended there, a start, or a trade there
 _log = structlog.get_logger("guard")
 
 
@@ -33,32 +32,39 @@ class Late:
     def __init__(self, scribe: Scribe, places: Places) -> None:
         self._scribe = scribe
         self._places = places
-        self._until_us = {places.of(holder): 0 for holder in scribe.state.ended.values()}
-        self._over: dict[str, Place] = {}  # orders that ended while their list is looked at for it
+        self._over: dict[str, tuple[Place, int]] = {}  # where each is listed, and until when it is looked for by itself
+        self._heard: dict[int, int] = {}  # until when account ids are looked at
+        self._newest: str | None = None
         self._weighed: dict[str, tuple[Amounts | Course, OrderRow]] = {}  # as what, and by which row, each was charged
+        self._note()
 
     def places(self) -> list[Place]:
         """Those where a fill may still come to light, for it was not long ago."""
+        self._note()
         now_us = self._scribe.desk.clock.t_us()
-        return [place for place, until_us in self._until_us.items() if now_us < until_us]
+        heard = {acc_id for acc_id, until_us in self._heard.items() if now_us < until_us}
+        found = (at for at, until_us in self._over.values() if now_us < until_us or at.account.acc_id in heard)
+        return list({id(place): place for place in found}.values())
 
     def heard(self, acc_id: int) -> set[Account]:
         """Something was traded there: which accounts are to be looked at, for an order of theirs ended of late."""
-        known = [place for place in self._until_us if place.account.acc_id == acc_id]
-        self._until_us |= dict.fromkeys(known, self._scribe.desk.clock.t_us() + LATE_US)
-        return {place.account for place in known}
+        known = {id(place): place.account for place, _ in self._over.values() if place.account.acc_id == acc_id}
+        if known:
+            self._heard[acc_id] = self._scribe.desk.clock.t_us() + LATE_US
+        return set(known.values())
 
     def is_lacking(self, asked: Asked) -> bool:
         """An order that ended a moment ago is not among today's: it may be among earlier ones."""
-        ended, shown = self._scribe.state.ended, {row.order_id_ex for row in asked.today}
-        over = [ended[name] for name, place in self._over.items() if place == asked.place and name in ended]
-        return any(holder.order_id_ex not in shown for holder in over if not holder.is_nameless)
+        now_us, ended = self._scribe.desk.clock.t_us(), self._scribe.state.ended
+        shown = {row.order_id_ex for row in asked.today}
+        over = [name for name, (at, until_us) in self._over.items() if now_us < until_us and at == asked.place]
+        found = [ended[name] for name in over if name in ended]
+        return any(holder.order_id_ex not in shown for holder in found if not holder.is_nameless)
 
     def learn(self, asked: Asked) -> None:
         """Everything that the lists show as filled, and that no list showed before the order's end."""
         account, state = asked.place.account, self._scribe.state
-        self._note([one for name, one in state.ended.items() if name in asked.terms or name in asked.doubts])
-        self._weighed = {name: seen for name, seen in self._weighed.items() if name in state.ended}
+        self._note()
         ended = [one for one in state.ended.values() if one.about.account == account]
         if not ended:
             return
@@ -73,14 +79,19 @@ class Late:
                 self._charge(holder, row)
                 self._weighed[holder.id] = holder.course, row
 
-    def _note(self, ended: list[Holder]) -> None:
-        """These have ended now: their lists are looked at for some time."""
-        looked_at = self.places()
-        over = {holder.id: self._places.of(holder) for holder in ended}
-        self._over = {name: place for name, place in self._over.items() if place in looked_at} | over
-        self._until_us |= dict.fromkeys(over.values(), self._scribe.desk.clock.t_us() + LATE_US)
-        if len(self._until_us) > PLACES_MAX:
-            self._until_us.clear()
+    def _note(self) -> None:
+        """Orders that have ended since, in whichever way, are looked for from now on; at a start those of before it."""
+        ended = self._scribe.state.ended
+        newest = next(reversed(ended), None)
+        if newest == self._newest:
+            return
+        self._newest, until_us = newest, self._scribe.desk.clock.t_us() + LATE_US
+        before, self._over = self._over, {}
+        for name, holder in ended.items():
+            self._over[name] = before.get(name) or (self._places.of(holder), until_us)
+        acc_ids = {place.account.acc_id for place, _ in self._over.values()}
+        self._heard = {acc_id: until_us for acc_id, until_us in self._heard.items() if acc_id in acc_ids}
+        self._weighed = {name: seen for name, seen in self._weighed.items() if name in ended}
 
     def _charge(self, holder: Holder, row: OrderRow) -> None:
         """What the row shows as filled, where that is more than is known, or costs more than was charged."""

@@ -13,11 +13,11 @@ from guard.simulator.faults import Reset
 from guard.simulator.faults import Stage as Call
 from guard.simulator.orders import Status
 from guard.terms import Answer, Failure
-from tests.support.guards import record, said
+from tests.support.guards import operate, record, said
 from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, decision_of, is_passed, stage
 from tests.support.tracked import LIMITS, at_daemon, fill, held, holds, round_trip
 
-LIST = "/api/orders"
+LIST, HISTORY = "/api/orders", "/api/history-orders"
 PEOPLE = (record("bot"), record("other"), record("desk", owner="a person"))
 
 
@@ -318,3 +318,73 @@ async def test_an_order_that_is_shown_twice_is_told_once(tmp_path: Path, capsys:
         for _ in range(4):
             await round_trip(scene)
         assert (held(scene), logged(capsys)) == (holds(39_800, 0, 0, 0), 1)
+
+
+# ---------------------------------------------------------------- for how long it is looked for
+
+
+async def test_a_start_looks_for_a_minute(tmp_path: Path) -> None:
+    """What ended shortly before it may be filled all the same, and nobody pushes that again; then it is over."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        first = await cancelled(scene)
+        second = await cancelled(scene, qty=200)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        filled_late(scene, first, 300)
+        await round_trip(scene)
+        assert held(scene) == holds(60_000, 0, 0, 0, per_day=2)
+        scene.clock.advance(s=60)
+        scene.guard.reconciler._idle_us = 2**63
+        filled_late(scene, second, 200)
+        await round_trip(scene)
+        assert held(scene) == holds(60_000, 0, 0, 0, per_day=2)
+
+
+async def test_what_a_person_gave_up_is_looked_for(tmp_path: Path) -> None:
+    """No list could be read meanwhile: its end was learned from none."""
+    async with stage(tmp_path, *PEOPLE, policies=LIMITS) as scene:
+        scene.daemon.faults.add(Reset(acts=True), path=ORDER)
+        reply = await scene.place(qty=300)
+        word = {"verdict": "refused", "reason": "the broker says so on the phone"}
+        path = f"/admin/decisions/{decision_of(reply)}/settle"
+        assert (await operate(scene.guard, path, word))[0] == 200
+        assert held(scene) == holds(0, 0, 0, 0, per_day=0)
+        fill(scene, next(iter(scene.daemon.orders)), 300, "200")
+        await round_trip(scene)
+        assert held(scene)["daily_value"] == 60_000
+
+
+async def test_a_trade_has_no_list_asked_where_nothing_ended_of_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account traded in two markets; only one of them has an order that is remembered."""
+    monkeypatch.setattr(ended, "ENDED_MAX", 1)
+    async with stage(tmp_path, policies='[orders]\nmax_value = ["1000000 HKD", "100000 USD"]\n') as scene:
+        await cancelled(scene)
+        await cancelled(scene, market="US", code="AAPL", qty=1, price=100)
+        scene.clock.advance(s=61)
+        scene.guard.reconciler._idle_us = 2**63
+        asked = len(scene.reached(LIST))
+        for _ in range(6):
+            scene.guard.reconciler.traded(123456)
+            await round_trip(scene)
+        later = scene.reached(LIST)[asked:]
+        assert {each.json["c2s"]["header"]["trd_market"] for each in later} == {2}
+
+
+async def test_an_order_that_today_lacks_is_sought_among_earlier_ones_for_a_minute(tmp_path: Path) -> None:
+    """Others end at the place later, and each is sought for itself alone."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        await cancelled(scene)
+        scene.daemon.orders.clear()
+        for _ in range(3):
+            await cancelled(scene, qty=200)
+            await round_trip(scene)
+        assert len(scene.reached(HISTORY)) >= 2
+        for _ in range(3):
+            scene.clock.advance(s=10)
+            await cancelled(scene, qty=200)
+        asked = len(scene.reached(HISTORY))
+        for _ in range(3):
+            await cancelled(scene, qty=200)
+            await round_trip(scene)
+        assert len(scene.reached(HISTORY)) == asked
