@@ -129,7 +129,7 @@ def _instrument_rules(doc: PolicyDoc) -> Iterator[OrderRule]:
     if instruments.markets is not None:
         yield Markets(policy, expanded(instruments.markets))
     if instruments.blocked_symbols is not None:
-        yield BlockedSymbols(policy, instruments.blocked_symbols)
+        yield BlockedSymbols(policy, notation.blocking(instruments.blocked_symbols))
     if instruments.symbols is not None:
         yield Symbols(policy, instruments.symbols)
 

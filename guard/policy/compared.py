@@ -115,7 +115,8 @@ def _allow(row: Row, before: Any, after: Any) -> Kind:
 
 
 def _block(row: Row, before: Any, after: Any) -> Kind:
-    return opposite(_allow(row, before or (), after or ()))
+    """A counter in another currency blocks its share too, which a pattern that stands for it does not."""
+    return opposite(_allow(row, notation.blocking(before or ()), notation.blocking(after or ())))
 
 
 def _reach(row: Row, before: Any, after: Any) -> Kind:

@@ -83,6 +83,7 @@ class Symbols(Rule, frozen=True):
 class BlockedSymbols(Rule, frozen=True):
     """None of these symbols, nor their options, warrants and counters in other currencies.
 
+    A counter in another currency blocks its share as well (`notation.blocking`), and so every other counter of it.
     Beats every allow-list: all must pass.
     Where neither the code nor the daemon tells what a derivative is on (options and warrants of Hong Kong), and the
     list names anything in that market, the derivative is refused: a blocked name has no back door.

@@ -14,7 +14,7 @@ from guard.policy.diff import reaches
 from guard.policy.document import PolicyDoc, PolicyError
 from guard.policy.instruments import matches_symbol
 from guard.policy.locate import line_of
-from guard.policy.notation import Bad, matches, plain
+from guard.policy.notation import Bad, blocking, matches, plain
 from guard.policy.periods import currencies_of
 from guard.policy.policyset import PolicySet
 from guard.policy.schema import expanded
@@ -75,13 +75,14 @@ def _covered(doc: PolicyDoc) -> Found:
     allowed, blocked = doc.instruments.symbols or (), doc.instruments.blocked_symbols or ()
     for text in allowed:
         for block in blocked:
-            if _stands_for(block, text):
+            if any(_stands_for(each, text) for each in blocking((block,))):
                 message = f"{text} is in blocked_symbols too, as {block}, which beats it"
                 yield ("instruments", "symbols"), Bad("unreachable", message, "leave it out of one of them")
     for name, texts in (("symbols", allowed), ("blocked_symbols", blocked)):
         for wider in (text for text in texts if "*" in text):
             for text in texts:
-                if wider != text and _stands_for(wider, text):
+                meant = blocking((text,)) if name == "blocked_symbols" else (text,)
+                if wider != text and all(_stands_for(wider, each) for each in meant):
                     message = f"{wider} stands for {text} already"
                     yield ("instruments", name), Bad("unreachable", message, f"leave {text} out, or {wider}")
 

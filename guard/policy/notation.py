@@ -5,6 +5,7 @@ Every reader takes text and gives a value or a `Bad` that says what to write ins
 """
 
 import re
+from collections.abc import Sequence
 from decimal import Clamped, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from fnmatch import translate
 from functools import lru_cache
@@ -258,3 +259,15 @@ def check_listed_symbol(text: str, prefixes: frozenset[str]) -> Bad | None:
     if whole != code:
         return Bad("bad_pattern", f"{text!r} is no symbol: HK codes have five digits", f"write HK.{whole}")
     return check_symbol_pattern(text, prefixes)
+
+
+def blocking(texts: Sequence[str]) -> tuple[str, ...]:
+    """A list of what is blocked with the shares of those counters in other currencies that it names one by one."""
+    return tuple(dict.fromkeys((*texts, *(share for text in texts if (share := _share_of(text)) is not None))))
+
+
+def _share_of(text: str) -> str | None:
+    """What "HK.09110" is a counter of: "HK.03110"; None for a symbol that is none, or a pattern."""
+    prefix, _, code = text.upper().partition(".")
+    local = None if set(text) & set("*?") else markets.local_code(prefix, code)
+    return None if local is None else f"{prefix}.{local}"

@@ -132,8 +132,8 @@ INSTRUMENTS: Final = (
     ),
     Row(
         path="instruments.blocked_symbols",
-        says="Symbols that may not be traded, nor their options, warrants and counters in other currencies; beats any"
-        " allow-list.",
+        says="Symbols that may not be traded, nor their options, warrants and counters in other currencies; such a"
+        " counter, written without `*` or `?`, blocks its share and all other counters of it; beats any allow-list.",
         order="block",
         example='blocked_symbols = ["US.GME"]',
         unset="nothing is blocked",

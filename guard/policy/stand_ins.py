@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from guard.markets import FUTURES, MARKETS, PREFIXES_OF, TRD_MARKETS, ZONE_OF, currency_of, kind_of
 from guard.policy.document import PolicyDoc
-from guard.policy.notation import matches
+from guard.policy.notation import blocking, matches
 from guard.policy.schema import expanded
 from guard.terms import (
     Account,
@@ -77,7 +77,7 @@ def symbols_of(market: str, *docs: PolicyDoc) -> Iterator[str]:
     for prefix in prefixes:
         yield f"{prefix}.{_FUTURE if market in FUTURES else _CODES[prefix]}"
     for doc in docs:
-        for text in (*(doc.instruments.symbols or ()), *(doc.instruments.blocked_symbols or ())):
+        for text in (*(doc.instruments.symbols or ()), *blocking(doc.instruments.blocked_symbols or ())):
             prefix, _, code = text.upper().partition(".")
             if text == "*":
                 continue

@@ -139,6 +139,30 @@ def test_what_is_blocked_is_blocked_in_other_currencies_too(market: str, code: s
         assert re.search(r"is the (CNH|USD) counter of (HK\.0|CA\.)", judgement.reasons[0].message)
 
 
+@pytest.mark.parametrize(
+    ("market", "code", "found"),
+    [
+        ("HK", "09110", Code.SYMBOL),
+        ("HK", "03110", Code.SYMBOL),
+        ("HK", "83110", Code.SYMBOL),
+        ("HK", "00700", Code.SYMBOL),
+        ("HK", "03433", None),
+        ("HK", "01234", None),
+        ("HK_FUND", "02834", Code.SYMBOL),
+        ("CA", "DLR", Code.SYMBOL),
+        ("CA", "DLR-U", Code.SYMBOL),
+        ("CA", "SHOP", None),
+        ("US", "DLR", None),
+    ],
+)
+def test_a_blocked_counter_blocks_its_share_and_every_other_counter(market: str, code: str, found: Code | None) -> None:
+    """Whichever of the codes is written, the share or fund is meant; a pattern means what is written like it."""
+    rules = '[instruments]\nblocked_symbols = ["HK.09110", "hk.80700", "HK.09834", "CA.DLR.u", "HK.8123?", "CA.*.V"]'
+    judgement = asked(rules, order(market=market, code=code), world=world(what=stock(f"{market}.{code}")))
+
+    assert codes(judgement) == ([] if found is None else [found])
+
+
 def test_a_derivative_of_a_blocked_symbol_is_told() -> None:
     """Which name it is derived from."""
     where = world(what=stock("HK.12345", kind="warrant", underlying="HK.00700"))

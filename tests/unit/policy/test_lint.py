@@ -36,6 +36,15 @@ HK = '[instruments]\nmarkets = ["HK"]\n'
             [("instruments.blocked_symbols", "unreachable")],
         ),
         ('[instruments]\nsymbols = ["HK.0*", "HK.?0700"]\nblocked_symbols = ["HK.00?00"]', []),
+        ('[instruments]\nblocked_symbols = ["HK.09*", "HK.09110"]', []),
+        (
+            '[instruments]\nblocked_symbols = ["HK.0*", "HK.09110"]',
+            [("instruments.blocked_symbols", "unreachable")],
+        ),
+        (
+            '[instruments]\nsymbols = ["HK.03110", "HK.03433"]\nblocked_symbols = ["HK.09110"]',
+            [("instruments.symbols", "unreachable")],
+        ),
         ('[instruments]\nsymbols = ["HK.0*", "HK.00700", "US.AAPL"]', [("instruments.symbols", "unreachable")]),
         (
             '[instruments]\nsymbols = ["HK.00700", "US.GME"]\nblocked_symbols = ["hk.*"]',

@@ -58,6 +58,15 @@ def test_a_looser_limit_is_shown_by_an_order_at_its_boundary(table: str, before:
     assert not found.witness.still
 
 
+def test_the_share_of_a_blocked_counter_shows_that_a_pattern_of_counters_blocks_less() -> None:
+    """The fund itself passes, which the entry for its dollar counter blocked."""
+    before, after = (f'[instruments]\nblocked_symbols = ["{text}"]' for text in ("HK.09110", "HK.09*"))
+    found = loosened(before, after, "instruments.blocked_symbols")
+
+    assert found.witness is not None
+    assert found.witness.refused[0].observed == "HK.03110"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "minute"),
     [
