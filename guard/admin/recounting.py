@@ -56,7 +56,7 @@ class Recounting:
 
     def give_way(self) -> None:
         """Keys are to be taken away: the past is read no more for a change that may as well be asked for again."""
-        if self._patience is not None:
+        if self._patience is not None and not self._patience.expired():
             self._is_wanted = True
             self._patience.reschedule(asyncio.get_running_loop().time())
 

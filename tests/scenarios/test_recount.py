@@ -216,6 +216,42 @@ async def test_a_key_that_is_taken_away_does_not_wait_for_a_reload_that_counts(
         assert found.result == ("applied" if is_revoked else "unchanged")
 
 
+async def test_who_asks_again_while_the_reload_gives_way_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What reads the past takes a moment to end; another key that leaked may be taken away in that moment."""
+    begun, ending, go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def slow_to_end(*words: str) -> AsyncIterator[Child]:
+        async with child(*words) as process:
+            begun.set()
+            try:
+                yield process
+            finally:
+                ending.set()
+                await go.wait()
+
+    monkeypatch.setattr(recounting, "child", slow_to_end)
+    keys = record("bot"), record("other"), record("third")
+    async with stage(tmp_path, *keys, policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200, remark="1")
+        changes = scene.guard.changes
+        (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+        counting = asyncio.ensure_future(changes.policies.reload(Who("desk", "count")))
+        await begun.wait()
+        write_keys(tmp_path / "keys.json", *keys[1:])
+        first = asyncio.ensure_future(changes.reload_keys(Who("desk", "leaked")))
+        await ending.wait()
+        write_keys(tmp_path / "keys.json", keys[2])
+        second = asyncio.ensure_future(changes.reload_keys(Who("desk", "that one too")))
+        await asyncio.sleep(0.1)
+        go.set()
+        assert {(await each).result for each in (first, second)} == {"applied", "unchanged"}
+        assert "keys were reloaded meanwhile" in str((await counting).errors[0])
+        assert {key.id for key in scene.guard.desk.standing.keyring.by_grant.values()} == {"third"}
+
+
 async def test_a_change_that_counts_nothing_new_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A smaller order value needs no counter: the reload does not wait for the past."""
     monkeypatch.setattr(recounting, "TIMEOUT_S", 0.0)
