@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from guard.errors import JournalFault
 from guard.journal import Reconciled, plain
+from guard.limits import Holder, State, Step, find_order
 from guard.terms import Verdict
 from guard.tracking.apply import reconciled
 from guard.walk.recorder import Recorder
@@ -71,4 +72,14 @@ def _errors(recorder: Recorder, decision: str, body: SettleBody) -> tuple[str, .
         errors.append("order_id_ex: at most 64 printable characters")
     if name is not None and body.verdict != "accepted":
         errors.append("order_id_ex: only an accepted order has one")
+    other = None if name is None or step is None else _other_of(recorder.desk.state, step, name)
+    if other is not None:
+        errors.append(f"order_id_ex: it is the working order of {other}; look again which one became of {decision}")
     return tuple(errors)
+
+
+def _other_of(state: State, step: Step, name: str) -> str | None:
+    """The decision of another live order that bears this name: it would go on bearing it, and this one none."""
+    holder = state.holders.get(step.holder or step.of or "")
+    found = None if holder is None else find_order(state, holder.account, order_id=None, order_id_ex=name)
+    return found.id if isinstance(found, Holder) and found is not holder else None

@@ -453,6 +453,23 @@ async def test_a_persons_accepted_order_is_followed_by_its_id(tmp_path: Path) ->
         assert scene.held() == scene.held("open_value") == 0
 
 
+async def test_a_person_cannot_give_an_order_the_id_of_another(tmp_path: Path) -> None:
+    """The other one would keep it, and the one in doubt, told as applied, would be followed by no id at all."""
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
+        other = await scene.place()
+        reply = await doubted(scene, acts=True, price=201)
+        first, second = scene.daemon.orders
+        path = f"/admin/decisions/{decision_of(reply)}/settle"
+        word = {"verdict": "accepted", "reason": "seen in the app"}
+        status, told = await operate(scene.guard, path, word | {"order_id_ex": first})
+        assert status == 422
+        assert f"it is the working order of {decision_of(other)}" in str(told["errors"])
+        assert await verdict(scene, reply) == "unknown"
+        assert (await operate(scene.guard, path, word | {"order_id_ex": second}))[0] == 200
+        assert is_passed(await scene.cancel(second))
+        assert is_passed(await scene.cancel(first))
+
+
 # ---------------------------------------------------------------- what must not happen
 
 
