@@ -1,7 +1,7 @@
 """Whether a file is another one than before, told without reading it; and the look at it every half minute.
 
-A mark changes when the file is written, and also when a mount swaps the link that leads to it, or an editor renames a
-new file over the old one. Where there is no file, or none that may be looked at, the mark says why.
+A mark changes when the file is written or given other rights, and also when a mount swaps the link that leads to it, or
+an editor renames a new file over the old one. Where there is no file, or none that may be looked at, the mark says why.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ def mark_of(path: Path) -> Mark:
         found = path.stat()
     except OSError as error:
         return type(error).__name__, error.errno
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class Seen:
