@@ -142,7 +142,7 @@ def write_verifier(folder: Path) -> Path:
 
 
 def rotate_key(state: State = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Change the key that signs checkpoints; the guard must be stopped.
+    """Change the key that signs checkpoints; the guard must be stopped, and the record whole and signed.
 
     The record names the new key in a `vkey` record signed by both, and the last
     checkpoint of this run is signed by both, so that whoever trusts the old key
@@ -151,6 +151,9 @@ def rotate_key(state: State = None, config: Config = None, as_json: AsJson = Fal
     where = directory(state, config)
     if not segment_numbers(where):
         raise no_journal(where)  # rather than beginning a record that nobody asked for
+    unproven = _unproven(examined(where, None, None))
+    if unproven is not None:
+        raise JournalFault(f"the key stays: {unproven}")
     disk = Disk()
     journal = Journal.open(where, clock=SystemClock(), disk=disk)
     try:
@@ -165,6 +168,16 @@ def rotate_key(state: State = None, config: Config = None, as_json: AsJson = Fal
         raise JournalFault(f"the key stays: {error}") from error
     vkey = signer.verifier.vkey
     typer.echo(msgspec.json.encode({"vkey": vkey}) if as_json else vkey)
+
+
+def _unproven(found: Report) -> str | None:
+    """Why two keys must not vouch for the record as it is; what is behind its last checkpoint a start tells first."""
+    if found.result != "ok":
+        return f"{found.message}; guard audit verify tells more"
+    if (found.signed or 0) == found.records:
+        return None
+    behind = f"records {(found.signed or 0) + 1} to {found.records} are under no checkpoint"
+    return f"{behind}; start the guard, which tells them and signs them, look at what it says, stop it, and try again"
 
 
 def examined(state: Path, vkey: Path | None, held: Path | None) -> Report:

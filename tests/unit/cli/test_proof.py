@@ -524,6 +524,26 @@ def test_a_new_key_follows_the_old_one_in_the_record(state: Path, tmp_path: Path
     assert (state / "journal.key").stat().st_mode & 0o777 == 0o600
 
 
+def test_two_keys_do_not_vouch_for_what_no_start_has_told(state: Path, tmp_path: Path) -> None:
+    """What is behind the last checkpoint anybody may have added; the key stays, and nothing more is signed."""
+    _, before = kept(state, tmp_path / "old")
+    longer(state)
+    (state / "checkpoints").write_bytes(before.read_bytes())
+    key = (state / "journal.key").read_bytes()
+    result = guard_audit("rotate-key", "--state", state)
+
+    assert isinstance(result.exception, JournalFault)
+    assert "are under no checkpoint; start the guard, which tells them" in str(result.exception)
+    assert (state / "journal.key").read_bytes() == key
+    assert (state / "checkpoints").read_bytes() == before.read_bytes()
+
+    line = file_of(state).read_bytes()
+    file_of(state).write_bytes(line.replace(b"HK.00700", b"HK.00701", 1))
+    result = guard_audit("rotate-key", "--state", state)
+    assert isinstance(result.exception, JournalFault)
+    assert "guard audit verify tells more" in str(result.exception)
+
+
 def test_where_there_is_no_record_there_is_no_key_to_change(tmp_path: Path) -> None:
     """A wrong --state is told; it does not become a new record with a key of its own."""
     result = guard_audit("rotate-key", "--state", tmp_path / "typo")
