@@ -24,6 +24,8 @@ from guard.standing import Standing, compiled, pieces_of_keys
 from guard.walk.desk import Desk
 
 EVERY_S: Final = 2.0
+AGAIN_US: Final = 30_000_000
+NEVER_US: Final = 2**63
 KINDS: Final = ("policies", "keys")
 _CURE: Final = {"policies": "guard policy check, then guard policy reload", "keys": "guard keys reload"}
 _log = structlog.get_logger("guard.admin")
@@ -37,6 +39,7 @@ class Watch:
         self._policies = policies
         self._seen: dict[str, tuple[object, object]] = {}
         self._tried: object = None
+        self._again_us = NEVER_US
         self._turn = asyncio.Lock()
         self._differs = dict.fromkeys(KINDS, False)
 
@@ -81,10 +84,15 @@ class Watch:
 
     async def _follow(self, mark: object) -> None:
         """The files have stood still since the last look: where that is wanted they are reloaded, once."""
-        if not (self._desk.standing.settings.policies.watch and self.drift["policies"]) or mark == self._tried:
+        if not (self._desk.standing.settings.policies.watch and self.drift["policies"]):
+            return
+        now_us = self._desk.clock.mono_us()
+        if mark == self._tried and now_us < self._again_us:
             return
         self._tried = mark
         change = await self._policies.reload(Who(reason="the files changed"))
+        # What gave way to another change, or could not be recorded, is not the files' fault, and is tried again.
+        self._again_us = now_us + AGAIN_US if change.result == "unrecorded" else NEVER_US
         _log.info("watched", result=change.result, sha256=change.sha256)
 
 

@@ -10,6 +10,7 @@ from weakref import ref
 
 import pytest
 
+from guard.admin import recounting
 from guard.policyfiles import Files, marks_of, read_steadily
 from guard.wholefile import read_whole
 from tests.support.guards import operate, record, write_keys
@@ -82,6 +83,27 @@ async def test_a_change_of_the_files_is_drift_until_it_is_reloaded(
         assert not await metric(scene, "policies"), "at once, not with the next look"
         await scene.guard.watch.look()
         assert not await metric(scene, "policies")
+
+
+async def test_a_watched_change_that_could_not_be_recorded_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gave way to another change, or the past could not be read: half a minute later, not at once and not never."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE, toml=WATCHED) as scene:
+        await scene.placed()
+        await scene.guard.watch.look()
+        was = scene.guard.desk.standing.policy_sha256
+        (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+        with monkeypatch.context() as patch:
+            patch.setattr(recounting, "TIMEOUT_S", 0.0)
+            await scene.guard.watch.look()
+            await scene.guard.watch.look()
+        assert scene.guard.desk.standing.policy_sha256 == was
+        await scene.guard.watch.look()
+        assert scene.guard.desk.standing.policy_sha256 == was
+        scene.clock.advance(s=31)
+        await scene.guard.watch.look()
+        assert scene.guard.desk.standing.policy_sha256 != was
 
 
 async def test_a_remark_is_no_drift_and_a_broken_file_is(tmp_path: Path) -> None:
