@@ -112,8 +112,7 @@ class Routes:
         """The policies in force, and what waits for a second person, with what it would have done in the last day."""
         standing, agreed = self._desk.standing, self._changes.policies.agreed
         policies = msgspec.Raw(standing.policies.source()) if standing.policies else []
-        waiting = agreed.pending
-        pending = None if waiting is None else (waiting, await self._changes.policies.rehearsal())
+        pending = await self._changes.policies.rehearsal()
         return as_json(
             {
                 "sha256": standing.policy_sha256 or None,

@@ -57,9 +57,11 @@ class Changes:
 
         Keys that are taken away do not wait while the past is read for a reload of policies.
         """
-        if self._turn.locked() and await aside(self._has_others, self._desk.standing):
-            self.recounting.give_way()
-        async with self._turn:
+        standing = self._desk.standing
+        is_named = if_match is None or standing.keyring.sha256 in if_match
+        is_urgent = self._turn.locked() and is_named and await aside(self._takes_away, standing)
+        del standing
+        async with self.recounting.ahead(self._turn) if is_urgent else self._turn:
             was = self._desk.standing
             ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.keyring.sha256)
             if ended is not None:
@@ -113,13 +115,14 @@ class Changes:
         return [standing]
 
     @staticmethod
-    def _has_others(was: Standing) -> bool:
-        """Whether the files hold other keys or issuers than are in force; keys that cannot be used do not count."""
+    def _takes_away(was: Standing) -> bool:
+        """Whether a key or issuer in force is another in the files, or gone; what cannot be used takes none away."""
         try:
             keyring, issuers = load_keys(was.settings)
         except SettingsFault:
             return False
-        return dict(keyring.by_grant) != dict(was.keyring.by_grant) or issuers.each != was.issuers.each
+        is_less = not dict(was.keyring.by_grant).items() <= dict(keyring.by_grant).items()
+        return is_less or issuers.each != was.issuers.each
 
     # ------------------------------------------------------------ trading state
 

@@ -112,7 +112,7 @@ class PolicyChanges:
         """What was in force only for a time goes back by itself."""
         if not self.agreed.is_due(self._desk.clock.wall()):
             return
-        async with self._turn:
+        async with self._recounting.ahead(self._turn):  # until then no order passes
             over = self.agreed.temporary
             if over is not None and self.agreed.is_due(self._desk.clock.wall()):
                 with uncollected() as made:
@@ -121,15 +121,15 @@ class PolicyChanges:
                     made.stays = True
                     await let_go(self._left_over, old)
 
-    async def rehearsal(self) -> Mapping[str, object] | None:
-        """What the set that waits would have done; None where nothing waits."""
+    async def rehearsal(self) -> tuple[Policy, Mapping[str, object]] | None:
+        """The set that waits, and what it would have done; None where nothing waits."""
         async with self._rehearsing:  # a process that reads a whole day is not begun by each who asks
             pending = self.agreed.pending
             if pending is None:
                 return None
             if pending.sha256 not in self._rehearsed:
                 self._rehearsed = {pending.sha256: await self._rehearse(pending.sha256)}
-            return self._rehearsed[pending.sha256]
+            return pending, self._rehearsed[pending.sha256]
 
     # ------------------------------------------------------------ the steps
 

@@ -30,6 +30,7 @@ from guard.standing import Standing
 from guard.walk.desk import Desk
 
 TIMEOUT_S: Final = 120.0
+GAVE_WAY: Final = "the past was read no further, for a change came that does not wait: keys, or the end of policies"
 TAIL_MAX: Final = 200_000  # records that may come in while the past is read
 SHOWN_MAX: Final = 200
 _READS: Final[Mapping[str, str]] = {
@@ -47,17 +48,34 @@ class Recounting:
         self._shelf = shelf
         self._directory = directory
         self._patience: asyncio.Timeout | None = None  # of a change that may fail, while the past is read for it
-        self._is_wanted = False
+        self._hurried = 0  # changes that wait for their turn and may not wait for that
+        self._has_given_way = False
         self.lost: str | None = None  # why limits that are in force began at zero, until a later change makes it good
 
     def concerns(self) -> tuple[str, ...]:
         """That, in words."""
         return () if self.lost is None else (f"counters: {NOT_REBUILT.format(self.lost)}",)
 
-    def give_way(self) -> None:
-        """Keys are to be taken away: the past is read no more for a change that may as well be asked for again."""
-        if self._patience is not None and not self._patience.expired():
-            self._is_wanted = True
+    @asynccontextmanager
+    async def ahead(self, turn: asyncio.Lock) -> AsyncIterator[None]:
+        """The turn, for a change that may not wait: until it has it, the past is read for none that may be asked again.
+
+        Nor for one that is before it in the queue.
+        """
+        self._hurried += 1
+        self._give_way()
+        try:
+            await turn.acquire()
+        finally:
+            self._hurried -= 1
+        try:
+            yield
+        finally:
+            turn.release()
+
+    def _give_way(self) -> None:
+        if self._hurried and self._patience is not None and not self._patience.expired():
+            self._has_given_way = True
             self._patience.reschedule(asyncio.get_running_loop().time())
 
     @asynccontextmanager
@@ -132,8 +150,8 @@ class Recounting:
                     out, err = await asyncio.gather(process.out.lines(), process.err.lines())
                     code = await process.ended()
         except (TimeoutError, OSError, ValueError) as error:
-            if self._is_wanted:
-                raise JournalFault("keys were reloaded meanwhile, which does not wait; reload again") from error
+            if self._has_given_way:
+                raise JournalFault(f"{GAVE_WAY}; reload again") from error
             raise JournalFault(f"reading it back failed or took longer than {TIMEOUT_S:.0f} s: {error}") from error
         if code:
             said = b"".join(err).decode(errors="replace").strip().splitlines() or [
@@ -145,7 +163,8 @@ class Recounting:
 
     @asynccontextmanager
     async def _interruptible(self, patience: asyncio.Timeout | None) -> AsyncIterator[None]:
-        self._patience, self._is_wanted = patience, False
+        self._patience, self._has_given_way = patience, False
+        self._give_way()
         try:
             yield
         finally:

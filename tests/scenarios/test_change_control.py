@@ -147,9 +147,33 @@ async def test_the_past_is_replayed_once_for_all_who_ask(tmp_path: Path, monkeyp
         await asyncio.sleep(0)
         over.set()
 
-        assert await asyncio.gather(*looking) == [{"newly_allowed": 3}] * 5
+        shown = [(waiting.sha256, replay) for waiting, replay in filter(None, await asyncio.gather(*looking))]
+        assert shown == [(asked["sha256"], {"newly_allowed": 3})] * 5
         assert (await approving).replay == {"newly_allowed": 3}
         assert begun == [asked["sha256"]]
+
+
+async def test_a_replay_is_shown_with_the_set_that_it_is_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another set may come to wait while somebody waits for what the first one would have done."""
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def slowly(sha256: str) -> Mapping[str, object]:
+        begun.set()
+        await over.wait()
+        return {"of": sha256}
+
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        first = (await reload(scene, reason="why"))["sha256"]
+        monkeypatch.setattr(scene.guard.changes.policies, "_rehearse", slowly)
+        looking = [asyncio.ensure_future(operate(scene.guard, "/admin/policy")) for _ in range(2)]
+        await begun.wait()
+        write(scene, f'{LOOSE}[instruments]\nblocked_symbols = ["US.GME"]\n')
+        second = (await reload(scene, reason="why"))["sha256"]
+        over.set()
+        shown = [(await each)[1]["pending"] for each in looking]
+        assert first != second
+        assert all(one["replay"]["of"] == one["sha256"] for one in shown)
 
 
 async def test_a_loosening_is_asked_for_by_a_person_with_a_reason(tmp_path: Path) -> None:

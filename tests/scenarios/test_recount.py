@@ -205,7 +205,7 @@ async def test_a_key_that_is_taken_away_does_not_wait_for_a_reload_that_counts(
             assert (await asyncio.wait_for(keys, 10)).result == "applied"
             assert code_of(await scene.place(price=200, remark="2"))[0] == 401
             told = str((await counting).errors[0])
-            assert "keys were reloaded meanwhile, which does not wait; reload again; nothing has changed" in told
+            assert f"{recounting.GAVE_WAY}; reload again; nothing has changed" in told
             assert scene.guard.desk.standing.policy_sha256 == was.policy_sha256
         else:
             await asyncio.sleep(0.1)
@@ -248,8 +248,62 @@ async def test_who_asks_again_while_the_reload_gives_way_is_answered(
         await asyncio.sleep(0.1)
         go.set()
         assert {(await each).result for each in (first, second)} == {"applied", "unchanged"}
-        assert "keys were reloaded meanwhile" in str((await counting).errors[0])
+        assert recounting.GAVE_WAY in str((await counting).errors[0])
         assert {key.id for key in scene.guard.desk.standing.keyring.by_grant.values()} == {"third"}
+
+
+async def test_a_key_that_is_taken_away_waits_for_no_reload_in_the_queue_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that reads the past gives way, and so does the one that has its turn before the keys."""
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def endless(*words: str) -> AsyncIterator[Child]:
+        begun.set()
+        await never.wait()
+        async with child(*words) as process:
+            yield process
+
+    monkeypatch.setattr(recounting, "child", endless)
+    async with stage(tmp_path, record("bot"), record("other"), policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200, remark="1")
+        changes = scene.guard.changes
+        (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+        counting = [asyncio.ensure_future(changes.policies.reload(Who("desk", "count"))) for _ in range(2)]
+        await begun.wait()
+        write_keys(tmp_path / "keys.json", record("other"))
+        assert (await asyncio.wait_for(changes.reload_keys(Who("desk", "leaked")), 10)).result == "applied"
+        assert [(await each).result for each in counting] == ["unrecorded", "unrecorded"]
+
+
+async def test_a_key_that_is_added_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do keys that are refused stop a reload of policies: it could never come to its end."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def held(*words: str) -> AsyncIterator[Child]:
+        begun.set()
+        await go.wait()
+        async with child(*words) as process:
+            yield process
+
+    monkeypatch.setattr(recounting, "child", held)
+    async with stage(tmp_path, record("bot"), record("other"), policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200, remark="1")
+        changes = scene.guard.changes
+        (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+        counting = asyncio.ensure_future(changes.policies.reload(Who("desk", "count")))
+        await begun.wait()
+        write_keys(tmp_path / "keys.json", record("other"))
+        stale = asyncio.ensure_future(changes.reload_keys(Who("desk", "a guess"), if_match=frozenset({"0" * 64})))
+        await asyncio.sleep(0.1)
+        write_keys(tmp_path / "keys.json", record("bot"), record("other"), record("new"))
+        added = asyncio.ensure_future(changes.reload_keys(Who("desk", "one more")))
+        await asyncio.sleep(0.1)
+        go.set()
+        results = [(await each).result for each in (counting, stale, added)]
+        assert results == ["applied", "stale", "applied"]
 
 
 async def test_a_change_that_counts_nothing_new_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
