@@ -73,7 +73,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_connections_total": Family("counter", "Connections that came to the data listener."),
     "guard_connections_cut_total": Family(
         "counter",
-        "Connections that the data listener turned away, ended half-way or ended for newer ones.",
+        "Connections that the data listener turned away, or ended: half-way, for newer ones, for answers not taken.",
         ("reason",),
     ),
     "guard_ws_connections": Family("gauge", "Open WebSocket connections of callers."),

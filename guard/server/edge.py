@@ -77,7 +77,8 @@ class Wiring(Struct, frozen=True):
 class Counts(Struct):
     """What a listener has seen. `open` is now, the rest since the start.
 
-    `timed_out` are requests cut off half-way, `evicted` connections that made room.
+    `timed_out` are requests cut off half-way, `evicted` connections that made room for newer ones, `untaken` those
+    whose answers lay there longest when there were too many of them.
     """
 
     open: int = 0
@@ -85,11 +86,17 @@ class Counts(Struct):
     overloaded: int = 0
     timed_out: int = 0
     evicted: int = 0
+    untaken: int = 0
 
     @property
     def cut(self) -> dict[str, int]:
         """Connections that their callers would have kept, by why they ended."""
-        return {"overloaded": self.overloaded, "timed_out": self.timed_out, "evicted": self.evicted}
+        return {
+            "overloaded": self.overloaded,
+            "timed_out": self.timed_out,
+            "evicted": self.evicted,
+            "untaken": self.untaken,
+        }
 
 
 class Connected(Protocol):
@@ -212,7 +219,8 @@ class Edge:
     def wait_for_taking(self, connection: Connected) -> None:
         """An answer waits for its caller; those that have not taken theirs for longest may have to go."""
         for each in self.unread.enter(connection):
-            self._end(each)
+            self.counts.untaken += 1
+            each.make_way()
 
     def make_room(self) -> bool:
         """Ends connections for a newer one; False: all are at work.

@@ -588,6 +588,21 @@ async def test_a_connection_that_is_going_is_neither_read_nor_told() -> None:
     assert transport.written == []
 
 
+async def test_who_does_not_take_its_answer_is_counted_apart_from_who_makes_room() -> None:
+    """Too many answers lie there, and the house is not full: the oldest of them goes, for no newer connection."""
+    answer = Reply(200, b'{"ret_type":0,"s2c":"' + b"x" * 1000 + b'"}')
+    door = Door(bounds=replace(BOUNDS, connections_max=5, unread_bytes_max=2000), answer=answer)
+    door.is_known = True
+    slow, later = door.connect(), door.connect()
+    for connection, _ in (slow, later):
+        connection.data_received(get())
+        await door.walk()
+        connection.pause_writing()
+    assert (slow[1].is_aborted or slow[1].is_closed, later[1].is_aborted) == (True, False)
+    counts = door.edge.counts
+    assert (counts.untaken, counts.evicted, counts.cut["untaken"]) == (1, 0, 1)
+
+
 class TurnTransport(WireTransport):
     """Says in a list that many share what was written to whom."""
 
