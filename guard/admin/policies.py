@@ -184,6 +184,9 @@ class PolicyChanges:
         recount = None
         try:
             async with self._recounting.of(standing, record.carried) as recount:
+                ended = asked.who.ended(self._desk.standing, now=self._desk.clock.wall(), sha256=was.policy_sha256)
+                if ended is not None:  # reading the past takes its time
+                    return ended
                 record = self._counting(record, recount)
                 fault = self._swapped(standing, record, recount)
         except JournalFault as unread:

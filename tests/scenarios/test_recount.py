@@ -14,7 +14,7 @@ from guard.errors import JournalFault
 from guard.loop.child import Child, child
 from guard.replay import counted
 from tests.scenarios.test_promoted import ROOMY, WIDE, plain
-from tests.support.guards import record, write_keys
+from tests.support.guards import operate, record, write_keys
 from tests.support.journal import overwrite
 from tests.support.stage import again, code_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
@@ -275,6 +275,34 @@ async def test_a_key_that_is_taken_away_waits_for_no_reload_in_the_queue_either(
         write_keys(tmp_path / "keys.json", record("other"))
         assert (await asyncio.wait_for(changes.reload_keys(Who("desk", "leaked")), 10)).result == "applied"
         assert [(await each).result for each in counting] == ["unrecorded", "unrecorded"]
+
+
+async def test_whose_key_ends_while_the_past_is_read_makes_no_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stood when the change had its turn, and two minutes may go by until the swap."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def held(*words: str) -> AsyncIterator[Child]:
+        begun.set()
+        await go.wait()
+        async with child(*words) as process:
+            yield process
+
+    monkeypatch.setattr(recounting, "child", held)
+    brief = record("brief", owner="a person", scopes=["guard:policy"], expires_at="2026-11-22T09:46:29Z")
+    async with stage(tmp_path, record("bot"), brief, policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200, remark="1")
+        standing = scene.guard.desk.standing
+        (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+        counting = asyncio.ensure_future(operate(scene.guard, "/admin/policy/reload", {"reason": "mine"}, who="brief"))
+        await begun.wait()
+        scene.clock.advance(s=60)
+        go.set()
+        status, told = await counting
+        assert (status, told["result"]) == (401, "ended")
+        assert scene.guard.desk.standing is standing
 
 
 async def test_a_key_that_is_added_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
