@@ -47,6 +47,7 @@ class Pipeline:
             return await self.walk(visit)
         except Exception:  # noqa: BLE001 - a bug of ours must refuse, not answer 500 or let through
             _log.exception("walk_failed", decision=visit.id, path=call.path)
+            self.desk.supervisor.fault("request", event="walk_failed")
             return broken(self.recorder, visit)
         finally:
             if visit.under_way is not None:

@@ -25,6 +25,7 @@ class Supervisor:
     def __init__(self, *, cancel_grace_s: float = _CANCEL_GRACE_S) -> None:
         """`cancel_grace_s`: how long a cancelled task may take to put its things away."""
         self._faults: Counter[str] = Counter()  # by the first word of a name, of which there are few
+        self._events: dict[str, str] = {}  # by the same word, the line of the log
         self._kept_names: set[str] = set()
         self._cancel_grace_s = cancel_grace_s
         self._work: set[asyncio.Task[Any]] = set()
@@ -73,6 +74,11 @@ class Supervisor:
                 _log.exception("service_failed", service=name, hint=f"begun anew in {AGAIN_S:.0f} s")
             await asyncio.sleep(AGAIN_S)
 
+    def fault(self, name: str, *, event: str) -> None:
+        """One that was met and answered where it arose; `event` is its line of the log."""
+        self._faults[name] += 1
+        self._events[name] = event
+
     def concerns(self) -> tuple[str, ...]:
         """What had a fault of its own since the start: a defect of the guard, whatever brought it about."""
         return tuple(self._told(name, count) for name, count in self._faults.items())
@@ -80,6 +86,7 @@ class Supervisor:
     def _told(self, name: str, count: int) -> str:
         is_kept = name in self._kept_names
         after, event = (" and was begun anew", "service_failed") if is_kept else ("", "task_failed")
+        event = self._events.get(name, event)
         often = "once" if count == 1 else f"{count} times"
         return f"{name}: failed {often} by a fault of the guard's own{after}; see {event} in its log, and report it"
 

@@ -163,6 +163,7 @@ async def carry(recorder: Recorder, sending: Sending, carrying: "Carrying | None
             outcome = Outcome(Verdict.NOT_SENT, message=late.reasons[0].message)
     except Exception as error:  # noqa: BLE001 - the caller is told what is known, whatever broke
         _log.exception("sending_failed", decision=sending.visit.id, path=sending.visit.call.path)
+        desk.supervisor.fault("trade", event="sending_failed")
         outcome, result = interrupted(sending, error), None
     except BaseException as error:
         outcome = interrupted(sending, error)

@@ -1,6 +1,7 @@
 """The program owns a trade, not its caller: hang-ups, shutdown and our own bugs never leave one without an outcome."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -307,6 +308,8 @@ async def test_a_bug_anywhere_refuses_or_is_unknown(
         assert scene.held() == 20_000 * sent
         assert [found["verdict"] for found in await scene.records("outcome")] == ([verdict] if verdict else [])
         assert [found["id"] for found in await scene.records("decision")].count(decision_of(reply)) == 1
+        (concern,) = scene.guard.supervisor.concerns()  # what /readyz tells
+        assert re.fullmatch(r"(request|trade): failed once by a fault of .* see (walk|sending)_failed in .*", concern)
         assert is_passed(await scene.place(remark="next"))
     async with stage(tmp_path, policies=DAILY, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.held() == 20_000 * (sent + 1)

@@ -126,7 +126,9 @@ class Soak:
         code = await asyncio.to_thread(self._guard.ended)
         if code not in {0, -signal.SIGKILL}:
             self.told.wrongs.append(f"after {number.name} the guard ended with {code}: {self._guard.err[-2000:]}")
-        failed = [*self._guard.events("task_failed"), *self._guard.events("walk_failed")]
+        failed = [
+            one for event in ("task_failed", "walk_failed", "sending_failed") for one in self._guard.events(event)
+        ]
         self.told.wrongs += [f"{one.get('task')}: {one.get('error') or one}" for one in failed]
         return code
 
