@@ -215,6 +215,10 @@ class Journal:
         """Free space where the journal lies; blocking, though a moment only."""
         return self._disk.free_bytes(statedir.journal_dir(self._state))
 
+    def spare_bytes(self) -> int:
+        """So much of it may be taken before no new orders are."""
+        return self.free_bytes() - self._bounds.marks.stop_bytes
+
     @property
     def space(self) -> Level:
         """`low`: the operator is told. `stop`: no new orders, so that what is under way can still be recorded."""

@@ -64,6 +64,7 @@ class Keeper:
         self._journal, self._state, self._clock, self._retention = journal, state, clock, retention
         self._at_seq = run.at_seq if run is not None else 0
         self._bytes = run.record_bytes if run is not None else 0
+        self._broken_off_bytes = 0  # of the last snapshot for which there was no room
         self._disk, self._in_force = Disk(), in_force
         self._is_told, self._turn = False, asyncio.Lock()
         self._is_held = False
@@ -97,9 +98,11 @@ class Keeper:
         """The closed segment behind which a snapshot is due: there is none, and the record has grown enough since.
 
         The last snapshot is part of what it has grown by: so snapshots never take more than half of the record, and a
-        start never reads more than twice what it must. What is left of a disk that is almost full is for outcomes.
+        start never reads more than twice what it must. What is left of a disk that is almost full is for outcomes: none
+        is begun that would come there, by the size of the last one.
         """
-        if self._journal.space == "stop":
+        wanted = max(self._bytes, 2 * self._broken_off_bytes)
+        if self._journal.space == "stop" or self._journal.spare_bytes() < wanted:
             return None
         numbers = segment_numbers(self._state)
         after = behind(self._state, self._at_seq).segment if self._at_seq else 1
@@ -128,6 +131,7 @@ class Keeper:
             if not following and await process.ended() != 0:
                 raise ValueError("a snapshot was cut off")
             if self._journal.space == "stop":
+                self._broken_off_bytes = size
                 raise ValueError("the disk of the record is almost full: a snapshot was broken off, and waits for room")
             await self._room()
             record = Snapshot(at_seq=at_seq, part=part, last=not following, body=Raw(body[:-1]))
@@ -135,7 +139,7 @@ class Keeper:
             part, size, body = part + 1, size + len(body) + RECORD_BYTES, following
             await asyncio.sleep(0 if part % PARTS_AT_ONCE else PAUSE_S)
         await self._journal.durable(self._journal.last_seq)
-        self._at_seq, self._bytes = at_seq, size
+        self._at_seq, self._bytes, self._broken_off_bytes = at_seq, size, 0
         _log.info("snapshot", at_seq=at_seq, parts=part, bytes=size)
 
     async def _room(self) -> None:
