@@ -123,7 +123,9 @@ class Elsewhere:
         shared = set() if real is None else {cell for basis in real.bases for cell in basis.cells}
         books = {book_of(cell) for basis in holder.bases for cell in basis.cells}
         told = {cell: amount for cell, amount in record.targets.items() if book_of(cell) in books}
-        mine = {cell: amount for cell, amount in found.items() if cell not in shared and cell not in told}
+        # In which period such a fill counts is on record too, where both count it.
+        over = shared | {cell for cell in found if book_of(cell) in set(map(book_of, told))}
+        mine = {cell: amount for cell, amount in found.items() if cell not in over}
         fill_ended(self.state, record.decision, mine | told, fills=fills_of(record), t_us=record.t)
 
     # ------------------------------------------------------------ certain or not

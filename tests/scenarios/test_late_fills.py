@@ -1,6 +1,7 @@
 """Fills that the daemon shows only after it had called the order ended: charged as any fill is, once."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,34 @@ async def test_good_till_cancelled_it_counts_in_the_period_of_the_fill(tmp_path:
         days = sorted((cell.rpartition("|")[2], n) for cell, n in sums.items() if cell.startswith("daily_value/"))
         assert [amount for _, amount in days] == [200_000_000, 200_000_000]
         assert "gtc" not in dict(days)
+
+
+@pytest.mark.parametrize("is_at_start", [False, True])
+async def test_learned_in_a_later_period_it_is_not_counted_anew_from_the_record(
+    tmp_path: Path, *, is_at_start: bool
+) -> None:
+    """Good till cancelled, filled yesterday and shown today: new limits count it, and leave the others' days alone."""
+    new = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\nper = "policy"\ndaily_value = "90000 HKD"\n'
+    async with stage(tmp_path, *PEOPLE, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300, time_in_force="GTC")
+        await round_trip(scene)
+        scene.clock.advance(s=86_400)
+        scene.daemon.world.end(at_daemon(scene, name), Status.CANCELLED_ALL)
+        await round_trip(scene)
+        filled_late(scene, name, 300, "199")
+        at_daemon(scene, name).updated -= timedelta(days=1)
+        await round_trip(scene)
+        before = {cell: n for cell, n in scene.ledger()["sums"].items() if cell.startswith("daily_value/")}
+        assert list(before.values()) == [597_000_000]
+        (tmp_path / "policies/new.toml").write_text(new)
+        if not is_at_start:
+            assert (await scene.guard.changes.policies.reload(Who("desk", "count"))).result == "applied"
+        live = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        sums = scene.ledger()["sums"]
+        assert is_at_start or scene.ledger() == live
+        assert {cell: n for cell, n in sums.items() if cell.startswith("daily_value/key")} == before
+        assert sum(n for cell, n in sums.items() if cell.startswith("daily_value/policy=new")) == 597_000_000
 
 
 @pytest.mark.parametrize("is_promoted", [False, True])
