@@ -89,15 +89,8 @@ class Reconciler:
     async def look(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
         """Asks for one list out of turn, since a request hangs on what it shows; for at most `LOOK_WAIT_S`.
 
-        Not where it was asked for a moment ago, nor where nothing would be left for the lists of live orders. Nothing
-        raises: a cancel may be waiting.
+        Not where it was asked for a moment ago, nor where nothing would be left for the lists of live orders.
         """
-        try:
-            await self._look_now(account, trd_market=trd_market, jp_acc_type=jp_acc_type)
-        except Exception:  # noqa: BLE001 - a bug of ours must keep no cancel from passing; what is asked goes by what is known
-            _log.exception("not_looked", hint="report it")
-
-    async def _look_now(self, account: Account, *, trd_market: int, jp_acc_type: int | None) -> None:
         place = self._places.one(Place(account, trd_market, jp_acc_type))
         if self._desk.clock.t_us() - self._looked_us.get(place, -LOOKED_US) < LOOKED_US:
             return

@@ -7,6 +7,8 @@ whoever may not trade must not use up the guard's part of the broker's limits.
 import asyncio
 from collections.abc import Sequence
 
+import structlog
+
 from guard.codes import Code
 from guard.limits import find_slot, unknowns
 from guard.policy import excusable
@@ -19,6 +21,8 @@ from guard.walk.judging import Look, working_exits
 from guard.walk.naming import NAMING
 from guard.walk.outlook import needs_of
 from guard.walk.replies import idempotency_cell
+
+_log = structlog.get_logger("guard")
 
 
 def at_once(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
@@ -75,7 +79,13 @@ async def _looked(desk: Desk, visit: Visit, situation: Situation) -> Situation:
     """The situation once the list that may show the order was looked at."""
     header = getattr(situation.intent, "header", None)
     if isinstance(header, Header) and situation.account is not None:
-        await desk.lookout.look(situation.account, trd_market=header.trd_market, jp_acc_type=header.jp_acc_type)
+        try:
+            await desk.lookout.look(situation.account, trd_market=header.trd_market, jp_acc_type=header.jp_acc_type)
+        except Exception:
+            if not isinstance(situation.intent, CancelOrder):
+                raise
+            _log.exception("look_failed", decision=visit.id)  # a bug of ours keeps no cancel from passing
+            desk.supervisor.fault("look", event="look_failed")
     return as_of_now(desk, visit, situation)
 
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from guard.admin.change import Who
+from guard.admin.health import degraded
 from guard.limits import ended
 from guard.simulator.faults import Reset
 from guard.simulator.faults import Stage as Call
@@ -283,12 +284,16 @@ async def test_an_average_of_nothing_is_no_fill(tmp_path: Path) -> None:
 
 
 async def test_a_list_that_cannot_be_learned_from_keeps_no_cancel_from_passing(tmp_path: Path) -> None:
-    """Whoever may be another key's order is looked for first; a fault of the guard's own in that is its own."""
+    """The list is looked at first. A fault of the guard's own in that is told, and refuses a change but no cancel."""
     async with stage(tmp_path, *PEOPLE, policies=LIMITS) as scene:
         scene.daemon.faults.add(Reset(acts=True), path=ORDER)
         assert code_of(await scene.place(who="other")) == (504, "outcome_unknown")
         scene.guard.reconciler._late.learn = lambda _: 1 / 0  # type: ignore[method-assign, assignment]
         assert said(await scene.cancel("FH7777"))["ret_type"] != 0
+        assert [word for word in degraded(scene.guard.desk) if word.startswith("look: failed once")]
+        scene.clock.advance(s=31)
+        assert code_of(await scene.modify("FH7777", who="bot"))[0] != 200
+        assert len(scene.reached(MODIFY)) == 1
         assert len(scene.reached(MODIFY)) == 1
 
 

@@ -127,7 +127,9 @@ class Soak:
         if code not in {0, -signal.SIGKILL}:
             self.told.wrongs.append(f"after {number.name} the guard ended with {code}: {self._guard.err[-2000:]}")
         failed = [
-            one for event in ("task_failed", "walk_failed", "sending_failed") for one in self._guard.events(event)
+            one
+            for event in ("task_failed", "walk_failed", "sending_failed", "look_failed")
+            for one in self._guard.events(event)
         ]
         self.told.wrongs += [f"{one.get('task')}: {one.get('error') or one}" for one in failed]
         return code
