@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import pytest
 
@@ -22,6 +23,29 @@ from tests.support.story import DESK, PEOPLE, live
 NEW = ROOMY.format(mode="enforce") + '[breaker]\nunknowns = "1000/600s"\ndaemon_refusals = "1000/900s"\n'
 
 pytestmark = pytest.mark.usefixtures("lists_when_told")
+
+
+class Held(NamedTuple):
+    """The programs that read the past: whether one was asked for, and that they may begin."""
+
+    begun: asyncio.Event
+    go: asyncio.Event
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """They wait until the test lets them go."""
+    events = Held(asyncio.Event(), asyncio.Event())
+
+    @asynccontextmanager
+    async def late(*words: str) -> AsyncIterator[Child]:
+        events.begun.set()
+        await events.go.wait()
+        async with child(*words) as process:
+            yield process
+
+    monkeypatch.setattr(recounting, "child", late)
+    return events
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -179,25 +203,15 @@ async def test_what_cannot_be_caught_up_with_refuses_policies_and_not_keys(
 
 @pytest.mark.parametrize("is_revoked", [True, False])
 async def test_a_key_that_is_taken_away_does_not_wait_for_a_reload_that_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_revoked: bool
+    tmp_path: Path, held: Held, *, is_revoked: bool
 ) -> None:
     """The reload of policies gives way and may be asked for again; keys that are what they were wait their turn."""
-    begun, go, real = asyncio.Event(), asyncio.Event(), child
-
-    @asynccontextmanager
-    async def held(*words: str) -> AsyncIterator[Child]:
-        begun.set()
-        await go.wait()
-        async with real(*words) as process:
-            yield process
-
-    monkeypatch.setattr(recounting, "child", held)
     async with stage(tmp_path, record("bot"), record("other"), policies={"desk.toml": WIDE}) as scene:
         await scene.placed(price=200, remark="1")
         was, changes = scene.guard.desk.standing, scene.guard.changes
         (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
         counting = asyncio.ensure_future(changes.policies.reload(Who("desk", "count")))
-        await begun.wait()
+        await held.begun.wait()
         if is_revoked:
             write_keys(tmp_path / "keys.json", record("other"))
         keys = asyncio.ensure_future(changes.reload_keys(Who("desk", "leaked")))
@@ -209,7 +223,7 @@ async def test_a_key_that_is_taken_away_does_not_wait_for_a_reload_that_counts(
             assert scene.guard.desk.standing.policy_sha256 == was.policy_sha256
         else:
             await asyncio.sleep(0.1)
-        go.set()
+        held.go.set()
         if not is_revoked:
             assert ((await counting).result, (await keys).result) == ("applied", "unchanged")
         found = await changes.policies.reload(Who("desk", "count"))
@@ -252,84 +266,50 @@ async def test_who_asks_again_while_the_reload_gives_way_is_answered(
         assert {key.id for key in scene.guard.desk.standing.keyring.by_grant.values()} == {"third"}
 
 
-async def test_a_key_that_is_taken_away_waits_for_no_reload_in_the_queue_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_key_that_is_taken_away_waits_for_no_reload_in_the_queue_either(tmp_path: Path, held: Held) -> None:
     """The one that reads the past gives way, and so does the one that has its turn before the keys."""
-    begun, never = asyncio.Event(), asyncio.Event()
-
-    @asynccontextmanager
-    async def endless(*words: str) -> AsyncIterator[Child]:
-        begun.set()
-        await never.wait()
-        async with child(*words) as process:
-            yield process
-
-    monkeypatch.setattr(recounting, "child", endless)
     async with stage(tmp_path, record("bot"), record("other"), policies={"desk.toml": WIDE}) as scene:
         await scene.placed(price=200, remark="1")
         changes = scene.guard.changes
         (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
         counting = [asyncio.ensure_future(changes.policies.reload(Who("desk", "count"))) for _ in range(2)]
-        await begun.wait()
+        await held.begun.wait()
         write_keys(tmp_path / "keys.json", record("other"))
         assert (await asyncio.wait_for(changes.reload_keys(Who("desk", "leaked")), 10)).result == "applied"
         assert [(await each).result for each in counting] == ["unrecorded", "unrecorded"]
 
 
-async def test_whose_key_ends_while_the_past_is_read_makes_no_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_whose_key_ends_while_the_past_is_read_makes_no_change(tmp_path: Path, held: Held) -> None:
     """It stood when the change had its turn, and two minutes may go by until the swap."""
-    begun, go = asyncio.Event(), asyncio.Event()
-
-    @asynccontextmanager
-    async def held(*words: str) -> AsyncIterator[Child]:
-        begun.set()
-        await go.wait()
-        async with child(*words) as process:
-            yield process
-
-    monkeypatch.setattr(recounting, "child", held)
     brief = record("brief", owner="a person", scopes=["guard:policy"], expires_at="2026-11-22T09:46:29Z")
     async with stage(tmp_path, record("bot"), brief, policies={"desk.toml": WIDE}) as scene:
         await scene.placed(price=200, remark="1")
         standing = scene.guard.desk.standing
         (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
         counting = asyncio.ensure_future(operate(scene.guard, "/admin/policy/reload", {"reason": "mine"}, who="brief"))
-        await begun.wait()
+        await held.begun.wait()
         scene.clock.advance(s=60)
-        go.set()
+        held.go.set()
         status, told = await counting
         assert (status, told["result"]) == (401, "ended")
         assert scene.guard.desk.standing is standing
 
 
-async def test_a_key_that_is_added_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_key_that_is_added_waits_for_its_turn(tmp_path: Path, held: Held) -> None:
     """Nor do keys that are refused stop a reload of policies: it could never come to its end."""
-    begun, go = asyncio.Event(), asyncio.Event()
-
-    @asynccontextmanager
-    async def held(*words: str) -> AsyncIterator[Child]:
-        begun.set()
-        await go.wait()
-        async with child(*words) as process:
-            yield process
-
-    monkeypatch.setattr(recounting, "child", held)
     async with stage(tmp_path, record("bot"), record("other"), policies={"desk.toml": WIDE}) as scene:
         await scene.placed(price=200, remark="1")
         changes = scene.guard.changes
         (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
         counting = asyncio.ensure_future(changes.policies.reload(Who("desk", "count")))
-        await begun.wait()
+        await held.begun.wait()
         write_keys(tmp_path / "keys.json", record("other"))
         stale = asyncio.ensure_future(changes.reload_keys(Who("desk", "a guess"), if_match=frozenset({"0" * 64})))
         await asyncio.sleep(0.1)
         write_keys(tmp_path / "keys.json", record("bot"), record("other"), record("new"))
         added = asyncio.ensure_future(changes.reload_keys(Who("desk", "one more")))
         await asyncio.sleep(0.1)
-        go.set()
+        held.go.set()
         results = [(await each).result for each in (counting, stale, added)]
         assert results == ["applied", "stale", "applied"]
 
