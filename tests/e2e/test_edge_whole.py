@@ -361,5 +361,6 @@ async def test_a_second_signal_waits_for_nobody_at_the_operators_door(
             await asyncio.sleep(0.005)
         guard.hurry.set()
         await guard.stop("in a hurry")
+        assert guard._ops.connections == 0
         await cut(reader)
         writer.transport.abort()
