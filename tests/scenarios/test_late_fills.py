@@ -10,6 +10,7 @@ import pytest
 
 from guard.admin.change import Who
 from guard.admin.health import degraded
+from guard.errors import JournalFault
 from guard.limits import ended
 from guard.simulator.faults import Reset
 from guard.simulator.faults import Stage as Call
@@ -128,6 +129,35 @@ async def test_a_start_in_between_charges_it_the_same(tmp_path: Path) -> None:
         scene.guard.reconciler.traded(123456)
         await round_trip(scene)
         assert held(scene) == holds(60_000, 0, 0, 0)
+
+
+async def test_one_that_a_full_disk_cannot_take_is_charged_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record first: nothing is in the ledger alone, and the next look at the list knows that it is still to do."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await cancelled(scene)
+        filled_late(scene, name, 200, "199")
+        journal = scene.guard.desk.journal
+        with monkeypatch.context() as full:
+            append, refused = journal.append, list[str]()
+
+            def scarce(type_: str, *given: Any, **named: Any) -> int:
+                if type_ == "order":
+                    refused.append(type_)
+                    raise JournalFault("No space left on device")
+                return append(type_, *given, **named)
+
+            full.setattr(journal, "append", scarce)
+            before = scene.ledger()
+            await round_trip(scene)
+            assert refused
+            assert scene.ledger() == before
+        await round_trip(scene)
+        assert held(scene) == holds(39_800, 0, 0, 0)
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
 
 
 @pytest.mark.parametrize("acts", [False, True])
