@@ -156,6 +156,26 @@ async def test_w02_a_sale_of_what_is_held_is_worth_what_the_position_is_shown_at
         assert len(scene.reached("/api/positions")) == 1
 
 
+async def test_w02_neither_small_sales_nor_a_change_get_past_what_a_position_is_worth(tmp_path: Path) -> None:
+    """Without a right to quotes each part counts in the day's budget at the position's price, and so does more of it.
+
+    An exit passes an exhausted budget all the same, and is counted; what adds risk does not.
+    """
+    rules = '[orders]\nmax_value = "60000 HKD"\n[budgets]\ndaily_value = "100000 HKD"'
+    async with stage(tmp_path, policies=rules) as scene:
+        scene.hold(100_000)
+        scene.daemon.faults.always(NO_RIGHT, path=SNAPSHOT)
+        first = await scene.placed(side="SELL", qty=100, price=0.01)
+        worth = scene.held()
+        assert worth > 20_000
+        assert code_of(await scene.modify(first, qty=1_000, price=0.01))[0] == 403
+        parts = int(100_000 // worth)
+        for n in range(parts):
+            assert is_passed(await scene.place(side="SELL", qty=100, price=0.01, remark=f"part {n}"))
+        assert scene.held() > 100_000, "those that were filled, at what they were filled at"
+        assert code_of(await scene.place(side="BUY", qty=100, price=200)) == (403, "daily_value")
+
+
 async def test_w02_what_was_bought_a_moment_ago_is_held(tmp_path: Path) -> None:
     """That nothing is held is believed for seconds, and a price of what is held for a minute."""
     async with stage(tmp_path, policies='[orders]\nmax_value = "100000 HKD"') as scene:
