@@ -35,6 +35,9 @@ app = typer.Typer(no_args_is_help=True)
 PREFIX: Final = "gk_"
 SECRET_BYTES: Final = 32
 _HEADS: Final = ("id", "state", "scopes", "limits", "owner", "expires", "hash")
+_READ_AGAIN: Final = (
+    "a running guard reads the file again by guard keys reload, the daemon by SIGHUP, the simulated one by a restart"
+)
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 FileOption = Annotated[Path | None, typer.Option("--file", envvar="GUARD_KEYS", readable=False, help="The keys file.")]
@@ -127,14 +130,14 @@ def revoke(
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a key out of the file; its tokens end with it. A running guard hears of it by `guard keys reload`."""
+    """Take a key out of the file; its tokens end with it once what runs with the file has read it again."""
     del state
     with _told(as_json=as_json):
         gone, left = keyfile.revoke(_file(file, config), key_id, is_whole_name=is_whole_name)
     if as_json:
         _print_json({"revoked": gone, "left": left})
         return
-    typer.echo(f"revoked {', '.join(gone)}; now run: guard keys reload")
+    typer.echo(f"revoked {', '.join(gone)}; {_READ_AGAIN}")
     if left:
         typer.echo(f"still let in under this name: {', '.join(left)} (revoke with --all takes them too)", err=True)
 
@@ -230,9 +233,7 @@ def _mint(path: Path, edit: Callable[[str], None], *, as_json: bool) -> None:
         _print_json({**_row(record, now), "key": plaintext, "file": str(path), "alike": alike, "errors": errors})
     else:
         typer.echo(plaintext)
-        lines = [
-            f"{record.id} is in {path}; its key is shown this once. A running guard takes it after: guard keys reload"
-        ]
+        lines = [f"{record.id} is in {path}; its key is shown this once", _READ_AGAIN]
         lines += [
             f"{row['id']}, the same caller: {row['state']} until {row['expires_at'] or 'revoked'}" for row in alike
         ]

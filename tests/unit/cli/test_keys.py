@@ -225,6 +225,15 @@ def test_revoke_ends_a_key_and_says_who_is_left() -> None:
     assert guard("revoke bot").exit_code == 1
 
 
+@pytest.mark.parametrize("line", ["new --id guard --scopes qot:read", "rotate bot", "revoke bot"])
+def test_who_is_to_read_the_file_again_is_told_for_the_daemons_too(line: str) -> None:
+    """A file may be the daemon's own, which no command of the guard's makes it read."""
+    guard("new --id bot --scopes qot:read --file daemon-keys.json")
+    said = guard(f"{line} --file daemon-keys.json")
+
+    assert "again by guard keys reload, the daemon by SIGHUP, the simulated one by a restart" in said.output
+
+
 def test_rotate_overlaps_and_both_are_one_caller() -> None:
     """The old plaintext works for the overlap, the new one at once."""
     old = answer("new --id bot --scopes qot:read --max-order-value 5")["key"]
