@@ -245,11 +245,11 @@ class Connection(asyncio.Protocol):
             self._tenant = wiring.upgrade(request.call, self._transport, request.raw_head)
             return
         self._state = _ANSWERING
+        self._edge.answering += 1
         wiring.start(self._answer(request), "request")
 
     async def _answer(self, request: Request) -> None:
         edge, call = self._edge, request.call
-        edge.answering += 1
         try:
             reply = await edge.wiring.handler(call)
             self._is_proven = self._is_proven or call.is_known

@@ -646,6 +646,18 @@ async def test_the_answers_of_a_turn_leave_together_in_their_order() -> None:
     assert crowd.door.edge.answering == 0
 
 
+async def test_a_request_is_under_way_as_soon_as_it_is_read() -> None:
+    """Answers that wait for nobody, as refusals do, are not written one by one while others are still to be walked."""
+    crowd = Crowd("a", "b", "c")
+    crowd.door.edge.answering -= 1
+    await crowd.answer(2)
+    assert crowd.log == []
+
+    await crowd.answer(1)
+    assert crowd.log == ["a", "b", "c"]
+    assert crowd.door.edge.answering == 0
+
+
 async def test_an_answer_that_waits_goes_before_one_that_does_not() -> None:
     """The last request under way may be the next on a connection whose answer still waits."""
     crowd = Crowd("a")
