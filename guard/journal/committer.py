@@ -55,6 +55,7 @@ class Committer:
         self._backlog, self._lags = backlog, lags
         self._file, self._notary, self._space = works
         self._tree = tree  # of all that was written
+        self._signed_seq = tree.size  # what was found is signed with what this run appends, which tells of it
         self._sync_due_s = self._sign_due_s = math.inf
         self._look_due_s = 0.0
 
@@ -104,7 +105,7 @@ class Committer:
 
     def _rotate(self, number: int) -> None:
         self._file.rotate(number)
-        if self._tree.size:
+        if self._tree.size > self._signed_seq:
             self._backlog.publish(self._backlog.durable, self._tree.size)
             self._sign()
 
@@ -119,5 +120,6 @@ class Committer:
     def _sign(self) -> None:
         if self._tree.size:
             self._notary.sign(self._tree)
+        self._signed_seq = self._tree.size
         self._sign_due_s = math.inf
         self._backlog.publish(self._backlog.signed, self._tree.size, then=self.heard.signed)

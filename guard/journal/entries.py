@@ -298,15 +298,18 @@ class StateRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     batch: str | None = None
 
 
-class Recovered(Struct, frozen=True):
+class Recovered(Struct, frozen=True, omit_defaults=True):
     """A torn tail was set aside at start: how many bytes, their SHA-256, and the file beside it that keeps them.
 
     `file` is empty where the disk was full and no file could: a line that never came to its end was cut off then.
+    `signed`: up to which record a checkpoint of the log's own key had signed, where that was not the last one found:
+    this record is signed with them, and its start may not come so far as to tell.
     """
 
     bytes: int
     sha256: str
     file: str
+    signed: int | None = None
 
 
 class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.clock import Clock
 from guard.errors import GuardFault, JournalFault, StateFault
@@ -144,9 +145,10 @@ class Journal:
 
     def _begin(self, tail: Tail) -> None:
         self._thread.start()
+        signed = self.signed_seq if self.signed_seq < self.found_seq else None
         try:
             for recovered in tail.recovered:
-                self.append("recovered", recovered)
+                self.append("recovered", replace(recovered, signed=signed))
             self.flush()
         except JournalFault:
             if self.failed is not None:  # new orders are refused and cancels pass, as whenever a disk fails

@@ -47,15 +47,18 @@ def unsigned(found: Recovered, directory: Path, *, found_seq: int, signed_seq: i
     A crash leaves what it wrote in its last second so, a first run that was killed all of it. So does whoever cuts the
     end off with its checkpoints, or adds records of his own: the only moment at which these can be told from others.
     """
+    when = "when the guard started"
+    if found.cut_short is not None:
+        signed_seq, when = min(signed_seq, found.cut_short), f"{when}, or a start before it that was cut short"
     if found_seq <= signed_seq:
         return ()
     path, held = checkpoints_path(directory), "hold them against a checkpoint that was kept elsewhere"
     if not signed_seq:
-        told = f"{path} signs nothing of the {found_seq} records that were found, so more may have been cut off"
+        told = f"{path} signed nothing of the {found_seq} records that were found {when}, so more may have been cut off"
         return (f"{told}: {held}, guard audit verify --held FILE",)
-    when = "a crash leaves those of its last second" if found.is_crashed else "and the last run had ended in order"
-    told = f"records {signed_seq + 1} to {found_seq} were behind the last checkpoint when the guard started"
-    return (f"{told}: {when}; look whether they are its own",)
+    how = "a crash leaves those of its last second" if found.is_crashed else "and the last run had ended in order"
+    told = f"records {signed_seq + 1} to {found_seq} were behind the last checkpoint {when}"
+    return (f"{told}: {how}; look whether they are its own",)
 
 
 class Counts(Protocol):

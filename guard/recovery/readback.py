@@ -30,6 +30,7 @@ from guard.journal import (
     Vkey,
     replay_typed,
 )
+from guard.journal.entries import Recovered as TornTail
 from guard.limits import (
     STRICTNESS,
     Graft,
@@ -92,6 +93,7 @@ class Recovered(Struct):
     ts: str = ""
     records: int = 0
     is_crashed: bool = False
+    cut_short: int | None = None  # up to where was signed when a start came that did not come so far as to tell
 
 
 def recover(directory: Path) -> Recovered:
@@ -130,12 +132,19 @@ def fold_record(found: Recovered, record: object, ts: str) -> None:
             _change(found, record)
         case Vkey():
             found.vkey = record.vkey
-        case Start():
-            found.is_crashed, found.config_sha256, found.begun = True, record.config_sha256, Begun()
-        case Stop():
-            found.is_crashed = False
+        case Start() | Stop() | TornTail():
+            _run(found, record)
         case _:
             pass
+
+
+def _run(found: Recovered, record: Start | Stop | TornTail) -> None:
+    if isinstance(record, Start):
+        found.is_crashed, found.config_sha256, found.begun, found.cut_short = True, record.config_sha256, Begun(), None
+    elif isinstance(record, Stop):
+        found.is_crashed = False
+    elif record.signed is not None:
+        found.cut_short = min(record.signed, record.signed if found.cut_short is None else found.cut_short)
 
 
 def _outcome(found: Recovered, record: OutcomeRecord) -> None:

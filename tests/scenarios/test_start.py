@@ -17,7 +17,7 @@ import pytest
 from guard.admin.change import Who
 from guard.admin.health import degraded
 from guard.errors import StateFault
-from guard.journal import Disk, read_lines
+from guard.journal import Disk, Journal, read_lines
 from guard.journal.note import Checkpoint, sign
 from guard.journal.tree import Tree, TreeHead, leaf
 from guard.lifecycle import Guard
@@ -210,6 +210,17 @@ async def test_a_record_that_no_checkpoint_speaks_of_is_told(tmp_path: Path, lef
         assert not [word for word in scene.guard.desk.weakened if "cut off" in word]
 
 
+def _added(state: Path) -> dict[str, Any]:
+    """A record behind the last one, by somebody who has no key."""
+    end = list(read_lines(state))[-1].removesuffix(b"\n")
+    last = json.loads(end)
+    word = {"state": "active", "scope": {}, "reason": "because", "by": "ben", "t": last["t"]}
+    record = {"seq": last["seq"] + 1, "ts": last["ts"], "type": "state", **word, "prev": sha256(end).hexdigest()}
+    with (state / "journal/00000001.jsonl").open("ab") as file:
+        file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+    return record
+
+
 @pytest.mark.parametrize("left", ["own", "none", "foreign"])
 async def test_records_that_somebody_added_behind_the_end_are_told_before_they_are_signed(
     tmp_path: Path, left: str
@@ -218,12 +229,7 @@ async def test_records_that_somebody_added_behind_the_end_are_told_before_they_a
     async with stage(tmp_path) as scene:
         await scene.placed()
     state = tmp_path / "state"
-    file, end = state / "journal/00000001.jsonl", list(read_lines(state))[-1].removesuffix(b"\n")
-    last, checkpoints = json.loads(end), state / "checkpoints"
-    word = {"state": "active", "scope": {}, "reason": "because", "by": "ben", "t": last["t"]}
-    record = {"seq": last["seq"] + 1, "ts": last["ts"], "type": "state", **word, "prev": sha256(end).hexdigest()}
-    with file.open("ab") as added:
-        added.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+    record, checkpoints = _added(state), state / "checkpoints"
     if left != "own":
         checkpoints.unlink()
     if left == "foreign":
@@ -233,11 +239,37 @@ async def test_records_that_somebody_added_behind_the_end_are_told_before_they_a
 
     async with next_run(scene) as scene:
         words = f"records {record['seq']} to {record['seq']} were behind the last checkpoint"
-        (told,) = [each for each in scene.guard.desk.weakened if (words if left == "own" else "signs nothing") in each]
+        (told,) = [each for each in scene.guard.desk.weakened if (words if left == "own" else "signed nothing") in each]
         assert ("the last run had ended in order" in told) is (left == "own")
         assert told in (await scene.records("start"))[-1]["weakened"]
     async with next_run(scene) as scene:
         assert not [each for each in scene.guard.desk.weakened if "checkpoint" in each]
+
+
+@pytest.mark.parametrize("cuts", [1, 2])
+@pytest.mark.parametrize("has_checkpoints", [True, False])
+async def test_what_a_start_that_was_cut_short_signed_is_told_by_the_next(
+    tmp_path: Path, cuts: int, has_checkpoints: bool
+) -> None:
+    """It records at once that it set a torn line aside, and signs that with what nobody had signed before."""
+    async with stage(tmp_path) as scene:
+        await scene.placed()
+        ends = scene.guard.journal.last_seq + 1  # with its stop
+    state = tmp_path / "state"
+    _added(state)
+    if not has_checkpoints:
+        (state / "checkpoints").unlink()
+    for _ in range(cuts):
+        with (state / "journal/00000001.jsonl").open("ab") as file:
+            file.write(b"torn")
+        Journal.open(state, clock=scene.clock).shut()  # as far as a start came that was killed while it read the record
+
+    for is_told in (True, False):
+        async with next_run(scene) as scene:
+            told = [word for word in scene.guard.desk.weakened if "a start before it that was cut short" in word]
+            words = f"records {ends + 1} to " if has_checkpoints else "checkpoints signed nothing of the "
+            assert [words in word for word in told] == [True] * is_told
+            assert set(told) <= set((await scene.records("start"))[-1].get("weakened", ()))
 
 
 async def test_without_checkpoints_on_a_full_disk_cancels_pass(tmp_path: Path) -> None:

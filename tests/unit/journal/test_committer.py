@@ -166,6 +166,24 @@ async def test_a_full_segment_is_signed_before_the_next_is_written(state: Path) 
     await journal.close()
 
 
+async def test_what_nobody_had_signed_is_not_signed_ahead_of_the_first_record_of_a_run(state: Path) -> None:
+    """That record tells of it: were the guard killed between the two, nobody would ever be told."""
+    journal = open_journal(state)
+    journal.append("a", {})
+    await journal.close()
+    checkpoints_path(state).unlink()
+    clock, disk = ManualClock(), FaultyDisk()
+    clock.advance(s=24 * 3600)
+
+    journal = Journal.open(state, clock=clock, disk=disk)
+    disk.fails["write"] = OSError(5, "Input/output error")
+    with pytest.raises(JournalFault, match="Input/output error"):
+        await journal.durable(journal.append("start", {}))
+    await journal.close()
+    assert file_of(state, 2).exists()
+    assert largest(state) is None
+
+
 async def test_a_new_day_begins_a_new_segment(state: Path) -> None:
     """By the UTC date of the records; a clock that goes back begins none."""
     clock = ManualClock()

@@ -193,10 +193,18 @@ def test_a_segment_that_is_not_closed_has_no_snapshot(tmp_path: Path) -> None:
 
 
 def test_no_field_of_what_is_recovered_is_forgotten() -> None:
-    """A new field needs a place in the parts, or a snapshot would lose it; `ts` is the last part's own."""
+    """A new field needs a place in the parts, or a snapshot would lose it.
+
+    `ts` is the last part's own, and `cut_short` was told by the start of the run that made the snapshot.
+    """
     basics = {"policy_sha256", "vkey", "t_us", "is_crashed", "agreed", "config_sha256"}
 
-    assert set(Recovered.__struct_fields__) == basics | {"state", "recent", "begun"} | {"records", "over", "ts"}
+    assert set(Recovered.__struct_fields__) == basics | {"state", "recent", "begun"} | {
+        "records",
+        "over",
+        "ts",
+        "cut_short",
+    }
 
 
 def test_parts_of_a_change_that_was_not_in_force_yet_are_kept() -> None:
