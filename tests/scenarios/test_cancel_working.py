@@ -14,8 +14,10 @@ from guard.admin.stopping import cancel_scope
 from guard.limits import TradingRule
 from guard.recovery.readback import recover
 from guard.simulator.faults import Hold, RetType
+from guard.simulator.orders import Status
+from tests.scenarios.test_hostile_orders import Busy
 from tests.support.disk import NO_SPACE, FaultyDisk
-from tests.support.guards import operate, record, write_keys
+from tests.support.guards import operate, record, said, write_keys
 from tests.support.stage import (
     CANCEL_ALL,
     DAILY,
@@ -199,6 +201,43 @@ async def test_a_revoked_keys_own_cancel_of_all_does_not_swallow_the_operators(t
         await asked
         await own
         assert working(scene, names) == set()
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_a_cancel_whose_key_ends_before_it_leaves_is_sent_in_the_name_of_who_else_asked(
+    tmp_path: Path, has_ended: bool
+) -> None:
+    """It waits for a connection when its key is revoked; unless a list shows that there is nothing left to cancel."""
+    daemon = Busy()
+    daemon.free.set()
+    async with stage(tmp_path, *KEYS, policies=DAILY, daemon=daemon) as scene:
+        names = {"bot": await scene.placed(), "other": await scene.placed(who="other", remark="theirs")}
+        await scene.guard.reconciler.turn()
+        daemon.free.clear()
+        daemon.waiting.clear()
+        own = asyncio.ensure_future(scene.ask(CANCEL_ALL, account()))
+        await daemon.waiting.wait()
+        asked = asyncio.ensure_future(stop(scene, scope={"keys": ["bot"]}))
+        async with asyncio.timeout(5):
+            while not scene.guard.desk.state.trading:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+        write_keys(scene.config.parent / "keys.json", KEYS[1], KEYS[2])
+        await scene.guard.reload()
+        if has_ended:
+            daemon.world.end(daemon.orders[names["bot"]], Status.CANCELLED_ALL)
+            scene.clock.advance(s=6)
+            await scene.guard.reconciler.turn()
+        daemon.free.set()
+        await asked
+
+        (result,) = said(await own)["s2c"]["results"]
+        assert result["outcome"] == ("ended" if has_ended else "accepted")
+        verdicts = {record["decision"]: record["verdict"] for record in await scene.records("outcome")}
+        cancels = [record for record in await scene.records("decision") if record["endpoint"] == MODIFY]
+        told = [(record["key"], verdicts[record["id"]]) for record in cancels]
+        assert told == [("bot", "not_sent"), ("desk", "accepted")][: 1 if has_ended else 2]
+        assert working(scene, names) == {"other"}
+        assert len(scene.reached(MODIFY)) == (0 if has_ended else 1)
 
 
 async def test_a_reload_of_the_operators_limits_does_not_stop_what_he_has_cancelled(tmp_path: Path) -> None:
