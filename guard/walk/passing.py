@@ -65,7 +65,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
         late = _against(desk, visit, situation) if result.kind == "held" and endpoint.effect is not _READ else None
         if late is not None:
             return refused(recorder, visit, late, judged=allowed, is_recorded=False)
-        return failed(visit, result, effect=endpoint.effect, headers=headers)
+        return failed(recorder, visit, result, effect=endpoint.effect, headers=headers)
     seen = hooks.shown(desk, visit, situation, answer=result)
     if isinstance(seen, Refusal):
         return unusable(visit, seen, headers=headers)

@@ -86,14 +86,21 @@ def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:
     return refused(recorder, visit, told)
 
 
-def failed(visit: Visit, failure: Failure, *, effect: Effect, headers: Headers = ()) -> Reply:
+def failed(recorder: Recorder, visit: Visit, failure: Failure, *, effect: Effect, headers: Headers = ()) -> Reply:
     """No whole answer to a call that is no trade: what is known of it, without a retry by us."""
-    return unusable(visit, _failure(failure, effect), headers=headers)
+    is_open = failure.kind == "open"
+    refusal = (
+        _left_alone(recorder, visit, f"{failure.message}; nothing was sent") if is_open else _failure(failure, effect)
+    )
+    return unusable(visit, refusal, headers=headers)
+
+
+def _left_alone(recorder: Recorder, visit: Visit, message: str) -> Refusal:
+    """The circuit opened after the decision."""
+    return replace(refuse(Code.BREAKER_OPEN, message), retry_after_s=_until_probe_s(recorder, visit))
 
 
 def _failure(failure: Failure, effect: Effect) -> Refusal:
-    if failure.kind == "open":
-        return refuse(Code.BREAKER_OPEN, f"{failure.message}; nothing was sent")
     if not failure.is_sent:
         return refuse(Code.DAEMON_UNREACHABLE, f"the daemon cannot be reached: {failure.message}; nothing was sent")
     what = "" if effect is Effect.READ else "; it may have acted on the request"
@@ -122,7 +129,7 @@ def settled(
         return unusable(visit, refusal, headers=headers)
     if isinstance(result, Failure) and result.kind == "open":
         message = f"{outcome.message}; nothing was sent, nothing is held"
-        return unusable(visit, refuse(Code.BREAKER_OPEN, message), headers=headers)
+        return unusable(visit, _left_alone(recorder, visit, message), headers=headers)
     message = f"the daemon cannot be reached: {outcome.message}; nothing was sent, nothing is held"
     return unusable(visit, refuse(Code.DAEMON_UNREACHABLE, message), headers=headers)
 

@@ -5,9 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from guard.simulator.faults import Fault, Hold, HttpError, Reset, Unreachable
+from guard.terms import Answer, Failure, Outbound
 from guard.upstream.circuit import SAMPLE_MIN
+from guard.walk.desk import Desk, Situation
 from tests.support.guards import operate, record
 from tests.support.stage import MODIFY, Stage, code_of, is_passed, stage
 
@@ -87,8 +90,28 @@ async def test_an_order_whose_turn_was_taken_is_not_sent_and_holds_nothing(tmp_p
         circuit.opened_us, circuit.why, circuit.blamed = scene.clock.mono_us(), "it was reset", {"bot"}
         reply = await placing
         assert code_of(reply) == (503, "breaker_open")
+        assert dict(reply.headers)["Retry-After"] == "5"
         assert (await scene.outcome(reply))["verdict"] == "not_sent"
         assert len(scene.reached()) == 1
+
+
+async def test_a_read_whose_turn_was_taken_is_told_how_long_to_wait(tmp_path: Path) -> None:
+    """The circuit opens between its decision and its sending: nothing is sent, and the answer says until when."""
+    async with stage(tmp_path) as scene:
+        hooks, circuit = scene.guard.pipeline.hooks, scene.guard.desk.circuits.reads
+
+        async def opened(desk: Desk, situation: Situation, outbound: Outbound) -> Answer | Failure:
+            circuit.opened_us, circuit.why, circuit.blamed = scene.clock.mono_us(), "it was reset", {"bot"}
+            scene.clock.advance(s=2)
+            return await hooks.pass_on(desk, situation, outbound)
+
+        scene.guard.pipeline.hooks = structs.replace(hooks, pass_on=opened)
+        reply = await scene.ask(QUOTE, ASKED)
+        assert code_of(reply) == (503, "breaker_open")
+        assert json.loads(reply.body)["guard"]["retry_after_s"] == 3
+        assert dict(reply.headers)["Retry-After"] == "3"
+        assert "it was reset; nothing was sent" in json.loads(reply.body)["ret_msg"]
+        assert scene.reached(QUOTE) == []
 
 
 async def test_4xx_and_refusals_of_the_daemon_never_open_it(tmp_path: Path) -> None:
