@@ -16,7 +16,7 @@ from guard.journal import ABSENT, Order
 from guard.limits import NOBODY, is_known_order
 from guard.policy import exits_claim
 from guard.policy.notation import ledger_units
-from guard.terms import STAMP, OrderNames, PlaceOrder, Refusal
+from guard.terms import STAMP, OrderNames, OrderType, PlaceOrder, Refusal
 from guard.tracking.apply import MANUAL
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import sought_of
@@ -140,6 +140,7 @@ def _terms(row: OrderRow, place: Place) -> PlaceOrder | None:
     """The order as somebody would place it; None where it is of a kind that the guard does not know."""
     if row.order_type is None:
         return None
+    has_spread = row.order_type == OrderType.TRAILING_STOP_LIMIT  # of which zero is one; of others it means none
     members = {
         "header": {
             "trd_env": int(place.account.env),
@@ -156,7 +157,7 @@ def _terms(row: OrderRow, place: Place) -> PlaceOrder | None:
         "aux_price": row.aux_price or None,
         "trail_type": row.trail_type or None,
         "trail_value": row.trail_value or None,
-        "trail_spread": row.trail_spread or None,
+        "trail_spread": row.trail_spread if has_spread else row.trail_spread or None,
         "fill_outside_rth": row.fill_outside_rth,
         "session": row.session,
     }

@@ -11,7 +11,7 @@ import pytest
 from guard.limits import NOBODY, Holder
 from guard.simulator.faults import HttpError, Ids
 from guard.simulator.orders import Order, Status
-from guard.terms import Answer, Outbound
+from guard.terms import Answer, OrderType, Outbound
 from tests.support.guards import OPEN_POLICY, operate, order, record, said
 from tests.support.stage import (
     CANCEL_ALL,
@@ -101,6 +101,30 @@ async def test_a_working_order_is_imported_with_what_the_fold_needs(tmp_path: Pa
         await round_trip(scene)
         assert len(await scene.records("order")) == 1
         assert await outside_total(scene) == "guard_orders_outside_total 0.0"
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"order_type": "STOP_LIMIT", "aux_price": 150},
+        {"order_type": "TRAILING_STOP", "price": None, "trail_type": 1, "trail_value": 2},
+        {"order_type": "TRAILING_STOP_LIMIT", "price": None, "trail_type": 2, "trail_value": 20, "trail_spread": 0},
+    ],
+    ids=lambda terms: terms["order_type"],
+)
+async def test_a_trigger_and_a_trail_are_imported_too(tmp_path: Path, terms: dict[str, Any]) -> None:
+    """As they are listed, a spread of zero and the zeros of what an order has none of included."""
+    async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
+        name = await elsewhere(scene, side="SELL", qty=300, **terms)
+        listed = at_daemon(scene, name)
+        for field in ("aux_price", "trail_type", "trail_value", "trail_spread"):
+            setattr(listed, field, getattr(listed, field) or Decimal(0))
+        await seen(scene)
+        (told,) = await scene.records("order")
+        named = {"order_type": OrderType[terms["order_type"]].value, "price": terms.get("price", 200)}
+        wanted = {field: value for field, value in (terms | named).items() if value is not None}
+        assert {field: told["order"]["c2s"].get(field) for field in wanted} == wanted
+        assert [holder.order_id_ex for holder in imported(scene)] == [name]
 
 
 @pytest.mark.parametrize("stamp", ["g:{}", "{}"])
