@@ -15,7 +15,7 @@ from guard.limits import ended
 from guard.simulator.faults import Reset
 from guard.simulator.faults import Stage as Call
 from guard.simulator.orders import Status
-from guard.terms import Answer, Failure
+from guard.terms import EPOCH, Answer, Failure
 from tests.support.guards import operate, record, said
 from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, decision_of, is_passed, stage
 from tests.support.tracked import LIMITS, at_daemon, fill, held, holds, round_trip
@@ -211,6 +211,21 @@ async def test_good_till_cancelled_it_counts_in_the_period_of_the_fill(tmp_path:
         days = sorted((cell.rpartition("|")[2], n) for cell, n in sums.items() if cell.startswith("daily_value/"))
         assert [amount for _, amount in days] == [200_000_000, 200_000_000]
         assert "gtc" not in dict(days)
+
+
+async def test_one_whose_time_is_not_told_counts_when_it_is_learned(tmp_path: Path) -> None:
+    """Good till cancelled, with a row that says nothing of when: nobody knows of an earlier day."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300, time_in_force="GTC")
+        await round_trip(scene)
+        scene.clock.advance(s=86_400)
+        scene.daemon.world.end(at_daemon(scene, name), Status.CANCELLED_ALL)
+        await round_trip(scene)
+        filled_late(scene, name, 300)
+        at_daemon(scene, name).updated = EPOCH  # as a zero is read, which is no time
+        await round_trip(scene)
+        (day,) = [cell.rpartition("|")[2] for cell in scene.guard.desk.state.sums if cell.startswith("daily_value/")]
+        assert day.startswith("2026-11-23@"), "the second day"
 
 
 @pytest.mark.parametrize("is_at_start", [False, True])

@@ -11,7 +11,7 @@ from websockets.frames import Frame, Opcode
 from guard.limits import Opening, State, Step, reserve, settle
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Status
-from guard.terms import LEDGER_UNIT, Outcome, Verdict
+from guard.terms import EPOCH, LEDGER_UNIT, Outcome, Verdict
 from guard.tracking import slices
 from guard.tracking.places import Place
 from tests.support.guards import OPEN_POLICY, operate, record, said
@@ -212,9 +212,9 @@ async def test_a_good_till_cancelled_fill_counts_in_the_period_of_the_fill(tmp_p
         assert sorted(cells.values()) == [200_000_000] * 2
 
 
-@pytest.mark.parametrize("years", [0, -50, 10])
-async def test_a_fill_is_of_no_day_before_the_last_list_that_did_not_show_it(tmp_path: Path, years: int) -> None:
-    """A daemon whose time of an order stays behind its fills, or is odd: they count today, not on days gone by."""
+@pytest.mark.parametrize("years", [0, -50, 10, None])
+async def test_a_fill_is_of_no_day_before_the_last_list_that_did_not_show_it(tmp_path: Path, years: int | None) -> None:
+    """A daemon whose time of an order stays behind its fills, is odd or not told: they count today, not before."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await scene.placed(qty=300, time_in_force="GTC")
         placed = at_daemon(scene, name).updated
@@ -222,7 +222,7 @@ async def test_a_fill_is_of_no_day_before_the_last_list_that_did_not_show_it(tmp
         scene.clock.advance(s=86_400)
         await round_trip(scene)
         fill(scene, name, 200, "200")
-        at_daemon(scene, name).updated = placed.replace(year=placed.year + years)
+        at_daemon(scene, name).updated = EPOCH if years is None else placed.replace(year=placed.year + years)
         await round_trip(scene)
         await scene.cancel(name)
         await round_trip(scene)
