@@ -84,6 +84,44 @@ async def test_a_fill_shown_after_the_cancel_is_charged(tmp_path: Path, capsys: 
         assert held(scene) == holds(39_800, 0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("op", "acts"),
+    [
+        (None, True),
+        ({"qty": 400, "price": 250}, True),
+        ({"qty": 400, "price": 250}, False),
+        ({"op": "DISABLE"}, True),
+        ({"op": "DISABLE"}, False),
+    ],
+    ids=["new", "change", "change that never came", "disable", "disable that never came"],
+)
+async def test_one_of_an_order_that_ended_while_a_step_of_it_was_in_doubt_is_charged(
+    tmp_path: Path, op: dict[str, Any] | None, *, acts: bool
+) -> None:
+    """The list that shows its end settles the step, and the order is remembered as any is that ended."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        if op is None:
+            scene.daemon.faults.add(Reset(acts), path=ORDER)
+            assert code_of(await scene.place(qty=300)) == (504, "outcome_unknown")
+            (name,) = scene.daemon.orders
+        else:
+            name = await scene.placed(qty=300)
+            await round_trip(scene)
+            scene.daemon.faults.add(Reset(acts=acts), path=MODIFY)
+            assert code_of(await scene.modify(name, **op)) == (504, "outcome_unknown")
+        scene.daemon.world.end(at_daemon(scene, name), Status.CANCELLED_ALL)
+        for _ in range(8):
+            await round_trip(scene)
+        assert (held(scene), scene.guard.desk.state.steps) == (holds(0, 0, 0, 0), {})
+        filled_late(scene, name, 200, "199")
+        scene.guard.reconciler.traded(123456)
+        await round_trip(scene)
+        assert held(scene) == holds(39_800, 0, 0, 0)
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+
+
 async def test_what_was_charged_at_the_end_is_not_charged_twice(tmp_path: Path) -> None:
     """Some fills were known; a list that shows less lowers nothing, one that shows more adds what is new."""
     async with stage(tmp_path, policies=LIMITS) as scene:
