@@ -288,6 +288,21 @@ async def test_b30_who_was_let_through_at_one_endpoint_is_asked_for_its_rights_a
                 assert (await scene.guard.pipeline.handle(each)).status == status
 
 
+async def test_a_decision_is_its_keys_whatever_a_token_of_it_may_do(tmp_path: Path) -> None:
+    """Own goes by the key: a token with fewer scopes follows its orders, and another key's are there for nobody."""
+    (tmp_path / "jwks.json").write_bytes(tokens.jwks(tokens.jwk("OKP", kid="a")))
+    async with stage(tmp_path, record("bot"), record("other"), toml=f"{TRADING}{ISSUING}") as scene:
+        mine, theirs = await scene.place(), await scene.place(who="other")
+        now_s = int(scene.clock.wall().timestamp())
+        said_of = tokens.claims(iat=now_s, exp=now_s + 60, scope="qot:read")
+        head = {"authorization": f"Bearer {tokens.token(said_of, kid='a')}"}
+        told = await scene.ask(f"/guard/v1/decisions/{decision_of(mine)}", who=None, **head)
+        assert (said(told)["verdict"], said(told)["record"]["symbol"]) == ("accepted", "HK.00700")
+        kept = await scene.ask(f"/guard/v1/decisions/{decision_of(theirs)}", who=None, **head)
+        assert code_of(kept) == (404, "unknown_endpoint")
+        assert code_of(await scene.ask(ORDER, order(), who=None, **head)) == (403, "scope")
+
+
 async def test_a_token_that_was_believed_ends_at_once_with_its_issuers_key(tmp_path: Path) -> None:
     """Its signature was verified before and is remembered: 401 the moment the key set is read without that key."""
     jwks_file, toml = tmp_path / "jwks.json", f"{TRADING}{ISSUING}"
