@@ -21,6 +21,7 @@ from guard.limits.slots import find_slot
 from guard.limits.state import LogPart, OrderIds, Slot, State, Step, TradingRule, put_slot
 from guard.limits.sums import move, spend
 from guard.limits.sweep import remember
+from guard.pieces import in_pieces
 from guard.terms import Account
 
 ORDERS_MAX: Final = 32  # in a part; an order's body is at most 64 KiB, and hardly ever more than 500 bytes
@@ -142,14 +143,14 @@ def snapshot(state: State) -> Iterator[Part]:
 
 
 def restore(parts: Iterable[Part]) -> State:
-    """The state of these parts. Whoever gives them away must not change them any more."""
+    """The state of these parts, an order and a log at a time. Whoever gives them away must not change them any more."""
     state, accounts = State(), dict[Account, Account]()
     for part in parts:
         _put(state, part, accounts)
-    for cell, log in state.logs.items():
+    for cell, log in in_pieces(state.logs.items()):
         last_us = log.stamps[-1] if log.stamps else state.at_us
         remember(state, last_us + log.widest_us, cell)
-    for cell, slot in state.slots.items():
+    for cell, slot in in_pieces(state.slots.items()):
         remember(state, slot.until_us, cell)
     return state
 
@@ -163,7 +164,7 @@ def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
                 spend(state, intern(cell), amount)
                 move(state.sums, intern(cell), amount)
         case Holders():
-            for order in part.holders:
+            for order in in_pieces(part.holders):
                 holder = state.holders[order.id] = _holder(order)
                 for cell, amount in zip(holder.holds.cells, order.held, strict=True):
                     move(state.sums, cell, amount)

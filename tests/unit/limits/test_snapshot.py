@@ -29,6 +29,7 @@ from guard.limits import (
 )
 from guard.limits.snapshot import CELLS_MAX, IDS_MAX, ORDERS_MAX, STAMPS_MAX, Holders, Ids, Stamps, Time
 from guard.limits.windows import log_of
+from guard.pieces import between
 from guard.terms import OrderNames, Taken
 from tests.support.dump import dump
 from tests.support.ledger import (
@@ -68,6 +69,21 @@ def busy() -> State:
 def again(state: State) -> State:
     """Through the parts."""
     return restore(through_json(snapshot(state)))
+
+
+def test_whoever_restores_beside_a_loop_can_give_way_after_each_order_log_and_slot() -> None:
+    """A part of 32 orders took as long as two turns of a loop, and the logs of a day as long as five."""
+    state, paused = busy(), list[None]()
+    parts = through_json(snapshot(state))
+
+    token = between.set(lambda: paused.append(None))
+    try:
+        found = restore(parts)
+    finally:
+        between.reset(token)
+
+    assert len(paused) == len(state.holders) + len(state.logs) + len(state.slots)
+    assert dump(found) == dump(state)
 
 
 def test_the_restored_state_is_the_same() -> None:
