@@ -1,0 +1,27 @@
+"""What a pause of the loop is measured with."""
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[3]
+MS: Final = 1_000_000
+
+
+def test_clocks_between_which_the_thread_was_put_aside_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four milliseconds for which another program had the processor were told as held up by the guard."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    pauses: Any = importlib.import_module("pauses")
+    wall: Iterator[int] = iter((0, 4 * MS, 5 * MS, 5 * MS + 1))
+    waited: Iterator[bytes] = iter((b"1 0 1", b"1 4000000 2"))
+    monkeypatch.setattr(pauses.time, "perf_counter_ns", lambda: next(wall))
+    monkeypatch.setattr(pauses.time, "thread_time_ns", lambda: 7)
+    monkeypatch.setattr(pauses.os, "pread", lambda *_: next(waited))
+
+    found = pauses.clocks(0)
+    monkeypatch.undo()  # a whole program has but one clock
+
+    assert found == (7, 4 * MS, 5 * MS)
