@@ -32,6 +32,7 @@ from guard.walk.recorder import Recorder
 from guard.walk.replies import failed, refused, unusable
 from guard.walk.shadow import shadowed_read
 from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
+from guard.walk.together import together
 from guard.walk.written import Judged
 
 UNAUTHORIZED = 401
@@ -52,6 +53,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
     if isinstance(allowed, Reply):
         return allowed
     desk = recorder.desk
+    await together(desk, visit)
     if isinstance(situation.intent, SUBSCRIPTIONS):
         result = await _shared(desk, visit, situation, hooks=hooks)
     else:
@@ -60,6 +62,7 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
         visit.daemon_us += result.duration_us
         desk.metrics.daemon.add(result.duration_us / 1e6)
         desk.heard(result)
+    await together(desk, visit)
     headers = rate_headers(desk.traffic, allowed.claims, t_us=desk.clock.t_us())
     if not isinstance(result, Answer):
         late = _against(desk, visit, situation) if result.kind == "held" and endpoint.effect is not _READ else None

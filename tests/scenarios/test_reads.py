@@ -1,6 +1,8 @@
 """Reads: forwarded byte for byte, rated, recorded as asked, and honest about a daemon that does not answer."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from guard.simulator.faults import Delay, Fault, Garbage, HttpError, Reset, RetType, Unreachable
+from guard.walk.hooks import HOOKS
 from tests.support.disk import FaultyDisk
 from tests.support.guards import call, operate, order, record, said
 from tests.support.stage import ACCOUNTS, DAILY, TRADING, account, code_of, decision_of, is_passed, stage
@@ -344,3 +347,24 @@ async def test_what_became_of_a_read_is_told_like_any_other_decision(tmp_path: P
         assert {told[name] for name in ("code", "verdict", "order_id", "batch", "record")} == {None}
         assert code_of(await scene.ask(place, who="desk")) == (404, "unknown_endpoint")
         assert scene.guard.desk.recent.latest(9)[0].id == decision_of(reply)
+
+
+async def test_reads_of_one_turn_are_judged_together_and_sent_together(tmp_path: Path) -> None:
+    """One after the other each of them would find the code of every step cold."""
+    async with stage(tmp_path) as scene:
+        log: list[str] = []
+
+        def noting(step: str, hook: Callable[..., Any]) -> Callable[..., Any]:
+            def noted(*args: Any, **more: Any) -> Any:
+                log.append(step)
+                return hook(*args, **more)
+
+            return noted
+
+        steps = ("judge_passing", "pass_on", "shown")
+        scene.guard.pipeline.hooks = replace(HOOKS, **{step: noting(step, getattr(HOOKS, step)) for step in steps})
+        supervisor = scene.guard.desk.supervisor
+        await asyncio.gather(*(supervisor.start(scene.ask(QUOTE, TENCENT), "read") for _ in range(3)))
+
+        assert log[:6] == 3 * ["judge_passing"] + 3 * ["pass_on"]
+        assert log[6:] == 3 * ["shown"]
