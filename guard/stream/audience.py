@@ -17,6 +17,8 @@ from guard.stream.caller import CallerSocket, Write
 from guard.stream.session import Frame, View
 from guard.terms import Principal
 
+_Sockets = tuple[list[Write], list[CallerSocket]]  # those that keep up, and those for which frames wait
+
 RELAYED: Final = "relayed"
 FILTERED: Final = "filtered"
 
@@ -44,26 +46,15 @@ class _Group:
             self.ready.pop(socket, None)
             self.behind.add(socket)
 
-    def send(self, frames: Sequence[Frame], joined: bytes) -> int:
-        """To each of them; how many frames went out at once.
-
-        In the middle of this a transport says that it is full, and one that is too slow leaves.
-        """
-        writes, behind = [*self.ready.values()], [*self.behind]
-        for write in writes:
-            write(joined)
-        for socket in behind:
-            socket.keep(frames)
-        return len(writes) * len(frames)
-
 
 class _Circle:
     """The keys with one view, and what waits for the end of this turn.
 
     `lacking` says of a frame, by its place, whom of the circle it is not for. No credential ends before `soonest`.
+    `everybody` is who keeps up and who does not, of all groups; None once one of its sockets has come, gone or turned.
     """
 
-    __slots__ = ("frames", "groups", "lacking", "soonest", "view")
+    __slots__ = ("everybody", "frames", "groups", "lacking", "soonest", "view")
 
     def __init__(self, view: View) -> None:
         self.view = view
@@ -71,6 +62,7 @@ class _Circle:
         self.soonest: datetime | None = None
         self.frames: list[Frame] = []
         self.lacking: dict[int, AbstractSet[_Group]] = {}
+        self.everybody: _Sockets | None = None
 
     def __len__(self) -> int:
         return sum([len(group) for group in self.groups.values()])
@@ -97,6 +89,8 @@ class _Circle:
         frames, self.frames = self.frames, []
         lacking, self.lacking = self.lacking, {}
         joined = _joined(frames)
+        if not lacking and not ended:
+            return _send(self._all(), frames, joined), 0
         relayed = filtered = 0
         for group in [*self.groups.values()]:
             seen = [] if group in ended else frames
@@ -104,8 +98,16 @@ class _Circle:
                 seen = [each for place, each in enumerate(frames) if group not in lacking.get(place, ())]
             filtered += (len(frames) - len(seen)) * len(group)
             if seen:
-                relayed += group.send(seen, joined if seen is frames else _joined(seen))
+                sockets = [*group.ready.values()], [*group.behind]
+                relayed += _send(sockets, seen, joined if seen is frames else _joined(seen))
         return relayed, filtered
+
+    def _all(self) -> _Sockets:
+        if self.everybody is None:
+            groups = self.groups.values()
+            writes = [write for group in groups for write in group.ready.values()]
+            self.everybody = writes, [socket for group in groups for socket in group.behind]
+        return self.everybody
 
 
 class Audience:
@@ -149,6 +151,7 @@ class Audience:
             circle = self._circles[socket.view] = _Circle(socket.view)
         group = circle.group_of(socket.principal)
         group.place(socket)
+        circle.everybody = None
         self._places[socket] = circle, group
 
     def leave(self, socket: CallerSocket) -> None:
@@ -156,6 +159,7 @@ class Audience:
         circle, group = self._places.pop(socket, (None, None))
         if circle is None or group is None:
             return
+        circle.everybody = None
         group.ready.pop(socket, None)
         group.behind.discard(socket)
         if group:
@@ -166,8 +170,9 @@ class Audience:
 
     def turned(self, socket: CallerSocket) -> None:
         """A socket has fallen behind, or caught up."""
-        _, group = self._places.get(socket, (None, None))
-        if group is not None:
+        circle, group = self._places.get(socket, (None, None))
+        if circle is not None and group is not None:
+            circle.everybody = None
             group.place(socket)
 
     def show(self, socket: CallerSocket, view: View) -> None:
@@ -228,6 +233,19 @@ class Audience:
         for result, frames in ((RELAYED, relayed), (FILTERED, filtered)):
             if frames:
                 self._tally(result, frames)
+
+
+def _send(sockets: _Sockets, frames: Sequence[Frame], joined: bytes) -> int:
+    """To each of them; how many frames went out at once.
+
+    In the middle of this a transport says that it is full, and one that is too slow leaves.
+    """
+    writes, behind = sockets
+    for write in writes:
+        write(joined)
+    for socket in behind:
+        socket.keep(frames)
+    return len(writes) * len(frames)
 
 
 def _joined(frames: Sequence[Frame]) -> bytes:
