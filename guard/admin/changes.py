@@ -11,7 +11,7 @@ from msgspec import structs
 from guard.admin.change import Change, Moved, Who, on_record
 from guard.admin.policies import PolicyChanges, Rehearse
 from guard.admin.recount import NotRebuilt, Recount
-from guard.admin.recounting import SHOWN_MAX, Recounting
+from guard.admin.recounting import Recounting
 from guard.admin.trading import StateBody, set_state
 from guard.errors import JournalFault, SettingsFault
 from guard.journal import Keys, plain
@@ -147,7 +147,7 @@ class Changes:
         if recount is None:
             return Change("applied", sha256, changes=changes)
         recount.take_over(t_us=record.t)
-        counters, warnings = recount.counters[:SHOWN_MAX], recount.warnings
+        counters, warnings = recount.counters, recount.warnings
         return Change("applied", sha256, changes=changes, counters=counters, warnings=warnings)
 
     def _refused(self, sha256: str, errors: tuple[str, ...], *, who: Who) -> None:

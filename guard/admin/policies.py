@@ -19,7 +19,7 @@ from guard.admin.change import Change, Who, on_record
 from guard.admin.control import PERSON, Compared, held_against, may_approve
 from guard.admin.recorded import Asked
 from guard.admin.recount import NotRebuilt, Recount
-from guard.admin.recounting import SHOWN_MAX, Recounting
+from guard.admin.recounting import Recounting
 from guard.errors import JournalFault
 from guard.journal import Policy
 from guard.journal.shelf import Shelf
@@ -202,7 +202,7 @@ class PolicyChanges:
             found.kind,
             changes=found.told,
             until=record.until,
-            counters=(*record.carried, *_beside(record.carried, counters)[:SHOWN_MAX]),
+            counters=(*record.carried, *counters),
             warnings=tuple(warnings),
             replay=shown,
         )
@@ -305,8 +305,3 @@ class PolicyChanges:
         self._desk.metrics.count("guard_policy_reloads_total", change.result)
         _log.info("policy_reload", result=change.result, sha256=change.sha256, by=who.by, errors=change.errors)
         return change
-
-
-def _beside(words: tuple[str, ...], counters: tuple[str, ...]) -> tuple[str, ...]:
-    """The counters that are named by none of these words."""
-    return tuple(cell for cell in counters if cell.partition("/")[0] not in words)

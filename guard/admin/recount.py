@@ -8,7 +8,8 @@ the change does: a change that fails leaves the ledger as it was, here and at a 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from heapq import nsmallest
 from typing import Final
 
 import msgspec
@@ -31,6 +32,7 @@ SLICE_MAX_S: Final = 0.02  # where more comes in than is folded so
 FEW: Final = 4  # records, or orders, that the step of the change may leave to itself
 FEW_CELLS: Final = 64  # as many cells as these orders are on
 PASSES_MAX: Final = 500  # after which it leaves to itself what there is, under a load that never lets it come to few
+SHOWN_MAX: Final = 200  # counters named in an answer
 QUEUE_MAX: Final = 16  # records that wait for the disk: orders go first
 TARGETS_BYTES_MAX: Final = 12 * 2**20  # below what a line holds
 _PAUSE_S: Final = 0.005
@@ -103,7 +105,7 @@ class Recount:
     async def _told(self, part: Graft) -> None:
         """Takes up one part more; what has come to enough for a record is recorded, once the queue is short."""
         self._part.holders.update(part.holders)
-        self._names |= {cell for held in part.holders.values() for cell in held.cells}
+        self._names = self._first(part)
         if len(self._part.holders) < PART_ORDERS:
             return
         await asyncio.sleep(0)  # a record has a turn of the loop for itself
@@ -161,7 +163,7 @@ class Recount:
         if self._fault is None:
             rest = self._reads.rest()
             _ = self._reads.take_over(rest, t_us=t_us)
-            self._names.update(rest.counters)
+            self._names = self._first(rest)
 
     async def end(self) -> None:
         """Nobody listens any more. What was needed for it is let go of a little at a time: that takes its time too."""
@@ -179,8 +181,8 @@ class Recount:
 
     @property
     def counters(self) -> tuple[str, ...]:
-        """The names of all counters that it puts something on."""
-        return tuple(sorted(self._names.union(self._rest.counters)))
+        """The names of counters that it puts something on, but for those of `words`: the first `SHOWN_MAX`."""
+        return tuple(nsmallest(SHOWN_MAX, self._first(self._rest)))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -193,11 +195,22 @@ class Recount:
         told = (_LEFT_OUT.format(left_out),) if left_out else ()
         return told if self._about_reads is None else (*told, self._about_reads)
 
+    def _first(self, part: Graft) -> set[str]:
+        """The names known with those of this part, no more than are needed: there may be one for each order."""
+        names = self._names.union(cell for cell in _cells(part) if cell.partition("/")[0] not in self._words)
+        return names if len(names) <= 2 * SHOWN_MAX else set(nsmallest(SHOWN_MAX, names))
+
     def _encoded(self, part: Graft) -> Raw:
         body = msgspec.json.encode(part)
         if len(body) > TARGETS_BYTES_MAX:
             raise JournalFault(f"the new counters come to {len(body)} bytes, more than a record takes")
         return Raw(body)
+
+
+def _cells(part: Graft) -> Iterator[str]:
+    yield from (cell for held in part.holders.values() for cell in held.cells)
+    yield from part.spent
+    yield from part.logs
 
 
 class NotRebuilt(Struct, frozen=True):

@@ -32,7 +32,6 @@ from guard.walk.desk import Desk
 TIMEOUT_S: Final = 120.0
 GAVE_WAY: Final = "the past was read no further, for a change came that does not wait: keys, or the end of policies"
 TAIL_MAX: Final = 200_000  # records that may come in while the past is read
-SHOWN_MAX: Final = 200
 _READS: Final[Mapping[str, str]] = {
     "account": "rates.reads: of earlier reads those of accounts are counted; the record sums market-data reads up",
     "refused": "rates.reads begins at zero: the record holds no reads that passed",

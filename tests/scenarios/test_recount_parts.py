@@ -136,3 +136,25 @@ async def test_a_keys_own_limit_is_counted_in_parts(tmp_path: Path) -> None:
         whole = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == whole
+
+
+async def test_of_many_counters_the_first_are_named_and_no_more_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be one for each live order: to sort them all would hold up the loop in the step of the change."""
+    monkeypatch.setattr(recount, "SHOWN_MAX", 2)
+    kept, built = [0], Recount._told
+
+    async def told(self: Recount, part: Any) -> None:
+        await built(self, part)
+        kept.append(len(self._names))
+
+    monkeypatch.setattr(Recount, "_told", told)
+    people = [f"bot-{n}" for n in range(8)]
+    async with stage(tmp_path, *map(record, people), policies={"desk.toml": WIDE}) as scene:
+        for who in reversed(people):
+            await scene.placed(who=who, remark=who)
+        change = await reloaded(scene, '[budgets]\nopen_value = "50000 HKD"\n')
+
+    assert change.counters == tuple(f"open_value/key={who};simulate|HKD" for who in people[:2])
+    assert max(kept) == 4
