@@ -64,7 +64,7 @@ class Dialler:
                     self._url,
                     ssl=self._trust.context or True,
                     headers=self._lent,
-                    heartbeat=self._bounds.daemon_ping_every_s,
+                    autoping=False,
                     timeout=aiohttp.ClientWSTimeout(ws_close=self._bounds.daemon_close_s),
                     max_msg_size=FRAME_BYTES_MAX,
                     decode_text=False,

@@ -72,6 +72,7 @@ class Feed:
         self._hurry = asyncio.Event()
         self._service: asyncio.Task[None] | None = None
         self._needed_s = 0.0
+        self._heard_s = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -162,6 +163,8 @@ class Feed:
     async def _listen(self, stream: Stream) -> None:
         """Every frame to its end. A fault of ours loses frames too, so whoever was fed is told of it likewise."""
         ending = End.FAILED.value
+        self._heard_s = asyncio.get_running_loop().time()
+        asking = self._supervisor.start(self._ask(stream), "daemon stream's pings", service=True)
         try:
             ending = await self._hear(stream)
         except Exception:  # noqa: BLE001 - a bug of ours must end the sockets, not leave them open and unfed
@@ -169,19 +172,45 @@ class Feed:
         finally:
             if self._stream is stream:
                 self._stream = None
+            asking.cancel()
             await stream.close()
         await self._ears.on_lost(ending)
 
     async def _hear(self, stream: Stream) -> Ending:
         """Every frame until the stream ends. Only text is understood."""
-        on_frame = self._ears.on_frame
+        on_frame, time_s = self._ears.on_frame, asyncio.get_running_loop().time
         while True:
             message = await stream.receive()
+            self._heard_s = time_s()
             if message.type is WSMsgType.TEXT:
                 on_frame(classify(bytes(message.data)))
             elif message.type is WSMsgType.BINARY:
                 on_frame(None)
+            elif message.type is WSMsgType.PING:
+                await stream.pong(message.data)
+            elif message.type is WSMsgType.PONG:
+                continue
             elif message.type is WSMsgType.ERROR and stream.close_code != _ABNORMAL:
                 return End.DAEMON_UNREADABLE.value
             else:
                 return End.DAEMON_LOST.value
+
+    async def _ask(self, stream: Stream) -> None:
+        """Ask a silent daemon whether it is there, and end a stream whose daemon does not answer.
+
+        aiohttp would do this too, at the cost of a callback for each piece of data.
+        """
+        time_s, every_s = asyncio.get_running_loop().time, self._bounds.daemon_ping_every_s
+        while True:
+            asked_s = time_s()
+            if (rest_s := self._heard_s + every_s - asked_s) > 0:
+                await asyncio.sleep(rest_s)
+                continue
+            try:
+                await stream.ping()
+            except ConnectionError:  # gone already, as whoever listens is told
+                return
+            await asyncio.sleep(every_s / 2)
+            if self._heard_s < asked_s:
+                break
+        await stream.close()

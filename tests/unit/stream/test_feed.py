@@ -18,7 +18,7 @@ from guard.stream.session import Frame
 from guard.supervisor import Supervisor
 from guard.terms import Refusal
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
-from tests.support.stream import Live, frame, until, welcome
+from tests.support.stream import Live, frame, text, until, welcome
 
 QUICK: Final = Bounds(daemon_close_s=0.02, redial_first_s=0.01, redial_max_s=0.04, idle_s=0.02)
 
@@ -202,6 +202,41 @@ async def test_who_comes_in_the_turn_in_which_it_is_let_go_gets_a_new_one() -> N
         ears.needs = True
         feed.let_go()
         assert feed.is_open
+
+
+@pytest.mark.parametrize("said", [b"\x8a\0", text(frame("quote")).serialize(mask=False, extensions=[])])
+async def test_a_daemon_that_says_something_when_it_is_asked_is_there(said: bytes) -> None:
+    """An answer to a ping, or a frame that comes instead: the stream goes on, and is asked again when it is silent."""
+    pings: list[bytes] = []
+
+    async def answering(talk: Talk) -> None:
+        await talk.say(welcome(await talk.request()))
+        while (data := await talk.reader.read(64)).startswith(b"\x89"):
+            pings.append(data)
+            await talk.say(said)
+
+    async with feeding(answering, bounds=Bounds(daemon_ping_every_s=0.4, daemon_close_s=0.02)) as (feed, ears, daemon):
+        await feed.ready()
+        await until(lambda: len(pings) == 2)
+        assert (daemon.connections, End.DAEMON_LOST.value.word in ears.told) == (1, False)
+
+
+async def test_a_daemon_that_asks_is_answered() -> None:
+    """With what it asked (RFC 6455 §5.5.3); frames go on after it."""
+    answers: list[bytes] = []
+
+    async def asking(talk: Talk) -> None:
+        await talk.say(welcome(await talk.request()))
+        await talk.say(b"\x89\x02hi")
+        head, mask = await talk.reader.readexactly(2), await talk.reader.readexactly(4)
+        answers.append(head + bytes(a ^ b for a, b in zip(await talk.reader.readexactly(2), mask, strict=False)))
+        await talk.say(text(frame("quote")).serialize(mask=False, extensions=[]))
+        await talk.hang()
+
+    async with feeding(asking) as (feed, ears, _):
+        await feed.ready()
+        await until(lambda: "quote" in ears.told)
+        assert (answers, ears.told) == ([b"\x8a\x82hi"], ["dialled", "open", "quote"])
 
 
 async def test_a_need_alone_opens_it() -> None:
