@@ -128,6 +128,18 @@ def test_an_answer_is_bounded_in_head_body_and_framing(stream: bytes, kind: str,
     assert result.kind == kind
 
 
+@pytest.mark.parametrize("size", [1 << 20, 1000, 1])
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 100 Go\r\n\r\n"])
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_head_of_exactly_the_bound_passes(interim: bytes, more: int, size: int) -> None:
+    """The bound is inclusive, and of all heads of an answer together."""
+    plain = OK + b"Content-Length: 2\r\nA: \r\n\r\n"
+    filled = plain.replace(b"A: ", b"A: " + b"b" * (HEAD_BYTES_MAX - len(interim + plain) + more))
+    result = read(interim + filled + b"{}", size=size)
+
+    assert isinstance(result, Broken if more else Whole)
+
+
 def test_a_body_of_exactly_the_bound_passes() -> None:
     """The bound is inclusive."""
     result = read(OK + b"Content-Length: 10\r\n\r\n0123456789", body_bytes_max=10)

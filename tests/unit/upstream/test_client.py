@@ -177,10 +177,11 @@ async def test_an_answer_says_how_long_it_took() -> None:
         await client.close()
 
 
-async def test_a_full_pool_makes_room_for_a_trade() -> None:
-    """Connections too old for a trade are closed rather than dialling above the bound."""
+@pytest.mark.parametrize("connections_max", [1, 2])
+async def test_a_full_pool_makes_room_for_a_trade(connections_max: int) -> None:
+    """Connections too old for a trade are closed rather than dialling above the bound, and none for no need."""
     async with scripted() as daemon:
-        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}", connections_max=1))
+        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}", connections_max=connections_max))
         assert isinstance(await client.send(READ), Answer)
         client._idle._connections[0].idle_since_s -= 3
 
@@ -188,7 +189,7 @@ async def test_a_full_pool_makes_room_for_a_trade() -> None:
         await asyncio.sleep(0.01)
 
         assert daemon.connections == 2
-        assert client.connections == 1
+        assert client.connections == connections_max
         await client.close()
 
 
