@@ -128,6 +128,27 @@ def test_an_answer_is_bounded_in_head_body_and_framing(stream: bytes, kind: str,
     assert result.kind == kind
 
 
+@pytest.mark.parametrize("size", [1 << 20, 40, 7, 1])
+def test_answers_of_one_head_are_read_alike_in_whatever_pieces_they_come(size: int) -> None:
+    """A head that is known by its bytes means the same again, whole or not."""
+    reader = AnswerReader(body_bytes_max=1000)
+    for body in (b"[1]", b"[2]", b"[3]"):
+        stream = OK + b"Content-Length: 3\r\n\r\n" + body
+        found = [reader.feed(stream[at : at + size]) for at in range(0, len(stream), size)]
+        assert found == [None] * (len(found) - 1) + [Whole(200, "", body, is_reusable=True)]
+
+
+def test_an_answer_within_an_answer_is_none() -> None:
+    """What comes in the middle of one is its body, though it were an earlier one word for word."""
+    reader = AnswerReader(body_bytes_max=1000)
+    earlier = OK + b"Content-Length: 3\r\n\r\n[1]"
+    assert isinstance(reader.feed(earlier), Whole)
+    assert reader.feed(CHUNKED + b"%x\r\n" % (2 * len(earlier))) is None
+    assert reader.feed(earlier) is None
+    assert reader.feed(earlier) is None
+    assert reader.feed(b"\r\n0\r\n\r\n") == Whole(200, "", earlier * 2, is_reusable=True)
+
+
 @pytest.mark.parametrize("size", [1 << 20, 1000, 1])
 @pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 100 Go\r\n\r\n"])
 @pytest.mark.parametrize("more", [0, 1])
