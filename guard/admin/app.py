@@ -206,9 +206,8 @@ class Routes:
         found = self._caller(request)
         if isinstance(found, Refusal):
             return found
-        if is_open or "metrics:read" in found.scopes or "admin" in found.scopes:
-            return None
-        return refuse(Code.SCOPE, "this needs a key with metrics:read")
+        lacking = () if is_open else operator_reasons(found, "metrics:read")
+        return Refusal(lacking) if lacking else None
 
     # ------------------------------------------------------------ bodies and answers
 

@@ -208,15 +208,16 @@ async def test_host_is_sent_once(tmp_path: Path) -> None:
 
 
 async def test_beyond_loopback_looking_wants_metrics_read_and_an_address_is_a_host(tmp_path: Path) -> None:
-    """On all addresses: any address of the machine is a Host, no name is, and figures want metrics:read."""
+    """On all addresses: any address of the machine is a Host, no name is; figures want metrics:read, not just admin."""
     toml = '[listen]\ndata = "127.0.0.1:0"\nops = "0.0.0.0:0"\n'
-    keys = (record("scraper", scopes=["metrics:read"]), record("reader", scopes=["qot:read"]))
+    admin = record("admin", owner="a person", scopes=["admin"])
+    keys = (record("scraper", scopes=["metrics:read"]), record("reader", scopes=["qot:read"]), admin)
     async with running(lay_out(tmp_path, *keys, toml=toml)) as guard:
         assert await _status_of(guard, "10.1.2.3:22501") == 200
         assert await _status_of(guard, "guard.example") == 400
         for path in ("/metrics", "/status"):
-            found = [(await operate(guard, path, who=who))[0] for who in (None, "nobody", "reader", "scraper")]
-            assert found == [401, 401, 403, 200], path
+            found = [(await operate(guard, path, who=who))[0] for who in (None, "nobody", "reader", "admin", "scraper")]
+            assert found == [401, 401, 403, 403, 200], path
         assert (await operate(guard, "/readyz", who=None))[0] == 200
 
 
