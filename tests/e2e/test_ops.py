@@ -457,6 +457,26 @@ def test_a_change_that_could_not_be_recorded_is_a_503_that_may_be_tried_again() 
     assert [not_made(Change(done, "")) for done in ("applied", "unchanged", "pending")] == [None] * 3
 
 
+@pytest.mark.parametrize("path", ["/admin/state", "/admin/decisions/01K00000000000000000000000/settle"])
+async def test_whose_key_ends_while_the_body_is_on_its_way_changes_nothing(tmp_path: Path, path: str) -> None:
+    """A body may take its time: 401, as if the key had been revoked before."""
+    bodies = {"/admin/state": {"state": "locked", "reason": "because"}}
+    body = json.dumps(bodies.get(path, {"verdict": "refused", "reason": "because"}))
+    async with running(lay_out(tmp_path)) as guard:
+        reader, writer = await asyncio.open_connection("127.0.0.1", guard.ports[1])
+        head = f"Host: localhost\r\nAuthorization: Bearer {key('desk')}\r\nContent-Length: {len(body)}"
+        writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\nConnection: close\r\n\r\n{body[:9]}".encode())
+        while not (guard._ops and guard._ops.is_answering):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+        write_keys(tmp_path / "keys.json", record("bot"))
+        await guard.reload()
+        writer.write(body[9:].encode())
+        answer = (await asyncio.wait_for(reader.read(), WAIT_S)).decode()
+        writer.close()
+        assert answer.startswith("HTTP/1.1 401 ")
+        assert guard.desk.state.trading == {}
+
+
 async def test_a_key_comes_and_goes_without_a_restart(tmp_path: Path) -> None:
     """A reload lets a new key in and a revoked one out; a broken file changes nothing and says everything."""
     config = lay_out(tmp_path)

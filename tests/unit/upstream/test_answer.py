@@ -129,11 +129,13 @@ def test_an_answer_is_bounded_in_head_body_and_framing(stream: bytes, kind: str,
 
 
 @pytest.mark.parametrize("size", [1 << 20, 40, 7, 1])
-def test_answers_of_one_head_are_read_alike_in_whatever_pieces_they_come(size: int) -> None:
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_answers_of_one_head_are_read_alike_in_whatever_pieces_they_come(size: int, *, is_chunked: bool) -> None:
     """A head that is known by its bytes means the same again, whole or not."""
     reader = AnswerReader(body_bytes_max=1000)
     for body in (b"[1]", b"[2]", b"[3]"):
-        stream = OK + b"Content-Length: 3\r\n\r\n" + body
+        counted = OK + b"Content-Length: 3\r\n\r\n" + body
+        stream = CHUNKED + b"3\r\n" + body + b"\r\n0\r\n\r\n" if is_chunked else counted
         found = [reader.feed(stream[at : at + size]) for at in range(0, len(stream), size)]
         assert found == [None] * (len(found) - 1) + [Whole(200, "", body, is_reusable=True)]
 
