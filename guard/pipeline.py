@@ -26,6 +26,7 @@ from guard.walk.recorder import Recorder
 from guard.walk.replies import again, broken, refused, settled, turned_away
 from guard.walk.sending import MEETS_OTHERS, Sending, carry
 from guard.walk.shadow import shadowed
+from guard.walk.together import together
 
 _log = structlog.get_logger("guard")
 
@@ -72,6 +73,8 @@ class Pipeline:
         crowded = admitted(self.desk, visit)
         if crowded is not None:
             return refused(self.recorder, visit, crowded)
+        if not endpoint.is_trade:
+            await together(self.desk, visit)
         situation = at_once(self.desk, visit, intent) or await prepare(self.desk, visit, intent)
         if not endpoint.is_trade:
             return await pass_on(self.recorder, visit, situation, hooks=self.hooks)
