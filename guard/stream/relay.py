@@ -250,8 +250,10 @@ class Relay:
         self._desk.is_daemon_up = refusal is None or refusal.code is Code.DAEMON_BAD_ANSWER
 
     def on_open(self) -> None:
-        """A daemon that was away has forgotten what was subscribed."""
-        if self._desk.holdings and (self._restoring is None or self._restoring.done()):
+        """A daemon that was away has forgotten what was subscribed, also what it was told again before it went."""
+        if self._restoring is not None:
+            self._restoring.cancel()
+        if self._desk.holdings:
             self._restoring = self._desk.supervisor.start(restore(self._desk), "subscriptions", service=True)
 
     def on_frame(self, frame: Frame | None) -> None:

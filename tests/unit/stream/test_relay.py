@@ -13,6 +13,7 @@ from websockets.frames import Frame, Opcode
 
 from guard.lifecycle import Guard
 from guard.simulator import Simulator
+from guard.simulator.faults import HttpError
 from guard.standing import load_keys
 from guard.stream import Bounds, Relay
 from guard.stream.session import FRAME_BYTES_MAX, classify
@@ -401,6 +402,27 @@ async def test_w18_a_daemon_that_restarts_is_told_what_is_held(tmp_path: Path) -
         assert (await ask(guard, "/api/sub-acc-push", {"acc_id_list": [7]})).status == 200
         guard.relay.tick()
         await until(lambda: len(live.talks) == 1)
+
+        simulator.world.subscribed, simulator.world.push_accounts = {}, frozenset()
+        daemon.writers[-1].close()
+        await until(lambda: bool(simulator.world.subscribed and simulator.world.push_accounts))
+        assert simulator.dump()["subscribed"] == {"HK.00700": [1]}
+        assert simulator.world.push_accounts == {7}
+
+
+async def test_w18_a_daemon_that_restarts_while_it_is_told_what_is_held_is_told_all_of_it_again(tmp_path: Path) -> None:
+    """What it took before it went away once more is not taken for restored."""
+    live, simulator = Live(), Simulator()
+    bounds = Bounds(daemon_close_s=0.02, redial_first_s=0.01)
+    async with guarding(tmp_path, live, bounds=bounds, simulator=simulator) as (guard, daemon):
+        assert (await ask(guard, "/api/subscribe", {"security_list": ["HK.00700"], "sub_type_list": [1]})).status == 200
+        assert (await ask(guard, "/api/sub-acc-push", {"acc_id_list": [7]})).status == 200
+        simulator.world.subscribed, simulator.world.push_accounts = {}, frozenset()
+        simulator.faults.add(
+            HttpError(500), path="/api/sub-acc-push"
+        )  # it is asked for that again, but not for the line
+        guard.relay.tick()
+        await until(lambda: bool(simulator.world.subscribed))
 
         simulator.world.subscribed, simulator.world.push_accounts = {}, frozenset()
         daemon.writers[-1].close()
