@@ -152,7 +152,7 @@ class PolicySet:
     def keep_reading(self, name: str, reading: Binding) -> None:
         """What was found for the reads of this key."""
         if len(self.readings) >= MATCHES_MAX:
-            self.readings.clear()
+            _ = self.readings.popitem()
         self.readings[name] = reading
 
     def validity(self, wall: datetime) -> Validity:
@@ -192,7 +192,7 @@ class PolicySet:
         shared = self._shared_by(match, account, wall)
         plan = joined(shared.plan, match.own, key=principal.name, needs_cover=self.require_cover)
         if len(self._plans) >= MATCHES_MAX:
-            self._plans.clear()
+            _ = self._plans.popitem()  # of all at once the loop would be held up
         self._plans[place] = _Planned(match.limits, within_days(shared.validity, plan.resets, wall), plan)
         return plan
 
@@ -215,7 +215,7 @@ class PolicySet:
         if match is None or (match.limits is not principal.limits and match.limits != principal.limits):
             match = self.matching(principal, env)
             if len(self._matches) >= MATCHES_MAX:
-                self._matches.clear()
+                _ = self._matches.popitem()
             self._matches[principal.name, env] = match
         return match
 
