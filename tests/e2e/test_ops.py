@@ -36,6 +36,7 @@ from tests.support.guards import (
     write_keys,
 )
 from tests.support.processes import free_port, run
+from tests.support.tls import write_pair
 
 ROUTES = (
     ("GET", "/livez"),
@@ -585,10 +586,14 @@ async def test_an_account_may_be_named_by_digits_in_a_text(tmp_path: Path) -> No
 # ---------------------------------------------------------------- a socket file
 
 
-async def test_ops_may_be_a_socket_file_of_the_owners(tmp_path: Path) -> None:
-    """`unix:PATH`: mode 0600, looked at over it, and the commands reload through it."""
+@pytest.mark.parametrize("has_certificate", [False, True])
+async def test_ops_may_be_a_socket_file_of_the_owners(tmp_path: Path, *, has_certificate: bool) -> None:
+    """`unix:PATH`: mode 0600, never TLS, looked at over it, and the commands reload through it."""
     path = tmp_path / "ops.sock"
     toml = f'[listen]\ndata = "127.0.0.1:{free_port()}"\nops = "unix:{path}"\n'
+    if has_certificate:
+        write_pair(tmp_path)
+        toml += 'tls_cert = "cert.pem"\ntls_key = "key.pem"\n'
     config = lay_out(tmp_path, toml=toml)
     async with running(config):
         assert stat.S_ISSOCK(path.stat().st_mode)

@@ -44,6 +44,7 @@ async def test_a_refusal_says_until_when_the_policy_binds(tmp_path: Path) -> Non
         checked = await scene.ask("/guard/v1/check", {"path": "/api/order", "body": order(qty=400, price=200)})
         told = await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}")
         kept = await scene.decision(reply)
+        assert (await operate(scene.guard, "/status"))[1]["policies"]["expiring"] == {"short": until}
         for reasons in (
             said(reply)["guard"]["reasons"],
             said(checked)["guard"]["reasons"],
