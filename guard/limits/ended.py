@@ -11,7 +11,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Final
 
-from guard.limits.holder import Amounts, Course, Fills, Holder
+from guard.limits.holder import NONE_FILLED, Amounts, Course, Fills, Holder
 from guard.limits.order_ids import NOBODY
 from guard.limits.shared import SHARED_MAX, same_cells
 from guard.limits.state import State, advance, touch
@@ -21,24 +21,26 @@ ENDED_MAX: Final = 500  # a quarter of an hour of one account at the pace that t
 
 
 def keep_ended(state: State, holder: Holder) -> None:
-    """The order is about to end: it is remembered with what it will have spent."""
-    if holder.key == NOBODY:
+    """The order is over: from now on it is remembered, and holds what it spent."""
+    if holder.about.key == NOBODY:
         return
-    holds = holder.holds
-    cells, kinds, at = _spending(holds.cells, holds.kinds)
-    figures = holds.figures.partition(b";")[0].split()
-    spent = Amounts(cells, kinds, b" ".join([figures[each] for each in at]))
-    course = Course(spent, holder.claimed, holder.fills, "done")
-    state.ended[holder.id] = Holder(holder.id, holder.about, holder.own, course, holder.by_id, holder.by_ex)
-    if len(state.ended) > ENDED_MAX:
-        state.ended.popitem(last=False)
+    course, ended = holder.course, state.ended
+    if isinstance(course, Amounts):
+        holder.course = Course(_spent(course), course, NONE_FILLED, "done")
+    else:
+        holder.course = Course(_spent(course.holds), course.claimed, course.fills, "done")
+    ended[holder.id] = holder
+    if len(ended) > ENDED_MAX:
+        ended.popitem(last=False)
 
 
 @lru_cache(maxsize=SHARED_MAX)
-def _spending(cells: tuple[str, ...], kinds: str) -> tuple[tuple[str, ...], str, tuple[int, ...]]:
-    """Those of the cells on which an order leaves something behind as spent, and where they stand among them."""
-    at = tuple(each for each, kind in enumerate(kinds) if kind == "s")
-    return same_cells(tuple(cells[each] for each in at)), intern("s" * len(at)), at
+def _spent(holds: Amounts) -> Amounts:
+    """What an order that held this leaves behind as spent: equal orders leave the same."""
+    at = [each for each, kind in enumerate(holds.kinds) if kind == "s"]
+    figures = holds.figures.partition(b";")[0].split()
+    cells = same_cells(tuple([holds.cells[each] for each in at]))
+    return Amounts(cells, intern("s" * len(at)), b" ".join([figures[each] for each in at]))
 
 
 def fill_ended(state: State, order_id: str, targets: Mapping[str, int], *, fills: Fills, t_us: int) -> None:

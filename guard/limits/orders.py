@@ -5,13 +5,15 @@ Everything learned is absolute, so the same fill told twice, or late, changes no
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
 from guard.limits.ended import keep_ended
-from guard.limits.holder import Amounts, Fills
+from guard.limits.holder import Fills
 from guard.limits.order_ids import forget_order
+from guard.limits.shared import SHARED_MAX
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
-from guard.limits.sums import claimed_as, give_back, put
+from guard.limits.sums import claimed_as, give_back, let_go, put
 from guard.terms import ClaimKind
 
 
@@ -37,10 +39,14 @@ def set_targets(
     for cell, amount in targets.items():
         if amount < 0:
             raise AssertionError(f"target of {amount} on {cell}")
-    touch(state, holder_id)
-    step = None if holder.step is None else state.steps[holder.step]
-    reserved = {} if step is None else _tell(step, targets)
-    freed = _freed(holder.holds) if ends and step is None else ()
+    if state.touched is not None:
+        touch(state, holder_id)
+    opened, reserved, freed = holder.step, dict[str, int](), frozenset[str]()
+    if opened is not None:
+        reserved = _tell(state.steps[opened], targets)
+    elif ends:
+        holds = holder.holds
+        freed = _freed(holds.cells, holds.kinds)
     for cell, amount in targets.items():
         if cell not in freed:
             held = max(amount, reserved.get(cell, 0))
@@ -77,11 +83,11 @@ def end_order(state: State, holder_id: str, *, t_us: int) -> None:
     if state.touched is not None:
         touch(state, holder_id, holder.holds.cells)
     if holder.step is None:
+        let_go(state, holder.holds, keep_spend=True)
         keep_ended(state, holder)
-    give_back(state, holder, keep_spend=True)
-    if holder.step is None:
         forget_order(state, holder)
     else:
+        give_back(state, holder, keep_spend=True)
         holder.status = "done"
 
 
@@ -98,9 +104,10 @@ def change_in_flight(state: State, holder_id: str) -> Literal["none", "in_flight
     return "unknown" if state.steps[holder.step].status == "unknown" else "in_flight"
 
 
-def _freed(holds: Amounts) -> list[str]:
-    """The cells that an order lets go of when it ends."""
-    return [cell for cell, kind in zip(holds.cells, holds.kinds, strict=True) if kind != "s"]
+@lru_cache(maxsize=SHARED_MAX)
+def _freed(cells: tuple[str, ...], kinds: str) -> frozenset[str]:
+    """The cells that an order lets go of when it ends; the orders of one key in one symbol are on the same all day."""
+    return frozenset(cell for cell, kind in zip(cells, kinds, strict=True) if kind != "s")
 
 
 def _tell(step: Step, targets: Mapping[str, int]) -> dict[str, int]:

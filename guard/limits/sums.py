@@ -88,22 +88,27 @@ def claimed_as(holder: Holder, cell: str) -> ClaimKind | None:
 
 def give_back(state: State, holder: Holder, *, keep_spend: bool) -> None:
     """The order lets go of everything. With `keep_spend`, what it spent stays in the sums as spent."""
-    holds, sums = holder.holds, state.sums
+    let_go(state, holder.holds, keep_spend=keep_spend)
+    holder.holds = NOTHING
+
+
+def let_go(state: State, holds: Amounts, *, keep_spend: bool) -> None:
+    """The same of an order that is forgotten in the same breath."""
+    sums, spent = state.sums, state.spent
     for cell, amount, kind in zip(holds.cells, holds.amounts, holds.kinds, strict=True):
         if keep_spend and kind == "s":
-            _leave(state, cell, amount)
+            if before := spent.get(cell):
+                spent[cell] = before + amount
+            else:
+                _leave(state, cell, amount)
         elif left := sums.get(cell, 0) - amount:
             sums[cell] = left
         else:
             sums.pop(cell, None)
-    holder.holds = NOTHING
 
 
 def _leave(state: State, cell: str, amount: int) -> None:
-    """An order leaves this behind as spent; the first on its day ends what days long before it still count."""
-    if spent := state.spent.get(cell, 0):
-        state.spent[cell] = spent + amount
-        return
+    """An order leaves this behind as spent, the first on its day; that ends what days long before it still count."""
     spend(state, cell, amount)
     for past in days_over(state.days, cell):
         touch(state, None, (past,))
