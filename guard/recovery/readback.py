@@ -5,7 +5,9 @@ does not fit those before it stops the start: counters that are guessed are wors
 end of the record is told in `beginning`.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +55,7 @@ from guard.walk.recent import Known, Recent
 
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
 _ACCOUNTS_MAX: Final = 256
+READ_AT_ONCE: Final = 32  # records, before they are folded; more would leave the caches again
 PART_ORDERS: Final = 64  # live orders in a `counters` record, or behind it in that of the change
 _CANCEL: Final = Effect.ORDER_CANCEL.value
 _CHANGE: Final = Effect.ORDER_CHANGE.value
@@ -99,9 +102,15 @@ class Recovered(Struct):
 def recover(directory: Path) -> Recovered:
     """Folds the whole record. Raises JournalFault where its chain is broken."""
     found = Recovered()
-    for line in replay_typed(directory):
-        fold(found, line)
+    fold_all(found, replay_typed(directory))
     return found
+
+
+def fold_all(found: Recovered, lines: Iterator[Entry]) -> None:
+    """Each of them, in order: some are read, then these are folded, since either alone keeps a core's caches warm."""
+    while some := list(islice(lines, READ_AT_ONCE)):
+        for line in some:
+            fold(found, line)
 
 
 def fold(found: Recovered, line: Entry) -> None:

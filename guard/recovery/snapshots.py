@@ -22,7 +22,7 @@ from guard.journal.runs import Run, behind, runs
 from guard.journal.segments import first_line, head_of, segment_numbers
 from guard.limits import Graft, Part, restore, snapshot
 from guard.recovery.agreed import Agreed
-from guard.recovery.readback import Recovered, fold
+from guard.recovery.readback import Recovered, fold_all
 from guard.walk.recent import Known
 
 RECENT_MAX: Final = 2_000  # decisions that callers may still ask for after a start; the record has them all
@@ -120,14 +120,12 @@ def resume(directory: Path, *, last: int | None = None) -> tuple[Recovered, Run 
     numbers = [number for number in segment_numbers(directory) if last is None or number <= last]
     for found, run in readable(directory, last=last):
         goes = behind(directory, run.at_seq)
-        for line in replay_typed(directory, first=goes.segment, last=numbers[-1], head=goes.head):
-            fold(found, line)
+        fold_all(found, replay_typed(directory, first=goes.segment, last=numbers[-1], head=goes.head))
         return found, run
     if pruned := head_of(directory, numbers[0]).seq:
         raise JournalFault(NOT_KNOWN.format(pruned))
     found = Recovered()
-    for line in replay_typed(directory, last=numbers[-1]):
-        fold(found, line)
+    fold_all(found, replay_typed(directory, last=numbers[-1]))
     return found, None
 
 
