@@ -19,7 +19,7 @@ from guard.clock import Clock
 from guard.journal import Journal
 from guard.limits import Holder, State
 from guard.metrics import Metrics
-from guard.policy import Plan
+from guard.policy import Judgement, Plan
 from guard.recovery.agreed import Agreed
 from guard.reference import Reference
 from guard.standing import Standing
@@ -29,6 +29,7 @@ from guard.terms import (
     AccountRow,
     Answer,
     Call,
+    Claim,
     Daemon,
     Effect,
     Endpoint,
@@ -39,6 +40,7 @@ from guard.terms import (
     ModifyOrder,
     Needs,
     Op,
+    Outbound,
     PlaceOrder,
     Principal,
     Read,
@@ -209,6 +211,18 @@ class Visit(Struct, gc=False):
     why: str = ""
 
 
+class Weighed(Struct, frozen=True, gc=False):
+    """What the rules say of a trade by themselves, and what would be sent; None where no account is known.
+
+    `exits` is what it takes off its position, of which the rules were told that other orders take `working`.
+    """
+
+    judgement: Judgement
+    outbound: Outbound | None
+    exits: Claim | None
+    working: int
+
+
 class Situation(Struct, gc=False):
     """What is known of the world for one request; a datum that is missing is a value here.
 
@@ -218,6 +232,7 @@ class Situation(Struct, gc=False):
     can be, or not changed so. `acc_ids` are the accounts that the body names: None for none, empty where what it names
     is no account. `reducible`: up to which quantity an order of this symbol and side only makes a fresh position
     smaller. `each`: the live orders that a cancel of all cancels one by one; None: it is sent as one request.
+    `weighed`: what the rules said of it, if they were asked before the ledger.
     """
 
     intent: Intent
@@ -235,6 +250,7 @@ class Situation(Struct, gc=False):
     world: World | None = None
     reducible: Decimal = Decimal(0)
     each: tuple[Holder, ...] | None = None
+    weighed: "Weighed | None" = None
 
     @property
     def is_reducing(self) -> bool:

@@ -37,7 +37,7 @@ from guard.terms import (
 )
 from guard.walk.broker import bucket_claims
 from guard.walk.changing import Change
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk, Situation, Visit, Weighed
 from guard.walk.door import rights, state_reasons
 from guard.walk.fitting import largest_of
 from guard.walk.naming import forwarded
@@ -73,14 +73,29 @@ class Look(Struct, gc=False):
         return Refusal(in_order(reasons), self.retry_after_s, self.largest_qty)
 
 
+def weigh(desk: Desk, visit: Visit, situation: Situation) -> Weighed:
+    """What the rules say before the ledger is asked, noted in the situation, and the valuation with it."""
+    exits = _exits(visit, situation)
+    working = _working(desk, visit, situation, exits=exits)
+    judgement = _judgement(visit, situation, exits=working)
+    situation.weighed = Weighed(judgement, outbound_of(desk, visit, situation), exits, working)
+    return situation.weighed
+
+
+def _working(desk: Desk, visit: Visit, situation: Situation, *, exits: Claim | None) -> int:
+    """What the rules are told that other working orders take off the position."""
+    if exits is None or situation.world is None:  # without one no position is known that they come off
+        return 0
+    others = beside(desk.state, exits.counter, holder=_changed(visit, situation))
+    return max(visit.exits_before, others) - visit.filled_before
+
+
 def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     """Every rule, then a look at every claim; nothing is changed. The valuation is noted in the situation."""
-    holder = _changed(visit, situation)
-    exits, working = _exits(visit, situation), 0
-    if exits is not None and situation.world is not None:  # without one no position is known that they come off
-        working = max(visit.exits_before, beside(desk.state, exits.counter, holder=holder)) - visit.filled_before
-    judgement = _judgement(visit, situation, exits=working)
-    outbound = outbound_of(desk, visit, situation)
+    weighed = situation.weighed
+    if weighed is None or weighed.working != _working(desk, visit, situation, exits=weighed.exits):
+        weighed = weigh(desk, visit, situation)  # not yet, or an order of this turn works on the same position
+    holder, exits, judgement, outbound = _changed(visit, situation), weighed.exits, weighed.judgement, weighed.outbound
     body = outbound.body if outbound and outbound.body else b""
     reasons = list(judgement.reasons)
     key = visit.call.head.get("idempotency-key")
@@ -105,7 +120,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     if isinstance(seen, Taken):
         return Look(Judged(claims, makers), [], outbound, taken=seen, slot=slot)
     resulting = b"" if situation.holder is None else _resulting(situation)
-    judged = Judged(recorded(claims), makers, seen.used, body, resulting, situation.env is _SIMULATE, working)
+    judged = Judged(recorded(claims), makers, seen.used, body, resulting, situation.env is _SIMULATE, weighed.working)
     found = Look(judged, reasons, outbound)
     if isinstance(seen, Full):
         _tell_shortfalls(found, seen, t_us=visit.t_us)

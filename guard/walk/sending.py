@@ -15,11 +15,12 @@ from guard.limits import Opening, post, reserve, settle
 from guard.policy import COUNTED
 from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, in_order, refuse
 from guard.upstream import judge
-from guard.walk.breaker import NOTHING_COUNTED, counted, trip
+from guard.walk.breaker import NOTHING_COUNTED, Counted, counted, trip
 from guard.walk.broker import bucket_of
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, revoked, state_reasons
 from guard.walk.recorder import Recorder
+from guard.walk.together import Together
 from guard.walk.written import Judged
 
 RET_TYPE_MAX: Final = 2**31
@@ -61,19 +62,76 @@ def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:
     sending.visit.outcome = "allowed"
 
 
+class Closing(Struct, gc=False):
+    """A trade and its outcome, until it is settled and written: at one time, so that a restart finds the same.
+
+    `found` is what the outcome itself counts, `error` the fault of ours that met it.
+    """
+
+    sending: Sending
+    outcome: Outcome
+    t_us: int = 0
+    found: Counted = NOTHING_COUNTED
+    is_begun: bool = False
+    error: Exception | None = None
+
+
+def closings(recorder: Recorder) -> Together[Closing]:
+    """Where trades that were answered in one turn of the loop come to be settled and written."""
+    return Together(lambda closings: _close(recorder, closings), recorder.desk.supervisor)
+
+
 def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
-    """Settles the step and writes its outcome: at one time, and in the same words, so that a restart finds the same."""
-    visit, desk = sending.visit, recorder.desk
-    t_us, outcome = desk.clock.t_us(), recordable(outcome)
-    found, is_decided = NOTHING_COUNTED, sending.seq is not None
+    """Settles the step and writes its outcome."""
+    closing = Closing(sending, outcome)
+    _close(recorder, [closing])
+    if closing.error is not None:
+        raise closing.error
+
+
+async def _closed(recorder: Recorder, closing: Closing, together: Together[Closing] | None) -> None:
+    if together is None:
+        return close(recorder, closing.sending, closing.outcome)
+    try:
+        await together.join(closing)
+    except BaseException:
+        if not closing.is_begun:
+            close(recorder, closing.sending, closing.outcome)
+        raise
+    if closing.error is not None:
+        raise closing.error
+    return None
+
+
+def _close(recorder: Recorder, closings: list[Closing]) -> None:
+    """Each stage for all before the next one (`together` says why); they stand in the record as they were settled."""
+    for stage in (_settle, _write):
+        for closing in closings:
+            if closing.error is None:
+                try:
+                    stage(recorder, closing)
+                except Exception as error:  # noqa: BLE001 - whoever closes it raises it
+                    closing.error = error
+
+
+def _settle(recorder: Recorder, closing: Closing) -> None:
+    sending, desk = closing.sending, recorder.desk
+    visit, closing.is_begun = sending.visit, True
+    t_us, outcome = desk.clock.t_us(), recordable(closing.outcome)
+    closing.t_us, closing.outcome = t_us, outcome
     settle(desk.state, visit.id, outcome, t_us=t_us)
-    if outcome.verdict in COUNTED and is_decided and visit.batch is None:  # what the guard sent by itself stops nobody
-        found = counted(visit, sending.situation, outcome, is_simulated=sending.judged.is_simulated)
-    if found.claims:
-        post(desk.state, found.claims, t_us=t_us)
-    recorder.outcome(visit, outcome, t_us=t_us, is_decided=is_decided, claims=found.claims)
+    if outcome.verdict in COUNTED and sending.seq is not None and visit.batch is None:  # what the guard sent by itself
+        closing.found = counted(visit, sending.situation, outcome, is_simulated=sending.judged.is_simulated)
+        if closing.found.claims:
+            post(desk.state, closing.found.claims, t_us=t_us)
+
+
+def _write(recorder: Recorder, closing: Closing) -> None:
+    sending, outcome, t_us, found = closing.sending, closing.outcome, closing.t_us, closing.found
+    visit = sending.visit
+    recorder.outcome(visit, outcome, t_us=t_us, is_decided=sending.seq is not None, claims=found.claims)
     if visit.effect is _CHANGE and outcome.verdict is Verdict.ACCEPTED:
-        _poke(desk, sending)
+        _poke(recorder.desk, sending)
     if found.limits:
         trip(recorder, visit, found.limits, t_us=t_us)
 
@@ -148,8 +206,17 @@ class Carried(Struct, frozen=True, gc=False):
     late: Refusal | None = None
 
 
-async def carry(recorder: Recorder, sending: Sending, carrying: "Carrying | None" = None) -> Carried:
-    """Owned by the program: whatever happens here, the step is settled and an outcome is written."""
+async def carry(
+    recorder: Recorder,
+    sending: Sending,
+    carrying: "Carrying | None" = None,
+    *,
+    together: Together[Closing] | None = None,
+) -> Carried:
+    """Owned by the program: whatever happens here, the step is settled and an outcome is written.
+
+    `together`: where it is with others that are answered in the same turn of the loop; None: by itself.
+    """
     desk, carrying = recorder.desk, carrying or CARRYING
     outcome, result, late = _INTERRUPTED, None, None
     try:
@@ -166,10 +233,9 @@ async def carry(recorder: Recorder, sending: Sending, carrying: "Carrying | None
         desk.supervisor.fault("trade", event="sending_failed")
         outcome, result = interrupted(sending, error), None
     except BaseException as error:
-        outcome = interrupted(sending, error)
+        close(recorder, sending, interrupted(sending, error))
         raise
-    finally:
-        close(recorder, sending, outcome)
+    await _closed(recorder, Closing(sending, outcome), together)
     return Carried(outcome, result, late)
 
 

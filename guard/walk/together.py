@@ -1,17 +1,21 @@
-"""Reads that are under way in one turn of the loop take each step together.
+"""Requests that are under way in one turn of the loop take each step of the walk together.
 
 A request that runs through all of its walk by itself finds the code of every step cold: since the last one came there
 the processor has put it away, and no longer foresees its branches. Where twenty take a step one after the other, it is
 warm for nineteen of them.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import coroutine
+from typing import Final, Generic, TypeVar
 
+from guard.supervisor import Supervisor
 from guard.terms import Effect
 from guard.walk.desk import Desk, Visit
 
+TOGETHER_MAX: Final = 64  # what is known of so many stays in the processor's caches
 _READ = Effect.READ  # asked of every request
+_T = TypeVar("_T")
 
 
 @coroutine
@@ -19,3 +23,35 @@ def together(desk: Desk, visit: Visit) -> Generator[None, None, None]:
     """Lets the others of this turn come as far; nothing is waited for. Who is alone, or is no read, goes on at once."""
     if visit.effect is _READ and desk.supervisor.in_flight > 1:
         yield  # to the end of the loop's queue
+
+
+class Together(Generic[_T]):
+    """A step that is taken for all who have come to it in this turn of the loop, by whichever of them goes on first.
+
+    `take` is given them in the order in which they came, at most `TOGETHER_MAX` at a time, and must not raise. Who is
+    the only one under way at all takes it at once.
+    """
+
+    def __init__(self, take: Callable[[list[_T]], None], supervisor: Supervisor) -> None:
+        self._take = take
+        self._supervisor = supervisor
+        self._waiting: list[_T] = []
+
+    @coroutine
+    def join(self, one: _T) -> Generator[None, None, None]:
+        """Has come to the step; returns when it was taken. Who is cancelled before that never came."""
+        if self._supervisor.in_flight == 1:
+            self._take([one])
+            return
+        self._waiting.append(one)
+        try:
+            yield  # to the end of the loop's queue: the others come as far
+        except BaseException:
+            self._leave(one)
+            raise
+        while any(other is one for other in self._waiting):
+            now, self._waiting = self._waiting[:TOGETHER_MAX], self._waiting[TOGETHER_MAX:]
+            self._take(now)
+
+    def _leave(self, one: _T) -> None:
+        self._waiting = [other for other in self._waiting if other is not one]

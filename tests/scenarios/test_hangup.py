@@ -281,7 +281,7 @@ def raising(*_: Any, **__: Any) -> Any:
 Place: Final[list[tuple[Any, str, tuple[int, str], int, str | None]]] = [
     (sending, "judge", (504, "outcome_unknown"), 1, "unknown"),
     (sending, "state_reasons", (503, "rule_error"), 0, "not_sent"),
-    (sending, "reserve", (503, "rule_error"), 0, "not_sent"),
+    (sending, "reserve", (503, "rule_error"), 0, None),  # before its decision is written, so that is a refusal
     (judging, "look", (503, "rule_error"), 0, None),
     (judging, "encode", (503, "rule_error"), 0, None),
 ]

@@ -1,0 +1,179 @@
+"""The one step in which trades are decided, for all that came to it in one turn of the loop.
+
+Within it nothing is awaited: from the first look at shared state until room is taken and the record has its place no
+other change comes in between. Of several trades each stage is done for all before the next one (`together` says why).
+They take room one after the other, each with what those before it hold; and stand in the record in that order.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from guard.codes import Code
+from guard.errors import JournalFault
+from guard.limits import settle
+from guard.terms import CancelAll, Effect, Intent, Needs, Outcome, Refusal, Reply, Verdict, refuse
+from guard.walk.cancelling import spread
+from guard.walk.desk import Situation, Visit
+from guard.walk.door import RISKY, against_original
+from guard.walk.hooks import Hooks
+from guard.walk.judging import Look, opening_of, weigh
+from guard.walk.naming import NAMING
+from guard.walk.prepare import ask_more, at_once, more_to_ask, prepare
+from guard.walk.recorder import Recorder
+from guard.walk.replies import again, refused
+from guard.walk.sending import Sending, close
+from guard.walk.shadow import shadowed
+from guard.walk.together import Together
+from guard.walk.written import Judged
+
+_CANCEL = Effect.ORDER_CANCEL  # asked of every trade
+_UNSENT: Final = Outcome(Verdict.NOT_SENT, message="it was not recorded")
+_INTERRUPTED: Final = Outcome(Verdict.NOT_SENT, message="interrupted")
+
+
+class Case(Struct, gc=False):
+    """A trade up to its decision.
+
+    `situation` None: something has to be asked for first. `found` is the decision, `error` the fault of ours that met
+    it; until its record has been written `sending` holds room, or `refusal` says why it may not be sent, with what was
+    `judged` of it. `look` is what rules and ledger say.
+    """
+
+    visit: Visit
+    intent: Intent
+    situation: Situation | None = None
+    look: Look | None = None
+    sending: Sending | None = None
+    refusal: Refusal | None = None
+    judged: Judged | None = None
+    found: Sending | Reply | Needs | None = None
+    error: Exception | None = None
+
+
+class Deciding:
+    """Decides trades over one recorder's desk."""
+
+    def __init__(self, recorder: Recorder, hooks: Callable[[], Hooks]) -> None:
+        self._recorder = recorder
+        self._desk = recorder.desk
+        self._hooks = hooks
+        self._together = Together(self.decide, self._desk.supervisor)
+
+    async def decided(self, case: Case) -> Sending | Reply:
+        """What may be sent, with its room taken and its record on the way, or the refusal, which is recorded."""
+        if case.visit.effect is _CANCEL:  # it waits for nobody
+            self.decide([case])
+        else:
+            await self._joined(case)
+        if case.situation is None and case.error is None:
+            case.situation = await prepare(self._desk, case.visit, case.intent)
+            self.decide([case])
+        while case.situation is not None and isinstance(more := case.found, Needs):  # at most once
+            case.found = case.look = case.refusal = None
+            case.situation = await ask_more(self._desk, case.visit, case.situation, more=more)
+            self.decide([case])
+        if case.error is not None:
+            raise case.error
+        if case.found is None or isinstance(case.found, Needs):
+            raise AssertionError("a trade was not decided")
+        return case.found
+
+    async def _joined(self, case: Case) -> None:
+        try:
+            await self._together.join(case)
+        except BaseException:
+            if isinstance(case.found, Sending):
+                close(self._recorder, case.found, _INTERRUPTED)
+            raise
+
+    def decide(self, cases: list[Case]) -> None:
+        """The synchronous step: from the first look at shared state to the reservation and its record is no await.
+
+        A fault of ours is the trade's alone that it met. `Needs`: what has to be asked for first, since it may change
+        the refusal; nothing was changed or recorded.
+        """
+        for stage in (self._gather, self._weigh, self._hold, self._write):
+            for case in cases:
+                if case.found is None and case.error is None:
+                    try:
+                        stage(case)
+                    except Exception as error:  # noqa: BLE001 - its own task raises it
+                        case.error = error
+
+    def _gather(self, case: Case) -> None:
+        """What is known of the world, where it is at hand."""
+        visit, desk = case.visit, self._desk
+        if case.situation is not None:
+            return
+        if visit.standing is not desk.standing:
+            desk.renew(visit)
+        case.situation = at_once(desk, visit, case.intent)
+
+    def _weigh(self, case: Case) -> None:
+        """What the rules say by themselves, and what would be sent."""
+        if case.situation is not None:
+            weigh(self._desk, case.visit, case.situation)
+
+    def _hold(self, case: Case) -> None:
+        """Every claim takes its room, or none does; and all that stands against the trade."""
+        visit, situation, hooks, desk = case.visit, case.situation, self._hooks(), self._desk
+        if situation is None:
+            return
+        situation.each = hooks.each_of(desk, visit, situation) if type(situation.intent) is CancelAll else None
+        case.refusal = hooks.revoked(desk, visit)
+        if case.refusal is not None:
+            return
+        look = case.look = hooks.judge(desk, visit, situation)
+        if look.taken is not None and look.slot is not None:
+            return
+        reasons = hooks.rights(visit, situation)
+        if type(situation.intent) in NAMING:
+            reasons += hooks.ownership(visit, situation)
+            waiting = hooks.in_the_way(desk, visit, situation.holder)
+            if waiting is not None and not reasons:
+                case.refusal = waiting
+                return
+            reasons += against_original(desk, situation) if not reasons else ()
+        reasons += hooks.state(desk, visit, situation)
+        if reasons or look.reasons or look.outbound is None:
+            case.found = more_to_ask(visit, situation, look, beside=reasons)
+            case.refusal, case.judged = look.refusal([*reasons, *look.reasons]), look.judged
+            return
+        judged = shadowed(desk, visit, situation, judged=look.judged)
+        opening = opening_of(visit, situation, judged)
+        sending = Sending(visit, situation, look.outbound, judged, None)
+        hooks.hold(self._recorder, sending, opening)
+        case.sending = sending
+
+    def _write(self, case: Case) -> None:
+        """The record of it, in the order in which room was taken."""
+        visit, situation, look, recorder = case.visit, case.situation, case.look, self._recorder
+        if case.refusal is not None:
+            case.found = refused(recorder, visit, case.refusal, situation=situation, judged=case.judged)
+        elif case.sending is not None:
+            case.found = self._recorded(case.sending)
+        elif situation is not None and look is not None and look.taken is not None and look.slot is not None:
+            case.found = again(recorder, visit, situation, taken=look.taken, claim=look.slot)
+
+    def _recorded(self, sending: Sending) -> Sending | Reply:
+        """What adds risk and cannot be recorded gives its room back; a cancel passes, and is noted as a gap."""
+        visit, situation, desk, hooks = sending.visit, sending.situation, self._desk, self._hooks()
+        try:
+            sending.seq = self._recorder.allowed(visit, situation, sending.judged)
+        except JournalFault as fault:
+            if visit.effect in RISKY:
+                settle(desk.state, visit.id, _UNSENT, t_us=visit.t_us)
+                refusal = refuse(Code.JOURNAL_UNAVAILABLE, str(fault))
+                return refused(self._recorder, visit, refusal, situation=situation)
+            self._recorder.gap(visit, fault)
+        except Exception:
+            settle(desk.state, visit.id, _UNSENT, t_us=visit.t_us)
+            visit.outcome = "failed"
+            raise
+        if situation.each is not None:
+            spread(self._recorder, sending, situation.each)
+        elif type(situation.intent) is CancelAll:
+            sending.meets_others = lambda: hooks.each_of(desk, visit, situation) is not None
+        return sending

@@ -1,0 +1,252 @@
+"""Trades of one turn of the loop are decided together, and settled together: as if one had come after the other."""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from msgspec.structs import replace
+
+from guard.errors import JournalFault
+from guard.journal import Journal
+from guard.limits import Opening, settle
+from guard.terms import LEDGER_UNIT, Outcome, Reply
+from guard.walk import sending
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.hooks import HOOKS
+from guard.walk.judging import Look
+from guard.walk.recorder import Recorder
+from guard.walk.sending import Sending
+from tests.support.guards import codes
+from tests.support.stage import ACCOUNTS, DAILY, ORDER, Stage, account, code_of, decision_of, is_passed, stage
+
+ROOM_FOR_THREE: Final = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\ndaily_value = "60000 HKD"\n'
+MANY: Final = 150  # more than are taken together
+
+
+async def at_the_step(scene: Stage, *asked: Any) -> list[asyncio.Task[Reply]]:
+    """These requests have come to their decision, and none is decided."""
+    held, sent = scene.held(), len(scene.reached())
+    tasks = [scene.guard.supervisor.start(one, "request") for one in asked]
+    await asyncio.sleep(0)
+    assert scene.held() == held
+    assert len(scene.reached()) == sent
+    return tasks
+
+
+async def test_those_of_one_turn_take_room_one_after_the_other(tmp_path: Path) -> None:
+    """Three fit: the first three. Each record says what those before it hold, and a start finds the same ledger."""
+    async with stage(tmp_path, policies=ROOM_FOR_THREE) as scene:
+        await scene.ask(ACCOUNTS)
+        replies = await asyncio.gather(*[scene.place(remark=f"n{number}") for number in range(MANY)])
+        assert [is_passed(reply) for reply in replies] == [True] * 3 + [False] * (MANY - 3)
+        assert {tuple(codes(reply)) for reply in replies[3:]} == {("daily_value",)}
+        assert len(scene.reached(ORDER)) == 3
+        told = [decision_of(reply) for reply in replies]
+        records = [record for record in await scene.records("decision") if record["endpoint"] == ORDER]
+        assert [record["id"] for record in records][:3] == told[:3]
+        assert [spent(record) for record in records][:4] == [0, 20_000, 40_000, 60_000]
+        ledger = scene.ledger()
+    async with stage(tmp_path, policies=ROOM_FOR_THREE, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == ledger
+
+
+async def test_an_exit_meets_those_of_its_turn(tmp_path: Path) -> None:
+    """Weighed before the first of them took its room, each is judged with what the others take off the position."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        scene.hold(300)
+        assert is_passed(await scene.sell(100))  # and the price that is asked for is at hand
+        tasks = await at_the_step(scene, *[scene.place(side="SELL", price=400, remark=name) for name in "ab"])
+        assert all(map(is_passed, await asyncio.gather(*tasks)))
+        assert [world.get("exits", 0) for world in await worlds(scene)] == [0, 100 * LEDGER_UNIT, 200 * LEDGER_UNIT]
+
+
+async def test_no_exit_is_taken_twice_in_one_turn(tmp_path: Path) -> None:
+    """Two exits that are more than the position: one of them passes."""
+    async with stage(tmp_path) as scene:
+        scene.hold(200)
+        await scene.set_state("reduce_only")
+        assert is_passed(await scene.sell(100))
+        replies = await asyncio.gather(*[scene.place(side="SELL", price=400, remark=name) for name in "ab"])
+        assert sorted(map(is_passed, replies)) == [False, True]
+        assert [code_of(reply) for reply in replies if not is_passed(reply)] == [(403, "reduce_only")]
+
+
+def spent(record: dict[str, Any]) -> Decimal:
+    """What stood on the day's counter before, as its record says."""
+    cells = [claim["counter"] for claim in record["claims"]]
+    (place,) = [place for place, cell in enumerate(cells) if cell.startswith("daily_value/")]
+    return Decimal(record["used"][place]) / LEDGER_UNIT
+
+
+async def worlds(scene: Stage) -> list[dict[str, Any]]:
+    """What the rules were told of the world, in the order of the record."""
+    decisions = await scene.records("decision")
+    return [record["world"] for record in decisions if record["endpoint"] == ORDER and record.get("world")]
+
+
+async def test_a_fault_is_the_trades_alone_that_it_meets(tmp_path: Path) -> None:
+    """The others of its turn are decided, and those that are settled with it are settled."""
+
+    def judge(desk: Desk, visit: Visit, situation: Situation) -> Look:
+        if situation.order is not None and situation.order.remark == "bad":
+            raise RuntimeError
+        return HOOKS.judge(desk, visit, situation)
+
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        scene.guard.pipeline.hooks = replace(HOOKS, judge=judge)
+        good, bad, other = await asyncio.gather(*[scene.place(remark=word) for word in ("good", "bad", "other")])
+        assert [is_passed(reply) for reply in (good, other)] == [True, True]
+        assert code_of(bad) == (503, "rule_error")
+        assert scene.held() == 40_000
+
+
+async def test_a_fault_while_settling_is_the_trades_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its caller is told that nobody knows; the other one is told what the daemon said."""
+    met: list[str] = []
+
+    def breaking(state: Any, step: str, outcome: Outcome, *, t_us: int) -> None:
+        met.append(step)
+        if len(met) == 1:
+            raise RuntimeError
+        settle(state, step, outcome, t_us=t_us)
+
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        with monkeypatch.context() as patch:
+            patch.setattr(sending, "settle", breaking)
+            replies = await asyncio.gather(*[scene.place(remark=word) for word in "ab"])
+        by_step = {decision_of(reply): reply for reply in replies}
+        assert code_of(by_step[met[0]]) == (504, "outcome_unknown")
+        assert is_passed(by_step[met[1]])
+        assert [record["decision"] for record in await scene.records("outcome")] == [met[1]]
+
+
+async def test_what_cannot_be_recorded_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room is taken before the record has its place; a record that finds none sends nothing, and holds nothing."""
+    append = Journal.append
+
+    def full(journal: Journal, type_: str, members: Any, **how: Any) -> int:
+        if type_ == "decision" and getattr(members, "outcome", "") == "allow":
+            raise JournalFault("the journal's queue is full")
+        return append(journal, type_, members, **how)
+
+    async with stage(tmp_path, policies=DAILY) as scene:
+        name = await scene.placed()
+        sent, stamps = len(scene.reached()), scene.stamps("new_orders")
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "append", full)
+            replies = await asyncio.gather(*[scene.place(remark=word) for word in "ab"])
+            assert [code_of(reply) for reply in replies] == [(503, "journal_unavailable")] * 2
+            assert is_passed(await scene.cancel(name))
+        assert len(scene.reached()) == sent
+        assert (int(scene.held()), scene.stamps("new_orders"), scene.guard.desk.state.steps) == (20_000, stamps, {})
+        assert is_passed(await scene.place(remark="later"))
+
+
+async def test_a_bug_while_it_is_recorded_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent, nothing held; the other one of its turn goes."""
+    allowed, met = Recorder.allowed, list[str]()
+
+    def breaking(recorder: Recorder, visit: Visit, *args: Any, **named: Any) -> int | None:
+        met.append(visit.id)
+        if len(met) == 1:
+            raise RuntimeError
+        return allowed(recorder, visit, *args, **named)
+
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        with monkeypatch.context() as patch:
+            patch.setattr(Recorder, "allowed", breaking)
+            first, second = await asyncio.gather(*[scene.place(remark=word) for word in "ab"])
+        assert code_of(first) == (503, "rule_error")
+        assert is_passed(second)
+        assert (int(scene.held()), len(scene.reached())) == (20_000, 1)
+
+
+async def test_what_comes_in_force_before_the_step_binds_it(tmp_path: Path) -> None:
+    """A reload that lands while orders come to their decision: all of them are decided by the new policies."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        loose = scene.guard.desk.standing
+        (tmp_path / "policies" / "desk.toml").write_text('[orders]\nmax_value = "10 HKD"\n')
+        await scene.guard.reload()
+        tight, scene.guard.desk.standing = scene.guard.desk.standing, loose
+        assert tight.policy_sha256 != loose.policy_sha256
+        tasks = await at_the_step(scene, scene.place(remark="a"), scene.place(remark="b"))
+        scene.guard.desk.standing = tight
+        for reply in await asyncio.gather(*tasks):
+            assert code_of(reply) == (403, "max_order_value")
+            assert (await scene.decision(reply))["policy_sha256"] == tight.policy_sha256
+
+
+async def test_what_comes_in_force_before_reads_are_looked_at_binds_them(tmp_path: Path) -> None:
+    """The same for what is no trade: after the list of accounts the new policies let one more read pass."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        loose = scene.guard.desk.standing
+        (tmp_path / "policies" / "desk.toml").write_text(f'{DAILY}reads = "2/60s"\n')
+        await scene.guard.reload()
+        tight, scene.guard.desk.standing = scene.guard.desk.standing, loose
+        assert tight.policy_sha256 != loose.policy_sha256
+        tasks = await at_the_step(scene, scene.ask("/api/funds", account()), scene.ask("/api/funds", account()))
+        scene.guard.desk.standing = tight
+        assert [reply.status for reply in await asyncio.gather(*tasks)] == [200, 429]
+
+
+async def test_who_is_cancelled_before_the_step_never_came(tmp_path: Path) -> None:
+    """No decision, no room; the others are decided."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        first, second = await at_the_step(scene, scene.place(remark="a"), scene.place(remark="b"))
+        first.cancel()
+        assert is_passed(await second)
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert scene.held() == 20_000
+        assert len([one for one in await scene.records("decision") if one["endpoint"] == ORDER]) == 1
+
+
+async def test_who_is_cancelled_within_the_step_has_an_outcome(tmp_path: Path) -> None:
+    """Decided by the first of its turn, cancelled before it goes on: recorded, not sent, nothing held."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        first, second = await at_the_step(scene, scene.place(remark="a"), scene.place(remark="b"))
+        second.cancel()
+        assert is_passed(await first)
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert scene.held() == 20_000
+        decided = [one["id"] for one in await scene.records("decision") if one["endpoint"] == ORDER]
+        outcomes = {one["decision"]: one["verdict"] for one in await scene.records("outcome")}
+        assert outcomes == {decided[0]: "accepted", decided[1]: "not_sent"}
+
+
+async def test_a_cancel_waits_for_nobody(tmp_path: Path) -> None:
+    """It is decided where it comes, before the orders of its turn that came before it."""
+    held: list[str] = []
+
+    def hold(recorder: Recorder, found: Sending, opening: Opening) -> None:
+        held.append(found.visit.call.path)
+        HOOKS.hold(recorder, found, opening)
+
+    async with stage(tmp_path, policies=DAILY) as scene:
+        name = await scene.placed()
+        scene.guard.pipeline.hooks = replace(HOOKS, hold=hold)
+        replies = await asyncio.gather(scene.place(remark="a"), scene.place(remark="b"), scene.cancel(name))
+        assert all(map(is_passed, replies))
+        assert held == ["/api/modify-order", ORDER, ORDER]
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+async def test_one_idempotency_key_twice_in_one_turn(tmp_path: Path, *, is_same: bool) -> None:
+    """One order; the other one is under way, or another request."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        asked = [scene.place(key="k", remark="a"), scene.place(key="k", remark="a" if is_same else "b")]
+        first, second = await asyncio.gather(*asked)
+        assert is_passed(first)
+        assert code_of(second)[1] == ("in_flight" if is_same else "idempotency_conflict")
+        assert (int(scene.held()), len(scene.reached())) == (20_000, 1)
