@@ -18,7 +18,7 @@ from guard.terms import Account, stamp_of
 from guard.tracking.asked import Asked
 from guard.tracking.places import Place, Places
 from guard.tracking.scribe import SOURCE, Scribe
-from guard.tracking.tracks import accepted, fills_of
+from guard.tracking.tracks import accepted, filled_at, fills_of
 from guard.upstream.orderlist import OrderRow, Status
 from guard.walk.changing import wholes
 
@@ -36,6 +36,7 @@ class Late:
         self._heard: dict[int, int] = {}  # until when account ids are looked at
         self._newest: str | None = None
         self._weighed: dict[str, tuple[Amounts | Course, OrderRow]] = {}  # as what, and by which row, each was charged
+        self._listed: dict[str, int] = {}  # when the list was asked for that showed it last, since its end
         self._note()
 
     def places(self) -> list[Place]:
@@ -70,6 +71,7 @@ class Late:
             return
         by_ex, by_id = {one.order_id_ex: one for one in ended}, {one.order_id: one for one in ended}
         by_stamp = {stamp_of(one.id): one for one in ended if one.is_nameless}
+        listed = dict[str, int]()
         for row in asked.rows:
             named = by_id.get(row.order_id) if row.order_id_ex is None else by_ex.get(row.order_id_ex)
             holder = named or by_stamp.get(row.remark or "")
@@ -78,6 +80,8 @@ class Late:
             if self._weighed.get(holder.id) != (holder.course, row):
                 self._charge(holder, row)
                 self._weighed[holder.id] = holder.course, row
+            listed[holder.id] = asked.at_us
+        self._listed |= listed
 
     def _note(self) -> None:
         """Orders that have ended since, in whichever way, are looked for from now on; at a start those of before it."""
@@ -92,18 +96,19 @@ class Late:
         acc_ids = {place.account.acc_id for place, _ in self._over.values()}
         self._heard = {acc_id: until_us for acc_id, until_us in self._heard.items() if acc_id in acc_ids}
         self._weighed = {name: seen for name, seen in self._weighed.items() if name in ended}
+        self._listed = {name: at_us for name, at_us in self._listed.items() if name in ended}
 
     def _charge(self, holder: Holder, row: OrderRow) -> None:
         """What the row shows as filled, where that is more than is known, or costs more than was charged."""
         clock, held = self._scribe.desk.clock, dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
-        wall, fills, known = clock.wall(), fills_of(holder, row), holder.fills
+        fills, known = fills_of(holder, row), holder.fills
         if not fills.qty:
             return
         qty, paid = fills.qty, fills.paid
         progress = Progress(
             qty=row.qty,
             filled=qty,
-            at=wall if row.updated is None else min(row.updated, wall),
+            at=filled_at(clock, holder, row, listed_us=self._listed.get(holder.id)),
             price=row.price,
             average=None if paid is None else Fraction(paid) / Fraction(qty),
             is_over=True,

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from guard.clock import Clock
 from guard.journal import Order
 from guard.limits import NOBODY, Amounts, Fills, Holder
 from guard.policy.fills import Progress, targets, vanished
@@ -81,7 +82,8 @@ class Tracks:
         if holder is None or not asked.is_on_same_terms(holder):
             return
         if row is not None:
-            at, self._listed[name] = self._filled_at(holder, row), asked.at_us
+            at = filled_at(self._scribe.desk.clock, holder, row, listed_us=self._listed.get(name))
+            self._listed[name] = asked.at_us
             self._doubts.is_back(name)
             self._follow(holder, row, at=at, is_idle=self._is_idle(holder, row, asked))
         elif self._doubts.is_gone(name, asked, since_us=self._shown_us(name)):
@@ -110,21 +112,6 @@ class Tracks:
             seen = self._idle[holder.id] = Idle(holder.claimed, asked.at_us, row)
         seen.row = row
         return asked.at_us - seen.since_us >= IDLE_AFTER_US
-
-    def _filled_at(self, holder: Holder, row: OrderRow) -> datetime:
-        """When the last fill happened, as far as anybody knows.
-
-        Now, where it is new and the row says that it was before a list which did not show it: that is no fill's time.
-        """
-        clock, listed_us = self._scribe.desk.clock, self._listed.get(holder.id)
-        wall = clock.wall()
-        if row.updated is None:
-            return wall
-        if listed_us is not None and fills_of(holder, row).qty > holder.filled:
-            listed = wall - timedelta(microseconds=clock.t_us() - listed_us)
-            if row.updated < listed - LAG:
-                return wall
-        return min(row.updated, wall)
 
     def _follow(self, holder: Holder, row: OrderRow, *, at: datetime, is_idle: bool) -> None:
         desk = self._scribe.desk
@@ -171,6 +158,21 @@ class Tracks:
         self._scribe.learn(
             Order(decision=holder.id, t=clock.t_us(), status=VANISHED, source=SOURCE, ended=True, targets=amounts)
         )
+
+
+def filled_at(clock: Clock, holder: Holder, row: OrderRow, *, listed_us: int | None) -> datetime:
+    """When the last fill happened, as far as anybody knows. `listed_us`: when a list was asked for that showed it last.
+
+    Now, where it is new and the row says that it was before a list which did not show it: that is no fill's time.
+    """
+    wall = clock.wall()
+    if row.updated is None:
+        return wall
+    if listed_us is not None and fills_of(holder, row).qty > holder.filled:
+        listed = wall - timedelta(microseconds=clock.t_us() - listed_us)
+        if row.updated < listed - LAG:
+            return wall
+    return min(row.updated, wall)
 
 
 def fills_of(holder: Holder, row: OrderRow) -> Fills:

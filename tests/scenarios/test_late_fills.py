@@ -1,7 +1,7 @@
 """Fills that the daemon shows only after it had called the order ended: charged as any fill is, once."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -251,16 +251,18 @@ async def test_good_till_cancelled_it_counts_in_the_period_of_the_fill(tmp_path:
         assert "gtc" not in dict(days)
 
 
-async def test_one_whose_time_is_not_told_counts_when_it_is_learned(tmp_path: Path) -> None:
-    """Good till cancelled, with a row that says nothing of when: nobody knows of an earlier day."""
+@pytest.mark.parametrize("is_told", [False, True])
+async def test_one_whose_time_cannot_be_counts_when_it_is_learned(tmp_path: Path, *, is_told: bool) -> None:
+    """Good till cancelled, with a row that says nothing of when, or a time before lists that did not show the fill."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await scene.placed(qty=300, time_in_force="GTC")
+        placed = at_daemon(scene, name).updated
         await round_trip(scene)
         scene.clock.advance(s=86_400)
         scene.daemon.world.end(at_daemon(scene, name), Status.CANCELLED_ALL)
         await round_trip(scene)
         filled_late(scene, name, 300)
-        at_daemon(scene, name).updated = EPOCH  # as a zero is read, which is no time
+        at_daemon(scene, name).updated = placed if is_told else EPOCH  # as a zero is read, which is no time
         await round_trip(scene)
         (day,) = [cell.rpartition("|")[2] for cell in scene.guard.desk.state.sums if cell.startswith("daily_value/")]
         assert day.startswith("2026-11-23@"), "the second day"
@@ -270,16 +272,17 @@ async def test_one_whose_time_is_not_told_counts_when_it_is_learned(tmp_path: Pa
 async def test_learned_in_a_later_period_it_is_not_counted_anew_from_the_record(
     tmp_path: Path, *, is_at_start: bool
 ) -> None:
-    """Good till cancelled, filled yesterday and shown today: new limits count it, and leave the others' days alone."""
+    """Good till cancelled, filled on the day before: new limits count it, and leave the others' days alone."""
     new = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\nper = "policy"\ndaily_value = "90000 HKD"\n'
     async with stage(tmp_path, *PEOPLE, policies=LIMITS) as scene:
         name = await scene.placed(qty=300, time_in_force="GTC")
         await round_trip(scene)
-        scene.clock.advance(s=86_400)
+        day_begins = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)
+        scene.clock.advance(s=int((day_begins - scene.clock.wall()).total_seconds()))
         scene.daemon.world.end(at_daemon(scene, name), Status.CANCELLED_ALL)
         await round_trip(scene)
         filled_late(scene, name, 300, "199")
-        at_daemon(scene, name).updated -= timedelta(days=1)
+        at_daemon(scene, name).updated = day_begins - timedelta(seconds=30)
         await round_trip(scene)
         before = {cell: n for cell, n in scene.ledger()["sums"].items() if cell.startswith("daily_value/")}
         assert list(before.values()) == [597_000_000]
