@@ -3,6 +3,7 @@
 import asyncio
 from decimal import Decimal
 from pathlib import Path
+from random import Random  # noqa: TID251 - a seed makes the same orders again
 from typing import Any, Final
 
 import pytest
@@ -250,3 +251,50 @@ async def test_one_idempotency_key_twice_in_one_turn(tmp_path: Path, *, is_same:
         assert is_passed(first)
         assert code_of(second)[1] == ("in_flight" if is_same else "idempotency_conflict")
         assert (int(scene.held()), len(scene.reached())) == (20_000, 1)
+
+
+TIGHT: Final = """
+[orders]
+max_value = "50000 HKD"
+max_qty = 300
+per_day = 9
+duplicate_window_s = 60
+[budgets]
+daily_value = "5000000 HKD"
+[rates]
+new_orders = ["7/1s", "12/60s"]
+"""
+
+
+def drawn(dice: Random) -> dict[str, Any]:
+    """An order that one of the limits may meet, and for which nothing has to be asked."""
+    price, qty = dice.choice([100, 120, 150, 200]), dice.choice([100, 200, 300, 400])
+    return {"who": dice.choice(["bot", "desk"]), "price": price, "qty": qty, "remark": dice.choice("abcdef")}
+
+
+async def came_to(scene: Stage, orders: list[dict[str, Any]], *, at_once: bool) -> list[Any]:
+    """What becomes of the orders, what each met on which counters, and what stands on these then."""
+    assert codes(await scene.place(qty=400)) == ["max_order_qty", "max_order_value"]  # and its lot is known
+    if at_once:
+        replies = await asyncio.gather(*[scene.place(**each) for each in orders])
+    else:
+        replies = [await scene.place(**each) for each in orders]
+    told = [(reply.status, [] if is_passed(reply) else codes(reply)) for reply in replies]
+    records = [record for record in await scene.records("decision") if record["endpoint"] == ORDER]
+    return [told, [(record["used"], record["claims"]) for record in records], scene.guard.desk.state.sums]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_it_is_as_if_one_had_come_after_the_other(tmp_path: Path, seed: int) -> None:
+    """Random orders of two keys against tight limits: the same answers, records and counters, together or in turn."""
+    dice = Random(seed)
+    orders, found = [drawn(dice) for _ in range(40)], list[list[Any]]()
+    for at_once in (True, False):
+        folder = tmp_path / str(at_once)
+        folder.mkdir()
+        async with stage(folder, policies=TIGHT) as scene:
+            found.append(await came_to(scene, orders, at_once=at_once))
+    for together, in_turn in zip(*found, strict=True):
+        assert together == in_turn
+    assert {code for _, told in found[0][0] for code in told} >= {"max_order_value", "duplicate_order"}
+    assert 5 < [status for status, _ in found[0][0]].count(200) < len(orders)
