@@ -6,6 +6,7 @@ spacing are.
 """
 
 import hashlib
+from collections import OrderedDict
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
@@ -97,10 +98,10 @@ class PolicySet:
         self._flags = () if flags is None else (Bound("flags", flags.rules, wants=wants_of(flags.rules)),)
         self._source = canonical(docs)
         self.sha256 = hashlib.sha256(self._source).hexdigest()
-        self._matches: dict[tuple[str, Env | None], _Match] = {}
-        self._plans: dict[tuple[str, Env | None, int], _Planned] = {}
+        self._matches = OrderedDict[tuple[str, Env | None], _Match]()
+        self._plans = OrderedDict[tuple[str, Env | None, int], _Planned]()
         self._shared: dict[Answers, _Shared] = {}
-        self.readings: dict[str, Any] = {}
+        self.readings = OrderedDict[str, Any]()
         ends = {doc.id: doc.policy.expires_at for doc in self.all_docs}
         # Policies that end by themselves, and when; what has ended binds nobody and is told all the same.
         self.ends = {name: end.isoformat() for name, end in ends.items() if end is not None}
@@ -152,7 +153,7 @@ class PolicySet:
     def keep_reading(self, name: str, reading: Binding) -> None:
         """What was found for the reads of this key."""
         if len(self.readings) >= MATCHES_MAX:
-            _ = self.readings.popitem()
+            _ = self.readings.popitem(last=False)
         self.readings[name] = reading
 
     def validity(self, wall: datetime) -> Validity:
@@ -192,7 +193,7 @@ class PolicySet:
         shared = self._shared_by(match, account, wall)
         plan = joined(shared.plan, match.own, key=principal.name, needs_cover=self.require_cover)
         if len(self._plans) >= MATCHES_MAX:
-            _ = self._plans.popitem()  # of all at once the loop would be held up
+            _ = self._plans.popitem(last=False)  # of all at once the loop would be held up
         self._plans[place] = _Planned(match.limits, within_days(shared.validity, plan.resets, wall), plan)
         return plan
 
@@ -215,7 +216,7 @@ class PolicySet:
         if match is None or (match.limits is not principal.limits and match.limits != principal.limits):
             match = self.matching(principal, env)
             if len(self._matches) >= MATCHES_MAX:
-                _ = self._matches.popitem()
+                _ = self._matches.popitem(last=False)
             self._matches[principal.name, env] = match
         return match
 

@@ -221,7 +221,7 @@ def test_a_read_claims_what_binds_it_now_whatever_an_earlier_one_claimed() -> No
 
 
 def test_what_reads_claim_is_remembered_for_so_many_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past that it starts anew, and claims the same; a key whose own limits changed is asked for anew."""
+    """Past that the oldest is asked for anew, and claims the same; so is a key whose own limits changed."""
     monkeypatch.setattr("guard.policy.policyset.MATCHES_MAX", 2)
     rules = policies('[rates]\nreads = "20/60s"')
     for name in ("a", "b", "c", "a"):
