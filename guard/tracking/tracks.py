@@ -83,9 +83,9 @@ class Tracks:
             return
         if row is not None:
             at = filled_at(self._scribe.desk.clock, holder, row, listed_us=self._listed.get(name))
-            self._listed[name] = asked.at_us
             self._doubts.is_back(name)
             self._follow(holder, row, at=at, is_idle=self._is_idle(holder, row, asked))
+            self._listed[name] = asked.at_us  # not where what it shows could not be put on record
         elif self._doubts.is_gone(name, asked, since_us=self._shown_us(name)):
             self._vanish(holder)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from websockets.frames import Frame, Opcode
 
+from guard.errors import JournalFault
 from guard.limits import Opening, State, Step, reserve, settle
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Status
@@ -232,6 +234,29 @@ async def test_a_fill_is_of_no_day_before_the_last_list_that_did_not_show_it(tmp
             if limit["rule"] == "budgets.daily_value" and "simulate" in limit["subject"]
         ]
         assert used == "40000"
+
+
+async def test_a_fill_that_a_full_disk_kept_waiting_counts_in_its_own_period(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists showed it all the while; that it could not be learned from them makes none of a later day of it."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=300, time_in_force="GTC")
+        day_begins = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)
+        scene.clock.advance(s=int((day_begins - scene.clock.wall()).total_seconds()) - 30)
+        await round_trip(scene)
+        fill(scene, name, 300, "200")
+        with monkeypatch.context() as full:
+            full.setattr(scene.guard.desk.journal, "append", _no_room)
+            for _ in range(20):
+                await round_trip(scene)
+        await round_trip(scene)
+        (cell,) = [cell for cell in scene.guard.desk.state.sums if cell.startswith("daily_value/")]
+        assert "|2026-11-22@" in cell
+
+
+def _no_room(*_: object, **__: object) -> int:
+    raise JournalFault("No space left on device")
 
 
 async def test_a_change_under_other_policies_counts_where_the_order_stood_before(tmp_path: Path) -> None:
