@@ -63,17 +63,31 @@ def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:
 
 
 class Closing(Struct, gc=False):
-    """A trade and its outcome, until it is settled and written: at one time, so that a restart finds the same.
+    """A trade that is over, until it is settled and written: at one time, so that a restart finds the same.
 
-    `found` is what the outcome itself counts, `error` the fault of ours that met it.
+    `verdict` says what `result` means, once those before it are settled; None: `outcome` is known already. `late` is
+    what stood against it at last. `found` is what the outcome itself counts, `error` the fault of ours that met it.
     """
 
     sending: Sending
-    outcome: Outcome
+    outcome: Outcome = _INTERRUPTED
+    result: Answer | Failure | None = None
+    verdict: Callable[[Desk, Sending, Answer | Failure], Outcome] | None = None
+    late: Refusal | None = None
     t_us: int = 0
     found: Counted = NOTHING_COUNTED
     is_begun: bool = False
     error: Exception | None = None
+
+    def keep_back(self, late: Refusal) -> None:
+        """It was not sent, for this."""
+        self.late, self.outcome = late, Outcome(Verdict.NOT_SENT, message=late.reasons[0].message)
+
+    def fail(self, recorder: Recorder, error: Exception) -> None:
+        """A fault of ours met it: the caller is told what is known, whatever broke."""
+        _log.error("sending_failed", decision=self.sending.visit.id, path=self.sending.visit.call.path, exc_info=error)
+        recorder.desk.supervisor.fault("trade", event="sending_failed")
+        self.outcome, self.result = interrupted(self.sending, error), None
 
 
 def closings(recorder: Recorder) -> Together[Closing]:
@@ -83,7 +97,10 @@ def closings(recorder: Recorder) -> Together[Closing]:
 
 def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
     """Settles the step and writes its outcome."""
-    closing = Closing(sending, outcome)
+    _close_alone(recorder, Closing(sending, outcome))
+
+
+def _close_alone(recorder: Recorder, closing: Closing) -> None:
     _close(recorder, [closing])
     if closing.error is not None:
         raise closing.error
@@ -91,12 +108,12 @@ def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
 
 async def _closed(recorder: Recorder, closing: Closing, together: Together[Closing] | None) -> None:
     if together is None:
-        return close(recorder, closing.sending, closing.outcome)
+        return _close_alone(recorder, closing)
     try:
         await together.join(closing)
     except BaseException:
         if not closing.is_begun:
-            close(recorder, closing.sending, closing.outcome)
+            _close_alone(recorder, closing)
         raise
     if closing.error is not None:
         raise closing.error
@@ -114,9 +131,23 @@ def _close(recorder: Recorder, closings: list[Closing]) -> None:
                     closing.error = error
 
 
+def _judge(recorder: Recorder, closing: Closing) -> None:
+    """What the daemon's answer means: an id that it gave to another of this turn is no new one (B33)."""
+    sending, result, verdict = closing.sending, closing.result, closing.verdict
+    if result is None or verdict is None:
+        return
+    try:
+        closing.outcome = verdict(recorder.desk, sending, result)
+        if closing.outcome.verdict is _NOT_SENT and (late := _kept_back(recorder.desk, sending, result)) is not None:
+            closing.keep_back(late)
+    except Exception as error:  # noqa: BLE001 - settled by what is known
+        closing.fail(recorder, error)
+
+
 def _settle(recorder: Recorder, closing: Closing) -> None:
     sending, desk = closing.sending, recorder.desk
     visit, closing.is_begun = sending.visit, True
+    _judge(recorder, closing)
     t_us, outcome = desk.clock.t_us(), recordable(closing.outcome)
     closing.t_us, closing.outcome = t_us, outcome
     settle(desk.state, visit.id, outcome, t_us=t_us)
@@ -217,26 +248,21 @@ async def carry(
 
     `together`: where it is with others that are answered in the same turn of the loop; None: by itself.
     """
-    desk, carrying = recorder.desk, carrying or CARRYING
-    outcome, result, late = _INTERRUPTED, None, None
+    desk, carrying, closing = recorder.desk, carrying or CARRYING, Closing(sending)
     try:
         late = await carrying.last_look(recorder, sending)
         if late is None:
             sending.may_have_left = True
-            result = await desk.daemon.send(watched(desk, sending))
-            outcome = carrying.verdict(desk, sending, result)
-            late = _kept_back(desk, sending, result) if outcome.verdict is _NOT_SENT else None
-        if late is not None:
-            outcome = Outcome(Verdict.NOT_SENT, message=late.reasons[0].message)
-    except Exception as error:  # noqa: BLE001 - the caller is told what is known, whatever broke
-        _log.exception("sending_failed", decision=sending.visit.id, path=sending.visit.call.path)
-        desk.supervisor.fault("trade", event="sending_failed")
-        outcome, result = interrupted(sending, error), None
+            closing.result, closing.verdict = await desk.daemon.send(watched(desk, sending)), carrying.verdict
+        else:
+            closing.keep_back(late)
+    except Exception as error:  # noqa: BLE001 - its outcome is what is known
+        closing.fail(recorder, error)
     except BaseException as error:
         close(recorder, sending, interrupted(sending, error))
         raise
-    await _closed(recorder, Closing(sending, outcome), together)
-    return Carried(outcome, result, late)
+    await _closed(recorder, closing, together)
+    return Carried(closing.outcome, closing.result, closing.late)
 
 
 def _kept_back(desk: Desk, sending: Sending, result: Answer | Failure) -> Refusal | None:
