@@ -51,6 +51,15 @@ class Case(Struct, gc=False):
     found: Sending | Reply | Needs | None = None
     error: Exception | None = None
 
+    def raise_error(self) -> None:
+        """Its own task raises the fault, and lets go of it: its traceback holds all that were decided with it."""
+        error, self.error = self.error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error
+
 
 class Deciding:
     """Decides trades over one recorder's desk."""
@@ -74,8 +83,7 @@ class Deciding:
             case.found = case.look = case.refusal = None
             case.situation = await ask_more(self._desk, case.visit, case.situation, more=more)
             self.decide([case])
-        if case.error is not None:
-            raise case.error
+        case.raise_error()
         if case.found is None or isinstance(case.found, Needs):
             raise AssertionError("a trade was not decided")
         return case.found
@@ -84,6 +92,7 @@ class Deciding:
         try:
             await self._together.join(case)
         except BaseException:
+            case.error = None
             if isinstance(case.found, Sending):
                 close(self._recorder, case.found, _INTERRUPTED)
             raise

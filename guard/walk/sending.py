@@ -89,6 +89,15 @@ class Closing(Struct, gc=False):
         recorder.desk.supervisor.fault("trade", event="sending_failed")
         self.outcome, self.result = interrupted(self.sending, error), None
 
+    def raise_error(self) -> None:
+        """Whoever closes it raises the fault, and lets go of it: its traceback holds all that were closed with it."""
+        error, self.error = self.error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error
+
 
 def closings(recorder: Recorder) -> Together[Closing]:
     """Where trades that were answered in one turn of the loop come to be settled and written."""
@@ -102,8 +111,7 @@ def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
 
 def _close_alone(recorder: Recorder, closing: Closing) -> None:
     _close(recorder, [closing])
-    if closing.error is not None:
-        raise closing.error
+    closing.raise_error()
 
 
 async def _closed(recorder: Recorder, closing: Closing, together: Together[Closing] | None) -> None:
@@ -112,12 +120,11 @@ async def _closed(recorder: Recorder, closing: Closing, together: Together[Closi
     try:
         await together.join(closing)
     except BaseException:
+        closing.error = None
         if not closing.is_begun:
             _close_alone(recorder, closing)
         raise
-    if closing.error is not None:
-        raise closing.error
-    return None
+    return closing.raise_error()
 
 
 def _close(recorder: Recorder, closings: list[Closing]) -> None:

@@ -1,10 +1,18 @@
 """What trades of one turn of the loop may not do to each other: share ids, faults, or the room in the queue."""
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
+from typing import Any
 
+import pytest
+from msgspec.structs import replace
 
 from guard.simulator.faults import Ids
+from guard.walk import sending
+from guard.walk.hooks import HOOKS
+from guard.walk.sending import CARRYING
 from tests.support.stage import ACCOUNTS, DAILY, ORDER, code_of, is_passed, stage
 
 
@@ -19,3 +27,32 @@ async def test_b33_one_answer_is_not_that_of_two_orders(tmp_path: Path) -> None:
         assert code_of(replies[1]) == (504, "outcome_unknown")
         assert [(await scene.outcome(reply))["verdict"] for reply in replies] == ["accepted", "unknown"]
         assert scene.held() == 40_000
+
+
+class _Broken(Exception):
+    """A fault of ours."""
+
+
+@pytest.mark.parametrize("hook", ["judge", "verdict", "settle"])
+async def test_a_fault_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
+    """Neither it nor the trades that were decided or settled with it, which its traceback holds."""
+    met: list[weakref.ref[_Broken]] = []
+
+    def breaking(*_: Any, **__: Any) -> Any:
+        error = _Broken()
+        met.append(weakref.ref(error))
+        raise error
+
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        if hook == "judge":
+            scene.guard.pipeline.hooks = replace(HOOKS, judge=breaking)
+        elif hook == "verdict":
+            scene.guard.pipeline.hooks = replace(HOOKS, carrying=replace(CARRYING, verdict=breaking))
+        with monkeypatch.context() as patch:
+            if hook == "settle":
+                patch.setattr(sending, "settle", breaking)
+            replies = await asyncio.gather(*[scene.place(remark=word) for word in "ab"])
+        assert {reply.status for reply in replies} == {503 if hook == "judge" else 504}
+        gc.collect()
+        assert [one() for one in met] == [None, None]
