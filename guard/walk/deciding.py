@@ -80,7 +80,7 @@ class Deciding:
             case.situation = await prepare(self._desk, case.visit, case.intent)
             self.decide([case])
         while case.situation is not None and isinstance(more := case.found, Needs):  # at most once
-            case.found = case.look = case.refusal = None
+            case.found = case.look = case.refusal = case.judged = None
             case.situation = await ask_more(self._desk, case.visit, case.situation, more=more)
             self.decide([case])
         case.raise_error()

@@ -4,16 +4,21 @@ import asyncio
 import gc
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
 
+from guard.access import unauthenticated
 from guard.simulator.faults import Ids
+from guard.terms import Refusal
 from guard.walk import sending
+from guard.walk.desk import Desk, Visit
 from guard.walk.hooks import HOOKS
 from guard.walk.sending import CARRYING
 from tests.support.stage import ACCOUNTS, DAILY, ORDER, code_of, is_passed, stage
+
+ROOM_FOR_THREE: Final = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\ndaily_value = "60000 HKD"\n'
 
 
 async def test_b33_one_answer_is_not_that_of_two_orders(tmp_path: Path) -> None:
@@ -56,3 +61,21 @@ async def test_a_fault_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest
         assert {reply.status for reply in replies} == {503 if hook == "judge" else 504}
         gc.collect()
         assert [one() for one in met] == [None, None]
+
+
+async def test_a_second_look_tells_only_what_it_saw(tmp_path: Path) -> None:
+    """The key is revoked while more is asked for: its refusal is recorded without the claims of the look before."""
+    looks: list[str] = []
+
+    def revoked(_: Desk, visit: Visit) -> Refusal | None:
+        looks.append(visit.id)
+        return None if len(looks) == 1 else unauthenticated("revoked meanwhile")
+
+    async with stage(tmp_path, policies=ROOM_FOR_THREE) as scene:
+        scene.hold(1000)
+        assert is_passed(await scene.sell(100))
+        scene.guard.pipeline.hooks = replace(HOOKS, revoked=revoked)
+        reply = await scene.sell(500)
+        assert len(looks) == 2
+        assert code_of(reply) == (401, "unauthenticated")
+        assert "claims" not in await scene.decision(reply)
