@@ -22,7 +22,7 @@ from guard.walk.judging import Look, opening_of, weigh
 from guard.walk.naming import NAMING
 from guard.walk.prepare import ask_more, at_once, more_to_ask, prepare
 from guard.walk.recorder import Recorder
-from guard.walk.replies import again, refused
+from guard.walk.replies import again, first_of, refused
 from guard.walk.sending import Sending, close
 from guard.walk.shadow import shadowed
 from guard.walk.together import Together
@@ -38,7 +38,7 @@ class Case(Struct, gc=False):
 
     `situation` None: something has to be asked for first. `found` is the decision, `error` the fault of ours that met
     it; until its record has been written `sending` holds room, or `refusal` says why it may not be sent, with what was
-    `judged` of it. `look` is what rules and ledger say.
+    `judged` of it. `look` is what rules and ledger say, `first` what became of the first with its Idempotency-Key.
     """
 
     visit: Visit
@@ -48,6 +48,7 @@ class Case(Struct, gc=False):
     sending: Sending | None = None
     refusal: Refusal | None = None
     judged: Judged | None = None
+    first: Outcome | Refusal | None = None
     found: Sending | Reply | Needs | None = None
     error: Exception | None = None
 
@@ -136,6 +137,7 @@ class Deciding:
             return
         look = case.look = hooks.judge(desk, visit, situation)
         if look.taken is not None and look.slot is not None:
+            case.first = first_of(desk, visit, taken=look.taken, claim=look.slot)
             return
         reasons = hooks.rights(visit, situation)
         if type(situation.intent) in NAMING:
@@ -163,8 +165,8 @@ class Deciding:
             case.found = refused(recorder, visit, case.refusal, situation=situation, judged=case.judged)
         elif case.sending is not None:
             case.found = self._recorded(case.sending)
-        elif situation is not None and look is not None and look.taken is not None and look.slot is not None:
-            case.found = again(recorder, visit, situation, taken=look.taken, claim=look.slot)
+        elif case.first is not None and situation is not None and look is not None and look.taken is not None:
+            case.found = again(recorder, visit, situation, first=case.first, step=look.taken.step)
 
     def _recorded(self, sending: Sending) -> Sending | Reply:
         """What adds risk and cannot be recorded gives its room back; a cancel passes, and is noted as a gap."""

@@ -191,18 +191,17 @@ def first_of(desk: Desk, visit: Visit, *, taken: Taken, claim: Claim) -> Outcome
     return slot.outcome
 
 
-def again(recorder: Recorder, visit: Visit, situation: Situation, *, taken: Taken, claim: Claim) -> Reply:
-    """The Idempotency-Key was used before: the first answer again, or why there is none (contract §4 *Bodies*)."""
-    first = first_of(recorder.desk, visit, taken=taken, claim=claim)
+def again(recorder: Recorder, visit: Visit, situation: Situation, *, first: Outcome | Refusal, step: str) -> Reply:
+    """The Idempotency-Key was used before: `first_of` it again, or why there is none (contract §4 *Bodies*)."""
     if isinstance(first, Refusal):
         return refused(recorder, visit, first, situation=situation)
     visit.outcome = "allowed"
     try:
-        recorder.allowed(visit, situation, replays=taken.step)
+        recorder.allowed(visit, situation, replays=step)
     except JournalFault as fault:  # nothing is sent and nothing moves, so the answer is not kept back
-        _log.error("repeat_not_recorded", decision=visit.id, replays=taken.step, why=str(fault))
-    body = _rebuilt(first, situation, parts=recorder.desk.recent.part_of(taken.step))
-    return passed_reply(Answer(status_of(first), "application/json", body), decision=taken.step)
+        _log.error("repeat_not_recorded", decision=visit.id, replays=step, why=str(fault))
+    body = _rebuilt(first, situation, parts=recorder.desk.recent.part_of(step))
+    return passed_reply(Answer(status_of(first), "application/json", body), decision=step)
 
 
 def status_of(first: Outcome) -> int:

@@ -10,6 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from guard.access import unauthenticated
+from guard.errors import JournalFault
+from guard.journal import Journal
 from guard.simulator.faults import Ids
 from guard.terms import Refusal
 from guard.walk import sending
@@ -79,3 +81,24 @@ async def test_a_second_look_tells_only_what_it_saw(tmp_path: Path) -> None:
         assert len(looks) == 2
         assert code_of(reply) == (401, "unauthenticated")
         assert "claims" not in await scene.decision(reply)
+
+
+async def test_a_repeat_of_what_could_not_be_recorded_was_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of a turn gives its Idempotency-Key back; the second met it taken, and is told to ask again."""
+    append = Journal.append
+
+    def full(journal: Journal, type_: str, members: Any, **how: Any) -> int:
+        if type_ == "decision" and getattr(members, "outcome", "") == "allow":
+            raise JournalFault("the journal's queue is full")
+        return append(journal, type_, members, **how)
+
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "append", full)
+            first, second = await asyncio.gather(*[scene.place(key="k") for _ in "ab"])
+        assert code_of(first) == (503, "journal_unavailable")
+        assert code_of(second)[1] == "in_flight"
+        assert is_passed(await scene.place(key="k"))
