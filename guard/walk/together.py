@@ -6,6 +6,7 @@ warm for nineteen of them.
 """
 
 from collections.abc import Callable, Generator
+from itertools import islice
 from types import coroutine
 from typing import Final, Generic, TypeVar
 
@@ -35,7 +36,7 @@ class Together(Generic[_T]):
     def __init__(self, take: Callable[[list[_T]], None], supervisor: Supervisor) -> None:
         self._take = take
         self._supervisor = supervisor
-        self._waiting: list[_T] = []
+        self._waiting: dict[int, _T] = {}  # by their identity: none looks through all the others for itself
 
     @coroutine
     def join(self, one: _T) -> Generator[None, None, None]:
@@ -43,15 +44,14 @@ class Together(Generic[_T]):
         if self._supervisor.in_flight == 1:
             self._take([one])
             return
-        self._waiting.append(one)
+        self._waiting[id(one)] = one
         try:
             yield  # to the end of the loop's queue: the others come as far
         except BaseException:
-            self._leave(one)
+            _ = self._waiting.pop(id(one), None)
             raise
-        while any(other is one for other in self._waiting):
-            now, self._waiting = self._waiting[:TOGETHER_MAX], self._waiting[TOGETHER_MAX:]
-            self._take(now)
-
-    def _leave(self, one: _T) -> None:
-        self._waiting = [other for other in self._waiting if other is not one]
+        while id(one) in self._waiting:
+            now = dict(islice(self._waiting.items(), TOGETHER_MAX))
+            for other in now:
+                del self._waiting[other]
+            self._take(list(now.values()))
