@@ -157,6 +157,7 @@ class Deciding:
         sending = Sending(visit, situation, look.outbound, judged, None)
         hooks.hold(self._recorder, sending, opening)
         case.sending = sending
+        desk.unwritten += 1
 
     def _write(self, case: Case) -> None:
         """The record of it, in the order in which room was taken."""
@@ -171,6 +172,7 @@ class Deciding:
     def _recorded(self, sending: Sending) -> Sending | Reply:
         """What adds risk and cannot be recorded gives its room back; a cancel passes, and is noted as a gap."""
         visit, situation, desk, hooks = sending.visit, sending.situation, self._desk, self._hooks()
+        desk.unwritten -= 1
         try:
             sending.seq = self._recorder.allowed(visit, situation, sending.judged)
         except JournalFault as fault:

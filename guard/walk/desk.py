@@ -128,6 +128,7 @@ class Desk:
         self.agreed = Agreed()
         self.recent = Recent()
         self.lookout: Lookout = Blind()
+        self.unwritten = 0  # decisions that have room in the ledger and get their place in the record in this step
         self.is_draining = False
         self.is_daemon_up: bool | None = None
         self.weakened: tuple[str, ...] = ()  # controls that are off or loose, as they were found at the start

@@ -219,7 +219,7 @@ def _readiness(desk: Desk, wall: datetime) -> list[Reason]:
     reasons, journal = [], desk.journal
     if desk.is_draining:
         reasons.append(Reason(Code.DRAINING, "the guard is shutting down; cancels still pass"))
-    if not journal.has_room(2) or journal.space == "stop":
+    if not journal.has_room(desk.unwritten + 2) or journal.space == "stop":
         reasons.append(_unwritten(journal))
     if desk.standing.policies is None:
         reasons.append(Reason(Code.POLICY_UNAVAILABLE, "no policy could be loaded; `guard policy check` says why"))

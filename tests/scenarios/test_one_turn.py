@@ -102,3 +102,16 @@ async def test_a_repeat_of_what_could_not_be_recorded_was_under_way(
         assert code_of(first) == (503, "journal_unavailable")
         assert code_of(second)[1] == "in_flight"
         assert is_passed(await scene.place(key="k"))
+
+
+async def test_those_of_one_turn_take_room_in_the_queue_one_after_the_other(tmp_path: Path) -> None:
+    """There is room for three records: an order that passes leaves some for its outcome, so two pass."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        journal = scene.guard.journal
+        before = journal.last_seq
+        journal.has_room = lambda records: journal.last_seq - before + records <= 3  # type: ignore[method-assign]
+        replies = await asyncio.gather(*[scene.place(remark=word) for word in "abcd"])
+        assert [is_passed(reply) for reply in replies] == [True, True, False, False]
+        assert {code_of(reply) for reply in replies[2:]} == {(503, "overloaded")}
+        assert scene.guard.desk.unwritten == 0
