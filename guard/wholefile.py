@@ -16,12 +16,12 @@ TEXT_BYTES_MAX: Final = 2**20  # settings, a secret, a chain of certificates
 GIVEN_BYTES_MAX: Final = 64 * 2**20  # checkpoints of twenty years
 
 
-def opened(path: Path) -> BinaryIO:
-    """A regular file, to be read. Raises OSError, also where it is none."""
+def opened(path: Path, *, at_once: int = -1) -> BinaryIO:
+    """A regular file, to be read so many bytes at a time. Raises OSError, also where it is none."""
     # Not blocking: a pipe in the file's place must be refused, not waited for.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(fd).st_mode):
-        return os.fdopen(fd, "rb")
+        return os.fdopen(fd, "rb", buffering=at_once)
     os.close(fd)  # not left to a file object: of a directory none is made, and the descriptor stayed open
     raise OSError(errno.EINVAL, "is no regular file", str(path))
 

@@ -24,6 +24,7 @@ from guard.wholefile import opened
 
 _NUMBER_MAX: Final = 99_999_999
 _READ_BYTES: Final = 2**18  # about as much is read, and handed out, at a time
+_BUFFER_BYTES: Final = 2**16  # of a block of 4 KiB, else the measure, each fourth line is put together from two
 _NAME: Final = re.compile(r"([0-9]{8})\.jsonl")
 
 
@@ -86,7 +87,7 @@ def _pieces(state: Path, *, first: int, last: int, wait: Callable[[bool], bool])
         number, following = following, None
         before = number
         try:
-            with opened(segment_path(state, number)) as file:
+            with opened(segment_path(state, number), at_once=_BUFFER_BYTES) as file:
                 reading, is_begun = _Reading(file), True
                 while following is None:
                     yield from reading.pieces()

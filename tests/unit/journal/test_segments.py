@@ -73,9 +73,9 @@ def test_what_retention_takes_meanwhile_is_no_edit(state: Path, read: int) -> No
 def test_what_goes_before_the_first_line_is_read_is_not_missed(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record then begins with the next segment."""
 
-    def late(path: Path) -> BinaryIO:
+    def late(path: Path, **how: int) -> BinaryIO:
         file_of(state, 1).unlink(missing_ok=True)
-        return opened(path)
+        return opened(path, **how)
 
     with monkeypatch.context() as patched:
         patched.setattr(segments, "opened", late)
