@@ -108,9 +108,15 @@ def recover(directory: Path) -> Recovered:
 
 def fold_all(found: Recovered, lines: Iterator[Entry]) -> None:
     """Each of them, in order: some are read, then these are folded, since either alone keeps a core's caches warm."""
-    while some := list(islice(lines, READ_AT_ONCE)):
-        for line in some:
-            fold(found, line)
+    while True:
+        some = list[Entry]()
+        try:
+            some.extend(islice(lines, READ_AT_ONCE))
+        finally:  # what was read stands before what cannot be: if that does not fit, it is what is told
+            for line in some:
+                fold(found, line)
+        if not some:
+            return
 
 
 def fold(found: Recovered, line: Entry) -> None:

@@ -1,9 +1,15 @@
-"""What a start makes of decisions whose outcome is in no record."""
+"""What a start makes of a record that is wrong, and of decisions whose outcome is in no record."""
 
+from pathlib import Path
+
+import pytest
+
+from guard.errors import JournalFault
 from guard.limits import Opening, find_slot, reserve
 from guard.recovery.beginning import doubt
-from guard.recovery.readback import Recovered
+from guard.recovery.readback import Recovered, recover
 from guard.terms import Account, Env, Verdict
+from tests.support.journal import decision, file_of, open_journal, overwrite
 from tests.support.ledger import new_order, slot, sums
 
 HERE = Account(Env.REAL, 1)
@@ -21,3 +27,24 @@ def test_what_may_have_left_is_unknown_and_what_sends_nothing_was_not_sent() -> 
     assert told == {"o": Verdict.UNKNOWN, "c": Verdict.UNKNOWN, "all": Verdict.NOT_SENT}
     assert set(found.state.steps) == {"o", "c"}
     assert find_slot(found.state, "key", t_us=1) is None, "the same key may ask again"
+
+
+MISFIT = decision("misfit", effect="order_change", of="nobody", environment="real", account=1)
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault"), [("before", "record 2: its line is not a whole record"), ("behind", "record 3: step misfit")]
+)
+def test_a_record_that_does_not_fit_is_told_where_the_chain_breaks_behind_it(
+    tmp_path: Path, broken: str, fault: str
+) -> None:
+    """Whichever comes first is what a person must look at."""
+    journal = open_journal(tmp_path)
+    for record in (decision("before"), MISFIT, decision("behind")):
+        journal.append("decision", record)
+    journal.shut()
+    where = f'"id":"{broken}"'.encode()
+    overwrite(file_of(tmp_path), where, where.replace(b":", b" "))
+
+    with pytest.raises(JournalFault, match=fault):
+        recover(tmp_path)
