@@ -48,7 +48,7 @@ def unsigned(found: Recovered, directory: Path, *, found_seq: int, signed_seq: i
     end off with its checkpoints, or adds records of his own: the only moment at which these can be told from others.
     """
     when = "when the guard started"
-    if found.cut_short is not None:
+    if found.cut_short is not None and not 0 < found.told_seq <= signed_seq:
         signed_seq, when = min(signed_seq, found.cut_short), f"{when}, or a start before it that was cut short"
     if found_seq <= signed_seq:
         return ()

@@ -96,7 +96,9 @@ class Recovered(Struct):
     ts: str = ""
     records: int = 0
     is_crashed: bool = False
+    seq: int = 0  # of the last record that was folded
     cut_short: int | None = None  # up to where was signed when a start came that did not come so far as to tell
+    told_seq: int = 0  # the start that told it, as whoever can write the file may say: it counts once it is signed
 
 
 def recover(directory: Path) -> Recovered:
@@ -121,6 +123,7 @@ def fold_all(found: Recovered, lines: Iterator[Entry]) -> None:
 
 def fold(found: Recovered, line: Entry) -> None:
     """One record. What it does not know it skips; what it knows must be whole, and fit what was before."""
+    found.seq = line.seq
     try:
         fold_record(found, line.typed() if isinstance(line, Line) else line, line.ts)
     except (ValueError, AssertionError) as error:
@@ -155,11 +158,13 @@ def fold_record(found: Recovered, record: object, ts: str) -> None:
 
 def _run(found: Recovered, record: Start | Stop | TornTail) -> None:
     if isinstance(record, Start):
-        found.is_crashed, found.config_sha256, found.begun, found.cut_short = True, record.config_sha256, Begun(), None
+        found.is_crashed, found.config_sha256, found.begun = True, record.config_sha256, Begun()
+        found.told_seq = found.told_seq or found.seq
     elif isinstance(record, Stop):
         found.is_crashed = False
     elif record.signed is not None:
-        found.cut_short = min(record.signed, record.signed if found.cut_short is None else found.cut_short)
+        earlier = None if 0 < found.told_seq <= record.signed else found.cut_short
+        found.cut_short, found.told_seq = min(record.signed, record.signed if earlier is None else earlier), 0
 
 
 def _outcome(found: Recovered, record: OutcomeRecord) -> None:

@@ -210,12 +210,12 @@ async def test_a_record_that_no_checkpoint_speaks_of_is_told(tmp_path: Path, lef
         assert not [word for word in scene.guard.desk.weakened if "cut off" in word]
 
 
-def _added(state: Path) -> dict[str, Any]:
+def _added(state: Path, type_: str = "state", **members: Any) -> dict[str, Any]:
     """A record behind the last one, by somebody who has no key."""
     end = list(read_lines(state))[-1].removesuffix(b"\n")
     last = json.loads(end)
-    word = {"state": "active", "scope": {}, "reason": "because", "by": "ben", "t": last["t"]}
-    record = {"seq": last["seq"] + 1, "ts": last["ts"], "type": "state", **word, "prev": sha256(end).hexdigest()}
+    word = members or {"state": "active", "scope": {}, "reason": "because", "by": "ben", "t": last["t"]}
+    record = {"seq": last["seq"] + 1, "ts": last["ts"], "type": type_, **word, "prev": sha256(end).hexdigest()}
     with (state / "journal/00000001.jsonl").open("ab") as file:
         file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
     return record
@@ -270,6 +270,25 @@ async def test_what_a_start_that_was_cut_short_signed_is_told_by_the_next(
             words = f"records {ends + 1} to " if has_checkpoints else "checkpoints signed nothing of the "
             assert [words in word for word in told] == [True] * is_told
             assert set(told) <= set((await scene.records("start"))[-1].get("weakened", ()))
+
+
+async def test_a_start_that_nobody_signed_has_told_nothing(tmp_path: Path) -> None:
+    """Whoever adds records may add a start behind the one that was cut short, as if that had told of them."""
+    async with stage(tmp_path) as scene:
+        await scene.placed()
+        ends = scene.guard.journal.last_seq + 1
+        (start,) = await scene.records("start")
+    state = tmp_path / "state"
+    _added(state)
+    with (state / "journal/00000001.jsonl").open("ab") as file:
+        file.write(b"torn")
+    Journal.open(state, clock=scene.clock).shut()
+    _added(state, "start", **{name: start[name] for name in ("t", "version", "config_sha256", "policy_sha256")})
+
+    for is_told in (True, False):
+        async with next_run(scene) as scene:
+            told = [word for word in scene.guard.desk.weakened if f"records {ends + 1} to " in word]
+            assert len(told) == is_told
 
 
 async def test_without_checkpoints_on_a_full_disk_cancels_pass(tmp_path: Path) -> None:

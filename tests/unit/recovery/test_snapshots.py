@@ -203,7 +203,9 @@ def test_no_field_of_what_is_recovered_is_forgotten() -> None:
         "records",
         "over",
         "ts",
+        "seq",
         "cut_short",
+        "told_seq",
     }
 
 
