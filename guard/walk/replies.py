@@ -117,7 +117,7 @@ def settled(
     In the simulated environment a stub answer passes, marked as unknown (contract §4 *Refusals*).
     """
     state = recorder.desk.state
-    headers = rate_headers(state, judged.claims, t_us=state.at_us)  # it was settled in this step
+    headers = rate_headers(state, judged.claims, t_us=state.at_us)  # it was settled in this turn
     if isinstance(result, Answer) and outcome.verdict in _ANSWERED:
         return passed_reply(result, decision=visit.id, headers=headers)
     if isinstance(result, Answer) and judged.is_simulated and is_stub(outcome):

@@ -53,7 +53,7 @@ class Sending(Struct, gc=False):
 
 
 def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:
-    """Takes what the trade claims; the last thing before the program owns it, so a bug in it still has an outcome."""
+    """Takes what the trade claims, before it is on record; a bug in it ends the step as not sent."""
     try:
         reserve(recorder.desk.state, opening, t_us=sending.visit.t_us)
     except BaseException:
