@@ -53,6 +53,7 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     else:
         step = Step(step_id, holder_id, opening.of, claims, _raise(state, opening, on_sums), now_us)
         step.order, step.worth, step.account = opening.order, opening.worth, opening.account
+    state.steps[step_id] = step  # from here on it can be settled, whatever breaks
     if state.touched is not None:
         touch(state, holder_id, [claim.counter for claim in claims])
     for claim in others:
@@ -60,7 +61,6 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
             take_slot(state, claim, step=step_id, t_us=now_us)
         else:
             _stamp(state, claim.counter, now_us, window_us=claim.window_ms * 1000, is_rate=claim.kind == "rate")
-    state.steps[step_id] = step
 
 
 def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from guard.limits import unknowns
+from guard.limits import ledger, unknowns
 from guard.policy.orders import MaxQty
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold
@@ -282,6 +282,7 @@ Place: Final[list[tuple[Any, str, tuple[int, str], int, str | None]]] = [
     (sending, "judge", (504, "outcome_unknown"), 1, "unknown"),
     (sending, "state_reasons", (503, "rule_error"), 0, "not_sent"),
     (sending, "reserve", (503, "rule_error"), 0, None),  # before its decision is written, so that is a refusal
+    (ledger, "_stamp", (503, "rule_error"), 0, None),  # with its money taken
     (judging, "look", (503, "rule_error"), 0, None),
     (judging, "encode", (503, "rule_error"), 0, None),
 ]
