@@ -20,7 +20,7 @@ from guard.walk.judging import Look
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
 from tests.support.guards import codes
-from tests.support.stage import ACCOUNTS, DAILY, ORDER, Stage, account, code_of, decision_of, is_passed, stage
+from tests.support.stage import ACCOUNTS, DAILY, MODIFY, ORDER, Stage, account, code_of, decision_of, is_passed, stage
 
 ROOM_FOR_THREE: Final = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\ndaily_value = "60000 HKD"\n'
 MANY: Final = 150  # more than are taken together
@@ -298,3 +298,30 @@ async def test_it_is_as_if_one_had_come_after_the_other(tmp_path: Path, seed: in
         assert together == in_turn
     assert {code for _, told in found[0][0] for code in told} >= {"max_order_value", "duplicate_order"}
     assert 5 < [status for status, _ in found[0][0]].count(200) < len(orders)
+
+
+async def test_a_change_and_an_order_of_one_turn_share_the_same_room(tmp_path: Path) -> None:
+    """Room for 20,000 more: whichever comes first takes it, the other one is refused, and nothing more is sent."""
+    for change_first in (True, False):
+        folder = tmp_path / str(change_first)
+        folder.mkdir()
+        async with stage(folder, policies=ROOM_FOR_THREE) as scene:
+            name = await scene.placed(qty=200)
+            sent = len(scene.reached(MODIFY)), len(scene.reached(ORDER))
+            asked = [scene.modify(name, qty=300), scene.place(remark="more")]
+            replies = await asyncio.gather(*(asked if change_first else asked[::-1]))
+            assert [is_passed(reply) for reply in replies] == [True, False]
+            assert codes(replies[1]) == ["daily_value"]
+            assert scene.held() == 60_000
+            more = len(scene.reached(MODIFY)) - sent[0], len(scene.reached(ORDER)) - sent[1]
+            assert more == ((1, 0) if change_first else (0, 1))
+
+
+async def test_of_two_changes_of_one_order_in_one_turn_the_second_is_in_the_way(tmp_path: Path) -> None:
+    """It is refused until the answer of the first is there; what is held is what the first one asked for."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        name = await scene.placed()
+        replies = await asyncio.gather(scene.modify(name, qty=200), scene.modify(name, qty=300))
+        assert is_passed(replies[0])
+        assert code_of(replies[1]) == (409, "in_flight")
+        assert (int(scene.held()), len(scene.reached(MODIFY))) == (40_000, 1)
