@@ -108,7 +108,13 @@ async def test_an_order_decided_before_the_state_is_not_sent_after_it(tmp_path: 
     async with stage(tmp_path, *KEYS) as scene:
         scene.hold(300)
         await scene.ask("/api/accounts")
-        reply, _ = await asyncio.gather(scene.place(), scene.set_state("reduce_only"))
+
+        async def once_decided() -> None:
+            while not scene.guard.desk.state.steps:  # noqa: ASYNC110 - nobody tells when an order is decided
+                await asyncio.sleep(0)
+            await scene.set_state("reduce_only")
+
+        reply, _ = await asyncio.gather(scene.place(), once_decided())
         assert code_of(reply) == (403, "reduce_only")
         assert (await scene.decision(reply))["outcome"] == "allow"
         assert (await scene.outcome(reply))["verdict"] == "not_sent"
