@@ -25,7 +25,7 @@ from guard.walk.recorder import Recorder
 from guard.walk.replies import again, first_of, refused
 from guard.walk.sending import Sending, close
 from guard.walk.shadow import shadowed
-from guard.walk.together import Together
+from guard.walk.together import Together, raise_fault
 from guard.walk.written import Judged
 
 _CANCEL = Effect.ORDER_CANCEL  # asked of every trade
@@ -52,15 +52,6 @@ class Case(Struct, gc=False):
     found: Sending | Reply | Needs | None = None
     error: Exception | None = None
 
-    def raise_error(self) -> None:
-        """Its own task raises the fault, and lets go of it: its traceback holds all that were decided with it."""
-        error, self.error = self.error, None
-        try:
-            if error is not None:
-                raise error
-        finally:
-            del error
-
 
 class Deciding:
     """Decides trades over one recorder's desk."""
@@ -84,7 +75,7 @@ class Deciding:
             case.found = case.look = case.refusal = case.judged = None
             case.situation = await ask_more(self._desk, case.visit, case.situation, more=more)
             self.decide([case])
-        case.raise_error()
+        raise_fault(case)
         if case.found is None or isinstance(case.found, Needs):
             raise AssertionError("a trade was not decided")
         return case.found

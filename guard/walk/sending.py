@@ -20,7 +20,7 @@ from guard.walk.broker import bucket_of
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, revoked, state_reasons
 from guard.walk.recorder import Recorder
-from guard.walk.together import Together
+from guard.walk.together import Together, raise_fault
 from guard.walk.written import Judged
 
 RET_TYPE_MAX: Final = 2**31
@@ -89,15 +89,6 @@ class Closing(Struct, gc=False):
         recorder.desk.supervisor.fault("trade", event="sending_failed")
         self.outcome, self.result = interrupted(self.sending, error), None
 
-    def raise_error(self) -> None:
-        """Whoever closes it raises the fault, and lets go of it: its traceback holds all that were closed with it."""
-        error, self.error = self.error, None
-        try:
-            if error is not None:
-                raise error
-        finally:
-            del error
-
 
 def closings(recorder: Recorder) -> Together[Closing]:
     """Where trades that were answered in one turn of the loop come to be settled and written."""
@@ -111,7 +102,7 @@ def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
 
 def _close_alone(recorder: Recorder, closing: Closing) -> None:
     _close(recorder, [closing])
-    closing.raise_error()
+    raise_fault(closing)
 
 
 async def _closed(recorder: Recorder, closing: Closing, together: Together[Closing] | None) -> None:
@@ -124,7 +115,7 @@ async def _closed(recorder: Recorder, closing: Closing, together: Together[Closi
         if not closing.is_begun:
             _close_alone(recorder, closing)
         raise
-    return closing.raise_error()
+    return raise_fault(closing)
 
 
 def _close(recorder: Recorder, closings: list[Closing]) -> None:

@@ -8,7 +8,7 @@ warm for nineteen of them.
 from collections.abc import Callable, Generator
 from itertools import islice
 from types import coroutine
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from guard.supervisor import Supervisor
 from guard.terms import Effect
@@ -17,6 +17,22 @@ from guard.walk.desk import Desk, Visit
 TOGETHER_MAX: Final = 64  # what is known of so many stays in the processor's caches
 _READ = Effect.READ  # asked of every request
 _T = TypeVar("_T")
+
+
+class Fallible(Protocol):
+    """What takes a step with others; `error` is the fault of ours that met it there."""
+
+    error: Exception | None
+
+
+def raise_fault(one: Fallible) -> None:
+    """Its own task raises the fault, and lets go of it: its traceback holds all that took the step with it."""
+    error, one.error = one.error, None
+    try:
+        if error is not None:
+            raise error
+    finally:
+        del error
 
 
 @coroutine
