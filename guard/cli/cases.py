@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from guard.cli.sources import AsJson, ConfigOption, DirArgument, StateOption, print_json, settings_of, told
+from guard.cli.sources import AsJson, ConfigOption, DirArgument, StateOption, print_json, settings_of
 from guard.clock import SystemClock
 from guard.policy import PolicyError, PolicySet, compile_set
 from guard.policy.cases import Report, prepared, run_prepared
@@ -34,8 +34,7 @@ def run_cases(
 ) -> None:
     """Run the tests (`*_test.toml`) that stand beside the policies."""
     del state
-    with told(as_json=as_json):
-        settings = settings_of(config)
+    settings = settings_of(config)
     place = directory or settings.path(settings.policies.dir)
     policies, errors = compiled(place, settings)
     texts, unreadable = read_tests(place)

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from guard.cli.consoles import of_tables, show
 from guard.cli.ops import Door, ask, data_door, ops_door
-from guard.cli.sources import AsJson, OpsOption, UnusedOps, print_json, told
+from guard.cli.sources import AsJson, OpsOption, UnusedOps, print_json
 from guard.cli.statedir import Config, State, directory
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
@@ -72,8 +72,7 @@ def me(
 ) -> None:
     """What may the key in GUARD_KEY do: its scopes, and what is used and left of every limit."""
     del state
-    with told(as_json=as_json):
-        status, answer = ask("GET", _data_of(ops, config) if ops and not data else data_door(data, config), _ME)
+    status, answer = ask("GET", _data_of(ops, config) if ops and not data else data_door(data, config), _ME)
     about = _members(answer)
     if as_json and about:
         typer.echo(answer.decode())

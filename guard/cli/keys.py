@@ -5,10 +5,9 @@ exits 0 when it did what it says and 1 with every error otherwise, and prints on
 is `--file`, else `GUARD_KEYS`, else `keys.file` of the settings, else keys.json. Contract §2.
 """
 
-import contextlib
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -28,7 +27,6 @@ from guard.cli.ops import ops_door, post
 from guard.cli.reloading import end
 from guard.cli.sources import AsJson, OpsOption, StateOption, settings_of
 from guard.clock import SystemClock
-from guard.errors import SettingsFault
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -93,10 +91,9 @@ def new(
         "note": note,
         "owner": owner,
     }
-    with _told(as_json=as_json):
-        path = _file(file, config)
-        said = {name: value for name, value in record.items() if value is not None}
-        _mint(path, lambda digest: keyfile.add(path, {"id": key_id, "hash": digest, **said}), as_json=as_json)
+    path = _file(file, config)
+    said = {name: value for name, value in record.items() if value is not None}
+    _mint(path, lambda digest: keyfile.add(path, {"id": key_id, "hash": digest, **said}), as_json=as_json)
 
 
 @app.command("list")
@@ -106,8 +103,7 @@ def list_keys(
     """Show the keys: what each may do, whose it is, and whether it works. Hashes are never shown in full."""
     del state
     now = SystemClock().wall()
-    with _told(as_json=as_json):
-        records = keyfile.load(_file(file, config)).records
+    records = keyfile.load(_file(file, config)).records
     rows = [_row(record, now) for record in records]
     if as_json:
         _print_json(rows)
@@ -132,8 +128,7 @@ def revoke(
 ) -> None:
     """Take a key out of the file; its tokens end with it once what runs with the file has read it again."""
     del state
-    with _told(as_json=as_json):
-        gone, left = keyfile.revoke(_file(file, config), key_id, is_whole_name=is_whole_name)
+    gone, left = keyfile.revoke(_file(file, config), key_id, is_whole_name=is_whole_name)
     if as_json:
         _print_json({"revoked": gone, "left": left})
         return
@@ -158,13 +153,12 @@ def rotate(
     del state
     now = SystemClock().wall()
     span = typed.span("--overlap", overlap)
+    path = _file(file, config)
 
     def edit(digest: str) -> None:
         keyfile.rotate(path, key_id, new_hash=digest, now=now, overlap=span)
 
-    with _told(as_json=as_json):
-        path = _file(file, config)
-        _mint(path, edit, as_json=as_json)
+    _mint(path, edit, as_json=as_json)
 
 
 @app.command()
@@ -178,8 +172,7 @@ def reload(
 ) -> None:
     """Tell a running guard to read its keys again, with the key in GUARD_KEY (scope guard:policy, with an owner)."""
     del state
-    with _told(as_json=as_json):
-        status, answer = post(ops_door(ops, config), "/admin/keys/reload", {"reason": reason})
+    status, answer = post(ops_door(ops, config), "/admin/keys/reload", {"reason": reason})
     end(status, answer, as_json=as_json, what="keys")
 
 
@@ -199,19 +192,6 @@ def _print_json(value: object) -> None:
 
 def _plain(value: object) -> str:
     return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
-
-
-@contextlib.contextmanager
-def _told(*, as_json: bool) -> Iterator[None]:
-    """Faults become every error at once and exit 1."""
-    try:
-        yield
-    except SettingsFault as fault:
-        if as_json:
-            _print_json({"errors": fault.errors, "is_written": isinstance(fault, EditFault) and fault.is_written})
-        else:
-            typer.echo("\n".join(f"guard: {error}" for error in fault.errors), err=True)
-        raise typer.Exit(1) from None
 
 
 def _mint(path: Path, edit: Callable[[str], None], *, as_json: bool) -> None:

@@ -100,7 +100,7 @@ def run(command: Callable[..., Any], words: Sequence[str] = ()) -> int:
     Among the `words` of the call `--json` has them told to programs too, on standard output.
     """
     try:
-        result = command(standalone_mode=False)
+        result = command(list(words), standalone_mode=False)
     except typer.TyperException as error:
         return _misused(error)
     except typer.Abort:

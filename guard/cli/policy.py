@@ -30,7 +30,6 @@ from guard.cli.sources import (
     keyring_of,
     print_json,
     settings_of,
-    told,
 )
 from guard.cli.suggest import suggest
 from guard.clock import SystemClock
@@ -55,8 +54,7 @@ def check(
 ) -> None:
     """Find everything that is wrong with the policy files, and show what they enforce."""
     del ops, state
-    with told(as_json=as_json):
-        settings = settings_of(config)
+    settings = settings_of(config)
     place = directory or settings.path(settings.policies.dir)
     texts, errors = read_texts(place)
     docs, found = parse_texts(texts)

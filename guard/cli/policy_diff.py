@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from guard.cli.cases import compiled
-from guard.cli.sources import AsJson, ConfigOption, StateOption, print_json, settings_of, told
+from guard.cli.sources import AsJson, ConfigOption, StateOption, print_json, settings_of
 from guard.errors import SettingsFault
 from guard.policy import PolicySet
 from guard.policy.diff import Change, verdict
@@ -34,8 +34,7 @@ def diff(
 ) -> None:
     """Say what changes from one directory of policies to another: looser, tighter, neutral or mixed."""
     del state
-    with told(as_json=as_json):
-        settings = settings_of(config)
+    settings = settings_of(config)
     old, new = _compiled(before, settings), _compiled(after, settings)
     changes = confirmed(old, new)
     if as_json:

@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from guard.cli.ops import Door, NotSent, ask, ops_door, post
-from guard.cli.sources import AsJson, ConfigOption, OpsOption, StateOption, settings_of, told
+from guard.cli.sources import AsJson, ConfigOption, OpsOption, StateOption, settings_of
 from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, parse_policy
 from guard.policy.locate import line_of
@@ -44,8 +44,7 @@ def reload(
     """Tell a running guard to read its policies again, with the key in GUARD_KEY (guard:policy, with an owner)."""
     del state
     body = {name: text for name, text in (("reason", reason), ("until", until)) if text is not None}
-    with told(as_json=as_json):
-        status, answer = post(ops_door(ops, config), "/admin/policy/reload", body)
+    status, answer = post(ops_door(ops, config), "/admin/policy/reload", body)
     end(status, answer, as_json=as_json)
 
 
@@ -65,15 +64,14 @@ def approve(
     the command is the word.
     """
     del state
-    with told(as_json=as_json):
-        place = ops_door(ops, config)
-        waiting = _waiting(place, sha256)
-        if not (is_sure or as_json):
-            _show_waiting(waiting)
-            if not _wanted():
-                raise SettingsFault([f"{waiting['sha256'][:12]}: still waits; nothing was approved"])
-        body = {"sha256": waiting["sha256"], "reason": reason}
-        status, answer = post(place, "/admin/policy/approve", body)
+    place = ops_door(ops, config)
+    waiting = _waiting(place, sha256)
+    if not (is_sure or as_json):
+        _show_waiting(waiting)
+        if not _wanted():
+            raise SettingsFault([f"{waiting['sha256'][:12]}: still waits; nothing was approved"])
+    body = {"sha256": waiting["sha256"], "reason": reason}
+    status, answer = post(place, "/admin/policy/approve", body)
     end(status, answer, as_json=as_json)
 
 
@@ -88,23 +86,22 @@ def promote(
 ) -> None:
     """Enforce a policy that was only watched: its file's mode is edited, all else in it stays, then it is reloaded."""
     del state
-    with told(as_json=as_json):
-        settings = settings_of(config)
-        if not os.environ.get("GUARD_KEY"):
-            raise SettingsFault(["GUARD_KEY: set it to a key with the scope guard:policy and an owner"])
-        path, before, text = _promoted(settings.path(settings.policies.dir), policy)
-        _replace(path, text)
-        typer.echo(f'{path}: mode = "enforce"', err=True)
-        body = {"reason": reason or f"policy {policy} promoted"}
-        try:
-            status, answer = post(ops_door(ops, config), "/admin/policy/reload", body)
-        except NotSent:
-            _take_back(path, text, before)
-            raise
-        except SettingsFault as fault:
-            raise SettingsFault([*fault.errors, f"{path}: {_IN_DOUBT}"]) from fault
-        if status != http.HTTPStatus.OK:
-            _take_back(path, text, before)
+    settings = settings_of(config)
+    if not os.environ.get("GUARD_KEY"):
+        raise SettingsFault(["GUARD_KEY: set it to a key with the scope guard:policy and an owner"])
+    path, before, text = _promoted(settings.path(settings.policies.dir), policy)
+    _replace(path, text)
+    typer.echo(f'{path}: mode = "enforce"', err=True)
+    body = {"reason": reason or f"policy {policy} promoted"}
+    try:
+        status, answer = post(ops_door(ops, config), "/admin/policy/reload", body)
+    except NotSent:
+        _take_back(path, text, before)
+        raise
+    except SettingsFault as fault:
+        raise SettingsFault([*fault.errors, f"{path}: {_IN_DOUBT}"]) from fault
+    if status != http.HTTPStatus.OK:
+        _take_back(path, text, before)
     end(status, answer, as_json=as_json)
 
 

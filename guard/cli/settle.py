@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from guard.cli.ops import ops_door, post
-from guard.cli.sources import AsJson, OpsOption, StateOption, told
+from guard.cli.sources import AsJson, OpsOption, StateOption
 from guard.errors import SettingsFault
 from guard.terms import DECISION_PATTERN
 
@@ -44,10 +44,9 @@ def settle(
     body = {"verdict": verdict.value, "reason": reason}
     if order_id_ex is not None:
         body["order_id_ex"] = order_id_ex
-    with told(as_json=as_json):
-        if not _ID.fullmatch(decision):
-            raise SettingsFault([f"{decision!r} is no decision: one is 26 letters and digits"])
-        status, answer = post(ops_door(ops, config), f"/admin/decisions/{decision}/settle", body)
+    if not _ID.fullmatch(decision):
+        raise SettingsFault([f"{decision!r} is no decision: one is 26 letters and digits"])
+    status, answer = post(ops_door(ops, config), f"/admin/decisions/{decision}/settle", body)
     if as_json:
         typer.echo(answer.decode("utf-8", "replace"))
     elif status == http.HTTPStatus.OK:

@@ -1,7 +1,5 @@
-"""What commands have in common: flags, settings and keys, how faults are told, and JSON for programs."""
+"""What commands have in common: flags, settings and keys, and JSON for programs."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -58,19 +56,6 @@ def keyring_of(settings: Settings) -> tuple[Keyring | None, list[str]]:
         return None, [f"selectors were not compared with the keys: {path}: cannot be read: {why(error)}"]
     except SettingsFault as fault:
         return None, [f"selectors were not compared with the keys: {error}" for error in fault.errors]
-
-
-@contextlib.contextmanager
-def told(*, as_json: bool) -> Iterator[None]:
-    """Faults become every error at once and exit 1."""
-    try:
-        yield
-    except SettingsFault as fault:
-        if as_json:
-            print_json({"ok": False, "errors": fault.errors})
-        else:
-            typer.echo("\n".join(f"guard: {error}" for error in fault.errors), err=True)
-        raise typer.Exit(1) from None
 
 
 def print_json(value: object) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from typer.testing import CliRunner
 
 from guard.cli.main import app
+from tests.support.commands import called
 from tests.support.reviewed import reviewed
 
 TEXT: Final = (Path(__file__).parents[2] / "docs" / "reviewing.md").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def _run(text: str, folder: Path) -> str:
             done = subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603 - our own words
             printed += done.stdout
             continue
-        result = CliRunner().invoke(app, words[1:])
+        result = called(app, *words[1:])
         assert result.exit_code == 0, (line, result.output)
         printed += result.output
     return printed

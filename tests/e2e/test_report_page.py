@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from typer.testing import CliRunner
 
 from guard.cli.audit import app
 from tests.support.browser import PROGRAM, Browser, browser
+from tests.support.commands import called
 from tests.support.reviewed import reviewed
 
 pytestmark = pytest.mark.skipif(PROGRAM is None and "CI" not in os.environ, reason="chromium is not installed")
@@ -50,7 +50,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of five days, with everything that a report can tell."""
     folder = tmp_path_factory.mktemp("report")
     state, out = reviewed(folder / "state", days=5, orders=60), folder / "report.html"
-    result = CliRunner().invoke(app, ["report", "--state", str(state), "--out", str(out)])
+    result = called(app, "report", "--state", state, "--out", out)
     assert result.exit_code == 0, result.output
     return out
 

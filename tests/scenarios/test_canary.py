@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
-from typer.testing import CliRunner
 
 from guard.cli.main import app
 from guard.lifecycle import Guard
@@ -17,6 +16,7 @@ from guard.simulator.changes import PASSWORD_MD5
 from guard.simulator.faults import HttpError, Reset
 from tests.support import guards, tokens
 from tests.support.clock import ManualClock
+from tests.support.commands import called
 from tests.support.keys import NOW
 from tests.support.stage import Stage, stage
 
@@ -127,10 +127,10 @@ async def _plant(witness: _Witness, scene: Stage, own: str, lent: str) -> None:
 def _left_behind(state: Path, folder: Path) -> str:
     """Everything on disk, and what every command tells of it."""
     asked = (["search", "--limit", "0"], ["search", "--limit", "0", "--json"], ["tail", "-n", "9999"], ["verify"])
-    told = [CliRunner().invoke(app, ["audit", *words, "--state", str(state)]).output for words in asked]
+    told = [called(app, "audit", *words, "--state", state).output for words in asked]
     for name in ("all.csv", "all.jsonl"):
-        CliRunner().invoke(app, ["audit", "export", str(folder / name), "--state", str(state)])
-    CliRunner().invoke(app, ["audit", "report", "--state", str(state), "--out", str(folder / "report.html")])
+        called(app, "audit", "export", folder / name, "--state", state)
+    called(app, "audit", "report", "--state", state, "--out", folder / "report.html")
     files = [path for path in (*state.rglob("*"), *folder.iterdir()) if path.is_file()]
     told += [path.read_text("utf-8", "replace") for path in files if path.name not in {"ballast", "journal.key"}]
     return "\n".join(told)

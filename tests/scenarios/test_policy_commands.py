@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from typer.testing import CliRunner
 
 from guard.cli.policy import app
+from tests.support.commands import called
 from tests.support.guards import key, record
 from tests.support.stage import Stage, code_of, is_passed, stage
 
@@ -29,9 +29,8 @@ max_qty = 100
 async def run(scene: Stage, *words: str, who: str = "desk", answer: str | None = None) -> tuple[int, str]:
     """Exit code and everything that was said."""
     environment = {"GUARD_KEY": key(who), "GUARD_OPS": f"127.0.0.1:{scene.guard.ports[1]}", "COLUMNS": "200"}
-    given = [*words, "--config", str(scene.config)]
-    found = await asyncio.to_thread(CliRunner().invoke, app, given, input=answer, env=environment)
-    return found.exit_code, found.stdout + found.stderr
+    found = await asyncio.to_thread(called, app, *words, "--config", scene.config, env=environment, answer=answer)
+    return found.exit_code, found.output
 
 
 def write(scene: Stage, text: str, name: str = "desk.toml") -> None:

@@ -10,7 +10,6 @@ from typing import Any, Final
 import pytest
 from msgspec.json import encode as encoded
 from msgspec.structs import replace
-from typer.testing import CliRunner
 
 from guard import standing
 from guard.admin.change import Who
@@ -23,6 +22,7 @@ from guard.replay import Options, Replay, days, replayed
 from guard.replay.__main__ import main as replay_of_kept
 from guard.replay.explained import explained
 from guard.replay.judging import asked, judgement_of
+from tests.support.commands import called
 from tests.support.guards import record, write_keys
 from tests.support.stage import CANCEL_ALL, Stage, account, again, decision_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
@@ -237,7 +237,7 @@ async def test_verify_has_nothing_to_say_of_texts_that_are_what_their_names_say(
     kept = sorted((tmp_path / "state/config").iterdir())
     for path in kept:
         path.unlink()
-    result = CliRunner().invoke(app, ["verify", "--state", str(tmp_path / "state")])
+    result = called(app, "verify", "--state", tmp_path / "state")
     told = [line for line in result.stdout.splitlines() if line.startswith("not of the record: config/")]
     assert result.exit_code == 0
     assert {line.split()[4] for line in told} <= {f"config/{path.name}" for path in kept}

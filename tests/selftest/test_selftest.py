@@ -92,7 +92,7 @@ def test_the_command_tells_programs_everything_and_ends_with_0(
     some = CASES[:8]
     monkeypatch.setattr("guard.cli.selftest.drill", partial(drill, cases=some))
     config = str(tmp_path / "guard.toml")
-    assert main.run(lambda **kw: main.app(["selftest", "--config", config, "--json"], **kw)) == 0
+    assert main.run(main.app, ["selftest", "--config", config, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] is True
     assert {row["case"] for row in told["rows"] if not row["key"]} == {case.id for case in some}
@@ -111,7 +111,7 @@ def test_the_table_tells_a_failure_and_the_command_ends_with_1(
     for name in ("drill", "against"):
         monkeypatch.setattr(f"guard.cli.selftest.{name}", some)
     laid(tmp_path)
-    assert main.run(lambda **kw: main.app(["selftest", "--config", str(tmp_path / "guard.toml")], **kw)) == 1
+    assert main.run(main.app, ["selftest", "--config", str(tmp_path / "guard.toml")]) == 1
     out = capsys.readouterr().out
     assert "failed" in out
     assert "answered 200 [x]" in out
@@ -121,7 +121,7 @@ def test_settings_that_would_not_start_are_told(tmp_path: Path, capsys: pytest.C
     """There is no configuration to try."""
     config = lay_out(tmp_path)
     (tmp_path / "keys.json").unlink()
-    assert main.run(lambda **kw: main.app(["selftest", "--config", str(config)], **kw)) == 1
+    assert main.run(main.app, ["selftest", "--config", str(config)]) == 1
     assert "keys.json" in capsys.readouterr().err
 
 

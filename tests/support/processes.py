@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -160,7 +161,7 @@ def run_here(*words: object, cwd: Path, env: Mapping[str, str] | None = None) ->
         os.environ.clear()
         os.environ.update(own)
         with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main.run(lambda **how: main.app(args=argv[1:], prog_name="guard", **how), argv[1:])
+            code = main.run(partial(main.app, prog_name="guard"), argv[1:])
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from guard.cli.audit import app
+from tests.support.commands import Done, called
 from tests.support.journal import file_of
 from tests.support.signed import signed_state
 
@@ -23,9 +23,9 @@ def state(tmp_path: Path) -> Path:
     return signed_state(tmp_path / "state")
 
 
-def guard_audit(*words: str | Path) -> Result:
+def guard_audit(*words: str | Path) -> Done:
     """Runs `guard audit …`."""
-    return CliRunner().invoke(app, [str(word) for word in words])
+    return called(app, *words)
 
 
 # ---------------------------------------------------------------- search
@@ -48,7 +48,7 @@ def test_a_search_for_programs_prints_the_lines_as_written(state: Path) -> None:
     """Byte for byte, so that hashes can be taken again."""
     result = guard_audit("search", "--json", "--state", state)
 
-    assert result.stdout_bytes == file_of(state).read_bytes()
+    assert result.stdout.encode() == file_of(state).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_time_that_is_none_is_wrong_usage(state: Path) -> None:
     """The message shows how to write one."""
     result = guard_audit("search", "--since", "yesterday", "--state", state)
 
-    assert result.exit_code == 2  # `guard` itself makes this 64
+    assert result.exit_code == 64
     assert "15m" in result.output
 
 
@@ -106,7 +106,7 @@ def test_a_word_that_no_record_has_is_wrong_usage(state: Path, words: list[str],
     """A mistyped filter must not look like a record in which nothing of the kind ever happened."""
     result = guard_audit("search", "--state", state, *words)
 
-    assert result.exit_code == 2
+    assert result.exit_code == 64
     assert told in " ".join(result.output.replace("│", " ").split())
 
 
@@ -119,7 +119,7 @@ def test_a_search_that_finds_nothing_says_so(state: Path) -> None:
 @pytest.mark.parametrize("words", [["--min-value", "much"], ["--min-value", "1 HKD", "--max-value", "2 USD"]])
 def test_an_amount_that_is_none_is_wrong_usage(state: Path, words: list[str]) -> None:
     """No number, or two currencies at once."""
-    assert guard_audit("search", "--state", state, *words).exit_code == 2
+    assert guard_audit("search", "--state", state, *words).exit_code == 64
 
 
 def test_without_duckdb_a_search_works_all_the_same(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,11 +150,11 @@ def test_an_export_has_every_record_and_a_verifier_beside_it(state: Path, tmp_pa
 
 def test_an_export_says_what_it_cannot_do(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that tells no format; no DuckDB."""
-    assert guard_audit("export", tmp_path / "all.xlsx", "--state", state).exit_code == 2
+    assert guard_audit("export", tmp_path / "all.xlsx", "--state", state).exit_code == 64
     monkeypatch.setitem(sys.modules, "duckdb", None)
     result = guard_audit("export", tmp_path / "all.csv", "--state", state)
 
-    assert "pip install duckdb" in str(result.exception)
+    assert "pip install duckdb" in result.stderr
 
 
 # ---------------------------------------------------------------- tail
@@ -169,7 +169,7 @@ def test_the_tail_prints_the_last_records(state: Path) -> None:
     assert result.exit_code == 0
     assert [line.split("  ")[1:3] for line in result.stdout.splitlines()] == [["3", "outcome"], ["4", "decision"]]
     assert (
-        guard_audit("tail", "-n", "1", "--json", "--state", state).stdout_bytes
+        guard_audit("tail", "-n", "1", "--json", "--state", state).stdout.encode()
         == (file_of(state).read_bytes().splitlines(keepends=True)[3])
     )
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from guard.cli.main import app
+from tests.support.commands import Done, called
 from tests.support.guards import key, lay_out, record, running, said
 from tests.support.processes import free_port
 from tests.support.stage import decision_of, stage
@@ -27,9 +27,8 @@ def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GUARD_KEY", raising=False)
 
-    def run(*words: str) -> tuple[int, str, str]:
-        found = CliRunner().invoke(app, list(words))
-        return found.exit_code, found.stdout, found.stderr
+    def run(*words: str) -> Done:
+        return called(app, *words)
 
     return run
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from guard.access import keyfile
 from guard.cli.policy import app
+from tests.support.commands import Done, called
 
 KEY = "made-up-key"
 SHIPPED = Path(__file__).parents[3] / "policies"
@@ -24,10 +24,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GUARD_OPS", raising=False)
 
 
-def run(*words: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    found = CliRunner().invoke(app, list(words))
-    return found.exit_code, found.stdout, found.stderr
+def run(*words: str) -> Done:
+    """Runs `guard policy …`."""
+    return called(app, *words)
 
 
 class Ops:

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from guard.cli.policy import app
-from guard.errors import SettingsFault
+from tests.support.commands import Done, called
 
 POLICY = '[policy]\nid = "desk"\n[orders]\nmax_value = "10 HKD"\n'
 CASES = (
@@ -17,11 +16,9 @@ CASES = (
 )
 
 
-def run(*words: str | Path) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    found = CliRunner().invoke(app, [str(word) for word in words])
-    fault = str(found.exception) if isinstance(found.exception, SettingsFault) else ""  # `guard` tells it
-    return found.exit_code, found.stdout, found.stderr + fault
+def run(*words: str | Path) -> Done:
+    """Runs `guard policy …`."""
+    return called(app, *words)
 
 
 @pytest.fixture(name="place")

@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from guard import __version__
 from guard.cli.policy import app
-from guard.errors import SettingsFault
 from guard.policy import RULES
 from guard.replay import Options, days, past, replayed
+from tests.support.commands import called
 from tests.support.stage import stage
 
 CAP = '[orders]\nmax_value = "{cap} HKD"\n'
@@ -34,11 +33,8 @@ async def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         other.mkdir(exist_ok=True)
         (other / "desk.toml").write_text(CAP.format(cap=cap))
         given = [] if cap is None else ["--policies", str(other)]
-        found = CliRunner().invoke(
-            app, ["replay", "--since", "2026-11-01", "--state", str(tmp_path / "state"), *given, *words]
-        )
-        fault = str(found.exception) if isinstance(found.exception, SettingsFault) else ""  # `guard` tells it
-        return found.exit_code, found.stdout + found.stderr + fault
+        found = called(app, "replay", "--since", "2026-11-01", "--state", tmp_path / "state", *given, *words)
+        return found.exit_code, found.output
 
     return run
 
@@ -100,7 +96,7 @@ async def test_what_is_wrong_is_told(run: Run, tmp_path: Path) -> None:
     assert code == 1
     assert "bad.toml" in told
     (tmp_path / "other/bad.toml").unlink()
-    assert run(10_000, "--until", "soon")[0] == 2
+    assert run(10_000, "--until", "soon")[0] == 64
     assert run(10_000, "--until", "2026-11-02")[0] == 0
 
 

@@ -8,9 +8,9 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from guard.cli.audit import app
+from tests.support.commands import Done, called
 from tests.support.journal import file_of
 from tests.support.reviewed import OTHER_SHA, SETS, SPREADSHEET, reviewed
 
@@ -25,9 +25,9 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def report(state: Path, out: Path, *words: str) -> tuple[Result, str]:
+def report(state: Path, out: Path, *words: str) -> tuple[Done, str]:
     """Runs the command; what it printed, and the page."""
-    result = CliRunner().invoke(app, ["report", "--state", str(state), "--out", str(out), *words])
+    result = called(app, "report", "--state", state, "--out", out, *words)
     return result, out.read_text() if out.exists() else ""
 
 
@@ -103,5 +103,5 @@ def test_an_empty_time_is_a_report_too(state: Path, tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_made_says_why(state: Path, tmp_path: Path) -> None:
     """A place that is not there, a time that is none."""
-    assert "cannot be written" in str(report(state, tmp_path / "nowhere" / "r.html")[0].exception)
-    assert report(state, tmp_path / "r.html", "--since", "soon")[0].exit_code == 2
+    assert "cannot be written" in report(state, tmp_path / "nowhere" / "r.html")[0].stderr
+    assert report(state, tmp_path / "r.html", "--since", "soon")[0].exit_code == 64

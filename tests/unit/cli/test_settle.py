@@ -5,21 +5,21 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from guard.cli.main import app, run
+from guard.cli.main import app
 from guard.simulator.faults import Reset
+from tests.support.commands import Done, called
 from tests.support.guards import key, record
 from tests.support.stage import ORDER, Stage, decision_of, stage
 
 NOBODY = "01ARYZ6S41TSV4RRFFQ69G5FAV"
 
 
-async def word(scene: Stage, *words: str, who: str = "desk") -> Result:
+async def word(scene: Stage, *words: str, who: str = "desk") -> Done:
     """The command as a person with this key gives it."""
     ops = f"127.0.0.1:{scene.guard.ports[1]}"
     env = {"GUARD_KEY": key(who), "COLUMNS": "200"}
-    return await asyncio.to_thread(CliRunner().invoke, app, ["settle", *words, "--ops", ops], env=env)
+    return await asyncio.to_thread(called, app, "settle", *words, "--ops", ops, env=env)
 
 
 async def test_a_person_settles_from_the_command_line(tmp_path: Path) -> None:
@@ -39,23 +39,14 @@ async def test_a_person_settles_from_the_command_line(tmp_path: Path) -> None:
         assert (stranger.exit_code, "not settled" in stranger.stderr) == (1, True)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        [NOBODY, "--verdict", "perhaps", "--reason", "x"],
-        [NOBODY, "--verdict", "refused"],
-    ],
-)
-def test_wrong_usage_exits_64(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("words", [["--verdict", "perhaps", "--reason", "x"], ["--verdict", "refused"]])
+def test_wrong_usage_exits_64(words: list[str]) -> None:
     """A verdict that is none, no reason."""
-    monkeypatch.setattr("sys.argv", ["guard", "settle", *words])
-    assert run(app) == 64
+    assert called(app, "settle", NOBODY, *words).exit_code == 64
 
 
-def test_an_id_that_is_none_settles_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_id_that_is_none_settles_nothing() -> None:
     """Nobody is asked, and the exit is that of any decision that cannot be settled: 1."""
-    monkeypatch.setattr("sys.argv", ["guard", "settle", "nothing", "--verdict", "refused", "--reason", "x"])
-    assert run(app) == 1
-    assert "'nothing' is no decision" in capsys.readouterr().err
+    done = called(app, "settle", "nothing", "--verdict", "refused", "--reason", "x")
+
+    assert (done.exit_code, "'nothing' is no decision" in done.stderr) == (1, True)

@@ -4,19 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from guard.cli.policy import app
 from guard.policy import PolicyDoc, parse_policy
+from tests.support.commands import Done, called
 from tests.support.stage import stage
 
 OPEN = '[orders]\nmax_value = "100000000 HKD"\n'
 
 
-def run(*words: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    found = CliRunner().invoke(app, ["suggest", *words])
-    return found.exit_code, found.stdout, found.stderr
+def run(*words: str) -> Done:
+    """Runs `guard policy suggest …`."""
+    return called(app, "suggest", *words)
 
 
 @pytest.fixture(name="state")
