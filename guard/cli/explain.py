@@ -4,11 +4,10 @@
 listener with the key in GUARD_KEY, and shows what is used and left of every limit that the key meets.
 """
 
-import contextlib
 import http
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -16,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from guard.cli.consoles import of_tables, show
-from guard.cli.ops import Door, ask, data_door, ops_door
+from guard.cli.ops import Door, ask, data_door, members, ops_door
 from guard.cli.sources import AsJson, OpsOption, UnusedOps, print_json
 from guard.cli.statedir import Config, State, directory
 from guard.clock import SystemClock
@@ -73,7 +72,7 @@ def me(
     """What may the key in GUARD_KEY do: its scopes, and what is used and left of every limit."""
     del state
     status, answer = ask("GET", _data_of(ops, config) if ops and not data else data_door(data, config), _ME)
-    about = _members(answer)
+    about = members(answer)
     if as_json and about:
         typer.echo(answer.decode())
     if status != http.HTTPStatus.OK or not about:
@@ -99,13 +98,6 @@ def _data_of(ops: str, config: Path | None) -> Door:
     if status != http.HTTPStatus.OK:
         return data_door(None, config)
     return door.beside(msgspec.json.decode(answer, type=_Status).listen.data)
-
-
-def _members(answer: bytes) -> dict[str, Any]:
-    """Of the guard's answer; none where something else answered."""
-    with contextlib.suppress(msgspec.DecodeError):
-        return msgspec.json.decode(answer, type=dict[str, Any])
-    return {}
 
 
 def _show(found: Explanation) -> None:

@@ -175,3 +175,11 @@ def ask(
     if told[0] == http.HTTPStatus.UNAUTHORIZED:
         typer.echo(f"guard: GUARD_KEY holds no key that the guard at {door.place} takes: guard keys list", err=True)
     return told
+
+
+def members(answer: bytes) -> dict[str, Any]:
+    """Of the guard's answer; none where something else answered."""
+    try:
+        return msgspec.json.decode(answer, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from guard.cli.ops import Door, NotSent, ask, ops_door, post
+from guard.cli.ops import Door, NotSent, ask, members, ops_door, post
 from guard.cli.sources import AsJson, ConfigOption, OpsOption, StateOption, settings_of
 from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, parse_policy
@@ -110,7 +110,7 @@ def promote(
 
 def _waiting(ops: Door, sha256: str) -> dict[str, Any]:
     status, answer = ask("GET", ops, "/admin/policy", timeout_s=WORKED_OUT_S)
-    found = _members(answer)
+    found = members(answer)
     waiting = found.get("pending") if status == http.HTTPStatus.OK else None
     if status != http.HTTPStatus.OK:
         raise SettingsFault([str(found.get("error", f"refused with {status}"))])
@@ -225,19 +225,12 @@ def end(status: int, answer: bytes, *, as_json: bool, what: str = "policies") ->
         _show(status, answer, what)
     if status != http.HTTPStatus.OK:
         raise typer.Exit(1)
-    if _members(answer).get("result") == "pending":
+    if members(answer).get("result") == "pending":
         raise typer.Exit(PENDING)
 
 
-def _members(answer: bytes) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(answer, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return {}
-
-
 def _show(status: int, answer: bytes, what: str) -> None:
-    found = _members(answer)
+    found = members(answer)
     if not found and not answer.startswith(b"{"):
         typer.echo(f"guard: an answer {status} that cannot be read", err=True)
         return

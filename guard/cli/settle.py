@@ -4,7 +4,6 @@ The running guard is told, with the key in GUARD_KEY (guard:operate, with an own
 """
 
 import http
-import json
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from guard.cli.ops import ops_door, post
+from guard.cli.ops import members, ops_door, post
 from guard.cli.sources import AsJson, OpsOption, StateOption
 from guard.errors import SettingsFault
 from guard.terms import DECISION_PATTERN
@@ -58,9 +57,5 @@ def settle(
 
 
 def _why(answer: bytes) -> list[str]:
-    try:
-        found = json.loads(answer)
-    except ValueError:
-        return ["the answer cannot be read"]
-    found = found if isinstance(found, dict) else {}
-    return [str(error) for error in found.get("errors") or [found.get("ret_msg", "no reason was given")]]
+    found = members(answer)
+    return [str(error) for error in found.get("errors") or [found.get("ret_msg", "the answer cannot be read")]]
