@@ -13,12 +13,12 @@ from guard.admin.policies import PolicyChanges, Rehearse
 from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import Recounting
 from guard.admin.trading import StateBody, set_state
+from guard.agreed import Agreed
 from guard.errors import JournalFault, SettingsFault
 from guard.journal import Keys, plain
 from guard.journal.entries import ABSENT
 from guard.journal.shelf import Shelf
 from guard.loop.resting import aside, let_go, uncollected
-from guard.recovery.agreed import Agreed
 from guard.standing import Standing, build_policies, load_keys, pieces_of, stand, warmed
 from guard.terms import Principal
 from guard.walk.cancelling import Cancelling

@@ -20,12 +20,12 @@ from guard.admin.control import PERSON, Compared, held_against, may_approve
 from guard.admin.recorded import Asked
 from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import Recounting
+from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import Policy
 from guard.journal.shelf import Shelf
 from guard.loop.resting import Pieces, aside, let_go, uncollected
 from guard.policy import PolicyError, PolicySet
-from guard.recovery.agreed import Agreed
 from guard.standing import Standing, pieces_of, stand
 from guard.walk.desk import Desk
 

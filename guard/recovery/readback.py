@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
+from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.intent import kept
 from guard.journal import (
@@ -48,7 +49,6 @@ from guard.limits import (
     settle,
     together,
 )
-from guard.recovery.agreed import Agreed
 from guard.terms import ENV_OF, TRADE_EFFECTS, Account, Effect, Outcome
 from guard.tracking import learned, reconciled
 from guard.walk.recent import Known, Recent

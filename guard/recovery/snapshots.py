@@ -16,12 +16,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import Policy, replay_typed
 from guard.journal.runs import Run, behind, runs
 from guard.journal.segments import first_line, head_of, segment_numbers
 from guard.limits import Graft, Part, restore, snapshot
-from guard.recovery.agreed import Agreed
 from guard.recovery.readback import Recovered, fold_all
 from guard.walk.recent import Known
 

@@ -15,12 +15,12 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 
 from guard.access import Tickets
+from guard.agreed import Agreed
 from guard.clock import Clock
 from guard.journal import Journal
 from guard.limits import Holder, State
 from guard.metrics import Metrics
 from guard.policy import Judgement, Plan
-from guard.recovery.agreed import Agreed
 from guard.reference import Reference
 from guard.standing import Standing
 from guard.supervisor import Supervisor

@@ -1,6 +1,8 @@
 """Arrows between rooms run one way, and pure rooms do no I/O."""
 
 import ast
+from collections import defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +39,10 @@ def _imports(path: Path) -> set[str]:
     return found
 
 
+def _rooms(imports: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in imports if name.startswith("guard.")}
+
+
 @pytest.mark.parametrize("path", pure(), ids=name_of)
 def test_pure_modules_do_no_io_and_know_no_other_room(path: Path) -> None:
     """A pure module imports no I/O, and of ours only the shared words and its own room."""
@@ -44,24 +50,22 @@ def test_pure_modules_do_no_io_and_know_no_other_room(path: Path) -> None:
     imports = _imports(path)
 
     assert not {i for i in imports if i.split(".")[0] in IO}
-    ours = {i.split(".")[1] for i in imports if i.startswith("guard.")}
-    assert ours <= WORDS | {room}
+    assert _rooms(imports) <= WORDS | {room}
 
 
 @pytest.mark.parametrize("path", [m for m in MODULES if name_of(m).split("/")[0] in MAY_NAME], ids=name_of)
 def test_rooms_name_only_what_stands_before_them(path: Path) -> None:
     """A room with I/O imports the shared words, its own room, and what the table allows."""
     room = name_of(path).split("/")[0]
-    ours = {i.split(".")[1] for i in _imports(path) if i.startswith("guard.")}
 
-    assert ours <= WORDS | {room} | MAY_NAME[room]
+    assert _rooms(_imports(path)) <= WORDS | {room} | MAY_NAME[room]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_nobody_imports_the_drivers(path: Path) -> None:
     """Only the command line imports the lifecycle, and only drivers import the pipeline."""
     room = name_of(path).split("/")[0].removesuffix(".py")
-    ours = {i.split(".")[1] for i in _imports(path) if i.startswith("guard.")}
+    ours = _rooms(_imports(path))
 
     if room != "cli":
         assert "cli" not in ours
@@ -71,12 +75,20 @@ def test_nobody_imports_the_drivers(path: Path) -> None:
 
 def test_imports_have_no_cycle() -> None:
     """The modules sort topologically."""
-    from graphlib import TopologicalSorter  # noqa: PLC0415 - only this test sorts
-
     names = {f"guard.{name_of(m).removesuffix('.py').replace('/', '.').removesuffix('.__init__')}" for m in MODULES}
     graph = {}
     for path in MODULES:
         me = f"guard.{name_of(path).removesuffix('.py').replace('/', '.').removesuffix('.__init__')}"
         graph[me] = {i for i in _imports(path) if i in names and i != me and path.name != "__init__.py"}
+
+    assert list(TopologicalSorter(graph).static_order())
+
+
+def test_rooms_have_no_cycle() -> None:
+    """Rooms sort too: none takes from one that takes from it, be it through others."""
+    graph: dict[str, set[str]] = defaultdict(set)
+    for path in MODULES:
+        room = name_of(path).split("/")[0].removesuffix(".py")
+        graph[room] |= _rooms(_imports(path)) - {room}
 
     assert list(TopologicalSorter(graph).static_order())
