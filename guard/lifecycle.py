@@ -248,7 +248,7 @@ class Guard:
         handler = self.pipeline.handle if self.tracing is None else self.tracing.handler(self.pipeline.handle)
         wiring = Wiring(
             handler=with_origins(handler, frozenset(settings.listen.allowed_origins), new_id=self.clock.new_id),
-            start=self.supervisor.start,
+            start=self.supervisor.take,
             new_id=self.clock.new_id,
             upgrade=self.relay.upgrade,
             refused=self.recorder.refused_at_edge,

@@ -3,6 +3,8 @@
 A task that asyncio alone holds may be collected half-way, and its exception is heard by nobody. Here every task has a
 strong reference and a name, and a fault is logged and told. *Work* (a settlement) is waited for at shutdown;
 a *service* (a loop that never ends by itself) is told to stop after the work is done, and begun anew after a fault.
+To make a task, name it, hear its end and let go of it costs more than much of the work does (a request): such work is
+taken by a task that has done its own and rests.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ import structlog
 _T = TypeVar("_T")
 _CANCEL_GRACE_S: Final = 1.0
 AGAIN_S: Final = 5.0  # after a fault of a service
+RESTING_MAX: Final = 256  # tasks that wait for the next piece of work
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +33,7 @@ class Supervisor:
         self._cancel_grace_s = cancel_grace_s
         self._work: set[asyncio.Task[Any]] = set()
         self._services: set[asyncio.Task[Any]] = set()
+        self._resting: dict[asyncio.Task[Any], asyncio.Future[Coroutine[Any, Any, None]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_ending = False
         self._is_closed = False
@@ -59,6 +63,37 @@ class Supervisor:
         (self._services if service else self._work).add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def take(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+        """As `start`, for work of which there is much and whose result nobody asks for: a task that rests takes it.
+
+        A fault ends the task, as any other.
+        """
+        if not self._resting or self._is_ending:
+            task = self.start(self._one_by_one(coro), name)
+            task.add_done_callback(lambda _: coro.close())  # it may be cancelled before it began
+            return
+        task, wanted = self._resting.popitem()  # the last to rest
+        task.set_name(name)
+        self._work.add(task)
+        wanted.set_result(coro)
+
+    async def _one_by_one(self, coro: Coroutine[Any, Any, None]) -> None:
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        if task is None:
+            raise AssertionError("work is done in a task")
+        while True:
+            await coro
+            if self._is_ending or len(self._resting) >= RESTING_MAX:
+                return
+            self._work.discard(task)
+            wanted = self._resting[task] = loop.create_future()
+            try:
+                coro = await wanted
+            except asyncio.CancelledError:
+                if wanted.done() and not wanted.cancelled():
+                    wanted.result().close()  # it was taken, and never began
+                raise
 
     def keep(self, begin: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         """A service that the guard is not whole without: a fault ends one run of it and is told, not the service."""
@@ -116,7 +151,7 @@ class Supervisor:
         hurried.cancel()
         unfinished = tuple(sorted(task.get_name() for task in self._work))
         await self._cancel(self._work)
-        await self._cancel(self._services)
+        await self._cancel(self._services | self._resting.keys())
         self._is_closed = True
         return unfinished
 
@@ -132,6 +167,7 @@ class Supervisor:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._work.discard(task)
         self._services.discard(task)
+        _ = self._resting.pop(task, None)
         if task.cancelled() or (error := task.exception()) is None:
             return
         self._faults[task.get_name().partition(" ")[0]] += 1

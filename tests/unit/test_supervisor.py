@@ -268,3 +268,129 @@ async def test_work_is_seen_through_though_a_stranger_who_waits_is_cancelled() -
     gate.set()
     await asyncio.wait_for(done.wait(), 1)
     assert await supervisor.drain(1) == ()
+
+
+async def test_work_is_taken_by_the_task_that_rests() -> None:
+    """One after the other takes no second task; what is under way counts, under its own name, until it ends."""
+    supervisor = Supervisor()
+    seen: list[tuple[asyncio.Task[object] | None, str, int]] = []
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        task = asyncio.current_task()
+        seen.append((task, "" if task is None else task.get_name(), supervisor.in_flight))
+
+    for name in ("first", "second"):
+        supervisor.take(work(), name)
+        assert supervisor.in_flight == 1
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert supervisor.in_flight == 0
+
+    (one, *first), (other, *second) = seen
+    assert one is other
+    assert (first, second) == (["first", 1], ["second", 1])
+    assert await supervisor.drain(1) == ()
+    assert one is not None
+    assert one.done()
+
+
+async def test_work_that_is_under_way_at_once_has_a_task_each() -> None:
+    """Nobody waits for somebody else's work to end, and no more tasks rest than may."""
+    supervisor, gate = Supervisor(), asyncio.Event()
+    tasks: set[asyncio.Task[object] | None] = set()
+
+    async def work() -> None:
+        tasks.add(asyncio.current_task())
+        await gate.wait()
+
+    many = supervisor_module.RESTING_MAX + 2
+    for _ in range(many):
+        supervisor.take(work(), "request")
+    await asyncio.sleep(0)
+    assert (len(tasks), supervisor.in_flight) == (many, many)
+    gate.set()
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+    assert supervisor.in_flight == 0
+    assert sum(task is not None and task.done() for task in tasks) == 2
+    assert await supervisor.drain(1) == ()
+
+
+async def test_what_is_taken_after_a_fault_has_no_part_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """The fault is logged and told under the name of the work that it met; the next is done."""
+    supervisor, done = Supervisor(), asyncio.Event()
+
+    async def work() -> None:
+        done.set()
+
+    supervisor.take(_fail(), "settle 01K")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    supervisor.take(work(), "request")
+
+    assert await supervisor.drain(1) == ()
+    assert done.is_set()
+    told = "settle: failed once by a fault of the guard's own; see task_failed in its log, and report it"
+    assert supervisor.concerns() == (told,)
+    assert "settle 01K" in capsys.readouterr().out
+
+
+async def test_the_drain_waits_for_what_was_taken_and_no_longer() -> None:
+    """Also for what comes meanwhile; who has done its work then rests no more, or the drain would wait for it."""
+    supervisor, seen = Supervisor(), []
+
+    async def work() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        seen.append(asyncio.current_task())
+
+    supervisor.take(work(), "first")
+    draining = asyncio.ensure_future(supervisor.drain(3600))
+    await asyncio.sleep(0)
+    supervisor.take(work(), "second")
+
+    assert await asyncio.wait_for(draining, 10) == ()
+    assert len(seen) == 2
+    assert all(task is not None and task.done() for task in seen)
+
+
+async def test_what_was_taken_and_does_not_end_is_cancelled_and_named() -> None:
+    """As any other work; nobody who rests takes more once all of them are to end."""
+    supervisor, seen = Supervisor(), []
+
+    async def work() -> None:
+        seen.append(1)
+
+    async def service() -> None:
+        try:
+            await _forever()
+        finally:
+            supervisor.take(work(), "late")
+
+    _ = supervisor.start(service(), "service", service=True)
+    supervisor.take(work(), "rests")
+    supervisor.take(_forever(), "stays")
+    await asyncio.sleep(0)
+
+    assert await supervisor.drain(0) == ("stays",)
+    assert seen == [1, 1]
+    assert not supervisor.concerns()
+
+
+async def test_what_is_cancelled_before_it_began_never_began() -> None:
+    """As with a task of its own: it was taken, and the drain ended in the same turn."""
+    supervisor, seen = Supervisor(), []
+
+    async def work() -> None:
+        seen.append(1)
+
+    supervisor.take(work(), "first")
+    await asyncio.sleep(0)
+    for name in ("by who rests", "by another"):
+        supervisor.take(work(), name)
+
+    assert await supervisor.drain(0) == ("by another", "by who rests")
+    assert seen == [1]
+    gc.collect()  # a coroutine that nobody ended would say so here
