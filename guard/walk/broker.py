@@ -55,9 +55,10 @@ def bucket_claims(visit: Visit, situation: Situation) -> tuple[tuple[Claim, Make
 
     Reads leave the guard's own part of a bucket alone: without it there would be no price to judge an order by.
     """
-    endpoint, place, bucket = visit.endpoint, bucket_of(visit, situation), _bucket(visit, situation)
-    if place is None or endpoint is None or bucket is None:
+    endpoint, bucket = visit.endpoint, _bucket(visit, situation)
+    if endpoint is None or bucket is None:
         return ()
+    place = _place(endpoint, bucket, situation)
     is_counted_only = visit.effect is Effect.ORDER_CANCEL
     cap = None if is_counted_only else bucket.count - part_kept(endpoint.path, window_s=bucket.window_s)
     claim = Claim("rate", place, amount=1, cap=cap, window_ms=bucket.window_s * 1000)
@@ -71,17 +72,19 @@ def bucket_of(visit: Visit, situation: Situation) -> str | None:
     Paths of one protocol number are one request to the broker. Real and simulated accounts count alike, each apart.
     """
     endpoint, bucket = visit.endpoint, _bucket(visit, situation)
-    if endpoint is None or bucket is None or visit.standing.settings.daemon.broker_limits == "off":
-        return None
-    return f"broker/{_request(endpoint)}/{_subject(bucket, situation)}"
+    return None if endpoint is None or bucket is None else _place(endpoint, bucket, situation)
 
 
 def _bucket(visit: Visit, situation: Situation) -> Bucket | None:
     endpoint, intent = visit.endpoint, situation.intent
-    if endpoint is None or endpoint.bucket is not None:
-        return None if endpoint is None else endpoint.bucket
-    is_anew = isinstance(intent, Read) and intent.is_anew
-    return ANEW if is_anew and endpoint.proto_id in ANEW_AT else None
+    bucket = None if endpoint is None else endpoint.bucket
+    if endpoint is not None and bucket is None and isinstance(intent, Read) and intent.is_anew:
+        bucket = ANEW if endpoint.proto_id in ANEW_AT else None
+    return None if bucket is None or visit.standing.settings.daemon.broker_limits == "off" else bucket
+
+
+def _place(endpoint: Endpoint, bucket: Bucket, situation: Situation) -> str:
+    return f"broker/{_request(endpoint)}/{_subject(bucket, situation)}"
 
 
 def _request(endpoint: Endpoint) -> str:
