@@ -4,12 +4,11 @@ Everything learned is absolute, so the same fill told twice, or late, changes no
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
 from guard.limits.ended import keep_ended
-from guard.limits.holder import Fills
+from guard.limits.holder import Fills, Holder
 from guard.limits.order_ids import forget_order
 from guard.limits.shared import SHARED_MAX
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
@@ -29,7 +28,7 @@ def set_targets(
     """The order holds exactly these amounts on these cells; other cells stay. An order that has ended holds nothing.
 
     While a step of the order is open its claims stay reserved, and a refusal goes back to what was told here. `kind`
-    is that of cells which the order never claimed. `ends`: `end_order` follows in the same breath, so what an order
+    is that of cells which the order never claimed. `ends`: it is over with that, as by `end_order`, so what an order
     without an open step holds of working and count cells is not set first.
     """
     advance(state, t_us=t_us)
@@ -41,7 +40,9 @@ def set_targets(
             raise AssertionError(f"target of {amount} on {cell}")
     if state.touched is not None:
         touch(state, holder_id)
-    opened, reserved, freed = holder.step, dict[str, int](), frozenset[str]()
+    opened = holder.step
+    reserved: dict[str, int] = {}
+    freed: frozenset[str] = frozenset()
     if opened is not None:
         reserved = _tell(state.steps[opened], targets)
     elif ends:
@@ -51,23 +52,21 @@ def set_targets(
         if cell not in freed:
             held = max(amount, reserved.get(cell, 0))
             put(state, holder, cell, amount=held, kind=claimed_as(holder, cell) or kind)
+    if ends:
+        _end(state, holder)
 
 
-def note_filled(state: State, holder_id: str, qty: Decimal, *, paid: Decimal | None = None, t_us: int) -> None:
-    """So much of the order is filled, for quantity x price of `paid`. It never becomes less: a list may lag."""
+def note_filled(state: State, holder_id: str, fills: Fills, *, t_us: int) -> None:
+    """So much of the order is filled, and for so much. It never becomes less: a list may lag."""
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
-    known = None if holder is None else holder.fills
-    if (
-        holder is None
-        or known is None
-        or qty < known.qty
-        or not qty
-        or (qty == known.qty and paid in {None, known.paid})
-    ):
+    if holder is None or not fills.qty:
+        return
+    known = holder.fills
+    if fills.qty < known.qty or (fills.qty == known.qty and fills.paid in {None, known.paid}):
         return
     touch(state, holder_id)
-    holder.fills = Fills(qty, paid)
+    holder.fills = fills
 
 
 def end_order(state: State, holder_id: str, *, t_us: int) -> None:
@@ -78,10 +77,13 @@ def end_order(state: State, holder_id: str, *, t_us: int) -> None:
     """
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
-    if holder is None or holder.status == "done":
-        return
+    if holder is not None and holder.status != "done":
+        _end(state, holder)
+
+
+def _end(state: State, holder: Holder) -> None:
     if state.touched is not None:
-        touch(state, holder_id, holder.holds.cells)
+        touch(state, holder.id, holder.holds.cells)
     if holder.step is None:
         let_go(state, holder.holds, keep_spend=True)
         keep_ended(state, holder)

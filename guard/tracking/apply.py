@@ -11,7 +11,6 @@ from guard.limits import (
     State,
     adopt,
     advance,
-    end_order,
     fill_ended,
     note_currency,
     note_filled,
@@ -43,16 +42,13 @@ def learned(state: State, recent: Recent, record: Order) -> None:
         note_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
     note_fills(state, record)
     set_targets(state, record.decision, record.targets, t_us=record.t, ends=record.ended)
-    if record.ended:
-        end_order(state, record.decision, t_us=record.t)
     recent.learn(record.decision, status=record.status, filled_qty=record.filled_qty)
 
 
 def note_fills(state: State, record: Order) -> None:
     """How much of the order is filled, and what for; where the record tells it."""
     if record.filled_qty is not None:
-        fills = fills_of(record)
-        note_filled(state, record.decision, fills.qty, paid=fills.paid, t_us=record.t)
+        note_filled(state, record.decision, fills_of(record), t_us=record.t)
 
 
 def fills_of(record: Order) -> Fills:

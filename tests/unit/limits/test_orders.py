@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from guard.limits import (
+    Fills,
     State,
     change_in_flight,
     end_order,
@@ -52,7 +53,8 @@ def test_what_was_paid_is_learned_late_and_never_forgotten() -> None:
     state = with_order()
     told = [(40, None, None), (40, 80, 80), (40, None, 80), (30, 60, 80), (50, None, None)]
     for t_us, (qty, paid, known) in enumerate(told, start=2):
-        note_filled(state, "o", Decimal(qty), paid=None if paid is None else Decimal(paid), t_us=t_us)
+        fills = Fills(Decimal(qty), None if paid is None else Decimal(paid))
+        note_filled(state, "o", fills, t_us=t_us)
         assert state.holders["o"].fills.paid == known
 
 

@@ -128,7 +128,7 @@ class Past:
                 name = dice.choice(list(self.state.holders))
                 self.both(lambda state: end_order(state, name, t_us=at_us))
             case 6 if idle:
-                note_filled(self.state, dice.choice(idle), Decimal(self.turn), t_us=at_us)
+                note_filled(self.state, dice.choice(idle), Fills(Decimal(self.turn)), t_us=at_us)
             case 7 if idle:
                 note_order_ids(
                     self.state, self.state.holders[dice.choice(idle)], order_id=None, order_id_ex=f"x{self.turn}"

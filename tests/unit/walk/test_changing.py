@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.intent import encode, order_of
-from guard.limits import Holder, State, Worth, note_filled, reserve, settle
+from guard.limits import Fills, Holder, State, Worth, note_filled, reserve, settle
 from guard.terms import Claim, Env, Missing, Money, PlaceOrder, Valuation
 from guard.walk.changing import Change
 from tests.support.ledger import ACCEPTED, new_order
@@ -29,7 +29,7 @@ def live(*, filled: int = 0, paid: str | None = None) -> tuple[Holder, PlaceOrde
     claims = (Claim("spend", DAY, 100_000 * UNIT), Claim("working", OPEN, 100_000 * UNIT))
     reserve(state, new_order("o", *claims, order=BODY, worth=Worth("100000", "200", "50")), t_us=0)
     settle(state, "o", ACCEPTED, t_us=0)
-    note_filled(state, "o", Decimal(filled), paid=None if paid is None else Decimal(paid), t_us=0)
+    note_filled(state, "o", Fills(Decimal(filled), None if paid is None else Decimal(paid)), t_us=0)
     return state.holders["o"], order_of(BODY)
 
 
