@@ -49,7 +49,8 @@ class Seen(Struct, frozen=True, omit_defaults=True):
 
 def seen_of(world: World, *, exits: int = 0) -> Seen:
     """What a record holds of the world."""
-    known, missing = dict[str, Any](), dict[str, Missing]()
+    known: dict[str, Any] = {}
+    missing: dict[str, Missing] = {}
     for name in World.__struct_fields__:
         datum = getattr(world, name)
         if datum is None or datum is NOT_ASKED:
