@@ -5,11 +5,11 @@ does not fit those before it stops the start: counters that are guessed are wors
 end of the record is told in `beginning`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, field
@@ -125,7 +125,7 @@ def fold(found: Recovered, line: Entry) -> None:
     """One record. What it does not know it skips; what it knows must be whole, and fit what was before."""
     found.seq = line.seq
     try:
-        fold_record(found, line.typed() if isinstance(line, Line) else line, line.ts)
+        fold_record(found, line.typed() if type(line) is Line else line, line.ts)
     except (ValueError, AssertionError) as error:
         raise JournalFault(f"record {line.seq}: {error}") from error
 
@@ -135,29 +135,21 @@ def fold_record(found: Recovered, record: object, ts: str) -> None:
     found.records += 1
     found.t_us = max(found.t_us, getattr(record, "t", 0))
     found.ts = ts
-    match record:
-        case Decision():
-            _decision(found, record, ts)
-        case OutcomeRecord():
-            _outcome(found, record)
-        case Order():
-            learned(found.state, found.recent, record)
-        case Reconciled():
-            reconciled(found.state, found.recent, record)
-        case StateRecord():
-            set_trading(found.state, rule_of(record), t_us=record.t)
-        case Policy() | Keys() | Counters():
-            _change(found, record)
-        case Vkey():
-            found.vkey = record.vkey
-        case Start() | Stop() | TornTail():
-            _run(found, record)
-        case _:
-            pass
+    folding = _folding(type(record))  # type: ignore[arg-type] # a class can be hashed
+    if folding is not None:
+        folding(found, record)
 
 
-def _run(found: Recovered, record: Start | Stop | TornTail) -> None:
-    if isinstance(record, Start):
+@lru_cache(maxsize=64)
+def _folding(kind: type) -> Callable[[Recovered, Any], None] | None:
+    """How records of a type are folded, or of one made from it; None: they move nothing. Asked once a type."""
+    return next((folding for known, folding in _FOLDINGS.items() if issubclass(kind, known)), None)
+
+
+def _run(found: Recovered, record: Start | Stop | Vkey | TornTail) -> None:
+    if isinstance(record, Vkey):
+        found.vkey = record.vkey
+    elif isinstance(record, Start):
         found.is_crashed, found.config_sha256, found.begun = True, record.config_sha256, Begun()
         found.told_seq = found.told_seq or found.seq
     elif isinstance(record, Stop):
@@ -201,11 +193,11 @@ def _change(found: Recovered, record: Policy | Keys | Counters) -> None:
             graft(found.state, together(parts), t_us=record.t)
 
 
-def _decision(found: Recovered, record: Decision, ts: str) -> None:
+def _decision(found: Recovered, record: Decision) -> None:
     found.config_sha256 = record.config_sha256
     if record.key is not None:
         name = record.key.partition("@")[0]
-        known = Known(record.id, name, ts, record.endpoint, record.outcome, record.code, record.reasons)
+        known = Known(record.id, name, found.ts, record.endpoint, record.outcome, record.code, record.reasons)
         known.batch = record.batch
         known.retry_after_s, known.largest_qty = record.retry_after_s, record.largest_qty
         found.recent.put(known)
@@ -272,3 +264,14 @@ def rule_of(record: StateRecord) -> TradingRule:
         drill=record.drill,
         t=record.t,
     )
+
+
+_FOLDINGS: Final[dict[type[Struct], Callable[[Recovered, Any], None]]] = {
+    Decision: _decision,
+    OutcomeRecord: _outcome,
+    Order: lambda found, record: learned(found.state, found.recent, record),
+    Reconciled: lambda found, record: reconciled(found.state, found.recent, record),
+    StateRecord: lambda found, record: set_trading(found.state, rule_of(record), t_us=record.t),
+    **dict.fromkeys((Policy, Keys, Counters), _change),
+    **dict.fromkeys((Start, Stop, Vkey, TornTail), _run),
+}
