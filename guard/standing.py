@@ -127,9 +127,8 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
         if before.last is not None and _is_held_back(settings, before, found, last=last):
             _log.warning("policy_held_back", in_force=before.last, on_disk=found.sha256, hint="guard policy reload")
             return AtStart(last)
-        is_damaged = last is None and found.sha256 == before.last
         try:
-            shelf.put(found.sha256, msgspec.json.encode(texts), is_anew=is_damaged)
+            keep(settings, keyring, shelf, found=found, texts=texts, now=now)
         except OSError as error:
             _log.error("policy_not_kept", why=str(error), hint="new orders are refused; cancels pass")
             return AtStart(None)
@@ -142,6 +141,19 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
     else:
         _log.warning("policy_last_good", sha256=before.last)
     return AtStart(last, tuple(errors))
+
+
+def keep(
+    settings: Settings, keyring: Keyring, shelf: Shelf, *, found: PolicySet, texts: Mapping[str, str], now: datetime
+) -> None:
+    """Beside the record, by the hash of what is enforced. Raises OSError.
+
+    What is there stays where it differs in a comment; other policies in shadow, or damage, make room for these.
+    """
+    content = msgspec.json.encode(texts)
+    is_another = shelf.get(found.sha256) not in {None, content}
+    there = kept_set(settings, keyring, shelf, sha256=found.sha256, now=now) if is_another else found
+    shelf.put(found.sha256, content, is_anew=there is None or there.hashes != found.hashes)
 
 
 def kept_set(settings: Settings, keyring: Keyring, shelf: Shelf, *, sha256: str, now: datetime) -> PolicySet | None:

@@ -26,7 +26,7 @@ from guard.journal import Policy
 from guard.journal.shelf import Shelf
 from guard.loop.resting import Pieces, aside, let_go, uncollected
 from guard.policy import PolicyError, PolicySet
-from guard.standing import Standing, pieces_of, stand
+from guard.standing import Standing, keep, pieces_of, stand
 from guard.walk.desk import Desk
 
 OTHER_END: Final = (
@@ -147,13 +147,17 @@ class PolicyChanges:
         if until is not None and self.agreed.temporary is not None:  # a later end would take the place of this one
             return Change("refused", was.policy_sha256, errors=(OTHER_END,))
         try:
-            await asyncio.to_thread(sets.keep, self._shelf, built.sha256, loaded.texts)
+            await self._kept_beside(was, built, loaded.texts)
         except OSError as error:
             return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
         asked = Asked(was, built, await aside(held_against, was.policies, built), who, until)
         if was.settings.policies.two_person and not asked.found.is_safe:
             return self._pending(asked)
         return await self._applied(asked)
+
+    async def _kept_beside(self, was: Standing, built: PolicySet, texts: Mapping[str, str]) -> None:
+        now = self._desk.clock.wall()
+        await asyncio.to_thread(keep, was.settings, was.keyring, self._shelf, found=built, texts=texts, now=now)
 
     async def _kept(self, was: Standing, sha256: str) -> PolicySet | None:
         return await aside(sets.kept, self._shelf, was, sha256, now=self._desk.clock.wall())

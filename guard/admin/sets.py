@@ -6,7 +6,6 @@ Blocking, all of it, and long: for a thread. A set that comes back has the plans
 from collections.abc import Mapping
 from datetime import datetime
 
-import msgspec
 from msgspec import Struct
 
 from guard.journal.shelf import Shelf
@@ -36,11 +35,6 @@ def load(was: Standing, *, now: datetime) -> list[Loaded]:
     if was.policies is None or built.hashes != was.policies.hashes:
         built = warmed(built, was.keyring, now=now)
     return [Loaded(files.texts, built)]
-
-
-def keep(shelf: Shelf, sha256: str, texts: Mapping[str, str]) -> None:
-    """Beside the record, by hash. Raises OSError."""
-    shelf.put(sha256, msgspec.json.encode(texts))
 
 
 def kept(shelf: Shelf, was: Standing, sha256: str, *, now: datetime) -> PolicySet | None:

@@ -20,6 +20,7 @@ TWO: Final = "[trading]\nenabled = true\n[policies]\ntwo_person = true\n"
 BASE: Final = '[orders]\nmax_value = "20000 HKD"\n'
 LOOSE: Final = '[orders]\nmax_value = "40000 HKD"\n'
 TIGHT: Final = '[orders]\nmax_value = "19999 HKD"\n'
+SHADOW: Final = '[policy]\nmode = "shadow"\n[orders]\nmax_value = "10000 HKD"\n'
 PEOPLE: Final = (record("bot"), record("desk", owner="anna"), record("risk", owner="ben"), record("also", owner="anna"))
 
 pytestmark = pytest.mark.usefixtures("files_when_told")
@@ -419,3 +420,38 @@ async def test_nobody_gives_a_change_that_ends_another_end(tmp_path: Path) -> No
             scene.clock.advance(s=600)
             await scene.guard.changes.policies.tick()
             assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+
+
+def watched(scene: Stage) -> list[str]:
+    """The policies in shadow that are judged now."""
+    policies = scene.guard.desk.standing.policies
+    assert policies is not None
+    return [doc.id for doc in policies.shadow_docs]
+
+
+async def test_policies_in_shadow_come_back_with_those_that_are_enforced(tmp_path: Path) -> None:
+    """Those of last: also where the enforced ones had been in force without them; at an end, and at a start."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
+        write(scene, SHADOW, "watch.toml")
+        assert (await reload(scene))["result"] == "applied"
+        write(scene, LOOSE)
+        assert (await reload(scene, until=end(scene.clock)))["result"] == "applied"
+        scene.clock.advance(s=600)
+        await scene.guard.changes.policies.tick()
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        assert watched(scene) == ["watch"]
+    write(scene, "no policy")
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert watched(scene) == ["watch"]
+
+
+async def test_a_set_is_approved_with_its_policies_in_shadow(tmp_path: Path) -> None:
+    """What was asked for, though the same had been enforced before with nothing in shadow beside it."""
+    async with stage(tmp_path, *PEOPLE, policies=LOOSE, toml=TWO) as scene:
+        write(scene, BASE)
+        assert (await reload(scene))["result"] == "applied"
+        write(scene, LOOSE)
+        write(scene, SHADOW, "watch.toml")
+        asked = await reload(scene, reason="larger lots")
+        assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
+        assert watched(scene) == ["watch"]
