@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from weakref import ref
@@ -11,10 +12,11 @@ from weakref import ref
 import pytest
 
 from guard.admin import recounting
+from guard.admin.change import Who
 from guard.policyfiles import Files, marks_of, read_steadily
 from guard.wholefile import read_whole
 from tests.support.guards import operate, record, write_keys
-from tests.support.stage import Stage, code_of, is_passed, stage
+from tests.support.stage import Stage, again, code_of, is_passed, stage
 
 PEOPLE: Final = (record("bot"), record("desk", owner="a person"))
 WIDE: Final = '[orders]\nmax_value = "20000 HKD"\n'
@@ -205,6 +207,27 @@ async def test_a_watcher_reloads_what_has_stood_still(tmp_path: Path, change: Ca
         await scene.guard.watch.look()
         assert code_of(await scene.place(remark="2")) == (403, "max_order_value")
         assert (await scene.records("policy"))[-1]["reason"] == "the files changed"
+
+
+async def test_a_watcher_does_not_bring_back_what_has_ended(tmp_path: Path) -> None:
+    """The files still say it, and that is drift, after a restart as well; only a person puts it in force again."""
+    folder = tmp_path / "policies"
+    async with stage(tmp_path, *PEOPLE, policies=NARROW, toml=WATCHED) as scene:
+        await scene.guard.watch.look()
+        (folder / "desk.toml").write_text(WIDE)
+        until = scene.clock.wall() + timedelta(minutes=10)
+        assert (await scene.guard.changes.policies.reload(Who("desk"), until=until)).result == "applied"
+        scene.clock.advance(s=600)
+        await scene.guard.changes.policies.tick()
+        for _ in range(4):
+            await scene.guard.watch.look()
+        assert code_of(await scene.place()) == (403, "max_order_value")
+        assert scene.guard.watch.drift["policies"]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        for _ in range(4):
+            await scene.guard.watch.look()
+        assert code_of(await scene.place()) == (403, "max_order_value")
+        assert (await scene.guard.changes.policies.reload(Who("desk"))).result == "applied"
 
 
 async def test_a_watcher_tries_a_broken_file_once(tmp_path: Path) -> None:
