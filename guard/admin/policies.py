@@ -33,6 +33,10 @@ OTHER_END: Final = (
     "until: what is in force ends by itself already, and goes back to what was before; reload without until: "
     "what stands by itself beside that stays, anything else ends with it"
 )
+NO_END: Final = (
+    "until: what is enforced is so already, and nothing would go back; put what was before in force first, "
+    "then this with until, or give a policy an end of its own: expires_at"
+)
 Rehearse = Callable[[str], Awaitable[Mapping[str, object]]]
 _log = structlog.get_logger("guard.admin")
 
@@ -138,14 +142,15 @@ class PolicyChanges:
         built = loaded.built
         if isinstance(built, list):
             return self._refused(was, who, built)
-        if until is not None and until <= self._desk.clock.wall():
-            return Change("refused", was.policy_sha256, errors=("until: lies in the past",))
-        if was.policies is not None and built.hashes == was.policies.hashes:
+        is_same = was.policies is not None and built.hashes == was.policies.hashes
+        endless = None if until is None else self._endless(was, built, until, is_same=is_same)
+        if endless is not None:
+            self._left_over += built.pieces()
+            return Change("refused", was.policy_sha256, errors=(endless,))
+        if is_same:
             self._withdraw(was, who)
             self._left_over += built.pieces()
             return Change("unchanged", built.sha256)
-        if until is not None and self.agreed.temporary is not None:  # a later end would take the place of this one
-            return Change("refused", was.policy_sha256, errors=(OTHER_END,))
         try:
             await self._kept_beside(was, built, loaded.texts)
         except OSError as error:
@@ -154,6 +159,15 @@ class PolicyChanges:
         if was.settings.policies.two_person and not asked.found.is_safe:
             return self._pending(asked)
         return await self._applied(asked)
+
+    def _endless(self, was: Standing, built: PolicySet, until: datetime, *, is_same: bool) -> str | None:
+        """Why this cannot end then; None where it can, or does so already."""
+        over = self.agreed.temporary
+        if until <= self._desk.clock.wall():
+            return "until: lies in the past"
+        if over is not None:  # a later end would take the place of this one
+            return None if is_same and over.until == until else OTHER_END
+        return NO_END if built.sha256 == was.policy_sha256 else None
 
     async def _kept_beside(self, was: Standing, built: PolicySet, texts: Mapping[str, str]) -> None:
         now = self._desk.clock.wall()

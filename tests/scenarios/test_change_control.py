@@ -455,3 +455,19 @@ async def test_a_set_is_approved_with_its_policies_in_shadow(tmp_path: Path) -> 
         asked = await reload(scene, reason="larger lots")
         assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
         assert watched(scene) == ["watch"]
+
+
+async def test_an_end_that_nothing_would_go_back_at_is_refused(tmp_path: Path) -> None:
+    """What is in force already stays without an end, whoever put it there; so does a change in shadow alone."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
+        write(scene, LOOSE)
+        assert (await reload(scene))["result"] == "applied"
+        told = await reload(scene, until=end(scene.clock))
+        assert (told["result"], "expires_at" in told["errors"][0]) == ("refused", True)
+        write(scene, SHADOW, "watch.toml")
+        assert (await reload(scene, until=end(scene.clock)))["result"] == "refused"
+        write(scene, TIGHT)
+        until = end(scene.clock)
+        assert (await reload(scene, until=until))["result"] == "applied"
+        assert (await reload(scene, until=until))["result"] == "unchanged"
+        assert (await reload(scene, until=end(scene.clock, 20)))["result"] == "refused"
