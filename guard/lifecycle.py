@@ -137,8 +137,10 @@ class Guard:
         keyring, issuers = load_keys(self.settings)
         over_by(recovered, self.clock.wall())
         agreed = recovered.agreed
-        before = Before(recovered.policy_sha256, agreed.expired, agreed.temporary is not None)
+        over = agreed.temporary
+        before = Before(recovered.policy_sha256, agreed.expired, None if over is None else over.back)
         found = at_start(self.settings, keyring, self.shelf, before=before, now=self.clock.wall())
+        recovered.ends = over if found.ends else None
         self.policy_errors = list(found.errors)
         if found.policies is not None:
             warmed(found.policies, keyring, now=self.clock.wall())

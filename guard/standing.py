@@ -100,18 +100,22 @@ def build_policies(
 
 
 class AtStart(Struct, frozen=True):
-    """The policies that a start found, and everything that is wrong with those of the directory."""
+    """The policies that a start found, and everything that is wrong with those of the directory.
+
+    `ends`: they build on what is in force only for a time, and end with it.
+    """
 
     policies: PolicySet | None
     errors: tuple[PolicyError, ...] = ()
+    ends: bool = False
 
 
 class Before(Struct, frozen=True):
-    """What the record says: the policies in force at last, a set that ended by itself, whether the last one will."""
+    """What the record says: the policies in force at last, a set that ended by itself, what the last goes back to."""
 
     last: str | None = None
     expired: str | None = None
-    is_temporary: bool = False
+    back: str | None = None
 
 
 def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Before, now: datetime) -> AtStart:
@@ -132,7 +136,10 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
         except OSError as error:
             _log.error("policy_not_kept", why=str(error), hint="new orders are refused; cancels pass")
             return AtStart(None)
-        return AtStart(found)
+        ends = _builds_on_what_ends(settings, keyring, shelf, before=before, found=found, now=now)
+        if ends:
+            _log.warning("policy_ends", sha256=found.sha256, back=before.back, hint="it builds on what ends by itself")
+        return AtStart(found, ends=ends)
     errors += found if isinstance(found, list) else []
     for wrong in errors:
         _log.error("policy_refused", error=str(wrong))
@@ -174,9 +181,23 @@ def _is_held_back(settings: Settings, before: Before, found: PolicySet, *, last:
         return True
     if not settings.policies.two_person:
         return False
-    if before.is_temporary:  # whatever is on disk builds on what ends
+    if before.back is not None:  # whatever is on disk builds on what ends
         return True
-    return last is None or verdict(compare(last, found)) not in {"tighter", "neutral"}
+    return last is None or not _is_safe(last, found)
+
+
+def _builds_on_what_ends(
+    settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Before, found: PolicySet, now: datetime
+) -> bool:
+    """It is another set than the one that ends, and lets through what the one before that refused."""
+    if before.back is None or found.sha256 == before.last:
+        return False
+    back = kept_set(settings, keyring, shelf, sha256=before.back, now=now)
+    return back is None or not _is_safe(back, found)
+
+
+def _is_safe(before: PolicySet, after: PolicySet) -> bool:
+    return verdict(compare(before, after)) in {"tighter", "neutral"}
 
 
 def compiled(

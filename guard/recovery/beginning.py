@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from guard import __version__
 from guard.journal import Counters, Keys, OutcomeRecord, Policy, Start, gaps
@@ -115,11 +116,11 @@ def first_records(
         )
         policies.append(back)
     if standing.policies is not None and sha256 != was:
-        policies.append(
-            Policy(
-                t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start", targets=targets, batch=batch
-            )
+        new = Policy(
+            t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start", targets=targets, batch=batch
         )
+        ends = found.ends
+        policies.append(new if ends is None else replace(new, until=ends.until, back=ends.back))
     elif bytes(targets):
         sha256 = standing.keyring.sha256
         keys = Keys(t=t_us, result="applied", sha256=sha256, reason="start", targets=targets, batch=batch)

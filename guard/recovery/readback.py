@@ -91,6 +91,7 @@ class Recovered(Struct):
     agreed: Agreed = field(default_factory=Agreed)
     begun: Begun = field(default_factory=Begun)
     over: Policy | None = None
+    ends: Policy | None = None  # what is in force only for a time, where the start's policies build on it
     vkey: str | None = None
     t_us: int = 0
     ts: str = ""

@@ -471,3 +471,30 @@ async def test_an_end_that_nothing_would_go_back_at_is_refused(tmp_path: Path) -
         assert (await reload(scene, until=until))["result"] == "applied"
         assert (await reload(scene, until=until))["result"] == "unchanged"
         assert (await reload(scene, until=end(scene.clock, 20)))["result"] == "refused"
+
+
+async def test_what_a_start_finds_on_top_of_what_ends_ends_with_it(tmp_path: Path) -> None:
+    """Files that were edited while no guard ran make nothing last; a set no looser than the one before stands."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
+        write(scene, LOOSE)
+        assert (await reload(scene, until=end(scene.clock)))["result"] == "applied"
+    write(scene, '[orders]\ntypes = ["NORMAL"]\n', "types.toml")
+    for turn in range(2):  # also at a start after that
+        async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+            assert is_passed(await scene.place(qty=200, remark=str(turn)))
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        scene.clock.advance(s=600)
+        await scene.guard.changes.policies.tick()
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+
+
+async def test_what_a_start_finds_that_is_no_looser_than_before_stands(tmp_path: Path) -> None:
+    """It does not go back to what was before, which would let more through."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
+        write(scene, LOOSE)
+        assert (await reload(scene, until=end(scene.clock)))["result"] == "applied"
+    write(scene, TIGHT)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        scene.clock.advance(s=600)
+        await scene.guard.changes.policies.tick()
+        assert code_of(await scene.place()) == (403, "max_order_value")
