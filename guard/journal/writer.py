@@ -294,11 +294,6 @@ class Journal:
             raise AssertionError("signed without a note")
         return self._notary.note
 
-    @property
-    def segment(self) -> int:
-        """The segment that the next record goes to, unless it begins another; 0 before the first."""
-        return self._place.segment
-
     def vouch(self, tree: Tree) -> str:
         """A checkpoint over an earlier tree of this log, for a record that stands for it; it is not kept elsewhere."""
         return self._notary.note_of(tree)
