@@ -158,10 +158,6 @@ class AccountBook:
             )
         return self._by_account.get(account)
 
-    async def knows(self, account: Account) -> bool:
-        """The pair is listed; asked for again where it is not, as `find` does."""
-        return isinstance(await self.find(account.env, account.acc_id), AccountRow)
-
     async def _refresh(self) -> None:
         flight = self._begin_refresh()
         if flight is not None:

@@ -290,8 +290,7 @@ async def test_a_known_pair_is_found_without_asking(bench: Bench) -> None:
 
     assert isinstance(found, AccountRow)
     assert await bench.book.find(Env.SIMULATE, 281756478875559548) is None
-    assert await bench.book.knows(found.account)
-    assert not await bench.book.knows(Account(Env.REAL, 1))
+    assert await bench.book.find(Env.REAL, 1) is None
     assert len(bench.daemon.asked) == 1
 
 
@@ -321,9 +320,8 @@ async def test_an_old_list_does_not_prove_that_an_account_is_unknown(bench: Benc
     assert isinstance(await bench.book.find(Env.REAL, 281756478875559548), AccountRow)
 
 
-async def test_without_any_list_nothing_is_found_and_nothing_is_known(bench: Bench) -> None:
+async def test_without_any_list_nothing_is_found(bench: Bench) -> None:
     """Missing is passed on."""
     bench.daemon.answer = DOWN
 
     assert isinstance(await bench.book.find(Env.REAL, 1), Missing)
-    assert not await bench.book.knows(Account(Env.REAL, 1))
