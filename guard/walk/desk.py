@@ -275,12 +275,5 @@ class Situation(Struct, gc=False):
             return self.order.market
         return None if self.holder is None else self.holder.market
 
-    @property
-    def symbol(self) -> str | None:
-        """Prefix and code, where an order is known."""
-        if self.order is not None:
-            return self.order.symbol
-        return None if self.holder is None else self.holder.symbol
-
 
 NOTHING_KNOWN: Final = Situation(Read(None))

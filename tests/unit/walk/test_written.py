@@ -158,7 +158,7 @@ def spelled_out(
         environment=None if env is None else {Env.REAL: "real", Env.SIMULATE: "simulate"}[env],
         account=seen.acc_id,
         market=seen.market,
-        symbol=seen.symbol,
+        symbol=getattr(seen.order or seen.holder, "symbol", None),
         of=seen.holder.id if seen.holder else None,
         replays=replays,
         batch=visit.batch,
