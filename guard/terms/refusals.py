@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import force_setattr, replace
 
-from guard.codes import MEANING, PRECEDENCE, Code
+from guard.codes import PRECEDENCE, Code
 from guard.terms.masking import SECRET_CHARS_MIN, masked
 
 
@@ -46,11 +46,6 @@ class Refusal(Struct, frozen=True):
     def code(self) -> Code:
         """The primary code."""
         return self.reasons[0].code
-
-    @property
-    def status(self) -> int:
-        """The HTTP status of the primary code."""
-        return MEANING[self.code].status
 
 
 def dated(refusal: Refusal, ends: Mapping[str, str]) -> Refusal:

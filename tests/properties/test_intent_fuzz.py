@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from guard.catalogue import ENDPOINTS
-from guard.codes import Code
+from guard.codes import MEANING, Code
 from guard.intent import digest, encode, order_of, parse
 from guard.intent.canonical import PREFIXED
 from guard.intent.instrument import SEC_MARKETS, Instrument, instrument
@@ -58,7 +58,7 @@ def _judge(row: Any, body: bytes) -> object:
     result = parse(row, body)
     if isinstance(result, Refusal):
         assert result.code in CODES
-        assert 400 <= result.status < 500
+        assert 400 <= MEANING[result.code].status < 500
         assert len(result.reasons) <= 8
         assert all(len(reason.message) < 400 for reason in result.reasons)
         return result
