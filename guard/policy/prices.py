@@ -41,7 +41,6 @@ class Seen(Struct, frozen=True):
     `flag` says why there is no touch among them: "auction", "break", "closed", "suspended".
     """
 
-    symbol: str
     prices: tuple[tuple[str, Decimal], ...]
     age_ms: int
     exchange_at: datetime | None = None
@@ -103,7 +102,7 @@ def seen(quote: Quote | Missing, *, side: Side, terms: ValueTerms, is_taker: boo
     prices = tuple((name, price) for name, price in named if price)
     if not prices:
         return Missing(Code.PRICE_UNAVAILABLE, f"the daemon has no price of {quote.symbol}")
-    return Seen(quote.symbol, prices[:1] if flag else prices, quote.age_ms, quote.exchange_at, flag)
+    return Seen(prices[:1] if flag else prices, quote.age_ms, quote.exchange_at, flag)
 
 
 def too_old(quote: Quote, terms: ValueTerms) -> Missing | None:

@@ -75,7 +75,6 @@ class Tried(Struct, frozen=True):
     """What came of it: every reason against it, the primary one first, and the quantity that would have passed."""
 
     reasons: tuple[Reason, ...]
-    judgement: Judgement
     largest_qty: Decimal | None = None
 
     @property
@@ -128,7 +127,7 @@ def try_order(policies: PolicySet, ask: Ask) -> Tried:
         if claim.cap is not None and (claim.cap <= 0 or used + claim.amount > claim.cap):
             short.append((claim, maker, Shortfall(index, used)))
     told = [*judgement.reasons, *(maker.refuse(claim, shortfall) for claim, maker, shortfall in short)]
-    return Tried(in_order(told), judgement, largest_qty(judgement, short) if told else None)
+    return Tried(in_order(told), largest_qty(judgement, short) if told else None)
 
 
 def _judged(policies: PolicySet, ask: Ask) -> Judgement:
