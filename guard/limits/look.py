@@ -49,7 +49,7 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
         elif (slot := find_slot(state, counter, t_us=now_us)) is None:
             count = 0
         else:
-            return Taken(len(counts), slot.value, slot.step)
+            return Taken(slot.value, slot.step)
         cap = claim.cap
         if cap is not None and (cap <= 0 or count + claim.amount > cap):
             shortfalls.append(Shortfall(len(counts), count, _free_at(state, claim, now_us)))

@@ -121,6 +121,5 @@ class Full(Struct, frozen=True):
 class Taken(Struct, frozen=True):
     """A slot is held by another step: `value` is its digest, `step` the decision that holds it."""
 
-    index: int
     value: str
     step: str

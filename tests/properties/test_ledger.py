@@ -106,10 +106,10 @@ class Model:
 
     def look(self, claims: tuple[Claim, ...], now_us: int, holder: str | None) -> Granted | Full | Taken:
         """What the ledger must answer."""
-        for index, claim in enumerate(claims):
+        for claim in claims:
             taken = self.holder_of(claim.counter, now_us) if claim.kind == "slot" else None
             if taken is not None:
-                return Taken(index, taken[0].value, taken[1])
+                return Taken(taken[0].value, taken[1])
         counts = tuple(self._used(claim, now_us, holder) for claim in claims)
         short = tuple(
             Shortfall(index, count, self._free_at(claim, now_us))

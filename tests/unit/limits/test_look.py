@@ -83,7 +83,7 @@ def test_a_slot_answers_alone() -> None:
     reserve(state, new_order("o", slot("k", "d1")), t_us=0)
     settle(state, "o", ACCEPTED, t_us=1)
     claims = (sums("spend", "a", 1, 100), slot("free"), slot("k", "d2"))
-    assert look(state, claims, t_us=2) == Taken(2, "d1", "o")
+    assert look(state, claims, t_us=2) == Taken("d1", "o")
 
 
 def test_a_duplicate_does_not_fit_until_its_window_is_over() -> None:
