@@ -14,7 +14,6 @@ class Told(Struct, frozen=True):
     """An answer. `code` is the guard's own, "" where it passed the request on."""
 
     status: int
-    head: Mapping[str, str]
     text: str
 
     @property
@@ -62,4 +61,4 @@ async def _answer(reader: asyncio.StreamReader) -> Told:
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     head = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
     body = await reader.readexactly(int(head.get("content-length", "0")))
-    return Told(int(first.split()[1]), head, body.decode("utf-8", "replace"))
+    return Told(int(first.split()[1]), body.decode("utf-8", "replace"))
