@@ -57,14 +57,12 @@ class _Timer:
 
 
 async def _received(request: web.Request) -> Received:
-    simulator = request.app[_SIMULATOR]
     body = await request.read()
     return Received(
         method=request.method,
         path=request.raw_path.partition("?")[0],
         body=body or None,
         json=parsed(body),
-        at=simulator.world.now(),
         bearer=_bearer(request),
         idempotency_key=request.headers.get("Idempotency-Key"),
         headers={name.lower(): value for name, value in request.headers.items()},

@@ -46,7 +46,6 @@ class Received(Struct, frozen=True):
     path: str
     body: bytes | None
     json: Any
-    at: datetime
     lend: str | None = None
     bearer: str | None = None
     idempotency_key: str | None = None
@@ -129,7 +128,6 @@ class Simulator:
             path=request.path,
             body=request.body,
             json=parsed(request.body),
-            at=self.world.now(),
             lend=request.lend,
             bearer=self.lent.get(request.lend),
             idempotency_key=request.idempotency_key,

@@ -35,7 +35,6 @@ class Key(Struct, frozen=True):
 class Caller(Struct, frozen=True):
     """Who is asking. `scopes` None: nobody checks (no keys file, and not legacy mode)."""
 
-    key_id: str = ""
     scopes: frozenset[str] | None = None
 
     def may_trade(self, env: Env) -> bool:
@@ -95,7 +94,7 @@ class Door:
             return error(401, "invalid API key")
         if wanted and not key.scopes & set(wanted):
             return error(403, "forbidden")
-        return Caller(key.id, key.scopes)
+        return Caller(key.scopes)
 
     def _match(self, bearer: str) -> Key | None:
         digest, found = sha256(bearer.encode()).hexdigest(), None

@@ -87,6 +87,6 @@ def test_legacy_mode_keeps_writes_and_administration_shut(endpoint: Endpoint) ->
 
 def test_environments_are_bound_to_scopes() -> None:
     """Who is not checked may trade in both."""
-    assert Caller("x", frozenset({"trade:real"})).may_trade(Env.REAL)
-    assert not Caller("x", frozenset({"trade:real"})).may_trade(Env.SIMULATE)
+    assert Caller(frozenset({"trade:real"})).may_trade(Env.REAL)
+    assert not Caller(frozenset({"trade:real"})).may_trade(Env.SIMULATE)
     assert Caller().may_trade(Env.REAL)
