@@ -52,6 +52,8 @@ BUDGET: Final = (
     '[orders]\nmax_value = "9000000 HKD"\n[budgets]\nopen_orders = 1000000\n'
     'daily_value = "9000000000 HKD"\nresets = "{hour:02}:{minute:02} Asia/Hong_Kong"\n'
 )
+RATE: Final = '[orders]\nmax_value = "9000000 HKD"\n[rates]\nper = "key"\nnew_orders = "100000/{window_s}s"\n'
+RATE_WINDOW_S: Final = 3_600  # longer than everything here takes: all orders of all keys are in it
 SCRAPED_MIN: Final = 10_000  # bytes
 SCRAPER: Final = """
 import sys, urllib.request
@@ -65,8 +67,8 @@ NOTES: Final = """
 * A key's first order leaves what that key has from then on. What is young is looked through 2,000 to 4,000 objects at a
   time; what was made while the collector rested, in a reload or a scrape, is not looked through where it is more.
 * A reload works in slices of half a millisecond; the step of the swap costs what has changed since the last slice, and
-  what new counters begin with, not a look at each live order or counter. Under more orders than it can count in its
-  slices, these grow to 20 ms.
+  putting there what new counters begin with, not a look at each live order or counter. Under more orders than it can
+  count in its slices, these grow to 20 ms.
 * What a reload or a scrape works out in a thread it works out in pieces of 0.2 ms, after each of which the loop goes
   first; a turn of the loop that is broken off all the same is left its rest. So they take longer while orders come.
 * With many policies an order that is under way while they change may have to plan its rules anew; what is planned
@@ -236,7 +238,8 @@ class Scene:
             raise SystemExit("the scrape was refused")
 
     def edited_values(self) -> None:
-        """Every policy has another bound; what is counted stays as it is."""
+        """Every policy has another bound; what is counted stays as it is, but for the rate of the round before."""
+        (self.folder / "policies" / "rate.toml").unlink(missing_ok=True)
         write(self.folder, policy_texts(self.policies, ALIKE, more=self.turn * 10_000))
 
     def edited_budget(self) -> None:
@@ -247,6 +250,11 @@ class Scene:
     def edited_without(self) -> None:
         """That policy is taken away."""
         (self.folder / "policies" / "budget.toml").unlink()
+
+    def edited_rate(self) -> None:
+        """A policy more, whose rate counts every order of every key, further back than any before."""
+        text = RATE.format(window_s=RATE_WINDOW_S + self.turn)
+        (self.folder / "policies" / "rate.toml").write_text(text)
 
     def edited_keys(self) -> None:
         """One key has another limit."""
@@ -296,6 +304,7 @@ ACTS: Final = {
     "policy reload, other bounds": Act(Scene.reload, Scene.edited_values),
     "policy reload, new budget": Act(Scene.reload, Scene.edited_budget),
     "policy reload, budget gone": Act(Scene.reload, Scene.edited_without),
+    "policy reload, new rate": Act(Scene.reload, Scene.edited_rate),
     "keys reload": Act(Scene.reload_keys, Scene.edited_keys),
     "rotation": Act(Scene.rotate),
     "snapshot": Act(Scene.snapshot),

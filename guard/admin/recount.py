@@ -15,7 +15,6 @@ from typing import Final
 import msgspec
 import structlog
 from msgspec import Raw, Struct
-from msgspec.structs import replace
 
 from guard.errors import JournalFault
 from guard.journal import Counters
@@ -29,6 +28,8 @@ from guard.walk.desk import Desk
 
 SLICE_S: Final = 0.0005  # worked in one go
 SLICE_MAX_S: Final = 0.02  # where more comes in than is folded so
+PART_CELLS: Final = 128  # logs of stamps in a `counters` record, or fewer that have
+PART_STAMPS: Final = 2_000  # so many together
 FEW: Final = 4  # records, or orders, that the step of the change may leave to itself
 FEW_CELLS: Final = 64  # as many cells as these orders are on
 PASSES_MAX: Final = 500  # after which it leaves to itself what there is, under a load that never lets it come to few
@@ -65,7 +66,7 @@ class Recount:
         self._reads = Staging(desk.traffic, reads, words)
         self._old: Pieces = []
         self._names: set[str] = set()
-        self._part = Graft(holders={})
+        self._part = Graft()
         self._rest = Graft()
         self._about_reads = about_reads
         self._fault: str | None = None
@@ -79,14 +80,15 @@ class Recount:
         while (part := self._staging.build()) is not None:
             await self._told(part)
             await self._catch_up()
-        while self._reads.build() is not None:
+        while (part := self._reads.build()) is not None:
+            self._names = self._first(part)
             await self._catch_up()
         for _ in range(PASSES_MAX):
             await asyncio.sleep(0)  # the step of the change has its turn of the loop for itself
             if len(self._tail) <= FEW and self._staging.changed <= FEW and self._stirred <= FEW_CELLS:
                 return
             await self._told(self._staging.build_again())
-            _ = self._reads.build_again()
+            self._names = self._first(self._reads.build_again())
             await self._catch_up()
 
     @property
@@ -104,16 +106,17 @@ class Recount:
 
     async def _told(self, part: Graft) -> None:
         """Takes up one part more; what has come to enough for a record is recorded, once the queue is short."""
-        self._part.holders.update(part.holders)
+        self._part = together((self._part, part))
         self._names = self._first(part)
-        if len(self._part.holders) < PART_ORDERS:
+        stamps = sum(len(log.stamps) for log in self._part.logs.values())
+        if len(self._part.holders) < PART_ORDERS and len(self._part.logs) < PART_CELLS and stamps < PART_STAMPS:
             return
         await asyncio.sleep(0)  # a record has a turn of the loop for itself
         journal, clock = self._desk.journal, self._desk.clock
         while journal.queue_records > QUEUE_MAX and journal.failed is None:  # noqa: ASYNC110 - a thread writes
             await asyncio.sleep(_PAUSE_S)
         self.batch = self.batch or clock.new_id()
-        told, self._part = self._encoded(self._part), Graft(holders={})
+        told, self._part = self._encoded(self._part), Graft()
         journal.append("counters", Counters(clock.t_us(), self.batch, told), lazy=True)
 
     def _fold(self, slice_s: float) -> bool:
@@ -138,8 +141,7 @@ class Recount:
         """
         while self._tail:
             self._fold(SLICE_MAX_S)
-        rest = self._staging.rest()
-        self._rest = replace(rest, holders=together((self._part, rest)).holders)
+        self._rest = together((self._part, self._staging.rest()))
         return ABSENT if self._rest.is_empty else self._encoded(self._rest)
 
     def at_best(self) -> Raw:

@@ -246,7 +246,7 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Counters(Struct, frozen=True):
     """A part of what a change brings into force that names this `batch`; without that change it moves nothing.
 
-    A later part takes the place of what an earlier one said of an order.
+    A later part takes the place of what an earlier one said of an order or a counter's stamps.
     """
 
     t: int

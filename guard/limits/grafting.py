@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from guard.limits import windows
 from guard.limits.holder import Amounts, Basis, Holder
-from guard.limits.state import KIND_OF, LogPart, State, Step, advance
+from guard.limits.state import KIND_OF, Log, LogPart, State, Step, advance
 from guard.limits.sums import move, put, spend
 from guard.limits.sweep import remember
 from guard.terms import Claim
@@ -86,7 +86,10 @@ def missing_elsewhere(state: State, other: State, cells: Iterable[str] | None = 
 
 
 def together(parts: Iterable[Graft]) -> Graft:
-    """One graft of several: what a later one says of an order, a step or a cell takes the place of what was said."""
+    """One graft of several: what a later one says of an order, a step or a cell takes the place of what was said.
+
+    No stamps take back those that were told of a cell.
+    """
     whole = Graft(holders={}, steps={}, spent={}, logs={})
     for one in parts:
         whole.holders.update(one.holders)
@@ -193,7 +196,7 @@ def missing_log(state: State, other: State, cell: str) -> LogPart | None:
 
 
 def _has_all(have: list[int], stamps: list[int]) -> bool:
-    return stamps == have or not Counter(stamps) - Counter(have)
+    return stamps == have or (len(stamps) <= len(have) and not Counter(stamps) - Counter(have))
 
 
 # ---------------------------------------------------------------- put in
@@ -219,10 +222,17 @@ def _claim(step: Step, moved: Moved) -> None:
     step.told += tuple(cell for cell in moved.told if cell not in cells)
 
 
-def _stamp(state: State, cell: str, log: LogPart) -> None:
-    known = state.logs.get(cell)
+def grown(known: Log | None, log: LogPart) -> Log:
+    """The log with these stamps too."""
     stamps = windows.union(log.stamps, known.stamps if known else [])
-    widest_us = max(log.widest_us, known.widest_us if known else 0)
-    state.logs[cell] = windows.log_of(stamps, widest_us, is_rate=log.is_rate)
+    return windows.log_of(stamps, max(log.widest_us, known.widest_us if known else 0), is_rate=log.is_rate)
+
+
+def _stamp(state: State, cell: str, log: LogPart) -> None:
+    """These are on the cell too, unless nobody counts them any more."""
+    if windows.is_over(log, t_us=state.at_us):
+        return
+    known = state.logs.get(cell)
+    new = state.logs[cell] = grown(known, log)
     if known is None:  # a log that is known is looked at again already
-        remember(state, (stamps[-1] if stamps else state.at_us) + widest_us, cell)
+        remember(state, new.stamps[-1] + new.widest_us, cell)

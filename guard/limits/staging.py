@@ -14,26 +14,31 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from guard.limits import windows
 from guard.limits.grafting import (
     Graft,
     Held,
     graft_elsewhere,
+    grown,
     held_of,
     hold,
     missing_elsewhere,
     missing_log,
     missing_spent,
+    together,
 )
 from guard.limits.holder import Holder
 from guard.limits.promoting import hold_plain, plain_of, promoted_log, promoted_spent, put_log, put_spent
-from guard.limits.state import Log, State, Touched, advance
+from guard.limits.state import Log, LogPart, State, Touched, advance
 from guard.limits.sums import move
+from guard.limits.sweep import remember_all
 
 ORDERS_MAX: Final = 8  # built in one go, or fewer where they hold more than
 CELLS_MAX: Final = 128  # so many cells together: a fraction of a millisecond; also looked at in one go, or fewer of
 STAMPS_MAX: Final = 4_096  # so many stamps together
 DRAWERS: Final = 64  # a table of all live orders would be laid out anew as it grows, 2 ms in one go for 50,000 of them
 Adds = dict[str, int]
+_NO_STAMPS: Final = LogPart([], 0)
 
 
 class Staging:
@@ -54,18 +59,20 @@ class Staging:
         self._drawers = tuple(dict[str, tuple[Adds, bool]]() for _ in range(DRAWERS))  # and whether it was told of
         self._sums: Adds = {}
         self._missing: set[str] = set()
+        self._told: dict[str, LogPart] = {}  # stamps that are missing, and the logs with them
+        self._grown: dict[str, Log] = {}
         self._spent: dict[str, int] = {}  # of promoted cells, and their stamps
         self._logs: dict[str, Log] = {}
 
     def build(self) -> Graft | None:
-        """The next few orders, as a graft that says what they lack; None once only what changes meanwhile is left.
+        """The next few orders, or cells, as a graft that says what they lack; None once only what changes is left.
 
         At first none: the table of all orders is laid out, which takes 1 ms for 50,000.
         """
         if not self._holders and self._state.holders:  # in one piece, so that it does not grow, and for itself
             self._holders = self._state.holders.copy()
             return Graft()
-        held, built, cells = dict[str, Held](), 0, 0
+        held, logs, built, cells = dict[str, Held](), dict[str, LogPart](), 0, 0
         for name in self._left:
             self._build(name, held)
             built += 1
@@ -73,9 +80,9 @@ class Staging:
             cells += len(holder.holds.cells) if holder is not None else 1
             if built >= ORDERS_MAX or cells >= CELLS_MAX:
                 break
-        looked_at = self._look(self._cells_left) if not built else 0
+        looked_at = self._look(self._cells_left, logs) if not built else 0
         self._is_through = not (built or looked_at)
-        return None if self._is_through else Graft(holders=held)
+        return None if self._is_through else Graft(holders=held, logs=logs)
 
     @property
     def changed(self) -> int:
@@ -88,26 +95,27 @@ class Staging:
         return sum(len(touched.cells) for touched in self._touched)
 
     def build_again(self, *, count: int = ORDERS_MAX) -> Graft:
-        """Some of what has changed; it takes the place of what was said of these orders. After the last `build`."""
-        held = dict[str, Held]()
+        """Some of what has changed; it takes the place of what was said of it. After the last `build`."""
+        held, logs = dict[str, Held](), dict[str, LogPart]()
         for name in list(islice(self._changes(), count)):
             for touched in self._touched:
                 touched.orders.pop(name, None)
             self._build(name, held)
         for touched in self._touched:
             cells = list(islice(touched.cells, CELLS_MAX))
-            touched.cells.difference_update(cells[: self._look(cells)])
-        return Graft(holders=held)
+            touched.cells.difference_update(cells[: self._look(cells, logs)])
+        return Graft(holders=held, logs=logs)
 
     def rest(self) -> Graft:
         """All that no other part has said, as of now: to be taken over in this very step, once it is recorded."""
-        holders: dict[str, Held] = {}
+        parts = list[Graft]()
         while not self._is_through:
-            part = self.build()
-            holders |= {} if part is None else part.holders
+            parts.append(self.build() or Graft())
         while self.changed or self.stirred:
-            holders |= self.build_again().holders
-        return replace(missing_elsewhere(self._state, self._other, self._missing), holders=holders)
+            parts.append(self.build_again())
+        told, left = together(parts), missing_elsewhere(self._state, self._other, self._missing)
+        logs = told.logs | {cell: log for cell, log in left.logs.items() if cell not in self._told}
+        return replace(left, holders=told.holders, logs=logs)
 
     def take_over(self, rest: Graft, *, t_us: int) -> dict[str, Holder]:
         """The ledger counts it from now on. What its orders were before is for the caller to let go of, bit by bit."""
@@ -116,13 +124,18 @@ class Staging:
         state, before = self._state, self._state.holders
         state.holders, self._holders = self._holders, {}
         state.ended.update((name, ended) for name, ended in self._ended.items() if name in state.ended)
-        for cell, delta in self._sums.items():
-            move(state.sums, cell, delta)
+        for cell in state.sums.keys() & self._sums.keys():  # hardly any; the others come without a look at each
+            move(state.sums, cell, self._sums.pop(cell))
+        state.sums.update(self._sums)
         advance(state, t_us=t_us)
         for plain, amount in self._spent.items():
             put_spent(state, plain, amount)
         for plain, log in self._logs.items():
             put_log(state, plain, log)
+        for cell in [cell for cell, told in self._told.items() if windows.is_over(told, t_us=state.at_us)]:
+            del self._grown[cell]
+        remember_all(state, state.at_us + windows.KEPT_MIN_US, self._grown.keys() - state.logs.keys())
+        state.logs.update(self._grown)
         graft_elsewhere(state, rest, t_us=t_us)
         return before
 
@@ -134,16 +147,17 @@ class Staging:
         self._state.touched = self._other.touched = None
         other, ids = self._other, self._other.ids.values()
         theirs = (other.holders, other.ended, other.sums, other.spent, other.days, other.logs, other.slots, other.steps)
+        ours = (self._sums, self._spent, self._logs, self._told, self._grown)
         named = (names for one in ids for names in (one.live, one.live_ex, one.recent))
-        return [self._holders, self._ended, *self._drawers, self._sums, self._spent, self._logs, *theirs, *named]
+        return [self._holders, self._ended, *self._drawers, *ours, *theirs, *named]
 
     # ------------------------------------------------------------ one cell
 
-    def _look(self, cells: Iterable[str]) -> int:
+    def _look(self, cells: Iterable[str], told: dict[str, LogPart]) -> int:
         """Whether something is missing on the next few of these; how many were looked at."""
         looked_at = stamps = 0
         for cell in cells:
-            is_missing = missing_spent(self._state, self._other, cell) or missing_log(self._state, self._other, cell)
+            is_missing = self._is_left(cell, told) or missing_spent(self._state, self._other, cell)
             (self._missing.add if is_missing else self._missing.discard)(cell)
             if self._words:
                 self._promote(plain_of(cell, self._words) or cell)
@@ -152,6 +166,23 @@ class Staging:
             if looked_at >= CELLS_MAX or stamps >= STAMPS_MAX:
                 break
         return looked_at
+
+    def _is_left(self, cell: str, told: dict[str, LogPart]) -> bool:
+        """Whether stamps are missing that are left to the step of the change; others are told, or taken back, now.
+
+        Left are those of a cell that looks further back itself, or is to go on from its shadow: by then it would count
+        what was to be told, and is told no more.
+        """
+        log, known = missing_log(self._state, self._other, cell), self._state.logs.get(cell)
+        is_left = known is not None and log is not None and known.widest_us > log.widest_us
+        if log is None or is_left or cell.partition("/")[0] in self._words:
+            if self._told.pop(cell, None) is not None:
+                told[cell] = _NO_STAMPS
+                del self._grown[cell]
+            return log is not None
+        self._told[cell] = told[cell] = log
+        self._grown[cell] = grown(known, log)
+        return False
 
     def _promote(self, plain: str) -> None:
         """What the cell goes on from, if its word is promoted: looked at again whenever it or its shadow changes."""

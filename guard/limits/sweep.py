@@ -4,6 +4,7 @@
 it is due; `State.turns` is the heap of these ends. An entry that comes too early is put back.
 """
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Final
 
@@ -16,12 +17,22 @@ TURN_US: Final = 1_000_000  # what is due within it is looked at in any order
 
 def remember(state: State, due_us: int, cell: str) -> None:
     """Has the cell looked at again at `due_us` or some time after."""
+    _in_turn(state, due_us).append(cell)
+
+
+def remember_all(state: State, due_us: int, cells: Iterable[str]) -> None:
+    """All of these: an entry that comes too early is put back, which costs less than to look at each of them now."""
+    if some := list(cells):
+        _in_turn(state, due_us).extend(some)
+
+
+def _in_turn(state: State, due_us: int) -> list[str]:
     turn_us = -(-due_us // TURN_US) * TURN_US
     cells = state.due.get(turn_us)
     if cells is None:
         cells = state.due[turn_us] = []
         heappush(state.turns, turn_us)
-    cells.append(cell)
+    return cells
 
 
 def sweep(state: State, *, t_us: int, claims: int) -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from guard.limits.state import Log
+from guard.limits.state import Log, LogPart
 
 KEPT_MIN_US: Final = 60_000_000  # how long a rate's stamps are kept whatever is claimed
 OVER_SHARE: Final = 8  # stamps that no window counts any more go once they are an eighth
@@ -29,7 +29,7 @@ def log_of(stamps: Iterable[int], widest_us: int, *, is_rate: bool = True) -> Lo
     return Log(array("q", stamps) if is_rate else list(stamps), widest_us, is_rate)
 
 
-def is_over(log: Log, *, t_us: int) -> bool:
+def is_over(log: Log | LogPart, *, t_us: int) -> bool:
     """No window counts a stamp of it any more."""
     return not log.stamps or log.stamps[-1] + log.widest_us <= t_us
 

@@ -138,6 +138,33 @@ async def test_a_keys_own_limit_is_counted_in_parts(tmp_path: Path) -> None:
         assert scene.ledger() == whole
 
 
+async def test_stamps_of_a_new_rate_are_recorded_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One log for each key, all but the last few on record before the change; orders of the keys come meanwhile."""
+    monkeypatch.setattr(recount, "PART_CELLS", 2)
+    monkeypatch.setattr(staging, "CELLS_MAX", 2)
+    people = [f"bot-{n}" for n in range(9)]
+    async with stage(tmp_path, *map(record, people), policies={"desk.toml": WIDE}) as scene:
+        for who in (*people, *people):
+            await scene.placed(who=who, remark=f"{who} {len(scene.daemon.requests)}")
+        reload = asyncio.ensure_future(reloaded(scene, '[rates]\nper = "key"\nnew_orders = "100000/3600s"\n'))
+        extra = 0
+        while not reload.done():
+            await scene.placed(who=people[0], remark=f"meanwhile {extra}")
+            extra += 1
+            await asyncio.sleep(0.01)
+        assert (await reload).result == "applied"
+        whole = scene.ledger()
+        counts = {cell: len(log["stamps"]) for cell, log in whole["logs"].items() if cell.startswith("new_orders/key=")}
+        assert counts == {f"new_orders/key={who}": 2 + (extra if who == people[0] else 0) for who in people}
+        parts, change = await scene.records("counters"), (await scene.records("policy"))[-1]
+        assert {cell for part in parts for cell in part["targets"].get("logs", {})} >= set(counts) - set(
+            change.get("targets", {}).get("logs", {})
+        )
+        assert len(change.get("targets", {}).get("logs", {})) < len(people)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
+
+
 async def test_of_many_counters_the_first_are_named_and_no_more_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

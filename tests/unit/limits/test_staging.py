@@ -216,6 +216,60 @@ def test_a_stamp_that_goes_in_the_last_moment_is_missing_again(what: str) -> Non
     assert rest.counters == (cell,)
 
 
+def staged(state: State, other: State) -> tuple[Staging, list[Graft]]:
+    """All of it built, and what was told meanwhile."""
+    staging, parts = Staging(state, other), list[Graft]()
+    while (part := staging.build()) is not None:
+        parts.append(part)
+    return staging, parts
+
+
+def test_stamps_are_told_before_the_step_of_the_change() -> None:
+    """However many counters a new rate has, that step has none of them left: here one that both know, and a new one."""
+    state, other = State(), State()
+    post(state, a_rate(RATES[0]), t_us=9)
+    for t_us in range(7, 11):
+        post(other, a_rate(RATES[0]), t_us=t_us)
+        post(other, a_rate(RATES[1]), t_us=t_us)
+    staging, parts = staged(state, other)
+    was, rest = deepcopy(state), staging.rest()
+    _ = staging.take_over(rest, t_us=11)
+
+    assert (rest, staging.stirred) == (Graft(), 0)
+    assert [(cell, list(state.logs[cell].stamps)) for cell in RATES[:2]] == [
+        (cell, [7, 8, 9, 10]) for cell in RATES[:2]
+    ]
+    assert told(state) == told(at_once(was, together(parts), t_us=11))
+    post(state, a_rate("another"), t_us=200_000_000)
+    assert set(state.logs) == {"another"}, "what nobody counts any more is forgotten as ever"
+
+
+@pytest.mark.parametrize("passed_us", [0, 70_000_000])
+def test_stamps_that_were_told_are_taken_back(passed_us: int) -> None:
+    """One that its order gave back after all, or that no window counts any more by then: neither is missing."""
+    state, other = State(), State()
+    reserve(other, Opening("a", a_rate(RATES[0]), holder="a", account=ACCOUNT), t_us=7)
+    staging, parts = staged(state, other)
+    assert together(parts).logs[RATES[0]].stamps == [7]
+    if not passed_us:
+        settle(other, "a", Outcome(Verdict.NOT_SENT), t_us=8)
+    was, t_us = deepcopy(state), 9 + passed_us
+    rest = staging.rest()
+    _ = staging.take_over(rest, t_us=t_us)
+    for ledger in (state, at_once(was, together((*parts, rest)), t_us=t_us)):
+        assert (ledger.logs, ledger.due, ledger.turns) == ({}, {}, [])
+
+
+def test_what_looks_further_back_itself_is_left_to_the_step() -> None:
+    """By then it would count stamps that the new rate, which is narrower, counts no more and never told."""
+    state, other = State(), State()
+    post(state, (Claim("rate", RATES[0], 1, window_ms=300_000),), t_us=2)
+    post(other, a_rate(RATES[0]), t_us=1)
+    staging, parts = staged(state, other)
+    assert together(parts).logs == {}
+    assert list(staging.rest().logs) == [RATES[0]]
+
+
 def test_a_shadow_that_is_forgotten_meanwhile_is_not_gone_on_from() -> None:
     """Nobody counts its stamps any more, so the cell does not get them, however far back it looks itself."""
     state = State()
