@@ -17,7 +17,7 @@ from guard.stream import Relay
 from guard.upstream import Client
 from guard.upstream.unlocked import Unlocked
 from guard.walk.desk import Desk
-from guard.walk.questions import used_of
+from guard.walk.questions import told_of, used_of
 from guard.walk.recorder import Recorder
 
 Rows = Iterator[tuple[Labels, float]]
@@ -113,7 +113,10 @@ def _expiries(desk: Desk) -> Rows:
 
 
 def _ratios(recorder: Recorder) -> Rows:
-    """Each limit of each key that may be a label, at its fullest counter; keys beyond those are left out."""
+    """Each limit of each key that may be a label, at its fullest counter; keys beyond those are left out.
+
+    A counter of an account or of a policy is nobody's alone, and has no key for a label.
+    """
     desk = recorder.desk
     policies = desk.standing.policies
     if policies is None:
@@ -121,8 +124,9 @@ def _ratios(recorder: Recorder) -> Rows:
     t_us, wall = desk.clock.t_us(), desk.clock.wall()
     fullest: dict[Labels, float] = {}
     for record in in_pieces(_labelled(desk)):
-        for meter in meters(policies, desk.standing.keyring.principals[record.id], wall=wall):
-            labels = (meter.policy, _limit(meter), record.name)
+        principal = desk.standing.keyring.principals[record.id]
+        for meter in meters(policies, principal, wall=wall, listed=told_of(desk, principal)):
+            labels = (meter.policy, _limit(meter), record.name if meter.subject.startswith("key=") else "")
             if meter.cap > 0:
                 ratio = used_of(recorder, meter, t_us=t_us) / meter.cap
                 fullest[labels] = max(ratio, fullest.get(labels, 0.0))

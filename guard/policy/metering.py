@@ -9,18 +9,21 @@ from guard.policy.rule import Meter, OrderRule, Reach
 from guard.terms import Account, Env, Principal
 
 
-def meters(policies: PolicySet, principal: Principal, *, wall: datetime) -> tuple[Meter, ...]:
+def meters(
+    policies: PolicySet, principal: Principal, *, wall: datetime, listed: tuple[Account, ...] = ()
+) -> tuple[Meter, ...]:
     """Every counter that the key meets now, one each with the tightest cap.
 
-    Counters per account are named for the accounts that the key or the policy is restricted to; others are not known
-    without an order.
+    Counters per account are named for the accounts that the key or the policy is restricted to; where neither is, for
+    those `listed`.
     """
     asked: list[Meter] = []
     for env in Env:
         if f"trade:{env.word}" not in principal.scopes:
             continue
         for rules, accounts in _binding(policies, principal, env, wall=wall):
-            reach = Reach(key=principal.name, envs=(env,), accounts=_accounts(accounts, principal, env), wall=wall)
+            reached = _accounts(accounts, principal, env=env, listed=listed)
+            reach = Reach(key=principal.name, envs=(env,), accounts=reached, wall=wall)
             asked += [meter for rule in rules for meter in rule.meters(reach)]
     reach = Reach(key=principal.name, envs=(), accounts=(), wall=wall)
     for bound in policies.binding(principal, None, wall):
@@ -45,7 +48,11 @@ def _binding(
         yield (*bound.rules, *bound.cancels), bound.applies_to.accounts
 
 
-def _accounts(named: tuple[int, ...] | None, principal: Principal, env: Env) -> tuple[Account, ...]:
+def _accounts(
+    named: tuple[int, ...] | None, principal: Principal, *, env: Env, listed: tuple[Account, ...]
+) -> tuple[Account, ...]:
     ids = principal.acc_ids if named is None else frozenset(named)
-    allowed = (ids or frozenset()) & (principal.acc_ids or ids or frozenset())
+    if ids is None:
+        return tuple(account for account in listed if account.env is env)
+    allowed = ids & (principal.acc_ids or ids)
     return tuple(Account(env, acc_id) for acc_id in sorted(allowed))

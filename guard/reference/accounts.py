@@ -136,6 +136,11 @@ class AccountBook:
             self._begin_refresh()
         return self._rows
 
+    @property
+    def known(self) -> tuple[AccountRow, ...]:
+        """The last list, however old; empty while there is none."""
+        return self._rows or ()
+
     def lists(self, account: Account) -> bool:
         """The pair is in the list that is at hand."""
         return account in self._by_account

@@ -69,6 +69,11 @@ class Book(Protocol):
         """How old the list is; None while there is none."""
         ...
 
+    @property
+    def known(self) -> tuple[AccountRow, ...]:
+        """The last list, however old; empty while there is none."""
+        ...
+
     def at_hand(self) -> tuple[AccountRow, ...] | None:
         """Every account of the login; None where the daemon has to be asked first."""
         ...

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.access import Wait, authenticate, bearer_of, scope_reasons
+from guard.access import Wait, authenticate, bearer_of, scope_reasons, visible_accounts
 from guard.access.tickets import LIFE_US, PER_KEY_MAX
 from guard.catalogue import BY_PATH
 from guard.codes import Code
@@ -27,6 +27,7 @@ from guard.server.fields import WS_PATH
 from guard.terms import (
     DECISION_PATTERN,
     LEDGER_UNIT,
+    Account,
     Call,
     Claim,
     Endpoint,
@@ -53,6 +54,7 @@ PREFIX: Final = "/guard/v1/"
 TICKET: Final = "/guard/v1/ws-ticket"
 _METHODS: Final = {"/guard/v1/me": "GET", "/guard/v1/check": "POST", TICKET: "POST"}
 _DECISION: Final = re.compile(rf"/guard/v1/decisions/({DECISION_PATTERN})")
+_ACCOUNTS_TOLD: Final = 32
 _CHECKS: Final = 120  # dry runs a key may ask for in a minute
 _NULL: Final = b"null"
 _SENT: Final = 'send {"path": "/api/order", "body": {…}}, the body as you would send it'
@@ -114,10 +116,21 @@ def _json(visit: Visit, body: object) -> Reply:
 
 def _me(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
     policies = visit.standing.policies
-    found = () if policies is None else meters(policies, principal, wall=visit.wall)
+    found = (
+        ()
+        if policies is None
+        else meters(policies, principal, wall=visit.wall, listed=told_of(recorder.desk, principal))
+    )
     ends = {} if policies is None else policies.ends
     limits = [_limit(recorder, visit, meter) | _until(ends.get(meter.policy)) for meter in found]
     return _json(visit, {"id": principal.id, "scopes": sorted(principal.scopes), "limits": limits})
+
+
+def told_of(desk: Desk, principal: Principal) -> tuple[Account, ...]:
+    """Of the accounts that the daemon has listed those that the key may see: the first of them, if there are many."""
+    rows = desk.book.known
+    visible = visible_accounts(principal, rows)
+    return tuple(row.account for row in rows if visible is None or row.account in visible)[:_ACCOUNTS_TOLD]
 
 
 def _limit(recorder: Recorder, visit: Visit, meter: Meter) -> dict[str, object]:

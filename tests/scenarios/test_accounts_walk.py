@@ -266,3 +266,22 @@ def add_account(scene: Stage, acc_id: int) -> None:
     ledger = scene.daemon.world.ledger
     row = type(ledger.rows[0])(Account(Env.SIMULATE, acc_id), "", "", ledger.rows[1].markets)
     ledger.rows = (*ledger.rows, row)
+
+
+async def test_what_is_used_of_an_account_is_told_to_a_key_for_all_of_them(tmp_path: Path) -> None:
+    """In `me` for each account that the key may see and no other; as a figure once, since no key has it for itself."""
+    text = '[orders]\nmax_value = "90000 HKD"\n[budgets]\nper = "account"\ndaily_value = "80000 HKD"\n'
+    keys = (record("bot"), record("fenced", allowed_acc_ids=[SIMULATED_ONLY]), record("desk", owner="a person"))
+    async with stage(tmp_path, *keys, policies=text) as scene:
+        assert is_passed(await scene.place())
+        told = {who: said(await scene.ask("/guard/v1/me", who=who))["limits"] for who in ("bot", "fenced")}
+        exposition = str((await operate(scene.guard, "/metrics"))[1])
+    used = {row["subject"]: row["used"] for row in told["bot"] if row["rule"] == "budgets.daily_value"}
+    assert used["account=simulate:123456"] == "20000"
+    assert set(used) == {
+        *("account=simulate:123456", f"account=simulate:{SIMULATED_ONLY}"),
+        *("account=real:123456", f"account=real:{REAL_ONLY}"),
+    }
+    assert all(row["subject"].endswith(f":{SIMULATED_ONLY}") for row in told["fenced"])
+    figures = [line for line in exposition.splitlines() if line.startswith("guard_limit_used_ratio{")]
+    assert figures == ['guard_limit_used_ratio{key="",limit="budgets.daily_value HKD",policy="desk"} 0.25']

@@ -58,6 +58,11 @@ class List:
         self.gate = asyncio.Event()
         self.gate.set()
 
+    @property
+    def known(self) -> tuple[AccountRow, ...]:
+        """Whatever the list says."""
+        return () if isinstance(self.found, Missing) else self.found
+
     def at_hand(self) -> tuple[AccountRow, ...] | None:
         """Always asks."""
         return None
