@@ -105,6 +105,7 @@ class Keyring(Struct, frozen=True, weakref=True):
     """All keys at one moment. Records stand in the file's order; the maps are made once, so that a look-up is a hash.
 
     `unending`: of `principals` those that no moment ends. Who is the very same as there needs no second look.
+    `ends`: by name, when the last record that lets in does so no more; None: never. Names that let nobody in are none.
 
     `sha256` is the lower-case hex digest of `source()`, the records without hashes, for the journal's configuration.
     """
@@ -116,10 +117,16 @@ class Keyring(Struct, frozen=True, weakref=True):
     by_grant: Mapping[bytes, KeyRecord]
     principals: Mapping[str, Principal]
     unending: Mapping[str, Principal]
+    ends: Mapping[str, datetime | None]
 
     def source(self) -> bytes:
         """Canonical JSON of the records without hashes: what `sha256` is the digest of."""
         return _source(self.records)
+
+    def lets_in(self, name: str, now: datetime) -> bool:
+        """Some record of this name is in force."""
+        end = self.ends.get(name)
+        return now < end if end is not None else name in self.ends
 
     def limits_by_name(self) -> dict[str, KeyLimits]:
         """Every principal's own limits, which act as one more policy `key:<name>`."""
@@ -144,4 +151,14 @@ def keyring(records: tuple[KeyRecord, ...]) -> Keyring:
         by_grant={principals[record.id].grant: record for record in records},
         principals=principals,
         unending={name: principal for name, principal in principals.items() if not is_ending[name]},
+        ends=_ends(records),
     )
+
+
+def _ends(records: tuple[KeyRecord, ...]) -> dict[str, datetime | None]:
+    found: dict[str, datetime | None] = {}
+    for record in in_pieces(records):
+        if not record.is_disabled:
+            end = found.get(record.name, record.expires_at)
+            found[record.name] = None if end is None or record.expires_at is None else max(end, record.expires_at)
+    return found

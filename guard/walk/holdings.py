@@ -6,7 +6,7 @@ stays away when its last socket closed `GONE_AFTER_US` ago and it has asked for 
 socket holds what it subscribed until it says otherwise: nothing tells a quiet program from one that has gone.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from guard.terms import Subscribe
@@ -128,11 +128,11 @@ class Holdings:
             self.away_us[name] = now_us
         self._refused.pop(name, None)
 
-    def gone(self, live: Collection[str], *, now_us: int) -> list[str]:
+    def gone(self, is_live: Callable[[str], bool], *, now_us: int) -> list[str]:
         """Keys that hold something and are no longer in force, or have stayed away too long."""
         holders = self._counts.keys() | self._accounts.keys()
         long_ago_us = now_us - GONE_AFTER_US
-        found = (n for n in holders if n not in live or self.away_us.get(n, now_us) <= long_ago_us)
+        found = (n for n in holders if not is_live(n) or self.away_us.get(n, now_us) <= long_ago_us)
         return sorted(n for n in found if self._refused.get(n, (0, now_us))[1] <= now_us)
 
     def refused(self, name: str, *, now_us: int) -> int:

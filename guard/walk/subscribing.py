@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.access import Keyring, push_acc_ids
+from guard.access import push_acc_ids
 from guard.codes import Code
 from guard.intent import encode
 from guard.terms import AccPush, Answer, Failure, Intent, Outbound, Reason, Subscribe
@@ -179,17 +179,12 @@ def _ret_type(body: bytes) -> int | None:
 # ---------------------------------------------------------------- by the guard itself
 
 
-def live_names(keyring: Keyring, desk: Desk) -> frozenset[str]:
-    """The names of keys that are in force."""
-    now = desk.clock.wall()
-    return frozenset(record.name for record in keyring.records if not record.is_expired(now) and not record.is_disabled)
-
-
 def gone(desk: Desk) -> list[str]:
     """Keys that hold something and will not come for it."""
     if not desk.holdings:
         return []
-    return desk.holdings.gone(live_names(desk.standing.keyring, desk), now_us=desk.clock.t_us())
+    keyring, now = desk.standing.keyring, desk.clock.wall()
+    return desk.holdings.gone(lambda name: keyring.lets_in(name, now), now_us=desk.clock.t_us())
 
 
 async def take_back(desk: Desk) -> None:

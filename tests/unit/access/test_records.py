@@ -71,3 +71,16 @@ def test_a_record_ends_at_its_expiry_not_after_it() -> None:
 
     assert not bot.is_expired(datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC))
     assert bot.is_expired(datetime(2027, 1, 1, tzinfo=UTC))
+
+
+def test_a_name_lets_in_as_long_as_one_of_its_records_does() -> None:
+    """The last of those that were rotated; one that names machines never does, nor does a name that is none."""
+    ends, later = "2026-11-22T12:00:00Z", "2026-11-22T13:00:00Z"
+    keys = ring(
+        *(record("a", expires_at=ends), record("a@2", expires_at=later), record("b", expires_at=ends), record("b@2")),
+        *(record("c", allowed_machines=["m"]), record("d", expires_at=ends), record("d@2", allowed_machines=["m"])),
+    )
+    expected = {11: ["a", "b", "d"], 12: ["a", "b"], 13: ["b"]}
+    for hour, names in expected.items():
+        now = datetime(2026, 11, 22, hour, tzinfo=UTC)
+        assert [name for name in ("a", "a@2", "b", "c", "d", "e") if keys.lets_in(name, now)] == names

@@ -130,11 +130,11 @@ def test_a_key_is_gone_when_it_stays_away_or_is_no_longer_in_force() -> None:
         holdings.left(name, now_us=0)
     holdings.left("rest", now_us=0)  # a handshake that came to nothing
     live = {"socket", "caller", "rest", "pushes"}
-    assert holdings.gone(live, now_us=GONE_AFTER_US - 1) == ["revoked"]
+    assert holdings.gone(live.__contains__, now_us=GONE_AFTER_US - 1) == ["revoked"]
 
     holdings.seen("caller", now_us=GONE_AFTER_US - 1)
     holdings.seen("rest", now_us=GONE_AFTER_US - 1)
-    assert holdings.gone(live, now_us=GONE_AFTER_US) == ["pushes", "revoked", "socket"]
+    assert holdings.gone(live.__contains__, now_us=GONE_AFTER_US) == ["pushes", "revoked", "socket"]
     holdings.arrived("socket")
     holdings.forget("pushes")
-    assert holdings.gone(live, now_us=10 * GONE_AFTER_US) == ["caller", "revoked"]
+    assert holdings.gone(live.__contains__, now_us=10 * GONE_AFTER_US) == ["caller", "revoked"]
