@@ -82,10 +82,17 @@ def held_by(pid: int) -> list[str]:
 async def program_of(guard: Process) -> int:
     """The process id of what works beside it, once there is one; it stands still from then on."""
     async with asyncio.timeout(WAIT_S):
-        while not (found := children(guard.popen.pid)):  # noqa: ASYNC110 - another process
+        while not (found := [pid for pid in children(guard.popen.pid) if is_beside(pid)]):  # noqa: ASYNC110 - another
             await asyncio.sleep(0.001)
     os.kill(found[0], signal.SIGSTOP)
     return found[0]
+
+
+def is_beside(pid: int) -> bool:
+    """It is the program already: before, it is a copy of the guard, and has open what the guard has."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return b"guard.loop.beside" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False
 
 
 def is_there(pid: int) -> bool:
