@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.support.guards import order
-from tests.support.processes import GUARD, ask, environment, external, free_port, process, until
+from tests.support.processes import GUARD, WAIT_S, ask, environment, external, free_port, process, until
 from tests.support.prometheus import RULES
 
 HERE: Final = Path(__file__).parents[2] / "deploy"
@@ -142,7 +142,7 @@ def _init(place: Path) -> str:
         capture_output=True,
         text=True,
         env=environment(PATH=path),
-        timeout=60,
+        timeout=script.read_text().count("guard keys new") * WAIT_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr
