@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -118,3 +119,18 @@ class FaultyDisk(Disk):
         """What the test says."""
         self._before("free_bytes")
         return self.free
+
+
+class HeldDisk(FaultyDisk):
+    """A disk that syncs only while `let` is set; `is_syncing` is set while the writer stands in front of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = threading.Event()
+        self.is_syncing = threading.Event()
+
+    def fdatasync(self, fd: int) -> None:
+        """Waits to be let through."""
+        self.is_syncing.set()
+        self.let.wait(5)
+        super().fdatasync(fd)

@@ -1,7 +1,6 @@
 """When the record is signed: in time, before a new segment, on request, at the end, and never ahead of the disk."""
 
 import asyncio
-import threading
 import time
 from pathlib import Path
 
@@ -13,24 +12,10 @@ from guard.journal.checkpoints import checkpoints_path, largest, read_notes
 from guard.journal.note import Checkpoint, Note, Verifier
 from guard.journal.tree import Tree, TreeHead, leaf
 from tests.support.clock import START_US, ManualClock
-from tests.support.disk import NO_SPACE, FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk, HeldDisk
 from tests.support.journal import decision, file_of, open_journal, outcome
 
 PATIENT = Bounds(sign_lag_s=60)
-
-
-class Held(FaultyDisk):
-    """A disk that stands still within a sync until it is let go."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.let, self.is_syncing = threading.Event(), threading.Event()
-
-    def fdatasync(self, fd: int) -> None:
-        """Waits, and then syncs or not."""
-        self.is_syncing.set()
-        self.let.wait(5)
-        super().fdatasync(fd)
 
 
 @pytest.fixture
@@ -99,7 +84,7 @@ async def test_a_stream_of_records_is_signed_again_and_again(state: Path) -> Non
 
 async def test_a_checkpoint_never_covers_what_is_not_synced(state: Path) -> None:
     """The disk stands still within a sync: what is written already is not signed."""
-    disk = Held()
+    disk = HeldDisk()
     journal = open_journal(state, disk=disk, bounds=Bounds(sign_lag_s=0.001))
     seq = journal.append("decision", decision())
     await asyncio.to_thread(disk.is_syncing.wait, 5)
@@ -116,7 +101,7 @@ async def test_a_checkpoint_never_covers_what_is_not_synced(state: Path) -> None
 
 async def test_who_asks_in_the_middle_of_a_turn_has_it_signed_once(state: Path) -> None:
     """What was asked for is taken at once, though the turn goes on; nothing is signed again and again until it ends."""
-    disk = Held()
+    disk = HeldDisk()
     journal = open_journal(state, disk=disk, bounds=PATIENT)
     journal.append("a", {})
     await asyncio.to_thread(disk.is_syncing.wait, 5)
@@ -134,7 +119,7 @@ async def test_who_asks_in_the_middle_of_a_turn_has_it_signed_once(state: Path) 
 
 async def test_a_disk_that_is_full_in_the_middle_of_a_turn_lets_nobody_wait(state: Path) -> None:
     """More was put in while the disk stood still in a sync, and then it is full: all hear, nothing more is kept."""
-    disk = Held()
+    disk = HeldDisk()
     journal = open_journal(state, disk=disk, bounds=PATIENT)
     first = asyncio.ensure_future(journal.durable(journal.append("decision", decision("01K1"))))
     await asyncio.to_thread(disk.is_syncing.wait, 5)

@@ -14,25 +14,10 @@ from guard.errors import JournalFault, StateFault
 from guard.journal import Bounds, Decision, Gap, Journal, read_lines, replay
 from guard.terms import Claim
 from tests.support.clock import START_US, ManualClock
-from tests.support.disk import FaultyDisk
+from tests.support.disk import FaultyDisk, HeldDisk
 from tests.support.journal import decision, file_of, open_journal, outcome, types_of, verify
 
 SMALL: Final = Bounds(segment_bytes_max=1500)
-
-
-class HeldDisk(FaultyDisk):
-    """A disk that syncs only while `let` is set; `is_syncing` is set while the writer stands in front of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.let = threading.Event()
-        self.is_syncing = threading.Event()
-
-    def fdatasync(self, fd: int) -> None:
-        """Waits to be let through."""
-        self.is_syncing.set()
-        self.let.wait(5)
-        super().fdatasync(fd)
 
 
 @pytest.fixture
