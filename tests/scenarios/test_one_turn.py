@@ -4,23 +4,20 @@ import asyncio
 import gc
 import weakref
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from guard.access import unauthenticated
-from guard.errors import JournalFault
-from guard.journal import Journal
 from guard.simulator.faults import Ids
 from guard.terms import Refusal
 from guard.walk import sending
 from guard.walk.desk import Desk, Visit
 from guard.walk.hooks import HOOKS
 from guard.walk.sending import CARRYING
-from tests.support.stage import ACCOUNTS, DAILY, ORDER, code_of, is_passed, stage
-
-ROOM_FOR_THREE: Final = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\ndaily_value = "60000 HKD"\n'
+from tests.support.journal import no_room_for_what_passes
+from tests.support.stage import ACCOUNTS, DAILY, ORDER, ROOM_FOR_THREE, code_of, is_passed, stage
 
 
 async def test_b33_one_answer_is_not_that_of_two_orders(tmp_path: Path) -> None:
@@ -83,21 +80,11 @@ async def test_a_second_look_tells_only_what_it_saw(tmp_path: Path) -> None:
         assert "claims" not in await scene.decision(reply)
 
 
-async def test_a_repeat_of_what_could_not_be_recorded_was_under_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_repeat_of_what_could_not_be_recorded_was_under_way(tmp_path: Path) -> None:
     """The first of a turn gives its Idempotency-Key back; the second met it taken, and is told to ask again."""
-    append = Journal.append
-
-    def full(journal: Journal, type_: str, members: Any, **how: Any) -> int:
-        if type_ == "decision" and getattr(members, "outcome", "") == "allow":
-            raise JournalFault("the journal's queue is full")
-        return append(journal, type_, members, **how)
-
     async with stage(tmp_path, policies=DAILY) as scene:
         await scene.ask(ACCOUNTS)
-        with monkeypatch.context() as patch:
-            patch.setattr(Journal, "append", full)
+        with no_room_for_what_passes():
             first, second = await asyncio.gather(*[scene.place(key="k") for _ in "ab"])
         assert code_of(first) == (503, "journal_unavailable")
         assert code_of(second)[1] == "in_flight"

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -14,19 +14,7 @@ from guard.simulator import Simulator
 from guard.simulator.faults import Hold, RetType
 from tests.support.clock import ManualClock
 from tests.support.guards import codes, of_type, record, said
-from tests.support.stage import DAILY, ORDER, TRADING, Stage, again, code_of, decision_of, is_passed, stage
-
-TIGHT: Final = """
-[orders]
-max_value = "1000000 HKD"
-per_day = 3
-duplicate_window_s = 60
-[budgets]
-daily_value = "60000 HKD"
-[rates]
-new_orders = "3/60s"
-changes = "5/60s"
-"""
+from tests.support.stage import DAILY, ORDER, TIGHT, TRADING, Stage, again, code_of, decision_of, is_passed, stage
 
 
 async def killed(scene: Stage, to: Path) -> Path:

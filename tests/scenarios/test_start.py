@@ -26,19 +26,7 @@ from guard.simulator import Simulator
 from tests.support.disk import FaultyDisk
 from tests.support.guards import ask, lay_out, made, of_type, order, record, write_keys
 from tests.support.signed import FOREIGN
-from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
-
-TIGHT: Final = """
-[orders]
-max_value = "1000000 HKD"
-per_day = 3
-duplicate_window_s = 60
-[budgets]
-daily_value = "60000 HKD"
-[rates]
-new_orders = "3/60s"
-changes = "5/60s"
-"""
+from tests.support.stage import TIGHT, Stage, again, code_of, decision_of, is_passed, stage
 
 
 def next_run(scene: Stage, config: Path | None = None, **given: Any) -> AbstractAsyncContextManager[Stage]:

@@ -9,8 +9,6 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from guard.errors import JournalFault
-from guard.journal import Journal
 from guard.limits import Opening, settle
 from guard.terms import LEDGER_UNIT, Outcome, Reply
 from guard.walk import sending
@@ -20,9 +18,21 @@ from guard.walk.judging import Look
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
 from tests.support.guards import codes
-from tests.support.stage import ACCOUNTS, DAILY, MODIFY, ORDER, Stage, account, code_of, decision_of, is_passed, stage
+from tests.support.journal import no_room_for_what_passes
+from tests.support.stage import (
+    ACCOUNTS,
+    DAILY,
+    MODIFY,
+    ORDER,
+    ROOM_FOR_THREE,
+    Stage,
+    account,
+    code_of,
+    decision_of,
+    is_passed,
+    stage,
+)
 
-ROOM_FOR_THREE: Final = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\ndaily_value = "60000 HKD"\n'
 MANY: Final = 150  # more than are taken together
 
 
@@ -125,20 +135,12 @@ async def test_a_fault_while_settling_is_the_trades_alone(tmp_path: Path, monkey
         assert [record["decision"] for record in await scene.records("outcome")] == [met[1]]
 
 
-async def test_what_cannot_be_recorded_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_cannot_be_recorded_gives_its_room_back(tmp_path: Path) -> None:
     """Room is taken before the record has its place; a record that finds none sends nothing, and holds nothing."""
-    append = Journal.append
-
-    def full(journal: Journal, type_: str, members: Any, **how: Any) -> int:
-        if type_ == "decision" and getattr(members, "outcome", "") == "allow":
-            raise JournalFault("the journal's queue is full")
-        return append(journal, type_, members, **how)
-
     async with stage(tmp_path, policies=DAILY) as scene:
         name = await scene.placed()
         sent, stamps = len(scene.reached()), scene.stamps("new_orders")
-        with monkeypatch.context() as patch:
-            patch.setattr(Journal, "append", full)
+        with no_room_for_what_passes():
             replies = await asyncio.gather(*[scene.place(remark=word) for word in "ab"])
             assert [code_of(reply) for reply in replies] == [(503, "journal_unavailable")] * 2
             assert is_passed(await scene.cancel(name))

@@ -1,10 +1,14 @@
 """Records for tests of the journal, and of whatever reads one."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import pytest
 
 from guard.codes import Code
+from guard.errors import JournalFault
 from guard.journal import Bounds, BrokenChain, Decision, Disk, Journal, OutcomeRecord, read_lines
 from guard.journal.chain import Head, digest, walk
 from guard.terms import Reason, Verdict
@@ -74,3 +78,18 @@ def overwrite(path: Path, old: bytes, new: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(path.read_bytes().index(old))
         file.write(new)
+
+
+@contextlib.contextmanager
+def no_room_for_what_passes() -> Iterator[None]:
+    """A queue that is full for each decision that lets something out; everything else is still recorded."""
+    append = Journal.append
+
+    def full(journal: Journal, type_: str, members: Any, **how: Any) -> int:
+        if type_ == "decision" and getattr(members, "outcome", "") == "allow":
+            raise JournalFault("the journal's queue is full")
+        return append(journal, type_, members, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "append", full)
+        yield

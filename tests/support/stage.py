@@ -34,6 +34,18 @@ daily_value = ["5000000 HKD", "500000 USD"]
 [rates]
 new_orders = "1000/60s"
 """
+ROOM_FOR_THREE: Final = '[orders]\nmax_value = "1000000 HKD"\n[budgets]\ndaily_value = "60000 HKD"\n'
+TIGHT: Final = """
+[orders]
+max_value = "1000000 HKD"
+per_day = 3
+duplicate_window_s = 60
+[budgets]
+daily_value = "60000 HKD"
+[rates]
+new_orders = "3/60s"
+changes = "5/60s"
+"""
 
 
 def ledger_of(state: State) -> dict[str, Any]:
