@@ -3,6 +3,7 @@
 Nothing here decides anything. Every method raises `OSError` as the call does.
 """
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -98,11 +99,16 @@ def replace_file(disk: Disk, path: Path, data: bytes) -> None:
     draft = path.with_name(f"{path.name}.new")
     fd = disk.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
-        write_all(disk, fd, data)
-        disk.fsync(fd)
-    finally:
-        disk.close(fd)
-    disk.rename(draft, path)
+        try:
+            write_all(disk, fd, data)
+            disk.fsync(fd)
+        finally:
+            disk.close(fd)
+        disk.rename(draft, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            disk.unlink(draft)
+        raise
     sync_directory(disk, path.parent)
 
 

@@ -19,7 +19,7 @@ from guard.wholefile import GIVEN_BYTES_MAX, read_whole
 FOLDER: Final = "config"
 _NAMING: Final = re.compile(rb'(config_)?(?:sha256|back|expired)":"([0-9a-f]{64})"')  # members of records, snapshots
 _HASH: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_FILE: Final = re.compile(r"[0-9a-f]{64}\.(?:json|new)")
+_FILE: Final = re.compile(r"[0-9a-f]{64}\.json(?:\.new)?")
 
 
 def leftover(state: Path, *, before_us: int, in_force: Iterable[str]) -> list[Path]:

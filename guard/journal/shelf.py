@@ -3,17 +3,14 @@
 A year later a reviewer finds under the `policy_sha256` of a decision the very text that made it.
 """
 
-import contextlib
 import hashlib
 import os
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
+from guard.journal.disk import Disk, replace_file
 from guard.wholefile import GIVEN_BYTES_MAX, read_whole
-
-_MODE: Final = 0o600
 
 
 class Shelf:
@@ -34,19 +31,7 @@ class Shelf:
             os.utime(path)  # it is wanted anew: what nobody names goes by its age (`leftover`)
             return
         self._directory.mkdir(mode=0o700, exist_ok=True)
-        draft = path.with_suffix(".new")
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.rename(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                draft.unlink()
-            raise
-        self._sync()
+        replace_file(Disk(), path, content)
 
     def get(self, sha256: str) -> bytes | None:
         """The content, or None where it is not here, or is damaged and no JSON any more."""
@@ -59,10 +44,3 @@ class Shelf:
 
     def _path(self, sha256: str) -> Path:
         return self._directory / f"{sha256}.json"
-
-    def _sync(self) -> None:
-        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from guard.journal.disk import Disk, sync_directory, write_all
-from tests.support.disk import FaultyDisk
+from guard.journal.disk import Disk, replace_file, sync_directory, write_all
+from tests.support.disk import NO_SPACE, FaultyDisk
 
 NEW: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
 
@@ -90,3 +90,15 @@ def test_the_rest_of_the_port_does_what_its_calls_do(tmp_path: Path) -> None:
     disk.close(fd)
     disk.unlink(path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "rename"])
+def test_a_file_that_is_not_replaced_is_what_it_was_and_leaves_no_draft(tmp_path: Path, call: str) -> None:
+    """A disk that is full is not filled further by what was not written."""
+    disk, path = FaultyDisk(), tmp_path / "a"
+    replace_file(disk, path, b"old")
+    disk.fails[call] = NO_SPACE
+
+    with pytest.raises(OSError, match="No space"):
+        replace_file(disk, path, b"new")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("a", b"old")]

@@ -35,7 +35,7 @@ def state(tmp_path: Path) -> Path:
     for text in ("1", "2", SETTINGS, "3", "4", "5"):
         shelf.put(named(text), text.encode())
     (state / "config/notes.txt").write_text("mine")
-    (state / f"config/{named('9')}.new").write_text("a draft that a crash left")
+    (state / f"config/{named('9')}.json.new").write_text("a draft that a crash left")
     for path in (state / "config").iterdir():
         os.utime(path, OLD)
     journal.append("start", Start(t=1, version="1.0.0", config_sha256=named(SETTINGS), policy_sha256=named("2")))
@@ -52,13 +52,13 @@ def names(paths: list[Path]) -> set[str]:
 def test_only_what_nobody_names_may_go(state: Path) -> None:
     """Neither what a record names, nor what that names in turn, nor what is none of ours."""
     found = leftover(state, before_us=LATER_US, in_force=())
-    assert names(found) == {f"{named('5')}.json", f"{named('9')}.new"}
+    assert names(found) == {f"{named('5')}.json", f"{named('9')}.json.new"}
 
 
 def test_what_is_in_force_stays(state: Path) -> None:
     """Also where no record that is kept names it."""
     found = leftover(state, before_us=LATER_US, in_force=(named("5"),))
-    assert names(found) == {f"{named('9')}.new"}
+    assert names(found) == {f"{named('9')}.json.new"}
 
 
 def test_what_was_put_there_since_stays(state: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_was_put_there_since_stays(state: Path) -> None:
     found = leftover(state, before_us=2_000_000, in_force=())
     assert not leftover(state, before_us=500_000, in_force=())
     Shelf(state / "config").put(named("5"), b"5")
-    assert delete(state, found, before_us=2_000_000) == [f"{named('9')}.new"]
+    assert delete(state, found, before_us=2_000_000) == [f"{named('9')}.json.new"]
     assert (state / f"config/{named('5')}.json").exists()
 
 
@@ -94,7 +94,7 @@ def test_with_its_record_it_goes(state: Path) -> None:
             path.unlink()
     words = (sys.executable, "-P", "-m", "guard.journal.leftover", str(state), str(LATER_US))
     told = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()  # noqa: S603 - our own words
-    assert set(told) == {f"{named(text)}.json" for text in "345"} | {f"{named('9')}.new"}
+    assert set(told) == {f"{named(text)}.json" for text in "345"} | {f"{named('9')}.json.new"}
     paths = [state / "config" / name for name in told]
     assert set(delete(state, [*paths, state / "config/gone.json"], before_us=LATER_US)) == set(told)
     assert not leftover(state, before_us=LATER_US, in_force=())
