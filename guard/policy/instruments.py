@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from operator import attrgetter
 from typing import ClassVar, Final, Self
 
 from guard.codes import Code
@@ -36,48 +37,52 @@ def matches_symbol(symbol: str, patterns: tuple[str, ...]) -> bool:
     return matches(symbol.upper(), tuple(pattern.upper() for pattern in patterns))
 
 
-class Markets(Rule, frozen=True):
+class AllowList(Rule, frozen=True):
+    """Only what is listed, of what `reads` names in an order; `told` says that something is not."""
+
+    is_of_shape: ClassVar[bool] = True
+    code: ClassVar[Code]
+    reads: ClassVar[str]
+    told: ClassVar[str]
+    allowed: tuple[str, ...]
+
+    def implies(self, other: Self) -> bool:
+        """A shorter list of what is allowed."""
+        return set(self.allowed) <= set(other.allowed)
+
+    def lists(self, word: str) -> bool:
+        """It is among what is allowed."""
+        return word in self.allowed
+
+    def judge(self, proposal: Proposal) -> Reason | None:
+        """Refuses everything else."""
+        word: str = attrgetter(self.reads)(proposal.order)
+        if self.lists(word):
+            return None
+        allowed = shown(self.allowed)
+        return self.reason(self.code, f"{self.told.format(word)}; allowed: {allowed}", observed=word, limit=allowed)
+
+
+class Markets(AllowList, frozen=True):
     """Only these markets."""
 
     name: ClassVar[str] = "instruments.markets"
-    is_of_shape: ClassVar[bool] = True
-    allowed: tuple[str, ...]
-
-    def implies(self, other: Self) -> bool:
-        """A shorter list of what is allowed."""
-        return set(self.allowed) <= set(other.allowed)
-
-    def judge(self, proposal: Proposal) -> Reason | None:
-        """Refuses every other market."""
-        market = proposal.order.market
-        if market in self.allowed:
-            return None
-        allowed = shown(self.allowed)
-        return self.reason(
-            Code.MARKET, f"market {market} is not allowed; allowed: {allowed}", observed=market, limit=allowed
-        )
+    code: ClassVar[Code] = Code.MARKET
+    reads: ClassVar[str] = "market"
+    told: ClassVar[str] = "market {} is not allowed"
 
 
-class Symbols(Rule, frozen=True):
+class Symbols(AllowList, frozen=True):
     """Only symbols that one of the patterns stands for."""
 
     name: ClassVar[str] = "instruments.symbols"
-    is_of_shape: ClassVar[bool] = True
-    allowed: tuple[str, ...]
+    code: ClassVar[Code] = Code.SYMBOL
+    reads: ClassVar[str] = "symbol"
+    told: ClassVar[str] = "{} is not an allowed symbol"
 
-    def implies(self, other: Self) -> bool:
-        """A shorter list of what is allowed."""
-        return set(self.allowed) <= set(other.allowed)
-
-    def judge(self, proposal: Proposal) -> Reason | None:
-        """Refuses every other symbol."""
-        symbol = proposal.order.symbol
-        if matches_symbol(symbol, self.allowed):
-            return None
-        allowed = shown(self.allowed)
-        return self.reason(
-            Code.SYMBOL, f"{symbol} is not an allowed symbol; allowed: {allowed}", observed=symbol, limit=allowed
-        )
+    def lists(self, word: str) -> bool:
+        """One of the patterns stands for it."""
+        return matches_symbol(word, self.allowed)
 
 
 class BlockedSymbols(Rule, frozen=True):

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Self
 
 from guard.codes import Code
 from guard.policy.amounts import Amounts, Met
-from guard.policy.instruments import shown
+from guard.policy.instruments import AllowList
 from guard.policy.notation import plain
 from guard.policy.prices import UNPRICED
 from guard.policy.rule import Proposal, Rule
@@ -18,66 +18,31 @@ from guard.policy.valuation import class_of, underlying_value
 from guard.terms import Conversion, Missing, Money, Reason
 
 
-class Sides(Rule, frozen=True):
+class Sides(AllowList, frozen=True):
     """Only these sides."""
 
     name: ClassVar[str] = "orders.sides"
-    is_of_shape: ClassVar[bool] = True
-    allowed: tuple[str, ...]
-
-    def implies(self, other: Self) -> bool:
-        """A shorter list of what is allowed."""
-        return set(self.allowed) <= set(other.allowed)
-
-    def judge(self, proposal: Proposal) -> Reason | None:
-        """Refuses every other side."""
-        side = proposal.order.side.name
-        if side in self.allowed:
-            return None
-        allowed = shown(self.allowed)
-        return self.reason(Code.SIDE, f"side {side} is not allowed; allowed: {allowed}", observed=side, limit=allowed)
+    code: ClassVar[Code] = Code.SIDE
+    reads: ClassVar[str] = "side.name"
+    told: ClassVar[str] = "side {} is not allowed"
 
 
-class Types(Rule, frozen=True):
+class Types(AllowList, frozen=True):
     """Only these order types."""
 
     name: ClassVar[str] = "orders.types"
-    is_of_shape: ClassVar[bool] = True
-    allowed: tuple[str, ...]
-
-    def implies(self, other: Self) -> bool:
-        """A shorter list of what is allowed."""
-        return set(self.allowed) <= set(other.allowed)
-
-    def judge(self, proposal: Proposal) -> Reason | None:
-        """Refuses every other type."""
-        type_ = proposal.order.order_type.name
-        if type_ in self.allowed:
-            return None
-        allowed = shown(self.allowed)
-        message = f"order type {type_} is not allowed; allowed: {allowed}"
-        return self.reason(Code.ORDER_TYPE, message, observed=type_, limit=allowed)
+    code: ClassVar[Code] = Code.ORDER_TYPE
+    reads: ClassVar[str] = "order_type.name"
+    told: ClassVar[str] = "order type {} is not allowed"
 
 
-class TimesInForce(Rule, frozen=True):
+class TimesInForce(AllowList, frozen=True):
     """Only these times in force."""
 
     name: ClassVar[str] = "orders.time_in_force"
-    is_of_shape: ClassVar[bool] = True
-    allowed: tuple[str, ...]
-
-    def implies(self, other: Self) -> bool:
-        """A shorter list of what is allowed."""
-        return set(self.allowed) <= set(other.allowed)
-
-    def judge(self, proposal: Proposal) -> Reason | None:
-        """Refuses every other time in force."""
-        word = proposal.order.time_in_force.name
-        if word in self.allowed:
-            return None
-        allowed = shown(self.allowed)
-        message = f"time in force {word} is not allowed; allowed: {allowed}"
-        return self.reason(Code.TIME_IN_FORCE, message, observed=word, limit=allowed)
+    code: ClassVar[Code] = Code.TIME_IN_FORCE
+    reads: ClassVar[str] = "time_in_force.name"
+    told: ClassVar[str] = "time in force {} is not allowed"
 
 
 class MaxQty(Rule, frozen=True):
