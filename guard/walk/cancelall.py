@@ -23,7 +23,7 @@ from guard.walk.meeting import met
 from guard.walk.quotas import rate_headers
 from guard.walk.recorder import Recorder
 from guard.walk.replies import Headers, unusable
-from guard.walk.sending import Carried, Sending
+from guard.walk.sending import Closing, Sending
 from guard.walk.targets import ENDED, PENDING, Asked, Target
 
 RESULTS_MAX: Final = 2_000  # orders that an answer lists; it counts them all
@@ -69,7 +69,7 @@ class CancelAlls:
             return unusable(visit, refusal, status=status, headers=headers)
         return _passed(visit, sending.situation, targets, headers=headers)
 
-    async def all_at_once(self, sending: Sending, carried: Carried, reply: Reply) -> Reply:
+    async def all_at_once(self, sending: Sending, carried: Closing, reply: Reply) -> Reply:
         """After the daemon's own answer to one request for all."""
         visit, own = sending.visit, self._own(sending)
         if carried.outcome.verdict is Verdict.REFUSED and own:

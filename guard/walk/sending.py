@@ -63,7 +63,7 @@ def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:
 
 
 class Closing(Struct, gc=False):
-    """A trade that is over, until it is settled and written: at one time, so that a restart finds the same.
+    """A trade that is over, to be settled and written: at one time, so that a restart finds the same.
 
     `verdict` says what `result` means, once those before it are settled; None: `outcome` is known already. `late` is
     what stood against it at last. `found` is what the outcome itself counts, `error` the fault of ours that met it.
@@ -227,22 +227,14 @@ def watched(desk: Desk, sending: Sending) -> Outbound:
     return replace(sending.outbound, may_leave=lambda: not (objection(desk, sending) or _late(desk, sending.visit)))
 
 
-class Carried(Struct, frozen=True, gc=False):
-    """What became of a trade: its outcome; the daemon's answer, if it gave one; or what stood against it at last."""
-
-    outcome: Outcome
-    result: Answer | Failure | None = None
-    late: Refusal | None = None
-
-
 async def carry(
     recorder: Recorder,
     sending: Sending,
     carrying: "Carrying | None" = None,
     *,
     together: Together[Closing] | None = None,
-) -> Carried:
-    """Owned by the program: whatever happens here, the step is settled and an outcome is written.
+) -> Closing:
+    """What became of it. Owned by the program: whatever happens here, the step is settled and an outcome is written.
 
     `together`: where it is with others that are answered in the same turn of the loop; None: by itself.
     """
@@ -260,7 +252,7 @@ async def carry(
         close(recorder, sending, interrupted(sending, error))
         raise
     await _closed(recorder, closing, together)
-    return Carried(closing.outcome, closing.result, closing.late)
+    return closing
 
 
 def _kept_back(desk: Desk, sending: Sending, result: Answer | Failure) -> Refusal | None:
