@@ -162,7 +162,7 @@ class Deciding:
 
     def _recorded(self, sending: Sending) -> Sending | Reply:
         """What adds risk and cannot be recorded gives its room back; a cancel passes, and is noted as a gap."""
-        visit, situation, desk, hooks = sending.visit, sending.situation, self._desk, self._hooks()
+        visit, situation, desk = sending.visit, sending.situation, self._desk
         desk.unwritten -= 1
         try:
             sending.seq = self._recorder.allowed(visit, situation, sending.judged)
@@ -179,5 +179,5 @@ class Deciding:
         if situation.each is not None:
             spread(self._recorder, sending, situation.each)
         elif type(situation.intent) is CancelAll:
-            sending.meets_others = lambda: hooks.each_of(desk, visit, situation) is not None
+            sending.meets_others = lambda: self._hooks().each_of(desk, visit, situation) is not None
         return sending
