@@ -2,6 +2,7 @@
 # The whole gate, in the order that fails soonest. BIN is the virtual environment's bin folder.
 set -eu
 BIN=${BIN:-.venv/bin}
+unset PYTHONDONTWRITEBYTECODE  # hundreds of guards are started, and need not compile themselves each time
 step() { printf '\n== %s\n' "$*"; }
 
 step format
