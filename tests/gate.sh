@@ -12,7 +12,7 @@ step lint
 step types
 "$BIN/mypy"
 step tests
-"$BIN/python" -m pytest -n 2 --dist loadgroup -q --cov --cov-report= tests
+"$BIN/python" -m pytest -n 2 --dist worksteal -q --cov --cov-report= tests
 step coverage of the pure rooms
 "$BIN/coverage" report --fail-under=95 --include="$("$BIN/python" tests/house/pure.py)"
 step what an order costs
