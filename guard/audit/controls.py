@@ -41,19 +41,17 @@ def _times(count: int, noun: str) -> str:
 
 
 def _stopped(facts: Facts) -> str:
-    stops = sum(one.get("by") == "breaker" for one in facts.states.shown)
-    return _times(stops, "stop") + " by a breaker"
+    return _times(facts.noted["states: breaker"], "stop") + " by a breaker"
 
 
 def _drills(facts: Facts) -> str:
-    drills = sum(bool(one.get("drill")) for one in facts.states.shown)
+    drills = facts.noted["states: drill"]
     halted = _times(facts.codes["halted"], "refusal")
     return f"{_times(facts.states.total, 'change')} of state, {drills} in drills; {halted} by a state or HALT"
 
 
 def _approved(facts: Facts) -> str:
-    reasons = sum(bool(one.get("reason")) for one in facts.reloads.shown)
-    return f"{_times(facts.reloads.total, 'reload')} of policies, {reasons} with a reason"
+    return f"{_times(facts.reloads.total, 'reload')} of policies, {facts.noted['reloads: reason']} with a reason"
 
 
 def _doubts(facts: Facts) -> str:
@@ -145,11 +143,10 @@ def findings(facts: Facts) -> Iterable[tuple[str, str, str]]:
         yield "bad", f"{_times(unsettled, 'order')} whose outcome is still unknown", "outcomes"
     if facts.outside.total:
         yield "bad", f"{_times(facts.outside.total, 'order')} at the broker that did not pass the guard", "outside"
-    gaps = [one for one in facts.gaps.shown if one["what"] == "gap"]
-    if gaps:
-        cancels = sum(int(one.get("cancels") or 0) for one in gaps)
-        yield "bad", f"{_times(cancels, 'cancel')} passed while the journal could not be written", "gaps"
-    clocks = sum(one["what"] == "clock" for one in facts.gaps.shown)
+    if facts.noted["gap"]:
+        cancels = _times(facts.noted["cancels"], "cancel")
+        yield "bad", f"{cancels} passed while the journal could not be written", "gaps"
+    clocks = facts.noted["clock"]
     if clocks:
         yield "look", f"The clock of the host stepped {clocks} time{'' if clocks == 1 else 's'}", "gaps"
     daily = [name for name, use in facts.uses.items() if facts.days and set(use.hits) >= facts.days]

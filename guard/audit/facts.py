@@ -122,6 +122,7 @@ class Facts:
         self.gaps: Listed[Row] = Listed()
         self.weakened: tuple[str, ...] = ()
         self.fills = 0
+        self.noted: Counter[str] = Counter()  # of all that is listed, also of what is not shown
 
     def take(self, views: Iterable[View]) -> None:
         """Counts every record of the time asked for. What settles an earlier doubt counts with the doubt."""
@@ -217,7 +218,7 @@ class Facts:
             self.duration_us.add(Decimal(duration))
         if verdict == "unknown":
             self.doubts_total += 1
-            if len(self.doubts) < LISTED_MAX:
+            if len(self.doubts) < PLACES_MAX:
                 key, symbol = str(members.get("key") or ""), str(members.get("symbol") or "")
                 self.doubts[decision] = Doubt(ts, decision, key, symbol, str(members.get("message") or ""))
 
@@ -292,6 +293,16 @@ def _into(name: str, what: str = "") -> Callable[[Facts, str, Mapping[str, Any]]
     def add(facts: Facts, ts: str, members: Mapping[str, Any]) -> None:
         listed: Listed[Row] = getattr(facts, name)
         listed.add({**members, "ts": ts, "what": what})
+        cancels = members.get("cancels")
+        facts.noted += Counter(
+            {
+                what: 1,
+                f"{name}: reason": bool(members.get("reason")),
+                f"{name}: drill": bool(members.get("drill")),
+                f"{name}: breaker": members.get("by") == "breaker",
+                "cancels": cancels if isinstance(cancels, int) else 0,
+            }
+        )
 
     return add
 

@@ -11,11 +11,12 @@ import pytest
 from guard.audit.controls import CONTROLS, findings
 from guard.audit.facts import LISTED_MAX, Facts, decimal, named
 from guard.audit.sections import limits, refused
-from guard.journal import read_lines
-from guard.journal.search import Views
+from guard.journal import Line, read_lines
+from guard.journal.search import View, Views
 from tests.support.reviewed import reviewed
 
 DAYS = 3
+TS = "2026-11-22T09:00:00.000000Z"
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +215,26 @@ def test_a_report_over_pruned_days_says_that_it_lacks_them(state: Path) -> None:
         told = [sentence for _, sentence, where in findings(facts) if where == "proof"]
         assert told == [f"Records 1 to 20 are pruned: what was before {ts[:19]}Z is not in this report"] * is_told
     assert not [one for one in findings(facts_of(state)) if "pruned" in one[1]]
+
+
+def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
+    """Of a year the first are shown; what a reviewer is told of drills, stops, reasons, gaps and doubts is of all."""
+    rows: list[tuple[str, dict[str, Any]]] = [
+        *(("state", {"state": "active"}) for _ in range(LISTED_MAX)),
+        *(("state", {"state": "locked", "drill": True}), ("state", {"state": "cancel_only", "by": "breaker"})),
+        *(("policy", {"result": "applied", "reason": "why"}) for _ in range(LISTED_MAX + 1)),
+        *(("prune", {}) for _ in range(LISTED_MAX)),
+        *(("gap", {"cancels": 3}), ("clock", {"step_us": 1})),
+        *(("outcome", {"verdict": "unknown", "decision": str(number)}) for number in range(LISTED_MAX + 1)),
+    ]
+    facts = Facts()
+    facts.take(View(Line(seq, TS, kind, "", b""), row) for seq, (kind, row) in enumerate(rows, 1))
+    evidence = {control.id: control.evidence(facts) for control in CONTROLS}
+    told = [sentence for _, sentence, _ in findings(facts)]
+
+    assert evidence["C8"] == "1 stop by a breaker"
+    assert "1 in drills" in evidence["C12"]
+    assert evidence["C14"] == f"{LISTED_MAX + 1} reloads of policies, {LISTED_MAX + 1} with a reason"
+    assert f"{LISTED_MAX + 1} orders whose outcome is still unknown" in told
+    assert "3 cancels passed while the journal could not be written" in told
+    assert "The clock of the host stepped 1 time" in told
