@@ -103,7 +103,11 @@ async def answer(recorder: Recorder, visit: Visit) -> Reply:
         return await _decision(recorder, visit, decision[1])
     if call.path == TICKET:
         return _ticket(recorder, visit, found)
-    return _me(recorder, visit, found) if wanted == "GET" else await _check(recorder, visit, found)
+    if wanted == "POST":
+        return await _check(recorder, visit, found)
+    if not recorder.desk.book.known:  # a guard that has just begun
+        _ = await recorder.desk.book.rows()
+    return _me(recorder, visit, found)
 
 
 def _json(visit: Visit, body: object) -> Reply:

@@ -285,3 +285,15 @@ async def test_what_is_used_of_an_account_is_told_to_a_key_for_all_of_them(tmp_p
     assert all(row["subject"].endswith(f":{SIMULATED_ONLY}") for row in told["fenced"])
     figures = [line for line in exposition.splitlines() if line.startswith("guard_limit_used_ratio{")]
     assert figures == ['guard_limit_used_ratio{key="",limit="budgets.daily_value HKD",policy="desk"} 0.25']
+
+
+@pytest.mark.usefixtures("lists_when_told")
+async def test_a_guard_that_has_just_begun_tells_limits_of_accounts(tmp_path: Path) -> None:
+    """The daemon is asked for its list where it never was; one that cannot be asked keeps no answer back."""
+    text = '[orders]\nmax_value = "90000 HKD"\n[budgets]\nper = "account"\ndaily_value = "80000 HKD"\n'
+    async with stage(tmp_path, policies=text) as scene:
+        assert not scene.guard.desk.book.known
+        assert len(said(await scene.ask("/guard/v1/me"))["limits"]) == 4
+    async with stage(tmp_path, policies=text) as scene:
+        scene.daemon.faults.always(HttpError(503), path=ACCOUNTS)
+        assert said(await scene.ask("/guard/v1/me"))["limits"] == []
