@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from typing import Final
+from typing import Final, cast
 
 import pytest
 import structlog
+from aiohttp.http import WS_CLOSED_MESSAGE
 
 from guard.codes import Code
 from guard.stream.bounds import Bounds
@@ -17,6 +18,7 @@ from guard.stream.feed import Feed
 from guard.stream.session import Frame
 from guard.supervisor import Supervisor
 from guard.terms import Refusal
+from tests.support.looptime import timed
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
 from tests.support.stream import Live, frame, text, until, welcome
 
@@ -118,26 +120,48 @@ async def test_a_lost_stream_is_opened_again_with_growing_waits() -> None:
         assert all(wait >= least for wait, least in zip(waits, (0.018, 0.036, 0.036), strict=True))
 
 
-async def test_a_stream_that_ends_at_once_is_not_dialled_in_a_circle() -> None:
+class Fickle:
+    """Dials at once streams that end by themselves after `stay_s`, and notes when."""
+
+    close_code = None
+
+    def __init__(self) -> None:
+        self.dials: list[float] = []
+        self.stay_s = 0.0
+
+    async def dial(self, **_: float) -> "Fickle":
+        """One more."""
+        self.dials.append(asyncio.get_running_loop().time())
+        return self
+
+    async def receive(self) -> object:
+        """Its end."""
+        await asyncio.sleep(self.stay_s)
+        return WS_CLOSED_MESSAGE
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_stream_that_ends_at_once_is_not_dialled_in_a_circle() -> None:
     """A daemon that welcomes and hangs up is waited for longer each time; one that stayed is dialled soon again."""
-    loop = asyncio.get_running_loop()
-    dials: list[float] = []
-    stay_s = [0.0]
 
-    async def fickle(talk: Talk) -> None:
-        dials.append(loop.time())
-        await talk.say(welcome(await talk.request()))
-        await asyncio.sleep(stay_s[0])
-
-    async with feeding(fickle) as (feed, _, _daemon):
+    async def play() -> None:
+        supervisor, daemon = Supervisor(), Fickle()
+        dialler = cast("Dialler", daemon)
+        feed = Feed(dialler, Ears(), supervisor=supervisor, bounds=QUICK, connect_s=1.0, answer_s=1.0)
         feed.wake()
-        await until(lambda: len(dials) == 5)
-        waits = [later - sooner for sooner, later in pairwise(dials)]
-        assert all(wait >= least for wait, least in zip(waits[2:], (0.036, 0.036), strict=True))
+        await until(lambda: len(daemon.dials) == 5)
+        waits = [later - sooner for sooner, later in pairwise(daemon.dials)]
+        assert waits == pytest.approx([0.01, 0.02, 0.04, 0.04])
 
-        stay_s[0] = QUICK.redial_max_s + 0.01
-        await until(lambda: len(dials) == 7)
-        assert dials[-1] - dials[-2] < stay_s[0] + QUICK.redial_max_s
+        daemon.stay_s = QUICK.redial_max_s + 0.01
+        await until(lambda: len(daemon.dials) == 7)
+        assert daemon.dials[-1] - daemon.dials[-2] == pytest.approx(daemon.stay_s + QUICK.redial_first_s)
+        await feed.close()
+        await supervisor.drain(1.0)
+
+    timed(play())
 
 
 async def test_a_fault_of_ours_loses_frames_too_and_is_told_like_a_lost_stream() -> None:
