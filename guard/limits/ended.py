@@ -25,7 +25,7 @@ def keep_ended(state: State, holder: Holder) -> None:
     if holder.about.key == NOBODY:
         return
     course, ended = holder.course, state.ended
-    if isinstance(course, Amounts):
+    if type(course) is Amounts:
         holder.course = Course(_spent(course), course, NONE_FILLED, "done")
     else:
         holder.course = Course(_spent(course.holds), course.claimed, course.fills, "done")
