@@ -195,13 +195,15 @@ def test_a_segment_that_is_not_closed_has_no_snapshot(tmp_path: Path) -> None:
 def test_no_field_of_what_is_recovered_is_forgotten() -> None:
     """A new field needs a place in the parts, or a snapshot would lose it.
 
-    `ts` is the last part's own, and `cut_short` was told by the start of the run that made the snapshot.
+    `over` and `ends` are what a start makes of `agreed`, `ts` is the last part's own, and `cut_short` was told by the
+    start of the run that made the snapshot.
     """
     basics = {"policy_sha256", "vkey", "t_us", "is_crashed", "agreed", "config_sha256"}
 
     assert set(Recovered.__struct_fields__) == basics | {"state", "recent", "begun"} | {
         "records",
         "over",
+        "ends",
         "ts",
         "seq",
         "cut_short",
