@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -24,6 +25,8 @@ from guard.cli import main
 GUARD: Final = str(Path(sys.executable).with_name("guard"))
 WAIT_S: Final = 60.0
 _PAUSE_S: Final = 0.02
+_PORTS_FROM: Final = 24_000  # above the guard's own
+_PORTS: Final = 8_000  # below those that a listener on port 0 or a caller is given
 _T = TypeVar("_T")
 
 
@@ -39,10 +42,12 @@ def external(program: str) -> str:
 
 
 def free_port() -> int:
-    """A TCP port that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody has at this moment, and that the system gives nobody who asks for any."""
+    while True:
+        port = _PORTS_FROM + secrets.randbelow(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(what: str, look: Callable[[], _T | None], *, wait_s: float = WAIT_S) -> _T:
