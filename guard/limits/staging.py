@@ -35,7 +35,8 @@ from guard.limits.sweep import remember_all
 
 ORDERS_MAX: Final = 8  # built in one go, or fewer where they hold more than
 CELLS_MAX: Final = 128  # so many cells together: a fraction of a millisecond; also looked at in one go, or fewer of
-STAMPS_MAX: Final = 4_096  # so many stamps together
+STAMPS_MAX: Final = 4_096  # so many stamps together, or of which
+LOGS_MAX: Final = 16  # so many logs are put together anew
 DRAWERS: Final = 64  # a table of all live orders would be laid out anew as it grows, 2 ms in one go for 50,000 of them
 Adds = dict[str, int]
 _NO_STAMPS: Final = LogPart([], 0)
@@ -163,7 +164,7 @@ class Staging:
                 self._promote(plain_of(cell, self._words) or cell)
             looked_at += 1
             stamps += sum(len(ledger.logs[cell].stamps) for ledger in (self._state, self._other) if cell in ledger.logs)
-            if looked_at >= CELLS_MAX or stamps >= STAMPS_MAX:
+            if looked_at >= CELLS_MAX or stamps >= STAMPS_MAX or len(told) >= LOGS_MAX:
                 break
         return looked_at
 

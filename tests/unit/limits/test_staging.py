@@ -347,6 +347,18 @@ def test_a_slice_ends_where_its_orders_hold_much(monkeypatch: pytest.MonkeyPatch
     assert (staging.changed, staging.stirred) == (0, 0)
 
 
+def test_a_slice_ends_where_some_logs_were_put_together() -> None:
+    """To look at a cell on which nothing is missing costs a tenth of it."""
+    state, other = State(), State()
+    cells = [f"new_orders/key=bot{n}" for n in range(2 * module.LOGS_MAX)]
+    post(other, tuple(claim for cell in cells for claim in a_rate(cell)), t_us=7)
+    staging, parts = staged(state, other)
+    post(state, tuple(claim for cell in cells for claim in a_rate(cell)), t_us=8)
+    parts += [staging.build_again(), staging.build_again()]
+    assert [len(part.logs) for part in parts] == [module.LOGS_MAX] * 4
+    assert staging.rest() == Graft()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_parts_are_the_whole(seed: int) -> None:
     """A graft taken apart and put together is the same; the last part has all that is no live order's."""
