@@ -73,7 +73,8 @@ class Plan(msgspec.Struct):
     """How much is measured. Times in seconds; `patience_s` is for waiting and measuring again, over the whole run.
 
     Memory is read after `memory` requests and `memory_more` of them, begun at `memory_rate` a second (0: as answered),
-    and after `orders`, each time for `settle_s`. `open_orders` and `records` are what the largest guards have to know.
+    and after `orders`, each time after `idle_s` of nothing, for `settle_s`. `open_orders` and `records` are what the
+    largest guards have to know.
     """
 
     rounds: int = 9
@@ -85,6 +86,7 @@ class Plan(msgspec.Struct):
     memory_more: int = 1_000_000
     memory_rate: float = 3_000.0
     settle_s: float = 21.0  # in which the guard gives back twice what is free
+    idle_s: float = 62.0  # in which every window of a minute runs empty
     orders: int = 25_000
     open_orders: int = 100_000
     records: int = 1_000_000
@@ -100,6 +102,7 @@ QUICK: Final = Plan(
     memory_more=10_000,
     memory_rate=0.0,
     settle_s=0.5,
+    idle_s=0.0,
     orders=5_000,
     open_orders=5_000,
     records=20_000,

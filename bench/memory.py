@@ -5,6 +5,10 @@ It is paced, and the first reading is taken after minutes of it: the exact windo
 rows of their stamps, which are as long as the fullest minute so far needed, hardly become longer. That and the holes
 between them settle for the first 600,000 requests at this rate, and stay for the next 2.6 million.
 
+The exact windows of the last minute are in no reading: how full they are is the pace of that very minute, at 8 bytes a
+request, and a caller that catches up with its timetable makes one fuller than all before. So more than a minute of
+nothing is before each reading, then one round of the mix, which lets go of what no window counts any more.
+
 A reading is the least of what is read for a while: what a look at the daemon's lists, or callers that are gone, have
 left free stays resident until the guard gives it back, every ten seconds, and with many orders that is megabytes.
 
@@ -72,6 +76,7 @@ class Wanted(Protocol):
     memory_more: int
     memory_rate: float
     settle_s: float
+    idle_s: float
     orders: int
 
 
@@ -91,6 +96,8 @@ def remember(field: Performer, plan: Wanted, folder: Path, *, say: Callable[[str
     at_start = machine.rss_bytes(server.pid)
 
     def reading() -> int:
+        time.sleep(plan.idle_s)
+        field.perform(server, Job(0, MIX, CONNECTIONS, rate=plan.memory_rate, count=CONNECTIONS * len(MIX)))
         return least_bytes(server.pid, seconds=plan.settle_s)
 
     readings: list[int] = []

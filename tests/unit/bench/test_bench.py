@@ -214,3 +214,29 @@ def endpoint() -> Endpoint:
     found = find("POST", "/api/order")
     assert isinstance(found, Endpoint)
     return found
+
+
+def test_before_memory_is_read_windows_of_a_minute_run_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is asked for so long, then one round of the mix by every caller, then it is read."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    memory = importlib.import_module("memory")
+    happened: list[object] = []
+
+    class Caller:
+        servers = (SimpleNamespace(pid=1),)
+
+        def perform(self, _server: object, job: Any) -> None:
+            happened.append(job.count)
+
+    def read(_pid: int, *, seconds: float) -> int:
+        happened.append(f"read for {seconds}")
+        return 0
+
+    monkeypatch.setattr(memory.time, "sleep", lambda seconds: happened.append(f"nothing for {seconds}"))
+    monkeypatch.setattr(memory, "least_bytes", read)
+    monkeypatch.setattr(memory.machine, "rss_bytes", lambda _pid: 0)
+    plan = SimpleNamespace(memory=100, memory_more=10, memory_rate=0.0, settle_s=21.0, idle_s=62.0, orders=5)
+    memory.remember(Caller(), plan, tmp_path, say=lambda _: None)
+    reading = ["nothing for 62.0", memory.CONNECTIONS * len(memory.MIX), "read for 21.0"]
+    assert happened[:8] == [100, *reading, 1, *reading]
+    assert happened[-4:] == [25, *reading]
