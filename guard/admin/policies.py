@@ -37,6 +37,7 @@ NO_END: Final = (
     "until: what is enforced is so already, and nothing would go back; put what was before in force first, "
     "then this with until, or give a policy an end of its own: expires_at"
 )
+AGAIN: Final = "its time is over; a person brings it back: guard policy reload"
 Rehearse = Callable[[str], Awaitable[Mapping[str, object]]]
 _log = structlog.get_logger("guard.admin")
 
@@ -71,7 +72,10 @@ class PolicyChanges:
     async def reload(
         self, who: Who, *, if_match: frozenset[str] | None = None, until: datetime | None = None
     ) -> Change:
-        """What the directory says, in force or pending. Any error keeps the policies in force."""
+        """What the directory says, in force or pending. Any error keeps the policies in force.
+
+        What was in force for a time and has ended is no change where nobody asks: a signal, or files that are watched.
+        """
         async with self._turn:
             was = self._desk.standing
             ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.policy_sha256)
@@ -147,6 +151,10 @@ class PolicyChanges:
         if endless is not None:
             self._left_over += built.pieces()
             return Change("refused", was.policy_sha256, errors=(endless,))
+        if who.by is None and built.sha256 == self.agreed.expired:
+            _log.warning("policy_held_back", in_force=was.policy_sha256, on_disk=built.sha256, hint=AGAIN)
+            self._left_over += built.pieces()
+            return Change("unchanged", was.policy_sha256)
         if is_same:
             self._withdraw(was, who)
             self._left_over += built.pieces()

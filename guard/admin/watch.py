@@ -1,8 +1,7 @@
 """Drift: whether what lies on the disk is what is in force, for policies and keys; reloads by themselves, if wanted.
 
 The files' marks are looked at every few seconds; only where one has changed are files read, beside the loop. Comments
-and spaces are no drift. With `policies.watch` a change that has stood still for one look is reloaded as if by a signal;
-what was in force for a time and has ended is no change, though the files still say it.
+and spaces are no drift. With `policies.watch` a change that has stood still for one look is reloaded as if by a signal.
 """
 
 import asyncio
@@ -41,7 +40,6 @@ class Watch:
         self._seen: dict[str, tuple[object, object]] = {}
         self._tried: object = None
         self._again_us = NEVER_US
-        self._on_disk: str | None = None
         self._turn = asyncio.Lock()
         self._differs = dict.fromkeys(KINDS, False)
 
@@ -80,16 +78,13 @@ class Watch:
                 continue
             differs = _policies_differ if kind == "policies" else _keys_differ
             with uncollected():
-                self._differs[kind], sha256, left_over = await aside(differs, against, self._desk)
-                self._on_disk = sha256 if kind == "policies" else self._on_disk
+                self._differs[kind], left_over = await aside(differs, against, self._desk)
                 self._seen[kind] = now
                 await let_go(left_over)
 
     async def _follow(self, mark: object) -> None:
         """The files have stood still since the last look: where that is wanted they are reloaded, once."""
         if not (self._desk.standing.settings.policies.watch and self.drift["policies"]):
-            return
-        if self._on_disk is not None and self._on_disk == self._policies.agreed.expired:
             return
         now_us = self._desk.clock.mono_us()
         if mark == self._tried and now_us < self._again_us:
@@ -119,19 +114,19 @@ def _in_force(against: Against, kind: str) -> object:
     return ref(against.keyring) if kind == "keys" else against.hashes
 
 
-def _policies_differ(against: Against, desk: Desk) -> tuple[bool, str | None, Pieces]:
-    """And which those on the disk are, and what is left over of looking."""
+def _policies_differ(against: Against, desk: Desk) -> tuple[bool, Pieces]:
+    """And what is left over of looking."""
     settings = against.settings
     files = read_steadily(settings.path(settings.policies.dir))
     built = compiled(settings, against.keyring, files.texts, now=desk.clock.wall())
     if files.errors or not isinstance(built, PolicySet):
-        return True, None, []
-    return built.hashes != against.hashes, built.sha256, built.pieces()
+        return True, []
+    return built.hashes != against.hashes, built.pieces()
 
 
-def _keys_differ(against: Against, _: Desk) -> tuple[bool, None, Pieces]:
+def _keys_differ(against: Against, _: Desk) -> tuple[bool, Pieces]:
     try:
         found = keyfile.load(against.settings.path(against.settings.keys.file))
     except SettingsFault:
-        return True, None, []
-    return dict(found.by_grant) != dict(against.keyring.by_grant), None, pieces_of_keys(found)
+        return True, []
+    return dict(found.by_grant) != dict(against.keyring.by_grant), pieces_of_keys(found)
