@@ -181,5 +181,5 @@ def members(answer: bytes) -> dict[str, Any]:
     """Of the guard's answer; none where something else answered."""
     try:
         return msgspec.json.decode(answer, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}

@@ -213,7 +213,14 @@ def test_a_reload_that_fails_says_that_nothing_changed(ops: Ops) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"), [(b'{"error": "no scope"}', "no scope"), (b"{}", "403"), (b"<html>", "cannot be read")]
+    ("answer", "told"),
+    [
+        (b'{"error": "no scope"}', "no scope"),
+        (b"{}", "403"),
+        (b'{"error": "\xff"}', "403"),
+        (b'{"error":' * 100_000, "403"),
+        (b"<html>", "cannot be read"),
+    ],
 )
 def test_any_other_answer_is_an_error(ops: Ops, answer: bytes, told: str) -> None:
     """A refusal is passed on in its own words; what is no JSON is called that."""
