@@ -21,15 +21,14 @@ from guard.journal import Counters
 from guard.journal.entries import ABSENT
 from guard.limits import Graft, Staging, State, together
 from guard.loop.resting import Pieces, let_go
-from guard.recovery.readback import PART_ORDERS
+from guard.recovery.readback import PART_ORDERS, PART_STAMPS
 from guard.replay.counting import Counting
 from guard.terms import utc
 from guard.walk.desk import Desk
 
 SLICE_S: Final = 0.0005  # worked in one go
 SLICE_MAX_S: Final = 0.02  # where more comes in than is folded so
-PART_CELLS: Final = 128  # logs of stamps in a `counters` record, or fewer that have
-PART_STAMPS: Final = 2_000  # so many together
+PART_CELLS: Final = 128  # logs of stamps in a `counters` record, or fewer that have `PART_STAMPS` together
 FEW: Final = 4  # records, or orders, that the step of the change may leave to itself
 FEW_CELLS: Final = 64  # as many cells as these orders are on
 PASSES_MAX: Final = 500  # after which it leaves to itself what there is, under a load that never lets it come to few

@@ -99,12 +99,20 @@ def together(parts: Iterable[Graft]) -> Graft:
     return whole
 
 
-def apart(whole: Graft, *, size: int) -> Iterator[Graft]:
-    """The same in parts, each of so many live orders at most; the last one has all that is not theirs."""
+def apart(whole: Graft, *, size: int, stamps: int) -> Iterator[Graft]:
+    """The same in parts: of so many live orders at most, then of logs until they hold so many stamps, then the rest."""
     rest = iter(whole.holders.items())
     for _ in range(max(0, len(whole.holders) - 1) // size):
         yield Graft(holders=dict(islice(rest, size)))
-    yield msgspec.structs.replace(whole, holders=dict(rest))
+    logs: dict[str, LogPart] = {}
+    held = 0
+    for cell, log in whole.logs.items():
+        if held >= stamps:
+            yield Graft(logs=logs)
+            logs, held = {}, 0
+        logs[cell] = log
+        held += len(log.stamps)
+    yield msgspec.structs.replace(whole, holders=dict(rest), logs=logs)
 
 
 def graft(state: State, new: Graft, *, t_us: int) -> None:

@@ -19,7 +19,7 @@ from guard.journal import Counters, Keys, OutcomeRecord, Policy, Start, gaps
 from guard.journal.checkpoints import checkpoints_path
 from guard.journal.entries import ABSENT
 from guard.limits import Graft, State, apart, graft, missing, settle
-from guard.recovery.readback import PART_ORDERS, Recovered
+from guard.recovery.readback import PART_ORDERS, PART_STAMPS, Recovered
 from guard.standing import Standing
 from guard.terms import Outcome, Verdict, utc
 
@@ -143,7 +143,7 @@ def _counted(
     if new.is_empty:
         return ()
     graft(found.state, new, t_us=t_us)
-    return tuple(apart(new, size=PART_ORDERS))
+    return tuple(apart(new, size=PART_ORDERS, stamps=PART_STAMPS))
 
 
 def over_by(found: Recovered, wall: datetime) -> None:

@@ -57,6 +57,7 @@ _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
 _ACCOUNTS_MAX: Final = 256
 READ_AT_ONCE: Final = 32  # records, before they are folded; more would leave the caches again
 PART_ORDERS: Final = 64  # live orders in a `counters` record, or behind it in that of the change
+PART_STAMPS: Final = 2_000  # of logs together, likewise
 _CANCEL: Final = Effect.ORDER_CANCEL.value
 _CHANGE: Final = Effect.ORDER_CHANGE.value
 

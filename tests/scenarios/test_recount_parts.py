@@ -123,6 +123,23 @@ async def test_a_start_tells_new_counters_in_parts_too(tmp_path: Path) -> None:
     assert len(await scene.records("counters")) == 2
 
 
+async def test_a_start_tells_stamps_of_a_new_rate_in_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rate that was added while no guard ran, over keys whose stamps would not fit one record."""
+    monkeypatch.setattr(beginning, "PART_STAMPS", 2)
+    people = [f"bot-{n}" for n in range(5)]
+    async with stage(tmp_path, *map(record, people), policies={"desk.toml": WIDE}) as scene:
+        for who in people:
+            await scene.placed(who=who, remark=who)
+    (scene.config.parent / "policies/roomy.toml").write_text('[rates]\nper = "key"\nnew_orders = "100000/3600s"\n')
+    ledgers = []
+    for _ in range(2):
+        async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+            ledgers.append(scene.ledger())
+    assert ledgers[0] == ledgers[1]
+    assert {f"new_orders/key={who}" for who in people} <= ledgers[0]["logs"].keys()
+    assert [len(part["targets"]["logs"]) for part in await scene.records("counters")] == [2, 2]
+
+
 async def test_a_keys_own_limit_is_counted_in_parts(tmp_path: Path) -> None:
     """keys.json gives the key a budget of the day; the record of the keys names the parts before it."""
     async with stage(tmp_path, record("bot"), policies={"desk.toml": WIDE}) as scene:

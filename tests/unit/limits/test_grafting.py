@@ -230,7 +230,7 @@ def test_parts_are_full_but_for_the_last(orders: int, sizes: list[int]) -> None:
         reserve(other, Opening(f"{place}", new(1), holder=f"{place}", key="bot", account=ACCOUNT), t_us=1)
     whole: Graft = missing(state, other)
 
-    parts = list(apart(whole, size=2))
+    parts = list(apart(whole, size=2, stamps=2))
     assert [len(part.holders) for part in parts] == sizes
     assert together(parts) == whole
 
