@@ -14,8 +14,8 @@ def meters(
 ) -> tuple[Meter, ...]:
     """Every counter that the key meets now, one each with the tightest cap.
 
-    Counters per account are named for the accounts that the key or the policy is restricted to; where neither is, for
-    those `listed`.
+    Counters per account are named for the accounts that the key or the policy is restricted to; where neither is, or
+    the key is by cards, for those `listed`, which the key may see.
     """
     asked: list[Meter] = []
     for env in Env:
@@ -52,7 +52,7 @@ def _accounts(
     named: tuple[int, ...] | None, principal: Principal, *, env: Env, listed: tuple[Account, ...]
 ) -> tuple[Account, ...]:
     ids = principal.acc_ids if named is None else frozenset(named)
-    if ids is None:
-        return tuple(account for account in listed if account.env is env)
+    if ids is None or principal.card_nums is not None:  # which account a card is stands in the list alone
+        return tuple(one for one in listed if one.env is env and (named is None or one.acc_id in named))
     allowed = ids & (principal.acc_ids or ids)
     return tuple(Account(env, acc_id) for acc_id in sorted(allowed))

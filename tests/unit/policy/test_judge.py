@@ -286,6 +286,21 @@ def test_meters_per_account_are_those_of_the_selectors() -> None:
     }
 
 
+@pytest.mark.parametrize("acc_ids", [None, frozenset({1})])
+@pytest.mark.parametrize(("named", "told"), [("", {4, 5}), ("[applies_to]\naccounts = [1, 2, 4]\n", {4})])
+def test_meters_per_account_of_a_key_for_cards_are_those_that_it_may_see(
+    acc_ids: frozenset[int] | None, named: str, told: set[int]
+) -> None:
+    """Which these are the list says; what others that a policy names have used is not for it."""
+    rules = policies(f'{named}[budgets]\nper = "account"\ndaily_value = "1 HKD"')
+    who = caller(card_nums=frozenset({"5678"}), acc_ids=acc_ids)
+    seen = tuple(Account(Env.REAL, acc_id) for acc_id in (4, 5))
+
+    found = meters(rules, who, wall=FRIDAY, listed=seen)
+    assert {meter.subject for meter in found} == {f"account=real:{acc_id}" for acc_id in told}
+    assert meters(rules, who, wall=FRIDAY) == ()
+
+
 def test_a_keys_bare_daily_value_has_a_meter_in_every_currency() -> None:
     """Each currency is counted by itself."""
     who = caller(limits=KeyLimits(max_daily_value=order().qty))
