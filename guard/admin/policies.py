@@ -179,7 +179,7 @@ class PolicyChanges:
 
     async def _kept_beside(self, was: Standing, built: PolicySet, texts: Mapping[str, str]) -> None:
         now = self._desk.clock.wall()
-        await asyncio.to_thread(keep, was.settings, was.keyring, self._shelf, found=built, texts=texts, now=now)
+        await aside(keep, was.settings, was.keyring, self._shelf, found=built, texts=texts, now=now)
 
     async def _kept(self, was: Standing, sha256: str) -> PolicySet | None:
         return await aside(sets.kept, self._shelf, was, sha256, now=self._desk.clock.wall())

@@ -14,7 +14,7 @@ from guard.wholefile import GIVEN_BYTES_MAX, read_whole
 
 
 class Shelf:
-    """A directory of `<sha256>.json` files; written once, never changed, and put anew where they were damaged."""
+    """A directory of `<sha256>.json` files; written once, and put anew where damaged or where the caller says so."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
