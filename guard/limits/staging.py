@@ -37,6 +37,7 @@ ORDERS_MAX: Final = 8  # built in one go, or fewer where they hold more than
 CELLS_MAX: Final = 128  # so many cells together: a fraction of a millisecond; also looked at in one go, or fewer of
 STAMPS_MAX: Final = 4_096  # so many stamps together, or of which
 LOGS_MAX: Final = 16  # so many logs are put together anew
+AGAIN_MAX: Final = 1_000  # stamps of a log that is told again each time that it changes; a longer one is told once
 DRAWERS: Final = 64  # a table of all live orders would be laid out anew as it grows, 2 ms in one go for 50,000 of them
 Adds = dict[str, int]
 _NO_STAMPS: Final = LogPart([], 0)
@@ -172,11 +173,11 @@ class Staging:
         """Whether stamps are missing that are left to the step of the change; others are told, or taken back, now.
 
         Left are those of a cell that looks further back itself, or is to go on from its shadow: by then it would count
-        what was to be told, and is told no more.
+        what was to be told, and is told no more. Left is a long log that goes on, too: each record of it has it whole.
         """
         log, known = missing_log(self._state, self._other, cell), self._state.logs.get(cell)
-        is_left = known is not None and log is not None and known.widest_us > log.widest_us
-        if log is None or is_left or cell.partition("/")[0] in self._words:
+        looks_further = known is not None and log is not None and known.widest_us > log.widest_us
+        if log is None or looks_further or self._goes_on(cell, log) or cell.partition("/")[0] in self._words:
             if self._told.pop(cell, None) is not None:
                 told[cell] = _NO_STAMPS
                 del self._grown[cell]
@@ -184,6 +185,10 @@ class Staging:
         self._told[cell] = told[cell] = log
         self._grown[cell] = grown(known, log)
         return False
+
+    def _goes_on(self, cell: str, log: LogPart) -> bool:
+        """A long one that has changed since it was looked at."""
+        return len(log.stamps) > AGAIN_MAX and (cell in self._told or cell in self._missing)
 
     def _promote(self, plain: str) -> None:
         """What the cell goes on from, if its word is promoted: looked at again whenever it or its shadow changes."""

@@ -160,6 +160,7 @@ def test_built_in_slices_it_is_what_grafting_at_once_makes_of_it(seed: int, monk
     monkeypatch.setattr(module, "ORDERS_MAX", 3)
     monkeypatch.setattr(module, "CELLS_MAX", 12)
     monkeypatch.setattr(module, "STAMPS_MAX", 2)
+    monkeypatch.setattr(module, "AGAIN_MAX", 3)
     monkeypatch.setattr(days, "DAYS_KEPT", 1)
     past = Past(seed)
     for _ in range(past.dice.randrange(10, 80)):
@@ -268,6 +269,24 @@ def test_what_looks_further_back_itself_is_left_to_the_step() -> None:
     staging, parts = staged(state, other)
     assert together(parts).logs == {}
     assert list(staging.rest().logs) == [RATES[0]]
+
+
+def test_a_long_log_that_goes_on_is_told_once_before_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told again with each stamp more, 100,000 stamps came to 140 MB of the record while 1,700 orders came."""
+    monkeypatch.setattr(module, "AGAIN_MAX", 2)
+    state, other = State(), State()
+    for t_us in range(1, 4):
+        post(other, a_rate(RATES[0]), t_us=t_us)
+    staging, parts = staged(state, other)
+    assert together(parts).logs[RATES[0]].stamps == [1, 2, 3]
+    for t_us in range(4, 8):
+        post(other, a_rate(RATES[0]), t_us=t_us)
+        parts.append(staging.build_again())
+    assert [[len(log.stamps) for log in part.logs.values()] for part in parts[-4:]] == [[0], [], [], []]
+    was, rest = deepcopy(state), staging.rest()
+    assert rest.logs[RATES[0]].stamps == [*range(1, 8)]
+    _ = staging.take_over(rest, t_us=7)
+    assert told(state) == told(at_once(was, together((*parts, rest)), t_us=7))
 
 
 def test_a_shadow_that_is_forgotten_meanwhile_is_not_gone_on_from() -> None:
