@@ -75,7 +75,7 @@ def me(
     about = members(answer)
     if as_json and about:
         typer.echo(answer.decode())
-    if status != http.HTTPStatus.OK or not about:
+    if status != http.HTTPStatus.OK or "limits" not in about:
         typer.echo(f"guard: {about.get('ret_msg', f'{status}, and no answer of a guard')}", err=True)
         raise typer.Exit(1)
     if as_json:
@@ -97,7 +97,12 @@ def _data_of(ops: str, config: Path | None) -> Door:
     status, answer = ask("GET", door, "/status")
     if status != http.HTTPStatus.OK:
         return data_door(None, config)
-    return door.beside(msgspec.json.decode(answer, type=_Status).listen.data)
+    try:
+        return door.beside(msgspec.convert(members(answer), type=_Status).listen.data)
+    except msgspec.ValidationError:
+        raise SettingsFault(
+            [f"{door.place}: {status}, and no answer of a guard: --ops names its operators' door"]
+        ) from None
 
 
 def _show(found: Explanation) -> None:

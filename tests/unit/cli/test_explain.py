@@ -179,3 +179,23 @@ async def test_me_finds_the_callers_door_by_the_operators(
         code, out, _ = await asyncio.to_thread(run, "me", "--ops", ops, "--json")
         assert (code, json.loads(out)["id"]) == (0, "bot")
     assert (await asyncio.to_thread(run, "me", "--ops", ops))[0] == 1
+
+
+@pytest.mark.parametrize("door", ["--ops", "--data"])
+@pytest.mark.parametrize("other", [b"<html>", b"{}", b'{"status": "ok"}', b'{"listen": "\xff"}'])
+async def test_me_says_so_where_something_else_answers(
+    run: Run, monkeypatch: pytest.MonkeyPatch, door: str, other: bytes
+) -> None:
+    """A proxy or another service at that port: a sentence, not a trace."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(other), other))
+        await writer.drain()
+        writer.close()
+
+    monkeypatch.setenv("GUARD_KEY", key("bot"))
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        place = "{}:{}".format(*server.sockets[0].getsockname())
+        code, _, err = await asyncio.to_thread(run, "me", door, place)
+    assert (code, "no answer of a guard" in err) == (1, True)
