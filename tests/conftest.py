@@ -1,6 +1,12 @@
-"""What holds for all tests: no example has a deadline, since a busy machine would fail what is true."""
+"""What holds for all tests: no example has a deadline, since a busy machine would fail what is true.
 
+A traceback that is logged is written as Python writes it, as the guard does: structlog's own way, with the values of
+all locals, takes seconds where a fault holds a whole guard.
+"""
+
+import structlog
 from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None, print_blob=True)
 settings.load_profile("untimed")
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
