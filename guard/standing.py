@@ -181,8 +181,6 @@ def _is_held_back(settings: Settings, before: Before, found: PolicySet, *, last:
         return True
     if not settings.policies.two_person:
         return False
-    if before.back is not None:  # whatever is on disk builds on what ends
-        return True
     return last is None or not _is_safe(last, found)
 
 

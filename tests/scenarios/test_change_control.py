@@ -528,3 +528,35 @@ async def test_files_that_are_put_right_after_an_end_need_no_person(tmp_path: Pa
             write(scene, text)
             await scene.guard.reload()
             assert is_passed(await scene.place(qty=200)) is is_loose
+
+
+async def test_what_is_tightened_while_no_guard_ran_is_taken_though_what_is_in_force_ends(tmp_path: Path) -> None:
+    """Two persons are for what is looser. What is put back stands; what is less loose than what ends, ends with it."""
+    wide = LOOSE.replace("40000", "60000")
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, wide)
+        asked = await reload(scene, reason="larger lots", until=end(scene.clock))
+        assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
+        assert is_passed(await scene.place(qty=300))
+    write(scene, LOOSE)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(qty=300, remark="less")) == (403, "max_order_value")
+        assert is_passed(await scene.place(qty=200))
+    write(scene, wide)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(qty=300, remark="no way round")) == (403, "max_order_value")
+        scene.clock.advance(s=600)
+        await scene.guard.changes.policies.tick()
+        assert code_of(await scene.place(qty=200, remark="over")) == (403, "max_order_value")
+
+
+async def test_what_is_put_back_while_no_guard_ran_is_in_force_at_once(tmp_path: Path) -> None:
+    """Nobody waits for the end of what is looser."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="larger lots", until=end(scene.clock))
+        assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
+    write(scene, BASE)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        assert scene.guard.changes.policies.agreed.temporary is None
