@@ -8,6 +8,7 @@ import re
 import secrets
 from datetime import timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -134,7 +135,8 @@ def told_of(desk: Desk, principal: Principal) -> tuple[Account, ...]:
     """Of the accounts that the daemon has listed those that the key may see: the first of them, if there are many."""
     rows = desk.book.known
     visible = visible_accounts(principal, rows)
-    return tuple(row.account for row in rows if visible is None or row.account in visible)[:_ACCOUNTS_TOLD]
+    seen = (row.account for row in rows if visible is None or row.account in visible)
+    return tuple(islice(seen, _ACCOUNTS_TOLD))
 
 
 def _limit(recorder: Recorder, visit: Visit, meter: Meter) -> dict[str, object]:
