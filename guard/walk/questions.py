@@ -108,6 +108,7 @@ async def answer(recorder: Recorder, visit: Visit) -> Reply:
         return await _check(recorder, visit, found)
     if not recorder.desk.book.known:  # a guard that has just begun
         _ = await recorder.desk.book.rows()
+        recorder.desk.renew(visit)
     return _me(recorder, visit, found)
 
 

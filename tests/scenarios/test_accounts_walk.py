@@ -1,5 +1,6 @@
 """Whose account: pairs of environment and id on every endpoint that names one, lists cut, unlocks without secrets."""
 
+import asyncio
 import json
 import logging
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from guard.simulator.faults import Garbage, HttpError
+from guard.simulator.faults import Garbage, Hold, HttpError
 from guard.terms import Account, Env
 from tests.support.guards import lines, operate, order, record, said
 from tests.support.stage import (
@@ -297,3 +298,18 @@ async def test_a_guard_that_has_just_begun_tells_limits_of_accounts(tmp_path: Pa
     async with stage(tmp_path, policies=text) as scene:
         scene.daemon.faults.always(HttpError(503), path=ACCOUNTS)
         assert said(await scene.ask("/guard/v1/me"))["limits"] == []
+
+
+@pytest.mark.usefixtures("lists_when_told")
+async def test_what_is_used_is_told_as_of_the_moment_of_the_answer(tmp_path: Path) -> None:
+    """Policies that came into force while the daemon was asked for its list are those that are told."""
+    text = '[budgets]\nper = "account"\ndaily_value = "80000 HKD"\n'
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=text) as scene:
+        go = asyncio.Event()
+        scene.daemon.faults.add(Hold(go), path=ACCOUNTS)
+        asking = asyncio.ensure_future(scene.ask("/guard/v1/me"))
+        await scene.until_reached(ACCOUNTS)
+        (tmp_path / "policies" / "desk.toml").write_text(text.replace("80000", "70000"))
+        assert (await operate(scene.guard, "/admin/policy/reload", {}))[0] == 200
+        go.set()
+        assert {row["limit"] for row in said(await asking)["limits"]} == {"70000"}
