@@ -46,7 +46,11 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_order_outcomes_total": Family("counter", "Trade requests by what became of them.", ("outcome",)),
     "guard_unknown_orders": Family("gauge", "Trades that were sent and whose outcome is not known."),
     "guard_orders_outside_total": Family("counter", "Orders in the daemon's lists that were not placed through here."),
-    "guard_limit_used_ratio": Family("gauge", "Use of a limit, 1 is exhausted.", ("policy", "limit", "key")),
+    "guard_limit_used_ratio": Family(
+        "gauge",
+        "Use of a limit, 1 is exhausted; per account at the first 32 a key may see.",
+        ("policy", "limit", "key"),
+    ),
     "guard_trading_state": Family("gauge", "1 for the trading state that applies to everyone.", ("state",)),
     "guard_policy_info": Family("gauge", "1 for the policies in force, by hash.", ("sha256",)),
     "guard_policy_reloads_total": Family("counter", "Policy reloads by result.", ("result",)),
