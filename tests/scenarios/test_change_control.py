@@ -500,13 +500,18 @@ async def test_what_a_start_finds_that_is_no_looser_than_before_stands(tmp_path:
         assert code_of(await scene.place()) == (403, "max_order_value")
 
 
+async def loosened_and_over(scene: Stage) -> None:
+    """What was in force for a time has gone back; the files still say it."""
+    write(scene, LOOSE)
+    assert (await reload(scene, until=end(scene.clock)))["result"] == "applied"
+    scene.clock.advance(s=600)
+    await scene.guard.changes.policies.tick()
+
+
 async def test_a_signal_does_not_bring_back_what_has_ended(tmp_path: Path) -> None:
     """Whatever it was sent for, a certificate say; after a restart as well. A person brings it back."""
     async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
-        write(scene, LOOSE)
-        assert (await reload(scene, until=end(scene.clock)))["result"] == "applied"
-        scene.clock.advance(s=600)
-        await scene.guard.changes.policies.tick()
+        await loosened_and_over(scene)
         await scene.guard.reload()
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
@@ -520,10 +525,7 @@ async def test_a_signal_does_not_bring_back_what_has_ended(tmp_path: Path) -> No
 async def test_files_that_are_put_right_after_an_end_need_no_person(tmp_path: Path) -> None:
     """Only what has ended is held back: what the files say instead is taken at a signal, and then that once more."""
     async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
-        write(scene, LOOSE)
-        assert (await reload(scene, until=end(scene.clock)))["result"] == "applied"
-        scene.clock.advance(s=600)
-        await scene.guard.changes.policies.tick()
+        await loosened_and_over(scene)
         for text, is_loose in ((TIGHT, False), (LOOSE, True)):
             write(scene, text)
             await scene.guard.reload()
