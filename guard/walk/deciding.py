@@ -13,7 +13,7 @@ from msgspec import Struct
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.limits import settle
-from guard.terms import CancelAll, Effect, Intent, Needs, Outcome, Refusal, Reply, Verdict, refuse
+from guard.terms import CancelAll, Effect, Intent, Needs, Outcome, Refusal, Reply, Verdict, in_order, refuse
 from guard.walk.cancelling import spread
 from guard.walk.desk import Situation, Visit
 from guard.walk.door import RISKY, against_original
@@ -128,7 +128,11 @@ class Deciding:
             return
         look = case.look = hooks.judge(desk, visit, situation)
         if look.taken is not None and look.slot is not None:
-            case.first = first_of(desk, visit, taken=look.taken, claim=look.slot)
+            barred = hooks.rights(visit, situation, is_repeat=True)
+            if barred:
+                case.refusal = Refusal(in_order(barred))
+            else:
+                case.first = first_of(desk, visit, taken=look.taken, claim=look.slot)
             return
         reasons = hooks.rights(visit, situation)
         if type(situation.intent) in NAMING:

@@ -112,8 +112,8 @@ def revoked(desk: Desk, visit: Visit) -> Refusal | None:
     return unauthenticated(f"key {principal.id}: revoked or ended while the request was under way")
 
 
-def rights(visit: Visit, situation: Situation) -> list[Reason]:
-    """Environment and account. A cancel does not wait for an account list that cannot be had.
+def rights(visit: Visit, situation: Situation, *, is_repeat: bool = False) -> list[Reason]:
+    """Environment and account. What sends no order, a cancel or a repeat, needs no account list that cannot be had.
 
     What was granted to a key is granted again where everything that it hangs on is the same as the last time.
     """
@@ -134,7 +134,7 @@ def rights(visit: Visit, situation: Situation) -> list[Reason]:
             if len(_granted) >= GRANTED_MAX:
                 _granted.clear()
             _granted[principal.id] = asked
-    elif visit.effect in RISKY or not _may_without_list(principal, situation):
+    elif (visit.effect in RISKY and not is_repeat) or not _may_without_list(principal, situation):
         reasons.append(Reason(rows.code, rows.message, rule="accounts"))
     return reasons
 

@@ -28,6 +28,14 @@ class Shows(Protocol):
         ...
 
 
+class Rights(Protocol):
+    """What asks for environment and account."""
+
+    def __call__(self, visit: Visit, situation: Situation, *, is_repeat: bool = False) -> list[Reason]:
+        """What stands against it; a repeat under a known Idempotency-Key sends nothing."""
+        ...
+
+
 class Hooks(Struct, frozen=True):
     """In the order in which a request meets them.
 
@@ -46,7 +54,7 @@ class Hooks(Struct, frozen=True):
     each_of: Callable[[Desk, Visit, Situation], tuple[Holder, ...] | None] = meeting.each_of
     revoked: Callable[[Desk, Visit], Refusal | None] = door.revoked
     judge: Callable[[Desk, Visit, Situation], Look] = judging.judge_trade
-    rights: Callable[[Visit, Situation], list[Reason]] = door.rights
+    rights: Rights = door.rights
     ownership: Callable[[Visit, Situation], list[Reason]] = door.ownership
     in_the_way: Callable[[Desk, Visit, Holder | None], Refusal | None] = door.in_the_way
     state: Callable[[Desk, Visit, Situation], list[Reason]] = door.state_reasons

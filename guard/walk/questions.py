@@ -313,6 +313,9 @@ def _trade(desk: Desk, visit: Visit, situation: Situation) -> Met | Needs:
     """The same questions in the same order as in the synchronous step of the walk; `Needs`: what is to be asked yet."""
     seen = judge_trade(desk, visit, situation)
     if seen.taken is not None and seen.slot is not None:
+        barred = rights(visit, situation, is_repeat=True)
+        if barred:
+            return Refusal(in_order(barred))
         first = first_of(desk, visit, taken=seen.taken, claim=seen.slot)
         return first if isinstance(first, Refusal) else Repeat(seen.taken.step, status_of(first))
     reasons = [*rights(visit, situation), *ownership(visit, situation)]

@@ -27,6 +27,7 @@ from tests.support.stage import (
     TRADING,
     Stage,
     account,
+    again,
     change,
     code_of,
     decision_of,
@@ -301,6 +302,25 @@ async def test_a_decision_is_its_keys_whatever_a_token_of_it_may_do(tmp_path: Pa
         kept = await scene.ask(f"/guard/v1/decisions/{decision_of(theirs)}", who=None, **head)
         assert code_of(kept) == (404, "unknown_endpoint")
         assert code_of(await scene.ask(ORDER, order(), who=None, **head)) == (403, "scope")
+
+
+async def test_a_token_without_the_environments_scope_is_not_told_what_an_order_came_to(tmp_path: Path) -> None:
+    """It knows the Idempotency-Key of a real order and may trade simulated ones: 403, dry too, also after a restart."""
+    (tmp_path / "jwks.json").write_bytes(tokens.jwks(tokens.jwk("OKP", kid="a")))
+    async with stage(tmp_path, record("bot"), toml=f"{TRADING}{ISSUING}") as scene:
+        first = await scene.place(key="k", env="real")
+        asked = {"path": ORDER, "body": order(price=200, env="real")}
+        now_s = int(scene.clock.wall().timestamp())
+        said_of = tokens.claims(iat=now_s, exp=now_s + 60, scope="trade:simulate")
+        head = {"authorization": f"Bearer {tokens.token(said_of, kid='a')}", "idempotency_key": "k"}
+        for body in (asked["body"], order(price=201, env="real")):  # nor whether it was this order or another
+            assert code_of(await scene.ask(ORDER, body, who=None, **head)) == (403, "environment")
+        told = said(await scene.ask("/guard/v1/check", asked, who=None, **head))
+        assert (told["outcome"], told["guard"]["code"]) == ("refuse", "environment")
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.ask(ORDER, asked["body"], who=None, **head)) == (403, "environment")
+        assert decision_of(await scene.place(key="k", env="real")) == decision_of(first)
+        assert len(scene.reached()) == 1
 
 
 async def test_a_token_that_was_believed_ends_at_once_with_its_issuers_key(tmp_path: Path) -> None:

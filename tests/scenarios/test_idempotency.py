@@ -8,7 +8,7 @@ import pytest
 
 from guard.replay.explained import Explanation, explained
 from guard.simulator.faults import Hold, HttpError, RetType, Unreachable
-from tests.support.guards import codes, order, record, said
+from tests.support.guards import codes, order, record, said, write_keys
 from tests.support.stage import (
     CANCEL_ALL,
     DAILY,
@@ -198,6 +198,25 @@ async def test_a_repeat_is_answered_in_every_state(tmp_path: Path) -> None:
         (scene.guard.directory / "HALT").touch()
         assert await scene.placed(key="k") == mine
         assert codes(await scene.place(key="l")) == ["halted", "rate"]
+
+
+async def test_a_repeat_is_answered_for_whoever_may_still_use_the_account(tmp_path: Path) -> None:
+    """A key that was restricted since then is refused as for the order itself; else it needs no account list anew."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        first = await scene.place(key="k")
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        scene.daemon.faults.add(Unreachable(), path="/api/accounts", times=9)
+        for restricted in ({}, {"allowed_acc_ids": [123456]}):
+            write_keys(tmp_path / "keys.json", record("bot", **restricted))
+            await scene.guard.reload()
+            assert decision_of(await scene.place(key="k")) == decision_of(first)
+        write_keys(tmp_path / "keys.json", record("bot", allowed_acc_ids=[9032]))
+        await scene.guard.reload()
+        assert code_of(await scene.place(key="k")) == (503, "reference_unavailable")
+        scene.daemon.faults.clear()
+        scene.clock.advance(s=60)
+        assert code_of(await scene.place(key="k")) == (403, "account")
+        assert len(scene.reached()) == 1
 
 
 async def test_the_key_itself_is_nowhere(tmp_path: Path) -> None:

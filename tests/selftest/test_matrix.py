@@ -162,7 +162,7 @@ async def _sent_as_it_is(desk: Desk, situation: Situation, outbound: Any) -> Any
     return await desk.daemon.send(outbound)
 
 
-def _nothing(*_: Any) -> Any:
+def _nothing(*_: Any, **__: Any) -> Any:
     return []
 
 
