@@ -51,7 +51,9 @@ def _drills(facts: Facts) -> str:
 
 
 def _approved(facts: Facts) -> str:
-    return f"{_times(facts.reloads.total, 'reload')} of policies, {facts.noted['reloads: reason']} with a reason"
+    made, back, refused = (facts.noted[f"reloads: {result}"] for result in ("applied", "reverted", "refused"))
+    told = f"{_times(made, 'reload')} of policies took effect, {facts.noted['reloads: reason']} with a reason"
+    return f"{told}; {back} ended by themselves, {refused} refused"
 
 
 def _doubts(facts: Facts) -> str:

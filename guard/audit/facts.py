@@ -293,11 +293,13 @@ def _into(name: str, what: str = "") -> Callable[[Facts, str, Mapping[str, Any]]
     def add(facts: Facts, ts: str, members: Mapping[str, Any]) -> None:
         listed: Listed[Row] = getattr(facts, name)
         listed.add({**members, "ts": ts, "what": what})
-        cancels = members.get("cancels")
+        cancels, result = members.get("cancels"), members.get("result")
+        is_made = result in {None, "applied"}
         facts.noted += Counter(
             {
                 what: 1,
-                f"{name}: reason": bool(members.get("reason")),
+                f"{name}: {result}": 1,
+                f"{name}: reason": is_made and bool(members.get("reason")),
                 f"{name}: drill": bool(members.get("drill")),
                 f"{name}: breaker": members.get("by") == "breaker",
                 "cancels": cancels if isinstance(cancels, int) else 0,

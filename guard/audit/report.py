@@ -125,12 +125,13 @@ def _summary(matter: Matter) -> Markup:
     share = f"{100 * turned / (allowed + turned):.1f} % of what was asked" if allowed + turned else "none was asked for"
     open_ = sum(doubt.settled is None for doubt in facts.doubts.values())
     named = len(facts.keys.keys() - {""})
+    reloads = f"{facts.noted['reloads: refused']} refused; {facts.states.total} changes of trading state"
     figures: list[tuple[str, str, str]] = [
         ("Orders allowed", number(allowed), f"{number(facts.order_outcomes['accepted'])} accepted by the daemon"),
         ("Orders refused", number(turned), share),
         ("Unknown outcomes", number(facts.doubts_total), f"{open_} open, of {number(sent)} trades sent"),
         ("Outside the guard", number(facts.outside.total), "orders without a decision"),
-        ("Reloads of policies", number(facts.reloads.total), f"{facts.states.total} changes of trading state"),
+        ("Reloads of policies", number(facts.noted["reloads: applied"]), reloads),
         ("Days with requests", number(len(facts.days)), f"{named} key{'s' * (named != 1)}"),
     ]
     cells = [el("div", el("dt", name), el("dd", value, el("span", sub, class_="sub"))) for name, value, sub in figures]
