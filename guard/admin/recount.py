@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 from guard.errors import JournalFault
 from guard.journal import Counters
 from guard.journal.entries import ABSENT
-from guard.limits import Graft, Staging, State, together
+from guard.limits import Graft, Staging, State, pieces, together
 from guard.loop.resting import Pieces, let_go
 from guard.recovery.readback import PART_ORDERS, PART_STAMPS
 from guard.replay.counting import Counting
@@ -110,13 +110,17 @@ class Recount:
         stamps = sum(len(log.stamps) for log in self._part.logs.values())
         if len(self._part.holders) < PART_ORDERS and len(self._part.logs) < PART_CELLS and stamps < PART_STAMPS:
             return
-        await asyncio.sleep(0)  # a record has a turn of the loop for itself
+        journal, part, self._part = self._desk.journal, self._part, Graft()
+        for piece in pieces(part):
+            await asyncio.sleep(0)  # a record has a turn of the loop for itself
+            while journal.queue_records > QUEUE_MAX and journal.failed is None:  # noqa: ASYNC110 - a thread writes
+                await asyncio.sleep(_PAUSE_S)
+            self._append(piece)
+
+    def _append(self, piece: Graft) -> None:
         journal, clock = self._desk.journal, self._desk.clock
-        while journal.queue_records > QUEUE_MAX and journal.failed is None:  # noqa: ASYNC110 - a thread writes
-            await asyncio.sleep(_PAUSE_S)
         self.batch = self.batch or clock.new_id()
-        told, self._part = self._encoded(self._part), Graft()
-        journal.append("counters", Counters(clock.t_us(), self.batch, told), lazy=True)
+        journal.append("counters", Counters(clock.t_us(), self.batch, self._encoded(piece)), lazy=True)
 
     def _fold(self, slice_s: float) -> bool:
         """For a slice of time; whether that was enough."""
@@ -141,7 +145,10 @@ class Recount:
         while self._tail:
             self._fold(SLICE_MAX_S)
         self._rest = together((self._part, self._staging.rest()))
-        return ABSENT if self._rest.is_empty else self._encoded(self._rest)
+        *long, last = pieces(self._rest)
+        for piece in long:
+            self._append(piece)
+        return ABSENT if last.is_empty else self._encoded(last)
 
     def at_best(self) -> Raw:
         """The same for a change that may not fail: nothing, and loud, where it cannot be had."""

@@ -7,7 +7,7 @@ The state is a pure fold over records: no read changes it, and it never knows a 
 
 from guard.limits.currencies import note_currency
 from guard.limits.ended import fill_ended
-from guard.limits.grafting import Graft, apart, graft, missing, together
+from guard.limits.grafting import Graft, apart, graft, missing, pieces, together
 from guard.limits.holder import About, Amounts, Fills, Holder, Worth
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, free_in_us, left_of, look, used
@@ -64,6 +64,7 @@ __all__ = [
     "note_order_ids",
     "note_outside",
     "owner_of",
+    "pieces",
     "post",
     "promote",
     "rates_of",

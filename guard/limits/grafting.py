@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from sys import intern
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,8 @@ from guard.limits.state import KIND_OF, Log, LogPart, State, Step, advance
 from guard.limits.sums import move, put, spend
 from guard.limits.sweep import remember
 from guard.terms import Claim
+
+PIECE_STAMPS: Final = 20_000  # of one log in a record; a longer one is told in pieces
 
 
 class Held(Struct, frozen=True, omit_defaults=True):
@@ -39,17 +42,21 @@ class Moved(Struct, frozen=True, omit_defaults=True):
 
 
 class Graft(Struct, frozen=True, omit_defaults=True):
-    """Absolute amounts: by order, by open step, by cell."""
+    """Absolute amounts: by order, by open step, by cell.
+
+    `more`: stamps that come after those that the parts before this one told of the cell.
+    """
 
     holders: dict[str, Held] = {}
     steps: dict[str, Moved] = {}
     spent: dict[str, int] = {}
     logs: dict[str, LogPart] = {}
+    more: dict[str, list[int]] = {}
 
     @property
     def is_empty(self) -> bool:
         """It moves nothing."""
-        return not (self.holders or self.steps or self.spent or self.logs)
+        return not (self.holders or self.steps or self.spent or self.logs or self.more)
 
     @property
     def counters(self) -> tuple[str, ...]:
@@ -96,11 +103,26 @@ def together(parts: Iterable[Graft]) -> Graft:
         whole.steps.update(one.steps)
         whole.spent.update(one.spent)
         whole.logs.update(one.logs)
+        for cell, stamps in one.more.items():
+            log = whole.logs[cell]
+            whole.logs[cell] = msgspec.structs.replace(log, stamps=[*log.stamps, *stamps])
     return whole
 
 
+def pieces(whole: Graft) -> Iterator[Graft]:
+    """The same in parts that are fit for a record, however long a log is: long ones first, then all the rest."""
+    long = {cell: log for cell, log in whole.logs.items() if len(log.stamps) > PIECE_STAMPS}
+    for cell, log in long.items():
+        yield Graft(logs={cell: msgspec.structs.replace(log, stamps=log.stamps[:PIECE_STAMPS])})
+        for at in range(PIECE_STAMPS, len(log.stamps), PIECE_STAMPS):
+            yield Graft(more={cell: log.stamps[at : at + PIECE_STAMPS]})
+    yield msgspec.structs.replace(whole, logs={cell: log for cell, log in whole.logs.items() if cell not in long})
+
+
 def apart(whole: Graft, *, size: int, stamps: int) -> Iterator[Graft]:
-    """The same in parts: of so many live orders at most, then of logs until they hold so many stamps, then the rest."""
+    """The same in parts: long logs, so many live orders at most, then logs until they hold so many stamps, the rest."""
+    *long, whole = pieces(whole)
+    yield from long
     rest = iter(whole.holders.items())
     for _ in range(max(0, len(whole.holders) - 1) // size):
         yield Graft(holders=dict(islice(rest, size)))

@@ -11,7 +11,8 @@ from guard.admin import recount
 from guard.admin.change import Who
 from guard.admin.recount import Recount
 from guard.errors import JournalFault
-from guard.limits import staging
+from guard.journal import place
+from guard.limits import grafting, staging
 from guard.recovery import beginning
 from guard.tracking import Reconciler
 from tests.scenarios.test_promoted import ROOMY, WIDE, plain
@@ -138,6 +139,54 @@ async def test_a_start_tells_stamps_of_a_new_rate_in_parts_too(tmp_path: Path, m
     assert ledgers[0] == ledgers[1]
     assert {f"new_orders/key={who}" for who in people} <= ledgers[0]["logs"].keys()
     assert [len(part["targets"]["logs"]) for part in await scene.records("counters")] == [2, 2]
+
+
+@pytest.mark.parametrize("is_start", [True, False])
+async def test_a_log_longer_than_a_record_takes_is_told_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_start: bool
+) -> None:
+    """A new rate over one key with many orders in its window: no start and no reload is refused for their number."""
+    monkeypatch.setattr(grafting, "PIECE_STAMPS", 100)
+    text, count = '[rates]\nper = "key"\nnew_orders = "100000/3600s"\n', 450
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        for n in range(count):
+            await scene.placed(remark=str(n), qty=100 + 100 * (n % 2))
+        await scene.written()
+        monkeypatch.setattr(place, "LINE_BYTES_MAX", 6_000)
+        monkeypatch.setattr(recount, "TARGETS_BYTES_MAX", 5_000)
+        if not is_start:
+            assert (await reloaded(scene, text)).result == "applied"
+            assert scene.stamps("new_orders") == count
+    (scene.config.parent / "policies/roomy.toml").write_text(text)
+    ledgers = []
+    for _ in range(2):
+        async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+            assert scene.stamps("new_orders") == count
+            ledgers.append(scene.ledger())
+    assert ledgers[0] == ledgers[1]
+
+
+async def test_a_long_log_that_goes_on_is_told_in_pieces_with_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was told of it before the step is told anew with it, piece by piece: none twice, and none left out."""
+    monkeypatch.setattr(grafting, "PIECE_STAMPS", 2)
+    monkeypatch.setattr(staging, "AGAIN_MAX", 1)
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        count = 9
+        for n in range(count):
+            await scene.placed(remark=str(n))
+        reload = asyncio.ensure_future(reloaded(scene, '[rates]\nper = "key"\nnew_orders = "100000/3600s"\n'))
+        while not reload.done():
+            await scene.placed(remark=f"{count}")
+            count += 1
+            await asyncio.sleep(0.01)
+        assert (await reload).result == "applied"
+        assert scene.stamps("new_orders") == count
+        assert any("more" in part["targets"] for part in await scene.records("counters"))
+        whole = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
 
 
 async def test_a_keys_own_limit_is_counted_in_parts(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from guard.limits import (
     apart,
     end_order,
     graft,
+    grafting,
     missing,
+    pieces,
     post,
     reserve,
     set_targets,
@@ -235,6 +237,21 @@ def test_parts_are_full_but_for_the_last(orders: int, sizes: list[int]) -> None:
     assert together(parts) == whole
 
 
+@pytest.mark.parametrize("stamps", [1, 2, 3, 4, 5])
+def test_a_long_log_comes_in_pieces_that_are_it_together(monkeypatch: pytest.MonkeyPatch, stamps: int) -> None:
+    """Each piece is short enough for a record; the last part is what is left, also where that is nothing."""
+    monkeypatch.setattr(grafting, "PIECE_STAMPS", 2)
+    whole = Graft(spent={MONEY: 1}, logs={"r": LogPart(list(range(stamps)), 60), "s": LogPart([7], 60)})
+    for parts in (list(pieces(whole)), list(apart(whole, size=2, stamps=2))):
+        assert together(parts) == whole
+        told = [
+            *(part.logs.values() for part in parts),
+            *([LogPart(s, 0) for s in part.more.values()] for part in parts),
+        ]
+        assert max(len(log.stamps) for logs in told for log in logs) <= 2
+    assert together([*pieces(whole), *pieces(whole)]) == whole
+
+
 @pytest.mark.parametrize(
     "found",
     [
@@ -242,8 +259,9 @@ def test_parts_are_full_but_for_the_last(orders: int, sizes: list[int]) -> None:
         Graft(steps={"s": Moved((), ())}),
         Graft(spent={MONEY: 1}),
         Graft(logs={"r": LogPart([1], 60)}),
+        Graft(more={"r": [1]}),
     ],
-    ids=["orders", "steps", "spent", "stamps"],
+    ids=["orders", "steps", "spent", "stamps", "more stamps"],
 )
 def test_whatever_moves_anything_is_not_empty(found: Graft) -> None:
     """Any one of its parts has to be on record before what hangs on it decides."""
