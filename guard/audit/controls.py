@@ -51,9 +51,10 @@ def _drills(facts: Facts) -> str:
 
 
 def _approved(facts: Facts) -> str:
-    made, back, refused = (facts.noted[f"reloads: {result}"] for result in ("applied", "reverted", "refused"))
-    told = f"{_times(made, 'reload')} of policies took effect, {facts.noted['reloads: reason']} with a reason"
-    return f"{told}; {back} ended by themselves, {refused} refused"
+    noted, made = facts.noted, _times(facts.noted["reloads: applied"], "reload")
+    told = f"{made} of policies took effect, {noted['reloads: reason']} with a reason"
+    others = f"{noted['reloads: at a start']} at a start, {noted['reloads: reverted']} ended by themselves"
+    return f"{told}; {others}, {noted['reloads: refused']} refused"
 
 
 def _doubts(facts: Facts) -> str:

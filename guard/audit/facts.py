@@ -294,6 +294,8 @@ def _into(name: str, what: str = "") -> Callable[[Facts, str, Mapping[str, Any]]
         listed: Listed[Row] = getattr(facts, name)
         listed.add({**members, "ts": ts, "what": what})
         cancels, result = members.get("cancels"), members.get("result")
+        if members.get("reason") == "start" and members.get("by") is None:
+            result = "at a start"  # what files that were edited while no guard ran have brought
         is_made = result in {None, "applied"}
         facts.noted += Counter(
             {

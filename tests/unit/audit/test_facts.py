@@ -224,6 +224,7 @@ def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
         *(("state", {"state": "locked", "drill": True}), ("state", {"state": "cancel_only", "by": "breaker"})),
         *(("policy", {"result": "applied", "reason": "why"}) for _ in range(LISTED_MAX + 1)),
         *(("policy", {"result": result, "reason": "why"}) for result in ("refused", "pending", "reverted", "refused")),
+        ("policy", {"result": "applied", "reason": "start"}),
         *(("prune", {}) for _ in range(LISTED_MAX)),
         *(("gap", {"cancels": 3}), ("clock", {"step_us": 1})),
         *(("outcome", {"verdict": "unknown", "decision": str(number)}) for number in range(LISTED_MAX + 1)),
@@ -236,7 +237,7 @@ def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
     assert evidence["C8"] == "1 stop by a breaker"
     assert "1 in drills" in evidence["C12"]
     made = f"{LISTED_MAX + 1} reloads of policies took effect, {LISTED_MAX + 1} with a reason"
-    assert evidence["C14"] == f"{made}; 1 ended by themselves, 2 refused"
+    assert evidence["C14"] == f"{made}; 1 at a start, 1 ended by themselves, 2 refused"
     assert f"{LISTED_MAX + 1} orders whose outcome is still unknown" in told
     assert "3 cancels passed while the journal could not be written" in told
     assert "The clock of the host stepped 1 time" in told
