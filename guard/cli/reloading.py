@@ -15,6 +15,8 @@ import typer
 
 from guard.cli.ops import Door, NotSent, ask, members, ops_door, post
 from guard.cli.sources import AsJson, ConfigOption, OpsOption, StateOption, settings_of
+from guard.cli.typed import end as end_of
+from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.policy import PolicyDoc, PolicyError, parse_policy
 from guard.policy.locate import line_of
@@ -35,7 +37,7 @@ ReasonOption = Annotated[str | None, typer.Option(help="Goes into the record.")]
 def reload(
     *,
     reason: ReasonOption = None,
-    until: Annotated[str | None, typer.Option(help="When it goes back by itself: 2026-12-01T17:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="When it goes back by itself: 8h, or 2026-12-01T17:00:00Z.")] = None,
     ops: OpsOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
@@ -43,7 +45,8 @@ def reload(
 ) -> None:
     """Tell a running guard to read its policies again, with the key in GUARD_KEY (guard:policy, with an owner)."""
     del state
-    body = {name: text for name, text in (("reason", reason), ("until", until)) if text is not None}
+    ends = None if until is None else end_of("--until", until, now=SystemClock().wall()).isoformat()
+    body = {name: text for name, text in (("reason", reason), ("until", ends)) if text is not None}
     status, answer = post(ops_door(ops, config), "/admin/policy/reload", body)
     end(status, answer, as_json=as_json)
 
