@@ -272,6 +272,7 @@ class Guard:
             told = unopened(settings, door, error)
             self._note("stop", Stop(t=self.clock.t_us(), reason=told, unfinished=()))  # or it would look like a crash
             raise SettingsFault([told]) from error
+        self.desk.is_open = True
         self._begin_services()
         _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)
 

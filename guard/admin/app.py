@@ -76,10 +76,11 @@ class Routes:
         return web.Response(text="ok\n")
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """503 only while draining; what is wrong beside that is told in words and does not cut off cancels."""
-        reasons = degraded(self._desk)
-        if self._desk.is_draining:
-            return as_json({"ready": False, "reasons": ["draining", *reasons]}, code=503)
+        """503 only before callers can come in and while draining; all else is told in words, and cuts off no cancel."""
+        reasons, desk = degraded(self._desk), self._desk
+        unready = "draining" if desk.is_draining else "" if desk.is_open else "starting"
+        if unready:
+            return as_json({"ready": False, "reasons": [unready, *reasons]}, code=503)
         return as_json({"ready": True, "degraded": bool(reasons), "reasons": reasons})
 
     async def status(self, request: web.Request) -> web.Response:

@@ -134,6 +134,7 @@ class Desk:
         self.recent = Recent()
         self.lookout: Lookout = Blind()
         self.unwritten = 0  # decisions that have room in the ledger and get their place in the record in this step
+        self.is_open = False  # callers can come in
         self.is_draining = False
         self.is_daemon_up: bool | None = None
         self.weakened: tuple[str, ...] = ()  # controls that are off or loose, as they were found at the start

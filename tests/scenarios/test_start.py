@@ -7,11 +7,13 @@ import shutil
 import signal
 import socket
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import pytest
 
 from guard.admin.change import Who
@@ -32,6 +34,48 @@ from tests.support.stage import TIGHT, Stage, again, code_of, decision_of, is_pa
 def next_run(scene: Stage, config: Path | None = None, **given: Any) -> AbstractAsyncContextManager[Stage]:
     """The guard again, over the same daemon."""
     return again(config or scene.config, daemon=scene.daemon, clock=given.pop("clock", scene.clock), **given)
+
+
+class SlowNames(ThreadPoolExecutor):
+    """Threads of a loop whose machine looks names up when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self.asked, self.told = asyncio.Event(), threading.Event()
+
+    def submit(self, fn: Any, /, *args: Any, **named: Any) -> Future[Any]:
+        """Looking up a name waits."""
+        if fn is not socket.getaddrinfo:
+            return super().submit(fn, *args, **named)
+        self.asked.set()
+        return super().submit(lambda: self.told.wait(20) and fn(*args, **named))
+
+
+async def test_it_is_not_ready_before_callers_can_come_in(tmp_path: Path) -> None:
+    """/readyz is 503 `starting` while the door for callers is still shut: whoever was told to come would not get in."""
+    names = SlowNames()
+    asyncio.get_running_loop().set_default_executor(names)
+    config = lay_out(tmp_path, toml='[listen]\ndata = "localhost:0"\nops = "unix:' + str(tmp_path / "ops") + '"\n')
+    guard = made(config, daemon=Simulator())
+    starting = asyncio.ensure_future(guard.start())
+    try:
+        async with asyncio.timeout(20):
+            await names.asked.wait()
+            assert await _ready(tmp_path / "ops") == (503, {"ready": False, "reasons": ["starting"]})
+            names.told.set()
+            await starting
+            assert (await _ready(tmp_path / "ops"))[0] == 200
+    finally:
+        names.told.set()
+        await starting
+        await guard.stop("test over")
+
+
+async def _ready(ops: Path) -> tuple[int, Any]:
+    """What /readyz says over the socket file."""
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(ops))) as session:
+        answer = await session.get("http://localhost/readyz")
+        return answer.status, await answer.json()
 
 
 BAD: Final = "[orders]\nmax_valeu = 3\n"
