@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from guard.policy.amounts import currency_of_tag
 from guard.policy.judge import Judgement
-from guard.policy.locate import line_of
+from guard.policy.locate import line_of, written_at
 from guard.policy.notation import from_units, plain
 from guard.policy.policyset import PolicySet
 from guard.policy.rule import Request
@@ -53,7 +53,7 @@ class Lines:
         file = self._files.get(policy, "")
         text = self._texts.get(file, "")
         line = line_of(text, tuple(rule.split("."))) if text else None
-        return file, line, "" if line is None else text.splitlines()[line - 1].strip()
+        return file, line, "" if line is None else written_at(text, line)
 
 
 def looked(

@@ -12,6 +12,7 @@ _KEY: Final = re.compile(
 )
 _PART: Final = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 _FENCE: Final = re.compile(r"\"\"\"|'''")
+_REMARK: Final = re.compile(r"""("[^"]*"|'[^']*')|\s*#.*""")
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int | None:
@@ -34,6 +35,19 @@ def line_of(text: str, path: tuple[str, ...]) -> int | None:
         if nearest is None and here and here == path[: len(here)] and (key or header):
             nearest = number
     return nearest
+
+
+def written_at(text: str, line: int) -> str:
+    """What stands there; a list that goes on over the next lines in one, without their remarks."""
+    lines = text.splitlines()[line - 1 :]
+    found, depth = [], 0
+    for each in lines:
+        found.append(_REMARK.sub(r"\1", each).strip())
+        bare = _REMARK.sub("", each)
+        depth += bare.count("[") - bare.count("]")
+        if depth <= 0:
+            break
+    return lines[0].strip() if len(found) == 1 else " ".join(found)
 
 
 def _parts(dotted: str) -> tuple[str, ...]:

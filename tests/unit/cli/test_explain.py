@@ -57,6 +57,18 @@ async def test_a_refusal_is_explained_rule_by_rule(tmp_path: Path, run: Run) -> 
     assert (told["retryable"], told["largest_qty"]) == (False, "100")
 
 
+async def test_a_limit_over_several_lines_is_shown_whole(tmp_path: Path, run: Run) -> None:
+    """A list with an amount a line, as the shipped paper-trading.toml has it: the amounts, not the bracket alone."""
+    policy = '[orders]\nmax_value = [   # one order\n  "30000 HKD",  # Hong Kong\n  "4000 USD",\n]\n'
+    async with stage(tmp_path, policies=policy) as scene:
+        refused = decision_of(await scene.place(qty=200, price=200))
+        await scene.written()
+    code, out, _ = run("explain", refused, "--state", str(tmp_path / "state"))
+
+    assert code == 0
+    assert re.search(r'desk.toml:2 +max_value = \[ "30000 HKD", "4000 USD", \]', out)
+
+
 async def test_a_read_is_explained_by_its_rates(tmp_path: Path, run: Run) -> None:
     """A refused read names the rate, what stood on it, and the line; a passed one likewise."""
     body = {"market": "HK", "acc_id": 123456, "env": "simulate"}
