@@ -9,6 +9,7 @@ import asyncio
 import getpass
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -91,7 +92,7 @@ def init(
         imported=drafted.imported,
         findings=findings,
         dry_runs=dry,
-        next=_next(folder, drafted),
+        next=_next(folder, drafted, findings),
     )
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(made), indent=1))
@@ -128,10 +129,13 @@ def _write(folder: Path, drafted: Draft) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _next(folder: Path, drafted: Draft) -> tuple[str, ...]:
+def _next(folder: Path, drafted: Draft, findings: Sequence[Finding]) -> tuple[str, ...]:
     """What is left to do, in order."""
     inside = "" if folder == Path() else f"cd {folder} && "
+    is_wrong = any(finding.level == "wrong" for finding in findings)
+    mend = (f"mend what is wrong above, until this finds nothing wrong: {inside}guard check",) if is_wrong else ()
     return (
+        *mend,
         *drafted.next,
         f"{inside}guard serve",
         "point your programs at http://127.0.0.1:22500 instead of the daemon",

@@ -98,6 +98,15 @@ async def test_a_new_folder_passes_check_and_shows_what_it_would_do(tmp_path: Pa
     assert ("enabled = true " in text, checked.returncode) == (True, 0), checked.stdout
 
 
+async def test_what_is_wrong_is_to_be_mended_first(tmp_path: Path) -> None:
+    """A key that the daemon does not know: exit 1, and the way on does not begin with a start that serves nobody."""
+    code, told, _ = await init(daemon_of(theirs("qot:read")), tmp_path, "site", GUARD_DAEMON_KEY="fc_another")
+
+    assert code == 1
+    assert "the daemon does not know the guard's key: make one there, for the guard alone" in of_level(told, "wrong")
+    assert told["next"][0] == "mend what is wrong above, until this finds nothing wrong: cd site && guard check"
+
+
 async def test_keys_that_programs_hold_go_on_working(tmp_path: Path) -> None:
     """The callers' hashes are taken over with their limits, the guard's own is not; a bot changes only its URL."""
     callers = (record("bot", max_order_value=25000), record("desk", owner="a person"))
