@@ -34,7 +34,7 @@ _RENEWED: Final = (
     "a new one is in use half a minute after it was put there, or at once with SIGHUP, and not before its key lies "
     "there too (see /readyz); SIGHUP reloads keys and policies as well"
 )
-_LOOK: Final = "is it running, and there? (--ops host:port, https://host:port or unix:PATH; --config names both)"
+_LOOK: Final = "is it running, and there? ({} host:port, https://host:port or unix:PATH; --config names both)"
 _SCOPES: Final = {
     "/admin/policy": "guard:policy",
     "/admin/keys": "guard:policy",
@@ -52,14 +52,16 @@ class Door(Struct, frozen=True):
     Attributes:
         place: host:port, https://host:port, or unix:PATH.
         certificate: the file whose first certificate must answer; None: none is asked for, but with https://.
+        flag: by which it is named.
     """
 
     place: str
     certificate: Path | None = None
+    flag: str = "--ops"
 
     def beside(self, place: str) -> "Door":
         """Another listener of the same guard: where one speaks TLS, the other does."""
-        return Door(f"{_TLS}{place}" if self.place.startswith(_TLS) else place, self.certificate)
+        return Door(f"{_TLS}{place}" if self.place.startswith(_TLS) else place, self.certificate, self.flag)
 
 
 def ops_door(ops: str | None, config: Path | None) -> Door:
@@ -71,7 +73,7 @@ def ops_door(ops: str | None, config: Path | None) -> Door:
 def data_door(data: str | None, config: Path | None) -> Door:
     """The callers' door, likewise."""
     settings = _settings(config, is_needed=data is None)
-    return Door(_place(data or settings.listen.data), _certificate(settings))
+    return Door(_place(data or settings.listen.data), _certificate(settings), "--data")
 
 
 def _place(given: str) -> str:
@@ -165,13 +167,17 @@ def ask(
             try:
                 connection.connect()
             except OSError as error:
-                raise NotSent([f"{door.place}: the guard could not be asked: {why(error)}; {_LOOK}"]) from error
+                raise NotSent(
+                    [f"{door.place}: the guard could not be asked: {why(error)}; {_LOOK.format(door.flag)}"]
+                ) from error
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
             connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()
             told = answer.status, answer.read(ANSWER_BYTES_MAX)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise SettingsFault([f"{door.place}: the guard could not be asked: {why(error)}; {_LOOK}"]) from error
+        raise SettingsFault(
+            [f"{door.place}: the guard could not be asked: {why(error)}; {_LOOK.format(door.flag)}"]
+        ) from error
     if told[0] == http.HTTPStatus.UNAUTHORIZED:
         typer.echo(f"guard: GUARD_KEY holds no key that the guard at {door.place} takes: guard keys list", err=True)
     return told

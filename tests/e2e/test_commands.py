@@ -352,6 +352,15 @@ def test_what_is_no_key_is_neither_sent_nor_shown(tmp_path: Path, text: str) -> 
     assert done.stderr == "guard: GUARD_KEY: must hold one key and nothing else\n"
 
 
+@pytest.mark.parametrize("words", [("me", "--data"), ("me", "--ops"), ("policy", "reload", "--ops")])
+def test_where_nobody_listens_the_flag_to_look_at_is_named(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """`guard me --data` says --data: whoever is told another flag looks in the wrong place."""
+    done = run_here(*words, "127.0.0.1:1", cwd=tmp_path, env={"GUARD_KEY": "gk_any"})
+
+    assert done.returncode == 1
+    assert f"is it running, and there? ({words[-1]} host:port" in done.stderr
+
+
 async def test_a_refusal_is_json_for_programs_and_a_sentence_for_people(tmp_path: Path) -> None:
     """`guard me` with a key that nobody knows: exit 1 in both, and on standard output what was asked for."""
     async with running(lay_out(tmp_path)) as guard:
