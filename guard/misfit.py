@@ -6,12 +6,15 @@ from typing import Any, Final
 from msgspec import inspect
 
 _AT: Final = re.compile(r" - at `\$\.(?P<path>[^`]*)`$")
+_NO_TIME: Final = "Invalid RFC3339 encoded datetime"
 _UNTOLD: Final = ("Invalid enum value", "Object contains unknown field")
 
 
 def misfit(error: Exception, kind: Any) -> str:
-    """The error as one sentence; of a word that is unknown there, with those that are known."""
+    """The error as one sentence; of a word that is unknown there, with those that are known; of a time, with one."""
     told = str(error)
+    if told.startswith(_NO_TIME):
+        return f"{told}; write it like 2026-12-01T17:00:00Z"
     if not told.startswith(_UNTOLD):
         return told
     at = _AT.search(told)

@@ -50,6 +50,13 @@ def test_a_setting_of_an_unknown_word_is_told_with_the_known_ones() -> None:
     assert errors == ["guard.toml: journal.reads: Invalid enum value 'some'; known: account, all, refused"]
 
 
+def test_a_time_that_is_none_is_told_with_one() -> None:
+    """Whoever lets a change end by itself is told how a time is written."""
+    error = msgspec.ValidationError("Invalid RFC3339 encoded datetime - at `$.until`")
+
+    assert misfit(error, StateBody).endswith("at `$.until`; write it like 2026-12-01T17:00:00Z")
+
+
 def test_other_errors_stand_as_they_are() -> None:
     """A wrong type says what is expected; nothing is known in place of what a list holds or no field leads to."""
     assert misfit(ValueError("Expected `int`, got `str` - at `$.a`"), StateBody) == (
