@@ -112,7 +112,7 @@ class Recorder:
         if refusal is not None:
             known.outcome, known.code, known.reasons = "refuse", refusal.code, refusal.reasons
             known.retry_after_s, known.largest_qty = refusal.retry_after_s, refusal.largest_qty
-        self.desk.recent.keep(visit.id, known)
+        self.desk.recent.put(known)
 
     def _passed(self, visit: Visit, *, is_counted: bool) -> None:
         """What is no trade passes: as little is kept of it as there is to know, and a read is summed up."""
@@ -120,7 +120,7 @@ class Recorder:
         path = "other" if endpoint is None else endpoint.path
         if principal is not None:
             key = principal.id
-            self.desk.recent.keep(visit.id, (principal.name, visit.wall_us, path))
+            self.desk.recent.passed.add(visit.id, principal.name, path, wall_us=visit.wall_us)
         if is_counted:
             self.floods.reads.add((key, path), wall_us=visit.wall_us)
 
