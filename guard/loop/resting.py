@@ -1,10 +1,10 @@
 """What in the interpreter itself stops the loop: looking through objects, and threads that do not give way.
 
 A look through the youngest objects takes as long as there are many; so it is made often, and what stands is looked
-through no more: that loses nothing as long as requests leave no cycles behind, which a test holds them to. A thread
-that computes gives the interpreter up after `SWITCH_S` where the loop asks for it, and takes it from the loop after as
-long: a turn that takes 2 ms would take 4 and more. So what works beside the loop works in pieces, and gives way between
-them. What is needed no more is let go of bit by bit, since even that takes its time.
+through no more: that loses nothing as long as neither requests nor connections leave cycles behind, which tests hold
+them to. A thread that computes gives the interpreter up after `SWITCH_S` where the loop asks for it, and takes it from
+the loop after as long: a turn that takes 2 ms would take 4 and more. So what works beside the loop works in pieces, and
+gives way between them. What is needed no more is let go of bit by bit, since even that takes its time.
 """
 
 import asyncio

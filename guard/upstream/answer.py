@@ -103,6 +103,7 @@ class AnswerReader:
         self._stopped: Broken | None = None
         self._last: tuple[bytes, int, Framing | None] = (b"", 0, None)  # the same head means the same again
         self._fields: dict[bytes, list[bytes]] = {}
+        self._parser: httptools.HttpResponseParser | None = None  # while an answer needs it: it names this reader
         self._begin()
 
     def _begin(self) -> None:
@@ -152,6 +153,7 @@ class AnswerReader:
 
     def let_go(self) -> None:
         """What the present answer holds is on its way to whoever asked, or nobody's."""
+        self._parser = None
         if self._taken_bytes:
             self._room.give_back(self._taken_bytes)
             self._taken_bytes = 0
@@ -201,9 +203,9 @@ class AnswerReader:
     def _framed(self, head: bytes) -> Framing:
         """What a final head means, and how its body is framed."""
         self._fields = {name: [] for name in _WATCHED}
-        self._parser = httptools.HttpResponseParser(self)
-        self._parse(head)
-        status = self._parser.get_status_code()
+        self._parser = parser = httptools.HttpResponseParser(self)
+        self._parse(parser, head)
+        status = parser.get_status_code()
         lengths, codings, encodings, types = self._fields.values()
         if any(encoding.lower() != b"identity" for encoding in encodings):
             raise _bad("has a content encoding")
@@ -231,7 +233,7 @@ class AnswerReader:
 
     def on_headers_complete(self) -> None:
         """Called by the parser when the head is whole: here it knows whether the connection stays open."""
-        self._keeps_alive = self._parser.should_keep_alive()
+        self._keeps_alive = self._parser is not None and self._parser.should_keep_alive()
 
     # ------------------------------------------------------------ the body
 
@@ -250,11 +252,11 @@ class AnswerReader:
             self._content.write(data)
 
     def _chunked(self, data: bytes) -> None:
-        if not data:
+        if not data or self._parser is None:
             return
         self._raw_bytes += len(data)
         self._tail = (self._tail + data[-len(_LAST_CHUNK) :])[-len(_LAST_CHUNK) :]
-        self._parse(data)
+        self._parse(self._parser, data)
         if self._raw_bytes - self._content_bytes > HEAD_BYTES_MAX + OVERHEAD_MAX * self._content_bytes:
             raise _bad("is chunked into too little")
         if self._is_done and self._tail != _LAST_CHUNK:  # the parser swallows line ends between two answers
@@ -290,9 +292,9 @@ class AnswerReader:
             raise _Stop(Broken("too_large", message))
         self._taken_bytes = body_bytes
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             raise cause if isinstance(cause, _Stop) else _bad("cannot be read") from error

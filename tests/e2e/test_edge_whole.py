@@ -8,8 +8,6 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,12 +17,11 @@ from msgspec.structs import replace
 from guard.admin.runner import CONNECTIONS_MAX, OpsRunner
 from guard.codes import MEANING, Code
 from guard.doors import bounds_of
-from guard.lifecycle import Guard
 from tests.support.edge import until
 from tests.support.edge_attacks import CORPUS
 from tests.support.edge_corpus import Case, get, head, post
-from tests.support.guards import OPEN_POLICY, key, lay_out, made, order
-from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted, well
+from tests.support.guards import guarded, key, order
+from tests.support.scripted_daemon import ScriptedDaemon, Talk, answer
 
 SEED: Final = json.loads((Path(__file__).parents[1] / "seed" / "endpoints.json").read_text())
 METHODS: Final = {row["path"]: {one["method"] for one in SEED if one["path"] == row["path"]} for row in SEED}
@@ -35,25 +32,6 @@ FIELDS: Final = frozenset(
     {"host", "accept", "authorization", "idempotency-key", "traceparent", "content-type", "content-length"}
 )
 DAEMONS_KEY: Final = "Bearer fc_test"
-
-
-@asynccontextmanager
-async def guarded(
-    folder: Path, daemon_does: Script = well, *, bounds: str = ""
-) -> AsyncIterator[tuple[Guard, ScriptedDaemon]]:
-    """A whole guard and the daemon behind it, both on sockets."""
-    async with asyncio.timeout(60), scripted(default=daemon_does) as daemon:
-        toml = (
-            f'[trading]\nenabled = true\n[daemon]\nurl = "http://127.0.0.1:{daemon.port}"\nbroker_limits = "off"\n'
-            f"[bounds]\nfailed_auths_per_minute_max = 100000\nrefusals_per_second_max = 100000\n{bounds}"
-        )
-        guard = made(lay_out(folder, policies={"open.toml": OPEN_POLICY}, toml=toml))
-        await guard.start()
-        try:
-            yield guard, daemon
-        finally:
-            guard.hurry.set()
-            await guard.stop("over")
 
 
 async def asked(port: int, raw: bytes) -> tuple[int, bytes]:

@@ -1,7 +1,10 @@
-"""Memory does not grow with requests: what each leaves behind is let go again, object by object."""
+"""Memory does not grow with requests, nor with connections: what each leaves is let go again, object by object."""
 
+import asyncio
 import gc
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +12,10 @@ import pytest
 
 from guard.simulator.faults import Reset, RetType
 from guard.walk import recent
+from tests.support.edge import until
+from tests.support.edge_corpus import get
+from tests.support.guards import guarded, key
+from tests.support.scripted_daemon import Talk, answer
 from tests.support.stage import DAILY, ORDER, TRADING, Stage, stage
 
 ROUNDS: Final = 240
@@ -16,6 +23,10 @@ STEP_S: Final = 5  # in so many rounds any window of these policies is full, and
 RECENT: Final = 50
 CYCLES: Final = 20
 QUOTE: Final = "/api/quote"
+CONNECTIONS: Final = 10
+LENGTHY: Final = answer(b"{}")
+CHUNKED: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+PING: Final = get(f"Authorization: Bearer {key('bot')}", "Connection: close")
 
 
 async def _rounds(scene: Stage, first: int) -> int:
@@ -75,3 +86,57 @@ async def test_requests_leave_no_cycles(tmp_path: Path) -> None:
         finally:
             gc.enable()
         assert found < CYCLES, "one in each round, or more"
+
+
+@asynccontextmanager
+async def _unreachable(found: list[object]) -> AsyncIterator[None]:
+    """What is made of the guard's, or of its parsers, meanwhile and only the collector can let go of."""
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        yield
+        gc.collect()
+    finally:
+        gc.set_debug(0)
+        found += [one for one in gc.garbage if type(one).__module__.partition(".")[0] in {"guard", "httptools"}]
+        gc.garbage.clear()
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        LENGTHY,
+        answer(b"{}", extra="Connection: close\r\n"),
+        answer(b"{}", status="500 No"),
+        CHUNKED,
+        LENGTHY[:-1],
+        CHUNKED[:-5],
+        b"?",
+    ],
+    ids=["whole", "last", "failing", "chunked", "half", "half chunked", "no answer"],
+)
+async def test_connections_that_end_leave_no_cycles(tmp_path: Path, said: bytes) -> None:
+    """Neither a caller's nor the daemon's: they live too long for the collector, which hardly ever looks at the old."""
+
+    async def once(talk: Talk) -> None:
+        if await talk.request():
+            await talk.say(said)
+
+    found: list[object] = []
+    async with guarded(tmp_path, once) as (guard, daemon):
+
+        async def asks() -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", guard.ports[0])
+            writer.write(PING)
+            assert (await reader.read()).startswith(b"HTTP/1.1 ")
+            writer.close()
+
+        await asks()
+        async with _unreachable(found):
+            for _ in range(CONNECTIONS):
+                await asks()
+            await until(lambda: all(writer.transport.is_closing() for writer in daemon.writers))
+        assert daemon.connections > 1
+    assert not found

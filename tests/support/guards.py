@@ -1,5 +1,6 @@
 """A whole guard for tests: its own directory, a simulated daemon in memory, doors on ephemeral ports."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -15,6 +16,7 @@ from guard.lifecycle import Guard
 from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import Call, Daemon, Reply
+from tests.support.scripted_daemon import Script, ScriptedDaemon, scripted, well
 
 ALL_SCOPES = ["qot:read", "acc:read", "trade:simulate", "trade:real", "trade:unlock", "admin"]
 OPEN_POLICY = """
@@ -79,6 +81,25 @@ async def running(
         yield guard
     finally:
         await guard.stop("test over")
+
+
+@asynccontextmanager
+async def guarded(
+    folder: Path, daemon_does: Script = well, *, bounds: str = ""
+) -> AsyncIterator[tuple[Guard, ScriptedDaemon]]:
+    """A whole guard and the daemon behind it, both on sockets."""
+    async with asyncio.timeout(60), scripted(default=daemon_does) as daemon:
+        toml = (
+            f'[trading]\nenabled = true\n[daemon]\nurl = "http://127.0.0.1:{daemon.port}"\nbroker_limits = "off"\n'
+            f"[bounds]\nfailed_auths_per_minute_max = 100000\nrefusals_per_second_max = 100000\n{bounds}"
+        )
+        guard = made(lay_out(folder, policies={"open.toml": OPEN_POLICY}, toml=toml))
+        await guard.start()
+        try:
+            yield guard, daemon
+        finally:
+            guard.hurry.set()
+            await guard.stop("over")
 
 
 def call(path: str, body: Any = None, *, who: str | None = "bot", **head: str) -> Call:
