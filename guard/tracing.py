@@ -75,7 +75,7 @@ class Tracing:
     def hooks(self, hooks: Hooks) -> Hooks:
         """The same hooks, each within a span."""
         carrying = Carrying(
-            last_look=self._timed_later("record", hooks.carrying.last_look),
+            recorded=self._timed_later("record", hooks.carrying.recorded),
             verdict=self._told(hooks.carrying.verdict),
         )
         return Hooks(

@@ -26,7 +26,7 @@ class Outbound(Struct, frozen=True):
     """One request to the daemon. `path` is the catalogue's constant. `lend` says which daemon key goes along.
 
     `is_cancel`: a trade that only takes risk away; it never waits for a connection behind orders or reads. `may_leave`
-    is asked in the step in which the first byte would leave, where the request had to wait for a connection until then.
+    is asked in the very step in which the first byte would leave, whether or not it waited for a connection.
     `owner`: the key for which it is sent, "" the guard itself; where requests wait, owners take turns.
     """
 

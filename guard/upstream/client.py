@@ -5,9 +5,9 @@ no byte of the request can have left. Nothing is retried but what cannot have le
 closed, or, unless it is a trade, on a new one that closed. Redirects are answers, cookies are ignored. A cancelled
 `send` closes its connection.
 
-Where others are under way, what is no trade leaves when the turn of the loop is over: a daemon that waits is woken by
-each write, and those that are written one after the other find it awake. A trade leaves at once: nothing may come
-between the last look at what could stop it and its first byte.
+Where others are under way, what is no cancel leaves when the turn of the loop is over, trades first: a daemon that
+waits is woken by each write, and those that are written one after the other find it awake. All are asked in that step
+whether they may still leave, and nothing else of the guard's comes before their first bytes. A cancel leaves at once.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ from guard.terms import Answer, Failure, Outbound
 from guard.upstream.answer import Room, Whole
 from guard.upstream.circuit import Circuits
 from guard.upstream.connection import UNSENT, Asked, Connection
-from guard.upstream.fuse import CircuitLog
+from guard.upstream.fuse import WITHDRAWN, CircuitLog
 from guard.upstream.head import Heads
 from guard.upstream.origin import brief
-from guard.upstream.pool import Idle, Slots, urgency_of
+from guard.upstream.pool import Idle, Slots, Urgency, urgency_of
 from guard.upstream.trust import Trust
 
 Sent = tuple[Connection, Asked]  # a request on its way, and its answer to be
@@ -34,7 +34,6 @@ ANSWER_BYTES_MAX: Final = 32 * 2**20
 ANSWERS_BYTES_MAX: Final = 256 * 2**20  # of all connections together; one answer of whatever size is let in
 CLOSE_MAX_S: Final = 1.0  # how long `close` waits for the transports' last words
 _log = structlog.get_logger("guard")
-_WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -82,7 +81,7 @@ class Client:
         self._idle = Idle(idle_max_s=link.idle_max_s)
         self._room = Room(max(ANSWERS_BYTES_MAX, link.answer_bytes_max))
         self._open: set[Connection] = set()
-        self._leaving: list[Connection] = []
+        self._leaving: list[tuple[Connection, Outbound]] = []
         self._all_gone = asyncio.Event()
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -161,10 +160,11 @@ class Client:
             asked = None if connection is None else connection.take(data, deadline_s)
             if connection is None or asked is None:
                 return None
-            if request.is_trade or slots.in_use == 1:
-                connection.leave()
+            if request.is_cancel or slots.in_use == 1:
+                _look(connection, request)
+                _write(connection, request)
             else:
-                self._leave_later(connection)
+                self._leave_later(connection, request)
             sent = connection, asked
         finally:
             if sent is None:
@@ -173,21 +173,22 @@ class Client:
                     connection.drop()  # it was found closed
         return sent
 
-    def _leave_later(self, connection: Connection) -> None:
+    def _leave_later(self, connection: Connection, request: Outbound) -> None:
         """What it took leaves when this turn of the loop is over."""
         if not self._leaving:
             asyncio.get_running_loop().call_soon(self._leave)
-        self._leaving.append(connection)
+        self._leaving.append((connection, request))
 
     def _leave(self) -> None:
-        """What was to leave in this turn leaves."""
-        leaving, self._leaving = self._leaving, []
-        for connection in leaving:
-            try:
-                connection.leave()
-            except Exception:  # noqa: BLE001 - a bug of ours is one request's alone, and the others leave
-                _log.exception("leaving_failed")
-                connection.drop()
+        """What was to leave in this turn leaves, but for what may not: all are looked at, then all are written."""
+        leaving, self._leaving = sorted(self._leaving, key=_urgency), []
+        for step in (_look, _write):
+            for connection, request in leaving:
+                try:
+                    step(connection, request)
+                except Exception:  # noqa: BLE001 - a bug of ours is one request's alone, and the others leave
+                    _log.exception("leaving_failed")
+                    connection.drop()
 
     async def _in_turn(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | Failure:
         """Sends it once it has its turn and a connection; or why it was not sent, and neither is held."""
@@ -199,8 +200,8 @@ class Client:
                 return refused
         found: Sent | Failure | None = None
         try:
-            if has_waited and not _may_leave(request):
-                return _WITHDRAWN
+            if not _may_leave(request):
+                return WITHDRAWN
             found = self._on_idle(request, data, deadline_s)
             if found is None:
                 found = await self._on_new(request, data, deadline_s)
@@ -232,7 +233,7 @@ class Client:
         asked = None
         try:
             if not _may_leave(request):
-                return _WITHDRAWN
+                return WITHDRAWN
             asked = connection.ask(data, deadline_s)
         finally:
             if asked is None:
@@ -292,5 +293,18 @@ class Client:
 
 
 def _may_leave(request: Outbound) -> bool:
-    """It had to wait for a connection, and is still wanted."""
     return request.may_leave is None or request.may_leave()
+
+
+def _urgency(leaving: tuple[Connection, Outbound]) -> Urgency:
+    return urgency_of(leaving[1])
+
+
+def _look(connection: Connection, request: Outbound) -> None:
+    """What may leave no more is taken back."""
+    if not _may_leave(request):
+        connection.keep_back(WITHDRAWN)
+
+
+def _write(connection: Connection, _: Outbound) -> None:
+    connection.leave()

@@ -90,6 +90,13 @@ class Connection(asyncio.Protocol):
         transport.write(request)
         return True
 
+    def keep_back(self, why: Failure) -> None:
+        """What was taken does not leave; something else may."""
+        asked, self._asked, self._unsent = self._asked, None, None
+        self.is_reusable = not self._is_spent
+        if asked is not None and not asked.done():
+            asked.set_result(why)
+
     def retire(self) -> None:
         """Whatever is in flight may end; nothing is asked here any more."""
         self._is_spent, self.is_reusable = True, False

@@ -1,5 +1,7 @@
 """The daemon behind its circuits: while one is open, nothing except cancels is sent."""
 
+from typing import Final
+
 import structlog
 
 from guard.clock import Clock
@@ -7,6 +9,9 @@ from guard.terms import Answer, Daemon, Failure, Outbound
 from guard.upstream.circuit import Circuit, Circuits
 
 _log = structlog.get_logger("guard")
+
+
+WITHDRAWN: Final = Failure("held", "it was withdrawn before it left", is_sent=False)
 
 
 class CircuitLog:
@@ -42,7 +47,8 @@ class Fused:
             return circuit.refusal()
         result: Answer | Failure | None = None
         try:
-            result = await self._daemon.send(request)
+            is_wanted = request.may_leave is None or request.may_leave()
+            result = await self._daemon.send(request) if is_wanted else WITHDRAWN
         finally:
             if self._circuits.leave(way, result, is_trade=request.is_trade, now_us=self._clock.mono_us()):
                 self._log.tell()

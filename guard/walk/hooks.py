@@ -43,7 +43,7 @@ class Hooks(Struct, frozen=True):
     to a closed type. each_of: whose orders a cancel of all may meet. revoked: the key still stands. judge: every rule,
     the ledger, and the one body that is sent. rights: environment and account. ownership: whose order. in_the_way: one
     change of an order at a time. state: the guard's own state and HALT. hold: the reservation. carrying: the decision
-    on the disk, state and key once more, and what the daemon's answer means. judge_passing: rights, state and rates of
+    on the disk, and what the daemon's answer means. judge_passing: rights, state and rates of
     what is no trade. pass_on: sent as it stands, passwords counted and told to nobody. shown: the answer, cut to what
     the caller may see.
     """

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -40,6 +41,7 @@ _log = structlog.get_logger("guard")
 class Sending(Struct, gc=False):
     """A decided trade on its way to the daemon. `seq`: its decision's record, None where there is none (a cancel).
 
+    `late` is what stood against it at last, and so it was not sent.
     `meets_others`: for a cancel of all, whether by now it would end orders that it was not decided on.
     """
 
@@ -49,6 +51,7 @@ class Sending(Struct, gc=False):
     judged: Judged
     seq: int | None
     may_have_left: bool = False
+    late: Refusal | None = None
     meets_others: Callable[[], bool] | None = None
 
 
@@ -81,7 +84,7 @@ class Closing(Struct, gc=False):
 
     def keep_back(self, late: Refusal) -> None:
         """It was not sent, for this."""
-        self.late, self.outcome = late, Outcome(Verdict.NOT_SENT, message=late.reasons[0].message)
+        self.late, self.outcome, self.result = late, Outcome(Verdict.NOT_SENT, message=late.reasons[0].message), None
 
     def fail(self, recorder: Recorder, error: Exception) -> None:
         """A fault of ours met it: the caller is told what is known, whatever broke."""
@@ -183,11 +186,8 @@ def recordable(outcome: Outcome) -> Outcome:
     return replace(outcome, ret_type=ret_type, message=plain(outcome.message), err_code=err_code)
 
 
-async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
-    """The decision on the disk and its turn; then state, key, HALT and its age: they may have changed meanwhile.
-
-    A cancel waits for neither.
-    """
+async def recorded(recorder: Recorder, sending: Sending) -> Refusal | None:
+    """The decision on the disk, and its turn; or why it cannot be sent. A cancel waits for neither."""
     desk, visit = recorder.desk, sending.visit
     if visit.effect in RISKY and sending.seq is not None:
         try:
@@ -201,7 +201,7 @@ async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
         wait_us = desk.turns.take(place, visit.effect, now_us=desk.clock.mono_us())
         if wait_us:
             await asyncio.sleep(-(-wait_us // 1000) / 1000)  # whole milliseconds, as coarse timers keep them
-    return objection(desk, sending) or _late(desk, visit)
+    return None
 
 
 def objection(desk: Desk, sending: Sending) -> Refusal | None:
@@ -222,9 +222,12 @@ def _late(desk: Desk, visit: Visit) -> Refusal | None:
     return refuse(Code.OVERLOADED, _LATE.format(age_us // 1_000_000))
 
 
-def watched(desk: Desk, sending: Sending) -> Outbound:
-    """The request to send, looked at once more when its first byte would leave: it may wait for a connection."""
-    return replace(sending.outbound, may_leave=lambda: not (objection(desk, sending) or _late(desk, sending.visit)))
+def last_look(desk: Desk, sending: Sending) -> bool:
+    """State, key, HALT and its age in the step in which its first byte would leave: they may have changed meanwhile."""
+    sending.may_have_left = False
+    sending.late = objection(desk, sending) or _late(desk, sending.visit)
+    sending.may_have_left = sending.late is None
+    return sending.may_have_left
 
 
 async def carry(
@@ -240,12 +243,13 @@ async def carry(
     """
     desk, carrying, closing = recorder.desk, carrying or CARRYING, Closing(sending)
     try:
-        late = await carrying.last_look(recorder, sending)
-        if late is None:
+        sending.late = await carrying.recorded(recorder, sending)
+        if sending.late is None:
             sending.may_have_left = True
-            closing.result, closing.verdict = await desk.daemon.send(watched(desk, sending)), carrying.verdict
-        else:
-            closing.keep_back(late)
+            outbound = replace(sending.outbound, may_leave=partial(last_look, desk, sending))
+            closing.result, closing.verdict = await desk.daemon.send(outbound), carrying.verdict
+        if sending.late is not None:
+            closing.keep_back(sending.late)
     except Exception as error:  # noqa: BLE001 - its outcome is what is known
         closing.fail(recorder, error)
     except BaseException as error:
@@ -278,9 +282,9 @@ def interrupted(sending: Sending, error: BaseException) -> Outcome:
 
 
 class Carrying(Struct, frozen=True):
-    """What is asked of a trade on its way: before its first byte leaves, and when the daemon has answered."""
+    """What is asked of a trade on its way: before it is sent, and when the daemon has answered."""
 
-    last_look: Callable[[Recorder, Sending], Awaitable[Refusal | None]] = last_look
+    recorded: Callable[[Recorder, Sending], Awaitable[Refusal | None]] = recorded
     verdict: Callable[[Desk, Sending, Answer | Failure], Outcome] = verdict
 
 

@@ -302,12 +302,12 @@ def waiting(scene: Stage, go: asyncio.Event) -> None:
     """A cancel of all of a caller's waits before its last look, as it does for a connection."""
     hooks = scene.guard.pipeline.hooks
 
-    async def last_look(recorder: Recorder, sending: Sending) -> Refusal | None:
+    async def recorded(recorder: Recorder, sending: Sending) -> Refusal | None:
         if sending.visit.call.path == CANCEL_ALL:
             await go.wait()
-        return await hooks.carrying.last_look(recorder, sending)
+        return await hooks.carrying.recorded(recorder, sending)
 
-    carrying = structs.replace(hooks.carrying, last_look=last_look)
+    carrying = structs.replace(hooks.carrying, recorded=recorded)
     scene.guard.pipeline.hooks = structs.replace(hooks, carrying=carrying)
 
 

@@ -142,7 +142,7 @@ def _unheld(recorder: Any, sending: Any, opening: Any) -> None:
 
 
 async def _at_once(recorder: Any, sending: Any) -> None:
-    """Nobody waits for the disk, and nobody looks again."""
+    """Nobody waits for the disk."""
 
 
 def _believing(desk: Any, sending: Any, result: Any) -> Outcome:
@@ -182,7 +182,7 @@ WITHOUT: Final[dict[str, Hooks]] = {
     "in_the_way": replace(HOOKS, in_the_way=_none),
     "state": replace(HOOKS, state=_nothing),
     "hold": replace(HOOKS, hold=_unheld),
-    "last_look": replace(HOOKS, carrying=replace(CARRYING, last_look=_at_once)),
+    "recorded": replace(HOOKS, carrying=replace(CARRYING, recorded=_at_once)),
     "verdict": replace(HOOKS, carrying=replace(CARRYING, verdict=_believing)),
     "judge_passing": replace(HOOKS, judge_passing=_passing),
     "pass_on": replace(HOOKS, pass_on=_sent_as_it_is),

@@ -5,6 +5,7 @@ import contextlib
 import datetime as dt
 import ssl
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -310,8 +311,8 @@ async def warm(connections: int) -> AsyncIterator[tuple[Client, ScriptedDaemon]]
         await client.close()
 
 
-async def test_reads_of_one_turn_leave_together_and_a_trade_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that is alone waits for nothing, nor does a trade; all others are written when the turn is over."""
+async def test_what_comes_in_one_turn_leaves_together_and_a_cancel_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is alone waits for nothing, nor does a cancel; all others are written when the turn is over."""
     seen: list[str] = []
     take, leave = Connection.take, Connection.leave
 
@@ -323,14 +324,67 @@ async def test_reads_of_one_turn_leave_together_and_a_trade_at_once(monkeypatch:
         seen.append("leave")
         return leave(connection)
 
-    async with warm(4) as (client, daemon):
+    cancel = replace(ORDER, is_cancel=True)
+    async with warm(5) as (client, daemon):
         monkeypatch.setattr(Connection, "take", taking)
         monkeypatch.setattr(Connection, "leave", leaving)
-        answers = await asyncio.gather(*[client.send(request) for request in (READ, READ, ORDER, READ)])
+        answers = await asyncio.gather(*[client.send(request) for request in (READ, READ, ORDER, cancel, ORDER)])
 
         assert all(isinstance(each, Answer) for each in answers)
-        assert seen == ["take", "leave", "take", "take", "leave", "take", "leave", "leave"]
-        assert (client.dials_total, len(daemon.requests), client.in_flight) == (4, 8, 0)
+        assert seen == ["take", "leave", "take", "take", "take", "leave", "take", "leave", "leave", "leave"]
+        assert (client.dials_total, len(daemon.requests), client.in_flight) == (5, 10, 0)
+
+
+async def test_trades_leave_before_what_else_came_in_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads hold up no trade."""
+    seen: list[str] = []
+    leave = Connection.leave
+
+    def leaving(connection: Connection) -> bool:
+        seen.append((connection._unsent or b"").split(b" ")[1].decode())
+        return leave(connection)
+
+    async with warm(4) as (client, _):
+        monkeypatch.setattr(Connection, "leave", leaving)
+        await asyncio.gather(*[client.send(request) for request in (READ, READ, READ, ORDER)])
+        assert seen == [READ.path, ORDER.path, READ.path, READ.path]
+
+
+async def test_what_leaves_at_the_end_of_the_turn_is_asked_then_whether_it_still_may() -> None:
+    """What came in between keeps it back: not a byte of it leaves, its connection stays of use, the others leave."""
+    is_halted, asked = False, list[str]()
+
+    def may_leave(name: str) -> bool:
+        asked.append(name)
+        return not (is_halted and name == "second")
+
+    orders = [replace(ORDER, may_leave=partial(may_leave, name)) for name in ("first", "second", "third")]
+    async with warm(3) as (client, daemon):
+        sending = [asyncio.ensure_future(client.send(order)) for order in orders]
+        await asyncio.sleep(0)
+        assert asked == ["first"], "it is alone in that moment, and leaves"
+        is_halted = True
+        left, kept, third = await asyncio.gather(*sending)
+
+        assert isinstance(kept, Failure)
+        assert (kept.kind, kept.is_sent) == ("held", False)
+        assert (type(left), type(third), asked) == (Answer, Answer, ["first", "second", "third"])
+        assert all(isinstance(each, Answer) for each in await asyncio.gather(*[client.send(READ) for _ in range(3)]))
+        assert (client.dials_total, len(daemon.requests), client.in_flight) == (3, 8, 0)
+
+
+async def test_a_fault_as_one_is_asked_whether_it_may_leave_is_no_other_ones() -> None:
+    """Nothing of it leaves, and its own sender hears of it."""
+
+    def broken() -> bool:
+        raise RuntimeError("broken")
+
+    async with warm(3) as (client, daemon):
+        requests = (ORDER, replace(ORDER, may_leave=broken), ORDER)
+        left, met, third = await asyncio.gather(*[client.send(one) for one in requests], return_exceptions=True)
+
+        assert (type(left), type(met), type(third)) == (Answer, RuntimeError, Answer)
+        assert (len(daemon.requests), client.in_flight) == (5, 0)
 
 
 async def test_what_finds_its_connection_closed_at_the_end_of_the_turn_goes_on_another() -> None:
@@ -338,7 +392,7 @@ async def test_what_finds_its_connection_closed_at_the_end_of_the_turn_goes_on_a
     async with warm(3) as (client, daemon):
         sending = [asyncio.ensure_future(client.send(READ)) for _ in range(3)]
         await asyncio.sleep(0)
-        client._leaving[0].eof_received()
+        client._leaving[0][0].eof_received()
 
         assert all(isinstance(each, Answer) for each in await asyncio.gather(*sending))
         assert (client.dials_total, len(daemon.requests), client.in_flight) == (4, 6, 0)

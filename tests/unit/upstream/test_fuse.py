@@ -1,5 +1,6 @@
 """What the log says of a circuit that opens and closes."""
 
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from guard.terms import Answer, Failure, Outbound
@@ -42,3 +43,11 @@ async def test_a_circuit_that_opens_or_closes_is_told_once() -> None:
         for _ in range(2):
             assert await fused.send(READ) is WELL
         assert [(log["event"], log["of"]) for log in logs[2:]] == [("circuit_closed", "reads")]
+
+
+async def test_what_may_not_leave_is_not_sent() -> None:
+    """As the client does it: asked in the step in which it would be sent."""
+    fused = Fused(Scripted(), Circuits(), ManualClock())
+    kept = await fused.send(replace(READ, may_leave=lambda: False))
+    assert isinstance(kept, Failure)
+    assert (kept.kind, kept.is_sent) == ("held", False)
