@@ -33,8 +33,7 @@ def policies(facts: Facts, differences: Differences) -> Markup:
         ]
         told += [el("div", error, class_="note") for error in (*notes, *(one.get("errors") or [])[:5])]
         hashes = [_hash(before), " → ", _hash(after)] if before else [_hash(after)]
-        reason = el("span", str(one.get("reason") or "no reason was given"), class_="sub2")
-        rows.append((moment(one["ts"]), [_who(one), reason], str(one.get("result")), hashes, told or "-"))
+        rows.append((moment(one["ts"]), [_who(one), *_why(one)], str(one.get("result")), hashes, told or "-"))
     moved = ("added", "removed", "changed")
     keys = [
         (
@@ -208,6 +207,16 @@ def proof(finding: Finding, remarks: Sequence[str], keys: Sequence[str]) -> Mark
 
 def _who(one: Mapping[str, Any]) -> str:
     return str(one.get("by") or "(not named)")
+
+
+def _why(one: Mapping[str, Any]) -> list[Content]:
+    """The reason; of what another person asked for, whose and why; and when it goes back by itself."""
+    told = [str(one.get("reason") or "no reason was given")]
+    if one.get("asked_by"):
+        told.append(f"asked for by {one['asked_by']}: {one.get('asked_reason') or 'no reason was given'}")
+    if one.get("until"):
+        told.append(f"until {moment(one['until'])}, then back by itself")
+    return [el("span", words, class_="sub2") for words in told]
 
 
 def _hash(sha256: str) -> Content:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from guard.audit.controls import CONTROLS, findings
+from guard.audit.events import policies
 from guard.audit.facts import LISTED_MAX, Facts, decimal, named
 from guard.audit.sections import limits, refused
 from guard.journal import Line, read_lines
@@ -215,6 +216,18 @@ def test_a_report_over_pruned_days_says_that_it_lacks_them(state: Path) -> None:
         told = [sentence for _, sentence, where in findings(facts) if where == "proof"]
         assert told == [f"Records 1 to 20 are pruned: what was before {ts[:19]}Z is not in this report"] * is_told
     assert not [one for one in findings(facts_of(state)) if "pruned" in one[1]]
+
+
+def test_a_change_by_two_persons_is_told_with_both_and_its_end() -> None:
+    """Who asked for it and why stands beside who approved it; of a temporary one, until when it binds."""
+    asked = {"asked_by": "Ada", "asked_reason": "larger lots", "until": "2026-11-22T17:00:00Z"}
+    row = {"result": "applied", "sha256": "b" * 64, "by": "Bob", "reason": "agreed", **asked}
+    facts = Facts()
+    facts.take([View(Line(1, TS, "policy", "", b""), row)])
+    page = str(policies(facts, lambda *_: ()))
+
+    for words in ("Bob", "agreed", "asked for by Ada: larger lots", "until 2026-11-22 17:00:00, then back by itself"):
+        assert words in page, words
 
 
 def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
