@@ -45,7 +45,8 @@ def reload(
 ) -> None:
     """Tell a running guard to read its policies again, with the key in GUARD_KEY (guard:policy, with an owner)."""
     del state
-    ends = None if until is None else end_of("--until", until, now=SystemClock().wall()).isoformat()
+    now = SystemClock().wall()
+    ends = None if until is None else end_of("--until", until, now=now).isoformat(timespec="seconds")
     body = {name: text for name, text in (("reason", reason), ("until", ends)) if text is not None}
     status, answer = post(ops_door(ops, config), "/admin/policy/reload", body)
     end(status, answer, as_json=as_json)

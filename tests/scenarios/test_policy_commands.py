@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,15 @@ async def run(scene: Stage, *words: str, who: str = "desk", answer: str | None =
 def write(scene: Stage, text: str, name: str = "desk.toml") -> None:
     """A policy file as an editor would leave it."""
     (scene.config.parent / "policies" / name).write_text(text)
+
+
+async def test_a_change_may_end_so_many_hours_from_now(tmp_path: Path) -> None:
+    """`--until 8h`: at a whole second, as people write times."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        code, told = await run(scene, "reload", "--reason", "larger lots", "--until", "8h")
+        assert code == 3
+        assert re.search(r"^until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, then back by itself$", told, re.MULTILINE)
 
 
 async def test_one_asks_and_another_approves(tmp_path: Path) -> None:
