@@ -133,7 +133,8 @@ def _policies(settings: Settings, keyring: Keyring | None) -> list[Finding]:
     directory = settings.path(settings.policies.dir)
     docs, wrong = read_docs(directory)
     built = build_policies(settings, keyring or keyring_of(()), docs, now=SystemClock().wall())
-    problems = [*wrong, *(built if isinstance(built, list) else [])]
+    found = built if isinstance(built, list) else []
+    problems = [*wrong, *(problem for problem in found if problem.path != "keys.tz")]  # told with the settings
     if problems or isinstance(built, list):
         places = ("" if problem.file == str(directory) else f"{settings.policies.dir}/" for problem in problems)
         return [Finding("wrong", f"{place}{problem}") for place, problem in zip(places, problems, strict=True)]

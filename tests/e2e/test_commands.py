@@ -352,6 +352,16 @@ def test_what_is_no_key_is_neither_sent_nor_shown(tmp_path: Path, text: str) -> 
     assert done.stderr == "guard: GUARD_KEY: must hold one key and nothing else\n"
 
 
+async def test_check_tells_a_wrong_zone_once(tmp_path: Path) -> None:
+    """As one of the settings, and not of a policy file that does not exist."""
+    lay_out(tmp_path, toml='[keys]\ntz = "Mars"\n')
+    done = await asyncio.to_thread(run_here, "check", cwd=tmp_path)
+
+    assert done.returncode == 1
+    told = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if "tz" in line]
+    assert told == ["keys.tz: 'Mars' is no time zone; write one like Asia/Hong_Kong"]
+
+
 @pytest.mark.parametrize("words", [("me", "--data"), ("me", "--ops"), ("policy", "reload", "--ops")])
 def test_where_nobody_listens_the_flag_to_look_at_is_named(tmp_path: Path, words: tuple[str, ...]) -> None:
     """`guard me --data` says --data: whoever is told another flag looks in the wrong place."""
