@@ -54,7 +54,7 @@ def columns(hours: Mapping[str, Counter[str]], series: Sequence[Series], *, sinc
     found = []
     for place, slot in enumerate(slots):
         begins = first + timedelta(hours=step_h * place)
-        label = f"{begins:%d %b}" if hours_total > 72 else f"{begins:%d %b %H:%M}"  # noqa: PLR2004 - three days
+        label = f"{begins:%d %b}" if step_h >= 24 else f"{begins:%d %b %H:%M}"  # noqa: PLR2004 - hours of a day
         found.append(Column(begins, label, tuple(sum(slot[name] for name in one.counts) for one in series)))
     return found
 

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import datetime
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,14 @@ def test_every_request_stands_in_one_column(met: list[tuple[datetime, str]]) -> 
     assert len(found) <= COLUMNS_MAX + 1
     assert sum(sum(one.parts) for one in found) == len(met)
     assert stacked("Orders", found, SERIES).count("<rect") <= 2 * len(found)
+
+
+@pytest.mark.parametrize("until", ["2026-11-02T20", "2026-11-05T01", "2026-11-16T23", "2026-12-30T00"])
+def test_no_two_columns_have_one_name(until: str) -> None:
+    """Columns that are parts of a day name their hour, however many days there are."""
+    labels = [one.label for one in columns({}, SERIES, since="2026-11-02T01", until=until)]
+
+    assert len(set(labels)) == len(labels)
 
 
 def test_a_chart_says_in_words_what_it_draws() -> None:
