@@ -113,7 +113,8 @@ class Source(Generic[K, V]):
 
         A good value that is older than `renew_us` (half of its age) is renewed beside the caller. `not_before_us`: the
         question must have been asked no earlier, so an answer that is under way may not do; want again after it. Where
-        the pace leaves no turn while somebody would wait, the key is asked for all the same, for those who come later.
+        the pace leaves no turn while somebody would wait, the key is asked for all the same, for those who come later,
+        but for who wants it newer than himself: so would they, and the turn is theirs.
         """
         now_us = self._around.clock.t_us()
         self._use(key, now_us)
@@ -124,9 +125,11 @@ class Source(Generic[K, V]):
                 self._enqueue(key, now_us)
             if age_us <= age_max_us:
                 return None
+        is_late = self._pace.wait_us(now_us) > self._manner.patience_us
+        if is_late and not_before_us and key not in self._pending:
+            return None
         future = self._enqueue(key, now_us)
-        is_too_far = key in self._wanted and self._pace.wait_us(now_us) > self._manner.patience_us
-        return None if is_too_far else future
+        return None if is_late and key in self._wanted else future
 
     def why(self, key: K) -> str:
         """Why there is no newer answer, for a message."""
@@ -136,8 +139,9 @@ class Source(Generic[K, V]):
             return f"the daemon {'does not tell' if denied.is_passing else 'has none'}: {denied.message}"
         if self.trouble:
             return f"the last question failed: {self.trouble}"
-        if key in self._wanted and self._pace.wait_us(now_us):
-            return "the guard's part of the broker's limit is used up"
+        wait_us = self._pace.wait_us(now_us)
+        if wait_us and (key in self._wanted or not self._manner.patience_us):
+            return f"the guard's part of the broker's limit is used up for another {-(-wait_us // 100_000) / 10:.1f} s"
         if key in self._pending:
             return "the daemon did not answer in time"
         return "it was not asked for, or not told in time"  # an order that is refused already asks for nothing

@@ -284,13 +284,34 @@ async def test_a_bug_ends_the_wait_and_is_heard(bench: Bench) -> None:
     assert await bench.get("a") == "a"
 
 
+async def test_no_question_is_spent_on_who_cannot_use_its_answer(bench: Bench) -> None:
+    """Who wants it newer than himself and cannot wait leaves the turn to the next one: trying again gets there."""
+    bench.made(Manner(lanes_max=1, burst=1, interval_us=6_000_000, patience_us=0))
+    served = []
+    for second in range(13):
+        began_us = bench.clock.t_us()
+        future = bench.source.want("a", age_max_us=AGE_US, not_before_us=began_us)
+        if future is not None:
+            await future
+            served.append(second)
+        else:
+            left = f"used up for another {6 - second % 6}.0 s"
+            assert bench.source.why("a").endswith(left)
+        await bench.settle()
+        bench.clock.advance(s=1)
+
+    assert served == [0, 6, 12]
+    assert bench.questions == ["a"] * 3
+    assert bench.slept == []
+
+
 async def test_the_pace_is_kept_and_what_is_wanted_meanwhile_goes_along(bench: Bench) -> None:
     """A burst at once; then one question waits and takes everybody with it."""
     bench.made(Manner(batch_max=4, burst=2, interval_us=1_000_000))
     await bench.get("a")
     await bench.get("b")
     waits = [bench.source.want(key, age_max_us=AGE_US) for key in "cd"]
-    assert bench.source.why("c") == "the guard's part of the broker's limit is used up"
+    assert bench.source.why("c") == "the guard's part of the broker's limit is used up for another 1.0 s"
     for future in waits:
         assert future is not None
         await future
