@@ -19,6 +19,7 @@ _BOTTOM: Final = 26
 _TOP: Final = 20
 COLUMNS_MAX: Final = 64
 _WIDE_MAX: Final = 56
+_LETTER_W: Final = 7  # at most, of what is written below the columns
 _STEPS_H: Final = (1, 2, 3, 6, 12, 24, 48, 7 * 24, 14 * 24, 30 * 24, 91 * 24)
 
 
@@ -76,7 +77,8 @@ def stacked(title: str, found: Sequence[Column], series: Sequence[Series]) -> Ma
     every = max(-(-len(found) // 8), 1)
     for place, column in enumerate(found):
         if place % every == 0:
-            x, is_second = _LEFT + step * place + step / 2, place // every % 2
+            half, is_second = _LETTER_W * len(column.label) / 2, place // every % 2
+            x = min(_LEFT + step * place + step / 2, WIDTH - half)
             kind = "tick mid thin" if is_second else "tick mid"  # every second label makes room on a phone
             marks.append(el("text", column.label, x=_at(x), y=HEIGHT - 6, class_=kind))
     totals = ", ".join(f"{one.name} {sum(c.parts[n] for c in found)}" for n, one in enumerate(series))

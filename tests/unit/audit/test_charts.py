@@ -1,5 +1,6 @@
 """Columns over time and small drawings."""
 
+import re
 from collections import Counter
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.audit.charts import COLUMNS_MAX, Series, columns, stacked, strip, track
+from guard.audit.charts import COLUMNS_MAX, WIDTH, Series, columns, stacked, strip, track
 
 SERIES = (Series("allow", "allowed", ("a", "b")), Series("refuse", "refused", ("r",)))
 HOURS = st.datetimes(min_value=datetime(2024, 1, 1), max_value=datetime(2031, 1, 1))  # noqa: DTZ001 - hours
@@ -33,6 +34,15 @@ def test_no_two_columns_have_one_name(until: str) -> None:
     labels = [one.label for one in columns({}, SERIES, since="2026-11-02T01", until=until)]
 
     assert len(set(labels)) == len(labels)
+
+
+def test_no_label_is_cut_off_at_the_edge() -> None:
+    """The last column's name ends within the drawing."""
+    found = columns({}, SERIES, since="2026-11-02T01", until="2026-11-05T01")
+    placed = re.findall(r'<text x="([0-9.]+)"[^>]*class="tick mid[^>]*>([^<]+)<', stacked("Orders", found, SERIES))
+
+    assert len(placed) == 8
+    assert all(float(x) + 3.5 * len(label) <= WIDTH for x, label in placed)
 
 
 def test_a_chart_says_in_words_what_it_draws() -> None:
