@@ -34,15 +34,8 @@ def policies(facts: Facts, differences: Differences) -> Markup:
         told += [el("div", error, class_="note") for error in (*notes, *(one.get("errors") or [])[:5])]
         hashes = [_hash(before), " → ", _hash(after)] if before else [_hash(after)]
         rows.append((moment(one["ts"]), [_who(one), *_why(one)], str(one.get("result")), hashes, told or "-"))
-    moved = ("added", "removed", "changed")
     keys = [
-        (
-            moment(one["ts"]),
-            _who(one),
-            str(one.get("result")),
-            str(one.get("reason") or "-"),
-            *(", ".join(map(str, one.get(name) or [])) or "-" for name in moved),
-        )
+        (moment(one["ts"]), [_who(one), *_why(one)], str(one.get("result")), _moved(one))
         for one in facts.key_reloads.shown
     ]
     heads = ("when", "who and why", "result", "from, to", "what changed")
@@ -51,7 +44,7 @@ def policies(facts: Facts, differences: Differences) -> Markup:
         "Changes of policies and keys",
         table("Reloads of policies", heads, rows, kinds="txxtm"),
         more(facts.reloads.total, len(rows)),
-        table("Reloads of keys", ("when", "who", "result", "reason", *moved), keys, kinds="txxmmmm"),
+        table("Reloads of keys", ("when", "who and why", "result", "what changed"), keys, kinds="txxm"),
         more(facts.key_reloads.total, len(keys)),
     )
 
@@ -217,6 +210,16 @@ def _why(one: Mapping[str, Any]) -> list[Content]:
     if one.get("until"):
         told.append(f"until {moment(one['until'])}, then back by itself")
     return [el("span", words, class_="sub2") for words in told]
+
+
+def _moved(one: Mapping[str, Any]) -> Content:
+    """Which keys a reload of them added, removed and changed, or what was wrong with the file."""
+    told = [
+        el("div", f"{name} {', '.join(map(str, one[name]))}")
+        for name in ("added", "removed", "changed")
+        if one.get(name)
+    ]
+    return [*told, *(el("div", error, class_="note") for error in (one.get("errors") or [])[:5])] or "-"
 
 
 def _hash(sha256: str) -> Content:

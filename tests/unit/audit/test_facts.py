@@ -230,6 +230,21 @@ def test_a_change_by_two_persons_is_told_with_both_and_its_end() -> None:
         assert words in page, words
 
 
+def test_a_reload_of_keys_is_told_in_one_column() -> None:
+    """What was added, removed and changed; a table of seven columns did not fit a screen, and hid the last of them."""
+    rows = [
+        {"result": "applied", "by": "Ada", "added": ["bot-2"], "changed": ["bot-1", "bot-3"]},
+        {"result": "refused", "by": "Ada", "reason": "a new bot", "errors": ["keys[4]: id"]},
+    ]
+    facts = Facts()
+    facts.take(View(Line(seq, TS, "keys", "", b""), row) for seq, row in enumerate(rows))
+    page = str(policies(facts, lambda *_: ()))
+
+    assert page.count('<th scope="col">') == 4
+    for words in ("added bot-2", "changed bot-1, bot-3", "a new bot", "keys[4]: id"):
+        assert words in page, words
+
+
 def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
     """Of a year the first are shown; what a reviewer is told of drills, stops, reasons, gaps and doubts is of all."""
     rows: list[tuple[str, dict[str, Any]]] = [
