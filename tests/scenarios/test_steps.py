@@ -35,10 +35,10 @@ reads = "10000/10s"
 """
 # Steps that the requests of a turn take together (docs/adr/0013) are some twenty calls more a trade and six a read, and
 # a quarter and a tenth less CPU where more than one is under way: a sale was held to 330 before, a quote to 75.
-ORDER_MAX: Final = 280
-SALE_MAX: Final = 360  # it is worth what it may fill at: a price that is fresh is looked up, and recorded
+ORDER_MAX: Final = 240
+SALE_MAX: Final = 350  # it is worth what it may fill at: a price that is fresh is looked up, and recorded
 QUOTE_MAX: Final = 80
-REFUSAL_MAX: Final = 250
+REFUSAL_MAX: Final = 225
 ASKED: Final = 5
 
 
