@@ -12,6 +12,7 @@ whether they may still leave, and nothing else of the guard's comes before their
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -26,7 +27,7 @@ from guard.upstream.connection import UNSENT, Asked, Connection
 from guard.upstream.fuse import WITHDRAWN, CircuitLog
 from guard.upstream.head import Heads
 from guard.upstream.origin import brief
-from guard.upstream.pool import Idle, Slots, Urgency, urgency_of
+from guard.upstream.pool import Idle, Slots, urgency_of
 from guard.upstream.trust import Trust
 
 Sent = tuple[Connection, Asked]  # a request on its way, and its answer to be
@@ -81,7 +82,8 @@ class Client:
         self._idle = Idle(idle_max_s=link.idle_max_s)
         self._room = Room(max(ANSWERS_BYTES_MAX, link.answer_bytes_max))
         self._open: set[Connection] = set()
-        self._leaving: list[tuple[Connection, Outbound]] = []
+        self._looked_at: list[tuple[Connection, Callable[[], bool]]] = []  # and leave before what need not be
+        self._leaving: list[Connection] = []
         self._all_gone = asyncio.Event()
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -161,8 +163,10 @@ class Client:
             if connection is None or asked is None:
                 return None
             if request.is_cancel or slots.in_use == 1:
-                _look(connection, request)
-                _write(connection, request)
+                if _may_leave(request):
+                    connection.leave()
+                else:
+                    connection.keep_back(WITHDRAWN)
             else:
                 self._leave_later(connection, request)
             sent = connection, asked
@@ -175,20 +179,28 @@ class Client:
 
     def _leave_later(self, connection: Connection, request: Outbound) -> None:
         """What it took leaves when this turn of the loop is over."""
-        if not self._leaving:
+        if not (self._looked_at or self._leaving):
             asyncio.get_running_loop().call_soon(self._leave)
-        self._leaving.append((connection, request))
+        if request.may_leave is None:
+            self._leaving.append(connection)
+        else:
+            self._looked_at.append((connection, request.may_leave))
 
     def _leave(self) -> None:
         """What was to leave in this turn leaves, but for what may not: all are looked at, then all are written."""
-        leaving, self._leaving = sorted(self._leaving, key=_urgency), []
-        for step in (_look, _write):
-            for connection, request in leaving:
-                try:
-                    step(connection, request)
-                except Exception:  # noqa: BLE001 - a bug of ours is one request's alone, and the others leave
-                    _log.exception("leaving_failed")
-                    connection.drop()
+        looked_at, leaving = self._looked_at, self._leaving
+        self._looked_at, self._leaving = [], []
+        for connection, may_leave in looked_at:
+            try:
+                if not may_leave():
+                    connection.keep_back(WITHDRAWN)
+            except Exception:  # noqa: BLE001 - a bug of ours is one request's alone, and the others leave
+                _broken(connection)
+        for connection in (*[connection for connection, _ in looked_at], *leaving):
+            try:
+                connection.leave()
+            except Exception:  # noqa: BLE001 - likewise
+                _broken(connection)
 
     async def _in_turn(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | Failure:
         """Sends it once it has its turn and a connection; or why it was not sent, and neither is held."""
@@ -296,15 +308,6 @@ def _may_leave(request: Outbound) -> bool:
     return request.may_leave is None or request.may_leave()
 
 
-def _urgency(leaving: tuple[Connection, Outbound]) -> Urgency:
-    return urgency_of(leaving[1])
-
-
-def _look(connection: Connection, request: Outbound) -> None:
-    """What may leave no more is taken back."""
-    if not _may_leave(request):
-        connection.keep_back(WITHDRAWN)
-
-
-def _write(connection: Connection, _: Outbound) -> None:
-    connection.leave()
+def _broken(connection: Connection) -> None:
+    _log.exception("leaving_failed")
+    connection.drop()

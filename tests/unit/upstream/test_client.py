@@ -335,6 +335,9 @@ async def test_what_comes_in_one_turn_leaves_together_and_a_cancel_at_once(monke
         assert (client.dials_total, len(daemon.requests), client.in_flight) == (5, 10, 0)
 
 
+LOOKED_AT = replace(ORDER, may_leave=lambda: True)
+
+
 async def test_trades_leave_before_what_else_came_in_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads hold up no trade."""
     seen: list[str] = []
@@ -346,7 +349,7 @@ async def test_trades_leave_before_what_else_came_in_their_turn(monkeypatch: pyt
 
     async with warm(4) as (client, _):
         monkeypatch.setattr(Connection, "leave", leaving)
-        await asyncio.gather(*[client.send(request) for request in (READ, READ, READ, ORDER)])
+        await asyncio.gather(*[client.send(request) for request in (READ, READ, READ, LOOKED_AT)])
         assert seen == [READ.path, ORDER.path, READ.path, READ.path]
 
 
@@ -392,7 +395,7 @@ async def test_what_finds_its_connection_closed_at_the_end_of_the_turn_goes_on_a
     async with warm(3) as (client, daemon):
         sending = [asyncio.ensure_future(client.send(READ)) for _ in range(3)]
         await asyncio.sleep(0)
-        client._leaving[0][0].eof_received()
+        client._leaving[0].eof_received()
 
         assert all(isinstance(each, Answer) for each in await asyncio.gather(*sending))
         assert (client.dials_total, len(daemon.requests), client.in_flight) == (4, 6, 0)
