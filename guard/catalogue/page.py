@@ -36,7 +36,8 @@ _DIFFERENCES: Final = """\
 ## Where the guard differs from the daemon's reference, and why
 
 - **Public endpoints lend no privilege.** Six rows are documented as public. The guard answers them without a key, but
-  then sends no daemon key of its own along; a daemon that wants one says 401, and the guard passes that on.
+  then sends no daemon key of its own along; a daemon that wants one says 401, and the guard passes that on
+  with a `Guard-Note`.
 - **`reconfirm-order` is a trade.** It is documented under `acc:read` but confirms a live order. The guard wants a trade
   scope on top, judges it as a change and records it before sending.
 - **`unlock-trade` never opens to `trade:simulate` alone.** It takes `trade:unlock` or `trade:real`.
