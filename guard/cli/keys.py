@@ -7,7 +7,7 @@ is `--file`, else `GUARD_KEYS`, else `keys.file` of the settings, else keys.json
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -214,12 +214,16 @@ def _mint(path: Path, edit: Callable[[str], None], *, as_json: bool) -> None:
     else:
         typer.echo(plaintext)
         lines = [f"{record.id} is in {path}; its key is shown this once", _READ_AGAIN]
-        lines += [
-            f"{row['id']}, the same caller: {row['state']} until {row['expires_at'] or 'revoked'}" for row in alike
-        ]
+        lines += [f"{row['id']}, the same caller: {_for_how_long(row)}" for row in alike]
         typer.echo("\n".join([*lines, *_unowned(record), *errors]), err=True)
     if errors:
         raise typer.Exit(1)
+
+
+def _for_how_long(row: Mapping[str, Any]) -> str:
+    if row["state"] == "works":
+        return f"works until {row['expires_at'] or 'revoked'}"
+    return f"expired at {row['expires_at']}" if row["state"] == "expired" else str(row["state"])
 
 
 def _unowned(record: KeyRecord) -> list[str]:

@@ -251,6 +251,8 @@ def test_rotate_tells_people_when_the_old_key_ends() -> None:
     assert result.stdout.startswith("gk_")
     assert result.stdout.count("\n") == 1
     assert "bot, the same caller: works until 20" in result.stderr
+    told = guard("rotate bot --overlap 0m").stderr
+    assert "bot@2, the same caller: expired at 20" in told
 
 
 def test_an_overlap_is_a_duration() -> None:
