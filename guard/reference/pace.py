@@ -14,9 +14,9 @@ class Pace(Struct):
     interval_us: int
     full_at_us: int = 0
 
-    def wait_us(self, now_us: int) -> int:
-        """How long until the next question may be asked; 0: now."""
-        return max(0, self.full_at_us - (self.burst - 1) * self.interval_us - now_us)
+    def wait_us(self, now_us: int, *, spared: int = 0) -> int:
+        """How long until the next question may be asked, so that `spared` more could be at once; 0: now."""
+        return max(0, self.full_at_us - (self.burst - 1 - spared) * self.interval_us - now_us)
 
     def take(self, now_us: int) -> None:
         """One question is asked."""

@@ -25,7 +25,7 @@ from guard.reference.sources import (
     STATE_AGE_US,
     Sources,
 )
-from guard.reference.views import Asked, instrument, is_option, underlying, view, wants_held
+from guard.reference.views import Asked, instrument, is_option, spared, underlying, view, wants_held
 from guard.supervisor import Supervisor
 from guard.terms import Account, Daemon, Instrument, Missing, Needs, PlaceOrder, World
 
@@ -126,12 +126,12 @@ class Reference:
             yield sources.calendars.want(key, age_max_us=CALENDAR_AGE_US, renew_us=CALENDAR_RENEW_US)
         if wants_held(sources, asked):
             source, held_us = sources.positions(asked.account), sources.held_age_us(asked.positions, asked.symbol)
-            yield source.want(asked.positions, age_max_us=_early(held_us), renew_us=held_us // 3)
+            renew_us, left = held_us // 3, spared(sources, asked)
+            yield source.want(asked.positions, age_max_us=_early(held_us), renew_us=renew_us, spared=left)
         if needs.position:
-            source = sources.positions(asked.account)
-            yield source.want(
-                asked.positions, age_max_us=_early(POSITION_AGE_US), not_before_us=asked.position_since_us
-            )
+            source, since_us = sources.positions(asked.account), asked.position_since_us
+            age_us, left = _early(POSITION_AGE_US), spared(sources, asked)
+            yield source.want(asked.positions, age_max_us=age_us, not_before_us=since_us, spared=left)
 
     def _facts(self, asked: Asked) -> Waits:
         """What the symbol is, then its prices: one that does not exist spoils the question of all others."""

@@ -107,29 +107,35 @@ class Source(Generic[K, V]):
     # ------------------------------------------------------------ asking for
 
     def want(
-        self, key: K, *, age_max_us: int, renew_us: int | None = None, not_before_us: int = 0
+        self, key: K, *, age_max_us: int, renew_us: int | None = None, not_before_us: int = 0, spared: int = 0
     ) -> asyncio.Future[None] | None:
         """Has the key asked for unless what is kept is good; None: there is nothing to wait for.
 
         A good value that is older than `renew_us` (half of its age) is renewed beside the caller. `not_before_us`: the
         question must have been asked no earlier, so an answer that is under way may not do; want again after it. Where
-        the pace leaves no turn while somebody would wait, the key is asked for all the same, for those who come later,
-        but for who wants it newer than himself: so would they, and the turn is theirs.
+        the pace leaves no turn while somebody would wait, the key is asked for all the same, for those who come later;
+        not for who wants it newer than himself: so would they, and the turn is theirs. Nor for who spares turns: so
+        many are left to those who spare none.
         """
         now_us = self._around.clock.t_us()
         self._use(key, now_us)
         kept = self.shelf.get(key)
         if kept is not None and kept.asked_us >= not_before_us:
             age_us = now_us - kept.answered_us
-            if age_us > (age_max_us // 2 if renew_us is None else renew_us):
+            if age_us > (age_max_us // 2 if renew_us is None else renew_us) and not (
+                spared and self._is_late(now_us, spared)
+            ):
                 self._enqueue(key, now_us)
             if age_us <= age_max_us:
                 return None
-        is_late = self._pace.wait_us(now_us) > self._manner.patience_us
-        if is_late and not_before_us and key not in self._pending:
+        is_late = self._is_late(now_us, spared)
+        if is_late and (not_before_us or spared) and key not in self._pending:
             return None
         future = self._enqueue(key, now_us)
         return None if is_late and key in self._wanted else future
+
+    def _is_late(self, now_us: int, spared: int) -> bool:
+        return self._pace.wait_us(now_us, spared=spared) > self._manner.patience_us
 
     def why(self, key: K) -> str:
         """Why there is no newer answer, for a message."""

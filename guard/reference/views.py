@@ -147,6 +147,16 @@ def _quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Qu
     return assembly.quote(symbol, kept, market, age_max_ms=needs.price_age_max_ms, why=why, is_late=is_late)
 
 
+def spared(sources: Sources, asked: Asked) -> int:
+    """How many questions for positions an order leaves to others: one where what was last told makes it no exit.
+
+    So whoever goes on sending what cannot be an exit uses up no turn of those that are.
+    """
+    kept = sources.positions(asked.account).shelf.get(asked.positions)
+    held = None if kept is None else kept.value.of(asked.symbol)
+    return 0 if held is None or (held < 0 if asked.order.side is Side.BUY else held > 0) else 1
+
+
 def wants_held(sources: Sources, asked: Asked) -> bool:
     """A sale of what the daemon has no price of: what is held of it is shown at one, without a right to quotes."""
     order = asked.order

@@ -22,6 +22,16 @@ def test_a_burst_at_once_then_evenly() -> None:
     assert waits == [0, 0, 0, 0, 0, 2_000_000, 4_000_000]
 
 
+def test_turns_are_spared_for_others() -> None:
+    """Who leaves one finds none where the last one is left, and again one turn later than who leaves none."""
+    pace = Pace(burst=2, interval_us=10)
+    assert pace.wait_us(0, spared=1) == 0
+    pace.take(0)
+    assert (pace.wait_us(0), pace.wait_us(0, spared=1)) == (0, 10)
+    pace.take(0)
+    assert (pace.wait_us(0), pace.wait_us(0, spared=1)) == (10, 20)
+
+
 def test_idleness_gives_the_burst_back_and_no_more() -> None:
     """However long nothing was asked."""
     pace = Pace(burst=2, interval_us=10)

@@ -3,14 +3,13 @@
 import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from guard.codes import Code
 from guard.markets import split_symbol
 from guard.reference import Bounds
-from guard.terms import Account, Env, Exchange, Instrument, Missing, Needs, Position, Quote, World
+from guard.terms import Account, Env, Exchange, Instrument, Missing, Needs, PlaceOrder, Position, Quote, Side, World
 from tests.support.daemon import order as simulated_order
 from tests.support.daemon import s2c
 from tests.support.reference import ACCOUNT, ALL, BOTH, PRICE, WHAT, Bench, bench, order
@@ -271,17 +270,36 @@ async def test_a_position_that_was_asked_for_before_the_fill_is_asked_for_again(
         assert found.position == Position("HK.00700", Decimal(300))
 
 
+async def _asked_anew(made: Bench, placed: PlaceOrder) -> Position | Missing:
+    """The position as an order is told that begins now."""
+    made.clock.advance(us=1)
+    world = await made.world(placed, Needs(position=True), position_since_us=made.clock.t_us())
+    found = world.position
+    assert found is not None
+    return found
+
+
 async def test_an_account_is_asked_for_its_positions_at_the_brokers_pace() -> None:
-    """Three at once; then an order is told at once that there is none fresh enough, and finds a new one later."""
+    """Three at once; then an exit is told at once that there is none fresh enough, and when there will be."""
     async with bench() as made:
-        found: list[Any] = []
-        for _ in range(4):
-            made.clock.advance(us=1)
-            world = await made.world(needs=Needs(position=True), position_since_us=made.clock.t_us())
-            found.append(world.position)
+        await _buy(made)
+        found = [await _asked_anew(made, order(side=Side.SELL)) for _ in range(4)]
 
         assert [isinstance(position, Position) for position in found] == [True, True, True, False]
-        assert "the guard's part of the broker's limit is used up" in found[3].message
+        assert isinstance(found[3], Missing)
+        assert "the guard's part of the broker's limit is used up for another 6.0 s" in found[3].message
+
+
+async def test_what_is_no_exit_leaves_an_exit_its_turn() -> None:
+    """A program that goes on buying beyond its budget does not keep others from getting out: one question is theirs."""
+    async with bench() as made:
+        await _buy(made)
+        for _ in range(3):
+            for _ in range(15):
+                await _asked_anew(made, order(side=Side.BUY))
+                await _asked_anew(made, order("HK.00005", side=Side.SELL))
+                made.clock.advance(s=1)
+            assert isinstance(await _asked_anew(made, order(side=Side.SELL)), Position)
 
 
 async def test_a_position_that_contradicts_itself_is_missing() -> None:
