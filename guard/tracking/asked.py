@@ -1,6 +1,7 @@
 """One look at one place: what was there when the question was asked, and what the daemon's lists then showed."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -9,19 +10,28 @@ from guard.terms import stamp_of
 from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow
 
+DRAWERS: Final = 64  # one table of all live orders would be laid out anew as it grows, up to 7 ms in one go for 50,000
+Terms = Amounts | tuple[Amounts, ...]
+
+
+def _drawers() -> tuple[dict[str, Terms], ...]:
+    return tuple({} for _ in range(DRAWERS))
+
 
 class Asked(Struct):
     """A list is as old as its question, so what happened to an order since then is not in it.
 
-    `doubts`: the steps in doubt then; `terms`: the terms of live orders that no step was open for, of which `nameless`
-    had no id yet. `today` and `earlier` are rows; `earlier` None: history was not asked or is not whole, so nothing can
-    be told absent. Nor can it where today's are what the daemon remembers, and not (`is_fresh`) what the broker says.
+    `doubts`: the steps in doubt then; `names`: live orders that no step was open for, oldest first, whose terms are in
+    `drawers`; of them `nameless` had no id yet. `today` and `earlier` are rows; `earlier` None: history was not asked
+    or is not whole, so nothing can be told absent. Nor can it where today's are what the daemon remembers, and not
+    (`is_fresh`) what the broker says.
     """
 
     place: Place
     doubts: dict[str, Step]
     at_us: int = 0
-    terms: dict[str, Amounts | tuple[Amounts, ...]] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    drawers: tuple[dict[str, Terms], ...] = field(default_factory=_drawers)
     nameless: list[str] = field(default_factory=list)
     today: tuple[OrderRow, ...] = ()
     earlier: tuple[OrderRow, ...] | None = None
@@ -36,7 +46,7 @@ class Asked(Struct):
     def is_on_same_terms(self, holder: Holder) -> bool:
         """Nothing happened to the order since the question was asked."""
         terms = holder.terms
-        return terms is not None and self.terms.get(holder.id) is terms
+        return terms is not None and self.drawers[hash(holder.id) % DRAWERS].get(holder.id) is terms
 
     def note(self, holders: Iterable[Holder]) -> None:
         """The list is about the terms that these are on now: before it is asked for, or once it has settled a step.
@@ -44,12 +54,15 @@ class Asked(Struct):
         Not where a step is open.
         """
         for holder in holders:
-            terms = holder.terms
+            name, terms = holder.id, holder.terms
             if terms is None:
                 continue
-            self.terms[holder.id] = terms
+            drawer = self.drawers[hash(name) % DRAWERS]
+            if name not in drawer:
+                self.names.append(name)
+            drawer[name] = terms
             if holder.by_ex is None and holder.is_nameless:
-                self.nameless.append(holder.id)
+                self.nameless.append(name)
 
     def shown(self, state: State) -> dict[str, OrderRow]:
         """The rows of live orders, by the decision that opened them; one without any id is known by its stamp."""

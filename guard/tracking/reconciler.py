@@ -250,7 +250,7 @@ class Reconciler:
         """Something that is looked for is not among today's orders: it may be among earlier ones."""
         state, shown = self._desk.state, asked.shown(self._desk.state)
         stamps = {row.remark for row in asked.today}
-        is_missing = any(name not in shown for name in asked.terms)
+        is_missing = any(name not in shown for name in asked.names)
         return is_missing or any(
             stamp_of(name) not in stamps and not _is_listed(state.holders.get(step.holder or step.of or ""), shown)
             for name, step in asked.doubts.items()

@@ -72,7 +72,7 @@ class Tracks:
     async def learn(self, asked: Asked) -> None:
         """Everything that the lists say of orders without an open step: of each as it is when its turn comes."""
         shown = asked.shown(self._scribe.state)
-        async for names in in_slices(asked.terms):
+        async for names in in_slices(asked.names):
             for name in names:
                 if name in shown or self._was_listed(name):
                     self._learn(name, asked, shown.get(name))

@@ -1,5 +1,7 @@
 """Whose row is whose, in a list that was asked for."""
 
+import gc
+import sys
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -8,6 +10,7 @@ from guard.limits import State, note_order_ids, reserve, settle
 from guard.terms import Outcome, Verdict, stamp_of
 from guard.tracking.asked import Asked
 from guard.tracking.places import Place
+from guard.tracking.slices import SLICE
 from guard.upstream.orderlist import OrderRow, Status
 from tests.support.ledger import REAL, accepted, new_order, sums
 
@@ -55,3 +58,27 @@ def test_an_order_is_known_by_its_stamp_until_it_has_an_id() -> None:
         "late": "3",
         "told": "4",
     }
+
+
+def tables(asked: Asked) -> dict[int, int]:
+    """How large each of its tables is laid out."""
+    held = [each for one in gc.get_referents(asked) for each in (one if isinstance(one, tuple) else (one,))]
+    return {id(each): sys.getsizeof(each) for each in held if isinstance(each, dict)}
+
+
+def test_of_a_large_book_no_slice_lays_out_more_than_a_part_anew() -> None:
+    """A table of all of it would be, each time that it is full; the names stay in the order of the book."""
+    state = State()
+    names = [f"{number:026}" for number in range(64 * SLICE)]
+    for name in names:
+        reserve(state, new_order(name, sums("count", "n", 1)), t_us=0)
+        settle(state, name, accepted(name, None), t_us=0)
+    asked, moved = Asked(Place(REAL, 1), {}), list[int]()
+    for first in range(0, len(names), SLICE):
+        before = tables(asked)
+        asked.note(state.holders[name] for name in names[first : first + SLICE])
+        moved.append(sum(size for at, size in tables(asked).items() if size != before.get(at)) if first else 0)
+
+    assert asked.names == names
+    assert all(map(asked.is_on_same_terms, state.holders.values()))
+    assert max(moved) < sum(tables(asked).values()) / 4
