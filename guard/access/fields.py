@@ -83,6 +83,8 @@ def _word(known: tuple[str, ...]) -> Callable[[object], str]:
 
 def read_scopes(value: object) -> frozenset[str]:
     """Words of the closed set. `trade` is the daemon's own umbrella and no scope of a key."""
+    if value == []:
+        raise WrongField(f"a key without a scope may do nothing: list one or more of {', '.join(SCOPES)}")
     items = _items(value)
     if "trade" in items:
         raise WrongField("'trade' is too wide to be granted: write trade:simulate, trade:real, or both")

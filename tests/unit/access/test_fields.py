@@ -69,7 +69,14 @@ LISTS = [
 ]
 
 
-@pytest.mark.parametrize("read", LISTS)
+def test_an_empty_list_of_scopes_is_refused_with_those_that_there_are() -> None:
+    """It cannot be left out: a key has at least one."""
+    with pytest.raises(WrongField, match="list one or more of qot:read, ") as refused:
+        fields.read_scopes([])
+    assert "leave" not in str(refused.value)
+
+
+@pytest.mark.parametrize("read", LISTS[1:])
 def test_an_empty_list_is_refused_as_ambiguous(read: Callable[[object], object]) -> None:
     """The daemon reads [] as "no limit" in one field and "frozen" in another; here it is an error."""
     with pytest.raises(WrongField, match="ambiguous"):
