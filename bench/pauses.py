@@ -6,7 +6,8 @@ One process as `guard serve` sets it up (uvloop, a rested collector, the record 
 rate, and as many live ones as are named. A beat runs in every turn of the loop; a pause is what lies between two beats.
 `work` is the CPU time that the loop's own thread spent in it. `held up` adds what the loop waited for other threads of
 the guard, which share the interpreter with it: the time that has passed less the time for which the kernel had
-nothing free to run the loop on. `passed` is the time by the wall, which other programs on the machine lengthen.
+nothing free to run the loop on. Who never slept in it waited for no thread: then it was the host that was away.
+`passed` is the time by the wall, which other programs on the machine lengthen.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import hashlib
 import json
 import logging
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -109,6 +111,15 @@ def clocks(account: int) -> tuple[int, int, int]:
             return work_ns, waited_ns, passed_ns
 
 
+def pause(before: tuple[int, int, int], now: tuple[int, int, int], *, has_slept: bool) -> Pause:
+    """What lies between two readings of the clocks. `has_slept`: the thread has given the processor up by itself.
+
+    It does to wait for another thread. A host that takes the processor away is in none of a thread's accounts.
+    """
+    work, waited, passed = ((after - earlier) / 1e6 for earlier, after in zip(before, now, strict=True))
+    return Pause(work, max(work, passed - waited) if has_slept else work, passed)
+
+
 class Beat:
     """A callback in every turn of the loop, which notes how long ago the last one was."""
 
@@ -116,21 +127,24 @@ class Beat:
         self._loop = asyncio.get_running_loop()
         self._account = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         self.longest = Pause()
-        self._last = self._read()
+        self._last, self._slept = self._read(), self._sleeps()
         self._is_on = True
         self._loop.call_soon(self._beat)
 
     def _read(self) -> tuple[int, int, int]:
         return clocks(self._account)
 
+    @staticmethod
+    def _sleeps() -> int:
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
     def _beat(self) -> None:
         if not self._is_on:
             os.close(self._account)
             return
-        now = self._read()
-        work, waited, passed = ((after - before) / 1e6 for before, after in zip(self._last, now, strict=True))
-        self.longest = self.longest.or_longer(Pause(work, max(work, passed - waited), passed))
-        self._last = now
+        now, slept = self._read(), self._sleeps()
+        self.longest = self.longest.or_longer(pause(self._last, now, has_slept=slept != self._slept))
+        self._last, self._slept = now, slept
         self._loop.call_soon(self._beat)
 
     def stop(self) -> Pause:

@@ -25,3 +25,13 @@ def test_clocks_between_which_the_thread_was_put_aside_are_read_again(monkeypatc
     monkeypatch.undo()  # a whole program has but one clock
 
     assert found == (7, 4 * MS, 5 * MS)
+
+
+def test_time_that_the_host_took_away_is_not_told_as_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five milliseconds with one of work: of a thread that slept in them, another had the interpreter."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    pauses: Any = importlib.import_module("pauses")
+    before, now = (0, 0, 0), (MS, 2 * MS, 7 * MS)
+
+    assert pauses.pause(before, now, has_slept=True) == (1, 5, 7)
+    assert pauses.pause(before, now, has_slept=False) == (1, 1, 7)
