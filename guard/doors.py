@@ -3,7 +3,8 @@
 import errno
 import os
 import resource
-from typing import Final, Literal
+from collections.abc import Iterable
+from typing import Any, Final, Literal
 
 import structlog
 
@@ -52,6 +53,18 @@ def unopened(settings: Settings, door: Literal["data", "ops"], error: OSError) -
         return f"listen.{door}: {place}: address already in use; is another guard running?"
     words = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else why(error).lower()
     return f"listen.{door}: {place}: {words}; write an address of this machine that its user may take"
+
+
+def opened(names: Iterable[Any]) -> str:
+    """Where sockets of these names listen, as settings say it: with the port that was found for port 0."""
+    return ", ".join(_place(name) for name in names)
+
+
+def _place(name: Any) -> str:
+    if not isinstance(name, tuple):
+        return f"unix:{name}"
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def connections_within(wanted: int, *, kept: int, beside: int = 1) -> int:

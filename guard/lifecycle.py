@@ -24,7 +24,7 @@ from guard.admin.watch import Watch
 from guard.admin.weakened import weakened
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
-from guard.doors import bounds_of, unopened
+from guard.doors import bounds_of, opened, unopened
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import register, register_door, register_edges
 from guard.journal import Clock as ClockStep
@@ -274,7 +274,8 @@ class Guard:
             raise SettingsFault([told]) from error
         self.desk.is_open = True
         self._begin_services()
-        _log.info("open", data=settings.listen.data, ops=settings.listen.ops, daemon=settings.daemon.url)
+        data = opened(each.getsockname() for each in self._listener.sockets)
+        _log.info("open", data=data, ops=opened(runner.addresses), daemon=settings.daemon.url)
 
     def _begin_services(self) -> None:
         retention = timedelta(days=self.settings.journal.retention_days)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from guard.admin.change import Who
 from guard.admin.health import degraded
@@ -26,7 +27,7 @@ from guard.lifecycle import Guard
 from guard.serving.process import until_stopped
 from guard.simulator import Simulator
 from tests.support.disk import FaultyDisk
-from tests.support.guards import ask, lay_out, made, of_type, order, record, write_keys
+from tests.support.guards import ask, lay_out, made, of_type, order, record, running, write_keys
 from tests.support.signed import FOREIGN
 from tests.support.stage import TIGHT, Stage, again, code_of, decision_of, is_passed, stage
 
@@ -76,6 +77,19 @@ async def _ready(ops: Path) -> tuple[int, Any]:
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(ops))) as session:
         answer = await session.get("http://localhost/readyz")
         return answer.status, await answer.json()
+
+
+async def test_where_it_is_open_is_told_with_the_ports_that_were_found(tmp_path: Path) -> None:
+    """For whoever asked for port 0, or had the sockets opened by somebody else; a socket file by its path."""
+    for ops in ("127.0.0.1:0", f"unix:{tmp_path / 'ops'}"):
+        config = lay_out(tmp_path, toml=f'[listen]\ndata = "[::1]:0"\nops = "{ops}"\n')
+        with capture_logs() as logs:
+            async with running(config) as guard:
+                assert guard._listener is not None
+                data = guard._listener.sockets[0].getsockname()[1]
+                shown = f"127.0.0.1:{guard.ports[1]}" if ops.endswith(":0") else ops
+        told = next(log for log in logs if log["event"] == "open")
+        assert (told["data"], told["ops"]) == (f"[::1]:{data}", shown)
 
 
 BAD: Final = "[orders]\nmax_valeu = 3\n"
