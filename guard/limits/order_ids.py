@@ -103,18 +103,15 @@ def note_outside(state: State, account: Account, *, order_id: str | None, order_
 
 def forget_order(state: State, holder: Holder) -> None:
     """The order is live no more; its ids stay known for a while."""
-    del state.holders[holder.id]
-    ids = state.ids.get(holder.account)
-    if ids is not None:
-        _end(ids, holder, holder.by_id, live=ids.live)
-        _end(ids, holder, holder.by_ex, live=ids.live_ex)
-
-
-def _end(ids: OrderIds, holder: Holder, name: Name | None, *, live: dict[Name, str]) -> None:
-    if name is None or live.get(name, holder.id) != holder.id:
+    about, own = holder.about, holder.id
+    del state.holders[own]
+    ids = state.ids.get(about.account)
+    if ids is None:
         return
-    live.pop(name, None)
-    _remember(ids, name, holder.key)
+    for name, live in ((holder.by_id, ids.live), (holder.by_ex, ids.live_ex)):
+        if name is not None and live.get(name, own) == own:
+            live.pop(name, None)
+            _remember(ids, name, about.key)
 
 
 def _remember(ids: OrderIds, name: Name, owner: str) -> None:

@@ -5,7 +5,7 @@ does not fit those before it stops the start: counters that are guessed are wors
 end of the record is told in `beginning`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -117,19 +117,19 @@ def fold_all(found: Recovered, lines: Iterator[Entry]) -> None:
         try:
             some.extend(islice(lines, READ_AT_ONCE))
         finally:  # what was read stands before what cannot be: if that does not fit, it is what is told
-            for line in some:
-                fold(found, line)
+            fold(found, some)
         if not some:
             return
 
 
-def fold(found: Recovered, line: Entry) -> None:
-    """One record. What it does not know it skips; what it knows must be whole, and fit what was before."""
-    found.seq = line.seq
+def fold(found: Recovered, lines: Iterable[Entry]) -> None:
+    """Some records. What it does not know it skips; what it knows must be whole, and fit what was before."""
     try:
-        fold_record(found, line.typed() if type(line) is Line else line, line.ts)
+        for line in lines:
+            found.seq = line.seq
+            fold_record(found, line.typed() if type(line) is Line else line, line.ts)
     except (ValueError, AssertionError) as error:
-        raise JournalFault(f"record {line.seq}: {error}") from error
+        raise JournalFault(f"record {found.seq}: {error}") from error
 
 
 def fold_record(found: Recovered, record: object, ts: str) -> None:

@@ -168,7 +168,7 @@ def test_any_line_folds_or_is_a_journal_fault(text: str) -> None:
     assert isinstance(line, Line)
     told = ""
     try:
-        fold(Recovered(), line)
+        fold(Recovered(), [line])
     except JournalFault as fault:
         told = str(fault)
     assert not told or told.startswith(f"record {line.seq}: ")

@@ -183,7 +183,7 @@ def test_a_long_record_is_one_that_a_guard_could_have_written(monkeypatch: pytes
 
     found, segments = Recovered(), len(segment_numbers(state))
     for line in replay(state):
-        fold(found, line)
+        fold(found, [line])
     assert segments > 1
     assert found.records == 300 + segments
     assert not found.state.holders
