@@ -22,7 +22,6 @@ from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import broken, refused, settled, turned_away
 from guard.walk.sending import MEETS_OTHERS, Sending, carry, closings
-from guard.walk.together import together
 
 _CANCEL = Effect.ORDER_CANCEL  # asked of every trade
 _log = structlog.get_logger("guard")
@@ -73,9 +72,6 @@ class Pipeline:
         if crowded is not None:
             return refused(self.recorder, visit, crowded)
         if not endpoint.is_trade:
-            await together(self.desk, visit)
-            if visit.standing is not self.desk.standing:
-                self.desk.renew(visit)
             situation = at_once(self.desk, visit, intent) or await prepare(self.desk, visit, intent)
             return await pass_on(self.recorder, visit, situation, hooks=self.hooks)
         sending = await self.deciding.decided(Case(visit, intent))

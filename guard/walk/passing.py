@@ -62,7 +62,6 @@ async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hoo
         visit.daemon_us += result.duration_us
         desk.metrics.daemon.add(result.duration_us / 1e6)
         desk.heard(result)
-    await together(desk, visit)
     headers = rate_headers(desk.traffic, allowed.claims, t_us=desk.clock.t_us())
     if not isinstance(result, Answer):
         late = _against(desk, visit, situation) if result.kind == "held" and endpoint.effect is not _READ else None

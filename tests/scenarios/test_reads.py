@@ -348,8 +348,8 @@ async def test_what_became_of_a_read_is_told_like_any_other_decision(tmp_path: P
         assert code_of(await scene.ask(place, who="desk")) == (404, "unknown_endpoint")
 
 
-async def test_reads_of_one_turn_are_read_together_judged_together_and_sent_together(tmp_path: Path) -> None:
-    """One after the other each of them would find the code of every step cold."""
+async def test_reads_of_one_turn_are_judged_one_after_the_other_and_sent_together(tmp_path: Path) -> None:
+    """What is sent one after the other finds its code warm, and the daemon awake."""
     async with stage(tmp_path) as scene:
         log: list[str] = []
 
@@ -365,4 +365,4 @@ async def test_reads_of_one_turn_are_read_together_judged_together_and_sent_toge
         supervisor = scene.guard.desk.supervisor
         await asyncio.gather(*(supervisor.start(scene.ask(QUOTE, TENCENT), "read") for _ in range(3)))
 
-        assert log == [step for step in steps for _ in range(3)]
+        assert log == ["parse", "judge_passing"] * 3 + ["pass_on", "shown"] * 3

@@ -33,11 +33,11 @@ daily_value = ["100000000 HKD", "10000000 USD"]
 new_orders = "10000/30s"
 reads = "10000/10s"
 """
-# Steps that the requests of a turn take together (docs/adr/0013) are some twenty calls more a trade and six a read, and
-# a quarter and a tenth less CPU where more than one is under way: a sale was held to 330 before, a quote to 75.
+# Steps that the requests of a turn take together (docs/adr/0013) are some twenty calls more a trade, and
+# a quarter less CPU where more than one is under way: a sale was held to 330 before.
 ORDER_MAX: Final = 240
 SALE_MAX: Final = 350  # it is worth what it may fill at: a price that is fresh is looked up, and recorded
-QUOTE_MAX: Final = 80
+QUOTE_MAX: Final = 72
 REFUSAL_MAX: Final = 225
 ASKED: Final = 5
 
