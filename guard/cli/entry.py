@@ -5,6 +5,7 @@ the signal is ignored, as in the background of a script, it stays so.
 """
 
 import signal
+import sys
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -12,7 +13,10 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 
 def main() -> None:
     """The entry point of the distribution."""
-    from guard.cli.main import main as command  # noqa: PLC0415 - what takes the time that this module is about
+    if sys.argv[1:2] == ["serve"]:
+        from guard.cli.serve import main as command  # noqa: PLC0415 - what takes the time that this module is about
+    else:
+        from guard.cli.main import main as command  # noqa: PLC0415 - likewise
 
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,6 +11,7 @@ import typer
 
 from guard.certificate import certificate_of
 from guard.cli import flags
+from guard.cli.running import root, run
 from guard.errors import GuardFault, SettingsFault
 from guard.logs import configure
 from guard.serving.handover import KEPT_BACK, Wanted, command, tell
@@ -73,6 +74,13 @@ def serve(
     sys.stdout.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, KEPT_BACK)
     os.execv(words[0], words)  # noqa: S606 - our own words, and no shell is wanted
+
+
+def main() -> None:
+    """The command of a call that serves, without all others, which load the server that this process only becomes."""
+    app = root()
+    app.command()(serve)
+    sys.exit(run(app, sys.argv[1:]))
 
 
 def ready(config: Path | None, over: Overrides, errors: list[str], *, asks_daemon: bool = True) -> Settings:

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from guard.cli.main import EXIT_USAGE
+from guard.cli.running import EXIT_USAGE
 from guard.serving.activation import NAMES
 from guard.serving.handover import EXIT_SETTINGS, EXIT_STATE
 from tests.support.guards import lay_out, running

@@ -106,3 +106,24 @@ def test_ctrl_c_while_the_libraries_load_ends_the_command_without_a_trace(tmp_pa
         )
 
         assert (ended.returncode, ended.stdout, ended.stderr) == (*told, "")
+
+
+def test_the_command_that_serves_loads_no_other_and_tells_the_same(tmp_path: Path) -> None:
+    """It only becomes the server: the process loads what it needs once it is that."""
+    call = "import sys; sys.argv = ['guard', 'serve', {!r}]; import guard.cli.{} as its\ntry: its.main()\n"
+    call += "finally: print('guard.lifecycle' in sys.modules)"
+    for word, code in (("--help", 0), ("--nope", 64)):
+        told = [
+            subprocess.run(  # noqa: S603 - our own interpreter
+                [sys.executable, "-c", call.format(word, its)],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            for its in ("entry", "main")
+        ]
+
+        assert [ended.returncode for ended in told] == [code, code]
+        assert told[0].stderr == told[1].stderr
+        assert told[0].stdout == told[1].stdout.replace("True\n", "False\n")

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from guard.cli import main
+from guard.cli.running import run
 from guard.errors import SettingsFault
 from guard.intent import parse
 from guard.selftest import CASES, Row, against, drill
@@ -92,7 +93,7 @@ def test_the_command_tells_programs_everything_and_ends_with_0(
     some = CASES[:8]
     monkeypatch.setattr("guard.cli.selftest.drill", partial(drill, cases=some))
     config = str(tmp_path / "guard.toml")
-    assert main.run(main.app, ["selftest", "--config", config, "--json"]) == 0
+    assert run(main.app, ["selftest", "--config", config, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] is True
     assert {row["case"] for row in told["rows"] if not row["key"]} == {case.id for case in some}
@@ -111,7 +112,7 @@ def test_the_table_tells_a_failure_and_the_command_ends_with_1(
     for name in ("drill", "against"):
         monkeypatch.setattr(f"guard.cli.selftest.{name}", some)
     laid(tmp_path)
-    assert main.run(main.app, ["selftest", "--config", str(tmp_path / "guard.toml")]) == 1
+    assert run(main.app, ["selftest", "--config", str(tmp_path / "guard.toml")]) == 1
     out = capsys.readouterr().out
     assert "failed" in out
     assert "answered 200 [x]" in out
@@ -121,7 +122,7 @@ def test_settings_that_would_not_start_are_told(tmp_path: Path, capsys: pytest.C
     """There is no configuration to try."""
     config = lay_out(tmp_path)
     (tmp_path / "keys.json").unlink()
-    assert main.run(main.app, ["selftest", "--config", str(config)]) == 1
+    assert run(main.app, ["selftest", "--config", str(config)]) == 1
     assert "keys.json" in capsys.readouterr().err
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from typer import Typer
 from typer.testing import CliRunner
 
-from guard.cli.main import run
+from guard.cli.running import run
 
 
 class Done(NamedTuple):

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 import pytest
 import structlog
 
-from guard.cli import main
+from guard.cli import main, running
 
 GUARD: Final = str(Path(sys.executable).with_name("guard"))
 WAIT_S: Final = 60.0
@@ -166,7 +166,7 @@ def run_here(*words: object, cwd: Path, env: Mapping[str, str] | None = None) ->
         os.environ.clear()
         os.environ.update(own)
         with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main.run(partial(main.app, prog_name="guard"), argv[1:])
+            code = running.run(partial(main.app, prog_name="guard"), argv[1:])
     finally:
         os.environ.clear()
         os.environ.update(before)

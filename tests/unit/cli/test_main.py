@@ -12,7 +12,8 @@ import pytest
 import typer
 
 from guard.catalogue import ENDPOINTS
-from guard.cli.main import app, run
+from guard.cli.main import app
+from guard.cli.running import run
 from guard.errors import GuardFault, SettingsFault, StateFault
 from tests.support.processes import run_here
 
