@@ -88,7 +88,7 @@ class Recovered(Struct):
     state: State = field(default_factory=State)
     recent: Recent = field(default_factory=Recent)
     policy_sha256: str | None = None
-    config_sha256: str | None = None
+    config_sha256: str | None = None  # that all counters on record are of; None: a start began with another one
     agreed: Agreed = field(default_factory=Agreed)
     begun: Begun = field(default_factory=Begun)
     over: Policy | None = None
@@ -152,7 +152,9 @@ def _run(found: Recovered, record: Start | Stop | Vkey | TornTail) -> None:
     if isinstance(record, Vkey):
         found.vkey = record.vkey
     elif isinstance(record, Start):
-        found.is_crashed, found.config_sha256, found.begun = True, record.config_sha256, Begun()
+        found.is_crashed, found.begun = True, Begun()
+        if record.config_sha256 != found.config_sha256:  # what it brings may have been cut short behind this record
+            found.config_sha256 = None
         found.told_seq = found.told_seq or found.seq
     elif isinstance(record, Stop):
         found.is_crashed = False

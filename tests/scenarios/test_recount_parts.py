@@ -1,6 +1,7 @@
 """New limits over a large book: counters come in slices and parts, with orders going on in between, and all at once."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,32 @@ async def test_a_start_tells_new_counters_in_parts_too(tmp_path: Path) -> None:
             ledgers.append(scene.ledger())
     assert ledgers[0] == ledgers[1]
     assert len(await scene.records("counters")) == 2
+
+
+async def test_what_a_start_was_cut_short_in_telling_is_told_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed, or without power, wherever among its first records: no limit begins at zero."""
+    monkeypatch.setattr(grafting, "PIECE_STAMPS", 2)
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        for n in range(5):
+            await scene.placed(remark=str(n))
+    new = '[rates]\nper = "key"\nnew_orders = "100000/3600s"\n[budgets]\nopen_orders = 1000\n'
+    (scene.config.parent / "policies/roomy.toml").write_text(new)
+    state, before = tmp_path / "state", tmp_path / "before"
+    shutil.copytree(state, before)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        whole = scene.ledger()
+    lines = (state / "journal/00000001.jsonl").read_bytes().splitlines(keepends=True)
+    begun = len((before / "journal/00000001.jsonl").read_bytes().splitlines())
+    assert len(lines) > begun + 4, "a start, some parts, the policies"
+    for end in range(begun, len(lines)):
+        shutil.rmtree(state)
+        shutil.copytree(before, state)
+        (state / "journal/00000001.jsonl").write_bytes(b"".join(lines[:end]))
+        async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+            assert (scene.sums("open_orders"), scene.stamps("new_orders")) == (5, 5)
+            assert scene.ledger() == whole
 
 
 async def test_a_start_tells_stamps_of_a_new_rate_in_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
