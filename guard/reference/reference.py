@@ -59,17 +59,19 @@ class Reference:
         self._sources = Sources(self._asks, Surroundings(clock, supervisor, sleep))
         self._waiting = 0
 
-    async def prepare(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> None:
+    async def prepare(
+        self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0, spared: int = 0
+    ) -> None:
         """Has asked for what `needs` names, as new as it can be had within the bound: `peek` tells it a moment later.
 
         `position_since_us`: when the symbol was last executed in this account, on the clock's `t`; a position that was
-        asked for earlier is not believed.
+        asked for earlier is not believed. `spared`: how many questions for positions are left to others in any case.
         """
         if needs.is_nothing or self._waiting >= self._bounds.waiters_max:
             return
         self._waiting += 1
         try:
-            await self._fetch(Asked(order, account, needs, position_since_us))
+            await self._fetch(Asked(order, account, needs, position_since_us, spared))
         finally:
             self._waiting -= 1
 

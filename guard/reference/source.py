@@ -148,6 +148,8 @@ class Source(Generic[K, V]):
         wait_us = self._pace.wait_us(now_us)
         if wait_us and (key in self._wanted or not self._manner.patience_us):
             return f"the guard's part of the broker's limit is used up for another {-(-wait_us // 100_000) / 10:.1f} s"
+        if not self._manner.patience_us and self._pace.wait_us(now_us, spared=1):
+            return "what is left of the guard's part of the broker's limit is left to exits"
         if key in self._pending:
             return "the daemon did not answer in time"
         return "it was not asked for, or not told in time"  # an order that is refused already asks for nothing

@@ -40,12 +40,16 @@ NOTHING: Final = World(NOT_ASKED, NOT_ASKED, NOT_ASKED)
 
 
 class Asked(Struct, frozen=True):
-    """One order's question. `position_since_us`: a position that was asked for earlier is not believed."""
+    """One order's question. `position_since_us`: a position that was asked for earlier is not believed.
+
+    `spared`: how many questions for positions it leaves to others in any case.
+    """
 
     order: PlaceOrder
     account: Account
     needs: Needs
     position_since_us: int = 0
+    spared: int = 0
 
     @property
     def symbol(self) -> str:
@@ -154,7 +158,8 @@ def spared(sources: Sources, asked: Asked) -> int:
     """
     kept = sources.positions(asked.account).shelf.get(asked.positions)
     held = None if kept is None else kept.value.of(asked.symbol)
-    return 0 if held is None or (held < 0 if asked.order.side is Side.BUY else held > 0) else 1
+    is_exit = held is None or (held < 0 if asked.order.side is Side.BUY else held > 0)
+    return asked.spared if is_exit else max(asked.spared, 1)
 
 
 def wants_held(sources: Sources, asked: Asked) -> bool:

@@ -137,12 +137,12 @@ def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Seque
     return Needs(instrument=is_lot_sought, position=is_exit) if is_lot_sought or is_exit else None
 
 
-async def ask_more(desk: Desk, visit: Visit, situation: Situation, *, more: Needs) -> Situation:
+async def ask_more(desk: Desk, visit: Visit, situation: Situation, *, more: Needs, is_dry: bool = False) -> Situation:
     """Has asked for it: the situation after that. A position that was read before now may have changed since.
 
     Of a changed order only the rest is still to come off it: what was filled before the question is not in the answer.
     So may what works on it: an exit whose fill is learned while the position is on its way still counts, for the
-    position may have been read before that fill.
+    position may have been read before that fill. `is_dry`: the last question for positions is left to what is sent.
     """
     visit.more, visit.position_since_us = more, desk.clock.t_us() if more.position else 0
     visit.exits_before = working_exits(desk, visit, situation)
@@ -151,7 +151,13 @@ async def ask_more(desk: Desk, visit: Visit, situation: Situation, *, more: Need
     needs, account, order = needs_of(visit, situation), situation.account, situation.order
     if needs is not None and account is not None and order is not None:
         await asyncio.gather(
-            desk.reference.prepare(order, account=account, needs=needs, position_since_us=visit.position_since_us),
+            desk.reference.prepare(
+                order,
+                account=account,
+                needs=needs,
+                position_since_us=visit.position_since_us,
+                spared=1 if is_dry else 0,
+            ),
             _exits_of_others(desk, situation, more),
         )
     return as_of_now(desk, visit, situation)

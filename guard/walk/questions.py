@@ -304,7 +304,7 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, *, body
         return Refusal(in_order(seen.reasons), seen.retry_after_s) if seen.reasons else None
     found = _trade(desk, visit, situation)
     while isinstance(found, Needs):  # at most once
-        situation = await ask_more(desk, visit, situation, more=found)
+        situation = await ask_more(desk, visit, situation, more=found, is_dry=True)
         found = _trade(desk, visit, situation)
     return found
 

@@ -133,6 +133,22 @@ async def test_it_outlives_a_restart_with_what_works(tmp_path: Path) -> None:
         assert is_passed(await after.sell(100))
 
 
+async def test_dry_runs_leave_the_last_question_for_the_position_to_what_is_sent(tmp_path: Path) -> None:
+    """However often somebody asks whether he might get out: whoever does get out is not kept from it."""
+    async with stage(tmp_path, *KEYS) as scene:
+        scene.hold(300)
+        await scene.set_state("reduce_only")
+        body = {"path": ORDER, "body": order(side="SELL", qty=100)}
+        told = []
+        for _ in range(4):
+            scene.clock.advance(us=1)
+            told.append(said(await scene.ask("/guard/v1/check", body, who="other")))
+        scene.clock.advance(us=1)
+        assert [one["status"] for one in told] == [200, 200, 403, 403]
+        assert "is left to exits" in told[3]["guard"]["reasons"][0]["message"]
+        assert is_passed(await scene.sell(100))
+
+
 async def test_a_dry_run_asks_for_the_position_too(tmp_path: Path) -> None:
     """It says what the real order would be told."""
     async with stage(tmp_path, *KEYS) as scene:
