@@ -5,6 +5,7 @@ is wrong, 0 otherwise.
 """
 
 import asyncio
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,6 +101,7 @@ def findings(
     settings, errors = reading.settings, [*errors, *reading.errors]
     errors += unusable(reading, told=errors)
     found = [Finding("wrong", error) for error in errors]
+    found += [Finding("weak", sentence) for sentence in flags.misspelt(os.environ)]
     if reading.unread:
         return found
     if not reading.errors:

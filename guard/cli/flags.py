@@ -1,7 +1,9 @@
 """The flags that commands share: settings on top of the file, and the reference's own start-up limits."""
 
+import difflib
 import os
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,12 +17,25 @@ from guard.terms import KeyLimits
 
 _AMOUNT: Final = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?", re.ASCII)
 
+_PREFIX: Final = "GUARD_"
+VARIABLES: Final = frozenset(
+    _PREFIX + word
+    for word in (
+        *("LISTEN", "OPS", "DAEMON", "KEYS", "POLICIES", "STATE", "DATA", "KEY", "DAEMON_KEY", "ENABLE_TRADING"),
+        *("ALLOWED_MARKETS", "ALLOWED_SYMBOLS", "ALLOWED_TRD_SIDES", "MAX_ORDER_VALUE", "MAX_DAILY_VALUE"),
+        *("MAX_ORDERS_PER_MINUTE", "HOURS_WINDOW"),
+    )
+)
+_CLOSE: Final = (
+    0.7  # of a name without its prefix: others put theirs there too, as a cluster does for a service `guard`
+)
+
 _LIMITS: Final = "Limits that bind everyone (policy `flags`)"
 
 
 def _flag(name: str, metavar: str, text: str, *, panel: str | None = None) -> Any:
     """A flag that also has a `GUARD_*` variable. The help of a command says so once, not at every flag."""
-    variable = "GUARD_" + name.removeprefix("--").replace("-", "_").upper()
+    variable = _PREFIX + name.removeprefix("--").replace("-", "_").upper()
     return typer.Option(
         name, envvar=variable, show_envvar=False, metavar=metavar, help=text, rich_help_panel=panel, show_default=False
     )
@@ -113,6 +128,17 @@ def _amount(flag: str, text: str | None, errors: list[str]) -> Decimal | None:
         errors.append(f"{flag}: {text!r} is no amount; write 20000 or 99.50")
         return None
     return Decimal(text)
+
+
+def misspelt(names: Iterable[str]) -> list[str]:
+    """Variables that are none of the guard's and nearly one: whoever set a limit so is bound by none."""
+    words = {name.removeprefix(_PREFIX): name for name in sorted(VARIABLES)}
+    told = []
+    for name in sorted(set(names) - VARIABLES):
+        meant = difflib.get_close_matches(name.removeprefix(_PREFIX), words, n=1, cutoff=_CLOSE)
+        if meant and name.startswith(_PREFIX):
+            told.append(f"{name}: is no variable of the guard and does nothing; {words[meant[0]]} is one")
+    return told
 
 
 def read(config: Path | None, over: Overrides) -> Reading:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import structlog
 import typer
 
 from guard.certificate import certificate_of
@@ -24,6 +25,7 @@ KEYLESS: Final = (
     "daemon.key_file: trading is enabled without a daemon key, and a daemon refuses every trade without one: put the "
     "daemon's key for the guard into a file and name it, or set GUARD_DAEMON_KEY; or start with --disable-trading"
 )
+_log = structlog.get_logger("guard.cli")
 
 
 def serve(
@@ -66,6 +68,8 @@ def serve(
         hours=hours_window,
     )
     over = Overrides(listen, ops, daemon, keys, policies, state, enable_trading, limits)
+    for sentence in flags.misspelt(os.environ):
+        _log.warning("misspelt", why=sentence)
     try:
         _ = ready(config, over, errors)
     except GuardFault as fault:

@@ -93,6 +93,16 @@ async def test_check_tells_a_thing_once(tmp_path: Path) -> None:
     assert len(told) == 1
 
 
+async def test_check_finds_a_limit_whose_variable_is_misspelt(tmp_path: Path) -> None:
+    """It would bind nobody, and nothing else says so."""
+    lay_out(tmp_path)
+
+    done = await _check(None, tmp_path, env={"GUARD_MAX_ORDERS_VALUE": "500"})
+
+    told = "GUARD_MAX_ORDERS_VALUE: is no variable of the guard and does nothing; GUARD_MAX_ORDER_VALUE is one"
+    assert told in _level(done, "weak")
+
+
 async def test_check_finds_doors_that_will_not_open(tmp_path: Path) -> None:
     """A certificate that is not there, and two listeners at one address: a start fails on each."""
     (lay_out(tmp_path)).write_text('[listen]\ntls_cert = "absent.pem"\ntls_key = "key.pem"\n')

@@ -330,6 +330,15 @@ async def test_flags_form_a_policy_that_binds_everyone(tmp_path: Path) -> None:
     }
 
 
+def test_a_start_tells_of_a_variable_that_is_misspelt(tmp_path: Path) -> None:
+    """The limit that it should have been binds nobody; what others have put there is none of the guard's business."""
+    lay_out(tmp_path)
+    with served(tmp_path, env={"GUARD_MAX_ORDER_VALU": "500", "GUARD_SERVICE_HOST": "10.0.0.1"}) as guard:
+        told = [line["why"] for line in guard.events("misspelt")]
+
+    assert told == ["GUARD_MAX_ORDER_VALU: is no variable of the guard and does nothing; GUARD_MAX_ORDER_VALUE is one"]
+
+
 @pytest.mark.parametrize(
     ("words", "env", "expected"),
     [
