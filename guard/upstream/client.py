@@ -288,7 +288,7 @@ class Client:
     def _retire(self) -> None:
         """Other authorities count: what those of before let through is asked nothing more, but may still answer."""
         self._idle.close()
-        for connection in self._open:
+        for connection in tuple(self._open):
             connection.retire()
 
     def _put_back(self, connection: Connection) -> None:

@@ -98,8 +98,10 @@ class Connection(asyncio.Protocol):
             asked.set_result(why)
 
     def retire(self) -> None:
-        """Whatever is in flight may end; nothing is asked here any more."""
+        """Whatever is in flight may end; nothing leaves here any more."""
         self._is_spent, self.is_reusable = True, False
+        if self._unsent is not None:
+            self.drop()
 
     def drop(self) -> None:
         """Close at once; a request in flight fails as reset."""

@@ -401,6 +401,17 @@ async def test_what_finds_its_connection_closed_at_the_end_of_the_turn_goes_on_a
         assert (client.dials_total, len(daemon.requests), client.in_flight) == (4, 6, 0)
 
 
+async def test_what_has_not_left_when_other_authorities_count_goes_on_a_new_connection() -> None:
+    """The old one was let through by those of before: what left on it is answered, and nothing more leaves there."""
+    async with warm(3) as (client, daemon):
+        sending = [asyncio.ensure_future(client.send(ORDER)) for _ in range(3)]
+        await asyncio.sleep(0)
+        client._retire()
+
+        assert all(isinstance(each, Answer) for each in await asyncio.gather(*sending))
+        assert (client.dials_total, len(daemon.requests), client.connections, client.in_flight) == (5, 6, 2, 0)
+
+
 async def test_who_hangs_up_before_the_end_of_the_turn_takes_only_its_connection_along() -> None:
     """Its slot is free again; whoever leaves with it notices nothing."""
     async with warm(3) as (client, _):
