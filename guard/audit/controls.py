@@ -52,7 +52,7 @@ def _drills(facts: Facts) -> str:
 
 def _approved(facts: Facts) -> str:
     noted, made = facts.noted, _times(facts.noted["reloads: applied"], "reload")
-    told = f"{made} of policies took effect, {noted['reloads: reason']} with a reason"
+    told = f"{made} of policies took effect, {noted['reloads: reason']} by a person with a reason"
     others = f"{noted['reloads: at a start']} at a start, {noted['reloads: reverted']} ended by themselves"
     return f"{told}; {others}, {noted['reloads: refused']} refused"
 

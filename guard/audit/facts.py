@@ -301,7 +301,7 @@ def _into(name: str, what: str = "") -> Callable[[Facts, str, Mapping[str, Any]]
             {
                 what: 1,
                 f"{name}: {result}": 1,
-                f"{name}: reason": is_made and bool(members.get("reason")),
+                f"{name}: reason": is_made and bool(members.get("by") and members.get("reason")),
                 f"{name}: drill": bool(members.get("drill")),
                 f"{name}: breaker": members.get("by") == "breaker",
                 "cancels": cancels if isinstance(cancels, int) else 0,

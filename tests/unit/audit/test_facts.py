@@ -250,7 +250,9 @@ def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
     rows: list[tuple[str, dict[str, Any]]] = [
         *(("state", {"state": "active"}) for _ in range(LISTED_MAX)),
         *(("state", {"state": "locked", "drill": True}), ("state", {"state": "cancel_only", "by": "breaker"})),
-        *(("policy", {"result": "applied", "reason": "why"}) for _ in range(LISTED_MAX + 1)),
+        *(("policy", {"result": "applied", "by": "Ada", "reason": "why"}) for _ in range(LISTED_MAX + 1)),
+        *(("policy", {"result": "applied", "reason": why}) for why in ("SIGHUP", "the files changed")),
+        ("policy", {"result": "applied", "by": "Ada"}),
         *(("policy", {"result": result, "reason": "why"}) for result in ("refused", "pending", "reverted", "refused")),
         ("policy", {"result": "applied", "reason": "start"}),
         *(("prune", {}) for _ in range(LISTED_MAX)),
@@ -264,7 +266,7 @@ def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
 
     assert evidence["C8"] == "1 stop by a breaker"
     assert "1 in drills" in evidence["C12"]
-    made = f"{LISTED_MAX + 1} reloads of policies took effect, {LISTED_MAX + 1} with a reason"
+    made = f"{LISTED_MAX + 4} reloads of policies took effect, {LISTED_MAX + 1} by a person with a reason"
     assert evidence["C14"] == f"{made}; 1 at a start, 1 ended by themselves, 2 refused"
     assert f"{LISTED_MAX + 1} orders whose outcome is still unknown" in told
     assert "3 cancels passed while the journal could not be written" in told
