@@ -336,7 +336,8 @@ def _trade(desk: Desk, visit: Visit, situation: Situation) -> Met | Needs:
 
 async def _decision(recorder: Recorder, visit: Visit, wanted: str) -> Reply:
     """What became of it, and `record`: what was decided, as it is on record; null where that is not kept."""
-    known = recorder.desk.recent.get(wanted)
+    recent = recorder.desk.recent
+    known = recent.get(wanted) or recent.passed.get(wanted)
     if known is None or visit.principal is None or known.name != visit.principal.name:
         return refused(recorder, visit, refuse(Code.UNKNOWN_ENDPOINT, "no such decision of this key"))
     try:

@@ -25,6 +25,15 @@ def test_a_part_of_an_entry_is_no_id() -> None:
     recent, id_, moment = Recent(), "A" * 26, "BBBBBB\0\0"
     recent.passed.add(id_, "bot", "/api/quote", wall_us=int.from_bytes(moment.encode(), "little"))
     recent.passed.add("A" * 18 + "C" * 8, "bot", "/api/quote", wall_us=MOMENT_US)
-    assert recent.get(id_) is not None
+    assert recent.passed.get(id_) is not None
     for wanted in ("", "A", "A" * 27, "A" * 18 + moment, moment + "A" * 18, "é" * 13):
-        assert recent.get(wanted) is None
+        assert recent.passed.get(wanted) is None
+
+
+def test_what_became_of_orders_is_not_looked_for_among_what_passed() -> None:
+    """A list of 50,000 orders that are older, or were placed elsewhere, would stop the loop for seconds."""
+    recent, id_ = Recent(), SystemClock().new_id()
+    recent.passed.add(id_, "bot", "/api/quote", wall_us=MOMENT_US)
+    assert recent.get(id_) is None
+    recent.put(Known(id_, "bot", MOMENT_US, "/api/order", "allow"))
+    assert recent.get(id_) == Known(id_, "bot", "2025-11-24T16:00:00.000000Z", "/api/order", "allow")
