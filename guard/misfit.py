@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import inspect
 
 _AT: Final = re.compile(r" - at `\$\.(?P<path>[^`]*)`$")
-_NO_TIME: Final = "Invalid RFC3339 encoded datetime"
+_NO_TIME: Final = ("Invalid RFC3339 encoded datetime", "Expected `datetime")
 _UNTOLD: Final = ("Invalid enum value", "Object contains unknown field")
 
 

@@ -54,7 +54,9 @@ def end(flag: str, text: str, *, now: datetime) -> datetime:
         away = _span(text)
         found = read_time(text) if away is None else now + away
     except (WrongField, OverflowError):
-        raise typer.BadParameter(f"{flag}: {text!r} is no duration like 30d and no time with its zone") from None
+        raise typer.BadParameter(
+            f"{flag}: {text!r} is no duration like 30d and no time like 2026-12-01T17:00:00Z"
+        ) from None
     if found <= now:
         raise typer.BadParameter(f"{flag}: {text!r} is not in the future")
     return found

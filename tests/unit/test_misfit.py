@@ -1,7 +1,11 @@
 """What is said of values that do not fit: what is known in their place."""
 
+from datetime import datetime
+from typing import Annotated
+
 import msgspec
 import pytest
+from msgspec import Meta, Struct
 
 from guard.admin.asked import fitting
 from guard.admin.trading import StateBody
@@ -50,11 +54,19 @@ def test_a_setting_of_an_unknown_word_is_told_with_the_known_ones() -> None:
     assert errors == ["guard.toml: journal.reads: Invalid enum value 'some'; known: account, all, refused"]
 
 
-def test_a_time_that_is_none_is_told_with_one() -> None:
-    """Whoever lets a change end by itself is told how a time is written."""
-    error = msgspec.ValidationError("Invalid RFC3339 encoded datetime - at `$.until`")
+class Ending(Struct):
+    """Something that ends."""
 
-    assert misfit(error, StateBody).endswith("at `$.until`; write it like 2026-12-01T17:00:00Z")
+    until: Annotated[datetime, Meta(tz=True)] | None
+
+
+@pytest.mark.parametrize("said", ['"8h"', '"2026-12-01T17:00:00"', '"2026-13-01T17:00:00Z"', "5"])
+def test_a_time_that_is_none_is_told_with_one(said: str) -> None:
+    """Whoever lets a change end by itself is told how a time is written, with its zone."""
+    refusal = fitting(b'{"until":%s}' % said.encode(), Ending)
+
+    assert isinstance(refusal, Refusal)
+    assert refusal.reasons[0].message.endswith("at `$.until`; write it like 2026-12-01T17:00:00Z")
 
 
 def test_other_errors_stand_as_they_are() -> None:
