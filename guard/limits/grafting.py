@@ -95,7 +95,7 @@ def missing_elsewhere(state: State, other: State, cells: Iterable[str] | None = 
 def together(parts: Iterable[Graft]) -> Graft:
     """One graft of several: what a later one says of an order, a step or a cell takes the place of what was said.
 
-    No stamps take back those that were told of a cell.
+    No stamps take back those that were told of a cell. Raises ValueError where some come without those before them.
     """
     whole = Graft(holders={}, steps={}, spent={}, logs={})
     for one in parts:
@@ -104,7 +104,8 @@ def together(parts: Iterable[Graft]) -> Graft:
         whole.spent.update(one.spent)
         whole.logs.update(one.logs)
         for cell, stamps in one.more.items():
-            log = whole.logs[cell]
+            if (log := whole.logs.get(cell)) is None:
+                raise ValueError(f"{cell}: stamps come without those before them")
             whole.logs[cell] = msgspec.structs.replace(log, stamps=[*log.stamps, *stamps])
     return whole
 

@@ -252,6 +252,12 @@ def test_a_long_log_comes_in_pieces_that_are_it_together(monkeypatch: pytest.Mon
     assert together([*pieces(whole), *pieces(whole)]) == whole
 
 
+def test_stamps_without_those_before_them_do_not_fit() -> None:
+    """Their log was told by no part: to take them for all of it would count too little."""
+    with pytest.raises(ValueError, match="r: stamps come without those before them"):
+        together([Graft(more={"r": [2]})])
+
+
 @pytest.mark.parametrize(
     "found",
     [
