@@ -7,6 +7,7 @@ listener with the key in GUARD_KEY, and shows what is used and left of every lim
 import http
 import re
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Final
 
 import msgspec
@@ -26,6 +27,7 @@ from guard.terms import DECISION_PATTERN, Verdict
 
 _ID: Final = re.compile(DECISION_PATTERN)
 _MARK: Final = {"passes": "[green]passes[/]", "refuses": "[red]refuses[/]"}
+_WRITTEN_MAX: Final = 160  # letters of a policy's line: a list may be of hundreds
 _ME: Final = "/guard/v1/me"
 _COLUMNS: Final = ("policy", "rule", "subject", "limit", "used", "left", "unit", "resets_at", "until")
 
@@ -120,7 +122,8 @@ def _show(found: Explanation) -> None:
     if found.rules:
         table = Table("", "policy", "rule", "says", "where", "written", header_style="bold", box=None, pad_edge=False)
         for look in found.rules:
-            cells = (look.policy, look.rule, look.words, _place(look), look.text)
+            written = shorten(look.text, _WRITTEN_MAX, placeholder=" …")
+            cells = (look.policy, look.rule, look.words, _place(look), written)
             table.add_row(_MARK[look.said], *(escape(cell) for cell in cells))
         show(table, console)
     if found.note:

@@ -47,7 +47,7 @@ def written_at(text: str, line: int) -> str:
         depth += bare.count("[") - bare.count("]")
         if depth <= 0:
             break
-    return lines[0].strip() if len(found) == 1 else " ".join(found)
+    return lines[0].strip() if len(found) == 1 else " ".join(filter(None, found))
 
 
 def _parts(dotted: str) -> tuple[str, ...]:

@@ -69,6 +69,19 @@ async def test_a_limit_over_several_lines_is_shown_whole(tmp_path: Path, run: Ru
     assert re.search(r'desk.toml:2 +max_value = \[ "30000 HKD", "4000 USD", \]', out)
 
 
+async def test_of_a_long_list_people_are_shown_the_beginning(tmp_path: Path, run: Run) -> None:
+    """Hundreds of symbols, a line each, would push what the rules say off the screen; programs get all of them."""
+    symbols = "".join(f'  "HK.{number:05d}",\n' for number in range(600, 900))
+    async with stage(tmp_path, policies=f"[instruments]\nsymbols = [\n{symbols}]\n{DESK}") as scene:
+        decision = decision_of(await scene.place())
+        await scene.written()
+    told = [run("explain", decision, "--state", str(tmp_path / "state"), *more)[1] for more in ((), ("--json",))]
+
+    assert 'symbols = [ "HK.00600", ' in told[0]
+    assert told[0].count("HK.00") < 20
+    assert '"HK.00899"' in next(look["text"] for look in json.loads(told[1])["rules"] if "symbols" in look["text"])
+
+
 async def test_a_read_is_explained_by_its_rates(tmp_path: Path, run: Run) -> None:
     """A refused read names the rate, what stood on it, and the line; a passed one likewise."""
     body = {"market": "HK", "acc_id": 123456, "env": "simulate"}

@@ -45,7 +45,7 @@ def test_a_key_is_found_in_its_table(path: tuple[str, ...], line: int | None) ->
     [
         ('max_value = "1 HKD"   # one order', 'max_value = "1 HKD"   # one order'),
         (
-            'max_value = [   # each\n  "1 HKD",  # Hong Kong [1]\n  "2 USD"\n]  # end\nper = 1',
+            'max_value = [   # each\n  "1 HKD",  # Hong Kong [1]\n  # or\n  "2 USD"\n]  # end\nper = 1',
             'max_value = [ "1 HKD", "2 USD" ]',
         ),
         ('symbols = ["HK.#1", \'US.]\',\n  "US.A"]\nper = 1', 'symbols = ["HK.#1", \'US.]\', "US.A"]'),
