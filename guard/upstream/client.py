@@ -283,6 +283,9 @@ class Client:
                 connection.drop()
         if not is_open:
             return Failure("held", "the client is closed", is_sent=False)
+        if tls is not self._trust.context:  # those by which it was let through count no more
+            connection.drop()
+            return await self._dial(deadline_s=deadline_s)
         return connection
 
     def _retire(self) -> None:

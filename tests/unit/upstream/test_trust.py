@@ -105,6 +105,27 @@ async def test_what_is_under_way_gets_its_answer(tmp_path: Path) -> None:
         await client.close()
 
 
+@pytest.mark.parametrize("is_vouched", [False, True])
+async def test_a_connection_that_was_being_dialled_is_dialled_anew(tmp_path: Path, *, is_vouched: bool) -> None:
+    """Those of before let it through: nothing is asked of a daemon for which the new file does not vouch."""
+    async with scripted(tls=authority(tmp_path, serial=1)) as daemon:
+        trust = Trust(f"https://localhost:{daemon.port}", ca_file=str(tmp_path / "cert.pem"))
+        client = Client(Link(), trust=trust)
+        sending = asyncio.ensure_future(client.send(ORDER))
+        await asyncio.sleep(0)
+        if is_vouched:
+            os.utime(tmp_path / "cert.pem", (1, 1))
+        else:
+            _ = authority(tmp_path, serial=2)
+        assert trust.look()
+        trust.changed()
+
+        told = await sending
+        assert isinstance(told, Answer) == is_vouched, told
+        assert (client.dials_total, len(daemon.requests), client.in_flight) == (2, is_vouched, 0)
+        await client.close()
+
+
 async def test_the_stream_is_dialled_by_the_new_ones(tmp_path: Path) -> None:
     """The same file vouches for the daemon's stream."""
     async with scripted(tls=authority(tmp_path, serial=1)) as daemon:
