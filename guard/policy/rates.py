@@ -62,7 +62,8 @@ class RateLimit(Rule, frozen=True):
 
     def _above(self, observed: int) -> Reason:
         limit = self.rate.count
-        message = f"{observed} {self.noun} in {self.rate.span} is above {limit}"
+        never = "" if limit else ": a limit of 0 lets none pass, and only the operator can change it"
+        message = f"{observed} {self.noun} in {self.rate.span} is above {limit}{never}"
         return self.reason(Code.RATE, message, observed=str(observed), limit=str(limit), unit=self.unit)
 
     def meters(self, reach: Reach) -> tuple[Meter, ...]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from guard.codes import MEANING, Code
+from guard.codes import Code, is_retryable
 from guard.journal import Decision
 from guard.journal.record import decode
 from guard.journal.segments import read_lines
@@ -91,7 +91,6 @@ def _explanation(
     state: Path, record: Decision, ts: str, *, events: tuple[Mapping[str, object], ...], now: datetime
 ) -> Explanation:
     rules, note = _rules(state, record, ts, now=now)
-    meaning = MEANING[Code(record.code)] if record.code else None
     return Explanation(
         decision=record.id,
         ts=ts,
@@ -99,7 +98,7 @@ def _explanation(
         endpoint=record.endpoint,
         outcome=record.outcome,
         code=record.code,
-        retryable=bool(meaning and meaning.retryable),
+        retryable=record.code is not None and is_retryable(Code(record.code), record.retry_after_s),
         retry_after_s=record.retry_after_s,
         largest_qty=record.largest_qty,
         reasons=record.reasons,

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, UnsetType
 
-from guard.codes import MEANING, Code
+from guard.codes import MEANING, Code, is_retryable
 from guard.terms import Answer, Reason, Refusal, Reply
 
 Headers = tuple[tuple[str, str], ...]
@@ -70,7 +70,7 @@ def refusal_reply(
     """The answer to a refused request; `status` where it is not the code's own (504 for a trade we know nothing of)."""
     code = refusal.code
     status = MEANING[code].status if status is None else status
-    is_retryable = MEANING[code].retryable
+    may_pass = is_retryable(code, refusal.retry_after_s)
     message = refusal.reasons[0].message
     body = _Body(
         ret_type=_RET_TIMED_OUT if status == _GATEWAY_TIMEOUT else _RET_FAILED,
@@ -81,7 +81,7 @@ def refusal_reply(
         guard=_GuardPart(
             decision=decision,
             code=code,
-            retryable=is_retryable,
+            retryable=may_pass,
             retry_after_s=refusal.retry_after_s,
             reasons=tuple(_part(reason) for reason in refusal.reasons),
             policy_sha256=policy_sha256,
@@ -93,7 +93,7 @@ def refusal_reply(
         extra += (("WWW-Authenticate", "Bearer"),)
     if status == _NOT_ALLOWED:
         extra += (("Allow", refusal.reasons[0].limit or ""),)  # RFC 9110 §15.5.6
-    if status == _TOO_MANY_REQUESTS or (status == _UNAVAILABLE and is_retryable):
+    if may_pass and status in {_TOO_MANY_REQUESTS, _UNAVAILABLE}:
         extra += (("Retry-After", str(_whole_seconds(refusal.retry_after_s))),)
     return Reply(status, _encoder.encode(body), extra + headers)
 

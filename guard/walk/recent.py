@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from guard.codes import MEANING, Code
+from guard.codes import Code, is_retryable
 from guard.journal import timestamp
 from guard.terms import Outcome, Reason
 
@@ -40,8 +40,8 @@ class Known(Struct, gc=False):
     def told(self) -> dict[str, object]:
         """What the answer holds."""
         fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in {"id", "name"}}
-        is_retryable = self.code is not None and MEANING[Code(self.code)].retryable
-        return {"decision": self.id, "retryable": is_retryable, **fields}
+        may_pass = self.code is not None and is_retryable(Code(self.code), self.retry_after_s)
+        return {"decision": self.id, "retryable": may_pass, **fields}
 
 
 class Passed:

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import pytest
 
+from guard.replay.explained import explained
 from guard.simulator.faults import Delay, RetType, Unreachable
 from tests.support.clock import ManualClock
 from tests.support.guards import codes, order, record, said, write_keys
-from tests.support.stage import ACCOUNTS, DAILY, ORDER, code_of, is_passed, stage
+from tests.support.stage import ACCOUNTS, DAILY, ORDER, code_of, decision_of, is_passed, stage
 
 COVER: Final = '[orders]\nmax_value = ["100000000 HKD", "100000000 USD", "100000000 JPY"]\n'
 CAPS: Final = {
@@ -112,6 +113,27 @@ async def test_what_was_not_sent_gives_everything_back(tmp_path: Path) -> None:
         assert scene.held() == 0
         assert scene.stamps("new_orders") == scene.stamps("duplicate") == 0
         assert is_passed(await scene.place(key="k"))
+
+
+@pytest.mark.parametrize(
+    ("policies", "limits"),
+    [(COVER, {"max_orders_per_minute": 0}), (COVER + '[rates]\nnew_orders = ["0/30s", "5/60s"]', {})],
+)
+async def test_a_rate_of_zero_is_nothing_to_try_again(tmp_path: Path, policies: str, limits: dict[str, Any]) -> None:
+    """Answer, dry run, decision and `explain` name no time and call it not retryable: an obedient caller stops."""
+    async with stage(tmp_path, record("bot", **limits), policies=policies) as scene:
+        reply = await scene.place()
+        checked = await scene.ask("/guard/v1/check", {"path": ORDER, "body": order()})
+        told = await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}")
+
+        assert code_of(reply) == (429, "rate")
+        assert "Retry-After" not in dict(reply.headers)
+        for guard in (said(reply)["guard"], said(checked)["guard"], said(told)):
+            assert (guard["retryable"], guard["retry_after_s"]) == (False, None)
+            assert "a limit of 0 lets none pass" in guard["reasons"][0]["message"]
+        found = explained(tmp_path / "state", decision_of(reply), now=scene.clock.wall())
+    assert found is not None
+    assert not found.retryable
 
 
 async def test_an_unknown_outcome_holds_everything(tmp_path: Path) -> None:

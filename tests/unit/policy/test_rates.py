@@ -59,6 +59,7 @@ def test_a_rate_of_zero_allows_nothing(key: str) -> None:
 
     assert codes(judgement) == [Code.RATE]
     assert (judgement.reasons[0].observed, judgement.reasons[0].limit) == ("1", "0")
+    assert "a limit of 0 lets none pass" in judgement.reasons[0].message
     assert not judgement.claims
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from guard.codes import MEANING, Code
 from guard.server.replies import passed_reply, refusal_reply
@@ -77,7 +78,7 @@ def test_a_refusal_has_the_contracts_body() -> None:
 @pytest.mark.parametrize("code", list(Code))
 def test_every_code_can_be_answered(code: Code) -> None:
     """Status from the one table, ret_type -100 on every 504, Retry-After on 429 and on a 503 that may pass later."""
-    reply = refusal_reply(refuse(code, "no"), decision="01K", policy_sha256=None)
+    reply = refusal_reply(replace(refuse(code, "no"), retry_after_s=2.0), decision="01K", policy_sha256=None)
     body = json.loads(reply.body)
     names = dict(reply.headers)
 
@@ -101,7 +102,7 @@ def test_a_trade_that_nobody_knows_of_is_a_504() -> None:
 @pytest.mark.parametrize(("known_s", "said"), [(None, "1"), (0.0, "1"), (0.2, "1"), (1.0, "1"), (11.01, "12")])
 def test_retry_after_is_whole_seconds_and_never_too_early(known_s: float | None, said: str) -> None:
     """The body has the exact time, the field its ceiling, at least a second."""
-    refusal = Refusal((Reason(Code.RATE, "no"),), retry_after_s=known_s)
+    refusal = Refusal((Reason(Code.COOLDOWN, "no"),), retry_after_s=known_s)
 
     reply = refusal_reply(refusal, decision="01K", policy_sha256=None)
 
