@@ -199,6 +199,7 @@ async def test_a_long_log_that_goes_on_is_told_in_pieces_with_the_step(
     """What was told of it before the step is told anew with it, piece by piece: none twice, and none left out."""
     monkeypatch.setattr(grafting, "PIECE_STAMPS", 2)
     monkeypatch.setattr(staging, "AGAIN_MAX", 1)
+    monkeypatch.setattr(recount, "PART_STAMPS", 1)
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
         count = 9
         for n in range(count):
@@ -210,7 +211,9 @@ async def test_a_long_log_that_goes_on_is_told_in_pieces_with_the_step(
             await asyncio.sleep(0.01)
         assert (await reload).result == "applied"
         assert scene.stamps("new_orders") == count
-        assert any("more" in part["targets"] for part in await scene.records("counters"))
+        told = [part["targets"] for part in await scene.records("counters")]
+        assert sum("logs" in targets for targets in told) > 1, "it is on record twice, and counts once"
+        assert any("more" in targets for targets in told)
         whole = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == whole
