@@ -2,7 +2,7 @@
 
 `body_b64` is a whole response of the broker's (proto2), the message in `s2c`; the message alone is read as well, which
 the wire type of its first field tells apart. A field that stands twice would be read differently by different readers,
-so it is not understood; neither is an account that is not the one the frame names. Source: Trd_UpdateOrder,
+so it is not understood; a body that names another account than its frame is an error. Source: Trd_UpdateOrder,
 Trd_UpdateOrderFill, Trd_Common.Order, Trd_Common.OrderFill, Trd_Common.TrdHeader.
 """
 
@@ -32,23 +32,30 @@ class Pushed(Struct, frozen=True):
     names: OrderNames
 
 
+class TwoAccountsError(Exception):
+    """The frame says whose it is, and its body that it is another's."""
+
+
 class _Odd(ValueError):
     """Not the bytes of such a message."""
 
 
 def pushed(proto_id: int, body_b64: str, *, acc_id: int | None) -> Pushed | None:
-    """The order of a push; None where it is about none, or cannot be told."""
+    """The order of a push; None where it is about none, or cannot be told. Raises TwoAccountsError."""
     places = ORDER_PUSHES.get(proto_id)
     if places is None:
         return None
     try:
         message = _message(binascii.a2b_base64(body_b64, strict_mode=True))
         header = _fields(_bytes(message, _HEADER), _ENV, _ACC_ID)
-        account = Account(Env(_number(header, _ENV)), _number(header, _ACC_ID))
+        named = _number(header, _ACC_ID)
+        if acc_id is not None and named != acc_id:
+            raise TwoAccountsError
+        account = Account(Env(_number(header, _ENV)), named)
         names = _names(_bytes(message, _ORDER), places)
     except ValueError:  # binascii's and Unicode's errors are ValueErrors too
         return None
-    return Pushed(account, names) if account.acc_id == acc_id else None
+    return None if acc_id is None else Pushed(account, names)
 
 
 def _message(data: bytes) -> Fields:

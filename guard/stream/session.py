@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.markets import FUTURES, market_words
-from guard.stream.pushes import Pushed, pushed
+from guard.stream.pushes import Pushed, TwoAccountsError, pushed
 from guard.terms import Account, AccountRow, Principal
 
 FRAME_BYTES_MAX: Final = 1 << 20
@@ -102,12 +102,12 @@ def classify(data: bytes) -> Frame | None:
         # A member that stands twice is an error here: the caller's reader might take the other one.
         parsed = jiter.from_json(data, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
         wire = msgspec.convert(parsed, _Wire)
-    except ValueError:  # msgspec's errors are ValueErrors too
+        order = pushed(wire.proto_id, wire.body_b64 or "", acc_id=wire.acc_id) if wire.type == "trade" else None
+    except (ValueError, TwoAccountsError):  # msgspec's errors are ValueErrors too
         return None
     if (wire.type == "trade") != (wire.proto_id in _TRADE_PROTO_IDS):
         return None
     markets = () if wire.trd_market is None else market_words(wire.trd_market)
-    order = pushed(wire.proto_id, wire.body_b64 or "", acc_id=wire.acc_id) if wire.type == "trade" else None
     return Frame(wire.type, wire.acc_id, markets, text_frame(data), order=order, slot=_slot(wire))
 
 

@@ -1,6 +1,7 @@
 """Which order a push is about, read from its protobuf."""
 
 from base64 import b64encode
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.simulator.proto import PUSHES, encode, push_body
-from guard.stream.pushes import ORDER_PUSHES, Pushed, pushed
+from guard.stream.pushes import ORDER_PUSHES, Pushed, TwoAccountsError, pushed
 from guard.terms import Account, Env, OrderNames
 
 U64 = 2**64 - 1
@@ -72,8 +73,10 @@ def test_what_is_not_understood_is_nobodys(body: bytes) -> None:
 
 
 def test_a_push_of_another_account_than_the_frame_names_is_not_believed() -> None:
-    """Frame and body must tell one story; other messages of the trade family are about no order."""
-    assert read(order(), acc_id=7) is None
+    """Frame and body must tell one story, whatever else of the body is odd; other messages are about no order."""
+    for body in (order(), order(header={"trd_env": 7, "acc_id": U64}), push_body(2208, {"header": HEADER})):
+        with pytest.raises(TwoAccountsError):
+            read(body, acc_id=7)
     assert read(order(), acc_id=None) is None
     assert read(order(), proto_id=2207) is None
     assert pushed(2208, "no base64!", acc_id=U64) is None
@@ -96,10 +99,11 @@ def test_fields_of_every_kind_are_passed_over_at_their_length() -> None:
 
 @given(st.binary(max_size=60))
 def test_no_body_raises(body: bytes) -> None:
-    """A value or nothing, whatever the daemon sends, also inside a response."""
+    """A value, nothing or that it is another account's, whatever the daemon sends, also inside a response."""
     for whole in (body, b"\x22" + bytes([len(body)]) + body):
-        found = read(whole, acc_id=0)
-        assert found is None or found.account.acc_id == 0
+        with suppress(TwoAccountsError):
+            found = read(whole, acc_id=0)
+            assert found is None or found.account.acc_id == 0
 
 
 @given(

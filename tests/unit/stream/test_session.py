@@ -11,7 +11,7 @@ from guard.access import visible_accounts
 from guard.stream.session import FRAME_BYTES_MAX, NOTHING, View, classify, may_see, text_frame, view_of
 from guard.terms import Env, KeyLimits
 from tests.support.keys import caller, row
-from tests.support.stream import frame
+from tests.support.stream import frame, trade
 
 ALL = View(frozenset({"qot:read", "acc:read"}))
 QUOTES = View(frozenset({"qot:read"}))
@@ -188,6 +188,14 @@ def test_a_member_that_stands_twice_is_not_classified(data: bytes) -> None:
 def test_b04_a_trade_message_cannot_come_as_a_quote(kind: str, proto_id: int) -> None:
     """A frame whose type and proto id contradict each other is not classified."""
     assert classify(frame(kind, proto_id, acc_id=1, trd_market=1)) is None
+
+
+@pytest.mark.parametrize("proto_id", [2208, 2218])
+def test_b31_a_frame_whose_body_names_another_account_is_not_classified(proto_id: int) -> None:
+    """Shown by the account beside it, it would tell a key that may see that one of another's order."""
+    data = trade(proto_id, acc_id=8)
+    assert classify(data) is not None
+    assert classify(data.replace(b'"acc_id": 8', b'"acc_id": 7')) is None
 
 
 def test_a_frame_has_a_largest_size() -> None:
