@@ -1,5 +1,6 @@
 """What the guard says of itself: ready or not, degraded and why, status."""
 
+from datetime import datetime
 from typing import Final
 
 from guard import __version__
@@ -50,6 +51,9 @@ def _left_alone(desk: Desk, name: str, circuit: Circuit) -> str:
 def status(desk: Desk) -> dict[str, object]:
     """The whole picture for `/status`, without secrets."""
     standing = desk.standing
+    ends = standing.policies.ends if standing.policies else {}
+    wall = desk.clock.wall()
+    over = {name: end for name, end in ends.items() if datetime.fromisoformat(end) <= wall}
     return {
         "version": __version__,
         "listen": {"data": standing.settings.listen.data, "ops": standing.settings.listen.ops},
@@ -61,7 +65,8 @@ def status(desk: Desk) -> dict[str, object]:
             "sha256": standing.policy_sha256 or None,
             "ids": [doc.id for doc in standing.policies.docs] if standing.policies else [],
             "shadows": [doc.id for doc in standing.policies.shadow_docs] if standing.policies else [],
-            "expiring": standing.policies.ends if standing.policies else {},
+            "expiring": {name: end for name, end in ends.items() if name not in over},
+            "expired": over,  # in `ids` and the hash for as long as its file is there, and binding nobody
             "warnings": standing.policies.warnings if standing.policies else (),
         },
         "config_sha256": standing.config_sha256,

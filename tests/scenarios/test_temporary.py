@@ -58,6 +58,20 @@ async def test_a_refusal_says_until_when_the_policy_binds(tmp_path: Path) -> Non
     assert until in {reason.until for reason in found.reasons}
 
 
+async def test_an_ended_policy_is_told_as_expired(tmp_path: Path) -> None:
+    """To the second: whoever wonders why orders are `no_policy` finds the one that covered them, and when it ended."""
+    async with stage(tmp_path, *KEYS, policies={"short.toml": SHORT.format(end="2099-01-01T00:00:00Z")}) as scene:
+        until = end(scene.clock)
+        write(scene, SHORT.format(end=until))
+        await reload(scene)
+        for away_s, expiring, expired, passes in ((599, {"short": until}, {}, True), (1, {}, {"short": until}, False)):
+            scene.clock.advance(s=away_s)
+            told = (await operate(scene.guard, "/status"))[1]["policies"]
+            assert (told["ids"], told["expiring"], told["expired"]) == (["short"], expiring, expired)
+            reply = await scene.place(qty=100, remark=str(away_s))
+            assert is_passed(reply) if passes else code_of(reply) == (403, "no_policy")
+
+
 async def test_a_fault_of_the_sweep_keeps_no_temporary_policy_in_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
