@@ -157,8 +157,9 @@ class Guard:
         return standing
 
     def _count(self, standing: Standing, recovered: Recovered) -> tuple[Standing, Counting | None]:
-        """The counters of limits that the last run did not have; where they cannot be made, new orders are refused."""
-        before, until, now = recovered.config_sha256, self.journal.last_seq, self.clock.wall()
+        """The counters of limits that the last run had not; where they cannot be made, new orders are refused."""
+        before = None if recovered.is_lost else recovered.config_sha256
+        until, now = self.journal.last_seq, self.clock.wall()
         try:
             return standing, counted.at_start(self.directory, standing, before=before, until=until, now=now)
         except JournalFault as fault:

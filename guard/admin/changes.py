@@ -16,7 +16,6 @@ from guard.admin.trading import StateBody, set_state
 from guard.agreed import Agreed
 from guard.errors import JournalFault, SettingsFault
 from guard.journal import Keys, plain
-from guard.journal.entries import ABSENT
 from guard.journal.shelf import Shelf
 from guard.loop.resting import aside, let_go, uncollected
 from guard.standing import Standing, build_policies, load_keys, pieces_of, stand, warmed
@@ -135,10 +134,9 @@ class Changes:
     def _swap(self, standing: Standing, moved: Moved, *, who: Who, recount: Recount | NotRebuilt | None) -> Change:
         """One synchronous step: the record is appended, then the one reference and the new counters change."""
         sha256, changes = standing.keyring.sha256, moved.words()
-        targets, batch = (ABSENT, None) if recount is None else (recount.at_best(), recount.batch)
-        record = structs.replace(
-            self._record(sha256, "applied", who=who), **structs.asdict(moved), targets=targets, batch=batch
-        )
+        record = structs.replace(self._record(sha256, "applied", who=who), **structs.asdict(moved))
+        if recount is not None:
+            record = structs.replace(record, targets=recount.at_best(), batch=recount.batch, errors=recount.errors)
         try:
             self._append(record)
         except JournalFault as fault:

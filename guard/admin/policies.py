@@ -284,7 +284,8 @@ class PolicyChanges:
         async with self._recounting.at_best(standing) as recount:
             if recount is not None:
                 targets, t_us = recount.at_best(), self._desk.clock.t_us()
-                record = msgspec.structs.replace(record, t=t_us, targets=targets, batch=recount.batch)
+                lost = recount.errors
+                record = msgspec.structs.replace(record, t=t_us, targets=targets, batch=recount.batch, errors=lost)
             fault = self._append(record)
             self._swap(standing, recount, t_us=record.t)
         if fault is not None:  # a start finds the same end in the record, and goes back by itself

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Raw, Struct
 
 from guard.errors import JournalFault
-from guard.journal import Counters
+from guard.journal import Counters, plain
 from guard.journal.entries import ABSENT
 from guard.limits import Graft, Staging, State, pieces, together
 from guard.loop.resting import Pieces, let_go
@@ -193,12 +193,15 @@ class Recount:
         return tuple(nsmallest(SHOWN_MAX, self._first(self._rest)))
 
     @property
+    def errors(self) -> tuple[str, ...]:
+        """For the record of a change that could not have it: a start tries again."""
+        return () if self._fault is None else (plain(NOT_REBUILT.format(self._fault)),)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What is not in it."""
-        if self._counting is None:
-            return ()
-        if self._fault is not None:
-            return (NOT_REBUILT.format(self._fault),)
+        if self._counting is None or self.errors:
+            return self.errors
         left_out = self._counting.left_out
         told = (_LEFT_OUT.format(left_out),) if left_out else ()
         return told if self._about_reads is None else (*told, self._about_reads)
@@ -239,6 +242,11 @@ class NotRebuilt(Struct, frozen=True):
         """Nothing."""
 
     @property
+    def errors(self) -> tuple[str, ...]:
+        """For the record of the change: a start tries again."""
+        return (plain(NOT_REBUILT.format(self.why)),)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """That, in words."""
-        return (NOT_REBUILT.format(self.why),)
+        return self.errors

@@ -257,7 +257,8 @@ class Counters(Struct, frozen=True):
 class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reload of keys.json, applied or not; `sha256` is over the records without hashes.
 
-    `added`, `removed` and `changed` are ids of its records. `targets` and `batch` as in Policy.
+    `added`, `removed` and `changed` are ids of its records. `targets` and `batch` as in Policy. `errors` of one that is
+    applied, as of policies that are reverted: why new limits began at zero.
     """
 
     t: int

@@ -89,6 +89,7 @@ class Recovered(Struct):
     recent: Recent = field(default_factory=Recent)
     policy_sha256: str | None = None
     config_sha256: str | None = None  # that all counters on record are of; None: a start began with another one
+    is_lost: bool = False  # limits in force began at zero, for their counters could not be made then
     agreed: Agreed = field(default_factory=Agreed)
     begun: Begun = field(default_factory=Begun)
     over: Policy | None = None
@@ -191,6 +192,7 @@ def _change(found: Recovered, record: Policy | Keys | Counters) -> None:
         if record.carried:
             promote(found.state, record.carried, t_us=record.t)
     if record.result in {"applied", "reverted"}:
+        found.is_lost = bool(record.errors)
         parts = found.begun.of(record.batch)
         parts += [msgspec.json.decode(record.targets, type=Graft)] if bytes(record.targets) else []
         if parts:

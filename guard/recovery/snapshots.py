@@ -44,6 +44,7 @@ class Basics(Struct, frozen=True, tag="basics"):
     temporary: Policy | None = None
     expired: str | None = None
     config_sha256: str | None = None
+    is_lost: bool = False
 
 
 class Recents(Struct, frozen=True, tag="recents"):
@@ -68,9 +69,8 @@ def parts(found: Recovered) -> Iterator[bytes]:
     encode = msgspec.json.encode
     agreed = found.agreed
     told = (agreed.pending, agreed.temporary, agreed.expired)
-    yield encode(
-        Basics(found.t_us, found.policy_sha256, found.vkey, found.is_crashed, *told, config_sha256=found.config_sha256)
-    )
+    counted = found.config_sha256, found.is_lost
+    yield encode(Basics(found.t_us, found.policy_sha256, found.vkey, found.is_crashed, *told, *counted))
     known = iter(found.recent.latest(RECENT_MAX))
     while some := tuple(islice(known, _RECENT_IN_A_PART)):
         yield encode(Recents(some))
@@ -88,7 +88,7 @@ def put_together(bodies: Iterable[bytes]) -> Recovered:
             case Basics() as basics:
                 found.t_us, found.is_crashed = basics.t_us, basics.is_crashed
                 found.policy_sha256, found.vkey = basics.policy_sha256, basics.vkey
-                found.config_sha256 = basics.config_sha256
+                found.config_sha256, found.is_lost = basics.config_sha256, basics.is_lost
                 found.agreed = Agreed(basics.pending, basics.temporary, basics.expired)
             case Recents() as recents:
                 for known in recents.known:

@@ -1,6 +1,7 @@
 """New limits over a large book: counters come in slices and parts, with orders going on in between, and all at once."""
 
 import asyncio
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -232,6 +233,27 @@ async def test_a_keys_own_limit_is_counted_in_parts(tmp_path: Path) -> None:
         whole = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == whole
+
+
+async def test_counters_that_a_change_could_not_make_are_made_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys that are taken away wait for no counters: that these began at zero is on record, and ends with a start."""
+    async with stage(tmp_path, record("bot"), policies={"desk.toml": WIDE}) as scene:
+        for n in range(5):
+            await scene.placed(remark=str(n))
+        keys = scene.config.parent / "keys.json"
+        keys.write_text(json.dumps({"version": 1, "keys": [record("bot", max_daily_value=1_000_000)]}))
+        with monkeypatch.context() as small:
+            small.setattr(recount, "TARGETS_BYTES_MAX", 10)
+            change = await scene.guard.changes.reload_keys(Who("desk", "less"))
+        assert (change.result, list(change.warnings)) == ("applied", (await scene.records("keys"))[-1]["errors"])
+        await scene.placed(remark="after it")
+        assert scene.held() == 100 * 200, "the order after it alone"
+    for _ in range(2):
+        async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+            assert scene.held() == 6 * 100 * 200
+            assert "errors" not in (await scene.records("keys"))[-1]
 
 
 async def test_stamps_of_a_new_rate_are_recorded_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

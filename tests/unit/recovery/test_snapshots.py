@@ -198,7 +198,7 @@ def test_no_field_of_what_is_recovered_is_forgotten() -> None:
     `over` and `ends` are what a start makes of `agreed`, `ts` is the last part's own, and `cut_short` was told by the
     start of the run that made the snapshot.
     """
-    basics = {"policy_sha256", "vkey", "t_us", "is_crashed", "agreed", "config_sha256"}
+    basics = {"policy_sha256", "vkey", "t_us", "is_crashed", "agreed", "config_sha256", "is_lost"}
 
     assert set(Recovered.__struct_fields__) == basics | {"state", "recent", "begun"} | {
         "records",
