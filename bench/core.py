@@ -66,6 +66,8 @@ VARIANTS: Final = 5_000  # orders that differ, so that none is a duplicate withi
 STEP_US: Final = 2_000  # one order in two milliseconds of the record's time
 RULES: Final = (1, 20, 200)
 OPEN: Final = (1_000, 100_000)
+SAMPLED_EACH: Final = 3
+SAMPLED: Final = 1_000  # of the orders in a long record: a day's prices and quantities of one share
 BODY: Final = (
     b'{"market":"HK","acc_id":281756478875559548,"env":"real","side":"BUY","code":"00700","qty":100,"price":300}'
 )
@@ -98,6 +100,15 @@ changes = "100000/30s"
 """
 
 
+_SAMPLING: Final = """
+[listen]
+data = "127.0.0.1:0"
+ops = "127.0.0.1:0"
+[trading]
+enabled = true
+[daemon]
+broker_limits = "off"
+"""
 _HOURS: Final = """
 [hours]
 HK = ["09:30-12:00", "13:00-16:00"]
@@ -274,37 +285,54 @@ def _each_us(act: Callable[[], object], count: int) -> float:
 # ---------------------------------------------------------------- a record
 
 
-async def sample(folder: Path) -> list[dict[str, Any]]:
-    """What a guard itself writes of an order that fills: its decision, its outcome, and what was learned of it."""
+async def sample(folder: Path, *, orders: int = SAMPLED) -> list[list[dict[str, Any]]]:
+    """What a guard itself writes of orders that fill, each of another price or quantity.
+
+    Of each its decision, its outcome, and what was learned of it.
+    """
     (folder / "policies").mkdir()
     (folder / "policies" / "full.toml").write_text(_FULL.format(n=1))
     plain, keys = "gk_bench", folder / "keys.json"
     keys.touch(mode=0o600)
     row = {"id": "bot", "hash": f"sha256:{sha256(plain.encode()).hexdigest()}", "scopes": ["trade:simulate"]}
     keys.write_bytes(msgspec.json.encode({"version": 1, "keys": [row]}))
-    (folder / "guard.toml").write_text('[listen]\ndata="127.0.0.1:0"\nops="127.0.0.1:0"\n[trading]\nenabled=true\n')
+    (folder / "guard.toml").write_text(_SAMPLING)
     guard = Guard(load(folder / "guard.toml", Overrides(), {"GUARD_DAEMON_KEY": "x"}), daemon=Simulator())
     await guard.start()
-    body = BODY.replace(b"281756478875559548", b"123456").replace(b"real", b"simulate")
     head = {"authorization": f"Bearer {plain}"}
-    reply = await guard.pipeline.handle(Call("POST", "/api/order", head, body, "127.0.0.1"))
-    if reply.status != HTTPStatus.OK:
-        raise SystemExit(reply.body.decode())
-    while guard.desk.state.holders:  # noqa: ASYNC110 - until the reconciler has seen it filled
+    for number in range(orders):
+        reply = await guard.pipeline.handle(Call("POST", "/api/order", head, _body(number), "127.0.0.1"))
+        if reply.status != HTTPStatus.OK:
+            raise SystemExit(reply.body.decode())
+    while guard.desk.state.holders:  # noqa: ASYNC110 - until the reconciler has seen them filled
         await asyncio.sleep(0.1)
     await guard.stop("sample")
-    lines = [line.members() for line in replay(folder / "state")]
-    return [line for line in lines if line["type"] in {"decision", "outcome", "order"}]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for told in (line.members() for line in replay(folder / "state")):
+        if told["type"] in {"decision", "outcome", "order"}:
+            found.setdefault(str(told["id"] if told["type"] == "decision" else told["decision"]), []).append(told)
+    if {len(each) for each in found.values()} != {SAMPLED_EACH}:
+        raise SystemExit("an order of the sample did not fill")
+    return list(found.values())
 
 
-def written(folder: Path, members: list[dict[str, Any]], *, records: int) -> int:
-    """A record of so many lines in one segment, as the guard would have written it; its size in bytes."""
+def _body(number: int) -> bytes:
+    """An order of the simulated account: five quantities at each price."""
+    body = BODY.replace(b"281756478875559548", b"123456").replace(b"real", b"simulate")
+    lots, steps = 1 + number % 5, number // 5
+    return body.replace(b'"qty":100', b'"qty":%d' % (lots * 100)).replace(
+        b'"price":300', b'"price":%.1f' % (300 + steps / 10)
+    )
+
+
+def written(folder: Path, sampled: list[list[dict[str, Any]]], *, orders: int) -> int:
+    """A record of so many orders in one segment, as the guard would have written it; its size in bytes."""
     journal = folder / "journal"
     journal.mkdir(mode=0o700, parents=True)
     prev, seq, size = ZEROS, 0, 0
     with (journal / "00000001.jsonl").open("wb") as file:
-        for number in range(records // len(members)):
-            for told in members:
+        for number in range(orders):
+            for told in sampled[number % len(sampled)]:
                 seq += 1
                 line = encode(_renamed(told, number), seq=seq, ts_us=seq * 500, type_=told["type"], prev=prev)
                 prev = digest(line)
@@ -342,10 +370,10 @@ def read_back(folder: Path, *, records: int, size: int) -> Replayed:
 def replayed_of(records: int, work: Path | None) -> Replayed:
     """A record of about so many lines, written and read back."""
     with tempfile.TemporaryDirectory(prefix="guard-core-", dir=work) as name:
-        members = asyncio.run(sample(Path(name)))
-        records = records // len(members) * len(members)
-        size = written(Path(name) / "long", members, records=records)
-        return read_back(Path(name) / "long", records=records, size=size)
+        sampled = asyncio.run(sample(Path(name)))
+        orders = records // SAMPLED_EACH
+        size = written(Path(name) / "long", sampled, orders=orders)
+        return read_back(Path(name) / "long", records=orders * SAMPLED_EACH, size=size)
 
 
 # ---------------------------------------------------------------- the report

@@ -1,8 +1,8 @@
-"""A long record, as of a guard that was busy for years: the orders of a real guard, again and again.
+"""A long record, as of a guard that was busy for years: a day's orders of a real guard, again and again.
 
-What is repeated are the records of one order from its decision to its end as a guard wrote them, each time with its own
-ids and its own time, so that nothing is live afterwards; the chain of hashes holds. It lies in segments, as a guard
-makes them, without a snapshot: the longest start that a record of this length can make.
+What is repeated are the records of a thousand orders that differ in price and quantity, from decision to end as a guard
+wrote them, each time with ids and a time of their own, so that nothing is live afterwards; the chain of hashes holds.
+It lies in segments, as a guard makes them, without a snapshot: the longest start that a record of this length can make.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
-from core import sample
+from core import SAMPLED_EACH, sample
 
 from guard import logs
 from guard.journal.entries import Segment
@@ -31,17 +31,17 @@ def lay(state: Path, *, records: int) -> None:
     """Write about so many records into a state directory that is not there yet; the last is ten days old."""
     logs.silence()
     with tempfile.TemporaryDirectory() as folder:
-        members = asyncio.run(sample(Path(folder)))
+        sampled = asyncio.run(sample(Path(folder)))
     journal = state / "journal"
     state.mkdir(mode=0o700)
     journal.mkdir(mode=0o700)
-    patterns, orders = [_pattern(told) for told in members], records // len(members)
-    at_us = members[0]["t"] - REST_US - orders * STEP_US
+    patterns, orders = [[_pattern(told) for told in each] for each in sampled], records // SAMPLED_EACH
+    at_us = sampled[0][0]["t"] - REST_US - orders * STEP_US
     with _Record(journal) as record:
         for number in range(orders):
             at_us += STEP_US
             ts = timestamp(at_us).encode()
-            for pattern in patterns:
+            for pattern in patterns[number % len(patterns)]:
                 record.put(pattern, {b"ts": ts, b"t": at_us, b"number": number}, at_us=at_us)
 
 
