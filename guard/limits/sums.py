@@ -62,18 +62,18 @@ def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) ->
 
 def put(state: State, holder: Holder, cell: str, *, amount: int, kind: ClaimKind) -> None:
     """The order holds exactly `amount` on the cell from now on. `kind` matters only where it held nothing there."""
-    earlier = part(holder, cell)
+    holds = holder.holds
+    cells, held, kinds = holds.cells, holds.amounts, holds.kinds
+    at = cells.index(cell) if cell in cells else None
+    earlier = 0 if at is None else held[at]
     if amount == earlier:
         return
     move(state.sums, cell, amount - earlier)
-    cells, held, kinds = holder.holds.cells, holder.holds.amounts, holder.holds.kinds
-    if not earlier:
+    if at is None:
         cells, held, kinds = (*cells, intern(cell)), (*held, amount), kinds + kind[0]
     elif amount:
-        at = cells.index(cell)
         held = (*held[:at], amount, *held[at + 1 :])
     else:
-        at = cells.index(cell)
         cells, held, kinds = cells[:at] + cells[at + 1 :], held[:at] + held[at + 1 :], kinds[:at] + kinds[at + 1 :]
     holder.holds = Amounts.of(same_cells(cells), held, intern(kinds))
 
