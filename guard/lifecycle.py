@@ -158,7 +158,8 @@ class Guard:
 
     def _count(self, standing: Standing, recovered: Recovered) -> tuple[Standing, Counting | None]:
         """The counters of limits that the last run had not; where they cannot be made, new orders are refused."""
-        before = None if recovered.is_lost else recovered.config_sha256
+        is_whole = not recovered.is_lost and recovered.over is None
+        before = recovered.config_sha256 if is_whole else None
         until, now = self.journal.last_seq, self.clock.wall()
         try:
             return standing, counted.at_start(self.directory, standing, before=before, until=until, now=now)

@@ -8,6 +8,7 @@ import pytest
 
 from guard import lifecycle, supervisor
 from guard.admin.change import Who
+from guard.journal.backlog import Room
 from guard.replay.explained import explained
 from tests.scenarios.test_change_control import end
 from tests.support.guards import operate, order, record, said
@@ -143,6 +144,29 @@ async def test_what_comes_back_counts_what_went_while_it_was_away(tmp_path: Path
     scene.clock.advance(s=600)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place(price=200, remark="5")) == (403, "orders_per_day")
+
+
+async def test_an_end_that_could_not_be_recorded_is_counted_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue was full in that moment: a start finds the end by itself, and with it what went before."""
+    limited = WIDE + "per_day = 3\n"
+    async with stage(tmp_path, *KEYS, policies={"desk.toml": limited}) as scene:
+        write(scene, WIDE, "desk.toml")
+        body = {"reason": "a long day", "until": end(scene.clock)}
+        assert (await operate(scene.guard, "/admin/policy/reload", body))[1]["result"] == "applied"
+        for number in (1, 2, 3):
+            await scene.placed(price=200, remark=str(number))
+        await scene.written()
+        scene.clock.advance(s=600)
+        with monkeypatch.context() as full:
+            full.setattr(scene.guard.journal._backlog, "_room", Room(0, 0))
+            await scene.guard.changes.policies.tick()
+        assert code_of(await scene.place(price=200, remark="4")) == (403, "orders_per_day")
+        assert [line["result"] for line in await scene.records("policy")] == ["applied", "applied"]
+    for number in (5, 6):
+        async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+            assert code_of(await scene.place(price=200, remark=f"{number}")) == (403, "orders_per_day")
 
 
 async def test_an_end_whose_counters_cannot_be_made_is_told_to_operators(tmp_path: Path) -> None:
