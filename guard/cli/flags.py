@@ -15,6 +15,7 @@ from guard.policy.keylimits import rules_of_limits
 from guard.settingsfile import Overrides, Reading
 from guard.terms import KeyLimits
 
+_COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _AMOUNT: Final = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?", re.ASCII)
 
 _PREFIX: Final = "GUARD_"
@@ -71,17 +72,7 @@ DailyValue = Annotated[
     str | None, _flag("--max-daily-value", "AMOUNT", "A day and key, each currency by itself.", panel=_LIMITS)
 ]
 OrdersPerMinute = Annotated[
-    int | None,
-    typer.Option(
-        "--max-orders-per-minute",
-        envvar="GUARD_MAX_ORDERS_PER_MINUTE",
-        show_envvar=False,
-        metavar="COUNT",
-        min=0,
-        help="New orders and changes of a key.",
-        rich_help_panel=_LIMITS,
-        show_default=False,
-    ),
+    str | None, _flag("--max-orders-per-minute", "COUNT", "New orders and changes of a key.", panel=_LIMITS)
 ]
 Hours = Annotated[str | None, _flag("--hours-window", "HH:MM-HH:MM", "In the zone of keys.tz.", panel=_LIMITS)]
 
@@ -94,7 +85,7 @@ def limits(
     sides: str | None,
     order_value: str | None,
     daily_value: str | None,
-    orders_per_minute: int | None,
+    orders_per_minute: str | None,
     hours: str | None,
 ) -> KeyLimits:
     """The limits of the flags; what cannot be read is added to `errors`."""
@@ -104,7 +95,7 @@ def limits(
         allowed_trd_sides=_words("--allowed-trd-sides", sides, errors),
         max_order_value=_amount("--max-order-value", order_value, errors),
         max_daily_value=_amount("--max-daily-value", daily_value, errors),
-        max_orders_per_minute=orders_per_minute,
+        max_orders_per_minute=_count("--max-orders-per-minute", orders_per_minute, errors),
         hours_window=hours,
     )
 
@@ -128,6 +119,16 @@ def _amount(flag: str, text: str | None, errors: list[str]) -> Decimal | None:
         errors.append(f"{flag}: {text!r} is no amount; write 20000 or 99.50")
         return None
     return Decimal(text)
+
+
+def _count(flag: str, text: str | None, errors: list[str]) -> int | None:
+    """A whole number."""
+    if text is None:
+        return None
+    if not _COUNT.fullmatch(text):
+        errors.append(f"{flag}: {text!r} is no count; write 0 to 100000")
+        return None
+    return int(text)
 
 
 def misspelt(names: Iterable[str]) -> list[str]:

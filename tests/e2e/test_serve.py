@@ -97,7 +97,7 @@ def test_exit_2_with_every_error_at_once(tmp_path: Path) -> None:
 
     done = run(
         *("serve", "--config", config, "--daemon", "ftp://x", "--max-order-value", "much"),
-        *("--allowed-markets", "MOON", "--hours-window", "25-26"),
+        *("--allowed-markets", "MOON", "--hours-window", "25-26", "--max-orders-per-minute", "-1"),
         cwd=tmp_path,
         env={"GUARD_DAEMON_KEY": "two words"},
     )
@@ -109,6 +109,7 @@ def test_exit_2_with_every_error_at_once(tmp_path: Path) -> None:
         "--max-order-value",
         "--allowed-markets",
         "--hours-window",
+        "--max-orders-per-minute",
         "listen.ops",
         "daemon.url",
         "keys.tz",
@@ -118,6 +119,18 @@ def test_exit_2_with_every_error_at_once(tmp_path: Path) -> None:
     assert len([line for line in told if 'keys[0] "bot"' in line]) == 2
     assert "two words" not in done.stderr
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "1.5", "100001", "9" * 20, "٣", ""])
+def test_exit_2_for_what_is_no_count(tmp_path: Path, text: str) -> None:
+    """As for every other limit among the flags, beside what else is wrong."""
+    config = lay_out(tmp_path, toml='[listen]\nops = "nowhere"\n')
+
+    done = run("serve", "--config", config, "--max-orders-per-minute", text, cwd=tmp_path, env=KEYED)
+
+    assert done.returncode == 2
+    told = [line.split(":")[1].strip() for line in done.stderr.splitlines()]
+    assert sorted(told) == ["--max-orders-per-minute", "listen.ops"]
 
 
 def test_exit_2_names_every_unknown_key_of_the_settings(tmp_path: Path) -> None:
@@ -283,11 +296,9 @@ def test_exit_3_for_a_record_that_was_edited(tmp_path: Path) -> None:
     assert run_here("audit", "verify", cwd=tmp_path).returncode == 1
 
 
-@pytest.mark.parametrize(
-    "words", [("--nope",), ("extra",), ("--max-orders-per-minute", "many"), ("--max-orders-per-minute", "-1")]
-)
+@pytest.mark.parametrize("words", [("--nope",), ("extra",), ("--enable-trading", "yes"), ("--max-order", "5")])
 def test_exit_64_for_wrong_usage(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """What is no flag, no value or one word too many is told in two lines, without a traceback."""
+    """What is no flag or one word too many is told in two lines, without a traceback."""
     done = run_here("serve", *words, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (64, "")
