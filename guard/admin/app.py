@@ -6,7 +6,7 @@ an operator's browser cannot be made to call it by another name (DNS rebinding).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -53,6 +53,13 @@ class _Reload(msgspec.Struct, forbid_unknown_fields=True):
 
     reason: str | None = None
     until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+    def __post_init__(self) -> None:
+        """In UTC, as it is told everywhere."""
+        try:
+            self.until = None if self.until is None else self.until.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("until: there is no such time in UTC") from error
 
 
 class _Approve(msgspec.Struct, forbid_unknown_fields=True):

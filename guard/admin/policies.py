@@ -33,6 +33,9 @@ OTHER_END: Final = (
     "until: what is in force ends by itself already, and goes back to what was before; reload without until: "
     "what stands by itself beside that stays, anything else ends with it"
 )
+PAST_END: Final = (
+    "until: {:%Y-%m-%dT%H:%M:%SZ} has passed by the guard's clock, {:%Y-%m-%dT%H:%M:%SZ}: name a time to come"
+)
 NO_END: Final = (
     "until: what is enforced is so already, and nothing would go back; put what was before in force first, "
     "then this with until, or give a policy an end of its own: expires_at"
@@ -170,9 +173,9 @@ class PolicyChanges:
 
     def _endless(self, was: Standing, built: PolicySet, until: datetime, *, is_same: bool) -> str | None:
         """Why this cannot end then; None where it can, or does so already."""
-        over = self.agreed.temporary
-        if until <= self._desk.clock.wall():
-            return "until: lies in the past"
+        over, wall = self.agreed.temporary, self._desk.clock.wall()
+        if until <= wall:
+            return PAST_END.format(until, wall)
         if over is not None:  # a later end would take the place of this one
             return None if is_same and over.until == until else OTHER_END
         return NO_END if built.sha256 == was.policy_sha256 else None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
 
@@ -351,8 +351,25 @@ async def test_an_end_in_the_past_is_refused(tmp_path: Path) -> None:
     """And a time without a zone is none."""
     async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
         write(scene, LOOSE)
-        assert (await reload(scene, until="2020-01-01T00:00:00Z"))["result"] == "refused"
+        told = await reload(scene, until="2020-01-01T08:00:00+08:00")
+        now = f"{scene.clock.wall():%Y-%m-%dT%H:%M:%SZ}"
+        wrong = f"until: 2020-01-01T00:00:00Z has passed by the guard's clock, {now}: name a time to come"
+        assert (told["result"], told["errors"]) == ("refused", [wrong])
         assert (await operate(scene.guard, RELOAD, {"until": "2099-01-01T00:00:00"}))[0] == 400
+
+
+async def test_an_end_is_told_in_utc(tmp_path: Path) -> None:
+    """However it was written: a person in Hong Kong is not told eight hours more, nor is a reader of the report."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
+        ends = scene.clock.wall() + timedelta(minutes=10)
+        write(scene, LOOSE)
+        told = await reload(scene, reason="earnings", until=ends.astimezone(timezone(timedelta(hours=8))).isoformat())
+        assert (told["result"], told["until"]) == ("applied", ends.isoformat().replace("+00:00", "Z"))
+        scene.clock.advance(s=600)
+        await scene.guard.changes.policies.tick()
+        await scene.written()
+        assert (await scene.records("policy"))[-1]["reason"] == f"until {ends:%Y-%m-%dT%H:%M:%SZ}"
+        assert (await operate(scene.guard, RELOAD, {"until": "9999-12-31T23:59:59-10:00"}))[0] == 400
 
 
 async def test_what_cannot_be_recorded_neither_waits_nor_applies(tmp_path: Path) -> None:
