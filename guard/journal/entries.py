@@ -69,7 +69,10 @@ class Snapshot(Struct, frozen=True):
 
 
 class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A guard began to serve. `weakened` names the controls that are off or loose."""
+    """A guard began to serve. `weakened` names the controls that are off or loose.
+
+    `batch`: it brings counters, which count once a record of policies or keys behind it names this too.
+    """
 
     t: int
     version: str
@@ -77,6 +80,7 @@ class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
     policy_sha256: str
     weakened: tuple[str, ...] = ()
     pid: int | None = None
+    batch: str | None = None
 
 
 class Stop(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -89,6 +89,10 @@ def first_records(
     `counts`: the counters of what is new, where these have to be made from the record.
     """
     sha256, was = standing.policy_sha256, found.policy_sha256
+    doubts = doubt(found, t_us=t_us)
+    told = [Raw(msgspec.json.encode(part)) for part in _counted(found, counts, doubts, t_us=t_us)]
+    *parts, targets = told or [ABSENT]
+    batch = f"start {t_us}" if told else None
     start = Start(
         t=t_us,
         version=__version__,
@@ -96,17 +100,13 @@ def first_records(
         policy_sha256=sha256,
         weakened=weakened,
         pid=os.getpid(),
+        batch=batch,
     )
     records: list[tuple[str, Struct]] = [("start", start)]
     missed = gaps.read(directory)
     if missed is not None:
         records.append(("gap", missed))
-    doubts = doubt(found, t_us=t_us)
     records += [("outcome", record) for record in doubts]
-    *parts, targets = [Raw(msgspec.json.encode(part)) for part in _counted(found, counts, doubts, t_us=t_us)] or [
-        ABSENT
-    ]
-    batch = f"start {t_us}" if parts else None
     records += [("counters", Counters(t_us, batch, part)) for part in parts if batch is not None]
     policies = []
     if found.over is not None:

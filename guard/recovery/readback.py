@@ -88,8 +88,8 @@ class Recovered(Struct):
     state: State = field(default_factory=State)
     recent: Recent = field(default_factory=Recent)
     policy_sha256: str | None = None
-    config_sha256: str | None = None  # that all counters on record are of; None: a start began with another one
-    is_lost: bool = False  # limits in force began at zero, for their counters could not be made then
+    config_sha256: str | None = None
+    is_lost: bool = False  # counters of limits in force could not be made, or a start was cut short in telling them
     agreed: Agreed = field(default_factory=Agreed)
     begun: Begun = field(default_factory=Begun)
     over: Policy | None = None
@@ -153,9 +153,8 @@ def _run(found: Recovered, record: Start | Stop | Vkey | TornTail) -> None:
     if isinstance(record, Vkey):
         found.vkey = record.vkey
     elif isinstance(record, Start):
-        found.is_crashed, found.begun = True, Begun()
-        if record.config_sha256 != found.config_sha256:  # what it brings may have been cut short behind this record
-            found.config_sha256 = None
+        found.is_crashed, found.config_sha256, found.begun = True, record.config_sha256, Begun()
+        found.is_lost = record.batch is not None
         found.told_seq = found.told_seq or found.seq
     elif isinstance(record, Stop):
         found.is_crashed = False
@@ -192,7 +191,8 @@ def _change(found: Recovered, record: Policy | Keys | Counters) -> None:
         if record.carried:
             promote(found.state, record.carried, t_us=record.t)
     if record.result in {"applied", "reverted"}:
-        found.is_lost = bool(record.errors)
+        if record.errors or record.batch is not None or bytes(record.targets):
+            found.is_lost = bool(record.errors)
         parts = found.begun.of(record.batch)
         parts += [msgspec.json.decode(record.targets, type=Graft)] if bytes(record.targets) else []
         if parts:

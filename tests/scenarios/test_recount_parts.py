@@ -16,6 +16,7 @@ from guard.errors import JournalFault
 from guard.journal import place
 from guard.limits import grafting, staging
 from guard.recovery import beginning
+from guard.replay import counted
 from guard.tracking import Reconciler
 from tests.scenarios.test_promoted import ROOMY, WIDE, plain
 from tests.support.guards import record
@@ -150,6 +151,9 @@ async def test_what_a_start_was_cut_short_in_telling_is_told_by_the_next(
         async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
             assert (scene.sums("open_orders"), scene.stamps("new_orders")) == (5, 5)
             assert scene.ledger() == whole
+    monkeypatch.setattr(counted, "counted", None)  # what was told whole is not counted again
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
 
 
 async def test_a_start_tells_stamps_of_a_new_rate_in_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
