@@ -22,6 +22,7 @@ _TOO_MANY_REQUESTS: Final = 429
 _UNAVAILABLE: Final = 503
 _UNAUTHORIZED: Final = 401
 _NOT_ALLOWED: Final = 405
+_SELDOM_S: Final = 3600  # for a 429 that no time ends: a caller that looks at nothing else asks once an hour
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain; charset=utf-8"
 
@@ -93,8 +94,8 @@ def refusal_reply(
         extra += (("WWW-Authenticate", "Bearer"),)
     if status == _NOT_ALLOWED:
         extra += (("Allow", refusal.reasons[0].limit or ""),)  # RFC 9110 §15.5.6
-    if may_pass and status in {_TOO_MANY_REQUESTS, _UNAVAILABLE}:
-        extra += (("Retry-After", str(_whole_seconds(refusal.retry_after_s))),)
+    if status == _TOO_MANY_REQUESTS or (status == _UNAVAILABLE and may_pass):
+        extra += (("Retry-After", str(_whole_seconds(refusal.retry_after_s) if may_pass else _SELDOM_S)),)
     return Reply(status, _encoder.encode(body), extra + headers)
 
 

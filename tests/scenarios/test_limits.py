@@ -120,14 +120,14 @@ async def test_what_was_not_sent_gives_everything_back(tmp_path: Path) -> None:
     [(COVER, {"max_orders_per_minute": 0}), (COVER + '[rates]\nnew_orders = ["0/30s", "5/60s"]', {})],
 )
 async def test_a_rate_of_zero_is_nothing_to_try_again(tmp_path: Path, policies: str, limits: dict[str, Any]) -> None:
-    """Answer, dry run, decision and `explain` name no time and call it not retryable: an obedient caller stops."""
+    """Nothing names a time or calls it retryable; who reads the head only asks once an hour."""
     async with stage(tmp_path, record("bot", **limits), policies=policies) as scene:
         reply = await scene.place()
         checked = await scene.ask("/guard/v1/check", {"path": ORDER, "body": order()})
         told = await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}")
 
         assert code_of(reply) == (429, "rate")
-        assert "Retry-After" not in dict(reply.headers)
+        assert dict(reply.headers)["Retry-After"] == "3600"
         for guard in (said(reply)["guard"], said(checked)["guard"], said(told)):
             assert (guard["retryable"], guard["retry_after_s"]) == (False, None)
             assert "a limit of 0 lets none pass" in guard["reasons"][0]["message"]
