@@ -200,8 +200,10 @@ class Recount:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is not in it."""
-        if self._counting is None or self.errors:
-            return self.errors
+        if self._counting is None:
+            return ()
+        if self._fault is not None:
+            return (NOT_REBUILT.format(self._fault),)
         left_out = self._counting.left_out
         told = (_LEFT_OUT.format(left_out),) if left_out else ()
         return told if self._about_reads is None else (*told, self._about_reads)
@@ -249,4 +251,4 @@ class NotRebuilt(Struct, frozen=True):
     @property
     def warnings(self) -> tuple[str, ...]:
         """That, in words."""
-        return self.errors
+        return (NOT_REBUILT.format(self.why),)

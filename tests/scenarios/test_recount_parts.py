@@ -14,6 +14,7 @@ from guard.admin.change import Who
 from guard.admin.recount import Recount
 from guard.errors import JournalFault
 from guard.journal import place
+from guard.journal import plain as bounded
 from guard.limits import grafting, staging
 from guard.recovery import beginning
 from guard.replay import counted
@@ -251,7 +252,8 @@ async def test_counters_that_a_change_could_not_make_are_made_by_the_next_start(
         with monkeypatch.context() as small:
             small.setattr(recount, "TARGETS_BYTES_MAX", 10)
             change = await scene.guard.changes.reload_keys(Who("desk", "less"))
-        assert (change.result, list(change.warnings)) == ("applied", (await scene.records("keys"))[-1]["errors"])
+        assert change.result == "applied"
+        assert [bounded(warning) for warning in change.warnings] == (await scene.records("keys"))[-1]["errors"] != []
         await scene.placed(remark="after it")
         assert scene.held() == 100 * 200, "the order after it alone"
     for _ in range(2):
