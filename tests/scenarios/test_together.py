@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from guard.limits import Opening, settle
+from guard.simulator.faults import Delay
 from guard.terms import LEDGER_UNIT, Outcome, Reply
 from guard.walk import sending
 from guard.walk.desk import Desk, Situation, Visit
@@ -185,15 +186,15 @@ async def test_what_comes_in_force_before_the_step_binds_it(tmp_path: Path) -> N
             assert (await scene.decision(reply))["policy_sha256"] == tight.policy_sha256
 
 
-async def test_what_comes_in_force_before_reads_are_looked_at_binds_them(tmp_path: Path) -> None:
-    """The same for what is no trade: after the list of accounts the new policies let one more read pass."""
+async def test_what_comes_in_force_while_reads_wait_for_the_accounts_binds_them(tmp_path: Path) -> None:
+    """The same for what is no trade: once the list of accounts is there, the new policies let one read pass."""
     async with stage(tmp_path, policies=DAILY) as scene:
-        await scene.ask(ACCOUNTS)
         loose = scene.guard.desk.standing
-        (tmp_path / "policies" / "desk.toml").write_text(f'{DAILY}reads = "2/60s"\n')
+        (tmp_path / "policies" / "desk.toml").write_text(f'{DAILY}reads = "1/60s"\n')
         await scene.guard.reload()
         tight, scene.guard.desk.standing = scene.guard.desk.standing, loose
         assert tight.policy_sha256 != loose.policy_sha256
+        scene.daemon.faults.add(Delay(0.05), path=ACCOUNTS)
         tasks = await at_the_step(scene, scene.ask("/api/funds", account()), scene.ask("/api/funds", account()))
         scene.guard.desk.standing = tight
         assert [reply.status for reply in await asyncio.gather(*tasks)] == [200, 429]
