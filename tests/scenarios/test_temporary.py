@@ -146,18 +146,23 @@ async def test_what_comes_back_counts_what_went_while_it_was_away(tmp_path: Path
         assert code_of(await scene.place(price=200, remark="5")) == (403, "orders_per_day")
 
 
+async def three_on_a_long_day(scene: Stage) -> None:
+    """Three orders while their daily limit is lifted for a time, all on the disk."""
+    write(scene, WIDE, "desk.toml")
+    body = {"reason": "a long day", "until": end(scene.clock)}
+    assert (await operate(scene.guard, "/admin/policy/reload", body))[1]["result"] == "applied"
+    for number in (1, 2, 3):
+        await scene.placed(price=200, remark=str(number))
+    await scene.written()
+
+
 async def test_an_end_that_could_not_be_recorded_is_counted_by_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The queue was full in that moment: a start finds the end by itself, and with it what went before."""
     limited = WIDE + "per_day = 3\n"
     async with stage(tmp_path, *KEYS, policies={"desk.toml": limited}) as scene:
-        write(scene, WIDE, "desk.toml")
-        body = {"reason": "a long day", "until": end(scene.clock)}
-        assert (await operate(scene.guard, "/admin/policy/reload", body))[1]["result"] == "applied"
-        for number in (1, 2, 3):
-            await scene.placed(price=200, remark=str(number))
-        await scene.written()
+        await three_on_a_long_day(scene)
         scene.clock.advance(s=600)
         with monkeypatch.context() as full:
             full.setattr(scene.guard.journal._backlog, "_room", Room(0, 0))
@@ -173,12 +178,7 @@ async def test_an_end_whose_counters_cannot_be_made_is_told_to_operators(tmp_pat
     """It comes all the same; that its limit begins at zero stands in status and metric, not only in the log."""
     limited = WIDE + "per_day = 3\n"
     async with stage(tmp_path, *KEYS, policies={"desk.toml": limited}) as scene:
-        write(scene, WIDE, "desk.toml")
-        body = {"reason": "a long day", "until": end(scene.clock)}
-        assert (await operate(scene.guard, "/admin/policy/reload", body))[1]["result"] == "applied"
-        for number in (1, 2, 3):
-            await scene.placed(price=200, remark=str(number))
-        await scene.written()
+        await three_on_a_long_day(scene)
         path = tmp_path / "state/journal/00000001.jsonl"
         overwrite(path, b'"type":"decision"', b'"type":"decisiom"')
         scene.clock.advance(s=600)
