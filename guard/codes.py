@@ -161,8 +161,3 @@ def _table() -> dict[Code, Meaning]:
 
 MEANING: Final = MappingProxyType(_table())
 PRECEDENCE: Final = MappingProxyType({code: place for place, code in enumerate(Code)})
-
-
-def is_retryable(code: Code, retry_after_s: float | None) -> bool:
-    """Whether the same request, sent again soon, may pass. A rate knows when; one that does not is 0, for ever."""
-    return MEANING[code].retryable and (code is not Code.RATE or retry_after_s is not None)

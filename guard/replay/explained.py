@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from guard.codes import Code, is_retryable
+from guard.codes import Code
 from guard.journal import Decision
 from guard.journal.record import decode
 from guard.journal.segments import read_lines
@@ -22,7 +22,7 @@ from guard.policy.rule import Request
 from guard.replay.days import Day, Days
 from guard.replay.judging import asked, judgement_of, reached
 from guard.replay.kept import texts_of
-from guard.terms import Claim, Effect, Reason
+from guard.terms import Claim, Effect, Reason, is_retryable
 
 _TOLD: Final = (
     "verdict",
@@ -98,7 +98,7 @@ def _explanation(
         endpoint=record.endpoint,
         outcome=record.outcome,
         code=record.code,
-        retryable=record.code is not None and is_retryable(Code(record.code), record.retry_after_s),
+        retryable=record.code is not None and is_retryable(Code(record.code), record.reasons),
         retry_after_s=record.retry_after_s,
         largest_qty=record.largest_qty,
         reasons=record.reasons,

@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct, UnsetType
 
-from guard.codes import MEANING, Code, is_retryable
-from guard.terms import Answer, Reason, Refusal, Reply
+from guard.codes import MEANING, Code
+from guard.terms import Answer, Reason, Refusal, Reply, is_retryable
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -71,7 +71,7 @@ def refusal_reply(
     """The answer to a refused request; `status` where it is not the code's own (504 for a trade we know nothing of)."""
     code = refusal.code
     status = MEANING[code].status if status is None else status
-    may_pass = is_retryable(code, refusal.retry_after_s)
+    may_pass = is_retryable(code, refusal.reasons)
     message = refusal.reasons[0].message
     body = _Body(
         ret_type=_RET_TIMED_OUT if status == _GATEWAY_TIMEOUT else _RET_FAILED,

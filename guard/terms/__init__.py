@@ -44,7 +44,7 @@ from guard.terms.intents import (
 )
 from guard.terms.masking import masked
 from guard.terms.moments import EPOCH, told_in_seconds, us_of, utc
-from guard.terms.refusals import Reason, Refusal, dated, in_order, refuse
+from guard.terms.refusals import Reason, Refusal, dated, in_order, is_retryable, refuse
 from guard.terms.world import (
     NOT_ASKED,
     Exchange,
@@ -127,6 +127,7 @@ __all__ = [
     "World",
     "dated",
     "in_order",
+    "is_retryable",
     "made_at",
     "masked",
     "refuse",

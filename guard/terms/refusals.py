@@ -1,11 +1,11 @@
 """Refusals: a "no" is a value with a stable code and every reason."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import force_setattr, replace
 
-from guard.codes import PRECEDENCE, Code
+from guard.codes import MEANING, PRECEDENCE, Code
 from guard.terms.masking import SECRET_CHARS_MIN, masked
 
 
@@ -46,6 +46,11 @@ class Refusal(Struct, frozen=True):
     def code(self) -> Code:
         """The primary code."""
         return self.reasons[0].code
+
+
+def is_retryable(code: Code, reasons: Iterable[Reason]) -> bool:
+    """Whether the same request, sent again soon, may pass, by its primary code. A rate of 0 lets none pass, ever."""
+    return MEANING[code].retryable and not any(reason.code is Code.RATE and reason.limit == "0" for reason in reasons)
 
 
 def dated(refusal: Refusal, ends: Mapping[str, str]) -> Refusal:

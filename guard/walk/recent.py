@@ -6,9 +6,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from guard.codes import Code, is_retryable
+from guard.codes import Code
 from guard.journal import timestamp
-from guard.terms import Outcome, Reason
+from guard.terms import Outcome, Reason, is_retryable
 
 RECENT_MAX: Final = 20_000  # of trades and refusals, and as many of what passed
 ID_BYTES: Final = 26
@@ -40,7 +40,7 @@ class Known(Struct, gc=False):
     def told(self) -> dict[str, object]:
         """What the answer holds."""
         fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in {"id", "name"}}
-        may_pass = self.code is not None and is_retryable(Code(self.code), self.retry_after_s)
+        may_pass = self.code is not None and is_retryable(Code(self.code), self.reasons)
         return {"decision": self.id, "retryable": may_pass, **fields}
 
 

@@ -10,7 +10,7 @@ import pytest
 from guard.simulator.changes import PASSWORD_MD5
 from guard.simulator.faults import Delay, Hold, HttpError, RetType, Unreachable
 from guard.terms import Answer, Reply
-from guard.walk.cooldown import ACCOUNTS_MAX, COOLDOWN_US, Cooldowns
+from guard.walk.cooldown import ACCOUNTS_MAX, COOLDOWN_US, WRONG_MAX, Cooldowns
 from guard.walk.unlocking import told, verdicts_of
 from tests.support.guards import record, said
 from tests.support.stage import DAILY, TRADING, Stage, code_of, is_passed, stage
@@ -18,6 +18,7 @@ from tests.support.stage import DAILY, TRADING, Stage, code_of, is_passed, stage
 UNLOCK: Final = "/api/unlock-trade"
 WRONG: Final = {"unlock": True, "pwd_md5": "0" * 32}
 RIGHT: Final = {"unlock": True, "pwd_md5": PASSWORD_MD5}
+UNLOCKS_IN_30_S: Final = 10  # by the broker's documents
 OTHER: Final = 281756478875559548
 KEYS: Final = (record("bot"), record("other"), record("some", allowed_acc_ids=[OTHER]))
 
@@ -166,6 +167,30 @@ async def test_a_burst_of_guesses_tries_two(tmp_path: Path) -> None:
         *replies, _ = await asyncio.gather(*(_try(scene) for _ in range(20)), release())
         assert sorted(reply.status for reply in replies if reply is not None) == [200, 200] + [429] * 18
         assert len(scene.reached(UNLOCK)) == 2
+
+
+async def test_a_guess_beside_another_and_above_the_brokers_bucket_may_be_tried_again(tmp_path: Path) -> None:
+    """429 `rate` without a time, since nobody knows how long the other takes; it is retryable all the same."""
+    toml = TRADING + '[daemon]\nbroker_limits = "documented"\n'
+    async with stage(tmp_path, *KEYS, toml=toml) as scene:
+        await scene.ask("/api/accounts")
+        for _ in range(UNLOCKS_IN_30_S - WRONG_MAX):
+            await _try(scene, RIGHT)
+        answered = asyncio.Event()
+        scene.daemon.faults.add(Hold(answered), path=UNLOCK, times=2)
+
+        async def release() -> Reply:
+            await scene.until_reached(UNLOCK, times=UNLOCKS_IN_30_S)
+            refused = await _try(scene)
+            answered.set()
+            return refused
+
+        *_, refused = await asyncio.gather(_try(scene), _try(scene), release())
+        guard = said(refused)["guard"]
+        assert code_of(refused) == (429, "rate")
+        assert [reason["code"] for reason in guard["reasons"]] == ["rate", "cooldown"]
+        assert (guard["retryable"], guard["retry_after_s"]) == (True, None)
+        assert dict(refused.headers)["Retry-After"] == "1"
 
 
 async def test_a_dry_run_says_that_it_would_wait(tmp_path: Path) -> None:
