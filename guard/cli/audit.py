@@ -53,23 +53,25 @@ def search_record(
     since: Since = None,
     until: Until = None,
     key: Annotated[str | None, typer.Option(help="Key id.")] = None,
-    decision: Annotated[str | None, typer.Option(help="A decision and all that belongs to it.")] = None,
-    order: Annotated[str | None, typer.Option(help="An order id of the daemon's, and all that belongs to it.")] = None,
+    decision: Annotated[str | None, typer.Option(help="A decision and every record that belongs to it.")] = None,
+    order: Annotated[
+        str | None, typer.Option(help="One of the daemon's order ids, and every record that belongs to it.")
+    ] = None,
     symbol: Annotated[str | None, typer.Option(help="HK.00700")] = None,
     code: Annotated[str | None, typer.Option(help="Refusal code, primary or not.")] = None,
-    policy: Annotated[str | None, typer.Option(help="Policy that gave a reason, also in shadow.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Policy that gave a reason, in shadow mode too.")] = None,
     outcome: Annotated[str | None, typer.Option(help="allow, refuse, accepted, refused, unknown, not_sent.")] = None,
     min_value: Annotated[
         str | None, typer.Option(help="Orders worth that much or more: 100000, or 100000 HKD.")
     ] = None,
     max_value: Annotated[str | None, typer.Option(help="Orders worth that much or less.")] = None,
     types: Annotated[list[str] | None, typer.Option("--type", help="Type of record; may be repeated.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="The last so many; 0 is all.")] = 50,
+    limit: Annotated[int, typer.Option(min=0, help="At most this many of the latest; 0 means all.")] = 50,
     state: State = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find records; --json prints the lines as they are written."""
+    """Find records; --json prints the lines exactly as written."""
     _known("--code", code, tuple(Code))
     _known("--outcome", outcome, OUTCOMES)
     for name in types or ():
@@ -154,10 +156,10 @@ def export_record(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the record as a table for other programs: CSV, JSON lines or Parquet, and a verifier beside it.
+    """Export the record as a table: CSV, JSON lines or Parquet, with a verifier script beside it.
 
-    Columns and types are in docs/record-columns.md and stay. Each row holds its
-    line as it was written. Needs DuckDB.
+    docs/record-columns.md lists the columns and types, which do not change.
+    Each row holds its line as it was written. Needs DuckDB.
     """
     as_ = FORMATS.get(out.suffix.lower())
     if as_ is None:
@@ -178,13 +180,15 @@ def export_record(
 @app.command("tail")
 def tail_record(
     *,
-    last: Annotated[int, typer.Option("-n", "--lines", min=0, help="The last so many records.")] = 20,
-    is_following: Annotated[bool, typer.Option("--follow", "-f", help="Go on as records come; Ctrl-C ends.")] = False,
+    last: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the latest records.")] = 20,
+    is_following: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep printing new records; Ctrl-C ends.")
+    ] = False,
     state: State = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the last records; --json prints the lines as they are written."""
+    """Show the last records; --json prints the lines exactly as written."""
     views = Views()
 
     def pause() -> bool:

@@ -18,8 +18,10 @@ from guard.policy.mutate import Survey, survey
 from guard.policyfiles import read_docs, read_tests
 from guard.settings import Settings
 
-MutateFlag = Annotated[bool, typer.Option("--mutate", help="Move each limit by one step; name those nobody tests.")]
-AllFlag = Annotated[bool, typer.Option("--all", help="Show the tests that passed too.")]
+MutateFlag = Annotated[
+    bool, typer.Option("--mutate", help="Move each limit by one step, and list those that no test notices.")
+]
+AllFlag = Annotated[bool, typer.Option("--all", help="Show passed tests too.")]
 _SHOWN_MAX: Final = 200
 
 
@@ -32,7 +34,7 @@ def run_cases(
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the tests (`*_test.toml`) that stand beside the policies."""
+    """Run the tests (`*_test.toml`) beside the policies."""
     del state
     settings = settings_of(config)
     place = directory or settings.path(settings.policies.dir)

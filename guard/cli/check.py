@@ -65,10 +65,10 @@ def check(
     max_orders_per_minute: flags.OrdersPerMinute = None,
     hours_window: flags.Hours = None,
 ) -> None:
-    """Find everything that is wrong or weak before a start, and ask the daemon what it is.
+    """List everything that is wrong or weak before a start, and describe the daemon.
 
     Looks at settings, keys, policies and the state directory, at the daemon's
-    mode, at what the guard's key reads there, and at the daemon's other ports.
+    mode, at what the guard's key may read there, and at the daemon's other ports.
     Takes the flags and variables of `guard serve`. Changes nothing.
 
     Exits 0 if nothing is wrong (weak is not wrong), 1 otherwise.

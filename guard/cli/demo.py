@@ -1,4 +1,4 @@
-"""`guard demo`: the simulated daemon and the guard before it, trading enabled, with lines to paste.
+"""`guard demo`: the simulated daemon and the guard in front of it, trading enabled, with lines to paste.
 
 Everything lies in one folder that is made anew: keys, policies to edit, the record.
 """
@@ -34,14 +34,19 @@ MARKER: Final = ".guard-demo"
 DAEMON_SCOPES: Final = ["qot:read", "acc:read", "trade:simulate", "trade:real", "trade:unlock", "admin"]
 _LOOKS: Final = ["qot:read", "acc:read"]
 CALLERS: Final[dict[str, dict[str, object]]] = {
-    "reader": {"id": "reader", "scopes": _LOOKS, "note": "looks, never trades"},
+    "reader": {"id": "reader", "scopes": _LOOKS, "note": "reads only, never trades"},
     "trader": {
         "id": "trader",
         "scopes": [*_LOOKS, "trade:simulate", "trade:real"],
-        "note": "a strategy, real and paper",
+        "note": "a strategy, real money and paper",
     },
-    "agent": {"id": "agent-1", "scopes": [*_LOOKS, "trade:simulate"], "note": "an AI agent on a short lead"},
-    "operator": {"id": "operator", "scopes": ["admin", "metrics:read"], "owner": "you", "note": "you: may not trade"},
+    "agent": {"id": "agent-1", "scopes": [*_LOOKS, "trade:simulate"], "note": "an AI agent, paper only"},
+    "operator": {
+        "id": "operator",
+        "scopes": ["admin", "metrics:read"],
+        "owner": "you",
+        "note": "you: administers the guard, does not trade",
+    },
 }
 CONFIG: Final = """\
 # The demo's settings. A real file looks the same: see the README.
@@ -54,19 +59,19 @@ enabled = true
 url = "http://127.0.0.1:{daemon}"
 key_file = "daemon.key"
 """
-_Port = Annotated[int, typer.Option(help="Taken if it is free, else any other.", min=0, max=65_535, metavar="PORT")]
+_Port = Annotated[int, typer.Option(help="Used if it is free, else any free one.", min=0, max=65_535, metavar="PORT")]
 
 
 def demo(
     *,
     folder: Annotated[
-        Path, typer.Option(readable=False, help="Where everything is put; made anew.", metavar="DIR")
+        Path, typer.Option(readable=False, help="The demo's folder; emptied at each start.", metavar="DIR")
     ] = Path("demo"),
     port: _Port = 22500,
     ops_port: _Port = 22501,
     daemon_port: _Port = 22499,
 ) -> None:
-    """Try it: a simulated daemon, the guard before it, ready keys and lines to paste.
+    """Try it: a simulated daemon, the guard in front of it, keys and lines to paste.
 
     One order passes, one is refused; the record is shown and verified; a
     policy is edited and reloaded. Nothing leaves this machine. Ctrl-C ends it.
@@ -168,36 +173,36 @@ def lines(folder: Path, plaintext: dict[str, str], ports: dict[str, int]) -> str
         return f"curl -sS {base}/api/order {head} -d '{body}'; echo"
 
     return f"""
-The guard is open at {base}, before a simulated daemon. Its operator's door is {ops}.
-Everything of this demo lies in {folder}.
+The guard listens on {base}, in front of a simulated daemon. Its operator's listener is {ops}.
+All files of this demo are in {folder}.
 
 Keys:
 {keys}
 
 Paste these into another terminal.
 
-1. An order on paper passes: 100 Tencent at 300 HKD.
+1. A paper order passes: 100 Tencent at 300 HKD.
 
   {order("simulate")}
 
-2. The same order with (simulated) real money is refused: 30000 HKD is above the 20000 HKD of policies/default.toml.
+2. The same order for (simulated) real money is refused: 30000 HKD exceeds the 20000 HKD of policies/default.toml.
 
   {order("real")}
 
-3. What the agent may still do today.
+3. See how much of its limits the agent has left today.
 
   curl -sS {base}/guard/v1/me {bearer(plaintext["agent"])}; echo
 
-4. Both are on record, and nobody edited it.
+4. Find both orders in the record, and verify that nobody edited it.
 
   {guard} audit search --state {folder}/state --type decision
   {guard} audit verify --state {folder}/state
 
-5. The counters, as Prometheus reads them.
+5. See the counters as Prometheus reads them.
 
   curl -sS {ops}/metrics | grep -E '^guard_(requests|refusals|order_outcomes)_total'
 
-6. Raise the limit and reload, without a restart: the order of step 2 passes now.
+6. Raise the limit and reload, without a restart; the order of step 2 now passes.
 
   sed -i.bak 's/"20000 HKD"/"40000 HKD"/' {folder}/policies/default.toml
   curl -sS -X POST {ops}/admin/policy/reload {bearer(plaintext["operator"])} -d '{{"reason":"demo"}}'; echo

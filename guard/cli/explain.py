@@ -48,7 +48,7 @@ def explain(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Why was this decided: every rule that looked, the numbers, the policy's line, what would have passed."""
+    """Explain a decision: every rule that was asked, its numbers, its line in the policy, what would have passed."""
     del ops
     where = directory(state, config)
     found = explained(where, decision, now=SystemClock().wall()) if _ID.fullmatch(decision) else None
@@ -71,7 +71,7 @@ def me(
     state: State = None,
     as_json: AsJson = False,
 ) -> None:
-    """What may the key in GUARD_KEY do: its scopes, and what is used and left of every limit."""
+    """Show what the key in GUARD_KEY may do: its scopes, and how much of every limit is used and left."""
     del state
     status, answer = ask("GET", _data_of(ops, config) if ops and not data else data_door(data, config), _ME)
     about = members(answer)

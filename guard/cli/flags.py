@@ -44,7 +44,9 @@ def _flag(name: str, metavar: str, text: str, *, panel: str | None = None) -> An
 
 Config = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", readable=False, help="Settings; guard.toml where it exists.", show_default=False),
+    typer.Option(
+        metavar="FILE", readable=False, help="The settings file; default: guard.toml if it exists.", show_default=False
+    ),
 ]
 Listen = Annotated[str | None, _flag("--listen", "HOST:PORT", "Where callers come in.")]
 Ops = Annotated[str | None, _flag("--ops", "HOST:PORT", "Where the operator comes in, or unix:PATH.")]

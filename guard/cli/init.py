@@ -52,23 +52,28 @@ def init(
         typer.Option("--from", metavar="KEYS", readable=False, help="The daemon's keys.json, or another guard's."),
     ] = None,
     daemon: Annotated[
-        str | None, typer.Option(metavar="URL", help="The daemon; looked for on 22499 and 22222 where it is left out.")
+        str | None,
+        typer.Option(metavar="URL", help="The daemon; if left out, it is looked for on ports 22499 and 22222."),
     ] = None,
     daemon_key_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", readable=False, help="The daemon's key for the guard; or GUARD_DAEMON_KEY."),
+        typer.Option(
+            metavar="FILE",
+            readable=False,
+            help="File with the key that the guard shows the daemon; else GUARD_DAEMON_KEY.",
+        ),
     ] = None,
     owner: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The person who answers for the operator's key; else your login.")
+        str | None, typer.Option(metavar="NAME", help="The person who owns the operator's key; default: your login.")
     ] = None,
     as_json: AsJson = False,
     config: UnusedConfig = None,
     state: StateOption = None,
 ) -> None:
-    """Set a guard up beside a daemon: find it, write settings, keys and policies, and try two orders dry.
+    """Set up a guard for a daemon: find it, write settings, keys and policies, and try two orders without sending them.
 
-    With --from, the keys that programs hold already go on working: only
-    their URL changes. Writes nothing over what is there.
+    With --from, the keys that your programs already use keep working: only
+    their URL changes. Overwrites nothing.
 
     Exits 0 if the folder passes `guard check`, 1 otherwise.
     """

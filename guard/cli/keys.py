@@ -61,14 +61,14 @@ def new(
     max_orders_per_minute: Number = None,
     hours_window: Annotated[str | None, typer.Option(help="HH:MM-HH:MM, in keys.tz.")] = None,
     expires: Annotated[str | None, typer.Option(help="30d, 12h, 45m, or a time like 2027-01-31T18:00:00Z.")] = None,
-    owner: Annotated[str | None, typer.Option(help="The person who answers for it; operators need one.")] = None,
+    owner: Annotated[str | None, typer.Option(help="The person who owns it; operators' keys need one.")] = None,
     note: Annotated[str | None, typer.Option(help="Free text.")] = None,
     file: FileOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key: its plaintext is printed once, the file takes only its hash (mode 0600)."""
+    """Make a key: it is printed once, and the file gets only its hash (mode 0600)."""
     del state
     now = SystemClock().wall()
     limits = {
@@ -100,7 +100,7 @@ def new(
 def list_keys(
     *, file: FileOption = None, config: ConfigOption = None, state: StateOption = None, as_json: AsJson = False
 ) -> None:
-    """Show the keys: what each may do, whose it is, and whether it works. Hashes are never shown in full."""
+    """List the keys: what each may do, who owns it, and whether it works. Hashes are never shown in full."""
     del state
     now = SystemClock().wall()
     records = keyfile.load(_file(file, config)).records
@@ -119,14 +119,16 @@ def list_keys(
 @app.command()
 def revoke(
     *,
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="Exactly one record.")],
-    is_whole_name: Annotated[bool, typer.Option("--all", help="Every record of this name, rotated ones too.")] = False,
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id of exactly one record.")],
+    is_whole_name: Annotated[
+        bool, typer.Option("--all", help="Every record of this name, including rotated ones.")
+    ] = False,
     file: FileOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a key out of the file; its tokens end with it once what runs with the file has read it again."""
+    """Remove a key from the file; it and its tokens stop working once the running guard has reloaded the file."""
     del state
     gone, left = keyfile.revoke(_file(file, config), key_id, is_whole_name=is_whole_name)
     if as_json:
@@ -140,7 +142,7 @@ def revoke(
 @app.command()
 def rotate(
     *,
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="A name stands for its newest record.")],
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key; a name means its newest record.")],
     overlap: Annotated[
         str, typer.Option(help="How long the old key still works: 24h, 30m, 2d; 0m is at once.")
     ] = "24h",
@@ -149,7 +151,7 @@ def rotate(
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add the same key under a new secret as NAME@N, and end the old one after the overlap; both share all counters."""
+    """Add a second secret for a key as NAME@N; the old one ends after the overlap, and both share all counters."""
     del state
     now = SystemClock().wall()
     span = typed.span("--overlap", overlap)
@@ -170,7 +172,7 @@ def reload(
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell a running guard to read its keys again, with the key in GUARD_KEY (scope guard:policy, with an owner)."""
+    """Tell a running guard to reload its keys. GUARD_KEY needs the scope guard:policy and an owner."""
     del state
     status, answer = post(ops_door(ops, config), "/admin/keys/reload", {"reason": reason})
     end(status, answer, as_json=as_json, what="keys")

@@ -47,7 +47,7 @@ def endpoints(
     config: UnusedConfig = None,
     state: StateOption = None,
 ) -> None:
-    """Show the 68 endpoints: what each does, and which scope it asks."""
+    """List the 68 endpoints: what each does, and which scope it needs."""
     del config, state
     rows = [row(endpoint) for endpoint in ENDPOINTS]
     if as_json:

@@ -52,7 +52,7 @@ def check(
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find everything that is wrong with the policy files, and show what they enforce."""
+    """List everything that is wrong with the policy files, and show what they enforce."""
     del ops, state
     settings = settings_of(config)
     place = directory or settings.path(settings.policies.dir)

@@ -26,13 +26,13 @@ _COLOUR: Final = {"looser": "red", "tighter": "green", "neutral": "dim", "mixed"
 
 def diff(
     *,
-    before: Annotated[Path, typer.Argument(metavar="A", readable=False, help="The directory as it was.")],
-    after: Annotated[Path, typer.Argument(metavar="B", readable=False, help="The directory as it shall be.")],
+    before: Annotated[Path, typer.Argument(metavar="A", readable=False, help="The directory before the change.")],
+    after: Annotated[Path, typer.Argument(metavar="B", readable=False, help="The directory after it.")],
     config: ConfigOption = None,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what changes from one directory of policies to another: looser, tighter, neutral or mixed."""
+    """Show what changes from one directory of policies to another: looser, tighter, neutral or mixed."""
     del state
     settings = settings_of(config)
     old, new = _compiled(before, settings), _compiled(after, settings)

@@ -69,14 +69,14 @@ def verify_record(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that nobody edited, removed, added, moved or cut off a record.
+    """Verify that nobody edited, removed, added, moved or cut off a record.
 
-    Reads the whole record and holds it against the signed checkpoints beside it
-    and those you kept. Exits 0 if all is well, 1 if it was edited (with the first
+    Reads the whole record and checks it against the signed checkpoints beside it
+    and those you kept. Exits 0 if it is whole, 1 if it was edited (with the first
     bad seq), 2 if it is shorter than a checkpoint, 3 if it cannot be verified, 4
-    if only the last line is torn, as a crash leaves it. The settings, keys and
-    policies that decided are kept beside the record: those that are not what
-    their hash in it names are told apart, and change no exit code.
+    if only the last line is torn, as after a crash. The settings, keys and
+    policies that decided are kept beside the record; those that do not match
+    their hash in it are reported too, without changing the exit code.
     """
     try:
         report = examined(directory(state, config), vkey, held)
@@ -95,9 +95,9 @@ def verify_record(
 
 def prove_record(
     *,
-    decision: Annotated[str | None, typer.Option(metavar="ID", help="The decision that is in the log.")] = None,
+    decision: Annotated[str | None, typer.Option(metavar="ID", help="The decision to prove.")] = None,
     held: Annotated[
-        Path | None, typer.Option(readable=False, help="Show instead that the log goes on from this checkpoint.")
+        Path | None, typer.Option(readable=False, help="Prove instead that the log continues from this checkpoint.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(readable=False, help=f"Write it there, and {_SCRIPT} beside it (else it is printed).")
@@ -106,12 +106,12 @@ def prove_record(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show that a decision is in the log, without showing the others.
+    """Prove that a decision is in the log without disclosing the others.
 
-    One text for whoever has the verifier key: the record itself, its path to the
-    root, and the signed checkpoint (c2sp.org/tlog-proof). With --held instead of
-    --decision: that the log only grew since that checkpoint, in the form that a
-    witness takes (c2sp.org/tlog-witness).
+    Writes one text for whoever has the verifier key: the record itself, its path
+    to the root, and the signed checkpoint (c2sp.org/tlog-proof). With --held
+    instead of --decision it proves that the log has only grown since that
+    checkpoint, in the form that a witness accepts (c2sp.org/tlog-witness).
     """
     if (decision is None) == (held is None):
         raise typer.BadParameter("give either --decision or --held")

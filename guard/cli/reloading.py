@@ -37,13 +37,15 @@ ReasonOption = Annotated[str | None, typer.Option(help="Goes into the record.")]
 def reload(
     *,
     reason: ReasonOption = None,
-    until: Annotated[str | None, typer.Option(help="When it goes back by itself: 8h, or 2026-12-01T17:00:00Z.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Revert by itself after so long, or then: 8h, or 2026-12-01T17:00:00Z.")
+    ] = None,
     ops: OpsOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell a running guard to read its policies again, with the key in GUARD_KEY (guard:policy, with an owner)."""
+    """Tell a running guard to reload its policies. GUARD_KEY needs the scope guard:policy and an owner."""
     del state
     now = SystemClock().wall()
     ends = None if until is None else end_of("--until", until, now=now).isoformat(timespec="seconds")
@@ -54,7 +56,7 @@ def reload(
 
 def approve(
     *,
-    sha256: Annotated[str, typer.Argument(metavar="SHA", help="Of the set that waits, or its beginning.")],
+    sha256: Annotated[str, typer.Argument(metavar="SHA", help="The hash of the pending set, or its beginning.")],
     reason: Annotated[str, typer.Option(help="Goes into the record.")],
     is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
     ops: OpsOption = None,
@@ -62,10 +64,9 @@ def approve(
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Approve what another person asked for, after seeing what it would have done in the last day.
+    """Approve a change that another person asked for, after seeing what it would have done in the last day.
 
-    With --yes or --json, or where nobody is there to answer, nothing is asked:
-    the command is the word.
+    With --yes or --json, or without a terminal, it approves without asking.
     """
     del state
     place = ops_door(ops, config)
@@ -81,14 +82,14 @@ def approve(
 
 def promote(
     *,
-    policy: Annotated[str, typer.Argument(metavar="ID", help="A policy in shadow.")],
+    policy: Annotated[str, typer.Argument(metavar="ID", help="A policy in shadow mode.")],
     reason: ReasonOption = None,
     ops: OpsOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Enforce a policy that was only watched: its file's mode is edited, all else in it stays, then it is reloaded."""
+    """Enforce a shadow policy: edit the mode in its file, leave the rest as it is, and reload."""
     del state
     settings = settings_of(config)
     if not os.environ.get("GUARD_KEY"):

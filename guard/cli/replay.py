@@ -42,15 +42,15 @@ def replay(
     policies: Annotated[
         Path | None,
         typer.Option(
-            "--policies", readable=False, help="Decide by these instead; without them only the past is checked."
+            "--policies", readable=False, help="Decide under these instead; without them the record itself is checked."
         ),
     ] = None,
-    until: Annotated[str | None, typer.Option(help="The same; this moment itself is left out.")] = None,
+    until: Annotated[str | None, typer.Option(help="Likewise; exclusive.")] = None,
     state: State = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide the recorded past again: what would these policies have refused, and what let through?"""
+    """Decide the recorded past again: what would these policies have refused, and what would they have allowed?"""
     options = Options(
         since=_moment("--since", since),
         until=None if until is None else _moment("--until", until),

@@ -40,9 +40,10 @@ def report_record(
 ) -> None:
     """Write a report for a reviewer: one HTML file that opens in any browser, offline.
 
-    What came in, what was refused and why, limits against their use, who changed
-    what, trading states and drills, unknown outcomes, orders outside the guard,
-    gaps, and the proof. It reads files only, also while the guard runs.
+    It shows what came in, what was refused and why, limits and their use, who
+    changed what, trading states and drills, unknown outcomes, orders placed
+    outside the guard, gaps, and the proof. It reads files only, so the guard may
+    keep running.
     """
     where = directory(state, config)
     begins, ends = since_until(since, until)

@@ -23,7 +23,7 @@ def root() -> typer.Typer:
     """The `guard` command, as yet without subcommands."""
     app = typer.Typer(
         name="guard",
-        help="A policy-enforcing sidecar in front of the FutuOpenD-rs trading daemon.",
+        help="A policy-enforcing proxy in front of the FutuOpenD-rs trading daemon.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -42,7 +42,7 @@ def _version(is_wanted: bool) -> None:
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass

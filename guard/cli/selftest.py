@@ -38,11 +38,11 @@ def selftest(
     max_orders_per_minute: flags.OrdersPerMinute = None,
     hours_window: flags.Hours = None,
 ) -> None:
-    """Try every known way around a limit, on guards of its own.
+    """Try every known way around a limit, on guards that it starts itself.
 
-    First on a configuration that has every limit, where each case must hold.
-    Then on yours: your settings and policies, and keys like yours with new
-    secrets. Nothing is asked of the daemon, and no state directory touched.
+    First with a configuration that has every limit: there each case must hold.
+    Then with yours: your settings and policies, and keys like yours with new
+    secrets. It asks the daemon nothing and touches no state directory.
 
     Exits 0 if all held, 1 otherwise. docs/bypass-matrix.md has the table.
     """

@@ -46,10 +46,10 @@ def serve(
     max_orders_per_minute: flags.OrdersPerMinute = None,
     hours_window: flags.Hours = None,
 ) -> None:
-    """Run the guard in the foreground, until SIGTERM or Ctrl-C; SIGHUP reads policies and keys again.
+    """Run the guard in the foreground until SIGTERM or Ctrl-C; SIGHUP reloads policies and keys.
 
-    Every flag but --config may also be a variable: --listen as GUARD_LISTEN,
-    and so on. Flags beat variables, and both beat the settings file.
+    Every flag but --config can also be set by a variable: --listen by
+    GUARD_LISTEN, and so on. Flags override variables, both override the file.
 
     Exits 0 after a clean stop, 2 if settings or keys are wrong (all errors
     at once), 3 if the state directory allows no start (in use, unsafe mode,

@@ -29,7 +29,7 @@ class Word(StrEnum):
 
 def settle(
     *,
-    decision: Annotated[str, typer.Argument(metavar="ID", help="The decision, as the 504 answer named it.")],
+    decision: Annotated[str, typer.Argument(metavar="ID", help="The decision, as the 504 answer names it.")],
     verdict: Annotated[Word, typer.Option(metavar="VERDICT", help="What became of it: accepted, refused or not_sent.")],
     reason: Annotated[str, typer.Option(help="How you know; goes into the record.")],
     order_id_ex: Annotated[str | None, typer.Option(help="The daemon's id of an accepted order.")] = None,
@@ -38,7 +38,7 @@ def settle(
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """End an unknown by a person's word: accepted keeps its money, refused and not_sent give it back."""
+    """Settle an unknown order on a person's word: accepted keeps what it reserved, refused and not_sent release it."""
     del state
     body = {"verdict": verdict.value, "reason": reason}
     if order_id_ex is not None:

@@ -60,9 +60,13 @@ def simulate(
     keys: Annotated[
         Path | None, typer.Option(readable=False, help="The daemon's keys.json; without it: legacy mode.")
     ] = None,
-    sessions: Annotated[Sessions, typer.Option(help="Exchanges are open at any hour, or as in life.")] = Sessions.OPEN,
-    profile: Annotated[Profile, typer.Option(help="Scopes as documented, or as really asked.")] = Profile.RUNTIME,
-    seed: Annotated[int, typer.Option(help="The same seed shows the same market.")] = 1,
+    sessions: Annotated[
+        Sessions, typer.Option(help="Exchanges are always open, or keep their real hours.")
+    ] = Sessions.OPEN,
+    profile: Annotated[
+        Profile, typer.Option(help="The scopes that are documented, or those that the real daemon checks.")
+    ] = Profile.RUNTIME,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same market.")] = 1,
 ) -> None:
     """Run a simulated daemon: all 68 endpoints, moving prices, paper matching, pushes."""
     host, port = address(listen)

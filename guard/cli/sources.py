@@ -12,7 +12,7 @@ from guard.settings import Settings
 from guard.settingsfile import parse_settings
 from guard.wholefile import read_text, why
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", readable=False, help="Settings that name the directory and ops.")
 ]

@@ -9,10 +9,12 @@ from guard.cli.sources import settings_of
 
 State = Annotated[
     Path | None,
-    typer.Option("--state", envvar="GUARD_STATE", readable=False, help="The state directory (else the settings')."),
+    typer.Option(
+        "--state", envvar="GUARD_STATE", readable=False, help="The state directory (default: that of the settings)."
+    ),
 ]
 Config = Annotated[
-    Path | None, typer.Option("--config", readable=False, help="The settings file (else guard.toml where it exists).")
+    Path | None, typer.Option("--config", readable=False, help="The settings file (default: guard.toml if it exists).")
 ]
 
 

@@ -22,16 +22,14 @@ _WHEN: Final = "7d, 12h, 2026-11-22"
 
 def suggest(
     *,
-    since: Annotated[str, typer.Option(help=f"From when on use is looked at: {_WHEN}.")],
+    since: Annotated[str, typer.Option(help=f"The start of the use to look at: {_WHEN}.")],
     keys: Annotated[str, typer.Option(help="Only these keys, separated by commas.")] = "",
-    out: Annotated[
-        Path | None, typer.Option(readable=False, help="Write the files here; what is there is not overwritten.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(readable=False, help="Write the files here; overwrites nothing.")] = None,
     state: State = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write limits from what was really traded, each with its percentiles, and name what they would have refused."""
+    """Suggest limits from what was really traded, with percentiles, and show what they would have refused."""
     now = SystemClock().wall()
     try:
         begun = moment(since, now=now)

@@ -8,7 +8,7 @@ from guard.clock import SystemClock
 from guard.journal.search import moment
 
 Since = Annotated[str | None, typer.Option(help="2026-11-22, 2026-11-22T09:30:00Z, or 15m, 2h, 7d ago.")]
-Until = Annotated[str | None, typer.Option(help="The same; this moment itself is left out.")]
+Until = Annotated[str | None, typer.Option(help="Likewise; exclusive.")]
 
 
 def since_until(since: str | None, until: str | None) -> tuple[str | None, str | None]:
