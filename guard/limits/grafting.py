@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from guard.limits import windows
 from guard.limits.holder import Amounts, Basis, Holder
-from guard.limits.state import KIND_OF, Log, LogPart, State, Step, advance
-from guard.limits.sums import move, put, spend
-from guard.limits.sweep import remember
+from guard.limits.state import KIND_OF, LogPart, State, Step, advance
+from guard.limits.sums import put, raise_spent
+from guard.limits.sweep import put_log
 from guard.terms import Claim
 
 PIECE_STAMPS: Final = 20_000  # of one log in a record; a longer one is told in pieces
@@ -157,12 +157,10 @@ def graft_elsewhere(state: State, new: Graft, *, t_us: int) -> None:
         if step is not None:
             _claim(step, moved)
     for name, amount in new.spent.items():
-        cell, more = intern(name), amount - state.spent.get(name, 0)
-        if more > 0:
-            spend(state, cell, more)
-            move(state.sums, cell, more)
+        raise_spent(state, intern(name), amount)
     for cell, log in new.logs.items():
-        _stamp(state, cell, log)
+        if not windows.is_over(log, t_us=state.at_us):
+            put_log(state, cell, windows.merged(state.logs.get(cell), log))
 
 
 # ---------------------------------------------------------------- found
@@ -251,19 +249,3 @@ def _claim(step: Step, moved: Moved) -> None:
     step.claims += tuple(claim for claim, _ in fresh)
     step.before += tuple(before for _, before in fresh)
     step.told += tuple(cell for cell in moved.told if cell not in cells)
-
-
-def grown(known: Log | None, log: LogPart) -> Log:
-    """The log with these stamps too."""
-    stamps = windows.union(log.stamps, known.stamps if known else [])
-    return windows.log_of(stamps, max(log.widest_us, known.widest_us if known else 0), is_rate=log.is_rate)
-
-
-def _stamp(state: State, cell: str, log: LogPart) -> None:
-    """These are on the cell too, unless nobody counts them any more."""
-    if windows.is_over(log, t_us=state.at_us):
-        return
-    known = state.logs.get(cell)
-    new = state.logs[cell] = grown(known, log)
-    if known is None:  # a log that is known is looked at again already
-        remember(state, new.stamps[-1] + new.widest_us, cell)

@@ -12,8 +12,8 @@ from typing import Final
 from guard.limits import windows
 from guard.limits.holder import Amounts, Holder
 from guard.limits.state import KIND_OF, Log, State, advance
-from guard.limits.sums import move, part, put, spend
-from guard.limits.sweep import remember
+from guard.limits.sums import part, put, raise_spent
+from guard.limits.sweep import put_log
 
 SHADOW: Final = "/shadow:"
 
@@ -33,7 +33,7 @@ def promote_elsewhere(state: State, words: Collection[str], *, t_us: int) -> Non
     for cell in (*state.spent, *state.logs):
         plain = plain_of(cell, words)
         if plain is not None:
-            put_spent(state, plain, promoted_spent(state, plain))
+            raise_spent(state, plain, promoted_spent(state, plain))
             log = promoted_log(state, plain)
             if log is not None:
                 put_log(state, plain, log)
@@ -50,25 +50,7 @@ def promoted_log(state: State, plain: str) -> Log | None:
     shadow, known = state.logs.get(shadow_of(plain)), state.logs.get(plain)
     if shadow is None or (known is not None and known.widest_us >= shadow.widest_us and known.stamps == shadow.stamps):
         return None
-    widest_us = max(shadow.widest_us, known.widest_us if known else 0)
-    return windows.log_of(
-        windows.union(shadow.stamps, known.stamps if known else []), widest_us, is_rate=shadow.is_rate
-    )
-
-
-def put_spent(state: State, plain: str, amount: int) -> None:
-    """Ended orders have spent so much on the cell, unless they have spent more."""
-    more = amount - state.spent.get(plain, 0)
-    if more > 0:
-        spend(state, plain, more)
-        move(state.sums, plain, more)
-
-
-def put_log(state: State, plain: str, log: Log) -> None:
-    """These are the cell's stamps."""
-    if plain not in state.logs:  # a log that is known is looked at again already, and twice is once too often
-        remember(state, (log.stamps[-1] if log.stamps else state.at_us) + log.widest_us, plain)
-    state.logs[plain] = log
+    return windows.merged(known, shadow)
 
 
 def shadow_of(plain: str) -> str:

@@ -19,7 +19,6 @@ from guard.limits.grafting import (
     Graft,
     Held,
     graft_elsewhere,
-    grown,
     held_of,
     hold,
     missing_elsewhere,
@@ -28,10 +27,10 @@ from guard.limits.grafting import (
     together,
 )
 from guard.limits.holder import Holder
-from guard.limits.promoting import hold_plain, plain_of, promoted_log, promoted_spent, put_log, put_spent
+from guard.limits.promoting import hold_plain, plain_of, promoted_log, promoted_spent
 from guard.limits.state import Log, LogPart, State, Touched, advance
-from guard.limits.sums import move
-from guard.limits.sweep import remember_all
+from guard.limits.sums import move, raise_spent
+from guard.limits.sweep import put_log, remember_all
 
 ORDERS_MAX: Final = 8  # built in one go, or fewer where they hold more than
 CELLS_MAX: Final = 128  # so many cells together: a fraction of a millisecond; also looked at in one go, or fewer of
@@ -131,7 +130,7 @@ class Staging:
         state.sums.update(self._sums)
         advance(state, t_us=t_us)
         for plain, amount in self._spent.items():
-            put_spent(state, plain, amount)
+            raise_spent(state, plain, amount)
         for plain, log in self._logs.items():
             put_log(state, plain, log)
         for cell in [cell for cell, told in self._told.items() if windows.is_over(told, t_us=state.at_us)]:
@@ -183,7 +182,7 @@ class Staging:
                 del self._grown[cell]
             return log is not None
         self._told[cell] = told[cell] = log
-        self._grown[cell] = grown(known, log)
+        self._grown[cell] = windows.merged(known, log)
         return False
 
     def _goes_on(self, cell: str, log: LogPart) -> bool:

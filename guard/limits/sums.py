@@ -27,6 +27,14 @@ def spend(state: State, cell: str, delta: int) -> None:
         (drop_day if was_spent else note_day)(state.days, cell)
 
 
+def raise_spent(state: State, cell: str, amount: int) -> None:
+    """Ended orders have spent at least `amount` on the cell; what was counted before is never lowered."""
+    more = amount - state.spent.get(cell, 0)
+    if more > 0:
+        spend(state, cell, more)
+        move(state.sums, cell, more)
+
+
 def part(holder: Holder, cell: str) -> int:
     """What the order holds on the cell."""
     holds = holder.holds

@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from guard.limits import windows
-from guard.limits.state import State, drop_slot, touch
+from guard.limits.state import Log, State, drop_slot, touch
 
 SWEPT_MAX: Final = 4  # entries looked at for each claim posted; a claim adds at most one, so none are left in the end
 TURN_US: Final = 1_000_000  # what is due within it is looked at in any order
@@ -24,6 +24,13 @@ def remember_all(state: State, due_us: int, cells: Iterable[str]) -> None:
     """All of these: an entry that comes too early is put back, which costs less than to look at each of them now."""
     if some := list(cells):
         _in_turn(state, due_us).extend(some)
+
+
+def put_log(state: State, cell: str, log: Log) -> None:
+    """The cell's log from now on; a cell that had none gets its entry, one that had is due to be looked at already."""
+    if cell not in state.logs:
+        remember(state, (log.stamps[-1] if log.stamps else state.at_us) + log.widest_us, cell)
+    state.logs[cell] = log
 
 
 def _in_turn(state: State, due_us: int) -> list[str]:

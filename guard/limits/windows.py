@@ -96,6 +96,14 @@ def union(first: Sequence[int], second: Sequence[int]) -> list[int]:
     return sorted((Counter(first) | Counter(second)).elements())
 
 
+def merged(known: Log | None, other: Log | LogPart) -> Log:
+    """The stamps of both logs, kept for as long as the wider window of the two."""
+    if known is None:
+        return log_of(other.stamps, other.widest_us, is_rate=other.is_rate)
+    widest_us = max(other.widest_us, known.widest_us)
+    return log_of(union(other.stamps, known.stamps), widest_us, is_rate=other.is_rate)
+
+
 def free_at(stamps: list[int], *, cap: int, window_us: int) -> int | None:
     """When one more fits under `cap`, given the ascending stamps of a full window; None when it never does.
 
