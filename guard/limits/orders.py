@@ -13,7 +13,6 @@ from guard.limits.order_ids import forget_order
 from guard.limits.shared import SHARED_MAX
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
 from guard.limits.sums import claimed_as, give_back, let_go, put
-from guard.terms import ClaimKind
 
 
 def set_targets(
@@ -22,14 +21,13 @@ def set_targets(
     targets: Mapping[str, int],
     *,
     t_us: int,
-    kind: ClaimKind = "spend",
     ends: bool = False,
 ) -> None:
     """The order holds exactly these amounts on these cells; other cells stay. An order that has ended holds nothing.
 
-    While a step of the order is open its claims stay reserved, and a refusal goes back to what was told here. `kind`
-    is that of cells which the order never claimed. `ends`: it is over with that, as by `end_order`, so what an order
-    without an open step holds of working and count cells is not set first.
+    A cell that the order never claimed is one that it spent on. While a step of the order is open its claims stay
+    reserved, and a refusal goes back to what was told here. `ends`: it is over with that, as by `end_order`, so what an
+    order without an open step holds of working and count cells is not set first.
     """
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
@@ -51,7 +49,7 @@ def set_targets(
     for cell, amount in targets.items():
         if cell not in freed:
             held = max(amount, reserved.get(cell, 0))
-            put(state, holder, cell, amount=held, kind=claimed_as(holder, cell) or kind)
+            put(state, holder, cell, amount=held, kind=claimed_as(holder, cell) or "spend")
     if ends:
         _end(state, holder)
 

@@ -108,10 +108,9 @@ def test_a_fill_moves_between_cells_in_one_call() -> None:
     assert state.sums == {"d|2026-11-21": 40}
 
 
-def test_what_an_order_never_claimed_is_of_the_kind_that_was_said() -> None:
-    """What it spent there stays when it ends, what works there goes with it."""
+def test_what_an_order_never_claimed_it_has_spent() -> None:
+    """It stays when the order ends."""
     state = with_order()
-    set_targets(state, "o", {"open_value/account=1": 100}, t_us=2, kind="working")
     set_targets(state, "o", {"daily_value/account=1": 100}, t_us=2)
     end_order(state, "o", t_us=4)
     assert state.sums == {DAY: 100, "daily_value/account=1": 100}
