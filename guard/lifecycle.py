@@ -183,7 +183,7 @@ class Guard:
         self.reconciler = self.desk.lookout = Reconciler(self.recorder)
         self.unlocked = Unlocked(self.desk.daemon)
         self.desk.reference.hear_positions(self.reconciler.held)
-        self.relay = Relay(self.recorder, on_trade=self.reconciler.traded, seeing=self._seeing, trust=self.trust)
+        self.relay = Relay(self.recorder, self.trust, on_trade=self.reconciler.traded, seeing=self._seeing)
         self.changes = Changes(
             self.desk,
             self.shelf,

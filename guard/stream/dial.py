@@ -34,17 +34,14 @@ async def _stay(
 
 
 class Dialler:
-    """Opens streams of one daemon. Raises SettingsFault for an address or a CA file that cannot be used.
+    """Opens streams of the one daemon that `trust` names. A stream that is open outlives a change of its authorities.
 
-    A stream that is open stays, whatever authorities count since.
     `key`: the guard's own for the daemon, None for a daemon that asks for none. Used on one event loop.
     """
 
-    def __init__(
-        self, url: str, *, key: str | None, ca_file: str | None, bounds: Bounds, trust: Trust | None = None
-    ) -> None:
-        self._trust = trust or Trust(url, ca_file=ca_file)
-        origin = self._trust.origin
+    def __init__(self, trust: Trust, *, key: str | None, bounds: Bounds) -> None:
+        self._trust = trust
+        origin = trust.origin
         self._url = URL(f"{origin.scheme}://{origin.authority}/ws", encoded=True)
         self._lent = {"Authorization": f"Bearer {key}"} if key is not None else {}
         self._bounds = bounds

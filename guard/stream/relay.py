@@ -56,11 +56,11 @@ class Relay:
     def __init__(
         self,
         recorder: Recorder,
+        trust: Trust,
         *,
         bounds: Bounds | None = None,
         on_trade: Callable[[int], None] = lambda _: None,
         seeing: Seeing = SEEING,
-        trust: Trust | None = None,
     ) -> None:
         self._recorder = recorder
         self._seeing = seeing
@@ -68,9 +68,8 @@ class Relay:
         self._desk = desk = recorder.desk
         self._bounds = bounds or Bounds()
         settings = desk.standing.settings
-        daemon = {"key": settings.daemon_key, "ca_file": settings.ca_file}
         self._feed = Feed(
-            Dialler(settings.daemon.url, **daemon, bounds=self._bounds, trust=trust),
+            Dialler(trust, key=settings.daemon_key, bounds=self._bounds),
             self,
             supervisor=desk.supervisor,
             bounds=self._bounds,

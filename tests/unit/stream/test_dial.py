@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 
 from guard.codes import Code
-from guard.errors import SettingsFault
 from guard.stream.bounds import Bounds
 from guard.stream.dial import Dialler, Stream
 from guard.terms import Refusal
+from guard.upstream.trust import Trust
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
 from tests.support.stream import frame, pushing, text
 from tests.support.tls import write_pair
@@ -33,7 +33,7 @@ async def dialled(dialler: Dialler, *, connect_s: float = 1.0, answer_s: float =
 
 async def dial(daemon: ScriptedDaemon, *, key: str | None = KEY) -> Found:
     """What dialling this daemon leads to."""
-    dialler = Dialler(f"http://127.0.0.1:{daemon.port}", key=key, ca_file=None, bounds=QUICK)
+    dialler = Dialler(Trust(f"http://127.0.0.1:{daemon.port}", ca_file=None), key=key, bounds=QUICK)
     try:
         return await dialled(dialler)
     finally:
@@ -67,7 +67,7 @@ async def test_a_stream_is_read_and_closed_afterwards() -> None:
     """Frames come as bytes; closing the dialler leaves nothing open."""
     data = frame("quote")
     async with scripted(pushing(text(data))) as daemon:
-        dialler = Dialler(f"http://127.0.0.1:{daemon.port}", key=None, ca_file=None, bounds=QUICK)
+        dialler = Dialler(Trust(f"http://127.0.0.1:{daemon.port}", ca_file=None), key=None, bounds=QUICK)
         stream = await dialler.dial(connect_s=1.0, answer_s=1.0)
         assert isinstance(stream, aiohttp.ClientWebSocketResponse)
         message = await stream.receive(timeout=5)
@@ -111,7 +111,7 @@ async def test_a_daemon_that_answers_badly_is_a_refusal(
 
     async with scripted(play) as daemon:
         daemon_s = 0.2 if code is Code.DAEMON_TIMEOUT else 5.0
-        dialler = Dialler(f"http://127.0.0.1:{daemon.port}", key=KEY, ca_file=None, bounds=QUICK)
+        dialler = Dialler(Trust(f"http://127.0.0.1:{daemon.port}", ca_file=None), key=KEY, bounds=QUICK)
         found = await dialled(dialler, connect_s=0.1, answer_s=daemon_s)
         assert isinstance(found, Refusal)
         assert found.code is code
@@ -138,7 +138,7 @@ async def test_b21_the_daemons_certificate_is_checked(tmp_path: Path) -> None:
     async with scripted(default=pushing(), tls=tls) as daemon:
         found: list[Found] = []
         for ca_file in (str(certificate), None):
-            dialler = Dialler(f"https://localhost:{daemon.port}", key=KEY, ca_file=ca_file, bounds=QUICK)
+            dialler = Dialler(Trust(f"https://localhost:{daemon.port}", ca_file=ca_file), key=KEY, bounds=QUICK)
             found.append(await dialled(dialler, connect_s=2.0, answer_s=2.0))
             await dialler.close()
             await asyncio.sleep(0.01)  # TLS says goodbye on a later turn of the loop
@@ -167,7 +167,7 @@ async def test_a_redirect_is_not_followed() -> None:
 async def test_cookies_are_not_kept() -> None:
     """What one answer sets is not in the next request: callers share nothing through us."""
     async with scripted(answering("403 Forbidden", extra="Set-Cookie: a=b; Path=/\r\n"), pushing()) as daemon:
-        dialler = Dialler(f"http://localhost:{daemon.port}", key=KEY, ca_file=None, bounds=QUICK)
+        dialler = Dialler(Trust(f"http://localhost:{daemon.port}", ca_file=None), key=KEY, bounds=QUICK)
         for _ in range(2):
             await dialled(dialler, answer_s=1.0)
         await dialler.close()
@@ -187,14 +187,7 @@ async def test_a_cancelled_dial_leaves_nothing_open() -> None:
 
 async def test_a_dialler_that_never_dialled_can_be_closed() -> None:
     """No session is made before the first stream."""
-    dialler = Dialler("http://127.0.0.1:1", key=None, ca_file=None, bounds=QUICK)
+    dialler = Dialler(Trust("http://127.0.0.1:1", ca_file=None), key=None, bounds=QUICK)
     await dialler.close()
 
     assert dialler._session is None
-
-
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://127.0.0.1/api", "http://user@127.0.0.1"])
-def test_an_address_that_is_no_origin_is_a_settings_fault(url: str) -> None:
-    """The daemon's address is scheme, host and port, here as for every other request."""
-    with pytest.raises(SettingsFault):
-        Dialler(url, key=None, ca_file=None, bounds=QUICK)

@@ -18,6 +18,7 @@ from guard.stream.feed import Feed
 from guard.stream.session import Frame
 from guard.supervisor import Supervisor
 from guard.terms import Refusal
+from guard.upstream.trust import Trust
 from tests.support.looptime import timed
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
 from tests.support.stream import Live, frame, text, until, welcome
@@ -61,7 +62,7 @@ async def feeding(*scripts: Script, bounds: Bounds = QUICK) -> AsyncIterator[tup
     """A feed of this daemon; the last script is every later connection's."""
     supervisor, ears = Supervisor(), Ears()
     async with scripted(*scripts, default=scripts[-1]) as daemon:
-        dialler = Dialler(f"http://127.0.0.1:{daemon.port}", key=None, ca_file=None, bounds=bounds)
+        dialler = Dialler(Trust(f"http://127.0.0.1:{daemon.port}", ca_file=None), key=None, bounds=bounds)
         feed = Feed(dialler, ears, supervisor=supervisor, bounds=bounds, connect_s=1.0, answer_s=1.0)
         try:
             yield feed, ears, daemon

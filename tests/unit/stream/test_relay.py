@@ -98,7 +98,7 @@ async def guarding(
         config = lay_out(folder, *KEYS, toml=settings_for(daemon.port, more=more))
         async with running(config, daemon=simulator or Simulator(), clock=clock) as guard:
             quick = bounds or Bounds(daemon_close_s=0.02)
-            guard.relay = Relay(guard.recorder, bounds=quick)
+            guard.relay = Relay(guard.recorder, guard.trust, bounds=quick)
             guard.desk.book = List()
             yield guard, daemon
 
@@ -176,7 +176,7 @@ async def test_trade_frames_are_told_on_whoever_may_see_them(tmp_path: Path) -> 
     odd = text(b'{"type":"trade","proto_id":3005,"acc_id":9}')
     live = Live()
     async with guarding(tmp_path, live) as (guard, _):
-        guard.relay = Relay(guard.recorder, bounds=Bounds(daemon_close_s=0.02), on_trade=heard.append)
+        guard.relay = Relay(guard.recorder, guard.trust, bounds=Bounds(daemon_close_s=0.02), on_trade=heard.append)
         caller = await Visitor(guard, "quotes").opened()
         await live.say(*map(text, (QUOTE, MINE, frame("trade"), THEIRS)), odd, text(NOTE))
 
@@ -312,7 +312,7 @@ async def test_the_daemon_is_connected_before_the_caller_is_answered(tmp_path: P
 async def test_a_daemon_that_is_down_is_told_as_such(tmp_path: Path) -> None:
     """502 with the contract's body, and the next handshake asks anew."""
     async with guarding(tmp_path) as (guard, _):
-        guard.relay = Relay(guard.recorder, bounds=Bounds())
+        guard.relay = Relay(guard.recorder, guard.trust, bounds=Bounds())
     config = lay_out(tmp_path, *KEYS, toml=settings_for(1))
     async with running(config, daemon=Simulator()) as guard:
         assert await Visitor(guard).refusal() == (502, "daemon_unreachable")

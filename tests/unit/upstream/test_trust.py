@@ -131,7 +131,7 @@ async def test_the_stream_is_dialled_by_the_new_ones(tmp_path: Path) -> None:
     async with scripted(tls=authority(tmp_path, serial=1)) as daemon:
         url = f"https://localhost:{daemon.port}"
         trust = Trust(url, ca_file=str(tmp_path / "cert.pem"))
-        dialler = Dialler(url, key=None, ca_file=None, bounds=Bounds(), trust=trust)
+        dialler = Dialler(trust, key=None, bounds=Bounds())
         authority(tmp_path, serial=2)
         await trust.renew()
         refused = await dialler.dial(connect_s=5.0, answer_s=5.0)
