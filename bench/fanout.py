@@ -14,7 +14,6 @@ import stream
 from contestants import free_port
 
 SOCKETS: Final = (1, 100)
-DELIVERIES: Final = 10_000
 
 
 class Frames(msgspec.Struct):
@@ -53,7 +52,7 @@ def measure(folder: Path, *, rounds: int, say: Callable[[str], None]) -> list[Fr
 
 
 def _round(name: str, port: int, upstream: int, *, pid: int, sockets: int, turn: int) -> list[Frames]:
-    at = stream.measured(port, upstream, pid=pid, sockets=sockets, deliveries=DELIVERIES, rounds=1)
+    at = stream.measured(port, upstream, pid=pid, sockets=sockets, deliveries=stream.DELIVERIES, rounds=1)
     figures = {burst: at[f"burst_{burst}"] for burst in stream.BURSTS}
     return [Frames(name, turn, sockets, burst, each["cpu_us"], each["frames_per_s"]) for burst, each in figures.items()]
 
