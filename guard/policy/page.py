@@ -20,15 +20,15 @@ _INTRODUCTION: Final = """\
 
 Every key of a policy file. This page is generated from the rule table in `guard/policy` (`make docs`); the same table makes the JSON Schema that editors complete by (`policies/policy.schema.json`), the order in which `guard policy diff` calls a change looser or tighter, and the steps of `guard policy test --mutate`.
 
-A policy is a TOML file in the policies' directory. Every enforcing policy whose selectors match must pass; the tightest wins. A limit of `0` allows nothing, `[]` means nobody or nothing, a limit left out does not exist. Money limits and rates are a text or a list of texts. A trade that no policy with `orders.max_value` covers (nor the key's own `max_order_value`) is refused `no_policy`, unless `policies.require_cover = false`.
+A policy is a TOML file in the policies' directory. A request must pass every enforcing policy whose selectors match, so the tightest limit wins. A limit of `0` allows nothing, `[]` means nobody or nothing, and a limit that is left out does not exist. Money limits and rates are a string or a list of strings. A trade that no policy with `orders.max_value` covers (nor the key's own `max_order_value`) is refused `no_policy`, unless `policies.require_cover = false`.
 
 | word | means |
 |---|---|
 | inclusive | exactly the limit passes, one step more does not |
-| exclusive | exactly the limit is outside already |
-| on a change | what the key does to a change of an order; a change is judged like a new order, as it will be |
-| on a cancel | what it does to a cancel; no limit ever stops one but `rates.cancels` |
-| tighter | in which direction a change of the key lets less through |
+| exclusive | exactly the limit is already outside |
+| on a change | what the key does to a change of an order; *as a new order* means that the changed order is judged like a new one |
+| on a cancel | what the key does to a cancel; no limit but `rates.cancels` ever stops one |
+| tighter | in which direction a change of the value lets less through |
 
 For editors with Taplo (Even Better TOML and others), the first line of a policy may be `#:schema ./policy.schema.json`.
 """
@@ -53,7 +53,7 @@ _TIGHTER: Final = {
 _TESTS: Final = """\
 ## Tests
 
-A `*_test.toml` beside the policies says what they let through. `guard policy test` runs them, `guard policy check` and every reload too: a reload whose tests fail is refused. Whatever a case does not say is expected to be refused. The sample policies ship with tests that hold every limit just under, at, and just over.
+A `*_test.toml` beside the policies says what they let through. `guard policy test` runs it, and so do `guard policy check` and every reload; a reload whose tests fail is refused. A case expects a refusal unless it says `expect = "allow"`. The sample policies ship with tests of every limit: just under it, at it, and just over it.
 
 ```toml
 given = { now = 2026-11-20T10:00:00+08:00, key = "bot-1", environment = "real", account = 1 }
@@ -71,7 +71,7 @@ keys = ["bot-1", "agent-1"]
 symbols = ["HK.00700", "US.AAPL", "SG.D05"]
 allow = [{ symbol = ["HK.00700", "US.AAPL"] }]
 
-[reference."HK.00700"]   # what the rules look at: nothing else is known
+[reference."HK.00700"]   # the data that rules may look at; there are no others
 last = 200
 lot_size = 1
 position = 500
@@ -80,21 +80,21 @@ age_s = 1
 
 | table | holds |
 |---|---|
-| `given` | `now` (required, with zone), `key`, `environment`, `account`: what holds for every case that does not say otherwise |
+| `given` | `now` (required, with zone), `key`, `environment`, `account`: the defaults of every case |
 | `case` | `order` (`symbol side qty price type time_in_force market aux_price trail_type trail_value trail_spread adjust_side_and_limit remark`), `action` (`new change cancel read`), `usage`, `expect` (`allow` or `refuse`, the default), `codes` (exactly these, the primary one first), `policies` (exactly those that refuse), `largest_qty`, `name`, and `now key environment account` of its own |
-| `usage` | `daily_value`, `open_value` (money), `per_day`, `open_orders` (counts), and `new_orders_s_ago`, `changes_s_ago`, `cancels_s_ago`, `reads_s_ago`, `same_order_s_ago`: how many seconds ago each request was, `"14 x 1.5"` for many at once. It stands on every counter of its kind that the request meets |
+| `usage` | `daily_value`, `open_value` (money), `per_day`, `open_orders` (counts), and `new_orders_s_ago`, `changes_s_ago`, `cancels_s_ago`, `reads_s_ago`, `same_order_s_ago`: how many seconds ago each request was, `"14 x 1.5"` for many at once. It is put on every counter of its kind that binds the request |
 | `matrix` | `order`, `keys`, `environments`, `symbols`, `sides`, `types`, `allow` |
 | `reference."SYMBOL"` | `kind currency multiplier lot_size strike underlying last bid ask prev_close age_s session suspended position` |
 | `market.NAME` | `state trading_day half_day afternoon_only was_trading_day`; left out, Monday to Friday are trading days |
-| `keys.ID` | limits that a key brings along, as in keys.json; those of keys.json itself and the start-up flags are not looked at |
+| `keys.ID` | limits that a key brings along, as in keys.json; keys.json itself and the start-up flags are ignored |
 
-`guard policy test --mutate` moves each limit by one step, runs all tests each time, and names the limits that no test notices. The steps: {steps}. `breaker` and `rights` are not moved, since no case can meet them.
+`guard policy test --mutate` moves each limit by one step, runs all tests each time, and names the limits that no test notices. The steps: {steps}. `breaker` and `rights` are not moved, since no case can test them.
 
 ## Changes
 
-`guard policy diff A B` says what changes from one directory to another, per policy and rule: looser, tighter, neutral or mixed, by the column *tighter* above, on the safe side: what cannot be shown to be one of them is mixed. For each loosening it shows an order that is refused before and passes after, and says where another policy still refuses it. It exits 3 when anything is looser or mixed.
+`guard policy diff A B` says, for each policy and rule, whether a change is looser, tighter, neutral or mixed, by the row *tighter* above. What cannot be shown to be one of the first three counts as mixed. For each loosening it shows an order that was refused before and passes after, and says if another policy still refuses it. It exits 3 if anything is looser or mixed.
 
-Ten set-ups to start from, each of them a directory with its tests: [`docs/cookbook`](cookbook/README.md).
+Ten set-ups to start from, each a directory with its tests: [`docs/cookbook`](cookbook/README.md).
 """
 
 

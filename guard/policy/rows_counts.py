@@ -4,9 +4,9 @@ from typing import Final
 
 from guard.policy.rows import NO_CANCEL, Row
 
-_COUNTS: Final = "says how the limits of its table count"
+_COUNTS: Final = "decides how the limits of its table count"
 _HOLDS: Final = "the order holds its new value in place of the old one"
-_GIVES_BACK: Final = "never asked; what the order held and was not filled is given back when it ends"
+_GIVES_BACK: Final = "never asked; when the order ends, what it held and was not filled is released"
 
 BUDGETS: Final = (
     Row(
@@ -21,8 +21,8 @@ BUDGETS: Final = (
     ),
     Row(
         path="budgets.daily_value",
-        says="The most that orders of a budget day may be worth, buys and sells added up; real and simulated apart. An"
-        " order that only reduces a fresh position is counted, not refused.",
+        says="The most that the orders of a budget day may be worth, buys and sells added up, real and simulated"
+        " separately. An order that only reduces a freshly read position is counted, but not refused.",
         order="caps",
         example='daily_value = ["500000 HKD", "64000 USD"]',
         unit="money, at most 4 decimals",
@@ -38,14 +38,14 @@ BUDGETS: Final = (
         order="mixed",
         example='resets = "08:30 Asia/Hong_Kong"',
         unit="HH:MM zone",
-        unset="each market's part at its own reset",
+        unset="each market's orders at the market's own reset",
         modify=_COUNTS,
         cancel=NO_CANCEL,
         mixed_why="the day ends at another time",
     ),
     Row(
         path="budgets.open_orders",
-        says="The most orders that may be open at one time.",
+        says="The most orders that may be open at the same time.",
         order="cap",
         example="open_orders = 20",
         unit="orders",
@@ -57,7 +57,7 @@ BUDGETS: Final = (
     ),
     Row(
         path="budgets.open_value",
-        says="The most that open orders may still be worth, buys and sells added up.",
+        says="The most that the open parts of orders may be worth, buys and sells added up.",
         order="caps",
         example='open_value = "300000 HKD"',
         unit="money, at most 4 decimals",
@@ -104,7 +104,7 @@ RATES: Final = (
     ),
     Row(
         path="rates.reads",
-        says="The most requests that change nothing, in any window.",
+        says="The most reads (requests that change nothing) in any window.",
         order="rates",
         example='reads = "3000/60s"',
         unit="reads/seconds",
@@ -115,8 +115,8 @@ RATES: Final = (
     ),
     Row(
         path="rates.cancels",
-        says="The most cancels in any window: the only limit of a policy that a cancel ever meets. Leave it out unless"
-        " a loop of cancels is worse than a cancel that does not go through.",
+        says="The most cancels in any window: the only policy limit that can refuse a cancel. Leave it out unless a"
+        " loop of cancels would be worse than a cancel that does not go through.",
         order="rates",
         example='cancels = "100/60s"',
         unit="cancels/seconds",
@@ -141,8 +141,8 @@ RIGHTS: Final = (
     ),
     Row(
         path="rights.touch",
-        says="Whose orders a key may change: its own, or all of its accounts'. Under own another key's order is"
-        " never cancellable, one without an owner is.",
+        says="Whose orders a key may change: its own, or all of its accounts'. Under own it can never cancel another"
+        " key's order, but can cancel one without an owner.",
         order="words",
         example='touch = "own"',
         unset="own, unless every policy that says something says account",
@@ -153,20 +153,20 @@ RIGHTS: Final = (
     ),
     Row(
         path="rights.cancel_all",
-        says="What a cancel of all orders means: the key's own, one by one, or everybody's on the account at once.",
+        says="What cancel-all cancels: the key's own orders, one by one, or everybody's on the account at once.",
         order="words",
         example='cancel_all = "own"',
         unset="own, unless every policy that says something says account",
         loosest_last=("own", "", "account"),
         modify="never asked",
-        cancel="says which orders a cancel of all cancels",
+        cancel="decides which orders a cancel-all cancels",
     ),
 )
 
 BREAKER: Final = (
     Row(
         path="breaker.unknowns",
-        says="So many unknown outcomes in a window stop the key until a person sets it active.",
+        says="This many unknown outcomes in a window stop the key until a person sets it active.",
         order="rates",
         example='unknowns = "3/300s"',
         unit="outcomes/seconds",
@@ -178,7 +178,7 @@ BREAKER: Final = (
     ),
     Row(
         path="breaker.daemon_refusals",
-        says="So many refusals by the daemon in a window stop the key until a person sets it active.",
+        says="This many refusals by the daemon in a window stop the key until a person sets it active.",
         order="rates",
         example='daemon_refusals = "20/60s"',
         unit="refusals/seconds",
@@ -193,7 +193,7 @@ BREAKER: Final = (
 REFERENCE: Final = (
     Row(
         path="reference.price_age_max_s",
-        says="How old a price may be and still be believed. The smallest of all policies that bind.",
+        says="How old a price may be. Of all binding policies the smallest applies.",
         order="mixed",
         example="price_age_max_s = 5",
         unit="seconds",
@@ -205,7 +205,7 @@ REFERENCE: Final = (
     ),
     Row(
         path="reference.price_collar_missing",
-        says="What a price collar does where there is no fresh price.",
+        says="What the price collar does if there is no fresh price.",
         order="words",
         example='price_collar_missing = "refuse"',
         unset="refuse",
@@ -216,7 +216,8 @@ REFERENCE: Final = (
 FX_ROWS: Final = (
     Row(
         path="fx.rates",
-        says="Exchange rates by pair: USDHKD is HKD for one USD. Used only for orders in a currency without an amount.",
+        says="Exchange rates by pair: USDHKD is HKD for one USD. Used only for orders in a currency in which a limit"
+        " has no amount.",
         order="mixed",
         example='USDHKD = "7.80"',
         unit="units for one",
@@ -226,17 +227,17 @@ FX_ROWS: Final = (
     ),
     Row(
         path="fx.as_of",
-        says="The day that the rates are of.",
+        says="The date of the rates.",
         order="mixed",
         example="as_of = 2026-11-20",
         unit="date",
         unset="required in [fx]",
         codes=("fx_unavailable",),
-        mixed_why="the rates are believed from and until another day",
+        mixed_why="the rates may be used from and until another day",
     ),
     Row(
         path="fx.max_age_days",
-        says="For how many days after `as_of` the rates are believed.",
+        says="For how many days after `as_of` the rates may be used.",
         order="cap",
         example="max_age_days = 5",
         unit="days",

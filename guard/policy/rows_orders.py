@@ -51,7 +51,7 @@ HEAD: Final = (
     ),
     Row(
         path="policy.revision",
-        says="A number of yours, shown beside the id.",
+        says="Your own revision number, shown beside the id.",
         order="note",
         example="revision = 4",
         unset="no number",
@@ -60,11 +60,11 @@ HEAD: Final = (
     ),
     Row(
         path="policy.expires_at",
-        says="From this instant on the policy binds nobody.",
+        says="The instant from which the policy no longer binds.",
         order="until",
         example="expires_at = 2026-12-01T00:00:00Z",
         unit="time with zone",
-        unset="it binds for ever",
+        unset="it never ends",
         bound="exclusive",
         modify=_SELECTS,
         cancel=_SELECTS_CANCELS,
@@ -84,7 +84,7 @@ SELECTORS: Final = (
     ),
     Row(
         path="applies_to.except_keys",
-        says="Keys that it does not bind although `keys` names them.",
+        says="Keys that the policy does not bind although `keys` matches them.",
         order="unreach",
         example='except_keys = ["bot-lab"]',
         unit="key ids, as before `@`",
@@ -94,7 +94,7 @@ SELECTORS: Final = (
     ),
     Row(
         path="applies_to.environments",
-        says="Real money, simulated money, or both. Reads have no environment: this says nothing about them.",
+        says="Real money, simulated money, or both. Reads have no environment, so this does not select among them.",
         order="reach",
         example='environments = ["real"]',
         unset="both",
@@ -124,7 +124,7 @@ INSTRUMENTS: Final = (
     ),
     Row(
         path="instruments.symbols",
-        says="Symbols that may be traded: prefix, dot, code, with `*` and `?`; upper and lower case are one.",
+        says="Symbols that may be traded: prefix, dot, code, with `*` and `?`; case does not matter.",
         order="allow",
         example='symbols = ["HK.*", "US.AAPL"]',
         unset="every symbol",
@@ -132,8 +132,9 @@ INSTRUMENTS: Final = (
     ),
     Row(
         path="instruments.blocked_symbols",
-        says="Symbols that may not be traded, nor their options, warrants and counters in other currencies; such a"
-        " counter, written without `*` or `?`, blocks its share and all other counters of it; beats any allow-list.",
+        says="Symbols that may not be traded, nor may their options, warrants and counters in other currencies. Such a"
+        " counter, written without `*` or `?`, also blocks its share and all other counters of it. Overrides any"
+        " allow-list.",
         order="block",
         example='blocked_symbols = ["US.GME"]',
         unset="nothing is blocked",
@@ -162,7 +163,7 @@ ORDERS: Final = (
     ),
     Row(
         path="orders.time_in_force",
-        says="For how long an order may stand.",
+        says="How long an order may work: for the day, or until it is cancelled.",
         order="allow",
         example='time_in_force = ["DAY", "GTC"]',
         unset="both",
@@ -170,8 +171,8 @@ ORDERS: Final = (
     ),
     Row(
         path="orders.max_value",
-        says="The most that one order may be worth, in the order's own currency; [fx] only where there is no amount in"
-        " it. Gives cover: a trade that no such limit covers is refused as no_policy.",
+        says="The most that one order may be worth, by the amount in the order's own currency; [fx] is used only if"
+        " there is none. Gives cover: a trade that no such limit covers is refused no_policy.",
         order="caps",
         example='max_value = ["100000 HKD", "12500 USD"]',
         unit="money, at most 4 decimals",
@@ -187,7 +188,7 @@ ORDERS: Final = (
     ),
     Row(
         path="orders.max_premium",
-        says="Options: the most premium in one order.",
+        says="Options: the highest premium of one order.",
         order="caps",
         example='max_premium = "20000 HKD"',
         unit="money, at most 4 decimals",
@@ -197,8 +198,8 @@ ORDERS: Final = (
     ),
     Row(
         path="orders.max_underlying_value",
-        says="Options: the most that the shares behind one order may be worth, contracts x multiplier x the larger of"
-        " strike and price.",
+        says="Options: the most that the underlying shares of one order may be worth: contracts x multiplier x the"
+        " larger of strike and price.",
         order="caps",
         example='max_underlying_value = "500000 HKD"',
         unit="money, at most 4 decimals",
@@ -217,7 +218,7 @@ ORDERS: Final = (
     ),
     Row(
         path="orders.per_day",
-        says="The most new orders in a budget day: each key's, whatever `budgets.per` says.",
+        says="The most new orders of one key in a budget day, whatever `budgets.per` says.",
         order="cap",
         example="per_day = 200",
         unit="orders",
@@ -228,8 +229,8 @@ ORDERS: Final = (
     ),
     Row(
         path="orders.price_collar_percent",
-        says="How far beyond the reference price an order may be priced, on the side that costs, by class of"
-        " instrument: stock, option, future.",
+        says="How far an order's price may be beyond the reference price on the aggressive side (above it for a buy,"
+        " below it for a sell), by class of instrument: stock, option, future.",
         order="percents",
         example="price_collar_percent = { stock = 10, option = 50, future = 5 }",
         unit="percent of the reference price",
@@ -238,7 +239,8 @@ ORDERS: Final = (
     ),
     Row(
         path="orders.market_buffer_percent",
-        says="Added to the reference price where an order has no limit price. The largest of all policies that bind.",
+        says="Added to the reference price of an order without a limit price. Of all binding policies the largest"
+        " applies.",
         order="buffer",
         example="market_buffer_percent = 5",
         unit="percent",
@@ -247,7 +249,7 @@ ORDERS: Final = (
     ),
     Row(
         path="orders.duplicate_window_s",
-        says="The same order of the same key again within this time is refused, unless it carries another"
+        says="A repeat of the same order by the same key within this time is refused, unless it carries another"
         " Idempotency-Key or remark; 0 is off.",
         order="wait",
         example="duplicate_window_s = 5",
@@ -264,8 +266,8 @@ HOURS_ROWS: Final = (
     Row(
         path="hours",
         says='Windows by market, in the market\'s own zone, on its trading days; "always" is every minute of every day.'
-        " The table names every market that the policy allows. The exchange's own word (holiday, half-day, closed)"
-        " stands above a window.",
+        " The table must name every market that the policy allows. A holiday, half-day or closed session of the"
+        " exchange overrides a window.",
         order="hours",
         example='HK = ["09:30-12:00", "13:00-16:00"]',
         unit="HH:MM-HH:MM, [start, end)",
