@@ -8,20 +8,24 @@ from guard.audit.columns import COLUMNS, TYPES_TOLD
 
 _INTRODUCTION: Final = """# The columns of an export
 
-`guard audit export FILE` writes the record as CSV, JSON lines or Parquet: a row for each record, in this order.
-Names and types stay; new columns come at the end, before `line`. `make docs` makes this page from the table in
-`guard/audit/columns.py`.
+`guard audit export FILE` writes the record as CSV, JSON lines or Parquet: one row for each record, with these columns
+in this order. Names and types do not change; new columns are added at the end, before `line`. `make docs` makes this
+page from the table in `guard/audit/columns.py`.
 
-- A record that belongs to a decision (an outcome, a fill) has that decision's columns marked *inherited* too.
-- Parquet has the types below. In JSON lines integers are numbers, decimals and times are text; in CSV everything is
-  quoted text, empty where there is nothing.
-- In CSV a text that a spreadsheet would take for a formula has an apostrophe before it; without it, it is the caller's.
-- `line` is the record as it is written: whatever has no column is there, and its SHA-256 is the next record's `prev`.
-- A decimal with more than 9 decimals is rounded; `line` has it whole. `snapshot` records are left out.
-- So an export proves nothing by itself: the record that it was made from is verified (`guard audit verify`, or
-  `guard_verify.py record DIR`), or one row by a proof of its record (`guard audit prove`), which holds the same `line`.
-- A spreadsheet rounds numbers of more than 15 digits: have it read `account`, `order_id` and `order_id_ex` as text.
-  Decimals have a point, never a comma, and no thousands separators.
+- A record that belongs to a decision (an outcome, a fill) also has that decision's columns that are marked
+  *inherited*.
+- Parquet has the types below. In JSON lines integers are numbers, decimals and times are text. In CSV everything is
+  quoted text, empty if there is no value.
+- In CSV a text that a spreadsheet would take for a formula begins with an apostrophe; what follows it is the caller's
+  text.
+- `line` is the record as it was written. It holds whatever has no column, and its SHA-256 is the next record's
+  `prev`.
+- A decimal with more than 9 decimals is rounded; `line` has all of it. `snapshot` records are left out.
+- An export therefore proves nothing by itself: verify the record that it was made from (`guard audit verify`, or
+  `guard_verify.py record DIR`), or one row by a proof of its record (`guard audit prove`), which holds the same
+  `line`.
+- Spreadsheets round numbers of more than 15 digits: import `account`, `order_id` and `order_id_ex` as text. Decimals
+  have a point, never a comma, and no thousands separators.
 
 | column | type | holds |
 |---|---|---|

@@ -24,10 +24,10 @@ answered 404 or 405 and never reaches the daemon.
 | column | says |
 |---|---|
 | proto | the FTAPI message the daemon turns the call into |
-| scope | the scope its reference documents; any one of several is enough (`scopes.profile = "documented"`, the default) |
-| runtime scope | the scope the daemon asks in fact (`scopes.profile = "runtime"`); shown in bold where it differs |
+| scope | the scope that the reference documents; any one of several is enough (`scopes.profile = "documented"`, the default) |
+| runtime scope | the scope that the daemon really checks (`scopes.profile = "runtime"`); in bold where it differs |
 | effect | what the call does: `order_new`, `order_change` and `order_cancel` are *trade requests* |
-| record | `durable`: on disk before the daemon sees it · `appended`: recorded, not waited for · `account`, `market`: reads, recorded as `journal.reads` says; refusals always are |
+| record | `durable`: on disk before the daemon sees it · `appended`: recorded without waiting · `account`, `market`: reads, recorded as `journal.reads` says; refusals are always recorded |
 | broker limit | requests per window, and whom the broker counts by |
 | account | where accounts appear: `header` in the body's trade header, `list` in a list, `answer` in the answer |
 """
@@ -35,23 +35,22 @@ answered 404 or 405 and never reaches the daemon.
 _DIFFERENCES: Final = """\
 ## Where the guard differs from the daemon's reference, and why
 
-- **Public endpoints lend no privilege.** Six rows are documented as public. The guard answers them without a key, but
-  then sends no daemon key of its own along; a daemon that wants one says 401, and the guard passes that on
-  with a `Guard-Note`.
-- **`reconfirm-order` is a trade.** It is documented under `acc:read` but confirms a live order. The guard wants a trade
-  scope on top, judges it as a change and records it before sending.
-- **`unlock-trade` never opens to `trade:simulate` alone.** It takes `trade:unlock` or `trade:real`.
+- **Public endpoints lend no privilege.** Six rows are documented as public. The guard accepts them without a key, but then
+  does not send its own key to the daemon. If the daemon wants one it answers 401, and the guard passes that on with a
+  `Guard-Note`.
+- **`reconfirm-order` is a trade.** It is documented under `acc:read` but confirms a live order. The guard also requires a
+  trade scope, judges it as a change, and records it before sending.
+- **`unlock-trade` never opens to `trade:simulate` alone.** It requires `trade:unlock` or `trade:real`.
 - **Trade scopes are bound to the environment of the body.** A real order needs `trade:real`, a simulated one
-  `trade:simulate`; which of the two a documented "either" means is never left to the caller.
-- **Two watch-list and reminder writes** (`modify-user-security`, `set-price-reminder`) ask `qot:read` as documented, but
+  `trade:simulate`; a documented "either" does not leave the choice to the caller.
+- **Two writes to watch-lists and reminders** (`modify-user-security`, `set-price-reminder`) need `qot:read` as documented, but
   are recorded as writes (`user_write`).
-- **`is_unsub_all` is refused.** All callers share one connection at the daemon; one of them must not unsubscribe the rest.
-- **`modify-order` with `for_all` is a cancel-all** and is treated as one. A cancel-all ends the caller's own orders of the
-  account and market, each by a request of its own where other orders work there too; `s2c.results` tells of each, `s2c.pending`
-  counts those to come.
-- **Unknown, misspelt or doubled field names are refused** on every endpoint, also where the daemon would ignore them.
-- **Aliases.** Bodies may use the names of the proto messages, the aliases of the reference and the names of its examples,
-  in snake case. What goes to the daemon for a trade is always the proto shape with integers.
+- **`is_unsub_all` is refused.** All callers share one connection to the daemon; one of them must not unsubscribe the rest.
+- **`modify-order` with `for_all` is treated as a cancel-all.** A cancel-all cancels the caller's own orders of the account and
+  market, one by one if other keys have working orders there; `s2c.results` lists each, `s2c.pending` counts those to come.
+- **Unknown, misspelt or duplicate field names are refused** on every endpoint, even where the daemon would ignore them.
+- **Aliases.** Bodies may use the names of the proto messages, the aliases of the reference and the names in its examples,
+  in snake case. For a trade the daemon always gets the proto shape with integers.
 """
 
 

@@ -18,24 +18,24 @@ from guard.selftest.words import account, order
 _INTRODUCTION: Final = """\
 # The bypass matrix
 
-Every known way around a limit, and what the guard makes of it. B01-B34 are bugs that the daemon has had, W01-W20
-weaknesses that it has or may have, G01 and on are promises of the guard's own. This page is generated from
-`guard/selftest` (`make docs`).
+Every known way around a limit, and what the guard does about it. B01-B34 are bugs that the daemon has had, W01-W20 are
+weaknesses that it has or may have, and G01 onwards are promises of the guard. This page is generated from `guard/selftest`
+(`make docs`).
 
-`guard selftest` runs the table twice and prints it. First on a configuration of its own that has every limit there is:
-there each case must hold. Then on yours, with your settings, your policies and the scopes and limits of your keys: the
-cases marked ● must be refused there too, and *open* says that nothing of yours limits what the case is about (no plain
-order of that size would be refused either). It starts guards of its own on ports and in folders of its own, with keys
-that live as long as the run, against a simulated daemon that would fall for everything. It asks nothing of the real
-daemon and touches no state directory. It exits 0 if all held, 1 if one did not.
+`guard selftest` runs the table twice and prints it: first with a configuration that has every limit, where each case must hold;
+then with yours, that is with your settings, your policies and the scopes and limits of your keys. There the cases marked ●
+must be refused too; *open* says that none of your limits covers the case (an ordinary order of that size would not be refused
+either). The self-test starts its own guards, in their own folders and on their own ports, with keys that exist only during the
+run, in front of a simulated daemon that accepts everything. It asks the real daemon nothing and touches no state directory. It
+exits 0 if every case held, 1 otherwise.
 
 | column | says |
 |---|---|
-| tried | the requests, in order: what is sent where, and the answer. *order* is the one that passes: buy 100 HK.00700 at 200; the market HK and the simulated account are left out; ✓ passes |
-| proves | hooks of the walk (`guard/walk/hooks.py`), of the stream, and rules without which the case fails; tests disconnect each one and see it fail |
-| ● | tried on your own configuration as well |
+| tried | the requests in order: what is sent where, and the answer; ✓ means that it passes. *order* is one that passes, to buy 100 HK.00700 at 200; the market HK and the simulated account are not shown |
+| proves | the checks that the case depends on: hooks of the walk (`guard/walk/hooks.py`) or of the stream, and rules. Tests disconnect each one and see the case fail |
+| ● | also tried with your configuration |
 
-What is refused must not have reached the daemon; that goes for every row.
+In every row, what is refused must not have reached the daemon.
 """
 
 _ELSEWHERE: Final = """
