@@ -19,9 +19,9 @@ from rich.table import Table
 from guard.cli.consoles import of_tables, show
 from guard.cli.sources import AsJson
 from guard.cli.statedir import Config, State, directory
+from guard.cli.times import WHEN, moment_of
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
-from guard.journal.search import moment
 from guard.policy import PolicyDoc
 from guard.policyfiles import read_docs
 from guard.replay import Options, Replay, replayed
@@ -33,12 +33,11 @@ if TYPE_CHECKING:
 
 LOOSER: Final = 3
 SHOWN_MAX: Final = 20
-_WHEN: Final = "2026-11-22, 2026-11-22T09:30:00Z, or 15m, 2h, 7d ago."
 
 
 def replay(
     *,
-    since: Annotated[str, typer.Option(help=_WHEN)],
+    since: Annotated[str, typer.Option(help=f"{WHEN} ago.")],
     policies: Annotated[
         Path | None,
         typer.Option(
@@ -52,8 +51,8 @@ def replay(
 ) -> None:
     """Decide the recorded past again: what would these policies have refused, and what would they have allowed?"""
     options = Options(
-        since=_moment("--since", since),
-        until=None if until is None else _moment("--until", until),
+        since=moment_of("--since", since),
+        until=None if until is None else moment_of("--until", until),
         docs=None if policies is None else _docs(policies),
     )
     with _bar(is_shown=not as_json) as tell:
@@ -77,13 +76,6 @@ def _docs(place: Path) -> list[PolicyDoc]:
             hint = 'mode = "enforce" in a copy decides by it'
             typer.echo(f"guard: {doc.file}: {doc.id} is in shadow and refuses nothing; {hint}", err=True)
     return docs
-
-
-def _moment(name: str, text: str) -> str:
-    try:
-        return moment(text, now=SystemClock().wall())
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no time; write {_WHEN}", param_hint=name) from None
 
 
 @contextmanager

@@ -12,17 +12,16 @@ from rich.markup import escape
 
 from guard.cli.sources import AsJson, print_json
 from guard.cli.statedir import Config, State, directory
+from guard.cli.times import WHEN, moment_of
 from guard.clock import SystemClock
-from guard.journal.search import moment
 from guard.replay.suggested import Suggestion, suggested
 
 SHOWN_MAX: Final = 20
-_WHEN: Final = "7d, 12h, 2026-11-22"
 
 
 def suggest(
     *,
-    since: Annotated[str, typer.Option(help=f"The start of the use to look at: {_WHEN}.")],
+    since: Annotated[str, typer.Option(help=f"The start of the use to look at: {WHEN} ago.")],
     keys: Annotated[str, typer.Option(help="Only these keys, separated by commas.")] = "",
     out: Annotated[Path | None, typer.Option(readable=False, help="Write the files here; overwrites nothing.")] = None,
     state: State = None,
@@ -31,12 +30,8 @@ def suggest(
 ) -> None:
     """Suggest limits from what was really traded, with percentiles, and show what they would have refused."""
     now = SystemClock().wall()
-    try:
-        begun = moment(since, now=now)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{since!r} is no time; write {_WHEN}", param_hint="--since") from None
     wanted = frozenset(filter(None, keys.split(",")))
-    found = suggested(directory(state, config), since=begun, keys=wanted, now=now)
+    found = suggested(directory(state, config), since=moment_of("--since", since), keys=wanted, now=now)
     if as_json:
         print_json(found)
     else:

@@ -1,4 +1,7 @@
-"""What is allowed and probably not meant: policies that ended, choose no key, or do not see what an option may cost."""
+"""Warnings of every load: policies that have ended, selectors that match no key, options limited by premium alone.
+
+Cheap, so that each start and reload tells them too. `lint` looks for more, and only in `guard policy check`.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -225,7 +225,7 @@ def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueT
 
 def _converted(proposal: Proposal, plan: Plan) -> Proposal:
     """With every exchange rate that the order's value met written into it."""
-    if not plan.converting or isinstance(proposal.worth, Missing):
+    if isinstance(proposal.worth, Missing):
         return proposal
     met = dict.fromkeys(conversion for rule in plan.converting for conversion in rule.conversions(proposal))
     return replace(proposal, worth=replace(proposal.worth, fx=tuple(met))) if met else proposal
