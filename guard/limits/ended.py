@@ -7,40 +7,28 @@ is part of `State.spent`, as that of all ended ones. Only the latest are kept.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
-from sys import intern
 from typing import Final
 
 from guard.limits.holder import NONE_FILLED, Amounts, Course, Fills, Holder
 from guard.limits.order_ids import NOBODY
-from guard.limits.shared import SHARED_MAX, same_cells
 from guard.limits.state import State, advance, touch
 from guard.limits.sums import part, put, spend
 
 ENDED_MAX: Final = 500  # a quarter of an hour of one account at the pace that the broker allows
 
 
-def keep_ended(state: State, holder: Holder) -> None:
+def keep_ended(state: State, holder: Holder, spent: Amounts) -> None:
     """The order is over: from now on it is remembered, and holds what it spent."""
     if holder.about.key == NOBODY:
         return
     course, ended = holder.course, state.ended
     if type(course) is Amounts:
-        holder.course = Course(_spent(course), course, NONE_FILLED, "done")
+        holder.course = Course(spent, course, NONE_FILLED, "done")
     else:
-        holder.course = Course(_spent(course.holds), course.claimed, course.fills, "done")
+        holder.course = Course(spent, course.claimed, course.fills, "done")
     ended[holder.id] = holder
     if len(ended) > ENDED_MAX:
         ended.popitem(last=False)
-
-
-@lru_cache(maxsize=SHARED_MAX)
-def _spent(holds: Amounts) -> Amounts:
-    """What an order that held this leaves behind as spent: equal orders leave the same."""
-    at = [each for each, kind in enumerate(holds.kinds) if kind == "s"]
-    figures = holds.figures.partition(b";")[0].split()
-    cells = same_cells(tuple([holds.cells[each] for each in at]))
-    return Amounts(cells, intern("s" * len(at)), b" ".join([figures[each] for each in at]))
 
 
 def fill_ended(state: State, order_id: str, targets: Mapping[str, int], *, fills: Fills, t_us: int) -> None:

@@ -5,6 +5,7 @@ once: an order of which nothing is filled holds the very amounts that it claimed
 a third of the room that they take as objects.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from sys import intern
 from typing import Final, Literal, Self, final
@@ -58,7 +59,7 @@ class Amounts(Struct, frozen=True, gc=False):
     figures: bytes = b""
 
     @classmethod
-    def of(cls, cells: tuple[str, ...], amounts: tuple[int, ...], kinds: str, *, worth: Worth | None = None) -> Self:
+    def of(cls, cells: tuple[str, ...], amounts: Sequence[int], kinds: str, *, worth: Worth | None = None) -> Self:
         """These amounts on these cells."""
         figures = " ".join(map(str, amounts))
         if worth is not None:

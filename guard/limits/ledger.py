@@ -23,7 +23,7 @@ from guard.limits import windows
 from guard.limits.bodies import short
 from guard.limits.claims import parted
 from guard.limits.ended import keep_ended
-from guard.limits.holder import NONE_FILLED, About, Course, Holder
+from guard.limits.holder import NONE_FILLED, NOTHING, About, Course, Holder
 from guard.limits.order_ids import forget_order, note_order_ids
 from guard.limits.rates import Rates, rates_of
 from guard.limits.shared import same_about
@@ -160,7 +160,7 @@ def _settle_holder(state: State, holder: Holder, *, step: Step, outcome: Outcome
     if holder.status == "done" or (is_new and not is_accepted):
         give_back(state, holder, keep_spend=False)
         if is_new and step.status == "unknown" and holder.status != "done":
-            keep_ended(state, holder)  # it was given up, and may come all the same
+            keep_ended(state, holder, NOTHING)  # it was given up, and may come all the same
         forget_order(state, holder)
         return
     holder.works()

@@ -4,13 +4,11 @@ Everything learned is absolute, so the same fill told twice, or late, changes no
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Literal
 
 from guard.limits.ended import keep_ended
 from guard.limits.holder import Fills, Holder
 from guard.limits.order_ids import forget_order
-from guard.limits.shared import SHARED_MAX
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
 from guard.limits.sums import claimed_as, give_back, let_go, put
 
@@ -39,19 +37,14 @@ def set_targets(
     if state.touched is not None:
         touch(state, holder_id)
     opened = holder.step
-    reserved: dict[str, int] = {}
-    freed: frozenset[str] = frozenset()
-    if opened is not None:
-        reserved = _tell(state.steps[opened], targets)
-    elif ends:
-        holds = holder.holds
-        freed = _freed(holds.cells, holds.kinds)
+    reserved = {} if opened is None else _tell(state.steps[opened], targets)
+    over = holder.holds.cells if ends and opened is None else ()  # what it leaves there is worked out as it ends
     for cell, amount in targets.items():
-        if cell not in freed:
+        if cell not in over:
             held = max(amount, reserved.get(cell, 0))
             put(state, holder, cell, amount=held, kind=claimed_as(holder, cell) or "spend")
     if ends:
-        _end(state, holder)
+        _end(state, holder, targets)
 
 
 def note_filled(state: State, holder_id: str, fills: Fills, *, t_us: int) -> None:
@@ -76,15 +69,14 @@ def end_order(state: State, holder_id: str, *, t_us: int) -> None:
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
     if holder is not None and holder.status != "done":
-        _end(state, holder)
+        _end(state, holder, {})
 
 
-def _end(state: State, holder: Holder) -> None:
+def _end(state: State, holder: Holder, told: Mapping[str, int]) -> None:
     if state.touched is not None:
         touch(state, holder.id, holder.holds.cells)
     if holder.step is None:
-        let_go(state, holder.holds, keep_spend=True)
-        keep_ended(state, holder)
+        keep_ended(state, holder, let_go(state, holder.holds, keep_spend=True, told=told))
         forget_order(state, holder)
     else:
         give_back(state, holder, keep_spend=True)
@@ -102,12 +94,6 @@ def change_in_flight(state: State, holder_id: str) -> Literal["none", "in_flight
     if holder is None or holder.step is None:
         return "none"
     return "unknown" if state.steps[holder.step].status == "unknown" else "in_flight"
-
-
-@lru_cache(maxsize=SHARED_MAX)
-def _freed(cells: tuple[str, ...], kinds: str) -> frozenset[str]:
-    """The cells that an order lets go of when it ends; the orders of one key in one symbol are on the same all day."""
-    return frozenset(cell for cell, kind in zip(cells, kinds, strict=True) if kind != "s")
 
 
 def _tell(step: Step, targets: Mapping[str, int]) -> dict[str, int]:

@@ -1,13 +1,17 @@
 """Sums and the parts that orders hold of them. Whatever moves a part moves the sum with it, so they cannot disagree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from sys import intern
+from types import MappingProxyType
+from typing import Final
 
 from guard.limits.days import days_over, drop_day, note_day
 from guard.limits.holder import NOTHING, Amounts, Holder, Worth
 from guard.limits.shared import same_cells, same_whole
 from guard.limits.state import KIND_OF, SUM_KINDS, State, touch
 from guard.terms import Claim, ClaimKind
+
+_NOTHING_TOLD: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 def move(sums: dict[str, int], cell: str, delta: int) -> None:
@@ -100,19 +104,31 @@ def give_back(state: State, holder: Holder, *, keep_spend: bool) -> None:
     holder.holds = NOTHING
 
 
-def let_go(state: State, holds: Amounts, *, keep_spend: bool) -> None:
-    """The same of an order that is forgotten in the same breath."""
+def let_go(state: State, holds: Amounts, *, keep_spend: bool, told: Mapping[str, int] = _NOTHING_TOLD) -> Amounts:
+    """The same of an order that is forgotten in the same breath; answers what it leaves behind as spent.
+
+    `told`: what it spent on some of these cells, where that was learned with its end.
+    """
     sums, spent = state.sums, state.spent
+    cells, amounts = list[str](), list[int]()
     for cell, amount, kind in zip(holds.cells, holds.amounts, holds.kinds, strict=True):
         if keep_spend and kind == "s":
+            used = told.get(cell, amount)
+            if used != amount:
+                move(sums, cell, used - amount)
+            if not used:
+                continue
+            cells.append(cell)
+            amounts.append(used)
             if before := spent.get(cell):
-                spent[cell] = before + amount
+                spent[cell] = before + used
             else:
-                _leave(state, cell, amount)
+                _leave(state, cell, used)
         elif left := sums.get(cell, 0) - amount:
             sums[cell] = left
         else:
             sums.pop(cell, None)
+    return Amounts.of(same_cells(tuple(cells)), amounts, intern("s" * len(cells)))
 
 
 def _leave(state: State, cell: str, amount: int) -> None:

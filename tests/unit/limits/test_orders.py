@@ -13,6 +13,7 @@ from guard.limits import (
     reserve,
     set_targets,
     settle,
+    snapshot,
     unknowns,
 )
 from guard.terms import Outcome
@@ -80,20 +81,27 @@ def test_an_end_keeps_the_spend_and_frees_the_rest() -> None:
 
 @pytest.mark.parametrize("is_changing", [False, True])
 @pytest.mark.parametrize("verdict", [ACCEPTED, REFUSED])
-def test_what_ends_with_a_fill_is_as_if_both_were_told_apart(verdict: Outcome, *, is_changing: bool) -> None:
+@pytest.mark.parametrize(
+    "targets",
+    [{DAY: 70, OPEN: 30, COUNT: 1, "other": 5}, {DAY: 0}, {DAY: 140, COUNT: 0}, {}],
+    ids=["less", "none", "more", "nothing"],
+)
+def test_what_ends_with_a_fill_is_as_if_both_were_told_apart(
+    targets: dict[str, int], verdict: Outcome, *, is_changing: bool
+) -> None:
     """What the end frees need not be set first, and while a change is open everything is."""
     ended = []
     for ends in (False, True):
         state = with_order()
         if is_changing:
             reserve(state, change("c", "o", sums("spend", DAY, 200), sums("working", OPEN, 200)), t_us=2)
-        set_targets(state, "o", {DAY: 70, OPEN: 30, COUNT: 1, "other": 5}, t_us=3, ends=ends)
+        set_targets(state, "o", targets, t_us=3, ends=ends)
         end_order(state, "o", t_us=3)
         settle(state, "c", verdict, t_us=4)
-        ended.append(dump(state))
+        ended.append((list(snapshot(state)), state.days))
+        assert state.holders == {}
+        assert OPEN not in state.sums
     assert ended[0] == ended[1]
-    assert ended[0]["holders"] == {}
-    assert OPEN not in ended[0]["sums"]
 
 
 def test_a_fill_moves_between_cells_in_one_call() -> None:
