@@ -28,10 +28,12 @@ from guard.replay.judging import TOUCH, Asked, Verdict, asked, decided, is_judge
 from guard.replay.reading import Reads
 from guard.replay.report import ENGINE, NO_READS, PRUNED, UNKNOWN, Broken, Difference, Replay, summed_up
 from guard.replay.span import Span, begins, earlier, lines_of, span_from, whole
-from guard.terms import Outcome, Reason
+from guard.terms import Claim, Outcome, Reason
 
 _EVERY: Final = 1_000  # records between two words to whoever waits
 Tell = Callable[[int, int], None]
+_Marks = tuple[tuple[str, ...], ...]
+_Found = tuple[_Marks, tuple[Claim, ...], tuple[int, ...]]
 
 
 class Options(Struct, frozen=True):
@@ -189,7 +191,7 @@ class _Past:
         was = (_marks(filter(is_judged, record.reasons)), tuple(c for c, _ in claimed), tuple(u for _, u in claimed))
         is_full = any(claim.also for claim, _ in claimed)  # an earlier record tells the cells, too
         now = (_marks(verdict.reasons), verdict.claims if is_full else recorded(verdict.claims), verdict.used)
-        if was == now:
+        if was == now or _by_counter(was) == _by_counter(now):
             report.reproduced += 1
             return
         report.is_unlike(Broken(record.id, ts, _told(was, now), _told(now, was)))
@@ -260,9 +262,16 @@ def _difference(kind: str, one: Asked, reason: Reason, *, ts: str, certain: bool
     )
 
 
-def _marks(reasons: Iterator[Reason] | tuple[Reason, ...]) -> tuple[tuple[str, ...], ...]:
+def _marks(reasons: Iterator[Reason] | tuple[Reason, ...]) -> _Marks:
     """What must be the same of reasons; their order is that of precedence and says nothing here."""
     return tuple(sorted((r.code, r.policy, r.rule, r.observed or "", r.limit or "") for r in reasons))
+
+
+def _by_counter(found: _Found) -> tuple[object, ...]:
+    """In no order: which claim comes first hangs on what was judged before, dry runs too, and says nothing."""
+    marks, claims, used = found
+    places = sorted(range(len(claims)), key=lambda n: (claims[n].counter, claims[n].window_ms))
+    return marks, [claims[n] for n in places], [used[n] for n in places if n < len(used)]
 
 
 def _told(mine: tuple[object, ...], theirs: tuple[object, ...]) -> str:

@@ -23,7 +23,7 @@ from guard.replay.__main__ import main as replay_of_kept
 from guard.replay.explained import explained
 from guard.replay.judging import asked, judgement_of
 from tests.support.commands import called
-from tests.support.guards import record, write_keys
+from tests.support.guards import order, record, write_keys
 from tests.support.stage import CANCEL_ALL, Stage, account, again, decision_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
@@ -57,6 +57,18 @@ async def test_the_policies_of_the_day_reproduce_every_decision(tmp_path: Path) 
         found = await past(scene)
     assert found.broken == []
     assert found.replayed == found.reproduced > 150
+
+
+async def test_what_was_asked_before_an_order_is_no_difference(tmp_path: Path) -> None:
+    """A dry run is on no record, and yet a key's own limit stands elsewhere among the claims of the order after it."""
+    text = '[orders]\nmax_value = "60000 HKD"\n[budgets]\ndaily_value = "900000 HKD"\nopen_orders = 9\n'
+    async with stage(tmp_path, record("bot", max_daily_value=800_000), policies=text) as scene:
+        assert (await scene.ask("/guard/v1/check", {"path": "/api/order", "body": order(price=200)})).status == 200
+        reply = await scene.place()
+        found = await past(scene)
+        claims = (await scene.decision(reply))["claims"]
+    assert [claim["cap"] for claim in claims if "daily_value" in claim["counter"]] == [8_000_000_000]
+    assert (found.replayed, found.broken) == (1, [])
 
 
 async def test_the_same_policies_differ_in_nothing(tmp_path: Path) -> None:
