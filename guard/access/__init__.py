@@ -15,10 +15,11 @@ from guard.access.accounts import (
     resolve_env,
     visible_accounts,
 )
-from guard.access.callers import authenticate, bearer_of, digest_of, renewed, still_valid, unauthenticated
+from guard.access.callers import authenticate, bearer_of, renewed, still_valid, unauthenticated
 from guard.access.cutting import Cut, cut_lines, cut_members, cut_rows
 from guard.access.issuers import Issuer, Issuers, parse_issuer
 from guard.access.parse import parse_keys
+from guard.access.proven import digest_of
 from guard.access.records import KeyRecord, Keyring
 from guard.access.scopes import cancel_env, environment_reasons, operator_reasons, scope_reasons
 from guard.access.tickets import Tickets, Wait

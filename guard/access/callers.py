@@ -15,9 +15,8 @@ from typing import Final
 
 from msgspec import structs
 
-from guard.access import proven
 from guard.access.issuers import NOBODY, Issuers
-from guard.access.proven import Claims
+from guard.access.proven import Claims, digest_of
 from guard.access.records import KeyRecord, Keyring, credential_of
 from guard.access.scopes import expand, narrowed
 from guard.access.tokens import TOKEN_CHARS_MAX, is_token, verify
@@ -45,11 +44,6 @@ def bearer_of(header: str | None) -> str | None:
         return None
     match = _BEARER.fullmatch(header)
     return match[1] if match else ""
-
-
-def digest_of(bearer: str | None) -> bytes:
-    """By what a key is found; for no credential the digest of nothing, which `authenticate` does not look up."""
-    return proven.digest_of(bearer or "")
 
 
 def authenticate(

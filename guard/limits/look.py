@@ -11,7 +11,7 @@ from guard.limits import windows
 from guard.limits.claims import check_cells
 from guard.limits.rates import Quota
 from guard.limits.slots import find_slot
-from guard.limits.state import SUM_KINDS, Log, State
+from guard.limits.state import SUM_KINDS, State
 from guard.limits.sums import part
 from guard.limits.windows import first_in
 from guard.terms import Claim, Full, Granted, Shortfall, Taken
@@ -77,27 +77,23 @@ def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
 def free_in_us(state: State, counter: str, *, t_us: int, window_us: int) -> int:
     """How long until the oldest stamp in the window leaves it and some of the quota comes back; 0: there is none."""
     now_us = max(t_us, state.at_us)
-    return _quota_in(state.logs.get(counter), now_us, window_us)[1]
+    stamps = windows.stamps_in(state.logs.get(counter), t_us=now_us, window_us=window_us)
+    return stamps[0] + window_us - now_us if stamps else 0
 
 
 def left_of(state: State, quotas: Iterable[Quota], *, t_us: int) -> str:
     """What is left of each of these rates, and in how many whole seconds some of it comes back, as callers are told."""
     lefts, logs, now_us = "", state.logs, max(t_us, state.at_us)
     for name, counter, cap, window_us in quotas:
-        count, free_us = _quota_in(logs.get(counter), now_us, window_us)
+        log, count, free_us = logs.get(counter), 0, 0
+        if log is not None:
+            stamps = log.stamps
+            first = first_in(log, now_us, window_us)
+            count = len(stamps) - first
+            free_us = stamps[first] + window_us - now_us if count else 0
         left = f"{name};r={cap - count if count < cap else 0};t={-(-free_us // 1_000_000)}"
         lefts = f"{lefts}, {left}" if lefts else left
     return lefts
-
-
-def _quota_in(log: Log | None, now_us: int, window_us: int) -> tuple[int, int]:
-    """The stamps in the window, and how long until the oldest leaves it; 0: there is none."""
-    if log is None:
-        return 0, 0
-    stamps = log.stamps
-    first = first_in(log, now_us, window_us)
-    count = len(stamps) - first
-    return count, stamps[first] + window_us - now_us if count else 0
 
 
 def _free_at(state: State, claim: Claim, now_us: int) -> int | None:

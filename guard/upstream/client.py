@@ -101,7 +101,8 @@ class Client:
 
     async def send(self, request: Outbound) -> Answer | Failure:
         """The daemon's answer, or what went wrong and whether a byte may have left; within `request.timeout_s`."""
-        is_trade, circuit = request.is_trade, self._circuits.of(is_trade=request.is_trade)
+        is_trade, circuits = request.is_trade, self._circuits
+        circuit = circuits.trades if is_trade else circuits.reads
         started_us = self._clock.mono_us()  # uvloop's own clock counts milliseconds
         way = circuit.enter(started_us, is_cancel=request.is_cancel, owner=request.owner)
         if way is None:
@@ -132,7 +133,7 @@ class Client:
             if isinstance(sent, tuple):
                 self._put_back(sent[0])
                 self._slots.give_back()
-            if self._circuits.leave(way, result, is_trade=is_trade, now_us=started_us + took_us):
+            if circuits.leave(way, result, is_trade=is_trade, now_us=started_us + took_us):
                 self._circuit_log.tell()
 
     async def close(self) -> None:

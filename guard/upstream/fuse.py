@@ -41,7 +41,7 @@ class Fused:
 
     async def send(self, request: Outbound) -> Answer | Failure:
         """The daemon's answer; or at once, and nothing sent, that the circuit is open."""
-        circuit = self._circuits.of(is_trade=request.is_trade)
+        circuit = self._circuits.trades if request.is_trade else self._circuits.reads
         way = circuit.enter(self._clock.mono_us(), is_cancel=request.is_cancel, owner=request.owner)
         if way is None:
             return circuit.refusal()

@@ -80,7 +80,7 @@ def identify(visit: Visit) -> Refusal | None:
     if found is None or standing.keyring.unending.get(found.id) is not found:
         if not shown.is_read:
             shown.bearer = call.token or bearer_of(call.head.get("authorization"))
-            shown.is_read, shown.digest = True, digest_of(shown.bearer)
+            shown.is_read, shown.digest = True, digest_of(shown.bearer or "")
         if shown.bearer is None and endpoint is not None and not getattr(endpoint, profile):
             return None
         who = authenticate(
