@@ -8,16 +8,15 @@ read safely → find endpoint → identify caller → parse intent → gather re
 
 import structlog
 
-from guard.terms import Call, CancelAll, Effect, Refusal, Reply
+from guard.terms import TRADE_EFFECTS, Call, CancelAll, Effect, Refusal, Reply
 from guard.walk.cancelall import CancelAlls
 from guard.walk.cancelling import Cancelling
 from guard.walk.deciding import Case, Deciding
 from guard.walk.desk import Desk, Visit
 from guard.walk.door import admitted
-from guard.walk.gather import effect_of
+from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS, Hooks
-from guard.walk.passing import pass_on
-from guard.walk.prepare import at_once, prepare
+from guard.walk.passing import Asked, Passing
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import broken, refused, settled, turned_away
@@ -35,6 +34,7 @@ class Pipeline:
         self.hooks = hooks
         self.recorder = Recorder(desk)
         self.deciding = Deciding(self.recorder, lambda: self.hooks)
+        self.passing = Passing(self.recorder)
         self.closings = closings(self.recorder)
         self.cancelling = Cancelling(self.recorder)
         self.cancel_alls = CancelAlls(self.recorder, self.cancelling)
@@ -67,13 +67,15 @@ class Pipeline:
         intent = self.hooks.parse(endpoint, visit.call.body)
         if isinstance(intent, Refusal):
             return refused(self.recorder, visit, intent)
-        visit.effect = effect_of(intent, endpoint.effect)
+        if type(intent) in CANCELS:
+            visit.effect = _CANCEL
         crowded = admitted(self.desk, visit)
         if crowded is not None:
             return refused(self.recorder, visit, crowded)
-        if not endpoint.is_trade:
-            situation = at_once(self.desk, visit, intent) or await prepare(self.desk, visit, intent)
-            return await pass_on(self.recorder, visit, situation, hooks=self.hooks)
+        if visit.effect not in TRADE_EFFECTS:
+            asked = Asked(visit, intent, self.hooks)
+            judged = await self.passing.admitted(asked)
+            return judged if isinstance(judged, Reply) else await self.passing.pass_on(asked, judged)
         sending = await self.deciding.decided(Case(visit, intent))
         if isinstance(sending, Reply):
             return sending

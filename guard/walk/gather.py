@@ -35,8 +35,8 @@ from guard.walk.naming import meant
 from guard.walk.outlook import known, needs_of
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
-_CANCELS: Final = frozenset({CancelOrder, CancelAll})
-_NOWHERE, _CANCEL = AccountAt.NONE, Effect.ORDER_CANCEL
+CANCELS: Final = frozenset({CancelOrder, CancelAll})  # whatever is documented: some operations of `modify-order` too
+_NOWHERE = AccountAt.NONE
 _OF_SEVERAL: Final = (Unlock, AccPush)  # they name their accounts in a list of their own
 Rows = tuple[AccountRow, ...]
 _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known")
@@ -133,12 +133,7 @@ def _environment(principal: Principal, situation: Situation, *, acc_id: int | No
     """Where the request is to count, which its body does not say."""
     order_env = situation.holder.account.env if situation.holder else None
     env = resolve_env(principal, listed(situation) or (), order=order_env, acc_id=acc_id)
-    return cancel_env(principal) if env is None and type(situation.intent) in _CANCELS else env
-
-
-def effect_of(intent: Intent, documented: Effect) -> Effect:
-    """What the call really does: `modify-order` places nothing new, and some of its operations only cancel."""
-    return _CANCEL if type(intent) in _CANCELS else documented
+    return cancel_env(principal) if env is None and type(situation.intent) in CANCELS else env
 
 
 def listed(situation: Situation) -> Rows | None:

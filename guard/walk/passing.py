@@ -1,8 +1,10 @@
 """Everything that is no trade: reads, subscriptions, unlock, administration. The same checks, no reservation."""
 
 from collections.abc import Awaitable
-from typing import Final, Literal
+from functools import partial
+from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.codes import Code
@@ -13,11 +15,9 @@ from guard.server import passed_reply
 from guard.terms import (
     Answer,
     Effect,
-    Endpoint,
     Failure,
     Intent,
     Outbound,
-    Principal,
     Read,
     Refusal,
     Reply,
@@ -27,12 +27,13 @@ from guard.terms import (
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import revoked, state_reasons
 from guard.walk.hooks import Hooks
+from guard.walk.prepare import at_once, prepare
 from guard.walk.quotas import rate_headers
 from guard.walk.recorder import Recorder
 from guard.walk.replies import failed, refused, unusable
 from guard.walk.shadow import shadowed_read
 from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
-from guard.walk.together import together
+from guard.walk.together import Together, raise_fault
 from guard.walk.written import Judged
 
 UNAUTHORIZED = 401
@@ -41,39 +42,89 @@ _STREAM, _READ = Effect.STREAM, Effect.READ  # asked of every request
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 
 
-async def pass_on(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hooks) -> Reply:
-    """Judge, count, send, and tell the answer, cut to what the caller may see."""
-    endpoint = visit.endpoint
-    if endpoint is None:
-        raise AssertionError("a call to no endpoint reached the daemon's side")
-    if endpoint.effect is _STREAM:
-        message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
-        return refused(recorder, visit, refuse(Code.BAD_HEADER, message))
-    allowed = _admit(recorder, visit, situation, hooks=hooks)
-    if isinstance(allowed, Reply):
-        return allowed
-    desk = recorder.desk
-    await together(desk, visit)
-    if isinstance(situation.intent, SUBSCRIPTIONS):
-        result = await _shared(desk, visit, situation, hooks=hooks)
-    else:
-        result = await hooks.pass_on(desk, situation, _outbound(desk, visit, situation))
-    if result is not DONE:
-        visit.daemon_us += result.duration_us
-        desk.metrics.daemon.add(result.duration_us / 1e6)
-        desk.heard(result)
-    headers = rate_headers(desk.traffic, allowed.claims, t_us=desk.clock.t_us())
-    if not isinstance(result, Answer):
-        late = _against(desk, visit, situation) if result.kind == "held" and endpoint.effect is not _READ else None
-        if late is not None:
-            return refused(recorder, visit, late, judged=allowed, is_recorded=False)
-        return failed(recorder, visit, result, effect=endpoint.effect, headers=headers)
-    seen = hooks.shown(desk, visit, situation, answer=result)
-    if isinstance(seen, Refusal):
-        return unusable(visit, seen, headers=headers)
-    if seen.headers or seen.answer.status == UNAUTHORIZED:
-        headers = (*headers, *_whose(seen.answer), *seen.headers)
-    return passed_reply(seen.answer, decision=visit.id, headers=headers)
+class Asked(Struct, gc=False):
+    """A request that is no trade, up to whether it passes.
+
+    `situation` None: something has to be asked for first. `found` is what it may be sent with, or the refusal, which is
+    recorded; `error` the fault of ours that met it.
+    """
+
+    visit: Visit
+    intent: Intent
+    hooks: Hooks
+    situation: Situation | None = None
+    found: Judged | Reply | None = None
+    error: Exception | None = None
+
+
+class Passing:
+    """The road of what is no trade, over one recorder's desk."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._desk = recorder.desk
+        self._together = Together(self.admit, self._desk.supervisor)
+
+    async def admitted(self, asked: Asked) -> Judged | Reply:
+        """What it may be sent with, counted and on its way to the record, or the refusal, which is recorded."""
+        visit = asked.visit
+        if visit.effect is _STREAM:
+            message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
+            return refused(self._recorder, visit, refuse(Code.BAD_HEADER, message))
+        if visit.effect is _READ:
+            await self._together.join(asked)
+        else:
+            self.admit([asked])
+        if asked.situation is None and asked.error is None:
+            asked.situation = await prepare(self._desk, visit, asked.intent)
+            self.admit([asked])
+        if asked.error is not None:
+            raise_fault(asked)
+        if asked.found is None:
+            raise AssertionError("it was not asked whether a call may pass")
+        return asked.found
+
+    def admit(self, all_asked: list[Asked]) -> None:
+        """One synchronous step for each: what is known of it; then rights, state, read rates, the record."""
+        desk = self._desk
+        for asked in all_asked:
+            visit = asked.visit
+            try:
+                if asked.situation is None:
+                    if visit.standing is not desk.standing:
+                        desk.renew(visit)
+                    asked.situation = at_once(desk, visit, asked.intent)
+                if asked.situation is not None:
+                    asked.found = _admit(self._recorder, visit, asked.situation, hooks=asked.hooks)
+            except Exception as error:  # noqa: BLE001 - its own task raises it
+                asked.error = error
+
+    async def pass_on(self, asked: Asked, judged: Judged) -> Reply:
+        """Send what was admitted, and tell the answer, cut to what the caller may see."""
+        desk, hooks, visit, situation = self._desk, asked.hooks, asked.visit, asked.situation
+        endpoint = visit.endpoint
+        if endpoint is None or situation is None:
+            raise AssertionError("a call to no endpoint, or that was not admitted, reached the daemon's side")
+        if isinstance(situation.intent, SUBSCRIPTIONS):
+            result = await _shared(desk, visit, situation, hooks=hooks)
+        else:
+            result = await hooks.pass_on(desk, situation, _outbound(desk, visit, situation))
+        if result is not DONE:
+            visit.daemon_us += result.duration_us
+            desk.metrics.daemon.add(result.duration_us / 1e6)
+            desk.heard(result)
+        headers = rate_headers(desk.traffic, judged.claims, t_us=desk.clock.t_us())
+        if not isinstance(result, Answer):
+            late = _against(desk, visit, situation) if result.kind == "held" and endpoint.effect is not _READ else None
+            if late is not None:
+                return refused(self._recorder, visit, late, judged=judged, is_recorded=False)
+            return failed(self._recorder, visit, result, effect=endpoint.effect, headers=headers)
+        seen = hooks.shown(desk, visit, situation, answer=result)
+        if isinstance(seen, Refusal):
+            return unusable(visit, seen, headers=headers)
+        if seen.headers or seen.answer.status == UNAUTHORIZED:
+            headers = (*headers, *_whose(seen.answer), *seen.headers)
+        return passed_reply(seen.answer, decision=visit.id, headers=headers)
 
 
 def _shared(desk: Desk, visit: Visit, situation: Situation, *, hooks: Hooks) -> Awaitable[Answer | Failure]:
@@ -128,16 +179,25 @@ def _outbound(desk: Desk, visit: Visit, situation: Situation) -> Outbound:
     else:
         env, acc_id, serial = situation.env, situation.acc_id, desk.next_serial()
         body = encode(intent, env=env, acc_id=acc_id, serial=serial, remark=None)
+    # On a public row the guard lends its own daemon key only to a key that has what the daemon asks there.
+    may_borrow = principal is not None and (
+        bool(endpoint.documented) or not principal.scopes.isdisjoint(endpoint.runtime)
+    )
     return Outbound(
         method=endpoint.method,
         path=endpoint.path,
         body=body,
         timeout_s=visit.standing.settings.daemon.read_timeout_s,
-        lend=_lent(principal, endpoint),
+        lend="guard" if may_borrow else "public" if endpoint.path in PUBLIC_LENT else "none",
         owner="" if principal is None else principal.name,
         traceparent=visit.call.head.get("traceparent"),
-        may_leave=None if endpoint.effect is _READ else lambda: _against(desk, visit, situation) is None,
+        may_leave=None if endpoint.effect is _READ else partial(_may_leave, desk, visit, situation),
     )
+
+
+def _may_leave(desk: Desk, visit: Visit, situation: Situation) -> bool:
+    """Nothing stands against it by now."""
+    return _against(desk, visit, situation) is None
 
 
 def _against(desk: Desk, visit: Visit, situation: Situation) -> Refusal | None:
@@ -147,10 +207,3 @@ def _against(desk: Desk, visit: Visit, situation: Situation) -> Refusal | None:
         return gone
     reasons = state_reasons(desk, visit, situation, is_last=True)
     return Refusal(in_order(reasons)) if reasons else None
-
-
-def _lent(principal: Principal | None, endpoint: Endpoint) -> Literal["guard", "public", "none"]:
-    """On a public row the guard lends its own daemon key only to a key that has what the daemon asks there."""
-    if principal is not None and (endpoint.documented or not principal.scopes.isdisjoint(endpoint.runtime)):
-        return "guard"
-    return "public" if endpoint.path in PUBLIC_LENT else "none"

@@ -31,6 +31,7 @@ from guard.terms import (
     Account,
     Call,
     Claim,
+    Effect,
     Endpoint,
     Full,
     Needs,
@@ -43,7 +44,7 @@ from guard.terms import (
 )
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import against_original, in_the_way, ownership, rights, state_reasons
-from guard.walk.gather import effect_of
+from guard.walk.gather import CANCELS
 from guard.walk.judging import judge_passing, judge_trade
 from guard.walk.prepare import ask_more, at_once, more_to_ask, prepare
 from guard.walk.quotas import rate_headers
@@ -297,7 +298,8 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, *, body
     intent = parse(endpoint, body)
     if isinstance(intent, Refusal):
         return intent
-    visit.effect = effect_of(intent, endpoint.effect)
+    if type(intent) in CANCELS:
+        visit.effect = Effect.ORDER_CANCEL
     situation = at_once(desk, visit, intent) or await prepare(desk, visit, intent)
     if not endpoint.is_trade:
         seen = judge_passing(desk, visit, situation)

@@ -11,11 +11,8 @@ from types import coroutine
 from typing import Final, Generic, Protocol, TypeVar
 
 from guard.supervisor import Supervisor
-from guard.terms import Effect
-from guard.walk.desk import Desk, Visit
 
 TOGETHER_MAX: Final = 64  # what is known of so many stays in the processor's caches
-_READ = Effect.READ  # asked of every request
 _T = TypeVar("_T")
 
 
@@ -33,13 +30,6 @@ def raise_fault(one: Fallible) -> None:
             raise error
     finally:
         del error
-
-
-@coroutine
-def together(desk: Desk, visit: Visit) -> Generator[None, None, None]:
-    """Lets the others of this turn come as far; nothing is waited for. Who is alone, or is no read, goes on at once."""
-    if visit.effect is _READ and desk.supervisor.in_flight > 1:
-        yield  # to the end of the loop's queue
 
 
 class Together(Generic[_T]):

@@ -348,9 +348,9 @@ async def test_what_became_of_a_read_is_told_like_any_other_decision(tmp_path: P
         assert code_of(await scene.ask(place, who="desk")) == (404, "unknown_endpoint")
 
 
-async def test_reads_of_one_turn_are_judged_one_after_the_other_and_sent_together(tmp_path: Path) -> None:
-    """What is sent one after the other finds its code warm, and the daemon awake."""
-    async with stage(tmp_path) as scene:
+async def steps_of_three(folder: Path, path: str, body: Any, *steps: str) -> list[str]:
+    """In which order three requests of one turn take these steps."""
+    async with stage(folder) as scene:
         log: list[str] = []
 
         def noting(step: str, hook: Callable[..., Any]) -> Callable[..., Any]:
@@ -360,9 +360,28 @@ async def test_reads_of_one_turn_are_judged_one_after_the_other_and_sent_togethe
 
             return noted
 
-        steps = ("parse", "judge_passing", "pass_on", "shown")
         scene.guard.pipeline.hooks = replace(HOOKS, **{step: noting(step, getattr(HOOKS, step)) for step in steps})
         supervisor = scene.guard.desk.supervisor
-        await asyncio.gather(*(supervisor.start(scene.ask(QUOTE, TENCENT), "read") for _ in range(3)))
+        await asyncio.gather(*(supervisor.start(scene.ask(path, body), "ask") for _ in range(3)))
+        return log
 
-        assert log == ["parse", "judge_passing"] * 3 + ["pass_on", "shown"] * 3
+
+async def test_reads_of_one_turn_are_judged_together_and_sent_together(tmp_path: Path) -> None:
+    """What is judged and sent one after the other finds its code warm, and the daemon awake."""
+    log = await steps_of_three(tmp_path, QUOTE, TENCENT, "parse", "judge_passing", "pass_on", "shown")
+
+    assert log == ["parse"] * 3 + ["judge_passing"] * 3 + ["pass_on", "shown"] * 3
+
+
+async def test_what_changes_something_goes_on_at_once(tmp_path: Path) -> None:
+    """Nothing comes between what stood when it came and its judging."""
+    lines = {"symbols": ["HK.00700"], "sub_types": [1]}
+
+    assert (
+        await steps_of_three(tmp_path, "/api/subscribe", lines, "parse", "judge_passing")
+        == [
+            "parse",
+            "judge_passing",
+        ]
+        * 3
+    )

@@ -34,6 +34,8 @@ from tests.support.stage import (
     stage,
 )
 
+QUOTE: Final = "/api/quote"
+TENCENT: Final = {"symbol": "HK.00700"}
 MANY: Final = 150  # more than are taken together
 
 
@@ -198,6 +200,47 @@ async def test_what_comes_in_force_while_reads_wait_for_the_accounts_binds_them(
         tasks = await at_the_step(scene, scene.ask("/api/funds", account()), scene.ask("/api/funds", account()))
         scene.guard.desk.standing = tight
         assert [reply.status for reply in await asyncio.gather(*tasks)] == [200, 429]
+
+
+async def test_what_comes_in_force_before_reads_are_looked_at_binds_them(tmp_path: Path) -> None:
+    """The same in the turn of the loop in which they come to the step: the new policies let one more read pass."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        loose = scene.guard.desk.standing
+        (tmp_path / "policies" / "desk.toml").write_text(f'{DAILY}reads = "2/60s"\n')
+        await scene.guard.reload()
+        tight, scene.guard.desk.standing = scene.guard.desk.standing, loose
+        assert tight.policy_sha256 != loose.policy_sha256
+        tasks = await at_the_step(scene, scene.ask("/api/funds", account()), scene.ask("/api/funds", account()))
+        scene.guard.desk.standing = tight
+        assert [reply.status for reply in await asyncio.gather(*tasks)] == [200, 429]
+
+
+async def test_a_fault_is_the_reads_alone_that_it_meets(tmp_path: Path) -> None:
+    """The others of its turn are judged and sent."""
+
+    def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
+        if visit.call.head.get("x-request-id") == "bad":
+            raise RuntimeError
+        return HOOKS.judge_passing(desk, visit, situation)
+
+    async with stage(tmp_path, policies=DAILY) as scene:
+        scene.guard.pipeline.hooks = replace(HOOKS, judge_passing=judge_passing)
+        asked = [scene.ask(QUOTE, TENCENT, x_request_id=word) for word in ("good", "bad", "other")]
+        good, bad, other = await asyncio.gather(*asked)
+        assert [reply.status for reply in (good, other)] == [200, 200]
+        assert code_of(bad) == (503, "rule_error")
+
+
+async def test_a_read_that_is_cancelled_before_the_step_is_not_counted(tmp_path: Path) -> None:
+    """Neither on its rate nor at the daemon; the others are asked."""
+    async with stage(tmp_path, policies=f'{DAILY}reads = "9/60s"\n') as scene:
+        first, second = await at_the_step(scene, scene.ask(QUOTE, TENCENT), scene.ask(QUOTE, TENCENT))
+        first.cancel()
+        assert dict((await second).headers)["RateLimit"] == '"reads";r=8;t=60'
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert len(scene.reached(QUOTE)) == 1
 
 
 async def test_who_is_cancelled_before_the_step_never_came(tmp_path: Path) -> None:
