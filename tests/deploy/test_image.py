@@ -39,6 +39,14 @@ def test_the_user_of_the_image_is_the_one_that_its_documents_and_the_pod_name() 
     assert "gid 10001" in readme
 
 
+def test_a_build_brings_in_the_base_and_what_is_locked_and_nothing_else() -> None:
+    """No front end that BuildKit would fetch by a tag, and no pip beside the guard, which no lock and no bill names."""
+    dockerfile = DOCKERFILE.read_text()
+
+    assert "# syntax=" not in dockerfile
+    assert re.findall(r"python -m venv (.*)/opt/guard", dockerfile) == ["--without-pip "]
+
+
 def test_what_builds_the_wheel_is_locked_with_all_that_it_needs() -> None:
     """The awk line of the Dockerfile cuts hatchling and its needs out of the lock, with hashes, and nothing else."""
     line = re.search(r"awk '([^']+)'", DOCKERFILE.read_text())
