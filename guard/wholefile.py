@@ -53,5 +53,7 @@ def read_given(path: Path, *, bytes_max: int = GIVEN_BYTES_MAX) -> bytes:
 
 
 def why(error: Exception) -> str:
-    """What is wrong, in words: without the number and the path that an OSError's own text has."""
+    """What is wrong, in words: without the number and the path that an OSError's own text has; who was denied it."""
+    if isinstance(error, PermissionError):
+        return f"{error.strerror} to uid {os.geteuid()}"
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

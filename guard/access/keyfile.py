@@ -21,9 +21,12 @@ from guard.access.edits import Document, EditRefused
 from guard.access.parse import KEYFILE_BYTES_MAX, parse_keys
 from guard.access.records import Keyring
 from guard.errors import SettingsFault
+from guard.wholefile import why
 
 LOCK_WAIT_S: Final = 5.0
 _LOCK_STEP_S: Final = 0.02
+# A file that is mounted by itself stays what it was when another takes its name outside.
+_REPLACED: Final = "was replaced or removed outside; this mount goes on showing the old one: mount its folder"
 
 _T = TypeVar("_T")
 
@@ -101,14 +104,16 @@ def _read(path: Path) -> tuple[bytes | None, list[str]]:
     try:
         # Not blocking: a pipe in the file's place must be refused, not waited for.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
                 return None, [f"{path}: is no regular file"]
-            return file.read(KEYFILE_BYTES_MAX + 1), _mode_errors(mode, path)
+            if found.st_nlink == 0 and os.path.samestat(found, path.stat()):
+                return None, [f"{path}: {_REPLACED}"]
+            return file.read(KEYFILE_BYTES_MAX + 1), _mode_errors(found.st_mode, path)
     except FileNotFoundError:
         return None, [f"{path}: there is no such file; make a key with `guard keys new --file {path}`"]
     except OSError as error:
-        return None, [f"{path}: cannot be read: {error.strerror}"]
+        return None, [f"{path}: cannot be read: {why(error)}"]
 
 
 def _mode_errors(mode: int, path: Path) -> list[str]:
@@ -128,8 +133,8 @@ def _edit(path: Path, change: Callable[[Document], tuple[Document, _T]], *, disk
         raw = None if is_new else _load(path)[1]
         try:
             after, answer = change(edits.blank() if raw is None else edits.decode(raw))
-        except EditRefused as why:
-            raise EditFault([f"{path}: {why}"]) from None
+        except EditRefused as error:
+            raise EditFault([f"{path}: {error}"]) from None
         text = edits.encode(after)
         parsed = parse_keys(text, path=str(path))
         if isinstance(parsed, list):

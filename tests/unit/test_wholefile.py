@@ -1,5 +1,6 @@
 """Files that are read while the guard runs: whole, regular, bounded."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -83,3 +84,8 @@ def test_a_fault_is_told_without_its_number() -> None:
     """The words of the system alone; of any other error its own."""
     assert why(FileNotFoundError(2, "No such file or directory", "/x")) == "No such file or directory"
     assert why(ValueError("no UTF-8")) == "no UTF-8"
+
+
+def test_who_may_not_read_a_file_is_named() -> None:
+    """In a container it is the user that the image names, and not the one who wrote the file."""
+    assert why(PermissionError(errno.EACCES, "Permission denied", "/a")) == f"Permission denied to uid {os.geteuid()}"

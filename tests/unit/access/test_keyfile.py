@@ -74,6 +74,16 @@ def test_b27_an_absent_or_unreadable_file_is_a_fault_and_never_no_keys(tmp_path:
             load(tmp_path / name)
 
 
+def test_a_file_that_was_replaced_behind_its_mount_is_a_fault_and_not_the_old_keys(path: Path) -> None:
+    """A container with the file mounted by itself saw a revoked key for ever, and a reload said `unchanged`."""
+    with path.open("rb") as mounted:
+        behind = Path(f"/dev/fd/{mounted.fileno()}")
+        assert ids(behind) == ["bot"]
+        add(path, record("b"))
+        with pytest.raises(SettingsFault, match="mount its folder"):
+            load(behind)
+
+
 def test_a_first_key_creates_the_file_with_mode_0600(tmp_path: Path) -> None:
     """Whatever the umask says."""
     old = os.umask(0)
