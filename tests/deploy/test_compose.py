@@ -19,7 +19,7 @@ HERE: Final = Path(__file__).parents[2] / "deploy"
 FILE: Final = HERE / "compose.yaml"
 WHOLE: Final[dict[str, Any]] = yaml.safe_load(FILE.read_text())
 SERVICES: Final[dict[str, Any]] = WHOLE["services"]
-OURS: Final = ["keys", "guard", "daemon"]
+OURS: Final = ["keys", "net", "guard", "daemon"]
 DATA: Final = "22500"
 OPS: Final = "22501"
 
@@ -44,13 +44,17 @@ def test_compose_reads_the_file() -> None:
 
 
 def test_only_loopback_is_published_and_nothing_of_the_daemon() -> None:
-    """The daemon shares the guard's network and listens on its loopback; no port of it leaves the pair."""
+    """The daemon shares a network with the guard and listens on its loopback; no port of it leaves the pair.
+
+    The network is neither's own: after a restart of whichever held it, the other would be left in the one of before.
+    """
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
 
-    assert set(published) == {"guard", "prometheus", "grafana"}
+    assert set(published) == {"net", "prometheus", "grafana"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
-    assert [port.rpartition(":")[2] for port in published["guard"]] == [DATA, OPS]
-    assert SERVICES["daemon"]["network_mode"] == "service:guard"
+    assert [port.rpartition(":")[2] for port in published["net"]] == [DATA, OPS]
+    assert {name for name, one in SERVICES.items() if one.get("network_mode") == "service:net"} == {"guard", "daemon"}
+    assert SERVICES["net"]["entrypoint"][0] == "sleep"
     assert SERVICES["daemon"]["command"][2].startswith("127.0.0.1:")
 
 
@@ -70,6 +74,7 @@ def test_what_is_mounted_exists() -> None:
     files = [mount for mount in mounts if mount[0].startswith(".")]
 
     assert all((HERE / source).exists() and options == ["ro"] for source, _, *options in files)
+    assert ["../policies", "/etc/guard/policies", "ro"] in files  # where they can be edited, and are reloaded from
     assert {mount[0] for mount in mounts} - {mount[0] for mount in files} == set(WHOLE["volumes"])
 
 
@@ -82,7 +87,9 @@ def test_prometheus_and_grafana_find_what_is_mounted() -> None:
 
     (job,) = yaml.safe_load(config.read_text())["scrape_configs"]
     assert job["job_name"] == "guard"
-    assert job["dns_sd_configs"][0]["port"] == int(OPS)
+    (found,) = job["dns_sd_configs"]
+    assert found["port"] == int(OPS)
+    assert found["names"] == SERVICES["net"]["networks"]["watch"]["aliases"]
     mounted = {mount.split(":")[1]: mount.split(":")[0] for mount in SERVICES["prometheus"]["volumes"]}
     assert (HERE / mounted["/etc/prometheus/rules"]).resolve() == RULES
     assert job["authorization"]["credentials_file"] == "/scrape/prometheus.key"
