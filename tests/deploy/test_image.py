@@ -39,6 +39,20 @@ def test_the_user_of_the_image_is_the_one_that_its_documents_and_the_pod_name() 
     assert "gid 10001" in readme
 
 
+def test_the_settings_are_mounted_as_a_folder_and_the_network_outlives_who_is_in_it() -> None:
+    """What the documents have a user run: a replaced file shows, and a restart of guard or daemon parts them not."""
+    page = (ROOT / "deploy" / "README.md").read_text()
+    docker = page[page.index("## Docker") : page.index("## Compose")]
+
+    assert set(re.findall(r"-v (\S+)", docker)) == {
+        "guard-state:/var/lib/guard",
+        "/etc/guard:/etc/guard:ro",
+        "/etc/guard:/etc/guard",
+    }
+    assert re.findall(r"--name (\S+)", docker) == ["guard-net", "opend", "guard"]
+    assert docker.count("--network container:guard-net") == 2
+
+
 def test_a_build_brings_in_the_base_and_what_is_locked_and_nothing_else() -> None:
     """No front end that BuildKit would fetch by a tag, and no pip beside the guard, which no lock and no bill names."""
     dockerfile = DOCKERFILE.read_text()
