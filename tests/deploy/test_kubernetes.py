@@ -85,8 +85,10 @@ def test_kustomize_builds_each_overlay_and_the_schemas_accept_it(rendered: dict[
 def test_the_simulated_daemon_listens_on_loopback() -> None:
     """What the overlay starts is reachable inside the pod only."""
     (patch,) = _read(HERE / "overlays" / "simulated" / "daemon.yaml")
-    (daemon,) = patch["spec"]["template"]["spec"]["containers"]
+    containers = {one["name"]: one for one in patch["spec"]["template"]["spec"]["containers"]}
+    daemon = containers["daemon"]
 
+    assert {name for name, one in containers.items() if one["imagePullPolicy"] == "IfNotPresent"} == set(CONTAINERS)
     assert daemon["args"][daemon["args"].index("--listen") + 1] == "127.0.0.1:22499"
 
 
@@ -127,6 +129,15 @@ def test_containers_have_no_privileges(name: str) -> None:
     assert limits["allowPrivilegeEscalation"] is False
     assert limits["capabilities"] == {"drop": ["ALL"]}
     assert limits.get("readOnlyRootFilesystem", False) is (name != "daemon")
+
+
+def test_the_daemon_outlasts_the_guard_when_the_pod_ends() -> None:
+    """All containers are told at once; a cancel that the guard lets through while it drains must find a daemon."""
+    settings, _ = parse_settings((BASE / "guard.toml").read_text(), origin="guard.toml", root="/etc/guard")
+    (word, seconds) = CONTAINERS["daemon"]["lifecycle"]["preStop"]["exec"]["command"]
+
+    assert word == "sleep"
+    assert settings.bounds.pre_stop_s < int(seconds) < POD["terminationGracePeriodSeconds"]
 
 
 def test_the_daemon_gets_neither_state_nor_callers_keys() -> None:
