@@ -13,20 +13,19 @@ from msgspec import Struct
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.limits import settle
-from guard.terms import CancelAll, Effect, Intent, Needs, Outcome, Refusal, Reply, Verdict, in_order, refuse
+from guard.terms import CancelAll, Effect, Intent, Needs, Outcome, Reply, Verdict, refuse
+from guard.walk.barring import Bar, bar_of
 from guard.walk.cancelling import spread
 from guard.walk.desk import Situation, Visit
-from guard.walk.door import RISKY, against_original
+from guard.walk.door import RISKY
 from guard.walk.hooks import Hooks
-from guard.walk.judging import Look, opening_of, weigh
-from guard.walk.naming import NAMING
-from guard.walk.prepare import ask_more, at_once, more_to_ask, prepare
+from guard.walk.judging import opening_of, weigh
+from guard.walk.prepare import ask_more, at_once, prepare
 from guard.walk.recorder import Recorder
-from guard.walk.replies import again, first_of, refused
+from guard.walk.replies import again, refused
 from guard.walk.sending import Sending, close
 from guard.walk.shadow import shadowed
 from guard.walk.together import Together, raise_fault
-from guard.walk.written import Judged
 
 _CANCEL = Effect.ORDER_CANCEL  # asked of every trade
 _UNSENT: Final = Outcome(Verdict.NOT_SENT, message="it was not recorded")
@@ -37,18 +36,14 @@ class Case(Struct, gc=False):
     """A trade up to its decision.
 
     `situation` None: something has to be asked for first. `found` is the decision, `error` the fault of ours that met
-    it; until its record has been written `sending` holds room, or `refusal` says why it may not be sent, with what was
-    `judged` of it. `look` is what rules and ledger say, `first` what became of the first with its Idempotency-Key.
+    it; until its record has been written `sending` holds room, or `bar` says why it may not be sent.
     """
 
     visit: Visit
     intent: Intent
     situation: Situation | None = None
-    look: Look | None = None
     sending: Sending | None = None
-    refusal: Refusal | None = None
-    judged: Judged | None = None
-    first: Outcome | Refusal | None = None
+    bar: Bar | None = None
     found: Sending | Reply | Needs | None = None
     error: Exception | None = None
 
@@ -72,7 +67,7 @@ class Deciding:
             case.situation = await prepare(self._desk, case.visit, case.intent)
             self.decide([case])
         while case.situation is not None and isinstance(more := case.found, Needs):  # at most once
-            case.found = case.look = case.refusal = case.judged = None
+            case.found = case.bar = None
             case.situation = await ask_more(self._desk, case.visit, case.situation, more=more)
             self.decide([case])
         raise_fault(case)
@@ -123,30 +118,17 @@ class Deciding:
         if situation is None:
             return
         situation.each = hooks.each_of(desk, visit, situation) if type(situation.intent) is CancelAll else None
-        case.refusal = hooks.revoked(desk, visit)
-        if case.refusal is not None:
+        gone = hooks.revoked(desk, visit)
+        if gone is not None:
+            case.bar = Bar(gone)
             return
-        look = case.look = hooks.judge(desk, visit, situation)
-        if look.taken is not None and look.slot is not None:
-            barred = hooks.rights(visit, situation, is_repeat=True)
-            if barred:
-                case.refusal = Refusal(in_order(barred))
-            else:
-                case.first = first_of(desk, visit, taken=look.taken, claim=look.slot)
+        look = hooks.judge(desk, visit, situation)
+        case.bar = bar_of(desk, visit, situation, look=look, hooks=hooks)
+        if case.bar is not None:
+            case.found = case.bar.more
             return
-        reasons = hooks.rights(visit, situation)
-        if type(situation.intent) in NAMING:
-            reasons += hooks.ownership(visit, situation)
-            waiting = hooks.in_the_way(desk, visit, situation.holder)
-            if waiting is not None and not reasons:
-                case.refusal = waiting
-                return
-            reasons += against_original(desk, situation) if not reasons else ()
-        reasons += hooks.state(desk, visit, situation)
-        if reasons or look.reasons or look.outbound is None:
-            case.found = more_to_ask(visit, situation, look, beside=reasons)
-            case.refusal, case.judged = look.refusal([*reasons, *look.reasons]), look.judged
-            return
+        if look.outbound is None:
+            raise AssertionError("a trade with nothing to send was let through")
         judged = shadowed(desk, visit, situation, judged=look.judged)
         opening = opening_of(visit, situation, judged)
         sending = Sending(visit, situation, look.outbound, judged, None)
@@ -156,13 +138,13 @@ class Deciding:
 
     def _write(self, case: Case) -> None:
         """The record of it, in the order in which room was taken."""
-        visit, situation, look, recorder = case.visit, case.situation, case.look, self._recorder
-        if case.refusal is not None:
-            case.found = refused(recorder, visit, case.refusal, situation=situation, judged=case.judged)
-        elif case.sending is not None:
+        visit, situation, bar, recorder = case.visit, case.situation, case.bar, self._recorder
+        if case.sending is not None:
             case.found = self._recorded(case.sending)
-        elif case.first is not None and situation is not None and look is not None and look.taken is not None:
-            case.found = again(recorder, visit, situation, first=case.first, step=look.taken.step)
+        elif bar is not None and bar.refusal is not None:
+            case.found = refused(recorder, visit, bar.refusal, situation=situation, judged=bar.judged)
+        elif bar is not None and bar.first is not None and situation is not None:
+            case.found = again(recorder, visit, situation, first=bar.first, step=bar.replays)
 
     def _recorded(self, sending: Sending) -> Sending | Reply:
         """What adds risk and cannot be recorded gives its room back; a cancel passes, and is noted as a gap."""

@@ -42,15 +42,16 @@ from guard.terms import (
     in_order,
     refuse,
 )
+from guard.walk.barring import bar_of
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import against_original, in_the_way, ownership, rights, state_reasons
 from guard.walk.gather import CANCELS
+from guard.walk.hooks import HOOKS
 from guard.walk.judging import judge_passing, judge_trade
-from guard.walk.prepare import ask_more, at_once, more_to_ask, prepare
+from guard.walk.prepare import ask_more, at_once, prepare
 from guard.walk.quotas import rate_headers
 from guard.walk.recall import on_record
 from guard.walk.recorder import Recorder
-from guard.walk.replies import first_of, refused, status_of, turned_away
+from guard.walk.replies import refused, status_of, turned_away
 
 PREFIX: Final = "/guard/v1/"
 TICKET: Final = "/guard/v1/ws-ticket"
@@ -312,25 +313,14 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, *, body
 
 
 def _trade(desk: Desk, visit: Visit, situation: Situation) -> Met | Needs:
-    """The same questions in the same order as in the synchronous step of the walk; `Needs`: what is to be asked yet."""
-    seen = judge_trade(desk, visit, situation)
-    if seen.taken is not None and seen.slot is not None:
-        barred = rights(visit, situation, is_repeat=True)
-        if barred:
-            return Refusal(in_order(barred))
-        first = first_of(desk, visit, taken=seen.taken, claim=seen.slot)
-        return first if isinstance(first, Refusal) else Repeat(seen.taken.step, status_of(first))
-    reasons = [*rights(visit, situation), *ownership(visit, situation)]
-    waiting = in_the_way(desk, visit, situation.holder)
-    if waiting is not None and not reasons:
-        return waiting
-    reasons += against_original(desk, situation) if not reasons else []
-    reasons += state_reasons(desk, visit, situation)
-    more = more_to_ask(visit, situation, seen, beside=reasons)
-    if more is not None:
-        return more
-    reasons += seen.reasons
-    return seen.refusal(reasons) if reasons else None
+    """What the synchronous step of the walk would find, by the same function; `Needs`: what is to be asked yet."""
+    look = judge_trade(desk, visit, situation)
+    bar = bar_of(desk, visit, situation, look=look, hooks=HOOKS)
+    if bar is None:
+        return None
+    if bar.first is not None:
+        return Repeat(bar.replays, status_of(bar.first))
+    return bar.refusal if bar.more is None else bar.more
 
 
 # ---------------------------------------------------------------- what became of a decision

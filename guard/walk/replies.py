@@ -191,10 +191,8 @@ def first_of(desk: Desk, visit: Visit, *, taken: Taken, claim: Claim) -> Outcome
     return slot.outcome
 
 
-def again(recorder: Recorder, visit: Visit, situation: Situation, *, first: Outcome | Refusal, step: str) -> Reply:
-    """The Idempotency-Key was used before: `first_of` it again, or why there is none (contract §4 *Bodies*)."""
-    if isinstance(first, Refusal):
-        return refused(recorder, visit, first, situation=situation)
+def again(recorder: Recorder, visit: Visit, situation: Situation, *, first: Outcome, step: str) -> Reply:
+    """The Idempotency-Key was used before: the answer to its first request is given again (contract §4 *Bodies*)."""
     visit.outcome = "allowed"
     try:
         recorder.allowed(visit, situation, replays=step)

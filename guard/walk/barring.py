@@ -1,0 +1,53 @@
+"""What bars a trade: everything that may stand against it, asked in one order, for the real request and for a dry run.
+
+Rules and ledger have been asked before (`Look`). What answers alone, an Idempotency-Key that was used or another change
+of the same order, comes before the reasons that are told together.
+"""
+
+from msgspec import Struct
+
+from guard.terms import Needs, Outcome, Refusal, in_order
+from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.door import against_original
+from guard.walk.hooks import Hooks
+from guard.walk.judging import Look
+from guard.walk.naming import NAMING
+from guard.walk.prepare import more_to_ask
+from guard.walk.replies import first_of
+from guard.walk.written import Judged
+
+
+class Bar(Struct, frozen=True, gc=False):
+    """Why a trade is not sent: its `refusal`, or its Idempotency-Key was used before.
+
+    Then `first` is what became of decision `replays`, the first with that key. `judged` is what rules and ledger said,
+    where they have a part in the refusal. `more`: what has to be asked for before, since it may change the refusal.
+    """
+
+    refusal: Refusal | None = None
+    judged: Judged | None = None
+    more: Needs | None = None
+    first: Outcome | None = None
+    replays: str = ""
+
+
+def bar_of(desk: Desk, visit: Visit, situation: Situation, *, look: Look, hooks: Hooks) -> Bar | None:
+    """What bars the trade; None: it may be sent. Nothing is changed."""
+    if look.taken is not None and look.slot is not None:
+        barred = hooks.rights(visit, situation, is_repeat=True)
+        if barred:
+            return Bar(Refusal(in_order(barred)))
+        first = first_of(desk, visit, taken=look.taken, claim=look.slot)
+        return Bar(first) if isinstance(first, Refusal) else Bar(first=first, replays=look.taken.step)
+    reasons = hooks.rights(visit, situation)
+    if type(situation.intent) in NAMING:
+        reasons += hooks.ownership(visit, situation)
+        waiting = hooks.in_the_way(desk, visit, situation.holder)
+        if waiting is not None and not reasons:
+            return Bar(waiting)
+        reasons += against_original(desk, situation) if not reasons else ()
+    reasons += hooks.state(desk, visit, situation)
+    if not reasons and not look.reasons and look.outbound is not None:
+        return None
+    more = more_to_ask(visit, situation, look, beside=reasons)
+    return Bar(look.refusal([*reasons, *look.reasons]), look.judged, more)
