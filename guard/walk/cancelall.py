@@ -22,7 +22,7 @@ from guard.walk.desk import Situation, Visit
 from guard.walk.meeting import met
 from guard.walk.quotas import rate_headers
 from guard.walk.recorder import Recorder
-from guard.walk.replies import Headers, unusable
+from guard.walk.replies import Headers, trade_body, unusable
 from guard.walk.sending import Closing, Sending
 from guard.walk.targets import ENDED, PENDING, Asked, Target
 
@@ -98,17 +98,9 @@ def _of_all(targets: Sequence[Target]) -> Refusal | None:
 def _passed(visit: Visit, situation: Situation, targets: Sequence[Target], *, headers: Headers) -> Reply:
     """Success is told only where no cancel has failed."""
     failed = sum(1 for target in targets if target.outcome not in _DONE and target.outcome != PENDING)
-    message = f"{failed} of {len(targets)} orders were not cancelled: s2c.results says which" if failed else None
-    account = situation.account
-    header = {
-        "trd_env": 0 if account is None else int(account.env),
-        "acc_id": 0 if account is None else account.acc_id,
-        "trd_market": getattr(getattr(situation.intent, "header", None), "trd_market", 0),
-    }
-    s2c = {"header": header, "order_id": 0, "order_id_ex": "", **results(targets)}
-    body = {"ret_type": -1 if failed else 0, "ret_msg": message, "err_code": None, "s2c": s2c}
-    answer = Answer(200, "application/json", msgspec.json.encode(body))
-    return passed_reply(answer, decision=visit.id, headers=headers)
+    s2c = {"order_id": 0, "order_id_ex": "", **results(targets)}
+    body = trade_body(situation, s2c, failed=failed, of=len(targets))
+    return passed_reply(Answer(200, "application/json", body), decision=visit.id, headers=headers)
 
 
 def results(targets: Sequence[Target]) -> dict[str, object]:

@@ -35,6 +35,7 @@ from guard.terms import (
     Principal,
     Reason,
     Refusal,
+    in_order,
     refuse,
 )
 from guard.upstream.circuit import Circuit
@@ -186,6 +187,15 @@ def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bo
     if state == "reduce_only" and is_risky and not situation.is_reducing:
         reasons.append(_not_reducing(situation))
     return reasons
+
+
+def late_objection(desk: Desk, visit: Visit, situation: Situation) -> Refusal | None:
+    """What stands by now against something that was let through and had to wait: its key, the trading state, HALT."""
+    gone = revoked(desk, visit)
+    if gone is not None:
+        return gone
+    reasons = state_reasons(desk, visit, situation, is_last=True)
+    return Refusal(in_order(reasons)) if reasons else None
 
 
 def _not_reducing(situation: Situation) -> Reason:

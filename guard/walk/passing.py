@@ -25,7 +25,7 @@ from guard.terms import (
     refuse,
 )
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import revoked, state_reasons
+from guard.walk.door import late_objection
 from guard.walk.hooks import Hooks
 from guard.walk.prepare import at_once, prepare
 from guard.walk.quotas import rate_headers
@@ -115,7 +115,11 @@ class Passing:
             desk.heard(result)
         headers = rate_headers(desk.traffic, judged.claims, t_us=desk.clock.t_us())
         if not isinstance(result, Answer):
-            late = _against(desk, visit, situation) if result.kind == "held" and endpoint.effect is not _READ else None
+            late = (
+                late_objection(desk, visit, situation)
+                if result.kind == "held" and endpoint.effect is not _READ
+                else None
+            )
             if late is not None:
                 return refused(self._recorder, visit, late, judged=judged, is_recorded=False)
             return failed(self._recorder, visit, result, effect=endpoint.effect, headers=headers)
@@ -131,7 +135,7 @@ def _shared(desk: Desk, visit: Visit, situation: Situation, *, hooks: Hooks) -> 
     """A subscription is sent as far as it is not another key's as well; it may have waited behind another key's."""
 
     async def ask(intent: Intent) -> Answer | Failure:
-        if _against(desk, visit, situation) is not None:
+        if late_objection(desk, visit, situation) is not None:
             return _WITHDRAWN
         meant = replace(situation, intent=intent)
         return await hooks.pass_on(desk, meant, _outbound(desk, visit, meant))
@@ -197,13 +201,4 @@ def _outbound(desk: Desk, visit: Visit, situation: Situation) -> Outbound:
 
 def _may_leave(desk: Desk, visit: Visit, situation: Situation) -> bool:
     """Nothing stands against it by now."""
-    return _against(desk, visit, situation) is None
-
-
-def _against(desk: Desk, visit: Visit, situation: Situation) -> Refusal | None:
-    """What stands by now against something that changes something and had to wait: the key gone, the trading state."""
-    gone = revoked(desk, visit)
-    if gone is not None:
-        return gone
-    reasons = state_reasons(desk, visit, situation, is_last=True)
-    return Refusal(in_order(reasons)) if reasons else None
+    return late_objection(desk, visit, situation) is None

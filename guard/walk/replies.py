@@ -1,7 +1,7 @@
 """Answers of the walk: refusals that are recorded before they are told, outcomes, and answers given again."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -212,13 +212,7 @@ def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[Known]) 
     if outcome.verdict is Verdict.REFUSED and not parts:
         said = {"ret_msg": outcome.message, "err_code": outcome.err_code}
         return msgspec.json.encode({"ret_type": outcome.ret_type or -1, **said, "s2c": None})
-    account = situation.account
-    header = {
-        "trd_env": int(account.env if account else Env.REAL),
-        "acc_id": account.acc_id if account else 0,
-        "trd_market": getattr(getattr(situation.intent, "header", None), "trd_market", 0),
-    }
-    s2c: dict[str, object] = {"header": header}
+    s2c: dict[str, object] = {}
     if outcome.order_id is not None:
         s2c["order_id"] = int(outcome.order_id) if outcome.order_id.isdigit() else outcome.order_id
     if outcome.order_id_ex is not None:
@@ -226,8 +220,20 @@ def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[Known]) 
     if isinstance(situation.intent, CancelAll):
         s2c |= {"order_id": 0, "order_id_ex": "", **_results(parts)}
     failed = sum(1 for one in parts if one.verdict not in {None, Verdict.ACCEPTED.value})
-    message = f"{failed} of {len(parts)} orders were not cancelled: s2c.results says which" if failed else None
-    return msgspec.json.encode({"ret_type": -1 if failed else 0, "ret_msg": message, "err_code": None, "s2c": s2c})
+    return trade_body(situation, s2c, failed=failed, of=len(parts))
+
+
+def trade_body(situation: Situation, s2c: Mapping[str, object], *, failed: int, of: int) -> bytes:
+    """The daemon's envelope around what the guard answers itself; an error where `failed` cancels `of` so many were."""
+    account = situation.account
+    header = {
+        "trd_env": int(Env.REAL if account is None else account.env),
+        "acc_id": 0 if account is None else account.acc_id,
+        "trd_market": getattr(getattr(situation.intent, "header", None), "trd_market", 0),
+    }
+    message = f"{failed} of {of} orders were not cancelled: s2c.results says which" if failed else None
+    envelope = {"ret_type": -1 if failed else 0, "ret_msg": message, "err_code": None}
+    return msgspec.json.encode({**envelope, "s2c": {"header": header, **s2c}})
 
 
 def _results(parts: Sequence[Known]) -> dict[str, object]:

@@ -14,12 +14,12 @@ from guard.errors import JournalFault
 from guard.journal import plain
 from guard.limits import Opening, post, reserve, settle
 from guard.policy import COUNTED
-from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, in_order, refuse
+from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, refuse
 from guard.upstream import judge
 from guard.walk.breaker import NOTHING_COUNTED, Counted, counted, trip
 from guard.walk.broker import bucket_of
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import RISKY, revoked, state_reasons
+from guard.walk.door import RISKY, late_objection
 from guard.walk.recorder import Recorder
 from guard.walk.together import Together, raise_fault
 from guard.walk.written import Judged
@@ -206,11 +206,10 @@ async def recorded(recorder: Recorder, sending: Sending) -> Refusal | None:
 
 def objection(desk: Desk, sending: Sending) -> Refusal | None:
     """What stands against sending it now: the key gone, the trading state, the HALT file, orders of others."""
-    gone = revoked(desk, sending.visit)
-    if gone is None and sending.meets_others is not None and sending.meets_others():
+    late = late_objection(desk, sending.visit, sending.situation)
+    if late is None and sending.meets_others is not None and sending.meets_others():
         return MEETS_OTHERS
-    reasons = state_reasons(desk, sending.visit, sending.situation, is_last=True)
-    return gone or (Refusal(in_order(reasons)) if reasons else None)
+    return late
 
 
 def _late(desk: Desk, visit: Visit) -> Refusal | None:
