@@ -5,20 +5,18 @@ others are, to the order's own counters; what an order was charged when it ended
 of the order comes back: where a list shows it at work, see `outside`.
 """
 
-from fractions import Fraction
 from typing import Final
 
 import structlog
 
-from guard.journal import Order
 from guard.limits import Amounts, Holder
 from guard.limits.holder import Course
-from guard.policy.fills import Progress, targets
+from guard.policy.fills import targets
 from guard.terms import Account, stamp_of
 from guard.tracking.asked import Asked
 from guard.tracking.places import Place, Places
-from guard.tracking.scribe import SOURCE, Scribe
-from guard.tracking.tracks import accepted, filled_at, fills_of
+from guard.tracking.scribe import Scribe
+from guard.tracking.tracks import filled_at, fills_of, progress_of, record_of
 from guard.upstream.orderlist import OrderRow, Status
 from guard.walk.changing import wholes
 
@@ -104,33 +102,12 @@ class Late:
         fills, known = fills_of(holder, row), holder.fills
         if not fills.qty:
             return
-        qty, paid = fills.qty, fills.paid
-        progress = Progress(
-            qty=row.qty,
-            filled=qty,
-            at=filled_at(clock, holder, row, listed_us=self._listed.get(holder.id)),
-            price=row.price,
-            average=None if paid is None else Fraction(paid) / Fraction(qty),
-            is_over=True,
-            accepted=accepted(holder),
-        )
+        at = filled_at(clock, holder, row, listed_us=self._listed.get(holder.id))
+        progress = progress_of(holder, row, fills, at=at, is_over=True)
         found = targets(wholes(holder), held, progress, market=holder.market)
         raised = {cell: amount for cell, amount in found.items() if amount > held.get(cell, 0)}
-        if not raised and qty <= known.qty:
+        if not raised and fills.qty <= known.qty:
             return
-        text = f"{qty.normalize():f}"
-        self._scribe.learn(
-            Order(
-                decision=holder.id,
-                t=clock.t_us(),
-                status=row.status.word,
-                source=SOURCE,
-                order_id=row.order_id,
-                order_id_ex=row.order_id_ex,
-                filled_qty=text,
-                filled_value=None if paid is None else f"{paid.normalize():f}",
-                ended=row.status.is_over,
-                targets=raised,
-            )
-        )
-        _log.error("filled_after_end", decision=holder.id, order_id_ex=row.order_id_ex, filled_qty=text)
+        record = record_of(holder, row, fills, targets=raised, t_us=clock.t_us())
+        self._scribe.learn(record)
+        _log.error("filled_after_end", decision=holder.id, order_id_ex=row.order_id_ex, filled_qty=record.filled_qty)

@@ -1,7 +1,8 @@
 """Live orders, ours and imported ones, followed to their end by what the lists show."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -114,41 +115,15 @@ class Tracks:
         return asked.at_us - seen.since_us >= IDLE_AFTER_US
 
     def _follow(self, holder: Holder, row: OrderRow, *, at: datetime, is_idle: bool) -> None:
-        desk = self._scribe.desk
-        fills = fills_of(holder, row)
-        filled, paid = fills.qty, fills.paid
-        progress = Progress(
-            qty=row.qty,
-            filled=filled,
-            at=at,
-            price=row.price,
-            average=None if paid is None or not filled else Fraction(paid) / Fraction(filled),
-            is_over=row.status.is_over,
-            is_idle=is_idle,
-            accepted=accepted(holder),
-        )
+        desk, fills = self._scribe.desk, fills_of(holder, row)
+        progress = progress_of(holder, row, fills, at=at, is_over=row.status.is_over, is_idle=is_idle)
         held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
         amounts = targets(wholes(holder), held, progress, market=holder.market)
-        text = f"{filled.normalize():f}"
         known = desk.recent.get(holder.id)
-        is_told = known is not None and (known.status, known.filled_qty) == (row.status.word, text)
+        is_told = known is not None and (known.status, known.filled_qty) == (row.status.word, _text(fills.qty))
         if not amounts and not row.status.is_over and (is_told or known is None):
             return
-        value = None if paid is None else f"{paid.normalize():f}"
-        self._scribe.learn(
-            Order(
-                decision=holder.id,
-                t=desk.clock.t_us(),
-                status=row.status.word,
-                source=SOURCE,
-                order_id=row.order_id,
-                order_id_ex=row.order_id_ex,
-                filled_qty=text,
-                filled_value=value,
-                ended=row.status.is_over,
-                targets=amounts,
-            )
-        )
+        self._scribe.learn(record_of(holder, row, fills, targets=amounts, t_us=desk.clock.t_us()))
 
     def _vanish(self, holder: Holder) -> None:
         """It was listed, and is in neither list any more: it works no longer. What it may have spent stays spent."""
@@ -186,7 +161,44 @@ def fills_of(holder: Holder, row: OrderRow) -> Fills:
     return known if is_behind and row.status is not Status.FILL_CANCELLED else Fills(qty, paid)
 
 
-def accepted(holder: Holder) -> Fraction | None:
+def progress_of(
+    holder: Holder, row: OrderRow, fills: Fills, *, at: datetime, is_over: bool, is_idle: bool = False
+) -> Progress:
+    """How far the order has come, for what its counters are to hold; its last fill was at `at`."""
+    qty, paid = fills.qty, fills.paid
+    return Progress(
+        qty=row.qty,
+        filled=qty,
+        at=at,
+        price=row.price,
+        average=None if paid is None or not qty else Fraction(paid) / Fraction(qty),
+        is_over=is_over,
+        is_idle=is_idle,
+        accepted=_accepted(holder),
+    )
+
+
+def record_of(holder: Holder, row: OrderRow, fills: Fills, *, targets: Mapping[str, int], t_us: int) -> Order:
+    """What the row shows of the order, as it is written down."""
+    return Order(
+        decision=holder.id,
+        t=t_us,
+        status=row.status.word,
+        source=SOURCE,
+        order_id=row.order_id,
+        order_id_ex=row.order_id_ex,
+        filled_qty=_text(fills.qty),
+        filled_value=None if fills.paid is None else _text(fills.paid),
+        ended=row.status.is_over,
+        targets=targets,
+    )
+
+
+def _text(number: Decimal) -> str:
+    return f"{number.normalize():f}"
+
+
+def _accepted(holder: Holder) -> Fraction | None:
     """The quantity that the order's latest terms were valued for, whichever counters they were claimed on.
 
     What an order holds on counters of policies that were not in force at its latest change goes by this as well.
