@@ -17,7 +17,7 @@ from guard.stream import Relay
 from guard.upstream import Client
 from guard.upstream.unlocked import Unlocked
 from guard.walk.desk import Desk
-from guard.walk.questions import told_of, used_of
+from guard.walk.questions import accounts_told, used_of
 from guard.walk.recorder import Recorder
 
 Rows = Iterator[tuple[Labels, float]]
@@ -125,7 +125,7 @@ def _ratios(recorder: Recorder) -> Rows:
     fullest: dict[Labels, float] = {}
     for record in in_pieces(_labelled(desk)):
         principal = desk.standing.keyring.principals[record.id]
-        for meter in meters(policies, principal, wall=wall, listed=told_of(desk, principal)):
+        for meter in meters(policies, principal, wall=wall, listed=accounts_told(desk, principal)):
             labels = (meter.policy, _limit(meter), record.name if meter.subject.startswith("key=") else "")
             if meter.cap > 0:
                 ratio = used_of(recorder, meter, t_us=t_us) / meter.cap

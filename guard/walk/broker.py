@@ -2,8 +2,8 @@
 
 The broker counts by account (or by login), not by key: without a count of its own here one bot could use up what all
 the others need. A bucket is one more `rate` claim; a change and a cancel share one, and a cancel is counted there but
-never refused. The numbers are the catalogue's; the gaps between two sends are in `turns`. What the daemon answers from
-memory has a bucket only where the caller wants the broker asked again.
+never refused. The numbers are the catalogue's; the gaps between two sends are in `spacing`. What the daemon answers
+from memory has a bucket only where the caller wants the broker asked again.
 """
 
 from typing import Final

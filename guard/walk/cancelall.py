@@ -20,9 +20,8 @@ from guard.terms import Answer, Refusal, Reply, Verdict, refuse
 from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Situation, Visit
 from guard.walk.meeting import met
-from guard.walk.quotas import rate_headers
 from guard.walk.recorder import Recorder
-from guard.walk.replies import Headers, trade_body, unusable
+from guard.walk.replies import Headers, rate_headers, trade_body, unusable
 from guard.walk.sending import Closing, Sending
 from guard.walk.targets import ENDED, PENDING, Asked, Target
 

@@ -224,7 +224,7 @@ class Cancelling:
         judged = Judged(claims, used=used, order=outbound.body, is_simulated=situation.env is Env.SIMULATE)
         place = bucket_of(visit, situation)
         if place is not None:  # at once: the next one looks before this one leaves
-            self._desk.turns.take(place, Effect.ORDER_CANCEL, now_us=self._desk.clock.mono_us())
+            self._desk.spacing.take(place, Effect.ORDER_CANCEL, now_us=self._desk.clock.mono_us())
         sending = Sending(visit, situation, outbound, judged, recorded(self._recorder, visit, situation, judged=judged))
         hold(self._recorder, sending, opening_of(visit, situation, judged))
         return sending
@@ -235,7 +235,7 @@ class Cancelling:
         if place is None or endpoint is None or endpoint.bucket is None:
             return 0
         desk, bucket = self._desk, endpoint.bucket
-        gap_us = desk.turns.next_us.get(place, 0) - desk.clock.mono_us()
+        gap_us = desk.spacing.next_us.get(place, 0) - desk.clock.mono_us()
         claim = Claim("rate", place, 1, cap=bucket.count - KEPT_FOR_OTHERS, window_ms=bucket.window_s * 1000)
         seen = look(desk.state, (claim,), t_us=desk.clock.t_us())
         free_us = (seen.shortfalls[0].free_at_us or 0) - desk.clock.t_us() if isinstance(seen, Full) else 0

@@ -56,7 +56,7 @@ from guard.walk.holdings import Holdings
 from guard.walk.inturn import InTurn
 from guard.walk.lookout import Blind, Lookout
 from guard.walk.recent import Recent
-from guard.walk.turns import Turns
+from guard.walk.spacing import Spacing
 
 SERIAL_MAX: Final = 0xFFFF_FFFF
 
@@ -111,7 +111,7 @@ class Desk:
         self.standing = standing
         self.state = state
         self.traffic = State()
-        self.turns = Turns()
+        self.spacing = Spacing()
         self.unlocks = Cooldowns()
         self.crowd = Crowd()
         self.strangers = Strangers()

@@ -8,11 +8,15 @@ every wait: what was true before it need not be true any more. Neither refuses: 
 import asyncio
 from typing import Final
 
+from msgspec.structs import replace
+
 from guard.access import cancel_env, resolve_acc_id, resolve_env
 from guard.codes import Code
 from guard.intent import order_after
 from guard.limits import Holder
+from guard.policy import Plan
 from guard.terms import (
+    NOT_ASKED,
     AccountAt,
     AccountRow,
     AccPush,
@@ -23,22 +27,24 @@ from guard.terms import (
     Intent,
     Missing,
     ModifyOrder,
+    Needs,
     PlaceOrder,
     Principal,
     Read,
     Reconfirm,
     Refusal,
     Unlock,
+    World,
 )
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.naming import meant
-from guard.walk.outlook import known, needs_of
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
 CANCELS: Final = frozenset({CancelOrder, CancelAll})  # whatever is documented: some operations of `modify-order` too
 _NOWHERE = AccountAt.NONE
 _OF_SEVERAL: Final = (Unlock, AccPush)  # they name their accounts in a list of their own
 Rows = tuple[AccountRow, ...]
+_ANY_AGE_MS: Final = 24 * 3600 * 1000
 _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not known")
 
 
@@ -106,7 +112,7 @@ def understood(desk: Desk, visit: Visit, situation: Situation) -> Situation:
         situation.plan = policies.plan(principal, account.env, account, wall=visit.wall)
     if situation.order is not None:
         situation.needs = needs_of(visit, situation)
-        situation.world = known(desk, visit, situation)
+        situation.world = world_of(desk, visit, situation)
     return situation
 
 
@@ -139,3 +145,53 @@ def _environment(principal: Principal, situation: Situation, *, acc_id: int | No
 def listed(situation: Situation) -> Rows | None:
     """The account list, or None where it could not be had."""
     return None if isinstance(situation.rows, Missing) else situation.rows
+
+
+# ---------------------------------------------------------------- the world of an order
+
+
+def needs_of(visit: Visit, situation: Situation) -> Needs | None:
+    """What the rules that bind this order look at; None where there is no order, or they look at nothing."""
+    plan, order, more = situation.plan, situation.order, visit.more
+    if plan is None or order is None:
+        return None
+    needs = plan.needs_of(order)
+    if more is not None:
+        needs = replace(needs, instrument=needs.instrument or more.instrument, position=more.position)
+        if more.position:
+            # An exit is counted at an old price rather than at none; what is too old for all others, the rules know.
+            needs = replace(needs, price_age_max_ms=_ANY_AGE_MS)
+    return None if needs.is_nothing else needs
+
+
+def world_of(desk: Desk, visit: Visit, situation: Situation) -> World | None:
+    """What is known of the order's world by now; None where no rule looks at anything.
+
+    A currency that the daemon's own orders or positions showed is looked at, whether or not a rule wants it.
+    """
+    needs, account, order = situation.needs, situation.account, situation.order
+    if account is None or order is None:
+        return None
+    if needs is None and desk.reference.is_in_other_currency(order, account=account):
+        needs = Needs()
+    if needs is None:
+        return None
+    return desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us)
+
+
+def world_for(desk: Desk, visit: Visit, situation: Situation, *, plan: Plan) -> World | None:
+    """What another plan, a shadow's, looks at, as far as it is known: whatever is cached, and nobody is asked for more.
+
+    Where it looks at nothing else, what the enforcing rules were told stands.
+    """
+    account, order, told = situation.account, situation.order, situation.world
+    if account is None or order is None:
+        return told
+    needs = plan.needs_of(order)
+    if needs.is_nothing:
+        return told
+    found = desk.reference.peek(order, account=account, needs=needs, position_since_us=visit.position_since_us)
+    if told is None:
+        return found
+    empty = {name for name in World.__struct_fields__ if getattr(found, name) in (None, NOT_ASKED)}
+    return replace(found, **{name: getattr(told, name) for name in empty})

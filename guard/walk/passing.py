@@ -28,9 +28,8 @@ from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import late_objection
 from guard.walk.hooks import Hooks
 from guard.walk.prepare import at_once, prepare
-from guard.walk.quotas import rate_headers
 from guard.walk.recorder import Recorder
-from guard.walk.replies import failed, refused, unusable
+from guard.walk.replies import failed, rate_headers, refused, unusable
 from guard.walk.shadow import shadowed_read
 from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
 from guard.walk.together import Together, raise_fault

@@ -16,10 +16,9 @@ from guard.terms import LEDGER_UNIT, CancelOrder, Effect, Header, Intent, Needs,
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
 from guard.walk.fitting import lot_of
-from guard.walk.gather import at_hand, gather, understood
+from guard.walk.gather import at_hand, gather, needs_of, understood
 from guard.walk.judging import Look, working_exits
 from guard.walk.naming import NAMING
-from guard.walk.outlook import needs_of
 from guard.walk.replies import idempotency_cell
 
 _log = structlog.get_logger("guard")

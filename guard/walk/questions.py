@@ -48,10 +48,9 @@ from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import judge_passing, judge_trade
 from guard.walk.prepare import ask_more, at_once, prepare
-from guard.walk.quotas import rate_headers
 from guard.walk.recall import on_record
 from guard.walk.recorder import Recorder
-from guard.walk.replies import refused, status_of, turned_away
+from guard.walk.replies import rate_headers, refused, status_of, turned_away
 
 PREFIX: Final = "/guard/v1/"
 TICKET: Final = "/guard/v1/ws-ticket"
@@ -127,14 +126,14 @@ def _me(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
     found = (
         ()
         if policies is None
-        else meters(policies, principal, wall=visit.wall, listed=told_of(recorder.desk, principal))
+        else meters(policies, principal, wall=visit.wall, listed=accounts_told(recorder.desk, principal))
     )
     ends = {} if policies is None else policies.ends
     limits = [_limit(recorder, visit, meter) | _until(ends.get(meter.policy)) for meter in found]
     return _json(visit, {"id": principal.id, "scopes": sorted(principal.scopes), "limits": limits})
 
 
-def told_of(desk: Desk, principal: Principal) -> tuple[Account, ...]:
+def accounts_told(desk: Desk, principal: Principal) -> tuple[Account, ...]:
     """Of the accounts that the daemon has listed those that the key may see: the first of them, if there are many."""
     rows = desk.book.known
     visible = visible_accounts(principal, rows)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.errors import JournalFault
-from guard.limits import find_slot
+from guard.limits import Rates, State, find_slot, left_of, told_of
 from guard.server import passed_reply, refusal_reply
 from guard.terms import (
     TRADE_EFFECTS,
@@ -30,7 +30,6 @@ from guard.terms import (
 )
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import unknown
-from guard.walk.quotas import rate_headers
 from guard.walk.recent import Known
 from guard.walk.recorder import Recorder
 from guard.walk.written import Judged
@@ -245,3 +244,16 @@ def _results(parts: Sequence[Known]) -> dict[str, object]:
 def idempotency_cell(name: str, path: str, key: str) -> str:
     """The counter that an Idempotency-Key takes: per principal and endpoint, the key itself only as a hash."""
     return f"idempotency/key={name}|{path}|{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def rate_headers(state: State, claims: Sequence[Claim], *, t_us: int) -> Headers:
+    """Where the caller's rates stand: `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
+
+    Of each rate among these claims: what it allows in which window, what is left of it as `state` counts it at `t_us`,
+    and in how many whole seconds some of it comes back.
+    """
+    if not claims:
+        return ()
+    policies, quotas = claims.told if isinstance(claims, Rates) else told_of(claims)
+    lefts = left_of(state, quotas, t_us=t_us)
+    return (("RateLimit-Policy", policies), ("RateLimit", lefts)) if lefts else ()

@@ -198,7 +198,7 @@ async def recorded(recorder: Recorder, sending: Sending) -> Refusal | None:
         _ = desk.supervisor.start(recorder.watch(visit, sending.seq), f"record {visit.id}")
     place = bucket_of(visit, sending.situation)
     if place is not None and visit.effect is not None:  # the gap that the broker wants; a cancel passes at once
-        wait_us = desk.turns.take(place, visit.effect, now_us=desk.clock.mono_us())
+        wait_us = desk.spacing.take(place, visit.effect, now_us=desk.clock.mono_us())
         if wait_us:
             await asyncio.sleep(-(-wait_us // 1000) / 1000)  # whole milliseconds, as coarse timers keep them
     return None

@@ -27,8 +27,8 @@ from guard.policy import (
 from guard.terms import Claim, Effect, Full, Reason, Taken
 from guard.walk.changing import Change
 from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.gather import world_for
 from guard.walk.judging import as_judged, change_of, mark_of
-from guard.walk.outlook import at_hand
 from guard.walk.written import Judged
 
 _log = structlog.get_logger("guard")
@@ -130,7 +130,7 @@ def _judgement(desk: Desk, visit: Visit, situation: Situation, *, shadow: Policy
     if order is None:
         return Judgement()
     effect = as_judged(situation, effect)
-    world = at_hand(desk, visit, situation, plan=plan)
+    world = world_for(desk, visit, situation, plan=plan)
     return judge(
         plan,
         order,

@@ -11,7 +11,7 @@ from guard.reference import part_kept
 from guard.simulator.faults import Unreachable
 from guard.terms import Effect, Reply
 from guard.tracking.lists import BURST, HISTORY, HISTORY_BURST, HISTORY_INTERVAL_US, INTERVAL_US, TODAY
-from guard.walk.turns import PLACES_MAX, Turns
+from guard.walk.spacing import PLACES_MAX, Spacing
 from tests.support.dump import dump
 from tests.support.guards import codes, operate, order, record, said
 from tests.support.stage import CANCEL_ALL, ORDER, TRADING, Stage, account, again, code_of, is_passed, stage
@@ -194,15 +194,15 @@ async def test_off_is_off_and_told_as_weakened(tmp_path: Path) -> None:
                 assert is_passed(await scene.place())
 
 
-def test_turns_are_bounded_and_a_cancel_takes_one_without_waiting() -> None:
-    """What follows a cancel waits for it; the turns that are over are forgotten."""
-    turns = Turns()
-    assert turns.take("a", Effect.ORDER_CHANGE, now_us=0) == 0
-    assert turns.take("a", Effect.ORDER_CANCEL, now_us=10) == 0
-    assert turns.take("a", Effect.ORDER_CHANGE, now_us=20) == 40_000 - 10
+def test_spacing_is_bounded_and_a_cancel_takes_its_time_without_waiting() -> None:
+    """What follows a cancel waits for it; times that have passed are forgotten."""
+    spacing = Spacing()
+    assert spacing.take("a", Effect.ORDER_CHANGE, now_us=0) == 0
+    assert spacing.take("a", Effect.ORDER_CANCEL, now_us=10) == 0
+    assert spacing.take("a", Effect.ORDER_CHANGE, now_us=20) == 40_000 - 10
     for number in range(2 * PLACES_MAX):
-        turns.take(str(number), Effect.ORDER_NEW, now_us=100_000 + number * 100_000)
-    assert len(turns.next_us) <= PLACES_MAX
+        spacing.take(str(number), Effect.ORDER_NEW, now_us=100_000 + number * 100_000)
+    assert len(spacing.next_us) <= PLACES_MAX
 
 
 def test_the_guard_keeps_what_it_looks_for_orders_with() -> None:

@@ -2,7 +2,7 @@
 
 from guard.limits import State, post
 from guard.terms import Claim
-from guard.walk.quotas import rate_headers
+from guard.walk.replies import rate_headers
 
 SECOND = 1_000_000
 

@@ -16,16 +16,19 @@ GAPS_US: Final[Mapping[Effect, int]] = {
     Effect.ORDER_CHANGE: 40_000,
     Effect.ORDER_CANCEL: 40_000,
 }
-PLACES_MAX: Final = 4096  # buckets whose next turn is remembered
+PLACES_MAX: Final = 4096  # buckets whose next time is remembered
 
 
-class Turns(Struct):
+class Spacing(Struct):
     """When the next request of each bucket may be sent, in µs of one clock."""
 
     next_us: dict[str, int] = field(default_factory=dict)
 
     def take(self, place: str, effect: Effect, *, now_us: int) -> int:
-        """Takes the next turn on this bucket; how long to wait for it, in µs. What follows a cancel waits for it."""
+        """How long to wait, in µs, before the next request of this bucket, which is taken to be sent then.
+
+        A cancel never waits; what follows it keeps its distance from it.
+        """
         known, gap_us = self.next_us, GAPS_US.get(effect, 0)
         if place not in known and len(known) >= PLACES_MAX:
             self._forget(now_us)
@@ -37,6 +40,6 @@ class Turns(Struct):
         return at_us - now_us
 
     def _forget(self, now_us: int) -> None:
-        """Lets go of the turns that are over; of all where every one is still to come."""
+        """Lets go of the times that have passed; of all where every one is still to come."""
         kept = {place: at_us for place, at_us in self.next_us.items() if at_us > now_us}
         self.next_us = kept if len(kept) < PLACES_MAX else {}
