@@ -1,8 +1,13 @@
 """Room 6, limits: is there room?
 
 In: claims that rules made, outcomes, targets learned from the daemon, an operator's trading state; each with its time
-`t` in µs. Out: granted, full (with every shortfall), or taken; and what the counters, slots and live orders are.
-The state is a pure fold over records: no read changes it, and it never knows a rule.
+`t` in µs. Out: granted, full (with every shortfall), or taken; and what counters, slots and live orders are. The state
+is a pure fold over records: no read changes it, and it knows no rule.
+
+`state` is the data. `look` asks whether there is room, `ledger` reserves and settles, `orders`, `outside` and `ended`
+take in what is learned later. Below: `sums` and `days` (amounts), `windows` and `rates`, `slots`, `order_ids`,
+`trading`, `sweep` (forgets). `holder`, `shared` and `bodies` keep 100,000 live orders small. `snapshot` writes the
+state down; `grafting`, `promoting` and `staging` bring in counters that a change needs and nobody kept.
 """
 
 from guard.limits.currencies import note_currency

@@ -1,6 +1,6 @@
-"""The body of a live order in short, and back: what orders that are alike begin with, and the rest, which is its own.
+"""A live order's body in short, and back: a beginning that it shares with similar orders, and a rest of its own.
 
-In the rest a byte below a blank stands for the name of a member. JSON has no such bytes: they are escaped in it.
+In the rest a control byte stands for the name of a member. JSON text never contains these bytes: it escapes them.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ _NAMES: Final = ((b"\1", _PRICE), (b"\2", _SECURITY), (b"\3", _REMARK), (b"\4", 
 
 
 def short(body: bytes) -> tuple[bytes, bytes]:
-    """The form that other bodies may have too, and what is this one's own. No form: nothing was made short."""
+    """The shared beginning and the body's own rest. An empty beginning: the body was not shortened."""
     form, mark, own = body.partition(_SHARED_UNTIL)
     if not (form and mark):
         return b"", body
@@ -20,7 +20,7 @@ def short(body: bytes) -> tuple[bytes, bytes]:
 
 
 def whole(form: bytes, own: bytes) -> bytes:
-    """The body that was made short."""
+    """The body that was shortened."""
     if not form:
         return own
     for code, name in _NAMES:

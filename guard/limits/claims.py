@@ -1,4 +1,4 @@
-"""Which lists of claims make sense. A list that does not is a bug of the caller, never a refusal."""
+"""Checks that a list of claims makes sense. One that does not is a bug of the caller, never a refusal."""
 
 from operator import attrgetter
 from typing import Final
@@ -10,9 +10,9 @@ _COUNTER: Final = attrgetter("counter")
 
 
 def check_cells(claims: tuple[Claim, ...]) -> bool:
-    """A cell stands once in a list, or as windows of one kind: two claims on one sum would each see the same room.
+    """A cell may occur once, or several times as windows of one kind: two claims on one sum would share its room.
 
-    True: each stands once.
+    True: every cell occurs once.
     """
     if len(set(map(_COUNTER, claims))) == len(claims):
         return True
@@ -29,9 +29,9 @@ def check_cells(claims: tuple[Claim, ...]) -> bool:
 
 
 def parted(claims: tuple[Claim, ...]) -> tuple[list[Claim], list[Claim]]:
-    """Those on sums, and of each other cell the widest; `check_cells`, and amounts and windows that fit their kind.
+    """The claims on sums, and for each other cell the claim with the widest window; checks them as well.
 
-    Amounts are whole and not negative, and a step leaves one stamp on a cell, however many windows look at it.
+    Amounts are not negative, and a step leaves one stamp on a cell, however many windows look at it.
     """
     on_sums: dict[str, Claim] = {}
     others: dict[str, Claim] = {}

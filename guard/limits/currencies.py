@@ -1,4 +1,4 @@
-"""Symbols that the daemon shows in another currency than their market's: known from then on, also after a restart."""
+"""Symbols that the daemon has shown in another currency than their market's; remembered across restarts."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ CURRENCIES_MAX: Final = 10_000
 
 
 def note_currency(state: State, symbol: str, currency: str, *, t_us: int) -> None:
-    """The symbol was shown in this currency; the one that was noted first goes where there are too many."""
+    """Notes the currency in which a symbol was shown; the oldest note goes once there are too many."""
     advance(state, t_us=t_us)
     state.currencies.pop(symbol, None)
     if len(state.currencies) >= CURRENCIES_MAX:

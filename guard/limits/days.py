@@ -1,27 +1,27 @@
-"""The days on which ended orders spent something, counter by counter, so that those long over can be forgotten.
+"""The days on which ended orders spent something, for each counter, so that old ones can be forgotten.
 
-A cell of a period is named after it (`daily_value/key=a|HKD|2026-11-22@08:30 Asia/Hong_Kong`). What is kept is told by
-the order of these names alone, and never by a clock: one that was wrong for a while takes no day's money away, since
-the days next before the one that begins stay, however far off it is.
+A day's cell has the day in its name (`daily_value/key=a|HKD|2026-11-22@08:30 Asia/Hong_Kong`). Which cells are kept
+follows from the order of these names alone, never from a clock: if a clock is wrong for a while, the days before the
+one that begins are kept all the same, however far off that one is.
 """
 
 from bisect import bisect_left, insort
 from typing import Final
 
-DAYS_KEPT: Final = 8  # of a counter, before the latest: more than a clock is set back, or a fill is told late
+DAYS_KEPT: Final = 8  # before the latest: more than a clock is ever set back by, or a fill told late
 Days = dict[str, list[str]]
-"""The cells of each counter's periods, in their order."""
+"""By counter, the cells of its days, sorted."""
 
 
 def note_day(days: Days, cell: str) -> None:
-    """Something is spent on the cell from now on. One that is no period's is let be."""
+    """Something is spent on the cell from now on; a cell without a day is ignored."""
     family = _family(cell)
     if family is not None:
         insort(days.setdefault(family, []), cell)
 
 
 def drop_day(days: Days, cell: str) -> None:
-    """Nothing is spent on it any more."""
+    """Nothing is spent on the cell any more."""
     family = _family(cell)
     if family is not None:
         days[family].remove(cell)
@@ -30,7 +30,7 @@ def drop_day(days: Days, cell: str) -> None:
 
 
 def days_over(days: Days, cell: str) -> list[str]:
-    """The cells of the same counter that are more than `DAYS_KEPT` periods before this one, which was noted."""
+    """The cells of the same counter that lie more than `DAYS_KEPT` days before this one."""
     family = _family(cell)
     if family is None:
         return []
@@ -39,7 +39,7 @@ def days_over(days: Days, cell: str) -> list[str]:
 
 
 def _family(cell: str) -> str | None:
-    """The counter and its reset, without the day; None for what has no day."""
+    """The cell's counter and reset, without the day; None for a cell without a day."""
     counter, _, period = cell.rpartition("|")
     day, mark, reset = period.partition("@")
     return f"{counter}|{reset}" if mark and day[:1].isdigit() else None

@@ -1,9 +1,8 @@
-"""Orders of ours that ended of late, with what each spent: for a fill that the daemon shows only after an order's end.
+"""Orders of ours that ended lately, with what each spent: the daemon may show a fill only after the order's end.
 
-So are those that were given up, for no list showed them: they may come all the same.
-
-Such a fill was paid for, so it is charged as any is: absolute amounts, which never become less. What these orders spent
-is part of `State.spent`, as that of all ended ones. Only the latest are kept.
+Orders that were given up because no list showed them are kept as well, since they may turn up all the same. A late fill
+is charged like any other, as an absolute amount that never becomes less. What these orders spent is part of
+`State.spent`, as that of all ended orders. Only the latest are kept.
 """
 
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ ENDED_MAX: Final = 500  # a quarter of an hour of one account at the pace that t
 
 
 def keep_ended(state: State, holder: Holder, spent: Amounts) -> None:
-    """The order is over: from now on it is remembered, and holds what it spent."""
+    """The order has ended: it is remembered, and holds what it spent."""
     if holder.about.key == NOBODY:
         return
     course, ended = holder.course, state.ended
@@ -32,9 +31,9 @@ def keep_ended(state: State, holder: Holder, spent: Amounts) -> None:
 
 
 def fill_ended(state: State, order_id: str, targets: Mapping[str, int], *, fills: Fills, t_us: int) -> None:
-    """So much of the order was filled after all, and this is what it spent; one that is not remembered spends nothing.
+    """Charges a fill that was learned after the order's end; an order that is not remembered is not charged.
 
-    What it was charged before stays charged.
+    `targets` are what it has spent altogether; what was charged before is never taken back.
     """
     advance(state, t_us=t_us)
     holder = state.ended.get(order_id)

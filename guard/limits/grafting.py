@@ -1,8 +1,9 @@
-"""Counters that nobody kept, put into a ledger: from a second one, folded from the same record under other rules.
+"""Counters that this ledger did not keep, taken over from a second one that was folded from the same record.
 
-An order that is on a cell already stays as it is there; one that is not holds on it what it holds in the second ledger.
-Of what ended orders spent, and of stamps, the larger stands. So a graft may be put in again, and lowers nothing. An
-open step that moves such a cell settles it as it would have, had it claimed it itself.
+The second ledger was folded under other rules, those that are to come into force. On a cell that an order is on already
+nothing changes for it; on other cells it comes to hold what it holds in the second ledger. Of what ended orders spent,
+and of stamps, the larger amount stands. So a graft may be repeated, and never lowers anything. An open step settles the
+grafted cells as if it had claimed them itself.
 """
 
 from collections import Counter
@@ -25,7 +26,7 @@ PIECE_STAMPS: Final = 20_000  # of one log in a record; a longer one is told in 
 
 
 class Held(Struct, frozen=True, omit_defaults=True):
-    """What an order that is live, or ended of late, holds, cell by cell, and what that is a part of."""
+    """What a live or lately ended order holds, cell by cell, and the whole claims that these are parts of."""
 
     cells: tuple[str, ...] = ()
     held: tuple[int, ...] = ()
@@ -66,7 +67,7 @@ class Graft(Struct, frozen=True, omit_defaults=True):
 
 
 def missing(state: State, other: State) -> Graft:
-    """What the second ledger counts and this one does not."""
+    """What the second ledger, `other`, counts and this one does not."""
     held = {}
     for known in (*other.holders.values(), *other.ended.values()):
         holder = (state.holders if known.id in other.holders else state.ended).get(known.id)
@@ -77,9 +78,9 @@ def missing(state: State, other: State) -> Graft:
 
 
 def missing_elsewhere(state: State, other: State, cells: Iterable[str] | None = None) -> Graft:
-    """What is missing of all but live orders: open steps, what ended orders spent, stamps.
+    """What is missing apart from live orders: of open steps, of what ended orders spent, of stamps.
 
-    `cells`: where such a thing may be missing, if that is known.
+    `cells`: where to look for spent amounts and stamps; None: everywhere.
     """
     steps = {}
     for step in other.steps.values():
@@ -93,9 +94,9 @@ def missing_elsewhere(state: State, other: State, cells: Iterable[str] | None = 
 
 
 def together(parts: Iterable[Graft]) -> Graft:
-    """One graft of several: what a later one says of an order, a step or a cell takes the place of what was said.
+    """Several grafts as one: what a later one says of an order, a step or a cell replaces what was said before.
 
-    No stamps take back those that were told of a cell. Raises ValueError where some come without those before them.
+    An empty list of stamps takes a cell's stamps back. Raises ValueError for `more` stamps without those before them.
     """
     whole = Graft(holders={}, steps={}, spent={}, logs={})
     for one in parts:
@@ -111,7 +112,7 @@ def together(parts: Iterable[Graft]) -> Graft:
 
 
 def pieces(whole: Graft) -> Iterator[Graft]:
-    """The same in parts that are fit for a record, however long a log is: long ones first, then all the rest."""
+    """The same in parts small enough for a record each: long logs first, piece by piece, then all the rest."""
     long = {cell: log for cell, log in whole.logs.items() if len(log.stamps) > PIECE_STAMPS}
     for cell, log in long.items():
         yield Graft(logs={cell: msgspec.structs.replace(log, stamps=log.stamps[:PIECE_STAMPS])})
@@ -121,7 +122,7 @@ def pieces(whole: Graft) -> Iterator[Graft]:
 
 
 def apart(whole: Graft, *, size: int, stamps: int) -> Iterator[Graft]:
-    """The same in parts: long logs, so many live orders at most, then logs until they hold so many stamps, the rest."""
+    """The same in parts: long logs by themselves, `size` live orders each, logs of `stamps` stamps, the rest."""
     *long, whole = pieces(whole)
     yield from long
     rest = iter(whole.holders.items())
@@ -139,18 +140,18 @@ def apart(whole: Graft, *, size: int, stamps: int) -> Iterator[Graft]:
 
 
 def graft(state: State, new: Graft, *, t_us: int) -> None:
-    """The ledger counts it from now on. What ended since, or is counted already, is left out."""
+    """The ledger counts it from now on, apart from what has ended since or is counted already."""
     for name, held in new.holders.items():
         holder = state.holders.get(name)
         if holder is not None:
             hold(state, holder, held)
-        elif name in state.ended:  # what it spent is among what all of them did, which is told apart
+        elif name in state.ended:  # only what it remembers: the sums get it with `spent`
             hold(State(), state.ended[name], held)
     graft_elsewhere(state, new, t_us=t_us)
 
 
 def graft_elsewhere(state: State, new: Graft, *, t_us: int) -> None:
-    """All of it but what live orders hold."""
+    """The same without what live orders hold."""
     advance(state, t_us=t_us)
     for name, moved in new.steps.items():
         step = state.steps.get(name)
@@ -167,7 +168,7 @@ def graft_elsewhere(state: State, new: Graft, *, t_us: int) -> None:
 
 
 def held_of(holder: Holder, other: Holder) -> Held | None:
-    """What the same order holds in the second ledger and not in this one; None where that is nothing."""
+    """What the same order holds in the second ledger and not in this one; None: nothing."""
     fresh = _cells_of(other.bases, other.holds.cells) - _cells_of(holder.bases, holder.holds.cells)
     if not fresh:
         return None
@@ -182,7 +183,7 @@ def held_of(holder: Holder, other: Holder) -> Held | None:
 
 
 def _cells_of(bases: Iterable[Amounts | Basis], held: tuple[str, ...]) -> set[str]:
-    """The cells that an order is on: it holds something there, or claimed it once."""
+    """The cells that an order is on: those where it holds something or once claimed something."""
     return {cell for basis in bases for cell in basis.cells}.union(held)
 
 
@@ -193,7 +194,7 @@ def _only(basis: Amounts | Basis, cells: set[str]) -> Basis:
 
 
 def _moved(known: Step | None, other: Step) -> Moved:
-    """The claims of the step that it does not make itself."""
+    """The claims that the step lacks in this ledger."""
     cells = set() if known is None else {claim.counter for claim in known.claims}
     pairs = [
         (claim, before)
@@ -205,16 +206,16 @@ def _moved(known: Step | None, other: Step) -> Moved:
 
 
 def missing_spent(state: State, other: State, cell: str) -> int:
-    """What ended orders spent on it in the second ledger, where that is more than in this one; else 0."""
+    """What ended orders spent on the cell by the second ledger, if that is more than by this one; else 0."""
     amount = other.spent.get(cell, 0)
     return amount if amount > state.spent.get(cell, 0) else 0
 
 
 def missing_log(state: State, other: State, cell: str) -> LogPart | None:
-    """The stamps of the second ledger, where this one has not all of them or keeps them for a shorter time."""
+    """The cell's log in the second ledger, if this one lacks some of its stamps or keeps them for a shorter time."""
     log, known, now_us = other.logs.get(cell), state.logs.get(cell), state.at_us
     if log is None or (known is not None and known.widest_us >= log.widest_us and known.stamps == log.stamps):
-        return None  # nearly all are: what is limited anew was often counted before
+        return None  # the usual case: a new limit often counts on a cell that was counted before
     if windows.is_over(log, t_us=now_us):
         return None
     stamps = windows.stamps_in(log, t_us=now_us, window_us=log.widest_us)
@@ -232,14 +233,14 @@ def _has_all(have: list[int], stamps: list[int]) -> bool:
 
 
 def hold(state: State, holder: Holder, new: Held) -> None:
-    """The order holds this too, but for cells that it is on already."""
+    """The order comes to hold this too, except on cells that it is on already."""
     fresh = _cells_of(new.bases, new.cells) - _cells_of(holder.bases, holder.holds.cells)
     for cell, amount, kind in zip(new.cells, new.held, new.kinds, strict=True):
         if cell in fresh:
             put(state, holder, cell, amount=amount, kind=KIND_OF[kind])
     more = [Amounts.of_basis(found) for basis in new.bases if (found := _only(basis, fresh)).cells]
-    # What it claims already stays the latest: an earlier basis is kept for cells that no later one names.
-    if more:  # else it is on the very terms of before, and stays known by them
+    # Put before what it claims already: an earlier basis counts only for cells that no later one names.
+    if more:  # otherwise its terms stay the same object, by which `tracking` recognises them
         holder.claim((*more, *holder.bases))
 
 

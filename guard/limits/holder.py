@@ -1,8 +1,7 @@
-"""A live order as the ledger keeps it: plain data, in as few bytes as its likes allow.
+"""A live order as the ledger keeps it: plain data in as few bytes as possible, since there may be 100,000 of them.
 
-There may be 10⁵ of them. What orders have in common is one object for all of them (`shared`), and what differs is kept
-once: an order of which nothing is filled holds the very amounts that it claimed. Its figures are one text, which takes
-a third of the room that they take as objects.
+What orders have in common is one object for all of them (`shared`). An unfilled order holds the very amounts that it
+claimed, which are kept once. Numbers are kept as one text, in a third of the memory that they take as objects.
 """
 
 from collections.abc import Sequence
@@ -35,10 +34,10 @@ class Worth(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Basis(Struct, frozen=True, gc=False):
-    """What an order claimed as a whole, before any of it was filled, and what it was valued at then: as it is written.
+    """What an order claimed as a whole, before anything was filled, and what it was valued at then; as it is written.
 
-    What a fill leaves of each is a part of these amounts: `amounts[i]` on `cells[i]`, whose kind begins with `kinds[i]`
-    (s, w, c).
+    `amounts[i]` on `cells[i]`, whose kind begins with the letter `kinds[i]` (s, w, c). What a fill leaves on a cell is
+    a part of its amount here.
     """
 
     cells: tuple[str, ...] = ()
@@ -47,11 +46,11 @@ class Basis(Struct, frozen=True, gc=False):
     worth: Worth | None = None
 
 
-@final  # so that `type() is` tells the rest: `isinstance` of another struct takes ten times as long
+@final  # so that `type(x) is Amounts` suffices, which takes a tenth of `isinstance`
 class Amounts(Struct, frozen=True, gc=False):
-    """Amounts on cells, and what they were valued at where that is known, as it is kept: see `Basis`.
+    """Amounts on cells, and what they were valued at if that is known: a `Basis` in the form that is kept.
 
-    `figures` are the amounts, and the worth's behind a semicolon.
+    `figures`: the amounts as text, and behind a semicolon the worth.
     """
 
     cells: tuple[str, ...] = ()
@@ -89,7 +88,7 @@ class Amounts(Struct, frozen=True, gc=False):
 
 
 class About(Struct, frozen=True, gc=False):
-    """Whose an order is and what it is about. `form`: how its body begins, which its likes have too."""
+    """Whose an order is and what it trades. `form`: the beginning of its body, shared with similar orders."""
 
     key: str
     account: Account
@@ -111,11 +110,11 @@ NONE_FILLED: Final = Fills()  # one for all orders of which nothing is filled
 
 @final
 class Course(Struct, frozen=True, gc=False):
-    """Where a live order stands: what it holds, what that is a part of, what is filled of it, which step of it is open.
+    """Where a live order stands: what it holds and claimed, what is filled of it, which step of it is open.
 
-    `claimed` is what `holds` is a part of: one, or several, the latest last; an earlier one stays for cells that no
-    later one names. `step` is the placing or changing step that is not settled yet. Status `done`: the order has ended,
-    only that step is waited for. `fills`: what is filled of it, as far as that is known.
+    `claimed`: the whole of which `holds` is a part; if several, the latest last, and an earlier one counts only for
+    cells that no later one names. `step`: the placing or changing step that is not settled yet. Status `done`: the
+    order has ended, and only that step is waited for.
     """
 
     holds: Amounts
@@ -126,16 +125,15 @@ class Course(Struct, frozen=True, gc=False):
 
     @property
     def short(self) -> "Amounts | Course":
-        """As it is kept: most orders only work, and hold all that they claimed."""
+        """The form that is kept: for most orders, which just work and hold all that they claimed, the amounts alone."""
         is_usual = self.claimed is self.holds and self.fills is NONE_FILLED and self.status == "working"
         return self.holds if is_usual and self.step is None else self
 
 
 class Holder(Struct, gc=False):
-    """A live order: whose it is, what it is, and what it holds.
+    """A live order: whose it is, what it trades, and what it holds.
 
-    `own` is what its body has beside the form that it shares, in short. `course` is a `Course.short`. `by_id` and
-    `by_ex` are `order_id` and `order_id_ex`.
+    `own`: the rest of its body, shortened. `course`: a `Course.short`. `by_id`, `by_ex`: `order_id`, `order_id_ex`.
     """
 
     id: str
@@ -152,7 +150,7 @@ class Holder(Struct, gc=False):
         return Course(course, course) if type(course) is Amounts else course
 
     def opens(self, step: str) -> None:
-        """A step that changes it is open from now on."""
+        """A step that changes the order is open from now on."""
         self.course = replace(self.at_length, status="changing", step=step)
 
     def works(self) -> None:
@@ -178,7 +176,7 @@ class Holder(Struct, gc=False):
 
     @property
     def claimed(self) -> Amounts | tuple[Amounts, ...]:
-        """What that is a part of."""
+        """The whole claims of which that is a part."""
         course = self.course
         return course if type(course) is Amounts else course.claimed
 
@@ -188,7 +186,7 @@ class Holder(Struct, gc=False):
 
     @property
     def terms(self) -> Amounts | tuple[Amounts, ...] | None:
-        """What it claims as a whole; None while a step is open that may change that."""
+        """What it claims as a whole, the same object as long as nothing changes; None while a step is open."""
         course = self.course
         if type(course) is Amounts:
             return course
@@ -280,5 +278,5 @@ class Holder(Struct, gc=False):
 
 
 def slim(name: str) -> Name:
-    """The name as a number where it is nothing else, which takes half the room. Equal where the names are equal."""
+    """The name, as a number if it is a plain one, which takes half the memory. Equal names stay equal."""
     return int(name) if name.isdecimal() and len(name) <= DIGITS_MAX and name.isascii() and name[0] != "0" else name

@@ -1,7 +1,7 @@
-"""Reserve before sending, settle by evidence: the two records that move counters, and the light `post` for reads.
+"""Reserve before sending, settle by evidence: the two calls that move counters, and the light `post` for reads.
 
-A step raises what its holder holds to the targets it claims, never lowers it: room is taken before a byte leaves and
-given back once the daemon has confirmed. What then becomes of each kind of claim:
+`reserve` raises what an order holds to the targets that its step claims, and never lowers it: room is taken before a
+byte leaves, and given back only once the daemon has confirmed. `settle` does this to each kind of claim:
 
 | kind           | accepted | refused              | not sent | unknown          |
 |----------------|----------|----------------------|----------|------------------|
@@ -11,8 +11,8 @@ given back once the daemon has confirmed. What then becomes of each kind of clai
 | once           | stays    | removed              | removed  | stays            |
 | slot           | stays    | stays, answer stored | freed    | stays while open |
 
-Both calls may be repeated with the same step id: a reserve until the step is settled, a settle always. Nothing here
-decides: `look` does, and a claim without room that is reserved all the same is counted (a shadow, a cancel).
+Both calls may be repeated with the same step id, `reserve` until the step is settled and `settle` always. Nothing is
+decided here, that is done by `look`; a claim that is reserved without room (a shadow's, a cancel's) is simply counted.
 """
 
 from typing import Final
@@ -33,12 +33,12 @@ from guard.limits.sums import give_back, part, put, rebase, take
 from guard.limits.sweep import remember, sweep
 from guard.terms import Claim, Outcome, Verdict
 
-_ACCEPTED: Final = Verdict.ACCEPTED  # looking up a member of an enum takes longer than half a dozen steps
+_ACCEPTED: Final = Verdict.ACCEPTED  # looking up an enum member is slow, and this is asked of every trade
 _UNKNOWN: Final = Verdict.UNKNOWN
 
 
 def reserve(state: State, opening: Opening, *, t_us: int) -> None:
-    """Takes what the step claims: sums rise, rates are stamped, slots taken. A step that is known changes nothing."""
+    """Takes what the step claims: sums rise, rates are stamped, slots taken. A known step changes nothing."""
     now_us = advance(state, t_us=t_us)
     step_id, holder_id, claims = opening.step, opening.holder, opening.claims
     is_new = holder_id == step_id
@@ -78,7 +78,7 @@ def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
 
 
 def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
-    """What became of a step. `unknown` keeps everything, until a later word ends it; a settled step stays as it is."""
+    """Settles a step. `unknown` keeps everything held until it is settled again; a settled step stays as it is."""
     advance(state, t_us=t_us)
     step = state.steps.get(step_id)
     if step is None:
@@ -102,7 +102,7 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
 
 
 def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, ...]:
-    """What a live order held before, one number a claim, after raising it to what is claimed."""
+    """Raises what a live order holds to what is claimed; what it held before, one number for each claim."""
     if opening.holder is None:
         if on_sums:
             raise AssertionError(f"step {opening.step} claims {on_sums[0].counter} for no order")
@@ -121,7 +121,7 @@ def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, .
 
 
 def _open(state: State, opening: Opening, on_sums: list[Claim]) -> None:
-    """A new live order, as yet only sent, which takes all that it claims."""
+    """Opens a new live order with status `sent`, which takes all that it claims."""
     if opening.account is None:
         raise AssertionError(f"step {opening.step} opens an order without an account")
     form, own = short(opening.order)
@@ -140,7 +140,7 @@ def _stamp(state: State, cell: str, now_us: int, *, window_us: int, is_rate: boo
 
 
 def _unstamp(state: State, step: Step, verdict: Verdict) -> None:
-    """Not sent gives every stamp back; a refusal only the duplicate's, for a byte has left."""
+    """Gives stamps back: all if nothing was sent, after a refusal only the duplicate check's, since a byte has left."""
     given_back = LOG_KINDS if verdict is Verdict.NOT_SENT else {"once"}
     for cell in {claim.counter for claim in step.claims if claim.kind in given_back}:
         windows.remove(state.logs.get(cell), stamp_us=step.t_us)
@@ -160,7 +160,7 @@ def _settle_holder(state: State, holder: Holder, *, step: Step, outcome: Outcome
     if holder.status == "done" or (is_new and not is_accepted):
         give_back(state, holder, keep_spend=False)
         if is_new and step.status == "unknown" and holder.status != "done":
-            keep_ended(state, holder, NOTHING)  # it was given up, and may come all the same
+            keep_ended(state, holder, NOTHING)  # given up after a doubt; it may turn up all the same
         forget_order(state, holder)
         return
     holder.works()

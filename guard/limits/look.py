@@ -1,6 +1,6 @@
-"""Is there room? The look at all claims of a step: it answers numbers and indexes, and changes nothing at all.
+"""Is there room? Looks at all claims of a step at once; the answer is numbers and indexes, and nothing is changed.
 
-Between a look and the `reserve` that follows it there must be no `await`.
+There must be no `await` between a look and the `reserve` that follows it.
 """
 
 from collections.abc import Iterable
@@ -22,9 +22,9 @@ _ZEROS: Final = repeat(0)  # what absent cells stand at
 def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | None = None) -> Granted | Full | Taken:
     """Whether every claim fits at `t_us`.
 
-    A slot that is held answers alone. Else a claim fits when what others use and what it asks for stay within its cap;
-    what `holder` (the live order that changes) holds there is left out, cells in `also` count whole. A cap of zero
-    refuses whatever is asked; no cap refuses nothing.
+    If a slot is held, that alone is the answer. Otherwise a claim fits if what others use and what it asks for stay
+    within its cap. What `holder`, the live order that is changed, holds on its counter is left out; cells in `also`
+    count in full. A cap of zero refuses anything, no cap refuses nothing.
     """
     if len(claims) > 1:
         check_cells(claims)
@@ -58,15 +58,15 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
 
 
 def beside(state: State, counter: str, *, holder: str | None) -> int:
-    """What a sum stands at without the part of `holder`."""
+    """The sum on a counter without the part of `holder`."""
     own = None if holder is None else state.holders.get(holder)
     return state.sums.get(counter, 0) - (0 if own is None else part(own, counter))
 
 
 def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
-    """What a counter stands at: the sum, or with a window the stamps in (t-w, t].
+    """What is used of a counter: its sum, or with a window the number of stamps in (t-w, t].
 
-    Any window up to a minute is exact; a wider one sees as far back as the widest that was claimed on the cell.
+    Exact for windows up to a minute; a wider one sees as far back as the widest window that was claimed on the cell.
     """
     if window_ms:
         log = state.logs.get(counter)
@@ -75,14 +75,14 @@ def used(state: State, counter: str, *, t_us: int, window_ms: int = 0) -> int:
 
 
 def free_in_us(state: State, counter: str, *, t_us: int, window_us: int) -> int:
-    """How long until the oldest stamp in the window leaves it and some of the quota comes back; 0: there is none."""
+    """How long until the oldest stamp leaves the window and some of the quota comes back; 0: there is no stamp."""
     now_us = max(t_us, state.at_us)
     stamps = windows.stamps_in(state.logs.get(counter), t_us=now_us, window_us=window_us)
     return stamps[0] + window_us - now_us if stamps else 0
 
 
 def left_of(state: State, quotas: Iterable[Quota], *, t_us: int) -> str:
-    """What is left of each of these rates, and in how many whole seconds some of it comes back, as callers are told."""
+    """The RateLimit field: what is left of each of these rates, and in how many seconds some of it comes back."""
     lefts, logs, now_us = "", state.logs, max(t_us, state.at_us)
     for name, counter, cap, window_us in quotas:
         log, count, free_us = logs.get(counter), 0, 0
@@ -97,7 +97,7 @@ def left_of(state: State, quotas: Iterable[Quota], *, t_us: int) -> str:
 
 
 def _free_at(state: State, claim: Claim, now_us: int) -> int | None:
-    """When a full window takes one more; None for what no window limits."""
+    """When a full window has room for one more; None for a claim without a window."""
     if claim.cap is None or claim.kind in SUM_KINDS:
         return None
     window_us = claim.window_ms * 1000

@@ -1,4 +1,4 @@
-"""Which live order an id names, whose order it is, and which ids the daemon has given out before."""
+"""Order ids: which live order an id names, whose it is, and which ids the daemon has used before."""
 
 from sys import intern
 from typing import Final
@@ -9,16 +9,16 @@ from guard.limits.state import OrderIds, State, touch
 from guard.terms import Account, OrderNames, Refusal, refuse
 
 RECENT_IDS_MAX: Final = 65_536  # of one account; two for an order that has ended
-NOBODY: Final = ""  # whose orders are that were placed elsewhere, or that nobody remembers
-_NO_ID: Final = "0"  # what the daemon writes where it has no id to tell
+NOBODY: Final = ""  # the owner of orders that were placed elsewhere, or that are no longer remembered
+_NO_ID: Final = "0"  # what the daemon writes for "no id"
 
 
 def find_order(
     state: State, account: Account, *, order_id: str | None, order_id_ex: str | None
 ) -> Holder | Refusal | None:
-    """The live order of that account that either id names; None where neither does.
+    """The live order of the account that either id names; None: neither does.
 
-    Ids that name two different live orders are refused: whichever the daemon would take, only one owner was asked.
+    Ids that name two different live orders are refused, since only one of these orders could be judged.
     """
     ids = state.ids.get(account)
     if ids is None:
@@ -39,8 +39,8 @@ def is_known_order(state: State, account: Account, order_id_ex: str) -> bool:
 def owner_of(state: State, account: Account, names: OrderNames) -> str:
     """Whose order this is, live or ended: a principal's name, or NOBODY.
 
-    Either id is enough, but no id may be known as another's: what two names tell differently is nobody's. An order of
-    which neither is known yet, since its answer is still to come, is known by the stamp in its remark.
+    Either id is enough, unless the two point to different owners: then it is nobody's. If neither is known yet, because
+    the order's answer is still to come, the stamp in its remark tells.
     """
     ids = state.ids.get(account)
     found = ids and (
@@ -64,9 +64,9 @@ def _owner(state: State, ids: OrderIds, name: str | None, *, live: dict[Name, st
 
 
 def note_order_ids(state: State, holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> None:
-    """The ids under which the daemon knows the order. Noted ids stay; a name of another live order is not taken on.
+    """Notes the ids by which the daemon knows the order. Ids that were noted stay; another live order's is not taken.
 
-    Of an order that has ended meanwhile they are remembered at once.
+    If the order has ended meanwhile, they go straight to the ids of ended orders.
     """
     if holder.by_id is not None and holder.by_ex is not None:
         return
@@ -92,7 +92,7 @@ def _noted(ids: OrderIds, holder: Holder, name: Name, *, live: dict[Name, str]) 
 
 
 def note_outside(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> None:
-    """The ids of an order that was not placed here: known from now on, and never a live order of ours."""
+    """Notes the ids of an order that was placed elsewhere: known from now on, and never taken for a live order's."""
     ids = state.ids.get(account)
     if ids is None:
         ids = state.ids[account] = OrderIds(account)
@@ -102,7 +102,7 @@ def note_outside(state: State, account: Account, *, order_id: str | None, order_
 
 
 def forget_order(state: State, holder: Holder) -> None:
-    """The order is live no more; its ids stay known for a while."""
+    """The order is no longer live; its ids stay known for a while."""
     about, own = holder.about, holder.id
     del state.holders[own]
     ids = state.ids.get(about.account)
@@ -115,7 +115,7 @@ def forget_order(state: State, holder: Holder) -> None:
 
 
 def _remember(ids: OrderIds, name: Name, owner: str) -> None:
-    """The first key whose order bore a name stays its owner. Live orders are not among the latest: each is known."""
+    """Remembers an ended order's id. The first key whose order had it stays its owner."""
     recent = ids.recent
     recent[name] = recent.pop(name, NOBODY) or intern(owner)
     if len(recent) > RECENT_IDS_MAX:

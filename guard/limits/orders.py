@@ -1,6 +1,6 @@
-"""What is learned of live orders after they were sent: fills and ends; and what is in doubt.
+"""What is learned of live orders after they were sent: fills and ends; and which steps are in doubt.
 
-Everything learned is absolute, so the same fill told twice, or late, changes nothing.
+Amounts are absolute, so being told the same fill twice, or late, changes nothing.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ def set_targets(
 
 
 def note_filled(state: State, holder_id: str, fills: Fills, *, t_us: int) -> None:
-    """So much of the order is filled, and for so much. It never becomes less: a list may lag."""
+    """Notes how much of the order is filled, and for how much. Never lowered, since a list may lag."""
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
     if holder is None or not fills.qty:
@@ -61,10 +61,10 @@ def note_filled(state: State, holder_id: str, fills: Fills, *, t_us: int) -> Non
 
 
 def end_order(state: State, holder_id: str, *, t_us: int) -> None:
-    """The order is over: what it holds of working and count cells is free, what it spent stays spent.
+    """The order has ended: what it holds on working and count cells is freed, what it spent stays spent.
 
-    Its filled value is set first, by `set_targets`. The order is forgotten at once, or when its open step is settled.
-    An order that is not live changes nothing.
+    What its fills cost must have been set before, by `set_targets`. The order is forgotten at once, or once its open
+    step is settled. For an order that is not live nothing happens.
     """
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
@@ -84,12 +84,12 @@ def _end(state: State, holder: Holder, told: Mapping[str, int]) -> None:
 
 
 def unknowns(state: State) -> tuple[Step, ...]:
-    """The steps of which nobody knows what became, oldest first."""
+    """The steps whose outcome is unknown, oldest first."""
     return tuple(step for step in state.steps.values() if step.status == "unknown")
 
 
 def change_in_flight(state: State, holder_id: str) -> Literal["none", "in_flight", "unknown"]:
-    """Whether a step of this order is open: two at once would have no right value to go back to."""
+    """Whether a step of this order is open. Only one may be: with two, a refusal would not know what to go back to."""
     holder = state.holders.get(holder_id)
     if holder is None or holder.step is None:
         return "none"
@@ -97,7 +97,7 @@ def change_in_flight(state: State, holder_id: str) -> Literal["none", "in_flight
 
 
 def _tell(step: Step, targets: Mapping[str, int]) -> dict[str, int]:
-    """Notes in the open step what was learned; answers what it keeps reserved."""
+    """Notes in the open step what was learned; returns what the step keeps reserved on these cells."""
     before = list(step.before)
     reserved = {}
     for at, claim in enumerate(step.claims):

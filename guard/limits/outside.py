@@ -1,4 +1,4 @@
-"""A live order that was placed elsewhere, taken into the ledger: nobody's, holding what it takes off a position."""
+"""Takes a live order that was placed elsewhere into the ledger, as nobody's, with what it takes off a position."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,10 @@ def adopt(
     order_id_ex: str | None,
     t_us: int,
 ) -> None:
-    """It works already, under these ids; `targets` are amounts on `working` cells. A name that is live stays."""
+    """Adds the order, which works under these ids already; `targets` are amounts on `working` cells.
+
+    Nothing happens if the ledger has it already.
+    """
     advance(state, t_us=t_us)
     if opening.step in state.holders:
         return

@@ -1,8 +1,7 @@
-"""A policy that was only watched is enforced from now on: its counters go on from what the shadow's stand at.
+"""A shadow policy becomes enforced: its counters go on from where its shadow counters stand.
 
-Whatever a live order holds on a shadow's cell it holds on the plain one too, what ended orders spent there is spent,
-and stamps are stamps. Where a plain cell is kept already, the larger of the two stands. Shadow cells stay as they are.
-May be repeated.
+What live orders hold, ended orders spent and stamps count on a shadow's cell is counted on the plain cell as well. If
+the plain cell has counted before, the larger amount stands. Shadow cells stay as they are. May be repeated.
 """
 
 from collections.abc import Collection
@@ -19,16 +18,16 @@ SHADOW: Final = "/shadow:"
 
 
 def promote(state: State, words: Collection[str], *, t_us: int) -> None:
-    """The counters of these words (what a counter's name begins with) go on from their shadows."""
+    """Promotes the counters whose names begin with one of these words."""
     for holder in state.holders.values():
         hold_plain(state, holder, words)
-    for ended in state.ended.values():  # what it spent is among what all of them did
+    for ended in state.ended.values():  # only what it remembers: the sums get it with `spent`
         hold_plain(State(), ended, words)
     promote_elsewhere(state, words, t_us=t_us)
 
 
 def promote_elsewhere(state: State, words: Collection[str], *, t_us: int) -> None:
-    """All of it but what live orders hold."""
+    """The same without what live orders hold."""
     advance(state, t_us=t_us)
     for cell in (*state.spent, *state.logs):
         plain = plain_of(cell, words)
@@ -40,13 +39,13 @@ def promote_elsewhere(state: State, words: Collection[str], *, t_us: int) -> Non
 
 
 def promoted_spent(state: State, plain: str) -> int:
-    """What ended orders spent on the shadow of this cell, where that is more than on the cell; else 0."""
+    """What ended orders spent on the shadow of this cell, if that is more than on the cell itself; else 0."""
     amount = state.spent.get(shadow_of(plain), 0)
     return amount if amount > state.spent.get(plain, 0) else 0
 
 
 def promoted_log(state: State, plain: str) -> Log | None:
-    """The stamps that the cell has with those of its shadow; None where that makes no difference."""
+    """The cell's log merged with its shadow's; None if nothing would change."""
     shadow, known = state.logs.get(shadow_of(plain)), state.logs.get(plain)
     if shadow is None or (known is not None and known.widest_us >= shadow.widest_us and known.stamps == shadow.stamps):
         return None
@@ -60,7 +59,7 @@ def shadow_of(plain: str) -> str:
 
 
 def plain_of(cell: str, words: Collection[str]) -> str | None:
-    """The cell that this one is the shadow of; None for what is no shadow, or one of another word."""
+    """The cell of which this one is the shadow; None for other cells, and for words that are not promoted."""
     word, _, rest = cell.partition(SHADOW)
     return intern(f"{word}/{rest}") if rest and word in words else None
 
@@ -74,12 +73,12 @@ def hold_plain(state: State, holder: Holder, words: Collection[str]) -> None:
             put(state, holder, plain, amount=amount, kind=KIND_OF[kind])
     bases = holder.bases
     grown = tuple(_basis(basis, words) for basis in bases)
-    if grown != bases:  # else it is on the very terms of before, and stays known by them
+    if grown != bases:  # otherwise its terms stay the same object, by which `tracking` recognises them
         holder.claim(grown)
 
 
 def _basis(basis: Amounts, words: Collection[str]) -> Amounts:
-    """With the plain cells beside their shadows: what a fill leaves of them is worked out from this."""
+    """The basis with plain cells added beside their shadows: what a fill leaves on them is worked out from it."""
     more = [
         (plain, amount, kind)
         for cell, amount, kind in zip(basis.cells, basis.amounts, basis.kinds, strict=True)

@@ -1,7 +1,7 @@
-"""Claims on rates alone, looked over once: what is posted again and again need not be looked over each time.
+"""Claims on rates alone, checked and prepared once.
 
-What a key's reads claim is the same for all of them: it is asked for with each one, stamped with each one, and told in
-the RateLimit fields of each answer.
+All reads of a key make the same claims: these are looked at and stamped with each read, and reported in the RateLimit
+fields of each answer.
 """
 
 from collections.abc import Iterable
@@ -11,21 +11,21 @@ from typing import Final
 from guard.limits.claims import parted
 from guard.terms import Claim
 
-QUOTAS_MAX: Final = 4_096  # lists of rates of which what is told of them is at hand
+QUOTAS_MAX: Final = 4_096  # lists of rates whose RateLimit fields are cached
 
 
 Quota = tuple[str, str, int, int]
-"""A rate as callers are told where they stand: its name (RFC 8941 §3.3.3), counter and cap, and its window in µs."""
+"""A rate for the RateLimit fields: its name as a quoted string (RFC 8941 §3.3.3), counter, cap, and window in µs."""
 Told = tuple[str, tuple[Quota, ...]]
-"""What each of some rates allows, in one text, and where to look what is left of it."""
+"""The RateLimit-Policy field of some rates, and their quotas, from which the RateLimit field is made."""
 
 
 class Rates(tuple[Claim, ...]):  # noqa: SLOT001 - a tuple that has attributes has no slots for them
-    """Claims on rates that nobody will give back.
+    """Claims on rates that are never given back.
 
     Attributes:
         cells: each cell that is stamped, with the widest of the windows that look at it, in µs.
-        told: what a caller is told of them.
+        told: what their RateLimit fields are made of.
     """
 
     cells: tuple[tuple[str, int], ...]
@@ -33,7 +33,7 @@ class Rates(tuple[Claim, ...]):  # noqa: SLOT001 - a tuple that has attributes h
 
 
 def rates_of(claims: tuple[Claim, ...]) -> Rates:
-    """These claims, looked over."""
+    """These claims, checked and prepared."""
     for claim in claims:
         if claim.kind != "rate":
             raise AssertionError(f"{claim.kind} claim on {claim.counter} needs a step")
@@ -45,13 +45,13 @@ def rates_of(claims: tuple[Claim, ...]) -> Rates:
 
 
 def told_of(claims: Iterable[Claim]) -> Told:
-    """The rates among these claims that have a cap."""
+    """What the RateLimit fields are made of, for the rates among these claims that have a cap."""
     return _told(tuple([claim for claim in claims if claim.kind == "rate" and claim.cap is not None]))
 
 
 @lru_cache(maxsize=QUOTAS_MAX)
 def _told(rates: tuple[Claim, ...]) -> Told:
-    """The same rates stand in order after order: what a request allows, and where to look what is left of it."""
+    """Cached, since order after order has the same rates."""
     names = ['"' + rate.counter.partition("/")[0].replace("\\", "\\\\").replace('"', '\\"') + '"' for rate in rates]
     told = zip(names, rates, strict=True)
     quotas = tuple((name, rate.counter, rate.cap or 0, rate.window_ms * 1000) for name, rate in told)

@@ -1,6 +1,6 @@
-"""One object for what orders that are alike have in common: there may be 10⁵ of them, and most are much like another.
+"""One object for what similar live orders have in common, since there may be 100,000 of them.
 
-It decides memory, never an answer: an order whose likes were forgotten meanwhile has objects of its own.
+This saves memory and never changes an answer: once a cache has forgotten a value, the next order gets an equal one.
 """
 
 from functools import lru_cache
@@ -14,17 +14,17 @@ SHARED_MAX: Final = 4096  # of each kind
 
 @lru_cache(maxsize=SHARED_MAX)
 def same_cells(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """The orders of one key in one symbol are on the same cells all day."""
+    """The cells of orders of one key in one symbol, which stay the same all day."""
     return tuple(map(intern, cells))
 
 
 @lru_cache(maxsize=SHARED_MAX)
 def same_whole(cells: tuple[str, ...], amounts: tuple[int, ...], kinds: str, *, worth: Worth | None = None) -> Amounts:
-    """What equal orders claim as a whole, or hold."""
+    """What equal orders claim or hold."""
     return Amounts.of(same_cells(cells), amounts, intern(kinds), worth=worth)
 
 
 @lru_cache(maxsize=SHARED_MAX)
 def same_about(about: About) -> About:
-    """Whose equal orders are, and what they are about."""
+    """Whose similar orders are, and what they trade."""
     return about

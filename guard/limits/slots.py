@@ -1,9 +1,8 @@
-"""Slots: one value, held by one step for a time. An idempotency key is one.
+"""Slots: a value that one step holds for a time. An Idempotency-Key is one.
 
-A slot is free again when its time is over, but never while its step is open: as long as nobody knows what became of an
-order, its idempotency key must not let a second one through. There are at most `SLOTS_MAX`, about 500 bytes each, and
-of one key at most `EACH_MAX`. So that a few keys cannot take what others need, each may have `EACH_MIN` whatever there
-is.
+A slot is free again when its time is over, but not while its step is open: as long as an order's outcome is not known,
+its Idempotency-Key must not let a second order through. There are at most `SLOTS_MAX`, of about 500 bytes each, and at
+most `EACH_MAX` of one key. Each key may have `EACH_MIN` however many there are, so that a few keys cannot take all.
 """
 
 from typing import Final
@@ -18,9 +17,9 @@ EACH_MIN: Final = 1_000
 
 
 def bound_met(state: State, counter: str, *, t_us: int) -> int | None:
-    """The bound that stands in the way of one more; None: the slot may be taken, where it is free. Reads only.
+    """The bound that forbids one more slot; None: one may be taken. Changes nothing.
 
-    Where the next step forgets some, nothing is in the way.
+    None also if the next step is due to sweep, and so may make room.
     """
     own = state.kept.get(keeper_of(counter), 0)
     if counter in state.slots or own < EACH_MIN or (state.turns and state.turns[0] <= t_us):
@@ -31,7 +30,7 @@ def bound_met(state: State, counter: str, *, t_us: int) -> int | None:
 
 
 def find_slot(state: State, counter: str, *, t_us: int) -> Slot | None:
-    """Who holds the slot at `t_us`, or None when it is free. Reads only."""
+    """The slot, if it is held at `t_us`; None: it is free. Changes nothing."""
     slot = state.slots.get(counter)
     if slot is None or (slot.until_us <= max(t_us, state.at_us) and slot.step not in state.steps):
         return None
@@ -46,7 +45,7 @@ def take_slot(state: State, claim: Claim, *, step: str, t_us: int) -> None:
 
 
 def settle_slot(state: State, claim: Claim, *, step: Step, outcome: Outcome) -> None:
-    """Stores what became of the step; not sent frees the slot. A slot that is no longer the step's is left alone."""
+    """Stores the outcome in the step's slot; frees it if nothing was sent. Another step's slot is left alone."""
     slot = state.slots.get(claim.counter)
     if slot is None or slot.step != step.id:
         return

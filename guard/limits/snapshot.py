@@ -1,7 +1,7 @@
-"""The state as a run of small parts, and back: `restore` of what `snapshot` gave is the same state.
+"""The state as a series of small parts, and back: `restore(snapshot(state))` is the same state.
 
-Parts are plain Structs for JSON, each small enough for a record of its own. Sums are not among them: they are what
-ended orders spent and live ones hold. What can no longer count is left out, as `dump` leaves it out.
+Parts are plain Structs for JSON, each small enough for a record. Sums are left out, since they follow from what ended
+orders spent and live ones hold; so is whatever can no longer count.
 """
 
 from collections.abc import Iterable, Iterator
@@ -44,7 +44,7 @@ class Spent(Struct, frozen=True, tag="spent"):
 
 
 class Live(Struct, frozen=True):
-    """A live order by itself, with all that it shares with others; `held` and `kinds` are of `cells`."""
+    """A live order with all that it shares with others written out; `held` and `kinds` belong to `cells`."""
 
     id: str
     key: str
@@ -65,7 +65,7 @@ class Live(Struct, frozen=True):
 
 
 class Holders(Struct, frozen=True, tag="holders", omit_defaults=True):
-    """Live orders, and those that ended of late; each oldest first."""
+    """Live orders, and those that ended lately; each oldest first."""
 
     holders: tuple[Live, ...] = ()
     ended: tuple[Live, ...] = ()
@@ -110,7 +110,7 @@ class Currencies(Struct, frozen=True, tag="currencies"):
 
 
 class Trading(Struct, frozen=True, tag="trading"):
-    """The operators' words that are in force."""
+    """The trading states that operators have set."""
 
     rules: tuple[TradingRule, ...]
 
@@ -143,7 +143,7 @@ def snapshot(state: State) -> Iterator[Part]:
 
 
 def restore(parts: Iterable[Part]) -> State:
-    """The state of these parts, an order and a log at a time. Whoever gives them away must not change them any more."""
+    """The state of these parts, with pauses between orders and logs. It takes the parts' own objects over."""
     state, accounts = State(), dict[Account, Account]()
     for part in parts:
         _put(state, part, accounts)
@@ -220,7 +220,7 @@ def live(holder: Holder) -> Live:
 
 
 def _holder(order: Live) -> Holder:
-    """With what it has in common with others shared again, as `reserve` shares it."""
+    """The live order, sharing objects with similar ones as `reserve` does."""
     (form, own), held = short(order.order), (order.cells, order.held, order.kinds)
     bases = tuple(same_whole(basis.cells, basis.amounts, basis.kinds, worth=basis.worth) for basis in order.bases)
     latest = order.bases[-1] if order.bases else None
@@ -243,7 +243,7 @@ def _holder(order: Live) -> Holder:
 
 
 def _names(state: State, live: dict[str, str]) -> Iterator[tuple[Name, str]]:
-    """The names of live orders, as the same objects that their orders hold."""
+    """The names of live orders, as the very objects that the orders hold."""
     for text, order in live.items():
         name, holder = slim(text), state.holders.get(order)
         if holder is None:

@@ -1,10 +1,9 @@
-"""Counters that nobody kept, made beside the ledger a few orders at a time, and taken over in one step.
+"""`promote` and `graft` in slices: new counters are prepared beside the ledger and taken over in one step.
 
-`graft` and `promote` look at every live order and every cell, and with 50,000 of them that is felt. Here the orders as
-they shall be are built meanwhile, in slices between which others go on, and the cells are found on which stamps or what
-ended orders spent are missing; what changes in either ledger after that is built, or looked at, again. Taking over then
-costs what has changed since the last slice, and what is missing, however many orders are live and cells are counted on.
-The ledger is what `promote` and `graft` would have made of it in that moment.
+`promote` and `graft` look at every live order and cell, which takes too long in one go with 50,000 of them. Here the
+orders are built as they shall be in slices, between which the loop goes on, and the cells are found that lack stamps or
+spent amounts. Whatever changes in either ledger after that is built, or looked at, again. Taking over then costs only
+what has changed since the last slice and what is missing, and leaves the ledger as `promote` and `graft` would have.
 """
 
 from collections.abc import Collection, Iterable
@@ -43,9 +42,9 @@ _NO_STAMPS: Final = LogPart([], 0)
 
 
 class Staging:
-    """Over two ledgers: the one in force, and the one that counted as it shall be. `words`: what is promoted.
+    """Works on two ledgers: the one in force, and one that was folded as it shall be. `words`: what is promoted.
 
-    Both are listened to until `close`. Whoever moves either tells nobody: the ledgers' own functions do.
+    Until `close` both note what is changed in them (`State.touched`); the functions of this room see to that.
     """
 
     def __init__(self, state: State, other: State, words: Collection[str] = ()) -> None:
@@ -66,9 +65,9 @@ class Staging:
         self._logs: dict[str, Log] = {}
 
     def build(self) -> Graft | None:
-        """The next few orders, or cells, as a graft that says what they lack; None once only what changes is left.
+        """Builds the next few orders, or looks at the next few cells: a graft of what they lack; None: all are done.
 
-        At first none: the table of all orders is laid out, which takes 1 ms for 50,000.
+        The first call only copies the table of orders, which takes 1 ms for 50,000.
         """
         if not self._holders and self._state.holders:  # in one piece, so that it does not grow, and for itself
             self._holders = self._state.holders.copy()
@@ -87,7 +86,7 @@ class Staging:
 
     @property
     def changed(self) -> int:
-        """How many orders have changed since they were built; it grows with what goes on."""
+        """How many orders have changed since they were built."""
         return len(self._changes())
 
     @property
@@ -96,7 +95,7 @@ class Staging:
         return sum(len(touched.cells) for touched in self._touched)
 
     def build_again(self, *, count: int = ORDERS_MAX) -> Graft:
-        """Some of what has changed; it takes the place of what was said of it. After the last `build`."""
+        """After the last `build`: some of what has changed, as a graft that replaces what was said of it before."""
         held, logs = dict[str, Held](), dict[str, LogPart]()
         for name in list(islice(self._changes(), count)):
             for touched in self._touched:
@@ -108,7 +107,7 @@ class Staging:
         return Graft(holders=held, logs=logs)
 
     def rest(self) -> Graft:
-        """All that no other part has said, as of now: to be taken over in this very step, once it is recorded."""
+        """All that no other part has said, as of now; to be recorded and taken over in this very step."""
         parts = list[Graft]()
         while not self._is_through:
             parts.append(self.build() or Graft())
@@ -119,7 +118,7 @@ class Staging:
         return replace(left, holders=told.holders, logs=logs)
 
     def take_over(self, rest: Graft, *, t_us: int) -> dict[str, Holder]:
-        """The ledger counts it from now on. What its orders were before is for the caller to let go of, bit by bit."""
+        """Puts it all into the ledger. Returns the old table of orders, for the caller to free bit by bit."""
         if self.changed or self.stirred:
             raise AssertionError("orders have changed since the rest was told")
         state, before = self._state, self._state.holders
@@ -141,9 +140,9 @@ class Staging:
         return before
 
     def close(self) -> list[dict[Any, Any]]:
-        """Nobody listens any more. What is left over is for the caller to let go of, bit by bit; the second ledger too.
+        """Ends the listening. Returns the containers that are no longer needed, those of the second ledger too.
 
-        None of it is needed again.
+        The caller frees them bit by bit.
         """
         self._state.touched = self._other.touched = None
         other, ids = self._other, self._other.ids.values()
@@ -155,7 +154,7 @@ class Staging:
     # ------------------------------------------------------------ one cell
 
     def _look(self, cells: Iterable[str], told: dict[str, LogPart]) -> int:
-        """Whether something is missing on the next few of these; how many were looked at."""
+        """Looks whether something is missing on the next few of these cells; returns how many were looked at."""
         looked_at = stamps = 0
         for cell in cells:
             is_missing = self._is_left(cell, told) or missing_spent(self._state, self._other, cell)
@@ -169,10 +168,10 @@ class Staging:
         return looked_at
 
     def _is_left(self, cell: str, told: dict[str, LogPart]) -> bool:
-        """Whether stamps are missing that are left to the step of the change; others are told, or taken back, now.
+        """Tells missing stamps now, or takes back what was told; True: they are left to the step of the change.
 
-        Left are those of a cell that looks further back itself, or is to go on from its shadow: by then it would count
-        what was to be told, and is told no more. Left is a long log that goes on, too: each record of it has it whole.
+        Left are those of a cell whose own window is wider or that goes on from its shadow, since what is told now would
+        no longer be right by then; and those of a long log that keeps changing, since each record repeats all of it.
         """
         log, known = missing_log(self._state, self._other, cell), self._state.logs.get(cell)
         looks_further = known is not None and log is not None and known.widest_us > log.widest_us
@@ -186,11 +185,11 @@ class Staging:
         return False
 
     def _goes_on(self, cell: str, log: LogPart) -> bool:
-        """A long one that has changed since it was looked at."""
+        """A long log that has changed since it was looked at."""
         return len(log.stamps) > AGAIN_MAX and (cell in self._told or cell in self._missing)
 
     def _promote(self, plain: str) -> None:
-        """What the cell goes on from, if its word is promoted: looked at again whenever it or its shadow changes."""
+        """Works out what the cell goes on from if its word is promoted; again whenever it or its shadow changes."""
         self._spent.pop(plain, None)
         self._logs.pop(plain, None)
         if plain.partition("/")[0] not in self._words:
@@ -204,7 +203,7 @@ class Staging:
     # ------------------------------------------------------------ one order
 
     def _changes(self) -> dict[str, None]:
-        """Those of the ledger in force first: in the order in which new ones began."""
+        """The changed orders; those of the ledger in force first, in the order in which they began."""
         ours, others = self._touched
         return {**ours.orders, **others.orders}
 
@@ -236,7 +235,7 @@ class Staging:
             move(self._sums, cell, amount)
 
     def _build_ended(self, name: str, told: dict[str, Held], *, is_told: bool) -> bool:
-        """One that is live no more; whether something was told of it. What it spent is among what all of them did."""
+        """Builds an order that is no longer live; whether something was told of it."""
         self._ended.pop(name, None)
         ended, other = self._state.ended.get(name), self._other.ended.get(name)
         held = None if ended is None or other is None else held_of(ended, other)

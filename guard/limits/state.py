@@ -1,7 +1,7 @@
-"""What the ledger knows: plain data, changed only by the functions of this room.
+"""The ledger's state: plain data, changed only by the functions of this room.
 
-Every amount is an `int` (ledger units for money, ones for counts), every time an `int` of microseconds on the record's
-own clock `t`.
+Amounts are `int` (ledger units for money, plain numbers for counts); times are `int` microseconds of the record's own
+clock `t`.
 """
 
 from array import array
@@ -25,12 +25,12 @@ Scope = tuple[frozenset[str], frozenset[int], frozenset[str]]
 
 
 class Opening(Struct, frozen=True, gc=False):
-    """A decision that is about to be sent: what `reserve` needs, and what the decision record holds.
+    """A decision that is about to be sent, as `reserve` needs it and the decision record holds it.
 
-    `holder` equal to `step` opens a new order, which needs `account` and the fields after it; another `holder` changes
-    that live order; None moves no order's money (a cancel), and `of` may then name the live order that it is about.
-    `order` is the canonical body of the order as it shall be, for a cancel the body that is sent. `worth` is what the
-    claims on money were made from.
+    `holder` equal to `step` opens a new order, which needs `account` and the fields after it. Another `holder` changes
+    that live order. None moves no order's money (a cancel); `of` may then name the live order that is cancelled.
+    `order`: the canonical body of the order as it shall be, for a cancel the body that is sent. `worth`: the valuation
+    that claims on money were made from.
     """
 
     step: str
@@ -48,10 +48,10 @@ class Opening(Struct, frozen=True, gc=False):
 class Step(Struct, gc=False):
     """One decision in flight, gone once its outcome is known for certain.
 
-    `before[i]` is what the holder held on the cell of `claims[i]` when the step began, or what was learned of it since:
-    a refusal restores that, for this step's cells only. `told` names the cells of which something was learned. `order`
-    and `worth` are what a changed order shall be once the change is accepted; of a cancel, `order` is what was sent
-    for `account`. `unknown_us`: since when its outcome is in doubt, which is never before it was sent.
+    `before[i]`: what the holder held on the cell of `claims[i]` when the step began, or what was learned since; a
+    refusal restores it, on this step's cells only. `told`: the cells of which something was learned. `order` and
+    `worth`: what a changed order becomes once the change is accepted; for a cancel `order` is the body that was sent,
+    for `account`. `unknown_us`: since when the outcome is in doubt, which is never before it was sent.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Step(Struct, gc=False):
 
 
 class Slot(Struct, gc=False):
-    """A slot that is taken: by which step, with which digest, until when, and what became of that step (None: open)."""
+    """A slot that is held: by which step, with which digest, until when, and that step's outcome (None: open)."""
 
     value: str
     step: str
@@ -80,11 +80,12 @@ class Slot(Struct, gc=False):
 class Log(Struct, gc=False):
     """The stamps of one cell in ascending order, kept as long as the widest window that was claimed on it.
 
-    A rate remembers that window when it runs empty: its cell is a subject's, and narrower claims of others must not
-    make it forget stamps that the wider one still counts. A cell of `once` is one order's, and starts anew.
+    The log of a rate remembers that window even when it is empty: others may claim narrower windows on the same cell,
+    and must not make it forget stamps that the wider one still counts. A cell of `once` belongs to one order and starts
+    afresh.
     """
 
-    stamps: "array[int] | list[int]"  # a rate's as signed 64-bit microseconds: a fifth of what a list of them takes
+    stamps: "array[int] | list[int]"  # a rate's as an array, in a fifth of the memory of a list
     widest_us: int
     is_rate: bool = True
 
@@ -98,7 +99,7 @@ class LogPart(Struct, frozen=True):
 
 
 class OrderIds(Struct, gc=False):
-    """The order ids of one account: of live orders, and the latest ones of those that have ended, with their owners."""
+    """The order ids of one account: those of live orders, and the latest of ended ones with their owners."""
 
     account: Account
     live: dict[Name, str] = field(default_factory=dict)
@@ -106,24 +107,24 @@ class OrderIds(Struct, gc=False):
     recent: OrderedDict[Name, str] = field(default_factory=OrderedDict)
 
     def __contains__(self, order_id: object) -> bool:
-        """The daemon has given this id (either of an order's two) to an earlier order: an old answer again (B33).
+        """The daemon has given this id to an order before, so an answer with it repeats an old one (B33).
 
-        Live orders are always known, ended ones while they are among the latest ids.
+        True for either of an order's two ids; ended orders are known while theirs are among the latest.
         """
         name = slim(str(order_id))
         return name in self.live_ex or name in self.live or name in self.recent
 
     def is_of_ended(self, order_id: str) -> bool:
-        """It is the id of an order that a key of ours placed, and that is live no more; of the latest ones only."""
+        """It is the id of an order of ours that is no longer live, and among the latest of these."""
         name = slim(order_id)
         return bool(self.recent.get(name)) and name not in self.live_ex and name not in self.live
 
 
 class TradingRule(Struct, frozen=True):
-    """An operator's word. An empty list does not narrow; three empty lists are everyone.
+    """A trading state that an operator has set. An empty list does not narrow; three empty lists mean everyone.
 
-    `keys` are principals' names, `accounts` acc_ids (in either environment), `markets` the policies' words. A drill
-    binds like the real thing. `t` is when, in µs.
+    `keys` are principals' names, `accounts` acc_ids (in either environment), `markets` policies' words. A drill binds
+    like the real thing. `t`: when, in µs.
     """
 
     state: TradingState
@@ -137,12 +138,12 @@ class TradingRule(Struct, frozen=True):
 
     @property
     def scope(self) -> Scope:
-        """Whom the rule concerns; the order of the lists and repeated names mean nothing."""
+        """Whom the rule concerns, whatever the order of its lists."""
         return frozenset(self.keys), frozenset(self.accounts), frozenset(self.markets)
 
 
 class Touched(Struct):
-    """Live orders that have changed, begun or ended, in that order; cells whose stamps or spent amount may have."""
+    """Live orders that have changed, begun or ended, in that order; cells whose stamps or spent amount may differ."""
 
     orders: dict[str, None] = field(default_factory=dict)
     cells: set[str] = field(default_factory=set)
@@ -151,11 +152,11 @@ class Touched(Struct):
 class State(Struct):
     """The fold over the record. `sums[cell]` is always `spent[cell]` plus what all holders hold there.
 
-    `spent` is what ended orders have used up, `days` the cells of it that are some day's. `ended`: the latest of these
-    orders, oldest first, each with what it spent. `due` says when to look whether the log or slot of a cell can be
-    forgotten, `turns` is a heap of its times; they decide memory, never an answer. `currencies`: symbols that the
-    daemon's orders or positions show in another currency than their market's, oldest first. `kept`: how many slots each
-    key has. `touched`: what has changed since somebody began to listen; None while nobody does.
+    `spent`: what ended orders have used up; `days`: which of its cells belong to a day. `ended`: the latest ended
+    orders, oldest first, each with what it spent. `due`: when to look whether the log or slot of a cell can be
+    forgotten, and `turns` a heap of these times; they save memory and never change an answer. `currencies`: symbols
+    that the daemon has shown in another currency than their market's, oldest first. `kept`: how many slots each key
+    has. `touched`: what has changed since somebody began to listen; None: nobody listens.
     """
 
     at_us: int = 0
@@ -177,7 +178,7 @@ class State(Struct):
 
 
 def touch(state: State, holder_id: str | None, cells: Iterable[str] = ()) -> None:
-    """This live order changes, begins or ends, and these cells may have other stamps or more spent: for who listens."""
+    """For a listener: this live order changes, begins or ends; stamps or spent amounts of these cells may change."""
     if state.touched is not None:
         state.touched.cells.update(cells)
         if holder_id is not None:
@@ -185,7 +186,7 @@ def touch(state: State, holder_id: str | None, cells: Iterable[str] = ()) -> Non
 
 
 def advance(state: State, *, t_us: int) -> int:
-    """Moves the state's time to a record's `t_us` and returns it. A clock that went backwards stands still."""
+    """Moves the state's time on to a record's `t_us`, never back, and returns it."""
     if t_us <= state.at_us:
         return state.at_us
     state.at_us = t_us
@@ -193,12 +194,12 @@ def advance(state: State, *, t_us: int) -> int:
 
 
 def keeper_of(counter: str) -> str:
-    """Whose a slot is, by the name of its counter: what stands before the first `|`."""
+    """Whose slot it is: the part of its counter's name before the first `|`."""
     return counter.partition("|")[0]
 
 
 def put_slot(state: State, counter: str, slot: Slot) -> None:
-    """The slot, new or anew."""
+    """Adds the slot, or replaces it."""
     if counter not in state.slots:
         keeper = keeper_of(counter)
         state.kept[keeper] = state.kept.get(keeper, 0) + 1
@@ -206,7 +207,7 @@ def put_slot(state: State, counter: str, slot: Slot) -> None:
 
 
 def drop_slot(state: State, counter: str) -> None:
-    """The slot is free."""
+    """Frees the slot."""
     del state.slots[counter]
     keeper = keeper_of(counter)
     state.kept[keeper] -= 1

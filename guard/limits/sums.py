@@ -1,4 +1,4 @@
-"""Sums and the parts that orders hold of them. Whatever moves a part moves the sum with it, so they cannot disagree."""
+"""Sums, and the parts that orders hold of them; whatever moves a part moves its sum, so they cannot disagree."""
 
 from collections.abc import Mapping, Sequence
 from sys import intern
@@ -15,7 +15,7 @@ _NOTHING_TOLD: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 def move(sums: dict[str, int], cell: str, delta: int) -> None:
-    """Adds to a cell; one that comes to nothing is dropped, so that absent and zero are the same."""
+    """Adds to a cell; a cell that comes to zero is dropped, so that absent and zero are the same."""
     left = sums.get(cell, 0) + delta
     if left:
         sums[cell] = left
@@ -24,7 +24,7 @@ def move(sums: dict[str, int], cell: str, delta: int) -> None:
 
 
 def spend(state: State, cell: str, delta: int) -> None:
-    """So much more of what the sum stands at is what ended orders spent."""
+    """Ended orders have spent so much more on the cell. The sum, which must move with it, is left to the caller."""
     was_spent = cell in state.spent
     move(state.spent, cell, delta)
     if was_spent != (cell in state.spent):
@@ -46,7 +46,7 @@ def part(holder: Holder, cell: str) -> int:
 
 
 def take(state: State, claims: Sequence[Claim], *, worth: Worth | None = None) -> Amounts:
-    """A new order takes all it claims on sums; what it holds from now on."""
+    """Adds a new order's claims to the sums; returns what the order holds from now on."""
     cells, amounts, kinds, totals = [], [], "", state.sums
     for claim in claims:
         amount = claim.amount
@@ -60,9 +60,9 @@ def take(state: State, claims: Sequence[Claim], *, worth: Worth | None = None) -
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
-    """A change was accepted: from now on its claims are what the order claims as a whole.
+    """A change was accepted: its claims are the order's whole claims from now on.
 
-    `claimed` is another object then, also where it claims the same again: by that a list is known to be older.
+    `claimed` becomes a new object even if it is equal: by that a list that was asked for before is known to be older.
     """
     named = [claim for claim in claims if claim.kind in SUM_KINDS]
     cells = tuple(claim.counter for claim in named)
@@ -91,7 +91,7 @@ def put(state: State, holder: Holder, cell: str, *, amount: int, kind: ClaimKind
 
 
 def claimed_as(holder: Holder, cell: str) -> ClaimKind | None:
-    """As what the order claimed the cell; None where it never did."""
+    """The kind of the order's claim on the cell; None: it never claimed it."""
     for basis in reversed(holder.bases):
         if cell in basis.cells:
             return KIND_OF[basis.kinds[basis.cells.index(cell)]]
@@ -99,15 +99,15 @@ def claimed_as(holder: Holder, cell: str) -> ClaimKind | None:
 
 
 def give_back(state: State, holder: Holder, *, keep_spend: bool) -> None:
-    """The order lets go of everything. With `keep_spend`, what it spent stays in the sums as spent."""
+    """The order gives up all that it holds. With `keep_spend`, what it spent stays in the sums as spent."""
     let_go(state, holder.holds, keep_spend=keep_spend)
     holder.holds = NOTHING
 
 
 def let_go(state: State, holds: Amounts, *, keep_spend: bool, told: Mapping[str, int] = _NOTHING_TOLD) -> Amounts:
-    """The same of an order that is forgotten in the same breath; answers what it leaves behind as spent.
+    """The same for an order that is about to be forgotten, which is left unchanged; returns what it leaves as spent.
 
-    `told`: what it spent on some of these cells, where that was learned with its end.
+    `told`: what it spent on some of these cells, if that was learned with its end.
     """
     sums, spent = state.sums, state.spent
     cells, amounts = list[str](), list[int]()
@@ -132,7 +132,7 @@ def let_go(state: State, holds: Amounts, *, keep_spend: bool, told: Mapping[str,
 
 
 def _leave(state: State, cell: str, amount: int) -> None:
-    """An order leaves this behind as spent, the first on its day; that ends what days long before it still count."""
+    """The first amount that is left as spent on a day: old days of the same counter are dropped."""
     spend(state, cell, amount)
     for past in days_over(state.days, cell):
         touch(state, None, (past,))

@@ -1,7 +1,7 @@
 """Forgets logs and slots that can no longer count, a few with every step: memory stays bounded, no answer changes.
 
-`State.due` holds one entry for every log and one for every taking of a slot, by the end of the turn (a second) in which
-it is due; `State.turns` is the heap of these ends. An entry that comes too early is put back.
+`State.due` has an entry for every log and for every taking of a slot, under the end of the second in which it is due;
+`State.turns` is the heap of these ends. An entry whose log turns out to be still in use is put back.
 """
 
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ from typing import Final
 from guard.limits import windows
 from guard.limits.state import Log, State, drop_slot, touch
 
-SWEPT_MAX: Final = 4  # entries looked at for each claim posted; a claim adds at most one, so none are left in the end
-TURN_US: Final = 1_000_000  # what is due within it is looked at in any order
+SWEPT_MAX: Final = 4  # entries looked at for each claim posted; as a claim adds at most one, sweeping keeps up
+TURN_US: Final = 1_000_000  # entries that are due within it are looked at in any order
 
 
 def remember(state: State, due_us: int, cell: str) -> None:
@@ -21,7 +21,7 @@ def remember(state: State, due_us: int, cell: str) -> None:
 
 
 def remember_all(state: State, due_us: int, cells: Iterable[str]) -> None:
-    """All of these: an entry that comes too early is put back, which costs less than to look at each of them now."""
+    """The same for many cells with one time: if it is too early for some, that costs less than to look at each now."""
     if some := list(cells):
         _in_turn(state, due_us).extend(some)
 
@@ -43,7 +43,7 @@ def _in_turn(state: State, due_us: int) -> list[str]:
 
 
 def sweep(state: State, *, t_us: int, claims: int) -> None:
-    """Looks at the next few cells that are due, in proportion to the claims posted, and forgets those that are over."""
+    """Looks at a few cells that are due, in proportion to the claims posted, and forgets those that no longer count."""
     turns, left = state.turns, SWEPT_MAX * claims
     while left and turns and turns[0] <= t_us:
         left -= 1
@@ -59,7 +59,7 @@ def sweep(state: State, *, t_us: int, claims: int) -> None:
 
 def _sweep_slot(state: State, cell: str, t_us: int) -> None:
     slot = state.slots.get(cell)
-    # The slot of an open step is let go when that step is settled.
+    # The slot of an open step is freed when that step is settled.
     if slot is not None and slot.until_us <= t_us and slot.step not in state.steps:
         drop_slot(state, cell)
 

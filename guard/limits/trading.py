@@ -1,6 +1,6 @@
 """The trading state: who may trade what, from everything down to cancels only. The strictest rule that applies wins.
 
-A breaker sets a rule like a person does, for one key; whoever sets that key active lifts it, and what it counted.
+A breaker sets a rule for one key, as a person would; setting that key active lifts it and resets its counters.
 """
 
 from typing import Final
@@ -13,9 +13,9 @@ STRICTNESS: Final[dict[TradingState, int]] = {"active": 0, "reduce_only": 1, "ca
 
 
 def set_trading(state: State, rule: TradingRule, *, t_us: int) -> None:
-    """Replaces the rule of the same scope; `active` removes it, and only it: a wider or narrower rule stays.
+    """Replaces the rule of the same scope; `active` removes it. Wider and narrower rules stay.
 
-    `active` for keys as such also ends what their breakers did to each of them.
+    `active` for keys without accounts or markets also resets the breaker of each of them.
     """
     advance(state, t_us=t_us)
     if rule.state != "active":
@@ -28,7 +28,7 @@ def set_trading(state: State, rule: TradingRule, *, t_us: int) -> None:
 
 
 def key_rule(state: State, key: str) -> TradingRule | None:
-    """The rule that binds this key as such, and no other."""
+    """The rule whose scope is exactly this key."""
     return state.trading.get(_scope_of(key))
 
 

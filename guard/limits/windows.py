@@ -1,8 +1,8 @@
 """Exact sliding windows over rate logs: a stamp at `s` counts at `t` while it lies in (t-w, t].
 
-A log is kept as long as the widest window claimed on it, a rate's at least a minute: so a reload that brings any
-window up to that starts from what happened. It is pruned only where a stamp is added. Counting never changes a log: a
-read that pruned would be a change of state that no record shows.
+A log is kept for as long as the widest window claimed on it, a rate's for at least a minute, so that a new window up
+to that length starts from what has happened. It is pruned only when a stamp is added: a read that pruned would be a
+change of state that no record shows.
 """
 
 from array import array
@@ -14,7 +14,7 @@ from typing import Final
 from guard.limits.state import Log, LogPart
 
 KEPT_MIN_US: Final = 60_000_000  # how long a rate's stamps are kept whatever is claimed
-OVER_SHARE: Final = 8  # stamps that no window counts any more go once they are an eighth
+OVER_SHARE: Final = 8  # stamps that no window counts are dropped once they are an eighth of the log
 
 
 def new_log(*, t_us: int, window_us: int, is_rate: bool) -> Log:
@@ -35,7 +35,7 @@ def is_over(log: Log | LogPart, *, t_us: int) -> bool:
 
 
 def is_forgettable(log: Log, *, t_us: int) -> bool:
-    """Without it everything would count the same, now and later: it is over, and a new one would be as wide."""
+    """Dropping it would change no count, now or later: it is over, and a new log would be kept for as long."""
     return is_over(log, t_us=t_us) and not (log.is_rate and log.widest_us > KEPT_MIN_US)
 
 
@@ -52,7 +52,7 @@ def stamps_in(log: Log | None, *, t_us: int, window_us: int) -> list[int]:
 
 
 def first_in(log: Log, t_us: int, window_us: int) -> int:
-    """Where the stamps of the window begin. What is older than the log is kept for may or may not be there still."""
+    """The index of the first stamp in the window, which sees no further back than the log is kept for."""
     if window_us > log.widest_us:
         return first_in(log, t_us, log.widest_us)
     stamps, since_us = log.stamps, t_us - window_us
@@ -60,10 +60,10 @@ def first_in(log: Log, t_us: int, window_us: int) -> int:
 
 
 def add(log: Log, *, t_us: int, window_us: int) -> None:
-    """One stamp at `t_us`, which is not before the last one. Stamps that every window has left go once they are some.
+    """Adds a stamp at `t_us`, which is not before the last one, and drops old stamps once there are enough of them.
 
-    That keeps the cost of a stamp the same however long the log, and the log hardly longer than its widest window is
-    full. What waits to go does not count, and goes before a wider window could count it again.
+    So adding costs the same however long the log is, and the log is hardly longer than what its widest window counts.
+    Old stamps do not count, and are dropped before a wider window could count them again.
     """
     stamps, widest_us = log.stamps, log.widest_us
     if not stamps or stamps[(len(stamps) - 1) // OVER_SHARE] <= t_us - widest_us or window_us > widest_us:
@@ -75,7 +75,7 @@ def add(log: Log, *, t_us: int, window_us: int) -> None:
 
 
 def remove(log: Log | None, *, stamp_us: int) -> None:
-    """One stamp of exactly that time, if there still is one. Equal stamps are alike, so any of them will do."""
+    """Removes one stamp of exactly that time, if there is one; which of several does not matter."""
     if log is None:
         return
     at = bisect_left(log.stamps, stamp_us)
@@ -84,9 +84,9 @@ def remove(log: Log | None, *, stamp_us: int) -> None:
 
 
 def union(first: Sequence[int], second: Sequence[int]) -> list[int]:
-    """Every stamp as often as in the list that has it more often, ascending as both are.
+    """The multiset union: every stamp as often as the list that has it more often; ascending, as both are.
 
-    Nearly always one of them only looks further back than the other, or they are the same.
+    Nearly always one list is the end of the other, which is checked first.
     """
     first, second = list(first), list(second)  # a list never equals a row of numbers
     if not second or first[-len(second) :] == second:
