@@ -1,6 +1,13 @@
-"""The parts of the walk that `guard.pipeline` joins: what is known of a request, what stands against it, what is told.
+"""The steps of the walk, which `guard.pipeline` joins.
 
-In: a `Visit` on the `Desk`, the one mutable world. Out: a `Reply`, and the records and counts of it. `desk` holds,
-`gather` asks, `door` and `judging` object, `recorder` writes down, `replies` tells; `passing` is the road of everything
-that is no trade, `questions` of what the guard itself is asked. No rule, no counter and no byte of HTTP is in here.
+In: a `Visit`, which is one request, and the `Desk`, the one mutable world. Out: a `Reply`, its records and its counts.
+No rule, no counter and no byte of HTTP lives here.
+
+- shared: `desk` (the world, the visit, its situation), `hooks` (every place that may refuse), `together`, `crowd`
+- what the world is like: `gather`, `prepare`, `naming` (which order is meant), `lookout` (the daemon's order lists)
+- what stands against a request: `door` (rights, state, ownership), `judging` (rules and ledger), `changing`, `broker`,
+  `fitting`, `shadow`, `barring`; `deciding` is the one step in which all of it is asked and room is taken
+- sending: `sending`, `spacing`, `breaker`; many cancels: `meeting`, `targets`, `cancelling`, `cancelall`
+- other roads: `passing` (no trade), `subscribing` with `holdings`, `unlocking` with `cooldown`, `questions`, `recall`
+- telling: `recorder`, `written`, `floods` with `tally`, `recent`, `replies`, `sight` (cuts answers), `origins` (CORS)
 """

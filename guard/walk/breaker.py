@@ -1,7 +1,7 @@
-"""What stops a key by itself: too many unknown outcomes, or refusals by the daemon (contract §5 [breaker]).
+"""The breaker: too many unknown outcomes, or refusals by the daemon, stop a key (contract §5 [breaker]).
 
-Every such outcome is counted in its own record, so a start counts on; the one that fills a limit puts the key into
-`cancel_only`, as a `state` record by "breaker", until a person sets the key active.
+Each such outcome carries its count in its own record, so a restart goes on counting. The one that fills a limit puts
+the key into `cancel_only`, with a `state` record by "breaker", until a person sets the key active.
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ _log = structlog.get_logger("guard")
 
 
 class Counted(Struct, frozen=True):
-    """What an outcome counts, and the limits that it counts for."""
+    """The claims that an outcome adds to the breaker's counters, and the limits that watch these counters."""
 
     claims: tuple[Claim, ...] = ()
     limits: tuple[BreakerLimit, ...] = ()
@@ -32,7 +32,7 @@ NOTHING_COUNTED: Final = Counted()
 
 
 def counted(visit: Visit, situation: Situation, outcome: Outcome, *, is_simulated: bool) -> Counted:
-    """What an outcome of a kind that is counted counts; never raises. A simulated stub answer says nothing of a key."""
+    """What this outcome adds to the key's counters. A stub answer of the simulated environment adds nothing."""
     principal, plan = visit.principal, situation.plan
     if principal is None or plan is None or (is_simulated and is_stub(outcome)):
         return NOTHING_COUNTED
@@ -43,7 +43,7 @@ def counted(visit: Visit, situation: Situation, outcome: Outcome, *, is_simulate
 
 
 def trip(recorder: Recorder, visit: Visit, limits: tuple[BreakerLimit, ...], *, t_us: int) -> None:
-    """Stops the key where an outcome that was just counted is one too many."""
+    """Stops the key if the outcome that was just counted is one too many."""
     if visit.principal is None:
         return
     name, desk = visit.principal.name, recorder.desk

@@ -1,8 +1,8 @@
-"""What the broker itself limits: buckets of requests that every caller of the login shares.
+"""The broker's own rate limits: buckets of requests that all callers of the login share.
 
-The broker counts by account (or by login), not by key: without a count of its own here one bot could use up what all
-the others need. A bucket is one more `rate` claim; a change and a cancel share one, and a cancel is counted there but
-never refused. The numbers are the catalogue's; the gaps between two sends are in `spacing`. What the daemon answers
+The broker counts by account (or by login), not by key; without a count of our own one bot could use up what all the
+others need. A bucket is one more `rate` claim. A change and a cancel share one, in which a cancel counts but is never
+refused. The numbers are the catalogue's; the gaps between two sends are in `spacing`. What the daemon answers
 from memory has a bucket only where the caller wants the broker asked again.
 """
 
@@ -22,7 +22,7 @@ ANEW_AT: Final = frozenset({2101, 2102, 2201, 2211})  # funds, positions, orders
 
 
 class BrokerLimit(Struct, frozen=True):
-    """One of the broker's buckets, as who made the claim on it."""
+    """The maker of a claim on one of the broker's buckets."""
 
     whose: str
     window_s: int
@@ -67,9 +67,10 @@ def bucket_claims(visit: Visit, situation: Situation) -> tuple[tuple[Claim, Make
 
 
 def bucket_of(visit: Visit, situation: Situation) -> str | None:
-    """The counter that the request stands on; None where the broker has no limit, or the setting is off.
+    """The bucket's counter that the request counts on; None where the broker has no limit, or the setting is off.
 
-    Paths of one protocol number are one request to the broker. Real and simulated accounts count alike, each apart.
+    Paths with the same protocol number are the same request to the broker. Real and simulated accounts have counters of
+    their own.
     """
     endpoint, bucket = visit.endpoint, _bucket(visit, situation)
     return None if endpoint is None or bucket is None else _place(endpoint, bucket, situation)

@@ -1,9 +1,9 @@
-"""What a cancel of all orders means for the key that asks, and what it is told.
+"""Cancel all: what it means for the key that asks, and what the key is told.
 
-Its own orders of the account and market. Where nobody else's is known to work there, or `rights.cancel_all` is
-"account", the daemon is asked to cancel all at once; else, and where it refuses that (paper accounts do), each of the
-key's orders is cancelled by itself. The answer comes within the order timeout: what each order has come to by then, and
-how many are still to come.
+It means the key's own orders of the account and market. Where nobody else has an order there that the guard knows of,
+or `rights.cancel_all` is "account", the daemon is sent one request for all. Otherwise, and where the daemon refuses
+that (paper accounts do), each of the key's orders is cancelled by itself. The answer comes within the order timeout and
+says what has become of each order by then, and how many are still pending.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ from guard.walk.sending import Closing, Sending
 from guard.walk.targets import ENDED, PENDING, Asked, Target
 
 RESULTS_MAX: Final = 2_000  # orders that an answer lists; it counts them all
-_PART_OF_TIMEOUT: Final = 0.9  # an answer at the very end of it would come too late for a caller that waits as long
+_PART_OF_TIMEOUT: Final = 0.9  # a caller that waits just as long would miss an answer at the very end
 _DONE: Final = frozenset({Verdict.ACCEPTED.value, ENDED})
 
 
 class CancelAlls:
-    """Answers of cancels of all, over one recorder's desk."""
+    """Answers to cancel-all requests, on one recorder's desk."""
 
     def __init__(self, recorder: Recorder, cancelling: Cancelling) -> None:
         self._recorder = recorder
@@ -39,13 +39,13 @@ class CancelAlls:
         self._cancelling = cancelling
 
     def begin(self, sending: Sending, holders: Sequence[Holder]) -> tuple[Target, ...]:
-        """These orders are going to be cancelled one by one, as a part of this request."""
+        """Begins to cancel these orders one by one, as parts of this request."""
         visit = sending.visit
         asked = Asked(batch=visit.id, principal=visit.principal, peer=visit.call.peer)
         return self._cancelling.begin(asked, holders)
 
     async def one_by_one(self, sending: Sending) -> Reply:
-        """The request for all did not leave, or was refused: the key's own orders are cancelled each by itself."""
+        """Cancels each of the key's own orders, since the one request for all was not sent or was refused."""
         return await self.told(sending, self.begin(sending, self._own(sending)))
 
     def _own(self, sending: Sending) -> list[Holder]:
@@ -53,7 +53,7 @@ class CancelAlls:
         return [h for h in met(self._desk, sending.situation) if principal is not None and h.key == principal.name]
 
     async def told(self, sending: Sending, targets: Sequence[Target]) -> Reply:
-        """The answer, once all is done or it is time."""
+        """The answer, once every order is done or time is up."""
         visit = sending.visit
         spent_s = (self._desk.clock.t_us() - visit.started_us) / 1_000_000
         left_s = visit.standing.settings.daemon.order_timeout_s * _PART_OF_TIMEOUT - spent_s
@@ -69,7 +69,7 @@ class CancelAlls:
         return _passed(visit, sending.situation, targets, headers=headers)
 
     async def all_at_once(self, sending: Sending, carried: Closing, reply: Reply) -> Reply:
-        """After the daemon's own answer to one request for all."""
+        """The answer after the daemon's own to one request for all."""
         visit, own = sending.visit, self._own(sending)
         if carried.outcome.verdict is Verdict.REFUSED and own:
             return await self.one_by_one(sending)
@@ -84,7 +84,7 @@ class CancelAlls:
 
 
 def _of_all(targets: Sequence[Target]) -> Refusal | None:
-    """What is so for every order: nothing was sent, or nothing is known."""
+    """The refusal, where it is the same for every order: nothing was sent, or no outcome is known."""
     outcomes = {target.outcome for target in targets}
     if outcomes == {Verdict.NOT_SENT.value}:
         message = f"no order was cancelled: {targets[0].message}; nothing was sent"
@@ -95,7 +95,7 @@ def _of_all(targets: Sequence[Target]) -> Refusal | None:
 
 
 def _passed(visit: Visit, situation: Situation, targets: Sequence[Target], *, headers: Headers) -> Reply:
-    """Success is told only where no cancel has failed."""
+    """The guard's own answer: a success only if no cancel has failed."""
     failed = sum(1 for target in targets if target.outcome not in _DONE and target.outcome != PENDING)
     s2c = {"order_id": 0, "order_id_ex": "", **results(targets)}
     body = trade_body(situation, s2c, failed=failed, of=len(targets))
@@ -103,13 +103,13 @@ def _passed(visit: Visit, situation: Situation, targets: Sequence[Target], *, he
 
 
 def results(targets: Sequence[Target]) -> dict[str, object]:
-    """One entry an order, and how many are still to be answered."""
+    """One entry for each order, and how many are pending."""
     pending = sum(1 for target in targets if target.outcome == PENDING)
     return {"results": [target.told() for target in targets[:RESULTS_MAX]], "pending": pending}
 
 
 def _with_results(body: bytes, targets: Sequence[Target]) -> bytes:
-    """The daemon's own answer and what it means for each order; as it came where it cannot be read."""
+    """The daemon's own answer with what it means for each order; unchanged where it cannot be read."""
     try:
         envelope = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         s2c = msgspec.json.decode(envelope.get("s2c", msgspec.Raw(b"{}")), type=dict[str, msgspec.Raw] | None) or {}

@@ -1,10 +1,10 @@
-"""Cancels of many orders, one by one: newest first, at the pace of the broker, each a decision with an outcome.
+"""Many orders cancelled one by one: newest first, at the broker's pace, each cancel a decision with its outcome.
 
-What a cancel of all means where it must not meet somebody else's order, and what an operator's state asks for. The
-program owns the work: it goes on after its answer was told, and when its caller hangs up. Orders that are being
-cancelled already are not cancelled twice: each cancel is sent in the name of the first who asked and still may. One
-that has no name yet (its own answer is still to come, or was lost) is cancelled when it gets one. What a crash cuts off
-is not begun again: every cancel that left is in the record.
+Used by a cancel-all that must not touch other keys' orders, and by an operator who sets a state with `cancel_working`.
+The program owns the work: it goes on after the caller was answered or has hung up. An order that is already being
+cancelled is not cancelled twice; its cancel is sent in the name of the first asker who still may. An order that the
+daemon has not named yet (its answer is pending, or was lost) is cancelled once it has a name. After a crash the work is
+not taken up again; every cancel that was sent is in the record.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ _log = structlog.get_logger("guard")
 
 
 class Cancelling:
-    """Everything that is being cancelled one by one, over one recorder's desk."""
+    """All one-by-one cancels that are under way on one recorder's desk."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -62,9 +62,10 @@ class Cancelling:
         self._under_way: dict[str, Target] = {}
 
     def begin(self, asked: Asked, holders: Iterable[Holder], *, as_one: bool = False) -> tuple[Target, ...]:
-        """Has these orders cancelled, in this order; at once what each has come to. Must be called in one step.
+        """Begins to cancel these orders in this order, and returns their targets, which tell what becomes of each.
 
-        `as_one`: they are all that work on their accounts and markets, so that one request may end those of each.
+        Must be called in the step in which the orders were looked up. `as_one`: these are all the working orders of
+        their accounts and markets, so one request may cancel those of each.
         """
         found, fresh = [], []
         for holder in holders:
@@ -80,7 +81,7 @@ class Cancelling:
         return tuple(found)
 
     async def _carry(self, asked: Asked, targets: list[Target], *, as_one: bool) -> None:
-        """Accounts side by side: the broker counts by account."""
+        """One task for each account, since the broker counts by account."""
         accounts: dict[Account, list[Target]] = {}
         for target in targets:
             accounts.setdefault(target.account, []).append(target)
@@ -106,10 +107,10 @@ class Cancelling:
             target.end(Verdict.UNKNOWN.value, "the daemon has not told under which name it knows the order")
         for target in targets:
             await target.done.wait()
-        self._desk.lookout.poke(targets[0].account)  # so that what has ended is soon known to have
+        self._desk.lookout.poke(targets[0].account)  # so that the ends of these orders are learned soon
 
     async def _is_begun(self, target: Target, room: asyncio.Semaphore) -> bool:
-        """Its cancel is on its way, or needless; False: the order has no name yet."""
+        """True: its cancel is on its way, or no longer needed. False: the order has no name yet."""
         holder = self._desk.state.holders.get(target.of)
         if target.done.is_set() or (holder is not None and not target.name(holder)):
             return target.done.is_set()
@@ -128,11 +129,11 @@ class Cancelling:
         return True
 
     async def _decided(self, target: Target) -> Sending | None:
-        """The decision on one cancel when its turn has come; None: the order has ended meanwhile."""
+        """Decides one cancel as soon as the broker's pace allows; None: the order has ended meanwhile."""
         while (holder := self._desk.state.holders.get(target.of)) is not None:
             header = order_of(holder.order).header
             intent = CancelOrder(header, holder.order_id, holder.order_id_ex)
-            asked = self._speaker(target) or next(iter(target.askers.values()))  # whose end is then what is told
+            asked = self._speaker(target) or next(iter(target.askers.values()))  # nobody may: the refusal says why
             visit, situation = self._visit(asked, ONE), _situation(intent, holder.account, holder)
             wait_s = self._wait_s(visit, situation)
             if not wait_s:
@@ -142,13 +143,13 @@ class Cancelling:
         return None
 
     def _speaker(self, target: Target) -> Asked | None:
-        """Who asked first and still may."""
+        """The first asker who still may cancel; None: nobody does."""
         return next((found for one in target.askers.values() if (found := self._renewed(one)) is not None), None)
 
     def _renewed(self, asked: Asked) -> Asked | None:
-        """Who asked, with the key's rights as they are now; None: the key stands no more. The guard itself always does.
+        """The asker with the key's present rights; None: the key is no longer valid. The guard itself always is.
 
-        Limits that change meanwhile stop no cancel: they would not have stopped it when it was asked for.
+        Limits that have changed meanwhile do not stop a cancel: no limit would have stopped it when it was asked for.
         """
         standing, principal = self._desk.standing, asked.principal
         if principal is None:
@@ -173,7 +174,7 @@ class Cancelling:
     # ------------------------------------------------------------ all of an account and market at once
 
     async def _at_once(self, asked: Asked, targets: list[Target]) -> None:
-        """One request for each market's orders; where the daemon will not have that, each is still to be cancelled."""
+        """One request for the orders of each market; those that the daemon refuses are cancelled one by one later."""
         places: dict[tuple[int, int | None], tuple[Header, list[Target]]] = {}
         for target in targets:
             holder = self._desk.state.holders.get(target.of)
@@ -186,7 +187,7 @@ class Cancelling:
                 await self._all(asked, CancelAll(header, header.trd_market), own, known=known)
 
     async def _all(self, asked: Asked, intent: CancelAll, targets: list[Target], *, known: frozenset[str]) -> None:
-        """`known`: the orders that it may meet; where it would meet another, each is still to be cancelled."""
+        """`known`: the orders that the request may cancel; if it would cancel another as well, it is not sent."""
         situation = _situation(intent, targets[0].account, None)
         while True:
             visit = self._visit(self._renewed(asked) or asked, ALL)
@@ -214,7 +215,7 @@ class Cancelling:
         return visit
 
     def _take(self, visit: Visit, situation: Situation) -> Sending:
-        """Decided, recorded and held in one step. A journal that is broken does not keep a cancel back."""
+        """Decides, records and holds the cancel in one step. A broken journal does not stop a cancel."""
         outbound = outbound_of(self._desk, visit, situation)
         if outbound is None or outbound.body is None:
             raise AssertionError("a cancel of an order without an account")
@@ -223,14 +224,14 @@ class Cancelling:
         used = () if isinstance(seen, Taken) else seen.used
         judged = Judged(claims, used=used, order=outbound.body, is_simulated=situation.env is Env.SIMULATE)
         place = bucket_of(visit, situation)
-        if place is not None:  # at once: the next one looks before this one leaves
+        if place is not None:  # now: the next cancel looks before this one is sent
             self._desk.spacing.take(place, Effect.ORDER_CANCEL, now_us=self._desk.clock.mono_us())
         sending = Sending(visit, situation, outbound, judged, recorded(self._recorder, visit, situation, judged=judged))
         hold(self._recorder, sending, opening_of(visit, situation, judged))
         return sending
 
     def _wait_s(self, visit: Visit, situation: Situation) -> float:
-        """How long the broker wants the next request of this bucket to wait; 0: not at all."""
+        """How long the next request of this bucket has to wait for the broker's sake; 0: not at all."""
         place, endpoint = bucket_of(visit, situation), visit.endpoint
         if place is None or endpoint is None or endpoint.bucket is None:
             return 0
@@ -243,7 +244,7 @@ class Cancelling:
 
 
 def recorded(recorder: Recorder, visit: Visit, situation: Situation, *, judged: Judged) -> int | None:
-    """The record's number; None where the journal is broken: then the cancel is noted as a gap, and goes on."""
+    """Records the cancel: its seq; None where the journal is broken, and the cancel is noted as a gap and goes on."""
     try:
         return recorder.allowed(visit, situation, judged)
     except JournalFault as fault:
@@ -252,7 +253,7 @@ def recorded(recorder: Recorder, visit: Visit, situation: Situation, *, judged: 
 
 
 def spread(recorder: Recorder, sending: Sending, each: Sequence[Holder]) -> None:
-    """The request for all is itself not sent: its decision has its outcome in the same step, and holds nothing open."""
+    """The one request for all is not sent itself, so its decision is settled, and its outcome recorded, at once."""
     message = f"cancelled one by one: {len(each)} orders"
     close(recorder, sending, Outcome(Verdict.ACCEPTED, status=200, ret_type=0, message=message))
     if sending.seq is not None:

@@ -1,4 +1,7 @@
-"""The claims of a change of a live order, live and judged again: the ledger's order and the rules' word joined."""
+"""The claims of a change of a live order: what the ledger holds for it joined with what the rules claim for it.
+
+Used by the walk and by a replay alike.
+"""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -18,7 +21,7 @@ _ZERO: Final = Decimal(0)
 
 
 def wholes(holder: Holder) -> dict[str, Whole]:
-    """What the order claimed as a whole, cell by cell; the latest terms count."""
+    """What the order claimed when nothing of it was filled, cell by cell; by its latest terms."""
     found: dict[str, Whole] = {}
     for basis in holder.bases:
         worth = basis.worth
@@ -28,7 +31,7 @@ def wholes(holder: Holder) -> dict[str, Whole]:
 
 
 class Change:
-    """A live order and what it shall be; of a new order, or where no order is meant, nothing becomes otherwise."""
+    """A live order and what it shall become. Without a live order (a new one, say) claims pass through unchanged."""
 
     def __init__(
         self,
@@ -43,9 +46,9 @@ class Change:
         self._changed = None if holder is None or order is None else _changed(holder, order, worth)
 
     def claims(self, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
-        """What the changed order shall hold of what the order that it shall be would hold.
+        """The claims of the changed order, as targets of the live one: what is filled already stays paid for.
 
-        One that comes back is one more order of the day.
+        An order that is enabled again counts as one more order of its day.
         """
         holder, changed = self._holder, self._changed
         if holder is None or changed is None:
@@ -55,7 +58,7 @@ class Change:
         return tuple(beside_fills(claim, changed) for claim in claims)
 
     def carried(self, named: Iterable[Claim], *, is_shadow: bool = False) -> tuple[Claim, ...]:
-        """Claims on what the order stood on besides; of shadows' counters those, or all others."""
+        """Claims on cells that the order is on and `named` leaves out: those of shadows, or all others."""
         holder, changed = self._holder, self._changed
         if holder is None or changed is None:
             return ()
@@ -67,7 +70,7 @@ class Change:
 
 
 def _changed(holder: Holder, order: PlaceOrder, worth: Valuation | Missing | None) -> Changed:
-    """Where nothing wants the order valued now, it is worth what its price says, and no less a piece than before."""
+    """The change in numbers. Without a valuation the order counts at its own price, at least at the old one."""
     original, paid = order_of(holder.order), holder.fills.paid
     was = next((found for basis in reversed(holder.bases) if (found := basis.worth) is not None), None)
     was_price = _size(original.price) if was is None else Decimal(was.price)
@@ -77,7 +80,7 @@ def _changed(holder: Holder, order: PlaceOrder, worth: Valuation | Missing | Non
     else:
         price, times = max(_size(order.price), was_price), Decimal(1 if was is None else was.multiplier)
         value = None if was is None else EXACT.multiply(EXACT.multiply(order.qty, price), times)
-    if paid is None:  # nobody told what for: for the larger of what it was valued at and of what it would be now
+    if paid is None:  # the price paid is not known: the larger of the two it may have been
         paid = EXACT.multiply(holder.filled, max(was_price, price))
     return Changed(
         qty=order.qty,

@@ -1,8 +1,8 @@
-"""Wrong trade passwords, counted by account: after the second one no password is tried for a minute. Pure.
+"""Wrong trade passwords by account: after the second one no password is tried for a minute. Pure.
 
-The broker locks an account after some wrong passwords, and then nobody can trade or cancel. An unlock that names no
-account, or a security firm, may concern every real one, so it counts for each (B30). A try that is under way counts as
-a wrong one: a burst must not get past the limit. Time is an argument, in µs.
+After some wrong passwords the broker locks the account, and nobody can trade or cancel. An unlock that names no account
+may concern every real one and counts for each (B30). A try that is still under way counts as wrong, or a burst would
+get past the limit. Time is an argument, in µs.
 """
 
 from collections.abc import Collection
@@ -21,7 +21,7 @@ Verdict = Literal["right", "wrong", "untried"]
 
 
 class Tries(Struct):
-    """The wrong passwords of one account since the last right one, when the last was, and how many are under way."""
+    """One account: wrong passwords since the last right one, when the last was tried, and tries under way."""
 
     wrong: int = 0
     last_us: int = 0
@@ -34,7 +34,7 @@ class Cooldowns(Struct):
     tries: dict[int, Tries] = field(default_factory=dict)
 
     def wait_us(self, accounts: Collection[int], *, now_us: int) -> int | None:
-        """None: a password may be tried. Else how long it may not; 0 where that hangs on a try that is under way."""
+        """None: a password may be tried. Otherwise how long to wait; 0: until the try that is under way is answered."""
         found = [tries for name in accounts if (tries := self.tries.get(name)) is not None]
         cooling = [tries.last_us + COOLDOWN_US - now_us for tries in found if tries.wrong >= WRONG_MAX]
         if max(cooling, default=0) > 0:

@@ -1,8 +1,7 @@
-"""How many requests of a key are under way, how often an address failed to say who it is, who is refused how often.
+"""Three counts against floods: requests under way by key, failed logins by address, refusals by source. Pure, bounded.
 
-Bounded; pure. The first two refuse with a name and never a cancel, nor a request whose key verifies for what its
-address did: all bots of a host share one. The third only makes refusals wait. A minute of failed
-attempts is counted from its first one.
+The first two refuse, but never a cancel; and a request with a valid key is not refused for what its address did, since
+all bots of a host share one. The third only delays refusals. A minute of failed attempts begins with the first of them.
 """
 
 from typing import Final, NamedTuple
@@ -25,7 +24,7 @@ class Crowd(Struct):
     under_way: dict[str, int] = field(default_factory=dict)
 
     def enter(self, name: str, *, most: int | None) -> Refusal | None:
-        """One more of this key's, or why not; `most` None lets it pass whatever there is. Ended by `leave`."""
+        """Counts one more of this key, to be ended by `leave`; or why not. `most` None: however many there are."""
         count = self.under_way.get(name, 0)
         if most is not None and count >= most:
             message = f"{count} requests of this key are under way, which is as many as there may be; await an answer"
@@ -63,7 +62,7 @@ class Strangers(Struct):
     swept_us: int = -SECOND_US
 
     def told(self, refusal: Refusal, *, address: str, most: int, t_us: int) -> Refusal:
-        """The refusal that a caller gets whose credential did not verify; beyond `most` in a minute it is `rate`."""
+        """The refusal for a caller whose credential did not verify; `rate` from the one after `most` in a minute on."""
         if refusal.code is not Code.UNAUTHENTICATED:
             return refusal
         seen = self._of(address, t_us)
@@ -91,7 +90,7 @@ class Strangers(Struct):
         return seen
 
     def _has_room(self, t_us: int) -> bool:
-        """For one more address. What is over is looked for once a second: it would cost more than a refusal does."""
+        """For one more address. Old ones are swept once a second only: a sweep costs more than a refusal."""
         if len(self.attempts) >= ADDRESSES_MAX and t_us >= self.swept_us + SECOND_US:
             self.swept_us = t_us
             self.attempts = {name: one for name, one in self.attempts.items() if t_us < one.since_us + MINUTE_US}
@@ -99,18 +98,18 @@ class Strangers(Struct):
 
 
 class Refused(NamedTuple):
-    """Whose request was refused: a key's, or where none was verified an address's."""
+    """Whose request was refused: a key, or where none was verified an address."""
 
     key: str | None = None
     address: str = ""
 
 
 class Refusals(Struct):
-    """When each source is told its next refusal: so many a second, and a second's worth at once.
+    """When each source is told its next refusal: so many a second, with bursts of up to a second's worth.
 
-    However many connections a flood has, it is told no more than that, as long as nobody waits for more than
-    `WAIT_MAX_US`. Addresses without room share one place; a key never does. `due_us` is when what was refused so far
-    would be told at that rate.
+    However many connections a flood has, it is told no more than that, until the wait reaches `WAIT_MAX_US`. When the
+    table is full, further addresses share one place; a key never does. `due_us`: when the refusals so far would all be
+    told at that rate.
     """
 
     due_us: dict[Refused, int] = field(default_factory=dict)
@@ -126,7 +125,7 @@ class Refusals(Struct):
         return wait_us
 
     def _has_room(self, t_us: int) -> bool:
-        """For one more source. What is over is looked for once a second: it would cost more than a refusal does."""
+        """For one more source. Old ones are swept once a second only: a sweep costs more than a refusal."""
         if len(self.due_us) >= ADDRESSES_MAX and t_us >= self.swept_us + SECOND_US:
             self.swept_us = t_us
             self.due_us = {one: due_us for one, due_us in self.due_us.items() if due_us > t_us}

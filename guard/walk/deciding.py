@@ -1,8 +1,8 @@
-"""The one step in which trades are decided, for all that came to it in one turn of the loop.
+"""The synchronous step that decides trades, all those together that reached it in one turn of the loop.
 
-Within it nothing is awaited: from the first look at shared state until room is taken and the record has its place no
-other change comes in between. Of several trades each stage is done for all before the next one (`together` says why).
-They take room one after the other, each with what those before it hold; and stand in the record in that order.
+Nothing in it is awaited: between the first look at shared state and the reservation with its place in the record no
+other change can come. Of several trades each stage is done for all of them before the next (`together` says why). They
+take room one after the other, each seeing what those before it hold, and they are recorded in that order.
 """
 
 from collections.abc import Callable
@@ -35,8 +35,8 @@ _INTERRUPTED: Final = Outcome(Verdict.NOT_SENT, message="interrupted")
 class Case(Struct, gc=False):
     """A trade up to its decision.
 
-    `situation` None: something has to be asked for first. `found` is the decision, `error` the fault of ours that met
-    it; until its record has been written `sending` holds room, or `bar` says why it may not be sent.
+    `situation` None: something has to be asked for first. Before the record is written, `sending` holds room for it or
+    `bar` says why it may not be sent. `found` is the decision, `error` a fault of our own.
     """
 
     visit: Visit
@@ -58,7 +58,7 @@ class Deciding:
         self._together = Together(self.decide, self._desk.supervisor)
 
     async def decided(self, case: Case) -> Sending | Reply:
-        """What may be sent, with its room taken and its record on the way, or the refusal, which is recorded."""
+        """The trade with its room taken and its record queued, ready to be sent; or the reply to a refusal."""
         if case.visit.effect is _CANCEL:  # it waits for nobody
             self.decide([case])
         else:
@@ -85,10 +85,10 @@ class Deciding:
             raise
 
     def decide(self, cases: list[Case]) -> None:
-        """The synchronous step: from the first look at shared state to the reservation and its record is no await.
+        """The synchronous step: no await between the first look at shared state and the record of the reservation.
 
-        A fault of ours is the trade's alone that it met. `Needs`: what has to be asked for first, since it may change
-        the refusal; nothing was changed or recorded.
+        A fault of our own fails only the trade that it met. If `found` comes out as `Needs`, these have to be asked for
+        first, since they may change the refusal; nothing was changed or recorded.
         """
         for stage in (self._gather, self._weigh, self._hold, self._write):
             for case in cases:
@@ -99,7 +99,7 @@ class Deciding:
                         case.error = error
 
     def _gather(self, case: Case) -> None:
-        """What is known of the world, where it is at hand."""
+        """What is known of the world, where nobody has to be asked."""
         visit, desk = case.visit, self._desk
         if case.situation is not None:
             return
@@ -108,12 +108,12 @@ class Deciding:
         case.situation = at_once(desk, visit, case.intent)
 
     def _weigh(self, case: Case) -> None:
-        """What the rules say by themselves, and what would be sent."""
+        """What the rules say before the ledger is asked, and what would be sent."""
         if case.situation is not None:
             weigh(self._desk, case.visit, case.situation)
 
     def _hold(self, case: Case) -> None:
-        """Every claim takes its room, or none does; and all that stands against the trade."""
+        """Takes room for every claim, unless something stands against the trade."""
         visit, situation, hooks, desk = case.visit, case.situation, self._hooks(), self._desk
         if situation is None:
             return
@@ -137,7 +137,7 @@ class Deciding:
         desk.unwritten += 1
 
     def _write(self, case: Case) -> None:
-        """The record of it, in the order in which room was taken."""
+        """Writes its record; called in the order in which room was taken."""
         visit, situation, bar, recorder = case.visit, case.situation, case.bar, self._recorder
         if case.sending is not None:
             case.found = self._recorded(case.sending)
@@ -147,7 +147,7 @@ class Deciding:
             case.found = again(recorder, visit, situation, first=bar.first, step=bar.replays)
 
     def _recorded(self, sending: Sending) -> Sending | Reply:
-        """What adds risk and cannot be recorded gives its room back; a cancel passes, and is noted as a gap."""
+        """An order or change that cannot be recorded gives its room back; a cancel passes and is noted as a gap."""
         visit, situation, desk = sending.visit, sending.situation, self._desk
         desk.unwritten -= 1
         try:

@@ -1,7 +1,7 @@
-"""What the walk stands on: the one mutable world of a guard, and the visit that one request pays to it.
+"""The desk, the one mutable world that requests share, and the visit that each request pays to it.
 
-Everything that decides is in `standing`, one frozen value that reloads swap whole. `state` is the ledger that the
-journal's records fold into; `traffic` counts reads and dry runs, from zero with each start.
+Everything that decides is in `standing`, one frozen value that a reload swaps as a whole. `state` is the ledger that
+the journal's records fold into; `traffic` counts reads and dry runs, and begins at zero with each start.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ class Book(Protocol):
 
 
 class Services(Struct, frozen=True):
-    """The services that a desk brings together; `circuits` are those that `daemon` is behind."""
+    """The services that a desk brings together; `circuits` are those of `daemon`."""
 
     journal: Journal
     daemon: Daemon
@@ -133,12 +133,12 @@ class Desk:
         self.agreed = Agreed()
         self.recent = Recent()
         self.lookout: Lookout = Blind()
-        self.unwritten = 0  # decisions that have room in the ledger and get their place in the record in this step
+        self.unwritten = 0  # decisions that hold room in the ledger and are recorded later in this step
         self.is_open = False  # callers can come in
         self.is_draining = False
         self.is_daemon_up: bool | None = None
         self.weakened: tuple[str, ...] = ()  # controls that are off or loose, as they were found at the start
-        # What parts of the program that the walk does not know have to say of themselves, when somebody asks.
+        # Asked when somebody reads `/status`: what other parts of the program find wrong with themselves.
         self.concerns: list[Callable[[], tuple[str, ...]]] = []
         # The daemon repeats an answer for a packet id that it has seen: one number must not come back after a restart.
         self.serial = services.clock.t_us() // 1000 % SERIAL_MAX
@@ -150,7 +150,7 @@ class Desk:
         return Visit(call, clock.new_id(), utc(wall_us), wall_us, t_us, t_us, self.standing)
 
     def renew(self, visit: "Visit") -> None:
-        """The visit waited meanwhile: it is decided at the time and by the standing of its decision."""
+        """The visit had to wait: from now on it goes by the present time and standing."""
         clock = self.clock
         visit.wall_us = clock.wall_us()
         visit.wall = utc(visit.wall_us)
@@ -163,20 +163,20 @@ class Desk:
         return self.serial
 
     def heard(self, result: Answer | Failure) -> None:
-        """The daemon answered, or did not; what was held up here is no word about it."""
+        """Notes whether the daemon answered; what never left the guard says nothing about that."""
         if not isinstance(result, Failure) or result.kind != "held":
             self.is_daemon_up = isinstance(result, Answer)
 
     @property
     def is_halted(self) -> bool:
-        """The HALT file lies in the state directory: cancels only, for everyone. A link to nowhere is one too."""
+        """There is a HALT file in the state directory: cancels only, for everyone. A dangling link counts too."""
         return os.access(self._halt, os.F_OK, follow_symlinks=False)  # says no without raising: half of lexists's cost
 
     @property
     def was_halted(self) -> bool:
-        """The same as it was found in this turn of the loop: for what is decided, and looked at anew before it is sent.
+        """The same, looked up once in a turn of the loop: a turn decides many orders, and each look is a system call.
 
-        Looking costs a system call, and a turn decides many orders.
+        Good enough to decide by, since `is_halted` is asked again before anything is sent.
         """
         if self._was_halted is None:
             asyncio.get_running_loop().call_soon(self._turn_is_over)
@@ -188,12 +188,12 @@ class Desk:
 
 
 class Visit(Struct, gc=False):
-    """One request on its way: what was found out so far, and what will be counted of it.
+    """One request on its way: who asks what, and what will be counted and recorded of it.
 
     `more`: what was asked for beyond what the rules need, because it may change a refusal. A position that was read
-    before `position_since_us` is not believed; `exits_before` is what worked on it when it was asked for, and
-    `filled_before` what of the changed order itself was filled by then. `batch` and `why`: what a cancel that the guard
-    made itself is a part of, and whose word it follows.
+    before `position_since_us` is not used. `exits_before`: what other working orders were taking off it when it was
+    asked for; `filled_before`: how much of the changed order itself was filled then. `batch` and `why`: for a cancel
+    that the guard makes itself, what it is a part of and on whose word.
     """
 
     call: Call
@@ -219,9 +219,10 @@ class Visit(Struct, gc=False):
 
 
 class Weighed(Struct, frozen=True, gc=False):
-    """What the rules say of a trade by themselves, and what would be sent; None where no account is known.
+    """What the rules said of a trade before the ledger was asked, and what would be sent (None: no account is known).
 
-    `exits` is what it takes off its position, of which the rules were told that other orders take `working`.
+    `exits`: the claim for what the order takes off its position; `working`: what the rules were told that other orders
+    take off it.
     """
 
     judgement: Judgement
@@ -231,15 +232,15 @@ class Weighed(Struct, frozen=True, gc=False):
 
 
 class Situation(Struct, gc=False):
-    """What is known of the world for one request; a datum that is missing is a value here.
+    """What is known of the world for one request; a missing datum is a value here.
 
-    `plan` is what binds a trade of its key on its account, under the standing of its visit; None where one of these is
-    not known. `order` is the order as it shall be: new, or after the change; its rules have to know `needs`, `world` is
-    what is known of that, `worth` what they valued it at. `holder` is the live order that is meant, `conflict` why none
-    can be, or not changed so. `acc_ids` are the accounts that the body names: None for none, empty where what it names
-    is no account. `reducible`: up to which quantity an order of this symbol and side only makes a fresh position
-    smaller. `each`: the live orders that a cancel of all cancels one by one; None: it is sent as one request.
-    `weighed`: what the rules said of it, if they were asked before the ledger.
+    `rows`: the account list. `acc_ids`: the accounts that the body names; None: it names none, empty: what it names is
+    no account. `plan`: the rules that bind a trade of this key on this account; None where either is not known.
+    `order`: the order as it shall be, new or after the change; `needs` is what its rules have to know, `world` what is
+    known of that, `worth` what they valued it at. `holder`: the live order that is meant; `conflict`: why none can be
+    meant, or none can be changed so. `reducible`: up to this quantity an order of this symbol and side only makes a
+    fresh position smaller. `each`: the live orders that a cancel-all cancels one by one; None: it is sent as one
+    request. `weighed`: what the rules said before the ledger was asked.
     """
 
     intent: Intent
@@ -257,21 +258,21 @@ class Situation(Struct, gc=False):
     world: World | None = None
     reducible: Decimal = Decimal(0)
     each: tuple[Holder, ...] | None = None
-    weighed: "Weighed | None" = None
+    weighed: Weighed | None = None
 
     @property
     def is_reducing(self) -> bool:
-        """The order, as it was judged, only makes a fresh position smaller."""
+        """By what its rules were told, the order only makes a fresh position smaller."""
         return self.order is not None and 0 < self.order.qty <= self.reducible
 
     def locate(self, env: Env | None, acc_id: int | None) -> None:
-        """Where the request is to count: the pair is an account, an unknown environment counting as real."""
+        """Sets the account on which the request counts; an unknown environment counts as real."""
         self.env, self.acc_id = env, acc_id
         self.account = None if acc_id is None else Account(Env.REAL if env is None else env, acc_id)
 
     @property
     def comes_back(self) -> bool:
-        """An order that was disabled is enabled: it is judged and counted as a new one (W05)."""
+        """A disabled order is to be enabled again: it is judged and counted like a new one (W05)."""
         return isinstance(self.intent, ModifyOrder) and self.intent.op is Op.ENABLE
 
     @property

@@ -1,6 +1,6 @@
-"""What stands between a caller and an order before any policy does: rights, accounts, the guard's own state, ownership.
+"""What may refuse a request before any policy does: its key's rights, accounts, the guard's own state, ownership.
 
-Asked twice of an order: when it is decided, and once more after its decision is on the disk.
+An order is asked about twice: when it is decided, and once more when its first byte would leave.
 """
 
 import weakref
@@ -46,17 +46,17 @@ RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
 GRANTED_MAX: Final = 4096  # keys of which the last grant is kept
 _CANCEL, _READ, _NOWHERE = Effect.ORDER_CANCEL, Effect.READ, AccountAt.NONE  # asked of every request
 _granted: Final[dict[str, tuple[object, ...]]] = {}
-"""By key, all that its last grant of environment and account hung on."""
+"""By key id, everything that its last grant of environment and account depended on."""
 
 
 def unknown(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
-    """What a caller is told whose credential did not verify: in the end, that its address tried too often."""
+    """The refusal of a caller whose credential did not verify; after too many, that its address tries too often."""
     most = visit.standing.settings.bounds.failed_auths_per_minute_max
     return desk.strangers.told(refusal, address=visit.call.peer, most=most, t_us=visit.t_us)
 
 
 def admitted(desk: Desk, visit: Visit) -> Refusal | None:
-    """Counts the request as under way, unless its key has too many; a cancel passes whatever there is."""
+    """Counts the request as under way, or refuses it as one too many of its key; a cancel always passes."""
     name = "" if visit.principal is None else visit.principal.name
     most = None if visit.effect is _CANCEL else visit.standing.settings.bounds.requests_per_key_max
     crowded = desk.crowd.enter(name, most=most)
@@ -66,10 +66,10 @@ def admitted(desk: Desk, visit: Visit) -> Refusal | None:
 
 
 def identify(visit: Visit) -> Refusal | None:
-    """Who is asking, into `visit.principal`. A public endpoint may be asked by nobody, but never with a wrong key.
+    """Finds who is asking, into `visit.principal`. Public endpoints need no key, but a wrong key is refused everywhere.
 
-    Who comes again is who it was, as long as the very same principal stands in the keyring and has no end; at the same
-    endpoint, while nothing else has come in force, it may what it might.
+    What was found for the same credential before is used again: the principal as long as the keyring still holds this
+    very object and it never expires, its scope for an endpoint as long as the same standing is in force as well.
     """
     endpoint, standing, call = visit.endpoint, visit.standing, visit.call
     shown = call.presented
@@ -100,9 +100,9 @@ def identify(visit: Visit) -> Refusal | None:
 
 
 def revoked(desk: Desk, visit: Visit) -> Refusal | None:
-    """The key was revoked or has ended since it was looked at: the same answer as if it had never been known.
+    """Refuses what was let in with a key that has since been revoked or has expired, as if it were an unknown key.
 
-    What is no cancel was judged by the key's limits too, so it ends with any change of them.
+    Anything but a cancel was judged by the key's limits as well, so any change of these refuses it too.
     """
     principal, standing = visit.principal, desk.standing
     if principal is None or standing.keyring.unending.get(principal.id) is principal:
@@ -114,9 +114,10 @@ def revoked(desk: Desk, visit: Visit) -> Refusal | None:
 
 
 def rights(visit: Visit, situation: Situation, *, is_repeat: bool = False) -> list[Reason]:
-    """Environment and account. What sends no order, a cancel or a repeat, needs no account list that cannot be had.
+    """Whether the key may use this environment and account.
 
-    What was granted to a key is granted again where everything that it hangs on is the same as the last time.
+    Without an account list new orders and changes are refused; cancels and repeats, which send no order, may pass. A
+    grant is given again without a look where everything that it depended on is the same as last time.
     """
     endpoint, principal, rows = visit.endpoint, visit.principal, situation.rows
     if endpoint is None or principal is None:
@@ -141,9 +142,9 @@ def rights(visit: Visit, situation: Situation, *, is_repeat: bool = False) -> li
 
 
 def _may_without_list(principal: Principal, situation: Situation) -> bool:
-    """The account list cannot be had: an unrestricted key, its own live order, or an account that the key names.
+    """Without the account list: an unrestricted key may, and any key for its own live order or an account it names.
 
-    What only the list could say is never guessed: whose a card is, or which accounts "all of them" are.
+    What only the list can tell is never guessed: which account a card belongs to, or which ones "all accounts" are.
     """
     intent = situation.intent
     if isinstance(intent, AccPush) and intent.acc_ids is None:
@@ -158,9 +159,9 @@ def _may_without_list(principal: Principal, situation: Situation) -> bool:
 
 
 def state_reasons(desk: Desk, visit: Visit, situation: Situation, *, is_last: bool = False) -> list[Reason]:
-    """The guard's own state: draining, the record, policies, trading off, trading state and the HALT file.
+    """What the guard's own state has against it: draining, journal, policies, trading off, trading state, HALT file.
 
-    `is_last`: the decision is on the disk already, and only what may have changed meanwhile is looked at.
+    `is_last`: the decision is on the disk, and only what may have changed since is looked at.
     """
     effect = visit.effect
     if effect is _CANCEL:
@@ -199,7 +200,7 @@ def late_objection(desk: Desk, visit: Visit, situation: Situation) -> Refusal | 
 
 
 def _not_reducing(situation: Situation) -> Reason:
-    """Why the order is none that only reduces: how much it may be, or what is not known."""
+    """Why the order does not count as reducing: how much of the position may go, or what is not known of it."""
     order, position = situation.order, situation.world.position if situation.world is not None else None
     message = "trading is reduce_only: only orders that make a known position smaller may pass"
     if isinstance(position, Missing):
@@ -243,7 +244,7 @@ def _readiness(desk: Desk, wall: datetime) -> list[Reason]:
 
 
 def _unwritten(journal: Journal) -> Reason:
-    """Why the record takes no decision and its outcome now."""
+    """Why the journal cannot take a decision and its outcome now."""
     if journal.failed is not None:
         return Reason(
             Code.JOURNAL_UNAVAILABLE, "the record cannot be written until the guard is restarted; cancels still pass"
@@ -256,7 +257,7 @@ def _unwritten(journal: Journal) -> Reason:
 
 
 def ownership(visit: Visit, situation: Situation) -> list[Reason]:
-    """Whether the order that is meant is known, and whether this key may touch it. A cancel of all means its own."""
+    """Whether the order that is named is known, and whether this key may touch it. A cancel-all names none."""
     intent, holder = situation.intent, situation.holder
     if visit.principal is None or type(intent) not in NAMING:
         return []
@@ -270,9 +271,10 @@ def ownership(visit: Visit, situation: Situation) -> list[Reason]:
 
 
 def against_original(desk: Desk, situation: Situation) -> list[Reason]:
-    """What the order as it is says against its change: there is less of it left, or nobody knows what would come back.
+    """What the live order itself has against the change.
 
-    An order that comes back is judged on the terms that the ledger knows: the daemon must show it on the same.
+    A quantity below what is filled makes no sense. An order that is to be enabled again was judged on the terms that
+    the ledger knows, so the daemon's list must show the same terms.
     """
     if situation.holder is None or situation.order is None:
         return []
@@ -294,7 +296,7 @@ def against_original(desk: Desk, situation: Situation) -> list[Reason]:
 
 
 def _touch(visit: Visit, situation: Situation, owner: str) -> Reason | None:
-    """Why the key may not touch an order of this owner; without policies it may touch its own."""
+    """Why the key may not touch an order of this owner; its own it always may."""
     principal, account, effect, policies = visit.principal, situation.account, visit.effect, visit.standing.policies
     if principal is None or effect is None or account is None or owner == principal.name:
         return None
@@ -306,7 +308,7 @@ def _touch(visit: Visit, situation: Situation, owner: str) -> Reason | None:
 
 
 def in_the_way(desk: Desk, visit: Visit, holder: Holder | None) -> Refusal | None:
-    """Another change of the same order: while it is under way, or nobody knows what became of it, only cancels pass."""
+    """While another change of the order is under way, or its outcome is unknown, only cancels pass."""
     if holder is None or visit.effect is _CANCEL:
         return None
     match change_in_flight(desk.state, holder.id):

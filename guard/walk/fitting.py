@@ -1,4 +1,4 @@
-"""How much of a refused order would have fitted, in whole lots; its lot is looked up where it is at hand."""
+"""`largest_qty`: how much of a refused order would have passed, in whole lots where the lot size is known."""
 
 from typing import Final
 
@@ -16,13 +16,13 @@ PLAIN_KINDS: Final[frozenset[InstrumentKind]] = frozenset({"stock", "fund"})
 def largest_of(
     desk: Desk, situation: Situation, judgement: Judgement, *, judged: Judged, seen: Granted | Full
 ) -> str | None:
-    """The quantity that would pass, as text; None where no quantity would. Whole lots, where the lot is at hand."""
+    """The largest quantity that would pass, as text; None where no quantity would."""
     short = []
     for shortfall in seen.shortfalls if isinstance(seen, Full) else ():
         maker = judged.makers[shortfall.index]
         claim = judged.claims[shortfall.index]
         if maker is not None:
-            spent = 0 if claim.whole is None else claim.amount - claim.whole  # by what is filled, whatever its quantity
+            spent = 0 if claim.whole is None else claim.amount - claim.whole  # by fills, whatever the quantity
             short.append((claim, maker, replace(shortfall, used=shortfall.used + spent)))
     bound, lot = largest_bound(judgement, short), lot_of(situation)
     if bound is None:
@@ -33,13 +33,13 @@ def largest_of(
 
 
 def lot_of(situation: Situation) -> int | None:
-    """How many make a lot of what the order trades; None where that is not known."""
+    """The lot size of the order's instrument; None where it is not known."""
     known = None if situation.world is None else situation.world.instrument
     return known.lot_size if isinstance(known, Instrument) else None
 
 
 def _learns_lot(desk: Desk, situation: Situation) -> bool:
-    """The instrument is at hand and is what the order was judged as; from now on it is in the situation's world."""
+    """Adds the instrument to the situation's world, if it is cached and agrees with what the order was judged as."""
     order, account, world, worth = situation.order, situation.account, situation.world or NOTHING, situation.worth
     if order is None or account is None or world.instrument is not NOT_ASKED:
         return False

@@ -1,8 +1,8 @@
-"""What is summed up and not recorded one by one: refusals alike beyond ten a second, and market-data reads that passed.
+"""What is summed up instead of recorded one by one, so that no caller can fill the disk with repetition.
 
-What passes without a key is, too, beyond as many. Neither a stranger nor the holder of a key can push history out or
-fill the disk with what says the same again. The refusal of a trade by a key that may trade is always whole: it is an
-order that somebody wanted.
+These are market-data reads that passed, like refusals beyond ten a second, and passed requests without a key beyond
+ten a second. The refusal of a trade is always recorded in full where the key may trade at all: somebody wanted that
+order.
 """
 
 from typing import Final, NamedTuple
@@ -28,7 +28,7 @@ _log = structlog.get_logger("guard")
 
 
 class Alike(NamedTuple):
-    """Refusals that say the same: of one source without a key, or of one key and code."""
+    """What makes refusals alike: the source, where no key was verified; otherwise key and code."""
 
     source: str = ""
     key: str | None = None
@@ -36,7 +36,7 @@ class Alike(NamedTuple):
 
 
 Reading = tuple[str, str]
-"""A key, the empty one nobody's, and the endpoint that it reads."""
+"""A key ("" without one), and the endpoint that it reads."""
 
 
 class Floods:
@@ -64,11 +64,11 @@ class Floods:
         return tally.add(place, wall_us=visit.wall_us) <= DENIED_PER_SECOND
 
     def is_visit_below(self, visit: Visit) -> bool:
-        """Whether what passes without a key gets a record of its own; what does not is summed up with the reads."""
+        """Whether a request without a key that passed gets a record of its own; otherwise it is counted as a read."""
         return self._visits.add(Alike(visit.call.peer), wall_us=visit.wall_us) <= DENIED_PER_SECOND
 
     def sum_up(self, wall_us: int | None = None) -> None:
-        """Writes what is over by now; everything without a time."""
+        """Writes the sums of all periods that are over at `wall_us`; None: of all periods."""
         self._refusals.close(wall_us)
         self._strangers.close(wall_us)
         self._visits.close(wall_us)
@@ -91,7 +91,7 @@ class Floods:
 
 
 def _alike(visit: Visit, refusal: Refusal) -> Alike | None:
-    """What the refusal is counted with; None where it is never summed up."""
+    """The refusals that this one is counted with; None: it is never summed up."""
     principal, endpoint = visit.principal, visit.endpoint
     if principal is None:
         return Alike(visit.call.peer)

@@ -1,8 +1,8 @@
-"""What the world is like, for one request: accounts, the order that is meant, the order as it shall be, its value.
+"""What the world is like for one request: accounts, the order that is meant, the order as it shall be, its instrument.
 
-`gather` may ask the daemon; `understood` makes something of what is known, without an await, and is asked again after
-every wait: what was true before it need not be true any more. Neither refuses: what cannot be had is a value
-(`Missing`, or None) that the rules look at later.
+`gather` may ask the daemon. `understood` works out what follows from what is known; it awaits nothing, and is called
+again after every wait, since what was true before may have changed. Neither refuses: a datum that cannot be had is a
+value (`Missing`, or None) that the rules look at later.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ _TOO_LATE: Final = Missing(Code.REFERENCE_UNAVAILABLE, "the account list is not 
 
 
 def at_hand(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
-    """The situation, where nobody has to be asked about accounts; None where somebody has."""
+    """The situation, if the account list is cached; None: the daemon has to be asked for it."""
     endpoint = visit.endpoint
     if visit.principal is None or endpoint is None or endpoint.account is _NOWHERE:
         return Situation(intent)
@@ -63,7 +63,7 @@ def at_hand(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
 
 
 async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
-    """Everything that the synchronous step needs, asked for beforehand."""
+    """The situation with the account list, which is asked for if it is not cached."""
     endpoint = visit.endpoint
     if visit.principal is None or endpoint is None or endpoint.account is _NOWHERE:
         return Situation(intent)
@@ -87,7 +87,7 @@ async def _rows(desk: Desk, visit: Visit) -> Rows | Missing:
 
 
 def understood(desk: Desk, visit: Visit, situation: Situation) -> Situation:
-    """The same with what the account list, the ledger and reference data make of the request, as they stand now."""
+    """Fills in what account list, ledger and cached reference data say about the request at this moment."""
     intent = situation.intent
     principal, header = visit.principal, getattr(intent, "header", None)
     if principal is None or header is None:
@@ -117,9 +117,9 @@ def understood(desk: Desk, visit: Visit, situation: Situation) -> Situation:
 
 
 def _find_order(desk: Desk, situation: Situation, *, env: Env | None, acc_id: int | None) -> None:
-    """The live order that is meant, and the order as it shall be; none where no order is changed, or it is not known.
+    """Fills in the live order that is named and, for a change, the order that it shall become.
 
-    Where it cannot be told, or its change makes something that is no order, that is the conflict.
+    `conflict`: its two names are those of different orders, or the change would make something that is no valid order.
     """
     intent = situation.intent
     found = meant(desk.state, intent, env=env, acc_id=acc_id)
@@ -136,7 +136,7 @@ def _find_order(desk: Desk, situation: Situation, *, env: Env | None, acc_id: in
 
 
 def _environment(principal: Principal, situation: Situation, *, acc_id: int | None) -> Env | None:
-    """Where the request is to count, which its body does not say."""
+    """The environment in which the request counts, where its body names none."""
     order_env = situation.holder.account.env if situation.holder else None
     env = resolve_env(principal, listed(situation) or (), order=order_env, acc_id=acc_id)
     return cancel_env(principal) if env is None and type(situation.intent) in CANCELS else env

@@ -1,9 +1,9 @@
-"""Who holds which subscription of the daemon: quote lines by key, account pushes by key. Pure; `now_us` is an argument.
+"""Which key holds which subscriptions at the daemon: quote lines and account pushes. Pure; `now_us` is an argument.
 
-All callers share one connection to the daemon, which knows one set of subscriptions (W18). So the daemon gets the
+All callers share one connection to the daemon, which has one set of subscriptions (W18). So the daemon is given the
 union, and a line ends there when its last holder leaves: by unsubscribing, by losing its key, or by staying away. A key
-stays away when its last socket closed `GONE_AFTER_US` ago and it has asked for nothing since. A key that never had a
-socket holds what it subscribed until it says otherwise: nothing tells a quiet program from one that has gone.
+stays away once its last socket closed `GONE_AFTER_US` ago and it has asked for nothing since. A key that never had a
+socket keeps its subscriptions until it ends them: a quiet program looks the same as one that is gone.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -31,7 +31,7 @@ class Holdings:
     """The lines and accounts of every key, by its name. True while anybody holds anything.
 
     Attributes:
-        away_us: keys that hold something and have no socket any more; since when they have asked for nothing.
+        away_us: for each holder whose last socket has closed, when it was last heard of.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Holdings:
         return LINES_MAX - self._counts.get(name, 0)
 
     def take(self, name: str, intent: Subscribe) -> list[Line]:
-        """The key holds these lines; the ones that it did not hold before."""
+        """The key holds these lines from now on; returns those that it did not hold before."""
         flags = _flags(intent.extra)
         added = []
         for line in lines_of(intent):
@@ -80,11 +80,11 @@ class Holdings:
         return [line for line, holders in self._lines.items() if name in holders] if name in self._counts else []
 
     def ends(self, name: str, lines: Iterable[Line]) -> list[Line]:
-        """Those of the lines that no other key holds: what the daemon is told to end."""
+        """Those of the lines that no other key holds, which the daemon may be told to end."""
         return [line for line in lines if not self._lines.get(line, {}).keys() - {name}]
 
     def is_pushed_to_others(self, name: str, intent: Subscribe) -> bool:
-        """Another key holds one of the lines and has not said that it wants no push of it."""
+        """Another key holds one of the lines and wants pushes of it."""
         return any(
             other != name and dict(flags).get(PUSH) is not False
             for line in lines_of(intent)
@@ -98,7 +98,7 @@ class Holdings:
         return self._accounts.get(name, frozenset())
 
     def set_accounts(self, name: str, acc_ids: Collection[int]) -> None:
-        """A list is the whole of what the key wants, not an addition."""
+        """Replaces the accounts that the key holds; a list is never added to the one before."""
         if acc_ids:
             self._accounts[name] = frozenset(acc_ids)
         else:
@@ -117,13 +117,13 @@ class Holdings:
         self._refused.pop(name, None)
 
     def left(self, name: str, *, now_us: int) -> None:
-        """No socket of the key is open any more, or about to be."""
+        """The key's last socket has closed, and none is being opened."""
         if name in self._here and (name in self._counts or name in self._accounts):
             self.away_us[name] = now_us
         self._here.discard(name)
 
     def seen(self, name: str, *, now_us: int) -> None:
-        """The key has asked for something: it is not gone, whatever the daemon refused to end before."""
+        """The key has asked for something, so it is not gone."""
         if name in self.away_us:
             self.away_us[name] = now_us
         self._refused.pop(name, None)
@@ -136,7 +136,10 @@ class Holdings:
         return sorted(n for n in found if self._refused.get(n, (0, now_us))[1] <= now_us)
 
     def refused(self, name: str, *, now_us: int) -> int:
-        """The daemon did not end what a key held that is gone: it is not asked again for a minute. How often so far."""
+        """The daemon would not end the subscriptions of a key that is gone: it is left alone for a minute.
+
+        Returns how often that has happened.
+        """
         times = self._refused.get(name, (0, 0))[0] + 1
         self._refused[name] = times, now_us + REFUSED_PAUSE_US
         return times
@@ -151,7 +154,7 @@ class Holdings:
     # ------------------------------------------------------------ what the daemon is told
 
     def restoring(self, wanted: Collection[Line]) -> Iterator[tuple[list[Line], Subscribe]]:
-        """Calls that subscribe to those of the wanted lines that are still held, as their holders asked for them."""
+        """The calls that subscribe again to those of the lines that are still held, with their holders' own flags."""
         groups: dict[_Flags, list[Line]] = {}
         for line in wanted:
             for flags in set(self._lines.get(line, {}).values()):
@@ -167,7 +170,7 @@ class Holdings:
 def calls(
     lines: Collection[Line], *, is_subscribe: bool, extra: Mapping[str, object] | None = None
 ) -> Iterator[tuple[list[Line], Subscribe]]:
-    """The fewest plain calls that name exactly these lines: securities of the same kinds together, in their order."""
+    """Calls that name exactly these lines: securities with the same sub types share one, in their order."""
     kinds: dict[tuple[int, str], list[int]] = {}
     for market, code, kind in lines:
         kinds.setdefault((market, code), []).append(kind)
@@ -190,5 +193,5 @@ def _thawed(value: object) -> object:
 
 
 def _silent_first(group: tuple[_Flags, list[Line]]) -> tuple[bool, _Flags]:
-    """Who wants no push must not be restored after who does: the daemon's connection is one for all."""
+    """Those without pushes first: all share one connection, where the last call on a line decides on pushes."""
     return dict(group[0]).get(PUSH) is not False, group[0]

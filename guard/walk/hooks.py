@@ -1,7 +1,7 @@
-"""Every place where the walk may say no, in one table: the walk asks these, and nothing else stands in between.
+"""Every place where the walk may refuse, in one table.
 
-A guard is built with them as they are; no setting changes one. `guard selftest` shows that each is connected: its tests
-build guards of which one hook answers "nothing against it", and the bypass matrix must fail there.
+A guard is built with them as they are; no setting changes one. Tests of `guard selftest` show that each one matters:
+they build guards in which one hook has nothing against anything, and the bypass matrix must fail for each of them.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ from guard.walk.sending import Sending
 
 
 class Shows(Protocol):
-    """What cuts an answer."""
+    """Cuts the daemon's answer to what its caller may see."""
 
     def __call__(self, desk: Desk, visit: Visit, situation: Situation, *, answer: Answer) -> sight.Shown | Refusal:
         """The answer as its caller gets it."""
@@ -29,7 +29,7 @@ class Shows(Protocol):
 
 
 class Rights(Protocol):
-    """What asks for environment and account."""
+    """Checks environment and account."""
 
     def __call__(self, visit: Visit, situation: Situation, *, is_repeat: bool = False) -> list[Reason]:
         """What stands against it; a repeat under a known Idempotency-Key sends nothing."""

@@ -1,10 +1,10 @@
-"""One at a time, and how many wait: a lock whose queue can be looked at, so that whoever comes may be turned away."""
+"""A lock that tells how many wait for it, so that further ones can be turned away."""
 
 import asyncio
 
 
 class InTurn:
-    """`async with` it; `waiting` counts those who do not have the turn yet."""
+    """Used with `async with`; `waiting` counts those who do not have the lock yet."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()

@@ -1,4 +1,4 @@
-"""A trade judged: rules and ledger asked in one synchronous step, and what is sent and held when both agree."""
+"""Judging: the rules and then the ledger asked in one synchronous step, and what is sent and held if both agree."""
 
 import hashlib
 from collections.abc import Sequence
@@ -53,9 +53,9 @@ _NO_EXITS: Final = exits_of(0)
 
 
 class Look(Struct, gc=False):
-    """What rules and ledger say before anything is sent, and what would be sent.
+    """What rules and ledger say, and what would be sent; nothing is changed yet.
 
-    `outbound` is None where no account is known. `taken`: the Idempotency-Key was used before, on the cell of `slot`.
+    `outbound` is None where no account is known. `taken`: the Idempotency-Key of the claim `slot` was used before.
     """
 
     judged: Judged
@@ -67,14 +67,14 @@ class Look(Struct, gc=False):
     largest_qty: str | None = None
 
     def refusal(self, reasons: list[Reason]) -> Refusal:
-        """All these reasons. What would help is told only where nothing but rules and ledger stands in the way."""
+        """A refusal with these reasons; how to get past only where they are those of rules and ledger alone."""
         if len(reasons) > len(self.reasons):
             return Refusal(in_order(reasons))
         return Refusal(in_order(reasons), self.retry_after_s, self.largest_qty)
 
 
 def weigh(desk: Desk, visit: Visit, situation: Situation) -> Weighed:
-    """What the rules say before the ledger is asked, noted in the situation, and the valuation with it."""
+    """Asks the rules, without the ledger; notes their answer and the valuation in the situation."""
     exits = _exits(visit, situation)
     working = _working(desk, visit, situation, exits=exits)
     judgement = _judgement(visit, situation, exits=working)
@@ -83,18 +83,18 @@ def weigh(desk: Desk, visit: Visit, situation: Situation) -> Weighed:
 
 
 def _working(desk: Desk, visit: Visit, situation: Situation, *, exits: Claim | None) -> int:
-    """What the rules are told that other working orders take off the position."""
-    if exits is None or situation.world is None:  # without one no position is known that they come off
+    """What other working orders take off the position, as the rules are told."""
+    if exits is None or situation.world is None:  # no position is known that anything could come off
         return 0
     others = beside(desk.state, exits.counter, holder=_changed(visit, situation))
     return max(visit.exits_before, others) - visit.filled_before
 
 
 def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
-    """Every rule, then a look at every claim; nothing is changed. The valuation is noted in the situation."""
+    """Asks every rule and looks at every claim; nothing is changed but the situation, where the valuation is noted."""
     weighed = situation.weighed
     if weighed is None or weighed.working != _working(desk, visit, situation, exits=weighed.exits):
-        weighed = weigh(desk, visit, situation)  # not yet, or an order of this turn works on the same position
+        weighed = weigh(desk, visit, situation)  # not asked yet, or an order of this turn is an exit too
     holder, exits, judgement, outbound = _changed(visit, situation), weighed.exits, weighed.judgement, weighed.outbound
     body = outbound.body if outbound and outbound.body else b""
     reasons = list(judgement.reasons)
@@ -106,7 +106,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
         for claim, maker in bucket_claims(visit, situation):
             claims, makers = (claim, *claims), (maker, *makers)
     else:
-        body = b""  # what is cancelled one by one is not sent itself
+        body = b""  # orders are cancelled one by one, so the request itself is not sent
     if exits is not None:
         claims, makers = (exits, *claims), (None, *makers)
     if slot is not None:
@@ -130,7 +130,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
 
 
 def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
-    """Everything against a call that is no trade: rights, the guard's own state, read rates; nothing is changed."""
+    """All that stands against a call that is no trade: rights, the guard's own state, rates; nothing is changed."""
     policies, principal = visit.standing.policies, visit.principal
     judgement = _UNJUDGED
     if policies is not None and principal is not None:
@@ -159,9 +159,9 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
 
 
 def _tell_shortfalls(found: Look, seen: Full, *, t_us: int, free_us: Sequence[int] = ()) -> None:
-    """A reason, by whoever made the claim, for each one that does not fit; and when all of them will.
+    """Adds the reason, by its maker, for each claim that does not fit; and works out when all reasons will be gone.
 
-    `free_us`: how long the reasons that are there already stand, where that is known.
+    `free_us`: how long the reasons that were there before will stand, as far as that is known.
     """
     waits_us = list(free_us)
     for shortfall in seen.shortfalls:
@@ -175,7 +175,7 @@ def _tell_shortfalls(found: Look, seen: Full, *, t_us: int, free_us: Sequence[in
 
 
 def wait_s(reasons: list[Reason], free_us: list[int]) -> float | None:
-    """When the same request will pass, exactly; None where time alone does not help, or nobody knows."""
+    """In how many seconds the same request will pass; None where time alone does not help, or nobody knows when."""
     if len(free_us) != len(reasons) or not free_us:
         return None
     return max(free_us) / 1_000_000
@@ -216,12 +216,12 @@ def change_of(visit: Visit, situation: Situation, worth: Valuation | Missing | N
 
 
 def as_judged(situation: Situation, effect: Effect) -> Effect:
-    """As what the rules see the change of a live order: new where it comes back."""
+    """The effect by which the rules judge a change: that of a new order where a disabled one is enabled again."""
     return Effect.ORDER_NEW if situation.comes_back else effect
 
 
 def _exits(visit: Visit, situation: Situation) -> Claim | None:
-    """What an order takes off a position while it works: counted for every order, so that no exit is taken twice."""
+    """The claim for what an order takes off a position while it works; every order makes it, so none exits twice."""
     order, account = situation.order, situation.account
     if order is None or account is None or visit.effect is _CANCEL:
         return None
@@ -229,26 +229,26 @@ def _exits(visit: Visit, situation: Situation) -> Claim | None:
 
 
 def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
-    """What other working orders on this side will take off the position, in the ledger's units."""
+    """What other working orders of this side will take off the position, in ledger units."""
     exits = _exits(visit, situation)
     return 0 if exits is None else beside(desk.state, exits.counter, holder=_changed(visit, situation))
 
 
 def _changed(visit: Visit, situation: Situation) -> str | None:
-    """The live order that the request changes: what it holds itself does not stand in its way."""
+    """The live order that the request changes, whose own part of a counter does not count against it."""
     return situation.holder.id if situation.holder and visit.effect is _CHANGE else None
 
 
 def mark_of(visit: Visit) -> str:
-    """What makes a repeat of the same order deliberate: another Idempotency-Key."""
+    """What tells deliberate repeats of an order apart: the hash of the Idempotency-Key, "" without one."""
     key = visit.call.head.get("idempotency-key")
     return hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""
 
 
 def _slot(desk: Desk, visit: Visit, situation: Situation, *, key: str, reasons: list[Reason]) -> Claim | None:
-    """What keeps the Idempotency-Key; where no more of them can be remembered that is one more reason.
+    """The claim that remembers the Idempotency-Key; if no more keys can be remembered, a reason is added.
 
-    A cancel passes all the same, and nobody remembers its key.
+    A cancel passes all the same, and its key is then not remembered.
     """
     principal, account, endpoint = visit.principal, situation.account, visit.endpoint
     if principal is None or account is None or endpoint is None:
@@ -264,7 +264,7 @@ def _slot(desk: Desk, visit: Visit, situation: Situation, *, key: str, reasons: 
 
 
 def _no_room(desk: Desk, visit: Visit, counter: str) -> Reason | None:
-    """Too many Idempotency-Keys of the last day are remembered for one more."""
+    """The reason, if as many Idempotency-Keys of the last day are remembered as there may be."""
     most = bound_met(desk.state, counter, t_us=visit.t_us)
     if most is None:
         return None
@@ -273,7 +273,7 @@ def _no_room(desk: Desk, visit: Visit, counter: str) -> Reason | None:
 
 
 def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
-    """What the ledger is asked to hold: a new order, a change of a live one, or a cancel that holds nothing."""
+    """What the ledger is asked to hold: a new order, a change of a live one, or a cancel, which holds no money."""
     principal, account, holder = visit.principal, situation.account, situation.holder
     if account is None:
         raise AssertionError("a trade without an account passed the door")

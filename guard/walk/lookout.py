@@ -1,4 +1,4 @@
-"""What the walk may ask of whoever looks at the daemon's order lists (`guard.tracking`)."""
+"""The port to `guard.tracking`: what the walk may ask of the part that reads the daemon's order lists."""
 
 from decimal import Decimal
 from typing import Protocol
@@ -9,7 +9,7 @@ from guard.terms import Account, PlaceOrder
 
 
 class Disabled(Struct, frozen=True):
-    """What a list of the daemon's shows of a live order that is disabled; nothing, where it shows it as working."""
+    """The terms that the daemon's list shows of a disabled order; all None where it shows the order as working."""
 
     qty: Decimal | None = None
     price: Decimal | None = None
@@ -18,7 +18,7 @@ class Disabled(Struct, frozen=True):
     trail_spread: Decimal | None = None
 
     def is_as(self, order: PlaceOrder) -> bool:
-        """Nothing that is shown is otherwise than the order says."""
+        """Every term that is shown equals the order's."""
         pairs = (
             (self.qty, order.qty),
             (self.price, order.price),
@@ -30,23 +30,23 @@ class Disabled(Struct, frozen=True):
 
 
 class Lookout(Protocol):
-    """Who looks at the daemon's order lists."""
+    """Reads the daemon's order lists."""
 
     async def look(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
-        """Has this list asked for out of turn, and learned from, as far as that can be had in a moment."""
+        """Asks for this list out of turn and learns from it; gives up after a moment."""
         ...
 
     def poke(self, account: Account) -> None:
-        """Something happened on this account: its lists are asked as soon as the pace allows."""
+        """Something happened on this account: its lists are asked for as soon as the pace allows."""
         ...
 
     def disabled(self, name: str) -> Disabled | None:
-        """How the daemon shows a live order that may be disabled; None where no list of late has shown it."""
+        """How the latest list shows a live order; None where no recent list has shown it."""
         ...
 
 
 class Blind:
-    """Nobody looks: what hangs on a list is not known."""
+    """Reads no lists, so nothing is known of them."""
 
     async def look(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
         """Nothing is asked."""

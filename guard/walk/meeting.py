@@ -1,6 +1,6 @@
-"""Whose orders a cancel of all would meet at the daemon, as far as the guard knows of any. Changes nothing.
+"""Whose orders a cancel-all would cancel at the daemon, as far as the guard knows of them. Changes nothing.
 
-Looked at when it is decided and once more when it leaves: what is decided in between is on its way to the daemon too.
+Asked when it is decided and once more when it leaves: orders decided in between are on their way to the daemon too.
 """
 
 from guard.limits import Holder
@@ -11,7 +11,7 @@ from guard.walk.desk import Desk, Situation, Visit
 
 
 def met(desk: Desk, situation: Situation) -> tuple[Holder, ...]:
-    """The live orders that a cancel of all would meet, newest first."""
+    """The live orders that a cancel-all would cancel, newest first."""
     intent, account = situation.intent, situation.account
     if not isinstance(intent, CancelAll) or account is None:
         return ()
@@ -25,7 +25,7 @@ def met(desk: Desk, situation: Situation) -> tuple[Holder, ...]:
 
 
 def each_of(desk: Desk, visit: Visit, situation: Situation) -> tuple[Holder, ...] | None:
-    """The key's own orders, where they have to be cancelled one by one; None: one request for all is the same."""
+    """The key's own orders, if they have to be cancelled one by one; None: one request for all may be sent."""
     principal, account, policies = visit.principal, situation.account, visit.standing.policies
     if not isinstance(situation.intent, CancelAll) or principal is None or account is None:
         return None

@@ -1,8 +1,8 @@
-"""Which live order a request names, and under which names the daemon is told of it.
+"""Which live order a request names, and by which names it is forwarded.
 
-The daemon takes an order by either of two names and, in some versions, either name in either place. So both places are
-looked up both ways, names that disagree are refused, and what is forwarded are the names under which the daemon itself
-once answered: it cannot act on another order than the one that was judged.
+The daemon knows an order by two names and, in some versions, takes either name in either place. So both places are
+looked up both ways, and names that disagree are refused. What is forwarded are the names that the daemon itself once
+answered with, so it cannot act on another order than the one that was judged.
 """
 
 from typing import Final
@@ -15,13 +15,13 @@ from guard.terms import Account, CancelOrder, Env, Intent, ModifyOrder, Reconfir
 
 _NAMING: Final = (ModifyOrder, CancelOrder, Reconfirm)
 NAMING: Final = frozenset({*_NAMING})
-"""The intents that name a live order; asked for by type, which takes a tenth of asking three classes in turn."""
+"""The intents that name a live order, for a look-up by type, which takes a tenth of three `isinstance` checks."""
 
 
 def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) -> Holder | Refusal | None:
-    """The live order that a change or a cancel names; without an environment, whichever one knows it.
+    """The live order that a change or a cancel names; without an environment it is looked up in both.
 
-    None: none that the guard knows. A refusal: its two names are those of different orders.
+    None: the guard knows no such order. A refusal: its two names are those of different orders.
     """
     if acc_id is None or not isinstance(intent, _NAMING):
         return None
@@ -37,7 +37,7 @@ def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) 
 
 
 def forwarded(intent: Intent, holder: Holder) -> Intent:
-    """The request with the live order that it is about named as the daemon named it."""
+    """The request with its live order named as the daemon named it."""
     if not isinstance(intent, _NAMING):
         return intent
     number = holder.order_id if holder.order_id is not None and _is_number(holder.order_id) else None

@@ -1,8 +1,8 @@
-"""Pages in a browser: which of them may call, and what their browsers are told (Fetch, CORS protocol).
+"""Pages in a browser: which may call, and what their browsers are told (Fetch standard, CORS protocol).
 
-None by default. A page of an origin that the settings name may read its answers and send the headers that callers send;
-the key still decides everything. Any other page gets no word of permission: its browser asks beforehand for every
-request that carries a key or JSON, hears an ordinary refusal, and sends nothing. Credentials in cookies do not exist.
+None by default. A page from an origin that the settings name may read its answers and send the headers that callers
+send; the key still decides everything. Any other page is given no permission: its browser asks before each request that
+carries a key or JSON, is refused, and sends nothing. There are no cookies.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,12 +24,12 @@ _NO_CONTENT: Final = 204
 
 
 def with_origins(handler: Handler, allowed: frozenset[str], *, new_id: Callable[[], str]) -> Handler:
-    """The handler, which also serves pages of these origins; as it is where there are none."""
+    """The handler, made to serve pages from these origins too; unchanged without any."""
     return Origins(handler, allowed, new_id).handle if allowed else handler
 
 
 class Origins:
-    """Before one handler."""
+    """Answers preflight requests, and adds CORS headers to the answers of one handler."""
 
     def __init__(self, handler: Handler, allowed: frozenset[str], new_id: Callable[[], str]) -> None:
         self._handler = handler

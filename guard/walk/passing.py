@@ -1,4 +1,4 @@
-"""Everything that is no trade: reads, subscriptions, unlock, administration. The same checks, no reservation."""
+"""The road of everything that is no trade: reads, subscriptions, unlock, administration. Nothing is reserved."""
 
 from collections.abc import Awaitable
 from functools import partial
@@ -99,7 +99,7 @@ class Passing:
                 asked.error = error
 
     async def pass_on(self, asked: Asked, judged: Judged) -> Reply:
-        """Send what was admitted, and tell the answer, cut to what the caller may see."""
+        """Sends what was admitted; returns the answer, cut to what the caller may see."""
         desk, hooks, visit, situation = self._desk, asked.hooks, asked.visit, asked.situation
         endpoint = visit.endpoint
         if endpoint is None or situation is None:
@@ -131,7 +131,7 @@ class Passing:
 
 
 def _shared(desk: Desk, visit: Visit, situation: Situation, *, hooks: Hooks) -> Awaitable[Answer | Failure]:
-    """A subscription is sent as far as it is not another key's as well; it may have waited behind another key's."""
+    """Sends as much of a subscription as no other key holds; it may have waited behind another key's."""
 
     async def ask(intent: Intent) -> Answer | Failure:
         if late_objection(desk, visit, situation) is not None:
@@ -143,7 +143,7 @@ def _shared(desk: Desk, visit: Visit, situation: Situation, *, hooks: Hooks) -> 
 
 
 def _whose(answer: Answer) -> tuple[tuple[str, str], ...]:
-    """A 401 of the daemon's own says so: the caller's key at the guard is not what it is about."""
+    """Marks a 401 as the daemon's own: it is not about the caller's key at the guard."""
     return (("Guard-Note", "this 401 is the daemon's"),) if answer.status == UNAUTHORIZED else ()
 
 
@@ -153,7 +153,7 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
     gone = hooks.revoked(desk, visit)
     if gone is not None:
         return refused(recorder, visit, gone)
-    visit.t_us = max(visit.t_us, desk.traffic.at_us)  # as the counters take it: the record says the same
+    visit.t_us = max(visit.t_us, desk.traffic.at_us)  # no earlier than the counters' time, in the record too
     look = hooks.judge_passing(desk, visit, situation)
     if look.reasons:
         refusal = Refusal(in_order(look.reasons), look.retry_after_s)

@@ -1,7 +1,7 @@
-"""Everything that has to be asked before a request can be judged, in the order in which it is known to matter.
+"""What has to be asked of the daemon before a request can be judged: accounts, order lists, reference data.
 
-An order that is refused already, or that was sent before under the same Idempotency-Key, asks for no reference data:
-whoever may not trade must not use up the guard's part of the broker's limits.
+Nothing more is asked for an order that is refused already, or that was sent before under the same Idempotency-Key:
+whoever may not trade must not use up the guard's own part of the broker's limits.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _log = structlog.get_logger("guard")
 
 
 def at_once(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
-    """What is known of the request, where all that can be had is at hand, as it mostly is; None: see `prepare`."""
+    """The situation of the request, if everything is cached, as it mostly is; None: `prepare` has to ask."""
     situation = at_hand(desk, visit, intent)
     if situation is None or (situation.needs is None and type(intent) not in NAMING):
         return situation  # no live order that the daemon may know better, and no rule that looks at the world
@@ -33,7 +33,7 @@ def at_once(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
 
 
 async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
-    """The same once it was asked for, in the step in which this returns: whoever acts on it must not await between."""
+    """Asks for what is missing. The situation is that of the step in which this returns: use it without an await."""
     situation = await gather(desk, visit, intent)
     if _is_sought(desk, visit, situation):
         situation = await _looked(desk, visit, situation)
@@ -44,15 +44,15 @@ async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
 
 
 def as_of_now(desk: Desk, visit: Visit, situation: Situation) -> Situation:
-    """The situation after a wait, at the time and under the standing of now."""
+    """The situation after a wait: worked out anew, with the present time and standing."""
     desk.renew(visit)
     return understood(desk, visit, Situation(situation.intent, rows=situation.rows))
 
 
 def _is_sought(desk: Desk, visit: Visit, situation: Situation) -> bool:
-    """The daemon may know of the order more than the ledger: the original of a change, the terms of what comes back.
+    """The daemon's order list may tell what the ledger cannot: an unknown original, or the terms of a disabled order.
 
-    Of a cancel it tells whose the order is, where it may be one whose answer was lost: that has no name here yet.
+    For a cancel it tells whose the order is, if it may be one whose answer was lost and that has no name here yet.
     """
     if isinstance(situation.intent, CancelOrder):
         return situation.holder is None and _may_be_anothers(desk, visit, situation)
@@ -75,7 +75,7 @@ def _may_be_anothers(desk: Desk, visit: Visit, situation: Situation) -> bool:
 
 
 async def _looked(desk: Desk, visit: Visit, situation: Situation) -> Situation:
-    """The situation once the list that may show the order was looked at."""
+    """The situation after the list that may show the order was asked for."""
     header = getattr(situation.intent, "header", None)
     if isinstance(header, Header) and situation.account is not None:
         try:
@@ -83,13 +83,13 @@ async def _looked(desk: Desk, visit: Visit, situation: Situation) -> Situation:
         except Exception:
             if not isinstance(situation.intent, CancelOrder):
                 raise
-            _log.exception("look_failed", decision=visit.id)  # a bug of ours keeps no cancel from passing
+            _log.exception("look_failed", decision=visit.id)  # a bug of ours must not stop a cancel
             desk.supervisor.fault("look", event="look_failed")
     return as_of_now(desk, visit, situation)
 
 
 def _is_complete(desk: Desk, visit: Visit, situation: Situation) -> bool:
-    """Nothing more would be waited for."""
+    """All reference data that matters is cached."""
     needs, account, order = situation.needs, situation.account, situation.order
     if needs is None or account is None or order is None or not _is_asked_for(desk, visit, situation):
         return True
@@ -102,14 +102,14 @@ def _is_asked_for(desk: Desk, visit: Visit, situation: Situation) -> bool:
 
 
 async def _exits_of_others(desk: Desk, situation: Situation, more: Needs) -> None:
-    """What works on a position that was placed elsewhere is in no ledger before a list shows it."""
+    """Asks for the list that shows orders placed elsewhere, which may be exits from the same position."""
     if more.position and situation.order is not None and situation.account is not None:
         header = situation.order.header
         await desk.lookout.look(situation.account, trd_market=header.trd_market, jp_acc_type=header.jp_acc_type)
 
 
 def is_replay(desk: Desk, visit: Visit) -> bool:
-    """The Idempotency-Key was used before: the first answer is told again, whatever the world is like."""
+    """The Idempotency-Key was used before, so the first answer will be given again."""
     key, principal, endpoint = visit.call.head.get("idempotency-key"), visit.principal, visit.endpoint
     if key is None or principal is None or endpoint is None:
         return False
@@ -122,10 +122,10 @@ def _is_refused(desk: Desk, visit: Visit, situation: Situation) -> bool:
 
 
 def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Sequence[Reason]) -> Needs | None:
-    """What may still change a refusal: the position that the order may be an exit from, the lot of what would fit.
+    """What is worth asking for before an order is refused; asked for once.
 
-    `beside`: what stands against the order beside rules and ledger. Only `reduce_only` hangs on what the world is
-    like. Asked for once.
+    The position, if the order might be an exit from it, and the lot size, if a smaller order would pass. `beside`: what
+    stands against the order apart from rules and ledger; of this only `reduce_only` depends on the position.
     """
     if not (beside or seen.reasons) or visit.more is not None or visit.effect not in RISKY:
         return None
@@ -137,11 +137,12 @@ def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Seque
 
 
 async def ask_more(desk: Desk, visit: Visit, situation: Situation, *, more: Needs, is_dry: bool = False) -> Situation:
-    """Has asked for it: the situation after that. A position that was read before now may have changed since.
+    """Asks for it; the situation after that.
 
-    Of a changed order only the rest is still to come off it: what was filled before the question is not in the answer.
-    So may what works on it: an exit whose fill is learned while the position is on its way still counts, for the
-    position may have been read before that fill. `is_dry`: the last question for positions is left to what is sent.
+    Only a position that is read from now on counts. It may have been read before a fill that is learned meanwhile, so
+    exits that were working when it was asked for (`visit.exits_before`) go on counting; and of a changed order only
+    what was not filled by then (`visit.filled_before`) is still to come off it. `is_dry`: a dry run leaves the last
+    question for positions that the pace allows to real orders.
     """
     visit.more, visit.position_since_us = more, desk.clock.t_us() if more.position else 0
     visit.exits_before = working_exits(desk, visit, situation)

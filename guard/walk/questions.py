@@ -1,7 +1,7 @@
-"""What callers ask the guard itself: its four routes `/guard/v1/me`, `check`, `decisions/{id}` and `ws-ticket`.
+"""The guard's own routes for callers: `/guard/v1/me`, `check`, `decisions/{id}` and `ws-ticket`.
 
-A dry run walks the same rooms as the real request, with the same refusal at its end; it reserves and sends nothing and
-has a rate of its own, so that probing cannot stand in the way of trading.
+A dry run (`check`) takes the same steps as the real request and ends in the same refusal. It reserves and sends nothing
+and has a rate of its own, so that probing cannot get in the way of trading.
 """
 
 import re
@@ -64,30 +64,30 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
 class _Check(Struct):
-    """A path, and the body as it would be sent; a path that is asked with GET alone has none."""
+    """The path of the request to try and its body as it would be sent; `null` for a path that takes GET only."""
 
     path: str
     body: bytes
 
 
 class Repeat(Struct, frozen=True):
-    """The Idempotency-Key was used before for the same: the answer to decision `replays` would be given again."""
+    """The Idempotency-Key was used before: the answer to decision `replays`, with this status, would be given again."""
 
     replays: str
     status: int
 
 
 Met = Refusal | Repeat | None
-"""What a request meets: its refusal, the answer that it had before, or nothing."""
+"""What a request would get: its refusal, the answer that it got before, or (None) leave to pass."""
 
 
 def is_question(call: Call) -> bool:
-    """The guard's own routes on the data listener."""
+    """The path is one of the guard's own routes on the data listener."""
     return call.path.startswith(PREFIX)
 
 
 async def answer(recorder: Recorder, visit: Visit) -> Reply:
-    """The answer to one question; every one wants a valid key."""
+    """The answer to one question; each needs a valid key."""
     standing, call = visit.standing, visit.call
     bearer = bearer_of(call.head.get("authorization"))
     found = authenticate(standing.keyring, bearer, now=visit.wall, issuers=standing.issuers)
@@ -134,7 +134,7 @@ def _me(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
 
 
 def accounts_told(desk: Desk, principal: Principal) -> tuple[Account, ...]:
-    """Of the accounts that the daemon has listed those that the key may see: the first of them, if there are many."""
+    """The accounts that the daemon has listed and the key may see; the first 32, if there are more."""
     rows = desk.book.known
     visible = visible_accounts(principal, rows)
     seen = (row.account for row in rows if visible is None or row.account in visible)
@@ -156,12 +156,12 @@ def _limit(recorder: Recorder, visit: Visit, meter: Meter) -> dict[str, object]:
 
 
 def _until(end: str | None) -> dict[str, object]:
-    """Until when a limit of a temporary policy binds."""
+    """When a temporary policy ends, and the limit with it."""
     return {} if end is None else {"until": end}
 
 
 def _resets_at(recorder: Recorder, visit: Visit, meter: Meter) -> str | None:
-    """When some of it comes back: the budget's next reset, or when the oldest request leaves the window."""
+    """When some of it comes back: at the budget's next reset, or when the oldest request leaves the window."""
     if meter.resets_at is not None:
         return meter.resets_at.isoformat()
     if not meter.window_ms:
@@ -172,7 +172,7 @@ def _resets_at(recorder: Recorder, visit: Visit, meter: Meter) -> str | None:
 
 
 def used_of(recorder: Recorder, meter: Meter, *, t_us: int) -> int:
-    """What stands on a meter now; reads are counted apart from trades."""
+    """What is used of a meter's limit now."""
     state = _state_of(recorder, meter)
     cells = (meter.counter, *meter.also)
     return sum(used(state, cell, t_us=t_us, window_ms=meter.window_ms) for cell in cells)
@@ -193,7 +193,7 @@ def _text(amount: int, unit: str) -> str:
 
 
 def _ticket(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
-    """For callers that cannot send a header with a handshake; whoever could use a key may use its ticket once."""
+    """A ticket for callers that cannot send a header with a handshake; it stands for the key, once."""
     if visit.call.body not in {b"", b"{}"}:
         return refused(recorder, visit, refuse(Code.UNKNOWN_FIELD, "a ticket is asked for with no body, or with {}"))
     found = recorder.desk.tickets.issue(principal, secrets.token_urlsafe(32), now_us=visit.t_us)
@@ -234,7 +234,7 @@ async def _tried(recorder: Recorder, visit: Visit, rate: Claim) -> Reply:
 
 
 def _passes(visit: Visit) -> dict[str, object]:
-    """The members that a refusal has, where there is nothing to refuse."""
+    """The members of a refusal, for a request that would pass."""
     return {
         "decision": visit.id,
         "code": None,
@@ -257,7 +257,7 @@ def _own_rate(recorder: Recorder, visit: Visit, rate: Claim) -> Refusal | None:
 
 
 def _asked(visit: Visit) -> _Check | Refusal:
-    """What is to be tried. The body is left as it came: whether it is one is what the real request is told."""
+    """The request to try. Its body is not parsed here: what is wrong with it, the dry run itself tells."""
     try:
         members = msgspec.json.decode(visit.call.body, type=dict[str, msgspec.Raw])
         path = msgspec.json.decode(members.pop("path"), type=str)
@@ -275,7 +275,7 @@ def _asked(visit: Visit) -> _Check | Refusal:
 
 
 async def _met(recorder: Recorder, visit: Visit, check: _Check) -> Met:
-    """What a request to this path would meet: a POST of this body; a GET, where that is how the path is asked."""
+    """What a request to this path would get: a POST with this body, or a GET where the path takes that."""
     rows = {row.method: row for row in BY_PATH.get(check.path, ())}
     endpoint = rows.get("GET") if check.body == _NULL or "POST" not in rows else rows["POST"]
     if endpoint is None or endpoint.path == WS_PATH:
@@ -288,7 +288,7 @@ async def _met(recorder: Recorder, visit: Visit, check: _Check) -> Met:
 
 
 async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, *, body: bytes) -> Met:
-    """What the real request would meet now."""
+    """What the real request would get now."""
     desk, principal = recorder.desk, visit.principal
     if principal is None:
         raise AssertionError("a dry run without a caller")
@@ -326,7 +326,7 @@ def _trade(desk: Desk, visit: Visit, situation: Situation) -> Met | Needs:
 
 
 async def _decision(recorder: Recorder, visit: Visit, wanted: str) -> Reply:
-    """What became of it, and `record`: what was decided, as it is on record; null where that is not kept."""
+    """What became of the decision; `record` is what the journal says of it, null where it is no longer kept."""
     recent = recorder.desk.recent
     known = recent.get(wanted) or recent.passed.get(wanted)
     if known is None or visit.principal is None or known.name != visit.principal.name:

@@ -1,7 +1,7 @@
-"""What a caller is shown of its own decision, of what the record has of it.
+"""What a caller is shown of the record of its own decision: its request, the valuation, the counters it met.
 
-Its own request, what that was worth, and the counters that it met. Not shown: what the rules looked at of the account
-(`world`), what other orders take off a position, and shadow policies, which no answer may tell of.
+Not shown: what the rules looked at of the account (`world`), what other orders take off a position, and anything of
+shadow policies, which no answer may reveal.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _NONE: Final = msgspec.Raw(b"[]")
 
 
 def on_record(line: Line) -> dict[str, object]:
-    """The members that are told, and each claim with what was used of its counter before."""
+    """The members that are shown, and each claim with what was used of its counter before."""
     members = _RECORD.decode(line.raw)
     claims = _CLAIMS.decode(members.get("claims", _NONE))
     used_before = _USED.decode(members.get("used", _NONE))

@@ -1,4 +1,4 @@
-"""The latest decisions, as their own callers may ask for them again: bounded, in memory; the record has them all."""
+"""The latest decisions in memory, bounded, for callers that ask for their own again; the record has all of them."""
 
 from collections import OrderedDict
 from struct import Struct as Layout
@@ -16,9 +16,9 @@ _ENTRY: Final = Layout(f"={ID_BYTES}sq")  # of what has passed: its id, and µs 
 
 
 class Known(Struct, gc=False):
-    """A decision as its own caller may ask for it again: `name` is the principal, `verdict` None while it is open.
+    """One decision. `name` is the principal's; `verdict` None while it is open.
 
-    `ts`: µs of the wall clock until somebody asks for it. `batch`: what it is a part of, a cancel of all.
+    `ts`: µs of the wall clock, turned into text when somebody first asks. `batch`: the cancel-all it is a part of.
     """
 
     id: str
@@ -38,17 +38,17 @@ class Known(Struct, gc=False):
     largest_qty: str | None = None
 
     def told(self) -> dict[str, object]:
-        """What the answer holds."""
+        """The members of the answer to its caller."""
         fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in {"id", "name"}}
         may_pass = self.code is not None and is_retryable(Code(self.code), self.reasons)
         return {"decision": self.id, "retryable": may_pass, **fields}
 
 
 class Passed:
-    """The latest that passed and are no trades: whose each was, when, which endpoint.
+    """The latest requests that passed and are no trades: whose each was, when, and which endpoint.
 
-    They are most of what is asked, and written into memory that is there from the start: objects that are kept for long
-    have left the processor's caches by the time that they are let go of, and were a tenth of what a read costs.
+    These are most of all requests. They are kept as bytes in a buffer that is allocated once: kept as objects they were
+    a tenth of what a read costs, since an old object has left the processor's caches by the time it is freed.
     """
 
     def __init__(self, most: int) -> None:
@@ -58,7 +58,7 @@ class Passed:
         self._at = 0
 
     def add(self, decision: str, name: str, endpoint: str, *, wall_us: int) -> None:
-        """One more, in the place of the oldest."""
+        """Adds one in the place of the oldest."""
         at = self._at
         _ENTRY.pack_into(self._written, at * _ENTRY.size, decision.encode(), wall_us)
         self._names[at], self._endpoints[at] = name, endpoint
@@ -66,7 +66,7 @@ class Passed:
         self._at = at if at < len(self._names) else 0
 
     def get(self, decision: str) -> Known | None:
-        """The decision, if it is one of them. They are looked through, 0.1 ms: it is for who asks for one by its id."""
+        """The decision, if it is one of them. A linear search of 0.1 ms, for callers that ask by id."""
         wanted, found = decision.encode(), -1
         while len(wanted) == ID_BYTES and (found := self._written.find(wanted, found + 1)) >= 0:
             at, beside = divmod(found, _ENTRY.size)
@@ -80,21 +80,21 @@ class Recent:
     """The latest decisions of callers with a key, bounded; the record has them all.
 
     Attributes:
-        passed: those of what is no trade, where they passed.
+        passed: requests that passed and are no trades.
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Known] = OrderedDict()  # a plain dict seeks its first entry ever longer
+        self._known: OrderedDict[str, Known] = OrderedDict()  # a plain dict takes ever longer to find its first entry
         self.passed = Passed(RECENT_MAX)
 
     def put(self, known: Known) -> None:
-        """One more; the oldest goes."""
+        """Adds one; the oldest goes."""
         self._known[known.id] = known
         if len(self._known) > RECENT_MAX:
             self._known.popitem(last=False)
 
     def get(self, decision: str) -> Known | None:
-        """The decision, if it is recent and not among what has passed: every order of every list is asked for here."""
+        """The decision, if it is recent. `passed` is not searched: this is asked for every order of every list."""
         known = self._known.get(decision)
         return None if known is None else _told(known)
 
@@ -103,7 +103,7 @@ class Recent:
         return [known for known in self._known.values() if known.batch == batch]
 
     def latest(self, count: int) -> list[Known]:
-        """The latest so many beside what has passed, oldest first."""
+        """The latest so many without those in `passed`, oldest first."""
         return [_told(known) for known in list(self._known.values())[-count:]]
 
     def settle(self, decision: str, outcome: Outcome) -> None:
@@ -122,7 +122,7 @@ class Recent:
 
 
 def _told(known: Known) -> Known:
-    """Its time as its record has it; few decisions are asked for."""
+    """With its time as text, which is made only for the few decisions that somebody asks for."""
     if isinstance(known.ts, int):
         known.ts = timestamp(known.ts)
     return known

@@ -1,4 +1,4 @@
-"""Every request is written down and counted: one record a decision, one an outcome, or what stands for many alike."""
+"""Writes every request down and counts it: a record for each decision and outcome, or a sum for many that are alike."""
 
 from collections import deque
 from typing import Final
@@ -52,7 +52,7 @@ class Recorder:
         *,
         replays: str | None = None,
     ) -> int | None:
-        """A request that passes; None where this kind is not recorded. Raises JournalFault."""
+        """Records a request that passes: its seq; None where no record of its own is due. Raises JournalFault."""
         if judged is not None and judged.shadow:
             self._diverges(judged.shadow)
         mode = _DURABLE if visit.endpoint is None else visit.endpoint.record
@@ -66,14 +66,14 @@ class Recorder:
         if self._late:
             self.catch_up()
         record = record_of(visit, None, situation or NOTHING_KNOWN, judged=judged or NOT_JUDGED, replays=replays)
-        # A trade's record is on its way to the disk at once, also that of a cancel of all, which nobody waits for.
+        # A trade's record goes to the disk at once, also a cancel's, for which nobody waits.
         lazy = mode is not _DURABLE and visit.effect is not _CANCEL
         seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=lazy)
         visit.is_decided = True
         return seq
 
     def refused_at_edge(self, decision: str, refusal: Refusal, peer: str) -> float:
-        """What the edge refused by itself is counted and recorded like any other refusal; how long its answer waits."""
+        """Counts and records what the edge refused by itself; for how many seconds the answer has to wait."""
         visit = self.desk.open_visit(Call(method="", path="other", head={}, body=b"", peer=peer))
         visit.id = decision
         self.refused(visit, refusal)
@@ -81,14 +81,14 @@ class Recorder:
         return visit.call.wait_s
 
     def refused_late(self, visit: Visit, refusal: Refusal) -> None:
-        """What was decided and is not sent after all: its record stands, and here it is counted."""
+        """Counts the refusal of what was allowed and in the end not sent; its record is the outcome."""
         visit.outcome = "refused"
         self._count(visit, refusal)
 
     def refused(
         self, visit: Visit, refusal: Refusal, *, situation: Situation | None = None, judged: Judged | None = None
     ) -> None:
-        """A request that does not pass. With the journal broken the operational log is told instead."""
+        """Records and counts a refusal. If the journal is broken it goes to the operational log instead."""
         visit.outcome = "refused"
         self._count(visit, refusal)
         self._remember(visit, refusal)
@@ -115,7 +115,7 @@ class Recorder:
         self.desk.recent.put(known)
 
     def _passed(self, visit: Visit, *, is_counted: bool) -> None:
-        """What is no trade passes: as little is kept of it as there is to know, and a read is summed up."""
+        """Remembers a request that passed and is no trade; `is_counted`: it gets no record and is summed up."""
         principal, endpoint, key = visit.principal, visit.endpoint, ""
         path = "other" if endpoint is None else endpoint.path
         if principal is not None:
@@ -129,10 +129,10 @@ class Recorder:
     def outcome(
         self, visit: Visit, outcome: Outcome, *, t_us: int, is_decided: bool = True, claims: tuple[Claim, ...] = ()
     ) -> None:
-        """What became of a trade, settled at `t_us`. Where it cannot be written, a start finds it unknown.
+        """Records what became of a trade that was settled at `t_us`. One that cannot be written is tried again later.
 
-        `is_decided` False: its decision is in no record (a cancel), so its outcome is in none either. `claims`: what
-        the outcome itself counts.
+        If it never is, the next start takes the trade for unknown. `is_decided` False: the decision is not on record
+        (a cancel while the journal was broken), so neither is the outcome. `claims`: what the outcome itself counts.
         """
         desk = self.desk
         desk.metrics.count("guard_order_outcomes_total", outcome.verdict)
@@ -163,20 +163,20 @@ class Recorder:
             _log.error("outcome_not_recorded", decision=visit.id, verdict=outcome.verdict.value, why=str(fault))
 
     def catch_up(self) -> None:
-        """Outcomes that a full queue turned away, in order: before any decision that builds on them. JournalFault."""
+        """Writes the outcomes that a full queue turned away, before any record that builds on them. JournalFault."""
         while self._late:
             self.desk.journal.append("outcome", self._late[0], lazy=True)
             self._late.popleft()
 
     async def watch(self, visit: Visit, seq: int) -> None:
-        """A cancel was sent without waiting for its record; a disk that then fails to take it leaves a gap."""
+        """Waits for the record of a cancel that was sent without waiting; notes a gap if the disk fails."""
         try:
             await self.desk.journal.durable(seq)
         except JournalFault as fault:
             self.gap(visit, fault)
 
     def gap(self, visit: Visit, fault: JournalFault) -> None:
-        """A cancel that passes although the journal is broken: the log has it now, the record at the next start."""
+        """Notes a cancel that passes while the journal is broken: in the log now, in the record at the next start."""
         name = visit.principal.id if visit.principal else None
         missed = Missed(timestamp(visit.wall_us), visit.id, str(fault))
         is_noted = note(self.desk.directory, missed)
@@ -195,7 +195,7 @@ class Recorder:
             metrics.count("guard_refusals_by_key_total", metrics.key(visit.principal.name), code)
 
     def _wait_s(self, visit: Visit) -> float:
-        """How long the answer waits, where its source is refused too often. A key's cancel never does."""
+        """How long the answer of a source that is refused too often has to wait; a key's cancel never waits."""
         principal, most = visit.principal, visit.standing.settings.bounds.refusals_per_second_max
         if principal is not None and visit.effect is Effect.ORDER_CANCEL:
             return 0.0
@@ -203,7 +203,7 @@ class Recorder:
         return self.desk.refusals.wait_us(source, most=most, t_us=visit.t_us) / 1_000_000
 
     def _diverges(self, reasons: tuple[Reason, ...]) -> None:
-        """What passed and a shadow policy would have refused: once for each policy and code."""
+        """Counts what passed although a shadow policy would have refused it: once for each policy and code."""
         for policy, code in {(reason.policy, reason.code.value): None for reason in reasons}:
             self.desk.metrics.count("guard_shadow_divergence_total", policy, code)
 

@@ -1,4 +1,4 @@
-"""Answers of the walk: refusals that are recorded before they are told, outcomes, and answers given again."""
+"""Replies: refusals (recorded before they are told), outcomes of trades, and answers that are given again."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ def refused(
     judged: Judged | None = None,
     is_recorded: bool = True,
 ) -> Reply:
-    """The refusal, written down and then told. `is_recorded` False: its record is an outcome already."""
+    """The reply to a refusal, which is recorded first. `is_recorded` False: its record is the trade's outcome."""
     if refusal.code is Code.BREAKER_OPEN:
         refusal = replace(refusal, retry_after_s=_until_probe_s(recorder, visit))
     if visit.standing.policies is not None:
@@ -71,7 +71,7 @@ def refused(
 
 
 def _until_probe_s(recorder: Recorder, visit: Visit) -> float | None:
-    """When the circuit that is in the way lets a request through."""
+    """In how many seconds the open circuit lets a request through."""
     circuit = recorder.desk.circuits.of(is_trade=visit.effect in TRADE_EFFECTS)
     owner = visit.principal.name if visit.principal is not None else ""
     wait_us = circuit.wait_us(recorder.desk.clock.mono_us(), owner=owner)
@@ -79,14 +79,14 @@ def _until_probe_s(recorder: Recorder, visit: Visit) -> float | None:
 
 
 def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:
-    """Who is not known is told so. An address that keeps trying is answered slowly: its own connections wait for it."""
+    """The reply to a caller whose credential did not verify; an address that keeps trying is answered slowly."""
     told = unknown(recorder.desk, visit, refusal)
     visit.call.wait_s = TARPIT_S if told.code is Code.RATE else 0.0
     return refused(recorder, visit, told)
 
 
 def failed(recorder: Recorder, visit: Visit, failure: Failure, *, effect: Effect, headers: Headers = ()) -> Reply:
-    """No whole answer to a call that is no trade: what is known of it, without a retry by us."""
+    """The reply to a call that is no trade and got no whole answer. Nothing is retried."""
     is_open = failure.kind == "open"
     refusal = (
         _left_alone(recorder, visit, f"{failure.message}; nothing was sent") if is_open else _failure(failure, effect)
@@ -95,7 +95,7 @@ def failed(recorder: Recorder, visit: Visit, failure: Failure, *, effect: Effect
 
 
 def _left_alone(recorder: Recorder, visit: Visit, message: str) -> Refusal:
-    """The circuit opened after the decision."""
+    """The refusal where the circuit opened after the decision."""
     return replace(refuse(Code.BREAKER_OPEN, message), retry_after_s=_until_probe_s(recorder, visit))
 
 
@@ -111,9 +111,9 @@ def _failure(failure: Failure, effect: Effect) -> Refusal:
 def settled(
     recorder: Recorder, visit: Visit, outcome: Outcome, *, result: Answer | Failure | None, judged: Judged
 ) -> Reply:
-    """What the caller of a trade is told once its verdict is known; `result` None: the guard failed on the way.
+    """The reply to a trade once its verdict is known; `result` None: the guard itself failed on the way.
 
-    In the simulated environment a stub answer passes, marked as unknown (contract §4 *Refusals*).
+    In the simulated environment a stub answer is passed on, marked as unknown (contract §4 *Refusals*).
     """
     state = recorder.desk.state
     headers = rate_headers(state, judged.claims, t_us=state.at_us)  # it was settled in this turn
@@ -134,7 +134,7 @@ def settled(
 
 
 def broken(recorder: Recorder, visit: Visit) -> Reply:
-    """A bug of ours met this request: it is refused, unless it was let through before; then nobody knows."""
+    """The reply after a bug of ours: a refusal, or `outcome_unknown` for a trade that had been let through."""
     if visit.outcome == "allowed" and visit.effect in TRADE_EFFECTS:
         return _unknown(visit)
     if not visit.is_decided:
@@ -143,7 +143,7 @@ def broken(recorder: Recorder, visit: Visit) -> Reply:
 
 
 def is_stub(outcome: Outcome) -> bool:
-    """A success that names no order: what the daemon says of a simulated order that it never sent (B34)."""
+    """A success without an order id: the daemon's answer to a simulated order that it never sent (B34)."""
     own = outcome.order_id_ex if outcome.order_id_ex is not None else outcome.order_id
     is_success = outcome.status is not None and 200 <= outcome.status <= 299  # noqa: PLR2004 - the class of successes
     return is_success and outcome.ret_type == 0 and not (own or "").strip("0")
@@ -163,14 +163,14 @@ def _unknown(visit: Visit, headers: Headers = ()) -> Reply:
 
 
 def unusable(visit: Visit, refusal: Refusal, *, status: int | None = None, headers: Headers = ()) -> Reply:
-    """It was let through, and there is nothing to pass on: told, without a second decision in the record."""
+    """The reply to a request that was let through but has no answer to pass on; no second decision is recorded."""
     visit.outcome = "failed"
     sha256 = visit.standing.policy_sha256 or None
     return refusal_reply(refusal, decision=visit.id, policy_sha256=sha256, status=status, headers=headers)
 
 
 def first_of(desk: Desk, visit: Visit, *, taken: Taken, claim: Claim) -> Outcome | Refusal:
-    """The Idempotency-Key was used before: what its request came to, or why its answer cannot be given again now."""
+    """What became of the first request with this Idempotency-Key, or why its answer cannot be given again now."""
     slot = find_slot(desk.state, claim.counter, t_us=visit.t_us)
     if slot is None:
         raise AssertionError(f"slot {claim.counter} was taken and is free in one step")
@@ -202,12 +202,12 @@ def again(recorder: Recorder, visit: Visit, situation: Situation, *, first: Outc
 
 
 def status_of(first: Outcome) -> int:
-    """The status of an answer that is given again; a cancel of all that was sent in parts has none of the daemon's."""
+    """The status of an answer that is given again; a cancel-all that was sent in parts had none from the daemon."""
     return first.status or 200
 
 
 def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[Known]) -> bytes:
-    """The daemon's first answer, as far as its outcome record tells it. `parts`: the cancels of a cancel of all."""
+    """The daemon's first answer, as far as the outcome record tells it. `parts`: the cancels of a cancel-all."""
     if outcome.verdict is Verdict.REFUSED and not parts:
         said = {"ret_msg": outcome.message, "err_code": outcome.err_code}
         return msgspec.json.encode({"ret_type": outcome.ret_type or -1, **said, "s2c": None})
@@ -223,7 +223,7 @@ def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[Known]) 
 
 
 def trade_body(situation: Situation, s2c: Mapping[str, object], *, failed: int, of: int) -> bytes:
-    """The daemon's envelope around what the guard answers itself; an error where `failed` cancels `of` so many were."""
+    """An answer of the guard's own in the daemon's envelope: an error if some, `failed` of `of` cancels, failed."""
     account = situation.account
     header = {
         "trd_env": int(Env.REAL if account is None else account.env),
@@ -236,13 +236,13 @@ def trade_body(situation: Situation, s2c: Mapping[str, object], *, failed: int, 
 
 
 def _results(parts: Sequence[Known]) -> dict[str, object]:
-    """What the cancels of a cancel of all have come to since, and how many are still to be answered."""
+    """What has become of each cancel of a cancel-all, and how many are pending."""
     told = [{"order_id_ex": one.order_id_ex, "decision": one.id, "outcome": one.verdict or "pending"} for one in parts]
     return {"results": told, "pending": sum(1 for one in parts if one.verdict is None)}
 
 
 def idempotency_cell(name: str, path: str, key: str) -> str:
-    """The counter that an Idempotency-Key takes: per principal and endpoint, the key itself only as a hash."""
+    """The counter of an Idempotency-Key: one for each principal and endpoint; the key itself appears only hashed."""
     return f"idempotency/key={name}|{path}|{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 

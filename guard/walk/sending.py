@@ -1,4 +1,4 @@
-"""A trade between its decision and its outcome: what is known of it, the last look, and what became of it."""
+"""A trade from its decision to its outcome: on the disk, looked at once more, sent, judged, settled, recorded."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -39,10 +39,10 @@ _log = structlog.get_logger("guard")
 
 
 class Sending(Struct, gc=False):
-    """A decided trade on its way to the daemon. `seq`: its decision's record, None where there is none (a cancel).
+    """A decided trade on its way to the daemon. `seq`: that of its decision; None where it is not on record (a cancel).
 
-    `late` is what stood against it at last, and so it was not sent.
-    `meets_others`: for a cancel of all, whether by now it would end orders that it was not decided on.
+    `late`: why the last look kept it back. `meets_others`: for a cancel-all, whether by now it would also cancel orders
+    that it was not decided on.
     """
 
     visit: Visit
@@ -56,7 +56,7 @@ class Sending(Struct, gc=False):
 
 
 def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:
-    """Takes what the trade claims, before it is on record; a bug in it ends the step as not sent."""
+    """Reserves what the trade claims, before it is on record; if that raises, the step ends as not sent."""
     try:
         reserve(recorder.desk.state, opening, t_us=sending.visit.t_us)
     except BaseException:
@@ -66,10 +66,10 @@ def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:
 
 
 class Closing(Struct, gc=False):
-    """A trade that is over, to be settled and written: at one time, so that a restart finds the same.
+    """A trade that is over, to be settled in the ledger and recorded, both with the same time.
 
-    `verdict` says what `result` means, once those before it are settled; None: `outcome` is known already. `late` is
-    what stood against it at last. `found` is what the outcome itself counts, `error` the fault of ours that met it.
+    `verdict` works out what `result` means, once the trades before it are settled; None: `outcome` is known already.
+    `late`: why it was not sent. `found`: what the outcome itself counts. `error`: a fault of our own.
     """
 
     sending: Sending
@@ -83,23 +83,23 @@ class Closing(Struct, gc=False):
     error: Exception | None = None
 
     def keep_back(self, late: Refusal) -> None:
-        """It was not sent, for this."""
+        """It was not sent, for this reason."""
         self.late, self.outcome, self.result = late, Outcome(Verdict.NOT_SENT, message=late.reasons[0].message), None
 
     def fail(self, recorder: Recorder, error: Exception) -> None:
-        """A fault of ours met it: the caller is told what is known, whatever broke."""
+        """A fault of our own: the outcome is what is known for certain in spite of it."""
         _log.error("sending_failed", decision=self.sending.visit.id, path=self.sending.visit.call.path, exc_info=error)
         recorder.desk.supervisor.fault("trade", event="sending_failed")
         self.outcome, self.result = interrupted(self.sending, error), None
 
 
 def closings(recorder: Recorder) -> Together[Closing]:
-    """Where trades that were answered in one turn of the loop come to be settled and written."""
+    """Gathers the trades that are answered in one turn of the loop, so that they are settled and recorded together."""
     return Together(lambda closings: _close(recorder, closings), recorder.desk.supervisor)
 
 
 def close(recorder: Recorder, sending: Sending, outcome: Outcome) -> None:
-    """Settles the step and writes its outcome."""
+    """Settles the step and records its outcome."""
     _close_alone(recorder, Closing(sending, outcome))
 
 
@@ -122,7 +122,7 @@ async def _closed(recorder: Recorder, closing: Closing, together: Together[Closi
 
 
 def _close(recorder: Recorder, closings: list[Closing]) -> None:
-    """Each stage for all before the next one (`together` says why); they stand in the record as they were settled."""
+    """Each stage for all before the next (`together` says why); they are recorded in the order of their settling."""
     for stage in (_settle, _write):
         for closing in closings:
             if closing.error is None:
@@ -133,7 +133,7 @@ def _close(recorder: Recorder, closings: list[Closing]) -> None:
 
 
 def _judge(recorder: Recorder, closing: Closing) -> None:
-    """What the daemon's answer means: an id that it gave to another of this turn is no new one (B33)."""
+    """Works out the outcome; after those before it are settled, so that an order id given twice is noticed (B33)."""
     sending, result, verdict = closing.sending, closing.result, closing.verdict
     if result is None or verdict is None:
         return
@@ -152,7 +152,7 @@ def _settle(recorder: Recorder, closing: Closing) -> None:
     t_us, outcome = desk.clock.t_us(), recordable(closing.outcome)
     closing.t_us, closing.outcome = t_us, outcome
     settle(desk.state, visit.id, outcome, t_us=t_us)
-    if outcome.verdict in COUNTED and sending.seq is not None and visit.batch is None:  # what the guard sent by itself
+    if outcome.verdict in COUNTED and sending.seq is not None and visit.batch is None:  # none of the guard's own
         closing.found = counted(visit, sending.situation, outcome, is_simulated=sending.judged.is_simulated)
         if closing.found.claims:
             post(desk.state, closing.found.claims, t_us=t_us)
@@ -169,14 +169,14 @@ def _write(recorder: Recorder, closing: Closing) -> None:
 
 
 def _poke(desk: Desk, sending: Sending) -> None:
-    """What is held for fills that nobody has told of is to be free soon: a list shows how much that was."""
+    """If room is held for fills that nobody has seen yet, asks for the order list soon, which shows them."""
     account = sending.situation.account
     if account is not None and any(claim.unseen for claim in sending.judged.claims):
         desk.lookout.poke(account)
 
 
 def recordable(outcome: Outcome) -> Outcome:
-    """The outcome as a record holds it: no control characters, no number that no daemon of ours says."""
+    """The outcome as a record may hold it: no control characters, no `ret_type` beyond 32 bits."""
     ret_type = outcome.ret_type
     if ret_type is not None and abs(ret_type) >= RET_TYPE_MAX:
         ret_type = None
@@ -187,7 +187,7 @@ def recordable(outcome: Outcome) -> Outcome:
 
 
 async def recorded(recorder: Recorder, sending: Sending) -> Refusal | None:
-    """The decision on the disk, and its turn; or why it cannot be sent. A cancel waits for neither."""
+    """Waits for the disk and for the broker's gap; why the trade cannot be sent. A cancel waits for neither."""
     desk, visit = recorder.desk, sending.visit
     if visit.effect in RISKY and sending.seq is not None:
         try:
@@ -197,7 +197,7 @@ async def recorded(recorder: Recorder, sending: Sending) -> Refusal | None:
     elif sending.seq is not None:
         _ = desk.supervisor.start(recorder.watch(visit, sending.seq), f"record {visit.id}")
     place = bucket_of(visit, sending.situation)
-    if place is not None and visit.effect is not None:  # the gap that the broker wants; a cancel passes at once
+    if place is not None and visit.effect is not None:  # the broker's gap between two requests; a cancel goes at once
         wait_us = desk.spacing.take(place, visit.effect, now_us=desk.clock.mono_us())
         if wait_us:
             await asyncio.sleep(-(-wait_us // 1000) / 1000)  # whole milliseconds, as coarse timers keep them
@@ -205,7 +205,7 @@ async def recorded(recorder: Recorder, sending: Sending) -> Refusal | None:
 
 
 def objection(desk: Desk, sending: Sending) -> Refusal | None:
-    """What stands against sending it now: the key gone, the trading state, the HALT file, orders of others."""
+    """What stands against sending it now: key, trading state, HALT file, or orders of others that it would cancel."""
     late = late_objection(desk, sending.visit, sending.situation)
     if late is None and sending.meets_others is not None and sending.meets_others():
         return MEETS_OTHERS
@@ -213,7 +213,7 @@ def objection(desk: Desk, sending: Sending) -> Refusal | None:
 
 
 def _late(desk: Desk, visit: Visit) -> Refusal | None:
-    """What adds risk is not sent long after it was judged, whatever held it; a machine that slept tells by the wall."""
+    """Refuses to send an order or change long after it was judged; the wall clock tells if the machine slept."""
     clock = desk.clock
     age_us = max(clock.t_us() - visit.t_us, clock.wall_us() - visit.wall_us)
     if age_us <= LATE_S * 1_000_000 or visit.effect not in RISKY:
@@ -222,7 +222,7 @@ def _late(desk: Desk, visit: Visit) -> Refusal | None:
 
 
 def last_look(desk: Desk, sending: Sending) -> bool:
-    """State, key, HALT and its age in the step in which its first byte would leave: they may have changed meanwhile."""
+    """Key, state, HALT and age, looked at again in the step in which the first byte would leave; True: it may leave."""
     sending.may_have_left = False
     sending.late = objection(desk, sending) or _late(desk, sending.visit)
     sending.may_have_left = sending.late is None
@@ -236,9 +236,10 @@ async def carry(
     *,
     together: Together[Closing] | None = None,
 ) -> Closing:
-    """What became of it. Owned by the program: whatever happens here, the step is settled and an outcome is written.
+    """Sends the trade and sees it to its end: whatever happens here, the step is settled and an outcome is recorded.
 
-    `together`: where it is with others that are answered in the same turn of the loop; None: by itself.
+    Runs in a task that the program owns. `together`: where it is closed with others that are answered in the same turn
+    of the loop; None: it is closed by itself.
     """
     desk, carrying, closing = recorder.desk, carrying or CARRYING, Closing(sending)
     try:
@@ -259,7 +260,10 @@ async def carry(
 
 
 def _kept_back(desk: Desk, sending: Sending, result: Answer | Failure) -> Refusal | None:
-    """Why it did not leave, where that is not the daemon's doing. Its age counts only where we held it ourselves."""
+    """Why a trade that was not sent was kept back by the guard; None: the daemon could not be reached.
+
+    Its age counts only where the guard itself held it.
+    """
     is_held = isinstance(result, Failure) and result.kind == "held"
     return objection(desk, sending) or (_late(desk, sending.visit) if is_held else None)
 
@@ -275,13 +279,13 @@ def verdict(desk: Desk, sending: Sending, result: Answer | Failure) -> Outcome:
 
 
 def interrupted(sending: Sending, error: BaseException) -> Outcome:
-    """What is known after a fault of our own: unknown from the moment on that a byte may have left."""
+    """The outcome after a fault of our own: unknown once a byte may have left, else not sent."""
     what = Verdict.UNKNOWN if sending.may_have_left else Verdict.NOT_SENT
     return Outcome(what, message=f"the guard failed: {type(error).__name__}")
 
 
 class Carrying(Struct, frozen=True):
-    """What is asked of a trade on its way: before it is sent, and when the daemon has answered."""
+    """The hooks of a trade on its way: before it is sent, and when the daemon has answered."""
 
     recorded: Callable[[Recorder, Sending], Awaitable[Refusal | None]] = recorded
     verdict: Callable[[Desk, Sending, Answer | Failure], Outcome] = verdict

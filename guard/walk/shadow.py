@@ -1,9 +1,9 @@
-"""Shadow policies: judged on every trade that goes out, recorded and counted, and never able to change an answer.
+"""Shadow policies: evaluated on every request that passes, counted and recorded, and never able to change an answer.
 
-Each shadow policy is a set of its own. What it claims stands on counters of its own, marked `/shadow:`, which are part
-of the order's claims without a cap: so they follow the order to its end through the same ledger, record and snapshot as
-all others, and take every order that really went out, even past the shadow's cap. A shadow looks only at what is at
-hand; a datum that no enforcing rule asked for is told as missing, not asked for.
+Each shadow policy is a set of its own, with counters of its own that are marked `/shadow:`. Its claims join the order's
+without a cap, so they follow the order to its end through the same ledger, record and snapshot as all others, and count
+every order that really went out, even past the shadow's cap. A shadow looks only at what is cached; for a datum that no
+enforcing rule asked for it is given a `Missing`.
 """
 
 from collections.abc import Callable, Iterable
@@ -35,14 +35,14 @@ _log = structlog.get_logger("guard")
 
 
 class Shadow(Struct, frozen=True):
-    """What all shadow policies together claim (without caps), what was used, and why they would have refused."""
+    """All shadow policies together: their claims (without caps), what was used before, why they would have refused."""
 
     reasons: tuple[Reason, ...] = ()
     claims: tuple[Claim, ...] = ()
     used: tuple[int, ...] = ()
 
     def beside(self, judged: Judged) -> Judged:
-        """What is enforced, and then the shadow."""
+        """The judged trade with the shadows' part behind what is enforced."""
         return replace(
             judged,
             claims=(*judged.claims, *self.claims),
@@ -57,7 +57,7 @@ _NO_CHANGE: Final = Change(None, None, None)
 
 
 def shadowed(desk: Desk, visit: Visit, situation: Situation, *, judged: Judged) -> Judged:
-    """A trade that may go out, with what the shadow policies say of it; never raises, never says no."""
+    """The judged trade with what the shadow policies say of it; never raises, never refuses."""
     policies = visit.standing.policies
     if policies is None or not policies.shadows:
         return judged
@@ -75,7 +75,7 @@ def shadowed(desk: Desk, visit: Visit, situation: Situation, *, judged: Judged) 
 
 
 def shadowed_read(desk: Desk, visit: Visit, judged: Judged, *, shadows: Iterable[PolicySet]) -> Judged:
-    """The same for what is no trade: the rate of reads alone."""
+    """The same for a request that is no trade, where only rates of reads apply."""
     principal = visit.principal
     if principal is None:
         return judged
@@ -95,7 +95,10 @@ def _asked(
     visit: Visit,
     holder: str | None = None,
 ) -> Shadow:
-    """Every shadow by itself; where two count on one cell the larger amount stands. `change`: None asks for all."""
+    """Asks every shadow by itself; if two claim one cell, the larger amount stands.
+
+    `change` makes a change's claims from a judgement; with None it is asked for what all of them carry on.
+    """
     reasons: list[Reason] = []
     kept: dict[tuple[str, int], tuple[Claim, int]] = {}
     try:
@@ -114,7 +117,7 @@ def _asked(
                     kept[place] = (free, used)
         for claim in change(None).carried([claim for claim, _ in kept.values()], is_shadow=True):
             kept[claim.counter, 0] = (claim, beside(state, claim.counter, holder=holder))
-    except Exception:  # noqa: BLE001 - a shadow that breaks must not be noticed by anybody but its operator
+    except Exception:  # noqa: BLE001 - only the operator may notice that a shadow broke
         _log.exception("shadow_failed", decision=visit.id)
         return _NOTHING
     return Shadow(tuple(reasons), tuple(c for c, _ in kept.values()), tuple(u for _, u in kept.values()))

@@ -1,4 +1,4 @@
-"""What a caller is shown of an answer: its accounts, its own orders where `rights.see` says so, nothing of others."""
+"""Cuts the daemon's answers to what their caller may see: its accounts, and its own orders by `rights.see`."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,14 +17,14 @@ _ANSWER = AccountAt.ANSWER
 
 
 class Shown(Struct, frozen=True, gc=False):
-    """The answer as the caller gets it, and what is said of it in its head."""
+    """The answer as the caller gets it, and the headers that say how it was cut."""
 
     answer: Answer
     headers: tuple[tuple[str, str], ...] = ()
 
 
 def shown(desk: Desk, visit: Visit, situation: Situation, *, answer: Answer) -> Shown | Refusal:
-    """The daemon's answer, cut; what cannot be cut is not shown."""
+    """The daemon's answer, cut; an answer that cannot be read well enough to be cut is refused."""
     endpoint, principal = visit.endpoint, visit.principal
     if endpoint is None or (endpoint.path not in _CUT and endpoint.account is not _ANSWER):
         return Shown(answer)
@@ -55,13 +55,13 @@ def _with(answer: Answer, cut: Cut | Refusal, *, is_counted: bool = False) -> Sh
 
 
 def accounts_of(env: Env | None, acc_id: int | None) -> tuple[Account, ...]:
-    """The accounts that an answer may be about: without an environment those of both, without an id none."""
+    """The accounts that an answer may be about: in both environments if none is named, none without an id."""
     if acc_id is None:
         return ()
     return tuple(Account(each, acc_id) for each in (tuple(Env) if env is None else (env,)))
 
 
 def owner_in(state: State, accounts: tuple[Account, ...], names: OrderNames) -> str:
-    """Whose order this is, in whichever of the accounts it may be; nobody's where two of them know it as different."""
+    """Whose order this is, looked up in each of the accounts; nobody's if they disagree."""
     owners = {owner_of(state, account, names) for account in accounts} - {NOBODY}
     return owners.pop() if len(owners) == 1 else NOBODY

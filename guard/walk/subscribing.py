@@ -1,7 +1,7 @@
-"""Subscriptions on their way to the daemon: one at a time, so that what it knows is what the keys hold together.
+"""Subscriptions on their way to the daemon, one at a time, so that the daemon always has what all keys hold together.
 
-A key holds what it asks for before the daemon is told, and lets go after the daemon has said yes: whoever comes in
-between finds the line held. What a key may not end, because another holds it, is answered without the daemon.
+A key holds a line before the daemon is asked to begin it, and gives it up only after the daemon has ended it: whoever
+comes in between finds the line held. Ending a line that another key still holds is answered without the daemon.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class _Envelope(Struct):
 
 
 def objections(desk: Desk, visit: Visit, intent: Intent) -> list[Reason]:
-    """Why a subscription cannot be taken on now; nothing against anything else."""
+    """Why a subscription cannot be taken on now; empty for every other intent."""
     if not isinstance(intent, SUBSCRIPTIONS) or visit.principal is None:
         return []
     if desk.subscribing.waiting >= WAITING_MAX:
@@ -63,7 +63,7 @@ def objections(desk: Desk, visit: Visit, intent: Intent) -> list[Reason]:
 
 
 async def carry(desk: Desk, visit: Visit, situation: Situation, *, ask: Ask) -> Answer | Failure:
-    """One caller's subscription or its end: what the daemon says, or what it would if it knew whose it is."""
+    """Begins or ends one caller's subscription; the daemon's answer, or a success where it need not be asked."""
     principal, intent = visit.principal, situation.intent
     if principal is None or not isinstance(intent, SUBSCRIPTIONS):
         raise AssertionError("no subscription, or one without a caller")
@@ -76,7 +76,7 @@ async def carry(desk: Desk, visit: Visit, situation: Situation, *, ask: Ask) -> 
 
 
 class _Errand:
-    """What one key wants, told to the daemon; the turn is ours meanwhile."""
+    """What one key wants of the daemon. Whoever uses it holds the lock `desk.subscribing`."""
 
     def __init__(self, desk: Desk, name: str, ask: Ask) -> None:
         self._holdings = desk.holdings
@@ -84,7 +84,7 @@ class _Errand:
         self._ask = ask
 
     async def subscribe(self, intent: Subscribe) -> Answer | Failure:
-        """Held from now on, unless the daemon says no."""
+        """Begins to hold these lines, unless the daemon refuses."""
         told = intent
         if intent.extra.get(PUSH) is False and self._holdings.is_pushed_to_others(self._name, intent):
             told = replace(intent, extra={name: v for name, v in intent.extra.items() if name != PUSH})
@@ -95,7 +95,7 @@ class _Errand:
         return result
 
     async def unsubscribe(self, lines: list[Line]) -> Answer | Failure:
-        """Ended at the daemon where nobody else holds it."""
+        """Gives the lines up; those that nobody else holds are ended at the daemon first."""
         result: Answer | Failure = DONE
         for ended, call in calls(self._holdings.ends(self._name, lines), is_subscribe=False):
             result = await self._ask(call)
@@ -106,7 +106,7 @@ class _Errand:
         return result
 
     async def push(self, acc_ids: tuple[int, ...]) -> Answer | Failure:
-        """The daemon takes whole lists: it is told what all keys hold together."""
+        """Holds pushes of these accounts. The daemon takes whole lists, so it is told the accounts of all keys."""
         before = self._holdings.accounts(self._name)
         self._holdings.set_accounts(self._name, acc_ids)
         result = await self._ask(AccPush(is_subscribe=True, acc_ids=tuple(sorted(self._holdings.all_accounts()))))
@@ -115,7 +115,7 @@ class _Errand:
         return result
 
     async def unpush(self, acc_ids: tuple[int, ...]) -> Answer | Failure:
-        """Only accounts that nobody else holds end at the daemon."""
+        """Gives up pushes of these accounts; those that nobody else holds are ended at the daemon."""
         ended = frozenset(acc_ids) - self._holdings.all_accounts(but=self._name)
         result = await self._ask(AccPush(is_subscribe=False, acc_ids=tuple(sorted(ended)))) if ended else DONE
         if says_yes(result):
@@ -123,7 +123,7 @@ class _Errand:
         return result
 
     async def leave(self) -> list[Answer | Failure]:
-        """Everything that the key held ends, as far as the daemon says yes: its answers."""
+        """Gives up everything that the key holds, as far as the daemon agrees; the daemon's answers."""
         lines, acc_ids = self._holdings.held(self._name), self._holdings.accounts(self._name)
         results = await self._end(lines)
         if acc_ids:
@@ -131,7 +131,7 @@ class _Errand:
         return results
 
     async def _end(self, lines: list[Line]) -> list[Answer | Failure]:
-        """Call by call: a no to one keeps no other line held. A daemon that is away is asked for no more."""
+        """Ends lines call by call; a refusal concerns only its own lines. Stops once the daemon does not answer."""
         results: list[Answer | Failure] = []
         kept: set[Line] = set()
         for ended, call in calls(self._holdings.ends(self._name, lines), is_subscribe=False):
@@ -147,7 +147,7 @@ class _Errand:
 
 
 async def _ask(desk: Desk, intent: Subscribe | AccPush) -> Answer | Failure:
-    """The guard's own question."""
+    """Asks the daemon on the guard's own behalf."""
     outbound = Outbound(
         method="POST",
         path=_PATHS[type(intent), intent.is_subscribe],
@@ -158,12 +158,12 @@ async def _ask(desk: Desk, intent: Subscribe | AccPush) -> Answer | Failure:
 
 
 def says_yes(result: Answer | Failure) -> bool:
-    """It was done."""
+    """The daemon has done it."""
     return isinstance(result, Answer) and result.status in _OK and _ret_type(result.body) == 0
 
 
 def says_no(result: Answer | Failure) -> bool:
-    """It was not done, for certain; anything else may have been."""
+    """The daemon has certainly not done it. An answer that is neither a yes nor a no leaves that open."""
     if isinstance(result, Failure):
         return not result.is_sent
     return result.status in _SAYS_NO or (result.status in _OK and _ret_type(result.body) in _REFUSED)
@@ -180,7 +180,7 @@ def _ret_type(body: bytes) -> int | None:
 
 
 def gone(desk: Desk) -> list[str]:
-    """Keys that hold something and will not come for it."""
+    """Keys that hold subscriptions and are gone: no longer in force, or away for too long."""
     if not desk.holdings:
         return []
     keyring, now = desk.standing.keyring, desk.clock.wall()
@@ -188,9 +188,9 @@ def gone(desk: Desk) -> list[str]:
 
 
 async def take_back(desk: Desk) -> None:
-    """Ends what keys hold that are gone; what the daemon cannot be asked now is tried again at the next look.
+    """Ends the subscriptions of keys that are gone. If the daemon does not answer, the next call tries again.
 
-    What it does not say yes to is still held, and asked for again a minute later.
+    What the daemon refuses to end stays held, and is tried again a minute later.
     """
     async with desk.subscribing:
         for name in gone(desk):
@@ -206,7 +206,7 @@ async def take_back(desk: Desk) -> None:
 
 
 async def restore(desk: Desk) -> None:
-    """Tells a daemon that was away what is held. A daemon that says no, or nothing, is asked again, ever less often."""
+    """Subscribes again at a daemon that was away; while it refuses or does not answer, again with growing pauses."""
     lines, is_pushed = desk.holdings.all_lines(), False
     wait_s = RESTORE_FIRST_S
     for _ in range(RESTORE_ATTEMPTS_MAX):
@@ -225,7 +225,7 @@ async def restore(desk: Desk) -> None:
 
 
 async def _restored(desk: Desk, lines: set[Line]) -> set[Line]:
-    """Those of the lines that need no other attempt: the daemon took them, or nobody holds them any more."""
+    """The lines that need no further attempt: the daemon took them, or nobody holds them any more."""
     failed: set[Line] = set()
     for chosen, call in desk.holdings.restoring(sorted(lines)):
         if not says_yes(await _ask(desk, call)):

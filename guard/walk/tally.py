@@ -1,7 +1,7 @@
-"""Counting what is not recorded one by one: how often each place was met within the present period. Pure.
+"""Counts by place and period, for what is summed up instead of recorded one by one. Pure.
 
-A place is whatever is told apart (a source, a key and an endpoint). Places without room share `other`, so that no
-caller can make the table grow. What a period came to is told once, when it is over.
+A place is whatever is counted apart: a source, or a key with an endpoint. Once the table is full further places share
+`other`, so that no caller can make it grow. The sum of a period is told once, when the period is over.
 """
 
 from collections.abc import Callable, Hashable
@@ -38,7 +38,7 @@ class Tally(Generic[Place]):
         return found.count
 
     def _begun(self, place: Place, period: int) -> _Count:
-        """The place's count of this period, which may share that of `other`; of an earlier one is told."""
+        """The place's count in this period, or that of `other`; tells the sum of the period before."""
         counts = self._counts
         if place not in counts and len(counts) >= self._places_max:
             place = self._other

@@ -1,4 +1,4 @@
-"""Orders that are to be cancelled one by one: who wants it, and what each has come to."""
+"""Orders that are being cancelled one by one: who asked for it, and what has become of each."""
 
 import asyncio
 from typing import Final
@@ -13,7 +13,7 @@ ENDED: Final = "ended"
 
 
 class Asked(Struct, frozen=True):
-    """Who wants orders cancelled: the decision (or batch) that they are a part of, the key, where from, and why."""
+    """Who asked for cancels: the decision (or batch) they are parts of, the key, its address, and why."""
 
     batch: str
     principal: Principal | None
@@ -22,9 +22,9 @@ class Asked(Struct, frozen=True):
 
 
 class Target(Struct):
-    """One order that is to be cancelled, and what has become of that: `outcome` is a verdict, "pending" or "ended".
+    """One order that is being cancelled. `outcome` is a verdict, "pending", or "ended" (it had ended by itself).
 
-    `askers`: everybody who wants it, by key, in the order in which they came; of one key the latest.
+    `askers`: by key everybody who asked for it, in the order in which they came; for each key the latest.
     """
 
     of: str
@@ -38,11 +38,11 @@ class Target(Struct):
     askers: dict[str, Asked] = field(default_factory=dict)
 
     def wanted_by(self, asked: Asked) -> None:
-        """One more who wants it."""
+        """Adds one more who asked for it."""
         self.askers[asked.principal.name if asked.principal is not None else ""] = asked
 
     def told(self) -> dict[str, object]:
-        """As an answer has it."""
+        """Its entry in an answer."""
         number = self.order_id if self.order_id is None or not self.order_id.isdigit() else int(self.order_id)
         return {
             "order_id": number,
@@ -53,11 +53,11 @@ class Target(Struct):
         }
 
     def name(self, holder: Holder) -> bool:
-        """The daemon's names of it, as far as they are known; False: none is."""
+        """Takes over the names by which the daemon knows the order; False: there are none yet."""
         self.order_id, self.order_id_ex = holder.order_id, holder.order_id_ex
         return not holder.is_nameless
 
     def end(self, outcome: str, message: str = "") -> None:
-        """That is what became of it."""
+        """Notes what became of it, and wakes whoever waits for that."""
         self.outcome, self.message = outcome, message
         self.done.set()

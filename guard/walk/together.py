@@ -1,8 +1,8 @@
 """Requests that are under way in one turn of the loop take each step of the walk together.
 
-A request that runs through all of its walk by itself finds the code of every step cold: since the last one came there
-the processor has put it away, and no longer foresees its branches. Where twenty take a step one after the other, it is
-warm for nineteen of them.
+A request that runs through its whole walk alone finds the code of every step cold: the processor has evicted it from
+its caches since the last request came there, and mispredicts its branches. If twenty requests take a step one after the
+other, it is warm for nineteen of them.
 """
 
 from collections.abc import Callable, Generator
@@ -12,18 +12,18 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from guard.supervisor import Supervisor
 
-TOGETHER_MAX: Final = 64  # what is known of so many stays in the processor's caches
+TOGETHER_MAX: Final = 64  # the data of so many requests still fits the processor's caches
 _T = TypeVar("_T")
 
 
 class Fallible(Protocol):
-    """What takes a step with others; `error` is the fault of ours that met it there."""
+    """Something that takes a step with others; `error`: a fault of our own that it met there."""
 
     error: Exception | None
 
 
 def raise_fault(one: Fallible) -> None:
-    """Its own task raises the fault, and lets go of it: its traceback holds all that took the step with it."""
+    """Raises the fault in its own task, and drops it: its traceback keeps alive all that took the step with it."""
     error, one.error = one.error, None
     try:
         if error is not None:
@@ -33,20 +33,20 @@ def raise_fault(one: Fallible) -> None:
 
 
 class Together(Generic[_T]):
-    """A step that is taken for all who have come to it in this turn of the loop, by whichever of them goes on first.
+    """A step that whichever request goes on first takes for all that have come to it in this turn of the loop.
 
-    `take` is given them in the order in which they came, at most `TOGETHER_MAX` at a time, and must not raise. Who is
-    the only one under way at all takes it at once.
+    `take` is given them in the order in which they came, at most `TOGETHER_MAX` at a time, and must not raise. The only
+    request under way takes the step at once.
     """
 
     def __init__(self, take: Callable[[list[_T]], None], supervisor: Supervisor) -> None:
         self._take = take
         self._supervisor = supervisor
-        self._waiting: dict[int, _T] = {}  # by their identity: none looks through all the others for itself
+        self._waiting: dict[int, _T] = {}  # by identity, so that none has to search for itself
 
     @coroutine
     def join(self, one: _T) -> Generator[None, None, None]:
-        """Has come to the step; returns when it was taken. Who is cancelled before that never came."""
+        """Comes to the step; returns once it was taken. Whoever is cancelled before that is left out of it."""
         if self._supervisor.in_flight == 1:
             self._take([one])
             return

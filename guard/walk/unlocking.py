@@ -1,4 +1,4 @@
-"""Unlocking: which passwords may be tried now, what the daemon made of one, and what of that the caller is told."""
+"""Unlocking: whether a password may be tried now, what the daemon made of it, and what the caller is told."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final
@@ -41,7 +41,7 @@ def send(desk: Desk, situation: Situation, outbound: Outbound) -> Awaitable[Answ
 
 
 async def _tried(desk: Desk, situation: Situation, intent: Unlock, *, outbound: Outbound) -> Answer | Failure:
-    """A password that is tried is counted, also when the caller hangs up meanwhile."""
+    """Tries a password and counts it, also if the caller hangs up meanwhile."""
     accounts = concerned(intent, situation.rows)
     verdicts: dict[int, Verdict] = dict.fromkeys(accounts, "wrong")
     desk.unlocks.begin(accounts, now_us=desk.clock.t_us())
@@ -54,7 +54,7 @@ async def _tried(desk: Desk, situation: Situation, intent: Unlock, *, outbound: 
 
 
 def verdicts_of(result: Answer | Failure, accounts: frozenset[int], *, has_code: bool) -> dict[int, Verdict]:
-    """What the daemon made of the password, account by account; whatever may have been a wrong one is one."""
+    """What the daemon made of the password, account by account; if it may have been wrong, it counts as wrong."""
     if isinstance(result, Failure):
         return dict.fromkeys(accounts, "wrong" if result.is_sent else "untried")
     if result.status in _NOT_TRIED:
@@ -76,7 +76,7 @@ def verdicts_of(result: Answer | Failure, accounts: frozenset[int], *, has_code:
 
 
 def told(answer: Answer) -> Answer:
-    """The daemon's answer without a count of the tries that are left (B31); every other value stays as it is."""
+    """The daemon's answer without the number of tries left (B31); every other value stays as it is."""
     try:
         body = msgspec.json.encode(_redacted(msgspec.json.decode(answer.body, type=dict[str, Raw])))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -101,7 +101,7 @@ def _redacted(members: Mapping[str, Raw]) -> dict[str, Any]:
 
 
 def _failed(rows: object) -> set[int | None]:
-    """The accounts whose rows do not say yes, None for one that cannot be told. No list says nothing of any."""
+    """The accounts whose rows report no success; None among them: a row that cannot be read. No list: no failures."""
     if not isinstance(rows, list):
         return set() if rows is None else {None}
     return {_acc_id(row) for row in rows if not isinstance(row, dict) or row.get("success") is not True}

@@ -1,7 +1,7 @@
-"""What is written down of one decision, made from its visit, what was known of the world, and what was judged.
+"""The record of one decision, made from its visit, its situation, and what rules and ledger said.
 
-What callers say of themselves (agent, intent, request id, an unknown path) is kept short, without control characters,
-and with what looks like a secret masked.
+What callers say of themselves (agent, intent, request id, an unknown path) is shortened, freed of control characters,
+and masked where it looks like a secret.
 """
 
 import hashlib
@@ -19,18 +19,18 @@ from guard.terms import TRADE_EFFECTS, Claim, Effect, Reason, Refusal, Valuation
 from guard.walk.desk import Situation, Visit
 
 INTENT_BYTES_MAX: Final = 256
-AGENTS_MAX: Final = 64  # programs whose name is kept as it is written
+AGENTS_MAX: Final = 64  # User-Agent headers whose cleaned form is cached
 _DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 _TOLD: Final = frozenset({"guard-intent", "idempotency-key", "x-request-id"})
 _NEW: Final = Effect.ORDER_NEW  # asked of every trade
 
 
 class Judged(Struct, gc=False):
-    """What the rules and the ledger said: claims, who made them, what was used before; and what would be sent.
+    """What rules and ledger said, and what would be sent.
 
-    `claims` are as their record holds them. `order` is the canonical body, `resulting` the whole order after a change.
-    `exits`: what the rules were told other working orders take off the position. `shadow`: what shadow policies would
-    have refused it for.
+    `claims`: as the record holds them, with their `makers` and what was `used` of each counter before. `order`: the
+    canonical body; `resulting`: the whole order after a change. `exits`: what the rules were told that other working
+    orders take off the position. `shadow`: why shadow policies would have refused.
     """
 
     claims: tuple[Claim, ...] = ()
@@ -49,7 +49,7 @@ NOT_JUDGED: Final = Judged()
 def record_of(
     visit: Visit, refusal: Refusal | None, seen: Situation, *, judged: Judged, replays: str | None = None
 ) -> Decision:
-    """What is written of one decision; what few requests have is added to what all of them have."""
+    """The record of one decision. Members that few requests have are added last, which keeps the usual case cheap."""
     call, principal, endpoint, standing = visit.call, visit.principal, visit.endpoint, visit.standing
     terms, env = seen.holder if seen.order is None else seen.order, seen.env
     if seen.account is not None and visit.effect in TRADE_EFFECTS:
@@ -95,7 +95,7 @@ def record_of(
 
 
 def _said(head: Mapping[str, str]) -> dict[str, Any]:
-    """What a caller says of its request in the head."""
+    """What the caller says of its request in headers."""
     key = head.get("idempotency-key")
     return {
         "intent": _intent(head.get("guard-intent")),
@@ -110,7 +110,7 @@ def _unknown_path(path: str) -> str:
 
 
 def _intent(text: str | None) -> str | None:
-    """The caller's own word why: UTF-8 (the edge reads a head as latin-1), at most 256 bytes of it."""
+    """Guard-Intent, the caller's own reason: as UTF-8 (the edge reads heads as latin-1), at most 256 bytes."""
     if text is None:
         return None
     words = masked(text.encode("latin-1", "replace").decode("utf-8", "replace"))
