@@ -1,4 +1,4 @@
-"""What the record says of policies beyond which are in force: what waits for a person, what ends by itself. Pure."""
+"""Policies that are not simply in force: a change that waits for approval, a set that ends by itself. Pure."""
 
 from datetime import datetime
 
@@ -8,9 +8,10 @@ from guard.journal import Policy
 
 
 class Agreed(Struct):
-    """What the record says beyond which policies are in force: what waits, and what is in force only for a time.
+    """What the record says of policies beyond which set is in force.
 
-    `expired`: the set that went back by itself; a directory that still says so is not taken for a new change.
+    `pending`: the change that waits for a second person. `temporary`: the set that is in force only until a time.
+    `expired`: the temporary set that ended last; a directory that still holds it is not taken for a new change.
     """
 
     pending: Policy | None = None
@@ -33,18 +34,18 @@ class Agreed(Struct):
                 pass
 
     def is_due(self, wall: datetime) -> bool:
-        """What is in force only for a time has come to its end."""
+        """The temporary set's time is over."""
         return self.temporary is not None and self.temporary.until is not None and wall >= self.temporary.until
 
     def left_s(self, wall: datetime) -> float:
-        """How long until that end, in seconds: 0 once it has come, without one endless."""
+        """Seconds until then: 0 once it is over, infinity without a temporary set."""
         over = self.temporary
         if over is None or over.until is None:
             return float("inf")
         return max((over.until - wall).total_seconds(), 0.0)
 
     def ended(self, wall: datetime) -> Policy | None:
-        """What has come to its end while no guard ran: its record, folded as if it had gone back in time."""
+        """The temporary set that ended while no guard ran, treated as if it had been reverted in time."""
         over = self.temporary
         if over is None or not self.is_due(wall):
             return None

@@ -1,8 +1,8 @@
-"""The certificate of the listeners: TLS 1.3, loaded anew in place, so that a new one needs no restart.
+"""The listeners' certificate, for TLS 1.3; a new one is loaded without a restart.
 
-Both doors share one context. The files are looked at on SIGHUP and every half minute, so whatever renews certificates
-needs to know nothing of the guard. New ones are tried on a context of their own first: a pair that does not fit leaves
-the old one in use and is told, in the log and as *degraded*. Open connections keep what they began with.
+Both listeners share one context. The files are checked on SIGHUP and every half minute, so whatever renews certificates
+needs to know nothing of the guard. New files are first tried on a context of their own: if they do not fit, the old
+certificate stays in use and the log and `degraded` in `/status` say so. Open connections keep the one they began with.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Certificate:
         self.not_after = self._read(self.context)
 
     def look(self) -> None:
-        """Loads the files if they have changed. Blocking, for a moment."""
+        """Loads the files if they have changed. Blocks for a moment."""
         if not self._seen.has_changed():
             return
         try:
@@ -48,13 +48,13 @@ class Certificate:
             _log.info("certificate_loaded", until=self.not_after.isoformat())
 
     def concerns(self) -> tuple[str, ...]:
-        """What the operator should know: the files are not what is in use."""
+        """For the operator: the files on disk are not what is in use."""
         if self.wrong is None:
             return ()
         return (f"certificate: {self.wrong}; the old one is in use until {self.not_after:%Y-%m-%dT%H:%M:%SZ}",)
 
     async def renew(self) -> None:
-        """Looks once."""
+        """Looks once, in a thread."""
         await asyncio.to_thread(self.look)
 
     async def watch(self) -> None:

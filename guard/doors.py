@@ -1,4 +1,4 @@
-"""The guard's doors as the settings describe them: to the daemon, to callers, to the operator."""
+"""What the settings say of the guard's connections to the daemon and of its listeners for callers and operators."""
 
 import errno
 import os
@@ -47,7 +47,7 @@ def bounds_of(settings: Settings) -> Bounds:
 
 
 def unopened(settings: Settings, door: Literal["data", "ops"], error: OSError) -> str:
-    """Why a listener could not be opened, in words: which one, where, and what to do."""
+    """A sentence for a listener that could not be opened: which one, where, why, and what to do."""
     place = getattr(settings.listen, door)
     if error.errno == errno.EADDRINUSE:
         return f"listen.{door}: {place}: address already in use; is another guard running?"
@@ -56,7 +56,7 @@ def unopened(settings: Settings, door: Literal["data", "ops"], error: OSError) -
 
 
 def opened(names: Iterable[Any]) -> str:
-    """Where sockets of these names listen, as settings say it: with the port that was found for port 0."""
+    """The addresses of listening sockets, written as in the settings, with the port that was given for port 0."""
     return ", ".join(_place(name) for name in names)
 
 
@@ -68,11 +68,11 @@ def _place(name: Any) -> str:
 
 
 def connections_within(wanted: int, *, kept: int, beside: int = 1) -> int:
-    """How many of the `wanted` connections of callers the process may have open and keep `kept` files for itself.
+    """How many of the `wanted` connections the limit of open files allows, if `kept` files stay free for the guard.
 
-    Callers that are told to come back hold a connection too, up to as many again and `TURNED_AWAY_MAX`, and so do TLS
-    handshakes: `beside` is 2 where there are any. Without this anybody who opens enough connections takes the one that
-    a cancel needs. The limit of open files is raised as far as this process may.
+    Otherwise whoever opens enough connections takes the one that a cancel needs. Callers that are being turned away
+    hold a connection too, up to as many again and at most `TURNED_AWAY_MAX`, and so do TLS handshakes: `beside` is 2
+    where there are any. The limit is raised first as far as this process may.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = wanted + beside * min(wanted, TURNED_AWAY_MAX) + kept

@@ -1,7 +1,7 @@
-"""Whether a file is another one than before, told without reading it; and the look at it every half minute.
+"""Notices that a file has changed, without reading it; and a loop that looks every half minute.
 
-A mark changes when the file is written or given other rights, and also when a mount swaps the link that leads to it, or
-an editor renames a new file over the old one. Where there is no file, or none that may be looked at, the mark says why.
+A mark changes when the file is written or its mode changes, and also when a mount swaps the link that leads to it or an
+editor renames a new file over the old one. If the file is missing or may not be looked at, the mark says so.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ Mark = tuple[object, ...]
 
 
 def mark_of(path: Path) -> Mark:
-    """What changes whenever the file of this name does. Blocking, for a moment."""
+    """A value that changes whenever the file does. Blocks for a moment."""
     try:
         found = path.stat()
     except OSError as error:
@@ -24,14 +24,14 @@ def mark_of(path: Path) -> Mark:
 
 
 class Seen:
-    """Some files as they were when last looked at."""
+    """The marks of some files at the last look."""
 
     def __init__(self, *paths: Path) -> None:
         self._paths = paths
         self._marks = self._now()
 
     def has_changed(self) -> bool:
-        """Whether one of them is another than at the last look, which this is from now on."""
+        """Whether one of them has changed since the last look; this is the last look from now on."""
         before, self._marks = self._marks, self._now()
         return self._marks != before
 

@@ -1,4 +1,4 @@
-"""Figures that are read when Prometheus asks: one function a gauge, over what the guard is made of."""
+"""Gauges that are read when Prometheus scrapes: one function for each, over the parts of the guard."""
 
 from collections.abc import Callable, Iterator
 
@@ -54,7 +54,7 @@ def register(recorder: Recorder, changes: Changes, watch: Watch) -> None:
 def register_edges(
     metrics: Metrics, relay: Relay, unlocked: Unlocked, *, client: Client | None, certificate: Certificate | None
 ) -> None:
-    """Likewise of the stream, the daemon's door and the listeners' certificate; what is not there says nothing."""
+    """The same for the stream, the client and the certificate; where there is none its gauges are absent."""
     _single(metrics, "guard_ws_connections", lambda: relay.connections)
     _optional(metrics, "guard_upstream_dials_total", lambda: None if client is None else client.dials_total)
     _optional(metrics, "guard_daemon_trade_unlocked", lambda: unlocked.is_unlocked)
@@ -62,7 +62,7 @@ def register_edges(
 
 
 def register_door(metrics: Metrics, counts: Counts) -> None:
-    """Likewise of the data listener's connections, once it listens."""
+    """The same for the data listener's connections, once it listens."""
     _single(metrics, "guard_connections_open", lambda: counts.open)
     _single(metrics, "guard_connections_total", lambda: counts.total)
     metrics.gauge("guard_connections_cut_total", lambda: [((why,), float(many)) for why, many in counts.cut.items()])
@@ -73,7 +73,7 @@ def _end_s(certificate: Certificate | None) -> float | None:
 
 
 def _drift(changes: Changes, watch: Watch) -> Rows:
-    """Files that are not in force, and counters that are not what the record shows."""
+    """Files on disk that are not in force, and counters that differ from what the record shows."""
     for kind, is_so in watch.drift.items():
         yield (kind,), float(is_so)
     yield ("counters",), float(changes.recounting.lost is not None)
@@ -113,9 +113,9 @@ def _expiries(desk: Desk) -> Rows:
 
 
 def _ratios(recorder: Recorder) -> Rows:
-    """Each limit of each key that may be a label, at its fullest counter; keys beyond those are left out.
+    """For each limit of each key that may be a label, the use of its fullest counter; further keys are left out.
 
-    A counter of an account or of a policy is nobody's alone, and has no key for a label.
+    A counter of an account or of a policy belongs to no single key, and its label `key` is empty.
     """
     desk = recorder.desk
     policies = desk.standing.policies

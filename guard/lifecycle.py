@@ -1,7 +1,8 @@
-"""Build, recover, open the door, drain, close: in that order and its reverse.
+"""The life of a guard: recover, build, open the doors, drain, close.
 
-A guard starts only when it can keep its promises: settings and keys whole, the state directory its own, the record
-unbroken. Everything it then relaxes by setting is told as *weakened* at start, in `/status` and in the record.
+A guard starts only if it can keep its promises: settings and keys are whole, the state directory is its own, the record
+is unbroken. Whatever the settings relax beyond that is listed as *weakened*: in the log at start, in `/status` and in
+the record.
 """
 
 import asyncio
@@ -62,7 +63,7 @@ _log = structlog.get_logger("guard")
 
 
 class Guard:
-    """One guard, from its settings to its closed doors. Tests and the demo bring their own daemon, clock or disk."""
+    """One guard, from its settings to its end. Tests and the demo bring a daemon, clock or disk of their own."""
 
     def __init__(  # noqa: PLR0913 - what tests and the selftest bring, each by its name
         self,
@@ -98,11 +99,12 @@ class Guard:
     # ------------------------------------------------------------ start
 
     async def start(self) -> None:
-        """Recover and open both doors. Raises SettingsFault (exit 2) or StateFault (exit 3).
+        """Recovers and opens both doors. Raises SettingsFault (exit 2) or StateFault (exit 3).
 
-        Keys are read once the record is this guard's own: it may have waited for that, and one was revoked meanwhile.
+        Keys are read again once the record is this guard's own: it may have waited for another guard to end, and a key
+        may have been revoked meanwhile.
         """
-        _ = await asyncio.to_thread(load_keys, self.settings)  # what cannot be used ends the start at once
+        _ = await asyncio.to_thread(load_keys, self.settings)  # keys that cannot be used end the start at once
         self.certificate = certificate_of(self.settings)
         self.trust = Trust(self.settings.daemon.url, ca_file=self.settings.ca_file)
         self.journal, recovered = await asyncio.to_thread(self._recover)
@@ -119,11 +121,11 @@ class Guard:
 
     @property
     def _lock_wait_s(self) -> float:
-        """Only who was handed the sockets takes over from another guard, and waits until that one has drained."""
+        """A guard that was handed its sockets takes over from another one, and waits until that one has drained."""
         return self.settings.bounds.drain_timeout_s + TAKE_OVER_S if self._sockets else 0.0
 
     def _recover(self) -> tuple[Journal, Recovered]:
-        """The record, and what it tells; clocks go on from its end."""
+        """Opens the record and folds it; the clocks go on from its end."""
         journal, recovered, self._run = read_back(
             self.settings, self.directory, clock=self.clock, disk=self._disk, lock_wait_s=self._lock_wait_s
         )
@@ -133,7 +135,7 @@ class Guard:
         return journal, recovered
 
     def _stand(self, recovered: Recovered) -> Standing:
-        """What is in force from the start on. What cannot be kept beside the record does not decide anything."""
+        """What is in force from the start on. Policies that cannot be kept beside the record are not put in force."""
         keyring, issuers = load_keys(self.settings)
         over_by(recovered, self.clock.wall())
         agreed = recovered.agreed
@@ -147,7 +149,7 @@ class Guard:
         return self._kept(stand(self.settings, keyring, issuers, policies=found.policies))
 
     def _kept(self, standing: Standing) -> Standing:
-        """What decides, once it is kept beside the record."""
+        """The standing, kept beside the record; without policies where that fails."""
         try:
             self.shelf.put(standing.config_sha256, standing.config)
             self.shelf.put(standing.keyring.sha256, standing.keyring.source())
@@ -157,7 +159,7 @@ class Guard:
         return standing
 
     def _count(self, standing: Standing, recovered: Recovered) -> tuple[Standing, Counting | None]:
-        """The counters of limits that the last run had not; where they cannot be made, new orders are refused."""
+        """Makes the counters of limits that the last run did not have; if that fails, new orders are refused."""
         is_whole = not recovered.is_lost and recovered.over is None
         before = recovered.config_sha256 if is_whole else None
         until, now = self.journal.last_seq, self.clock.wall()
@@ -203,13 +205,13 @@ class Guard:
         register_edges(self.desk.metrics, self.relay, self.unlocked, client=self._client, certificate=self.certificate)
 
     def _concerns(self) -> tuple[str, ...]:
-        """Why there are no policies, where their files are right."""
+        """Why no policies are in force although their files are right."""
         return (self._uncounted,) if self._uncounted and self.desk.standing.policies is None else ()
 
     async def _record_start(self, standing: Standing, recovered: Recovered) -> None:
-        """The start, what was found, and what is in force; on the disk before the door opens.
+        """Records the start, what was found and what is in force, on the disk before the doors open.
 
-        A disk that takes nothing does not keep the door shut: new orders are refused then, and cancels pass.
+        A disk that fails does not keep the doors shut: new orders are refused then, and cancels pass.
         """
         journal = self.journal
         ends = {"found_seq": journal.found_seq, "signed_seq": journal.signed_seq}
@@ -239,7 +241,7 @@ class Guard:
         )
 
     async def _side_doors(self) -> tuple[str, ...]:
-        """Ways past the guard that this host can reach; a daemon in memory has none."""
+        """The daemon's other listeners that this host can reach; a daemon in memory has none."""
         if self._client is None:
             return ()
         daemon = parse_origin(self.settings.daemon.url)
@@ -304,7 +306,7 @@ class Guard:
             self.supervisor.keep(begin, name)
 
     async def _every_second(self) -> None:
-        """Sums up floods of the second that is over, looks after the stream, and notices steps of the wall clock."""
+        """Each second: writes sums, ends stale subscriptions and temporary policies, notices clock steps."""
         while True:
             await asyncio.sleep(min(EVERY_S, self.desk.agreed.left_s(self.clock.wall()) or EVERY_S))
             self.recorder.floods.sum_up(self.clock.wall_us())
@@ -318,7 +320,7 @@ class Guard:
             self._note("clock", ClockStep(t=self.clock.t_us(), step_us=step_us))
 
     def _note(self, type_: str, record: Struct) -> None:
-        """A record that nothing depends on; outcomes that a full queue turned away go first."""
+        """Appends a record that nothing depends on, after outcomes that a full queue turned away."""
         try:
             self.recorder.catch_up()
             self.journal.append(type_, record)
@@ -335,9 +337,9 @@ class Guard:
         return self._listener.sockets[0].getsockname()[1], self._ops.addresses[0][1]
 
     async def reload(self) -> None:
-        """SIGHUP: certificate, authorities, keys and policies, each by itself; during the start once that is over.
+        """SIGHUP: reloads certificate, authorities, keys and policies, each by itself.
 
-        What it has read may have changed since.
+        During a start it waits for the end of that, since the start may have read the files before they changed.
         """
         await self._begun.wait()
         if self.certificate is not None:
@@ -349,10 +351,10 @@ class Guard:
     # ------------------------------------------------------------ stop
 
     async def stop(self, reason: str) -> Sequence[str]:
-        """Drain and close; the work that had to be cut off, empty at a clean end.
+        """Drains and closes; the names of work that had to be cut off, none at a clean end.
 
-        Not ready at once and no new orders; the doors stay open for `pre_stop_s`, then what is under way may end
-        within `drain_timeout_s`. Setting `hurry` ends both waits; what is cut off then is recorded as unknown.
+        At once the guard is not ready and takes no new orders. The doors stay open for `pre_stop_s`; then what is under
+        way may end within `drain_timeout_s`. Setting `hurry` ends both waits. Trades that are cut off are unknown.
         """
         bounds, loop = self.settings.bounds, asyncio.get_running_loop()
         self.desk.is_draining = True
@@ -375,7 +377,7 @@ class Guard:
         return unfinished
 
     async def _pre_stop(self, wait_s: float) -> None:
-        """The time in which whoever sends callers here learns that the guard is not ready: cancels still pass."""
+        """Gives load balancers time to see that the guard is not ready; cancels still pass."""
         if wait_s:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):

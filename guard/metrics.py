@@ -104,7 +104,7 @@ Reading = Callable[[], Iterable[tuple[Labels, float]]]
 
 
 def _pairs(counts: Outcomes) -> list[tuple[Labels, float]]:
-    """Whoever renders them does so beside the loop, which may add to them meanwhile."""
+    """As pairs, from copies: they are rendered in a thread while the loop goes on counting."""
     return [((label, outcome), count) for label, of in dict(counts).items() for outcome, count in dict(of).items()]
 
 
@@ -132,7 +132,7 @@ class _Histogram:
 
 
 class _Samples(list[Sample]):
-    """Those of one family: the library makes a line of text of each."""
+    """The samples of one family, with a pause after each: the library turns each into a line of text."""
 
     def __iter__(self) -> Iterator[Sample]:
         return in_pieces(super().__iter__())

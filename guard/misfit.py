@@ -1,4 +1,4 @@
-"""What is said of a value that does not fit its type: msgspec's words, and the words that are known in its place."""
+"""The message for a value that does not fit its type: msgspec's own, with the words that would have been right."""
 
 import re
 from typing import Any, Final
@@ -11,7 +11,7 @@ _UNTOLD: Final = ("Invalid enum value", "Object contains unknown field")
 
 
 def misfit(error: Exception, kind: Any) -> str:
-    """The error as one sentence; of a word that is unknown there, with those that are known; of a time, with one."""
+    """The error as one sentence: for an unknown word with the known ones, for a bad time with an example."""
     told = str(error)
     if told.startswith(_NO_TIME):
         return f"{told}; write it like 2026-12-01T17:00:00Z"
@@ -23,7 +23,7 @@ def misfit(error: Exception, kind: Any) -> str:
 
 
 def _known(node: inspect.Type, steps: list[str]) -> list[str]:
-    """The fields of the object, or the words of the choice, to which the names of fields lead from this type on."""
+    """Follows the field names from this type: the fields of the object found there, or the words of the choice."""
     if isinstance(node, inspect.UnionType):
         return next((found for one in node.types if (found := _known(one, steps))), [])
     if isinstance(node, inspect.LiteralType):

@@ -1,7 +1,6 @@
-"""Where long work may be put aside for a moment: whoever works says it, whoever runs that beside a loop what happens.
+"""Points at which long work may pause: the work marks them, whoever runs it beside an event loop says what happens.
 
-Nothing happens unless somebody has asked for it in this context, and nothing that is worked out depends on it: so pure
-rooms may say it too.
+Unless a pause was set in this context nothing happens, and no result depends on it, so pure rooms may mark them too.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +12,7 @@ between: Final[ContextVar[Callable[[], None] | None]] = ContextVar("between", de
 
 
 def in_pieces(items: Iterable[_T]) -> Iterator[_T]:
-    """These items; the work on each of them is a piece."""
+    """The items, with a pause after the work on each of them."""
     pause = between.get()
     if pause is None:
         yield from items

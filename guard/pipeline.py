@@ -1,4 +1,4 @@
-"""The walk: every request, from what the edge read to the answer. Each step is a module of `guard.walk`.
+"""The walk: every request from what the edge has read to its answer. Each step is a module of `guard.walk`.
 
 read safely → find endpoint → identify caller → parse intent → gather reference data
 → [one synchronous step: key still valid, trading state, idempotency, every rule, all claims or none, sequence number]
@@ -54,7 +54,7 @@ class Pipeline:
             self.recorder.finished(visit)
 
     async def walk(self, visit: Visit) -> Reply:
-        """Find, identify, parse, gather; then one of three roads: a question to the guard, a trade, anything else."""
+        """Finds, identifies, parses; then one of three roads: a question to the guard, a trade, anything else."""
         endpoint = self.hooks.find(visit.call.method, visit.call.path)
         if isinstance(endpoint, Refusal):
             if is_question(visit.call):
@@ -82,7 +82,7 @@ class Pipeline:
         return await self.desk.supervisor.see_through(self.carry_out(sending), f"trade {visit.id}")
 
     async def carry_out(self, sending: Sending) -> Reply:
-        """Owned by the program: the trade to its outcome, and what its caller is told of that."""
+        """Takes a decided trade to its outcome, in a task that the program owns; the reply to its caller."""
         visit, each = sending.visit, sending.situation.each
         if each is not None:
             return await self.cancel_alls.told(sending, self.cancel_alls.begin(sending, each))

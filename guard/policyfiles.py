@@ -1,4 +1,4 @@
-"""The directory of policies: which of its files are policies and which are tests, and their texts as of one moment."""
+"""The policy directory: which files are policies and which are tests, and their texts as of one moment."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +15,7 @@ READS_MAX: Final = 5
 
 
 def policy_files(directory: Path, *, are_tests: bool = False) -> list[Path]:
-    """The policy files of the directory, or their tests; what begins with a dot is an editor's, or a mount's.
-
-    Raises OSError.
-    """
+    """The policy files of the directory, or the test files. Names with a leading dot are skipped. Raises OSError."""
     named = ((path.name, path) for path in in_pieces(directory.iterdir()))
     found = [(name, path) for name, path in named if name.endswith(".toml") and not name.startswith(".")]
     return [path for name, path in sorted(found) if name.endswith("_test.toml") is are_tests]
@@ -55,7 +52,7 @@ def _read(directory: Path, *, are_tests: bool) -> tuple[dict[str, str], list[Pol
 
 
 def marks_of(directory: Path) -> object:
-    """What changes whenever a policy file does: names, and the mark of each."""
+    """A value that changes whenever a policy file does: the names, with the mark of each."""
     try:
         paths = (*policy_files(directory), *policy_files(directory, are_tests=True))
     except OSError as error:
@@ -72,7 +69,7 @@ class Files(Struct, frozen=True):
 
 
 def read_steadily(directory: Path) -> Files:
-    """The files as they are at one moment: read again where they changed meanwhile, so that no two worlds are mixed."""
+    """The files as of one moment: read again if they change meanwhile, so that no old and new texts are mixed."""
     for _ in range(READS_MAX):
         before = marks_of(directory)
         texts, errors = read_texts(directory)

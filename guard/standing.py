@@ -1,7 +1,7 @@
-"""What is in force: settings, keys, issuers and policies as one frozen value that is swapped whole.
+"""What is in force: settings, keys, issuers and policies as one frozen value that is swapped as a whole.
 
 A reload reads the files once, builds a new `Standing` and swaps one reference between requests; a request keeps the one
-it looked at. Nothing here decides anything.
+that it began with. No request is decided here.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class Standing(Struct, frozen=True, weakref=True):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The hashes under which what decides is kept beside the record."""
+        """The hashes by which its parts are kept beside the record."""
         return self.config_sha256, self.policy_sha256, self.keyring.sha256
 
 
@@ -100,9 +100,9 @@ def build_policies(
 
 
 class AtStart(Struct, frozen=True):
-    """The policies that a start found, and everything that is wrong with those of the directory.
+    """The policies that a start puts in force, and everything that is wrong with those in the directory.
 
-    `ends`: they build on what is in force only for a time, and end with it.
+    `ends`: they build on a temporary set, and end with it.
     """
 
     policies: PolicySet | None
@@ -111,7 +111,7 @@ class AtStart(Struct, frozen=True):
 
 
 class Before(Struct, frozen=True):
-    """What the record says: the policies in force at last, a set that ended by itself, what the last goes back to."""
+    """Hashes from the record: the last set in force, a temporary set that ended, and what the last set reverts to."""
 
     last: str | None = None
     expired: str | None = None
@@ -119,9 +119,10 @@ class Before(Struct, frozen=True):
 
 
 def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Before, now: datetime) -> AtStart:
-    """The policies of the directory, kept by hash; where they are wrong the record's last good ones, else none.
+    """The policies of the directory, once kept by hash; if they are wrong, the last good ones from the record, or none.
 
-    A start is no way round change control: what is looser than the last ones waits for a reload and a second person.
+    A start is no way around change control: under two-person rule, policies that are looser than the last ones wait for
+    a reload and a second person.
     """
     files = read_steadily(settings.path(settings.policies.dir))
     texts, errors = files.texts, list(files.errors)
@@ -153,9 +154,10 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
 def keep(
     settings: Settings, keyring: Keyring, shelf: Shelf, *, found: PolicySet, texts: Mapping[str, str], now: datetime
 ) -> None:
-    """Beside the record, by the hash of what is enforced. Raises OSError.
+    """Keeps these texts beside the record, by the hash of what is enforced. Raises OSError.
 
-    What is there stays where it differs in a comment; other policies in shadow, or damage, make room for these.
+    Texts that are kept under this hash already stay if only comments differ; they are replaced if they are damaged or
+    their shadow policies differ.
     """
     content = msgspec.json.encode(texts)
     is_another = shelf.get(found.sha256) not in {None, content}
@@ -164,7 +166,7 @@ def keep(
 
 
 def kept_set(settings: Settings, keyring: Keyring, shelf: Shelf, *, sha256: str, now: datetime) -> PolicySet | None:
-    """The set that this hash names; None where its texts are not kept, were damaged or edited, or make it no more."""
+    """The set with this hash; None if its texts are not kept, are damaged, or no longer compile to it."""
     raw = shelf.get(sha256)
     try:
         texts = None if raw is None else msgspec.json.decode(raw, type=dict[str, str])
@@ -187,7 +189,7 @@ def _is_held_back(settings: Settings, before: Before, found: PolicySet, *, last:
 def _builds_on_what_ends(
     settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Before, found: PolicySet, now: datetime
 ) -> bool:
-    """It is another set than the one that ends, and lets through what the one before that refused."""
+    """It differs from the temporary set, and is looser than the set to which that one reverts."""
     if before.back is None or found.sha256 == before.last:
         return False
     back = kept_set(settings, keyring, shelf, sha256=before.back, now=now)
@@ -210,7 +212,7 @@ def compiled(
 
 
 def warmed(policies: PolicySet, keyring: Keyring, *, now: datetime) -> PolicySet:
-    """The set with the plans of the keys made, so that the first order under it does not pay for them."""
+    """The set with the plans of its keys made beforehand, so that the first orders do not have to wait for that."""
     for principal in in_pieces(list(keyring.principals.values())[:WARMED_MAX]):
         policies.plan(principal, None, None, wall=now)
         for env in Env:
@@ -220,7 +222,7 @@ def warmed(policies: PolicySet, keyring: Keyring, *, now: datetime) -> PolicySet
 
 
 def pieces_of(standing: Standing) -> Pieces:
-    """What it is made of: for whoever lets go of it, and has to do so bit by bit."""
+    """Its large containers, so that whoever drops it can free it bit by bit."""
     return [*pieces_of_keys(standing.keyring), *(standing.policies.pieces() if standing.policies is not None else ())]
 
 

@@ -1,10 +1,10 @@
-"""The owner of background tasks: the only place that makes one.
+"""The owner of background tasks, and the only place that creates them.
 
-A task that asyncio alone holds may be collected half-way, and its exception is heard by nobody. Here every task has a
-strong reference and a name, and a fault is logged and told. *Work* (a settlement) is waited for at shutdown;
-a *service* (a loop that never ends by itself) is told to stop after the work is done, and begun anew after a fault.
-To make a task, name it, hear its end and let go of it costs more than much of the work does (a request): such work is
-taken by a task that has done its own and rests.
+asyncio keeps only weak references to tasks, so one may be garbage-collected half-way, with an exception that nobody
+sees. Here every task has a strong reference and a name, and a fault is logged and reported. *Work* (a settlement) is
+waited for at shutdown; a *service* (a loop that never ends by itself) is cancelled after the work is done, and started
+again after a fault. Creating and ending a task costs more than a short piece of work such as a request, so such work is
+given to an idle task that has finished its own.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Supervisor:
-    """Starts tasks, holds them, hears their exceptions, and ends them in order. Used on one event loop."""
+    """Starts tasks, holds them, sees their exceptions, and ends them in order. Used on one event loop."""
 
     def __init__(self, *, cancel_grace_s: float = _CANCEL_GRACE_S) -> None:
-        """`cancel_grace_s`: how long a cancelled task may take to put its things away."""
+        """`cancel_grace_s`: how long a cancelled task may take to clean up."""
         self._faults: Counter[str] = Counter()  # by the first word of a name, of which there are few
         self._events: dict[str, str] = {}  # by the same word, the line of the log
         self._kept_names: set[str] = set()
@@ -40,7 +40,7 @@ class Supervisor:
 
     @property
     def in_flight(self) -> int:
-        """How much work has not ended yet; services do not count."""
+        """How many pieces of work are under way; services do not count."""
         return len(self._work)
 
     @property
@@ -65,9 +65,9 @@ class Supervisor:
         return task
 
     def take(self, coro: Coroutine[Any, Any, None], name: str) -> None:
-        """As `start`, for work of which there is much and whose result nobody asks for: a task that rests takes it.
+        """As `start`, for frequent short work whose result nobody asks for: an idle task takes it, if there is one.
 
-        A fault ends the task, as any other.
+        A fault ends that task.
         """
         if not self._resting or self._is_ending:
             task = self.start(self._one_by_one(coro), name)
@@ -96,7 +96,7 @@ class Supervisor:
                 raise
 
     def keep(self, begin: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
-        """A service that the guard is not whole without: a fault ends one run of it and is told, not the service."""
+        """Runs a service that the guard needs: after a fault, which is reported, it is started again."""
         self._kept_names.add(name)
         _ = self.start(self._kept(begin, name), name, service=True)
 
@@ -110,12 +110,12 @@ class Supervisor:
             await asyncio.sleep(AGAIN_S)
 
     def fault(self, name: str, *, event: str) -> None:
-        """One that was met and answered where it arose; `event` is its line of the log."""
+        """Counts a fault that was handled where it arose; `event` is its name in the log."""
         self._faults[name] += 1
         self._events[name] = event
 
     def concerns(self) -> tuple[str, ...]:
-        """What had a fault of its own since the start: a defect of the guard, whatever brought it about."""
+        """For the operator: faults of the guard's own since the start, each of them a defect."""
         return tuple(self._told(name, count) for name, count in self._faults.items())
 
     def _told(self, name: str, count: int) -> str:
@@ -126,9 +126,10 @@ class Supervisor:
         return f"{name}: failed {often} by a fault of the guard's own{after}; see {event} in its log, and report it"
 
     def see_through(self, coro: Coroutine[Any, Any, _T], name: str) -> Awaitable[_T]:
-        """To be awaited at once: work that no caller's hang-up can cancel. The supervisor's own work does it itself.
+        """To be awaited at once: runs `coro` so that no caller's hang-up can cancel it.
 
-        Elsewhere a task of its own does it, which whoever waits may leave.
+        Within the supervisor's own work, which nobody cancels, that is the coroutine itself; elsewhere a task of its
+        own, which whoever waits may abandon.
         """
         task = asyncio.current_task(self._loop)
         if task is None or task not in self._work:
@@ -137,9 +138,9 @@ class Supervisor:
         return coro
 
     async def drain(self, timeout_s: float, *, hurry: asyncio.Event | None = None) -> tuple[str, ...]:
-        """Waits for the work, at most `timeout_s` and no longer once `hurry` is set; then cancels it, and the services.
+        """Waits for the work, for at most `timeout_s` or until `hurry` is set; then cancels what is left, and services.
 
-        Returns the names of the work that had to be cancelled: empty is a clean end.
+        Returns the names of the work that had to be cancelled; none is a clean end.
         """
         self._is_ending = True
         loop = asyncio.get_running_loop()
