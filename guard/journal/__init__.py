@@ -1,8 +1,14 @@
 """Room 7, the journal: the durable, hash-linked truth.
 
 In: records, as Structs or mappings. Out: their sequence numbers, the word that they are on the disk, and at start all
-of them again, chain-checked. It must never say *durable* of what is not, lose its place in the chain over a failed
-append, or write again to a file whose write or fsync failed once. What a record means is nobody's business here.
+of them again, chain-checked. It must never call *durable* what is not, lose its place in the chain over a failed
+append, or write again to a file whose write or fsync failed once. What a record means does not matter here.
+
+Writing: `writer` is the open journal; `place` chains a record, `backlog` queues it (`bell` wakes the thread),
+`committer` writes, syncs and signs in the writer thread (`segmentfile`, `notary`, `checkpoints`, `space`, all on
+`disk`). Records: `entries`, `record`, `seen`. Reading: `segments`, `resume` at a start, `search`, `seek`, `runs`
+(snapshots). Proving: `chain`, `tree`, `note`, `examine`, `proof`, `offline`; keys: `signingkey`, `succession`. The
+state directory: `statedir`, `stateformat`, `shelf`, `gaps`, `retention`, `leftover`.
 """
 
 from guard.journal.chain import BrokenChain

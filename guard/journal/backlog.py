@@ -1,7 +1,7 @@
-"""Records on their way to the disk, and those who wait for them. One lock guards everything that two threads touch.
+"""Records on their way to the disk, and whoever waits for them. One lock guards everything that two threads touch.
 
-The event loop puts records in and waits; the writer thread takes all there is and says how far it has come: to the
-medium (*durable*), and under a signed checkpoint (*signed*).
+The event loop puts records in and waits; the writer thread takes all there are and publishes how far it has come: what
+is on the medium (*durable*), and what a signed checkpoint covers (*signed*).
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from guard.journal.bell import Bell
 from guard.journal.place import Place
 from guard.journal.tree import Tree
 
-GATHERED_MAX: Final = 24  # records that are waited for, beyond which a batch waits for no more of them
-TURNS_MAX: Final = 2  # of the loop, that it waits for them
+GATHERED_MAX: Final = 24  # awaited records; a batch with that many does not wait for more
+TURNS_MAX: Final = 2  # turns of the loop that a batch may wait for more awaited records
 _TICK_S: Final = 0.001  # of uvloop's timers
 
 
 class Batch(Struct):
-    """Lines of one segment on their way to the disk, their last newlines left out; `tree` is that with all of them.
+    """Lines of one segment on their way to the disk, without newlines. `tree`: the Merkle tree with all of them.
 
     `awaited`: how many of them somebody waits for.
     """
@@ -35,14 +35,14 @@ class Batch(Struct):
 
 
 class Room(NamedTuple):
-    """How much may wait to be written; a first batch may be as large as it is."""
+    """How much may wait to be written. The bound on bytes does not apply to the first record of an empty queue."""
 
     records: int
     bytes_: int
 
 
 Waiter = tuple[int, asyncio.Future[None]]
-"""For which record somebody waits, and how he is told."""
+"""The seq of the record that is waited for, and the future that is resolved."""
 
 
 class Mark:
@@ -53,7 +53,7 @@ class Mark:
         self.waiters: list[Waiter] = []
 
     def move(self, seq: int) -> list[Waiter]:
-        """It has come this far; those who waited for that."""
+        """Moves it to `seq`; returns the waiters that this satisfies."""
         self.seq = seq
         ready = [waiter for waiter in self.waiters if waiter[0] <= seq]
         if ready:
@@ -61,7 +61,7 @@ class Mark:
         return ready
 
     def drop(self) -> list[Waiter]:
-        """It will come no further; everyone who waited."""
+        """It will come no further; returns all waiters."""
         left, self.waiters = self.waiters, []
         return left
 
@@ -76,7 +76,7 @@ class Backlog:
     """
 
     def __init__(self, seq: int, room: Room, *, rest_s: float) -> None:
-        """`rest_s`: how long what nobody waits for may rest here, to be written with what somebody waits for."""
+        """`rest_s`: how long lazy records may rest here, so that they are written together with awaited ones."""
         self.failed: str | None = None
         self.is_closing = False
         self.durable, self.signed = Mark(seq), Mark(0)
@@ -87,10 +87,10 @@ class Backlog:
         self.lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0  # where `loop` runs
-        self._is_turning = False  # a turn of the loop has put something in and is not over
-        self._gathered, self._turns = 1, 0  # how many were waited for a turn ago, and for how many turns they grew
-        self._is_resting = False  # what is lazy has begun to rest
-        self._begun_s = 0.0  # since when what is queued longest is
+        self._is_turning = False  # the present turn of the loop has put something in
+        self._gathered, self._turns = 1, 0  # awaited records a turn ago; turns in which they grew
+        self._is_resting = False  # a timer for lazy records is running
+        self._begun_s = 0.0  # since when the oldest record is queued
         self._bell = Bell()  # what the writer thread sleeps on
         self._is_asleep = False
         self._settled = threading.Condition(self.lock)
@@ -100,17 +100,17 @@ class Backlog:
 
     @property
     def records(self) -> int:
-        """How many records wait to be written, or were taken for that in this moment."""
+        """How many records wait to be taken by the writer thread."""
         taken_seq = self._taken_seq
         return self._queued_seq - taken_seq
 
     def put(self, line: bytes, after: Place, *, is_lazy: bool) -> None:
-        """Queues what leads to a place, of whose segment it is; the caller holds the lock.
+        """Queues the line that leads to the place `after`; the caller holds the lock.
 
-        What one turn of the loop appends is one batch, which the writer thread takes when the turn is over: before that
-        the loop would not hear of its end. While turn after turn brings more that is waited for, a few share one sync.
-        For what is lazy alone the thread is not woken until that has rested. `JournalFault` where there is no room for
-        it; nothing has changed then.
+        What one turn of the loop appends is one batch, which the writer thread takes once the turn is over; the loop
+        could not hear of its end any earlier. If the next turns bring more awaited records, a few turns share one sync.
+        For lazy records alone the thread is not woken before they have rested. `JournalFault` if there is no room;
+        nothing has changed then.
         """
         bytes_, batches, seq = self.bytes_ + len(line) + 1, self.batches, after.tree.size
         if seq - self._taken_seq > self._room.records:
@@ -142,7 +142,7 @@ class Backlog:
             loop.call_soon(self._turn_is_over)
 
     def serve(self, loop: asyncio.AbstractEventLoop) -> None:
-        """From now on this is the loop that appends and waits; called on it."""
+        """Makes this the loop that appends and waits; called on it."""
         self.loop, self._loop_thread = loop, threading.get_ident()
 
     def _turn_is_over(self) -> None:
@@ -158,7 +158,7 @@ class Backlog:
             self._bell.ring()
 
     def _rest_is_over(self) -> None:
-        """Unless what had begun to rest was taken meanwhile: then what came after it rests as long."""
+        """Wakes the thread; if the records that began to rest were taken meanwhile, the later ones rest on."""
         self._is_resting = False
         if not self.batches or self._is_turning or self.loop is None:
             return
@@ -170,24 +170,24 @@ class Backlog:
             self.loop.call_later(left_s, self._rest_is_over)
 
     def _hurry(self) -> None:
-        """What is queued is taken now, whether the turn of the loop is over or not; the caller holds the lock."""
+        """Has the thread take what is queued at once, without waiting for the turn's end; the caller holds the lock."""
         self._is_turning = False
         if self._is_asleep:
             self._is_asleep = False
             self._bell.ring()
 
     def refuse(self) -> NoReturn:
-        """`JournalFault`: nothing more is taken; the caller holds the lock."""
+        """Raises `JournalFault`: nothing more is taken. The caller holds the lock."""
         self.refuse_if_failed()
         raise JournalFault("the journal is closed")
 
     def refuse_if_failed(self) -> None:
-        """`JournalFault` after a fault of the disk; the caller holds the lock."""
+        """Raises `JournalFault` after a fault of the disk. The caller holds the lock."""
         if self.failed is not None:
             raise JournalFault(f"the journal is closed until a restart: {self.failed}")
 
     def reach(self, mark: Mark, seq: int) -> asyncio.Future[None]:
-        """Done once the mark has come to `seq`; `JournalFault` where it never will. All share one event loop."""
+        """A future that is done once the mark has come to `seq`; it fails with `JournalFault` if it never will."""
         with self.lock:
             if seq <= mark.seq:
                 reached = asyncio.get_running_loop().create_future()
@@ -208,7 +208,7 @@ class Backlog:
             return future
 
     def want_signature(self, seq: int) -> None:
-        """Has the writer thread sync and sign at least that far; waits for nothing."""
+        """Has the writer thread sync and sign at least up to `seq`; waits for nothing."""
         with self.lock:
             self._want(seq)
 
@@ -225,22 +225,23 @@ class Backlog:
                 self.refuse_if_failed()
 
     def close(self) -> bool:
-        """Nothing more is taken; False where that was so before."""
+        """Takes nothing more from now on; False: it was closed before."""
         with self.lock:
             was_open, self.is_closing = not self.is_closing, True
             self._hurry()
             return was_open
 
     def let_go(self) -> None:
-        """Gives the bell back; it is closed, and the thread has ended."""
+        """Frees the bell, after `close` and the end of the thread."""
         self._bell.close()
 
     # ------------------------------------------------------------ the writer thread's side
 
     def take(self, left_s: Callable[[], float | None]) -> list[Batch] | None:
-        """All that is queued, once the turn that queued it is over or somebody waits for a signature; None at the end.
+        """Waits for records and takes all that are queued; None once it is closed and empty.
 
-        An empty list when `left_s` (seconds; None: nothing is due) is over.
+        It waits for the end of the turn that queues them, unless somebody waits for a signature. The list is empty if
+        `left_s` seconds are over before anything comes (None: nothing is due).
         """
         while True:
             with self.lock:
@@ -267,18 +268,18 @@ class Backlog:
 
     @property
     def is_urgent(self) -> bool:
-        """Somebody waits for a checkpoint that covers all there is, or this is the end."""
+        """A checkpoint is due now: somebody waits for one, or the journal is closing."""
         return self.signed.seq < self._wanted_seq or (self.is_closing and not self.batches)
 
     def publish(self, mark: Mark, seq: int, *, then: Callable[[], None] | None = None) -> None:
-        """The mark has come to `seq`. `then` is called on the loop, before those who waited go on."""
+        """Moves the mark to `seq`. `then` is called on the loop before the waiters go on."""
         with self.lock:
             ready = mark.move(seq)
             self._settled.notify_all()
         self._tell(ready, then=then)
 
     def fail(self, error: Exception) -> None:
-        """Nothing more comes to the disk; everyone who waits is told."""
+        """Fails the journal, and everyone who waits."""
         why = str(error) or repr(error)
         with self.lock:
             self.failed = why

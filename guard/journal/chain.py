@@ -1,9 +1,8 @@
 """The chain over the lines: each names the SHA-256 of the one before. Pure.
 
-What it proves, and what not. Any change, loss, insertion or new order of lines shows, up to the last line. A change
-*in* the last line shows only where that is no longer a record with the right `seq` and `prev`; lines cut off at the
-end, and a chain computed anew by whoever holds the files, do not show at all: that takes a signed checkpoint held
-elsewhere.
+What it proves: any changed, lost, inserted or reordered line shows, apart from the last. What it does not: a change in
+the last line shows only if that is no longer a record with the right `seq` and `prev`. Lines that were cut off at the
+end, and a chain that was computed anew, do not show at all; that takes a signed checkpoint kept elsewhere.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -30,8 +29,8 @@ class BrokenChain(JournalFault):
 
     Attributes:
         seq: the first record that the chain does not vouch for.
-        is_torn: all is well but the very last line, which has no end: a crash, not an edit. A last line that ends and
-            still is no record is called an edit, though blocks lost in a power cut can look so too.
+        is_torn: only the very last line is wrong and has no newline: a crash, not an edit. A last line with a newline
+            that is no record counts as an edit, although blocks lost in a power cut can look the same.
     """
 
     def __init__(self, seq: int, why: str, *, is_torn: bool = False) -> None:
@@ -49,17 +48,17 @@ _E = TypeVar("_E", bound=Entry)
 
 
 def walk(lines: Iterable[bytes], *, head: Head | None = None) -> Iterator[Line]:
-    """The lines with their heads read, each checked against the one before; `BrokenChain` at the first that is not.
+    """The lines with their heads read, each checked against the one before; `BrokenChain` at the first that is wrong.
 
-    `lines` as they stand in the file, newline included. A line is handed out before its successor has vouched for it:
-    whoever must not act on an edited record reads to the end first. `head`: where the lines go on from, if not from the
-    very beginning.
+    `lines` come as they stand in the file, with newlines. A line is handed out before its successor has vouched for it;
+    whoever must not act on an edited record has to read to the end first. `head`: the chain before the first line, if
+    that is not the first line ever.
     """
     return walk_as(decode, lines, head=head)
 
 
 def walk_as(read: Callable[[bytes], _E], lines: Iterable[bytes], *, head: Head | None = None) -> Iterator[_E]:
-    """The same with lines that `read` makes something of; `ValueError` where they are no records."""
+    """The same with `read` in place of `decode`; it raises `ValueError` for a line that is no record."""
     rest = iter(lines)
     seq, last = (0, ZEROS) if head is None else (head.seq, head.hash)
     for raw in rest:
@@ -79,7 +78,7 @@ def walk_as(read: Callable[[bytes], _E], lines: Iterable[bytes], *, head: Head |
 
 
 def _blame(seq: int, body: bytes, rest: Iterator[bytes]) -> BrokenChain:
-    """Which of two neighbours that do not fit was changed? If the next line vouches for the later, the earlier."""
+    """Which of two lines that do not fit was changed? The earlier, if the line after them vouches for the later."""
     following = next(rest, None)
     is_vouched_for = following is None or f'"{digest(body)}"'.encode() in following
     if is_vouched_for and seq > 1:

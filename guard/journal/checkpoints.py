@@ -1,8 +1,9 @@
-"""`<state>/checkpoints`: signed notes one after the other, the last one and one for each hour.
+"""`<state>/checkpoints`: signed notes one after the other, the latest one and one for each hour.
 
-The last note is written over in place, with one call, so that the file does not grow by the second; when its hour is
-over it stays, and the next one follows it. A crash can tear only the last one: what follows the last whole note counts
-for nothing. The file is synced each time, so that after a power cut the checkpoint is hardly older than the record.
+The last note is overwritten in place, with one call, so that the file does not grow every second; at the end of its
+hour it stays, and the next one is put behind it. A crash can tear only the last note, and whatever follows the last
+whole note is ignored. The file is synced each time, so that after a power cut the checkpoint is hardly older than the
+record.
 """
 
 import errno
@@ -38,9 +39,9 @@ def read_notes(path: Path) -> list[str]:
 
 
 def largest(state: Path) -> TreeHead | None:
-    """The largest tree that a checkpoint of this directory speaks of, signed by whomever; None without any.
+    """The largest tree that any checkpoint of this directory covers, whoever signed it; None without any.
 
-    For the start, which must not go on from less than was once signed. `StateFault` where the file cannot be read.
+    For the start, which must not go on from less than was once signed. `StateFault` if the file cannot be read.
     """
     path = checkpoints_path(state)
     try:
@@ -57,9 +58,9 @@ def largest(state: Path) -> TreeHead | None:
 
 
 def signed_by(state: Path, verifier: Verifier) -> int:
-    """How many records the largest checkpoint speaks of that this key signed; 0 without any.
+    """How many records the largest checkpoint signed by this key covers; 0 without any.
 
-    What lies behind it anybody may have added who can write the file. `StateFault` where that cannot be read.
+    Records behind these may have been added by anybody who can write the file. `StateFault` if it cannot be read.
     """
     try:
         notes = [Note.read(note) for note in _own_notes(checkpoints_path(state))]
@@ -95,7 +96,7 @@ class CheckpointFile:
         self._hour: int | None = None  # of the last note; None where there is none
 
     def put(self, note: str, *, wall_s: int) -> None:
-        """The note is the last one, on the medium. `JournalFault` where the file is no longer the one it was."""
+        """Makes this the last note, on the medium. `JournalFault` if the file is no longer the one that was opened."""
         if self._fd < 0:
             self._open()
         hour = wall_s // _SECONDS_PER_HOUR

@@ -1,10 +1,10 @@
 """The writer thread: takes all that is queued, writes it with one call, syncs once, and signs what it has synced.
 
-While one batch syncs, the next one gathers (group commit without a timer). A checkpoint is due at most `sign_lag_s`
-after the first record that none covers, also when nothing follows it, before a new segment is begun, when somebody
-asks, and at the end. It covers synced lines only, so that a power cut never looks like a truncation. A write, sync or
-signature that failed closes the journal until the next start, since nobody knows which pages are on the medium: after a
-failed fsync the kernel calls them clean.
+While one batch syncs, the next one gathers (group commit without a timer). A checkpoint is made at most `Lags.sign_s`
+after the first record that none covers, even if no other record follows, and before a new segment, on request, and at
+the end. It covers synced lines only, so that a power cut never looks like a truncation. A failed write, sync or
+signature closes the journal until the next start: after a failed fsync the kernel marks pages as clean, so nobody knows
+which of them are on the medium.
 """
 
 import math
@@ -20,7 +20,7 @@ from guard.journal.tree import Tree
 
 
 class Lags(NamedTuple):
-    """How long a lazy record may be not synced, any record not signed, and the free space not looked at; in seconds."""
+    """In seconds: how long a lazy record may be unsynced, any record unsigned, the free space unchecked."""
 
     sync_s: float
     sign_s: float
@@ -43,7 +43,7 @@ class Works(NamedTuple):
 
 
 class Committer:
-    """What the thread does, and how far it has come.
+    """What the writer thread does.
 
     Attributes:
         last_sync_s: how long the last sync took, in seconds.
@@ -55,7 +55,7 @@ class Committer:
         self._backlog, self._lags = backlog, lags
         self._file, self._notary, self._space = works
         self._tree = tree  # of all that was written
-        self._signed_seq = tree.size  # what was found is signed with what this run appends, which tells of it
+        self._signed_seq = tree.size  # what was found is signed only with the records of this run that tell of it
         self._sync_due_s = self._sign_due_s = math.inf
         self._look_due_s = 0.0
 

@@ -1,6 +1,6 @@
-"""The operating system's file calls, as far as the journal makes them: a port, so that a test can let any of them fail.
+"""The file calls that the journal makes of the operating system: a port, so that tests can make any of them fail.
 
-Nothing here decides anything. Every method raises `OSError` as the call does.
+Every method raises `OSError` as the call does.
 """
 
 import contextlib
@@ -63,7 +63,7 @@ class Disk:
         path.unlink()
 
     def allocate(self, fd: int, size: int) -> None:
-        """Takes the blocks for `size` bytes, so that the file is worth that much when it goes."""
+        """Allocates blocks for `size` bytes, so that deleting the file frees that much."""
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(fd, 0, size)
         else:
@@ -95,7 +95,7 @@ def write_some(disk: Disk, fd: int, data: memoryview) -> memoryview:
 
 
 def replace_file(disk: Disk, path: Path, data: bytes) -> None:
-    """The file holds `data`, or what it held before: never a part of it, whatever happens. Mode 0600."""
+    """Replaces the file atomically: whatever happens, it holds `data` or what it held before. Mode 0600."""
     draft = path.with_name(f"{path.name}.new")
     fd = disk.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:

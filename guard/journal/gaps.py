@@ -1,4 +1,4 @@
-"""Cancels that passed while the journal was broken: kept beside it if possible, told at the next start."""
+"""Cancels that passed while the journal was broken: noted in a file beside it, and recorded at the next start."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ class Missed(Struct):
 
 
 def note(state: Path, missed: Missed) -> bool:
-    """Appends to the file of gaps; False where not even that can be written (the operational log has it)."""
+    """Appends the cancel to the file; False if that fails too, and only the operational log has it."""
     with contextlib.suppress(OSError):
         fd = os.open(state / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -36,9 +36,9 @@ def note(state: Path, missed: Missed) -> bool:
 
 
 def read(state: Path) -> Gap | None:
-    """What the file of gaps tells, as the record that the next start writes; None without one.
+    """The record that a start writes about the file of gaps; None without one.
 
-    A line that was cut off is a cancel too. A file that cannot be read stays, and that is told.
+    A line that was cut off counts as a cancel too. A file that cannot be read stays, and the record says so.
     """
     try:
         lines = read_whole(state / NAME, bytes_max=GIVEN_BYTES_MAX).split(b"\n")
@@ -70,7 +70,7 @@ def _row(line: bytes) -> Missed | None:
 
 
 def forget(state: Path) -> None:
-    """The record tells it now, where it could be read."""
+    """Deletes the file, if it could be read: the record holds it now."""
     with contextlib.suppress(OSError):
         opened(state / NAME).close()
         (state / NAME).unlink()

@@ -1,8 +1,8 @@
-"""What is kept beside the record by hash and is named by no record any more, once what named it is pruned.
+"""Files that are kept beside the record by hash and that no record names any more, since those that did were pruned.
 
-`python -m guard.journal.leftover STATE BEFORE IN_FORCE…` prints such files, one a line: those that were put there
-before that time (microseconds since 1970), and are not in force. A process of its own: it reads all that is kept. A
-text that is in doubt stays: without it a decision could be neither explained nor made again.
+`python -m guard.journal.leftover STATE BEFORE IN_FORCE…` prints their names, one a line: those that were put there
+before that time (microseconds since 1970) and are not in force. It runs as a process of its own, since it reads the
+whole record. In case of doubt a file stays: without it a decision could be neither explained nor replayed.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ def leftover(state: Path, *, before_us: int, in_force: Iterable[str]) -> list[Pa
 
 
 def delete(state: Path, paths: Iterable[Path], *, before_us: int) -> list[str]:
-    """Deletes those that were not put there anew meanwhile; their names."""
+    """Deletes these files, except for any that was put there again meanwhile; the names of the deleted."""
     gone = []
     for path in paths:
         if path.parent == state / FOLDER and _put_us(path) < before_us:
@@ -50,7 +50,7 @@ def delete(state: Path, paths: Iterable[Path], *, before_us: int) -> list[str]:
 
 
 def _named_by_records(state: Path) -> tuple[set[str], set[str]]:
-    """All hashes that are named, and which of them are of settings."""
+    """All hashes that records name, and those of them that are of settings."""
     named, settings = set(), set()
     for line in read_lines(state):
         for is_config, found in _NAMING.findall(line):
@@ -61,9 +61,9 @@ def _named_by_records(state: Path) -> tuple[set[str], set[str]]:
 
 
 def _follow(folder: Path, named: set[str], settings: set[str]) -> None:
-    """Settings name the keys and the policies that decided with them.
+    """Adds the hashes of keys and policies that settings name.
 
-    Where some cannot be read, or are not what their hash names, they may have named others: then nothing goes.
+    `ValueError` if settings do not match their hash: they may have named others, so nothing may be deleted.
     """
     waiting, seen = list(named), set(named)
     while waiting:
@@ -80,7 +80,7 @@ def _follow(folder: Path, named: set[str], settings: set[str]) -> None:
 
 
 def _put_us(path: Path) -> int:
-    """When it was put there; what is gone is not old."""
+    """When it was put there, in µs; far in the future if it is gone."""
     try:
         return path.stat().st_mtime_ns // 1000
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Signs the tree and keeps the checkpoint. Belongs to the writer thread; what it has signed may be read by any."""
+"""Signs checkpoints and keeps the last one. Belongs to the writer thread; its attributes may be read by any thread."""
 
 from guard.clock import Clock
 from guard.journal.checkpoints import CheckpointFile

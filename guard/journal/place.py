@@ -1,7 +1,7 @@
-"""Where the next record goes: its seq, the hash it names, the segment it lies in, the tree it grows. Pure.
+"""The end of the record, where the next one goes: its seq, the hash it names, its segment, the tree it grows. Pure.
 
-A place is a value: whoever appends computes the next one, and takes it over only once the record is queued. That is why
-a failed append uses up no seq.
+A place is a value. Whoever appends computes the next place and adopts it only once the record is queued, so a failed
+append uses up no seq.
 """
 
 from collections.abc import Mapping
@@ -41,10 +41,10 @@ class Place(Struct, frozen=True, gc=False):
 def settle(
     place: Place, type_: str, members: Struct | Mapping[str, object], *, ts_us: int, segment_bytes_max: int
 ) -> tuple[bytes, Place]:
-    """The record as a line, led by that of the `segment` record of a new file where one is due; the place after it.
+    """The record as a line, and the place after it; if a new file is due, its `segment` record comes before it.
 
-    No newline ends them. Both are of the segment of that place. A new file begins where the old one is full, and with
-    each UTC day. A clock that goes back begins none. `JournalFault` for what cannot be a line.
+    The result has no newline at its end and lies in the segment of the new place. A new file is begun when the old one
+    is full and with each UTC day, but not when the clock goes back. `JournalFault` for what cannot be a line.
     """
     day, before = ts_us // DAY_US, place.tree
     try:
@@ -57,12 +57,12 @@ def settle(
     size = place.size + bytes_ + 1
     if size > segment_bytes_max or day > place.day or not place.segment:
         return _begin(place, type_, members, ts_us=ts_us)
-    tree = before.grown(sha256(b"\x00" + line).digest())  # its leaf and its digest, without a call for each
+    tree = before.grown(sha256(b"\x00" + line).digest())  # leaf and digest inlined, since this is the hot path
     return line, Place(sha256(line).hexdigest(), place.segment, size, place.day, tree)
 
 
 def _begin(place: Place, type_: str, members: Struct | Mapping[str, object], *, ts_us: int) -> tuple[bytes, Place]:
-    """The same in a new file, which takes its first record however large that is."""
+    """The same in a new file, which takes its first record whatever its size."""
     number, tree = place.segment + 1, place.tree
     opens = Segment(number, tree.size + 1, tree.size, tree.written())
     begun = Place(place.hash, number, 0, ts_us // DAY_US, tree)

@@ -1,8 +1,8 @@
-"""Proofs that leave the rest of the record where it is: one record is in the log, and the log only grew.
+"""Proofs that need no copy of the record: that one record is in the log, and that the log has only grown.
 
-Both are texts of C2SP's: `c2sp.org/tlog-proof@v1` with the line itself as extra data, and the request that a witness
-takes (c2sp.org/tlog-witness: old size, consistency proof, new checkpoint). Each is checked before it is handed out, so
-that an edited record proves nothing.
+Both are C2SP formats: `c2sp.org/tlog-proof@v1` with the line itself as extra data, and the request to a witness
+(c2sp.org/tlog-witness: old size, consistency proof, new checkpoint). Each proof is checked before it is handed out, so
+an edited record proves nothing.
 """
 
 from base64 import b64encode
@@ -63,7 +63,7 @@ def find(state: Path, decision: str) -> Line:
 
 
 def prove(state: Path, line: Line) -> str:
-    """A text that shows this record to be in the log. `JournalFault` where no checkpoint is over it yet."""
+    """A proof that this record is in the log. `JournalFault` if no checkpoint covers it yet."""
     note, checkpoint = last_signed(state)
     size, index = checkpoint.head.size, line.seq - 1
     if index >= size:
@@ -76,7 +76,7 @@ def prove(state: Path, line: Line) -> str:
 
 
 def prove_growth(state: Path, held: str) -> str:
-    """A text that shows the log to go on from a checkpoint that was kept elsewhere."""
+    """A proof that the log goes on from a checkpoint that was kept elsewhere."""
     note, new = last_signed(state)
     try:
         old = signed(held).checkpoint

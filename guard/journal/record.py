@@ -20,7 +20,7 @@ LINE_BYTES_MAX: Final = 16 * 1024 * 1024  # a reload that moves 100,000 live ord
 
 
 class Entry(Protocol):
-    """A line that was read: its place in the chain, and when."""
+    """A line that was read: its place in the chain, and its time."""
 
     @property
     def seq(self) -> int:
@@ -78,9 +78,9 @@ _RAWS: Final[Mapping[type, tuple[str, ...]]] = {
     for struct in RECORDS.values()
     if _HEAD_NAMES.isdisjoint(struct.__struct_encode_fields__)
 }
-"""The raw members of our own records: what the encoder makes of all the rest stays within its line."""
+"""The raw members of our own records, which alone could break a line: the encoder escapes everything else."""
 _UNREAD: Final[Mapping[str, tuple[str, ...]]] = {"decision": ("world", "used", "shadow")}
-"""What is in a record for those who look back, and nothing that is folded at a start."""
+"""Members that are for reviewers only, and are not decoded when the record is folded at a start."""
 _FOLDED: Final = msgspec.json.Decoder(
     Union[  # noqa: UP007 - made from a table
         tuple(
@@ -104,8 +104,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u20
 def encode(members: Struct | Mapping[str, object], *, seq: int, ts_us: int, type_: str, prev: str) -> bytes:
     """One line without its newline, members in the contract's order: seq, ts, type, its own, prev.
 
-    Raises `ValueError` for what JSON cannot hold or what would not be read back as the same head: a lone surrogate, a
-    raw member that is not one JSON value, a member that has the name of the head's.
+    Raises `ValueError` for what JSON cannot hold, or what would be read back with another head: a lone surrogate, a raw
+    member that is not exactly one JSON value, a member with the name of one of the head's.
     """
     raws = _RAWS.get(type(members))
     if raws is None:
@@ -150,10 +150,10 @@ def decode(line: bytes) -> Line:
 
 
 def folded(line: bytes) -> Entry:
-    """A line (without its newline) in one reading: its record, with `seq`, `ts` and `prev` as members.
+    """A line (without its newline) decoded at once: its record, with `seq`, `ts` and `prev` as further members.
 
-    What only those who look back need stands there unread. A `Line`, whose `typed` tells more, for a type that this
-    guard does not know, and for a record that lacks what it must have; `ValueError` where it is no record at all.
+    Members for reviewers only stay undecoded. For an unknown type, or a record that lacks a member, it is a `Line`,
+    whose `typed` says more. `ValueError`: it is no record at all.
     """
     try:
         return _FOLDED.decode(line)  # type: ignore[no-any-return]
@@ -173,9 +173,9 @@ def _second(second: int) -> str:
 
 
 def plain(text: str, *, chars_max: int = 200) -> str:
-    """Foreign text made fit for a record and a terminal: no control or direction characters, bounded.
+    """Foreign text made safe for a record and a terminal: no control or direction characters, and bounded.
 
-    Escape sequences of a terminal cannot survive it (CVE-2024-45808 was a log that kept them).
+    Terminal escape sequences do not survive it (CVE-2024-45808 was a log that kept them).
     """
     clean = _CONTROL.sub(" ", text).strip()
     return clean if len(clean) <= chars_max else clean[: chars_max - 1] + "…"

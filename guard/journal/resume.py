@@ -1,7 +1,7 @@
-"""Where a start goes on: the end of the record with its tree, held against the last checkpoint.
+"""Where a start goes on: the end of the record with its tree, checked against the last checkpoint.
 
-Only the last segment is read: its `segment` record tells the tree before it, and the checkpoint vouches for that. Less
-than was signed, or something else, is no record to go on from.
+Only the last segment is read: its `segment` record tells the tree before it, for which the checkpoint vouches. A start
+does not go on from a record that is shorter than was signed, or different.
 """
 
 from datetime import date
@@ -37,7 +37,7 @@ def opening(line: bytes) -> Opening:
 
 
 def resume(state: Path, tail: Tail) -> Place:
-    """The place after the last record. `StateFault` where the record is not what the last checkpoint signed."""
+    """The place after the last record. `StateFault` if the record is not what the last checkpoint signed."""
     signed = largest(state)
     if signed is not None and tail.head.seq < signed.size:
         raise StateFault(_shorter(state, tail.head.seq, signed))

@@ -1,7 +1,7 @@
-"""Runs of `snapshot` records: the whole ones, the newest first, and where the record goes on behind each.
+"""Runs of `snapshot` records: the complete ones, newest first, and where the record goes on behind each.
 
-A run begins with part 0 and is whole when its last part has come; a run that was cut off by a crash, or begun anew,
-counts for nothing.
+A run begins with part 0 and is complete with the part that says it is the last; one that was cut off, or begun again,
+is ignored.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from guard.journal.entries import Snapshot
 from guard.journal.record import decode
 from guard.journal.segments import first_line, read_lines, segment_numbers
 
-RECORD_BYTES: Final = 250  # what a record is beside its body
+RECORD_BYTES: Final = 250  # of a record without its body, about
 _MARK: Final = b'"type":"snapshot"'
 _MARK_WITHIN: Final = 100  # bytes; seq and ts stand before the type
 
@@ -39,7 +39,7 @@ class Goes(NamedTuple):
 
 
 def runs(state: Path, *, last: int | None = None) -> Iterator[Run]:
-    """The whole runs in the segments up to `last`, those that tell the latest state first."""
+    """The complete runs in the segments up to `last`; those of the latest state first."""
     parts: list[Snapshot] = []
     told: set[int] = set()
     for number in reversed(segment_numbers(state)):
@@ -53,7 +53,7 @@ def runs(state: Path, *, last: int | None = None) -> Iterator[Run]:
 
 
 def behind(state: Path, seq: int) -> Goes:
-    """Where the record goes on after the last record of a segment; `JournalFault` where no segment begins there."""
+    """Where the record goes on after `seq`, the last record of a segment; `JournalFault` if no segment begins there."""
     for number in reversed(segment_numbers(state)):
         try:
             line = decode(first_line(state, number).removesuffix(b"\n"))
@@ -67,7 +67,7 @@ def behind(state: Path, seq: int) -> Goes:
 
 
 def _parts(lines: Iterable[bytes]) -> Iterator[Snapshot]:
-    """The parts that can be read; a run that lacks one is not whole, and who folds the record says what is wrong."""
+    """The parts that can be read; a run that lacks one is incomplete, and folding the record says what is wrong."""
     for raw in lines:
         if raw.find(_MARK, 0, _MARK_WITHIN) > 0 and raw.endswith(b"\n"):
             with suppress(ValueError):

@@ -1,8 +1,7 @@
-"""Finding records: filters, and following a journal that is being written; what a person reads is `guard.audit.rows`.
+"""Finds records by filters, and follows a journal that is being written; `guard.audit.rows` prints them for people.
 
-Nothing here checks the chain (that is `examine`), and nothing stops at a line that cannot be read: it is counted.
-A record that belongs to a decision (an outcome, say) is shown, and found, with that decision's key, endpoint,
-symbol and effect.
+The chain is not checked here (that is `examine`). A line that cannot be read is counted and skipped. A record that
+belongs to a decision (an outcome, say) is found and shown with that decision's key, endpoint, symbol and effect.
 """
 
 import re
@@ -20,7 +19,7 @@ from guard.journal.record import Line, decode, timestamp
 from guard.journal.segments import read_lines, segment_numbers
 from guard.terms import us_of
 
-_DECISIONS_KEPT: Final = 20_000  # an outcome follows its decision closely; a fill may come later and shows less then
+_DECISIONS_KEPT: Final = 20_000  # outcomes follow their decision closely; a fill that comes later shows less
 STATE_TYPE: Final = "snapshot"  # the guard's own memory, which people ask for by name only
 INHERITED: Final = ("key", "endpoint", "symbol", "effect")
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
@@ -56,7 +55,7 @@ class Query(Struct, frozen=True, kw_only=True):
 
 
 class Views:
-    """Lines read into views. `skipped` counts the lines that are no records; a torn last one is none of them."""
+    """Turns lines into views. `skipped` counts the lines that are no records, apart from a torn last one."""
 
     def __init__(self) -> None:
         self.skipped = 0
@@ -113,7 +112,7 @@ def search(state: Path, query: Query, *, views: Views) -> Iterator[View]:
 
 
 def follow(state: Path, *, last: int, views: Views, emit: Callable[[View], None], pause: Callable[[], bool]) -> None:
-    """The last records, then each new one as it comes, until `pause`, asked at the end of the record, says False."""
+    """Emits the last records, then each new one; ends once `pause`, called at the end of the record, returns False."""
     waiting: deque[View] = deque(maxlen=last)
 
     def at_end(_: object) -> bool:

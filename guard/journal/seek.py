@@ -1,7 +1,7 @@
-"""One decision found again by its time and its id: no index is kept, since lines stand in the order of their times.
+"""Finds a decision by its time and id with a binary search, since lines stand in the order of their times.
 
-Reading only; a few dozen lines of one segment are looked at. Where the wall clock was set back meanwhile a record may
-not be found, which is no fault: whoever needs certainty reads the whole record (`search`).
+It reads a few dozen lines of one segment and needs no index. If the wall clock was set back a record may be missed;
+whoever needs certainty reads the whole record (`search`).
 """
 
 import mmap

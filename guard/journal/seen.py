@@ -1,9 +1,9 @@
 """What the world looked like to the rules of one decision, as its record holds it. Pure.
 
-Only what was looked at is there: an order that no rule needed to look anything up for has none. A datum that was asked
-for and could not be had stands under its name in `missing`. `exits` is what other working orders took off the position
-then, in ledger units: it may have been read before a fill that the counters know of already. What is filled of a
-changed order is taken off it, for the order's whole quantity is compared.
+It holds only what was looked at; for an order whose rules needed nothing there is none. A datum that could not be had
+stands under its name in `missing`. `exits`: what other working orders took off the position then, in ledger units,
+since the position may have been read before a fill that the counters know of; for a changed order less what is filled
+of it, because its whole quantity is compared.
 """
 
 from collections.abc import Mapping

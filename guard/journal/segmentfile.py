@@ -1,7 +1,7 @@
-"""The file that is being written: append, sync, rotate. It belongs to the writer thread.
+"""The segment that is being written: append, sync, rotate. It belongs to the writer thread.
 
-A sync counts only if the file is still the one that its path names and as long as what was written to it: programs went
-on writing their audit log to a deleted file for days (hashicorp/vault#31718).
+A sync counts only if the path still names this file and it is as long as what was written: programs have written their
+audit log to a deleted file for days (hashicorp/vault#31718).
 """
 
 import os
@@ -31,7 +31,7 @@ class SegmentFile:
             self._ours = disk.fstat(self._fd)
 
     def write(self, data: bytes) -> None:
-        """Appends all of `data`; a full disk gives up its ballast for that."""
+        """Appends all of `data`; on a full disk the ballast is given up for it."""
         rest = memoryview(data)
         while rest:
             rest = self._space.relieved(write_some, self._disk, self._fd, rest)
@@ -73,7 +73,7 @@ class SegmentFile:
         self._fd = -1
 
     def _check(self) -> None:
-        """One look by name: while it is open, no other file can have its number."""
+        """Checks that the path still names this file, and that its size is right."""
         path = self._path
         try:
             named = self._disk.stat(path)

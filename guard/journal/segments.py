@@ -23,8 +23,8 @@ from guard.journal.statedir import journal_dir
 from guard.wholefile import opened
 
 _NUMBER_MAX: Final = 99_999_999
-_READ_BYTES: Final = 2**18  # about as much is read, and handed out, at a time
-_BUFFER_BYTES: Final = 2**16  # of a block of 4 KiB, else the measure, each fourth line is put together from two
+_READ_BYTES: Final = 2**18  # read, and handed out, at a time; about
+_BUFFER_BYTES: Final = 2**16  # with the default of 4 KiB every fourth line would be pieced together from two blocks
 _NAME: Final = re.compile(r"([0-9]{8})\.jsonl")
 
 
@@ -45,7 +45,7 @@ def segment_numbers(state: Path) -> list[int]:
 
 
 def bytes_in(state: Path, numbers: Iterable[int]) -> int:
-    """The bytes of these segments, for a reader that tells how far it is; one that is gone meanwhile has none."""
+    """The bytes of these segments, for progress bars; a segment that is gone meanwhile counts as empty."""
     total = 0
     for number in numbers:
         with suppress(OSError):
@@ -54,12 +54,12 @@ def bytes_in(state: Path, numbers: Iterable[int]) -> int:
 
 
 def no_journal(state: Path) -> JournalFault:
-    """What is told where a record was looked for and there is none."""
+    """The fault for a directory without a journal."""
     return JournalFault(f"{journal_dir(state)}: no journal there; name the guard's state directory (--state)")
 
 
 def deleted(state: Path, number: int) -> JournalFault:
-    """What is told where a segment that was there is gone: retention may take the oldest at any moment."""
+    """The fault for a segment that has gone meanwhile: retention may delete the oldest at any moment."""
     return JournalFault(f"{segment_path(state, number)}: was deleted while the record was read; run it again")
 
 
@@ -71,8 +71,8 @@ def read_lines(
 ) -> Iterator[bytes]:
     """Every line of the segments `first` to `last`, in order, its newline included; only a torn one lacks it.
 
-    At the end of the last segment `wait(is_torn)` is asked, `is_torn` meaning that a line has begun and not ended: it
-    may sleep, and True means to look again. Raises `JournalFault` where there is no journal or it cannot be read.
+    At the end of the last segment `wait(is_torn)` is called (`is_torn`: a line has begun and not ended); it may sleep,
+    and returns True to look again. Raises `JournalFault` if there is no journal or it cannot be read.
     """
     return chain.from_iterable(_pieces(state, first=first, last=last, wait=wait))
 
@@ -107,21 +107,21 @@ def _pieces(state: Path, *, first: int, last: int, wait: Callable[[bool], bool])
 
 
 def replay(state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: Head | None = None) -> Iterator[Line]:
-    """The record in order, chain-checked from its first line; `BrokenChain` at the first that is not right.
+    """The record in order, chain-checked from its first line; `BrokenChain` at the first line that is wrong.
 
-    For the start, after `Journal.open` (which sets a torn tail aside) and before the first append. Reading what a type
-    means is left to the caller (`Line.typed`). `head`: what is before segment `first`, where that is not the first one.
+    For the start, after `Journal.open` (which sets a torn tail aside) and before the first append. Records are decoded
+    by the caller (`Line.typed`). `head`: the chain before segment `first`, if that is not the very first.
     """
     return walk(read_lines(state, first=first, last=last), head=head)
 
 
 def replay_typed(state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: Head | None = None) -> Iterator[Entry]:
-    """The same, each line read once: as its record where this guard knows it whole (`record.folded`)."""
+    """The same with each line decoded as its record, where this guard knows its type (`record.folded`)."""
     return walk_as(folded, read_lines(state, first=first, last=last), head=head)
 
 
 def segment(state: Path, number: int) -> BinaryIO:
-    """A segment, to be read; `JournalFault` where it cannot be, or is gone since it was listed."""
+    """A segment, opened for reading; `JournalFault` if it cannot be read, or has gone since it was listed."""
     path = segment_path(state, number)
     try:
         return opened(path)
@@ -132,7 +132,7 @@ def segment(state: Path, number: int) -> BinaryIO:
 
 
 def first_line(state: Path, number: int) -> bytes:
-    """The first line of a segment, its newline included; empty where there is none yet. It alone is read."""
+    """The first line of a segment with its newline; empty if there is none yet. Nothing more is read."""
     try:
         with segment(state, number) as file:
             return file.readline()
@@ -141,7 +141,7 @@ def first_line(state: Path, number: int) -> bytes:
 
 
 def head_of(state: Path, number: int) -> Head:
-    """What is before a segment, as its first line says; nothing, where that is not a record."""
+    """The chain before a segment, as its first line tells it; an empty chain if that is no record."""
     try:
         line = decode(first_line(state, number).removesuffix(b"\n"))
     except ValueError:
@@ -150,7 +150,7 @@ def head_of(state: Path, number: int) -> Head:
 
 
 class _Reading:
-    """One file, read as far as it goes; `torn` is the line that has begun and not ended."""
+    """One file, read as far as it goes by now; `torn`: a line that has begun and not ended."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -166,7 +166,7 @@ class _Reading:
 
 
 def _begun(state: Path, first: int, last: int) -> int:
-    """The segment to begin with: `first`, or from the very beginning the first one there is."""
+    """The segment to begin with: `first`, or the first that is still there if all are wanted."""
     found = _after(state, first - 1, last)
     if found is None or (first > 1 and found != first):
         raise deleted(state, first) if segment_numbers(state) else no_journal(state)
@@ -190,12 +190,12 @@ class Tail(Struct, frozen=True):
 
 
 def recover(state: Path, *, disk: Disk) -> Tail:
-    """Finds the end of the record and sets aside what follows the last whole one, in a file beside it.
+    """Finds the end of the record, and moves what follows the last whole line into a file beside it.
 
-    A line is whole if it ends with a newline and is a record. One that ends and is none is set aside too: a power cut
-    may keep the end of a batch and lose blocks before it, and a start must get over that (`verify`, which only tells,
-    calls it an edit). Where the line before it is broken as well, that is no crash, and `JournalFault` says so. A
-    segment in which nothing whole is left is removed, and the one before goes on.
+    A line is whole if it ends with a newline and is a record. One with a newline that is no record is moved too, since
+    a power cut may keep the end of a batch and lose blocks before it, and a start must get over that (`verify`, which
+    only reports, calls it an edit). If the line before it is broken as well it was no crash, and `JournalFault` is
+    raised. A segment without any whole line is removed, and the one before goes on.
     """
     recovered: list[Recovered] = []
     for number in reversed(segment_numbers(state)):
@@ -245,8 +245,8 @@ def _head(line: bytes) -> Head | None:
 def _set_aside(path: Path, end: int, torn: bytes, *, disk: Disk) -> Recovered:
     """Copies the torn bytes to a new file, makes that durable, and only then cuts them off.
 
-    A disk that is full must not keep the guard, and so the cancels, from starting: it was what tore the line. Then the
-    bytes of one that never came to its end are known by their hash alone.
+    A full disk, which probably tore the line, must not keep the guard and its cancels from starting: then only the hash
+    of an unfinished line is kept.
     """
     name = ""
     try:
@@ -264,7 +264,7 @@ def _set_aside(path: Path, end: int, torn: bytes, *, disk: Disk) -> Recovered:
 
 
 def _copied(aside: Path, torn: bytes, *, disk: Disk) -> str:
-    """The name of the file that has them."""
+    """Writes them to this new file, durably; its name."""
     fd = disk.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         write_all(disk, fd, torn)

@@ -53,12 +53,12 @@ def load(state: Path, *, disk: Disk) -> Signer:
 
 
 def successor(signer: Signer) -> Signer:
-    """A new key of the same name, not yet in use: `take_over` does that once the record has it."""
+    """A new key of the same name, not in use yet: `take_over` puts it in use once it is on record."""
     return Signer(signer.name, Ed25519PrivateKey.generate())
 
 
 def take_over(state: Path, signer: Signer, *, disk: Disk) -> None:
-    """From the next start on this key signs."""
+    """Stores this key, which signs from the next start on."""
     _keep(state, signer, disk=disk)
     replace_file(disk, vkey_path(state), f"{signer.verifier.vkey}\n".encode())
 

@@ -1,9 +1,8 @@
-"""Free space where the journal lies: two watermarks, and a ballast file for the last records.
+"""Free space on the journal's disk: two watermarks, and a ballast file for the last records.
 
-Below the first mark the guard says so; below the second it takes no new order, while cancels and outcomes are still
-written. The ballast is made while there is room, as soon as that gets scarce, and given up when a write finds the disk
-full: what is under way then can still be told. All of it belongs to the writer thread; what it found may be read by
-any.
+Below the first mark the guard warns; below the second it takes no new orders, while cancels and outcomes are still
+written. The ballast is made when space gets low and deleted when a write finds the disk full, so that what is under way
+can still be recorded. All this belongs to the writer thread; `level` may be read by any thread.
 """
 
 import os
@@ -23,7 +22,7 @@ Level = Literal["ample", "low", "stop"]
 
 
 class Marks(Struct, frozen=True):
-    """The watermarks and the size of the ballast, in bytes. Not parts of the disk: a percent of a large one is much."""
+    """The watermarks and the size of the ballast, in bytes; not in percent, which would be much on a large disk."""
 
     low_bytes: int = 2**30
     stop_bytes: int = 64 * 2**20
@@ -31,7 +30,7 @@ class Marks(Struct, frozen=True):
 
 
 def ballast_path(state: Path) -> Path:
-    """The file that is given up."""
+    """The ballast file."""
     return state / "ballast"
 
 
@@ -48,7 +47,7 @@ class Space:
         self._disk, self._marks = disk, marks
 
     def look(self) -> None:
-        """Finds the level anew. While space is low but not gone, the ballast is there."""
+        """Finds the level anew, and makes the ballast if space is low."""
         try:
             free = self._disk.free_bytes(self._path.parent)
         except OSError:
@@ -62,7 +61,7 @@ class Space:
             self.level = "ample"
 
     def relieved(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Does it, and where the disk is full once more without the ballast: such a write has written nothing."""
+        """Calls it; if the disk is full, deletes the ballast and calls it again: such a write has written nothing."""
         try:
             return call(*args, **kwargs)
         except OSError as error:
@@ -80,7 +79,7 @@ class Space:
         return True
 
     def _make(self) -> None:
-        """The ballast, its blocks taken; where that fails there is none, and the marks must do."""
+        """Makes the ballast with its blocks allocated; if that fails there is none."""
         if self._path.exists():
             return
         with suppress(OSError):

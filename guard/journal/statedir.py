@@ -35,10 +35,10 @@ def prepare(state: Path, *, disk: Disk) -> None:
 
 
 def lock(state: Path, *, disk: Disk, wait_s: float = 0.0) -> int:
-    """An exclusive lock on `<state>/lock` while the descriptor is open; `StateFault` if another guard has it.
+    """Locks `<state>/lock` exclusively while the descriptor is open; `StateFault` if another guard holds it.
 
-    The kernel lets go of it when the process dies, however it dies. The file holds the owner's process id, for people.
-    `wait_s`: how long a guard that takes over from another waits for that one to end.
+    The kernel releases the lock when the process dies, however it dies. The file holds the owner's process id, for
+    people. `wait_s`: how long a guard that takes over from another waits for that one to end.
     """
     until_s = time.monotonic() + wait_s
     while True:
@@ -55,7 +55,7 @@ def lock(state: Path, *, disk: Disk, wait_s: float = 0.0) -> int:
 
 
 def _try_lock(state: Path, *, disk: Disk) -> tuple[int, StateFault | None]:
-    """The locked descriptor, or why it is not to be had now. Raises what waiting does not mend."""
+    """The locked descriptor, or the fault that waiting may cure. Raises any other."""
     path = state / "lock"
     try:
         fd = disk.open(path, os.O_RDWR | os.O_CREAT)

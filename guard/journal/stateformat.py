@@ -1,9 +1,9 @@
 """The format of a state directory: a number in `<state>/format`, raised when an older guard could misread the record.
 
-Readers skip types that they do not know, so a record of a newer guard may hold something that moves counters and that
-an older one would pass over. So a directory of a newer format is refused; one of an older format is brought forward a
-step at a time, each step repeatable and its number on the disk before the next. A directory without the file, such as
-a copy of a record, is of the first format.
+Readers skip types that they do not know, so an older guard might skip a newer guard's record that moves counters. So a
+directory of a newer format is refused. One of an older format is migrated a step at a time; each step may be repeated,
+and its number is on the disk before the next. A directory without the file, such as a copy of a record, has the first
+format.
 """
 
 from collections.abc import Callable, Mapping

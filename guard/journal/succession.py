@@ -17,7 +17,7 @@ def introduction(signer: Signer, previous: Signer | None = None) -> Vkey:
 
 
 def related(record: Vkey) -> frozenset[Verifier]:
-    """The keys of a `vkey` record that vouch for each other; none where its note is not signed as it says."""
+    """The keys of a `vkey` record that vouch for each other; none if its note is not signed by all of them."""
     try:
         keys = frozenset(Verifier.read(text) for text in (record.vkey, record.previous) if text is not None)
         name = Verifier.read(record.vkey).name

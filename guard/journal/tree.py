@@ -1,12 +1,12 @@
 """The Merkle tree over the lines (RFC 6962 §2.1, RFC 9162 §2.1). Pure.
 
 A leaf is SHA-256(0x00 ‖ line), a node SHA-256(0x01 ‖ left ‖ right); the line has no newline. Leaf *i* is record *i+1*.
-A tree that only grows is kept as its *compact range*: the roots of its full subtrees, largest first, one for each set
-bit of its size. That is all one needs to go on from anywhere, and to take the root.
+A growing tree is kept as its *compact range*: the roots of its full subtrees, largest first, one for each set bit of
+its size. That is enough to append from anywhere, and to compute the root.
 
-Proofs are made in one reading of the leaves in constant memory: each hash of a proof is the root of a stretch of
-leaves, the stretches of one proof do not overlap, and those before the first leaf that is still there are nodes of the
-compact range.
+Proofs are made in one pass over the leaves, in constant memory: each hash of a proof is the root of a stretch of
+leaves, the stretches do not overlap, and those before the first leaf that is still there are nodes of the compact
+range.
 """
 
 from collections.abc import Iterable, Sequence
@@ -54,12 +54,12 @@ class Tree(Struct, frozen=True, gc=False):
         """The tree with one more leaf."""
         hashes, size = self.hashes, self.size
         while size & 1:
-            leaf_hash = sha256(b"\x01" + hashes[-1] + leaf_hash).digest()  # a node, without a call for it
+            leaf_hash = sha256(b"\x01" + hashes[-1] + leaf_hash).digest()  # `node` inlined
             hashes, size = hashes[:-1], size >> 1
         return Tree(self.size + 1, (*hashes, leaf_hash))
 
     def grown_by(self, leaf_hashes: Iterable[bytes]) -> "Tree":
-        """The tree with all these leaves more, without a tree for each of them."""
+        """The tree with all these leaves added, without making a tree for each."""
         hashes, size = list(self.hashes), self.size
         for leaf_hash in leaf_hashes:
             part, below = leaf_hash, size

@@ -1,7 +1,7 @@
-"""The journal itself: records are chained on the event loop, made durable and signed by one writer thread.
+"""The open journal: records are chained on the event loop, and made durable and signed by one writer thread.
 
-`append` encodes, chains and queues, and gives the record its seq; it waits for nothing. What the thread does with it is
-told in `committer`.
+`append` encodes, chains and queues a record and returns its seq; it waits for nothing. `committer` is what the thread
+does with it.
 """
 
 import asyncio
@@ -37,12 +37,12 @@ from guard.journal.tree import Tree
 SEGMENT_BYTES_MAX: Final = 128 * 2**20
 QUEUE_RECORDS_MAX: Final = 8192
 QUEUE_BYTES_MAX: Final = 64 * 2**20
-REST_S: Final = 0.005  # how long a lazy record may wait for one that is not, to be written with it
-SYNC_LAG_S: Final = 0.05  # how long a lazy record may be written but not synced
-SIGN_LAG_S: Final = 0.75  # how long a record may be without a checkpoint; a second is promised
+REST_S: Final = 0.005  # how long a lazy record may wait for an awaited one, to be written with it
+SYNC_LAG_S: Final = 0.05  # how long a lazy record may be written and not synced
+SIGN_LAG_S: Final = 0.75  # how long a record may be without a checkpoint; the contract promises a second
 LOOK_S: Final = 1.0  # how often the free space is looked at
 CLOSE_TIMEOUT_S: Final = 10.0
-FINDS_MAX: Final = 2  # decisions looked up at once; the threads that everything else needs stay free
+FINDS_MAX: Final = 2  # decisions looked up at the same time, so that threads stay free for everything else
 _ROOM_BYTES: Final = 128 * 1024  # what `has_room` counts for a record: an order's body at most 64 KiB, quoted, and more
 
 
@@ -61,7 +61,7 @@ class Bounds(Struct, frozen=True):
 
 
 class Means(Struct, frozen=True):
-    """What a journal works with."""
+    """What a journal is made with."""
 
     clock: Clock
     disk: Disk
@@ -76,10 +76,10 @@ class Journal:
     """The open journal of one state directory.
 
     Attributes:
-        on_sync: called on the event loop after each sync with its seconds; for the metrics.
-        on_checkpoint: called on the event loop with each new checkpoint; it may come later than the next one's making.
-        found_seq: the last record that was there when it was opened.
-        signed_seq: the last of those that a checkpoint of this log's own key speaks of.
+        on_sync: called on the event loop after each sync with its seconds; for the metrics. on_checkpoint: called on
+        the event loop with a new checkpoint; if two are made quickly, with the later one twice. found_seq: the last
+        record that was there when it was opened. signed_seq: the last of those that a checkpoint signed by this log's
+        own key covers.
     """
 
     def __init__(self, state: Path, tail: Tail, place: Place, *, lock_fd: int, means: Means) -> None:
@@ -118,8 +118,8 @@ class Journal:
     ) -> Self:
         """Locks the state directory, sets a torn tail aside, and is ready to append; blocking, for the start.
 
-        Raises `StateFault` where the directory is unsafe or in use, or the record is less than was signed,
-        `JournalFault` where it cannot go on. It looks at the last segment only: `replay` checks the whole chain.
+        Raises `StateFault` if the directory is unsafe or in use or the record is shorter than was signed,
+        `JournalFault` if the record cannot go on. Only the last segment is checked; `replay` checks the whole chain.
         """
         disk = disk or Disk()
         statedir.prepare(state, disk=disk)
@@ -157,11 +157,11 @@ class Journal:
             raise
 
     async def close(self) -> None:
-        """Writes, syncs and signs all that was appended, then lets go of the files and the lock."""
+        """Writes, syncs and signs all that was appended, then closes the files and releases the lock."""
         await asyncio.to_thread(self.shut)
 
     def shut(self) -> None:
-        """`close` without an event loop. After `close_timeout_s` a disk that hangs is left behind."""
+        """`close` without an event loop. If the disk hangs, it is given up after `close_timeout_s`."""
         if not self._backlog.close():
             return
         self._thread.join(self._bounds.close_timeout_s)
@@ -218,16 +218,16 @@ class Journal:
         return self._disk.free_bytes(statedir.journal_dir(self._state))
 
     def spare_bytes(self) -> int:
-        """So much of it may be taken before no new orders are."""
+        """How much may still be written before new orders stop."""
         return self.free_bytes() - self._bounds.marks.stop_bytes
 
     @property
     def space(self) -> Level:
-        """`low`: the operator is told. `stop`: no new orders, so that what is under way can still be recorded."""
+        """`low`: the operator is warned. `stop`: no new orders, so that what is under way can still be recorded."""
         return self._space.level
 
     def has_room(self, records: int) -> bool:
-        """Whether that many records can be appended now and leave a quarter of the queue free."""
+        """Whether so many records can be appended now with a quarter of the queue left free."""
         backlog, calm = self._backlog, self._calm
         if backlog.failed is not None or backlog.is_closing or backlog.records + records > calm.records:
             return False
@@ -243,10 +243,10 @@ class Journal:
     ) -> int:
         """Gives the record its place in the chain and queues it; returns its seq. Any thread, waits for nothing.
 
-        `wall_us`: the time it was decided at, for `ts`; now if left out. `lazy`: nobody waits for it, so it is written
-        with what comes next, at most `rest_s` later, and synced with a later batch, at most `sync_lag_s` after that.
-        Raises `JournalFault` where the journal has failed or is closed, the queue is full, or the record cannot be
-        written as JSON; no seq is used up then.
+        `wall_us`: when it was decided, for `ts`; None: now. `lazy`: nobody waits for it, so it is written together with
+        what comes next, at most `rest_s` later, and synced with a later batch, at most `sync_lag_s` after that. Raises
+        `JournalFault` if the journal has failed or is closed, the queue is full, or the record cannot be written as
+        JSON; no seq is used up then.
         """
         ts_us = self._clock.wall_us() if wall_us is None else wall_us
         backlog, bytes_max = self._backlog, self._bounds.segment_bytes_max
@@ -261,32 +261,32 @@ class Journal:
             return after.tree.size
 
     def tap(self, tap: Tap | None) -> int:
-        """From now on `tap` is told every record that is appended, with its time; None ends it. The last seq so far.
+        """Sets a function that is called with every record that is appended and its time; None ends that.
 
-        It is called while the record takes its place: it must return at once and append nothing.
+        Returns the last seq before. The function is called under the lock: it must return at once and append nothing.
         """
         with self._backlog.lock:
             self._tap = tap
             return self._place.seq
 
     def durable(self, seq: int) -> Awaitable[None]:
-        """To be awaited: the record is on the medium, in the file that the path names; `JournalFault` if nobody knows.
+        """To be awaited: done once the record is on the medium, in the file that the path names.
 
-        All callers share one event loop.
+        `JournalFault` if nobody knows whether it is. All callers share one event loop.
         """
         if seq > self._place.tree.size:
             raise AssertionError(f"record {seq} was never appended")
         return self._backlog.reach(self._backlog.durable, seq)
 
     async def find(self, ts: str, decision: str) -> Line | None:
-        """The decision of this id, appended for the time `ts`; None where it is kept no more. `JournalFault`."""
+        """The decision with this id and `ts`; None if it is no longer kept. Raises `JournalFault`."""
         if self.written_seq < self.last_seq:
             await self.durable(self.last_seq)
         async with self._finds:
             return await asyncio.to_thread(decision_at, self._state, ts, decision)
 
     async def checkpoint(self) -> str:
-        """A checkpoint over at least what was appended before this call; `JournalFault` where none can be made."""
+        """A checkpoint that covers at least what was appended before this call; `JournalFault` if none can be made."""
         if self.last_seq == 0:
             raise JournalFault("there is no record yet that a checkpoint could cover")
         await self._backlog.reach(self._backlog.signed, self.last_seq)
@@ -295,7 +295,7 @@ class Journal:
         return self._notary.note
 
     def vouch(self, tree: Tree) -> str:
-        """A checkpoint over an earlier tree of this log, for a record that stands for it; it is not kept elsewhere."""
+        """A checkpoint over an earlier tree of this log, for a `prune` record that holds it; kept nowhere else."""
         return self._notary.note_of(tree)
 
     def sign_soon(self) -> None:
@@ -303,13 +303,13 @@ class Journal:
         self._backlog.want_signature(self.last_seq)
 
     def introduction(self) -> Vkey:
-        """The record that tells the key which signs."""
+        """The `vkey` record that introduces the signing key."""
         return introduction(self._notary.signers[0])
 
     def succeed(self) -> Signer:
-        """Records a new key, and has both sign from now on; blocking. The caller keeps it, for the next start.
+        """Records a new key, and has both keys sign from now on; blocking. The caller stores it for the next start.
 
-        Raises `JournalFault`, and nothing has changed then.
+        Raises `JournalFault`; nothing has changed then.
         """
         signer = self._notary.signers[0]
         successor = signingkey.successor(signer)
