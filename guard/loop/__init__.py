@@ -1,1 +1,5 @@
-"""What keeps the event loop free: programs beside it, the collector, threads that give way, memory that goes back."""
+"""What keeps the event loop responsive.
+
+Programs run in processes of their own (`child`, started through `beside`), the garbage collector rests and threads give
+way (`resting`), and memory goes back to the system (`heap`). Nothing here knows what the guard does.
+"""

@@ -1,7 +1,7 @@
-"""What runs a program of ours beside the guard: `python -m guard.loop.beside MODULE WORDS…`, as the guard starts it.
+"""Runs a program of ours in a process beside the guard: `python -m guard.loop.beside MODULE WORDS…`.
 
-It goes after the guard, and never outlives it: its standard input is a pipe that nobody writes to, and the end of which
-tells that the guard is gone, however it went. An orphan would take processor and memory from the start of the next one.
+Its priority is below the guard's, and it never outlives it: its standard input is a pipe that nobody writes to, whose
+end says that the guard is gone, however it went. An orphan would take CPU and memory from the next guard's start.
 """
 
 import os
@@ -16,7 +16,7 @@ _ALONE: Final = 1
 
 
 def beside(module: str, *words: str) -> tuple[str, ...]:
-    """The command that runs a module so; nothing in the directory that it is started in can take its place."""
+    """The command that runs a module this way; no module in the working directory can shadow it."""
     return sys.executable, "-P", "-m", "guard.loop.beside", module, *words
 
 

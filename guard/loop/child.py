@@ -1,9 +1,9 @@
-"""A child process: a program of our own beside the loop, started and heard so that the loop hardly notices.
+"""A child process: a program of our own, started and read without holding up the event loop.
 
-A loop's own way to start one forks: it copies the map of all memory, for 300 MiB in 12 ms in which nothing else runs.
-Started in a thread the program shares that map until it is its own (`vfork`), which takes a millisecond. What it prints
-is kept as it comes, line by line; a buffer of megabytes would be moved about again and again. Its standard input ends
-when the guard does, so that it can end too (`beside`).
+asyncio's own way to start one forks in the loop, which copies the page tables: 12 ms at 300 MiB, in which nothing else
+runs. Started in a thread with `vfork`, the child shares them until it executes, which takes a millisecond. Its output
+is kept line by line as it comes; one buffer of megabytes would be copied again and again. Its standard input ends when
+the guard does, so that it can end too (`beside`).
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class Printed(asyncio.Protocol):
         return line
 
     async def lines(self) -> list[bytes]:
-        """All lines there are, one a turn of the loop: together they may be many megabytes."""
+        """All lines, at most one per turn of the loop: together they may be many megabytes."""
         found: list[bytes] = []
         while line := await self.line():
             found.append(line)

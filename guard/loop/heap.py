@@ -1,14 +1,13 @@
-"""What the C library keeps of memory that was let go of, and what goes back to the system.
+"""What glibc's allocator keeps of freed memory, and what it gives back to the system.
 
-Left alone, glibc gives a large answer back at once, and the next one is had anew page by page, which costs more than
-all else that such an answer does. And holes stay with it for good: a table of live orders that is full is made anew at
-twice its size, and what the old one took is left beside it. So pieces of up to `PIECE_BYTES` are kept for the next use,
-larger ones and what is free beyond `KEPT_BYTES` at the end go back by themselves, and a thread asks for the holes now
-and then: 0.02 ms where there are none, less than 1 ms where there are ten megabytes of them. Another C library is left
-as it is.
+By default glibc returns a large buffer to the system when it is freed, and the next one is faulted in page by page,
+which costs more than everything else that a large answer does. And it never returns holes: a full table of live orders
+is copied to one of twice the size, and the old one's memory stays behind. So pieces of up to `PIECE_BYTES` are kept for
+reuse, larger ones and whatever is free beyond `KEPT_BYTES` at the top go back by themselves, and a thread trims the
+holes now and then: 0.02 ms if there are none, less than 1 ms for ten megabytes. Any other C library is left alone.
 
-What is read in at a start, programs and tables, lies in ten thousand pages of 4 KB: more than a processor finds its way
-to without looking each up, in a virtual machine twice. The kernel is asked to move them into a dozen pages of 2 MB.
+What a start loads, code and tables, lies in ten thousand pages of 4 KB: more than a TLB holds, and a miss costs double
+in a virtual machine. The kernel is asked to move them into a dozen pages of 2 MB.
 """
 
 import asyncio
@@ -36,7 +35,7 @@ _FULL_PERCENT: Final = 90  # of an area that is taken: large pages are taken who
 
 
 def settle(library: object = _LIBRARY) -> None:
-    """Once, after the start, whose large pieces are not wanted again. What is set here glibc no longer changes."""
+    """Called once, after the start, whose large pieces are not needed again. Ends glibc's own tuning of these."""
     option = getattr(library, "mallopt", None)
     if option is not None:
         option(_MMAP_THRESHOLD, PIECE_BYTES)
@@ -44,7 +43,7 @@ def settle(library: object = _LIBRARY) -> None:
 
 
 def gather(library: object = _LIBRARY, *, wanted: Path = _WANTED, areas: Path = _AREAS) -> None:
-    """What there is comes to lie in large pages, unless the system is to have none (`never`); 3 ms each: once."""
+    """Moves what there is into large pages, unless the system forbids them (`never`). 3 ms each, so called once."""
     advise = getattr(library, "madvise", None)
     with suppress(OSError):  # no Linux, or one without large pages
         if advise is not None and "[never]" not in wanted.read_text():
@@ -53,7 +52,7 @@ def gather(library: object = _LIBRARY, *, wanted: Path = _WANTED, areas: Path = 
 
 
 def large(areas: str) -> Iterator[int]:
-    """Where large pages fit into memory that is this process's own and nearly full, by what `smaps` tells."""
+    """Where large pages fit into private and nearly full memory of this process, according to `smaps`."""
     for begin, end, taken_kb in _AREA.findall(areas):
         first, last = int(begin, 16), int(end, 16)
         if 100 * 1024 * int(taken_kb) >= _FULL_PERCENT * (last - first):
@@ -61,7 +60,7 @@ def large(areas: str) -> Iterator[int]:
 
 
 async def give_back(library: object = _LIBRARY, *, every_s: float = EVERY_S) -> None:
-    """Gives the holes back again and again, until it is cancelled; ends at once where nobody can."""
+    """Gives the holes back periodically until cancelled; ends at once if the C library cannot."""
     trim = getattr(library, "malloc_trim", None)
     while trim is not None:
         await asyncio.sleep(every_s)

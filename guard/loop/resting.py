@@ -1,10 +1,10 @@
-"""What in the interpreter itself stops the loop: looking through objects, and threads that do not give way.
+"""What in the interpreter itself can stop the loop: the garbage collector, and threads that hold the GIL.
 
-A look through the youngest objects takes as long as there are many; so it is made often, and what stands is looked
-through no more: that loses nothing as long as neither requests nor connections leave cycles behind, which tests hold
-them to. A thread that computes gives the interpreter up after `SWITCH_S` where the loop asks for it, and takes it from
-the loop after as long: a turn that takes 2 ms would take 4 and more. So what works beside the loop works in pieces, and
-gives way between them. What is needed no more is let go of bit by bit, since even that takes its time.
+A collection of the youngest objects takes time by their number, so it runs often; whatever exists after the start is
+frozen and never traversed again. That leaks nothing as long as neither requests nor connections leave cycles behind,
+which tests check. A computing thread releases the GIL after `SWITCH_S` if the loop asks for it, and takes it from the
+loop again after as long: a turn of 2 ms would take 4 and more. So work beside the loop is done in pieces, and gives way
+between them. Large structures are freed bit by bit, since even that takes time.
 """
 
 import asyncio
@@ -40,15 +40,15 @@ _T = TypeVar("_T")
 
 
 class Made(Struct):
-    """What was made while the collector rested. `stays`: it is in force now, and need not be looked through."""
+    """What was made while the collector was off. `stays`: it is in force now, and need not be traversed."""
 
     stays: bool = False
 
 
 def come_to_rest() -> None:
-    """What stands after the start is looked through no more, and the rest rarely: requests leave few cycles behind.
+    """Freezes what exists after the start, and makes full collections rare: requests leave few cycles behind.
 
-    A live order is made of what the collector does not follow, so even a hundred thousand of them make no pause.
+    A live order consists of objects that the collector does not track, so even a hundred thousand cause no pause.
     """
     gc.collect()
     gc.freeze()
@@ -58,16 +58,16 @@ def come_to_rest() -> None:
 
 
 class GiveWay:
-    """Called between two pieces of work in a thread: beyond `PIECE_S` of it the loop has the interpreter first.
+    """Called between two pieces of work in a thread: after `PIECE_S` of work it lets the loop run first.
 
-    Who comes back late has broken off a turn of the loop, and leaves the rest of that to it.
+    If it wakes up late, it has interrupted a turn of the loop, and lets that finish.
     """
 
     def __init__(self) -> None:
         self._until_s = time.perf_counter() + PIECE_S
 
     def __call__(self) -> None:
-        """Sleeps where it is time to, a moment only."""
+        """Sleeps for a moment if it is time to."""
         now_s = time.perf_counter()
         if now_s < self._until_s:
             return
@@ -82,7 +82,7 @@ class GiveWay:
 
 
 async def aside(work: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> _T:
-    """What it answers; it works in a thread, and gives way to the loop between its pieces."""
+    """Runs it in a thread that gives way to the loop between its pieces; returns what it returns."""
     return await asyncio.to_thread(_giving_way, work, *args, **named)
 
 
@@ -92,7 +92,7 @@ def _giving_way(work: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -
 
 
 class _Pause:
-    """The collector, off while anybody wants it off: a scrape that ends must not wake it in the middle of a reload."""
+    """Keeps the collector off while anybody wants it off: a scrape that ends must not turn it on amid a reload."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -121,13 +121,13 @@ _PAUSE: Final = _Pause()
 
 
 def _is_at_rest() -> bool:
-    """Not so in a program that never came to rest: a test, a command."""
+    """False in a program that never called `come_to_rest`: a test, a command."""
     return gc.get_threshold() == THRESHOLD
 
 
 @contextmanager
 def uncollected() -> Iterator[Made]:
-    """A reload makes many objects, and looking through them as they grow would stop the loop, in a thread or not.
+    """For a reload: it makes many objects, and collections while they grow would stop the loop, even from a thread.
 
     What comes into force joins what stands since the start; it goes once nobody names it, as it is free of cycles. So
     does all that is young at the end, where it is much: a thousand keys may have placed their first orders meanwhile.
@@ -143,7 +143,7 @@ def uncollected() -> Iterator[Made]:
 
 
 async def let_go(pieces: Pieces, whole: "ref[Any] | None" = None) -> None:
-    """Empties these, and the list of them; what nobody else names is gone then.
+    """Empties these containers and the list of them, which frees what nobody else refers to.
 
     `whole`: what they are the pieces of. While a request that is under way uses it nothing would be gone yet, and all
     of it at once with that request: so its end is waited for, if it comes soon.

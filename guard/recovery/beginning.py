@@ -1,7 +1,7 @@
-"""What a start makes of the record that it found, and writes before the doors open.
+"""What a start concludes from the record that it found, and writes before it accepts requests.
 
-A decision without an outcome is *unknown*: its order may be at the daemon, so what it reserved stays held. What was in
-force only for a time that is over is so no more, and limits that the last run did not have begin with what the record
+A decision without an outcome is *unknown*: its order may be at the daemon, so what it reserved stays held. Whatever was
+in force only until a time that has passed ends, and limits that the last run did not have begin with what the record
 shows.
 """
 
@@ -27,7 +27,7 @@ NO_OUTCOME: Final = "no outcome on record when the guard started"
 
 
 def doubt(found: Recovered, *, t_us: int) -> tuple[OutcomeRecord, ...]:
-    """Settles every decision without an outcome as unknown, and answers the records that say so from now on.
+    """Settles every decision without an outcome as unknown; returns the records that say so.
 
     A cancel of all that was to be sent order by order was itself never sent.
     """
@@ -43,10 +43,10 @@ def doubt(found: Recovered, *, t_us: int) -> tuple[OutcomeRecord, ...]:
 
 
 def unsigned(found: Recovered, directory: Path, *, found_seq: int, signed_seq: int) -> tuple[str, ...]:
-    """In words, that no checkpoint of the guard's own speaks of the record's end, which this start is going to sign.
+    """A sentence, if no checkpoint of the guard's own covers the end of the record, which this start is about to sign.
 
-    A crash leaves what it wrote in its last second so, a first run that was killed all of it. So does whoever cuts the
-    end off with its checkpoints, or adds records of his own: the only moment at which these can be told from others.
+    A crash leaves its last second uncovered, a first run that was killed everything. So does anybody who cuts off the
+    end together with its checkpoints, or adds records of his own; after this start has signed, nobody can tell.
     """
     when = "when the guard started"
     if found.cut_short is not None and not 0 < found.told_seq <= signed_seq:
@@ -63,7 +63,7 @@ def unsigned(found: Recovered, directory: Path, *, found_seq: int, signed_seq: i
 
 
 class Counts(Protocol):
-    """The counters of policies that are new, folded up to the end of the record."""
+    """The counters of new policies, folded up to the end of the record."""
 
     @property
     def state(self) -> State:
@@ -71,7 +71,7 @@ class Counts(Protocol):
         ...
 
     def fold(self, record: Struct, *, wall: datetime) -> None:
-        """One record more."""
+        """Folds one more record."""
         ...
 
 
@@ -134,7 +134,7 @@ def first_records(
 def _counted(
     found: Recovered, counts: Counts | None, doubts: tuple[OutcomeRecord, ...], *, t_us: int
 ) -> tuple[Graft, ...]:
-    """What counters that nobody kept stand at, put on the ledger; in parts that are fit for a record."""
+    """Puts on the ledger what counters that nobody kept stand at; returns it in parts fit for a record."""
     if counts is None:
         return ()
     for record in doubts:
@@ -147,7 +147,7 @@ def _counted(
 
 
 def over_by(found: Recovered, wall: datetime) -> None:
-    """What was in force only until a time that has passed since: what was before it was the last."""
+    """Ends what was in force only until a time that has passed since."""
     found.over = found.agreed.ended(wall)
     if found.over is not None:
         found.policy_sha256 = found.over.back

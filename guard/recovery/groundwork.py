@@ -1,4 +1,4 @@
-"""What every request stands on, made ready at a start: the record read back, and the desk as the record has left it."""
+"""What every request needs, prepared at a start: the record read back, and the desk in the state that it leads to."""
 
 import gc
 from pathlib import Path

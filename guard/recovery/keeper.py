@@ -1,8 +1,8 @@
-"""Keeps the record fit for a quick start and a bounded disk: snapshots behind closed segments, and their end by age.
+"""Keeps starts quick and the disk bounded: takes snapshots of closed segments, and deletes segments that are too old.
 
-A service beside the loop's work. A process of its own does the folding (`guard.recovery.snapshots`); here its parts are
-appended a few at a time, so that orders pass in between. Nothing that fails here stops anything: it is logged, and
-tried again later.
+A service in the loop. The folding is done by a process of its own (`guard.recovery.snapshots`); its parts are appended
+a few at a time, so that orders pass in between. No failure here stops anything else: it is logged, and tried again
+later.
 """
 
 import asyncio
@@ -46,9 +46,10 @@ async def _program(module: str, *words: str) -> AsyncIterator[Child]:
 
 
 class Keeper:
-    """Looks after one open journal. `run` is the last whole snapshot that the start found.
+    """Serves one open journal. `run` is the last whole snapshot that the start found.
 
-    `in_force`: the hashes of what decides now; it stays beside the record though no record may name it.
+    `in_force`: the hashes of the documents in force, which stay beside the record even if no record names them any
+    more.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Keeper:
         self._clear_at_us: int | None = None  # what pruned records named is to go then
 
     async def serve(self) -> None:
-        """Round after round, until it is cancelled."""
+        """Runs one round after another until cancelled."""
         while True:
             await asyncio.sleep(ROUND_S)
             try:
@@ -83,7 +84,7 @@ class Keeper:
                 self._is_told = True
 
     async def round(self) -> None:
-        """A snapshot if one is due, then the end of what is too old; one at a time, or two would mix their parts."""
+        """Takes a snapshot if one is due, then prunes; never two at once, or they would mix their parts."""
         async with self._turn:
             if self._journal.failed is not None:
                 return  # it takes nothing until a restart
@@ -113,7 +114,7 @@ class Keeper:
         return grown[-1] if size >= 2 * self._bytes else None
 
     async def _snapshot(self, closed: int) -> None:
-        """Has the closed segments folded, and appends the parts."""
+        """Has the closed segments folded, and appends the parts of the snapshot."""
         async with _program("guard.recovery.snapshots", str(self._state), str(closed)) as process:
             await self._append(process)
 
@@ -143,14 +144,14 @@ class Keeper:
         _log.info("snapshot", at_seq=at_seq, parts=part, bytes=size)
 
     async def _room(self) -> None:
-        """Orders go first: a snapshot waits until the queue is short."""
+        """Waits until the queue is short: orders go first."""
         while self._journal.queue_records > _ROOM_RECORDS and self._journal.failed is None:  # noqa: ASYNC110 - a thread writes
             await asyncio.sleep(PAUSE_S)
 
     # ------------------------------------------------------------ retention
 
     async def _prune(self) -> None:
-        """Segments that are older than the retention go, once the record says so on the disk."""
+        """Deletes segments older than the retention, once a durable record says so."""
         if self._at_seq == 0:
             return
         now, needed = self._clock.wall(), (await asyncio.to_thread(behind, self._state, self._at_seq)).segment
@@ -163,7 +164,7 @@ class Keeper:
             await self._clear_or_later(now - self._retention)
 
     def _tell_held(self, segments: tuple[int, ...]) -> None:
-        """Once, until nothing is held any more: the clock is far ahead, or the guard was off for long."""
+        """Logs once that segments are held back: the clock is far ahead, or the guard was off for long."""
         if segments and not self._is_held:
             hint = "they go once the record itself is as old; is this machine's clock right?"
             _log.warning("not_pruned", segments=len(segments), first=segments[0], hint=hint)
@@ -186,7 +187,7 @@ class Keeper:
             _log.error("config_not_pruned", why=str(error), hint=hint)
 
     async def _read_back(self) -> None:
-        """Nothing goes whose sum is not on the disk: `ValueError` where the last snapshot cannot be read any more."""
+        """Nothing is deleted that no snapshot sums up: ValueError if the last snapshot can no longer be read."""
         async with _program("guard.recovery.snapshots", str(self._state)) as process:
             out, err = await asyncio.gather(process.out.lines(), process.err.lines())
             if await process.ended():
@@ -196,7 +197,7 @@ class Keeper:
             raise ValueError(f"the snapshot at record {lost} cannot be read back; another is made before anything goes")
 
     async def _clear(self, before: datetime) -> None:
-        """What only pruned records named goes from beside the record."""
+        """Deletes documents beside the record that only pruned records named."""
         before_us = str(us_of(before))
         async with _program("guard.journal.leftover", str(self._state), before_us, *self._in_force()) as process:
             out, err = await asyncio.gather(process.out.lines(), process.err.lines())

@@ -1,8 +1,8 @@
 """The record read back at start: the same functions that run live fold it into the ledger.
 
 Nothing outside a record changes state, and the clock resumes no earlier than the last time on record. A record that
-does not fit those before it stops the start: counters that are guessed are worse than none. What a start makes of the
-end of the record is told in `beginning`.
+does not fit those before it stops the start: guessed counters are worse than none. What a start concludes from the end
+of the record is in `beginning`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -69,7 +69,7 @@ class Begun(Struct):
     parts: list[Graft] = field(default_factory=list)
 
     def put(self, batch: str, part: Graft) -> None:
-        """One part more; those of another change will not be asked for any more."""
+        """Adds a part; drops those of another change, which will not be asked for any more."""
         if batch != self.batch:
             self.batch, self.parts = batch, []
         self.parts.append(part)
@@ -112,7 +112,7 @@ def recover(directory: Path) -> Recovered:
 
 
 def fold_all(found: Recovered, lines: Iterator[Entry]) -> None:
-    """Each of them, in order: some are read, then these are folded, since either alone keeps a core's caches warm."""
+    """Folds all of them in order. Reads a batch, then folds it: each step by itself keeps a core's caches warm."""
     while True:
         some = list[Entry]()
         try:
@@ -124,7 +124,7 @@ def fold_all(found: Recovered, lines: Iterator[Entry]) -> None:
 
 
 def fold(found: Recovered, lines: Iterable[Entry]) -> None:
-    """Some records. What it does not know it skips; what it knows must be whole, and fit what was before."""
+    """Folds some records. An unknown type is skipped; a known one must be complete and fit the records before it."""
     try:
         for line in lines:
             found.seq = line.seq
@@ -134,7 +134,7 @@ def fold(found: Recovered, lines: Iterable[Entry]) -> None:
 
 
 def fold_record(found: Recovered, record: object, ts: str) -> None:
-    """The record of a line that was read already. Raises ValueError or AssertionError where it does not fit."""
+    """Folds one parsed record. Raises ValueError or AssertionError if it does not fit."""
     found.records += 1
     found.t_us = max(found.t_us, getattr(record, "t", 0))
     found.ts = ts
@@ -145,7 +145,7 @@ def fold_record(found: Recovered, record: object, ts: str) -> None:
 
 @lru_cache(maxsize=64)
 def _folding(kind: type) -> Callable[[Recovered, Any], None] | None:
-    """How records of a type are folded, or of one made from it; None: they move nothing. Asked once a type."""
+    """The function that folds records of this type or a subclass; None: they change nothing. Called once per type."""
     return next((folding for known, folding in _FOLDINGS.items() if issubclass(kind, known)), None)
 
 
@@ -249,7 +249,7 @@ def _account_of(record: Decision) -> Account | None:
 
 @lru_cache(maxsize=_ACCOUNTS_MAX)
 def _account(environment: str, acc_id: int) -> Account:
-    """One object for one account: its hash is made once."""
+    """One object for equal accounts, so that its hash is computed once."""
     return Account(ENV_OF[environment], acc_id)
 
 
@@ -259,7 +259,7 @@ def _worth_of(record: Decision) -> Worth | None:
 
 
 def rule_of(record: StateRecord) -> TradingRule:
-    """The trading rule of a `state` record; a state that this guard does not know is taken for the strictest."""
+    """The trading rule of a `state` record; a state unknown to this guard is taken for the strictest."""
     return TradingRule(
         state=record.state if record.state in STRICTNESS else "locked",
         keys=record.scope.keys,

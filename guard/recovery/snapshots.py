@@ -1,9 +1,9 @@
 """The state at the end of a closed segment, as a run of small parts: a start need not read further back than that.
 
-Run as a program (`python -m guard.recovery.snapshots STATE SEGMENT`) it folds the closed segments up to that one,
-beside the guard's loop and not in it, and prints the parts, one a line. The guard appends them to its record. A start
-reads the last whole run and folds the records behind it, through the same functions. Without a segment the program
-prints which run that is: nothing behind it may ever be deleted.
+Run as a program (`python -m guard.recovery.snapshots STATE SEGMENT`) it folds the closed segments up to that one in a
+process of its own, and prints the parts, one per line. The guard appends them to its record. A start reads the last
+complete run and folds the records after it, through the same functions. Without a segment the program prints which run
+that is: nothing after it may ever be deleted.
 """
 
 import sys
@@ -48,13 +48,13 @@ class Basics(Struct, frozen=True, tag="basics"):
 
 
 class Recents(Struct, frozen=True, tag="recents"):
-    """Decisions as their callers may ask for them, oldest first."""
+    """Decisions that callers may still ask about, oldest first."""
 
     known: tuple[Known, ...]
 
 
 class Counted(Struct, frozen=True, tag="counted"):
-    """One part of a change that was not in force yet."""
+    """One part of a change that was not yet in force."""
 
     batch: str
     part: Graft
@@ -81,7 +81,7 @@ def parts(found: Recovered) -> Iterator[bytes]:
 
 
 def put_together(bodies: Iterable[bytes]) -> Recovered:
-    """What the parts tell; `ValueError` where one cannot be read by this guard."""
+    """The state from its parts; ValueError if this guard cannot read one."""
     found, ledger = Recovered(), list[Part]()
     for body in bodies:
         match _DECODER.decode(body):

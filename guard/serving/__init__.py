@@ -1,6 +1,6 @@
-"""The server as a process of its own kind: what `guard serve` becomes once its command line has been understood.
+"""The server process: what `guard serve` turns into once its command line has been read.
 
-The libraries of a command line (typer, rich, what these bring) and the modules of the other commands are of no use to a
-server, and would stay in its memory for as long as it runs. So the command reads flags and files, tells every error,
-and then executes this package in its own place: process id, descriptors, environment and limits stay as they are.
+A server has no use for the libraries of a command line (typer, rich, what they import) and the other commands' modules,
+which would stay in its memory as long as it runs. So the command reads flags and files, reports every error, and then
+executes this package in its own place (`exec`): process id, descriptors, environment and limits stay as they are.
 """

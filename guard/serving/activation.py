@@ -1,7 +1,7 @@
-"""Listening sockets that whoever started the guard had opened already (systemd's socket activation, sd_listen_fds(3)).
+"""Listening sockets that were opened by whoever started the guard (systemd's socket activation, sd_listen_fds(3)).
 
-They outlive a guard, so an upgrade refuses no connection: while one guard ends and the next begins, callers wait in the
-socket's queue. A guard that was started with them, and only such a one, waits for the state directory to be free.
+They outlive a guard, so an upgrade refuses no connection: while one guard ends and the next starts, callers wait in the
+socket's queue. Only a guard that was started with them waits for the state directory to be free.
 Without names (`LISTEN_FDNAMES`) the first socket is the data listener's, the second the operator's.
 """
 

@@ -1,4 +1,4 @@
-"""What the command line hands to the server that it becomes, and how both tell a fault."""
+"""What the command line hands to the server that it turns into, and how both report a fault."""
 
 import signal
 import sys
@@ -17,24 +17,24 @@ KEPT_BACK: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class Wanted(Struct, frozen=True, omit_defaults=True):
-    """What the command line said: the settings file, and what flags and variables set on top."""
+    """What the command line said: the settings file, and what flags and environment variables override."""
 
     config: str | None = None
     over: Overrides = Overrides()
 
 
 def command(wanted: Wanted) -> list[str]:
-    """The words by which the same interpreter becomes the server; the working directory is no place for modules."""
+    """The command that runs the server in the same interpreter; no module in the working directory can shadow it."""
     return [sys.executable, "-P", "-m", "guard.serving", msgspec.json.encode(wanted).decode()]
 
 
 def sentences(fault: GuardFault) -> list[str]:
-    """What is wrong, every error at once."""
+    """The fault's errors, a sentence each."""
     return fault.errors if isinstance(fault, SettingsFault) else [str(fault)]
 
 
 def tell(fault: GuardFault) -> int:
-    """The fault as sentences on stderr, every error at once; the exit code that goes with it."""
+    """Prints every error of the fault to stderr; returns its exit code."""
     for error in sentences(fault):
         print(f"guard: {error}", file=sys.stderr)  # noqa: T201 - this is what the person reads
     return EXIT_STATE if isinstance(fault, StateFault) else EXIT_SETTINGS

@@ -1,4 +1,4 @@
-"""Serve in the foreground until told to stop: the loop, its signals, and the exit codes of a fault."""
+"""Serves in the foreground until stopped: the event loop, signals, and the exit codes of faults."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from guard.tracing import tracing_of
 
 
 def serve(wanted: Wanted) -> int:
-    """Runs a guard to its end; the exit code. Faults are told on stderr."""
+    """Runs a guard to its end; returns the exit code. Faults go to stderr."""
     configure()
     heap.gather()  # before the record is read, and long before anybody asks
     try:
@@ -33,7 +33,7 @@ def serve(wanted: Wanted) -> int:
 
 
 async def until_stopped(guard: Guard) -> None:
-    """Start, serve, reload on SIGHUP, and end in order on SIGTERM or SIGINT; a second one ends the waiting."""
+    """Starts, serves, reloads on SIGHUP, and stops in order on SIGTERM or SIGINT; a second signal ends the waiting."""
     guard.tracing = tracing_of(os.environ)
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     reasons: list[str] = []

@@ -46,19 +46,19 @@ def learned(state: State, recent: Recent, record: Order) -> None:
 
 
 def note_fills(state: State, record: Order) -> None:
-    """How much of the order is filled, and what for; where the record tells it."""
+    """Sets how much of the order is filled and at what value, if the record says so."""
     if record.filled_qty is not None:
         note_filled(state, record.decision, fills_of(record), t_us=record.t)
 
 
 def fills_of(record: Order) -> Fills:
-    """The same as the ledger has it."""
+    """What is filled, as the ledger has it."""
     paid = None if record.filled_value is None else Decimal(record.filled_value)
     return Fills(Decimal(record.filled_qty or 0), paid)
 
 
 def _outside(state: State, record: Order) -> None:
-    """Known by its ids; where it works, live."""
+    """An order placed elsewhere: its ids are known from now on, and if it works it is live."""
     env = ENV_OF.get(record.environment or "")
     if env is None or record.account is None:
         return

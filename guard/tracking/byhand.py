@@ -26,7 +26,7 @@ class SettleBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settled(Struct, frozen=True):
-    """What came of it."""
+    """The outcome of a settlement by hand."""
 
     result: Result
     decision: str
@@ -79,7 +79,7 @@ def _errors(recorder: Recorder, decision: str, body: SettleBody) -> tuple[str, .
 
 
 def _other_of(state: State, step: Step, name: str) -> str | None:
-    """The decision of another live order that bears this name: it would go on bearing it, and this one none."""
+    """The decision of another live order that already has this id: two orders cannot share one."""
     holder = state.holders.get(step.holder or step.of or "")
     found = None if holder is None else find_order(state, holder.account, order_id=None, order_id_ex=name)
     return found.id if isinstance(found, Holder) and found is not holder else None

@@ -19,12 +19,12 @@ _log = structlog.get_logger("guard")
 
 
 def sought_of(holder: Holder) -> Sought:
-    """What is looked for of a new order."""
+    """What identifies a new order in a list."""
     return Sought(holder.id, holder.key, order_of(holder.order), made_at(holder.id))
 
 
 class Doubts:
-    """Settles one place's steps after another; remembers absences in between."""
+    """Settles the steps of one place at a time; remembers between two calls what was absent."""
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
@@ -35,15 +35,15 @@ class Doubts:
         self._absences.keep(is_live)
 
     def is_gone(self, name: str, asked: Asked, *, since_us: int) -> bool:
-        """It is in neither list, for the second time."""
+        """It is in neither list, and was in neither the time before."""
         return asked.is_fresh and asked.earlier is not None and self._is_second(name, asked, since_us=since_us)
 
     def is_back(self, name: str) -> None:
-        """It is there, or may be."""
+        """It is listed, or may be: an absence noted before no longer counts."""
         self._absences.seen(name)
 
     def settle(self, asked: Asked) -> None:
-        """All that can be settled."""
+        """Settles all that can be settled."""
         self._new_orders(asked)
         shown = asked.shown(self._scribe.state)
         for step in asked.doubts.values():
@@ -70,7 +70,7 @@ class Doubts:
                 self._end(step, Verdict.REFUSED, "in two whole lists the daemon had no such order")
 
     def _is_open(self, step: Step) -> bool:
-        """A new order that is still in doubt, and that nobody has told the end of."""
+        """A new order that is still in doubt: no other record has settled it meanwhile."""
         holder = self._scribe.state.holders.get(step.id)
         return step.holder == step.id and step.id in self._scribe.state.steps and holder is not None
 

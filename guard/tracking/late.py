@@ -1,8 +1,9 @@
-"""Fills of orders that had ended: an exchange tells a cancel before the fills that came first, or the daemon does.
+"""Fills that come to light after their order had ended.
 
-So does one that was given up, for no list showed it, and came all the same. They were paid for, so they are charged as
-others are, to the order's own counters; what an order was charged when it ended is never given back here. Nothing else
-of the order comes back: where a list shows it at work, see `outside`.
+An exchange, or the daemon, may report a cancel before the fills that preceded it; and an order given up because no list
+showed it may have traded all the same. Such fills were paid for, so they are charged to the order's own counters; what
+was charged when the order ended is never given back here. The order itself does not become live again: for one that a
+list shows at work, see `outside`.
 """
 
 from typing import Final
@@ -25,7 +26,7 @@ _log = structlog.get_logger("guard")
 
 
 class Late:
-    """Over one recorder's desk, by the scribe. Remembers where the orders were listed that ended of late."""
+    """Charges late fills, through the scribe. Remembers where recently ended orders were listed."""
 
     def __init__(self, scribe: Scribe, places: Places) -> None:
         self._scribe = scribe
@@ -38,7 +39,7 @@ class Late:
         self._note()
 
     def places(self) -> list[Place]:
-        """Those where a fill may still come to light, for it was not long ago."""
+        """The places where an order ended recently enough for a fill still to come to light."""
         self._note()
         now_us = self._scribe.desk.clock.t_us()
         heard = {acc_id for acc_id, until_us in self._heard.items() if now_us < until_us}
@@ -46,14 +47,14 @@ class Late:
         return list({id(place): place for place in found}.values())
 
     def heard(self, acc_id: int) -> set[Account]:
-        """Something was traded there: which accounts are to be looked at, for an order of theirs ended of late."""
+        """Something was traded there: returns the accounts to look at, those with an order that ended recently."""
         known = {id(place): place.account for place, _ in self._over.values() if place.account.acc_id == acc_id}
         if known:
             self._heard[acc_id] = self._scribe.desk.clock.t_us() + LATE_US
         return set(known.values())
 
     def is_lacking(self, asked: Asked) -> bool:
-        """An order that ended a moment ago is not among today's: it may be among earlier ones."""
+        """An order that has just ended is missing from today's list: it may be in the history."""
         now_us, ended = self._scribe.desk.clock.t_us(), self._scribe.state.ended
         shown = {row.order_id_ex for row in asked.today}
         over = [name for name, (at, until_us) in self._over.items() if now_us < until_us and at == asked.place]
@@ -61,7 +62,7 @@ class Late:
         return any(holder.order_id_ex not in shown for holder in found if not holder.is_nameless)
 
     def learn(self, asked: Asked) -> None:
-        """Everything that the lists show as filled, and that no list showed before the order's end."""
+        """Charges whatever the lists show as filled now and no list showed before the order's end."""
         account, state = asked.place.account, self._scribe.state
         self._note()
         ended = [one for one in state.ended.values() if one.about.account == account]
@@ -82,7 +83,7 @@ class Late:
         self._listed |= listed
 
     def _note(self) -> None:
-        """Orders that have ended since, in whichever way, are looked for from now on; at a start those of before it."""
+        """Adds orders that have ended since the last call; after a start, those that ended before it."""
         ended = self._scribe.state.ended
         newest = next(reversed(ended), None)
         if newest == self._newest:
@@ -97,7 +98,7 @@ class Late:
         self._listed = {name: at_us for name, at_us in self._listed.items() if name in ended}
 
     def _charge(self, holder: Holder, row: OrderRow) -> None:
-        """What the row shows as filled, where that is more than is known, or costs more than was charged."""
+        """Charges what the row shows as filled, if that is more than is known or costs more than was charged."""
         clock, held = self._scribe.desk.clock, dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
         fills, known = fills_of(holder, row), holder.fills
         if not fills.qty:

@@ -34,7 +34,7 @@ _UNREAD: Final = (
 
 
 class Lists:
-    """Today's and earlier orders of one place. Nothing raises; None: not whole, not believed, or not our turn."""
+    """Today's orders and the history of one place. Nothing raises; None: incomplete, not believed, or not our turn."""
 
     def __init__(self, daemon: Daemon, clock: Clock) -> None:
         self._daemon = daemon
@@ -54,20 +54,20 @@ class Lists:
         )
 
     def keep(self, wanted: Collection[Place]) -> None:
-        """On the lists of these hangs what is live or in doubt; that others cannot be read is nobody's concern."""
+        """Only the lists of these places matter now; that another cannot be read is reported no longer."""
         for place in self._unread.keys() - set(wanted):
             del self._unread[place]
 
     def may_ask(self, place: Place, *, spare: int = 0) -> bool:
-        """It is our turn to ask for this account's orders, and `spare` questions more could be asked at once."""
+        """Whether the pace lets us ask for this account's orders now, with `spare` more questions right after."""
         return not self._pace(TODAY, place.account).wait_us(self._clock.t_us() - spare * INTERVAL_US)
 
     async def today(self, place: Place, *, is_fresh: bool) -> tuple[OrderRow, ...] | None:
-        """Today's orders and those that work. `is_fresh`: the broker is asked, not the daemon's memory."""
+        """Today's orders and those still at work. `is_fresh`: the broker is asked, not the daemon's cache."""
         return await self._ask(TODAY, place, {"refresh_cache": True} if is_fresh else {})
 
     async def history(self, place: Place) -> tuple[OrderRow, ...] | None:
-        """Orders that are over. Where our clock is behind the broker's its time counts, so that none is left out.
+        """Orders that are over. If our clock is behind the broker's, the broker's time counts, so that none is missed.
 
         How far it is behind say the newest order that was listed, and `t`, which was never set back. A daemon that has
         lost its login for trading shows what it likes, and it is asked for this where something is missing.

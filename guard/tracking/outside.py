@@ -1,8 +1,9 @@
-"""Orders that were placed elsewhere: each counted once, and while it works imported as a live order of nobody's.
+"""Orders that were placed elsewhere: each is counted once, and while it works it is a live order without a key.
 
-As such it counts for what is left of a position, may be cancelled by any trading key of its account, and is changed
-only with the right to all orders there. It holds no money of anybody's: no key asked for it. One of ours that had ended
-by all that was shown, and is shown at work again for longer than a list may lag, is followed in the same way.
+As such it counts against what is left of a position, may be cancelled by any trading key of its account, and can be
+changed only with the right to all orders there. It holds no money on any key's counters: no key asked for it. An order
+of ours that had ended by every sign, and is shown at work again for longer than a list may lag, is followed the same
+way.
 """
 
 from decimal import Decimal
@@ -32,7 +33,7 @@ _log = structlog.get_logger("guard")
 
 
 class Outside:
-    """Over one recorder's desk, by the scribe."""
+    """Imports such orders, through the scribe."""
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
@@ -40,9 +41,9 @@ class Outside:
         self._imported = {holder.id for holder in scribe.state.holders.values() if holder.key == NOBODY}
 
     def learn(self, asked: Asked) -> list[str]:
-        """The rows that are no order of ours. One that may be what becomes of an order under way waits for the next.
+        """Learns the rows that are no order of ours. One that may be ours and under way is left for the next list.
 
-        By which decisions those that work are followed from now on.
+        Returns the decisions under which those at work are followed from now on.
         """
         state, account = self._scribe.state, asked.place.account
         new = [row for row in asked.today if not self._is_known(row, asked)]
@@ -63,7 +64,7 @@ class Outside:
         return imported
 
     def _came_back(self, asked: Asked) -> list[OrderRow]:
-        """Those of ours that have ended and are shown at work, once each has been for long enough."""
+        """Orders of ours that have ended, but have been shown at work for long enough."""
         ids = self._scribe.state.ids.get(asked.place.account)
         before, now = self._back.pop(asked.place, {}), dict[str, int]()
         found: list[OrderRow] = []
@@ -80,9 +81,9 @@ class Outside:
         return found
 
     def _is_known(self, row: OrderRow, asked: Asked) -> bool:
-        """By either id; or its stamp is that of a live order without a name, and it will be told to be this one.
+        """Known by either id; or its stamp is that of a live order without ids, and it will turn out to be that one.
 
-        Whoever goes round the guard may write the stamp of another order on his own, to be taken for that one.
+        Whoever bypasses the guard may put another order's stamp on his own, so that it is taken for that one.
         """
         state, account = self._scribe.state, asked.place.account
         if any(name and is_known_order(state, account, name) for name in (row.order_id, row.order_id_ex)):
@@ -92,7 +93,7 @@ class Outside:
         return holder is not None and (holder.by_ex is None or row.order_id_ex is None)
 
     def _note(self, row: OrderRow, place: Place) -> tuple[str, ...]:
-        """Written down; the decision under which it was imported, if it was."""
+        """Records the row; returns the decision under which it was imported, if it was."""
         desk, account = self._scribe.desk, place.account
         if row.remark is not None and row.remark.startswith(STAMP):
             _log.error("order_after_release", remark=row.remark, order_id_ex=row.order_id_ex)
@@ -132,12 +133,12 @@ class Outside:
 
 
 def _waits_for(one: Sought, row: OrderRow) -> bool:
-    """The row may be what becomes of the order, as may whatever was made after that was sent, however it looks."""
+    """Whether the row may be this order under way: so may any row created after the order was sent."""
     return row.created is None or row.created >= one.since - CREATED_SLACK or may_be(one, row)
 
 
 def _terms(row: OrderRow, place: Place) -> PlaceOrder | None:
-    """The order as somebody would place it; None where it is of a kind that the guard does not know."""
+    """The row as an order to place; None if it is of a kind that the guard does not know."""
     if row.order_type is None:
         return None
     has_spread = row.order_type == OrderType.TRAILING_STOP_LIMIT  # of which zero is one; of others it means none

@@ -1,4 +1,4 @@
-"""Where orders are looked for: the daemon lists them by account and by the market that the trade header names."""
+"""Where orders are looked for: the daemon lists them by account and by the market in the trade header."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -38,14 +38,14 @@ class _Body(Struct):
 
 
 class Places:
-    """Remembers which place orders that are alike belong to, so that it is read once. Equal places are one object."""
+    """Maps orders to places, computed once for orders that are alike. Equal places are one object."""
 
     def __init__(self) -> None:
         self._of: dict[int, tuple[About, Place]] = {}  # by what they are about, which is nearly always one object
         self._one: dict[Place, Place] = {}
 
     def of(self, holder: Holder) -> Place:
-        """Where the daemon lists the order."""
+        """The place where the daemon lists the order."""
         about = holder.about
         known = self._of.get(id(about))
         if known is not None:
@@ -59,7 +59,7 @@ class Places:
 
     @property
     def remembered(self) -> int:
-        """Of how many kinds of orders the place is known."""
+        """For how many kinds of orders the place is known."""
         return len(self._of)
 
     def one(self, place: Place) -> Place:
@@ -70,7 +70,7 @@ class Places:
         return self._one.setdefault(place, place)
 
     async def wanted(self, state: State) -> dict[Place, list[Step]]:
-        """Every place where something is looked for, with the steps in doubt there.
+        """Every place where something is looked for, with its steps in doubt.
 
         An order that ends meanwhile is looked for once more.
         """
@@ -105,7 +105,7 @@ class Named(Struct, frozen=True):
     is_for_all: bool = False
 
     def row_in(self, rows: Iterable[OrderRow]) -> OrderRow | None:
-        """The row of the order, by either of its names."""
+        """The row of the order, by either of its ids."""
         names = {name for name in (self.order_id, self.order_id_ex) if name}
         return next((row for row in rows if names & {row.order_id, row.order_id_ex}), None)
 

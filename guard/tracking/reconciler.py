@@ -1,7 +1,7 @@
 """When the daemon's order lists are asked: while orders are live, have just ended, or steps are in doubt; else seldom.
 
-One question a place at a time, at the pace of `lists`. A fault of the daemon teaches nothing: the next question comes
-in its turn. Callers and readiness never wait for any of this.
+Each place has one question open at a time, at the pace of `lists`. A failed question changes nothing: the place is
+asked again in its turn. Neither callers nor readiness wait for any of this.
 """
 
 import asyncio
@@ -66,13 +66,13 @@ class Reconciler:
         return self._lists.concerns()
 
     def poke(self, account: Account) -> None:
-        """Something happened on this account: its lists are asked as soon as the pace allows."""
+        """Something happened on this account: ask for its lists as soon as the pace allows."""
         if account not in self._poked:
             self._poked.add(account)
             self._wake.set()
 
     def traded(self, acc_id: int) -> None:
-        """The daemon pushed a trade event of this account id. Nobody is asked where nothing is live or just ended."""
+        """The daemon pushed a trade event for this account id. Asks nothing if no order there is live or just ended."""
         state = self._desk.state
         live = {account for account, ids in state.ids.items() if ids.live or ids.live_ex}
         doubted = (state.holders.get(step.holder or step.of or "") for step in unknowns(state))
@@ -87,9 +87,9 @@ class Reconciler:
         return frozenset(self._poked)
 
     async def look(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
-        """Asks for one list out of turn, since a request hangs on what it shows; for at most `LOOK_WAIT_S`.
+        """Asks for one list out of turn, since a request depends on it; waits at most `LOOK_WAIT_S`.
 
-        Not where it was asked for a moment ago, nor where nothing would be left for the lists of live orders.
+        Not if it was asked for a moment ago, nor if that left no quota for the lists of live orders.
         """
         place = self._places.one(Place(account, trd_market, jp_acc_type))
         if self._desk.clock.t_us() - self._looked_us.get(place, -LOOKED_US) < LOOKED_US:
@@ -101,7 +101,7 @@ class Reconciler:
                     await self._look(place, doubts, is_fresh=True)
 
     def disabled(self, name: str) -> Disabled | None:
-        """How the daemon shows a live order that may be disabled; None where no list of late has shown it."""
+        """The row of a live order that may be disabled; None if no recent list has shown it."""
         listed_us = self._tracks.listed_us(name)
         if listed_us is None or self._desk.clock.t_us() - listed_us > LISTED_AGE_MAX_US:
             return None
@@ -113,7 +113,7 @@ class Reconciler:
         )
 
     def held(self, account: Account, trd_market: int, shown: Mapping[str, str]) -> None:  # noqa: ARG002 - as it is told
-        """Positions were shown in these currencies."""
+        """Notes the currencies in which positions were shown."""
         self._note_currencies(trd_market, shown, source=POSITIONS)
 
     def _note_currencies(self, trd_market: int, shown: Mapping[str, str], *, source: str = SOURCE) -> None:
@@ -123,7 +123,7 @@ class Reconciler:
             _log.error("currency_not_recorded", why=str(fault))
 
     async def run(self) -> None:
-        """Turns for ever."""
+        """Runs one turn after another until cancelled."""
         while True:
             await self.turn()
             self._wake.clear()
@@ -134,7 +134,7 @@ class Reconciler:
                 continue
 
     async def turn(self) -> None:
-        """Asks whatever is due now, accounts side by side; a turn that is under way is waited for."""
+        """Asks whatever is due now, accounts in parallel; waits for a turn that is already under way."""
         async with self._turn:
             await self._ask_due()
 
@@ -161,7 +161,7 @@ class Reconciler:
         await asyncio.gather(self._idle(wanted), *(self._account(places) for places in due.values()))
 
     async def _wanted(self) -> dict[Place, list[Step]]:
-        """Every list that is to be looked at, with the steps in doubt there."""
+        """Every place to look at, with its steps in doubt."""
         wanted = await self._places.wanted(self._desk.state)
         late = map(self._places.one, self._late.places())
         return wanted | {place: [] for place in late if place not in wanted}
@@ -170,7 +170,7 @@ class Reconciler:
         return name in self._desk.state.holders or name in self._desk.state.steps
 
     async def _idle(self, wanted: Mapping[Place, list[Step]]) -> None:
-        """Where nothing is looked for is looked now and then, one market an account: somebody may trade elsewhere."""
+        """Idle accounts, which are still asked now and then, one market each: somebody may trade elsewhere."""
         now_us = self._desk.clock.t_us()
         if now_us < self._idle_us:
             return
@@ -187,7 +187,7 @@ class Reconciler:
                 await self._look(place, [])
 
     def _is_quiet(self) -> bool:
-        """Nothing is in doubt and no list both due and its account's turn: a large book need not be looked through."""
+        """Nothing is in doubt, and no list is due and allowed by the pace: a large book need not be gone through."""
         asked, poked = self._asked_us, self._poked
         if not asked or unknowns(self._desk.state) or not poked <= {place.account for place in asked}:
             return False
@@ -206,7 +206,7 @@ class Reconciler:
         return now_us >= due_us or place.account in self._poked
 
     async def _account(self, places: Iterable[tuple[Place, list[Step]]]) -> None:
-        """Whose last question is the longest ago goes first: the pace lets one by, and no market may wait for ever."""
+        """The place asked longest ago goes first: the pace lets one through, and no market may starve."""
         for place, doubts in sorted(places, key=lambda each: self._asked_us.get(each[0], 0)):
             if self._lists.may_ask(place):
                 await self._look(place, doubts)
@@ -239,7 +239,7 @@ class Reconciler:
             _log.error("not_reconciled", why=str(fault))
 
     async def _asked(self, place: Place, doubts: list[Step]) -> Asked:
-        """What there is as the question is asked; an order that changes before it is will be on other terms."""
+        """What there is when the question is asked. An order that changes later has other terms, and is left alone."""
         asked = Asked(place, {step.id: step for step in doubts})
         async for holders in in_slices(self._desk.state.holders.values()):
             asked.note([holder for holder in holders if self._places.of(holder) is place])
@@ -247,7 +247,7 @@ class Reconciler:
         return asked
 
     def _is_incomplete(self, asked: Asked) -> bool:
-        """Something that is looked for is not among today's orders: it may be among earlier ones."""
+        """Something that is looked for is missing from today's orders: it may be in the history."""
         state, shown = self._desk.state, asked.shown(self._desk.state)
         stamps = {row.remark for row in asked.today}
         is_missing = any(name not in shown for name in asked.names)

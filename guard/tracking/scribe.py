@@ -1,4 +1,4 @@
-"""Writes what was found, and folds it at once: the record first, so that nothing is in the ledger alone."""
+"""Records what was found, then folds it into the ledger, which so never holds what no record shows."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -16,12 +16,12 @@ POSITIONS: Final = "positions"
 
 
 def _usual(trd_market: int, symbol: str) -> set[str]:
-    """In what the market of a list trades the symbol."""
+    """The currency in which the market of a list usually trades the symbol."""
     return {currency_of(market, split_symbol(symbol)[1]) for market in market_words(trd_market)}
 
 
 class Scribe:
-    """Over one recorder's desk. Raises JournalFault, and nothing has changed then."""
+    """Writes to one recorder. Raises JournalFault, and then nothing has changed."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -33,7 +33,7 @@ class Scribe:
         return self.desk.state
 
     def settle(self, step: str, verdict: Verdict, why: str, *, row: OrderRow | None = None) -> None:
-        """A step is in doubt no longer."""
+        """Records that a step is no longer in doubt."""
         record = Reconciled(
             decision=step,
             t=self.desk.clock.t_us(),
@@ -47,12 +47,12 @@ class Scribe:
         reconciled(self.state, self.desk.recent, record)
 
     def learn(self, record: Order) -> None:
-        """Something is known of an order."""
+        """Records what was learned of an order."""
         self._append("order", record)
         learned(self.state, self.desk.recent, record)
 
     def note_currencies(self, trd_market: int, shown: Mapping[str, str], *, source: str = SOURCE) -> None:
-        """Symbols that are shown in another currency than is known of them; so that a start knows it too.
+        """Records symbols shown in another currency than is known, so that the next start knows it too.
 
         Orders have the last word, so what positions show counts only where nothing is known.
         """

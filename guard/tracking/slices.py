@@ -1,4 +1,4 @@
-"""A large book looked through in slices: the loop goes on between two of them, so no request waits for the rest."""
+"""A large book gone through in slices; the event loop runs between two of them, so no request waits for the whole."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -10,7 +10,7 @@ _T = TypeVar("_T")
 
 
 async def in_slices(things: Iterable[_T]) -> AsyncIterator[tuple[_T, ...]]:
-    """What there was at the beginning, so much at a time; some of it may be over by the time it is handed out.
+    """The items there were at the beginning, some at a time; an order may have ended by the time it is handed out.
 
     Writing down what there is takes a turn by itself where it is much. What was handed out is held no more: to look
     through all of it for the collector, or to let go of it at the end, would take as long again.

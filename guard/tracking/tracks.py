@@ -27,7 +27,7 @@ _log = structlog.get_logger("guard")
 
 
 class Idle(Struct):
-    """A disabled order: the terms that it was on, since when it was shown so on these, and how it was shown last."""
+    """A disabled order: its terms, since when lists have shown it disabled on these, and its last row."""
 
     terms: Amounts | tuple[Amounts, ...]
     since_us: int
@@ -35,9 +35,9 @@ class Idle(Struct):
 
 
 class Tracks:
-    """Learns from one place's lists after another; remembers what was listed, for only that can vanish.
+    """Learns from the lists of one place at a time; remembers what was listed, since only that can vanish.
 
-    What was listed before a start is in the record; that it is not listed any more counts from the start on.
+    What was listed before a start is in the record; its absence counts only from the start on.
     """
 
     def __init__(self, scribe: Scribe, doubts: Doubts) -> None:
@@ -49,7 +49,7 @@ class Tracks:
         self._idle: dict[str, Idle] = {}
 
     async def keep(self, is_live: Callable[[str], bool]) -> None:
-        """Forgets orders that are live no more."""
+        """Forgets orders that are no longer live."""
         for seen in (self._listed, self._imported, self._idle):
             async for names in in_slices(seen):
                 for name in names:
@@ -57,21 +57,21 @@ class Tracks:
                         seen.pop(name, None)
 
     def note(self, names: Iterable[str], asked: Asked) -> None:
-        """The list shows these for the first time; what it shows of them is learned from the next one on."""
+        """These are listed for the first time; what lists show of them is learned from the next one on."""
         for name in names:
             self._imported[name] = asked.at_us
 
     def listed_us(self, name: str) -> int | None:
-        """When the list was asked for that showed the order last."""
+        """When the last list that showed the order was asked for."""
         return self._listed.get(name)
 
     def disabled(self, name: str) -> OrderRow | None:
-        """The order as the last list showed it, where it showed it as disabled."""
+        """The order's row, if the last list showed it disabled."""
         seen = self._idle.get(name)
         return None if seen is None else seen.row
 
     async def learn(self, asked: Asked) -> None:
-        """Everything that the lists say of orders without an open step: of each as it is when its turn comes."""
+        """Learns all that the lists say of orders without an open step, each judged as it is when its turn comes."""
         shown = asked.shown(self._scribe.state)
         async for names in in_slices(asked.names):
             for name in names:
@@ -91,12 +91,12 @@ class Tracks:
             self._vanish(holder)
 
     def _shown_us(self, name: str) -> int:
-        """Since when it may be absent: the last list that showed it, or the start."""
+        """Since when it may have been absent: the last list that showed it, or the start."""
         listed_us = self._listed.get(name)
         return self._imported.get(name, self._begun_us) if listed_us is None else listed_us
 
     def _was_listed(self, name: str) -> bool:
-        """A list has shown it, since the start or before: an order of nobody's is known from a list alone."""
+        """A list has shown it, since the start or before. An order without a key is known from lists only."""
         holder, known = self._scribe.state.holders.get(name), self._scribe.desk.recent.get(name)
         is_nobodys = holder is not None and holder.key == NOBODY
         return name in self._listed or is_nobodys or (known is not None and known.status is not None)
@@ -104,7 +104,7 @@ class Tracks:
     # ------------------------------------------------------------ ours
 
     def _is_idle(self, holder: Holder, row: OrderRow, asked: Asked) -> bool:
-        """It is disabled, and was shown so for a while on the terms that it is on: a list may lag behind an ENABLE."""
+        """It has been shown disabled on its present terms for a while: a list may lag behind an ENABLE."""
         if row.status is not Status.DISABLED:
             self._idle.pop(holder.id, None)
             return False
@@ -126,7 +126,7 @@ class Tracks:
         self._scribe.learn(record_of(holder, row, fills, targets=amounts, t_us=desk.clock.t_us()))
 
     def _vanish(self, holder: Holder) -> None:
-        """It was listed, and is in neither list any more: it works no longer. What it may have spent stays spent."""
+        """It was listed and is in neither list now: it no longer works. What it may have spent stays spent."""
         _log.warning("order_vanished", decision=holder.id, order_id_ex=holder.order_id_ex)
         clock, held = self._scribe.desk.clock, dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
         amounts = vanished(held, market=holder.market, at=clock.wall())
@@ -136,9 +136,9 @@ class Tracks:
 
 
 def filled_at(clock: Clock, holder: Holder, row: OrderRow, *, listed_us: int | None) -> datetime:
-    """When the last fill happened, as far as anybody knows. `listed_us`: when a list was asked for that showed it last.
+    """When the last fill happened, as far as known. `listed_us`: when the last list that showed it was asked for.
 
-    Now, where it is new and the row says that it was before a list which did not show it: that is no fill's time.
+    *Now* if the fill is new but its row dates it before a list that did not show it: that cannot be the fill's time.
     """
     wall = clock.wall()
     if row.updated is None:
@@ -151,9 +151,9 @@ def filled_at(clock: Clock, holder: Holder, row: OrderRow, *, listed_us: int | N
 
 
 def fills_of(holder: Holder, row: OrderRow) -> Fills:
-    """What the row shows as filled, and what for; never less than a list has shown before, for one may be behind.
+    """What the row shows as filled, and at what value; never less than an earlier list showed, since one may lag.
 
-    But for fills that the exchange has taken back.
+    Fills that the exchange has taken back are the exception.
     """
     qty = max(row.qty, row.filled) if row.status is Status.FILLED_ALL else row.filled
     known, paid = holder.fills, None if row.fill_average is None else qty * row.fill_average
@@ -164,7 +164,7 @@ def fills_of(holder: Holder, row: OrderRow) -> Fills:
 def progress_of(
     holder: Holder, row: OrderRow, fills: Fills, *, at: datetime, is_over: bool, is_idle: bool = False
 ) -> Progress:
-    """How far the order has come, for what its counters are to hold; its last fill was at `at`."""
+    """How far the order has come, which decides what its counters hold; its last fill was at `at`."""
     qty, paid = fills.qty, fills.paid
     return Progress(
         qty=row.qty,
@@ -179,7 +179,7 @@ def progress_of(
 
 
 def record_of(holder: Holder, row: OrderRow, fills: Fills, *, targets: Mapping[str, int], t_us: int) -> Order:
-    """What the row shows of the order, as it is written down."""
+    """The `order` record for what the row shows."""
     return Order(
         decision=holder.id,
         t=t_us,
@@ -199,9 +199,9 @@ def _text(number: Decimal) -> str:
 
 
 def _accepted(holder: Holder) -> Fraction | None:
-    """The quantity that the order's latest terms were valued for, whichever counters they were claimed on.
+    """The quantity that the order's latest terms were valued at, whichever counters hold the claim.
 
-    What an order holds on counters of policies that were not in force at its latest change goes by this as well.
+    Counters of policies that came into force after its latest change use it as well.
     """
     worth = holder.bases[-1].worth if holder.bases else None
     unit = Fraction(0) if worth is None else Fraction(worth.price) * Fraction(worth.multiplier)
