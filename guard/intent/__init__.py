@@ -4,6 +4,10 @@ In: an `Endpoint` and the bytes of a body. Out: an intent of `guard.terms`, or a
 the one canonical body that the daemon is sent, the digest of its meaning, and the order that a change leads to.
 Nothing odd is repaired: what is not understood whole is refused. It never raises on input, never reads a clock, never
 looks at who is asking, and no byte of a trade's body reaches the daemon unread. Pure.
+
+`parse` is the way in: `strict` (bytes to JSON), `shape` (names, by the table in `names`), then one reader per kind of
+intent over `fields`: `orders`, `changes`, `sessions`, `reads`, with `header` and `instrument`. `repeats` shortens the
+way for an order like one before. `canonical` is the way out, with `plain` for the JSON.
 """
 
 from guard.intent.canonical import changed, digest, encode, kept

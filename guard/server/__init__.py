@@ -4,6 +4,10 @@ In: bytes of a connection. Out: one `Call` at a time to the walk, and the bytes 
 strict grammar, linear on any input; what is odd is refused with a code and the connection closed, never normalised.
 Must never: hand on a target, a header or a body that somebody else could read differently; cancel a walk because its
 caller hung up; keep anything without a bound of `Bounds`; know what an endpoint means.
+
+`listener` opens the sockets (`handshake`: those with TLS) and `protocol` is one connection; `edge` is what the
+connections of a listener share, with `unproven` and `unread` for who must make room. Reading is pure: `reader` by
+`grammar` (the shape of a head) and `fields` (its meaning). Writing: `replies` makes an answer, `wire` its bytes.
 """
 
 from guard.server.bounds import TURNED_AWAY_MAX, Bounds

@@ -1,4 +1,4 @@
-"""Every limit of the edge, named with its unit. Nothing of a caller is kept, waited for or counted beyond these."""
+"""Every limit of the edge, named with its unit. Nothing from a caller is kept, awaited or counted beyond these."""
 
 from typing import Final
 
@@ -39,7 +39,7 @@ class Bounds(Struct, frozen=True):
 
     @property
     def turned_away_max(self) -> int:
-        """How many connections beyond the bound may be open while they are told so: as many again, at most 1024.
+        """How many connections beyond the bound may be open to be told so: as many again, at most 1024.
 
         As many TLS handshakes may be under way.
         """
@@ -47,7 +47,7 @@ class Bounds(Struct, frozen=True):
 
     @property
     def held_bytes_max(self) -> int:
-        """What is kept of bytes that arrive during an answer: one byte more than any request that could pass.
+        """How many bytes that arrive during an answer are kept: one more than any request that could pass.
 
         So whatever is cut off belongs to input that the reader refuses anyway.
         """

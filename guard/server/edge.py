@@ -1,7 +1,7 @@
-"""What the connections of one listener share: what they are wired to, their bounds and counts, one clock and date.
+"""What the connections of one listener share: wiring, bounds, counts, one clock and date.
 
-Whoever knows of all connections decides here: whose wait is over, who makes room for whom, and how a refusal of the
-edge's own looks when it is written.
+Decisions that need to know all connections are made here: whose wait is over, and who makes room for whom. So is the
+form of a refusal by the edge itself.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ ROOM_AT_ONCE: Final = 64  # of what nothing is lost with: whoever floods does no
 
 
 class Cost(IntEnum):
-    """What is lost with a connection that ends for a newer one, the least first."""
+    """What is lost when a connection ends to make room for a newer one, least first."""
 
     NOTHING = 0  # it was refused or has ended, or its caller does not take the answer
     CONNECTION = 1  # a key was verified over it, and its caller asks for nothing now
@@ -49,7 +49,7 @@ class Cost(IntEnum):
 
 
 class Tenant(asyncio.Protocol):
-    """Whoever has taken a handshake over."""
+    """Whatever has taken over a handshake."""
 
     @property
     def is_over(self) -> bool:
@@ -116,12 +116,12 @@ class Connected(Protocol):
 
     @property
     def cost(self) -> Cost:
-        """What would be lost with it now."""
+        """What would be lost if it ended now."""
         ...
 
     @property
     def untaken_bytes(self) -> int:
-        """So much was answered that its caller has not taken yet."""
+        """How many bytes of answers its caller has not taken yet."""
         ...
 
     def make_way(self) -> None:
@@ -160,9 +160,9 @@ class Edge:
         self._date_second = -1
 
     def send(self, transport: asyncio.Transport, answer: tuple[bytes, ...]) -> None:
-        """Write an answer: at once where no other request is under way, else with the other answers of this turn.
+        """Write an answer: at once if no other request is under way, else together with the other answers of this turn.
 
-        Programs that wait are woken by each write; those that are written one after the other find their reader awake.
+        Each write wakes a waiting program; writes made one right after another cost the wake-up once.
         """
         if not self.answering:
             self.flush()
@@ -173,7 +173,7 @@ class Edge:
         self._unsent.append((transport, answer))
 
     def flush(self) -> None:
-        """Write what waits for the end of this turn; whoever writes or ends a connection otherwise does so first."""
+        """Write what waits for the end of this turn. Called before anything else is written or a connection ended."""
         if not self._unsent:
             return
         unsent, self._unsent = self._unsent, []
@@ -211,7 +211,7 @@ class Edge:
             self.emptied.set()
 
     def wait_for_proof(self, connection: Connected, address: str) -> None:
-        """A connection without a verified key waits; the oldest such one of its address may have to go."""
+        """A connection without a verified key waits; the oldest of these from its address may have to go."""
         evicted = self.unproven.enter(connection, address=address)
         if evicted is not None:
             self._end(evicted)
@@ -252,7 +252,10 @@ class Edge:
         connection.make_way()
 
     def deadline(self, present: float, *, before: Phase, phase: Phase) -> float:
-        """A head has one from its first byte on, a body from its head on, both one together; no byte moves it."""
+        """When the present phase must be over: a head counts from its first byte, a body from its head.
+
+        Both have one limit together, and no byte that arrives moves a deadline.
+        """
         bounds, now = self.bounds, self.now()
         begun = present - bounds.header_timeout_s if before is Phase.HEAD else now
         limit_s = bounds.body_timeout_s if phase is Phase.BODY else bounds.header_timeout_s
@@ -265,7 +268,7 @@ class Edge:
             connection.expire()
 
     def refusal(self, refusal: Refusal, *, peer: str) -> tuple[bytes, float]:
-        """A refusal of the edge's own as it is written, counted and recorded, and for how long it waits."""
+        """The bytes of a refusal by the edge itself, which is counted and recorded here, and how long it waits."""
         decision, wait_s = self.wiring.new_id(), 0.0
         if self.wiring.refused is not None:
             wait_s = self.wiring.refused(decision, refusal, peer)

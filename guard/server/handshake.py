@@ -1,8 +1,8 @@
-"""Listening with TLS, where handshakes under way are bounded in number and time.
+"""Listening with TLS, with a bound on the number and time of handshakes under way.
 
-A loop that makes TLS by itself tells of a connection only once its handshake is done: who never shakes hands would hold
-open files that nobody counts. Here each is known from its first moment. Beyond `handshakes_max` the oldest of the
-address that has most of them goes for the newest, so that no address shuts the others out.
+asyncio's own TLS server reports a connection only once its handshake is done: a peer that never completes one would
+hold an open file that nobody counts. Here each is known from its first moment. Beyond `handshakes_max` the newest
+replaces the oldest of the address that has most of them, so that no address shuts the others out.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class TlsServer:
             self._listen(each)
 
     def close(self) -> None:
-        """Accept no more, and end what is not private yet."""
+        """Accept no more, and end handshakes under way."""
         for each in self.sockets:
             if each.fileno() >= 0:
                 self._loop.remove_reader(each)

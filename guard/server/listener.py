@@ -81,9 +81,9 @@ async def serve(
     bounds: Bounds,
     tls: SSLContext | None = None,
 ) -> Listener:
-    """Listen at a (host, port), at a socket file that only its owner may use, or on a socket that was handed over.
+    """Listen at a (host, port), at a socket file that only its owner may use, or on an inherited socket.
 
-    Raises OSError where that fails.
+    Raises OSError.
     """
     loop = asyncio.get_running_loop()
     edge = Edge(wiring, bounds, now=loop.time)
@@ -106,9 +106,9 @@ async def serve(
 
 
 def _keep_unsent_here(listening: socket.socket, bounds: Bounds) -> None:
-    """The kernel takes little more of an answer than is on its way to its caller, where it can be told so.
+    """Bounds what the kernel buffers of an answer beyond what is in flight to its caller, where the platform can.
 
-    Else megabytes of each that is not taken lie there, counted by nobody. Accepted connections inherit it.
+    Otherwise megabytes of every untaken answer lie there uncounted. Accepted connections inherit the option.
     """
     if listening.family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, bounds.answer_buffer_bytes_max)

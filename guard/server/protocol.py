@@ -1,7 +1,7 @@
 """One connection of the data listener: bytes in, one `Call` at a time to the walk, one write per answer.
 
 The walk of a call runs in a task that the program owns; a caller that hangs up changes nothing about it. Deadlines are
-plain numbers that the listener's one sweep looks at, so a request costs no timer. After every refusal of the reader the
+plain numbers that the listener's one sweep checks, so a request costs no timer. After a refusal by the reader the
 connection ends: what would come next on it cannot be trusted.
 """
 
@@ -22,7 +22,7 @@ _log = structlog.get_logger("guard.server")
 class _State(Enum):
     """What a connection is doing. `READING` covers idle, head and body: the reader knows which.
 
-    `HELD_BACK`: its refusal waits to be told.
+    `HELD_BACK`: its refusal waits to be sent.
     """
 
     READING = "reading"
@@ -180,7 +180,7 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------ what the listener tells
 
     def expire(self) -> None:
-        """The deadline has passed: an idle connection goes silently, half a request is told, a stuck one is cut."""
+        """The deadline has passed: an idle connection ends silently, half a request gets 408, a stuck one is cut."""
         if self._state is not _READING or self._transport.is_closing():
             self._transport.abort()
         elif self._phase is _IDLE:
@@ -197,7 +197,7 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def make_way(self) -> None:
-        """End it for a newer one; a refusal that waits is told before."""
+        """End it for a newer one; a refusal that is held back is sent first."""
         self._is_going = True
         owed = self._take_owed()
         if owed:
@@ -209,7 +209,7 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """End the connection now; what was answered is written, as far as that can be at once."""
+        """End the connection now; of what was answered, as much is written as goes out at once."""
         self._edge.flush()
         self._transport.abort()
 
@@ -271,7 +271,7 @@ class Connection(asyncio.Protocol):
             self._write(answer, is_closing=is_closing)
 
     def _hold_back(self, answer: tuple[bytes, ...], wait_s: float, *, is_closing: bool) -> None:
-        """A refusal is told later. Meanwhile its connection has no more right to its place than one that is silent."""
+        """Sends a refusal later. Meanwhile its connection has no more right to its place than a silent one."""
         if self._state is not _ANSWERING:  # the caller has hung up
             return
         self._state, self._owed = _State.HELD_BACK, answer
@@ -285,7 +285,7 @@ class Connection(asyncio.Protocol):
         self._write(self._take_owed(), is_closing=is_closing)
 
     def _take_owed(self) -> tuple[bytes, ...]:
-        """The refusal that waits to be told, which from here on nobody else tells."""
+        """Takes the refusal that is held back, so that nobody else sends it."""
         if self._telling is not None:
             self._telling.cancel()
             self._telling = None
@@ -324,7 +324,7 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------ refusals of the edge's own
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer, stop sending, and read away what still comes: closing now could reset the answer away."""
+        """Answer, stop sending, and drain what still comes: closing now could cause a reset that loses the answer."""
         answer, wait_s = self._edge.refusal(refusal, peer=self._peer)
         self._state, self._owed = _State.LINGERING, (answer,)
         self.deadline = self._edge.now() + wait_s + self._edge.bounds.linger_timeout_s

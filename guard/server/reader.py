@@ -37,7 +37,7 @@ class Progress(Enum):
 
 
 class Phase(Enum):
-    """Where in a request the reader stands: before it, in its head, in its body."""
+    """Where the reader is: before a request, in its head, or in its body."""
 
     IDLE = "idle"
     HEAD = "head"
@@ -72,7 +72,7 @@ class Reader:
 
     @property
     def phase(self) -> Phase:
-        """What the bytes so far amount to; deadlines hang on it."""
+        """Where in a request the bytes so far end; deadlines depend on it."""
         if self._begun is not None:
             return Phase.BODY
         return Phase.HEAD if self._buffer else Phase.IDLE
@@ -105,7 +105,7 @@ class Reader:
         return self._read_body(held, head, meaning)
 
     def _search(self, held: bytes | bytearray) -> Known | Refusal | Progress:
-        """The head, where it is whole and of the right shape."""
+        """The head, once it is complete and of the right shape."""
         if held[0] not in _FIRST_BYTES:
             return _NOT_HTTP
         longest = self._bounds.head_bytes_max
@@ -147,7 +147,7 @@ class Reader:
         return self._whole(held, begin, head, meaning=meaning)
 
     def _whole(self, held: bytes | bytearray, begin: int, head: Head, *, meaning: Meaning) -> Request:
-        """The request that is read."""
+        """The complete request."""
         call = Call(
             head.method, head.path, meaning.head, bytes(held[begin:]), self._peer, head.token, meaning.presented
         )

@@ -1,6 +1,6 @@
-"""Answers before they are written: a refusal in the contract's one body, the daemon's own answer. Pure.
+"""Answers before they are written: refusals, in the contract's one form, and the daemon's own answers. Pure.
 
-The only place that knows how a refusal looks from outside. Nothing of the daemon's headers is ever copied.
+The only place that knows what a refusal looks like to a caller. No header of the daemon's is ever copied.
 """
 
 import math
@@ -68,7 +68,7 @@ def refusal_reply(
     status: int | None = None,
     headers: Headers = (),
 ) -> Reply:
-    """The answer to a refused request; `status` where it is not the code's own (504 for a trade we know nothing of)."""
+    """The answer to a refused request; `status` if it is not the code's own (504 for a trade of unknown outcome)."""
     code = refusal.code
     status = MEANING[code].status if status is None else status
     may_pass = is_retryable(code, refusal.reasons)
@@ -126,5 +126,5 @@ def _part(reason: Reason) -> _ReasonPart:
 
 
 def _whole_seconds(seconds: float | None) -> int:
-    """`Retry-After` in whole seconds, never too early and never zero; one second where nobody knows."""
+    """`Retry-After` in whole seconds, never too early and never zero; one second if no time is known."""
     return max(1, math.ceil(seconds)) if seconds is not None else 1

@@ -23,7 +23,7 @@ class Unproven(Generic[C]):
         return self._count
 
     def enter(self, connection: C, *, address: str) -> C | None:
-        """One more, the newest of its address; the connection that has to go for it, if there is one."""
+        """Adds the newest of its address; returns the connection that has to go for it, if any."""
         held = self._by_address.setdefault(address, {})
         if connection not in held:
             held[connection] = None
@@ -31,7 +31,7 @@ class Unproven(Generic[C]):
         return None if len(held) <= self._each_max else self._take_oldest(address)
 
     def take_one(self) -> C | None:
-        """The oldest of the address that has most of them, which is no longer among them; None where there are none."""
+        """Removes and returns the oldest of the address that has most of them; None if there are none."""
         if not self._by_address:
             return None
         return self._take_oldest(max(self._by_address, key=lambda one: len(self._by_address[one])))

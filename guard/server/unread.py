@@ -1,8 +1,8 @@
-"""Answers that their callers do not take: how much is held for all of them together, and who goes when it is too much.
+"""Answers that their callers do not take: how much is held for all of them, and which connections end beyond that.
 
 One caller holds at most one answer, but that may be large, and a key may have as many connections as there are. So all
-of them share one bound: beyond it the connections that have not taken theirs for longest are ended. What they have
-taken meanwhile counts no more. Pure.
+of them share one bound: beyond it the connections that have not taken theirs for longest are ended. What was taken
+meanwhile no longer counts. Pure.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Unread(Generic[C]):
         self.held_bytes = 0
 
     def enter(self, connection: C) -> list[C]:
-        """This caller's answer waits now; the others that have to go for it, which are no longer among them."""
+        """This caller's answer waits now; removes and returns the others that have to go for it."""
         self.leave(connection)
         self._hold(connection)
         if self.held_bytes > self._most_bytes:

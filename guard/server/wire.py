@@ -1,6 +1,6 @@
 """An answer as the bytes that are written: status line, fields, body (RFC 9112 §4). Pure.
 
-In one piece, or where the body is large in two: joining would copy it, and take as much memory again. The edge adds
+In one piece, or in two if the body is large: joining would copy it, and take as much memory again. The edge adds
 what only it knows: length, date, and whether the connection ends. Nothing is cacheable.
 """
 
@@ -22,7 +22,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9-]+")
 
 
 def encode(reply: Reply, *, date: str, is_closing: bool) -> bytes:
-    """The answer's bytes in one piece, however many: for what the guard says itself, which is little."""
+    """The answer's bytes in one piece, for the guard's own answers, which are small."""
     return b"".join(pieces(reply, date=date, is_closing=is_closing))
 
 

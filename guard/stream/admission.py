@@ -1,7 +1,7 @@
-"""Who may open a socket: the same questions as for any call, asked in one synchronous step before the daemon is.
+"""Who may open a socket: the checks of any call, in one synchronous step before the daemon is asked.
 
 A key goes in `Authorization` or in `?token=`, where a ticket may stand for it. Where `/ws` is public (scopes profile
-`documented`) it may be asked by nobody, but never with a wrong key. Whoever names an origin is a page in a browser, and
+`documented`) no key is needed, but a wrong one is refused. A request with an Origin comes from a page in a browser, and
 is let in only if the settings name that origin.
 """
 

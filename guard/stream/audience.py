@@ -1,9 +1,9 @@
-"""Who is listening: open sockets in circles that are shown the same, and the frames on their way to them.
+"""Who is listening: open sockets, grouped in circles that are shown the same, and the frames on their way to them.
 
 A frame is judged once for each circle, and an order once for each key in it, never for each socket; what one turn of
 the loop brought is written to each socket in one piece. Only a turn with a frame that some keys of a circle may not
 see, or after a credential has ended, is put together key by key. Whose credential has ended is shown nothing more,
-however late its sockets are ended. Sockets that keep up stand apart: a frame costs them little more than its write.
+however late its sockets are ended. Sockets that keep up are kept apart: a frame costs them little more than its write.
 """
 
 import asyncio

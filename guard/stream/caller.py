@@ -43,14 +43,14 @@ class Stage(Enum):
 
 
 class House(Protocol):
-    """What a socket tells its owner."""
+    """What a socket reports to its owner."""
 
     def ended(self, socket: "CallerSocket", ending: Ending) -> None:
-        """It has ended, or its caller hung up before it was answered; told once."""
+        """It has ended, or its caller hung up before it was answered; called once."""
         ...
 
     def tally(self, result: str, frames: int) -> None:
-        """So many frames that waited were `relayed` at last, `conflated`, or `dropped` because the socket ended."""
+        """How many waiting frames were `relayed` in the end, `conflated`, or `dropped` because the socket ended."""
         ...
 
     def turned(self, socket: "CallerSocket") -> None:
@@ -142,7 +142,7 @@ class CallerSocket(Tenant):
         return self.stage is Stage.OPEN and not self._is_full and self._backlog is None
 
     def keep(self, frames: Sequence[Frame]) -> None:
-        """These frames wait until the caller reads on; one for whom too much waits is cut off instead."""
+        """Keeps these frames until the caller reads on; cuts it off instead if too much waits."""
         if self.stage is not Stage.OPEN:
             return
         if self._backlog is None:
@@ -168,7 +168,7 @@ class CallerSocket(Tenant):
         self._drain()
 
     def _drain(self) -> None:
-        """A part in a turn of the loop: a transport says that it is full only after it has tried to write."""
+        """Writes a part per turn of the loop: a transport says that it is full only after it has tried to write."""
         if self._is_full or self.stage is not Stage.OPEN:
             return
         if self._backlog is not None:
@@ -248,7 +248,7 @@ class CallerSocket(Tenant):
             self._check_unsent()  # pings whose pongs are not read
 
     def _hear_out(self) -> None:
-        """The answer to our close is waited for, whatever comes before it; but not as much as a caller likes."""
+        """Waits for the answer to our close, whatever comes before it, up to a bound."""
         if self._controls > self._bounds.controls_max:
             self._transport.abort()
         else:

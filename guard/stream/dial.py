@@ -24,7 +24,7 @@ _DENIED: Final = frozenset({401, 403})
 
 
 class _Redirected(aiohttp.ClientError):
-    """The daemon points elsewhere."""
+    """The daemon answered with a redirect."""
 
 
 async def _stay(

@@ -25,7 +25,7 @@ _log = structlog.get_logger("guard.stream")
 
 
 class Ears(Protocol):
-    """Whom the feed tells. What is not a coroutine must be quick."""
+    """What the feed reports to. Methods that are not coroutines must be quick."""
 
     def is_needed(self) -> bool:
         """Somebody has a socket, or a subscription that only a stream could tell to be lost."""
@@ -76,16 +76,16 @@ class Feed:
 
     @property
     def is_open(self) -> bool:
-        """Frames can come."""
+        """The stream is open: frames can come."""
         return self._stream is not None
 
     def wake(self) -> None:
-        """Somebody needs the stream: see to it that it is there, or soon will be."""
+        """Somebody needs the stream: makes sure that it is open or being opened."""
         if self._service is None or self._service.done():
             self._service = self._supervisor.start(self._serve(), "daemon stream", service=True)
 
     async def ready(self) -> Refusal | None:
-        """None once the stream is open; or why the attempt that is under way, else a new one, could not open it."""
+        """None once the stream is open; else why the attempt under way, or a new one, could not open it."""
         if self._stream is not None:
             return None
         self.wake()
@@ -137,7 +137,7 @@ class Feed:
                 wait_s = min(wait_s * 2, self._bounds.redial_max_s)
 
     async def _dial(self) -> Stream | Refusal:
-        """One attempt; whoever waits for it is told how it went, and nobody waits for ever."""
+        """One attempt, whose result is given to everyone who waits for it; nobody waits for ever."""
         if self._attempt is None:
             self._attempt = asyncio.get_running_loop().create_future()
         attempt = self._attempt

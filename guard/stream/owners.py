@@ -22,7 +22,7 @@ class Owners:
         self._early: OrderedDict[tuple[Account, str], str] = OrderedDict()
 
     def of(self, order: Pushed | None) -> str:
-        """The principal's name, or NOBODY: placed elsewhere, not known, or about no order at all."""
+        """The principal's name, or NOBODY: the order was placed elsewhere or is unknown, or there is none."""
         if order is None:
             return NOBODY
         owner = owner_of(self._state, order.account, order.names)

@@ -33,7 +33,7 @@ class Pushed(Struct, frozen=True):
 
 
 class TwoAccountsError(Exception):
-    """The frame says whose it is, and its body that it is another's."""
+    """The frame names one account, and its body another."""
 
 
 class _Odd(ValueError):
@@ -41,7 +41,7 @@ class _Odd(ValueError):
 
 
 def pushed(proto_id: int, body_b64: str, *, acc_id: int | None) -> Pushed | None:
-    """The order of a push; None where it is about none, or cannot be told. Raises TwoAccountsError."""
+    """The order of a push; None if it is about none, or the body cannot be read. Raises TwoAccountsError."""
     places = ORDER_PUSHES.get(proto_id)
     if places is None:
         return None

@@ -166,13 +166,13 @@ class Relay:
         return self._seats.take(socket, _name(visit.principal))
 
     def _forget(self, socket: CallerSocket) -> None:
-        """It no longer counts; a key leaves with its last one."""
+        """It no longer counts; with its last socket a key leaves."""
         name = self._seats.leave(socket)
         if name is not None:
             self._desk.holdings.left(name, now_us=self._desk.clock.t_us())
 
     async def _answer(self, socket: CallerSocket, visit: Visit) -> Refusal | None:
-        """Whoever has a key waits for the daemon's stream and, where it is bound to accounts, for their list."""
+        """A caller with a key waits for the daemon's stream and, if bound to accounts, for the account list."""
         desk, principal = self._desk, visit.principal
         if principal is not None:
             began_us = desk.clock.mono_us()
@@ -205,7 +205,7 @@ class Relay:
         return None
 
     async def _refuse(self, socket: CallerSocket, visit: Visit, refusal: Refusal) -> None:
-        """Written down and told, in the contract's body; later to who is refused too often."""
+        """Records the refusal and answers it, in the contract's form; later to a caller that is refused too often."""
         reply = refused(self._recorder, visit, refusal)
         socket.is_refused = True
         if refusal.code in _DAEMONS:
@@ -218,7 +218,7 @@ class Relay:
     # ------------------------------------------------------------ what sockets tell
 
     def ended(self, socket: CallerSocket, ending: Ending) -> None:
-        """A socket tells its end, or that its caller hung up before it was answered."""
+        """A socket has ended, or its caller hung up before it was answered."""
         self._forget(socket)
         self._audience.leave(socket)
         if socket.decision:
@@ -235,21 +235,21 @@ class Relay:
         self._audience.turned(socket)
 
     def tally(self, result: str, frames: int) -> None:
-        """Frames towards callers, by what was done with them."""
+        """Counts frames towards callers, by what was done with them."""
         self._desk.metrics.count(_FRAMES, "to_caller", result, by=frames)
 
     # ------------------------------------------------------------ what the daemon's stream tells
 
     def is_needed(self) -> bool:
-        """Callers with a key are fed; a subscription is restored by whoever notices that it was lost."""
+        """Whether there are callers with a key, or subscriptions that only an open stream could tell to be lost."""
         return bool(self._desk.holdings) or self._seats.has_keys
 
     def on_dialled(self, refusal: Refusal | None) -> None:
-        """Whether the daemon is there."""
+        """Notes whether the daemon can be reached."""
         self._desk.is_daemon_up = refusal is None or refusal.code is Code.DAEMON_BAD_ANSWER
 
     def on_open(self) -> None:
-        """A daemon that was away has forgotten what was subscribed, also what it was told again before it went."""
+        """Subscribes again: a daemon that was away has forgotten all, even what was renewed just before it went."""
         if self._restoring is not None:
             self._restoring.cancel()
         if self._desk.holdings:
@@ -275,7 +275,7 @@ class Relay:
         return self._seeing.may_see_order(principal.name, frame, owner=self._owners.of(order), is_own_only=is_own_only)
 
     async def on_lost(self, ending: Ending) -> None:
-        """What was heard still goes out; then whoever was fed is told to come again, so many in a turn of the loop."""
+        """Sends what was received, then closes every socket that was fed, some per turn, so that they reconnect."""
         self._audience.flush()
         fed = [socket for socket in self._audience if socket.principal is not None]
         for place, socket in enumerate(fed, start=1):
@@ -286,7 +286,7 @@ class Relay:
     # ------------------------------------------------------------ all sockets
 
     def _sweep(self) -> None:
-        """Keys, silent callers and, less often, accounts; for as long as there are sockets."""
+        """Checks keys, silent callers and, less often, accounts, for as long as there are sockets."""
         loop = asyncio.get_running_loop()
         # First of all: a fault in this look must not make it the last one.
         self._timer = loop.call_later(self._bounds.sweep_s, self._sweep) if self._seats else None
@@ -299,7 +299,7 @@ class Relay:
             self._renewal = self._desk.supervisor.start(self._look_again(), "stream accounts", service=True)
 
     async def _look_again(self) -> None:
-        """What restricted keys may see now; nobody else's view can change while the key stands."""
+        """Renews what restricted keys may see; no other view can change while its key stands."""
         restricted = [
             (each, each.principal) for each in self._audience if each.principal and each.principal.is_restricted
         ]

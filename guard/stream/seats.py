@@ -1,4 +1,4 @@
-"""How many sockets there are, by key and altogether, within bounds: in their handshake or open."""
+"""How many sockets there are, in their handshake or open, by key and in all, within bounds."""
 
 from collections.abc import Hashable
 from typing import Final
@@ -27,7 +27,7 @@ class Seats:
         return len(self._names) > self._counts.get(NOBODY, 0)
 
     def take(self, socket: Hashable, name: str) -> Refusal | None:
-        """From here on it counts; or why there is no room for it."""
+        """Counts it from here on; or says why there is no room for it."""
         if self._counts.get(name, 0) >= self._bounds.sockets_per_key_max:
             message = f"a key has at most {self._bounds.sockets_per_key_max} open sockets; close one first"
             return refuse(Code.OVERLOADED, message, rule="sockets_per_key_max")
@@ -38,7 +38,7 @@ class Seats:
         return None
 
     def leave(self, socket: Hashable) -> str | None:
-        """It no longer counts; the name of its key where it was the last of it."""
+        """It no longer counts; returns the name of its key if it was the key's last."""
         name = self._names.pop(socket, None)
         if name is None:
             return None

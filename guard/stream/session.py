@@ -95,7 +95,7 @@ def _markets_of(principal: Principal) -> frozenset[str] | None:
 
 
 def classify(data: bytes) -> Frame | None:
-    """The frame, or None where it cannot be told what it is."""
+    """The frame, or None if it cannot be classified."""
     if len(data) > FRAME_BYTES_MAX:
         return None
     try:

@@ -35,7 +35,7 @@ class Doubts:
         self._absences.keep(is_live)
 
     def is_gone(self, name: str, asked: Asked, *, since_us: int) -> bool:
-        """It is in neither list, and was in neither the time before."""
+        """It is in neither list, for the second time (`Absences`)."""
         return asked.is_fresh and asked.earlier is not None and self._is_second(name, asked, since_us=since_us)
 
     def is_back(self, name: str) -> None:

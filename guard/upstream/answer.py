@@ -49,7 +49,7 @@ class Broken(Struct, frozen=True):
 
 
 class _Stop(Exception):
-    """What is wrong with the answer, from within a callback."""
+    """Raised in a parser callback: what is wrong with the answer."""
 
     def __init__(self, broken: Broken) -> None:
         super().__init__(broken.message)
@@ -61,21 +61,21 @@ def _bad(message: str) -> _Stop:
 
 
 class Room:
-    """How many bytes the larger answers of all connections may hold together while they come."""
+    """How many bytes the larger answers of all connections may hold together while they arrive."""
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
         self.taken = 0
 
     def take(self, more: int) -> bool:
-        """Whether there is room for so many more, which are taken then."""
+        """Takes room for this many more bytes; False if there is not enough."""
         if self.taken + more > self.bytes_max:
             return False
         self.taken += more
         return True
 
     def give_back(self, bytes_: int) -> None:
-        """They are held no more."""
+        """They are no longer held."""
         self.taken -= bytes_
 
 
@@ -152,7 +152,7 @@ class AnswerReader:
         return whole
 
     def let_go(self) -> None:
-        """What the present answer holds is on its way to whoever asked, or nobody's."""
+        """Gives back the room of the present answer, which was delivered or abandoned."""
         self._parser = None
         if self._taken_bytes:
             self._room.give_back(self._taken_bytes)
@@ -238,7 +238,7 @@ class AnswerReader:
     # ------------------------------------------------------------ the body
 
     def _counted(self, data: bytes, length: int) -> None:
-        """What comes in pieces is put into room for all of it: it neither grows nor is copied when it is whole."""
+        """A body of known length goes into a buffer of its full size, so it neither grows nor is copied at the end."""
         self._raw_bytes += len(data)
         if self._raw_bytes > length:
             raise _bad(_AFTER_END)
@@ -284,7 +284,7 @@ class AnswerReader:
             raise _Stop(Broken("too_large", f"is larger than {self._body_bytes_max} bytes"))
 
     def _hold(self, body_bytes: int) -> None:
-        """So much of the answer is held at once, where all others leave the room."""
+        """Takes room for this many bytes of the answer at once, if all others leave it."""
         if body_bytes <= SMALL_BYTES:
             return
         if not self._room.take(body_bytes - self._taken_bytes):

@@ -3,10 +3,10 @@
 A fault is a transport error or a 5xx. Closed, everything passes. Open, nothing but cancels does; each of them is a
 probe too. Half-open, one request at a time may try. An answer closes it, a fault opens it again for twice as long.
 
-A fault is evidence about the daemon, or about what one key asks of it: a daemon that breaks at one key's odd ids
-answers the others. So an open circuit keeps back only those whose requests met a fault. Whoever it does not blame may
-try, which is a probe like any other: in a real outage that costs one request a key, and an answer is enough for all to
-go on. That the daemon cannot be connected to is nobody's doing, and keeps everybody back. `now_us` is monotonic.
+A fault is evidence about the daemon, or about what one key asks of it: a daemon that breaks on one key's odd ids still
+answers the others. So an open circuit holds back only the keys whose requests met a fault. Any other key may try, as a
+probe: in a real outage that costs one request per key, and one answer is enough to close the circuit for all. A daemon
+that cannot be connected to is no key's fault, and holds everybody back. `now_us` is monotonic.
 """
 
 from collections import deque
@@ -30,7 +30,7 @@ _SERVER_ERROR: Final = 500
 
 
 class Pass(Struct, frozen=True):
-    """Leave to send one request of a key's, given when; `is_turn`: the one that a half-open circuit lets through."""
+    """Leave to send one request of a key, and when it was given; `is_turn`: the one that a half-open circuit allows."""
 
     at_us: int
     owner: str = ""
@@ -38,14 +38,14 @@ class Pass(Struct, frozen=True):
 
 
 def fault_of(result: Answer | Failure) -> str | None:
-    """What the result says against the daemon; "" where it says nothing for or against it; None: the daemon is well."""
+    """What the result says against the daemon; "" if it says nothing either way; None: the daemon is well."""
     if isinstance(result, Answer):
         return f"it answered {result.status}" if result.status >= _SERVER_ERROR else None
     return result.message if result.kind in _FAULTS else ""
 
 
 def is_unprovoked(result: Answer | Failure | None) -> bool:
-    """Nothing of the request was sent, so it cannot have been the request's fault."""
+    """Nothing of the request was sent, so the request cannot have caused the fault."""
     return isinstance(result, Failure) and not result.is_sent
 
 
@@ -70,11 +70,11 @@ class Circuit(Struct):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys that it keeps back, where those are not all; none where it is closed."""
+        """The keys that it holds back, unless that is all of them; none if it is closed."""
         return () if EVERYBODY in self.blamed or not self.is_open else tuple(sorted(self.blamed - {""}))
 
     def wait_us(self, now_us: int, *, owner: str | None = None) -> int | None:
-        """How long this key's request that is no cancel has to wait, at least 1; None: it may pass now.
+        """How long a request of this key, if it is no cancel, has to wait, at least 1; None: it may pass now.
 
         `owner` None: any key that is blamed.
         """
@@ -98,11 +98,11 @@ class Circuit(Struct):
         return Pass(now_us, owner, is_turn=True)
 
     def refusal(self) -> Failure:
-        """What is told to whom it gave no leave."""
+        """The refusal for a request that was given no leave."""
         return Failure("open", f"the circuit to the daemon is open: {self.why}", is_sent=False)
 
     def leave(self, way: Pass, result: Answer | Failure | None, *, now_us: int) -> bool:
-        """What came of a request; None where nobody waited for its answer. True: that opened or closed the circuit."""
+        """Notes a result; None: nobody waited for the answer. Returns whether that opened or closed the circuit."""
         if way.is_turn:
             self.is_probing = False
         if self.opened_us is None and isinstance(result, Answer) and result.status < _SERVER_ERROR:
@@ -143,7 +143,7 @@ class Circuit(Struct):
 class Circuits(Struct):
     """One for trades and one for everything else, so that reads which fail or hang stop nobody from trading.
 
-    That the daemon cannot be connected to is true for both.
+    A daemon that cannot be connected to opens both.
     """
 
     trades: Circuit = field(default_factory=Circuit)
@@ -159,7 +159,7 @@ class Circuits(Struct):
         return tuple((name, circuit) for name, circuit in named if circuit.is_open)
 
     def leave(self, way: Pass, result: Answer | Failure | None, *, is_trade: bool, now_us: int) -> bool:
-        """What came of a request, and whether a circuit opened or closed by it; see `Circuit.leave`."""
+        """Notes the result of a request; returns whether a circuit opened or closed; see `Circuit.leave`."""
         circuit = self.trades if is_trade else self.reads
         has_turned = circuit.leave(way, result, now_us=now_us)
         if isinstance(result, Answer):

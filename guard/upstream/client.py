@@ -5,9 +5,9 @@ no byte of the request can have left. Nothing is retried but what cannot have le
 closed, or, unless it is a trade, on a new one that closed. Redirects are answers, cookies are ignored. A cancelled
 `send` closes its connection.
 
-Where others are under way, what is no cancel leaves when the turn of the loop is over, trades first: a daemon that
-waits is woken by each write, and those that are written one after the other find it awake. All are asked in that step
-whether they may still leave, and nothing else of the guard's comes before their first bytes. A cancel leaves at once.
+While other requests are under way, a request that is no cancel is written at the end of the loop's turn, trades first:
+each write wakes a waiting daemon, and writes made one right after another cost the wake-up once. In that step each is
+asked whether it may still leave, and nothing else runs before the first bytes are written. A cancel leaves at once.
 """
 
 import asyncio
@@ -150,9 +150,9 @@ class Client:
                     await self._all_gone.wait()
 
     def _at_once(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | None:
-        """It leaves in this turn on an open connection, and has a slot; None: one is not at hand, and neither is held.
+        """Sends it in this turn, with a slot and an open connection; None: one is not free, and neither is held.
 
-        Its answer is `UNSENT` where its connection was found closed.
+        The answer is `UNSENT` if the connection was found closed.
         """
         slots = self._slots
         if not slots.take_now(urgency_of(request)):
@@ -179,7 +179,7 @@ class Client:
         return sent
 
     def _leave_later(self, connection: Connection, request: Outbound) -> None:
-        """What it took leaves when this turn of the loop is over."""
+        """Has the connection's request written at the end of this turn of the loop."""
         if not (self._looked_at or self._leaving):
             asyncio.get_running_loop().call_soon(self._leave)
         if request.may_leave is None:
@@ -188,7 +188,7 @@ class Client:
             self._looked_at.append((connection, request.may_leave))
 
     def _leave(self) -> None:
-        """What was to leave in this turn leaves, but for what may not: all are looked at, then all are written."""
+        """Writes what was kept for the end of this turn and may still leave: all are checked, then all are written."""
         looked_at, leaving = self._looked_at, self._leaving
         self._looked_at, self._leaving = [], []
         for connection, may_leave in looked_at:
@@ -204,7 +204,7 @@ class Client:
                 _broken(connection)
 
     async def _in_turn(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | Failure:
-        """Sends it once it has its turn and a connection; or why it was not sent, and neither is held."""
+        """Sends it once it has a slot and a connection; or says why it was not sent, and holds neither."""
         urgency = urgency_of(request)
         has_waited = not self._slots.take_now(urgency)
         if has_waited:
@@ -226,7 +226,7 @@ class Client:
                 self._slots.give_back()
 
     def _on_idle(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | None:
-        """Sends it on the connection used last that is still open."""
+        """Sends it on the most recently used connection that is still open."""
         while (connection := self._idle.pick(is_trade=request.is_trade)) is not None:
             asked = None
             try:
@@ -290,7 +290,7 @@ class Client:
         return connection
 
     def _retire(self) -> None:
-        """Other authorities count: what those of before let through is asked nothing more, but may still answer."""
+        """Authorities have changed: connections under the old ones are asked nothing more, but may still answer."""
         self._idle.close()
         for connection in tuple(self._open):
             connection.retire()

@@ -22,7 +22,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         is_reusable: nothing is in flight, and nothing has happened that forbids another request.
-        idle_since_s: for who keeps it meanwhile.
+        idle_since_s: set by whoever keeps it idle.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_connected(self) -> bool:
-        """There is a transport below."""
+        """It has a transport."""
         return self._transport is not None
 
     def ask(self, request: bytes, deadline_s: float) -> Asked | None:
@@ -91,14 +91,14 @@ class Connection(asyncio.Protocol):
         return True
 
     def keep_back(self, why: Failure) -> None:
-        """What was taken does not leave; something else may."""
+        """Discards what was taken; something else may be sent."""
         asked, self._asked, self._unsent = self._asked, None, None
         self.is_reusable = not self._is_spent
         if asked is not None and not asked.done():
             asked.set_result(why)
 
     def retire(self) -> None:
-        """Whatever is in flight may end; nothing leaves here any more."""
+        """A request in flight may finish; nothing more is sent."""
         self._is_spent, self.is_reusable = True, False
         if self._unsent is not None:
             self.drop()
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
             self._probe.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of an answer; unasked ones end the connection."""
+        """Bytes of an answer; unsolicited ones end the connection."""
         asked = self._asked
         if asked is None or self._unsent is not None:
             self.drop()
@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
             self._fail(result.kind, f"the daemon's answer {result.message}")
 
     def eof_received(self) -> bool:
-        """The daemon says no more; the transport closes itself."""
+        """The daemon has closed its side; the transport closes itself."""
         self._end_of_stream()
         return False
 
@@ -152,7 +152,7 @@ class Connection(asyncio.Protocol):
             self._fail("reset", "the daemon closed the connection without an answer")
 
     def _ring_at(self, loop: asyncio.AbstractEventLoop, at_s: float) -> None:
-        """One timer for request after request: it rings no later than the deadline of the present one."""
+        """One timer serves all requests: it fires no later than the deadline of the present one."""
         if self._timer is not None:
             self._timer.cancel()
         self._rings_s, self._timer = at_s, loop.call_at(at_s, self._ring, loop)

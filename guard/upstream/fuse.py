@@ -15,14 +15,14 @@ WITHDRAWN: Final = Failure("held", "it was withdrawn before it left", is_sent=Fa
 
 
 class CircuitLog:
-    """Tells the log what opened or closed since it was last asked to."""
+    """Logs which circuits opened or closed since the last call."""
 
     def __init__(self, circuits: Circuits) -> None:
         self._circuits = circuits
         self._told: dict[str, Circuit] = {}
 
     def tell(self) -> None:
-        """Something has opened or closed."""
+        """Logs what has opened or closed."""
         was, now = self._told, dict(self._circuits.opened())
         for name in now.keys() - was.keys():
             whose = now[name].keys or "everybody"
@@ -33,7 +33,7 @@ class CircuitLog:
 
 
 class Fused:
-    """A daemon in memory, which has no circuits of its own, behind them; implements `terms.Daemon`."""
+    """Puts a daemon in memory, which has no circuits of its own, behind circuits; implements `terms.Daemon`."""
 
     def __init__(self, daemon: Daemon, circuits: Circuits, clock: Clock) -> None:
         self._daemon, self._circuits, self._clock = daemon, circuits, clock

@@ -34,7 +34,7 @@ class Heads:
         self._beginning = lru_cache(maxsize=BEGINNINGS_MAX)(self._begun)
 
     def _begun(self, method: str, path: str, lend: str) -> bytes:
-        """What every request to this target begins with."""
+        """The start of every request to this target."""
         if not _PATH.fullmatch(path):
             raise AssertionError("the target must be a constant of the catalogue")
         return f"{method} {path}{self._fixed}{self._authorization.get(lend, '')}".encode("ascii")

@@ -1,8 +1,8 @@
 """The daemon's order lists, today's and history: bytes in, rows out. Pure and total; nothing raises.
 
-A list says what is *not* there as well, and money is released on that. So it is read whole or not at all: one row that
-cannot be read, another account's header, two rows of one order that differ, and the list says nothing. Numbers are
-exact. Source: Trd_GetOrderList, Trd_GetHistoryOrderList, Trd_Common.Order; GetGlobalState.
+A list also says what is *not* there, and money is released on that. So it is read whole or not at all: a row that
+cannot be read, another account's header or two differing rows of one order make the whole list void. Numbers are exact.
+Source: Trd_GetOrderList, Trd_GetHistoryOrderList, Trd_Common.Order; GetGlobalState.
 """
 
 import re
@@ -110,7 +110,7 @@ class OrderRow(Struct, frozen=True):
 
 
 class _Odd(ValueError):
-    """Something that no order list has."""
+    """Something that cannot be in an order list."""
 
 
 def read_orders(result: Answer | Failure, *, account: Account) -> tuple[OrderRow, ...] | None:
@@ -238,12 +238,12 @@ def _identifier(value: object) -> str | None:
 
 
 def _small(value: object) -> int | None:
-    """A number of a closed set that only imports look at: what is odd counts as not told."""
+    """A number of a closed set that only imports use: an unexpected value counts as absent."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _SMALL_END else None
 
 
 def _whole(value: object) -> int | None:
-    """A 64-bit integer, None where there is none. Raises for what should be one and is not."""
+    """A 64-bit integer, None if absent. Raises for anything else."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**64:

@@ -22,7 +22,7 @@ TRADE_IDLE_MAX_S: Final = 2.0  # a trade travels on a connection that is new or 
 
 
 class Urgency(IntEnum):
-    """Whom a slot is given to first."""
+    """Who gets a slot first."""
 
     CANCEL = 0
     TRADE = 1
@@ -40,19 +40,19 @@ Waiter = asyncio.Future[bool]
 
 
 class Line:
-    """Who waits, of one urgency: a queue for each owner, and the owners in turn; `count` of them altogether."""
+    """The requests of one urgency that wait: a queue for each owner, owners served in turn; `count` of them in all."""
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[Waiter]] = {}
         self.count = 0
 
     def append(self, waiter: Waiter, owner: str) -> None:
-        """The last of its owner."""
+        """Adds it behind the others of its owner."""
         self._queues.setdefault(owner, deque()).append(waiter)
         self.count += 1
 
     def popleft(self) -> Waiter:
-        """The first of the owner whose turn it is, who is then the last of the owners."""
+        """Takes the first of the owner whose turn it is, and moves that owner to the end."""
         owner = next(iter(self._queues))
         queue = self._queues.pop(owner)
         waiter = queue.popleft()
@@ -62,7 +62,7 @@ class Line:
         return waiter
 
     def give_way(self, owner: str) -> Waiter | None:
-        """The latest of whoever has most waiting, who waits no longer; None where `owner` would have no fewer."""
+        """Takes out the latest of the owner with most waiting; None if `owner` would have as many."""
         longest: deque[Waiter] = max(self._queues.values(), key=len, default=deque())
         if len(longest) < len(self._queues.get(owner, ())) + 2:
             return None
@@ -70,7 +70,7 @@ class Line:
         return longest.pop()
 
     def remove(self, waiter: Waiter, owner: str) -> None:
-        """It waits no longer, if it still did."""
+        """Takes it out, if it is still there."""
         queue = self._queues.get(owner, deque())
         if waiter in queue:
             queue.remove(waiter)
@@ -93,7 +93,7 @@ class Slots:
         self.in_use = 0
 
     def take_now(self, urgency: Urgency) -> bool:
-        """Take a slot that is free for this urgency, where nobody of it waits."""
+        """Take a slot if one is free for this urgency and no request of it waits."""
         if self.in_use >= self._limits[urgency] or self._is_closed:
             return False
         if self._is_waited_for and self._lines[urgency].count:
@@ -151,7 +151,7 @@ class Slots:
                     waiter.set_result(False)
 
     def _turned_away(self) -> Failure:
-        """Why somebody who waited was given no slot."""
+        """Why a waiting request was given no slot."""
         return _CLOSED if self._is_closed else _TOO_MANY
 
     def _withdraw(self, waiter: Waiter, line: Line, owner: str) -> None:
@@ -175,7 +175,7 @@ class Idle:
         return len(self._connections)
 
     def pick(self, *, is_trade: bool) -> Connection | None:
-        """The connection used last, if it may carry such a request; whether it is open still, only it knows."""
+        """The connection used last, if it may carry such a request; whether it is still open, only it knows."""
         connections = self._connections
         if not connections or self._loop is None:
             return None

@@ -1,10 +1,10 @@
 """What the daemon's order lists prove about steps whose outcome is in doubt. Pure.
 
 A new order is found by its stamp `g:<decision>` in the remark; where the daemon gives no remarks back, by account,
-code, side, quantity, price and time of creation, if nothing else could be meant. What could be meant but need not be
-is *unclear*: it neither settles nor releases. A change is settled by the terms that the list shows, a cancel by the end
-of the order. That something is *not* there counts only twice, late, and apart: a broker may list an order seconds after
-it took it.
+code, side, quantity, price and time of creation, if the row can be no other order. A row that may be the order but need
+not be is *unclear*: it neither settles nor releases. A change is settled by the terms that the list shows, a cancel by
+the end of the order. An absence counts only if it is seen twice, late, and apart: a broker may list an order seconds
+after it took it.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ def find_new(
 
 
 def may_be(one: Sought, row: OrderRow) -> bool:
-    """The row may be this order. One that seems older may be, where it is as it was sent: a clock may be wrong."""
+    """Whether the row may be this order. One that seems older may, if it is as it was sent: a clock may be wrong."""
     return _fits(one, row) or (_is_exact(one, row) and _fits(one, row, slack=CLOCKS_SLACK))
 
 
@@ -85,7 +85,7 @@ def _is_exact(one: Sought, row: OrderRow) -> bool:
 
 
 def _only(one: Sought, exact: dict[str, list[OrderRow]], sought: Sequence[Sought]) -> OrderRow | None:
-    """The row that can be no other step's. Equal steps of one key may share as many rows as there are of them."""
+    """The row that can belong to no other step. Equal steps of one key may share as many rows as there are steps."""
     rows = exact[one.step]
     rivals = [other for other in sought if any(row in rows for row in exact[other.step])]
     is_alike = all(other.key == one.key and exact[other.step] == rows for other in rivals)
@@ -103,7 +103,7 @@ def _unseen(one: Sought, free: Sequence[OrderRow]) -> Proof:
 
 
 def change_shown(row: OrderRow, *, was: PlaceOrder, becomes: PlaceOrder) -> Shown:
-    """Whether the list shows the order before or after a change; what it shows of an order that is over, is final.
+    """Whether the list shows the order before or after a change; for an order that is over this is final.
 
     An order that waits was enabled again, and was not confirmed: which of the two was asked for, the caller knows.
     """
@@ -119,7 +119,7 @@ def change_shown(row: OrderRow, *, was: PlaceOrder, becomes: PlaceOrder) -> Show
 
 
 def _terms(order: PlaceOrder) -> tuple[object, ...]:
-    """All that a change may change. The last two no list shows: where only they differ, nothing is proved."""
+    """All that a change may change. No list shows the last two: if only they differ, nothing is proved."""
     trail = (order.trail_type, order.trail_value, order.trail_spread)
     return order.qty, order.price, order.aux_price, *trail, order.adjust_price, order.adjust_side_and_limit
 
@@ -136,22 +136,22 @@ def _agrees(shown: Sequence[object], other: Sequence[object], wanted: Sequence[o
 
 
 class Absences:
-    """Counts clean absences: a list that was whole, and did not show what was looked for."""
+    """Counts clean absences: complete lists that did not show what was looked for."""
 
     def __init__(self) -> None:
         self._first_us: dict[str, int] = {}
 
     def is_second(self, name: str, *, since_us: int, asked_us: int) -> bool:
-        """One more absence in a list asked for at `asked_us`; True for one that releases. `since_us`: the doubt's."""
+        """Notes an absence in a list asked for at `asked_us`; True if it releases. `since_us`: when the doubt began."""
         if asked_us < since_us + FIRST_ABSENCE_US:
             return False
         return asked_us >= self._first_us.setdefault(name, asked_us) + SECOND_ABSENCE_US
 
     def seen(self, name: str) -> None:
-        """It was there after all, or may have been."""
+        """It was listed after all, or may have been."""
         self._first_us.pop(name, None)
 
     def keep(self, is_live: Callable[[str], bool]) -> None:
-        """Forgets whatever is not looked for any more."""
+        """Forgets what is no longer looked for."""
         for name in [name for name in self._first_us if not is_live(name)]:
             del self._first_us[name]

@@ -28,7 +28,7 @@ async def open_beside(daemon: Origin, usual: Mapping[int, str] = USUAL) -> tuple
 
 
 def walks_past(found: tuple[str, ...], daemon: Origin) -> str:
-    """What that means, in a sentence."""
+    """A sentence that says what open side doors mean."""
     told = (
         f"open on {daemon.host} beside the daemon's REST port: {', '.join(found)}; what goes there walks past the guard"
     )

@@ -1,7 +1,7 @@
-"""What checks the daemon's certificate, read anew when the file of its authorities changes: that needs no restart.
+"""What checks the daemon's certificate; read again, without a restart, when the file of authorities changes.
 
-The file is looked at on SIGHUP and every half minute. One that cannot be used leaves the authorities of before in use
-and is told, in the log and as *degraded*. Without a file it is the system's authorities, as they were at the start.
+The file is checked on SIGHUP and every half minute. One that cannot be used leaves the previous authorities in force
+and is reported, in the log and as *degraded*. Without a file the system's authorities count, as they were at the start.
 """
 
 import asyncio
@@ -51,10 +51,10 @@ class Trust:
         return () if self.wrong is None else (f"{self.wrong}; the authorities of before are in use",)
 
     async def renew(self) -> None:
-        """Looks once."""
+        """Checks the file once."""
         if await asyncio.to_thread(self.look):
             self.changed()
 
     async def watch(self) -> None:
-        """Looks for ever."""
+        """Checks the file until cancelled."""
         await every_half_minute(self.renew)

@@ -1,6 +1,6 @@
-"""Whether the daemon's trading is unlocked, as its administration tells; for a metric, never for a decision (B19).
+"""Whether the daemon's trading is unlocked, according to its admin API; for a metric, never for a decision (B19).
 
-Asked once a minute with the guard's own key. A key without `admin` there is told nothing, and then nothing is known.
+Asked once a minute with the guard's own key; without `admin` there, nothing is known.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Unlocked:
         self.is_unlocked = _read(answer.body) if isinstance(answer, Answer) and answer.status == _OK else None
 
     async def watch(self) -> None:
-        """Asks for ever."""
+        """Asks until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
             await self.look()

@@ -78,14 +78,14 @@ def _message(envelope: Mapping[str, Any]) -> str:
 
 
 def _err_code(given: object) -> int | str | None:
-    """The daemon's own code, a number at some endpoints and text at others; None: none that it would say."""
+    """The daemon's own code, a number at some endpoints and text at others; None if it gives none."""
     if type(given) is int:
         return given if abs(given) < ERR_CODE_MAX else None
     return redact(given)[:ID_CHARS_MAX] or None if isinstance(given, str) else None
 
 
 def _doubt(status: int, ret_type: int | None) -> str:
-    """Why nobody knows, where the daemon says nothing itself: who is paged has to tell one unknown from another."""
+    """Why the outcome is unknown, if the daemon gives no reason: whoever is paged must tell one from another."""
     if ret_type == 0 and 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
         return f"it answered {status} with ret_type 0, but its order id is missing, 0, or another order's"
     return f"it answered {status} {'without a ret_type' if ret_type is None else f'with ret_type {ret_type}'}"
