@@ -75,9 +75,15 @@ def _files(settings: Settings) -> Iterator[tuple[str, Path, int]]:
     for row in settings.jwt:
         yield "jwt.jwks_file", settings.path(row.jwks_file), written
     policies = settings.path(settings.policies.dir)
-    yield "policies.dir", policies, written
+    yield "policies.dir", _behind(policies), written
     for path in sorted(policies.glob("*.toml")):
         yield "policies.dir", path, written
+
+
+def _behind(folder: Path) -> Path:
+    """Where a ConfigMap's files are: a mount's root is writable by all, below a folder that is root's alone."""
+    link = folder / "..data"
+    return link if link.is_symlink() and link.lstat().st_uid == 0 else folder
 
 
 def _loose(files: Iterable[tuple[str, Path, int]]) -> Iterator[str]:

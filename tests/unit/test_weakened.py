@@ -1,5 +1,6 @@
 """Controls that are off or loose: each is told by itself, and a start as it ships tells none."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,22 @@ def test_a_file_that_others_may_use_is_told_with_its_chmod(
     if told:
         assert told[0].startswith(f"{setting}: ")
         assert f"chmod {'o-w' if file.startswith('p') else '600'} {tmp_path / file}" in told[0]
+
+
+@pytest.mark.parametrize(("link", "mode", "is_told"), [(True, 0o755, False), (True, 0o757, True), (False, 0o755, True)])
+def test_a_mount_of_the_kubelets_is_as_open_as_what_its_link_leads_to(
+    tmp_path: Path, link: bool, mode: int, is_told: bool
+) -> None:
+    """Its root is writable by all and nobody gets at it: every pod was told to change a mode that it cannot change."""
+    policies = tmp_path / "policies"
+    (policies / "..1").mkdir(parents=True)
+    (policies / "..1").chmod(mode)
+    policies.chmod(0o2777)
+    if link:
+        (policies / "..data").symlink_to("..1")
+    is_roots = os.geteuid() == 0  # a link that somebody else made says nothing
+
+    assert bool(weakened(read("", tmp_path))) is (is_told or not is_roots)
 
 
 async def test_they_are_in_the_record_and_in_status(tmp_path: Path) -> None:
