@@ -60,10 +60,11 @@ def test_only_loopback_is_published_and_nothing_of_the_daemon() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_containers_can_write_nothing_but_their_volumes(name: str) -> None:
-    """A read-only root, no capabilities, no new privileges."""
+    """A read-only root but for /tmp, which `guard selftest` needs; no capabilities, no new privileges."""
     service = SERVICES[name]
 
     assert service["read_only"] is True
+    assert [path.strip("/") for path in service["tmpfs"]] == ["tmp"]
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
 

@@ -51,6 +51,7 @@ def test_the_settings_are_mounted_as_a_folder_and_the_network_outlives_who_is_in
     }
     assert re.findall(r"--name (\S+)", docker) == ["guard-net", "opend", "guard"]
     assert docker.count("--network container:guard-net") == 2
+    assert "--read-only --tmpfs /tmp" in docker  # for `guard selftest`
 
 
 def test_a_build_brings_in_the_base_and_what_is_locked_and_nothing_else() -> None:

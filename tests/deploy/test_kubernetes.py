@@ -170,6 +170,8 @@ def test_settings_name_what_is_mounted() -> None:
     assert mounts[str(Path(settings.daemon.key_file or "").parent)] == "secret"
     assert mounts[settings.policies.dir] == "policies"
     assert mounts[str(Path(settings.state.dir).parent)] == "state"
+    assert "tmp" in mounts.values()  # for `guard selftest`
+    assert "emptyDir" in volumes["tmp"]
     assert volumes["secret"]["secret"]["defaultMode"] == 0o440
     assert [claim["metadata"]["name"] for claim in PARTS["StatefulSet"]["spec"]["volumeClaimTemplates"]] == ["state"]
 
