@@ -51,7 +51,7 @@ def authenticate(
 ) -> Principal | Refusal:
     """The caller; or `unauthenticated`, with one message for every cause. The cause is in `note`, for the record.
 
-    `digest` is this very bearer's (`digest_of`), for who has it at hand.
+    `digest`: this bearer's (`digest_of`), if the caller of this function has it already.
     """
     if not bearer:
         return unauthenticated("no credential" if bearer is None else "malformed Authorization header")

@@ -1,14 +1,14 @@
-"""Tokens whose signature held, so that it is worked out once and not for each request that shows the token again.
+"""A cache of tokens whose signature was verified, so that it is checked once and not for each request with the token.
 
-What is kept is a fact that no moment changes: these bytes, all of them, were signed by this issuer's key and say this.
-What a moment can change is not kept: time, key record and rights are looked at for each request. A memory belongs to
-one set of issuers and goes with it (`Issuers`): a key that was taken away, renamed or bound to another algorithm leaves
-nothing behind that could still be believed. Only who was believed gets in, so nobody fills it without an issuer's
-signature; what was not seen for longest makes room, and costs its signature again.
+It keeps only a fact that never changes: exactly these bytes were signed by this issuer's key, and claim this. Whatever
+can change is checked for each request: time, key record and rights. A cache belongs to one set of issuers and is
+dropped with it (`Issuers`), so a key that was removed, renamed or bound to another algorithm leaves nothing behind that
+is still believed. Only verified tokens enter, so nobody can fill it without an issuer's signature; the least recently
+used makes room, and its signature is checked again the next time.
 
-Of a token the SHA-256 of the whole is held and never a part of it. A look-up by digest takes no constant time and need
-not: whoever guesses learns about digests of his own guesses, which lead to nobody's token, and that a token was seen
-before is told by the time of an answer to him alone who holds it whole, and could use it. Pure.
+A token is held as the SHA-256 of the whole and never in part. The look-up by digest is not constant-time and need not
+be: whoever guesses learns about digests of his own guesses, which lead to no token; and that a token was seen before
+can be told by timing only by somebody who holds all of it, and could use it. Pure.
 """
 
 import hashlib

@@ -1,9 +1,9 @@
 """Tickets: a key's word for one handshake, for callers that cannot send a header with it, such as pages in a browser.
 
-A ticket is short-lived and good for one use: whoever redeems it takes it away in the same step, so two handshakes with
-one ticket cannot both get in, and a URL that ends up in a log opens nothing. It stands for the caller who asked for it,
-with no more rights and no longer: whoever takes it looks at the key again. Only digests are held. Pure; the secret and
-the time are arguments.
+A ticket is short-lived and good for one use: redeeming removes it in the same step, so two handshakes with one ticket
+cannot both get in, and a URL that ends up in a log opens nothing. It stands for the caller who asked for it, with no
+more rights and no longer: the key is checked again when it is redeemed. Only digests are held. Pure; the secret and the
+time are arguments.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class Wait(Struct, frozen=True):
 
 
 class Tickets:
-    """The tickets that have been neither used nor outlived."""
+    """The tickets that are neither used nor over."""
 
     def __init__(self) -> None:
         self._live: dict[bytes, _Ticket] = {}  # in the order of their end
@@ -54,7 +54,7 @@ class Tickets:
         return text
 
     def redeem(self, text: str, *, now_us: int) -> Principal | None:
-        """Whose ticket it is, once; None for one that is not known, was used, or has ended."""
+        """Removes the ticket and returns its caller; None if it is unknown, used or over."""
         if not text.startswith(PREFIX):
             return None
         self._forget(now_us)

@@ -98,7 +98,7 @@ def encode(intent: Intent, *, env: Env | None, acc_id: int | None, serial: int, 
 
 
 def _rarer(intent: _Others, *, env: Env | None, acc_id: int | None, serial: int) -> bytes:
-    """What is no new order."""
+    """The body of an intent that is no new order."""
     if isinstance(intent, Read):
         return b"" if intent.body is None else intent.body
     if isinstance(intent, Unlock | Subscribe | AccPush):
@@ -113,7 +113,7 @@ def _rarer(intent: _Others, *, env: Env | None, acc_id: int | None, serial: int)
 
 
 def kept(body: bytes, *, decision: str) -> bytes:
-    """The canonical body of a new order as a live one keeps it: `order_of` needs neither packet id nor our own mark."""
+    """The canonical body of a new order as a live order keeps it: `order_of` needs neither packet id nor stamp."""
     if not body.startswith(_BEGIN):
         return body
     terms = body[body.index(_HEADER) :]
@@ -170,12 +170,12 @@ def _header(header: Header, env: Env | None, acc_id: int | None) -> dict[str, ob
 
 @lru_cache(maxsize=HEADERS_MAX)
 def _header_text(header: Header, env: Env | None, acc_id: int | None) -> str:
-    """The same as text: orders have few headers, over and over."""
+    """The same as text, cached: orders have few different headers."""
     return plain.text(_header(header, env, acc_id))
 
 
 def _more(order: PlaceOrder, names: tuple[str, ...]) -> str:
-    """Members of an order that most orders have not, each behind a comma."""
+    """The members that most orders do not have, each after a comma."""
     pairs = [(name, getattr(order, name)) for name in names]
     return "".join([f',"{name}":{plain.text(value)}' for name, value in pairs if value is not None])
 

@@ -166,7 +166,7 @@ def pick(value: object, allowed: Choices[T]) -> T | None:
 
 
 def shown(value: object) -> str:
-    """A value for a message, as JSON has it: cut short, in ASCII; of a list or an object that it is one."""
+    """A value for a message, as short ASCII JSON; for a list or an object only that it is one."""
     if type(value) is str or type(value) is int:
         text = ascii(value)
     elif type(value) is bool or type(value) is Decimal:
@@ -182,7 +182,7 @@ def words(allowed: Choices[T]) -> str:
 
 
 def _exact(value: Decimal) -> tuple[Decimal, int] | None:
-    """A finite number in its shortest form, and its decimals, known from now on; None for what has none."""
+    """A finite number in its shortest form, and its decimals (cached); None for anything else."""
     if value and not -DECIMALS_MAX <= value.adjusted() < DIGITS_MAX:
         return None
     whole = value.to_integral_value()

@@ -85,9 +85,9 @@ def parse(endpoint: Endpoint, body: bytes) -> Intent | Refusal:
 
 
 def _kept(path: str, read: Read) -> Read:
-    """The read, whose body need not be looked at again: callers ask for the same quotes over and over.
+    """The read of this body, cached: callers ask for the same quotes over and over.
 
-    Only what passed is kept, and of market data alone: a secret that somebody sends to the wrong place is refused.
+    Only market data that passed is kept: a secret sent to the wrong place is refused, so it is never kept.
     """
     if read.body is not None and len(read.body) <= KEPT_BYTES_MAX:
         if len(_known) >= KEPT_MAX:

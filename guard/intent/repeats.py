@@ -1,10 +1,10 @@
-"""Orders like one that was read before: what they say anew is read, what they say once more is known.
+"""A shortcut for orders like one that was read before: only what may differ is read again.
 
-A program sends the same order over and over, with another quantity, price and remark. Where two bodies have the same
-names with values of the same types, and the same values but for these three, they mean the same order but for these
-three: whether such a member is right hangs on nothing else that may differ. Only orders that passed are kept, of short
-bodies (a number may have 65,000 zeros behind its point); and where one of the three is wrong the whole body is read,
-for all that is wrong with it is told.
+A program sends the same order over and over with another quantity, price and remark. Two bodies that have the same
+names with values of the same types, and the same values apart from these three, mean the same order apart from these
+three, since whether one of them is valid depends on nothing else that may differ. Only orders that passed are kept, and
+only from short bodies (a number may have 65,000 zeros behind its point). If one of the three is wrong the whole body is
+read, so that every fault is reported.
 """
 
 from collections.abc import Callable
@@ -27,14 +27,14 @@ _orders: Final[dict[tuple[_Rest, object], PlaceOrder]] = {}
 
 
 def like(members: Members) -> PlaceOrder | None:
-    """The order that the body is, where all but quantity, price and remark is known, and these are right."""
+    """The order, if all but quantity, price and remark is known and these three are valid; else None."""
     rest = _rests.get((*members, *map(type, members.values())))
     was = None if rest is None else _orders.get((rest, rest(members)))
     return None if was is None else once_more(was, Fields(members))
 
 
 def keep(members: Members, order: PlaceOrder) -> None:
-    """The order that the body was, unless the body is nested, or names its quantity otherwise."""
+    """Keeps the order of this body, unless the body is nested or spells its quantity another way."""
     types = tuple(map(type, members.values()))
     if "qty" not in members or not SCALARS.issuperset(types):
         return

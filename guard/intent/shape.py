@@ -2,7 +2,7 @@
 
 Flat (`{"acc_id": 1, "code": …}`) or the proto's own (`{"c2s": {"header": {"acc_id": 1}, "code": …}}`), never both. A
 `null` is an absent field, its name is checked all the same. Two spellings of one field are refused whatever their
-values (W11): which of them the daemon would take is nobody's to guess.
+values (W11), since which of them the daemon would take is not known.
 """
 
 import difflib
@@ -136,7 +136,7 @@ def _both_shapes(name: str, names: Names, *, is_searched: bool) -> Reason:
 
 
 def _elsewhere(name: str, names: Names, *, is_flat: bool) -> str:
-    """Where a name of the other shape belongs."""
+    """Says where a name of the other shape belongs."""
     if is_flat and name in names.proto:
         return f"{name} belongs in c2s; a flat body has its fields at top level"
     path = names.flat.get(name)

@@ -1,8 +1,8 @@
 """What looks like a secret is not repeated: keys, tokens and digests that a caller put where they do not belong. Pure.
 
-Callers err: a key in a header that is kept, a password's digest in the place of an enum. Whatever is told or recorded
-of a caller's own words passes through here first. Ids keep their shape as long as they are not 32 hex digits in a row:
-a UUID with its hyphens, a ULID, an order id.
+Callers make mistakes: a key in a header that is recorded, a password's digest in place of an enum. Whatever is answered
+or recorded of a caller's own words passes through here first. Ids keep their shape as long as they are not 32 hex
+digits in a row: a UUID with its hyphens, a ULID, an order id.
 """
 
 import re
