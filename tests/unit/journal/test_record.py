@@ -137,7 +137,7 @@ def test_foreign_text_is_made_fit_for_a_record(text: str, clean: str) -> None:
 
 def test_a_line_nested_too_deep_is_no_record() -> None:
     """Whoever wrote it, a start and a reader say so; a stack that ends is no answer."""
-    line = b'{"seq":1,"ts":"2026-11-22T00:00:00.000000Z","type":"stop","x":' + b"[" * 100_000 + b"}"
+    line = b'{"seq":1,"ts":"2026-11-22T00:00:00.000000Z","type":"stop","x":' + b"[" * 1_000_000 + b"}"
     for read in (decode, folded):
         with pytest.raises(ValueError, match="nested too deep"):
             read(line)
