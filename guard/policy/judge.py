@@ -40,7 +40,7 @@ from guard.terms import (
     in_order,
 )
 
-RULES: Final = 8  # raised whenever the same order could be judged otherwise: a replay tells such records apart
+RULES: Final = 9  # raised whenever the same order could be judged otherwise: a replay tells such records apart
 _NONE: Final = Decimal(0)
 _CELL: Final = attrgetter("counter")
 _NO_COVER: Final = Reason(
@@ -86,6 +86,7 @@ class _No(NamedTuple):
 
 
 _NOT_ASKED: Final = _No()
+_UNTOLD: Final = Missing(Code.PRICE_UNAVAILABLE, "no price is known")
 
 
 class Judgement(Struct, frozen=True, gc=False):
@@ -211,7 +212,7 @@ def _in_full(rules: Iterable[_Rule[_R]], request: _R, *, said: _No) -> list[tupl
 
 
 def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueTerms) -> Proposal:
-    """The order before the world. One that only reduces is counted at an old or its position's price, not at none."""
+    """The order before the world. One that only reduces is counted at an old price, its position's or its limit."""
     order, worth = proposal.order, proposal.worth
     most = reducible(order, world.position, exits=exits)
     if isinstance(worth, Missing) and worth.code in UNPRICED and 0 < order.qty <= most:
@@ -219,6 +220,8 @@ def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueT
         old = value(order, world, terms=any_age)
         if isinstance(old, Missing) and isinstance(world.held, Quote):
             old = value(order, replace(world, quote=world.held), terms=any_age)
+        if isinstance(old, Missing):  # at least at its limit, where it has one
+            old = value(order, replace(world, quote=_UNTOLD, held=None), terms=any_age)
         worth = worth if isinstance(old, Missing) else old
     return replace(proposal, world=world, terms=terms, reducible=most, worth=worth)
 

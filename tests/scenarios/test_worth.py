@@ -201,6 +201,17 @@ async def test_w02_a_market_sale_of_what_is_held_is_counted_at_what_it_is_shown_
         assert scene.held() > 40_000
 
 
+async def test_an_exit_whose_price_comes_late_is_counted_at_its_limit(tmp_path: Path) -> None:
+    """A missing price does not refuse it, but it counts, and the largest value binds it; it held nothing at all."""
+    rules = '[orders]\nmax_value = "100000 HKD"\n[budgets]\ndaily_value = "100000 HKD"\nopen_value = "90000 HKD"'
+    async with stage(tmp_path, policies=rules) as scene:
+        scene.hold(2000)
+        scene.daemon.faults.always(Reset(acts=False), path=SNAPSHOT)
+        assert is_passed(await scene.sell(200))
+        assert (scene.held(), scene.held("open_value")) == (Decimal(80_000), Decimal(80_000))
+        assert code_of(await scene.sell(300)) == (403, "max_order_value")
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
