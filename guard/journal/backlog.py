@@ -104,29 +104,29 @@ class Backlog:
         taken_seq = self._taken_seq
         return self._queued_seq - taken_seq
 
-    def put(self, line: bytes, after: Place, *, is_lazy: bool) -> None:
-        """Queues the line that leads to the place `after`; the caller holds the lock.
+    def put(self, lines: list[bytes], after: Place, *, is_lazy: bool) -> None:
+        """Queues the lines that lead to the place `after`; the caller holds the lock.
 
         What one turn of the loop appends is one batch, which the writer thread takes once the turn is over; the loop
         could not hear of its end any earlier. If the next turns bring more awaited records, a few turns share one sync.
         For lazy records alone the thread is not woken before they have rested. `JournalFault` if there is no room;
         nothing has changed then.
         """
-        bytes_, batches, seq = self.bytes_ + len(line) + 1, self.batches, after.tree.size
+        bytes_, batches, seq = self.bytes_ + sum(map(len, lines)) + len(lines), self.batches, after.tree.size
         if seq - self._taken_seq > self._room.records:
             raise JournalFault(f"the journal's queue is full: {self.records} records wait for the disk")
         if bytes_ > self._room.bytes_ and batches:
             raise JournalFault(f"the journal's queue is full: {self.bytes_} bytes wait for the disk")
         self.bytes_, self._queued_seq = bytes_, seq
         if batches and (batch := batches[-1]).segment == after.segment:
-            batch.lines.append(line)
+            batch.lines += lines
             batch.tree = after.tree
         else:
             if not batches:
                 self._begun_s = time.monotonic()
-            batches.append(batch := Batch(after.segment, after.tree, [line], 0))
+            batches.append(batch := Batch(after.segment, after.tree, lines, 0))
         if not is_lazy:
-            batch.awaited += 1
+            batch.awaited += len(lines)
         if not (self._is_turning or (is_lazy and self._is_resting)):
             self._wake_in_time(is_lazy=is_lazy)
 

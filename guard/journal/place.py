@@ -4,7 +4,7 @@ A place is a value. Whoever appends computes the next place and adopts it only o
 append uses up no seq.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -18,6 +18,9 @@ from guard.journal.tree import Tree
 
 DAY_US: Final = 86_400_000_000
 _UNBOUNDED: Final = 2**63
+Members = Struct | Mapping[str, object]
+Timed = tuple[Members, int]
+"""A record, and its time in µs."""
 
 
 class Place(Struct, frozen=True, gc=False):
@@ -38,30 +41,52 @@ class Place(Struct, frozen=True, gc=False):
         return self.tree.size
 
 
-def settle(
-    place: Place, type_: str, members: Struct | Mapping[str, object], *, ts_us: int, segment_bytes_max: int
-) -> tuple[bytes, Place]:
+def settle(place: Place, type_: str, members: Members, *, ts_us: int, segment_bytes_max: int) -> tuple[bytes, Place]:
     """The record as a line, and the place after it; if a new file is due, its `segment` record comes before it.
 
     The result has no newline at its end and lies in the segment of the new place. A new file is begun when the old one
     is full and with each UTC day, but not when the clock goes back. `JournalFault` for what cannot be a line.
     """
-    day, before = ts_us // DAY_US, place.tree
+    lines, after = settle_all(place, type_, ((members, ts_us),), segment_bytes_max=segment_bytes_max)
+    if lines:
+        return lines[0], after
     try:
-        line = encode(members, seq=before.size + 1, ts_us=ts_us, type_=type_, prev=place.hash)
+        bytes_ = len(encode(members, seq=place.seq + 1, ts_us=ts_us, type_=type_, prev=place.hash))
     except ValueError as error:
         raise JournalFault(f"a {type_} record cannot be written: {error}") from error
-    bytes_ = len(line)
     if bytes_ > LINE_BYTES_MAX:
         raise JournalFault(f"a {type_} record of {bytes_} bytes is longer than {LINE_BYTES_MAX}")
-    size = place.size + bytes_ + 1
-    if size > segment_bytes_max or day > place.day or not place.segment:
-        return _begin(place, type_, members, ts_us=ts_us)
-    tree = before.grown(sha256(b"\x00" + line).digest())  # leaf and digest inlined, since this is the hot path
-    return line, Place(sha256(line).hexdigest(), place.segment, size, place.day, tree)
+    return _begin(place, type_, members, ts_us=ts_us)
 
 
-def _begin(place: Place, type_: str, members: Struct | Mapping[str, object], *, ts_us: int) -> tuple[bytes, Place]:
+def settle_all(
+    place: Place, type_: str, records: Iterable[Timed], *, segment_bytes_max: int
+) -> tuple[list[bytes], Place]:
+    """Several records in their order: their lines, and the place after the last of them.
+
+    They end before the first record that begins a new file or cannot be a line; `settle` says what becomes of that one.
+    """
+    lines, leaves = list[bytes](), list[bytes]()
+    hash_, size, seq = place.hash, place.size, place.tree.size
+    for members, ts_us in records:
+        seq += 1
+        try:
+            line = encode(members, seq=seq, ts_us=ts_us, type_=type_, prev=hash_)
+        except ValueError:
+            break
+        bytes_ = len(line)
+        if bytes_ > LINE_BYTES_MAX or size + bytes_ >= segment_bytes_max or ts_us // DAY_US > place.day:
+            break
+        if not place.segment:
+            break
+        size += bytes_ + 1
+        hash_ = sha256(line).hexdigest()
+        leaves.append(sha256(b"\x00" + line).digest())  # the leaf inlined, since this is the hot path
+        lines.append(line)
+    return lines, Place(hash_, place.segment, size, place.day, place.tree.grown_by(leaves)) if lines else place
+
+
+def _begin(place: Place, type_: str, members: Members, *, ts_us: int) -> tuple[bytes, Place]:
     """The same in a new file, which takes its first record whatever its size."""
     number, tree = place.segment + 1, place.tree
     opens = Segment(number, tree.size + 1, tree.size, tree.written())

@@ -64,7 +64,7 @@ class Tree(Struct, frozen=True, gc=False):
         for leaf_hash in leaf_hashes:
             part, below = leaf_hash, size
             while below & 1:
-                part, below = node(hashes.pop(), part), below >> 1
+                part, below = sha256(b"\x01" + hashes.pop() + part).digest(), below >> 1
             hashes.append(part)
             size += 1
         return Tree(size, tuple(hashes))

@@ -6,7 +6,7 @@ does with it.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
@@ -24,7 +24,7 @@ from guard.journal.disk import Disk
 from guard.journal.entries import Vkey
 from guard.journal.notary import Notary
 from guard.journal.note import Signer
-from guard.journal.place import Place, settle
+from guard.journal.place import Place, Timed, settle, settle_all
 from guard.journal.record import Line
 from guard.journal.resume import resume
 from guard.journal.seek import decision_at
@@ -253,12 +253,35 @@ class Journal:
         with backlog.lock:
             if backlog.failed is not None or backlog.is_closing:
                 backlog.refuse()
-            line, after = settle(self._place, type_, members, ts_us=ts_us, segment_bytes_max=bytes_max)
-            backlog.put(line, after, is_lazy=lazy)
+            lines, after = settle_all(self._place, type_, ((members, ts_us),), segment_bytes_max=bytes_max)
+            if not lines:
+                line, after = settle(self._place, type_, members, ts_us=ts_us, segment_bytes_max=bytes_max)
+                lines = [line]
+            backlog.put(lines, after, is_lazy=lazy)
             self._place = after
             if self._tap is not None:
                 self._tap(members, ts_us)
             return after.tree.size
+
+    def append_all(self, type_: str, records: Sequence[Timed], *, lazy: bool = False) -> range:
+        """The same for several, each with its time, in one step that costs less; the seqs that they have.
+
+        These may be fewer, for some that come first: who comes behind them asks for his own by `append`. `JournalFault`
+        where none has its place.
+        """
+        backlog, bytes_max = self._backlog, self._bounds.segment_bytes_max
+        with backlog.lock:
+            if backlog.failed is not None or backlog.is_closing:
+                backlog.refuse()
+            first = self._place.tree.size + 1
+            lines, after = settle_all(self._place, type_, records, segment_bytes_max=bytes_max)
+            if lines:
+                backlog.put(lines, after, is_lazy=lazy)
+                self._place = after
+            if self._tap is not None:
+                for members, ts_us in records[: len(lines)]:
+                    self._tap(members, ts_us)
+            return range(first, after.tree.size + 1)
 
     def tap(self, tap: Tap | None) -> int:
         """Sets a function that is called with every record that is appended and its time; None ends that.

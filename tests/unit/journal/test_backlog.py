@@ -14,7 +14,7 @@ def queued(*sizes: int) -> Backlog:
     backlog = Backlog(0, Room(10, 1000), rest_s=1)
     for size in sizes:
         with backlog.lock:
-            backlog.put(b"{}", Place(size=3 * size, segment=1, tree=Tree(size)), is_lazy=True)
+            backlog.put([b"{}"], Place(size=3 * size, segment=1, tree=Tree(size)), is_lazy=True)
     return backlog
 
 
@@ -27,7 +27,7 @@ def test_how_many_records_wait_is_told_by_the_last_and_the_first() -> None:
     assert [batch.lines for batch in backlog.take(lambda: 0) or ()] == [[b"{}"] * 3]
     assert backlog.records == 0
     with backlog.lock:
-        backlog.put(b"{}", Place(size=12, segment=1, tree=Tree(4)), is_lazy=False)
+        backlog.put([b"{}"], Place(size=12, segment=1, tree=Tree(4)), is_lazy=False)
     assert backlog.records == 1
 
 
@@ -52,7 +52,7 @@ async def test_while_turns_bring_more_that_is_waited_for_they_share_a_sync(broug
         for is_lazy in [False] * awaited + [True] * 2:  # what nobody waits for keeps nothing
             put += 1
             with backlog.lock:
-                backlog.put(b"{}", Place(size=3 * put, segment=1, tree=Tree(put)), is_lazy=is_lazy)
+                backlog.put([b"{}"], Place(size=3 * put, segment=1, tree=Tree(put)), is_lazy=is_lazy)
         await asyncio.sleep(0)
         found.append(sum(len(batch.lines) for batch in backlog.take(lambda: 0) or ()))
         if found[-1]:

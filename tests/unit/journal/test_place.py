@@ -3,7 +3,7 @@
 import pytest
 
 from guard.errors import JournalFault
-from guard.journal.place import Place, settle
+from guard.journal.place import DAY_US, Place, settle, settle_all
 from guard.journal.record import LINE_BYTES_MAX
 from tests.support.journal import verify
 
@@ -63,3 +63,30 @@ def test_a_line_may_fill_its_bound() -> None:
     assert len(lines[-1]) == LINE_BYTES_MAX
     with pytest.raises(JournalFault, match=f"of {LINE_BYTES_MAX + 1} bytes is longer than {LINE_BYTES_MAX}"):
         settled(NOWHERE, "z" * (room + 1), segment_bytes_max=400)
+
+
+def test_several_at_once_are_the_lines_that_they_are_one_by_one() -> None:
+    """Lines and place alike."""
+    _, place = settled(NOWHERE, segment_bytes_max=1000)
+    records = [({"text": text}, n) for n, text in enumerate("abcde")]
+    lines, after = list[bytes](), place
+    for members, ts_us in records:
+        line, after = settle(after, "note", members, ts_us=ts_us, segment_bytes_max=10_000)
+        lines.append(line)
+
+    assert settle_all(place, "note", records, segment_bytes_max=10_000) == (lines, after)
+
+
+@pytest.mark.parametrize(
+    ("text", "ts_us"),
+    [("\ud800", 0), ("z" * 1000, 0), ("z" * LINE_BYTES_MAX, 0), ("x", DAY_US)],
+    ids=["no line", "a full file", "too long", "a new day"],
+)
+def test_several_at_once_end_before_what_begins_a_file_or_is_no_line(text: str, ts_us: int) -> None:
+    """Those behind it are left out too: their order is the record's."""
+    _, place = settled(NOWHERE, segment_bytes_max=1000)
+    line, after = settle(place, "note", {"text": "a"}, ts_us=0, segment_bytes_max=1000)
+    records = [({"text": "a"}, 0), ({"text": text}, ts_us), ({"text": "b"}, 0)]
+
+    assert settle_all(place, "note", records, segment_bytes_max=1000) == ([line], after)
+    assert settle_all(place, "note", records[1:], segment_bytes_max=1000) == ([], place)

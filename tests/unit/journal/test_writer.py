@@ -67,6 +67,31 @@ async def test_the_time_of_a_record_is_the_clocks_or_the_decisions_own(state: Pa
     assert [line.ts[-8:] for line in replay(state)] == [".123456Z", ".123456Z", ".123455Z"]
 
 
+async def test_several_at_once_have_their_places_and_whoever_is_left_asks_by_himself(state: Path) -> None:
+    """Where a file is full the rest are left over, none of them lost and none written twice."""
+    journal, seen = open_journal(state, bounds=SMALL), list[object]()
+    journal.append("decision", decision("01K0"))
+    journal.tap(lambda members, _: seen.append(members))
+    left = [(decision(f"01K{n}"), START_US) for n in range(1, 30)]
+    parts = list[int]()
+    while left:
+        seqs = journal.append_all("decision", left)
+        parts.append(len(seqs))
+        left = left[len(seqs) :]
+        if left:
+            assert journal.append("decision", left[0][0], wall_us=START_US) == journal.last_seq > seqs.stop
+            left = left[1:]
+    await journal.durable(journal.last_seq)
+    await journal.close()
+
+    assert len(parts) > 2
+    assert max(parts) > 1
+    assert len(seen) == 29
+    lines = list(replay(state))
+    assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+    assert [line.members()["id"] for line in lines if line.type == "decision"] == [f"01K{n}" for n in range(30)]
+
+
 async def test_the_chain_runs_on_across_segments(state: Path) -> None:
     """Each file opens with its own number and first seq; together they are one chain."""
     journal = open_journal(state, bounds=SMALL)
