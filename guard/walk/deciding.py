@@ -91,6 +91,8 @@ class Deciding:
         first, since they may change the refusal; nothing was changed or recorded.
         """
         for stage in (self._gather, self._weigh, self._hold, self._write):
+            if stage == self._write and len(cases) > 1:
+                self._record(cases)
             for case in cases:
                 if case.found is None and case.error is None:
                     try:
@@ -136,6 +138,25 @@ class Deciding:
         case.sending = sending
         desk.unwritten += 1
 
+    def _record(self, cases: list[Case]) -> None:
+        """Records of what may be sent, all at once, up to the first that may not: the record has them in their order.
+
+        Whoever has none then is recorded by itself, and told why not.
+        """
+        held: list[Sending] = []
+        for case in cases:
+            if case.sending is None or case.error is not None or case.sending.judged.shadow:
+                break
+            held.append(case.sending)
+        if len(held) <= 1:
+            return
+        try:
+            seqs = self._recorder.all_allowed(held)
+        except Exception:  # noqa: BLE001 - each by itself: the fault is that trade's alone that it meets
+            return
+        for sending, seq in zip(held, seqs, strict=False):
+            sending.seq = seq
+
     def _write(self, case: Case) -> None:
         """Writes its record; called in the order in which room was taken."""
         visit, situation, bar, recorder = case.visit, case.situation, case.bar, self._recorder
@@ -151,7 +172,8 @@ class Deciding:
         visit, situation, desk = sending.visit, sending.situation, self._desk
         desk.unwritten -= 1
         try:
-            sending.seq = self._recorder.allowed(visit, situation, sending.judged)
+            if sending.seq is None:
+                sending.seq = self._recorder.allowed(visit, situation, sending.judged)
         except JournalFault as fault:
             if visit.effect in RISKY:
                 settle(desk.state, visit.id, _UNSENT, t_us=visit.t_us)

@@ -1,7 +1,9 @@
 """Writes every request down and counts it: a record for each decision and outcome, or a sum for many that are alike."""
 
 from collections import deque
-from typing import Final
+from collections.abc import Sequence
+from itertools import islice, repeat
+from typing import Final, Protocol
 
 import structlog
 
@@ -27,11 +29,20 @@ from guard.walk.written import NOT_JUDGED, Judged, record_of
 
 _CANCEL, _UNKNOWN = Effect.ORDER_CANCEL, Verdict.UNKNOWN  # asked of every trade
 _DURABLE = RecordMode.DURABLE
+AT_ONCE: Final = 64  # outcomes that are written in one step
 _WRITES: Final = frozenset({RecordMode.DURABLE, RecordMode.APPENDED})
 # What passes and gets a record of its own, by what `journal.reads` says.
 _RECORDED: Final = {"refused": _WRITES, "account": _WRITES | {RecordMode.ACCOUNT}, "all": frozenset(RecordMode)}
 
 _log = structlog.get_logger("guard")
+
+
+class Allowed(Protocol):
+    """A trade that passes, and what was judged of it."""
+
+    visit: Visit
+    situation: Situation
+    judged: Judged
 
 
 class Recorder:
@@ -71,6 +82,24 @@ class Recorder:
         seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=lazy)
         visit.is_decided = True
         return seq
+
+    def all_allowed(self, trades: Sequence[Allowed]) -> range:
+        """Records several trades that pass, as `allowed` does for one; fewer than all if not all can be placed.
+
+        They must be on the disk before they are sent, and no shadow policy refuses any of them.
+        """
+        for trade in trades:
+            self._remember(trade.visit, None)
+        if self._late:
+            self.catch_up()
+        records = [
+            (record_of(trade.visit, None, trade.situation, judged=trade.judged), trade.visit.wall_us)
+            for trade in trades
+        ]
+        seqs = self.desk.journal.append_all("decision", records)
+        for trade in trades[: len(seqs)]:
+            trade.visit.is_decided = True
+        return seqs
 
     def refused_at_edge(self, decision: str, refusal: Refusal, peer: str) -> float:
         """Counts and records what the edge refused by itself; for how many seconds the answer has to wait."""
@@ -126,22 +155,14 @@ class Recorder:
 
     # ------------------------------------------------------------ outcomes
 
-    def outcome(
-        self, visit: Visit, outcome: Outcome, *, t_us: int, is_decided: bool = True, claims: tuple[Claim, ...] = ()
-    ) -> None:
-        """Records what became of a trade that was settled at `t_us`. One that cannot be written is tried again later.
-
-        If it never is, the next start takes the trade for unknown. `is_decided` False: the decision is not on record
-        (a cancel while the journal was broken), so neither is the outcome. `claims`: what the outcome itself counts.
-        """
+    def outcome(self, visit: Visit, outcome: Outcome, *, t_us: int, claims: tuple[Claim, ...] = ()) -> OutcomeRecord:
+        """Counts what became of a trade that was settled at `t_us`; its record. `claims`: what the outcome counts."""
         desk = self.desk
         desk.metrics.count("guard_order_outcomes_total", outcome.verdict)
         desk.recent.settle(visit.id, outcome)
         if outcome.verdict is _UNKNOWN:
             _log.warning("outcome_unknown", decision=visit.id, why=outcome.message)
-        if not is_decided:
-            return
-        record = OutcomeRecord(
+        return OutcomeRecord(
             visit.id,
             t_us,
             outcome.verdict,
@@ -154,19 +175,29 @@ class Recorder:
             outcome.err_code,
             claims,
         )
+
+    def outcomes(self, records: Sequence[OutcomeRecord]) -> None:
+        """Writes these in their order. What cannot be written is tried again later; a start takes it for unknown."""
+        if not records:
+            return
+        self._late += records
         try:
-            if self._late:
-                self.catch_up()
-            desk.journal.append("outcome", record, lazy=True)
+            self.catch_up()
         except JournalFault as fault:
-            self._late.append(record)
-            _log.error("outcome_not_recorded", decision=visit.id, verdict=outcome.verdict.value, why=str(fault))
+            for record in list(self._late)[-len(records) :]:
+                verdict = record.verdict.value
+                _log.error("outcome_not_recorded", decision=record.decision, verdict=verdict, why=str(fault))
 
     def catch_up(self) -> None:
-        """Writes the outcomes that a full queue turned away, before any record that builds on them. JournalFault."""
-        while self._late:
-            self.desk.journal.append("outcome", self._late[0], lazy=True)
-            self._late.popleft()
+        """Writes the outcomes that wait, in their order and before any record that builds on them. JournalFault."""
+        late, journal, clock = self._late, self.desk.journal, self.desk.clock
+        while late:
+            wall_us = clock.wall_us()
+            for _ in journal.append_all("outcome", list(zip(islice(late, AT_ONCE), repeat(wall_us))), lazy=True):
+                late.popleft()
+            if late:  # it begins a new file, or cannot be written at all
+                journal.append("outcome", late[0], lazy=True)
+                late.popleft()
 
     async def watch(self, visit: Visit, seq: int) -> None:
         """Waits for the record of a cancel that was sent without waiting; notes a gap if the disk fails."""

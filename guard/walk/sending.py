@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 import structlog
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.errors import JournalFault
-from guard.journal import plain
+from guard.journal import OutcomeRecord, plain
 from guard.limits import Opening, post, reserve, settle
 from guard.policy import COUNTED
 from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, refuse
@@ -35,6 +36,7 @@ _LATE: Final = (
 )
 _INTERRUPTED: Final = Outcome(Verdict.NOT_SENT, message="interrupted")
 _CHANGE, _NOT_SENT = Effect.ORDER_CHANGE, Verdict.NOT_SENT  # asked of every trade
+_RECORD: Final = attrgetter("record")
 _log = structlog.get_logger("guard")
 
 
@@ -79,6 +81,7 @@ class Closing(Struct, gc=False):
     late: Refusal | None = None
     t_us: int = 0
     found: Counted = NOTHING_COUNTED
+    record: OutcomeRecord | None = None
     is_begun: bool = False
     error: Exception | None = None
 
@@ -123,13 +126,19 @@ async def _closed(recorder: Recorder, closing: Closing, together: Together[Closi
 
 def _close(recorder: Recorder, closings: list[Closing]) -> None:
     """Each stage for all before the next (`together` says why); they are recorded in the order of their settling."""
-    for stage in (_settle, _write):
+    for stage in (_settle, _note, _heed):
         for closing in closings:
             if closing.error is None:
                 try:
                     stage(recorder, closing)
                 except Exception as error:  # noqa: BLE001 - whoever closes it raises it
                     closing.error = error
+        if stage is _note:
+            try:
+                recorder.outcomes(list(filter(None, map(_RECORD, closings))))
+            except Exception as error:  # noqa: BLE001 - likewise; and none may be missing unheard
+                for closing in closings:
+                    closing.error = closing.error or error
 
 
 def _judge(recorder: Recorder, closing: Closing) -> None:
@@ -158,10 +167,17 @@ def _settle(recorder: Recorder, closing: Closing) -> None:
             post(desk.state, closing.found.claims, t_us=t_us)
 
 
-def _write(recorder: Recorder, closing: Closing) -> None:
+def _note(recorder: Recorder, closing: Closing) -> None:
+    """Its record; without one of its decision (a cancel) there is none of its outcome."""
+    sending = closing.sending
+    record = recorder.outcome(sending.visit, closing.outcome, t_us=closing.t_us, claims=closing.found.claims)
+    closing.record = None if sending.seq is None else record
+
+
+def _heed(recorder: Recorder, closing: Closing) -> None:
+    """What follows from it, once it is written."""
     sending, outcome, t_us, found = closing.sending, closing.outcome, closing.t_us, closing.found
     visit = sending.visit
-    recorder.outcome(visit, outcome, t_us=t_us, is_decided=sending.seq is not None, claims=found.claims)
     if visit.effect is _CHANGE and outcome.verdict is Verdict.ACCEPTED:
         _poke(recorder.desk, sending)
     if found.limits:

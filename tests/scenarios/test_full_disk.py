@@ -2,7 +2,7 @@
 
 import errno
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -130,12 +130,12 @@ def no_room(records: int) -> bool:
 
 def turn_away(scene: Stage, *, times: int) -> None:
     """The journal's queue is full for the next outcomes."""
-    append, left = scene.guard.journal.append, [None] * times
+    append_all, left = scene.guard.journal.append_all, [None] * times
 
-    def full(type_: str, *args: object, **kwargs: object) -> int:
+    def full(type_: str, *args: Any, **kwargs: Any) -> range:
         if type_ == "outcome" and left:
             left.pop()
             raise JournalFault("the journal's queue is full")
-        return append(type_, *args, **kwargs)  # type: ignore[arg-type]
+        return append_all(type_, *args, **kwargs)
 
-    scene.guard.journal.append = full  # type: ignore[method-assign]
+    scene.guard.journal.append_all = full  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from guard.access import unauthenticated
+from guard.journal import replay
 from guard.simulator.faults import Ids
 from guard.terms import Refusal
 from guard.walk import sending
@@ -89,6 +90,32 @@ async def test_a_repeat_of_what_could_not_be_recorded_was_under_way(tmp_path: Pa
         assert code_of(first) == (503, "journal_unavailable")
         assert code_of(second)[1] == "in_flight"
         assert is_passed(await scene.place(key="k"))
+
+
+async def test_what_is_recorded_at_once_stands_in_the_order_in_which_it_took_room(tmp_path: Path) -> None:
+    """Decisions and outcomes of a turn: each order's own, as its caller is told it."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        before = scene.guard.journal.last_seq
+        replies = await asyncio.gather(*[scene.place(remark=word) for word in "ab"])
+        assert all(is_passed(reply) for reply in replies)
+        await scene.guard.journal.durable(scene.guard.journal.last_seq)
+        lines = [line for line in replay(tmp_path / "state") if line.seq > before]
+        names = [dict(reply.headers)["Guard-Decision"] for reply in replies]
+        assert [line.members()["id"] for line in lines if line.type == "decision"] == names
+        assert [line.members()["decision"] for line in lines if line.type == "outcome"] == names
+
+
+async def test_a_queue_that_is_full_for_all_of_a_turn_lets_none_of_them_out(tmp_path: Path) -> None:
+    """Each gives its room back; the next ones pass."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        with no_room_for_what_passes():
+            replies = await asyncio.gather(*[scene.place(remark=word) for word in "ab"])
+        assert {code_of(reply) for reply in replies} == {(503, "journal_unavailable")}
+        assert scene.held() == 0
+        assert scene.guard.desk.unwritten == 0
+        assert is_passed(await scene.place(remark="c"))
 
 
 async def test_those_of_one_turn_take_room_in_the_queue_one_after_the_other(tmp_path: Path) -> None:

@@ -9,15 +9,17 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
+from guard.journal import Decision
 from guard.limits import Opening, settle
 from guard.simulator.faults import Delay
-from guard.terms import LEDGER_UNIT, Outcome, Reply
-from guard.walk import sending
+from guard.terms import LEDGER_UNIT, Outcome, Refusal, Reply
+from guard.walk import recorder, sending
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import Look
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
+from guard.walk.written import record_of
 from tests.support.guards import codes
 from tests.support.journal import no_room_for_what_passes
 from tests.support.stage import (
@@ -154,18 +156,18 @@ async def test_what_cannot_be_recorded_gives_its_room_back(tmp_path: Path) -> No
 
 async def test_a_bug_while_it_is_recorded_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is sent, nothing held; the other one of its turn goes."""
-    allowed, met = Recorder.allowed, list[str]()
+    met = list[str]()
 
-    def breaking(recorder: Recorder, visit: Visit, *args: Any, **named: Any) -> int | None:
+    def breaking(visit: Visit, refusal: Refusal | None, *args: Any, **named: Any) -> Decision:
         met.append(visit.id)
-        if len(met) == 1:
+        if visit.id == met[0] and refusal is None:
             raise RuntimeError
-        return allowed(recorder, visit, *args, **named)
+        return record_of(visit, refusal, *args, **named)
 
     async with stage(tmp_path, policies=DAILY) as scene:
         await scene.ask(ACCOUNTS)
         with monkeypatch.context() as patch:
-            patch.setattr(Recorder, "allowed", breaking)
+            patch.setattr(recorder, "record_of", breaking)
             first, second = await asyncio.gather(*[scene.place(remark=word) for word in "ab"])
         assert code_of(first) == (503, "rule_error")
         assert is_passed(second)

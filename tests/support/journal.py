@@ -83,13 +83,19 @@ def overwrite(path: Path, old: bytes, new: bytes) -> None:
 @contextlib.contextmanager
 def no_room_for_what_passes() -> Iterator[None]:
     """A queue that is full for each decision that lets something out; everything else is still recorded."""
-    append = Journal.append
+    append, append_all = Journal.append, Journal.append_all
 
     def full(journal: Journal, type_: str, members: Any, **how: Any) -> int:
         if type_ == "decision" and getattr(members, "outcome", "") == "allow":
             raise JournalFault("the journal's queue is full")
         return append(journal, type_, members, **how)
 
+    def full_for_all(journal: Journal, type_: str, records: Any, **how: Any) -> range:
+        if type_ == "decision":
+            raise JournalFault("the journal's queue is full")
+        return append_all(journal, type_, records, **how)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Journal, "append", full)
+        patch.setattr(Journal, "append_all", full_for_all)
         yield
