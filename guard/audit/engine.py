@@ -4,16 +4,16 @@ Lines are read as text, each its own row, and read as JSON only where a question
 somebody spoiled, is passed over and counted, never an error or an invented row. Files only; while the guard writes too.
 """
 
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from guard.errors import JournalFault
+from guard.errors import JournalFault, StateFault
 from guard.journal.record import LINE_BYTES_MAX
 from guard.journal.segments import segment, segment_numbers, segment_path
+from guard.scratch import scratch
 
 MEMORY: Final = "1GB"
 _SETTINGS: Final = """SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false;
@@ -28,7 +28,7 @@ Progress = Callable[[float], None]
 
 
 class NoEngine(JournalFault):
-    """DuckDB is not installed (`is_missing`), or cannot read these files."""
+    """DuckDB is not installed (`is_missing`), cannot read these files, or has no folder for what it spills."""
 
     def __init__(self, message: str, *, is_missing: bool = False) -> None:
         super().__init__(message)
@@ -81,13 +81,16 @@ class Engine:
     """One connection to a database in memory; what does not fit goes to a directory that ends with it."""
 
     def __init__(self, progress: Progress = silent) -> None:
-        """Raises `NoEngine` without the extra."""
+        """Raises `NoEngine` without the extra, or where nothing can be spilled."""
         try:
             import duckdb  # noqa: PLC0415 - an extra, and slow to load
         except ImportError as error:
             raise NoEngine(f"this needs DuckDB: {INSTALL}", is_missing=True) from error
         self._duckdb, self._progress = duckdb, progress
-        self._folder = tempfile.TemporaryDirectory(prefix="guard-audit-")
+        try:
+            self._folder = scratch("audit")
+        except StateFault as fault:
+            raise NoEngine(str(fault)) from fault
         self.spill = Path(self._folder.name)
         self.stage = (0.0, 1.0)  # where the next statement begins, and its share, in all that is to be done
         self._db: duckdb.DuckDBPyConnection = duckdb.connect(

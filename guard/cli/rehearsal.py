@@ -5,7 +5,6 @@ away, and the simulated daemon in memory: nothing reaches a broker, and no recor
 """
 
 import secrets
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from msgspec.structs import replace
 from guard.access import keyfile
 from guard.cli.demo import hash_of
 from guard.lifecycle import Guard
+from guard.scratch import scratch
 from guard.settings import Settings, Trading
 from guard.simulator import Simulator
 from guard.terms import ENV_OF, Call
@@ -36,7 +36,7 @@ class Rehearsed(Struct, frozen=True):
 
 async def rehearse(settings: Settings) -> tuple[Rehearsed, ...]:
     """An order of 100 Tencent at 300 HKD in each environment, judged and not sent. Raises what a start raises."""
-    with tempfile.TemporaryDirectory(prefix="guard-rehearsal-") as place:
+    with scratch("rehearsal") as place:
         plaintext = f"gk_{secrets.token_hex(32)}"
         keys = Path(place) / "keys.json"
         keyfile.add(keys, {"id": "rehearsal", "hash": hash_of(plaintext), "scopes": SCOPES})

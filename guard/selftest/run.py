@@ -1,6 +1,5 @@
 """The matrix run: on the drill's configuration, where every case must hold, and on somebody's own."""
 
-import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from guard.access import keyfile
 from guard.access.records import rights
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
+from guard.scratch import scratch
 from guard.selftest.case import Ask, Case, Hear, Row
 from guard.selftest.cases import CASES
 from guard.selftest.drill import key_record
@@ -113,6 +113,6 @@ def name_of(case: Case) -> str:
 
 @asynccontextmanager
 async def _stage(settings: Settings, keys: Sequence[dict[str, Any]], **more: Any) -> AsyncIterator[Stage]:
-    with tempfile.TemporaryDirectory(prefix="guard-selftest-") as name:
+    with scratch("selftest") as name:
         async with staged(settings, Path(name), keys, **more) as stage:
             yield stage

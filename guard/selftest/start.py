@@ -1,11 +1,11 @@
 """Starts that must not happen: a guard over files that are not what they should be."""
 
-import tempfile
 from pathlib import Path
 
 from guard.clock import SystemClock
 from guard.errors import GuardFault, SettingsFault
 from guard.lifecycle import Guard
+from guard.scratch import scratch
 from guard.selftest import drill
 from guard.selftest.case import Start
 from guard.selftest.daemon import KEY
@@ -17,7 +17,7 @@ _SETTINGS = '[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n'
 
 async def tried(step: Start) -> str | None:
     """None where the guard does not start and says why; else what happened instead."""
-    with tempfile.TemporaryDirectory(prefix="guard-selftest-") as name:
+    with scratch("selftest") as name:
         folder = Path(name)
         _lay_out(folder, step)
         try:

@@ -19,7 +19,7 @@ MAY_NAME: Final = {
     "upstream": {"clock", "filemark"},
     "reference": {"clock", "supervisor"},
     "journal": {"clock", "wholefile"},
-    "audit": {"clock", "journal"},
+    "audit": {"clock", "journal", "scratch"},
     "simulator": {"catalogue", "clock"},
     "stream": {"access", "catalogue", "limits", "policy", "server", "supervisor", "upstream", "walk"},
 }

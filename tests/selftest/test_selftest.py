@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -116,6 +117,19 @@ def test_the_table_tells_a_failure_and_the_command_ends_with_1(
     out = capsys.readouterr().out
     assert "failed" in out
     assert "answered 200 [x]" in out
+
+
+def test_without_a_folder_for_temporary_files_the_command_says_how_to_have_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a container whose root is read-only; it ended with a traceback."""
+    config = tmp_path / "guard.toml"
+    laid(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+
+    assert run(main.app, ["selftest", "--config", str(config)]) == 1
+
+    assert "set TMPDIR to one that can, or start with --tmpfs /tmp" in capsys.readouterr().err
 
 
 def test_settings_that_would_not_start_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Searching with DuckDB finds what reading every line finds."""
 
 import os
+import tempfile
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -113,6 +114,17 @@ def test_without_the_engine_it_says_how_to_have_it(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(NoEngine, match="pip install duckdb"):
         Engine()
+
+
+def test_without_a_folder_for_temporary_files_it_says_how_to_have_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container whose root is read-only. A search then reads every line by itself, as without the engine."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+
+    with pytest.raises(NoEngine, match=r"set TMPDIR .* --tmpfs /tmp") as told:
+        Engine()
+    assert not told.value.is_missing
 
 
 def test_no_record_and_an_odd_path_are_told(tmp_path: Path) -> None:
