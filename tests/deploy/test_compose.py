@@ -137,15 +137,37 @@ def test_a_guard_made_from_these_files_serves_callers_and_prometheus(tmp_path: P
             assert ask(ops, "/livez", headers={"Host": f"guard:{ops}"})[0] == 400
 
 
+def test_keys_that_could_not_all_be_made_are_all_made_anew(tmp_path: Path) -> None:
+    """Stopped on the way nobody has any: half a set was taken for the whole one, or ended each later start."""
+    for name in ("config", "scrape", "bin"):
+        (tmp_path / name).mkdir()
+    failing = tmp_path / "bin" / "guard"
+    failing.write_text(f'#!/bin/sh\ncase "$*" in *agent-1*) exit 3;; esac\nexec {GUARD} "$@"\n')
+    failing.chmod(0o755)
+
+    assert _run_init(tmp_path, f"{failing.parent}:{environment()['PATH']}").returncode == 3
+    assert not (tmp_path / "config" / "keys.json").exists()
+    said = _init(tmp_path)
+
+    assert set(re.findall(r"^key of ([\w-]+)", said, re.MULTILINE)) == {"trader", "agent-1", "desk"}
+    made = {path.name for path in (tmp_path / "config").iterdir()}
+    assert made == {"daemon-keys.json", "daemon.key", "keys.json"}
+
+
 def _files(place: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
 
 def _init(place: Path) -> str:
     """What the script of the service `keys` prints; the volumes are folders of `place`."""
-    path = f"{Path(GUARD).parent}:{environment()['PATH']}"
+    done = _run_init(place, f"{Path(GUARD).parent}:{environment()['PATH']}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _run_init(place: Path, path: str) -> subprocess.CompletedProcess[str]:
     script = HERE / "compose" / "init.sh"
-    done = subprocess.run(  # noqa: S603 - our own script
+    return subprocess.run(  # noqa: S603 - our own script
         ["/bin/sh", str(script), str(place / "config"), str(place / "scrape")],
         capture_output=True,
         text=True,
@@ -153,8 +175,6 @@ def _init(place: Path) -> str:
         timeout=script.read_text().count("guard keys new") * WAIT_S,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @contextlib.contextmanager
