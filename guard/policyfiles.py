@@ -9,7 +9,7 @@ from msgspec import Struct
 from guard.filemark import mark_of
 from guard.pieces import in_pieces
 from guard.policy import PolicyDoc, PolicyError, parse_policy
-from guard.wholefile import POLICY_BYTES_MAX, read_whole, why
+from guard.wholefile import POLICY_BYTES_MAX, read_newest, why
 
 READS_MAX: Final = 5
 
@@ -44,7 +44,7 @@ def _read(directory: Path, *, are_tests: bool) -> tuple[dict[str, str], list[Pol
             errors.append(PolicyError(shown, None, "", "unreadable", "has a name that cannot be printed", "rename it"))
             continue
         try:
-            raw = read_whole(path, bytes_max=POLICY_BYTES_MAX)
+            raw = read_newest(path, bytes_max=POLICY_BYTES_MAX)
             texts[path.name] = raw.decode().replace("\r\n", "\n").replace("\r", "\n")
         except (OSError, UnicodeDecodeError) as error:
             errors.append(_unreadable(path.name, error))

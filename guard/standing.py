@@ -26,7 +26,7 @@ from guard.policy.diff import compare, verdict
 from guard.policyfiles import parse_texts, read_steadily
 from guard.settings import Settings
 from guard.terms import Account, Env
-from guard.wholefile import read_whole, why
+from guard.wholefile import read_newest, why
 
 WARMED_MAX: Final = 500  # keys whose plans a start makes before it opens, and a reload before it swaps
 _log = structlog.get_logger("guard")
@@ -64,7 +64,7 @@ def load_keys(settings: Settings) -> tuple[Keyring, Issuers]:
     issuers = []
     for row in settings.jwt:
         try:
-            jwks = read_whole(settings.path(row.jwks_file), bytes_max=JWKS_BYTES_MAX)
+            jwks = read_newest(settings.path(row.jwks_file), bytes_max=JWKS_BYTES_MAX)
         except OSError as error:
             errors.append(f"{row.jwks_file}: cannot be read: {why(error)}")
             continue

@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 POLICY_BYTES_MAX: Final = 4 * 2**20  # one file; a list of 100,000 symbols is half as large
 TEXT_BYTES_MAX: Final = 2**20  # settings, a secret, a chain of certificates
 GIVEN_BYTES_MAX: Final = 64 * 2**20  # checkpoints of twenty years
+REPLACED: Final = "was replaced or removed outside; this mount goes on showing the old one: mount its folder"
 
 
 def opened(path: Path, *, at_once: int = -1) -> BinaryIO:
@@ -33,6 +34,22 @@ def read_whole(path: Path, *, bytes_max: int) -> bytes:
     if len(raw) > bytes_max:
         raise OSError(errno.EFBIG, f"is larger than {bytes_max} bytes", str(path))
     return raw
+
+
+def read_newest(path: Path, *, bytes_max: int) -> bytes:
+    """`read_whole` of what a reload puts in force. Raises OSError too where the file `is_replaced`."""
+    raw = read_whole(path, bytes_max=bytes_max)
+    if is_replaced(path):
+        raise OSError(errno.ESTALE, REPLACED, str(path))
+    return raw
+
+
+def is_replaced(path: Path) -> bool:
+    """Whether the file that `path` leads to has no name any more.
+
+    A file that is mounted by itself stays what it was when another takes its name outside.
+    """
+    return path.stat().st_nlink == 0
 
 
 def read_text(path: Path, *, bytes_max: int = TEXT_BYTES_MAX) -> str:

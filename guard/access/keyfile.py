@@ -21,12 +21,10 @@ from guard.access.edits import Document, EditRefused
 from guard.access.parse import KEYFILE_BYTES_MAX, parse_keys
 from guard.access.records import Keyring
 from guard.errors import SettingsFault
-from guard.wholefile import why
+from guard.wholefile import REPLACED, is_replaced, why
 
 LOCK_WAIT_S: Final = 5.0
 _LOCK_STEP_S: Final = 0.02
-# A file that is mounted by itself stays what it was when another takes its name outside.
-_REPLACED: Final = "was replaced or removed outside; this mount goes on showing the old one: mount its folder"
 
 _T = TypeVar("_T")
 
@@ -107,8 +105,8 @@ def _read(path: Path) -> tuple[bytes | None, list[str]]:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 return None, [f"{path}: is no regular file"]
-            if found.st_nlink == 0 and os.path.samestat(found, path.stat()):
-                return None, [f"{path}: {_REPLACED}"]
+            if is_replaced(path):
+                return None, [f"{path}: {REPLACED}"]
             return file.read(KEYFILE_BYTES_MAX + 1), _mode_errors(found.st_mode, path)
     except FileNotFoundError:
         return None, [f"{path}: there is no such file; make a key with `guard keys new --file {path}`"]

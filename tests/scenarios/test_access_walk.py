@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from guard.access.scopes import SCOPES
+from guard.admin.change import Who
 from guard.server import Bounds, Reader, Request
 from guard.simulator.faults import Hold
 from guard.terms import Call, Presented, Reply
@@ -342,6 +343,26 @@ async def test_a_token_that_was_believed_ends_at_once_with_its_issuers_key(tmp_p
         scene.clock.advance(s=60)
         assert code_of(await scene.ask(ACCOUNTS, who=None, **head)) == (401, "unauthenticated")
         assert len(scene.reached()) == 2
+
+
+async def test_what_was_replaced_behind_the_mount_of_a_single_file_is_not_reloaded(tmp_path: Path) -> None:
+    """The mount shows the old file for ever: a reload went well, and a key that its issuer gave up still counted."""
+    (tmp_path / "jwks.json").write_bytes(tokens.jwks(tokens.jwk("OKP", kid="a")))
+    async with stage(tmp_path, toml=f"{TRADING}{ISSUING}", policies="[orders]\nmax_qty = 100\n") as scene:
+        changes = scene.guard.changes
+        reloads = {
+            tmp_path / "jwks.json": changes.reload_keys,
+            tmp_path / "policies" / "desk.toml": changes.policies.reload,
+        }
+        for place, reload in reloads.items():
+            outside = place.rename(tmp_path / "outside")
+            with outside.open("rb") as mounted:
+                place.symlink_to(f"/dev/fd/{mounted.fileno()}")
+                assert (await reload(Who())).result != "refused"
+                outside.unlink()
+                seen = await reload(Who())
+            assert seen.result == "refused"
+            assert "mount its folder" in str(seen)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.wholefile import read_given, read_text, read_whole, why
+from guard.wholefile import read_given, read_newest, read_text, read_whole, why
 
 
 def test_a_file_is_read_whole_up_to_its_bound(tmp_path: Path) -> None:
@@ -49,6 +49,20 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r"regular file|directory") as caught:
             read_whole(tmp_path / name, bytes_max=10)
         assert str(tmp_path) not in why(caught.value)
+
+
+def test_a_file_that_was_replaced_behind_its_mount_is_not_read(tmp_path: Path) -> None:
+    """A reload took the keys of a token issuer, or policies, as they were before the edit, and said `unchanged`."""
+    path, new = tmp_path / "jwks.json", tmp_path / "new"
+    path.write_bytes(b"old")
+    with path.open("rb") as mounted:
+        behind = Path(f"/dev/fd/{mounted.fileno()}")
+        assert read_newest(behind, bytes_max=10) == b"old"
+        new.write_bytes(b"new")
+        new.replace(path)
+        with pytest.raises(OSError, match="mount its folder"):
+            read_newest(behind, bytes_max=10)
+    assert read_newest(path, bytes_max=10) == b"new"
 
 
 def test_a_text_is_read_like_any_whole_file(tmp_path: Path) -> None:
