@@ -5,8 +5,7 @@ does not fit those before it stops the start: guessed counters are worse than no
 of the record is in `beginning`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -102,7 +101,6 @@ class Recovered(Struct):
     is_crashed: bool = False
     seq: int = 0  # of the last record that was folded
     cut_short: int | None = None  # up to where was signed when a start came that did not come so far as to tell
-    openings: dict[int, Opening] = field(default_factory=dict)  # by seq, of decisions that are about to be folded
     told_seq: int = 0  # the start that told it, as whoever can write the file may say: it counts once it is signed
 
 
@@ -125,12 +123,8 @@ def fold_all(found: Recovered, lines: Iterator[Entry]) -> None:
             return
 
 
-def fold(found: Recovered, lines: Sequence[Entry]) -> None:
+def fold(found: Recovered, lines: Iterable[Entry]) -> None:
     """Folds some records. An unknown type is skipped; a known one must be complete and fit the records before it."""
-    decisions: list[Any] = [line for line in lines if _folding(type(line)) is _decision]
-    for record in filter(_reserves, decisions):  # one after the other, since this takes the records alone
-        with suppress(ValueError, JournalFault):  # one that does not fit is told when its turn comes
-            found.openings[record.seq] = opening_of(record)
     try:
         for line in lines:
             found.seq = line.seq
@@ -213,13 +207,9 @@ def _decision(found: Recovered, record: Decision) -> None:
         known.batch = record.batch
         known.retry_after_s, known.largest_qty = record.retry_after_s, record.largest_qty
         found.recent.put(known)
-    if _reserves(record):
-        opening = found.openings.pop(found.seq, None)
-        reserve(found.state, opening_of(record) if opening is None else opening, t_us=record.t)
-
-
-def _reserves(record: Decision) -> bool:
-    return record.outcome == "allow" and record.effect in _TRADES and record.replays is None
+    if record.outcome != "allow" or record.effect not in _TRADES or record.replays is not None:
+        return
+    reserve(found.state, opening_of(record), t_us=record.t)
 
 
 def opening_of(record: Decision) -> Opening:

@@ -48,18 +48,3 @@ def test_a_record_that_does_not_fit_is_told_where_the_chain_breaks_behind_it(
 
     with pytest.raises(JournalFault, match=fault):
         recover(tmp_path)
-
-
-def test_of_two_records_that_do_not_fit_the_first_is_told(tmp_path: Path) -> None:
-    """What orders claim is read for several records at once; a fault found there is told when its turn comes."""
-    homeless = decision("homeless", effect="order_new", account=None)
-    for number, (records, fault) in enumerate(
-        (((MISFIT, homeless), "record 2: step misfit"), ((homeless,), "homeless"))
-    ):
-        journal = open_journal(tmp_path / str(number))
-        for record in records:
-            journal.append("decision", record)
-        journal.shut()
-
-        with pytest.raises(JournalFault, match=fault):
-            recover(tmp_path / str(number))

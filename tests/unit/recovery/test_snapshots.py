@@ -196,13 +196,12 @@ def test_no_field_of_what_is_recovered_is_forgotten() -> None:
     """A new field needs a place in the parts, or a snapshot would lose it.
 
     `over` and `ends` are what a start makes of `agreed`, `ts` is the last part's own, and `cut_short` was told by the
-    start of the run that made the snapshot. `openings` is empty between two batches.
+    start of the run that made the snapshot.
     """
     basics = {"policy_sha256", "vkey", "t_us", "is_crashed", "agreed", "config_sha256", "is_lost"}
 
     assert set(Recovered.__struct_fields__) == basics | {"state", "recent", "begun"} | {
         "records",
-        "openings",
         "over",
         "ends",
         "ts",
