@@ -1,19 +1,23 @@
-"""Finds a decision by its time and id with a binary search, since lines stand in the order of their times.
+"""Finds a decision by its time and id with a binary search, since lines stand nearly in the order of their times.
 
-It reads a few dozen lines of one segment and needs no index. If the wall clock was set back a record may be missed;
-whoever needs certainty reads the whole record (`search`).
+A decision has the time at which its request came, and is written when the turn of the loop decides it: what was written
+before it may be later by `APART_US`. It needs no index. If the wall clock was set back a record may be missed; whoever
+needs certainty reads the whole record (`search`).
 """
 
 import mmap
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from guard.errors import JournalFault
-from guard.journal.record import Line, decode
+from guard.journal.record import Line, decode, timestamp
 from guard.journal.segments import segment_numbers, segment_path
+from guard.terms import us_of
 from guard.wholefile import opened
 
-SAME_TIME_MAX: Final = 10_000  # lines of one microsecond that are looked through
+APART_US: Final = 1_000_000  # by how much a line may be later than one behind it; a turn of the loop is far shorter
+LOOKED_AT_MAX: Final = 16 * 2**20  # bytes of about the time asked for
 
 
 def decision_at(state: Path, ts: str, decision: str) -> Line | None:
@@ -21,12 +25,15 @@ def decision_at(state: Path, ts: str, decision: str) -> Line | None:
 
     Blocking. A record that is still on its way to the file is not there yet.
     """
+    at_us = us_of(datetime.fromisoformat(ts))
+    since, until = timestamp(max(0, at_us - APART_US)), timestamp(at_us + APART_US)
     for number in reversed(segment_numbers(state)):
         path = segment_path(state, number)
         try:
             with opened(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                at = _first_at(data, ts)
-                found = _among(data, at, ts=ts, decision=decision)
+                at = _first_at(data, since)
+                lines = data[at : min(_first_at(data, until), at + LOOKED_AT_MAX)]
+                found = _among(lines, ts=ts, decision=decision)
         except FileNotFoundError:  # pruned a moment ago, and all before it
             return None
         except (OSError, ValueError) as error:  # an empty file cannot be mapped; what is no record has no time
@@ -50,17 +57,15 @@ def _first_at(data: mmap.mmap, ts: str) -> int:
     return low
 
 
-def _among(data: mmap.mmap, at: int, *, ts: str, decision: str) -> Line | None:
-    """The decision among the lines of this very time."""
-    needle = f'"id":"{decision}"'.encode()
-    for _ in range(SAME_TIME_MAX):
-        end = data.find(b"\n", at)
+def _among(lines: bytes, *, ts: str, decision: str) -> Line | None:
+    """The decision of this very time among the lines."""
+    needle, at = f'"id":"{decision}"'.encode(), 0
+    while (at := lines.find(needle, at)) >= 0:
+        begin, end = lines.rfind(b"\n", 0, at) + 1, lines.find(b"\n", at)
         if end < 0:
             return None
-        line = decode(data[at:end])
-        if line.ts != ts:
-            return None
-        if line.type == "decision" and needle in line.raw and line.members().get("id") == decision:
+        line = decode(lines[begin:end])
+        if line.ts == ts and line.type == "decision" and line.members().get("id") == decision:
             return line
         at = end + 1
     return None

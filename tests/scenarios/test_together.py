@@ -20,7 +20,7 @@ from guard.walk.judging import Look
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
 from guard.walk.written import record_of
-from tests.support.guards import codes
+from tests.support.guards import codes, said
 from tests.support.journal import no_room_for_what_passes
 from tests.support.stage import (
     ACCOUNTS,
@@ -243,6 +243,18 @@ async def test_a_read_that_is_cancelled_before_the_step_is_not_counted(tmp_path:
         with pytest.raises(asyncio.CancelledError):
             await first
         assert len(scene.reached(QUOTE)) == 1
+
+
+async def test_what_was_written_before_an_order_that_came_first_does_not_hide_it(tmp_path: Path) -> None:
+    """What is refused at once is on record before an order that waits for its turn; `record` was null."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        tasks = await at_the_step(scene, scene.place(), scene.place(remark="other"))
+        scene.clock.advance(us=700)
+        refused = await scene.ask(ORDER, {"symbol": "HK.00700"})
+        for reply in (*await asyncio.gather(*tasks), refused):
+            told = said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))
+            assert told["record"] is not None
 
 
 async def test_who_is_cancelled_before_the_step_never_came(tmp_path: Path) -> None:

@@ -51,6 +51,20 @@ def test_every_decision_is_found_and_no_other(gaps_s: list[int]) -> None:
         assert all(decision_at(state, ts, "D0") is None for ts in others)
 
 
+def test_a_decision_is_found_among_lines_that_are_later_and_were_written_before_it(tmp_path: Path) -> None:
+    """An order has the time at which it came; an outcome or a cancel of the same turn of the loop is written before."""
+    clock, rows = ManualClock(NOW), []
+    journal = Journal.open(tmp_path / "state", clock=clock, bounds=Bounds(segment_bytes_max=3000))
+    for number in range(60):
+        clock.advance(us=1000)
+        came_us = clock.wall_us() - (number * 7919) % 600_000
+        rows.append((timestamp(came_us), f"D{number}"))
+        journal.append("decision", decision(f"D{number}"), wall_us=came_us)
+        journal.append("outcome", outcome(f"D{number}"))
+    journal.shut()
+    assert [name for ts, name in rows if decision_at(tmp_path / "state", ts, name) is None] == []
+
+
 def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
     """A torn tail hides nothing that is whole."""
     rows = written(tmp_path / "state", [0, 60, 60])
