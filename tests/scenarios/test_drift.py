@@ -255,7 +255,7 @@ def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Path, mo
                 (tmp_path / f"{name}.new").rename(tmp_path / f"{name}.toml")
         return text
 
-    monkeypatch.setattr("guard.policyfiles.read_whole", read)
+    monkeypatch.setattr("guard.policyfiles.read_newest", read)
     assert read_steadily(tmp_path) == Files({"a.toml": "new", "b.toml": "new"})
 
 
