@@ -99,6 +99,16 @@ def test_a_trade_that_nobody_knows_of_is_a_504() -> None:
     assert (reply.status, body["ret_type"], body["guard"]["retryable"]) == (504, -100, False)
 
 
+def test_a_rate_of_zero_beside_another_reason_is_still_not_retryable() -> None:
+    """What ends with time does not help where something else never lets it pass."""
+    never, later = Reason(Code.RATE, "no", limit="0"), Reason(Code.COOLDOWN, "no")
+
+    refused = refusal_reply(Refusal((never, later)), decision="01K", policy_sha256=None)
+
+    assert json.loads(refused.body)["guard"]["retryable"] is False
+    assert dict(refused.headers)["Retry-After"] == "3600"
+
+
 @pytest.mark.parametrize(("known_s", "said"), [(None, "1"), (0.0, "1"), (0.2, "1"), (1.0, "1"), (11.01, "12")])
 def test_retry_after_is_whole_seconds_and_never_too_early(known_s: float | None, said: str) -> None:
     """The body has the exact time, the field its ceiling, at least a second."""
