@@ -138,9 +138,9 @@ class Guard:
         """What is in force from the start on. Policies that cannot be kept beside the record are not put in force."""
         keyring, issuers = load_keys(self.settings)
         over_by(recovered, self.clock.wall())
-        agreed = recovered.agreed
-        over = agreed.temporary
-        before = Before(recovered.policy_sha256, agreed.expired, None if over is None else over.back)
+        policy_change = recovered.policy_change
+        over = policy_change.temporary
+        before = Before(recovered.policy_sha256, policy_change.expired, None if over is None else over.back)
         found = at_start(self.settings, keyring, self.shelf, before=before, now=self.clock.wall())
         recovered.ends = over if found.ends else None
         self.policy_errors = list(found.errors)
@@ -179,10 +179,10 @@ class Guard:
             clock=self.clock,
             supervisor=self.supervisor,
         )
-        self.desk.agreed = recovered.agreed
+        self.desk.policy_change = recovered.policy_change
         self.pipeline = Pipeline(self.desk, self._hooks if self.tracing is None else self.tracing.hooks(self._hooks))
         self.recorder: Recorder = self.pipeline.recorder
-        self.reconciler = self.desk.lookout = Reconciler(self.recorder)
+        self.reconciler = self.desk.order_lists = Reconciler(self.recorder)
         self.unlocked = Unlocked(self.desk.daemon)
         self.desk.reference.hear_positions(self.reconciler.held)
         self.relay = Relay(self.recorder, self.trust, on_trade=self.reconciler.traded, seeing=self._seeing)
@@ -190,7 +190,7 @@ class Guard:
             self.desk,
             self.shelf,
             cancelling=self.pipeline.cancelling,
-            agreed=recovered.agreed,
+            policy_change=recovered.policy_change,
             rehearse=Rehearsal(self.directory, self.clock),
             after_keys=self.relay.revalidate,
         )
@@ -308,7 +308,7 @@ class Guard:
     async def _every_second(self) -> None:
         """Each second: writes sums, ends stale subscriptions and temporary policies, notices clock steps."""
         while True:
-            await asyncio.sleep(min(EVERY_S, self.desk.agreed.left_s(self.clock.wall()) or EVERY_S))
+            await asyncio.sleep(min(EVERY_S, self.desk.policy_change.left_s(self.clock.wall()) or EVERY_S))
             self.recorder.floods.sum_up(self.clock.wall_us())
             self.relay.tick()
             await self.changes.policies.tick()

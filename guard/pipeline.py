@@ -20,7 +20,7 @@ from guard.walk.passing import Asked, Passing
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import broken, refused, settled, turned_away
-from guard.walk.sending import MEETS_OTHERS, Sending, carry, closings
+from guard.walk.sending import REACHES_OTHERS, Sending, carry, closings
 
 _CANCEL = Effect.ORDER_CANCEL  # asked of every trade
 _log = structlog.get_logger("guard")
@@ -88,7 +88,7 @@ class Pipeline:
             return await self.cancel_alls.told(sending, self.cancel_alls.begin(sending, each))
         others = None if visit.effect is _CANCEL else self.closings
         carried = await carry(self.recorder, sending, self.hooks.carrying, together=others)
-        if carried.late is MEETS_OTHERS:
+        if carried.late is REACHES_OTHERS:
             return await self.cancel_alls.one_by_one(sending)
         if carried.late is not None:
             return refused(self.recorder, visit, carried.late, is_recorded=False)

@@ -82,7 +82,7 @@ class Tracing:
             find=hooks.find,
             identify=self._timed("identify", hooks.identify),
             parse=hooks.parse,
-            each_of=hooks.each_of,
+            own_orders_only=hooks.own_orders_only,
             revoked=hooks.revoked,
             judge=self._timed("judge", hooks.judge),
             rights=hooks.rights,

@@ -118,7 +118,7 @@ class Routes:
 
     async def policy(self, _: web.Request, __: Principal) -> web.Response:
         """The policies in force, and what waits for a second person, with what it would have done in the last day."""
-        standing, agreed = self._desk.standing, self._changes.policies.agreed
+        standing, policy_change = self._desk.standing, self._changes.policies.policy_change
         policies = msgspec.Raw(standing.policies.source()) if standing.policies else []
         pending = await self._changes.policies.rehearsal()
         return as_json(
@@ -126,7 +126,7 @@ class Routes:
                 "sha256": standing.policy_sha256 or None,
                 "policies": policies,
                 "shadows": [doc.id for doc in standing.policies.shadow_docs] if standing.policies else [],
-                "until": None if agreed.temporary is None else agreed.temporary.until,
+                "until": None if policy_change.temporary is None else policy_change.temporary.until,
                 "pending": None if pending is None else _waiting(*pending),
             }
         )

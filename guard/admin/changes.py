@@ -13,11 +13,11 @@ from guard.admin.policies import PolicyChanges, Rehearse
 from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import Recounting
 from guard.admin.trading import StateBody, set_state
-from guard.agreed import Agreed
 from guard.errors import JournalFault, SettingsFault
 from guard.journal import Keys, plain
 from guard.journal.shelf import Shelf
 from guard.loop.resting import aside, let_go, uncollected
+from guard.policychange import PolicyChangeState
 from guard.standing import Standing, build_policies, load_keys, pieces_of, stand, warmed
 from guard.terms import Principal
 from guard.walk.cancelling import Cancelling
@@ -35,7 +35,7 @@ class Changes:
         shelf: Shelf,
         *,
         cancelling: Cancelling,
-        agreed: Agreed,
+        policy_change: PolicyChangeState,
         rehearse: Rehearse,
         after_keys: Callable[[], None] = lambda: None,
     ) -> None:
@@ -46,7 +46,7 @@ class Changes:
         self._turn = asyncio.Lock()
         self.recounting = Recounting(desk, shelf, desk.directory)
         self.policies = PolicyChanges(
-            desk, shelf, turn=self._turn, agreed=agreed, rehearse=rehearse, recounting=self.recounting
+            desk, shelf, turn=self._turn, policy_change=policy_change, rehearse=rehearse, recounting=self.recounting
         )
 
     # ------------------------------------------------------------ keys

@@ -20,12 +20,12 @@ from guard.admin.control import PERSON, Compared, held_against, may_approve
 from guard.admin.recorded import Asked
 from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import Recounting
-from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import Policy
 from guard.journal.shelf import Shelf
 from guard.loop.resting import Pieces, aside, let_go, uncollected
 from guard.policy import PolicyError, PolicySet
+from guard.policychange import PolicyChangeState
 from guard.standing import Standing, keep, pieces_of, stand
 from guard.walk.desk import Desk
 
@@ -54,7 +54,7 @@ class PolicyChanges:
         shelf: Shelf,
         *,
         turn: asyncio.Lock,
-        agreed: Agreed,
+        policy_change: PolicyChangeState,
         rehearse: Rehearse,
         recounting: Recounting,
     ) -> None:
@@ -66,7 +66,7 @@ class PolicyChanges:
         self._rehearsed: dict[str, Mapping[str, object]] = {}
         self._rehearsing = asyncio.Lock()
         self._left_over: Pieces = []
-        self.agreed = agreed
+        self.policy_change = policy_change
         self.last_ok = True
         self.last_success_s = desk.clock.wall().timestamp()
 
@@ -96,11 +96,11 @@ class PolicyChanges:
 
     async def approve(self, sha256: str, who: Who) -> Change:
         """A second person's word for what waits; what it would have done in the last day is shown before."""
-        pending = self.agreed.pending
+        pending = self.policy_change.pending
         if pending is not None and pending.sha256 == sha256:
             await self.rehearsal()
         async with self._turn:
-            was, pending = self._desk.standing, self.agreed.pending
+            was, pending = self._desk.standing, self.policy_change.pending
             ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.policy_sha256)
             if ended is not None:  # the rehearsal takes its time
                 return ended
@@ -121,11 +121,11 @@ class PolicyChanges:
 
     async def tick(self) -> None:
         """What was in force only for a time goes back by itself."""
-        if not self.agreed.is_due(self._desk.clock.wall()):
+        if not self.policy_change.is_due(self._desk.clock.wall()):
             return
         async with self._recounting.ahead(self._turn):  # until then no order passes
-            over = self.agreed.temporary
-            if over is not None and self.agreed.is_due(self._desk.clock.wall()):
+            over = self.policy_change.temporary
+            if over is not None and self.policy_change.is_due(self._desk.clock.wall()):
                 with uncollected() as made:
                     old = ref(self._desk.standing)
                     await self._reverted(self._desk.standing, over)
@@ -135,7 +135,7 @@ class PolicyChanges:
     async def rehearsal(self) -> tuple[Policy, Mapping[str, object]] | None:
         """The set that waits, and what it would have done; None where nothing waits."""
         async with self._rehearsing:  # a process that reads a whole day is not begun by each who asks
-            pending = self.agreed.pending
+            pending = self.policy_change.pending
             if pending is None:
                 return None
             if pending.sha256 not in self._rehearsed:
@@ -154,7 +154,7 @@ class PolicyChanges:
         if endless is not None:
             self._left_over += built.pieces()
             return Change("refused", was.policy_sha256, errors=(endless,))
-        if who.by is None and built.sha256 == self.agreed.expired:
+        if who.by is None and built.sha256 == self.policy_change.expired:
             _log.warning("policy_held_back", in_force=was.policy_sha256, on_disk=built.sha256, hint=AGAIN)
             self._left_over += built.pieces()
             return Change("unchanged", was.policy_sha256)
@@ -173,7 +173,7 @@ class PolicyChanges:
 
     def _endless(self, was: Standing, built: PolicySet, until: datetime, *, is_same: bool) -> str | None:
         """Why this cannot end then; None where it can, or does so already."""
-        over, wall = self.agreed.temporary, self._desk.clock.wall()
+        over, wall = self.policy_change.temporary, self._desk.clock.wall()
         if until <= wall:
             return PAST_END.format(until, wall)
         if over is not None:  # a later end would take the place of this one
@@ -260,7 +260,7 @@ class PolicyChanges:
 
     async def _base(self, asked: Asked) -> tuple[Policy, str] | None:
         """A change on top of one that ends: it ends with it, unless it stands by itself beside what was before."""
-        over = self.agreed.temporary
+        over = self.policy_change.temporary
         if over is None or over.back is None or asked.until is not None:
             return None
         back = await self._kept(asked.was, over.back)
@@ -292,7 +292,7 @@ class PolicyChanges:
             fault = self._append(record)
             self._swap(standing, recount, t_us=record.t)
         if fault is not None:  # a start finds the same end in the record, and goes back by itself
-            self.agreed.fold(record)
+            self.policy_change.fold(record)
             _log.error("revert_not_recorded", why=fault)
         _log.warning("policy_reverted", sha256=standing.policy_sha256, kind=found.kind, kept=built is not None)
         self._desk.metrics.count("guard_policy_reloads_total", "reverted")
@@ -310,7 +310,7 @@ class PolicyChanges:
         except JournalFault as fault:
             return str(fault)
         self._desk.journal.sign_soon()
-        self.agreed.fold(record)
+        self.policy_change.fold(record)
         return None
 
     def _refused(self, was: Standing, who: Who, errors: list[PolicyError]) -> Change:
@@ -319,8 +319,8 @@ class PolicyChanges:
 
     def _withdraw(self, was: Standing, who: Who) -> None:
         """The files say again what is in force: what waited is asked for no more."""
-        if self.agreed.pending is not None:
-            self._note(recorded.withdrawn(self.agreed.pending, was, who, t_us=self._desk.clock.t_us()))
+        if self.policy_change.pending is not None:
+            self._note(recorded.withdrawn(self.policy_change.pending, was, who, t_us=self._desk.clock.t_us()))
 
     def _note(self, record: Policy) -> None:
         """A record of what has changed nothing; where it cannot be written that is told elsewhere."""

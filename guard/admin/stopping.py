@@ -8,7 +8,7 @@ placed elsewhere belong to a scope that names no keys.
 from guard.limits import Holder, State, TradingRule
 from guard.terms import Principal
 from guard.walk.cancelling import Cancelling
-from guard.walk.targets import Asked, Target
+from guard.walk.targets import Requester, Target
 
 _Place = tuple[object, str]
 
@@ -18,13 +18,13 @@ def cancel_scope(
 ) -> tuple[Target, ...]:
     """Has them cancelled; at once what each has come to."""
     why = f"{'drill: ' if rule.drill else ''}{rule.state} by {rule.by}: {rule.reason}"
-    asked = Asked(batch=batch, principal=by, why=why)
+    requester = Requester(batch=batch, principal=by, why=why)
     meant = [holder for holder in state.holders.values() if is_in_scope(rule, holder)][::-1]
     names = {holder.id for holder in meant}
     shared = {_place(holder) for holder in state.holders.values() if holder.id not in names}
     alone = [holder for holder in meant if _place(holder) not in shared]
     rest = [holder for holder in meant if _place(holder) in shared]
-    return (*cancelling.begin(asked, alone, as_one=True), *cancelling.begin(asked, rest))
+    return (*cancelling.begin(requester, alone, as_one=True), *cancelling.begin(requester, rest))
 
 
 def is_in_scope(rule: TradingRule, holder: Holder) -> bool:

@@ -126,7 +126,7 @@ def first_records(
         keys = Keys(t=t_us, result="applied", sha256=sha256, reason="start", targets=targets, batch=batch)
         records.append(("keys", keys))
     for record in policies:
-        found.agreed.fold(record)
+        found.policy_change.fold(record)
         records.append(("policy", record))
     return records
 
@@ -148,6 +148,6 @@ def _counted(
 
 def over_by(found: Recovered, wall: datetime) -> None:
     """Ends what was in force only until a time that has passed since."""
-    found.over = found.agreed.ended(wall)
+    found.over = found.policy_change.ended(wall)
     if found.over is not None:
         found.policy_sha256 = found.over.back

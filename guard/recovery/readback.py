@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.intent import kept
 from guard.journal import (
@@ -49,6 +48,7 @@ from guard.limits import (
     settle,
     together,
 )
+from guard.policychange import PolicyChangeState
 from guard.terms import ENV_OF, TRADE_EFFECTS, Account, Effect, Outcome
 from guard.tracking import learned, reconciled
 from guard.walk.recent import Known, Recent
@@ -90,7 +90,7 @@ class Recovered(Struct):
     policy_sha256: str | None = None
     config_sha256: str | None = None
     is_lost: bool = False  # counters of limits in force could not be made, or a start was cut short in telling them
-    agreed: Agreed = field(default_factory=Agreed)
+    policy_change: PolicyChangeState = field(default_factory=PolicyChangeState)
     begun: Begun = field(default_factory=Begun)
     over: Policy | None = None
     ends: Policy | None = None  # what is in force only for a time, where the start's policies build on it
@@ -185,7 +185,7 @@ def _change(found: Recovered, record: Policy | Keys | Counters) -> None:
         found.begun.put(record.batch, msgspec.json.decode(record.targets, type=Graft))
         return
     if isinstance(record, Policy):
-        found.agreed.fold(record)
+        found.policy_change.fold(record)
         if record.result in {"applied", "reverted"}:
             found.policy_sha256 = record.sha256
         if record.carried:

@@ -16,12 +16,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from guard.agreed import Agreed
 from guard.errors import JournalFault
 from guard.journal import Policy, replay_typed
 from guard.journal.runs import Run, behind, runs
 from guard.journal.segments import first_line, head_of, segment_numbers
 from guard.limits import Graft, Part, restore, snapshot
+from guard.policychange import PolicyChangeState
 from guard.recovery.readback import Recovered, fold_all
 from guard.walk.recent import Known
 
@@ -67,8 +67,8 @@ _DECODER: Final = msgspec.json.Decoder(_Any)
 def parts(found: Recovered) -> Iterator[bytes]:
     """The parts as JSON, each fit for a record of its own."""
     encode = msgspec.json.encode
-    agreed = found.agreed
-    told = (agreed.pending, agreed.temporary, agreed.expired)
+    policy_change = found.policy_change
+    told = (policy_change.pending, policy_change.temporary, policy_change.expired)
     counted = found.config_sha256, found.is_lost
     yield encode(Basics(found.t_us, found.policy_sha256, found.vkey, found.is_crashed, *told, *counted))
     known = iter(found.recent.latest(RECENT_MAX))
@@ -89,7 +89,7 @@ def put_together(bodies: Iterable[bytes]) -> Recovered:
                 found.t_us, found.is_crashed = basics.t_us, basics.is_crashed
                 found.policy_sha256, found.vkey = basics.policy_sha256, basics.vkey
                 found.config_sha256, found.is_lost = basics.config_sha256, basics.is_lost
-                found.agreed = Agreed(basics.pending, basics.temporary, basics.expired)
+                found.policy_change = PolicyChangeState(basics.pending, basics.temporary, basics.expired)
             case Recents() as recents:
                 for known in recents.known:
                     found.recent.put(known)

@@ -58,7 +58,7 @@ OTHERS: Final = (
             Ask(path=CANCEL_ALL, body=account(), who="other", shows=("results",)),
             Ask(path=ORDERS, body=account(), shows=('"order_status":5,"order_id":<id 1>',)),
         ),
-        proves=("each_of",),
+        proves=("own_orders_only",),
     ),
     Case(
         id="G03",

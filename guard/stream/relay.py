@@ -169,7 +169,7 @@ class Relay:
         """It no longer counts; with its last socket a key leaves."""
         name = self._seats.leave(socket)
         if name is not None:
-            self._desk.holdings.left(name, now_us=self._desk.clock.t_us())
+            self._desk.subscriptions.left(name, now_us=self._desk.clock.t_us())
 
     async def _answer(self, socket: CallerSocket, visit: Visit) -> Refusal | None:
         """A caller with a key waits for the daemon's stream and, if bound to accounts, for the account list."""
@@ -198,7 +198,7 @@ class Relay:
         visit.outcome = "allowed"
         socket.accept(visit.call.head["sec-websocket-key"], decision=visit.id)
         self._audience.enter(socket)
-        self._desk.holdings.arrived(_name(socket.principal))
+        self._desk.subscriptions.arrived(_name(socket.principal))
         self._recorder.finished(visit)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._bounds.sweep_s, self._sweep)
@@ -242,7 +242,7 @@ class Relay:
 
     def is_needed(self) -> bool:
         """Whether there are callers with a key, or subscriptions that only an open stream could tell to be lost."""
-        return bool(self._desk.holdings) or self._seats.has_keys
+        return bool(self._desk.subscriptions) or self._seats.has_keys
 
     def on_dialled(self, refusal: Refusal | None) -> None:
         """Notes whether the daemon can be reached."""
@@ -252,7 +252,7 @@ class Relay:
         """Subscribes again: a daemon that was away has forgotten all, even what was renewed just before it went."""
         if self._restoring is not None:
             self._restoring.cancel()
-        if self._desk.holdings:
+        if self._desk.subscriptions:
             self._restoring = self._desk.supervisor.start(restore(self._desk), "subscriptions", service=True)
 
     def on_frame(self, frame: Frame | None) -> None:

@@ -24,7 +24,7 @@ from guard.tracking.scribe import POSITIONS, SOURCE, Scribe
 from guard.tracking.slices import in_slices
 from guard.tracking.tracks import Tracks
 from guard.upstream.orderlist import OrderRow
-from guard.walk.lookout import Disabled
+from guard.walk.orderlists import Disabled
 from guard.walk.recorder import Recorder
 
 FIRST_LOOK_US: Final = 1_000_000  # after a step came into doubt: the daemon's list needs a moment too
@@ -65,7 +65,7 @@ class Reconciler:
         """What the lists say of this machine's clock, and those that say nothing."""
         return self._lists.concerns()
 
-    def poke(self, account: Account) -> None:
+    def refresh_soon(self, account: Account) -> None:
         """Something happened on this account: ask for its lists as soon as the pace allows."""
         if account not in self._poked:
             self._poked.add(account)
@@ -79,14 +79,14 @@ class Reconciler:
         doubted_at = {holder.account for holder in doubted if holder is not None}
         for account in live | doubted_at | self._late.heard(acc_id):
             if account.acc_id == acc_id:
-                self.poke(account)
+                self.refresh_soon(account)
 
     @property
     def poked(self) -> frozenset[Account]:
         """The accounts whose lists wait to be asked out of turn."""
         return frozenset(self._poked)
 
-    async def look(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
+    async def refresh(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
         """Asks for one list out of turn, since a request depends on it; waits at most `LOOK_WAIT_S`.
 
         Not if it was asked for a moment ago, nor if that left no quota for the lists of live orders.

@@ -4,10 +4,11 @@ In: a `Visit`, which is one request, and the `Desk`, the one mutable world. Out:
 No rule, no counter and no byte of HTTP lives here.
 
 - shared: `desk` (the world, the visit, its situation), `hooks` (every place that may refuse), `together`, `crowd`
-- what the world is like: `gather`, `prepare`, `naming` (which order is meant), `lookout` (the daemon's order lists)
+- what the world is like: `gather`, `prepare`, `naming` (which order is meant), `orderlists` (the daemon's order lists)
 - what stands against a request: `door` (rights, state, ownership), `judging` (rules and ledger), `changing`, `broker`,
   `fitting`, `shadow`, `barring`; `deciding` is the one step in which all of it is asked and room is taken
-- sending: `sending`, `spacing`, `breaker`; many cancels: `meeting`, `targets`, `cancelling`, `cancelall`
-- other roads: `passing` (no trade), `subscribing` with `holdings`, `unlocking` with `cooldown`, `questions`, `recall`
+- sending: `sending`, `spacing`, `breaker`; many cancels: `cancelscope`, `targets`, `cancelling`, `cancelall`
+- other roads: `passing` (no trade), `subscribing` with `subscriptions`, `unlocking` with `cooldown`, `questions` with
+  `recall`
 - telling: `recorder`, `written`, `floods` with `tally`, `recent`, `replies`, `sight` (cuts answers), `origins` (CORS)
 """

@@ -18,12 +18,12 @@ from guard.limits import Holder
 from guard.server import passed_reply
 from guard.terms import Answer, Refusal, Reply, Verdict, refuse
 from guard.walk.cancelling import Cancelling
+from guard.walk.cancelscope import orders_in_scope
 from guard.walk.desk import Situation, Visit
-from guard.walk.meeting import met
 from guard.walk.recorder import Recorder
 from guard.walk.replies import Headers, rate_headers, trade_body, unusable
 from guard.walk.sending import Closing, Sending
-from guard.walk.targets import ENDED, PENDING, Asked, Target
+from guard.walk.targets import ENDED, PENDING, Requester, Target
 
 RESULTS_MAX: Final = 2_000  # orders that an answer lists; it counts them all
 _PART_OF_TIMEOUT: Final = 0.9  # a caller that waits just as long would miss an answer at the very end
@@ -41,8 +41,8 @@ class CancelAlls:
     def begin(self, sending: Sending, holders: Sequence[Holder]) -> tuple[Target, ...]:
         """Begins to cancel these orders one by one, as parts of this request."""
         visit = sending.visit
-        asked = Asked(batch=visit.id, principal=visit.principal, peer=visit.call.peer)
-        return self._cancelling.begin(asked, holders)
+        requester = Requester(batch=visit.id, principal=visit.principal, peer=visit.call.peer)
+        return self._cancelling.begin(requester, holders)
 
     async def one_by_one(self, sending: Sending) -> Reply:
         """Cancels each of the key's own orders, since the one request for all was not sent or was refused."""
@@ -50,7 +50,11 @@ class CancelAlls:
 
     def _own(self, sending: Sending) -> list[Holder]:
         principal = sending.visit.principal
-        return [h for h in met(self._desk, sending.situation) if principal is not None and h.key == principal.name]
+        return [
+            h
+            for h in orders_in_scope(self._desk, sending.situation)
+            if principal is not None and h.key == principal.name
+        ]
 
     async def told(self, sending: Sending, targets: Sequence[Target]) -> Reply:
         """The answer, once every order is done or time is up."""

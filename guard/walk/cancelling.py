@@ -2,7 +2,7 @@
 
 Used by a cancel-all that must not touch other keys' orders, and by an operator who sets a state with `cancel_working`.
 The program owns the work: it goes on after the caller was answered or has hung up. An order that is already being
-cancelled is not cancelled twice; its cancel is sent in the name of the first asker who still may. An order that the
+cancelled is not cancelled twice; its cancel is sent in the name of the first requester who still may. An order that the
 daemon has not named yet (its answer is pending, or was lost) is cancelled once it has a name. After a crash the work is
 not taken up again; every cancel that was sent is in the record.
 """
@@ -36,12 +36,12 @@ from guard.terms import (
     Verdict,
 )
 from guard.walk.broker import bucket_claims, bucket_of
+from guard.walk.cancelscope import orders_in_scope
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.judging import opening_of, outbound_of
-from guard.walk.meeting import met
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending, carry, close, hold
-from guard.walk.targets import ENDED, Asked, Target
+from guard.walk.targets import ENDED, Requester, Target
 from guard.walk.written import Judged
 
 IN_FLIGHT_MAX: Final = 8  # cancels of one account that wait for the daemon at one time
@@ -61,7 +61,7 @@ class Cancelling:
         self._desk: Desk = recorder.desk
         self._under_way: dict[str, Target] = {}
 
-    def begin(self, asked: Asked, holders: Iterable[Holder], *, as_one: bool = False) -> tuple[Target, ...]:
+    def begin(self, requester: Requester, holders: Iterable[Holder], *, as_one: bool = False) -> tuple[Target, ...]:
         """Begins to cancel these orders in this order, and returns their targets, which tell what becomes of each.
 
         Must be called in the step in which the orders were looked up. `as_one`: these are all the working orders of
@@ -74,30 +74,34 @@ class Cancelling:
                 target = self._under_way[holder.id] = Target(holder.id, holder.account)
                 target.name(holder)
                 fresh.append(target)
-            target.wanted_by(asked)
+            target.add_requester(requester)
             found.append(target)
         if fresh:
-            _ = self._desk.supervisor.start(self._carry(asked, fresh, as_one=as_one), f"cancels of {asked.batch}")
+            _ = self._desk.supervisor.start(
+                self._carry(requester, fresh, as_one=as_one), f"cancels of {requester.batch}"
+            )
         return tuple(found)
 
-    async def _carry(self, asked: Asked, targets: list[Target], *, as_one: bool) -> None:
+    async def _carry(self, requester: Requester, targets: list[Target], *, as_one: bool) -> None:
         """One task for each account, since the broker counts by account."""
         accounts: dict[Account, list[Target]] = {}
         for target in targets:
             accounts.setdefault(target.account, []).append(target)
         try:
-            await asyncio.gather(*(self._account(asked, own, as_one=as_one) for own in accounts.values()))
+            await asyncio.gather(*(self._account(requester, own, as_one=as_one) for own in accounts.values()))
         finally:
             for target in targets:
                 if self._under_way.get(target.of) is target:
                     del self._under_way[target.of]
                 if not target.done.is_set():
                     target.end(Verdict.NOT_SENT.value, "the guard was stopped")
-            _log.info("orders_cancelled", batch=asked.batch, why=asked.why, **Counter(one.outcome for one in targets))
+            _log.info(
+                "orders_cancelled", batch=requester.batch, why=requester.why, **Counter(one.outcome for one in targets)
+            )
 
-    async def _account(self, asked: Asked, targets: list[Target], *, as_one: bool) -> None:
+    async def _account(self, requester: Requester, targets: list[Target], *, as_one: bool) -> None:
         if as_one:
-            await self._at_once(asked, targets)
+            await self._at_once(requester, targets)
         room, until_us = asyncio.Semaphore(IN_FLIGHT_MAX), self._desk.clock.t_us() + UNNAMED_WAIT_US
         waiting = [target for target in targets if not await self._is_begun(target, room)]
         while waiting and self._desk.clock.t_us() < until_us and not self._desk.is_draining:
@@ -107,7 +111,7 @@ class Cancelling:
             target.end(Verdict.UNKNOWN.value, "the daemon has not told under which name it knows the order")
         for target in targets:
             await target.done.wait()
-        self._desk.lookout.poke(targets[0].account)  # so that the ends of these orders are learned soon
+        self._desk.order_lists.refresh_soon(targets[0].account)  # so that the ends of these orders are learned soon
 
     async def _is_begun(self, target: Target, room: asyncio.Semaphore) -> bool:
         """True: its cancel is on its way, or no longer needed. False: the order has no name yet."""
@@ -133,8 +137,10 @@ class Cancelling:
         while (holder := self._desk.state.holders.get(target.of)) is not None:
             header = order_of(holder.order).header
             intent = CancelOrder(header, holder.order_id, holder.order_id_ex)
-            asked = self._speaker(target) or next(iter(target.askers.values()))  # nobody may: the refusal says why
-            visit, situation = self._visit(asked, ONE), _situation(intent, holder.account, holder)
+            requester = self._requester(target) or next(
+                iter(target.requesters.values())
+            )  # none may: the refusal says why
+            visit, situation = self._visit(requester, ONE), _situation(intent, holder.account, holder)
             wait_s = self._wait_s(visit, situation)
             if not wait_s:
                 target.decision = visit.id
@@ -142,26 +148,26 @@ class Cancelling:
             await asyncio.sleep(min(wait_s, SLICE_S))
         return None
 
-    def _speaker(self, target: Target) -> Asked | None:
-        """The first asker who still may cancel; None: nobody does."""
-        return next((found for one in target.askers.values() if (found := self._renewed(one)) is not None), None)
+    def _requester(self, target: Target) -> Requester | None:
+        """The first requester who still may cancel; None: nobody does."""
+        return next((found for one in target.requesters.values() if (found := self._renewed(one)) is not None), None)
 
-    def _renewed(self, asked: Asked) -> Asked | None:
-        """The asker with the key's present rights; None: the key is no longer valid. The guard itself always is.
+    def _renewed(self, requester: Requester) -> Requester | None:
+        """The requester with the key's present rights; None: the key is no longer valid. The guard itself always is.
 
         Limits that have changed meanwhile do not stop a cancel: no limit would have stopped it when it was asked for.
         """
-        standing, principal = self._desk.standing, asked.principal
+        standing, principal = self._desk.standing, requester.principal
         if principal is None:
-            return asked
+            return requester
         fresh = renewed(standing.keyring, principal, now=self._desk.clock.wall(), issuers=standing.issuers)
-        return None if fresh is None else replace(asked, principal=fresh)
+        return None if fresh is None else replace(requester, principal=fresh)
 
     async def _sent(self, sending: Sending, target: Target) -> None:
         outcome, message = Verdict.UNKNOWN.value, ""
         try:
             carried = await carry(self._recorder, sending)
-            while carried.late is not None and self._speaker(target) is not None:  # its key ended before it left
+            while carried.late is not None and self._requester(target) is not None:  # its key ended before it left
                 again = await self._decided(target)
                 if again is None:
                     outcome = ENDED
@@ -173,7 +179,7 @@ class Cancelling:
 
     # ------------------------------------------------------------ all of an account and market at once
 
-    async def _at_once(self, asked: Asked, targets: list[Target]) -> None:
+    async def _at_once(self, requester: Requester, targets: list[Target]) -> None:
         """One request for the orders of each market; those that the daemon refuses are cancelled one by one later."""
         places: dict[tuple[int, int | None], tuple[Header, list[Target]]] = {}
         for target in targets:
@@ -184,19 +190,23 @@ class Cancelling:
         for header, own in places.values():
             if len(own) > 1:
                 known = frozenset(target.of for target in targets)
-                await self._all(asked, CancelAll(header, header.trd_market), own, known=known)
+                await self._all(requester, CancelAll(header, header.trd_market), own, known=known)
 
-    async def _all(self, asked: Asked, intent: CancelAll, targets: list[Target], *, known: frozenset[str]) -> None:
+    async def _all(
+        self, requester: Requester, intent: CancelAll, targets: list[Target], *, known: frozenset[str]
+    ) -> None:
         """`known`: the orders that the request may cancel; if it would cancel another as well, it is not sent."""
         situation = _situation(intent, targets[0].account, None)
         while True:
-            visit = self._visit(self._renewed(asked) or asked, ALL)
+            visit = self._visit(self._renewed(requester) or requester, ALL)
             wait_s = self._wait_s(visit, situation)
             if not wait_s:
                 break
             await asyncio.sleep(min(wait_s, SLICE_S))
         sending = self._take(visit, situation)
-        sending.meets_others = lambda: any(holder.id not in known for holder in met(self._desk, situation))
+        sending.reaches_others = lambda: any(
+            holder.id not in known for holder in orders_in_scope(self._desk, situation)
+        )
         carried = await carry(self._recorder, sending)
         if carried.outcome.verdict is Verdict.ACCEPTED:
             for target in targets:
@@ -205,13 +215,13 @@ class Cancelling:
 
     # ------------------------------------------------------------ one request
 
-    def _visit(self, asked: Asked, path: str) -> Visit:
-        visit = self._desk.open_visit(Call("POST", path, {}, b"", asked.peer))
+    def _visit(self, requester: Requester, path: str) -> Visit:
+        visit = self._desk.open_visit(Call("POST", path, {}, b"", requester.peer))
         endpoint = find("POST", path)
         if not isinstance(endpoint, Endpoint):
             raise AssertionError(f"{path} is not in the catalogue")  # noqa: TRY004 - a bug, not a type
-        visit.endpoint, visit.effect, visit.principal = endpoint, Effect.ORDER_CANCEL, asked.principal
-        visit.batch, visit.why = asked.batch, asked.why
+        visit.endpoint, visit.effect, visit.principal = endpoint, Effect.ORDER_CANCEL, requester.principal
+        visit.batch, visit.why = requester.batch, requester.why
         return visit
 
     def _take(self, visit: Visit, situation: Situation) -> Sending:
@@ -252,7 +262,7 @@ def recorded(recorder: Recorder, visit: Visit, situation: Situation, *, judged: 
         return None
 
 
-def spread(recorder: Recorder, sending: Sending, each: Sequence[Holder]) -> None:
+def close_split(recorder: Recorder, sending: Sending, each: Sequence[Holder]) -> None:
     """The one request for all is not sent itself, so its decision is settled, and its outcome recorded, at once."""
     message = f"cancelled one by one: {len(each)} orders"
     close(recorder, sending, Outcome(Verdict.ACCEPTED, status=200, ret_type=0, message=message))

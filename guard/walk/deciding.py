@@ -15,7 +15,7 @@ from guard.errors import JournalFault
 from guard.limits import settle
 from guard.terms import CancelAll, Effect, Intent, Needs, Outcome, Reply, Verdict, refuse
 from guard.walk.barring import Bar, bar_of
-from guard.walk.cancelling import spread
+from guard.walk.cancelling import close_split
 from guard.walk.desk import Situation, Visit
 from guard.walk.door import RISKY
 from guard.walk.hooks import Hooks
@@ -119,7 +119,7 @@ class Deciding:
         visit, situation, hooks, desk = case.visit, case.situation, self._hooks(), self._desk
         if situation is None:
             return
-        situation.each = hooks.each_of(desk, visit, situation) if type(situation.intent) is CancelAll else None
+        situation.each = hooks.own_orders_only(desk, visit, situation) if type(situation.intent) is CancelAll else None
         gone = hooks.revoked(desk, visit)
         if gone is not None:
             case.bar = Bar(gone)
@@ -185,7 +185,7 @@ class Deciding:
             visit.outcome = "failed"
             raise
         if situation.each is not None:
-            spread(self._recorder, sending, situation.each)
+            close_split(self._recorder, sending, situation.each)
         elif type(situation.intent) is CancelAll:
-            sending.meets_others = lambda: self._hooks().each_of(desk, visit, situation) is not None
+            sending.reaches_others = lambda: self._hooks().own_orders_only(desk, visit, situation) is not None
         return sending

@@ -15,12 +15,12 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 
 from guard.access import Tickets
-from guard.agreed import Agreed
 from guard.clock import Clock
 from guard.journal import Journal
 from guard.limits import Holder, State
 from guard.metrics import Metrics
 from guard.policy import Judgement, Plan
+from guard.policychange import PolicyChangeState
 from guard.reference import Reference
 from guard.standing import Standing
 from guard.supervisor import Supervisor
@@ -52,11 +52,11 @@ from guard.terms import (
 from guard.upstream import Circuits
 from guard.walk.cooldown import Cooldowns
 from guard.walk.crowd import Crowd, Refusals, Strangers
-from guard.walk.holdings import Holdings
 from guard.walk.inturn import InTurn
-from guard.walk.lookout import Blind, Lookout
+from guard.walk.orderlists import NoOrderLists, OrderLists
 from guard.walk.recent import Recent
 from guard.walk.spacing import Spacing
+from guard.walk.subscriptions import Subscriptions
 
 SERIAL_MAX: Final = 0xFFFF_FFFF
 
@@ -116,7 +116,7 @@ class Desk:
         self.crowd = Crowd()
         self.strangers = Strangers()
         self.refusals = Refusals()
-        self.holdings = Holdings()
+        self.subscriptions = Subscriptions()
         self.tickets = Tickets()
         self.subscribing = InTurn()
         self.journal = services.journal
@@ -130,9 +130,9 @@ class Desk:
         self.directory = directory
         self._halt = str(directory / "HALT")
         self._was_halted: bool | None = None  # within a turn of the loop
-        self.agreed = Agreed()
+        self.policy_change = PolicyChangeState()
         self.recent = Recent()
-        self.lookout: Lookout = Blind()
+        self.order_lists: OrderLists = NoOrderLists()
         self.unwritten = 0  # decisions that hold room in the ledger and are recorded later in this step
         self.is_open = False  # callers can come in
         self.is_draining = False

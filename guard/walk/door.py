@@ -234,7 +234,7 @@ def _readiness(desk: Desk, wall: datetime) -> list[Reason]:
         reasons.append(_unwritten(journal))
     if desk.standing.policies is None:
         reasons.append(Reason(Code.POLICY_UNAVAILABLE, "no policy could be loaded; `guard policy check` says why"))
-    if desk.agreed.is_due(wall):
+    if desk.policy_change.is_due(wall):
         message = "the policies that were in force for a time have ended; those before are being put back: try again"
         reasons.append(Reason(Code.POLICY_UNAVAILABLE, message))
     if not desk.standing.settings.trading.enabled:
@@ -285,7 +285,7 @@ def against_original(desk: Desk, situation: Situation) -> list[Reason]:
         return [Reason(Code.BAD_VALUE, message, rule="orders", observed=f"{qty.normalize():f}", limit=text, unit="qty")]
     if not situation.comes_back:
         return []
-    shown = desk.lookout.disabled(situation.holder.id)
+    shown = desk.order_lists.disabled(situation.holder.id)
     if shown is None:
         message = "the daemon's order list, which has to show what is to be enabled, cannot be had now; try again"
         return [Reason(Code.REFERENCE_UNAVAILABLE, message, rule="orders")]

@@ -13,7 +13,7 @@ from guard.catalogue import find
 from guard.intent import parse
 from guard.limits import Holder, Opening
 from guard.terms import Answer, Endpoint, Failure, Intent, Outbound, Reason, Refusal
-from guard.walk import door, judging, meeting, sending, sight, unlocking
+from guard.walk import cancelscope, door, judging, sending, sight, unlocking
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.judging import Look
 from guard.walk.recorder import Recorder
@@ -40,18 +40,18 @@ class Hooks(Struct, frozen=True):
     """In the order in which a request meets them.
 
     find: the endpoint of exactly this method and path. identify: who is asking, with which scopes. parse: strict body
-    to a closed type. each_of: whose orders a cancel of all may meet. revoked: the key still stands. judge: every rule,
-    the ledger, and the one body that is sent. rights: environment and account. ownership: whose order. in_the_way: one
-    change of an order at a time. state: the guard's own state and HALT. hold: the reservation. carrying: the decision
-    on the disk, and what the daemon's answer means. judge_passing: rights, state and rates of
-    what is no trade. pass_on: sent as it stands, passwords counted and told to nobody. shown: the answer, cut to what
-    the caller may see.
+    to a closed type. own_orders_only: where other keys have orders, a cancel-all ends the key's own and no more.
+    revoked: the key still stands. judge: every rule, the ledger, and the one body that is sent. rights: environment and
+    account. ownership: whose order. in_the_way: one change of an order at a time. state: the guard's own state and
+    HALT. hold: the reservation. carrying: the decision on the disk, and what the daemon's answer means. judge_passing:
+    rights, state and rates of what is no trade. pass_on: sent as it stands, passwords counted and told to nobody.
+    shown: the answer, cut to what the caller may see.
     """
 
     find: Callable[[str, str], Endpoint | Refusal] = find
     identify: Callable[[Visit], Refusal | None] = door.identify
     parse: Callable[[Endpoint, bytes], Intent | Refusal] = parse
-    each_of: Callable[[Desk, Visit, Situation], tuple[Holder, ...] | None] = meeting.each_of
+    own_orders_only: Callable[[Desk, Visit, Situation], tuple[Holder, ...] | None] = cancelscope.own_orders_only
     revoked: Callable[[Desk, Visit], Refusal | None] = door.revoked
     judge: Callable[[Desk, Visit, Situation], Look] = judging.judge_trade
     rights: Rights = door.rights

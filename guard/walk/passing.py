@@ -167,7 +167,7 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
         if visit.effect is not _READ:  # what changes something is not done unrecorded
             return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
     if visit.principal is not None:
-        desk.holdings.seen(visit.principal.name, now_us=visit.t_us)
+        desk.subscriptions.seen(visit.principal.name, now_us=visit.t_us)
     post(desk.traffic, judged.claims, t_us=visit.t_us)
     visit.outcome = "allowed"
     return judged

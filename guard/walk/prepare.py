@@ -79,7 +79,9 @@ async def _looked(desk: Desk, visit: Visit, situation: Situation) -> Situation:
     header = getattr(situation.intent, "header", None)
     if isinstance(header, Header) and situation.account is not None:
         try:
-            await desk.lookout.look(situation.account, trd_market=header.trd_market, jp_acc_type=header.jp_acc_type)
+            await desk.order_lists.refresh(
+                situation.account, trd_market=header.trd_market, jp_acc_type=header.jp_acc_type
+            )
         except Exception:
             if not isinstance(situation.intent, CancelOrder):
                 raise
@@ -105,7 +107,7 @@ async def _exits_of_others(desk: Desk, situation: Situation, more: Needs) -> Non
     """Asks for the list that shows orders placed elsewhere, which may be exits from the same position."""
     if more.position and situation.order is not None and situation.account is not None:
         header = situation.order.header
-        await desk.lookout.look(situation.account, trd_market=header.trd_market, jp_acc_type=header.jp_acc_type)
+        await desk.order_lists.refresh(situation.account, trd_market=header.trd_market, jp_acc_type=header.jp_acc_type)
 
 
 def is_replay(desk: Desk, visit: Visit) -> bool:

@@ -26,7 +26,7 @@ from guard.walk.together import Together, raise_fault
 from guard.walk.written import Judged
 
 RET_TYPE_MAX: Final = 2**31
-MEETS_OTHERS: Final = refuse(
+REACHES_OTHERS: Final = refuse(
     Code.NOT_YOUR_ORDER, "an order of another came in between, which a cancel of all would end; it was not sent"
 )
 LATE_S: Final = 10  # how old a decision may be at the last look; beyond it price, hours and caller may be others
@@ -43,7 +43,7 @@ _log = structlog.get_logger("guard")
 class Sending(Struct, gc=False):
     """A decided trade on its way to the daemon. `seq`: that of its decision; None where it is not on record (a cancel).
 
-    `late`: why the last look kept it back. `meets_others`: for a cancel-all, whether by now it would also cancel orders
+    `late`: why the last look kept it back. `reaches_others`: whether a cancel-all would by now also cancel orders
     that it was not decided on.
     """
 
@@ -54,7 +54,7 @@ class Sending(Struct, gc=False):
     seq: int | None
     may_have_left: bool = False
     late: Refusal | None = None
-    meets_others: Callable[[], bool] | None = None
+    reaches_others: Callable[[], bool] | None = None
 
 
 def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:
@@ -179,16 +179,16 @@ def _heed(recorder: Recorder, closing: Closing) -> None:
     sending, outcome, t_us, found = closing.sending, closing.outcome, closing.t_us, closing.found
     visit = sending.visit
     if visit.effect is _CHANGE and outcome.verdict is Verdict.ACCEPTED:
-        _poke(recorder.desk, sending)
+        _refresh_lists(recorder.desk, sending)
     if found.limits:
         trip(recorder, visit, found.limits, t_us=t_us)
 
 
-def _poke(desk: Desk, sending: Sending) -> None:
+def _refresh_lists(desk: Desk, sending: Sending) -> None:
     """If room is held for fills that nobody has seen yet, asks for the order list soon, which shows them."""
     account = sending.situation.account
     if account is not None and any(claim.unseen for claim in sending.judged.claims):
-        desk.lookout.poke(account)
+        desk.order_lists.refresh_soon(account)
 
 
 def recordable(outcome: Outcome) -> Outcome:
@@ -223,8 +223,8 @@ async def recorded(recorder: Recorder, sending: Sending) -> Refusal | None:
 def objection(desk: Desk, sending: Sending) -> Refusal | None:
     """What stands against sending it now: key, trading state, HALT file, or orders of others that it would cancel."""
     late = late_objection(desk, sending.visit, sending.situation)
-    if late is None and sending.meets_others is not None and sending.meets_others():
-        return MEETS_OTHERS
+    if late is None and sending.reaches_others is not None and sending.reaches_others():
+        return REACHES_OTHERS
     return late
 
 

@@ -33,7 +33,7 @@ def shown(desk: Desk, visit: Visit, situation: Situation, *, answer: Answer) -> 
     if principal is None:
         return Shown(answer)
     if endpoint.path in SUBSCRIPTIONS:
-        held = frozenset(desk.holdings.held(principal.name))
+        held = frozenset(desk.subscriptions.held(principal.name))
         return _with(answer, cut_lines(answer.body, is_held=lambda *line: line in held))
     if endpoint.account is _ANSWER and principal.is_restricted:
         visible = visible_accounts(principal, listed(situation) or ())

@@ -20,7 +20,7 @@ from guard.intent import encode
 from guard.terms import AccPush, Answer, Failure, Intent, Outbound, Reason, Subscribe
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.gather import listed
-from guard.walk.holdings import LINES_MAX, PUSH, Line, calls, lines_of
+from guard.walk.subscriptions import LINES_MAX, PUSH, DataLine, calls, lines_of
 
 WAITING_MAX: Final = 64
 SUBSCRIPTIONS: Final = (Subscribe, AccPush)
@@ -56,7 +56,7 @@ def objections(desk: Desk, visit: Visit, intent: Intent) -> list[Reason]:
         return [Reason(Code.OVERLOADED, "too many subscriptions wait for the daemon; try again")]
     if not isinstance(intent, Subscribe) or not intent.is_subscribe:
         return []
-    if len(intent.securities) * len(intent.sub_types) <= desk.holdings.room(visit.principal.name):
+    if len(intent.securities) * len(intent.sub_types) <= desk.subscriptions.room(visit.principal.name):
         return []
     message = f"a key holds at most {LINES_MAX} subscriptions, symbols times types; end some first"
     return [Reason(Code.BAD_VALUE, message, limit=str(LINES_MAX))]
@@ -68,18 +68,18 @@ async def carry(desk: Desk, visit: Visit, situation: Situation, *, ask: Ask) -> 
     if principal is None or not isinstance(intent, SUBSCRIPTIONS):
         raise AssertionError("no subscription, or one without a caller")
     async with desk.subscribing:
-        errand = _Errand(desk, principal.name, ask)
+        own = _KeySubscriptions(desk, principal.name, ask)
         if isinstance(intent, AccPush):
             acc_ids = push_acc_ids(principal, listed(situation) or (), intent.acc_ids)
-            return await (errand.push(acc_ids) if intent.is_subscribe else errand.unpush(acc_ids))
-        return await (errand.subscribe(intent) if intent.is_subscribe else errand.unsubscribe(lines_of(intent)))
+            return await (own.push(acc_ids) if intent.is_subscribe else own.unpush(acc_ids))
+        return await (own.subscribe(intent) if intent.is_subscribe else own.unsubscribe(lines_of(intent)))
 
 
-class _Errand:
+class _KeySubscriptions:
     """What one key wants of the daemon. Whoever uses it holds the lock `desk.subscribing`."""
 
     def __init__(self, desk: Desk, name: str, ask: Ask) -> None:
-        self._holdings = desk.holdings
+        self._holdings = desk.subscriptions
         self._name = name
         self._ask = ask
 
@@ -94,7 +94,7 @@ class _Errand:
             self._holdings.drop(self._name, added)
         return result
 
-    async def unsubscribe(self, lines: list[Line]) -> Answer | Failure:
+    async def unsubscribe(self, lines: list[DataLine]) -> Answer | Failure:
         """Gives the lines up; those that nobody else holds are ended at the daemon first."""
         result: Answer | Failure = DONE
         for ended, call in calls(self._holdings.ends(self._name, lines), is_subscribe=False):
@@ -130,10 +130,10 @@ class _Errand:
             results.append(await self.unpush(tuple(acc_ids)))
         return results
 
-    async def _end(self, lines: list[Line]) -> list[Answer | Failure]:
+    async def _end(self, lines: list[DataLine]) -> list[Answer | Failure]:
         """Ends lines call by call; a refusal concerns only its own lines. Stops once the daemon does not answer."""
         results: list[Answer | Failure] = []
-        kept: set[Line] = set()
+        kept: set[DataLine] = set()
         for ended, call in calls(self._holdings.ends(self._name, lines), is_subscribe=False):
             results.append(await self._ask(call))
             if isinstance(results[-1], Failure):
@@ -181,10 +181,10 @@ def _ret_type(body: bytes) -> int | None:
 
 def gone(desk: Desk) -> list[str]:
     """Keys that hold subscriptions and are gone: no longer in force, or away for too long."""
-    if not desk.holdings:
+    if not desk.subscriptions:
         return []
     keyring, now = desk.standing.keyring, desk.clock.wall()
-    return desk.holdings.gone(lambda name: keyring.lets_in(name, now), now_us=desk.clock.t_us())
+    return desk.subscriptions.gone(lambda name: keyring.lets_in(name, now), now_us=desk.clock.t_us())
 
 
 async def take_back(desk: Desk) -> None:
@@ -194,24 +194,24 @@ async def take_back(desk: Desk) -> None:
     """
     async with desk.subscribing:
         for name in gone(desk):
-            results = await _Errand(desk, name, partial(_ask, desk)).leave()
+            results = await _KeySubscriptions(desk, name, partial(_ask, desk)).leave()
             if any(isinstance(result, Failure) for result in results):
                 return
             if all(map(says_yes, results)):
-                desk.holdings.forget(name)
+                desk.subscriptions.forget(name)
                 _log.info("subscriptions_ended", key=name)
-            elif desk.holdings.refused(name, now_us=desk.clock.t_us()) >= ENDING_ATTEMPTS_MAX:
-                desk.holdings.forget(name)
+            elif desk.subscriptions.refused(name, now_us=desk.clock.t_us()) >= ENDING_ATTEMPTS_MAX:
+                desk.subscriptions.forget(name)
                 _log.error("subscriptions_not_ended", key=name, hint="the daemon refuses; they end when it restarts")
 
 
 async def restore(desk: Desk) -> None:
     """Subscribes again at a daemon that was away; while it refuses or does not answer, again with growing pauses."""
-    lines, is_pushed = desk.holdings.all_lines(), False
+    lines, is_pushed = desk.subscriptions.all_lines(), False
     wait_s = RESTORE_FIRST_S
     for _ in range(RESTORE_ATTEMPTS_MAX):
         async with desk.subscribing:
-            acc_ids = tuple(sorted(desk.holdings.all_accounts()))
+            acc_ids = tuple(sorted(desk.subscriptions.all_accounts()))
             is_pushed = (
                 is_pushed or not acc_ids or says_yes(await _ask(desk, AccPush(is_subscribe=True, acc_ids=acc_ids)))
             )
@@ -224,10 +224,10 @@ async def restore(desk: Desk) -> None:
     _log.error("subscriptions_not_restored", lines=len(lines), hint="the daemon refuses them; subscribe again")
 
 
-async def _restored(desk: Desk, lines: set[Line]) -> set[Line]:
+async def _restored(desk: Desk, lines: set[DataLine]) -> set[DataLine]:
     """The lines that need no further attempt: the daemon took them, or nobody holds them any more."""
-    failed: set[Line] = set()
-    for chosen, call in desk.holdings.restoring(sorted(lines)):
+    failed: set[DataLine] = set()
+    for chosen, call in desk.subscriptions.restoring(sorted(lines)):
         if not says_yes(await _ask(desk, call)):
             failed.update(chosen)
     return lines - failed

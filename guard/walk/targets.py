@@ -12,7 +12,7 @@ PENDING: Final = "pending"
 ENDED: Final = "ended"
 
 
-class Asked(Struct, frozen=True):
+class Requester(Struct, frozen=True):
     """Who asked for cancels: the decision (or batch) they are parts of, the key, its address, and why."""
 
     batch: str
@@ -24,7 +24,7 @@ class Asked(Struct, frozen=True):
 class Target(Struct):
     """One order that is being cancelled. `outcome` is a verdict, "pending", or "ended" (it had ended by itself).
 
-    `askers`: by key everybody who asked for it, in the order in which they came; for each key the latest.
+    `requesters`: by key everybody who asked for it, in the order in which they came; for each key the latest.
     """
 
     of: str
@@ -35,11 +35,11 @@ class Target(Struct):
     decision: str | None = None
     outcome: str = PENDING
     message: str = ""
-    askers: dict[str, Asked] = field(default_factory=dict)
+    requesters: dict[str, Requester] = field(default_factory=dict)
 
-    def wanted_by(self, asked: Asked) -> None:
-        """Adds one more who asked for it."""
-        self.askers[asked.principal.name if asked.principal is not None else ""] = asked
+    def add_requester(self, requester: Requester) -> None:
+        """Adds one more; a key that asked before is renewed."""
+        self.requesters[requester.principal.name if requester.principal is not None else ""] = requester
 
     def told(self) -> dict[str, object]:
         """Its entry in an answer."""

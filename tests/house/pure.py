@@ -38,7 +38,7 @@ PURE_MODULES: Final = frozenset(
         "upstream/reconcile.py",
         "upstream/verdict.py",
         "walk/crowd.py",
-        "walk/holdings.py",
+        "walk/subscriptions.py",
     }
 )
 IMPURE_MODULES: Final = frozenset({"access/keyfile.py", "catalogue/page.py", "policy/page.py"})

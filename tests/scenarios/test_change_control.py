@@ -382,7 +382,7 @@ async def test_what_cannot_be_recorded_neither_waits_nor_applies(tmp_path: Path)
         disk.fails["write"] = OSError(28, "No space left on device")
         await scene.place()
         assert (await policies.approve(asked["sha256"], Who("ben", "agreed"))).result == "unrecorded"
-        assert policies.agreed.pending is not None
+        assert policies.policy_change.pending is not None
         assert (await policies.reload(Who("anna", "again"))).result == "unrecorded"
 
 
@@ -578,4 +578,4 @@ async def test_what_is_put_back_while_no_guard_ran_is_in_force_at_once(tmp_path:
     write(scene, BASE)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
-        assert scene.guard.changes.policies.agreed.temporary is None
+        assert scene.guard.changes.policies.policy_change.temporary is None

@@ -12,7 +12,7 @@ import pytest
 from guard.simulator.faults import Garbage, Hold, HttpError, Reset, RetType, Unreachable
 from guard.terms import Reply, Subscribe
 from guard.walk import subscribing
-from guard.walk.holdings import GONE_AFTER_US, LINES_MAX
+from guard.walk.subscriptions import GONE_AFTER_US, LINES_MAX
 from tests.support.guards import codes, record, said, write_keys
 from tests.support.stage import Stage, stage
 
@@ -126,7 +126,7 @@ async def test_a_refused_subscription_is_not_held(scene: Stage) -> None:
     for fault in (HttpError(400), Unreachable(), RetType(-1), RetType(-500)):
         scene.daemon.faults.add(fault, path=SUB)
         assert not is_done(await subscribe(scene, TENCENT, APPLE))
-        assert scene.guard.desk.holdings.held("bot") == [(1, "00700", 1)]
+        assert scene.guard.desk.subscriptions.held("bot") == [(1, "00700", 1)]
 
 
 @pytest.mark.parametrize("fault", [Reset, Garbage, partial(RetType, -100), partial(HttpError, 500)])
@@ -150,7 +150,7 @@ async def test_an_end_that_was_not_confirmed_can_be_asked_for_again(scene: Stage
     assert is_done(await unsubscribe(scene, TENCENT))
 
     assert quotes(scene) == {}
-    assert not scene.guard.desk.holdings
+    assert not scene.guard.desk.subscriptions
 
 
 @pytest.mark.parametrize("fault", [Unreachable(), HttpError(403)])
@@ -160,7 +160,7 @@ async def test_refused_account_pushes_leave_the_list_as_it_was(scene: Stage, fau
     for path in (PUSH, UNPUSH):
         scene.daemon.faults.add(fault, path=path)
         assert not is_done(await scene.ask(path, {}))
-        assert scene.guard.desk.holdings.accounts("bot") == {123456}
+        assert scene.guard.desk.subscriptions.accounts("bot") == {123456}
 
 
 @pytest.mark.parametrize("fault", [Reset, Garbage, partial(RetType, -100), partial(HttpError, 500)])
@@ -170,11 +170,11 @@ async def test_account_pushes_of_which_nobody_knows_are_held(scene: Stage, fault
     for path in (PUSH, UNPUSH):
         scene.daemon.faults.add(fault(acts=acts), path=path)
         await scene.ask(path, {"acc_id_list": [123456]})
-        assert scene.guard.desk.holdings.accounts("bot") == {123456}
+        assert scene.guard.desk.subscriptions.accounts("bot") == {123456}
         await scene.ask(PUSH, {"acc_id_list": [9032]}, who="other")
         assert last(scene, PUSH)["acc_id_list"] == [9032, 123456]
     assert is_done(await scene.ask(UNPUSH, {"acc_id_list": [123456]}))
-    assert scene.guard.desk.holdings.accounts("bot") == frozenset()
+    assert scene.guard.desk.subscriptions.accounts("bot") == frozenset()
 
 
 async def test_whoever_comes_while_a_line_ends_waits_for_it(scene: Stage) -> None:
@@ -220,8 +220,8 @@ async def test_b03_what_waited_behind_anothers_subscription_is_looked_at_again(
     assert codes(await late) == ["halted" if what == "locked" else "unauthenticated"]
     assert quotes(scene) == {APPLE: [1]}
     assert scene.daemon.world.push_accounts == set()
-    assert not scene.guard.desk.holdings.held("bot")
-    assert not scene.guard.desk.holdings.accounts("bot")
+    assert not scene.guard.desk.subscriptions.held("bot")
+    assert not scene.guard.desk.subscriptions.accounts("bot")
 
 
 async def test_waiting_is_bounded(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,8 +242,8 @@ async def test_waiting_is_bounded(scene: Stage, monkeypatch: pytest.MonkeyPatch)
 async def test_a_key_holds_a_bounded_number_of_lines(scene: Stage) -> None:
     """One more than the bound is refused; ending some makes room; ending is never refused for it."""
     many = tuple((1, f"{number:05}") for number in range(LINES_MAX))
-    holdings = scene.guard.desk.holdings
-    holdings.take("bot", Subscribe(is_subscribe=True, securities=many, sub_types=(1,)))
+    subscriptions = scene.guard.desk.subscriptions
+    subscriptions.take("bot", Subscribe(is_subscribe=True, securities=many, sub_types=(1,)))
 
     assert codes(await subscribe(scene, APPLE)) == ["bad_value"]
     assert is_done(await subscribe(scene, APPLE, who="other"))
@@ -273,7 +273,7 @@ async def test_a_revoked_keys_subscriptions_end_with_it(scene: Stage, tmp_path: 
     await _taken_back(scene)
     assert quotes(scene) == {APPLE: [1]}
     assert scene.daemon.world.push_accounts == set()
-    assert scene.guard.desk.holdings.held("other") == [(11, "AAPL", 1)]
+    assert scene.guard.desk.subscriptions.held("other") == [(11, "AAPL", 1)]
 
 
 @pytest.mark.parametrize("fault", [HttpError(500), RetType(-1), RetType(-100), HttpError(429)])
@@ -297,7 +297,7 @@ async def test_what_the_daemon_does_not_end_is_asked_for_again(
     await _taken_back(scene)
     assert not quotes(scene)
     assert not scene.daemon.world.push_accounts
-    assert not scene.guard.desk.holdings
+    assert not scene.guard.desk.subscriptions
 
 
 async def test_what_the_daemon_ends_of_a_gone_key_ends_although_it_refuses_another_line(
@@ -314,7 +314,7 @@ async def test_what_the_daemon_ends_of_a_gone_key_ends_although_it_refuses_anoth
     await _taken_back(scene)
 
     assert quotes(scene) == {TENCENT: [1], "HK.00388": [2]}
-    assert scene.guard.desk.holdings.held("bot") == [(1, "00700", 1)]
+    assert scene.guard.desk.subscriptions.held("bot") == [(1, "00700", 1)]
 
 
 @pytest.mark.parametrize("comes_by", ["socket", "request"])
@@ -334,11 +334,11 @@ async def test_a_key_that_came_back_is_asked_for_anew_when_it_is_gone_again(
         write_keys(tmp_path / "keys.json", *KEYS)
         await scene.guard.reload()
         if comes_by == "socket":
-            scene.guard.desk.holdings.arrived("bot")
+            scene.guard.desk.subscriptions.arrived("bot")
         else:
             await scene.ask("/api/ping")
 
-    assert scene.guard.desk.holdings.held("bot") == [(1, "00700", 1)]
+    assert scene.guard.desk.subscriptions.held("bot") == [(1, "00700", 1)]
 
 
 async def test_a_daemon_that_ends_nothing_is_not_asked_for_ever(
@@ -355,7 +355,7 @@ async def test_a_daemon_that_ends_nothing_is_not_asked_for_ever(
         scene.clock.advance(s=60)
 
     assert len(scene.reached(UNSUB)) == 3
-    assert not scene.guard.desk.holdings
+    assert not scene.guard.desk.subscriptions
 
 
 async def test_expired_and_disabled_keys_hold_nothing(tmp_path: Path) -> None:
@@ -399,12 +399,12 @@ async def test_a_line_that_is_being_taken_back_is_subscribed_to_after_that(scene
 
 async def test_a_key_that_left_its_last_socket_long_ago_holds_nothing(scene: Stage) -> None:
     """Ten minutes without a socket and without a request; a key that asked meanwhile is still there."""
-    holdings, clock = scene.guard.desk.holdings, scene.clock
+    subscriptions, clock = scene.guard.desk.subscriptions, scene.clock
     await subscribe(scene, TENCENT)
     await subscribe(scene, APPLE, who="other")
     for name in ("bot", "other"):
-        holdings.arrived(name)
-        holdings.left(name, now_us=clock.t_us())
+        subscriptions.arrived(name)
+        subscriptions.left(name, now_us=clock.t_us())
     clock.advance(s=GONE_AFTER_US // 1_000_000 - 1)
     await scene.ask("/api/quote", {"security_list": [APPLE]}, who="other")
     clock.advance(s=1)

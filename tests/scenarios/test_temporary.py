@@ -95,7 +95,7 @@ async def test_a_fault_of_the_sweep_keeps_no_temporary_policy_in_force(
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
         scene.clock.advance(s=601)
         async with asyncio.timeout(10):
-            while scene.guard.changes.policies.agreed.temporary is not None:  # noqa: ASYNC110 - likewise
+            while scene.guard.changes.policies.policy_change.temporary is not None:  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(0.005)
         assert is_passed(await scene.place(qty=200))
         status, told = await operate(scene.guard, "/readyz")

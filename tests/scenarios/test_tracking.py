@@ -339,7 +339,7 @@ async def test_a_push_asks_at_once_and_the_pace_is_kept(tmp_path: Path) -> None:
         await scene.placed()
         account = next(iter(scene.guard.desk.state.holders.values())).account
         for _ in range(300):
-            scene.guard.reconciler.poke(account)
+            scene.guard.reconciler.refresh_soon(account)
             await scene.guard.reconciler.turn()
             scene.clock.advance(us=100_000)
         assert 2 <= len(scene.reached("/api/orders")) <= 8
@@ -377,7 +377,7 @@ async def test_a_large_book_is_looked_through_only_when_a_list_may_be_asked(
         monkeypatch.setattr(scene.guard.reconciler._places, "wanted", counted)
         for _ in range(120):
             if is_poked:
-                scene.guard.reconciler.poke(account)
+                scene.guard.reconciler.refresh_soon(account)
             await scene.guard.reconciler.turn()
             scene.clock.advance(us=500_000)
         asked = len(scene.reached("/api/orders"))

@@ -729,7 +729,7 @@ async def test_a_fault_of_ours_refuses_or_ends(tmp_path: Path) -> None:
         with structlog.testing.capture_logs() as logged:
             assert await Visitor(guard, "mine").refusal() == (503, "rule_error")
             broken = Visitor(guard)
-            guard.desk.holdings.arrived = None  # type: ignore[assignment, method-assign]
+            guard.desk.subscriptions.arrived = None  # type: ignore[assignment, method-assign]
             await broken.opened()
             assert await broken.closed() == 1011
 

@@ -10,7 +10,7 @@ from guard.terms import CancelAll
 from guard.walk.desk import Desk, Situation, Visit
 
 
-def met(desk: Desk, situation: Situation) -> tuple[Holder, ...]:
+def orders_in_scope(desk: Desk, situation: Situation) -> tuple[Holder, ...]:
     """The live orders that a cancel-all would cancel, newest first."""
     intent, account = situation.intent, situation.account
     if not isinstance(intent, CancelAll) or account is None:
@@ -24,12 +24,12 @@ def met(desk: Desk, situation: Situation) -> tuple[Holder, ...]:
     return tuple(reversed(found))
 
 
-def each_of(desk: Desk, visit: Visit, situation: Situation) -> tuple[Holder, ...] | None:
+def own_orders_only(desk: Desk, visit: Visit, situation: Situation) -> tuple[Holder, ...] | None:
     """The key's own orders, if they have to be cancelled one by one; None: one request for all may be sent."""
     principal, account, policies = visit.principal, situation.account, visit.standing.policies
     if not isinstance(situation.intent, CancelAll) or principal is None or account is None:
         return None
-    orders = met(desk, situation)
+    orders = orders_in_scope(desk, situation)
     own = tuple(holder for holder in orders if holder.key == principal.name)
     if len(own) == len(orders):
         return None

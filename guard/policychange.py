@@ -1,4 +1,4 @@
-"""Policies that are not simply in force: a change that waits for approval, a set that ends by itself. Pure."""
+"""Changes of policies that are not done yet: one that waits for approval, a set that ends by itself. Pure."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 from guard.journal import Policy
 
 
-class Agreed(Struct):
+class PolicyChangeState(Struct):
     """What the record says of policies beyond which set is in force.
 
     `pending`: the change that waits for a second person. `temporary`: the set that is in force only until a time.

@@ -1,4 +1,4 @@
-"""The port to `guard.tracking`: what the walk may ask of the part that reads the daemon's order lists."""
+"""The port to `guard.tracking`, which reads the daemon's order lists: what the walk may ask of it."""
 
 from decimal import Decimal
 from typing import Protocol
@@ -29,14 +29,14 @@ class Disabled(Struct, frozen=True):
         return all(shown == known for shown, known in pairs if shown and known is not None)
 
 
-class Lookout(Protocol):
-    """Reads the daemon's order lists."""
+class OrderLists(Protocol):
+    """The part that reads the daemon's order lists."""
 
-    async def look(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
-        """Asks for this list out of turn and learns from it; gives up after a moment."""
+    async def refresh(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
+        """Asks for this list now and learns from it; gives up after a moment."""
         ...
 
-    def poke(self, account: Account) -> None:
+    def refresh_soon(self, account: Account) -> None:
         """Something happened on this account: its lists are asked for as soon as the pace allows."""
         ...
 
@@ -45,13 +45,13 @@ class Lookout(Protocol):
         ...
 
 
-class Blind:
+class NoOrderLists:
     """Reads no lists, so nothing is known of them."""
 
-    async def look(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
+    async def refresh(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
         """Nothing is asked."""
 
-    def poke(self, account: Account) -> None:
+    def refresh_soon(self, account: Account) -> None:
         """Nothing is asked."""
 
     def disabled(self, name: str) -> Disabled | None:  # noqa: ARG002 - the port's shape

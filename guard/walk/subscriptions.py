@@ -17,17 +17,17 @@ REFUSED_PAUSE_US: Final = 60_000_000  # the broker ends no subscription that is 
 SECURITIES_MAX: Final = 200  # in one call that restores
 PUSH: Final = "is_reg_or_un_reg_push"
 
-Line = tuple[int, str, int]
+DataLine = tuple[int, str, int]
 """QotMarket, code and sub type: what the broker's quota counts."""
 _Flags = tuple[tuple[str, Any], ...]
 
 
-def lines_of(intent: Subscribe) -> list[Line]:
+def lines_of(intent: Subscribe) -> list[DataLine]:
     """Every line that a subscription or its end names."""
     return [(market, code, kind) for market, code in intent.securities for kind in intent.sub_types]
 
 
-class Holdings:
+class Subscriptions:
     """The lines and accounts of every key, by its name. True while anybody holds anything.
 
     Attributes:
@@ -35,7 +35,7 @@ class Holdings:
     """
 
     def __init__(self) -> None:
-        self._lines: dict[Line, dict[str, _Flags]] = {}
+        self._lines: dict[DataLine, dict[str, _Flags]] = {}
         self._counts: dict[str, int] = {}
         self._accounts: dict[str, frozenset[int]] = {}
         self._here: set[str] = set()
@@ -51,7 +51,7 @@ class Holdings:
         """How many more lines the key may hold."""
         return LINES_MAX - self._counts.get(name, 0)
 
-    def take(self, name: str, intent: Subscribe) -> list[Line]:
+    def take(self, name: str, intent: Subscribe) -> list[DataLine]:
         """The key holds these lines from now on; returns those that it did not hold before."""
         flags = _flags(intent.extra)
         added = []
@@ -63,7 +63,7 @@ class Holdings:
             holders[name] = flags
         return added
 
-    def drop(self, name: str, lines: Iterable[Line]) -> None:
+    def drop(self, name: str, lines: Iterable[DataLine]) -> None:
         """The key no longer holds these lines."""
         for line in lines:
             holders = self._lines.get(line, {})
@@ -75,11 +75,11 @@ class Holdings:
             if not holders:
                 del self._lines[line]
 
-    def held(self, name: str) -> list[Line]:
+    def held(self, name: str) -> list[DataLine]:
         """The key's own lines."""
         return [line for line, holders in self._lines.items() if name in holders] if name in self._counts else []
 
-    def ends(self, name: str, lines: Iterable[Line]) -> list[Line]:
+    def ends(self, name: str, lines: Iterable[DataLine]) -> list[DataLine]:
         """Those of the lines that no other key holds, which the daemon may be told to end."""
         return [line for line in lines if not self._lines.get(line, {}).keys() - {name}]
 
@@ -153,23 +153,23 @@ class Holdings:
 
     # ------------------------------------------------------------ what the daemon is told
 
-    def restoring(self, wanted: Collection[Line]) -> Iterator[tuple[list[Line], Subscribe]]:
+    def restoring(self, wanted: Collection[DataLine]) -> Iterator[tuple[list[DataLine], Subscribe]]:
         """The calls that subscribe again to those of the lines that are still held, with their holders' own flags."""
-        groups: dict[_Flags, list[Line]] = {}
+        groups: dict[_Flags, list[DataLine]] = {}
         for line in wanted:
             for flags in set(self._lines.get(line, {}).values()):
                 groups.setdefault(flags, []).append(line)
         for flags, lines in sorted(groups.items(), key=_silent_first):
             yield from calls(lines, is_subscribe=True, extra={name: _thawed(value) for name, value in flags})
 
-    def all_lines(self) -> set[Line]:
+    def all_lines(self) -> set[DataLine]:
         """Every line that anybody holds."""
         return set(self._lines)
 
 
 def calls(
-    lines: Collection[Line], *, is_subscribe: bool, extra: Mapping[str, object] | None = None
-) -> Iterator[tuple[list[Line], Subscribe]]:
+    lines: Collection[DataLine], *, is_subscribe: bool, extra: Mapping[str, object] | None = None
+) -> Iterator[tuple[list[DataLine], Subscribe]]:
     """Calls that name exactly these lines: securities with the same sub types share one, in their order."""
     kinds: dict[tuple[int, str], list[int]] = {}
     for market, code, kind in lines:
@@ -192,6 +192,6 @@ def _thawed(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _silent_first(group: tuple[_Flags, list[Line]]) -> tuple[bool, _Flags]:
+def _silent_first(group: tuple[_Flags, list[DataLine]]) -> tuple[bool, _Flags]:
     """Those without pushes first: all share one connection, where the last call on a line decides on pushes."""
     return dict(group[0]).get(PUSH) is not False, group[0]
