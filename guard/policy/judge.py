@@ -31,6 +31,7 @@ from guard.terms import (
     Instrument,
     Missing,
     PlaceOrder,
+    Position,
     Principal,
     Quote,
     Reason,
@@ -40,7 +41,7 @@ from guard.terms import (
     in_order,
 )
 
-RULES: Final = 9  # raised whenever the same order could be judged otherwise: a replay tells such records apart
+RULES: Final = 10  # raised whenever the same order could be judged otherwise: a replay tells such records apart
 _NONE: Final = Decimal(0)
 _CELL: Final = attrgetter("counter")
 _NO_COVER: Final = Reason(
@@ -220,10 +221,20 @@ def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueT
         old = value(order, world, terms=any_age)
         if isinstance(old, Missing) and isinstance(world.held, Quote):
             old = value(order, replace(world, quote=world.held), terms=any_age)
+        shown = _shown(world.position)
+        if isinstance(old, Missing) and shown is not None:
+            old = value(order, replace(world, quote=shown), terms=any_age)
         if isinstance(old, Missing):  # at least at its limit, where it has one
             old = value(order, replace(world, quote=_UNTOLD, held=None), terms=any_age)
         worth = worth if isinstance(old, Missing) else old
     return replace(proposal, world=world, terms=terms, reducible=most, worth=worth)
+
+
+def _shown(position: Position | Missing | None) -> Quote | None:
+    """The price at which the account's own positions show what is to be sold or bought back."""
+    if not isinstance(position, Position) or position.price is None:
+        return None
+    return Quote(position.symbol, last=position.price, age_ms=position.age_ms)
 
 
 def _converted(proposal: Proposal, plan: Plan) -> Proposal:

@@ -60,11 +60,15 @@ class Quote(Struct, frozen=True, omit_defaults=True):
 
 
 class Position(Struct, frozen=True, omit_defaults=True):
-    """What an account holds of one symbol: signed quantity (short is negative), read from the daemon `age_ms` ago."""
+    """What an account holds of one symbol: signed quantity (short is negative), read from the daemon `age_ms` ago.
+
+    `price`: at which it is shown, where it is.
+    """
 
     symbol: str
     qty: Decimal
     age_ms: int = 0
+    price: Decimal | None = None
 
 
 class Exchange(Struct, frozen=True, omit_defaults=True):

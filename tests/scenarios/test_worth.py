@@ -212,6 +212,22 @@ async def test_an_exit_whose_price_comes_late_is_counted_at_its_limit(tmp_path: 
         assert code_of(await scene.sell(300)) == (403, "max_order_value")
 
 
+@pytest.mark.parametrize(("held", "side"), [(200, "SELL"), (-200, "BUY")])
+async def test_an_exit_at_market_whose_price_comes_late_is_counted_at_its_positions(
+    tmp_path: Path, held: int, side: str
+) -> None:
+    """While nobody tells a quote, the position that lets it pass also tells a price; it held nothing at all."""
+    rules = '[orders]\nmax_value = "100000 HKD"\n[budgets]\ndaily_value = "50000 HKD"'
+    async with stage(tmp_path, policies=rules) as scene:
+        scene.hold(held)
+        scene.daemon.faults.always(Reset(acts=False), path=SNAPSHOT)
+        passed = await scene.place(side=side, qty=200, price=None, order_type="MARKET")
+        assert is_passed(passed)
+        position = (await scene.decision(passed))["world"]["position"]
+        assert scene.held() >= 200 * Decimal(position["price"]) > 40_000
+        assert code_of(await scene.place(side="BUY", qty=100, price=300)) == (403, "daily_value")
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [

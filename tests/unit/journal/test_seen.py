@@ -17,7 +17,7 @@ FULL = World(
     quote=QUOTE,
     exchange=Exchange("HK", day=date(2026, 1, 2), is_trading_day=True),
     underlying=QUOTE,
-    position=Position("HK.00700", Decimal(-300), age_ms=3),
+    position=Position("HK.00700", Decimal(-300), age_ms=3, price=Decimal("300.2")),
 )
 GONE = Missing(Code.PRICE_UNAVAILABLE, "the daemon is silent")
 EMPTY = World(instrument=GONE, quote=GONE, exchange=GONE, underlying=GONE, position=GONE)

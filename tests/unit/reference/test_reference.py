@@ -246,7 +246,7 @@ async def test_a_position_is_signed_and_of_the_account() -> None:
     async with bench() as made:
         await _buy(made)
         found = await made.world(needs=Needs(position=True))
-        assert found.position == Position("HK.00700", Decimal(300))
+        assert found.position == Position("HK.00700", Decimal(300), price=Decimal(300))
 
         other = await made.world(needs=Needs(position=True), account=Account(Env.REAL, 1))
         assert isinstance(other.position, Missing)
@@ -267,7 +267,7 @@ async def test_a_position_that_was_asked_for_before_the_fill_is_asked_for_again(
 
         assert isinstance(stale.position, Missing)
         assert "may have changed since" in stale.position.message
-        assert found.position == Position("HK.00700", Decimal(300))
+        assert found.position == Position("HK.00700", Decimal(300), price=Decimal(300))
 
 
 async def _asked_anew(made: Bench, placed: PlaceOrder) -> Position | Missing:
