@@ -11,12 +11,12 @@ import structlog
 from guard.terms import TRADE_EFFECTS, Call, CancelAll, Effect, Refusal, Reply
 from guard.walk.cancelall import CancelAlls
 from guard.walk.cancelling import Cancelling
-from guard.walk.deciding import Case, Deciding
+from guard.walk.deciding import Deciding, PendingTrade
 from guard.walk.desk import Desk, Visit
 from guard.walk.door import admitted
 from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS, Hooks
-from guard.walk.passing import Asked, Passing
+from guard.walk.passthrough import PassThrough, PendingCall
 from guard.walk.questions import answer, is_question
 from guard.walk.recorder import Recorder
 from guard.walk.replies import broken, refused, settled, turned_away
@@ -34,7 +34,7 @@ class Pipeline:
         self.hooks = hooks
         self.recorder = Recorder(desk)
         self.deciding = Deciding(self.recorder, lambda: self.hooks)
-        self.passing = Passing(self.recorder)
+        self.pass_through = PassThrough(self.recorder)
         self.closings = closings(self.recorder)
         self.cancelling = Cancelling(self.recorder)
         self.cancel_alls = CancelAlls(self.recorder, self.cancelling)
@@ -50,7 +50,7 @@ class Pipeline:
             return broken(self.recorder, visit)
         finally:
             if visit.under_way is not None:
-                self.desk.crowd.leave(visit.under_way)
+                self.desk.in_flight.leave(visit.under_way)
             self.recorder.finished(visit)
 
     async def walk(self, visit: Visit) -> Reply:
@@ -73,10 +73,10 @@ class Pipeline:
         if crowded is not None:
             return refused(self.recorder, visit, crowded)
         if visit.effect not in TRADE_EFFECTS:
-            asked = Asked(visit, intent, self.hooks)
-            judged = await self.passing.admitted(asked)
-            return judged if isinstance(judged, Reply) else await self.passing.pass_on(asked, judged)
-        sending = await self.deciding.decided(Case(visit, intent))
+            pending = PendingCall(visit, intent, self.hooks)
+            judged = await self.pass_through.admitted(pending)
+            return judged if isinstance(judged, Reply) else await self.pass_through.pass_on(pending, judged)
+        sending = await self.deciding.decided(PendingTrade(visit, intent))
         if isinstance(sending, Reply):
             return sending
         return await self.desk.supervisor.see_through(self.carry_out(sending), f"trade {visit.id}")

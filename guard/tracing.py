@@ -93,7 +93,7 @@ class Tracing:
             carrying=carrying,
             judge_passing=self._timed("judge", hooks.judge_passing),
             pass_on=hooks.pass_on,
-            shown=self._timed("cut", hooks.shown),
+            answer_view=self._timed("cut", hooks.answer_view),
         )
 
     def close(self) -> None:

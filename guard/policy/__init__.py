@@ -11,6 +11,7 @@ from guard.policy.cells import fill_cell
 from guard.policy.compile import compile_set
 from guard.policy.document import PolicyDoc, PolicyError
 from guard.policy.judge import RULES, Judgement, breaker_limits, judge, judge_cancel, judge_read
+from guard.policy.largest import largest_bound, largest_qty, whole_lots
 from guard.policy.metering import meters
 from guard.policy.needs import excusable
 from guard.policy.parse import parse_policy
@@ -19,7 +20,6 @@ from guard.policy.policyset import PolicySet
 from guard.policy.prices import ValueTerms
 from guard.policy.reducing import exits_claim, exits_of, reducible
 from guard.policy.rights import cancels_account, may_touch, sees_own_only
-from guard.policy.room import largest_bound, largest_qty, whole_lots
 from guard.policy.rule import Maker, Meter
 from guard.policy.valuation import value
 

@@ -13,9 +13,9 @@ from msgspec import Struct
 from guard.codes import Code
 from guard.policy.amounts import currency_of_tag
 from guard.policy.judge import Judgement, judge, judge_cancel, judge_read
+from guard.policy.largest import Short, largest_qty
 from guard.policy.notation import ledger_units, plain
 from guard.policy.policyset import PolicySet
-from guard.policy.room import Short, largest_qty
 from guard.policy.valuation import value
 from guard.terms import Account, Claim, Effect, PlaceOrder, Principal, Reason, Shortfall, World, in_order
 

@@ -51,7 +51,7 @@ from guard.limits import (
 from guard.policychange import PolicyChangeState
 from guard.terms import ENV_OF, TRADE_EFFECTS, Account, Effect, Outcome
 from guard.tracking import learned, reconciled
-from guard.walk.recent import Known, Recent
+from guard.walk.recent import Recent, RecentDecision
 
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
 _ACCOUNTS_MAX: Final = 256
@@ -203,7 +203,7 @@ def _decision(found: Recovered, record: Decision) -> None:
     found.config_sha256 = record.config_sha256
     if record.key is not None:
         name = record.key.partition("@")[0]
-        known = Known(record.id, name, found.ts, record.endpoint, record.outcome, record.code, record.reasons)
+        known = RecentDecision(record.id, name, found.ts, record.endpoint, record.outcome, record.code, record.reasons)
         known.batch = record.batch
         known.retry_after_s, known.largest_qty = record.retry_after_s, record.largest_qty
         found.recent.put(known)

@@ -23,7 +23,7 @@ from guard.journal.segments import first_line, head_of, segment_numbers
 from guard.limits import Graft, Part, restore, snapshot
 from guard.policychange import PolicyChangeState
 from guard.recovery.readback import Recovered, fold_all
-from guard.walk.recent import Known
+from guard.walk.recent import RecentDecision
 
 RECENT_MAX: Final = 2_000  # decisions that callers may still ask for after a start; the record has them all
 _RECENT_IN_A_PART: Final = 50
@@ -50,7 +50,7 @@ class Basics(Struct, frozen=True, tag="basics"):
 class Recents(Struct, frozen=True, tag="recents"):
     """Decisions that callers may still ask about, oldest first."""
 
-    known: tuple[Known, ...]
+    known: tuple[RecentDecision, ...]
 
 
 class Counted(Struct, frozen=True, tag="counted"):

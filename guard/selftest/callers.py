@@ -98,7 +98,7 @@ CALLERS: Final = (
         id="B29-accounts",
         sentence="The account list is cut to what the key may see.",
         steps=(Ask(path="/api/accounts", body=None, who="fenced", hides=("123456,", "9032"), shows=(str(FENCED),)),),
-        proves=("shown",),
+        proves=("answer_view",),
     ),
     Case(
         id="B29",

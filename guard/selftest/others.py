@@ -70,7 +70,7 @@ OTHERS: Final = (
             Hear(who="own", pushes=("trade 123456 1", "quote - -"), order="<1>", hears=("quote",)),
             Hear(who="own", pushes=("trade 123456 1", "quote - -"), order="<2>", hears=("trade", "quote")),
         ),
-        proves=("shown", "may_see_order"),
+        proves=("answer_view", "may_see_order"),
     ),
     Case(
         id="B17",
@@ -85,7 +85,7 @@ OTHERS: Final = (
                 shows=("push_stream_healthy",),
             ),
         ),
-        proves=("shown",),
+        proves=("answer_view",),
     ),
     Case(
         id="B04",
@@ -130,6 +130,6 @@ OTHERS: Final = (
             Ask(path="/api/sub-info", body=None, who="other", hides=("00939",), shows=("01299",)),
             Ask(path="/api/query-subscription", body={"is_req_all_conn": True}, hides=("01299",), shows=("00939",)),
         ),
-        proves=("shown",),
+        proves=("answer_view",),
     ),
 )

@@ -14,7 +14,7 @@ from guard.codes import Code
 from guard.limits import trading_for
 from guard.terms import Endpoint, Reason, Refusal, in_order, refuse
 from guard.walk.desk import NOTHING_KNOWN, Desk, Visit
-from guard.walk.door import identify, revoked, state_reasons, unknown
+from guard.walk.door import failed_login, identify, revoked, state_reasons
 
 ENDPOINT: Final[Endpoint] = BY_PATH["/ws"][0]
 
@@ -30,7 +30,7 @@ def admit(desk: Desk, visit: Visit) -> Refusal | None:
     if origin is not None and origin not in visit.standing.settings.listen.allowed_origins:
         return _ORIGIN
     stranger = _of_ticket(desk, visit) if _is_ticket(visit) else identify(visit)
-    return unknown(desk, visit, stranger) if stranger is not None else _in_the_way(desk, visit)
+    return failed_login(desk, visit, stranger) if stranger is not None else _in_the_way(desk, visit)
 
 
 def _is_ticket(visit: Visit) -> bool:

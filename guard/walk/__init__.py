@@ -3,12 +3,13 @@
 In: a `Visit`, which is one request, and the `Desk`, the one mutable world. Out: a `Reply`, its records and its counts.
 No rule, no counter and no byte of HTTP lives here.
 
-- shared: `desk` (the world, the visit, its situation), `hooks` (every place that may refuse), `together`, `crowd`
+- shared: `desk` (the world, the visit, its situation), `hooks` (every place that may refuse), `together`, `throttle`
 - what the world is like: `gather`, `prepare`, `naming` (which order is meant), `orderlists` (the daemon's order lists)
 - what stands against a request: `door` (rights, state, ownership), `judging` (rules and ledger), `changing`, `broker`,
-  `fitting`, `shadow`, `barring`; `deciding` is the one step in which all of it is asked and room is taken
+  `largest`, `shadow`, `obstacle`; `deciding` is the one step in which all of it is asked and room is taken
 - sending: `sending`, `spacing`, `breaker`; many cancels: `cancelscope`, `targets`, `cancelling`, `cancelall`
-- other roads: `passing` (no trade), `subscribing` with `subscriptions`, `unlocking` with `cooldown`, `questions` with
-  `recall`
-- telling: `recorder`, `written`, `floods` with `tally`, `recent`, `replies`, `sight` (cuts answers), `origins` (CORS)
+- other roads: `passthrough` (no trade), `subscribing` with `subscriptions`, `unlocking` with `cooldown`, `questions`
+  with `recall`
+- telling: `recorder`, `decisionrecord`, `floods` with `tally`, `recent`, `replies`, `answerview` (what a caller may see
+  of an answer), `origins` (CORS)
 """

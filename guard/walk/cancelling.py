@@ -37,12 +37,12 @@ from guard.terms import (
 )
 from guard.walk.broker import bucket_claims, bucket_of
 from guard.walk.cancelscope import orders_in_scope
+from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.judging import opening_of, outbound_of
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending, carry, close, hold
 from guard.walk.targets import ENDED, Requester, Target
-from guard.walk.written import Judged
 
 IN_FLIGHT_MAX: Final = 8  # cancels of one account that wait for the daemon at one time
 KEPT_FOR_OTHERS: Final = 4  # of the broker's bucket: while many are cancelled, somebody's single cancel finds room

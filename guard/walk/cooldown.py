@@ -17,7 +17,7 @@ COOLDOWN_US: Final = 60_000_000
 ACCOUNTS_MAX: Final = 4096
 EVERY: Final = 0  # stands for accounts that cannot be listed now
 
-Verdict = Literal["right", "wrong", "untried"]
+TryResult = Literal["right", "wrong", "untried"]
 
 
 class Tries(Struct):
@@ -49,7 +49,7 @@ class Cooldowns(Struct):
         for name in accounts:
             self.tries.setdefault(name, Tries()).in_flight += 1
 
-    def end(self, verdicts: dict[int, Verdict], *, now_us: int) -> None:
+    def end(self, verdicts: dict[int, TryResult], *, now_us: int) -> None:
         """What came of it, for each account that it was begun for."""
         for name, verdict in verdicts.items():
             tries = self.tries.setdefault(name, Tries())
@@ -66,7 +66,7 @@ class Cooldowns(Struct):
         }
 
 
-def concerned(intent: Unlock, rows: tuple[AccountRow, ...] | Missing) -> frozenset[int]:
+def accounts_tried(intent: Unlock, rows: tuple[AccountRow, ...] | Missing) -> frozenset[int]:
     """The accounts whose password the unlock tries: those named, else every real one."""
     if isinstance(rows, Missing):
         return frozenset(intent.acc_ids or ()) | {EVERY}

@@ -14,12 +14,12 @@ from guard.codes import Code
 from guard.errors import JournalFault
 from guard.limits import settle
 from guard.terms import CancelAll, Effect, Intent, Needs, Outcome, Reply, Verdict, refuse
-from guard.walk.barring import Bar, bar_of
 from guard.walk.cancelling import close_split
 from guard.walk.desk import Situation, Visit
 from guard.walk.door import RISKY
 from guard.walk.hooks import Hooks
-from guard.walk.judging import opening_of, weigh
+from guard.walk.judging import ask_rules, opening_of
+from guard.walk.obstacle import Obstacle, obstacle_to
 from guard.walk.prepare import ask_more, at_once, prepare
 from guard.walk.recorder import Recorder
 from guard.walk.replies import again, refused
@@ -32,18 +32,18 @@ _UNSENT: Final = Outcome(Verdict.NOT_SENT, message="it was not recorded")
 _INTERRUPTED: Final = Outcome(Verdict.NOT_SENT, message="interrupted")
 
 
-class Case(Struct, gc=False):
+class PendingTrade(Struct, gc=False):
     """A trade up to its decision.
 
     `situation` None: something has to be asked for first. Before the record is written, `sending` holds room for it or
-    `bar` says why it may not be sent. `found` is the decision, `error` a fault of our own.
+    `obstacle` says why it may not be sent. `found` is the decision, `error` a fault of our own.
     """
 
     visit: Visit
     intent: Intent
     situation: Situation | None = None
     sending: Sending | None = None
-    bar: Bar | None = None
+    obstacle: Obstacle | None = None
     found: Sending | Reply | Needs | None = None
     error: Exception | None = None
 
@@ -57,97 +57,97 @@ class Deciding:
         self._hooks = hooks
         self._together = Together(self.decide, self._desk.supervisor)
 
-    async def decided(self, case: Case) -> Sending | Reply:
+    async def decided(self, trade: PendingTrade) -> Sending | Reply:
         """The trade with its room taken and its record queued, ready to be sent; or the reply to a refusal."""
-        if case.visit.effect is _CANCEL:  # it waits for nobody
-            self.decide([case])
+        if trade.visit.effect is _CANCEL:  # it waits for nobody
+            self.decide([trade])
         else:
-            await self._joined(case)
-        if case.situation is None and case.error is None:
-            case.situation = await prepare(self._desk, case.visit, case.intent)
-            self.decide([case])
-        while case.situation is not None and isinstance(more := case.found, Needs):  # at most once
-            case.found = case.bar = None
-            case.situation = await ask_more(self._desk, case.visit, case.situation, more=more)
-            self.decide([case])
-        raise_fault(case)
-        if case.found is None or isinstance(case.found, Needs):
+            await self._joined(trade)
+        if trade.situation is None and trade.error is None:
+            trade.situation = await prepare(self._desk, trade.visit, trade.intent)
+            self.decide([trade])
+        while trade.situation is not None and isinstance(more := trade.found, Needs):  # at most once
+            trade.found = trade.obstacle = None
+            trade.situation = await ask_more(self._desk, trade.visit, trade.situation, more=more)
+            self.decide([trade])
+        raise_fault(trade)
+        if trade.found is None or isinstance(trade.found, Needs):
             raise AssertionError("a trade was not decided")
-        return case.found
+        return trade.found
 
-    async def _joined(self, case: Case) -> None:
+    async def _joined(self, trade: PendingTrade) -> None:
         try:
-            await self._together.join(case)
+            await self._together.join(trade)
         except BaseException:
-            case.error = None
-            if isinstance(case.found, Sending):
-                close(self._recorder, case.found, _INTERRUPTED)
+            trade.error = None
+            if isinstance(trade.found, Sending):
+                close(self._recorder, trade.found, _INTERRUPTED)
             raise
 
-    def decide(self, cases: list[Case]) -> None:
+    def decide(self, trades: list[PendingTrade]) -> None:
         """The synchronous step: no await between the first look at shared state and the record of the reservation.
 
         A fault of our own fails only the trade that it met. If `found` comes out as `Needs`, these have to be asked for
         first, since they may change the refusal; nothing was changed or recorded.
         """
         for stage in (self._gather, self._weigh, self._hold, self._write):
-            if stage == self._write and len(cases) > 1:
-                self._record(cases)
-            for case in cases:
-                if case.found is None and case.error is None:
+            if stage == self._write and len(trades) > 1:
+                self._record(trades)
+            for trade in trades:
+                if trade.found is None and trade.error is None:
                     try:
-                        stage(case)
+                        stage(trade)
                     except Exception as error:  # noqa: BLE001 - its own task raises it
-                        case.error = error
+                        trade.error = error
 
-    def _gather(self, case: Case) -> None:
+    def _gather(self, trade: PendingTrade) -> None:
         """What is known of the world, where nobody has to be asked."""
-        visit, desk = case.visit, self._desk
-        if case.situation is not None:
+        visit, desk = trade.visit, self._desk
+        if trade.situation is not None:
             return
         if visit.standing is not desk.standing:
             desk.renew(visit)
-        case.situation = at_once(desk, visit, case.intent)
+        trade.situation = at_once(desk, visit, trade.intent)
 
-    def _weigh(self, case: Case) -> None:
+    def _weigh(self, trade: PendingTrade) -> None:
         """What the rules say before the ledger is asked, and what would be sent."""
-        if case.situation is not None:
-            weigh(self._desk, case.visit, case.situation)
+        if trade.situation is not None:
+            ask_rules(self._desk, trade.visit, trade.situation)
 
-    def _hold(self, case: Case) -> None:
+    def _hold(self, trade: PendingTrade) -> None:
         """Takes room for every claim, unless something stands against the trade."""
-        visit, situation, hooks, desk = case.visit, case.situation, self._hooks(), self._desk
+        visit, situation, hooks, desk = trade.visit, trade.situation, self._hooks(), self._desk
         if situation is None:
             return
         situation.each = hooks.own_orders_only(desk, visit, situation) if type(situation.intent) is CancelAll else None
         gone = hooks.revoked(desk, visit)
         if gone is not None:
-            case.bar = Bar(gone)
+            trade.obstacle = Obstacle(gone)
             return
-        look = hooks.judge(desk, visit, situation)
-        case.bar = bar_of(desk, visit, situation, look=look, hooks=hooks)
-        if case.bar is not None:
-            case.found = case.bar.more
+        assessment = hooks.judge(desk, visit, situation)
+        trade.obstacle = obstacle_to(desk, visit, situation, assessment=assessment, hooks=hooks)
+        if trade.obstacle is not None:
+            trade.found = trade.obstacle.more
             return
-        if look.outbound is None:
+        if assessment.outbound is None:
             raise AssertionError("a trade with nothing to send was let through")
-        judged = shadowed(desk, visit, situation, judged=look.judged)
+        judged = shadowed(desk, visit, situation, judged=assessment.judged)
         opening = opening_of(visit, situation, judged)
-        sending = Sending(visit, situation, look.outbound, judged, None)
+        sending = Sending(visit, situation, assessment.outbound, judged, None)
         hooks.hold(self._recorder, sending, opening)
-        case.sending = sending
+        trade.sending = sending
         desk.unwritten += 1
 
-    def _record(self, cases: list[Case]) -> None:
+    def _record(self, trades: list[PendingTrade]) -> None:
         """Records of what may be sent, all at once, up to the first that may not: the record has them in their order.
 
         Whoever has none then is recorded by itself, and told why not.
         """
         held: list[Sending] = []
-        for case in cases:
-            if case.sending is None or case.error is not None or case.sending.judged.shadow:
+        for trade in trades:
+            if trade.sending is None or trade.error is not None or trade.sending.judged.shadow:
                 break
-            held.append(case.sending)
+            held.append(trade.sending)
         if len(held) <= 1:
             return
         try:
@@ -157,15 +157,15 @@ class Deciding:
         for sending, seq in zip(held, seqs, strict=False):
             sending.seq = seq
 
-    def _write(self, case: Case) -> None:
+    def _write(self, trade: PendingTrade) -> None:
         """Writes its record; called in the order in which room was taken."""
-        visit, situation, bar, recorder = case.visit, case.situation, case.bar, self._recorder
-        if case.sending is not None:
-            case.found = self._recorded(case.sending)
-        elif bar is not None and bar.refusal is not None:
-            case.found = refused(recorder, visit, bar.refusal, situation=situation, judged=bar.judged)
-        elif bar is not None and bar.first is not None and situation is not None:
-            case.found = again(recorder, visit, situation, first=bar.first, step=bar.replays)
+        visit, situation, obstacle, recorder = trade.visit, trade.situation, trade.obstacle, self._recorder
+        if trade.sending is not None:
+            trade.found = self._recorded(trade.sending)
+        elif obstacle is not None and obstacle.refusal is not None:
+            trade.found = refused(recorder, visit, obstacle.refusal, situation=situation, judged=obstacle.judged)
+        elif obstacle is not None and obstacle.first is not None and situation is not None:
+            trade.found = again(recorder, visit, situation, first=obstacle.first, step=obstacle.replays)
 
     def _recorded(self, sending: Sending) -> Sending | Reply:
         """An order or change that cannot be recorded gives its room back; a cancel passes and is noted as a gap."""

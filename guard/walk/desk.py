@@ -51,12 +51,12 @@ from guard.terms import (
 )
 from guard.upstream import Circuits
 from guard.walk.cooldown import Cooldowns
-from guard.walk.crowd import Crowd, Refusals, Strangers
 from guard.walk.inturn import InTurn
 from guard.walk.orderlists import NoOrderLists, OrderLists
 from guard.walk.recent import Recent
 from guard.walk.spacing import Spacing
 from guard.walk.subscriptions import Subscriptions
+from guard.walk.throttle import FailedLogins, InFlight, RefusalPacer
 
 SERIAL_MAX: Final = 0xFFFF_FFFF
 
@@ -113,9 +113,9 @@ class Desk:
         self.traffic = State()
         self.spacing = Spacing()
         self.unlocks = Cooldowns()
-        self.crowd = Crowd()
-        self.strangers = Strangers()
-        self.refusals = Refusals()
+        self.in_flight = InFlight()
+        self.failed_logins = FailedLogins()
+        self.refusal_pacer = RefusalPacer()
         self.subscriptions = Subscriptions()
         self.tickets = Tickets()
         self.subscribing = InTurn()
@@ -218,7 +218,7 @@ class Visit(Struct, gc=False):
     why: str = ""
 
 
-class Weighed(Struct, frozen=True, gc=False):
+class Ruling(Struct, frozen=True, gc=False):
     """What the rules said of a trade before the ledger was asked, and what would be sent (None: no account is known).
 
     `exits`: the claim for what the order takes off its position; `working`: what the rules were told that other orders
@@ -240,7 +240,7 @@ class Situation(Struct, gc=False):
     known of that, `worth` what they valued it at. `holder`: the live order that is meant; `conflict`: why none can be
     meant, or none can be changed so. `reducible`: up to this quantity an order of this symbol and side only makes a
     fresh position smaller. `each`: the live orders that a cancel-all cancels one by one; None: it is sent as one
-    request. `weighed`: what the rules said before the ledger was asked.
+    request. `ruling`: what the rules said before the ledger was asked.
     """
 
     intent: Intent
@@ -258,7 +258,7 @@ class Situation(Struct, gc=False):
     world: World | None = None
     reducible: Decimal = Decimal(0)
     each: tuple[Holder, ...] | None = None
-    weighed: Weighed | None = None
+    ruling: Ruling | None = None
 
     @property
     def is_reducing(self) -> bool:

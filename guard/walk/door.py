@@ -49,17 +49,17 @@ _granted: Final[dict[str, tuple[object, ...]]] = {}
 """By key id, everything that its last grant of environment and account depended on."""
 
 
-def unknown(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
+def failed_login(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
     """The refusal of a caller whose credential did not verify; after too many, that its address tries too often."""
     most = visit.standing.settings.bounds.failed_auths_per_minute_max
-    return desk.strangers.told(refusal, address=visit.call.peer, most=most, t_us=visit.t_us)
+    return desk.failed_logins.count(refusal, address=visit.call.peer, most=most, t_us=visit.t_us)
 
 
 def admitted(desk: Desk, visit: Visit) -> Refusal | None:
     """Counts the request as under way, or refuses it as one too many of its key; a cancel always passes."""
     name = "" if visit.principal is None else visit.principal.name
     most = None if visit.effect is _CANCEL else visit.standing.settings.bounds.requests_per_key_max
-    crowded = desk.crowd.enter(name, most=most)
+    crowded = desk.in_flight.enter(name, most=most)
     if crowded is None:
         visit.under_way = name
     return crowded

@@ -27,7 +27,7 @@ _TRADING: Final = frozenset({"trade:simulate", "trade:real"})
 _log = structlog.get_logger("guard")
 
 
-class Alike(NamedTuple):
+class RefusalGroup(NamedTuple):
     """What makes refusals alike: the source, where no key was verified; otherwise key and code."""
 
     source: str = ""
@@ -48,9 +48,9 @@ class Floods:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._refusals = Tally(SECOND_US, places_max=PLACES_MAX, other=Alike("other"), tell=self._denied)
-        self._strangers = Tally(SECOND_US, places_max=SOURCES_MAX, other=Alike("other"), tell=self._denied)
-        self._visits = Tally(SECOND_US, places_max=SOURCES_MAX, other=Alike("other"), tell=lambda *_: None)
+        self._refusals = Tally(SECOND_US, places_max=PLACES_MAX, other=RefusalGroup("other"), tell=self._denied)
+        self._strangers = Tally(SECOND_US, places_max=SOURCES_MAX, other=RefusalGroup("other"), tell=self._denied)
+        self._visits = Tally(SECOND_US, places_max=SOURCES_MAX, other=RefusalGroup("other"), tell=lambda *_: None)
         self.reads: Tally[Reading] = Tally(
             MINUTE_US, places_max=READS_PLACES_MAX, other=("other", "other"), tell=self._accessed
         )
@@ -65,7 +65,7 @@ class Floods:
 
     def is_visit_below(self, visit: Visit) -> bool:
         """Whether a request without a key that passed gets a record of its own; otherwise it is counted as a read."""
-        return self._visits.add(Alike(visit.call.peer), wall_us=visit.wall_us) <= DENIED_PER_SECOND
+        return self._visits.add(RefusalGroup(visit.call.peer), wall_us=visit.wall_us) <= DENIED_PER_SECOND
 
     def sum_up(self, wall_us: int | None = None) -> None:
         """Writes the sums of all periods that are over at `wall_us`; None: of all periods."""
@@ -74,7 +74,7 @@ class Floods:
         self._visits.close(wall_us)
         self.reads.close(wall_us)
 
-    def _denied(self, place: Alike, began_us: int, count: int) -> None:
+    def _denied(self, place: RefusalGroup, began_us: int, count: int) -> None:
         extra = count - DENIED_PER_SECOND
         if extra > 0:
             self._write("denied", Denied(second=timestamp(began_us), count=extra, **place._asdict()))
@@ -90,11 +90,11 @@ class Floods:
             _log.error("sum_not_recorded", type=type_, record=repr(record), why=str(fault))
 
 
-def _alike(visit: Visit, refusal: Refusal) -> Alike | None:
+def _alike(visit: Visit, refusal: Refusal) -> RefusalGroup | None:
     """The refusals that this one is counted with; None: it is never summed up."""
     principal, endpoint = visit.principal, visit.endpoint
     if principal is None:
-        return Alike(visit.call.peer)
+        return RefusalGroup(visit.call.peer)
     if endpoint is not None and endpoint.is_trade and not principal.scopes.isdisjoint(_TRADING):
         return None
-    return Alike(key=principal.id, code=refusal.code.value)
+    return RefusalGroup(key=principal.id, code=refusal.code.value)

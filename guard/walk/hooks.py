@@ -13,22 +13,23 @@ from guard.catalogue import find
 from guard.intent import parse
 from guard.limits import Holder, Opening
 from guard.terms import Answer, Endpoint, Failure, Intent, Outbound, Reason, Refusal
-from guard.walk import cancelscope, door, judging, sending, sight, unlocking
+from guard.walk import answerview, cancelscope, door, judging, sending, unlocking
+from guard.walk.answerview import AnswerView
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.judging import Look
+from guard.walk.judging import Assessment
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
 
 
-class Shows(Protocol):
+class ViewAnswer(Protocol):
     """Cuts the daemon's answer to what its caller may see."""
 
-    def __call__(self, desk: Desk, visit: Visit, situation: Situation, *, answer: Answer) -> sight.Shown | Refusal:
+    def __call__(self, desk: Desk, visit: Visit, situation: Situation, *, answer: Answer) -> AnswerView | Refusal:
         """The answer as its caller gets it."""
         ...
 
 
-class Rights(Protocol):
+class CheckRights(Protocol):
     """Checks environment and account."""
 
     def __call__(self, visit: Visit, situation: Situation, *, is_repeat: bool = False) -> list[Reason]:
@@ -45,7 +46,7 @@ class Hooks(Struct, frozen=True):
     account. ownership: whose order. in_the_way: one change of an order at a time. state: the guard's own state and
     HALT. hold: the reservation. carrying: the decision on the disk, and what the daemon's answer means. judge_passing:
     rights, state and rates of what is no trade. pass_on: sent as it stands, passwords counted and told to nobody.
-    shown: the answer, cut to what the caller may see.
+    answer_view: the answer, cut to what the caller may see.
     """
 
     find: Callable[[str, str], Endpoint | Refusal] = find
@@ -53,16 +54,16 @@ class Hooks(Struct, frozen=True):
     parse: Callable[[Endpoint, bytes], Intent | Refusal] = parse
     own_orders_only: Callable[[Desk, Visit, Situation], tuple[Holder, ...] | None] = cancelscope.own_orders_only
     revoked: Callable[[Desk, Visit], Refusal | None] = door.revoked
-    judge: Callable[[Desk, Visit, Situation], Look] = judging.judge_trade
-    rights: Rights = door.rights
+    judge: Callable[[Desk, Visit, Situation], Assessment] = judging.judge_trade
+    rights: CheckRights = door.rights
     ownership: Callable[[Visit, Situation], list[Reason]] = door.ownership
     in_the_way: Callable[[Desk, Visit, Holder | None], Refusal | None] = door.in_the_way
     state: Callable[[Desk, Visit, Situation], list[Reason]] = door.state_reasons
     hold: Callable[[Recorder, Sending, Opening], None] = sending.hold
     carrying: sending.Carrying = sending.CARRYING
-    judge_passing: Callable[[Desk, Visit, Situation], Look] = judging.judge_passing
+    judge_passing: Callable[[Desk, Visit, Situation], Assessment] = judging.judge_passing
     pass_on: Callable[[Desk, Situation, Outbound], Awaitable[Answer | Failure]] = unlocking.send
-    shown: Shows = sight.shown
+    answer_view: ViewAnswer = answerview.view_of
 
 
 HOOKS: Final = Hooks()

@@ -37,14 +37,14 @@ from guard.terms import (
 )
 from guard.walk.broker import bucket_claims
 from guard.walk.changing import Change
-from guard.walk.desk import Desk, Situation, Visit, Weighed
+from guard.walk.decisionrecord import Judged
+from guard.walk.desk import Desk, Ruling, Situation, Visit
 from guard.walk.door import rights, state_reasons
-from guard.walk.fitting import largest_of
+from guard.walk.largest import largest_of
 from guard.walk.naming import forwarded
 from guard.walk.replies import idempotency_cell
 from guard.walk.subscribing import objections
 from guard.walk.unlocking import waiting
-from guard.walk.written import Judged
 
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
 _CANCEL, _CHANGE, _SIMULATE = Effect.ORDER_CANCEL, Effect.ORDER_CHANGE, Env.SIMULATE  # asked of every trade
@@ -52,7 +52,7 @@ _UNJUDGED: Final = Judgement()
 _NO_EXITS: Final = exits_of(0)
 
 
-class Look(Struct, gc=False):
+class Assessment(Struct, gc=False):
     """What rules and ledger say, and what would be sent; nothing is changed yet.
 
     `outbound` is None where no account is known. `taken`: the Idempotency-Key of the claim `slot` was used before.
@@ -73,13 +73,13 @@ class Look(Struct, gc=False):
         return Refusal(in_order(reasons), self.retry_after_s, self.largest_qty)
 
 
-def weigh(desk: Desk, visit: Visit, situation: Situation) -> Weighed:
+def ask_rules(desk: Desk, visit: Visit, situation: Situation) -> Ruling:
     """Asks the rules, without the ledger; notes their answer and the valuation in the situation."""
     exits = _exits(visit, situation)
     working = _working(desk, visit, situation, exits=exits)
     judgement = _judgement(visit, situation, exits=working)
-    situation.weighed = Weighed(judgement, outbound_of(desk, visit, situation), exits, working)
-    return situation.weighed
+    situation.ruling = Ruling(judgement, outbound_of(desk, visit, situation), exits, working)
+    return situation.ruling
 
 
 def _working(desk: Desk, visit: Visit, situation: Situation, *, exits: Claim | None) -> int:
@@ -90,12 +90,12 @@ def _working(desk: Desk, visit: Visit, situation: Situation, *, exits: Claim | N
     return max(visit.exits_before, others) - visit.filled_before
 
 
-def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
+def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     """Asks every rule and looks at every claim; nothing is changed but the situation, where the valuation is noted."""
-    weighed = situation.weighed
-    if weighed is None or weighed.working != _working(desk, visit, situation, exits=weighed.exits):
-        weighed = weigh(desk, visit, situation)  # not asked yet, or an order of this turn is an exit too
-    holder, exits, judgement, outbound = _changed(visit, situation), weighed.exits, weighed.judgement, weighed.outbound
+    ruling = situation.ruling
+    if ruling is None or ruling.working != _working(desk, visit, situation, exits=ruling.exits):
+        ruling = ask_rules(desk, visit, situation)  # not asked yet, or an order of this turn is an exit too
+    holder, exits, judgement, outbound = _changed(visit, situation), ruling.exits, ruling.judgement, ruling.outbound
     body = outbound.body if outbound and outbound.body else b""
     reasons = list(judgement.reasons)
     key = visit.call.head.get("idempotency-key")
@@ -118,10 +118,10 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
         claims, makers = (*claims, *carried), (*makers, *(None for _ in carried))
     seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)
     if isinstance(seen, Taken):
-        return Look(Judged(claims, makers), [], outbound, taken=seen, slot=slot)
+        return Assessment(Judged(claims, makers), [], outbound, taken=seen, slot=slot)
     resulting = b"" if situation.holder is None else _resulting(situation)
-    judged = Judged(recorded(claims), makers, seen.used, body, resulting, situation.env is _SIMULATE, weighed.working)
-    found = Look(judged, reasons, outbound)
+    judged = Judged(recorded(claims), makers, seen.used, body, resulting, situation.env is _SIMULATE, ruling.working)
+    found = Assessment(judged, reasons, outbound)
     if isinstance(seen, Full):
         _tell_shortfalls(found, seen, t_us=visit.t_us)
     if reasons:
@@ -129,7 +129,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Look:
     return found
 
 
-def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
+def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     """All that stands against a call that is no trade: rights, the guard's own state, rates; nothing is changed."""
     policies, principal = visit.standing.policies, visit.principal
     judgement = _UNJUDGED
@@ -150,7 +150,7 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
         if cooling is not None:
             reasons.append(cooling[0])
             free_us = [cooling[1]] if cooling[1] else []
-    found = Look(Judged(claims, makers, used), reasons, None)
+    found = Assessment(Judged(claims, makers, used), reasons, None)
     if reasons:
         found.retry_after_s = wait_s(reasons, free_us)
     if isinstance(seen, Full):
@@ -158,7 +158,7 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
     return found
 
 
-def _tell_shortfalls(found: Look, seen: Full, *, t_us: int, free_us: Sequence[int] = ()) -> None:
+def _tell_shortfalls(found: Assessment, seen: Full, *, t_us: int, free_us: Sequence[int] = ()) -> None:
     """Adds the reason, by its maker, for each claim that does not fit; and works out when all reasons will be gone.
 
     `free_us`: how long the reasons that were there before will stand, as far as that is known.

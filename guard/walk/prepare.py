@@ -15,9 +15,9 @@ from guard.policy import excusable
 from guard.terms import LEDGER_UNIT, CancelOrder, Effect, Header, Intent, Needs, Reason
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, ownership, rights, state_reasons
-from guard.walk.fitting import lot_of
 from guard.walk.gather import at_hand, gather, needs_of, understood
-from guard.walk.judging import Look, working_exits
+from guard.walk.judging import Assessment, working_exits
+from guard.walk.largest import lot_of
 from guard.walk.naming import NAMING
 from guard.walk.replies import idempotency_cell
 
@@ -123,7 +123,7 @@ def _is_refused(desk: Desk, visit: Visit, situation: Situation) -> bool:
     return bool(rights(visit, situation) or ownership(visit, situation) or state_reasons(desk, visit, situation))
 
 
-def more_to_ask(visit: Visit, situation: Situation, seen: Look, *, beside: Sequence[Reason]) -> Needs | None:
+def more_to_ask(visit: Visit, situation: Situation, seen: Assessment, *, beside: Sequence[Reason]) -> Needs | None:
     """What is worth asking for before an order is refused; asked for once.
 
     The position, if the order might be an exit from it, and the lot size, if a smaller order would pass. `beside`: what

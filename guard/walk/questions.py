@@ -42,11 +42,11 @@ from guard.terms import (
     in_order,
     refuse,
 )
-from guard.walk.barring import bar_of
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import judge_passing, judge_trade
+from guard.walk.obstacle import obstacle_to
 from guard.walk.prepare import ask_more, at_once, prepare
 from guard.walk.recall import on_record
 from guard.walk.recorder import Recorder
@@ -313,13 +313,13 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, *, body
 
 def _trade(desk: Desk, visit: Visit, situation: Situation) -> Met | Needs:
     """What the synchronous step of the walk would find, by the same function; `Needs`: what is to be asked yet."""
-    look = judge_trade(desk, visit, situation)
-    bar = bar_of(desk, visit, situation, look=look, hooks=HOOKS)
-    if bar is None:
+    assessment = judge_trade(desk, visit, situation)
+    obstacle = obstacle_to(desk, visit, situation, assessment=assessment, hooks=HOOKS)
+    if obstacle is None:
         return None
-    if bar.first is not None:
-        return Repeat(bar.replays, status_of(bar.first))
-    return bar.refusal if bar.more is None else bar.more
+    if obstacle.first is not None:
+        return Repeat(obstacle.replays, status_of(obstacle.first))
+    return obstacle.refusal if obstacle.more is None else obstacle.more
 
 
 # ---------------------------------------------------------------- what became of a decision

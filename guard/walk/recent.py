@@ -15,7 +15,7 @@ ID_BYTES: Final = 26
 _ENTRY: Final = Layout(f"={ID_BYTES}sq")  # of what has passed: its id, and µs of the wall clock
 
 
-class Known(Struct, gc=False):
+class RecentDecision(Struct, gc=False):
     """One decision. `name` is the principal's; `verdict` None while it is open.
 
     `ts`: µs of the wall clock, turned into text when somebody first asks. `batch`: the cancel-all it is a part of.
@@ -65,14 +65,14 @@ class Passed:
         at += 1
         self._at = at if at < len(self._names) else 0
 
-    def get(self, decision: str) -> Known | None:
+    def get(self, decision: str) -> RecentDecision | None:
         """The decision, if it is one of them. A linear search of 0.1 ms, for callers that ask by id."""
         wanted, found = decision.encode(), -1
         while len(wanted) == ID_BYTES and (found := self._written.find(wanted, found + 1)) >= 0:
             at, beside = divmod(found, _ENTRY.size)
             if not beside:
                 _, wall_us = _ENTRY.unpack_from(self._written, found)
-                return Known(decision, self._names[at], timestamp(wall_us), self._endpoints[at], "allow")
+                return RecentDecision(decision, self._names[at], timestamp(wall_us), self._endpoints[at], "allow")
         return None
 
 
@@ -84,25 +84,27 @@ class Recent:
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Known] = OrderedDict()  # a plain dict takes ever longer to find its first entry
+        self._known: OrderedDict[str, RecentDecision] = (
+            OrderedDict()
+        )  # a plain dict takes ever longer to find its first entry
         self.passed = Passed(RECENT_MAX)
 
-    def put(self, known: Known) -> None:
+    def put(self, known: RecentDecision) -> None:
         """Adds one; the oldest goes."""
         self._known[known.id] = known
         if len(self._known) > RECENT_MAX:
             self._known.popitem(last=False)
 
-    def get(self, decision: str) -> Known | None:
+    def get(self, decision: str) -> RecentDecision | None:
         """The decision, if it is recent. `passed` is not searched: this is asked for every order of every list."""
         known = self._known.get(decision)
         return None if known is None else _told(known)
 
-    def part_of(self, batch: str) -> list[Known]:
+    def part_of(self, batch: str) -> list[RecentDecision]:
         """Those of one batch, oldest first."""
         return [known for known in self._known.values() if known.batch == batch]
 
-    def latest(self, count: int) -> list[Known]:
+    def latest(self, count: int) -> list[RecentDecision]:
         """The latest so many without those in `passed`, oldest first."""
         return [_told(known) for known in list(self._known.values())[-count:]]
 
@@ -121,7 +123,7 @@ class Recent:
             known.status, known.filled_qty = status, filled_qty
 
 
-def _told(known: Known) -> Known:
+def _told(known: RecentDecision) -> RecentDecision:
     """With its time as text, which is made only for the few decisions that somebody asks for."""
     if isinstance(known.ts, int):
         known.ts = timestamp(known.ts)

@@ -21,11 +21,11 @@ from guard.terms import (
     Refusal,
     Verdict,
 )
-from guard.walk.crowd import Refused
+from guard.walk.decisionrecord import NOT_JUDGED, Judged, record_of
 from guard.walk.desk import NOTHING_KNOWN, Desk, Situation, Visit
 from guard.walk.floods import Floods
-from guard.walk.recent import Known
-from guard.walk.written import NOT_JUDGED, Judged, record_of
+from guard.walk.recent import RecentDecision
+from guard.walk.throttle import RefusalSource
 
 _CANCEL, _UNKNOWN = Effect.ORDER_CANCEL, Verdict.UNKNOWN  # asked of every trade
 _DURABLE = RecordMode.DURABLE
@@ -137,7 +137,7 @@ class Recorder:
         if principal is None:
             return
         path = "other" if endpoint is None else endpoint.path
-        known = Known(visit.id, principal.name, visit.wall_us, path, "allow", batch=visit.batch)
+        known = RecentDecision(visit.id, principal.name, visit.wall_us, path, "allow", batch=visit.batch)
         if refusal is not None:
             known.outcome, known.code, known.reasons = "refuse", refusal.code, refusal.reasons
             known.retry_after_s, known.largest_qty = refusal.retry_after_s, refusal.largest_qty
@@ -230,8 +230,8 @@ class Recorder:
         principal, most = visit.principal, visit.standing.settings.bounds.refusals_per_second_max
         if principal is not None and visit.effect is Effect.ORDER_CANCEL:
             return 0.0
-        source = Refused(address=visit.call.peer) if principal is None else Refused(principal.name)
-        return self.desk.refusals.wait_us(source, most=most, t_us=visit.t_us) / 1_000_000
+        source = RefusalSource(address=visit.call.peer) if principal is None else RefusalSource(principal.name)
+        return self.desk.refusal_pacer.wait_us(source, most=most, t_us=visit.t_us) / 1_000_000
 
     def _diverges(self, reasons: tuple[Reason, ...]) -> None:
         """Counts what passed although a shadow policy would have refused it: once for each policy and code."""

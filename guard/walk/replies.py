@@ -28,11 +28,11 @@ from guard.terms import (
     dated,
     refuse,
 )
+from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import unknown
-from guard.walk.recent import Known
+from guard.walk.door import failed_login
+from guard.walk.recent import RecentDecision
 from guard.walk.recorder import Recorder
-from guard.walk.written import Judged
 
 TARPIT_S: Final = 0.25
 _ANSWERED: Final = frozenset({Verdict.ACCEPTED, Verdict.REFUSED})
@@ -80,7 +80,7 @@ def _until_probe_s(recorder: Recorder, visit: Visit) -> float | None:
 
 def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:
     """The reply to a caller whose credential did not verify; an address that keeps trying is answered slowly."""
-    told = unknown(recorder.desk, visit, refusal)
+    told = failed_login(recorder.desk, visit, refusal)
     visit.call.wait_s = TARPIT_S if told.code is Code.RATE else 0.0
     return refused(recorder, visit, told)
 
@@ -206,7 +206,7 @@ def status_of(first: Outcome) -> int:
     return first.status or 200
 
 
-def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[Known]) -> bytes:
+def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[RecentDecision]) -> bytes:
     """The daemon's first answer, as far as the outcome record tells it. `parts`: the cancels of a cancel-all."""
     if outcome.verdict is Verdict.REFUSED and not parts:
         said = {"ret_msg": outcome.message, "err_code": outcome.err_code}
@@ -235,7 +235,7 @@ def trade_body(situation: Situation, s2c: Mapping[str, object], *, failed: int, 
     return msgspec.json.encode({**envelope, "s2c": {"header": header, **s2c}})
 
 
-def _results(parts: Sequence[Known]) -> dict[str, object]:
+def _results(parts: Sequence[RecentDecision]) -> dict[str, object]:
     """What has become of each cancel of a cancel-all, and how many are pending."""
     told = [{"order_id_ex": one.order_id_ex, "decision": one.id, "outcome": one.verdict or "pending"} for one in parts]
     return {"results": told, "pending": sum(1 for one in parts if one.verdict is None)}

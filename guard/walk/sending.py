@@ -19,11 +19,11 @@ from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Ver
 from guard.upstream import judge
 from guard.walk.breaker import NOTHING_COUNTED, Counted, counted, trip
 from guard.walk.broker import bucket_of
+from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import RISKY, late_objection
 from guard.walk.recorder import Recorder
 from guard.walk.together import Together, raise_fault
-from guard.walk.written import Judged
 
 RET_TYPE_MAX: Final = 2**31
 REACHES_OTHERS: Final = refuse(

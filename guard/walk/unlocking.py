@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.terms import Answer, Failure, Outbound, Reason, Unlock
 from guard.upstream import redact
-from guard.walk.cooldown import EVERY, WRONG_MAX, Verdict, concerned
+from guard.walk.cooldown import EVERY, WRONG_MAX, TryResult, accounts_tried
 from guard.walk.desk import Desk, Situation, Visit
 
 _NOT_TRIED: Final = frozenset({401, 403, 404, 405, 413, 415, 429})  # the daemon's door, before any password
@@ -23,7 +23,7 @@ def waiting(desk: Desk, visit: Visit, situation: Situation) -> tuple[Reason, int
     intent = situation.intent
     if not isinstance(intent, Unlock) or not intent.unlock:
         return None
-    wait_us = desk.unlocks.wait_us(concerned(intent, situation.rows), now_us=visit.t_us)
+    wait_us = desk.unlocks.wait_us(accounts_tried(intent, situation.rows), now_us=visit.t_us)
     if wait_us is None:
         return None
     message = f"after {WRONG_MAX} wrong passwords no other is tried for a minute, so that the broker locks nothing"
@@ -42,8 +42,8 @@ def send(desk: Desk, situation: Situation, outbound: Outbound) -> Awaitable[Answ
 
 async def _tried(desk: Desk, situation: Situation, intent: Unlock, *, outbound: Outbound) -> Answer | Failure:
     """Tries a password and counts it, also if the caller hangs up meanwhile."""
-    accounts = concerned(intent, situation.rows)
-    verdicts: dict[int, Verdict] = dict.fromkeys(accounts, "wrong")
+    accounts = accounts_tried(intent, situation.rows)
+    verdicts: dict[int, TryResult] = dict.fromkeys(accounts, "wrong")
     desk.unlocks.begin(accounts, now_us=desk.clock.t_us())
     try:
         result = await desk.daemon.send(outbound)
@@ -53,7 +53,7 @@ async def _tried(desk: Desk, situation: Situation, intent: Unlock, *, outbound: 
     return told(result) if isinstance(result, Answer) else result
 
 
-def verdicts_of(result: Answer | Failure, accounts: frozenset[int], *, has_code: bool) -> dict[int, Verdict]:
+def verdicts_of(result: Answer | Failure, accounts: frozenset[int], *, has_code: bool) -> dict[int, TryResult]:
     """What the daemon made of the password, account by account; if it may have been wrong, it counts as wrong."""
     if isinstance(result, Failure):
         return dict.fromkeys(accounts, "wrong" if result.is_sent else "untried")
@@ -69,7 +69,7 @@ def verdicts_of(result: Answer | Failure, accounts: frozenset[int], *, has_code:
     failed = _failed(s2c.get("account_result_list"))
     if None in failed:
         return dict.fromkeys(accounts, "wrong")
-    found: dict[int, Verdict] = {name: "wrong" if name in failed else "right" for name in accounts}
+    found: dict[int, TryResult] = {name: "wrong" if name in failed else "right" for name in accounts}
     if EVERY in found and failed:
         found[EVERY] = "wrong"
     return found

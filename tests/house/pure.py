@@ -37,7 +37,7 @@ PURE_MODULES: Final = frozenset(
         "upstream/orderlist.py",
         "upstream/reconcile.py",
         "upstream/verdict.py",
-        "walk/crowd.py",
+        "walk/throttle.py",
         "walk/subscriptions.py",
     }
 )

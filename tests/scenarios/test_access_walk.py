@@ -16,7 +16,7 @@ from guard.terms import Call, Presented, Reply
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.floods import DENIED_PER_SECOND, SOURCES_MAX
 from guard.walk.hooks import HOOKS
-from guard.walk.judging import Look
+from guard.walk.judging import Assessment
 from tests.support import tokens
 from tests.support.edge_corpus import get
 from tests.support.guards import call, codes, key, order, record, said, write_keys
@@ -398,7 +398,7 @@ async def test_a_lock_that_appears_within_a_turn_stops_what_was_decided_in_it(
         assert is_passed(await scene.place())
         halt = scene.guard.directory / "HALT"
 
-        def judge(desk: Desk, visit: Visit, situation: Situation) -> Look:
+        def judge(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
             if looks:  # the first one of the turn has looked
                 halt.touch()
             return HOOKS.judge(desk, visit, situation)

@@ -13,7 +13,7 @@ from guard.journal import Decision, recorded
 from guard.journal.record import decode
 from guard.policy import exits_of, judge, value
 from guard.terms import Account, Effect, Env
-from guard.walk.written import INTENT_BYTES_MAX
+from guard.walk.decisionrecord import INTENT_BYTES_MAX
 from tests.support.clock import ManualClock
 from tests.support.guards import order
 from tests.support.stage import ORDER, Stage, stage

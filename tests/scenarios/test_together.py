@@ -14,12 +14,12 @@ from guard.limits import Opening, settle
 from guard.simulator.faults import Delay
 from guard.terms import LEDGER_UNIT, Outcome, Refusal, Reply
 from guard.walk import recorder, sending
+from guard.walk.decisionrecord import record_of
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS
-from guard.walk.judging import Look
+from guard.walk.judging import Assessment
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
-from guard.walk.written import record_of
 from tests.support.guards import codes, said
 from tests.support.journal import no_room_for_what_passes
 from tests.support.stage import (
@@ -105,7 +105,7 @@ async def worlds(scene: Stage) -> list[dict[str, Any]]:
 async def test_a_fault_is_the_trades_alone_that_it_meets(tmp_path: Path) -> None:
     """The others of its turn are decided, and those that are settled with it are settled."""
 
-    def judge(desk: Desk, visit: Visit, situation: Situation) -> Look:
+    def judge(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
         if situation.order is not None and situation.order.remark == "bad":
             raise RuntimeError
         return HOOKS.judge(desk, visit, situation)
@@ -221,7 +221,7 @@ async def test_what_comes_in_force_before_reads_are_looked_at_binds_them(tmp_pat
 async def test_a_fault_is_the_reads_alone_that_it_meets(tmp_path: Path) -> None:
     """The others of its turn are judged and sent."""
 
-    def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
+    def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
         if visit.call.head.get("x-request-id") == "bad":
             raise RuntimeError
         return HOOKS.judge_passing(desk, visit, situation)

@@ -14,7 +14,7 @@ from guard.simulator.faults import Fault, Garbage, HttpError, Reset, RetType, Un
 from guard.terms import Quote
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS
-from guard.walk.judging import Look, judge_trade
+from guard.walk.judging import Assessment, judge_trade
 from tests.support.guards import order, said
 from tests.support.stage import MODIFY, ORDER, code_of, is_passed, stage
 
@@ -65,7 +65,7 @@ async def test_a_refusal_whose_lot_is_at_hand_is_judged_once(tmp_path: Path) -> 
     """The first refusal asks for the lot and is judged again; from then on one look says everything, in lots."""
     judged: list[str] = []
 
-    def counting(desk: Desk, visit: Visit, situation: Situation) -> Look:
+    def counting(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
         judged.append(visit.id)
         return judge_trade(desk, visit, situation)
 

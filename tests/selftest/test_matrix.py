@@ -34,10 +34,11 @@ from guard.selftest.drill import ROLES, policies
 from guard.selftest.words import account, cancel, order
 from guard.stream import SEEING, Seeing
 from guard.terms import Endpoint, Intent, Outcome, Refusal, Verdict
-from guard.walk import door, judging, sight
+from guard.walk import door, judging
+from guard.walk.answerview import AnswerView
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS, Hooks
-from guard.walk.judging import Look
+from guard.walk.judging import Assessment
 from guard.walk.sending import CARRYING
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs/bypass-matrix.md"
@@ -121,14 +122,14 @@ def _lenient_parse(endpoint: Endpoint, body: bytes) -> Intent | Refusal:
     return parse(endpoint, json.dumps(USUAL.get(endpoint.path, {})).encode())
 
 
-def _unasked(desk: Desk, visit: Visit, situation: Situation) -> Look:
+def _unasked(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     """No rule and no counter says anything."""
     look = judging.judge_trade(desk, visit, situation)
     look.reasons, look.taken = [], None
     return look
 
 
-def _raw(desk: Desk, visit: Visit, situation: Situation) -> Look:
+def _raw(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     """The caller's own bytes go to the daemon."""
     look = judging.judge_trade(desk, visit, situation)
     if look.outbound is not None:
@@ -150,7 +151,7 @@ def _believing(desk: Any, sending: Any, result: Any) -> Outcome:
     return Outcome(Verdict.ACCEPTED, status=200, ret_type=0, order_id="1", order_id_ex="1")
 
 
-def _passing(desk: Desk, visit: Visit, situation: Situation) -> Look:
+def _passing(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     """Whatever is no trade may pass."""
     look = judging.judge_passing(desk, visit, situation)
     look.reasons = []
@@ -186,7 +187,7 @@ WITHOUT: Final[dict[str, Hooks]] = {
     "verdict": replace(HOOKS, carrying=replace(CARRYING, verdict=_believing)),
     "judge_passing": replace(HOOKS, judge_passing=_passing),
     "pass_on": replace(HOOKS, pass_on=_sent_as_it_is),
-    "shown": replace(HOOKS, shown=lambda *_, answer: sight.Shown(answer)),
+    "answer_view": replace(HOOKS, answer_view=lambda *_, answer: AnswerView(answer)),
 }
 
 
@@ -241,8 +242,8 @@ RULES: Final = {name: kind for name, kind in _rules().items() if name not in UNA
 def _without(rule: str) -> Hooks:
     """A guard that hears everything but this rule."""
 
-    def silent(judge: Callable[[Desk, Visit, Situation], Look]) -> Callable[[Desk, Visit, Situation], Look]:
-        def judged(desk: Desk, visit: Visit, situation: Situation) -> Look:
+    def silent(judge: Callable[[Desk, Visit, Situation], Assessment]) -> Callable[[Desk, Visit, Situation], Assessment]:
+        def judged(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
             look = judge(desk, visit, situation)
             look.reasons = [reason for reason in look.reasons if reason.rule != rule]
             return look

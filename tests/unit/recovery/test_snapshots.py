@@ -16,7 +16,7 @@ from guard.journal.statedir import journal_dir
 from guard.recovery.readback import Recovered, fold_record, recover
 from guard.recovery.snapshots import RECENT_MAX, main, parts, put_together, resume
 from guard.terms import Claim, Verdict
-from guard.walk.recent import Known
+from guard.walk.recent import RecentDecision
 from tests.support.clock import ManualClock
 from tests.support.dump import dump
 from tests.support.journal import SHA, decision, file_of, outcome
@@ -247,7 +247,7 @@ def test_of_recent_decisions_the_latest_are_kept() -> None:
     """Bounded, in small parts, oldest first."""
     found = Recovered()
     for number in range(RECENT_MAX + 10):
-        found.recent.put(Known(f"01K{number}", "bot", "2026-11-22T00:00:00Z", "/api/order", "allow"))
+        found.recent.put(RecentDecision(f"01K{number}", "bot", "2026-11-22T00:00:00Z", "/api/order", "allow"))
     bodies = list(parts(found))
 
     again = put_together(bodies).recent.latest(10**6)

@@ -1,7 +1,7 @@
 """The latest decisions: as many as there is room for, each found by its own whole id."""
 
 from guard.clock import SystemClock
-from guard.walk.recent import Known, Passed, Recent
+from guard.walk.recent import Passed, Recent, RecentDecision
 
 MOMENT_US = 1_764_000_000_000_000
 
@@ -14,7 +14,7 @@ def test_of_what_passed_the_latest_are_known_whole() -> None:
         passed.add(decision, f"bot-{number}", f"/api/{number}", wall_us=MOMENT_US + number)
     assert [passed.get(decision) for decision in ids[:2]] == [None, None]
     assert [passed.get(decision) for decision in ids[2:]] == [
-        Known(decision, f"bot-{number}", f"2025-11-24T16:00:00.00000{number}Z", f"/api/{number}", "allow")
+        RecentDecision(decision, f"bot-{number}", f"2025-11-24T16:00:00.00000{number}Z", f"/api/{number}", "allow")
         for number, decision in enumerate(ids)
         if number > 1
     ]
@@ -35,5 +35,5 @@ def test_what_became_of_orders_is_not_looked_for_among_what_passed() -> None:
     recent, id_ = Recent(), SystemClock().new_id()
     recent.passed.add(id_, "bot", "/api/quote", wall_us=MOMENT_US)
     assert recent.get(id_) is None
-    recent.put(Known(id_, "bot", MOMENT_US, "/api/order", "allow"))
-    assert recent.get(id_) == Known(id_, "bot", "2025-11-24T16:00:00.000000Z", "/api/order", "allow")
+    recent.put(RecentDecision(id_, "bot", MOMENT_US, "/api/order", "allow"))
+    assert recent.get(id_) == RecentDecision(id_, "bot", "2025-11-24T16:00:00.000000Z", "/api/order", "allow")

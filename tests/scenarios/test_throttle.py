@@ -41,7 +41,7 @@ async def test_a_key_that_has_too_many_under_way_waits_and_others_do_not(tmp_pat
         gate.set()
         await asyncio.gather(*waiting)
         assert is_passed(await scene.ask(QUOTE, ASKED))
-        assert scene.guard.desk.crowd.under_way == {}
+        assert scene.guard.desk.in_flight.under_way == {}
 
 
 async def test_an_address_that_keeps_failing_is_told_so_and_valid_keys_of_it_are_not(tmp_path: Path) -> None:

@@ -16,42 +16,42 @@ _CUT = frozenset({*DIAGNOSTICS, *SUBSCRIPTIONS, *ORDER_ROWS})
 _ANSWER = AccountAt.ANSWER
 
 
-class Shown(Struct, frozen=True, gc=False):
+class AnswerView(Struct, frozen=True, gc=False):
     """The answer as the caller gets it, and the headers that say how it was cut."""
 
     answer: Answer
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def shown(desk: Desk, visit: Visit, situation: Situation, *, answer: Answer) -> Shown | Refusal:
+def view_of(desk: Desk, visit: Visit, situation: Situation, *, answer: Answer) -> AnswerView | Refusal:
     """The daemon's answer, cut; an answer that cannot be read well enough to be cut is refused."""
     endpoint, principal = visit.endpoint, visit.principal
     if endpoint is None or (endpoint.path not in _CUT and endpoint.account is not _ANSWER):
-        return Shown(answer)
+        return AnswerView(answer)
     if endpoint.path in DIAGNOSTICS:
         return _with(answer, cut_members(answer.body, DIAGNOSTICS[endpoint.path]))
     if principal is None:
-        return Shown(answer)
+        return AnswerView(answer)
     if endpoint.path in SUBSCRIPTIONS:
         held = frozenset(desk.subscriptions.held(principal.name))
         return _with(answer, cut_lines(answer.body, is_held=lambda *line: line in held))
     if endpoint.account is _ANSWER and principal.is_restricted:
         visible = visible_accounts(principal, listed(situation) or ())
         body = cut_account_list(answer.body, visible or frozenset())
-        return body if isinstance(body, Refusal) else Shown(replace(answer, body=body))
+        return body if isinstance(body, Refusal) else AnswerView(replace(answer, body=body))
     rows = ORDER_ROWS.get(endpoint.path)
     policies, env, acc_id = visit.standing.policies, situation.env, situation.acc_id
     if rows is None or not sees_own_only(policies, principal, env=env, acc_id=acc_id, wall=visit.wall):
-        return Shown(answer)
+        return AnswerView(answer)
     accounts = accounts_of(env, acc_id)
     found = cut_rows(answer.body, rows, is_shown=lambda names: owner_in(desk.state, accounts, names) == principal.name)
     return _with(answer, found, is_counted=True)
 
 
-def _with(answer: Answer, cut: Cut | Refusal, *, is_counted: bool = False) -> Shown | Refusal:
+def _with(answer: Answer, cut: Cut | Refusal, *, is_counted: bool = False) -> AnswerView | Refusal:
     if isinstance(cut, Refusal):
         return cut
-    return Shown(replace(answer, body=cut.body), ((FILTERED, str(cut.filtered)),) if is_counted else ())
+    return AnswerView(replace(answer, body=cut.body), ((FILTERED, str(cut.filtered)),) if is_counted else ())
 
 
 def accounts_of(env: Env | None, acc_id: int | None) -> tuple[Account, ...]:

@@ -40,8 +40,8 @@ from guard.terms import (
     refuse,
     utc,
 )
+from guard.walk.decisionrecord import NOT_JUDGED, Judged, record_of
 from guard.walk.desk import NOTHING_KNOWN, Situation, Visit
-from guard.walk.written import NOT_JUDGED, Judged, record_of
 from tests.support.clock import START_US
 from tests.support.journal import SHA
 

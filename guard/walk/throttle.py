@@ -18,7 +18,7 @@ WAIT_MAX_US: Final = 10_000_000
 _OTHER: Final = "other"
 
 
-class Crowd(Struct):
+class InFlight(Struct):
     """Requests under way, by key; the empty name is everybody without one."""
 
     under_way: dict[str, int] = field(default_factory=dict)
@@ -55,13 +55,13 @@ class _Attempts(Struct):
     count: int = 0
 
 
-class Strangers(Struct):
+class FailedLogins(Struct):
     """Requests that were refused as `unauthenticated`, by address and minute. Addresses without room share one."""
 
     attempts: dict[str, _Attempts] = field(default_factory=dict)
     swept_us: int = -SECOND_US
 
-    def told(self, refusal: Refusal, *, address: str, most: int, t_us: int) -> Refusal:
+    def count(self, refusal: Refusal, *, address: str, most: int, t_us: int) -> Refusal:
         """The refusal for a caller whose credential did not verify; `rate` from the one after `most` in a minute on."""
         if refusal.code is not Code.UNAUTHENTICATED:
             return refusal
@@ -97,14 +97,14 @@ class Strangers(Struct):
         return len(self.attempts) < ADDRESSES_MAX
 
 
-class Refused(NamedTuple):
+class RefusalSource(NamedTuple):
     """Whose request was refused: a key, or where none was verified an address."""
 
     key: str | None = None
     address: str = ""
 
 
-class Refusals(Struct):
+class RefusalPacer(Struct):
     """When each source is told its next refusal: so many a second, with bursts of up to a second's worth.
 
     However many connections a flood has, it is told no more than that, until the wait reaches `WAIT_MAX_US`. When the
@@ -112,13 +112,13 @@ class Refusals(Struct):
     told at that rate.
     """
 
-    due_us: dict[Refused, int] = field(default_factory=dict)
+    due_us: dict[RefusalSource, int] = field(default_factory=dict)
     swept_us: int = -SECOND_US
 
-    def wait_us(self, source: Refused, *, most: int, t_us: int) -> int:
+    def wait_us(self, source: RefusalSource, *, most: int, t_us: int) -> int:
         """How long this source's refusal waits."""
         if source.key is None and source not in self.due_us and not self._has_room(t_us):
-            source = Refused(address=_OTHER)
+            source = RefusalSource(address=_OTHER)
         due_us = max(self.due_us.get(source, t_us), t_us) + SECOND_US // most
         wait_us = min(max(due_us - t_us - SECOND_US, 0), WAIT_MAX_US)
         self.due_us[source] = min(due_us, t_us + SECOND_US + WAIT_MAX_US)

@@ -24,6 +24,7 @@ from guard.terms import (
     in_order,
     refuse,
 )
+from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.door import late_objection
 from guard.walk.hooks import Hooks
@@ -33,7 +34,6 @@ from guard.walk.replies import failed, rate_headers, refused, unusable
 from guard.walk.shadow import shadowed_read
 from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
 from guard.walk.together import Together, raise_fault
-from guard.walk.written import Judged
 
 UNAUTHORIZED = 401
 _WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for the subscription before it", is_sent=False)
@@ -41,7 +41,7 @@ _STREAM, _READ = Effect.STREAM, Effect.READ  # asked of every request
 PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 
 
-class Asked(Struct, gc=False):
+class PendingCall(Struct, gc=False):
     """A request that is no trade, up to whether it passes.
 
     `situation` None: something has to be asked for first. `found` is what it may be sent with, or the refusal, which is
@@ -56,7 +56,7 @@ class Asked(Struct, gc=False):
     error: Exception | None = None
 
 
-class Passing:
+class PassThrough:
     """The road of what is no trade, over one recorder's desk."""
 
     def __init__(self, recorder: Recorder) -> None:
@@ -64,43 +64,43 @@ class Passing:
         self._desk = recorder.desk
         self._together = Together(self.admit, self._desk.supervisor)
 
-    async def admitted(self, asked: Asked) -> Judged | Reply:
+    async def admitted(self, pending: PendingCall) -> Judged | Reply:
         """What it may be sent with, counted and on its way to the record, or the refusal, which is recorded."""
-        visit = asked.visit
+        visit = pending.visit
         if visit.effect is _STREAM:
             message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
             return refused(self._recorder, visit, refuse(Code.BAD_HEADER, message))
         if visit.effect is _READ:
-            await self._together.join(asked)
+            await self._together.join(pending)
         else:
-            self.admit([asked])
-        if asked.situation is None and asked.error is None:
-            asked.situation = await prepare(self._desk, visit, asked.intent)
-            self.admit([asked])
-        if asked.error is not None:
-            raise_fault(asked)
-        if asked.found is None:
+            self.admit([pending])
+        if pending.situation is None and pending.error is None:
+            pending.situation = await prepare(self._desk, visit, pending.intent)
+            self.admit([pending])
+        if pending.error is not None:
+            raise_fault(pending)
+        if pending.found is None:
             raise AssertionError("it was not asked whether a call may pass")
-        return asked.found
+        return pending.found
 
-    def admit(self, all_asked: list[Asked]) -> None:
+    def admit(self, all_pending: list[PendingCall]) -> None:
         """One synchronous step for each: what is known of it; then rights, state, read rates, the record."""
         desk = self._desk
-        for asked in all_asked:
-            visit = asked.visit
+        for pending in all_pending:
+            visit = pending.visit
             try:
-                if asked.situation is None:
+                if pending.situation is None:
                     if visit.standing is not desk.standing:
                         desk.renew(visit)
-                    asked.situation = at_once(desk, visit, asked.intent)
-                if asked.situation is not None:
-                    asked.found = _admit(self._recorder, visit, asked.situation, hooks=asked.hooks)
+                    pending.situation = at_once(desk, visit, pending.intent)
+                if pending.situation is not None:
+                    pending.found = _admit(self._recorder, visit, pending.situation, hooks=pending.hooks)
             except Exception as error:  # noqa: BLE001 - its own task raises it
-                asked.error = error
+                pending.error = error
 
-    async def pass_on(self, asked: Asked, judged: Judged) -> Reply:
+    async def pass_on(self, pending: PendingCall, judged: Judged) -> Reply:
         """Sends what was admitted; returns the answer, cut to what the caller may see."""
-        desk, hooks, visit, situation = self._desk, asked.hooks, asked.visit, asked.situation
+        desk, hooks, visit, situation = self._desk, pending.hooks, pending.visit, pending.situation
         endpoint = visit.endpoint
         if endpoint is None or situation is None:
             raise AssertionError("a call to no endpoint, or that was not admitted, reached the daemon's side")
@@ -122,7 +122,7 @@ class Passing:
             if late is not None:
                 return refused(self._recorder, visit, late, judged=judged, is_recorded=False)
             return failed(self._recorder, visit, result, effect=endpoint.effect, headers=headers)
-        seen = hooks.shown(desk, visit, situation, answer=result)
+        seen = hooks.answer_view(desk, visit, situation, answer=result)
         if isinstance(seen, Refusal):
             return unusable(visit, seen, headers=headers)
         if seen.headers or seen.answer.status == UNAUTHORIZED:
@@ -154,11 +154,11 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
     if gone is not None:
         return refused(recorder, visit, gone)
     visit.t_us = max(visit.t_us, desk.traffic.at_us)  # no earlier than the counters' time, in the record too
-    look = hooks.judge_passing(desk, visit, situation)
-    if look.reasons:
-        refusal = Refusal(in_order(look.reasons), look.retry_after_s)
-        return refused(recorder, visit, refusal, situation=situation, judged=look.judged)
-    judged, policies = look.judged, visit.standing.policies
+    assessment = hooks.judge_passing(desk, visit, situation)
+    if assessment.reasons:
+        refusal = Refusal(in_order(assessment.reasons), assessment.retry_after_s)
+        return refused(recorder, visit, refusal, situation=situation, judged=assessment.judged)
+    judged, policies = assessment.judged, visit.standing.policies
     if policies is not None and policies.shadows:
         judged = shadowed_read(desk, visit, judged, shadows=policies.shadows)
     try:
