@@ -71,7 +71,7 @@ class PassThrough:
             message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
             return refused(self._recorder, visit, refuse(Code.BAD_HEADER, message))
         if visit.effect is _READ:
-            await self._together.join(pending)
+            await self._joined(pending)
         else:
             self.admit([pending])
         if pending.situation is None and pending.error is None:
@@ -82,6 +82,13 @@ class PassThrough:
         if pending.found is None:
             raise AssertionError("it was not asked whether a call may pass")
         return pending.found
+
+    async def _joined(self, pending: PendingCall) -> None:
+        try:
+            await self._together.join(pending)
+        except BaseException:
+            pending.error = None
+            raise
 
     def admit(self, all_pending: list[PendingCall]) -> None:
         """One synchronous step for each: what is known of it; then rights, state, read rates, the record."""

@@ -1,6 +1,8 @@
 """Trades of one turn of the loop are decided together, and settled together: as if one had come after the other."""
 
 import asyncio
+import gc
+import weakref
 from decimal import Decimal
 from pathlib import Path
 from random import Random  # noqa: TID251 - a seed makes the same orders again
@@ -243,6 +245,32 @@ async def test_a_read_that_is_cancelled_before_the_step_is_not_counted(tmp_path:
         with pytest.raises(asyncio.CancelledError):
             await first
         assert len(scene.reached(QUOTE)) == 1
+
+
+async def test_a_fault_is_let_go_with_the_read_that_was_cancelled_within_the_step(tmp_path: Path) -> None:
+    """Its traceback keeps alive all reads of its turn, and they it; nobody is left to raise it."""
+    met: list[weakref.ref[Exception]] = []
+
+    class BrokenError(Exception):
+        pass
+
+    def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
+        if visit.call.head.get("x-request-id") == "bad":
+            error = BrokenError()
+            met.append(weakref.ref(error))
+            raise error
+        return HOOKS.judge_passing(desk, visit, situation)
+
+    async with stage(tmp_path, policies=DAILY) as scene:
+        scene.guard.pipeline.hooks = replace(HOOKS, judge_passing=judge_passing)
+        first, bad = await at_the_step(scene, scene.ask(QUOTE, TENCENT), scene.ask(QUOTE, TENCENT, x_request_id="bad"))
+        bad.cancel()
+        assert (await first).status == 200
+        with pytest.raises(asyncio.CancelledError):
+            await bad
+        del first, bad
+        gc.collect()
+        assert [one() for one in met] == [None]
 
 
 async def test_what_was_written_before_an_order_that_came_first_does_not_hide_it(tmp_path: Path) -> None:
