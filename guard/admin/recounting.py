@@ -93,7 +93,7 @@ class Recounting:
             yield None
             return
         tail: Tail = deque(maxlen=TAIL_MAX)
-        until = self._desk.journal.tap(lambda record, wall_us: tail.append((record, wall_us)))
+        until = self._desk.journal.tap(tail)
         try:
             counting = None
             if policies is not None and is_new:

@@ -6,6 +6,7 @@ does with it.
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -69,9 +70,6 @@ class Means(Struct, frozen=True):
     signer: Signer
 
 
-Tap = Callable[[Struct | Mapping[str, object], int], None]
-
-
 class Journal:
     """The open journal of one state directory.
 
@@ -87,7 +85,7 @@ class Journal:
         self.found_seq, self.signed_seq = place.seq, 0
         self.on_sync: Callable[[float], None] = lambda _: None
         self.on_checkpoint: Callable[[str], None] = lambda _: None
-        self._tap: Tap | None = None
+        self._tap: deque[Timed] | None = None
         self._finds = asyncio.Semaphore(FINDS_MAX)
         self._state, self._lock_fd = state, lock_fd
         self._clock, self._disk, self._bounds = means.clock, means.disk, means.bounds
@@ -260,7 +258,7 @@ class Journal:
             backlog.put(lines, after, is_lazy=lazy)
             self._place = after
             if self._tap is not None:
-                self._tap(members, ts_us)
+                self._tap.append((members, ts_us))
             return after.tree.size
 
     def append_all(self, type_: str, records: Sequence[Timed], *, lazy: bool = False) -> range:
@@ -279,14 +277,13 @@ class Journal:
                 backlog.put(lines, after, is_lazy=lazy)
                 self._place = after
             if self._tap is not None:
-                for members, ts_us in records[: len(lines)]:
-                    self._tap(members, ts_us)
+                self._tap.extend(records[: len(lines)])
             return range(first, after.tree.size + 1)
 
-    def tap(self, tap: Tap | None) -> int:
-        """Sets a function that is called with every record that is appended and its time; None ends that.
+    def tap(self, tap: deque[Timed] | None) -> int:
+        """Every record that is appended from now on is put there too, with its time; None ends that.
 
-        Returns the last seq before. The function is called under the lock: it must return at once and append nothing.
+        Returns the last seq before.
         """
         with self._backlog.lock:
             self._tap = tap

@@ -4,6 +4,7 @@ import asyncio
 import stat
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ import pytest
 
 from guard.errors import JournalFault, StateFault
 from guard.journal import Bounds, Decision, Gap, Journal, read_lines, replay
+from guard.journal.place import Timed
 from guard.terms import Claim
 from tests.support.clock import START_US, ManualClock
 from tests.support.disk import FaultyDisk, HeldDisk
@@ -69,9 +71,9 @@ async def test_the_time_of_a_record_is_the_clocks_or_the_decisions_own(state: Pa
 
 async def test_several_at_once_have_their_places_and_whoever_is_left_asks_by_himself(state: Path) -> None:
     """Where a file is full the rest are left over, none of them lost and none written twice."""
-    journal, seen = open_journal(state, bounds=SMALL), list[object]()
+    journal, seen = open_journal(state, bounds=SMALL), deque[Timed]()
     journal.append("decision", decision("01K0"))
-    journal.tap(lambda members, _: seen.append(members))
+    journal.tap(seen)
     left = [(decision(f"01K{n}"), START_US) for n in range(1, 30)]
     parts = list[int]()
     while left:
