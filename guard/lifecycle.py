@@ -29,7 +29,7 @@ from guard.doors import bounds_of, opened, unopened
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import register, register_door, register_edges
 from guard.journal import Clock as ClockStep
-from guard.journal import Disk, Journal, Stop, gaps
+from guard.journal import Disk, Journal, OutcomeRecord, Stop, gaps
 from guard.journal.shelf import Shelf
 from guard.limits import unknowns
 from guard.loop import heap
@@ -225,6 +225,8 @@ class Guard:
         try:
             for type_, record in records:
                 journal.append(type_, record)
+                if isinstance(record, OutcomeRecord):  # of what a crash cut off
+                    self.desk.metrics.count("guard_order_outcomes_total", record.verdict)
             await journal.checkpoint()
         except JournalFault as fault:
             if journal.failed is None:

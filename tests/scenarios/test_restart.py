@@ -13,7 +13,7 @@ import pytest
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold, RetType
 from tests.support.clock import ManualClock
-from tests.support.guards import codes, of_type, record, said
+from tests.support.guards import codes, of_type, operate, record, said
 from tests.support.stage import DAILY, ORDER, TIGHT, TRADING, Stage, again, code_of, decision_of, is_passed, stage
 
 
@@ -97,7 +97,7 @@ async def test_decisions_can_be_asked_for_after_a_restart(tmp_path: Path) -> Non
 
 
 async def test_an_order_under_way_at_a_crash_is_unknown(tmp_path: Path) -> None:
-    """A decision without an outcome holds its money, answers its Idempotency-Key with 409, and is recorded once."""
+    """A decision without an outcome holds its money and answers its Idempotency-Key with 409; it is told once."""
     home = tmp_path / "home"
     home.mkdir()
     async with stage(home, policies=DAILY) as scene:
@@ -108,8 +108,10 @@ async def test_an_order_under_way_at_a_crash_is_unknown(tmp_path: Path) -> None:
         config = await killed(scene, tmp_path / "copy")
         go.set()
         decision = decision_of(await asked)
-    for _ in range(3):
+    for run in range(3):
         async with next_run(scene, config) as scene:
+            counted = (await operate(scene.guard, "/metrics"))[1]
+            assert ('guard_order_outcomes_total{outcome="unknown"} 1.0' in counted) == (run == 0)
             assert scene.held() == 20_000
             assert code_of(await scene.place(key="k")) == (409, "outcome_unknown")
             assert said(await scene.ask(f"/guard/v1/decisions/{decision}"))["verdict"] == "unknown"
