@@ -16,7 +16,8 @@ from typing import Final
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal import Decision, Line, Order, OutcomeRecord, Reconciled, Start, recorded
+from guard.journal import Decision, Line, Order, OutcomeRecord, Reconciled, Start, recorded, timestamp
+from guard.journal.seek import APART_US
 from guard.journal.segments import segment_numbers
 from guard.journal.shelf import Shelf
 from guard.limits import SHADOW
@@ -28,7 +29,7 @@ from guard.replay.judging import TOUCH, Asked, Verdict, asked, decided, is_judge
 from guard.replay.reading import Reads
 from guard.replay.report import ENGINE, NO_READS, PRUNED, UNKNOWN, Broken, Difference, Replay, summed_up
 from guard.replay.span import Span, begins, earlier, lines_of, span_from, whole
-from guard.terms import Claim, Outcome, Reason
+from guard.terms import Claim, Outcome, Reason, us_of
 
 _EVERY: Final = 1_000  # records between two words to whoever waits
 Tell = Callable[[int, int], None]
@@ -80,9 +81,10 @@ class _Past:
         if self._options.docs is not None:
             self._other = Elsewhere(real, deepcopy(real))
         until = self._options.until
+        over = None if until is None else timestamp(us_of(datetime.fromisoformat(until)) + APART_US)
         count = done = 0
         for line in whole(lines_of(self._state, span.first)):
-            if until is not None and line.ts >= until:
+            if over is not None and line.ts >= over:
                 break
             try:
                 self._line(line)
@@ -98,14 +100,17 @@ class _Past:
 
     def _is_cut(self, span: Span) -> None:
         """Says what of the time that is asked for is pruned, or kept without what stood on the counters then."""
-        since, until = self._options.since, self._options.until
+        since = self._options.since
         if span.pruned and since < begins(self._state, segment_numbers(self._state)[0]):
             self._report.notes.add(PRUNED.format(span.pruned))
         if not span.unknown:
             return
         for line in lines_of(self._state, span.unknown[0], span.unknown[-1]):
-            if line.type == "decision" and since <= line.ts and (until is None or line.ts < until):
+            if line.type == "decision" and self._is_asked_for(line.ts):
                 self._report.leaves_out(UNKNOWN)
+
+    def _is_asked_for(self, ts: str) -> bool:
+        return self._options.since <= ts and (self._options.until is None or ts < self._options.until)
 
     def _line(self, line: Line) -> None:
         record = line.typed()
@@ -118,7 +123,7 @@ class _Past:
             self._version = record.version
         elif self._other is not None and isinstance(record, OutcomeRecord | Order | Reconciled):
             self._other.fold(record, outcome_of(record), wall=datetime.fromisoformat(line.ts))
-        if line.ts >= self._options.since:
+        if self._is_asked_for(line.ts):
             for why, count in summed_up(record):
                 self._report.leaves_out(why, count)
         fold_record(self._found, record, line.ts)
@@ -126,7 +131,7 @@ class _Past:
     # ------------------------------------------------------------ one decision
 
     def _decision(self, record: Decision, ts: str) -> None:
-        is_asked_for = ts >= self._options.since
+        is_asked_for = self._is_asked_for(ts)
         if not is_asked_for and (self._other is None or record.outcome != "allow"):
             return
         day, one = self._asked(record, ts)
@@ -170,7 +175,7 @@ class _Past:
 
     def _passing(self, record: Decision, ts: str) -> None:
         """One that is no trade: by the rates that it meets."""
-        is_asked_for, reads = ts >= self._options.since, self._reads
+        is_asked_for, reads = self._is_asked_for(ts), self._reads
         day, one = self._asked(record, ts)
         if isinstance(day, str) or isinstance(one, str):
             if is_asked_for:

@@ -1,5 +1,6 @@
 """The recorded past decided again: as it was, and as other policies would have it."""
 
+import asyncio
 import json
 import re
 from datetime import datetime
@@ -24,7 +25,7 @@ from guard.replay.explained import explained
 from guard.replay.judging import asked, judgement_of
 from tests.support.commands import called
 from tests.support.guards import order, record, write_keys
-from tests.support.stage import CANCEL_ALL, Stage, account, again, decision_of, is_passed, stage
+from tests.support.stage import ACCOUNTS, CANCEL_ALL, DAILY, ORDER, Stage, account, again, decision_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
 PAST: Final = "2000-01-01T00:00:00.000000Z"
@@ -69,6 +70,24 @@ async def test_what_was_asked_before_an_order_is_no_difference(tmp_path: Path) -
         claims = (await scene.decision(reply))["claims"]
     assert [claim["cap"] for claim in claims if "daily_value" in claim["counter"]] == [8_000_000_000]
     assert (found.replayed, found.broken) == (1, [])
+
+
+async def test_until_leaves_out_nothing_that_stands_behind_later_lines(tmp_path: Path) -> None:
+    """Orders of one turn are written behind what was refused at once a moment after they came."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        _ = await scene.ask(ACCOUNTS)
+        asked = [scene.guard.supervisor.start(scene.place(remark=word), "request") for word in "ab"]
+        await asyncio.sleep(0)
+        scene.clock.advance(us=700)
+        refused = await scene.decision(await scene.ask(ORDER, {"symbol": "HK.00700"}))
+        for reply in await asyncio.gather(*asked):
+            decision = await scene.decision(reply)
+            assert (decision["ts"] < refused["ts"], decision["seq"] > refused["seq"]) == (True, True)
+        assert is_passed(await scene.place(remark="c"))
+        for other in (None, DAILY):
+            found = await past(scene, other, until=refused["ts"])
+            assert (found.decisions, found.replayed, found.reproduced) == (3, 3, 3)  # the account list, "a", "b"
+            assert not found.left_out
 
 
 async def test_the_same_policies_differ_in_nothing(tmp_path: Path) -> None:
