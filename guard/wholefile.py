@@ -18,7 +18,7 @@ REPLACED: Final = "was replaced or removed outside; this mount goes on showing t
 
 
 def opened(path: Path, *, at_once: int = -1) -> BinaryIO:
-    """A regular file, to be read so many bytes at a time. Raises OSError, also where it is none."""
+    """A regular file, read ahead by so many bytes (0: by none). Raises OSError, also where it is none."""
     # Not blocking: a pipe in the file's place must be refused, not waited for.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(fd).st_mode):

@@ -7,12 +7,14 @@ end, and a chain that was computed anew, do not show at all; that takes a signed
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
+from io import BytesIO
+from itertools import chain, islice
 from typing import Final, TypeVar
 
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal.record import Entry, Line, decode
+from guard.journal.record import Entry, Line, decode, folded, folded_all
 
 ZEROS: Final = "0" * 64  # `prev` of the first line ever
 
@@ -75,6 +77,44 @@ def walk_as(read: Callable[[bytes], _E], lines: Iterable[bytes], *, head: Head |
             raise _blame(seq, body, rest)
         yield line
         last = sha256(body).hexdigest()
+
+
+def lines_of(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Their lines, each with its newline."""
+    return chain.from_iterable(map(BytesIO, blocks))
+
+
+def walk_blocks(blocks: Iterable[bytes], *, head: Head | None = None) -> Iterator[list[Entry]]:
+    """`walk_as(folded, ...)` a block of whole lines at a time; a torn line is a block of its own.
+
+    All lines of a block are decoded in one go. Where that is not clearly what each says by itself, they are walked one
+    by one.
+    """
+    rest = iter(blocks)
+    head = head or Head()
+    for block in rest:
+        entries, bodies = folded_all(block), block.split(b"\n")
+        if not bodies.pop() and (linked := _linked(entries, bodies, head=head)) is not None:
+            yield entries
+            head = linked
+            continue
+        lines = list(BytesIO(block))
+        for entry in islice(walk_as(folded, chain(lines, lines_of(rest)), head=head), len(lines)):
+            yield [entry]
+        head = Head(head.seq + len(lines), digest(lines[-1][:-1]))
+
+
+def _linked(entries: list[Entry], bodies: list[bytes], *, head: Head) -> Head | None:
+    """The chain behind these lines; None where one does not fit, or is perhaps not exactly the record decoded."""
+    if len(entries) != len(bodies):
+        return None
+    seq, last = head.seq, head.hash
+    for entry, body in zip(entries, bodies, strict=True):
+        seq += 1
+        if entry.seq != seq or entry.prev != last or body[:1] != b"{" or body[-1:] != b"}":
+            return None
+        last = sha256(body).hexdigest()
+    return Head(seq, last)
 
 
 def _blame(seq: int, body: bytes, rest: Iterator[bytes]) -> BrokenChain:

@@ -161,6 +161,18 @@ def folded(line: bytes) -> Entry:
         return decode(line)
 
 
+def folded_all(block: bytes) -> list[Entry]:
+    """The lines of a block (with their newlines) decoded in one go; empty where `folded` must look at each.
+
+    As many as there are lines, each of which begins and ends with a brace, are what `folded` reads of each: a newline
+    can stand between values only, in none of which an opening brace follows a closing one.
+    """
+    try:
+        return _FOLDED.decode_lines(block)
+    except (msgspec.DecodeError, RecursionError):
+        return []
+
+
 def timestamp(wall_us: int) -> str:
     """Microseconds since 1970 as RFC 3339, UTC, six digits: "2026-11-22T09:46:28.123456Z". Sorts as text."""
     second, us = divmod(wall_us, 1_000_000)

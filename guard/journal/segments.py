@@ -8,23 +8,22 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from msgspec import Struct
 
 from guard.errors import JournalFault, StateFault
-from guard.journal.chain import Head, digest, walk, walk_as
+from guard.journal.chain import Head, digest, lines_of, walk, walk_blocks
 from guard.journal.disk import FULL, Disk, sync_directory, write_all
 from guard.journal.entries import Recovered
-from guard.journal.record import Entry, Line, decode, folded
+from guard.journal.record import Entry, Line, decode
 from guard.journal.statedir import journal_dir
 from guard.wholefile import opened
 
 _NUMBER_MAX: Final = 99_999_999
-_READ_BYTES: Final = 2**18  # read, and handed out, at a time; about
-_BUFFER_BYTES: Final = 2**16  # with the default of 4 KiB every fourth line would be pieced together from two blocks
+_READ_BYTES: Final = 2**18  # read at a time
+_FOLDED_BYTES: Final = 2**15  # read before it is folded; more would leave the processor's caches again
 _NAME: Final = re.compile(r"([0-9]{8})\.jsonl")
 
 
@@ -74,10 +73,13 @@ def read_lines(
     At the end of the last segment `wait(is_torn)` is called (`is_torn`: a line has begun and not ended); it may sleep,
     and returns True to look again. Raises `JournalFault` if there is no journal or it cannot be read.
     """
-    return chain.from_iterable(_pieces(state, first=first, last=last, wait=wait))
+    return lines_of(_blocks(state, first=first, last=last, wait=wait))
 
 
-def _pieces(state: Path, *, first: int, last: int, wait: Callable[[bool], bool]) -> Iterator[list[bytes]]:
+def _blocks(
+    state: Path, *, first: int, last: int, wait: Callable[[bool], bool] = lambda _: False, at_once: int = _READ_BYTES
+) -> Iterator[bytes]:
+    """The same as blocks of whole lines, of about `at_once` bytes; a torn line is a block of its own."""
     begun = _begun(state, first, last)
     following: int | None = begun
     before, is_begun = begun - 1, False
@@ -87,16 +89,16 @@ def _pieces(state: Path, *, first: int, last: int, wait: Callable[[bool], bool])
         number, following = following, None
         before = number
         try:
-            with opened(segment_path(state, number), at_once=_BUFFER_BYTES) as file:
-                reading, is_begun = _Reading(file), True
+            with opened(segment_path(state, number), at_once=0) as file:
+                reading, is_begun = _Reading(file, at_once), True
                 while following is None:
-                    yield from reading.pieces()
+                    yield from reading.blocks()
                     following = _after(state, number, last)
                     if following is None and not wait(bool(reading.torn)):
                         break
-                yield from reading.pieces()  # what was written between the last look and the opening of the next file
+                yield from reading.blocks()  # what was written between the last look and the opening of the next file
                 if reading.torn:
-                    yield [reading.torn]
+                    yield b"".join(reading.torn)
         except FileNotFoundError as error:
             following = _after(state, number, last)
             if is_begun or first > 1 or following is None:
@@ -115,9 +117,14 @@ def replay(state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: Head |
     return walk(read_lines(state, first=first, last=last), head=head)
 
 
-def replay_typed(state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: Head | None = None) -> Iterator[Entry]:
-    """The same with each line decoded as its record, where this guard knows its type (`record.folded`)."""
-    return walk_as(folded, read_lines(state, first=first, last=last), head=head)
+def replay_typed(
+    state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: Head | None = None
+) -> Iterator[list[Entry]]:
+    """The same some records at a time, each decoded where this guard knows its type (`record.folded`).
+
+    What was read before a line that is wrong comes before `BrokenChain` is raised.
+    """
+    return walk_blocks(_blocks(state, first=first, last=last, at_once=_FOLDED_BYTES), head=head)
 
 
 def segment(state: Path, number: int) -> BinaryIO:
@@ -150,19 +157,20 @@ def head_of(state: Path, number: int) -> Head:
 
 
 class _Reading:
-    """One file, read as far as it goes by now; `torn`: a line that has begun and not ended."""
+    """One file, read as far as it goes by now; `torn`: the parts of a line that has begun and not ended."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.torn = b""
+    def __init__(self, file: BinaryIO, at_once: int) -> None:
+        self._file, self._at_once = file, at_once
+        self.torn: list[bytes] = []
 
-    def pieces(self) -> Iterator[list[bytes]]:
-        while parts := self._file.readlines(_READ_BYTES):
-            if self.torn:
-                parts[0], self.torn = self.torn + parts[0], b""
-            if not parts[-1].endswith(b"\n"):
-                self.torn = parts.pop()
-            yield parts
+    def blocks(self) -> Iterator[bytes]:
+        while read := self._file.read(self._at_once):
+            whole, newline, begun = read.rpartition(b"\n")
+            if newline:
+                yield b"".join((*self.torn, whole, newline))
+                self.torn.clear()
+            if begun:
+                self.torn.append(begun)
 
 
 def _begun(state: Path, first: int, last: int) -> int:

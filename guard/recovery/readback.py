@@ -5,9 +5,8 @@ does not fit those before it stops the start: guessed counters are worse than no
 of the record is in `beginning`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +54,6 @@ from guard.walk.recent import Recent, RecentDecision
 
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
 _ACCOUNTS_MAX: Final = 256
-READ_AT_ONCE: Final = 32  # records, before they are folded; more would leave the caches again
 PART_ORDERS: Final = 64  # live orders in a `counters` record, or behind it in that of the change
 PART_STAMPS: Final = 2_000  # of logs together, likewise
 _CANCEL: Final = Effect.ORDER_CANCEL.value
@@ -111,16 +109,10 @@ def recover(directory: Path) -> Recovered:
     return found
 
 
-def fold_all(found: Recovered, lines: Iterator[Entry]) -> None:
-    """Folds all of them in order. Reads a batch, then folds it: each step by itself keeps a core's caches warm."""
-    while True:
-        some = list[Entry]()
-        try:
-            some.extend(islice(lines, READ_AT_ONCE))
-        finally:  # what was read stands before what cannot be: if that does not fit, it is what is told
-            fold(found, some)
-        if not some:
-            return
+def fold_all(found: Recovered, batches: Iterable[Iterable[Entry]]) -> None:
+    """Folds all of them in order. A batch is read, then folded: each step by itself keeps a core's caches warm."""
+    for lines in batches:
+        fold(found, lines)
 
 
 def fold(found: Recovered, lines: Iterable[Entry]) -> None:

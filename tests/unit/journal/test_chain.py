@@ -5,8 +5,8 @@ from hashlib import sha256
 
 import pytest
 
-from guard.journal.chain import ZEROS, BrokenChain, Head, digest, walk
-from guard.journal.record import encode
+from guard.journal.chain import ZEROS, BrokenChain, Head, digest, lines_of, walk, walk_as, walk_blocks
+from guard.journal.record import encode, folded, folded_all
 from tests.support.journal import verify
 
 
@@ -134,3 +134,95 @@ def test_the_fault_says_which_record_and_why() -> None:
         list(walk([lines[0], lines[2]]))
     with pytest.raises(BrokenChain, match="record 1: it names another hash"):
         list(walk(chain(1, first=Head(0, "1" * 64))))
+
+
+# ---------------------------------------------------------------- blocks of lines
+
+
+def stop(seq: int, prev: bytes, **more: object) -> bytes:
+    """The line of a record that a start knows, without its newline; `prev` is the line before."""
+    last = digest(prev) if prev else ZEROS
+    return encode({"t": seq, "reason": "", **more}, seq=seq, ts_us=seq, type_="stop", prev=last)
+
+
+def stops(records: int) -> list[bytes]:
+    """Lines that are in order, newline included."""
+    lines = [b""]
+    for seq in range(1, records + 1):
+        lines.append(stop(seq, lines[-1], more=[{"n": {}}, {}]))
+    return [line + b"\n" for line in lines[1:]]
+
+
+def spread(between: bytes) -> list[bytes]:
+    """Three lines with three records, of which the second goes over two lines that part here: `between`."""
+    first = stop(1, b"")
+    second = stop(2, first, more=[{"n": {}}, {}])
+    begun, found, rest = second.partition(between)
+    at = len(begun) + len(found)
+    begun, rest = second[:at], second[at:]
+    return [first + b"\n", begun + b"\n", rest + stop(3, begun) + b"\n"]
+
+
+def both_ways(changed: list[bytes], size: int) -> tuple[list[object], list[object]]:
+    """What comes out line by line, and of blocks of so many lines: the records, and at last the fault."""
+    lines = list(lines_of([b"".join(changed)]))
+    whole = [line for line in lines if line.endswith(b"\n")]
+    blocks = [b"".join(whole[at : at + size]) for at in range(0, len(whole), size)] + lines[len(whole) :]
+    found: list[list[object]] = [[], []]
+    for out, walked in zip(found, (([one] for one in walk_as(folded, lines)), walk_blocks(blocks)), strict=True):
+        try:
+            for some in walked:
+                out.extend(some)
+        except BrokenChain as fault:
+            out.append((str(fault), fault.seq, fault.is_torn))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 9])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda x: x, id="whole"),
+        pytest.param(lambda x: [x[0].replace(b'"t":1', b'"t":2'), *x[1:]], id="first edited"),
+        pytest.param(lambda x: [*x[:4], x[4].replace(b'"t":5', b'"t":6'), *x[5:]], id="middle edited"),
+        pytest.param(lambda x: [*x[:2], x[2].replace(b'"t":3', b'"t":"3"'), *x[3:]], id="a member of another type"),
+        pytest.param(lambda x: [*x[:2], x[2].replace(b'"stop"', b'"soon"'), *x[3:]], id="a type that is not known"),
+        pytest.param(lambda x: [*x[:2], x[2].replace(b'"seq"', b'"req"'), *x[3:]], id="no longer a record"),
+        pytest.param(lambda x: [*x[:2], x[2][:-1], *x[3:]], id="newline gone"),
+        pytest.param(lambda x: [*x[:2], x[2].replace(b"{}", b"{\n}"), *x[3:]], id="newline more"),
+        pytest.param(lambda x: [*x[:2], b" " + x[2], *x[3:]], id="blank before"),
+        pytest.param(lambda x: [*x[:3], b"\n", *x[3:]], id="empty line"),
+        pytest.param(lambda x: [*x[:3], b"\n", x[3][:-1] + x[4], *x[5:]], id="empty line and two in one"),
+        pytest.param(lambda x: [*x[:3], *x[4:]], id="middle removed"),
+        pytest.param(lambda x: [*x[:6], x[6][:-9]], id="torn"),
+        pytest.param(lambda _: spread(b'{"n":{}'), id="two in one, behind a closing brace"),
+        pytest.param(lambda _: spread(b'"more":['), id="two in one, before an opening brace"),
+        pytest.param(lambda _: spread(b'"more":[{"n":{}},'), id="two in one, behind a comma"),
+    ],
+)
+def test_blocks_of_lines_are_walked_as_line_by_line(change: Callable[[list[bytes]], list[bytes]], size: int) -> None:
+    """The same records, and the same fault, whatever is wrong and wherever a block ends."""
+    one_by_one, in_blocks = both_ways(change(stops(7)), size)
+
+    assert in_blocks == one_by_one
+
+
+def test_a_line_of_a_block_that_holds_two_records_is_none() -> None:
+    """Even where as many records as lines are decoded, in order, and each names the hash of the line before."""
+    first = stop(1, b"")
+    second, third = stop(2, first), encode({"t": 3, "reason": ""}, seq=3, ts_us=3, type_="stop", prev=digest(b""))
+    block = first + b"\n\n" + second + third + b"\n"
+    assert [entry.seq for entry in folded_all(block)] == [1, 2, 3]
+
+    with pytest.raises(BrokenChain, match="record 2: its line is not a whole record"):
+        list(walk_blocks([block]))
+
+
+@pytest.mark.parametrize("place", [b'"reason":"', b'"more":[{"', b'"more":[{"n":"', b'"sto'])
+def test_a_newline_within_a_text_is_no_record(place: bytes) -> None:
+    """Read or skipped, a member or its name: else a line could begin within one, and look like a record."""
+    line = stop(1, b"", more=[{"n": "text"}])
+    assert place in line
+    assert folded_all(line)
+
+    assert folded_all(line.replace(place, place + b"\n")) == []
