@@ -6,6 +6,7 @@ claimed, which are kept once. Numbers are kept as one text, in a third of the me
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from sys import intern
 from typing import Final, Literal, Self, final
 
@@ -73,7 +74,7 @@ class Amounts(Struct, frozen=True, gc=False):
     @property
     def amounts(self) -> tuple[int, ...]:
         """One a cell."""
-        return tuple(map(int, self.figures.partition(b";")[0].split()))
+        return _amounts_in(self.figures)
 
     @property
     def worth(self) -> Worth | None:
@@ -85,6 +86,12 @@ class Amounts(Struct, frozen=True, gc=False):
     def basis(self) -> Basis:
         """The same at length."""
         return Basis(self.cells, self.amounts, self.kinds, self.worth)
+
+
+@lru_cache(maxsize=4096)
+def _amounts_in(figures: bytes) -> tuple[int, ...]:
+    """Asked for at least once of every order."""
+    return tuple(map(int, figures.partition(b";")[0].split()))
 
 
 class About(Struct, frozen=True, gc=False):

@@ -128,7 +128,7 @@ def let_go(state: State, holds: Amounts, *, keep_spend: bool, told: Mapping[str,
             sums[cell] = left
         else:
             sums.pop(cell, None)
-    return Amounts.of(same_cells(tuple(cells)), amounts, intern("s" * len(cells)))
+    return same_whole(tuple(cells), tuple(amounts), "s" * len(cells))
 
 
 def _leave(state: State, cell: str, amount: int) -> None:
