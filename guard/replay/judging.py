@@ -122,6 +122,18 @@ def reached(record: Decision) -> bool:
     return record.replays is None and record.batch is None and bool(bytes(body))
 
 
+def unjudged(record: Decision) -> str:
+    """Why no rule was asked of it, in words."""
+    if record.code is not None:
+        return record.code
+    if record.key is None:
+        return "no key"
+    if record.replays is not None:
+        return "the same request again"
+    is_one_by_one = record.effect == Effect.ORDER_CANCEL.value and not bytes(record.order)
+    return "cancel-all, order by order" if is_one_by_one or record.batch is not None else record.effect or "other"
+
+
 def is_judged(reason: Reason) -> bool:
     """The reason is a rule's or the ledger's, not one of rights or of the guard's own state."""
     if reason.code is Code.NOT_YOUR_ORDER:

@@ -25,7 +25,7 @@ from guard.policy import PolicyDoc
 from guard.recovery.readback import fold_record
 from guard.replay.days import Day, Days
 from guard.replay.elsewhere import ACCEPTED, Elsewhere
-from guard.replay.judging import TOUCH, Asked, Verdict, asked, decided, is_judged, is_passing, reached, touch
+from guard.replay.judging import TOUCH, Asked, Verdict, asked, decided, is_judged, is_passing, reached, touch, unjudged
 from guard.replay.reading import Reads
 from guard.replay.report import ENGINE, NO_READS, PRUNED, UNKNOWN, Broken, Difference, Replay, summed_up
 from guard.replay.span import Span, begins, earlier, lines_of, span_from, whole
@@ -162,7 +162,7 @@ class _Past:
     def _asked(self, record: Decision, ts: str) -> tuple[Day | str, Asked | str]:
         """What decided, and who was asked what; words where nothing did, or nobody knows."""
         if not reached(record):
-            why = record.code or ("no key" if record.key is None else record.effect) or "other"
+            why = unjudged(record)
             return why, why
         day = self._days.day(record.config_sha256, record.policy_sha256)
         if isinstance(day, str):

@@ -192,6 +192,19 @@ async def test_requests_that_no_rule_was_asked_about_are_counted(tmp_path: Path)
     assert found.left_out == {"unauthenticated": 1, "bad_value": 1}
 
 
+async def test_what_no_rule_was_asked_about_a_second_time_is_told_in_words(tmp_path: Path) -> None:
+    """An order sent again with its Idempotency-Key, and a cancel-all that cancels one by one: not by their effect."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        for _ in range(2):
+            await scene.placed(key="k")
+        await scene.placed(who="other")
+        assert is_passed(await scene.ask(CANCEL_ALL, account()))
+        found = await past(scene)
+
+    assert found.replayed == 2
+    assert found.left_out == {"the same request again": 1, "cancel-all, order by order": 2}
+
+
 async def test_records_of_another_engine_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decisions whose configuration names other rules, or is not kept, are told apart and not judged.
 
