@@ -15,7 +15,7 @@ import structlog
 from guard.errors import SettingsFault
 from guard.filemark import Seen, every_half_minute
 from guard.settings import Settings
-from guard.wholefile import TEXT_BYTES_MAX, read_whole, why
+from guard.wholefile import TEXT_BYTES_MAX, read_newest, why
 
 _log = structlog.get_logger("guard")
 
@@ -66,7 +66,7 @@ class Certificate:
         from cryptography import x509  # noqa: PLC0415 - 3 MB that only a guard with a certificate needs
 
         try:
-            cert, _ = [read_whole(path, bytes_max=TEXT_BYTES_MAX) for path in (self._cert, self._key)]
+            cert, _ = [read_newest(path, bytes_max=TEXT_BYTES_MAX) for path in (self._cert, self._key)]
             context.load_cert_chain(self._cert, self._key)
             return x509.load_pem_x509_certificates(cert)[0].not_valid_after_utc
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError

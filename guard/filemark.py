@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 LOOK_S: Final = 30.0
+REPLACED: Final = "was replaced or removed outside; this mount goes on showing the old one: mount its folder"
 
 Mark = tuple[object, ...]
 
@@ -21,6 +22,14 @@ def mark_of(path: Path) -> Mark:
     except OSError as error:
         return type(error).__name__, error.errno
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def is_replaced(path: Path) -> bool:
+    """Whether the file that `path` leads to has no name any more.
+
+    A file that is mounted by itself stays what it was when another takes its name outside.
+    """
+    return path.stat().st_nlink == 0
 
 
 class Seen:

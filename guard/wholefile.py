@@ -11,10 +11,11 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from guard.filemark import REPLACED, is_replaced
+
 POLICY_BYTES_MAX: Final = 4 * 2**20  # one file; a list of 100,000 symbols is half as large
 TEXT_BYTES_MAX: Final = 2**20  # settings, a secret, a chain of certificates
 GIVEN_BYTES_MAX: Final = 64 * 2**20  # checkpoints of twenty years
-REPLACED: Final = "was replaced or removed outside; this mount goes on showing the old one: mount its folder"
 
 
 def opened(path: Path, *, at_once: int = -1) -> BinaryIO:
@@ -42,14 +43,6 @@ def read_newest(path: Path, *, bytes_max: int) -> bytes:
     if is_replaced(path):
         raise OSError(errno.ESTALE, REPLACED, str(path))
     return raw
-
-
-def is_replaced(path: Path) -> bool:
-    """Whether the file that `path` leads to has no name any more.
-
-    A file that is mounted by itself stays what it was when another takes its name outside.
-    """
-    return path.stat().st_nlink == 0
 
 
 def read_text(path: Path, *, bytes_max: int = TEXT_BYTES_MAX) -> str:

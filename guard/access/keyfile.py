@@ -21,7 +21,8 @@ from guard.access.edits import Document, EditRefused
 from guard.access.parse import KEYFILE_BYTES_MAX, parse_keys
 from guard.access.records import Keyring
 from guard.errors import SettingsFault
-from guard.wholefile import REPLACED, is_replaced, why
+from guard.filemark import REPLACED, is_replaced
+from guard.wholefile import why
 
 LOCK_WAIT_S: Final = 5.0
 _LOCK_STEP_S: Final = 0.02

@@ -24,6 +24,7 @@ from guard.cli.serve import unusable
 from guard.cli.sources import AsJson
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
+from guard.filemark import REPLACED, is_replaced
 from guard.journal.statedir import journal_dir
 from guard.policyfiles import read_docs
 from guard.settings import Settings
@@ -97,8 +98,9 @@ def findings(
     config: Path | None, over: Overrides, errors: Sequence[str] = (), *, daemon_keys: Path | None = None
 ) -> list[Finding]:
     """Everything there is to say. Of what a part of the settings file that cannot be read names, nothing."""
-    reading = flags.read(config, over)
+    reading, path = flags.read(config, over), config or Path("guard.toml")
     settings, errors = reading.settings, [*errors, *reading.errors]
+    errors += [f"{path}: {REPLACED}"] if path.exists() and is_replaced(path) else []
     errors += unusable(reading, told=errors)
     found = [Finding("wrong", error) for error in errors]
     found += [Finding("weak", sentence) for sentence in flags.misspelt(os.environ)]

@@ -7,12 +7,14 @@ verified always, host name included; a private CA file replaces the system's aut
 import os
 import socket
 import ssl
+from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from guard.errors import SettingsFault
+from guard.filemark import REPLACED, is_replaced
 
 _PORT_OF: Final = {"http": 80, "https": 443}
 
@@ -72,6 +74,8 @@ def tls_context(origin: Origin, *, ca_file: str | None) -> ssl.SSLContext | None
             raise SettingsFault(["daemon.ca_file: is for https:// only; the url is http://"])
         return None
     try:
+        if ca_file is not None and is_replaced(Path(ca_file)):
+            raise SettingsFault([f"daemon.ca_file: {ca_file}: {REPLACED}"])
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise SettingsFault([f"daemon.ca_file: {ca_file}: cannot be used: {error}"]) from error

@@ -93,6 +93,17 @@ async def test_check_tells_a_thing_once(tmp_path: Path) -> None:
     assert len(told) == 1
 
 
+async def test_check_finds_settings_that_were_replaced_behind_their_mount(tmp_path: Path) -> None:
+    """In a container with that file mounted by itself: what is checked is not what the next start reads."""
+    lay_out(tmp_path)
+    with (tmp_path / "guard.toml").open("rb") as mounted:
+        (tmp_path / "guard.toml").unlink()
+        (tmp_path / "guard.toml").symlink_to(f"/proc/{os.getpid()}/fd/{mounted.fileno()}")
+        done = await _check(None, tmp_path)
+
+    assert "mount its folder" in " ".join(_level(done, "wrong"))
+
+
 async def test_check_finds_a_limit_whose_variable_is_misspelt(tmp_path: Path) -> None:
     """It would bind nobody, and nothing else says so."""
     lay_out(tmp_path)

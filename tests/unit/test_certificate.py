@@ -86,3 +86,18 @@ def test_a_start_names_the_files_that_cannot_be_used(tmp_path: Path) -> None:
         Certificate(tmp_path / "cert.pem", tmp_path / "key.pem")
 
     assert json.dumps(caught.value.errors).count("listen.tls_cert: ") == 1
+
+
+@pytest.mark.parametrize("name", ["cert.pem", "key.pem"])
+def test_a_pair_that_was_replaced_behind_its_mount_is_told(tmp_path: Path, name: str) -> None:
+    """The mount of that file alone shows the old one for ever; the renewal went unseen until the old one had ended."""
+    cert, key = write_pair(tmp_path, serial=1)
+    place = tmp_path / name
+    outside = place.rename(tmp_path / "outside")
+    with outside.open("rb") as mounted:
+        place.symlink_to(f"/dev/fd/{mounted.fileno()}")
+        certificate = Certificate(cert, key)
+        outside.unlink()
+        certificate.look()
+
+    assert "mount its folder" in certificate.concerns()[0]

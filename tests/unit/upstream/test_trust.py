@@ -159,3 +159,14 @@ def test_at_the_start_a_file_that_cannot_be_used_is_a_fault(tmp_path: Path) -> N
     """There is nothing to go on with."""
     with pytest.raises(SettingsFault, match=r"daemon\.ca_file"):
         Trust("https://localhost:1", ca_file=str(tmp_path / "none.pem"))
+
+
+async def test_a_file_that_was_replaced_behind_its_mount_is_told(tmp_path: Path) -> None:
+    """The mount of that file alone shows the authorities of before for ever."""
+    authority(tmp_path, serial=1)
+    with (tmp_path / "cert.pem").open("rb") as mounted:
+        trust = Trust("https://localhost:1", ca_file=f"/dev/fd/{mounted.fileno()}")
+        (tmp_path / "cert.pem").unlink()
+        await trust.renew()
+
+    assert "mount its folder" in trust.concerns()[0]
