@@ -5,7 +5,7 @@ Relative paths in the file are relative to the file's own folder. Unknown tables
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -58,43 +58,52 @@ def _suggest(name: str, known: list[str]) -> str:
 
 
 def read_table(cls: type[_S], raw: object, *, where: str) -> tuple[_S | None, list[str]]:
-    """One TOML table as its struct, with an error for every key that is unknown, missing or of the wrong kind."""
+    """One TOML table as its struct, with an error for every key that is unknown, missing or of the wrong kind.
+
+    A key of the wrong kind has its default; None where one is missing that has none.
+    """
     if not isinstance(raw, dict):
         return None, [f"{where}: a table is expected"]
     fields = {f.encode_name: f for f in msgspec.structs.fields(cls)}
     errors = [f"{where}.{name}: unknown key{_suggest(name, list(fields))}" for name in raw if name not in fields]
+    is_whole = True
     values: dict[str, object] = {}
     for name, entry in fields.items():
         if name not in raw:
             if entry.required:
                 errors.append(f"{where}.{name}: is required")
+                is_whole = False
             continue
         try:
             values[entry.name] = msgspec.convert(raw[name], entry.type)
         except msgspec.ValidationError as error:
             errors.append(f"{where}.{name}: {misfit(error, entry.type)}")
-    return (None if errors else cls(**values)), errors
+            is_whole &= not entry.required
+    return (cls(**values) if is_whole else None), errors
 
 
-def _tables(raw: Mapping[str, object], origin: str) -> tuple[dict[str, object], list[str]]:
+def _tables(raw: Mapping[str, object], origin: str) -> tuple[dict[str, object], list[str], frozenset[str]]:
+    """The tables, what is wrong with them, and of which anything is."""
     known = [*TABLES, "jwt"]
     errors = [f"{origin}: [{name}]: unknown table{_suggest(name, known)}" for name in raw if name not in known]
     values: dict[str, object] = {}
+    wrong: set[str] = set()
     for name, cls in TABLES.items():
         if name in raw:
             table, found = read_table(cls, raw[name], where=f"{origin}: {name}")
-            values[name] = table
+            values |= {} if table is None else {name: table}
+            wrong |= {name} if found else set()
             errors += found
     issuers = raw.get("jwt", [])
     if not isinstance(issuers, list):
-        return values, [*errors, f"{origin}: jwt: write [[jwt]], one table an issuer"]
+        return values, [*errors, f"{origin}: jwt: write [[jwt]], one table an issuer"], frozenset(wrong)
     read = [read_table(Jwt, row, where=f"{origin}: jwt[{place}]") for place, row in enumerate(issuers)]
-    values["jwt"] = tuple(row for row, _ in read if row is not None)
-    return values, errors + [error for _, found in read for error in found]
+    values["jwt"] = tuple(row for row, found in read if row is not None and not found)
+    return values, errors + [error for _, found in read for error in found], frozenset(wrong)
 
 
 def parse_settings(text: str, *, origin: str, root: str) -> tuple[Settings, list[str]]:
-    """The text of a settings file, checked; a table with an error has its defaults."""
+    """The text of a settings file, checked; a key with an error has its default."""
     reading = _parsed(text, origin=origin, root=root)
     return reading.settings, reading.errors
 
@@ -104,9 +113,14 @@ def _parsed(text: str, *, origin: str, root: str) -> "Reading":
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return Reading(Settings(root=root), [f"{origin}: not TOML: {error}"], _ALL)
-    values, errors = _tables(raw, origin)
-    read = {name: table for name, table in values.items() if table is not None}
-    return Reading(Settings(**read, root=root), errors, frozenset(values.keys() - read.keys()))  # type: ignore[arg-type]
+    values, errors, wrong = _tables(raw, origin)
+    return Reading(Settings(**values, root=root), errors, wrong)  # type: ignore[arg-type]
+
+
+def _untold(settings: Settings, told: Iterable[str]) -> list[str]:
+    """What is wrong with the values taken together, but for those of keys that are told already."""
+    names = set(told)
+    return [error for error in check(settings) if names.isdisjoint(error.partition(":")[0].split(" and "))]
 
 
 class Overrides(Struct, frozen=True):
@@ -165,7 +179,7 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[str | None, list[str]
 
 
 class Reading(Struct):
-    """What was read and what is wrong with it. `unread`: tables with their defaults, since theirs cannot be known."""
+    """What was read and what is wrong with it. `unread`: tables of which some keys have their defaults for that."""
 
     settings: Settings
     errors: list[str]
@@ -192,7 +206,8 @@ def read(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Re
     public, worst = _secret(settings, settings.daemon.public_key_file, "daemon.public_key_file")
     settings = msgspec.structs.replace(settings, daemon_key=given or own, public_key=public)
     unread = reading.unread - {"keys"} if over.keys else reading.unread
-    return Reading(settings, [*reading.errors, *check(settings), *bad, *worse, *worst], unread)
+    told = (error.removeprefix(f"{path}: ").partition(":")[0] for error in reading.errors)
+    return Reading(settings, [*reading.errors, *_untold(settings, told), *bad, *worse, *worst], unread)
 
 
 def load(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Settings:

@@ -75,6 +75,17 @@ def test_values_that_cannot_work_together_are_refused(text: str, word: str) -> N
     assert any(word in sentence for sentence in check(settings))
 
 
+def test_wrong_values_are_told_beside_wrong_types_of_the_same_table(tmp_path: Path) -> None:
+    """At once, and none that hangs on the default of a key which is told already."""
+    text = '[listen]\ntls_cert = 5\ntls_key = "key.pem"\ndata = "nonsense"\n[keys]\ntz = "Mars"\nfiel = "x"\n'
+    (tmp_path / "guard.toml").write_text(text)
+    with pytest.raises(SettingsFault) as caught:
+        load(tmp_path / "guard.toml", Overrides(), {})
+
+    told = [error.removeprefix(f"{tmp_path / 'guard.toml'}: ").partition(":")[0] for error in caught.value.errors]
+    assert told == ["listen.tls_cert", "keys.fiel", "listen.data", "keys.tz"]
+
+
 def test_origins_are_taken_as_browsers_send_them() -> None:
     """Scheme, host, and a port where it is not the scheme's own; a page on this machine and an address too."""
     origins = ["https://desk.example", "http://127.0.0.1:5173", "http://localhost:8080", "https://[::1]:444"]
