@@ -281,7 +281,8 @@ class Guard:
         self.desk.is_open = True
         self._begin_services()
         data = opened(each.getsockname() for each in self._listener.sockets)
-        _log.info("open", data=data, ops=opened(runner.addresses), daemon=settings.daemon.url)
+        self.desk.listening = {"data": data, "ops": opened(runner.addresses)}
+        _log.info("open", **self.desk.listening, daemon=settings.daemon.url)
 
     def _begin_services(self) -> None:
         retention = timedelta(days=self.settings.journal.retention_days)

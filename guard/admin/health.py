@@ -56,7 +56,7 @@ def status(desk: Desk) -> dict[str, object]:
     over = {name: end for name, end in ends.items() if datetime.fromisoformat(end) <= wall}
     return {
         "version": __version__,
-        "listen": {"data": standing.settings.listen.data, "ops": standing.settings.listen.ops},
+        "listen": desk.listening or {"data": standing.settings.listen.data, "ops": standing.settings.listen.ops},
         "draining": desk.is_draining,
         "degraded": degraded(desk),
         "weakened": desk.weakened,

@@ -6,7 +6,7 @@ the journal's records fold into; `traffic` counts reads and dry runs, and begins
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -135,6 +135,7 @@ class Desk:
         self.order_lists: OrderLists = NoOrderLists()
         self.unwritten = 0  # decisions that hold room in the ledger and are recorded later in this step
         self.is_open = False  # callers can come in
+        self.listening: Mapping[str, str] = {}  # at which addresses, once they can
         self.is_draining = False
         self.is_daemon_up: bool | None = None
         self.weakened: tuple[str, ...] = ()  # controls that are off or loose, as they were found at the start

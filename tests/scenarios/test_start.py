@@ -18,7 +18,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from guard.admin.change import Who
-from guard.admin.health import degraded
+from guard.admin.health import degraded, status
 from guard.errors import StateFault
 from guard.journal import Disk, Journal, read_lines
 from guard.journal.note import Checkpoint, sign
@@ -88,6 +88,7 @@ async def test_where_it_is_open_is_told_with_the_ports_that_were_found(tmp_path:
                 assert guard._listener is not None
                 data = guard._listener.sockets[0].getsockname()[1]
                 shown = f"127.0.0.1:{guard.ports[1]}" if ops.endswith(":0") else ops
+                assert status(guard.desk)["listen"] == {"data": f"[::1]:{data}", "ops": shown}
         told = next(log for log in logs if log["event"] == "open")
         assert (told["data"], told["ops"]) == (f"[::1]:{data}", shown)
 
