@@ -1,7 +1,7 @@
 """What the dashboard shows, as tables: figures for one glance, charts below them, marks across all charts.
 
-In expressions `@` stands for the matchers of the chosen guards, `@key` for those and the chosen keys. The grid is 24
-columns wide and all of it 24 rows high, which is one screen.
+In expressions `@` stands for the matchers of the chosen guards, `@key` for those and the chosen keys, with what several
+keys share: its `key` is empty. The grid is 24 columns wide and all of it 24 rows high, which is one screen.
 """
 
 from typing import Final, NamedTuple
@@ -19,7 +19,7 @@ class Query(NamedTuple):
     @property
     def expr(self) -> str:
         """The expression with its matchers."""
-        return self.text.replace("@key", f'{TARGET},key=~"$key"').replace("@", TARGET)
+        return self.text.replace("@key", f'{TARGET},key=~"$key|"').replace("@", TARGET)
 
 
 class Figure(NamedTuple):

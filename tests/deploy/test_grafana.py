@@ -97,6 +97,23 @@ def test_a_series_with_a_key_leads_to_that_key_alone() -> None:
     assert linked == {"Refusals by key", "Requests by key", "Budgets", "Rates"}
 
 
+@pytest.mark.parametrize("chosen", ["bot", "(agent-1|bot)"])
+def test_with_a_key_chosen_what_it_shares_with_others_is_shown(chosen: str) -> None:
+    """A limit of an account or of a policy binds it too, and its series has an empty key; it was hidden."""
+    found = [
+        value.replace("$key", chosen)
+        for queries in QUERIES.values()
+        for query in queries
+        for _, matchers in selectors(query.expr)
+        for label, _, value in matchers
+        if label == "key"
+    ]
+
+    assert found
+    for value in found:
+        assert [bool(re.fullmatch(value, key)) for key in ("", "bot", "other")] == [True, True, False]
+
+
 @pytest.mark.parametrize("title", QUERIES)
 def test_every_metric_in_a_panel_exists(title: str) -> None:
     """What a query names is in the table of metrics, with its labels."""
