@@ -22,7 +22,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         is_reusable: nothing is in flight, and nothing has happened that forbids another request.
-        idle_since_s: set by whoever keeps it idle.
+        idle_since_s: set by whoever keeps it idle; 0 where something was sent since.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
         if transport.is_closing() or (self._probe is not None and self._probe.poll(0)):
             self.drop()
             return False
-        self._unsent = None
+        self._unsent, self.idle_since_s = None, 0.0
         transport.write(request)
         return True
 

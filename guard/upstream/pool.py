@@ -8,8 +8,10 @@ its next owner in the step that frees it, so nobody overtakes.
 """
 
 import asyncio
+from bisect import insort
 from collections import deque
 from enum import IntEnum
+from operator import attrgetter
 from typing import Final
 
 from guard.terms import Failure, Outbound
@@ -18,6 +20,7 @@ from guard.upstream.connection import Connection
 RESERVED_MAX: Final = 2  # slots kept for cancels alone, and as many more for cancels and trades
 _CLOSED: Final = Failure("held", "the client is closed", is_sent=False)
 _TOO_MANY: Final = Failure("held", "too many requests are waiting for the daemon", is_sent=False)
+_IDLE_SINCE: Final = attrgetter("idle_since_s")
 TRADE_IDLE_MAX_S: Final = 2.0  # a trade travels on a connection that is new or was idle for less than this
 
 
@@ -183,11 +186,14 @@ class Idle:
         return connections.pop() if self._loop.time() - connections[-1].idle_since_s < longest_s else None
 
     def put(self, connection: Connection) -> None:
-        """Keep a connection for the next request."""
+        """Keep a connection for the next request. One on which nothing was sent has been idle since it was put here."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()  # which is a system call
-        connection.idle_since_s = self._loop.time()
-        self._connections.append(connection)
+        if connection.idle_since_s:
+            insort(self._connections, connection, key=_IDLE_SINCE)
+        else:
+            connection.idle_since_s = self._loop.time()
+            self._connections.append(connection)
         if self._timer is None:
             self._timer = self._loop.call_later(self._idle_max_s, self._sweep)
 

@@ -376,6 +376,19 @@ async def test_what_leaves_at_the_end_of_the_turn_is_asked_then_whether_it_still
         assert (client.dials_total, len(daemon.requests), client.in_flight) == (3, 8, 0)
 
 
+async def test_a_trade_that_was_kept_back_makes_its_connection_no_younger() -> None:
+    """Nothing was sent on it: the next trade finds it idle for longer than two seconds, and dials."""
+    async with warm(1) as (client, daemon):
+        client._idle._connections[0].idle_since_s -= 1.5
+        kept = await client.send(replace(ORDER, may_leave=lambda: False))
+        client._idle._connections[0].idle_since_s -= 1
+
+        assert isinstance(kept, Failure)
+        assert isinstance(await client.send(ORDER), Answer)
+        assert (client.dials_total, len(daemon.requests)) == (2, 2)
+        assert isinstance(await client.send(READ), Answer), "the old one is still of use to a read"
+
+
 async def test_a_fault_as_one_is_asked_whether_it_may_leave_is_no_other_ones() -> None:
     """Nothing of it leaves, and its own sender hears of it."""
 
