@@ -42,15 +42,15 @@ class Doubts:
         """It is listed, or may be: an absence noted before no longer counts."""
         self._absences.seen(name)
 
-    def settle(self, asked: Asked) -> None:
-        """Settles all that can be settled."""
+    def settle(self, asked: Asked, *, was_listed: Callable[[str], bool]) -> None:
+        """Settles all that can be settled. `was_listed`: a list has shown this live order, so it can vanish."""
         self._new_orders(asked)
         shown = asked.shown(self._scribe.state)
         for step in asked.doubts.values():
             if step.id not in self._scribe.state.steps:
                 continue
             if step.holder is None:
-                self._cancel(step, asked, shown)
+                self._cancel(step, asked, shown, is_followed=step.of is not None and was_listed(step.of))
             elif step.holder != step.id:
                 self._change(step, asked, shown)
 
@@ -106,7 +106,8 @@ class Doubts:
 
     # ------------------------------------------------------------ cancels
 
-    def _cancel(self, step: Step, asked: Asked, shown: dict[str, OrderRow]) -> None:
+    def _cancel(self, step: Step, asked: Asked, shown: dict[str, OrderRow], *, is_followed: bool) -> None:
+        """`is_followed`: the order ends where it vanishes, and the cancel with it."""
         what = named_in(step.order)
         if step.of is not None and step.of not in self._scribe.state.holders:
             self._end(step.id, Verdict.ACCEPTED, "the order has ended")
@@ -115,7 +116,8 @@ class Doubts:
         if self._is_done(what, row, asked):
             self._end(step.id, Verdict.ACCEPTED, "the daemon lists the order as ended", row=row)
         elif row is None and not what.is_for_all:
-            if step.of is None and self.is_gone(step.id, asked, since_us=step.unknown_us):
+            is_open = step.of is not None and step.of in self._scribe.state.steps
+            if not is_open and not is_followed and self.is_gone(step.id, asked, since_us=step.unknown_us):
                 self._end(step.id, Verdict.REFUSED, "in two whole lists the daemon had no such order")
         elif self._is_second(step.id, asked, since_us=step.unknown_us):
             self._end(step.id, Verdict.REFUSED, "the daemon still lists the order as working")

@@ -231,7 +231,7 @@ class Reconciler:
         if is_incomplete or self._late.is_lacking(asked):
             asked.earlier = await self._lists.history(place)
         try:
-            self._doubts.settle(asked)
+            self._doubts.settle(asked, was_listed=self._tracks.was_listed)
             await self._tracks.learn(asked)
             self._tracks.note(self._outside.learn(asked), asked)
             self._late.learn(asked)

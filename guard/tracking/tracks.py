@@ -75,7 +75,7 @@ class Tracks:
         shown = asked.shown(self._scribe.state)
         async for names in in_slices(asked.names):
             for name in names:
-                if name in shown or self._was_listed(name):
+                if name in shown or self.was_listed(name):
                     self._learn(name, asked, shown.get(name))
 
     def _learn(self, name: str, asked: Asked, row: OrderRow | None) -> None:
@@ -95,7 +95,7 @@ class Tracks:
         listed_us = self._listed.get(name)
         return self._imported.get(name, self._begun_us) if listed_us is None else listed_us
 
-    def _was_listed(self, name: str) -> bool:
+    def was_listed(self, name: str) -> bool:
         """A list has shown it, since the start or before. An order without a key is known from lists only."""
         holder, known = self._scribe.state.holders.get(name), self._scribe.desk.recent.get(name)
         is_nobodys = holder is not None and holder.key == NOBODY

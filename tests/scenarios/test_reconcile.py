@@ -364,6 +364,27 @@ async def test_a_cancel_of_an_order_that_nobody_knows_is_settled_by_two_absences
         assert scene.ledger()["steps"] == {}
 
 
+@pytest.mark.parametrize(("was_listed", "end", "held"), [(True, "accepted", 0), (False, "refused", 20_000)])
+async def test_a_cancel_of_an_order_that_vanished_is_settled(
+    tmp_path: Path, *, was_listed: bool, end: str, held: int
+) -> None:
+    """With the order, if a list had shown that; else by two absences, and the order stays held: it may be there yet."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        if was_listed:
+            await turn(scene, s=6)
+        del scene.daemon.orders[name]
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        reply = await scene.cancel(name)
+        for s in (31, 30):
+            await turn(scene, s=s)
+            assert await verdict(scene, reply) == "unknown"
+        for _ in range(2):
+            await turn(scene, s=31)
+        assert (await verdict(scene, reply), scene.held("open_value")) == (end, Decimal(held))
+        assert (await operate(scene.guard, "/status"))[1]["unknown"] == []
+
+
 @pytest.mark.parametrize(
     ("acts", "end", "why", "working"),
     [
