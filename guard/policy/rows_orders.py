@@ -249,8 +249,8 @@ ORDERS: Final = (
     ),
     Row(
         path="orders.duplicate_window_s",
-        says="A repeat of the same order by the same key within this time is refused, unless it carries another"
-        " Idempotency-Key or remark; 0 is off.",
+        says="A repeat of the same order by the same key within this time is refused, unless its Idempotency-Key or"
+        " remark differs (to have none differs from having one); 0 is off.",
         order="wait",
         example="duplicate_window_s = 5",
         unit="seconds",
