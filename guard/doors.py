@@ -3,10 +3,12 @@
 import errno
 import os
 import resource
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 import structlog
+from msgspec.structs import replace
 
 from guard.server import TURNED_AWAY_MAX, Bounds
 from guard.settings import Settings
@@ -58,6 +60,12 @@ def unopened(settings: Settings, door: Literal["data", "ops"], error: OSError) -
 def opened(names: Iterable[Any]) -> str:
     """The addresses of listening sockets, written as in the settings, with the port that was given for port 0."""
     return ", ".join(_place(name) for name in names)
+
+
+def listening_on(settings: Settings, sockets: Mapping[str, socket.socket]) -> Settings:
+    """The settings with the addresses of the sockets that were handed over, by listener: they count, not the file's."""
+    places = {door: opened([each.getsockname()]) for door, each in sockets.items()}
+    return replace(settings, listen=replace(settings.listen, **places))
 
 
 def _place(name: Any) -> str:

@@ -25,7 +25,7 @@ from guard.admin.watch import Watch
 from guard.admin.weakened import weakened
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
-from guard.doors import bounds_of, opened, unopened
+from guard.doors import bounds_of, listening_on, opened, unopened
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import register, register_door, register_edges
 from guard.journal import Clock as ClockStep
@@ -76,7 +76,7 @@ class Guard:
         hooks: Hooks = HOOKS,
         seeing: Seeing = SEEING,
     ) -> None:
-        self.settings = settings
+        self.settings = listening_on(settings, sockets or {})
         self._hooks = hooks
         self._seeing = seeing
         self.tracing: Tracing | None = None  # to be set before the start

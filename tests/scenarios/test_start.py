@@ -27,7 +27,7 @@ from guard.lifecycle import Guard
 from guard.serving.process import until_stopped
 from guard.simulator import Simulator
 from tests.support.disk import FaultyDisk
-from tests.support.guards import ask, lay_out, made, of_type, order, record, running, write_keys
+from tests.support.guards import ask, lay_out, made, of_type, operate, order, record, running, write_keys
 from tests.support.signed import FOREIGN
 from tests.support.stage import TIGHT, Stage, again, code_of, decision_of, is_passed, stage
 
@@ -411,6 +411,22 @@ async def test_a_key_that_is_revoked_while_a_guard_waits_for_the_record_is_none_
             assert (await ask(second, "/api/order", order(price=200))).status == 401
         finally:
             await second.stop("test over")
+
+
+async def test_sockets_that_were_handed_over_are_where_it_listens_whatever_the_file_says(tmp_path: Path) -> None:
+    """Opened by systemd on all addresses, the operator's listener told figures to anybody, as one on loopback does."""
+    settings = made(lay_out(tmp_path)).settings
+    with ExitStack() as stack:
+        ops = stack.enter_context(socket.create_server(("0.0.0.0", 0)))  # noqa: S104 - as an operator might
+        ops.settimeout(0)
+        guard = Guard(settings, daemon=Simulator(), sockets={"ops": ops})
+        await guard.start()
+        try:
+            assert (await operate(guard, "/metrics", who=None))[0] == 401
+            assert guard.settings.listen.ops == f"0.0.0.0:{guard.ports[1]}"
+            assert [word for word in guard.desk.weakened if word.startswith("listen.ops is reachable")]
+        finally:
+            await guard.stop("test over")
 
 
 class SlowDisk(Disk):
