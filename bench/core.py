@@ -262,7 +262,7 @@ def measured(rules: int, lives: list[int], *, count: int, rounds: int) -> list[P
             counting.append(_each_us(partial(core.count_next, known), count))
             whole.append(_each_us(core.whole_and_ended, count))
     plan = found.plan(KEY, ACCOUNT.env, ACCOUNT, wall=WALL)
-    bound = sum(len(each.rules) for each in plan.bounds)
+    bound = len(plan.all_rules)
     return [
         Point(
             bound,

@@ -21,8 +21,8 @@ NOTHING_GRANTED: Final[Granting] = ((), ())
 Place = tuple[Effect, Account, str, TimeInForce, str]
 """Of which orders are alike: the last two words are market and currency."""
 
-Behind = Mapping[int, tuple[OrderRule, ...]]
-"""The rules that another one stands for, by the identity of that."""
+Behind = Mapping[int, tuple[tuple[OrderRule, ...], ...]]
+"""The rules that another one stands for, part by part, by the identity of that."""
 
 
 class Thinned(Struct, frozen=True):

@@ -8,6 +8,7 @@ adds risk is judged by everything; a read and a cancel meet only the rate that i
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from operator import attrgetter
 from typing import Final, NamedTuple, Protocol, TypeVar
 
@@ -168,7 +169,12 @@ def _all_told(plan: Plan, asked: Thinned, proposal: Proposal, *, said: _No) -> l
     """What each rule says, in the order of the policies. What another one stands for is asked where that refuses."""
     answers = _in_full(asked.rules, proposal, said=said)
     found, behind = answers, asked.behind
-    while more := [other for rule, why in found if isinstance(why, Reason) for other in behind.get(id(rule), ())]:
+    while more := [
+        other
+        for rule, why in found
+        if isinstance(why, Reason)
+        for other in chain.from_iterable(behind.get(id(rule), ()))
+    ]:
         found = _in_full(more, proposal, said=_NOT_ASKED)
         answers = [*answers, *found]
         if found:

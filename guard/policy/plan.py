@@ -41,15 +41,16 @@ _R = TypeVar("_R", bound=OrderRule)
 class Plan(Struct, frozen=True):
     """What is asked of a request of one key, in one environment and account, between two expiries or resets.
 
-    `orders`, `reads`, `cancels` are thinned; `bounds` are all policies that bind, `every` their rules on orders, part
-    by part. `others` are those of the thinned that do not hang on an order's shape alone. `resets`: where
-    periods begin that counters are named after. `lacks_cover`: no money limit covers an order, and one is required.
+    `orders`, `reads`, `cancels` are thinned; `bounds` are all policies that bind, `every` their rules on orders, both
+    part by part: what a thousand keys share is not copied for each of them. `others` are those of the thinned that do
+    not hang on an order's shape alone. `resets`: where periods begin that counters are named after. `lacks_cover`: no
+    money limit covers an order, and one is required.
 
     Bounded caches of pure answers: `passed` has the shapes that all the rest let through, `alike` what is asked of
     them, `left` what can be in a currency, `needed` what orders need to have known.
     """
 
-    bounds: tuple[Bound, ...]
+    bounds: tuple[tuple[Bound, ...], ...]
     orders: Thinned
     reads: tuple[RateLimit, ...]
     cancels: tuple[RateLimit, ...]
@@ -114,12 +115,12 @@ class Plan(Struct, frozen=True):
     @property
     def all_reads(self) -> tuple[RateLimit, ...]:
         """Every rate of reads."""
-        return tuple(rule for bound in self.bounds for rule in bound.reads)
+        return tuple(rule for bound in chain.from_iterable(self.bounds) for rule in bound.reads)
 
     @property
     def all_cancels(self) -> tuple[RateLimit, ...]:
         """Every rate of cancels."""
-        return tuple(rule for bound in self.bounds for rule in bound.cancels)
+        return tuple(rule for bound in chain.from_iterable(self.bounds) for rule in bound.cancels)
 
 
 def plan_of(bounds: Sequence[Bound]) -> Plan:
@@ -130,8 +131,8 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
     groups = _grouped(every)
     rules = tuple(group[0] for group in groups)
     return Plan(
-        bounds=tuple(bounds),
-        orders=Thinned(rules, {id(group[0]): tuple(group[1:]) for group in groups if len(group) > 1}),
+        bounds=(tuple(bounds),),
+        orders=Thinned(rules, {id(group[0]): (tuple(group[1:]),) for group in groups if len(group) > 1}),
         reads=thinned(rule for bound in bounds for rule in bound.reads),
         cancels=thinned(rule for bound in bounds for rule in bound.cancels),
         converting=tuple(rule for bound in bounds for rule in bound.converting),
@@ -234,13 +235,13 @@ def thinned_in(currency: str, rules: Sequence[OrderRule], behind: Behind) -> Thi
         limited = rule.limits_in(currency)
         if limited is not None:
             on_one_measure.setdefault(limited[0], []).append((limited[1], rule))
-    more, beaten = dict[int, tuple[OrderRule, ...]](), set[int]()
+    more, beaten = dict[int, tuple[tuple[OrderRule, ...], ...]](), set[int]()
     for limits in on_one_measure.values():
         if len(limits) == 1:
             continue
         _, best = min(limits, key=_CAP)
-        others = [rule for _, rule in limits if rule is not best]
-        more[id(best)] = (*behind.get(id(best), ()), *others)
+        others = tuple([rule for _, rule in limits if rule is not best])
+        more[id(best)] = (*behind.get(id(best), ()), others)
         beaten.update(map(id, others))
     return Thinned(tuple([rule for rule in rules if id(rule) not in beaten]), {**behind, **more} if more else behind)
 

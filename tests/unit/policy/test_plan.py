@@ -1,7 +1,9 @@
 """Thinned rules: what a tighter one makes superfluous is not asked, and what binds now is looked up."""
 
+import gc
 from datetime import timedelta
 from decimal import Decimal
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -156,6 +158,33 @@ def test_keys_with_the_same_policies_share_their_plan() -> None:
 
     assert plans[0].rules[0] is plans[1].rules[0]
     assert len(rules._shared) == 2
+
+
+def test_a_key_adds_to_the_plan_that_it_shares_as_little_as_it_has_of_its_own() -> None:
+    """The collector looks through what is young: a thousand policies named anew for each key took it 4 ms in one go."""
+    rules = policies(*(f'[orders]\nmax_value = "{1000 + n} HKD"\n[rates]\nreads = "9/10s"' for n in range(300)))
+    made: list[dict[int, object]] = []
+    for name in ("a", "b"):
+        who = caller(name, limits=KeyLimits(max_order_value=Decimal(5000)))
+        assert not codes(asked(rules, order("1", "10"), who=who))
+        refused = asked(rules, order("1", "6000"), who=who)
+        assert (len(refused.reasons), refused.reasons[-1].policy) == (301, f"key:{name}")
+        made.append(reached(rules._plans[name, Env.REAL, 0], {}))
+        assert len(rules._plans[name, Env.REAL, 0].plan.all_reads) == 300
+    wide = {count for it in made[1].keys() - made[0].keys() if (count := len(gc.get_referents(made[1][it]))) > 100}
+    assert not wide
+
+
+def reached(thing: object, found: dict[int, object]) -> dict[int, object]:
+    """All that the collector comes to from here but types, modules and functions; by identity."""
+    left = [thing]
+    while left:
+        it = left.pop()
+        if id(it) in found or isinstance(it, type | ModuleType | FunctionType):
+            continue
+        found[id(it)] = it
+        left += gc.get_referents(it)
+    return found
 
 
 def test_what_binds_follows_account_environment_and_time() -> None:
