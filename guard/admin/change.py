@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct, structs
 
@@ -71,6 +71,9 @@ class Moved(Struct, frozen=True):
         """For the answer."""
         named = (("added", self.added), ("removed", self.removed), ("changed", self.changed))
         return tuple(f"key {name} {what}" for what, names in named for name in names)
+
+
+NOTHING_MOVED: Final = Moved((), (), ())
 
 
 async def on_record(journal: Journal, change: Change) -> Change:

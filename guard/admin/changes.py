@@ -8,7 +8,7 @@ from weakref import ref
 import structlog
 from msgspec import structs
 
-from guard.admin.change import Change, Moved, Who, on_record
+from guard.admin.change import NOTHING_MOVED, Change, Moved, Who, on_record
 from guard.admin.policies import PolicyChanges, Rehearse
 from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import Recounting
@@ -81,23 +81,21 @@ class Changes:
     async def _keys(self, was: Standing, who: Who) -> Change:
         old = was.keyring
         try:
-            standing = (await aside(self._standing_with_keys, was)).pop()
+            standing, moved = (await aside(self._standing_with_keys, was)).pop()
         except SettingsFault as fault:
             self._refused(old.sha256, tuple(fault.errors), who=who)
             return Change("refused", old.sha256, errors=tuple(fault.errors))
         if standing is None:
             return Change("unchanged", old.sha256)
-        keyring = standing.keyring
-        moved = Moved.between(old, keyring)
-        self._desk.metrics.know_keys(record.name for record in keyring.records)
+        self._desk.metrics.know_keys(record.name for record in standing.keyring.records)
         async with self.recounting.at_best(standing) as recount:
             return self._swap(standing, moved, who=who, recount=recount)
 
-    def _standing_with_keys(self, was: Standing) -> list[Standing | None]:
-        """The policies of before with the keys of the file, kept by hash; None where these are what they were.
+    def _standing_with_keys(self, was: Standing) -> list[tuple[Standing | None, Moved]]:
+        """The policies of before with the keys of the file, kept by hash, and in which records these differ.
 
-        In a list, for the thread holds on to its answer. Raises SettingsFault with every error. A key is taken away
-        whether that can be kept or not.
+        None where they are what they were. In a list, for the thread holds on to its answer. Raises SettingsFault with
+        every error. A key is taken away whether that can be kept or not.
         """
         keyring, issuers = load_keys(was.settings)
         docs, now = list(was.policies.all_docs) if was.policies else [], self._desk.clock.wall()
@@ -105,13 +103,13 @@ class Changes:
         if isinstance(built, list):
             raise SettingsFault([str(error) for error in built])
         if dict(keyring.by_grant) == dict(was.keyring.by_grant) and issuers.each == was.issuers.each:
-            return [None]
+            return [(None, NOTHING_MOVED)]
         policies = None if was.policies is None else warmed(built, keyring, now=now)
         standing = stand(was.settings, keyring, issuers, policies=policies)
         with contextlib.suppress(OSError):
             self._shelf.put(keyring.sha256, keyring.source())
             self._shelf.put(standing.config_sha256, standing.config)
-        return [standing]
+        return [(standing, Moved.between(was.keyring, keyring))]
 
     @staticmethod
     def _takes_away(was: Standing) -> bool:

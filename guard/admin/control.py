@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from guard.admin.change import Who
 from guard.journal import Policy, plain
+from guard.pieces import in_pieces
 from guard.policy import PolicyDoc, PolicySet
 from guard.policy.diff import Change, compare, verdict
 
@@ -31,10 +32,14 @@ FIRST: Final = Change(
 
 
 class Compared(Struct, frozen=True):
-    """Two sets held against each other. Without policies new orders are refused: any are looser than none."""
+    """Two sets held against each other. Without policies new orders are refused: any are looser than none.
+
+    `told` is for the answer: put together beside the loop, as the comparison is, for there may be thousands.
+    """
 
     changes: tuple[Change, ...] = ()
     kind: str = "neutral"
+    told: tuple[dict[str, str], ...] = ()
 
     @property
     def is_safe(self) -> bool:
@@ -46,28 +51,22 @@ class Compared(Struct, frozen=True):
         """For the record."""
         return tuple(plain(f"{c.policy} {c.words}".strip(), chars_max=300) for c in self.changes[:WORDS_MAX])
 
-    @property
-    def told(self) -> tuple[dict[str, str], ...]:
-        """For the answer."""
-        return tuple(
-            {
-                "policy": change.policy,
-                "rule": change.rule,
-                "kind": change.kind,
-                "words": change.words,
-                "before": change.before,
-                "after": change.after,
-            }
-            for change in self.changes
-        )
-
 
 def held_against(before: PolicySet | None, after: PolicySet) -> Compared:
     """What the change from one set to the other is."""
-    if before is None:
-        return Compared((FIRST,), FIRST.kind)
-    changes = compare(before, after)
-    return Compared(changes, verdict(changes))
+    changes = (FIRST,) if before is None else compare(before, after)
+    return Compared(changes, verdict(changes), tuple(map(_told, in_pieces(changes))))
+
+
+def _told(change: Change) -> dict[str, str]:
+    return {
+        "policy": change.policy,
+        "rule": change.rule,
+        "kind": change.kind,
+        "words": change.words,
+        "before": change.before,
+        "after": change.after,
+    }
 
 
 def carried(before: PolicySet | None, after: PolicySet) -> tuple[str, ...]:

@@ -176,7 +176,6 @@ class Recount:
     async def end(self) -> None:
         """Nobody listens any more. What was needed for it is let go of a little at a time: that takes its time too."""
         old = [*self._old, *self._staging.close(), *self._reads.close()]
-        await asyncio.sleep(0)  # the step of the change had its turn of the loop for itself
         await let_go(old)
 
     # ------------------------------------------------------------ told

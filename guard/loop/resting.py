@@ -145,9 +145,11 @@ def uncollected() -> Iterator[Made]:
 async def let_go(pieces: Pieces, whole: "ref[Any] | None" = None) -> None:
     """Empties these containers and the list of them, which frees what nobody else refers to.
 
+    It begins in the next turn of the loop: what they were replaced by came into force in this one, which took its time.
     `whole`: what they are the pieces of. While a request that is under way uses it nothing would be gone yet, and all
     of it at once with that request: so its end is waited for, if it comes soon.
     """
+    await asyncio.sleep(0)
     until_s, wait_s = time.perf_counter() + GONE_S, 0.0
     while whole is not None and whole() is not None and time.perf_counter() < until_s:
         await asyncio.sleep(wait_s)

@@ -2,13 +2,16 @@
 
 import asyncio
 import hashlib
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import pytest
 
-from guard.admin.change import Who
+from guard.admin import control
+from guard.admin.change import Moved, Who
 from guard.admin.trading import StateBody
 from guard.simulator.faults import Hold
 from tests.support.disk import FaultyDisk
@@ -34,6 +37,30 @@ def write(scene: Stage, text: str | bytes, name: str = "desk.toml") -> None:
 async def metric(scene: Stage, line: str) -> bool:
     """The exposition holds this line."""
     return line in str((await operate(scene.guard, "/metrics"))[1]).splitlines()
+
+
+async def test_what_a_change_comes_to_is_put_together_beside_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand policies or keys may differ: 1 to 2 ms in the turn in which they come into force."""
+    threads: list[threading.Thread] = []
+
+    def noted(work: Callable[..., object]) -> Callable[..., object]:
+        def worked(*args: object) -> object:
+            threads.append(threading.current_thread())
+            return work(*args)
+
+        return worked
+
+    monkeypatch.setattr(control, "_told", noted(control._told))
+    monkeypatch.setattr(Moved, "between", noted(Moved.between))
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        write(scene, NARROW)
+        assert len((await operate(scene.guard, RELOAD, {"reason": "board limit"}))[1]["changes"]) == 1
+        write_keys(scene.config.parent / "keys.json", *PEOPLE, record("new"))
+        assert (await scene.guard.changes.reload_keys(Who())).changes == ("key new added",)
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
 
 
 async def test_an_edit_takes_effect_without_a_restart(tmp_path: Path) -> None:

@@ -115,6 +115,17 @@ async def test_everything_is_let_go_of_and_others_go_on_meanwhile() -> None:
     assert turns > 2
 
 
+async def test_the_turn_of_a_change_lets_go_of_nothing() -> None:
+    """What came into force in it took its time already."""
+    pieces: Pieces = [[1]]
+    going = let_go(pieces)
+    going.send(None)
+    assert pieces == [[1]]
+    with pytest.raises(StopIteration):
+        going.send(None)
+    assert not pieces
+
+
 class Whole:
     """Made of pieces, and used by somebody."""
 
