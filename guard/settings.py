@@ -7,11 +7,11 @@ it is read: `settingsfile`.
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfoNotFoundError
 
 from msgspec import Meta, Struct
 
-from guard.terms import KeyLimits
+from guard.terms import KeyLimits, zone_of
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Count = Annotated[int, Meta(gt=0, le=1_000_000)]
@@ -210,7 +210,7 @@ def check(settings: Settings) -> list[str]:
     if (settings.listen.tls_cert is None) != (settings.listen.tls_key is None):
         errors.append("listen.tls_cert and listen.tls_key: set both or neither")
     try:
-        ZoneInfo(settings.keys.tz)
+        zone_of(settings.keys.tz)
     except (ZoneInfoNotFoundError, ValueError):
         errors.append(f"keys.tz: {settings.keys.tz!r} is no time zone; write one like Asia/Hong_Kong")
     return errors

@@ -9,14 +9,13 @@ typhoons). Where the calendar is not known the days are Monday to Friday.
 from collections.abc import Hashable
 from datetime import date, datetime, timedelta
 from typing import ClassVar, Final
-from zoneinfo import ZoneInfo
 
 from guard.codes import Code
 from guard.markets import ZONE_OF
 from guard.policy.instruments import shown
 from guard.policy.notation import Window, clock_text
 from guard.policy.rule import Proposal, Rule
-from guard.terms import Exchange, Missing, Reason
+from guard.terms import Exchange, Missing, Reason, zone_of
 
 ALWAYS: Final = "always"
 _SATURDAY: Final = 5
@@ -44,7 +43,7 @@ class Hours(Rule, frozen=True):
         if windows is None:
             return None
         zone = ZONE_OF[market]
-        local = proposal.wall.astimezone(ZoneInfo(zone))
+        local = proposal.wall.astimezone(zone_of(zone))
         begun, why = _begun(windows, local), ""
         if begun is not None:
             exchange = None if proposal.world is None else proposal.world.exchange
@@ -111,7 +110,7 @@ class KeyHours(Rule, frozen=True):
 
     def judge(self, proposal: Proposal) -> Reason | None:
         """Refuses outside the window."""
-        local = proposal.wall.astimezone(ZoneInfo(self.zone))
+        local = proposal.wall.astimezone(zone_of(self.zone))
         if any(local.hour * 60 + local.minute in span for span in self.window.minutes):
             return None
         observed, allowed = f"{local:%H:%M} {self.zone}", str(self.window)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from guard import markets
-from guard.terms import LEDGER_MAX, LEDGER_UNIT, Money
+from guard.terms import LEDGER_MAX, LEDGER_UNIT, Money, zone_of
 
 CURRENCIES: Final = tuple(markets.CURRENCIES.values())
 RATE_COUNT_MAX: Final = 100_000  # a window is an exact log: one stamp a request
@@ -209,7 +209,7 @@ def read_windows(texts: tuple[str, ...]) -> tuple[Window, ...] | Bad:
 def read_zone(name: str) -> ZoneInfo | Bad:
     """An IANA zone."""
     try:
-        return ZoneInfo(name)
+        return zone_of(name)
     except (KeyError, ValueError, OSError):
         return Bad("bad_zone", f"{name!r} is not a time zone", 'write an IANA name: "Asia/Hong_Kong"')
 

@@ -9,11 +9,10 @@ they were moved: PEP 495, fold 0), and `wall` belongs to the last period that ha
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from guard import markets
 from guard.policy.notation import Reset, read_reset
-from guard.terms import EPOCH
+from guard.terms import EPOCH, zone_of
 
 _DAY: Final = timedelta(days=1)
 _MINUTE: Final = timedelta(minutes=1)
@@ -60,13 +59,13 @@ RESETS: Final = tuple(sorted(set(RESET_OF.values())))
 
 def begins(reset: Reset, day: date) -> datetime:
     """The instant, in UTC, at which the period of this day begins."""
-    local = datetime.combine(day, time(reset.minute // 60, reset.minute % 60), tzinfo=ZoneInfo(reset.zone))
+    local = datetime.combine(day, time(reset.minute // 60, reset.minute % 60), tzinfo=zone_of(reset.zone))
     return local.astimezone(UTC)
 
 
 def period_of(reset: Reset, wall: datetime) -> date:
     """The first day of the period that `wall` belongs to."""
-    day = wall.astimezone(ZoneInfo(reset.zone)).date() + _DAY
+    day = wall.astimezone(zone_of(reset.zone)).date() + _DAY
     while wall < begins(reset, day):
         day -= _DAY
     return day

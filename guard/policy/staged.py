@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum
 from typing import Final, TypeVar
-from zoneinfo import ZoneInfo
 
 from guard.codes import Code
 from guard.markets import FUTURES, PREFIXES_OF, TRD_MARKETS, ZONE_OF, currency_of, kind_of
@@ -32,6 +31,7 @@ from guard.terms import (
     Side,
     TimeInForce,
     World,
+    zone_of,
 )
 
 EFFECTS: Final = {
@@ -184,7 +184,7 @@ def _exchange(file: CaseFile, market: str, wall: datetime) -> Exchange:
     row = file.market.get(market)
     if row is None:
         return Exchange(market)
-    day = wall.astimezone(ZoneInfo(ZONE_OF[market])).date()
+    day = wall.astimezone(zone_of(ZONE_OF[market])).date()
     was = row.was_trading_day
     return Exchange(
         market,

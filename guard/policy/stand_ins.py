@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from guard.markets import FUTURES, MARKETS, PREFIXES_OF, TRD_MARKETS, ZONE_OF, currency_of, kind_of
 from guard.policy.document import PolicyDoc
@@ -25,6 +24,7 @@ from guard.terms import (
     Quote,
     Side,
     World,
+    zone_of,
 )
 
 DAY: Final = date(2026, 11, 18)  # a Wednesday on which nothing special happens
@@ -99,7 +99,7 @@ def noon(market: str, day: date = DAY) -> datetime:
 
 def at_minute(market: str, minute: int, day: date = DAY) -> datetime:
     """A minute of a day by the market's own clock."""
-    local = datetime.combine(day, time(minute // 60, minute % 60), tzinfo=ZoneInfo(ZONE_OF[market]))
+    local = datetime.combine(day, time(minute // 60, minute % 60), tzinfo=zone_of(ZONE_OF[market]))
     return local.astimezone(UTC)
 
 
@@ -123,7 +123,7 @@ def world_of(order: PlaceOrder, *, price: Decimal, wall: datetime, strike: Decim
     kind = kind_of(order.market, order.code)
     currency = currency_of(order.market, order.code)
     instrument = Instrument(order.symbol, kind, currency, strike=strike if kind == "option" else None)
-    day = wall.astimezone(ZoneInfo(ZONE_OF[order.market])).date()
+    day = wall.astimezone(zone_of(ZONE_OF[order.market])).date()
     return World(
         instrument=instrument,
         quote=Quote(order.symbol, last=price, bid=price, ask=price, is_current=True, session="continuous"),

@@ -7,7 +7,6 @@ own key, each with its own timeout; lists stay within what the daemon takes at o
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
@@ -21,7 +20,7 @@ from guard.reference.sessions import GlobalState, parse_global_state, parse_mark
 from guard.reference.snapshot import Shown, parse_snapshot
 from guard.reference.static import Static, parse_static_info
 from guard.reference.tradingdays import Calendar, parse_trading_days
-from guard.terms import Account, Answer, Daemon, Failure, Outbound
+from guard.terms import Account, Answer, Daemon, Failure, Outbound, zone_of
 
 EVERYWHERE: Final = "global-state"
 """The one key of GetGlobalState."""
@@ -105,7 +104,7 @@ class Asks:
     async def calendar(self, keys: tuple[CalendarKey, ...]) -> Mapping[CalendarKey, Calendar] | Declined | Silence:
         """The trading days around today of the first key; a calendar is asked for by itself."""
         key = keys[0]
-        today = self._clock.wall().astimezone(ZoneInfo(ZONE_OF[key.market])).date()
+        today = self._clock.wall().astimezone(zone_of(ZONE_OF[key.market])).date()
         found = await self._trading_days(key, today)
         if isinstance(found, Declined) and key.symbol is not None and key.market in _DATE_MARKETS:
             found = await self._trading_days(CalendarKey(key.market), today)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -20,7 +19,7 @@ from guard.reference.shelf import Kept
 from guard.reference.snapshot import Shown
 from guard.reference.static import Static
 from guard.reference.tradingdays import Calendar
-from guard.terms import Exchange, Instrument, InstrumentKind, Missing, PlaceOrder, Quote
+from guard.terms import Exchange, Instrument, InstrumentKind, Missing, PlaceOrder, Quote, zone_of
 
 Why = Callable[[], str]
 """Why there is no (newer) datum; asked for only where there is none."""
@@ -143,7 +142,7 @@ def _extended(shown: Shown, state: int | None) -> Decimal | None:
 
 def exchange(market: Market, calendar: Calendar | None, *, why: Why) -> Exchange | Missing:
     """The market's day and state; Missing where neither is known."""
-    day = market.wall.astimezone(ZoneInfo(ZONE_OF[market.word])).date()
+    day = market.wall.astimezone(zone_of(ZONE_OF[market.word])).date()
     is_trading_day = None if calendar is None else calendar.is_trading_day(day)
     state = session_of(market.state)
     note = "" if is_trading_day is not None else f"the trading days of {market.word} are not known: {why()}"

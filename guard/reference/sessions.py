@@ -7,13 +7,12 @@ never "continuous".
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from guard.markets import FUTURES, ZONE_OF
 from guard.reference.envelope import by_symbol, rows_of, symbol_of, whole
-from guard.terms import SessionState
+from guard.terms import SessionState, zone_of
 
 PRE_MARKET: Final = 8
 AFTER_HOURS: Final = 10
@@ -82,6 +81,6 @@ def session_from(market: str, now: datetime) -> datetime:
     """
     if market in FUTURES:
         return now - timedelta(hours=24)
-    zone = ZoneInfo(ZONE_OF[market])
+    zone = zone_of(ZONE_OF[market])
     midnight = datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone)
     return midnight - _NIGHT if market in _US else midnight

@@ -43,7 +43,7 @@ from guard.terms.intents import (
     Unlock,
 )
 from guard.terms.masking import masked
-from guard.terms.moments import EPOCH, told_in_seconds, us_of, utc
+from guard.terms.moments import EPOCH, told_in_seconds, us_of, utc, zone_of
 from guard.terms.refusals import Reason, Refusal, dated, in_order, is_retryable, refuse
 from guard.terms.world import (
     NOT_ASKED,
@@ -135,4 +135,5 @@ __all__ = [
     "told_in_seconds",
     "us_of",
     "utc",
+    "zone_of",
 ]

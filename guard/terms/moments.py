@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Final
+from zoneinfo import ZoneInfo
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -17,6 +19,12 @@ def utc(wall_us: int) -> datetime:
 def us_of(moment: datetime) -> int:
     """An aware datetime as microseconds since 1970."""
     return (moment - EPOCH) // _MICROSECOND
+
+
+@cache
+def zone_of(name: str) -> ZoneInfo:
+    """The IANA zone, read from the disk once: `ZoneInfo` by itself keeps eight, as many as markets alone are in."""
+    return ZoneInfo(name)
 
 
 def told_in_seconds(seconds: Decimal | None) -> datetime | None:

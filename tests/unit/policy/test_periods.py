@@ -1,6 +1,7 @@
 """Budget days, also those of 23 and 25 hours."""
 
 from datetime import UTC, date, datetime, timedelta
+from weakref import ref
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -34,6 +35,18 @@ def test_w15_the_us_day_does_not_end_in_the_evening_session() -> None:
 
     assert periods.period_of(NEW_YORK, evening) == periods.period_of(NEW_YORK, evening + timedelta(minutes=2))
     assert periods.next_reset(NEW_YORK, evening) == datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+def test_a_zone_is_read_from_the_disk_once() -> None:
+    """However many there are: of more than eight in use each was read anew every minute, 2 ms of the loop together."""
+    wall = datetime(2026, 11, 20, tzinfo=UTC)
+    zones = ("Pacific/Apia", *(f"Etc/GMT+{hours}" for hours in range(1, 12)))
+    _ = periods.period_of(Reset(0, zones[0]), wall)
+    first = ref(ZoneInfo(zones[0]))
+    for zone in zones[1:]:
+        _ = periods.period_of(Reset(0, zone), wall)
+
+    assert first() is not None
 
 
 def test_the_name_of_a_period_says_which_clock() -> None:
