@@ -187,7 +187,7 @@ def lay_out(folder: Path, policies: int) -> Path:
 
 
 def write_keys(folder: Path, turn: int) -> None:
-    """The keys; the note of one is another in every round."""
+    """The keys; a limit of the first is another in every round. It places no order: one under way would be refused."""
     keys = [
         {
             "id": f"bot-{number}",
@@ -206,7 +206,7 @@ def write_keys(folder: Path, turn: int) -> None:
 async def place(guard: Guard, number: int) -> None:
     """One order, which passes."""
     raw = json.dumps(BODY | {"price": 200, "remark": f"n{number}"}).encode()
-    headers = {"authorization": f"Bearer {key_of(number % KEYS)}"}
+    headers = {"authorization": f"Bearer {key_of(1 + number % (KEYS - 1))}"}
     reply = await guard.pipeline.handle(Call("POST", "/api/order", headers, raw, "127.0.0.1"))
     if json.loads(reply.body)["ret_type"] != 0:
         raise SystemExit(reply.body.decode())

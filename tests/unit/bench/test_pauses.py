@@ -3,9 +3,12 @@
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
+
+from guard.terms import Answer, Call
 
 ROOT: Final = Path(__file__).parents[3]
 MS: Final = 1_000_000
@@ -35,3 +38,19 @@ def test_time_that_the_host_took_away_is_not_told_as_held_up(monkeypatch: pytest
 
     assert pauses.pause(before, now, has_slept=True) == (1, 5, 7)
     assert pauses.pause(before, now, has_slept=False) == (1, 1, 7)
+
+
+async def test_the_key_that_changes_in_every_round_places_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is under way then is refused, and the run is over: its limits are others than it was judged by."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    pauses: Any = importlib.import_module("pauses")
+    shown: list[str] = []
+
+    async def handle(call: Call) -> Answer:
+        shown.append(call.head["authorization"])
+        return Answer(200, "application/json", b'{"ret_type":0}')
+
+    for number in range(2 * pauses.KEYS):
+        await pauses.place(SimpleNamespace(pipeline=SimpleNamespace(handle=handle)), number)
+    assert len(set(shown)) == pauses.KEYS - 1
+    assert f"Bearer {pauses.key_of(0)}" not in shown
