@@ -37,7 +37,7 @@ from guard.lifecycle import Guard
 from guard.limits import Opening, State, Worth, end_order, look, reserve, settle
 from guard.loop.resting import come_to_rest
 from guard.policy import PolicyDoc, PolicySet, compile_set, exits_claim, judge, parse_policy, value
-from guard.recovery.readback import Recovered, fold_all
+from guard.recovery.readback import recover
 from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import (
@@ -359,8 +359,8 @@ def read_back(folder: Path, *, records: int, size: int) -> Replayed:
     for _ in replay_typed(folder):
         pass
     chain_s = (time.thread_time_ns() - began) / 1e9
-    began, found = time.thread_time_ns(), Recovered()
-    fold_all(found, replay_typed(folder))
+    began = time.thread_time_ns()
+    found = recover(folder)
     whole_s = (time.thread_time_ns() - began) / 1e9
     if found.records != records or found.state.holders:
         raise SystemExit(f"{found.records} of {records} records were read, {len(found.state.holders)} orders are open")

@@ -21,7 +21,7 @@ from guard.journal.record import Entry, Line, decode
 from guard.journal.statedir import journal_dir
 from guard.wholefile import opened
 
-_NUMBER_MAX: Final = 99_999_999
+NUMBER_MAX: Final = 99_999_999
 _READ_BYTES: Final = 2**18  # read at a time
 _FOLDED_BYTES: Final = 2**15  # read before it is folded; more would leave the processor's caches again
 _NAME: Final = re.compile(r"([0-9]{8})\.jsonl")
@@ -66,7 +66,7 @@ def deleted(state: Path, number: int) -> JournalFault:
 
 
 def read_lines(
-    state: Path, *, first: int = 1, last: int = _NUMBER_MAX, wait: Callable[[bool], bool] = lambda _: False
+    state: Path, *, first: int = 1, last: int = NUMBER_MAX, wait: Callable[[bool], bool] = lambda _: False
 ) -> Iterator[bytes]:
     """Every line of the segments `first` to `last`, in order, its newline included; only a torn one lacks it.
 
@@ -108,7 +108,7 @@ def _blocks(
             raise JournalFault(f"{segment_path(state, number)}: cannot be read: {error.strerror}") from error
 
 
-def replay(state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: Head | None = None) -> Iterator[Line]:
+def replay(state: Path, *, first: int = 1, last: int = NUMBER_MAX, head: Head | None = None) -> Iterator[Line]:
     """The record in order, chain-checked from its first line; `BrokenChain` at the first line that is wrong.
 
     For the start, after `Journal.open` (which sets a torn tail aside) and before the first append. Records are decoded
@@ -118,7 +118,7 @@ def replay(state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: Head |
 
 
 def replay_typed(
-    state: Path, *, first: int = 1, last: int = _NUMBER_MAX, head: Head | None = None
+    state: Path, *, first: int = 1, last: int = NUMBER_MAX, head: Head | None = None
 ) -> Iterator[list[Entry]]:
     """The same some records at a time, each decoded where this guard knows its type (`record.folded`).
 

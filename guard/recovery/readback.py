@@ -32,6 +32,8 @@ from guard.journal import (
     replay_typed,
 )
 from guard.journal.entries import Recovered as TornTail
+from guard.journal.seek import latest_from
+from guard.journal.segments import NUMBER_MAX
 from guard.limits import (
     STRICTNESS,
     Graft,
@@ -50,7 +52,7 @@ from guard.limits import (
 from guard.policychange import PolicyChangeState
 from guard.terms import ENV_OF, TRADE_EFFECTS, Account, Effect, Outcome
 from guard.tracking import learned, reconciled
-from guard.walk.recent import Recent, RecentDecision
+from guard.walk.recent import RECENT_MAX, Recent, RecentDecision
 
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
 _ACCOUNTS_MAX: Final = 256
@@ -99,13 +101,20 @@ class Recovered(Struct):
     is_crashed: bool = False
     seq: int = 0  # of the last record that was folded
     cut_short: int | None = None  # up to where was signed when a start came that did not come so far as to tell
+    recent_from: int = 0  # the seq of the first decision that can still be recent at the end
     told_seq: int = 0  # the start that told it, as whoever can write the file may say: it counts once it is signed
 
 
-def recover(directory: Path) -> Recovered:
-    """Folds the whole record. Raises JournalFault where its chain is broken."""
-    found = Recovered()
-    fold_all(found, replay_typed(directory))
+def recover(directory: Path, *, last: int = NUMBER_MAX) -> Recovered:
+    """Folds the whole record, up to segment `last`. Raises JournalFault where its chain is broken.
+
+    A decision that will not be among the recent ones at the end is not kept for them: that takes a tenth of the time.
+    """
+    found = Recovered(recent_from=latest_from(directory, RECENT_MAX, last=last))
+    fold_all(found, replay_typed(directory, last=last))
+    if found.recent_from and not found.recent.is_full:  # something only looked like decisions
+        found = Recovered()
+        fold_all(found, replay_typed(directory, last=last))
     return found
 
 
@@ -193,7 +202,7 @@ def _change(found: Recovered, record: Policy | Keys | Counters) -> None:
 
 def _decision(found: Recovered, record: Decision) -> None:
     found.config_sha256 = record.config_sha256
-    if record.key is not None:
+    if record.key is not None and found.seq >= found.recent_from:
         name = record.key.partition("@")[0]
         known = RecentDecision(record.id, name, found.ts, record.endpoint, record.outcome, record.code, record.reasons)
         known.batch = record.batch

@@ -22,7 +22,7 @@ from guard.journal.runs import Run, behind, runs
 from guard.journal.segments import first_line, head_of, segment_numbers
 from guard.limits import Graft, Part, restore, snapshot
 from guard.policychange import PolicyChangeState
-from guard.recovery.readback import Recovered, fold_all
+from guard.recovery.readback import Recovered, fold_all, recover
 from guard.walk.recent import RecentDecision
 
 RECENT_MAX: Final = 2_000  # decisions that callers may still ask for after a start; the record has them all
@@ -124,9 +124,7 @@ def resume(directory: Path, *, last: int | None = None) -> tuple[Recovered, Run 
         return found, run
     if pruned := head_of(directory, numbers[0]).seq:
         raise JournalFault(NOT_KNOWN.format(pruned))
-    found = Recovered()
-    fold_all(found, replay_typed(directory, last=numbers[-1]))
-    return found, None
+    return recover(directory, last=numbers[-1]), None
 
 
 def main(state: Path, segment: int) -> None:

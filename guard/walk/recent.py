@@ -95,6 +95,11 @@ class Recent:
         if len(self._known) > RECENT_MAX:
             self._known.popitem(last=False)
 
+    @property
+    def is_full(self) -> bool:
+        """With the next one the oldest goes."""
+        return len(self._known) == RECENT_MAX
+
     def get(self, decision: str) -> RecentDecision | None:
         """The decision, if it is recent. `passed` is not searched: this is asked for every order of every list."""
         known = self._known.get(decision)

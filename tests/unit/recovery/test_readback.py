@@ -1,15 +1,23 @@
 """What a start makes of a record that is wrong, and of decisions whose outcome is in no record."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from msgspec import Raw, Struct, to_builtins
+from msgspec.json import encode as encode_json
 
 from guard.errors import JournalFault
+from guard.journal.chain import ZEROS, digest
+from guard.journal.record import encode
+from guard.journal.seek import latest_from
+from guard.journal.segments import replay_typed
 from guard.limits import Opening, find_slot, reserve
 from guard.recovery.beginning import doubt
-from guard.recovery.readback import Recovered, recover
+from guard.recovery.readback import Recovered, fold_all, recover
 from guard.terms import Account, Env, Verdict
-from tests.support.journal import decision, file_of, open_journal, overwrite
+from guard.walk.recent import RECENT_MAX
+from tests.support.journal import decision, file_of, open_journal, outcome, overwrite, refusal
 from tests.support.ledger import new_order, slot, sums
 
 HERE = Account(Env.REAL, 1)
@@ -48,3 +56,56 @@ def test_a_record_that_does_not_fit_is_told_where_the_chain_breaks_behind_it(
 
     with pytest.raises(JournalFault, match=fault):
         recover(tmp_path)
+
+
+def written(state: Path, records: Iterable[tuple[str, Struct]], *, in_a_segment: int = 10_000) -> None:
+    """A record of these, without `segment` lines, as fast as it goes."""
+    prev, seq, lines = ZEROS, 0, list[bytes]()
+    for type_, record in records:
+        seq += 1
+        lines.append(encode(record, seq=seq, ts_us=seq, type_=type_, prev=prev))
+        prev = digest(lines[-1])
+    (state / "journal").mkdir()
+    for number in range(0, seq, in_a_segment):
+        some = lines[number : number + in_a_segment]
+        file_of(state, 1 + number // in_a_segment).write_bytes(b"".join(line + b"\n" for line in some))
+
+
+def recents(found: Recovered) -> list[object]:
+    """All decisions that callers may still ask for."""
+    return [to_builtins(known) for known in found.recent.latest(10**6)]
+
+
+def whole(state: Path) -> Recovered:
+    """The record folded with every decision kept until a later one takes its place."""
+    found = Recovered()
+    fold_all(found, replay_typed(state))
+    return found
+
+
+@pytest.mark.parametrize("more", [0, 420, 7_000])
+def test_only_decisions_that_are_recent_at_the_end_are_kept(tmp_path: Path, more: int) -> None:
+    """They are those that reading all of them leaves, with what became of them; decisions of nobody are not counted."""
+    records = list[tuple[str, Struct]]()
+    for number in range(RECENT_MAX + more):
+        records.append(("decision", refusal(f"{number:026}", key=None if number % 50 == 1 else "bot")))
+        if number % 3 == 0:
+            records.append(("outcome", outcome(f"{max(0, number - 9):026}", order_id=str(number))))
+    written(tmp_path, records)
+
+    found = recover(tmp_path)
+
+    assert recents(found) == recents(whole(tmp_path))
+    assert (found.recent_from > 1) == (more > 1_000), "the latest are found by how their lines begin"
+
+
+def test_what_only_looks_like_decisions_costs_no_recent_one_its_place(tmp_path: Path) -> None:
+    """A caller's own words stand in the record as they are."""
+    alike = Raw(encode_json({"alike": [{"type": "decision", "id": ""}] * (RECENT_MAX + 99)}))
+    ids = [f"{number:026}" for number in range(60)]
+    records = [("decision", refusal(id_)) for id_ in ids]
+    last = ("decision", decision("last", effect="order_cancel", account=1, environment="real", order=alike))
+    written(tmp_path, [*records, last])
+    assert latest_from(tmp_path, RECENT_MAX, last=1) > 0
+
+    assert [known.id for known in recover(tmp_path).recent.latest(99)] == [*ids, "last"]

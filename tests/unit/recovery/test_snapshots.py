@@ -195,10 +195,10 @@ def test_a_segment_that_is_not_closed_has_no_snapshot(tmp_path: Path) -> None:
 def test_no_field_of_what_is_recovered_is_forgotten() -> None:
     """A new field needs a place in the parts, or a snapshot would lose it.
 
-    `over` and `ends` are what a start makes of `agreed`, `ts` is the last part's own, and `cut_short` was told by the
-    start of the run that made the snapshot.
+    `over` and `ends` are what a start makes of `policy_change`, `ts` is the last part's own, `cut_short` is told by the
+    start of the run that made the snapshot, and `recent_from` is only for a record that is read without one.
     """
-    basics = {"policy_sha256", "vkey", "t_us", "is_crashed", "agreed", "config_sha256", "is_lost"}
+    basics = {"policy_sha256", "vkey", "t_us", "is_crashed", "policy_change", "config_sha256", "is_lost"}
 
     assert set(Recovered.__struct_fields__) == basics | {"state", "recent", "begun"} | {
         "records",
@@ -208,6 +208,7 @@ def test_no_field_of_what_is_recovered_is_forgotten() -> None:
         "seq",
         "cut_short",
         "told_seq",
+        "recent_from",
     }
 
 
