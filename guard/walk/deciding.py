@@ -112,7 +112,7 @@ class Deciding:
     def _weigh(self, trade: PendingTrade) -> None:
         """What the rules say before the ledger is asked, and what would be sent."""
         if trade.situation is not None:
-            ask_rules(self._desk, trade.visit, trade.situation)
+            trade.situation.ruling = ask_rules(self._desk, trade.visit, trade.situation)
 
     def _hold(self, trade: PendingTrade) -> None:
         """Takes room for every claim, unless something stands against the trade."""

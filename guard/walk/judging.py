@@ -74,12 +74,11 @@ class Assessment(Struct, gc=False):
 
 
 def ask_rules(desk: Desk, visit: Visit, situation: Situation) -> Ruling:
-    """Asks the rules, without the ledger; notes their answer and the valuation in the situation."""
+    """Asks the rules, without the ledger; notes the valuation in the situation."""
     exits = _exits(visit, situation)
     working = _working(desk, visit, situation, exits=exits)
     judgement = _judgement(visit, situation, exits=working)
-    situation.ruling = Ruling(judgement, outbound_of(desk, visit, situation), exits, working)
-    return situation.ruling
+    return Ruling(judgement, outbound_of(desk, visit, situation), exits, working)
 
 
 def _working(desk: Desk, visit: Visit, situation: Situation, *, exits: Claim | None) -> int:
@@ -92,7 +91,7 @@ def _working(desk: Desk, visit: Visit, situation: Situation, *, exits: Claim | N
 
 def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     """Asks every rule and looks at every claim; nothing is changed but the situation, where the valuation is noted."""
-    ruling = situation.ruling
+    ruling, situation.ruling = situation.ruling, None
     if ruling is None or ruling.working != _working(desk, visit, situation, exits=ruling.exits):
         ruling = ask_rules(desk, visit, situation)  # not asked yet, or an order of this turn is an exit too
     holder, exits, judgement, outbound = _changed(visit, situation), ruling.exits, ruling.judgement, ruling.outbound
