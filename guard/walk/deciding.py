@@ -9,20 +9,23 @@ from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.limits import settle
 from guard.terms import CancelAll, Effect, Intent, Needs, Outcome, Reply, Verdict, refuse
 from guard.walk.cancelling import close_split
+from guard.walk.decisionrecord import NOT_JUDGED
 from guard.walk.desk import Situation, Visit
 from guard.walk.door import RISKY
+from guard.walk.floods import is_never_summed
 from guard.walk.hooks import Hooks
 from guard.walk.judging import ask_rules, opening_of
 from guard.walk.obstacle import Obstacle, obstacle_to
 from guard.walk.prepare import ask_more, at_once, prepare
-from guard.walk.recorder import Recorder
-from guard.walk.replies import again, refused
+from guard.walk.recorder import DecidedTrade, Recorder
+from guard.walk.replies import again, as_told, refused, told
 from guard.walk.sending import Sending, close
 from guard.walk.shadow import shadowed
 from guard.walk.together import Together, raise_fault
@@ -36,7 +39,8 @@ class PendingTrade(Struct, gc=False):
     """A trade up to its decision.
 
     `situation` None: something has to be asked for first. Before the record is written, `sending` holds room for it or
-    `obstacle` says why it may not be sent. `found` is the decision, `error` a fault of our own.
+    `obstacle` says why it may not be sent. `is_placed`: its record has its place. `found` is the decision, `error` a
+    fault of our own.
     """
 
     visit: Visit
@@ -44,6 +48,7 @@ class PendingTrade(Struct, gc=False):
     situation: Situation | None = None
     sending: Sending | None = None
     obstacle: Obstacle | None = None
+    is_placed: bool = False
     found: Sending | Reply | Needs | None = None
     error: Exception | None = None
 
@@ -139,29 +144,46 @@ class Deciding:
         desk.unwritten += 1
 
     def _record(self, trades: list[PendingTrade]) -> None:
-        """Records of what may be sent, all at once, up to the first that may not: the record has them in their order.
+        """Records trades all at once, up to the first that cannot go with the others: the record has their order.
 
         Whoever has none then is recorded by itself, and told why not.
         """
-        held: list[Sending] = []
-        for trade in trades:
-            if trade.sending is None or trade.error is not None or trade.sending.judged.shadow:
-                break
-            held.append(trade.sending)
-        if len(held) <= 1:
-            return
+        pending = [trade for trade in trades if not isinstance(trade.found, Needs)]
+        decided: list[DecidedTrade] = []
         try:
-            seqs = self._recorder.all_allowed(held)
+            for trade in pending:
+                one = self._decided(trade)
+                if one is None:
+                    break
+                decided.append(one)
+            seqs = self._recorder.all_decided(decided) if len(decided) > 1 else ()
         except Exception:  # noqa: BLE001 - each by itself: the fault is that trade's alone that it meets
             return
-        for sending, seq in zip(held, seqs, strict=False):
-            sending.seq = seq
+        for trade, seq in zip(pending, seqs, strict=False):
+            trade.is_placed = True
+            if trade.sending is not None:
+                trade.sending.seq = seq
+
+    def _decided(self, trade: PendingTrade) -> DecidedTrade | None:
+        """What is recorded of it with the others; None: it is recorded by itself."""
+        visit, sending, obstacle, situation = trade.visit, trade.sending, trade.obstacle, trade.situation
+        if trade.error is not None or situation is None:
+            return None
+        if sending is not None:
+            return None if sending.judged.shadow else DecidedTrade(visit, None, situation, sending.judged)
+        if obstacle is None or obstacle.refusal is None or not is_never_summed(visit):
+            return None
+        trade.obstacle = replace(obstacle, refusal=as_told(self._recorder, visit, obstacle.refusal))
+        return DecidedTrade(visit, trade.obstacle.refusal, situation, obstacle.judged or NOT_JUDGED)
 
     def _write(self, trade: PendingTrade) -> None:
         """Writes its record; called in the order in which room was taken."""
         visit, situation, obstacle, recorder = trade.visit, trade.situation, trade.obstacle, self._recorder
         if trade.sending is not None:
             trade.found = self._recorded(trade.sending)
+        elif obstacle is not None and obstacle.refusal is not None and trade.is_placed:
+            recorder.count_refused(visit, obstacle.refusal)
+            trade.found = told(recorder, visit, obstacle.refusal, judged=obstacle.judged)
         elif obstacle is not None and obstacle.refusal is not None:
             trade.found = refused(recorder, visit, obstacle.refusal, situation=situation, judged=obstacle.judged)
         elif obstacle is not None and obstacle.first is not None and situation is not None:

@@ -90,11 +90,19 @@ class Floods:
             _log.error("sum_not_recorded", type=type_, record=repr(record), why=str(fault))
 
 
+def is_never_summed(visit: Visit) -> bool:
+    """Each refusal of this request is recorded by itself."""
+    principal, endpoint = visit.principal, visit.endpoint
+    if principal is None or endpoint is None or not endpoint.is_trade:
+        return False
+    return not principal.scopes.isdisjoint(_TRADING)
+
+
 def _alike(visit: Visit, refusal: Refusal) -> RefusalGroup | None:
     """The refusals that this one is counted with; None: it is never summed up."""
-    principal, endpoint = visit.principal, visit.endpoint
-    if principal is None:
-        return RefusalGroup(visit.call.peer)
-    if endpoint is not None and endpoint.is_trade and not principal.scopes.isdisjoint(_TRADING):
+    if is_never_summed(visit):
         return None
-    return RefusalGroup(key=principal.id, code=refusal.code.value)
+    principal = visit.principal
+    return (
+        RefusalGroup(visit.call.peer) if principal is None else RefusalGroup(key=principal.id, code=refusal.code.value)
+    )

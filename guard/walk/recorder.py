@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice, repeat
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -37,10 +37,11 @@ _RECORDED: Final = {"refused": _WRITES, "account": _WRITES | {RecordMode.ACCOUNT
 _log = structlog.get_logger("guard")
 
 
-class Allowed(Protocol):
-    """A trade that passes, and what was judged of it."""
+class DecidedTrade(NamedTuple):
+    """A trade that passes or is refused, and what was judged of it."""
 
     visit: Visit
+    refusal: Refusal | None
     situation: Situation
     judged: Judged
 
@@ -83,20 +84,23 @@ class Recorder:
         visit.is_decided = True
         return seq
 
-    def all_allowed(self, trades: Sequence[Allowed]) -> range:
-        """Records several trades that pass, as `allowed` does for one; fewer than all if not all can be placed.
+    def all_decided(self, trades: Sequence[DecidedTrade]) -> range:
+        """Records several trades, as `allowed` and `refused` do for one; fewer than all if not all can be placed.
 
-        They must be on the disk before they are sent, and no shadow policy refuses any of them.
+        What passes must be on the disk before it is sent, and no shadow policy refuses any of it. A refusal is one that
+        is recorded by itself (`is_never_summed`), and is counted by `count_refused` afterwards.
         """
         for trade in trades:
-            self._remember(trade.visit, None)
+            if trade.refusal is None:
+                self._remember(trade.visit, None)
         if self._late:
             self.catch_up()
         records = [
-            (record_of(trade.visit, None, trade.situation, judged=trade.judged), trade.visit.wall_us)
-            for trade in trades
+            (record_of(visit, refusal, situation, judged=judged), visit.wall_us)
+            for visit, refusal, situation, judged in trades
         ]
-        seqs = self.desk.journal.append_all("decision", records)
+        is_lazy = all(trade.refusal is not None for trade in trades)
+        seqs = self.desk.journal.append_all("decision", records, lazy=is_lazy)
         for trade in trades[: len(seqs)]:
             trade.visit.is_decided = True
         return seqs
@@ -114,13 +118,16 @@ class Recorder:
         visit.outcome = "refused"
         self._count(visit, refusal)
 
+    def count_refused(self, visit: Visit, refusal: Refusal) -> None:
+        """Counts a refusal, and remembers it for its caller."""
+        self.refused_late(visit, refusal)
+        self._remember(visit, refusal)
+
     def refused(
         self, visit: Visit, refusal: Refusal, *, situation: Situation | None = None, judged: Judged | None = None
     ) -> None:
         """Records and counts a refusal. If the journal is broken it goes to the operational log instead."""
-        visit.outcome = "refused"
-        self._count(visit, refusal)
-        self._remember(visit, refusal)
+        self.count_refused(visit, refusal)
         if not self.floods.is_below(visit, refusal):
             return
         record = record_of(visit, refusal, situation or NOTHING_KNOWN, judged=judged or NOT_JUDGED)

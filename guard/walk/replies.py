@@ -52,14 +52,24 @@ def refused(
     is_recorded: bool = True,
 ) -> Reply:
     """The reply to a refusal, which is recorded first. `is_recorded` False: its record is the trade's outcome."""
-    if refusal.code is Code.BREAKER_OPEN:
-        refusal = replace(refusal, retry_after_s=_until_probe_s(recorder, visit))
-    if visit.standing.policies is not None:
-        refusal = dated(refusal, visit.standing.policies.ends)
+    refusal = as_told(recorder, visit, refusal)
     if is_recorded:
         recorder.refused(visit, refusal, situation=situation, judged=judged)
     else:
         recorder.refused_late(visit, refusal)
+    return told(recorder, visit, refusal, judged=judged)
+
+
+def as_told(recorder: Recorder, visit: Visit, refusal: Refusal) -> Refusal:
+    """The refusal as its caller and the record are told it: with what is known only now."""
+    if refusal.code is Code.BREAKER_OPEN:
+        refusal = replace(refusal, retry_after_s=_until_probe_s(recorder, visit))
+    policies = visit.standing.policies
+    return refusal if policies is None else dated(refusal, policies.ends)
+
+
+def told(recorder: Recorder, visit: Visit, refusal: Refusal, *, judged: Judged | None) -> Reply:
+    """The reply to a refusal that is recorded and counted."""
     desk = recorder.desk
     counts = desk.state if visit.effect in TRADE_EFFECTS else desk.traffic  # reads are counted apart from trades
     return refusal_reply(
@@ -80,9 +90,9 @@ def _until_probe_s(recorder: Recorder, visit: Visit) -> float | None:
 
 def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:
     """The reply to a caller whose credential did not verify; an address that keeps trying is answered slowly."""
-    told = failed_login(recorder.desk, visit, refusal)
-    visit.call.wait_s = TARPIT_S if told.code is Code.RATE else 0.0
-    return refused(recorder, visit, told)
+    refusal = failed_login(recorder.desk, visit, refusal)
+    visit.call.wait_s = TARPIT_S if refusal.code is Code.RATE else 0.0
+    return refused(recorder, visit, refusal)
 
 
 def failed(recorder: Recorder, visit: Visit, failure: Failure, *, effect: Effect, headers: Headers = ()) -> Reply:

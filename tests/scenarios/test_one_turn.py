@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import weakref
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
@@ -17,8 +18,13 @@ from guard.walk import sending
 from guard.walk.desk import Desk, Visit
 from guard.walk.hooks import HOOKS
 from guard.walk.sending import CARRYING
+from tests.support.guards import said
 from tests.support.journal import no_room_for_what_passes
-from tests.support.stage import ACCOUNTS, DAILY, ORDER, ROOM_FOR_THREE, code_of, is_passed, stage
+from tests.support.stage import ACCOUNTS, DAILY, ORDER, ROOM_FOR_THREE, code_of, decision_of, is_passed, stage
+
+SMALL: Final = DAILY.replace("[orders]", "[orders]\nmax_qty = 300")
+MIXED: Final = (("a", 100), ("b", 400), ("c", 100), ("d", 500), ("e", 600))
+"""Orders of one turn, with their quantities, of which three are too large."""
 
 
 async def test_b33_one_answer_is_not_that_of_two_orders(tmp_path: Path) -> None:
@@ -104,6 +110,37 @@ async def test_what_is_recorded_at_once_stands_in_the_order_in_which_it_took_roo
         names = [dict(reply.headers)["Guard-Decision"] for reply in replies]
         assert [line.members()["id"] for line in lines if line.type == "decision"] == names
         assert [line.members()["decision"] for line in lines if line.type == "outcome"] == names
+
+
+async def test_refusals_of_a_turn_stand_among_its_orders_and_are_counted_once(tmp_path: Path) -> None:
+    """In the order in which all of them were decided; what each caller is told is on record."""
+    async with stage(tmp_path, policies=SMALL) as scene:
+        await scene.place(qty=900)  # and what would be asked for before a refusal is at hand
+        before = len(await scene.records("decision"))
+        replies = await asyncio.gather(*[scene.place(remark=word, qty=qty) for word, qty in MIXED])
+        assert [is_passed(reply) for reply in replies] == [qty <= 300 for _, qty in MIXED]
+        decided = (await scene.records("decision"))[before:]
+        assert [one["id"] for one in decided] == [decision_of(reply) for reply in replies]
+        refused = [one for one in decided if one["outcome"] == "refuse"]
+        assert [one["reasons"][0]["message"] for one in refused] == [
+            said(reply)["guard"]["reasons"][0]["message"] for reply in replies if not is_passed(reply)
+        ]
+        shown = scene.guard.desk.metrics.render()
+        assert b'guard_refusals_total{code="max_order_qty",policy="desk"} 4.0' in shown
+        assert b'guard_refusals_by_key_total{code="max_order_qty",key="bot"} 4.0' in shown
+        assert [known.outcome for known in scene.guard.desk.recent.latest(len(MIXED))].count("refuse") == 3
+
+
+async def test_a_refusal_of_a_turn_that_finds_no_place_is_told_all_the_same(tmp_path: Path) -> None:
+    """Once, and counted once."""
+    async with stage(tmp_path, policies=SMALL) as scene:
+        await scene.place(qty=900)
+        with no_room_for_what_passes():
+            replies = await asyncio.gather(*[scene.place(remark=word, qty=qty) for word, qty in MIXED])
+        told = {"max_order_qty": 3, "journal_unavailable": 2}
+        assert Counter(code_of(reply)[1] for reply in replies) == told
+        shown = scene.guard.desk.metrics.render()
+        assert b'guard_refusals_total{code="max_order_qty",policy="desk"} 4.0' in shown
 
 
 async def test_a_queue_that_is_full_for_all_of_a_turn_lets_none_of_them_out(tmp_path: Path) -> None:
