@@ -368,9 +368,9 @@ async def steps_of_three(folder: Path, path: str, body: Any, *steps: str) -> lis
 
 async def test_reads_of_one_turn_are_judged_together_and_sent_together(tmp_path: Path) -> None:
     """What is judged and sent one after the other finds its code warm, and the daemon awake."""
-    log = await steps_of_three(tmp_path, QUOTE, TENCENT, "parse", "judge_passing", "pass_on", "shown")
+    log = await steps_of_three(tmp_path, QUOTE, TENCENT, "parse", "judge_passing", "pass_on", "answer_view")
 
-    assert log == ["parse"] * 3 + ["judge_passing"] * 3 + ["pass_on", "shown"] * 3
+    assert log == ["parse"] * 3 + ["judge_passing"] * 3 + ["pass_on", "answer_view"] * 3
 
 
 async def test_what_changes_something_goes_on_at_once(tmp_path: Path) -> None:
