@@ -13,7 +13,7 @@ from guard.walk.cancelall import CancelAlls
 from guard.walk.cancelling import Cancelling
 from guard.walk.deciding import Deciding, PendingTrade
 from guard.walk.desk import Desk, Visit
-from guard.walk.door import admitted
+from guard.walk.door import admitted, misunderstood
 from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.passthrough import PassThrough, PendingCall
@@ -66,7 +66,7 @@ class Pipeline:
             return turned_away(self.recorder, visit, stranger)
         intent = self.hooks.parse(endpoint, visit.call.body)
         if isinstance(intent, Refusal):
-            return refused(self.recorder, visit, intent)
+            return refused(self.recorder, visit, misunderstood(endpoint, visit.principal, intent))
         if type(intent) in CANCELS:
             visit.effect = _CANCEL
         crowded = admitted(self.desk, visit)

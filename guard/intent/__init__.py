@@ -11,6 +11,7 @@ way for an order like one before. `canonical` is the way out, with `plain` for t
 """
 
 from guard.intent.canonical import changed, digest, encode, kept
+from guard.intent.header import UNNAMED
 from guard.intent.parse import listed_order, order_after, order_of, parse
 
-__all__ = ["changed", "digest", "encode", "kept", "listed_order", "order_after", "order_of", "parse"]
+__all__ = ["UNNAMED", "changed", "digest", "encode", "kept", "listed_order", "order_after", "order_of", "parse"]

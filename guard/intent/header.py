@@ -6,7 +6,7 @@ from typing import Final
 from guard.codes import Code
 from guard.intent.fields import Fields, choices, shown
 from guard.markets import TRD_MARKETS
-from guard.terms import Env, Header
+from guard.terms import Env, Header, Reason
 
 ENVS: Final = choices({"SIMULATE": Env.SIMULATE, "REAL": Env.REAL})
 MARKETS: Final = choices(dict(TRD_MARKETS))
@@ -31,6 +31,8 @@ JP_ACCOUNTS: Final = choices(
         "JP_GAIKOKU_DERIVATIVE_TOKUTEI": 16,
     }
 )
+UNNAMED: Final = Reason(Code.MISSING_FIELD, "acc_id is missing")
+"""What a trade without an account is refused with, where nothing else is wrong with it."""
 _CARD: Final = re.compile(r"\d{4}|\d{16}", re.ASCII)  # the last four digits, or all sixteen
 _PARTS: Final = frozenset(f"header.{part}" for part in ("trd_env", "acc_id", "card_num", "trd_market", "jp_acc_type"))
 _SELDOM: Final = frozenset({"header.card_num", "header.jp_acc_type"})

@@ -21,6 +21,7 @@ from guard.access import (
     unauthenticated,
 )
 from guard.codes import Code
+from guard.intent import UNNAMED
 from guard.journal import Journal
 from guard.limits import BREAKER, NOBODY, Holder, TradingRule, change_in_flight, trading_rule
 from guard.policy import may_touch
@@ -30,6 +31,7 @@ from guard.terms import (
     CancelAll,
     CancelOrder,
     Effect,
+    Endpoint,
     Missing,
     ModifyOrder,
     Principal,
@@ -97,6 +99,13 @@ def identify(visit: Visit) -> Refusal | None:
     if standing.keyring.unending.get(found.id) is found:
         shown.under, shown.endpoint = weakref.ref(standing), endpoint
     return None
+
+
+def misunderstood(endpoint: Endpoint, principal: Principal | None, refusal: Refusal) -> Refusal:
+    """What a body is refused with: a restricted key that names no account is told what a wrong account is told."""
+    if refusal.reasons != (UNNAMED,) or principal is None or not principal.is_restricted:
+        return refusal
+    return Refusal(account_reasons(endpoint, principal, rows=(), env=None, acc_ids=None))
 
 
 def revoked(desk: Desk, visit: Visit) -> Refusal | None:

@@ -43,6 +43,7 @@ from guard.terms import (
     refuse,
 )
 from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.door import misunderstood
 from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import judge_passing, judge_trade
@@ -297,7 +298,7 @@ async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, *, body
         return Refusal(lacking)
     intent = parse(endpoint, body)
     if isinstance(intent, Refusal):
-        return intent
+        return misunderstood(endpoint, principal, intent)
     if type(intent) in CANCELS:
         visit.effect = Effect.ORDER_CANCEL
     situation = at_once(desk, visit, intent) or await prepare(desk, visit, intent)

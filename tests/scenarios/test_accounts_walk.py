@@ -107,6 +107,28 @@ async def test_a_card_stands_for_its_account(tmp_path: Path) -> None:
         assert code_of(await scene.ask("/api/funds", account(acc_id=None, card_num="9999"))) == (403, "account")
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (ORDER, order(acc_id=None)),
+        (MODIFY, {"market": "HK", "env": "simulate", "order_id": "1", "op": "CANCEL"}),
+        (CANCEL_ALL, account(acc_id=None)),
+        ("/api/reconfirm-order", account(acc_id=None) | {"order_id": "1", "reconfirm_reason": 1}),
+    ],
+)
+async def test_a_restricted_key_that_names_no_account_is_refused_for_the_account(
+    tmp_path: Path, path: str, body: dict[str, Any]
+) -> None:
+    """On trades as everywhere, and in a dry run; without its restriction, or with more wrong, the body is."""
+    async with stage(tmp_path, record("bot"), record("some", allowed_acc_ids=[123456])) as scene:
+        assert code_of(await scene.ask(path, body, who="some")) == (403, "account")
+        tried = said(await scene.ask("/guard/v1/check", {"path": path, "body": body}, who="some"))
+        assert (tried["status"], tried["guard"]["code"]) == (403, "account")
+        assert code_of(await scene.ask(path, body)) == (400, "missing_field")
+        assert code_of(await scene.ask(path, body | {"market": None}, who="some")) == (400, "missing_field")
+        assert scene.reached(path) == []
+
+
 async def test_b29_account_lists_are_cut(tmp_path: Path) -> None:
     """A restricted key sees its own accounts, everybody else the daemon's own bytes; 64-bit ids stay whole."""
     keys = (record("bot"), record("some", allowed_acc_ids=[REAL_ONLY]), record("card", allowed_card_nums=["5678"]))
