@@ -174,7 +174,7 @@ class DailyValue(MoneyBudget, frozen=True):
         return day.of_gtc if proposal.order.time_in_force is TimeInForce.GTC else day.of_day
 
     def _meter(self, reach: Reach, subject: str, currency: str) -> Meter:
-        """It returns to zero, at least in part, at `resets_at`."""
+        """Each market's part returns to zero at its own reset."""
         plain_meter = super()._meter(reach, subject, currency)
         parts = parts_of(self.caps.members_of(currency)) if self.reset is None else (self.reset,)
         own = parts[0] if self.reset is None else None
@@ -183,7 +183,7 @@ class DailyValue(MoneyBudget, frozen=True):
             plain_meter,
             counter=counter,
             also=(*also, gtc_cell(plain_meter.counter, self.reset)),
-            resets_at=min(next_reset(part, reach.wall) for part in parts),
+            resets=tuple(next_reset(part, reach.wall) for part in parts),
         )
 
 
@@ -246,7 +246,7 @@ class OrdersPerDay(Rule, frozen=True):
         found = []
         for subject in reach.subjects(self.scope):
             counter, also = cells_of(f"{_PER_DAY}{subject}", parts, own=own, wall=reach.wall)
-            resets_at = min(next_reset(part, reach.wall) for part in parts)
+            resets = tuple(next_reset(part, reach.wall) for part in parts)
             meter = Meter(
                 policy=self.policy,
                 rule=self.name,
@@ -254,7 +254,7 @@ class OrdersPerDay(Rule, frozen=True):
                 counter=counter,
                 cap=self.cap,
                 unit="orders/day",
-                resets_at=resets_at,
+                resets=resets,
                 also=also,
             )
             found.append(meter)

@@ -55,7 +55,8 @@ class Proposal(Request, frozen=True, gc=False):
 class Meter(Struct, frozen=True):
     """A counter that a caller meets, named without an order. Used is the sum of `counter` and `also`.
 
-    `cap` is in ledger units for money (`unit` is then the currency) and a plain number for counts and rates.
+    `cap` is in ledger units for money (`unit` is then the currency) and a plain number for counts and rates. `resets`
+    are the next ones of the first of these cells, in their order: what is used of a cell comes back at its own.
     """
 
     policy: str
@@ -65,7 +66,7 @@ class Meter(Struct, frozen=True):
     cap: int
     unit: str
     window_ms: int = 0
-    resets_at: datetime | None = None
+    resets: tuple[datetime, ...] = ()
     also: tuple[str, ...] = ()
 
 

@@ -162,12 +162,14 @@ def _until(end: str | None) -> dict[str, object]:
 
 
 def _resets_at(recorder: Recorder, visit: Visit, meter: Meter) -> str | None:
-    """When some of it comes back: at the budget's next reset, or when the oldest request leaves the window."""
-    if meter.resets_at is not None:
-        return meter.resets_at.isoformat()
+    """When some of it comes back: at the next reset of a part in use, or when the oldest request leaves the window."""
+    state = _state_of(recorder, meter)
+    if meter.resets:
+        cells = zip((meter.counter, *meter.also), meter.resets, strict=False)
+        in_use = [reset for cell, reset in cells if used(state, cell, t_us=visit.t_us, window_ms=meter.window_ms)]
+        return min(in_use or meter.resets).isoformat()
     if not meter.window_ms:
         return None
-    state = _state_of(recorder, meter)
     free_us = free_in_us(state, meter.counter, t_us=visit.t_us, window_us=meter.window_ms * 1000)
     return (visit.wall + timedelta(microseconds=free_us)).isoformat() if free_us else None
 

@@ -316,7 +316,9 @@ async def test_a_caller_sees_where_it_stands(tmp_path: Path) -> None:
         assert me["id"] == "bot"
         daily = rows["key:bot", "max_daily_value", "key=bot;simulate", "HKD"]
         assert (daily["limit"], daily["used"], daily["left"]) == ("30000", "20000", "10000")
-        assert daily["resets_at"] == "2026-11-22T22:00:00+00:00"  # funds return at 06:00, stocks at 08:30 there
+        assert daily["resets_at"] == "2026-11-23T00:30:00+00:00"  # stocks return at 08:30 there
+        unused = rows["key:bot", "max_daily_value", "key=bot;real", "HKD"]
+        assert unused["resets_at"] == "2026-11-22T22:00:00+00:00"  # funds, the first of the parts, at 06:00
         rate = rows["desk", "rates.new_orders", "key=bot", "orders/60s"]
         assert (rate["limit"], rate["used"], rate["left"]) == ("3", "1", "2")
         assert said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))["verdict"] == "accepted"

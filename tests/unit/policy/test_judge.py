@@ -247,11 +247,11 @@ def test_meters_name_what_a_key_meets() -> None:
         meter for meter in found.values() if meter.rule == "budgets.daily_value" and meter.subject.endswith("real")
     )
     assert (day.policy, day.cap, day.unit) == ("p1", 5_000_000, "HKD")
-    assert day.resets_at == datetime.fromisoformat("2026-11-20T22:00:00+00:00")
+    assert [reset.isoformat() for reset in day.resets] == ["2026-11-20T22:00:00+00:00", "2026-11-21T00:30:00+00:00"]
     rate = found["new_orders/key=bot-a"]
     assert (rate.subject, rate.cap, rate.unit, rate.window_ms) == ("key=bot-a", 15, "orders/30s", 30_000)
     account = next(meter for meter in found.values() if meter.subject == "account=real:1")
-    assert account.resets_at == datetime.fromisoformat("2026-11-21T00:00:00+00:00")
+    assert account.resets == (datetime.fromisoformat("2026-11-21T00:00:00+00:00"),)
 
 
 @pytest.mark.parametrize("texts", [("500 HKD", "1000 HKD"), ("1000 HKD", "500 HKD")])

@@ -88,7 +88,7 @@ def test_open_orders_have_meters() -> None:
 
     assert found["budgets.open_orders", "orders"].cap == 2
     assert found["budgets.open_value", "USD"].cap == 1_000_000
-    assert found["budgets.open_value", "USD"].resets_at is None
+    assert found["budgets.open_value", "USD"].resets == ()
 
 
 def test_w01_open_value_needs_a_value() -> None:
