@@ -117,6 +117,6 @@ def forget_order(state: State, holder: Holder) -> None:
 def _remember(ids: OrderIds, name: Name, owner: str) -> None:
     """Remembers an ended order's id. The first key whose order had it stays its owner."""
     recent = ids.recent
-    recent[name] = recent.pop(name, NOBODY) or intern(owner)
+    recent[name] = (recent.pop(name) if name in recent else NOBODY) or intern(owner)
     if len(recent) > RECENT_IDS_MAX:
         recent.popitem(last=False)

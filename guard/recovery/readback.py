@@ -5,7 +5,7 @@ does not fit those before it stops the start: guessed counters are worse than no
 of the record is in `beginning`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -118,14 +118,15 @@ def recover(directory: Path, *, last: int = NUMBER_MAX) -> Recovered:
     return found
 
 
-def fold_all(found: Recovered, batches: Iterable[Iterable[Entry]]) -> None:
+def fold_all(found: Recovered, batches: Iterable[Sequence[Entry]]) -> None:
     """Folds all of them in order. A batch is read, then folded: each step by itself keeps a core's caches warm."""
     for lines in batches:
         fold(found, lines)
 
 
-def fold(found: Recovered, lines: Iterable[Entry]) -> None:
+def fold(found: Recovered, lines: Sequence[Entry]) -> None:
     """Folds some records. An unknown type is skipped; a known one must be complete and fit the records before it."""
+    found.records += len(lines)
     try:
         for line in lines:
             found.seq = line.seq
@@ -136,7 +137,6 @@ def fold(found: Recovered, lines: Iterable[Entry]) -> None:
 
 def fold_record(found: Recovered, record: object, ts: str) -> None:
     """Folds one parsed record. Raises ValueError or AssertionError if it does not fit."""
-    found.records += 1
     found.t_us = max(found.t_us, getattr(record, "t", 0))
     found.ts = ts
     folding = _folding(type(record))  # type: ignore[arg-type] # a class can be hashed
