@@ -22,17 +22,19 @@ from msgspec.structs import replace
 from guard.clock import Clock, SystemClock
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream.answer import Room, Whole
-from guard.upstream.circuit import Circuits
-from guard.upstream.connection import UNSENT, Asked, Connection
+from guard.upstream.circuit import Circuits, Pass
+from guard.upstream.connection import UNSENT, Connection, Future
 from guard.upstream.fuse import WITHDRAWN, CircuitLog
 from guard.upstream.head import Heads
 from guard.upstream.origin import brief
-from guard.upstream.pool import Idle, Slots, urgency_of
+from guard.upstream.pool import Idle, Slots, Urgency, urgency_of
 from guard.upstream.trust import Trust
 
-Sent = tuple[Connection, Asked]  # a request on its way, and its answer to be
+Sent = tuple[Connection, Future]  # a request on its way, and its answer to be
 ANSWER_BYTES_MAX: Final = 32 * 2**20
 ANSWERS_BYTES_MAX: Final = 256 * 2**20  # of all connections together; one answer of whatever size is let in
+Told = Callable[[Answer | Failure | None], None]
+_OTHER = Urgency.OTHER  # asked of every read
 CLOSE_MAX_S: Final = 1.0  # how long `close` waits for the transports' last words
 _log = structlog.get_logger("guard")
 
@@ -51,6 +53,24 @@ class Link(Struct, frozen=True, kw_only=True):
     answer_bytes_max: int = ANSWER_BYTES_MAX
     idle_max_s: float = 15.0
     waiters_max: int = 1024
+
+
+class _Trip(Struct, gc=False):
+    """A request that `ask` has sent, and what has come of it."""
+
+    connection: Connection
+    way: Pass
+    started_us: int
+    told: Told
+    come: Callable[["_Trip"], None]
+    found: Whole | Failure | None = None
+
+    def done(self) -> bool:
+        return self.found is not None
+
+    def set_result(self, result: Whole | Failure, /) -> None:
+        self.found = result
+        self.come(self)
 
 
 class Client:
@@ -84,6 +104,7 @@ class Client:
         self._open: set[Connection] = set()
         self._looked_at: list[tuple[Connection, Callable[[], bool]]] = []  # and leave before what need not be
         self._leaving: list[Connection] = []
+        self._come: list[_Trip] = []
         self._all_gone = asyncio.Event()
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -135,6 +156,55 @@ class Client:
                 self._slots.give_back()
             if circuits.leave(way, result, is_trade=is_trade, now_us=started_us + took_us):
                 self._circuit_log.tell()
+
+    def ask(self, request: Outbound, told: Told) -> bool:
+        """Sends a read in this turn, if a slot and an open connection are free; False: nothing was done.
+
+        `told` hears, after the answers of that turn have come in, what `send` would have returned; None where nothing
+        was sent since the connection was found closed. It must not raise.
+        """
+        circuit, slots, loop, now_us = self._circuits.reads, self._slots, self._loop, self._clock.mono_us()
+        if circuit.is_open or loop is None:
+            return False
+        data, way = self._heads.render(request), circuit.enter(now_us, is_cancel=False, owner=request.owner)
+        if way is None or not slots.take_now(_OTHER):
+            return False
+        connection = self._idle.pick(is_trade=False)
+        if connection is None:
+            slots.give_back()
+            return False
+        trip = _Trip(connection, way, now_us, told, self._has_come)
+        if not connection.keep(data, loop.time() + request.timeout_s, trip):
+            slots.give_back()
+            connection.drop()
+            return False
+        if slots.in_use == 1:
+            connection.leave()
+        else:
+            self._leave_later(connection, request)
+        return True
+
+    def _has_come(self, trip: _Trip) -> None:
+        if not self._come:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._come.append(trip)
+
+    def _tell(self) -> None:
+        """Tells all that asked what has come in this turn."""
+        come, self._come = self._come, []
+        now_us = self._clock.mono_us()
+        for trip in come:
+            found, took_us = trip.found, now_us - trip.started_us
+            result: Answer | Failure | None = None
+            if isinstance(found, Whole):
+                result = Answer(found.status, found.content_type, found.body, took_us)
+            elif found is not None and (found is not UNSENT or self._is_closed):
+                result = replace(found, duration_us=took_us)
+            self._put_back(trip.connection)
+            self._slots.give_back()
+            if self._circuits.leave(trip.way, result, is_trade=False, now_us=now_us):
+                self._circuit_log.tell()
+            trip.told(result)
 
     async def close(self) -> None:
         """Drop every connection; requests under way fail as reset, waiting ones are held back."""

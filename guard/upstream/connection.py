@@ -7,14 +7,26 @@ can have left, and every failure says so; from that moment on the request counts
 import asyncio
 import select
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from guard.terms import Failure
 from guard.upstream.answer import AnswerReader, Room, Whole
 
-Asked = asyncio.Future[Whole | Failure]
+Future = asyncio.Future[Whole | Failure]
 UNSENT: Final = Failure("reset", "the daemon closed the connection before the request", is_sent=False)
 _SERVER_ERROR: Final = 500  # whatever went wrong over there, nothing else is asked on that connection
+
+
+class Asked(Protocol):
+    """What waits for an answer; a future does."""
+
+    def done(self) -> bool:
+        """It waits no more."""
+        ...
+
+    def set_result(self, result: Whole | Failure, /) -> None:
+        """The answer, or why there is none."""
+        ...
 
 
 class Connection(asyncio.Protocol):
@@ -47,30 +59,37 @@ class Connection(asyncio.Protocol):
         """It has a transport."""
         return self._transport is not None
 
-    def ask(self, request: bytes, deadline_s: float) -> Asked | None:
+    def ask(self, request: bytes, deadline_s: float) -> Future | None:
         """Take a request and send it. None: nothing was sent, and nothing will be."""
         asked = self.take(request, deadline_s)
         return asked if asked is not None and self.leave() else None
 
-    def take(self, request: bytes, deadline_s: float) -> Asked | None:
-        """Keep a request for `leave`; its answer or failure comes in the future, by `deadline_s` of the loop's clock.
+    def take(self, request: bytes, deadline_s: float) -> Future | None:
+        """Keep a request for `leave`; its answer or failure comes in the future. None: nothing can be sent here."""
+        if not self.is_reusable:
+            return None
+        asked: Future = asyncio.get_running_loop().create_future()
+        return asked if self.keep(request, deadline_s, asked) else None
 
-        None: nothing can be sent here. Called when something is in flight: a bug.
+    def keep(self, request: bytes, deadline_s: float, asked: Asked) -> bool:
+        """The same for whatever waits: `asked` hears, once, by `deadline_s` of the loop's clock.
+
+        False: nothing can be sent here. Called when something is in flight: a bug.
         """
         if self._asked is not None:
             raise AssertionError("one request at a time")
         if not self.is_reusable:
-            return None
+            return False
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()  # which is a system call
-        self._asked = asked = loop.create_future()
+        self._asked = asked
         self._unsent = request
         self.is_reusable = False
         self._deadline_s = deadline_s
         if self._timer is None or self._rings_s > deadline_s:
             self._ring_at(loop, deadline_s)
-        return asked
+        return True
 
     def leave(self) -> bool:
         """Send what was taken, unless it has failed since. False: nothing was sent, and nothing will be.

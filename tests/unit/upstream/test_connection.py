@@ -9,7 +9,7 @@ import pytest
 
 from guard.terms import Failure
 from guard.upstream.answer import Whole
-from guard.upstream.connection import UNSENT, Asked, Connection
+from guard.upstream.connection import UNSENT, Connection, Future
 from tests.support.looptime import timed
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -55,7 +55,7 @@ class Bench:
         self.connection.connection_made(self.transport)
         return self
 
-    def ask(self, within_s: float = 5.0) -> Asked:
+    def ask(self, within_s: float = 5.0) -> Future:
         """A request that is sent."""
         asked = self.connection.ask(b"GET", deadline_s=asyncio.get_running_loop().time() + within_s)
         assert asked is not None
