@@ -41,7 +41,7 @@ from guard.recovery.keeper import Keeper
 from guard.recovery.readback import Recovered
 from guard.replay import counted
 from guard.replay.counting import Counting
-from guard.server import Listener, Wiring, serve
+from guard.server import Listener, Wiring, each_in_a_task, serve
 from guard.settings import Settings, address
 from guard.standing import Before, Standing, at_start, load_keys, stand, warmed
 from guard.stream import SEEING, Relay, Seeing
@@ -254,9 +254,10 @@ class Guard:
         settings = self.settings
         tls = self.certificate.context if self.certificate is not None else None
         handler = self.pipeline.handle if self.tracing is None else self.tracing.handler(self.pipeline.handle)
+        handler = with_origins(handler, frozenset(settings.listen.allowed_origins), new_id=self.clock.new_id)
+        is_plain = handler == self.pipeline.handle
         wiring = Wiring(
-            handler=with_origins(handler, frozenset(settings.listen.allowed_origins), new_id=self.clock.new_id),
-            start=self.supervisor.take,
+            begin=self.pipeline.begin if is_plain else each_in_a_task(handler, self.supervisor.take),
             new_id=self.clock.new_id,
             upgrade=self.relay.upgrade,
             refused=self.recorder.refused_at_edge,

@@ -6,9 +6,12 @@ read safely → find endpoint → identify caller → parse intent → gather re
 → decision durable → one more look → send the canonical body → verdict → settle and record → reply
 """
 
-import structlog
+import asyncio
+from collections.abc import Sequence
+from functools import partial
 
-from guard.terms import TRADE_EFFECTS, Call, CancelAll, Effect, Refusal, Reply
+from guard.server import Asker, answered
+from guard.terms import TRADE_EFFECTS, Call, CancelAll, Effect, Intent, Refusal, Reply
 from guard.walk.cancelall import CancelAlls
 from guard.walk.cancelling import Cancelling
 from guard.walk.deciding import Deciding, PendingTrade
@@ -17,13 +20,14 @@ from guard.walk.door import admitted, misunderstood
 from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.passthrough import PassThrough, PendingCall
-from guard.walk.questions import answer, is_question
+from guard.walk.questions import answer as question
+from guard.walk.questions import is_question
+from guard.walk.reading import Reading, Readings, answer
 from guard.walk.recorder import Recorder
-from guard.walk.replies import broken, refused, settled, turned_away
+from guard.walk.replies import broke, refused, settled, turned_away, walked
 from guard.walk.sending import REACHES_OTHERS, Sending, carry, closings
 
-_CANCEL = Effect.ORDER_CANCEL  # asked of every trade
-_log = structlog.get_logger("guard")
+_CANCEL, _READ = Effect.ORDER_CANCEL, Effect.READ  # asked of every request
 
 
 class Pipeline:
@@ -35,6 +39,7 @@ class Pipeline:
         self.recorder = Recorder(desk)
         self.deciding = Deciding(self.recorder, lambda: self.hooks)
         self.pass_through = PassThrough(self.recorder)
+        self.readings = Readings(self.recorder, self.pass_through)
         self.closings = closings(self.recorder)
         self.cancelling = Cancelling(self.recorder)
         self.cancel_alls = CancelAlls(self.recorder, self.cancelling)
@@ -42,24 +47,38 @@ class Pipeline:
     async def handle(self, call: Call) -> Reply:
         """The answer to one request."""
         visit = self.desk.open_visit(call)
-        try:
-            return await self.walk(visit)
-        except Exception:  # noqa: BLE001 - a bug of ours must refuse, not answer 500 or let through
-            _log.exception("walk_failed", decision=visit.id, path=call.path)
-            self.desk.supervisor.fault("request", event="walk_failed")
-            return broken(self.recorder, visit)
-        finally:
-            if visit.under_way is not None:
-                self.desk.in_flight.leave(visit.under_way)
-            self.recorder.finished(visit)
+        entered = self.entered(visit)
+        return await walked(self.recorder, visit, partial(self.walk, visit, entered))
 
-    async def walk(self, visit: Visit) -> Reply:
-        """Finds, identifies, parses; then one of three roads: a question to the guard, a trade, anything else."""
+    def begin(self, askers: Sequence[Asker]) -> None:
+        """The requests of one turn of the loop: reads go on together, everything else in a task of its own."""
+        readings: list[Reading] = []
+        for asker in askers:
+            visit = self.desk.open_visit(asker.call)
+            entered = self.entered(visit)
+            if isinstance(entered, Reply):
+                answer(self.recorder, visit, entered, to=asker)
+            elif entered is not None and visit.effect is _READ:
+                readings.append(Reading(PendingCall(visit, entered, self.hooks), asker))
+            else:
+                walk = partial(walked, self.recorder, visit, partial(self.walk, visit, entered))
+                self.desk.supervisor.take(answered(asker, walk), "request")
+        if len(readings) == len(askers):
+            self.readings.begin(readings)
+        elif readings:  # a cancel that came with them does not wait for them
+            asyncio.get_running_loop().call_soon(self.readings.begin, readings)
+
+    def entered(self, visit: Visit) -> Intent | Reply | None:
+        """The request found, identified and parsed, or its refusal; None: it is a question to the guard itself."""
+        try:
+            return self._enter(visit)
+        except Exception:  # noqa: BLE001 - a bug of ours must refuse, not answer 500 or let through
+            return broke(self.recorder, visit)
+
+    def _enter(self, visit: Visit) -> Intent | Reply | None:
         endpoint = self.hooks.find(visit.call.method, visit.call.path)
         if isinstance(endpoint, Refusal):
-            if is_question(visit.call):
-                return await answer(self.recorder, visit)
-            return refused(self.recorder, visit, endpoint)
+            return None if is_question(visit.call) else refused(self.recorder, visit, endpoint)
         visit.endpoint, visit.effect = endpoint, endpoint.effect
         stranger = self.hooks.identify(visit)
         if stranger is not None:
@@ -70,13 +89,19 @@ class Pipeline:
         if type(intent) in CANCELS:
             visit.effect = _CANCEL
         crowded = admitted(self.desk, visit)
-        if crowded is not None:
-            return refused(self.recorder, visit, crowded)
+        return intent if crowded is None else refused(self.recorder, visit, crowded)
+
+    async def walk(self, visit: Visit, entered: Intent | Reply | None) -> Reply:
+        """One of three roads: a question to the guard, a trade, anything else."""
+        if isinstance(entered, Reply):
+            return entered
+        if entered is None:
+            return await question(self.recorder, visit)
         if visit.effect not in TRADE_EFFECTS:
-            pending = PendingCall(visit, intent, self.hooks)
+            pending = PendingCall(visit, entered, self.hooks)
             judged = await self.pass_through.admitted(pending)
-            return judged if isinstance(judged, Reply) else await self.pass_through.pass_on(pending, judged)
-        sending = await self.deciding.decided(PendingTrade(visit, intent))
+            return judged if isinstance(judged, Reply) else await self.pass_through.pass_on(pending)
+        sending = await self.deciding.decided(PendingTrade(visit, entered))
         if isinstance(sending, Reply):
             return sending
         return await self.desk.supervisor.see_through(self.carry_out(sending), f"trade {visit.id}")

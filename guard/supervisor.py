@@ -35,13 +35,15 @@ class Supervisor:
         self._services: set[asyncio.Task[Any]] = set()
         self._resting: dict[asyncio.Task[Any], asyncio.Future[Coroutine[Any, Any, None]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._held = 0
+        self._none_held: asyncio.Future[None] | None = None
         self._is_ending = False
         self._is_closed = False
 
     @property
     def in_flight(self) -> int:
         """How many pieces of work are under way; services do not count."""
-        return len(self._work)
+        return len(self._work) + self._held
 
     @property
     def is_ending(self) -> bool:
@@ -95,6 +97,16 @@ class Supervisor:
                     wanted.result().close()  # it was taken, and never began
                 raise
 
+    def hold(self) -> None:
+        """A request has begun that no task sees to its end: a drain waits for its `release` too."""
+        self._held += 1
+
+    def release(self) -> None:
+        """It is answered, or goes on in a task."""
+        self._held -= 1
+        if not self._held and self._none_held is not None and not self._none_held.done():
+            self._none_held.set_result(None)
+
     def keep(self, begin: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         """Runs a service that the guard needs: after a fault, which is reported, it is started again."""
         self._kept_names.add(name)
@@ -146,11 +158,14 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         hurried = loop.create_task(hurry.wait()) if hurry is not None else loop.create_future()
-        while self._work and (left_s := deadline - loop.time()) > 0 and not hurried.done():
+        while self.in_flight and (left_s := deadline - loop.time()) > 0 and not hurried.done():
+            self._none_held = loop.create_future()
             ends: set[asyncio.Future[Any]] = {hurried, *self._work}
+            if self._held:
+                ends.add(self._none_held)
             await asyncio.wait(ends, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)  # work may start more work
         hurried.cancel()
-        unfinished = tuple(sorted(task.get_name() for task in self._work))
+        unfinished = tuple(sorted((*(task.get_name() for task in self._work), *("request",) * self._held)))
         await self._cancel(self._work)
         await self._cancel(self._services | self._resting.keys())
         self._is_closed = True

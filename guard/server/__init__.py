@@ -5,11 +5,13 @@ strict grammar, linear on any input; what is odd is refused with a code and the 
 Must never: hand on a target, a header or a body that somebody else could read differently; cancel a walk because its
 caller hung up; keep anything without a bound of `Bounds`; know what an endpoint means.
 
-`listener` opens the sockets (`handshake`: those with TLS) and `protocol` is one connection; `edge` is what the
-connections of a listener share, with `unproven` and `unread` for who must make room. Reading is pure: `reader` by
-`grammar` (the shape of a head) and `fields` (its meaning). Writing: `replies` makes an answer, `wire` its bytes.
+`listener` opens the sockets (`handshake`: those with TLS) and `protocol` is one connection, `asking` what the walk sees
+of it; `edge` is what the connections of a listener share, with `unproven` and `unread` for who must make room. Reading
+is pure: `reader` by `grammar` (the shape of a head) and `fields` (its meaning). Writing: `replies` makes an answer,
+`wire` its bytes.
 """
 
+from guard.server.asking import Asker, Begin, Start, answered, each_in_a_task
 from guard.server.bounds import TURNED_AWAY_MAX, Bounds
 from guard.server.edge import Counts, Tenant, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
@@ -20,15 +22,20 @@ from guard.server.wire import encode
 
 __all__ = [
     "TURNED_AWAY_MAX",
+    "Asker",
+    "Begin",
     "Bounds",
     "Counts",
     "Listener",
     "Reader",
     "Request",
+    "Start",
     "Tenant",
     "TlsServer",
     "Wiring",
+    "answered",
     "bound_sockets",
+    "each_in_a_task",
     "encode",
     "passed_reply",
     "refusal_reply",

@@ -5,15 +5,16 @@ form of a refusal by the edge itself.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from email.utils import formatdate
 from enum import IntEnum
 from itertools import islice
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
 from guard.codes import Code
+from guard.server.asking import Asker, Begin
 from guard.server.bounds import Bounds
 from guard.server.fields import NO_HANDSHAKE
 from guard.server.reader import Phase
@@ -21,7 +22,7 @@ from guard.server.replies import refusal_reply
 from guard.server.unproven import Unproven
 from guard.server.unread import Unread
 from guard.server.wire import encode
-from guard.terms import Call, Refusal, Reply, refuse
+from guard.terms import Call, Refusal, refuse
 
 Admission = Literal["read", "told", "cut"]
 """What becomes of a connection that has come: it is read, told that there are too many, or ended without a word."""
@@ -36,6 +37,7 @@ WALK_FAILED: Final = refuse(
 _WS_VERSIONS: Final = (("Sec-WebSocket-Version", "13"),)  # RFC 6455 §4.4
 
 
+AT_ONCE_MAX: Final = 64  # the data of so many requests still fits the processor's caches
 ROOM_AT_ONCE: Final = 64  # of what nothing is lost with: whoever floods does not make each newcomer's look a long one
 
 
@@ -60,15 +62,14 @@ class Tenant(asyncio.Protocol):
 class Wiring(Struct, frozen=True):
     """What a listener is connected to.
 
-    `handler` answers a call and is not expected to raise. `start(coroutine, name)` runs it as a task of the program.
+    `begin` takes the requests that came in one turn of the loop, at most `AT_ONCE_MAX`, to the walk.
     `upgrade(call, transport, raw_head)` takes a WebSocket handshake over: the protocol it returns is told everything
     that happens to the transport from then on, and must write the answer itself. Without it, a handshake is an ordinary
     call. `refused(decision, refusal, peer)` hears of every request that the edge refused by itself, and says for
     how many seconds the answer waits.
     """
 
-    handler: Callable[[Call], Awaitable[Reply]]
-    start: Callable[[Coroutine[Any, Any, None], str], object]
+    begin: Begin
     new_id: Callable[[], str]
     upgrade: Callable[[Call, asyncio.Transport, bytes], Tenant] | None = None
     refused: Callable[[str, Refusal, str], float] | None = None
@@ -155,9 +156,26 @@ class Edge:
         self.answering = 0
         self.is_draining = False
         self.emptied = asyncio.Event()
+        self._asking: list[Asker] = []
         self._unsent: list[tuple[asyncio.Transport, tuple[bytes, ...]]] = []
         self._date = ""
         self._date_second = -1
+
+    def ask(self, asker: Asker) -> None:
+        """Hand a request to the walk: at once if no other is under way, else together with the others of this turn."""
+        self.answering += 1
+        if self.answering == 1:
+            self.wiring.begin([asker])
+            return
+        if not self._asking:
+            asyncio.get_running_loop().call_soon(self._begin)
+        self._asking.append(asker)
+
+    def _begin(self) -> None:
+        now, self._asking = self._asking[:AT_ONCE_MAX], self._asking[AT_ONCE_MAX:]
+        if self._asking:
+            asyncio.get_running_loop().call_soon(self._begin)
+        self.wiring.begin(now)
 
     def send(self, transport: asyncio.Transport, answer: tuple[bytes, ...]) -> None:
         """Write an answer: at once if no other request is under way, else together with the other answers of this turn.

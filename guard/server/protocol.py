@@ -1,8 +1,8 @@
 """One connection of the data listener: bytes in, one `Call` at a time to the walk, one write per answer.
 
-The walk of a call runs in a task that the program owns; a caller that hangs up changes nothing about it. Deadlines are
-plain numbers that the listener's one sweep checks, so a request costs no timer. After a refusal by the reader the
-connection ends: what would come next on it cannot be trusted.
+The walk of a call belongs to the program; a caller that hangs up changes nothing about it. Deadlines are plain
+numbers that the listener's one sweep checks, so a request costs no timer. After a refusal by the reader the connection
+ends: what would come next on it cannot be trusted.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import structlog
 from guard.server.edge import NEVER, OVERLOADED, TOO_SLOW, WALK_FAILED, Cost, Edge, Tenant, peer_of
 from guard.server.reader import Phase, Progress, Reader, Request
 from guard.server.wire import CONTINUE, pieces
-from guard.terms import Refusal
+from guard.terms import Call, Refusal, Reply
 
 _log = structlog.get_logger("guard.server")
 
@@ -38,6 +38,7 @@ class _State(Enum):
 # Met by every request: a look-up in a class of words costs ten times as much as one in a module.
 _READING, _ANSWERING, _WRITING, _IDLE = _State.READING, _State.ANSWERING, _State.WRITING, Phase.IDLE
 _OWING = frozenset({_ANSWERING, _State.HELD_BACK, _WRITING})
+_NOTHING_ASKED = Request(Call("", "", {}, b"", ""), is_kept_alive=False)
 _LEAST = frozenset({_State.HELD_BACK, _WRITING, _State.LINGERING, _State.CLOSING, _State.CLOSED})
 
 
@@ -56,6 +57,7 @@ class Connection(asyncio.Protocol):
         "_peer",
         "_phase",
         "_reader",
+        "_request",
         "_state",
         "_telling",
         "_tenant",
@@ -76,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._is_going = False
         self._is_proven = False
         self._is_write_blocked = False
+        self._request = _NOTHING_ASKED
         self._tenant: Tenant | None = None
         self._owed: tuple[bytes, ...] = ()
         self._telling: asyncio.TimerHandle | None = None
@@ -244,29 +247,47 @@ class Connection(asyncio.Protocol):
             self._edge.flush()
             self._tenant = wiring.upgrade(request.call, self._transport, request.raw_head)
             return
-        self._state = _ANSWERING
-        self._edge.answering += 1
-        wiring.start(self._answer(request), "request")
+        self._state, self._request = _ANSWERING, request
+        self._edge.ask(self)
 
-    async def _answer(self, request: Request) -> None:
-        edge, call = self._edge, request.call
+    # ------------------------------------------------------------ what the walk tells
+
+    @property
+    def call(self) -> Call:
+        """What is being asked."""
+        return self._request.call
+
+    def answer(self, reply: Reply) -> None:
+        """Write the answer, unless the caller has hung up."""
+        edge, request = self._edge, self._request
+        call = request.call
         try:
-            reply = await edge.wiring.handler(call)
             self._is_proven = self._is_proven or call.is_known
             is_closing = reply.close or self._has_ended or edge.is_draining or not request.is_kept_alive
             answer = pieces(reply, date=edge.date(), is_closing=is_closing, is_head=call.method == "HEAD")
-        except asyncio.CancelledError:
-            self._transport.abort()
-            raise
-        except Exception:  # noqa: BLE001 - whatever the walk raised, its caller is owed an answer and the log the trace
-            _log.exception("walk_failed", path=call.path)
-            is_closing = True
-            told, _ = edge.refusal(WALK_FAILED, peer=self._peer)
-            answer = (told,)
-        finally:
-            edge.answering -= 1
-        if call.wait_s:
-            self._hold_back(answer, call.wait_s, is_closing=is_closing)
+        except Exception:  # noqa: BLE001 - a reply that cannot be written
+            self.fail()
+            return
+        self._end(answer, call.wait_s, is_closing=is_closing)
+
+    def fail(self) -> None:
+        """Tell the caller that the walk failed, and the log why."""
+        call = self._request.call
+        _log.exception("walk_failed", path=call.path)
+        told, _ = self._edge.refusal(WALK_FAILED, peer=self._peer)
+        self._end((told,), call.wait_s, is_closing=True)
+
+    def cut(self) -> None:
+        """End the connection: its request will have no answer."""
+        self._edge.answering -= 1
+        self._request = _NOTHING_ASKED
+        self._transport.abort()
+
+    def _end(self, answer: tuple[bytes, ...], wait_s: float, *, is_closing: bool) -> None:
+        self._edge.answering -= 1
+        self._request = _NOTHING_ASKED
+        if wait_s:
+            self._hold_back(answer, wait_s, is_closing=is_closing)
         else:
             self._write(answer, is_closing=is_closing)
 

@@ -1,5 +1,6 @@
 """The daemon behind its circuits: while one is open, nothing except cancels is sent."""
 
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -38,6 +39,10 @@ class Fused:
     def __init__(self, daemon: Daemon, circuits: Circuits, clock: Clock) -> None:
         self._daemon, self._circuits, self._clock = daemon, circuits, clock
         self._log = CircuitLog(circuits)
+
+    def ask(self, _request: Outbound, _told: Callable[[Answer | Failure | None], None]) -> bool:
+        """A daemon in memory is asked by `send` alone."""
+        return False
 
     async def send(self, request: Outbound) -> Answer | Failure:
         """The daemon's answer; or at once, and nothing sent, that the circuit is open."""

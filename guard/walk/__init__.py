@@ -8,8 +8,8 @@ No rule, no counter and no byte of HTTP lives here.
 - what stands against a request: `door` (rights, state, ownership), `judging` (rules and ledger), `changing`, `broker`,
   `largest`, `shadow`, `obstacle`; `deciding` is the one step in which all of it is asked and room is taken
 - sending: `sending`, `spacing`, `breaker`; many cancels: `cancelscope`, `targets`, `cancelling`, `cancelall`
-- other roads: `passthrough` (no trade), `subscribing` with `subscriptions`, `unlocking` with `cooldown`, `questions`
-  with `recall`
+- other roads: `passthrough` (no trade) with `reading` (without a task), `subscribing` with `subscriptions`, `unlocking`
+  with `cooldown`, `questions` with `recall`
 - telling: `recorder`, `decisionrecord`, `floods` with `tally`, `recent`, `replies`, `answerview` (what a caller may see
   of an answer), `origins` (CORS)
 """

@@ -91,11 +91,22 @@ class Book(Protocol):
         ...
 
 
+class Upstream(Daemon, Protocol):
+    """The daemon as the walk asks it."""
+
+    def ask(self, request: Outbound, told: Callable[[Answer | Failure | None], None]) -> bool:
+        """Sends a read in this turn of the loop, if that can be; False: nothing was done, and `send` has to send it.
+
+        `told` hears of the answer or failure, in a later step; None: nothing was sent, and `send` has to send it.
+        """
+        ...
+
+
 class Services(Struct, frozen=True):
     """The services that a desk brings together; `circuits` are those of `daemon`."""
 
     journal: Journal
-    daemon: Daemon
+    daemon: Upstream
     book: Book
     reference: Reference
     clock: Clock

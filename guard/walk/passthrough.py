@@ -74,8 +74,16 @@ class PassThrough:
             await self._joined(pending)
         else:
             self.admit([pending])
+        return await self._prepared(pending)
+
+    async def go_on(self, pending: PendingCall) -> Reply:
+        """The rest of the road of what was looked at and has not been sent."""
+        judged = await self._prepared(pending)
+        return judged if isinstance(judged, Reply) else await self.pass_on(pending)
+
+    async def _prepared(self, pending: PendingCall) -> Judged | Reply:
         if pending.situation is None and pending.error is None:
-            pending.situation = await prepare(self._desk, visit, pending.intent)
+            pending.situation = await prepare(self._desk, pending.visit, pending.intent)
             self.admit([pending])
         if pending.error is not None:
             raise_fault(pending)
@@ -105,16 +113,29 @@ class PassThrough:
             except Exception as error:  # noqa: BLE001 - its own task raises it
                 pending.error = error
 
-    async def pass_on(self, pending: PendingCall, judged: Judged) -> Reply:
+    async def pass_on(self, pending: PendingCall) -> Reply:
         """Sends what was admitted; returns the answer, cut to what the caller may see."""
         desk, hooks, visit, situation = self._desk, pending.hooks, pending.visit, pending.situation
-        endpoint = visit.endpoint
-        if endpoint is None or situation is None:
-            raise AssertionError("a call to no endpoint, or that was not admitted, reached the daemon's side")
+        if situation is None:
+            raise AssertionError("what was not looked at was to be sent")
         if isinstance(situation.intent, SUBSCRIPTIONS):
             result = await _shared(desk, visit, situation, hooks=hooks)
         else:
             result = await hooks.pass_on(desk, situation, _outbound(desk, visit, situation))
+        return self.concluded(pending, result)
+
+    def outbound(self, pending: PendingCall) -> Outbound:
+        """What is sent of a read that was admitted."""
+        if pending.situation is None:
+            raise AssertionError("what was not looked at was to be sent")
+        return _outbound(self._desk, pending.visit, pending.situation)
+
+    def concluded(self, pending: PendingCall, result: Answer | Failure) -> Reply:
+        """What its caller is told of the daemon's answer, or of why there is none."""
+        desk, hooks, visit, situation = self._desk, pending.hooks, pending.visit, pending.situation
+        endpoint, judged = visit.endpoint, pending.found
+        if endpoint is None or situation is None or not isinstance(judged, Judged):
+            raise AssertionError("a call to no endpoint, or that was not admitted, reached the daemon's side")
         if result is not DONE:
             visit.daemon_us += result.duration_us
             desk.metrics.daemon.add(result.duration_us / 1e6)

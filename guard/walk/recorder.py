@@ -246,8 +246,10 @@ class Recorder:
             self.desk.metrics.count("guard_shadow_divergence_total", policy, code)
 
     def finished(self, visit: Visit) -> None:
-        """Counts the request once it is answered."""
+        """Counts the request once it is answered; it is no longer one of those under way."""
         desk, principal = self.desk, visit.principal
+        if visit.under_way is not None:
+            desk.in_flight.leave(visit.under_way)
         took_us = desk.clock.t_us() - visit.started_us
         overhead_us = took_us - visit.daemon_us
         desk.metrics.answered(

@@ -1,7 +1,7 @@
 """Replies: refusals (recorded before they are told), outcomes of trades, and answers that are given again."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -141,6 +141,23 @@ def settled(
         return unusable(visit, _left_alone(recorder, visit, message), headers=headers)
     message = f"the daemon cannot be reached: {outcome.message}; nothing was sent, nothing is held"
     return unusable(visit, refuse(Code.DAEMON_UNREACHABLE, message), headers=headers)
+
+
+async def walked(recorder: Recorder, visit: Visit, walk: Callable[[], Awaitable[Reply]]) -> Reply:
+    """What the rest of its walk replies to a request, which is then counted."""
+    try:
+        return await walk()
+    except Exception:  # noqa: BLE001 - a bug of ours must refuse, not answer 500 or let through
+        return broke(recorder, visit)
+    finally:
+        recorder.finished(visit)
+
+
+def broke(recorder: Recorder, visit: Visit) -> Reply:
+    """The reply after the fault of our own that is being handled; the log has its trace."""
+    _log.exception("walk_failed", decision=visit.id, path=visit.call.path)
+    recorder.desk.supervisor.fault("request", event="walk_failed")
+    return broken(recorder, visit)
 
 
 def broken(recorder: Recorder, visit: Visit) -> Reply:

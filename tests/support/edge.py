@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from guard.clock import SystemClock
-from guard.server import Bounds, Listener, Wiring, serve
+from guard.server import Bounds, Listener, Wiring, each_in_a_task, serve
 from guard.terms import Call, Reply
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
@@ -49,7 +49,7 @@ class Echo:
 
     async def listen(self, bounds: Bounds, tls: ssl.SSLContext | None) -> None:
         """Open the door."""
-        wiring = Wiring(self.handle, self.start, SystemClock().new_id)
+        wiring = Wiring(each_in_a_task(self.handle, self.start), SystemClock().new_id)
         self.listener = await serve(wiring, at=("127.0.0.1", 0), bounds=bounds, tls=tls)
 
     async def connect(self, tls: ssl.SSLContext | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

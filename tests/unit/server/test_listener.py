@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from guard.server.asking import each_in_a_task
 from guard.server.bounds import Bounds
 from guard.server.edge import Wiring
 from guard.server.listener import Listener, serve
@@ -38,7 +39,7 @@ class Walks:
 
     async def serve(self, at: tuple[str, int] | Path, bounds: Bounds = QUICK) -> Listener:
         """A listener before this walk."""
-        return await serve(Wiring(self.handle, self.start, lambda: "01K"), at=at, bounds=bounds)
+        return await serve(Wiring(each_in_a_task(self.handle, self.start), lambda: "01K"), at=at, bounds=bounds)
 
 
 async def test_a_listener_drains_and_goes() -> None:

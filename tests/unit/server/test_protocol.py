@@ -3,15 +3,16 @@
 # ruff: noqa: D102 - the methods' names are asyncio's, or the wiring's
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from guard.codes import Code
+from guard.server.asking import Asker, each_in_a_task
 from guard.server.bounds import Bounds
-from guard.server.edge import NEVER, ROOM_AT_ONCE, Edge, Tenant, Wiring
+from guard.server.edge import AT_ONCE_MAX, NEVER, ROOM_AT_ONCE, Edge, Tenant, Wiring
 from guard.server.protocol import Connection
 from guard.terms import Call, Refusal, Reply
 from tests.support.edge_corpus import KEY, ORDER, WS, get, head, post
@@ -75,7 +76,7 @@ class Door:
         self.edge = Edge(self.wiring(), bounds, now=lambda: self.now)
 
     def wiring(self) -> Wiring:
-        return Wiring(self.handle, self.start, lambda: "01K", refused=self.note)
+        return Wiring(each_in_a_task(self.handle, self.start), lambda: "01K", refused=self.note)
 
     async def handle(self, call: Call) -> Reply:
         self.calls.append(call)
@@ -99,6 +100,8 @@ class Door:
         return connection, transport
 
     async def walk(self) -> None:
+        if not self.walks:
+            await asyncio.sleep(0)  # requests of one turn come to the walk together
         await self.walks.pop(0)
 
     def wind(self, seconds: float) -> None:
@@ -795,7 +798,7 @@ class StreamDoor(Door):
     def wiring(self) -> Wiring:
         self.tenant = Lodger()
         self.taken: list[tuple[Call, asyncio.Transport, bytes]] = []
-        return Wiring(self.handle, self.start, lambda: "01K", upgrade=self.upgrade)
+        return Wiring(each_in_a_task(self.handle, self.start), lambda: "01K", upgrade=self.upgrade)
 
     def upgrade(self, call: Call, transport: asyncio.Transport, raw_head: bytes) -> Tenant:
         self.taken.append((call, transport, raw_head))
@@ -891,3 +894,26 @@ async def test_what_the_edge_refuses_can_wait_too(is_gone: bool) -> None:
         connection.connection_lost(None)
     await asyncio.sleep(0.02)
     assert [status(one) for one in transport.written] == ([] if is_gone else [400])
+
+
+async def test_requests_of_one_turn_come_to_the_walk_together() -> None:
+    """The first at once, since no other is under way; the rest in groups that the processor's caches hold."""
+    door, groups = Door(), list[int]()
+    each_alone = door.edge.wiring.begin
+
+    def begin(askers: Sequence[Asker]) -> None:
+        groups.append(len(askers))
+        each_alone(askers)
+
+    door.edge.wiring = replace(door.edge.wiring, begin=begin)
+    for connection, _ in [door.connect() for _ in range(AT_ONCE_MAX + 3)]:
+        connection.data_received(get())
+    assert groups == [1]
+    await asyncio.sleep(0)
+    assert groups == [1, AT_ONCE_MAX]
+    await asyncio.sleep(0)
+    assert groups == [1, AT_ONCE_MAX, 2]
+    assert door.edge.answering == AT_ONCE_MAX + 3
+    while door.walks:
+        await door.walk()
+    assert door.edge.answering == 0
