@@ -330,7 +330,7 @@ async def test_a_rule_that_breaks_refuses(tmp_path: Path, monkeypatch: pytest.Mo
 async def test_a_bug_on_a_read_is_told_without_a_second_decision(tmp_path: Path) -> None:
     """A read that passed and then broke is 503 rule_error; its record stays one decision."""
     async with stage(tmp_path) as scene:
-        scene.guard.pipeline.hooks = replace(HOOKS, shown=raising)
+        scene.guard.pipeline.hooks = replace(HOOKS, answer_view=raising)
         reply = await scene.ask("/api/funds", account())
         assert code_of(reply) == (503, "rule_error")
         assert [found["outcome"] for found in await scene.records("decision")] == ["allow"]
