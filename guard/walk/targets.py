@@ -1,6 +1,7 @@
 """Orders that are being cancelled one by one: who asked for it, and what has become of each."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct, field
@@ -10,6 +11,10 @@ from guard.terms import Account, Principal
 
 PENDING: Final = "pending"
 ENDED: Final = "ended"
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+Credential = tuple[bytes, bytes | None]  # of a principal: the key's own, and who signed a token for it
 
 
 class Requester(Struct, frozen=True):
@@ -24,7 +29,8 @@ class Requester(Struct, frozen=True):
 class Target(Struct):
     """One order that is being cancelled. `outcome` is a verdict, "pending", or "ended" (it had ended by itself).
 
-    `requesters`: by key everybody who asked for it, in the order in which they came; for each key the latest.
+    `requesters`: by credential everybody who asked for it, in the order in which they came. Tokens of a key that one
+    signer signed are one credential, for which the token that lasts longest stands.
     """
 
     of: str
@@ -35,11 +41,15 @@ class Target(Struct):
     decision: str | None = None
     outcome: str = PENDING
     message: str = ""
-    requesters: dict[str, Requester] = field(default_factory=dict)
+    requesters: dict[Credential | None, Requester] = field(default_factory=dict)
 
     def add_requester(self, requester: Requester) -> None:
-        """Adds one more; a key that asked before is renewed."""
-        self.requesters[requester.principal.name if requester.principal is not None else ""] = requester
+        """Adds one more; whoever asked before with the same credential and lasts longer stays."""
+        who = requester.principal
+        credential = None if who is None else (who.credential, who.signer)
+        before = self.requesters.get(credential)
+        if before is None or _until(before.principal) <= _until(who):
+            self.requesters[credential] = requester
 
     def told(self) -> dict[str, object]:
         """Its entry in an answer."""
@@ -61,3 +71,8 @@ class Target(Struct):
         """Notes what became of it, and wakes whoever waits for that."""
         self.outcome, self.message = outcome, message
         self.done.set()
+
+
+def _until(principal: Principal | None) -> datetime:
+    """When a credential ends, as far as can be told beforehand."""
+    return _NEVER if principal is None or principal.until is None else principal.until

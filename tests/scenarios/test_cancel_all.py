@@ -14,7 +14,9 @@ from guard.simulator.faults import Fault, Hold, HttpError, Reset, RetType, Unrea
 from guard.terms import Refusal, Reply
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
+from tests.scenarios.test_access_walk import ISSUING
 from tests.scenarios.test_cancels import STATES
+from tests.support import tokens
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import record, said, write_keys
 from tests.support.stage import (
@@ -296,6 +298,47 @@ async def test_a_key_that_may_no_longer_trade_there_cancels_no_more(tmp_path: Pa
         await scene.guard.reload()
         go.set()
         assert outcomes(await asked) == ["accepted"] * 8 + ["not_sent"] * 4
+
+
+async def test_whoever_asks_again_and_is_gone_first_takes_nobodys_cancels_along(tmp_path: Path) -> None:
+    """A key asks, then its successor of the same name, which is revoked: the first stands, and all are cancelled."""
+    go, pair = asyncio.Event(), [record(name) for name in ("bot@1", "bot@2")]
+    async with stage(tmp_path, *pair, *OWNERS[1:], policies=DAILY) as scene:
+        await scene.placed(who="other")
+        for n in range(12):
+            await scene.placed(who="bot@1", remark=f"n{n}")
+        scene.daemon.faults.always(Hold(go), path=MODIFY)
+        first = asyncio.ensure_future(scene.ask(CANCEL_ALL, account(), who="bot@1"))
+        await scene.until_reached(MODIFY, times=8)
+        second = asyncio.ensure_future(scene.ask(CANCEL_ALL, account(), who="bot@2"))
+        await asyncio.sleep(0.05)
+        write_keys(scene.config.parent / "keys.json", pair[0], *OWNERS[1:])
+        await scene.guard.reload()
+        go.set()
+        assert outcomes(await first) == ["accepted"] * 12
+        assert outcomes(await second) == ["accepted"] * 12
+        assert open_at_daemon(scene) == set(names(scene, "other"))
+
+
+async def test_a_token_that_ends_takes_no_cancels_along_that_a_longer_one_asked_for(tmp_path: Path) -> None:
+    """Each of the key's credentials stands for itself: the key's own, and of one signer's tokens the longest."""
+    go, toml = asyncio.Event(), f"{TRADING}{ISSUING}"
+    (tmp_path / "jwks.json").write_bytes(tokens.jwks(tokens.jwk("OKP", kid="a")))
+    async with shared(tmp_path, own=12, toml=toml) as scene:
+        now_s = int(scene.clock.wall().timestamp())
+        ends = (now_s + 600, now_s + 5)
+        long, short = (tokens.token(tokens.claims(iat=now_s, exp=end), kid="a") for end in ends)
+        scene.daemon.faults.always(Hold(go), path=MODIFY)
+        asked = []
+        for token in (long, short):
+            head = {"authorization": f"Bearer {token}"}
+            asked.append(asyncio.ensure_future(scene.ask(CANCEL_ALL, account(), who=None, **head)))
+            await scene.until_reached(MODIFY, times=8)
+            await asyncio.sleep(0.05)
+        scene.clock.advance(s=6)
+        go.set()
+        assert [outcomes(await one) for one in asked] == [["accepted"] * 12] * 2
+        assert open_at_daemon(scene) == set(names(scene, "other"))
 
 
 def waiting(scene: Stage, go: asyncio.Event) -> None:
