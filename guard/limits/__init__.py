@@ -16,7 +16,15 @@ from guard.limits.grafting import Graft, apart, graft, missing, pieces, together
 from guard.limits.holder import About, Amounts, Fills, Holder, Worth
 from guard.limits.ledger import post, reserve, settle
 from guard.limits.look import beside, free_in_us, left_of, look, used
-from guard.limits.order_ids import NOBODY, find_order, is_known_order, note_order_ids, note_outside, owner_of
+from guard.limits.order_ids import (
+    NOBODY,
+    find_order,
+    is_known_order,
+    note_order_ids,
+    note_outside,
+    owner_of,
+    take_order_ids,
+)
 from guard.limits.orders import change_in_flight, end_order, note_filled, set_targets, unknowns
 from guard.limits.outside import adopt
 from guard.limits.promoting import SHADOW, promote, shadow_of
@@ -80,6 +88,7 @@ __all__ = [
     "settle",
     "shadow_of",
     "snapshot",
+    "take_order_ids",
     "together",
     "told_of",
     "trading_for",

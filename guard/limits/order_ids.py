@@ -91,6 +91,23 @@ def _noted(ids: OrderIds, holder: Holder, name: Name, *, live: dict[Name, str]) 
     return name
 
 
+def take_order_ids(state: State, holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> None:
+    """Takes these ids from any other live order, which has none then: an answer had named the wrong one (B33)."""
+    ids = state.ids.get(holder.account)
+    if ids is None:
+        return
+    for name, live in ((order_id, ids.live), (order_id_ex, ids.live_ex)):
+        other = state.holders.get(live.get(slim(name), "")) if name else None
+        if other is None or other is holder:
+            continue
+        if state.touched is not None:
+            touch(state, other.id)
+        for own, by in ((other.by_id, ids.live), (other.by_ex, ids.live_ex)):
+            if own is not None and by.get(own) == other.id:
+                del by[own]
+        other.by_id = other.by_ex = None
+
+
 def note_outside(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> None:
     """Notes the ids of an order that was placed elsewhere: known from now on, and never taken for a live order's."""
     ids = state.ids.get(account)

@@ -18,11 +18,13 @@ from guard.limits import (
     note_outside,
     set_targets,
     settle,
+    take_order_ids,
 )
 from guard.terms import ENV_OF, Account, Outcome
 from guard.walk.recent import Recent
 
 MANUAL: Final = "manual"
+PERSON: Final = "person"
 
 
 def learned(state: State, recent: Recent, record: Order) -> None:
@@ -81,12 +83,18 @@ def _outside(state: State, record: Order) -> None:
 
 
 def reconciled(state: State, recent: Recent, record: Reconciled) -> None:
-    """A step in doubt was settled, by evidence or by a person."""
+    """A step in doubt was settled, by evidence or by a person.
+
+    The ids under which a list shows a new order are its own, whatever an answer to another order has said.
+    """
     outcome = Outcome(
         record.verdict,
         order_id=record.order_id,
         order_id_ex=record.order_id_ex,
         message=record.reason or f"settled by {record.source}",
     )
+    holder = state.holders.get(record.decision)
+    if holder is not None and record.source != PERSON:
+        take_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
     settle(state, record.decision, outcome, t_us=record.t)
     recent.settle(record.decision, outcome)

@@ -5,8 +5,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from guard.limits import Amounts, Holder, State, Step, find_order
-from guard.terms import stamp_of
+from guard.limits import NOBODY, Amounts, Holder, State, Step, find_order
+from guard.terms import OrderNames, stamp_of
 from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow
 
@@ -67,14 +67,26 @@ class Asked(Struct):
     def shown(self, state: State) -> dict[str, OrderRow]:
         """The rows of live orders, by the decision that opened them; one without any id is known by its stamp."""
         nameless = {stamp_of(name): name for name in self.nameless if _is_nameless(state.holders.get(name))}
-        found = {}
+        found, misnamed = dict[str, OrderRow](), dict[str, OrderRow]()
         for row in self.rows:
             holder = find_order(state, self.place.account, order_id=row.order_id, order_id_ex=row.order_id_ex)
             if isinstance(holder, Holder):
-                found[holder.id] = row
+                other = stamped(state, holder, row)
+                (found if other is holder else misnamed)[other.id] = row
             elif row.remark in nameless:
                 found[nameless[row.remark]] = row
-        return found
+        return misnamed | found
+
+
+def stamped(state: State, holder: Holder, row: OrderRow) -> Holder:
+    """The order that a row is about which has the ids of `holder`: that one, unless the row has another's stamp.
+
+    An answer may name the order whose own answer was lost (B33). No caller can give an order the stamp of another, but
+    whoever places one elsewhere can, so those are not told apart.
+    """
+    name = OrderNames(remark=row.remark).decision
+    other = None if name is None or holder.key == NOBODY else state.holders.get(name)
+    return holder if other is None or other.account != holder.account else other
 
 
 def _is_nameless(holder: Holder | None) -> bool:

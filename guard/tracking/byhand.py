@@ -9,7 +9,7 @@ from guard.errors import JournalFault
 from guard.journal import Reconciled, plain
 from guard.limits import Holder, State, Step, find_order
 from guard.terms import Verdict
-from guard.tracking.apply import reconciled
+from guard.tracking.apply import PERSON, reconciled
 from guard.walk.recorder import Recorder
 
 Result = Literal["applied", "refused", "unrecorded"]
@@ -44,7 +44,7 @@ async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *,
         decision=decision,
         t=desk.clock.t_us(),
         verdict=_VERDICTS[body.verdict],
-        source="person",
+        source=PERSON,
         order_id_ex=body.order_id_ex,
         by=by,
         reason=plain(body.reason),

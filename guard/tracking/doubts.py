@@ -6,9 +6,9 @@ from typing import Final
 import structlog
 
 from guard.intent import order_of
-from guard.limits import Holder, Step, is_known_order
+from guard.limits import Holder, Step, find_order, is_known_order
 from guard.terms import Op, Verdict, made_at, stamp_of
-from guard.tracking.asked import Asked
+from guard.tracking.asked import Asked, stamped
 from guard.tracking.places import Named, named_in
 from guard.tracking.scribe import Scribe
 from guard.upstream.orderlist import OrderRow, Status
@@ -75,8 +75,11 @@ class Doubts:
         return step.holder == step.id and step.id in self._scribe.state.steps and holder is not None
 
     def _is_known(self, asked: Asked, row: OrderRow) -> bool:
-        names = (row.order_id, row.order_id_ex)
-        return any(name and is_known_order(self._scribe.state, asked.place.account, name) for name in names)
+        state, account, names = self._scribe.state, asked.place.account, (row.order_id, row.order_id_ex)
+        holder = find_order(state, account, order_id=row.order_id, order_id_ex=row.order_id_ex)
+        if isinstance(holder, Holder) and stamped(state, holder, row) is not holder:
+            return False
+        return any(name and is_known_order(state, account, name) for name in names)
 
     # ------------------------------------------------------------ changes
 

@@ -517,6 +517,57 @@ async def test_an_order_under_way_is_never_taken_for_one_placed_elsewhere(tmp_pa
         assert await verdict(scene, reply) == "accepted"
 
 
+async def test_b33_an_answer_that_names_an_order_in_doubt_is_set_right_by_the_stamps(tmp_path: Path) -> None:
+    """The answer that was lost is given to the next order: each is found by its stamp, and each holds what it costs."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        lost = await doubted(scene, acts=True)
+        (first,) = scene.daemon.orders
+        names = Ids(scene.daemon.orders[first].order_id, first, acts=True)
+        scene.daemon.faults.add(names, path=ORDER)
+        reply = await scene.place(qty=200, price=190)
+        second = list(scene.daemon.orders)[1]
+        for _ in range(12):
+            await turn(scene, s=10)
+        assert await verdict(scene, lost) == await verdict(scene, reply) == "accepted"
+        assert scene.held() == scene.held("open_value") == 20_000 + 38_000
+        holders = scene.guard.desk.state.holders
+        assert [holders[decision_of(one)].order_id_ex for one in (lost, reply)] == [first, second]
+        assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
+
+        scene.daemon.world.end(scene.daemon.orders[first], Status.CANCELLED_ALL)
+        await turn(scene, s=6)
+        assert scene.held() == scene.held("open_value") == 38_000
+        assert is_passed(await scene.cancel(second))
+        await turn(scene, s=6)
+        assert scene.held() == scene.held("open_value") == 0
+
+
+async def test_b33_two_orders_that_got_each_others_answer_hold_what_each_costs(tmp_path: Path) -> None:
+    """Their ids stay exchanged, as their callers were told them; what each holds follows the row with its stamp."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        go, mixed = asyncio.Event(), list[Any]()
+
+        class Mixed:
+            async def play(self, stage: Any) -> Any:
+                own = len(mixed)
+                mixed.append(stage.act())
+                await go.wait()
+                return mixed[1 - own]
+
+        scene.daemon.faults.always(Mixed(), path=ORDER)
+        asked = [asyncio.ensure_future(scene.place(qty=qty)) for qty in (100, 200)]
+        await scene.until_reached(times=2)
+        go.set()
+        small_reply, large_reply = [await one for one in asked]
+        assert is_passed(small_reply)
+        assert is_passed(large_reply)
+        small = next(order for order in scene.daemon.orders.values() if order.qty == 100)
+        scene.daemon.world.end(small, Status.CANCELLED_ALL)
+        await turn(scene, s=6)
+        assert scene.held() == scene.held("open_value") == 40_000
+        assert list(scene.guard.desk.state.holders) == [decision_of(large_reply)]
+
+
 async def test_no_daemon_no_harm(tmp_path: Path) -> None:
     """While nobody answers, nothing is learned, nothing fails, and readiness does not wait."""
     async with stage(tmp_path, policies=LIMITS) as scene:
