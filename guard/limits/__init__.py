@@ -14,7 +14,7 @@ from guard.limits.currencies import note_currency
 from guard.limits.ended import fill_ended
 from guard.limits.grafting import Graft, apart, graft, missing, pieces, together
 from guard.limits.holder import About, Amounts, Fills, Holder, Worth
-from guard.limits.ledger import post, reserve, settle
+from guard.limits.ledger import post, put_body, reserve, settle
 from guard.limits.look import beside, free_in_us, left_of, look, used
 from guard.limits.order_ids import (
     NOBODY,
@@ -80,6 +80,7 @@ __all__ = [
     "pieces",
     "post",
     "promote",
+    "put_body",
     "rates_of",
     "reserve",
     "restore",

@@ -124,10 +124,16 @@ def _open(state: State, opening: Opening, on_sums: list[Claim]) -> None:
     """Opens a new live order with status `sent`, which takes all that it claims."""
     if opening.account is None:
         raise AssertionError(f"step {opening.step} opens an order without an account")
-    form, own = short(opening.order)
+    form, own = (b"", opening.order) if opening.is_raw else short(opening.order)
     about = same_about(About(opening.key, opening.account, opening.market, opening.symbol, form))
     whole, name = take(state, on_sums, worth=opening.worth), opening.step
     state.holders[name] = Holder(name, about, own, Course(whole, whole, NONE_FILLED, "sent", name))
+
+
+def put_body(holder: Holder, order: bytes) -> None:
+    """The order's canonical body from now on."""
+    form, holder.own = short(order)
+    holder.about = same_about(replace(holder.about, form=form))
 
 
 def _stamp(state: State, cell: str, now_us: int, *, window_us: int, is_rate: bool = True) -> None:
@@ -166,8 +172,7 @@ def _settle_holder(state: State, holder: Holder, *, step: Step, outcome: Outcome
     holder.works()
     if is_accepted and not is_new:
         if step.order:
-            form, holder.own = short(step.order)
-            holder.about = same_about(replace(holder.about, form=form))
+            put_body(holder, step.order)
         rebase(holder, step.claims, worth=step.worth)
     if is_new and not step.told:
         return  # it took its targets when it was sent

@@ -30,7 +30,7 @@ class Opening(Struct, frozen=True, gc=False):
     `holder` equal to `step` opens a new order, which needs `account` and the fields after it. Another `holder` changes
     that live order. None moves no order's money (a cancel); `of` may then name the live order that is cancelled.
     `order`: the canonical body of the order as it shall be, for a cancel the body that is sent. `worth`: the valuation
-    that claims on money were made from.
+    that claims on money were made from. `is_raw`: the body is as it was sent, until `put_body` shortens it.
     """
 
     step: str
@@ -43,6 +43,7 @@ class Opening(Struct, frozen=True, gc=False):
     symbol: str = ""
     order: bytes = b""
     worth: Worth | None = None
+    is_raw: bool = False
 
 
 class Step(Struct, gc=False):

@@ -7,6 +7,7 @@ of the record is in `beginning`.
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ from guard.journal.segments import NUMBER_MAX
 from guard.limits import (
     STRICTNESS,
     Graft,
+    Holder,
     Opening,
     State,
     TradingRule,
@@ -44,6 +46,7 @@ from guard.limits import (
     graft,
     post,
     promote,
+    put_body,
     reserve,
     set_trading,
     settle,
@@ -56,6 +59,7 @@ from guard.walk.recent import RECENT_MAX, Recent, RecentDecision
 
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
 _ACCOUNTS_MAX: Final = 256
+_RAW_MAX: Final = 8_192  # records, after which what is still live is shortened
 PART_ORDERS: Final = 64  # live orders in a `counters` record, or behind it in that of the change
 PART_STAMPS: Final = 2_000  # of logs together, likewise
 _CANCEL: Final = Effect.ORDER_CANCEL.value
@@ -101,6 +105,7 @@ class Recovered(Struct):
     is_crashed: bool = False
     seq: int = 0  # of the last record that was folded
     cut_short: int | None = None  # up to where was signed when a start came that did not come so far as to tell
+    are_raw: bool = False  # bodies of orders that were opened lately
     recent_from: int = 0  # the seq of the first decision that can still be recent at the end
     told_seq: int = 0  # the start that told it, as whoever can write the file may say: it counts once it is signed
 
@@ -119,9 +124,24 @@ def recover(directory: Path, *, last: int = NUMBER_MAX) -> Recovered:
 
 
 def fold_all(found: Recovered, batches: Iterable[Sequence[Entry]]) -> None:
-    """Folds all of them in order. A batch is read, then folded: each step by itself keeps a core's caches warm."""
+    """Folds all of them in order. A batch is read, then folded: each step by itself keeps a core's caches warm.
+
+    Orders' bodies are shortened later, since most of them have ended by then.
+    """
+    state, found.are_raw, shortened = found.state, True, found.records
     for lines in batches:
         fold(found, lines)
+        if found.records >= shortened + _RAW_MAX:
+            _shorten(islice(reversed(state.holders.values()), found.records - shortened))
+            shortened = found.records
+    _shorten(chain(state.holders.values(), state.ended.values()))
+    found.are_raw = False
+
+
+def _shorten(orders: Iterable[Holder]) -> None:
+    for order in orders:
+        if not order.about.form:
+            put_body(order, kept(order.own, decision=order.id))
 
 
 def fold(found: Recovered, lines: Sequence[Entry]) -> None:
@@ -210,11 +230,11 @@ def _decision(found: Recovered, record: Decision) -> None:
         found.recent.put(known)
     if record.outcome != "allow" or record.effect not in _TRADES or record.replays is not None:
         return
-    reserve(found.state, opening_of(record), t_us=record.t)
+    reserve(found.state, opening_of(record, is_raw=found.are_raw), t_us=record.t)
 
 
-def opening_of(record: Decision) -> Opening:
-    """What the ledger held for a decision, from its record alone."""
+def opening_of(record: Decision, *, is_raw: bool = False) -> Opening:
+    """What the ledger held for a decision, from its record alone. `is_raw`: a new order's body as it was sent."""
     if record.effect == _CANCEL:
         account = _account_of(record)
         return Opening(step=record.id, claims=record.claims, of=record.of, account=account, order=bytes(record.order))
@@ -237,8 +257,9 @@ def opening_of(record: Decision) -> Opening:
         account=account,
         market=record.market or "",
         symbol=record.symbol or "",
-        order=kept(bytes(record.order), decision=record.id),
+        order=bytes(record.order) if is_raw else kept(bytes(record.order), decision=record.id),
         worth=_worth_of(record),
+        is_raw=is_raw,
     )
 
 

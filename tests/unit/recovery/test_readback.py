@@ -1,6 +1,7 @@
 """What a start makes of a record that is wrong, and of decisions whose outcome is in no record."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,14 @@ from msgspec import Raw, Struct, to_builtins
 from msgspec.json import encode as encode_json
 
 from guard.errors import JournalFault
+from guard.journal import Entry, Order
 from guard.journal.chain import ZEROS, digest
 from guard.journal.record import encode
 from guard.journal.seek import latest_from
 from guard.journal.segments import replay_typed
 from guard.limits import Opening, find_slot, reserve
 from guard.recovery.beginning import doubt
-from guard.recovery.readback import Recovered, fold_all, recover
+from guard.recovery.readback import Recovered, fold_all, fold_record, recover
 from guard.terms import Account, Env, Verdict
 from guard.walk.recent import RECENT_MAX
 from tests.support.journal import decision, file_of, open_journal, outcome, overwrite, refusal
@@ -109,3 +111,53 @@ def test_what_only_looks_like_decisions_costs_no_recent_one_its_place(tmp_path: 
     assert latest_from(tmp_path, RECENT_MAX, last=1) > 0
 
     assert [known.id for known in recover(tmp_path).recent.latest(99)] == [*ids, "last"]
+
+
+def orders(count: int) -> Iterator[tuple[str, Struct]]:
+    """So many orders as they are sent, of which every fourth works on and one is changed while the next has ended."""
+    many = {"effect": "order_new", "environment": "real", "account": 1, "market": "HK", "symbol": "HK.00700"}
+    head = b'{"c2s":{"packet_id":{"conn_id":0,"serial_no":1},"header":{"trd_env":1,"acc_id":1},"trd_side":1,"qty":'
+    for number in range(count):
+        name = f"{number:026}"
+        body = head + b'%d,"price":3,"remark":"g:%b","time_in_force":0}}' % (number, name.encode())
+        yield "decision", decision(name, order=Raw(body), claims=(sums("count", "n", 1),), **many)
+        yield "outcome", outcome(name, order_id=str(number + 1))
+        if number == 5:
+            changed = head.replace(b"trd_side", b"changed") + b"7}}"
+            yield "decision", decision("change", effect="order_change", of=f"{4:026}", resulting=Raw(changed))
+            yield "outcome", outcome("change")
+        if number % 4:
+            yield "order", Order(decision=name, t=number, status="filled_all", source="orders", ended=True)
+
+
+def test_orders_have_the_bodies_that_they_have_live(tmp_path: Path) -> None:
+    """Those that work and those that have ended lately, however many were opened meanwhile, changed ones too."""
+    written(tmp_path, orders(4_000))
+    live = Recovered()
+    for entry in chain.from_iterable(replay_typed(tmp_path)):
+        fold_record(live, entry, entry.ts)
+
+    found = recover(tmp_path)
+
+    here, there = ({**each.state.holders, **each.state.ended} for each in (found, live))
+    bodies = {name: (order.about, order.own, order.order) for name, order in here.items()}
+    assert bodies == {name: (order.about, order.own, order.order) for name, order in there.items()}
+    assert len(bodies) == 1_000 + 500
+    assert all(b"packet_id" not in body and b"remark" not in body for _, _, body in bodies.values())
+    assert b"changed" in found.state.holders[f"{4:026}"].order
+
+
+def test_no_more_than_the_latest_orders_have_their_bodies_as_they_were_sent(tmp_path: Path) -> None:
+    """They take several times the memory, and there may be 100,000."""
+    written(tmp_path, orders(4_000))
+    found, raw = Recovered(), list[int]()
+
+    def looked_at() -> Iterator[list[Entry]]:
+        for some in replay_typed(tmp_path):
+            raw.append(sum(not order.about.form for order in found.state.holders.values()))
+            yield some
+
+    fold_all(found, looked_at())
+
+    assert len(found.state.holders) == 1_000
+    assert 0 < max(raw[len(raw) // 2 :]) < 900

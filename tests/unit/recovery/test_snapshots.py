@@ -209,6 +209,7 @@ def test_no_field_of_what_is_recovered_is_forgotten() -> None:
         "cut_short",
         "told_seq",
         "recent_from",
+        "are_raw",
     }
 
 
