@@ -53,8 +53,8 @@ class Pipeline:
     def begin(self, askers: Sequence[Asker]) -> None:
         """The requests of one turn of the loop: reads go on together, everything else in a task of its own."""
         readings: list[Reading] = []
-        for asker in askers:
-            visit = self.desk.open_visit(asker.call)
+        visits = self.desk.open_visits([asker.call for asker in askers])
+        for asker, visit in zip(askers, visits, strict=True):
             entered = self.entered(visit)
             if isinstance(entered, Reply):
                 answer(self.recorder, visit, entered, to=asker)

@@ -6,7 +6,7 @@ the journal's records fold into; `traffic` counts reads and dry runs, and begins
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -157,9 +157,15 @@ class Desk:
 
     def open_visit(self, call: Call) -> "Visit":
         """A request begins: its id, its one notion of now, and the standing it is judged under."""
-        clock = self.clock
+        (visit,) = self.open_visits([call])
+        return visit
+
+    def open_visits(self, calls: Iterable[Call]) -> "list[Visit]":
+        """Requests of one turn of the loop begin: their notion of now is the same."""
+        clock, standing = self.clock, self.standing
         wall_us, t_us = clock.wall_us(), clock.t_us()
-        return Visit(call, clock.new_id(), utc(wall_us), wall_us, t_us, t_us, self.standing)
+        wall = utc(wall_us)
+        return [Visit(call, clock.new_id(), wall, wall_us, t_us, t_us, standing) for call in calls]
 
     def renew(self, visit: "Visit") -> None:
         """The visit had to wait: from now on it goes by the present time and standing."""

@@ -99,6 +99,15 @@ async def test_a_cancel_does_not_wait_for_the_reads_that_came_before_it(tmp_path
         assert log == ["judge"] + ["judge_passing"] * 3
 
 
+async def test_requests_of_one_turn_have_one_now(tmp_path: Path) -> None:
+    """By wall clock and by the guard's own; their ids differ, in their order."""
+    async with guarded(tmp_path) as (guard, _):
+        visits = guard.desk.open_visits(quotes(50))
+        assert len({(visit.wall, visit.wall_us, visit.t_us, visit.started_us) for visit in visits}) == 1
+        ids = [visit.id for visit in visits]
+        assert ids == sorted(set(ids))
+
+
 def told(reply: Reply) -> tuple[int, Mapping[str, str], int]:
     """What two answers to the same request have in common."""
     return reply.status, {k: v for k, v in reply.headers if k not in {"Guard-Decision", "RateLimit"}}, len(reply.body)
