@@ -38,6 +38,7 @@ from guard.policy.schema import (
 )
 
 WRONG_PARTS_MAX: Final = 20  # of one key; a list may have 100,000 parts
+_CALLED: Final = {"LIMIT": "NORMAL"}  # words of other brokers
 _AT_LINE: Final = re.compile(r"at line ([0-9]+)")
 
 
@@ -202,7 +203,7 @@ def _word(path: tuple[str, str], value: Any) -> Bad | None:
     if unknown is None:
         return None
     code = "unknown_market" if path[1] == "markets" else "bad_value"
-    return Bad(code, f"{unknown!r} is not one of {path[1]}", did_you_mean(unknown, known))
+    return Bad(code, f"{unknown!r} is not one of {path[1]}", did_you_mean(_CALLED.get(unknown, unknown), known))
 
 
 def _across(doc: PolicyDoc) -> Iterator[tuple[tuple[str, ...], Bad]]:

@@ -205,6 +205,14 @@ def test_every_error_is_told_at_once_with_its_line_and_a_cure() -> None:
     assert "did you mean hours?" in str(found[2])
 
 
+def test_a_limit_order_is_called_normal() -> None:
+    """Other brokers call it LIMIT; what is nearest in letters is another order."""
+    found = parse_policy('[orders]\ntypes = ["LIMIT"]\n', file="desk.toml")
+
+    assert isinstance(found, list)
+    assert found[0].hint == "did you mean NORMAL?"
+
+
 def test_a_key_in_the_wrong_table_is_shown_the_way() -> None:
     """A known key in another table is told where it belongs."""
     found = parse_policy('[orders]\ndaily_value = "1 HKD"\n', file="desk.toml")
