@@ -110,7 +110,8 @@ def _read(path: Path) -> tuple[bytes | None, list[str]]:
                 return None, [f"{path}: {REPLACED}"]
             return file.read(KEYFILE_BYTES_MAX + 1), _mode_errors(found.st_mode, path)
     except FileNotFoundError:
-        return None, [f"{path}: there is no such file; make a key with `guard keys new --file {path}`"]
+        command = f"guard keys new --id ID --scopes SCOPES --file {path}"
+        return None, [f"{path}: there is no such file; make a key with `{command}`"]
     except OSError as error:
         return None, [f"{path}: cannot be read: {why(error)}"]
 

@@ -79,7 +79,7 @@ def simulate(
         sessions=sessions.value,
     )
     simulator.world.book.ids_given = time.time_ns() // 10**6  # a guard remembers the ids of the run before this one
-    mode = "legacy mode: writes need a keys file" if records is None else f"{len(records)} keys"
+    mode = "legacy mode: writes need a keys file" if records is None else f"keys: {len(records)}"
     ready = f"simulated daemon on http://{listen} ({mode}, sessions {sessions.value})"
     app, loop = application(simulator), uvloop.new_event_loop()
     try:
