@@ -71,7 +71,11 @@ class PassThrough:
             message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
             return refused(self._recorder, visit, refuse(Code.BAD_HEADER, message))
         if visit.effect is _READ:
-            await self._joined(pending)
+            try:
+                await self._together.join(pending)
+            except BaseException:
+                pending.error = None  # nobody hears of it, and it keeps alive all that took the step with it
+                raise
         else:
             self.admit([pending])
         return await self._prepared(pending)
@@ -90,13 +94,6 @@ class PassThrough:
         if pending.found is None:
             raise AssertionError("it was not asked whether a call may pass")
         return pending.found
-
-    async def _joined(self, pending: PendingCall) -> None:
-        try:
-            await self._together.join(pending)
-        except BaseException:
-            pending.error = None
-            raise
 
     def admit(self, all_pending: list[PendingCall]) -> None:
         """One synchronous step for each: what is known of it; then rights, state, read rates, the record."""
