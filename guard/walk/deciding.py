@@ -75,7 +75,8 @@ class Deciding:
             trade.found = trade.obstacle = None
             trade.situation = await ask_more(self._desk, trade.visit, trade.situation, more=more)
             self.decide([trade])
-        raise_fault(trade)
+        if trade.error is not None:
+            raise_fault(trade)
         if trade.found is None or isinstance(trade.found, Needs):
             raise AssertionError("a trade was not decided")
         return trade.found

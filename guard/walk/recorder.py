@@ -120,7 +120,8 @@ class Recorder:
 
     def count_refused(self, visit: Visit, refusal: Refusal) -> None:
         """Counts a refusal, and remembers it for its caller."""
-        self.refused_late(visit, refusal)
+        visit.outcome = "refused"
+        self._count(visit, refusal)
         self._remember(visit, refusal)
 
     def refused(

@@ -113,7 +113,8 @@ def _close_alone(recorder: Recorder, closing: Closing) -> None:
 
 async def _closed(recorder: Recorder, closing: Closing, together: Together[Closing] | None) -> None:
     if together is None:
-        return _close_alone(recorder, closing)
+        _close_alone(recorder, closing)
+        return
     try:
         await together.join(closing)
     except BaseException:
@@ -121,7 +122,8 @@ async def _closed(recorder: Recorder, closing: Closing, together: Together[Closi
         if not closing.is_begun:
             _close_alone(recorder, closing)
         raise
-    return raise_fault(closing)
+    if closing.error is not None:
+        raise_fault(closing)
 
 
 def _close(recorder: Recorder, closings: list[Closing]) -> None:
