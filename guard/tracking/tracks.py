@@ -12,7 +12,7 @@ from msgspec import Struct
 from guard.clock import Clock
 from guard.journal import Order
 from guard.limits import NOBODY, Amounts, Fills, Holder
-from guard.policy.fills import Progress, targets, vanished
+from guard.policy.fills import BY_QUANTITY, Progress, targets, vanished
 from guard.tracking.asked import Asked
 from guard.tracking.doubts import Doubts
 from guard.tracking.scribe import SOURCE, Scribe
@@ -110,7 +110,8 @@ class Tracks:
             return False
         seen = self._idle.get(holder.id)
         if seen is None or seen.terms is not holder.claimed:
-            seen = self._idle[holder.id] = Idle(holder.claimed, asked.at_us, row)
+            since_us = asked.at_us - (IDLE_AFTER_US if seen is None and _rests(holder) else 0)
+            seen = self._idle[holder.id] = Idle(holder.claimed, since_us, row)
         seen.row = row
         return asked.at_us - seen.since_us >= IDLE_AFTER_US
 
@@ -196,6 +197,13 @@ def record_of(holder: Holder, row: OrderRow, fills: Fills, *, targets: Mapping[s
 
 def _text(number: Decimal) -> str:
     return f"{number.normalize():f}"
+
+
+def _rests(holder: Holder) -> bool:
+    """It holds what an order holds that rests: an earlier list, before a start perhaps, has shown it so for a while."""
+    held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+    exits = [cell for cell in wholes(holder) if cell.partition("/")[0] in BY_QUANTITY]
+    return bool(exits) and not any(held.get(cell) for cell in exits)
 
 
 def _accepted(holder: Holder) -> Fraction | None:

@@ -90,6 +90,24 @@ async def test_w05_a_disabled_order_leaves_room_and_needs_it_again(tmp_path: Pat
         assert scene.ledger() == before
 
 
+async def test_a_disabled_order_takes_no_room_after_a_start_either(tmp_path: Path) -> None:
+    """That it rests is on record: the first list that shows it so again changes nothing."""
+    async with stage(tmp_path, policies=BACK) as scene:
+        first = await scene.placed()
+        await rested(scene, first)
+        assert scene.held() == scene.held("open_value") == scene.sums("open_orders") == 0
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        asked = len(scene.reached("/api/orders"))
+        await scene.guard.reconciler.turn()
+        scene.clock.advance(s=6)
+        await scene.guard.reconciler.turn()
+        assert len(scene.reached("/api/orders")) > asked
+        assert scene.ledger() == before
+        assert is_passed(await scene.modify(first, **ENABLE))
+        assert scene.held() == scene.held("open_value") == 20_000
+
+
 @pytest.mark.parametrize(("fault", "back"), [(RetType(-1), 0), (HttpError(500), 20_000), (Unreachable(), 0)])
 async def test_w05_what_an_enable_claims_is_settled_like_an_order(tmp_path: Path, fault: Fault, back: int) -> None:
     """Refused or never sent: nothing is held; unknown: all of it, until a list shows what became of it."""
