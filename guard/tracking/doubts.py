@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from guard.intent import order_of
+from guard.journal import Order
 from guard.limits import Holder, Step, find_order, is_known_order
 from guard.terms import Op, Verdict, made_at, stamp_of
 from guard.tracking.asked import Asked, stamped
 from guard.tracking.places import Named, named_in
-from guard.tracking.scribe import Scribe
+from guard.tracking.scribe import SOURCE, Scribe
 from guard.upstream.orderlist import OrderRow, Status
 from guard.upstream.reconcile import Absences, Proof, Sought, change_shown, find_new
 
@@ -45,6 +47,7 @@ class Doubts:
     def settle(self, asked: Asked, *, was_listed: Callable[[str], bool]) -> None:
         """Settles all that can be settled. `was_listed`: a list has shown this live order, so it can vanish."""
         self._new_orders(asked)
+        self._nameless(asked)
         shown = asked.shown(self._scribe.state)
         for step in asked.doubts.values():
             if step.id not in self._scribe.state.steps:
@@ -62,12 +65,25 @@ class Doubts:
         for step, proof in find_new(sought, asked.rows, is_known=lambda row: self._is_known(asked, row)).items():
             if isinstance(proof, OrderRow):
                 how = "its stamp" if proof.remark == stamp_of(step) else "account, code, side, quantity, price and time"
+                loser = find_order(state, asked.place.account, order_id=proof.order_id, order_id_ex=proof.order_id_ex)
                 self._end(step, Verdict.ACCEPTED, f"the daemon lists it, known by {how}", row=proof)
                 asked.note((state.holders[step],))
+                if isinstance(loser, Holder) and loser.is_nameless and loser.id in asked.names:
+                    asked.nameless.append(loser.id)
             elif proof is Proof.UNCLEAR:
                 self.is_back(step)
             elif self.is_gone(step, asked, since_us=asked.doubts[step].unknown_us):
                 self._end(step, Verdict.REFUSED, "in two whole lists the daemon had no such order")
+
+    def _nameless(self, asked: Asked) -> None:
+        """Orders that were accepted under no name, or another's, get theirs, found in the same way."""
+        state, t_us = self._scribe.state, self._scribe.desk.clock.t_us()
+        orders = [state.holders[name] for name in asked.nameless if name in state.holders]
+        sought = [sought_of(holder) for holder in orders if holder.is_nameless and holder.step is None]
+        for name, row in find_new(sought, asked.rows, is_known=lambda row: self._is_known(asked, row)).items():
+            if isinstance(row, OrderRow):
+                order = Order(decision=name, t=t_us, status=row.status.word, source=SOURCE)
+                self._scribe.learn(replace(order, order_id=row.order_id, order_id_ex=row.order_id_ex))
 
     def _is_open(self, step: Step) -> bool:
         """A new order that is still in doubt: no other record has settled it meanwhile."""

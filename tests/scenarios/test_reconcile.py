@@ -517,14 +517,15 @@ async def test_an_order_under_way_is_never_taken_for_one_placed_elsewhere(tmp_pa
         assert await verdict(scene, reply) == "accepted"
 
 
-async def test_b33_an_answer_that_names_an_order_in_doubt_is_set_right_by_the_stamps(tmp_path: Path) -> None:
-    """The answer that was lost is given to the next order: each is found by its stamp, and each holds what it costs."""
+@pytest.mark.parametrize("remark", [None, "own words"])
+async def test_b33_an_answer_that_names_an_order_in_doubt_is_set_right(tmp_path: Path, remark: str | None) -> None:
+    """The answer that was lost is given to the next order: each is found in the list, and each holds what it costs."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         lost = await doubted(scene, acts=True)
         (first,) = scene.daemon.orders
         names = Ids(scene.daemon.orders[first].order_id, first, acts=True)
         scene.daemon.faults.add(names, path=ORDER)
-        reply = await scene.place(qty=200, price=190)
+        reply = await scene.place(qty=200, price=190, remark=remark)
         second = list(scene.daemon.orders)[1]
         for _ in range(12):
             await turn(scene, s=10)
