@@ -157,8 +157,9 @@ class Desk:
 
     def open_visit(self, call: Call) -> "Visit":
         """A request begins: its id, its one notion of now, and the standing it is judged under."""
-        (visit,) = self.open_visits([call])
-        return visit
+        clock = self.clock
+        wall_us, t_us = clock.wall_us(), clock.t_us()
+        return Visit(call, clock.new_id(), utc(wall_us), wall_us, t_us, t_us, self.standing)
 
     def open_visits(self, calls: Iterable[Call]) -> "list[Visit]":
         """Requests of one turn of the loop begin: their notion of now is the same."""
