@@ -24,7 +24,7 @@ from guard.walk.questions import answer as question
 from guard.walk.questions import is_question
 from guard.walk.reading import Reading, Readings, answer
 from guard.walk.recorder import Recorder
-from guard.walk.replies import broke, refused, settled, turned_away, walked
+from guard.walk.replies import refused, settled, turned_away, walked
 from guard.walk.sending import REACHES_OTHERS, Sending, carry, closings
 
 _CANCEL, _READ = Effect.ORDER_CANCEL, Effect.READ  # asked of every request
@@ -58,7 +58,7 @@ class Pipeline:
             entered = self.entered(visit)
             if isinstance(entered, Reply):
                 answer(self.recorder, visit, entered, to=asker)
-            elif entered is not None and visit.effect is _READ:
+            elif visit.effect is _READ and entered is not None and not isinstance(entered, Exception):
                 readings.append(Reading(PendingCall(visit, entered, self.hooks), asker))
             else:
                 walk = partial(walked, self.recorder, visit, partial(self.walk, visit, entered))
@@ -68,12 +68,15 @@ class Pipeline:
         elif readings:  # a cancel that came with them does not wait for them
             asyncio.get_running_loop().call_soon(self.readings.begin, readings)
 
-    def entered(self, visit: Visit) -> Intent | Reply | None:
-        """The request found, identified and parsed, or its refusal; None: it is a question to the guard itself."""
+    def entered(self, visit: Visit) -> Intent | Reply | Exception | None:
+        """The request found, identified and parsed, or its refusal; None: it is a question to the guard itself.
+
+        An exception is a fault of ours, which `walk` raises.
+        """
         try:
             return self._enter(visit)
-        except Exception:  # noqa: BLE001 - a bug of ours must refuse, not answer 500 or let through
-            return broke(self.recorder, visit)
+        except Exception as error:  # noqa: BLE001 - its own task raises it
+            return error
 
     def _enter(self, visit: Visit) -> Intent | Reply | None:
         endpoint = self.hooks.find(visit.call.method, visit.call.path)
@@ -91,8 +94,10 @@ class Pipeline:
         crowded = admitted(self.desk, visit)
         return intent if crowded is None else refused(self.recorder, visit, crowded)
 
-    async def walk(self, visit: Visit, entered: Intent | Reply | None) -> Reply:
+    async def walk(self, visit: Visit, entered: Intent | Reply | Exception | None) -> Reply:
         """One of three roads: a question to the guard, a trade, anything else."""
+        if isinstance(entered, Exception):
+            raise entered
         if isinstance(entered, Reply):
             return entered
         if entered is None:

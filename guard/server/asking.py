@@ -12,7 +12,7 @@ Start = Callable[[Coroutine[Any, Any, None], str], object]
 
 
 class Asker(Protocol):
-    """A caller whose request is under way: exactly one of the three methods ends it, once."""
+    """A caller whose request is under way: exactly one of the three methods ends it, once. None raises."""
 
     @property
     def call(self) -> Call:

@@ -274,7 +274,12 @@ class Connection(asyncio.Protocol):
         """Tell the caller that the walk failed, and the log why."""
         call = self._request.call
         _log.exception("walk_failed", path=call.path)
-        told, _ = self._edge.refusal(WALK_FAILED, peer=self._peer)
+        try:
+            told, _ = self._edge.refusal(WALK_FAILED, peer=self._peer)
+        except Exception:  # noqa: BLE001 - it ends at least
+            _log.exception("refusal_failed", path=call.path)
+            self.cut()
+            return
         self._end((told,), call.wait_s, is_closing=True)
 
     def cut(self) -> None:
@@ -286,10 +291,14 @@ class Connection(asyncio.Protocol):
     def _end(self, answer: tuple[bytes, ...], wait_s: float, *, is_closing: bool) -> None:
         self._edge.answering -= 1
         self._request = _NOTHING_ASKED
-        if wait_s:
-            self._hold_back(answer, wait_s, is_closing=is_closing)
-        else:
-            self._write(answer, is_closing=is_closing)
+        try:
+            if wait_s:
+                self._hold_back(answer, wait_s, is_closing=is_closing)
+            else:
+                self._write(answer, is_closing=is_closing)
+        except Exception:  # noqa: BLE001 - whoever answers others in the same step goes on
+            _log.exception("answering_failed")
+            self._transport.abort()
 
     def _hold_back(self, answer: tuple[bytes, ...], wait_s: float, *, is_closing: bool) -> None:
         """Sends a refusal later. Meanwhile its connection has no more right to its place than a silent one."""

@@ -179,7 +179,7 @@ class Client:
             connection.drop()
             return False
         if slots.in_use == 1:
-            connection.leave()
+            _leave_now(connection)
         else:
             self._leave_later(connection, request)
         return True
@@ -204,7 +204,10 @@ class Client:
             self._slots.give_back()
             if self._circuits.leave(trip.way, result, is_trade=False, now_us=now_us):
                 self._circuit_log.tell()
-            trip.told(result)
+            try:
+                trip.told(result)
+            except Exception:  # noqa: BLE001 - a bug of ours is one request's alone, and the others hear
+                _log.exception("telling_failed")
 
     async def close(self) -> None:
         """Drop every connection; requests under way fail as reset, waiting ones are held back."""
@@ -268,10 +271,7 @@ class Client:
             except Exception:  # noqa: BLE001 - a bug of ours is one request's alone, and the others leave
                 _broken(connection)
         for connection in (*[connection for connection, _ in looked_at], *leaving):
-            try:
-                connection.leave()
-            except Exception:  # noqa: BLE001 - likewise
-                _broken(connection)
+            _leave_now(connection)
 
     async def _in_turn(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | Failure:
         """Sends it once it has a slot and a connection; or says why it was not sent, and holds neither."""
@@ -380,6 +380,13 @@ class Client:
 
 def _may_leave(request: Outbound) -> bool:
     return request.may_leave is None or request.may_leave()
+
+
+def _leave_now(connection: Connection) -> None:
+    try:
+        connection.leave()
+    except Exception:  # noqa: BLE001 - likewise
+        _broken(connection)
 
 
 def _broken(connection: Connection) -> None:

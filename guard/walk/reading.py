@@ -14,7 +14,7 @@ from guard.terms import Answer, Failure, Reply
 from guard.walk.desk import Visit
 from guard.walk.passthrough import PassThrough, PendingCall
 from guard.walk.recorder import Recorder
-from guard.walk.replies import broke, walked
+from guard.walk.replies import walked
 
 
 class Reading(Struct, gc=False):
@@ -57,15 +57,17 @@ class Readings:
     def _told(self, reading: Reading, result: Answer | Failure | None) -> None:
         """What the daemon said; None: nothing of it was sent, and it has to be sent anew."""
         self._desk.supervisor.release()
+        pending = reading.pending
         if result is None:
             self._go_on_alone(reading)
             return
-        visit = reading.pending.visit
         try:
-            reply = self._pass_through.concluded(reading.pending, result)
-        except Exception:  # noqa: BLE001 - a bug of ours must refuse
-            reply = broke(self._recorder, visit)
-        answer(self._recorder, visit, reply, to=reading.asker)
+            reply = self._pass_through.concluded(pending, result)
+        except Exception as error:  # noqa: BLE001 - its own task raises it
+            pending.error = error
+            self._go_on_alone(reading)
+        else:
+            answer(self._recorder, pending.visit, reply, to=reading.asker)
 
     def _go_on_alone(self, reading: Reading) -> None:
         pending = reading.pending

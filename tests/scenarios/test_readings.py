@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from guard.lifecycle import Guard
 from guard.terms import Call, Reply
+from guard.walk.floods import Floods
 from guard.walk.hooks import HOOKS
 from tests.support.guards import call, guarded, order, said
 from tests.support.scripted_daemon import Talk, answer
@@ -211,3 +212,33 @@ async def test_a_guard_that_stops_waits_for_reads(tmp_path: Path) -> None:
             assert waiting.done() is not is_hurried
             slow.set()
             assert (await waiting).status == 200
+
+
+class Unsummed(Floods):
+    """A fault that meets every refusal, that of a fault too."""
+
+    def is_below(self, *_: Any) -> bool:
+        """Never told."""
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("step", ["find", "identify", "parse", "answer_view"])
+async def test_a_fault_in_the_refusal_of_a_fault_is_one_requests_alone(tmp_path: Path, step: str) -> None:
+    """Its caller is told that the walk failed, the others are answered, and nothing is held."""
+    async with guarded(tmp_path) as (guard, _):
+        assert {reply.status for reply in await answered(guard, *quotes(3))} == {200}
+        count = 0
+
+        def second(*args: Any, **more: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == 2:
+                raise RuntimeError
+            return getattr(HOOKS, step)(*args, **more)
+
+        guard.pipeline.hooks = replace(HOOKS, **{step: second})
+        guard.recorder.floods = Unsummed(guard.journal)
+        found = await asyncio.gather(*begun(guard, *quotes(3)), return_exceptions=True)
+        assert [each.status for each in found if isinstance(each, Reply)] == [200, 200]
+        assert guard.desk.supervisor.in_flight == 0
+        assert guard.desk.in_flight.under_way == {}

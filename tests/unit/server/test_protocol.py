@@ -917,3 +917,35 @@ async def test_requests_of_one_turn_come_to_the_walk_together() -> None:
     while door.walks:
         await door.walk()
     assert door.edge.answering == 0
+
+
+class Torn(WireTransport):
+    """A transport on which nothing can be written."""
+
+    def writelines(self, _: Any) -> None:
+        raise RuntimeError
+
+
+async def test_an_answer_that_cannot_be_written_to_its_connection_ends_it_and_nothing_else() -> None:
+    """Whoever answers goes on with the others; the request is over."""
+    door = Door()
+    connection, transport = door.connect(Torn())
+    connection.data_received(get())
+    await door.walk()
+    assert transport.is_aborted
+    assert door.edge.answering == 0
+
+
+async def test_a_refusal_that_fails_ends_its_connection() -> None:
+    """Nobody can answer it, and the request is over."""
+
+    class Mute(Door):
+        def note(self, decision: str, refusal: Refusal, peer: str) -> float:
+            raise RuntimeError
+
+    door = Mute()
+    door.answer = ValueError("a bug")
+    connection, transport = door.connect()
+    connection.data_received(get())
+    await door.walk()
+    assert (transport.is_aborted, transport.written, door.edge.answering) == (True, [], 0)

@@ -135,3 +135,26 @@ async def test_a_client_that_closes_tells_those_that_wait() -> None:
         result = await heard.get()
         assert isinstance(result, Failure)
         assert (result.kind, result.is_sent) == ("reset", True)
+
+
+async def test_a_fault_of_one_that_is_told_is_not_the_others() -> None:
+    """All that asked are told in the same turn, and no slot stays taken."""
+
+    async def silent(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(answer())
+        await talk.hang()
+
+    async with asyncio.timeout(10), scripted(default=silent) as daemon:
+        client, heard = client_of(daemon), Heard()
+
+        def broken(result: Answer | Failure | None) -> None:
+            heard.put_nowait(result)
+            raise RuntimeError
+
+        await asyncio.gather(client.send(READ), client.send(READ), client.send(READ))
+        for _ in range(3):
+            assert client.ask(READ, broken)
+        await client.close()
+        assert [type(await heard.get()) for _ in range(3)] == [Failure] * 3
+        assert client.in_flight == 0
