@@ -67,7 +67,13 @@ class Deciding:
         if trade.visit.effect is _CANCEL:  # it waits for nobody
             self.decide([trade])
         else:
-            await self._joined(trade)
+            try:
+                await self._together.join(trade)
+            except BaseException:
+                trade.error = None
+                if isinstance(trade.found, Sending):
+                    close(self._recorder, trade.found, _INTERRUPTED)
+                raise
         if trade.situation is None and trade.error is None:
             trade.situation = await prepare(self._desk, trade.visit, trade.intent)
             self.decide([trade])
@@ -80,15 +86,6 @@ class Deciding:
         if trade.found is None or isinstance(trade.found, Needs):
             raise AssertionError("a trade was not decided")
         return trade.found
-
-    async def _joined(self, trade: PendingTrade) -> None:
-        try:
-            await self._together.join(trade)
-        except BaseException:
-            trade.error = None
-            if isinstance(trade.found, Sending):
-                close(self._recorder, trade.found, _INTERRUPTED)
-            raise
 
     def decide(self, trades: list[PendingTrade]) -> None:
         """The synchronous step: no await between the first look at shared state and the record of the reservation.
