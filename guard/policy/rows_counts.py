@@ -5,7 +5,9 @@ from typing import Final
 from guard.policy.rows import NO_CANCEL, Row
 
 _COUNTS: Final = "decides how the limits of its table count"
-_HOLDS: Final = "the order holds its new value in place of the old one"
+_HOLDS: Final = (
+    "the order holds its new value in place of the old one; a change that does not raise it passes above a cap, too"
+)
 _GIVES_BACK: Final = "never asked; when the order ends, what it held and was not filled is released"
 
 BUDGETS: Final = (

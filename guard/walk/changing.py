@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+from msgspec.structs import replace
+
 from guard.intent import order_of
 from guard.limits import SHADOW, Holder, Worth
-from guard.limits.state import KIND_OF
+from guard.limits.state import KIND_OF, SUM_KINDS
 from guard.limits.sums import part
 from guard.policy import counted_again
 from guard.policy.changed import Changed, beside_fills, carried
@@ -48,14 +50,16 @@ class Change:
     def claims(self, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
         """The claims of the changed order, as targets of the live one: what is filled already stays paid for.
 
-        An order that is enabled again counts as one more order of its day.
+        An order that is enabled again counts as one more order of its day. Any other change may leave a counter where
+        it is or lower it, wherever that stands: a cap that was lowered since keeps nobody from making an order smaller.
         """
         holder, changed = self._holder, self._changed
         if holder is None or changed is None:
             return claims
         if self._comes_back:
             claims = counted_again(claims, lambda cell: part(holder, cell))
-        return tuple(beside_fills(claim, changed) for claim in claims)
+            return tuple(beside_fills(claim, changed) for claim in claims)
+        return tuple(_free_if_no_more(beside_fills(claim, changed), holder) for claim in claims)
 
     def carried(self, named: Iterable[Claim], *, is_shadow: bool = False) -> tuple[Claim, ...]:
         """Claims on cells that the order is on and `named` leaves out: those of shadows, or all others."""
@@ -67,6 +71,13 @@ class Change:
             cell: KIND_OF[kind] for basis in holder.bases for cell, kind in zip(basis.cells, basis.kinds, strict=True)
         }
         return tuple(carried(stood, kinds, changed, named=frozenset(claim.counter for claim in named)))
+
+
+def _free_if_no_more(claim: Claim, holder: Holder) -> Claim:
+    """Without its cap, if the order asks for no more on that counter than it holds there already."""
+    if claim.cap is None or claim.kind not in SUM_KINDS or claim.amount + claim.unseen > part(holder, claim.counter):
+        return claim
+    return replace(claim, cap=None)
 
 
 def _changed(holder: Holder, order: PlaceOrder, worth: Valuation | Missing | None) -> Changed:

@@ -73,6 +73,24 @@ async def test_an_order_without_a_limit_is_changed_at_the_price_that_lists_show_
         assert code_of(await scene.modify(other, qty=200, price=0)) == (400, "bad_value")
 
 
+async def test_a_cap_that_was_lowered_lets_an_order_become_smaller(tmp_path: Path) -> None:
+    """A counter above its cap refuses what would raise it further, and not what leaves it there or lowers it."""
+    budgets = '[budgets]\ndaily_value = "{0} HKD"\nopen_value = "{0} HKD"\nopen_orders = {1}'
+    rules = '[orders]\nmax_value = "90000 HKD"\nper_day = {1}\n' + budgets
+    async with stage(tmp_path, policies={"desk.toml": rules.format(90_000, 5)}) as scene:
+        mine = await scene.placed(qty=200, price=150)
+        for _ in range(2):
+            await scene.placed(qty=200, price=150)
+        (tmp_path / "policies/desk.toml").write_text(rules.format(50_000, 1))
+        await scene.guard.reload()
+        for qty, price in ((300, 150), (200, 150.5)):
+            assert set(codes(await scene.modify(mine, qty=qty, price=price))) == {"daily_value", "open_value"}
+        assert is_passed(await scene.modify(mine, qty=200, price=150))
+        assert is_passed(await scene.modify(mine, qty=100, price=150))
+        assert scene.held() == scene.held("open_value") == 75_000
+        assert code_of(await scene.place(qty=100)) == (403, "orders_per_day")
+
+
 async def test_a_change_is_no_new_order_and_no_duplicate(tmp_path: Path) -> None:
     """The day's count and the duplicate window are about new orders; changes have a rate of their own."""
     async with stage(tmp_path, policies=TIGHT) as scene:
