@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from guard.errors import JournalFault
 from guard.journal import Line
@@ -58,15 +59,22 @@ def mangled(originals: list[str]) -> st.SearchStrategy[str]:
 @settings(max_examples=300, deadline=None)
 @given(mangled(SETTINGS))
 @example("listen = 3")
+@example('[listen]\ndata = "0.0.0.0:1"\nops = 3\nnobody = 4')
 @example("[listen]\ndata = 3\n[listen.data]")
 @example('[bounds]\nrequest_timeout_s = inf\nidle_timeout_s = nan\n[listen]\ndata = ":::"')
 def test_any_text_is_settings_or_errors(text: str) -> None:
-    """A table with an error has its defaults, without any TOML all have; whatever was read can be checked."""
+    """A key or table with an error has its default, without any TOML all have; whatever was read can be checked."""
     found, errors = parse_settings(text, origin="guard.toml", root=".")
     defaults = Settings(root=".")
     places = [error.removeprefix("guard.toml: ").partition(":")[0] for error in errors]
-    wrong = {place.partition(".")[0].partition("[")[0] for place in places} & set(Settings.__struct_fields__)
-    assert all(getattr(found, name) == getattr(defaults, name) for name in wrong), errors
+    for table, _, key in (place.partition(".") for place in places):
+        if table not in Settings.__struct_fields__:
+            continue
+        read, default = getattr(found, table), getattr(defaults, table)
+        if not key:
+            assert read == default, errors
+        elif name := next((field.name for field in fields(default) if field.encode_name == key), None):
+            assert getattr(read, name) == getattr(default, name), errors
     if "not TOML" in places:
         assert found == defaults
     assert all(isinstance(error, str) for error in check(found))
