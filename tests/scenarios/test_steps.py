@@ -39,7 +39,7 @@ reads = "10000/10s"
 # a quarter less CPU where more than one is under way: a sale was held to 330 before.
 ORDER_MAX: Final = 240
 SALE_MAX: Final = 350  # it is worth what it may fill at: a price that is fresh is looked up, and recorded
-QUOTE_MAX: Final = 88  # as a caller's connection asks, with the request to the daemon and its answer
+QUOTE_MAX: Final = 92  # as a caller's connection asks, with the request to the daemon and its answer
 REFUSAL_MAX: Final = 225
 ASKED: Final = 5
 
